@@ -5,11 +5,12 @@ import signal
 import sys
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from handgrad.config import PRESETS, Config, PresetName
+from handgrad.datasets import DataName
 from handgrad.validation import check_positive_int, check_real
 
 __all__ = ["main"]
@@ -219,6 +220,9 @@ class Predict:
     directory: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """That of the run."""
 
+    data: DataName | None = None
+    """Other images of the same size than those of the run."""
+
     data_dir: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Where CIFAR-10 lies, if no longer where the run found it."""
 
@@ -227,9 +231,9 @@ class Predict:
         from handgrad.prediction import predict_run
         from handgrad.run import read_config
 
-        config = read_config(self.directory)
-        if self.data_dir is not None:
-            config = replace(config, data_dir=self.data_dir)
+        given = {"data": self.data, "data_dir": self.data_dir}
+        changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        config = replace(read_config(self.directory), **changes)
         print(predict_run(self.directory, config))
         return AGREE
 
