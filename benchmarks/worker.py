@@ -27,11 +27,11 @@ class Case:
 
 
 def environment(threads: int) -> dict[str, str]:
-    """The variables of a process whose libraries use so many threads."""
+    """The variables of a process whose libraries use so many threads, on the CPU."""
     pinned = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # would slow down OpenBLAS alone
     variables = {name: value for name, value in os.environ.items() if name not in pinned}
     counts = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "PJRT_NPROC", "NPROC")
-    return variables | dict.fromkeys(counts, str(threads))
+    return variables | dict.fromkeys(counts, str(threads)) | {"JAX_PLATFORMS": "cpu"}
 
 
 class Worker:
