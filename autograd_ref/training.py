@@ -7,6 +7,7 @@ import jax
 from jaxtyping import Array, ArrayLike, Float, Integer, Shaped
 
 from autograd_ref.two_layer_net import loss
+from handgrad.activations import ActivationName
 
 __all__ = ["epoch", "jitted_epoch", "jitted_step", "step"]
 
@@ -23,6 +24,7 @@ def step(
     momentum: Float[ArrayLike, ""] = 0.0,
     nesterov: bool = False,
     mask: Float[Array, "N H"] | None = None,
+    activation: ActivationName = "relu",
 ) -> tuple[dict[str, Array], dict[str, Array], Float[Array, ""]]:
     """One step of gradient descent, as the head of `handgrad.sgd` defines it.
 
@@ -36,11 +38,12 @@ def step(
         momentum: the velocity's factor; unused where there is no velocity.
         nesterov: take Nesterov's momentum instead of the classical one.
         mask: dropout's factors on h1; None for no dropout.
+        activation: of the hidden layer.
 
     Returns:
         ``(params, velocity, loss)``, the loss being that before the step.
     """
-    value, grads = jax.value_and_grad(loss)(params, X, y, reg, mask=mask)
+    value, grads = jax.value_and_grad(loss)(params, X, y, reg, mask=mask, activation=activation)
     if not velocity:
         return {name: q - learning_rate * grads[name] for name, q in params.items()}, {}, value
     new = {name: momentum * v - learning_rate * grads[name] for name, v in velocity.items()}
@@ -61,6 +64,7 @@ def epoch(
     reg: Float[ArrayLike, ""],
     momentum: Float[ArrayLike, ""] = 0.0,
     nesterov: bool = False,
+    activation: ActivationName = "relu",
 ) -> tuple[dict[str, Array], dict[str, Array], Float[Array, " steps"]]:
     """As many steps as there are batches, each gathered from the data where it is.
 
@@ -74,6 +78,7 @@ def epoch(
         reg: strength of the penalty.
         momentum: the velocity's factor.
         nesterov: take Nesterov's momentum instead of the classical one.
+        activation: of the hidden layer.
 
     Returns:
         ``(params, velocity, losses)``, each loss being that before its step.
@@ -82,7 +87,9 @@ def epoch(
     def body(state: tuple[Any, Any], inputs: tuple[Array, Array]) -> tuple[tuple[Any, Any], Array]:
         batch, learning_rate = inputs
         X_batch = X[batch].astype(learning_rate.dtype)
-        new, moved, value = step(*state, X_batch, y[batch], learning_rate, reg, momentum, nesterov)
+        new, moved, value = step(
+            *(*state, X_batch, y[batch], learning_rate, reg, momentum, nesterov), activation=activation
+        )
         return (new, moved), value
 
     (last, moved), losses = jax.lax.scan(body, (dict(params), dict(velocity)), (batches, learning_rates))
@@ -90,5 +97,6 @@ def epoch(
 
 
 # The old parameters' memory becomes the new ones': a caller must not look at what it passed in.
-jitted_step = jax.jit(step, static_argnames="nesterov", donate_argnames=("params", "velocity"))
-jitted_epoch = jax.jit(epoch, static_argnames="nesterov", donate_argnames=("params", "velocity"))
+OPTIONS, STATE = ("nesterov", "activation"), ("params", "velocity")
+jitted_step = jax.jit(step, static_argnames=OPTIONS, donate_argnames=STATE)
+jitted_epoch = jax.jit(epoch, static_argnames=OPTIONS, donate_argnames=STATE)

@@ -6,6 +6,7 @@ line, and the backward pass, which takes up most of the other file, is missing h
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -14,15 +15,18 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Integer
 from numpy.typing import DTypeLike
 
+from handgrad.activations import ActivationName
+
 __all__ = [
+    "ACTIVATIONS",
     "PENALTY",
     "QUANTITIES",
-    "STAGES",
     "Stage",
     "adjoints",
     "loss",
     "precision",
     "stage_vjp",
+    "stages",
     "stagewise",
     "value_and_grad",
 ]
@@ -35,15 +39,23 @@ QUANTITIES = ("z1", "h1", "scores", "probs", "loss", "dscores", "dW2", "db2", "d
 # The coefficient c of each parameter's penalty c·reg·‖q‖². The biases carry none.
 PENALTY = {"W1": 2.0, "W2": 2.0}
 
+# The hidden layer's functions by name; `handgrad.activations` has a table of their slopes at 0.
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "relu": jax.nn.relu,
+    "leaky_relu": jax.nn.leaky_relu,
+    "sigmoid": jax.nn.sigmoid,
+    "tanh": jnp.tanh,
+    "elu": jax.nn.elu,
+    "gelu": partial(jax.nn.gelu, approximate=False),
+    "gelu_tanh": partial(jax.nn.gelu, approximate=True),
+    "silu": jax.nn.silu,
+    "softplus": jax.nn.softplus,
+}
+
 
 def affine(x: Float[Array, "N I"], W: Float[Array, "I O"], b: Float[Array, " O"]) -> Float[Array, "N O"]:
     """An affine layer."""
     return x @ W + b[None, :]
-
-
-def relu(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """The rectified linear unit, whose slope at 0 is 0 here as it is in `handgrad.activations`."""
-    return jax.nn.relu(z)
 
 
 def softmax(scores: Float[Array, "N C"]) -> Float[Array, "N C"]:
@@ -72,6 +84,7 @@ def loss(
     taps: Params | None = None,
     coefficients: Mapping[str, Any] = PENALTY,
     mask: Float[Array, "N H"] | None = None,
+    activation: ActivationName = "relu",
 ) -> Float[Array, ""]:
     """The loss of the two-layer network.
 
@@ -84,6 +97,7 @@ def loss(
             respect to a tap of zeros is the adjoint of what it taps.
         coefficients: for each parameter q that is penalised, the c of its penalty c·reg·‖q‖².
         mask: dropout's factors on h1; None for no dropout.
+        activation: of the hidden layer, a name in `ACTIVATIONS`.
 
     Returns:
         A scalar in the dtype of the parameters.
@@ -93,7 +107,7 @@ def loss(
         return value if taps is None else value + taps[name]
 
     z1 = tap("z1", affine(X, params["W1"], params["b1"]))
-    h1 = tap("h1", relu(z1))
+    h1 = tap("h1", ACTIVATIONS[activation](z1))
     if mask is not None:
         h1 = h1 * mask
     scores = tap("scores", affine(h1, params["W2"], params["b2"]))
@@ -107,7 +121,9 @@ def precision(dtype: Any) -> AbstractContextManager[Any]:
     return context
 
 
-def value_and_grad(params: Params, X: Any, y: Any, reg: float) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def value_and_grad(
+    params: Params, X: Any, y: Any, reg: float, activation: ActivationName = "relu"
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """The loss and its gradient, compiled once for every combination of shapes and dtype.
 
     Args:
@@ -115,16 +131,22 @@ def value_and_grad(params: Params, X: Any, y: Any, reg: float) -> tuple[np.ndarr
         X: inputs (N, D).
         y: integer labels (N,) in [0, C).
         reg: strength of the penalty.
+        activation: of the hidden layer.
 
     Returns:
         ``(loss, grads)`` as NumPy arrays; ``grads`` has the keys of ``params``.
     """
-    value, grads = _call(_value_and_grad, params, X, y, reg)
+    value, grads = _call(_value_and_grad, params, X, y, reg, PENALTY, activation)
     return value, grads
 
 
 def adjoints(
-    params: Params, X: Any, y: Any, reg: float, coefficients: Mapping[str, float] = PENALTY
+    params: Params,
+    X: Any,
+    y: Any,
+    reg: float,
+    coefficients: Mapping[str, float] = PENALTY,
+    activation: ActivationName = "relu",
 ) -> dict[str, np.ndarray]:
     """Every quantity and every adjoint under the names of `TwoLayerNet.trace`, in its order.
 
@@ -134,11 +156,12 @@ def adjoints(
         y: integer labels (N,) in [0, C).
         reg: strength of the penalty.
         coefficients: for each parameter q that is penalised, the c of its penalty c·reg·‖q‖².
+        activation: of the hidden layer.
 
     Returns:
         z1, h1, scores, probs, loss, dscores, dW2, db2, dh1, dz1, dW1, db1 as NumPy arrays.
     """
-    result: dict[str, np.ndarray] = _call(_adjoints, params, X, y, reg, coefficients)
+    result: dict[str, np.ndarray] = _call(_adjoints, params, X, y, reg, coefficients, activation)
     return {name: result[name] for name in QUANTITIES}
 
 
@@ -150,18 +173,24 @@ class Stage(NamedTuple):
     output: str
 
 
-FIRST_AFFINE = Stage(affine, ("X", "W1", "b1"), "z1")
-HIDDEN = Stage(relu, ("z1",), "h1")
-SECOND_AFFINE = Stage(affine, ("h1", "W2", "b2"), "scores")
 CROSS_ENTROPY = Stage(cross_entropy, ("scores", "y"), "loss")
-STAGES = (FIRST_AFFINE, HIDDEN, SECOND_AFFINE, CROSS_ENTROPY)
+
+
+def stages(activation: ActivationName) -> tuple[Stage, ...]:
+    """The forward pass, stage by stage, in the order of computation."""
+    return (
+        Stage(affine, ("X", "W1", "b1"), "z1"),
+        Stage(ACTIVATIONS[activation], ("z1",), "h1"),
+        Stage(affine, ("h1", "W2", "b2"), "scores"),
+        CROSS_ENTROPY,
+    )
 
 
 def stage_vjp(stage: Stage, inputs: Mapping[str, Any], adjoint: Any) -> dict[str, Array]:
     """One stage alone: the adjoints of its inputs, given the adjoint that arrives at its output.
 
     Args:
-        stage: one of `STAGES`.
+        stage: one of `stages`.
         inputs: the values of the stage's inputs, by name.
         adjoint: the adjoint of the stage's output, in its shape.
 
@@ -180,7 +209,10 @@ def stage_vjp(stage: Stage, inputs: Mapping[str, Any], adjoint: Any) -> dict[str
 
 
 def stagewise(
-    trace: Mapping[str, Any], reg: float, coefficients: Mapping[str, float] = PENALTY
+    trace: Mapping[str, Any],
+    reg: float,
+    coefficients: Mapping[str, float] = PENALTY,
+    activation: ActivationName = "relu",
 ) -> dict[str, np.ndarray]:
     """What each stage should have made of the values that someone's trace fed into it.
 
@@ -191,6 +223,7 @@ def stagewise(
         trace: X, y, the parameters, and everything in `QUANTITIES`, as `TwoLayerNet.trace` gives them.
         reg: strength of the penalty.
         coefficients: for each parameter q that is penalised, the c of its penalty c·reg·‖q‖².
+        activation: of the hidden layer.
 
     Returns:
         Everything in `QUANTITIES`, in float64, each computed from the trace's own values before it.
@@ -199,7 +232,7 @@ def stagewise(
     values["y"] = _in_dtype(trace["y"], np.int32)
     penalties = {name: np.float64(c) for name, c in coefficients.items()}
     with precision(np.float64):
-        result = _stagewise(values, np.float64(reg), penalties)
+        result = _stagewise(values, np.float64(reg), penalties, activation)
         return {name: np.asarray(result[name]) for name in QUANTITIES}
 
 
@@ -209,7 +242,8 @@ def _call(
     X: Any,
     y: Any,
     reg: float,
-    coefficients: Mapping[str, float] = PENALTY,
+    coefficients: Mapping[str, float],
+    activation: ActivationName,
 ) -> Any:
     dtype = np.asarray(params["W1"]).dtype
     arrays = {name: _in_dtype(value, dtype) for name, value in params.items()}
@@ -218,7 +252,9 @@ def _call(
         # JAX may use the memory of these arrays as it is: the results are waited for before anybody can
         # write to them again.
         result = function(
-            arrays, _in_dtype(X, dtype), _in_dtype(y, np.int32), dtype.type(reg), coefficients=penalties
+            *(arrays, _in_dtype(X, dtype), _in_dtype(y, np.int32), dtype.type(reg)),
+            coefficients=penalties,
+            activation=activation,
         )
         return jax.tree.map(np.asarray, result)
 
@@ -227,14 +263,17 @@ def _in_dtype(value: Any, dtype: DTypeLike) -> np.ndarray:
     return np.asarray(value).astype(dtype, copy=False)
 
 
-_value_and_grad = jax.jit(jax.value_and_grad(loss))
+_value_and_grad = jax.jit(jax.value_and_grad(loss), static_argnames="activation")
 
 
-@jax.jit
-def _stagewise(values: Params, reg: Array, coefficients: Params) -> dict[str, Array]:
-    forward = {stage.output: stage.forward(*(values[name] for name in stage.inputs)) for stage in STAGES}
+@partial(jax.jit, static_argnames="activation")
+def _stagewise(
+    values: Params, reg: Array, coefficients: Params, activation: ActivationName
+) -> dict[str, Array]:
+    in_order = stages(activation)
+    forward = {stage.output: stage.forward(*(values[name] for name in stage.inputs)) for stage in in_order}
     backward: dict[str, Array] = {}
-    for stage in STAGES:
+    for stage in in_order:
         adjoint = jnp.ones_like(values["loss"]) if stage is CROSS_ENTROPY else values[f"d{stage.output}"]
         backward |= stage_vjp(stage, values, adjoint)
     for name, c in coefficients.items():
@@ -244,14 +283,16 @@ def _stagewise(values: Params, reg: Array, coefficients: Params) -> dict[str, Ar
     return {**forward, "probs": softmax(values["scores"]), **backward}
 
 
-@jax.jit
-def _adjoints(params: Params, X: Array, y: Array, reg: Array, coefficients: Params) -> dict[str, Array]:
+@partial(jax.jit, static_argnames="activation")
+def _adjoints(
+    params: Params, X: Array, y: Array, reg: Array, coefficients: Params, activation: ActivationName
+) -> dict[str, Array]:
     z1 = affine(X, params["W1"], params["b1"])
-    h1 = relu(z1)
+    h1 = ACTIVATIONS[activation](z1)
     scores = affine(h1, params["W2"], params["b2"])
     values = {"z1": z1, "h1": h1, "scores": scores, "probs": softmax(scores)}
     taps = {name: jnp.zeros_like(values[name]) for name in ("z1", "h1", "scores")}
-    gradient = jax.value_and_grad(loss, argnums=(0, 4))
+    gradient = jax.value_and_grad(partial(loss, activation=activation), argnums=(0, 4))
     value, (grads, tapped) = gradient(params, X, y, reg, taps, coefficients)
     gradients = {f"d{name}": value for name, value in {**grads, **tapped}.items()}
     return {**values, "loss": value, **gradients}

@@ -2,13 +2,15 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import tyro
 
+from handgrad.activations import ActivationName
 from handgrad.datasets import DataName
 from handgrad.training import Schedule, cosine, epoch_decay, linear_warmup
 from handgrad.validation import (
+    check_choice,
     check_dtype,
     check_fraction,
     check_natural,
@@ -40,6 +42,9 @@ class Config:
 
     hidden: int = 150
     """Hidden units H."""
+
+    activation: ActivationName = "relu"
+    """Of the hidden layer."""
 
     lr: float = 2e-3
     """Learning rate, before the schedule."""
@@ -95,9 +100,9 @@ class Config:
             check_real(name, getattr(self, name), minimum=0)
         for name in ("momentum", "dropout"):
             check_fraction(name, getattr(self, name))
-        for name, choices in (("data", DataName), ("schedule", ScheduleName)):
-            if getattr(self, name) not in get_args(choices):
-                raise ValueError(f"{name} must be one of {', '.join(get_args(choices))}")
+        choices = {"data": DataName, "activation": ActivationName, "schedule": ScheduleName}
+        for name, names in choices.items():
+            check_choice(name, getattr(self, name), names)
         if self.threads is not None:
             check_positive_int("threads", self.threads)
         if self.nesterov and not self.momentum:

@@ -29,9 +29,11 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Integer
 
+from handgrad.activations import ActivationName
 from handgrad.blas import add_scaled, multiply_add, scale, squared_norm
 from handgrad.dropout import draw_dropout_mask
-from handgrad.validation import check_dtype, check_fraction, check_positive_int, check_real
+from handgrad.fused_activations import FUSED_ACTIVATIONS
+from handgrad.validation import check_choice, check_dtype, check_fraction, check_positive_int, check_real
 
 __all__ = ["Sgd"]
 
@@ -64,6 +66,7 @@ class Sgd:
         nesterov: bool = False,
         dropout: float = 0.0,
         rng: np.random.Generator | None = None,
+        activation: ActivationName = "relu",
     ) -> None:
         """Copy the parameters and allocate all that a step needs.
 
@@ -75,11 +78,12 @@ class Sgd:
             nesterov: take Nesterov's momentum instead of the classical one.
             dropout: probability, in [0, 1), with which a hidden unit's output is set to zero.
             rng: the source of dropout's masks; it must be given when there is dropout.
+            activation: of the hidden layer, a name in `handgrad.activations`.
 
         Raises:
             TypeError: an argument is of the wrong kind.
-            ValueError: an argument is out of its range, Nesterov's momentum has no momentum, or there is
-                dropout without an rng.
+            ValueError: an argument is out of its range, Nesterov's momentum has no momentum, there is
+                dropout without an rng, or there is no such activation.
         """
         self.dtype = check_dtype(params["W1"].dtype)
         N = check_positive_int("batch_size", batch_size)
@@ -92,6 +96,7 @@ class Sgd:
             raise ValueError("dropout needs an rng, a numpy.random.Generator")
         self.nesterov = nesterov
         self.rng = rng
+        self._activate = FUSED_ACTIVATIONS[check_choice("activation", activation, ActivationName)]
         self.steps = 0
 
         H, C = params["W2"].shape
@@ -139,7 +144,8 @@ class Sgd:
 
         np.copyto(h1, b1)
         multiply_add(1, X, W1, 1, h1)
-        np.maximum(h1, 0, out=h1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._activate(h1, self._slope, dz1)  # dz1 is free until the way back
         if self.mask is not None and self.rng is not None:
             np.multiply(h1, draw_dropout_mask(self.rng, self.dropout, self.mask), out=h1)
         np.copyto(scores, b2)
@@ -152,7 +158,6 @@ class Sgd:
         multiply_add(1, dscores, W2.T, 0, dz1)  # before W2 moves
         if self.mask is not None:
             np.multiply(dz1, self.mask, out=dz1)
-        np.sign(h1, out=self._slope)  # the ReLU's: h1 is never below 0
         np.multiply(dz1, self._slope, out=dz1)
 
         decay = 4 * self.reg * learning_rate

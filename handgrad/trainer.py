@@ -47,7 +47,9 @@ class Trainer:
 
         self.config, self.mean, self.history = config, data.mean, History()
         shape = (data.X_train.shape[1], config.hidden, len(data.classes))
-        self.net = TwoLayerNet(*shape, config.std, dtype=config.dtype, rng=weights)
+        self.net = TwoLayerNet(
+            *shape, config.std, activation=config.activation, dtype=config.dtype, rng=weights
+        )
         self._sgd = Sgd(
             self.net.params,
             config.batch,
@@ -56,6 +58,7 @@ class Trainer:
             nesterov=config.nesterov,
             dropout=config.dropout,
             rng=dropout,
+            activation=config.activation,
         )
         self.net.params = dict(self._sgd.params)
         flip = data.image_shape if config.flip else None
@@ -115,6 +118,7 @@ class Trainer:
             **{f"velocity_{name}": v for name, v in self._sgd.velocity.items()},
             **self.history.to_arrays(),
             "mean": self.mean,
+            "activation": np.array(self.net.activation),
             "rngs": np.array(json.dumps(rngs)),
         }
 
@@ -132,7 +136,8 @@ class Trainer:
             **{f"velocity_{name}": v for name, v in self._sgd.velocity.items()},
             "mean": self.mean,
         }
-        names = {*into, "rngs", "losses", "evaluations"}
+        state = {"activation": np.array("relu"), **state}  # what older ones do not say
+        names = {*into, "activation", "rngs", "losses", "evaluations"}
         if set(state) != names:
             raise ValueError(f"holds {', '.join(sorted(state))} where {', '.join(sorted(names))} belong")
         for name, q in into.items():
@@ -140,6 +145,8 @@ class Trainer:
                 raise ValueError(
                     f"holds {name} as {state[name].dtype} {state[name].shape}, not as {q.dtype} {q.shape}"
                 )
+        if (theirs := str(state["activation"])) != self.net.activation:
+            raise ValueError(f"is that of a network with {theirs}, not {self.net.activation}")
         if not np.array_equal(state["mean"], self.mean):
             raise ValueError("comes from other training images: their mean is another")
         for name, rng_state in json.loads(str(state["rngs"])).items():

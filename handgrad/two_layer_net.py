@@ -1,4 +1,4 @@
-"""The two-layer network: affine → ReLU → affine → softmax cross-entropy, every gradient by hand."""
+"""The two-layer network: affine → activation → affine → softmax cross-entropy, every gradient by hand."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Integer
 from numpy.typing import ArrayLike, DTypeLike
 
-from handgrad.activations import relu, relu_derivative
+from handgrad.activations import ACTIVATIONS, ActivationName
 from handgrad.layers import (
     affine_backward,
     affine_backward_params,
@@ -20,6 +20,7 @@ from handgrad.layers import (
 from handgrad.sgd import Sgd
 from handgrad.training import Minibatch, epoch_decay
 from handgrad.validation import (
+    check_choice,
     check_dtype,
     check_inputs,
     check_labels,
@@ -43,6 +44,7 @@ def trace_gradients(
     X: Float[np.ndarray, "N D"],
     y: Integer[np.ndarray, " N"],
     reg: float,
+    activation: ActivationName = "relu",
 ) -> dict[str, Any]:
     """The loss and its gradient, with every quantity on the way.
 
@@ -51,15 +53,17 @@ def trace_gradients(
         X: inputs.
         y: labels in [0, C).
         reg: strength of the penalty 2·reg·(‖W1‖² + ‖W2‖²).
+        activation: of the hidden layer, a name in `handgrad.activations`.
 
     Returns:
         X, y, W1, b1, z1, h1, W2, b2, scores, probs, loss, dscores, dW2, db2, dh1, dz1, dW1, db1, in
         this order, which is the order in which they are used and computed.
     """
     W1, b1, W2, b2 = (params[name] for name in PARAMETERS)
+    activate, derivative = ACTIVATIONS[activation]
 
     z1 = affine_forward(X, W1, b1)
-    h1 = relu(z1)
+    h1 = activate(z1)
     scores = affine_forward(h1, W2, b2)
     data_loss, probs = softmax_cross_entropy_forward(scores, y)
     loss = data_loss + l2_penalty_forward(W1, reg) + l2_penalty_forward(W2, reg)
@@ -67,7 +71,7 @@ def trace_gradients(
     dscores = softmax_cross_entropy_backward(probs, y)
     dh1, dW2, db2 = affine_backward(dscores, h1, W2)
     dW2 += l2_penalty_backward(W2, reg)
-    dz1 = dh1 * relu_derivative(z1)
+    dz1 = dh1 * derivative(z1)
     dW1, db1 = affine_backward_params(dz1, X)  # dX, which nobody asks for, is left out
     dW1 += l2_penalty_backward(W1, reg)
 
@@ -84,6 +88,7 @@ class TwoLayerNet:
     Attributes:
         params: W1 (D, H), b1 (H,), W2 (H, C), b2 (C,), in ``dtype``. A caller may replace any of them.
         dtype: float32 or float64; every result has it.
+        activation: of the hidden layer, a name in `handgrad.activations`.
         rng: where the initial weights came from and the minibatches come from.
     """
 
@@ -94,6 +99,7 @@ class TwoLayerNet:
         output_size: int,
         std: float = 1e-4,
         *,
+        activation: ActivationName = "relu",
         dtype: DTypeLike = np.float64,
         rng: Rng = None,
     ) -> None:
@@ -104,17 +110,20 @@ class TwoLayerNet:
             hidden_size: hidden units H.
             output_size: classes C.
             std: standard deviation of the initial weights.
+            activation: of the hidden layer: relu, leaky_relu, sigmoid, tanh, elu, gelu, gelu_tanh, silu or
+                softplus.
             dtype: float32 or float64.
             rng: a Generator, a RandomState, a seed for a new Generator, or None for an unseeded one.
 
         Raises:
             TypeError: an argument is of the wrong kind.
-            ValueError: a size is below 1, or std is negative or not finite.
+            ValueError: a size is below 1, std is negative or not finite, or there is no such activation.
         """
         D = check_positive_int("input_size", input_size)
         H = check_positive_int("hidden_size", hidden_size)
         C = check_positive_int("output_size", output_size)
         std = check_real("std", std, minimum=0.0)
+        self.activation = check_choice("activation", activation, ActivationName)
         self.dtype = check_dtype(dtype)
         self._shapes = {"W1": (D, H), "b1": (H,), "W2": (H, C), "b2": (C,)}
         self.rng = rng if isinstance(rng, np.random.RandomState) else np.random.default_rng(rng)
@@ -166,7 +175,8 @@ class TwoLayerNet:
         """
         inputs = self._checked_inputs(X)
         labels = check_labels("y", y, len(inputs), self._shapes["b2"][0])
-        return trace_gradients(self._checked_params(), inputs, labels, check_real("reg", reg, minimum=0.0))
+        reg = check_real("reg", reg, minimum=0.0)
+        return trace_gradients(self._checked_params(), inputs, labels, reg, self.activation)
 
     def predict(self, X: ArrayLike, *, mean: ArrayLike | None = None) -> Integer[np.ndarray, " N"]:
         """The class with the highest score for each row, in bounded memory for any number of rows.
@@ -240,7 +250,7 @@ class TwoLayerNet:
         batch_size = check_positive_int("batch_size", batch_size)
         offset = None if mean is None else self._checked_mean(mean)
 
-        sgd = Sgd(self._checked_params(), batch_size, reg=reg)
+        sgd = Sgd(self._checked_params(), batch_size, reg=reg, activation=self.activation)
         self.params = dict(sgd.params)
         minibatch = Minibatch(inputs, labels, batch_size, self.dtype, mean=offset)
         steps_per_epoch = max(len(inputs) // batch_size, 1)
@@ -265,7 +275,7 @@ class TwoLayerNet:
     def _scores(
         self, X: Float[np.ndarray, "N D"], params: Mapping[str, np.ndarray]
     ) -> Float[np.ndarray, "N C"]:
-        h1 = relu(affine_forward(X, params["W1"], params["b1"]))
+        h1 = ACTIVATIONS[self.activation].forward(affine_forward(X, params["W1"], params["b1"]))
         return affine_forward(h1, params["W2"], params["b2"])
 
     def _checked_inputs(self, X: ArrayLike) -> Float[np.ndarray, "N D"]:

@@ -2,13 +2,14 @@
 
 import math
 import numbers
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from jaxtyping import Float, Integer
 from numpy.typing import ArrayLike, DTypeLike
 
 __all__ = [
+    "check_choice",
     "check_dtype",
     "check_fraction",
     "check_inputs",
@@ -18,6 +19,17 @@ __all__ = [
     "check_positive_int",
     "check_real",
 ]
+
+
+def check_choice(name: str, value: Any, choices: Any) -> Any:
+    """The value, if it is one of those that a ``Literal`` lists.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if value not in get_args(choices):
+        raise ValueError(f"{name} must be one of {', '.join(get_args(choices))}, not {value!r}")
+    return value
 
 
 def check_dtype(dtype: DTypeLike) -> np.dtype[np.floating]:

@@ -7,6 +7,7 @@ import pytest
 
 from autograd_ref.two_layer_net import QUANTITIES
 from handgrad import two_layer_net
+from handgrad.activations import Activation, relu
 
 
 @pytest.fixture
@@ -44,7 +45,8 @@ def test_check_json_is_one_object(handgrad):
 
 
 def test_a_wrong_gradient_exits_with_1_and_is_named(handgrad, monkeypatch):
-    monkeypatch.setattr(two_layer_net, "relu_derivative", np.ones_like)
+    mistaken = {"relu": Activation(relu, np.ones_like)}
+    monkeypatch.setattr(two_layer_net, "ACTIVATIONS", mistaken)
     code, out, _ = handgrad("check")
     assert code == 1
     assert "dz1 is the first wrong quantity, on CS231n toy in float64" in out

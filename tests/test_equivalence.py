@@ -17,6 +17,7 @@ from autograd_ref.crosscheck.comparison import compare_gradients, compare_trace
 from autograd_ref.crosscheck.finite_differences import loss_difference
 from autograd_ref.crosscheck.problems import digits_problem, random_problem, toy_problem
 from autograd_ref.two_layer_net import PENALTY, QUANTITIES, adjoints, value_and_grad
+from handgrad.activations import ACTIVATIONS
 from handgrad.two_layer_net import PARAMETERS
 
 DTYPES = ["float64", "float32"]
@@ -117,6 +118,10 @@ def tiny_weights(problem):
     )
 
 
+def saturated(problem):
+    return change(problem, X=problem.X * problem.dtype.type(8))
+
+
 def large_inputs(problem):
     return change(problem, X=problem.X * problem.dtype.type(1e4))
 
@@ -132,6 +137,18 @@ HARD = [
 def test_the_hard_places(hard, dtype):
     problem = random_problem(np.random.default_rng(1), SIZES["all different"], dtype=dtype)
     assert_equal_gradients(hard(problem))
+
+
+@pytest.mark.parametrize("name", [name for name in ACTIVATIONS if name != "relu"])
+def test_every_activation_in_both_dtypes_and_in_the_hard_places(name):
+    """The sizes are one, so that JAX compiles each activation once; the reference is float64 for both."""
+    for dtype in DTYPES:
+        problem = random_problem(np.random.default_rng(3), SIZES["all different"], dtype=dtype)
+        problem = dataclasses.replace(problem, activation=name)
+        assert_equal_gradients(problem)
+        for harden in (saturated, *HARD):
+            problem = dataclasses.replace(problem, X=-problem.X, reg=2 * problem.reg)
+            assert_equal_gradients(harden(problem))
 
 
 @given(

@@ -9,6 +9,7 @@ import pytest
 from autograd_ref.crosscheck import NotJudged, Report, assert_network_gradients, check_network
 from autograd_ref.two_layer_net import QUANTITIES
 from handgrad import TwoLayerNet, two_layer_net
+from handgrad.activations import Activation, relu
 
 BIAS_2 = networks.BIAS_2
 RETURN = "return loss, grads"
@@ -138,7 +139,8 @@ def test_the_right_network_has_no_warning():
 
 
 def test_with_a_trace_every_wrong_stage_is_found(monkeypatch):
-    monkeypatch.setattr(two_layer_net, "relu_derivative", np.ones_like)
+    mistaken = {"relu": Activation(relu, np.ones_like)}
+    monkeypatch.setattr(two_layer_net, "ACTIVATIONS", mistaken)
     monkeypatch.setattr(two_layer_net, "l2_penalty_backward", lambda W, reg, c=2.0: 2 * reg * W)
     report = check_network(TwoLayerNet)
     assert [each.name for each in report.quantities] == list(QUANTITIES)

@@ -1,11 +1,14 @@
 """Mistakes planted in the hand-derived code turn the comparison red in the right quantities only."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from autograd_ref.crosscheck.comparison import GRADIENTS, compare_gradients, compare_trace
 from autograd_ref.crosscheck.problems import digits_problem, random_problem
 from handgrad import layers, two_layer_net
+from handgrad.activations import ACTIVATIONS
 
 ALL_FOUR = {"dW2", "db2", "dW1", "db1"}
 
@@ -46,13 +49,18 @@ def inverted(z):
     return (z <= 0).astype(z.dtype)
 
 
+def with_slope(derivative, name="relu"):
+    """The table of activations with another derivative in it."""
+    return {**ACTIVATIONS, name: ACTIVATIONS[name]._replace(derivative=derivative)}
+
+
 # What is replaced, by what, and which quantities are wrong: stage by stage, and from end to end.
 MISTAKES = {
     "the course notes' own gradient": (
         {"l2_penalty_backward": notes_penalty}, {"dW2", "dW1"}, {"dW2", "dW1"},
     ),
-    "no mask": ({"relu_derivative": ones}, {"dz1"}, {"dW1", "db1"}),
-    "inverted mask": ({"relu_derivative": inverted}, {"dz1"}, {"dW1", "db1"}),
+    "no mask": ({"ACTIVATIONS": with_slope(ones)}, {"dz1"}, {"dW1", "db1"}),
+    "inverted mask": ({"ACTIVATIONS": with_slope(inverted)}, {"dz1"}, {"dW1", "db1"}),
     "missing 1/N": ({"softmax_cross_entropy_backward": not_divided}, {"dscores"}, ALL_FOUR),
     "bias mean instead of sum": (
         {"affine_backward": bias_mean, "affine_backward_params": bias_mean_params},
@@ -82,6 +90,21 @@ def test_each_mistake_is_red_where_it_is_made_and_only_there(monkeypatch, replac
     assert wrong(found) == whole
     in_order = [name for name in GRADIENTS if name in whole]
     assert found.first_wrong == (in_order[0] if in_order else None)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_a_wrong_derivative_of_each_activation_is_red(monkeypatch, name):
+    """Of the output instead of the input, or for the two to which that is the same: of the other one."""
+    other = {"relu": "leaky_relu", "leaky_relu": "relu"}.get(name)
+    forward, right = ACTIVATIONS[name]
+    wrong_one = (lambda z: right(forward(z))) if other is None else ACTIVATIONS[other].derivative
+    problem = random_problem(np.random.default_rng(0), (7, 5, 6, 4))
+    problem = dataclasses.replace(problem, activation=name)
+    monkeypatch.setattr(two_layer_net, "ACTIVATIONS", with_slope(wrong_one, name))
+    trace = problem.net().trace(problem.X, problem.y, problem.reg)
+    assert wrong(compare_trace(problem, trace)) == {"dz1"}
+    found = compare_gradients(problem, *problem.net().loss(problem.X, problem.y, problem.reg))
+    assert wrong(found) == {"dW1", "db1"}
 
 
 @pytest.mark.parametrize("name", sorted(ALL_FOUR))

@@ -120,6 +120,7 @@ def test_killed_from_outside_it_goes_on_bit_for_bit(handgrad, tmp_path):
         dropout=st.sampled_from([0.0, 0.4]),
         flip=st.booleans(),
         dtype=st.sampled_from(["float32", "float64"]),
+        activation=st.sampled_from(["relu", "tanh", "gelu"]),
         seed=st.integers(0, 2**40),
         iters=st.just(12),
     ),
@@ -216,6 +217,22 @@ def other_images(run):
     save_checkpoint(run / "checkpoint.npz", state | {"mean": state["mean"] + 1})
 
 
+def another_activation(run):
+    text = (run / "config.json").read_text()
+    assert '"activation": "relu"' in text
+    (run / "config.json").write_text(text.replace('"activation": "relu"', '"activation": "tanh"'))
+
+
+def test_a_run_from_before_there_were_others_is_one_with_relu(handgrad, run, trained):
+    state = load_checkpoint(run / "checkpoint.npz")
+    assert state.pop("activation") == "relu"
+    save_checkpoint(run / "checkpoint.npz", state)
+    text = (run / "config.json").read_text()
+    (run / "config.json").write_text(text.replace('  "activation": "relu",\n', ""))
+    assert handgrad("train", "--resume", run)[0] == 0
+    assert_same_run(run, trained)
+
+
 @pytest.mark.parametrize(
     ("spoil", "flags", "message"),
     [
@@ -226,6 +243,7 @@ def other_images(run):
         (truncate_checkpoint, [], "checkpoint.npz is no checkpoint, or a damaged one"),
         (pickle_checkpoint, [], "checkpoint.npz is no checkpoint, or a damaged one"),
         (narrow_checkpoint, [], r"checkpoint.npz holds W2 as float32 \(5, 10\), not as float32 \(6, 10\)"),
+        (another_activation, [], "checkpoint.npz is that of a network with relu, not tanh"),
         (other_images, [], "checkpoint.npz comes from other training images"),
     ],
 )

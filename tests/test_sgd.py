@@ -12,7 +12,7 @@ from jax.flatten_util import ravel_pytree
 from autograd_ref import training as reference
 from autograd_ref.crosscheck.bounds import chained_bounds, unit_roundoff
 from autograd_ref.two_layer_net import PENALTY, adjoints, precision
-from handgrad.activations import relu, relu_derivative
+from handgrad.activations import ACTIVATIONS, relu, relu_derivative
 from handgrad.dropout import dropout_backward, dropout_forward
 from handgrad.layers import (
     affine_backward,
@@ -200,6 +200,43 @@ def check_one_step(N, D, H, C, dtype, kind, seed):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_a_step_with_every_activation_is_the_plain_one_and_jaxs(name, dtype):
+    params, X, y = make(7, 5, 6, 4, dtype)
+    sgd = Sgd(params, 7, reg=0.05, activation=name)
+    loss = sgd.step(X, y, 0.1)
+    plain = trace_gradients(params, X, y, 0.05, name)
+    exact, X64 = jax.tree.map(lambda a: a.astype(np.float64), (params, X))
+    automatic = adjoints(exact, X64, y, 0.05, activation=name)
+    bounds = chained_bounds({"X": X, "y": y, **exact, **automatic}, dtype, 0.05, PENALTY, {}, name)
+    assert not bounds.kinks
+    assert abs(loss - automatic["loss"]) <= bounds.radius["loss"]
+    assert abs(loss - plain["loss"]) <= 2 * bounds.radius["loss"]
+    u = 8 * (unit_roundoff(dtype) + unit_roundoff(np.float64))
+    for q, value in exact.items():
+        rounding = 0.1 * bounds.radius[f"d{q}"] + u * (0.1 * np.abs(automatic[f"d{q}"]) + np.abs(value))
+        for gradient, computations in ((automatic[f"d{q}"], 1), (plain[f"d{q}"], 2)):
+            off = np.abs(sgd.params[q] - (value - 0.1 * gradient))
+            assert (off <= computations * rounding).all()
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_dropout_with_every_activation(name):
+    """What is dropped passes nothing on and nothing back; what stays passes twice its part."""
+    params, X, y = make(7, 5, 6, 4, np.float64)
+    sgd = Sgd(params, 7, activation=name, dropout=0.5, rng=np.random.default_rng(0))
+    sgd.step(X, y, 0.1)
+    activate, derivative = ACTIVATIONS[name]
+    z1 = affine_forward(X, params["W1"], params["b1"])
+    h1 = dropout_forward(activate(z1), sgd.mask)
+    _, probs = softmax_cross_entropy_forward(affine_forward(h1, params["W2"], params["b2"]), y)
+    dh1, dW2, _ = affine_backward(softmax_cross_entropy_backward(probs, y), h1, params["W2"])
+    dW1, _ = affine_backward_params(dropout_backward(dh1, sgd.mask) * derivative(z1), X)
+    np.testing.assert_allclose(sgd.params["W1"], params["W1"] - 0.1 * dW1, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(sgd.params["W2"], params["W2"] - 0.1 * dW2, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_dropout_agrees_with_jax_under_the_same_mask(dtype):
     params, X, y = make(12, 9, 16, 4, dtype)
     sgd = Sgd(params, 12, reg=0.05, dropout=0.5, rng=np.random.default_rng(0))
@@ -260,7 +297,9 @@ def test_a_saved_state_goes_on_bit_for_bit(kind):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("options", [*KINDS.values(), {"dropout": 0.5, "rng": np.random.default_rng(0)}])
+@pytest.mark.parametrize(
+    "options", [*KINDS.values(), {"dropout": 0.5, "rng": np.random.default_rng(0), "activation": "gelu_tanh"}]
+)
 def test_after_the_first_step_nothing_of_array_size_is_allocated(options, dtype):
     N, D, H, C = 200, 300, 100, 10
     params, X, y = make(2000, D, H, C, dtype)

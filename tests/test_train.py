@@ -14,9 +14,10 @@ def data():
     return X[:20], y[:20], X[20:], y[20:]
 
 
-def test_every_step_is_the_one_promised(data):
+@pytest.mark.parametrize("activation", ["relu", "silu"])
+def test_every_step_is_the_one_promised(data, activation):
     X, y, X_val, y_val = data
-    net, by_hand = (TwoLayerNet(4, 6, 3, std=0.3, rng=5) for _ in range(2))
+    net, by_hand = (TwoLayerNet(4, 6, 3, std=0.3, activation=activation, rng=5) for _ in range(2))
     history = net.train(X, y, X_val, y_val, 0.2, 0.5, 0.01, num_iters=9, batch_size=5)
 
     rate, losses, train_acc, val_acc = 0.2, [], [], []

@@ -132,6 +132,15 @@ def test_predict_runs_in_bounded_memory():
     assert peak < 200_000 * 8 * 2 + 4_000_000
 
 
+def test_scores_and_predictions_come_from_the_activation(small):
+    _, X, _ = small
+    net = TwoLayerNet(6, 5, 3, std=2, activation="sigmoid", rng=1)
+    W1, W2 = net.params["W1"], net.params["W2"]
+    scores = (1 / (1 + np.exp(-X @ W1))) @ W2
+    np.testing.assert_allclose(net.loss(X), scores, rtol=0, atol=1e-13)
+    np.testing.assert_array_equal(net.predict(X), scores.argmax(axis=1))
+
+
 def test_params_may_be_replaced(small):
     net, X, y = small
     net.params = {name: np.ones(value.shape, np.float32) for name, value in net.params.items()}
@@ -216,6 +225,12 @@ def test_params_that_do_not_fit_are_named(small, name, value, error, message):
 def test_bad_sizes_are_named(arguments, error, message):
     with pytest.raises(error, match=message):
         TwoLayerNet(*arguments)
+
+
+@pytest.mark.usefixtures("as_users_call")
+def test_only_the_known_activations():
+    with pytest.raises(ValueError, match=r"activation must be one of relu, .*, softplus, not 'step'"):
+        TwoLayerNet(2, 2, 2, activation="step")
 
 
 @pytest.mark.usefixtures("as_users_call")

@@ -15,9 +15,15 @@ The model is the standard one of rounding, $fl(a \circ b) = (a \circ b)(1 + \del
   $u$: $p$ is off by a factor of at most $e^r$, $r = (4M + C + 16)u$, and $-\log p$ by $r + 3u|\log p|$
   (cf. Blanchard, Higham & Higham, IMA J. Numer. Anal. 41, 2021, §§3-4). Errors $E$ in the scores add
   $E_i + \max_j E_j$ to $r$.
-- ReLU is off by $2u$ at most, for those who write it as $(z + |z|)/2$. Its slope is exact, except where
-  $z$ lies within its own error of the kink at 0: there any slope from 0 to 1 is right, and what depends
-  on the unit is judged by that interval.
+- ReLU is off by $2u$ at most, for those who write it as $(z + |z|)/2$, and leaky ReLU by $3u|z|$. Their slope
+  is exact, except where $z$ lies within its own error of the kink at 0: there any slope from that of the left
+  to 1 is right, and what depends on the unit is judged by that interval.
+- A smooth activation $f$ of $z \pm E$ is off by $|f'(z)|E + KE^2/2$ at most and its slope by $KE$, where
+  $K$ is the largest $|f''|$. The formulas in use pass through a few exponentials, differences from 1 and
+  products with $z$, which leave $u|z|$ until the exponential is below $u$: $16u(1 + \min(|z|, 8))$ is
+  granted to the slope, and $16u|f|$ more to $f$; in the GELU's approximation the product is with $z + 3
+  \cdot 0.044715\,z^3$. That is absolute and not relative, for those who write $1 - h^2$, and because
+  `jax.nn` itself loses slopes far below 1.
 
 $u$ is the unit roundoff of the checked dtype plus that of float64, in which the reference is computed.
 Every bound has a floor for underflow, a few times the smallest normal number of the dtype: XLA flushes
@@ -33,12 +39,22 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import DTypeLike
 
+from handgrad.activations import ACTIVATIONS, GELU_CUBIC, LEAK, ActivationName
 from handgrad.two_layer_net import PARAMETERS
 
 __all__ = ["Bounds", "chained_bounds", "stagewise_bounds", "unit_roundoff"]
 
 LONG_SUM = 256
 LAMBDA = 5.0
+
+# The slopes from the left of the activations with a kink at 0.
+LEFT_SLOPE = {"relu": 0.0, "leaky_relu": LEAK}
+# The largest |f″| of the others, rounded up; the largest |f′| of all; and what is granted in 1 + |z|.
+CURVATURE = {
+    "sigmoid": 0.1, "tanh": 0.77, "elu": 1.0, "gelu": 0.8, "gelu_tanh": 0.8, "silu": 0.5, "softplus": 0.25,
+}  # fmt: skip
+STEEPEST = 1.13
+ROUNDINGS, SATURATED = 16, 8.0
 
 Matrix = Float[np.ndarray, "..."]
 
@@ -49,7 +65,7 @@ class Bounds:
 
     Attributes:
         radius: the largest rounding error allowed in each entry.
-        centre: the middle of the interval that kinks leave open, for what depends on the ReLU's slope.
+        centre: the middle of the interval that kinks leave open, for what depends on the activation's slope.
         slack: half the width of that interval; the error counts from its end.
         kinks: (sample, unit) of every pre-activation within its own error of 0.
     """
@@ -70,6 +86,7 @@ def stagewise_bounds(
     dtype: DTypeLike,
     reg: float,
     coefficients: Mapping[str, float],
+    activation: ActivationName = "relu",
 ) -> Bounds:
     """The bounds of each stage alone, whose inputs are exactly those in the trace.
 
@@ -78,11 +95,12 @@ def stagewise_bounds(
         dtype: of the checked computation.
         reg: strength of the penalty.
         coefficients: the c of each penalised parameter's c·reg·‖q‖².
+        activation: of the hidden layer.
 
     Returns:
         Bounds by quantity.
     """
-    return _bounds(trace, dtype, reg, coefficients, {}, chained=False)
+    return _bounds(trace, dtype, reg, coefficients, {}, activation, chained=False)
 
 
 def chained_bounds(
@@ -91,6 +109,7 @@ def chained_bounds(
     reg: float,
     coefficients: Mapping[str, float],
     uncertainty: Mapping[str, float],
+    activation: ActivationName = "relu",
 ) -> Bounds:
     """The bounds from end to end: the error of every stage is carried through all that follow.
 
@@ -100,11 +119,12 @@ def chained_bounds(
         reg: strength of the penalty.
         coefficients: the c of each penalised parameter's c·reg·‖q‖².
         uncertainty: how far each c may be off, where it was measured.
+        activation: of the hidden layer.
 
     Returns:
         Bounds by quantity.
     """
-    return _bounds(values, dtype, reg, coefficients, uncertainty, chained=True)
+    return _bounds(values, dtype, reg, coefficients, uncertainty, activation, chained=True)
 
 
 def _gamma(k: int, u: float) -> float:
@@ -144,6 +164,7 @@ def _bounds(
     reg: float,
     coefficients: Mapping[str, float],
     uncertainty: Mapping[str, float],
+    activation: ActivationName,
     *,
     chained: bool,
 ) -> Bounds:
@@ -158,7 +179,9 @@ def _bounds(
 
     # Forward.
     E["z1"] = rounding.product(v["X"], v["W1"], None, None, extra=1) + _gamma(len(v["W1"]) + 1, u) * v["b1"]
-    E["h1"] = carried.get("z1", 0.0) + 2 * u * v["h1"] + tiny
+    E_z1 = carried.get("z1", np.zeros_like(v["z1"]))
+    z1 = np.asarray(values["z1"], np.float64)
+    E["h1"] = _activation_error(activation, z1, v["h1"], E_z1, u) + tiny
     E["scores"] = rounding.product(v["h1"], v["W2"], carried.get("h1"), None, extra=1)
     E["scores"] += _gamma(len(v["W2"]) + 1, u) * v["b2"]
 
@@ -176,17 +199,25 @@ def _bounds(
     E["db2"] = rounding.total(v["dscores"], carried.get("dscores"))
     E["dh1"] = rounding.product(v["dscores"], v["W2"].T, carried.get("dscores"), None)
 
-    within = v["z1"] <= carried.get("z1", 0.0)
-    open_ = within & ((v["dh1"] > 0) | (carried.get("dh1", 0.0) > 0))
-    active = np.asarray(values["z1"]) > 0
-    dh1 = np.asarray(values["dh1"], np.float64)
-    E["dz1"] = np.where(active | within, carried.get("dh1", 0.0), 0) + u * v["dh1"] + tiny
-    slack = {"dz1": within * v["dh1"] / 2}
-    centre = {"dz1": np.where(within, 0.5, active) * dh1}
-    dz1 = np.abs(centre["dz1"]) if chained else v["dz1"]
+    E_dh1 = carried.get("dh1", np.zeros_like(v["dh1"]))
+    centre: dict[str, np.ndarray] = {}
+    slack: dict[str, np.ndarray] = {}
+    kinks: list[tuple[int, int]] = []
+    if activation in LEFT_SLOPE:
+        left = LEFT_SLOPE[activation]
+        slope, within = np.where(z1 > 0, 1.0, left), v["z1"] <= E_z1
+        centre["dz1"] = np.where(within, (1 + left) / 2, slope) * np.asarray(values["dh1"], np.float64)
+        slack["dz1"] = within * v["dh1"] * (1 - left) / 2
+        E["dz1"] = np.where(within, 1, slope) * E_dh1 + u * v["dh1"] + tiny
+        kinks = [(int(n), int(h)) for n, h in np.argwhere(within & ((v["dh1"] > 0) | (E_dh1 > 0)))]
+    else:
+        slope = ACTIVATIONS[activation].derivative(z1)
+        E_slope = np.minimum(CURVATURE[activation] * E_z1, 2) + _granted(activation, z1, u)
+        E["dz1"] = np.abs(slope) * E_dh1 + (v["dh1"] + E_dh1) * E_slope + u * v["dz1"] + tiny
+    dz1 = np.abs(centre["dz1"]) if chained and centre else v["dz1"]
     E["dW1"] = rounding.product(v["X"].T, dz1, None, carried.get("dz1"))
     E["db1"] = rounding.total(dz1, carried.get("dz1"))
-    if chained:
+    if chained and centre:
         centre["dW1"] = np.asarray(values["X"], np.float64).T @ centre["dz1"]
         centre["db1"] = centre["dz1"].sum(axis=0)
         slack |= {"dW1": v["X"].T @ slack["dz1"], "db1": slack["dz1"].sum(axis=0)}
@@ -197,8 +228,27 @@ def _bounds(
         E[f"d{name}"] += 2 * reg * abs(c) * tiny
         if f"d{name}" in centre:
             centre[f"d{name}"] += 2 * reg * c * np.asarray(values[name], np.float64)
-    kinks = [(int(n), int(h)) for n, h in np.argwhere(open_)]
     return Bounds(E, centre, slack, kinks)
+
+
+def _activation_error(activation: ActivationName, z1: Matrix, size: Matrix, E: Matrix, u: float) -> Matrix:
+    """How far h1, of this size, may be off, given how far z1 may be."""
+    if activation in LEFT_SLOPE:
+        error: np.ndarray = E + (2 * u * size if activation == "relu" else 3 * u * np.abs(z1))
+    else:
+        slope = np.abs(ACTIVATIONS[activation].derivative(z1))
+        carried = np.minimum(STEEPEST * E, slope * E + CURVATURE[activation] * E * E / 2)
+        error = carried + _granted(activation, z1, u) + ROUNDINGS * u * size
+    return error
+
+
+def _granted(activation: ActivationName, z1: Matrix, u: float) -> Matrix:
+    """The rounding of a smooth activation's slope, and of itself but for a part of its own size."""
+    factor = np.minimum(np.abs(z1), SATURATED)
+    if activation == "gelu_tanh":
+        factor *= 1 + 3 * GELU_CUBIC * factor**2
+    granted: np.ndarray = ROUNDINGS * u * (1 + factor)
+    return granted
 
 
 def _loss_error(

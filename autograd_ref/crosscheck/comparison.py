@@ -113,13 +113,13 @@ def compare_trace(
     """
     values = {"X": problem.X, "y": problem.y, **problem.params}
     values |= {name: np.asarray(trace[name], np.float64) for name in QUANTITIES}
-    automatic = stagewise(values, problem.reg, coefficients)
+    automatic = stagewise(values, problem.reg, coefficients, problem.activation)
     wrong_shape = [name for name in QUANTITIES if values[name].shape != automatic[name].shape]
     if wrong_shape:
         raise ValueError(f"trace[{wrong_shape[0]!r}] has shape {values[wrong_shape[0]].shape}")
-    bounds = stagewise_bounds(values, problem.dtype, problem.reg, coefficients)
+    bounds = stagewise_bounds(values, problem.dtype, problem.reg, coefficients, problem.activation)
 
-    difference = partial(stage_difference, values=values, reg=problem.reg, coefficients=coefficients)
+    difference = _difference(stage_difference, problem, values, coefficients)
     quantities = tuple(judge(name, values[name], automatic[name], bounds, difference) for name in QUANTITIES)
     return Comparison(problem.name, problem.dtype.name, quantities, bounds.kinks)
 
@@ -148,14 +148,26 @@ def compare_gradients(
     inputs = {"X": problem.X, "y": problem.y, **problem.params}
     if automatic is None:
         exact = {name: np.asarray(value, np.float64) for name, value in problem.params.items()}
-        automatic = adjoints(exact, problem.X, problem.y, problem.reg, coefficients)
+        automatic = adjoints(exact, problem.X, problem.y, problem.reg, coefficients, problem.activation)
     if bounds is None:
-        bounds = chained_bounds({**inputs, **automatic}, problem.dtype, problem.reg, coefficients, {})
+        values = {**inputs, **automatic}
+        bounds = chained_bounds(values, problem.dtype, problem.reg, coefficients, {}, problem.activation)
     hand = {"loss": loss, **{f"d{name}": grads[name] for name in PARAMETERS}}
 
-    difference = partial(loss_difference, values=inputs, reg=problem.reg, coefficients=coefficients)
+    difference = _difference(loss_difference, problem, inputs, coefficients)
     quantities = tuple(judge(name, hand[name], automatic[name], bounds, difference) for name in GRADIENTS)
     return Comparison(problem.name, problem.dtype.name, quantities, bounds.kinks)
+
+
+def _difference(
+    function: Callable[..., FiniteDifference | None],
+    problem: Problem,
+    values: Mapping[str, Any],
+    coefficients: Mapping[str, float],
+) -> Callable[[str, tuple[int, ...]], FiniteDifference | None]:
+    return partial(
+        function, values=values, reg=problem.reg, coefficients=coefficients, activation=problem.activation
+    )
 
 
 def judge(

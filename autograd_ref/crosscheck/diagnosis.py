@@ -307,7 +307,8 @@ def _computed_in_float32(evidence: Sequence[Evidence]) -> bool:
 def _allowing_float32(each: Evidence) -> Evidence:
     problem = each.problem
     values = {"X": problem.X, "y": problem.y, **problem.params, **each.automatic}
-    return replace(each, bounds=chained_bounds(values, np.float32, problem.reg, each.coefficients, {}))
+    bounds = chained_bounds(values, np.float32, problem.reg, each.coefficients, {}, problem.activation)
+    return replace(each, bounds=bounds)
 
 
 def _fits_right(each: Evidence) -> bool:

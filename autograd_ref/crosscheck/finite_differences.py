@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd_ref.crosscheck.bounds import unit_roundoff
-from handgrad.activations import relu
+from handgrad.activations import ACTIVATIONS, ActivationName
 from handgrad.layers import affine_forward, l2_penalty_forward, softmax_cross_entropy_forward
 
 __all__ = ["FiniteDifference", "central_difference", "loss_difference", "stage_difference"]
@@ -62,7 +62,12 @@ def central_difference(
 
 
 def loss_difference(
-    name: str, index: tuple[int, ...], values: Values, reg: float, coefficients: Mapping[str, float]
+    name: str,
+    index: tuple[int, ...],
+    values: Values,
+    reg: float,
+    coefficients: Mapping[str, float],
+    activation: ActivationName = "relu",
 ) -> FiniteDifference | None:
     """The derivative of the whole loss by one entry of one parameter.
 
@@ -72,6 +77,7 @@ def loss_difference(
         values: X, y and the parameters.
         reg: strength of the penalty.
         coefficients: the c of each penalised parameter's c·reg·‖q‖².
+        activation: of the hidden layer.
 
     Returns:
         The difference and its error, or None for the loss.
@@ -84,7 +90,7 @@ def loss_difference(
     # The other parameters' penalties are constants, which a difference does without.
     return central_difference(
         lambda shifted: (
-            _data_loss({**exact, q: shifted}, values["y"])
+            _data_loss({**exact, q: shifted}, values["y"], activation)
             + l2_penalty_forward(shifted, reg, coefficients.get(q, 0.0))
         ),
         exact[q],
@@ -92,14 +98,19 @@ def loss_difference(
     )
 
 
-def _data_loss(v: Values, y: np.ndarray) -> float:
-    h1 = relu(affine_forward(v["X"], v["W1"], v["b1"]))
+def _data_loss(v: Values, y: np.ndarray, activation: ActivationName) -> float:
+    h1 = ACTIVATIONS[activation].forward(affine_forward(v["X"], v["W1"], v["b1"]))
     data_loss, _ = softmax_cross_entropy_forward(affine_forward(h1, v["W2"], v["b2"]), y)
     return float(data_loss)
 
 
 def stage_difference(
-    name: str, index: tuple[int, ...], values: Values, reg: float, coefficients: Mapping[str, float]
+    name: str,
+    index: tuple[int, ...],
+    values: Values,
+    reg: float,
+    coefficients: Mapping[str, float],
+    activation: ActivationName = "relu",
 ) -> FiniteDifference | None:
     """The derivative of one stage alone by one entry of its input, weighted with the adjoint it was given.
 
@@ -109,6 +120,7 @@ def stage_difference(
         values: X, y, the parameters and every quantity of a trace.
         reg: strength of the penalty.
         coefficients: the c of each penalised parameter's c·reg·‖q‖².
+        activation: of the hidden layer.
 
     Returns:
         The difference and its error, or None for a quantity of the forward pass.
@@ -116,7 +128,7 @@ def stage_difference(
     stages: dict[str, tuple[Callable[[Values], Any], str]] = {
         "dscores": (lambda v: softmax_cross_entropy_forward(v["scores"], values["y"])[0], ""),
         "dh1": (lambda v: affine_forward(v["h1"], v["W2"], v["b2"]), "dscores"),
-        "dz1": (lambda v: relu(v["z1"]), "dh1"),
+        "dz1": (lambda v: ACTIVATIONS[activation].forward(v["z1"]), "dh1"),
         "dW1": (lambda v: affine_forward(v["X"], v["W1"], v["b1"]), "dz1"),
     }
     stages |= {"dW2": stages["dh1"], "db2": stages["dh1"], "db1": stages["dW1"]}

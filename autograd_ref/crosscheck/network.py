@@ -136,9 +136,11 @@ def _refuse_unjudgeable(outcomes: Sequence[Outcome]) -> None:
 
 def _evidence(problem: Problem, outcome: Outcome, penalty: Penalty) -> Evidence:
     exact = {q: np.asarray(value, np.float64) for q, value in problem.params.items()}
-    automatic = adjoints(exact, problem.X, problem.y, problem.reg, penalty.coefficients)
+    automatic = adjoints(exact, problem.X, problem.y, problem.reg, penalty.coefficients, problem.activation)
     values = {"X": problem.X, "y": problem.y, **problem.params, **automatic}
-    bounds = chained_bounds(values, problem.dtype, problem.reg, penalty.coefficients, penalty.uncertainty)
+    bounds = chained_bounds(
+        *(values, problem.dtype, problem.reg, penalty.coefficients, penalty.uncertainty), problem.activation
+    )
     return Evidence(problem, outcome, penalty.coefficients, automatic, bounds)
 
 

@@ -8,6 +8,7 @@ from jaxtyping import Float, Integer
 from numpy.typing import DTypeLike
 
 from handgrad import TwoLayerNet
+from handgrad.activations import ActivationName
 from handgrad.datasets import load_digits, read_cifar10_batch
 from handgrad.two_layer_net import PARAMETERS
 
@@ -34,6 +35,7 @@ class Problem:
         X: inputs (N, D) in the dtype of the parameters.
         y: labels (N,) in [0, C).
         reg: strength of the penalty.
+        activation: of the hidden layer.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Problem:
     X: Float[np.ndarray, "N D"]
     y: Integer[np.ndarray, " N"]
     reg: float
+    activation: ActivationName = "relu"
 
     @property
     def dtype(self) -> np.dtype[np.floating]:
@@ -56,7 +59,7 @@ class Problem:
 
     def net(self) -> TwoLayerNet:
         """The hand-derived network, with copies of the problem's parameters."""
-        net = TwoLayerNet(*self.sizes, dtype=self.dtype, rng=0)
+        net = TwoLayerNet(*self.sizes, activation=self.activation, dtype=self.dtype, rng=0)
         net.params = {name: value.copy() for name, value in self.params.items()}
         return net
 
