@@ -154,6 +154,10 @@ def test_predict_tells_accuracy_in_all_and_for_each_class(handgrad, tmp_path, di
         ]
     assert (run / "confusion.png").read_bytes().startswith(b"\x89PNG")
 
+    assert handgrad("predict", run, "--data", "digits")[1] == out
+    code, _, err = handgrad("predict", run, "--data", "cifar10", "--data-dir", tmp_path / "nowhere")
+    assert (code, "nowhere" in err) == (2, True)
+
 
 def test_checkpoints_cost_little_and_come_every_few_seconds(digits, tmp_path, monkeypatch):
     clock = [100.0]
