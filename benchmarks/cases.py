@@ -56,7 +56,10 @@ def full_cases() -> list[Case]:
     """Every H in both dtypes, on one thread and on all; N and D in float32 on one thread."""
     threads = sorted({1, ALL_CPUS})
     widths = [
-        Case(hidden, dtype, number) for number in threads for dtype in ("float32", "float64") for hidden in HIDDEN
+        Case(hidden, dtype, number)
+        for number in threads
+        for dtype in ("float32", "float64")
+        for hidden in HIDDEN
     ]
     return [
         *widths,

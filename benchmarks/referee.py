@@ -1,7 +1,7 @@
 """Nobody is timed who was not first shown to compute the right gradient.
 
-The referee is the reference in float64, which must agree with the plain path before it judges anybody. The first two
-minibatches stay clear of the ReLU's kink, where rounding alone could decide which way a unit goes.
+The referee is the reference in float64, which must agree with the plain path before it judges anybody. The
+first two minibatches stay clear of the ReLU's kink, where rounding alone could decide which way a unit goes.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.cases import Case
 
-# Relative, of the norm: rounding is a hundred times smaller, a penalty with half its gradient five times larger.
+# Relative, of the norm: less than what half of the penalty's gradient makes of any case, more than rounding.
 TOLERANCE = {"float32": 1e-3, "float64": 1e-8}
 MARGIN = {"float32": 2e-5, "float64": 1e-10}
 
@@ -22,8 +22,8 @@ def prepare(case: Case, folder: Path) -> dict[str, Arrays]:
     """Write the data that every contender gets, and compute what each must find.
 
     Returns:
-        In float64: ``gradient``, the loss and the gradient of each parameter on the first minibatch; ``step``,
-        the parameters after a step on each of the first two; ``start``, the parameters before them.
+        In float64: ``gradient``, the loss and the gradient of each parameter on the first minibatch;
+        ``step``, the parameters after a step on each of the first two; ``start``, those before them.
     """
     rng = np.random.default_rng(0)
     D, H, C, N = case.features, case.hidden, case.classes, case.batch_size
@@ -44,7 +44,9 @@ def prepare(case: Case, folder: Path) -> dict[str, Arrays]:
     return {"start": start, "gradient": gradients[0], "step": params}
 
 
-def complaint(case: Case, expected: Mapping[str, Arrays], task: str, found: Mapping[str, np.ndarray]) -> str | None:
+def complaint(
+    case: Case, expected: Mapping[str, Arrays], task: str, found: Mapping[str, np.ndarray]
+) -> str | None:
     """What is wrong with what a contender found; None if it is right.
 
     Args:
@@ -83,5 +85,7 @@ def _gradient(params: Arrays, X: np.ndarray, y: np.ndarray, reg: float) -> Array
     for name in PARAMETERS:
         off = np.linalg.norm(trace[f"d{name}"] - grads[name]) / np.linalg.norm(grads[name])
         if not off <= TOLERANCE["float64"]:
-            raise SystemExit(f"handgrad and the reference disagree on d{name} by {off:.1e}: no time is worth printing")
+            raise SystemExit(
+                f"handgrad and the reference disagree on d{name} by {off:.1e}: no time is worth printing"
+            )
     return {"loss": loss, **grads}

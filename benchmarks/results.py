@@ -18,17 +18,19 @@ RESULTS = Path(__file__).parent / "results"
 T = TypeVar("T")
 
 
+def cpu_name() -> str:
+    """The processor, as the system calls it."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
+    return names[0] if names else platform.machine()
+
+
 def environment_line(*libraries: str) -> str:
     """The processor, the core that OpenBLAS takes it for, and the versions of Python and some libraries."""
     from threadpoolctl import threadpool_info
 
-    cpus = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
     cores = sorted({each["architecture"] for each in threadpool_info() if "architecture" in each})
-    parts = [
-        cpus[0].split(":")[1].strip() if cpus else platform.machine(),
-        f"OpenBLAS core {'/'.join(cores)}",
-    ]
-    parts.append(f"Python {platform.python_version()}")
+    parts = [cpu_name(), f"OpenBLAS core {'/'.join(cores)}", f"Python {platform.python_version()}"]
     for library in libraries:
         try:
             parts.append(f"{library} {version(library)}")

@@ -1,8 +1,8 @@
 """What results.json holds; the classes are its documentation.
 
-Every time is in seconds, every size in bytes. Times come as lists of passes, each a list of rounds: all contenders are
-started for a pass, take their turns in each round, and are ended; the next pass starts them anew, minutes later. The
-round numbers of two contenders of a case belong together.
+Every time is in seconds, every size in bytes. Times come as lists of passes, each a list of rounds: all
+contenders are started for a pass, take their turns in each round, and are ended; the next pass starts them
+anew, minutes later. Rounds of one number, of two contenders in one case, belong together.
 """
 
 import json
@@ -21,12 +21,13 @@ class Entrant:
     """One contender in one case.
 
     Attributes:
-        refused: why there is no time: a wrong gradient, threads that are not those asked for, or how it failed; None
-            for one that was let in, in every pass.
-        seconds: of one gradient, one step, one epoch; for the limit of one GEMM and one copy. By task, pass and round.
+        refused: why there is no time: a wrong gradient, threads that are not those asked for, or how it
+            failed; None for one that was let in, in every pass.
+        seconds: of one gradient, one step, one epoch; for the limit of one GEMM and one copy. By task, pass
+            and round.
         cpus: how many CPUs it kept busy in the last pass, by task.
-        first_seconds: of the first call, which compiles, by task and pass; the second pass may find compiled code that
-            the first one left behind.
+        first_seconds: of the first call, which compiles, by task and pass; the second pass may find compiled
+            code that the first one left behind.
         threads: how many each of its libraries was seen to have.
         cores: the core that each OpenBLAS takes the CPU for.
         versions: of its libraries.

@@ -1,4 +1,4 @@
-"""The work of one gradient: counted by hand, line by line of the derivation, and what XLA says of the compiled one."""
+"""The work of one gradient: counted by hand, line by line of the derivation, and by XLA's cost analysis."""
 
 from typing import NamedTuple
 

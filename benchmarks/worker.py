@@ -1,7 +1,7 @@
 """A process in which one contender waits for its turns.
 
-Every contender has one of its own, because thread pools that share a process take each other's cores; and between its
-turns it is stopped, because a pool whose threads wait for work in a loop takes its neighbours' too.
+Every contender has one of its own, because thread pools that share a process take each other's cores; and
+between its turns it is stopped, because threads that wait for work in a loop take their neighbours' too.
 """
 
 import json
@@ -61,7 +61,7 @@ class Worker:
         )  # fmt: skip
 
     def ready(self) -> dict[str, Any]:
-        """Wait until it has made what it makes once, then stop it; returns its tasks, versions and OpenBLAS cores."""
+        """Wait until it has made what it makes once, then stop it; returns its tasks, versions and cores."""
         found = self._answer()
         self._process.send_signal(signal.SIGSTOP)
         return found
@@ -107,7 +107,10 @@ def threads_in_use() -> dict[str, int]:
     """How many threads each library of this process really has."""
     from threadpoolctl import threadpool_info
 
-    found = {Path(pool["filepath"]).parent.name + "/" + pool["prefix"]: pool["num_threads"] for pool in threadpool_info()}
+    found = {
+        Path(pool["filepath"]).parent.name + "/" + pool["prefix"]: pool["num_threads"]
+        for pool in threadpool_info()
+    }
     if "torch" in sys.modules:
         found["torch"] = sys.modules["torch"].get_num_threads()
     if "jax" in sys.modules:
@@ -124,9 +127,14 @@ def about() -> dict[str, Any]:
 
     names = {"numpy": "numpy", "scipy": "scipy", "jax": "jax", "torch": "torch", "sklearn": "scikit-learn"}
     cores = {
-        f"OpenBLAS {pool['version']}": pool["architecture"] for pool in threadpool_info() if "architecture" in pool
+        f"OpenBLAS {pool['version']}": pool["architecture"]
+        for pool in threadpool_info()
+        if "architecture" in pool
     }
-    return {"versions": {name: version(name) for module, name in names.items() if module in sys.modules}, "cores": cores}
+    return {
+        "versions": {name: version(name) for module, name in names.items() if module in sys.modules},
+        "cores": cores,
+    }
 
 
 class Turns:
@@ -209,7 +217,12 @@ def _end_with_the_parent() -> None:
 def main() -> None:
     """The far end: bind to the CPUs, build the contender, then do what is asked."""
     _end_with_the_parent()
-    contender, case, cpus, folder = sys.argv[1], Case(**json.loads(sys.argv[2])), json.loads(sys.argv[3]), sys.argv[4]
+    contender, case, cpus, folder = (
+        sys.argv[1],
+        Case(**json.loads(sys.argv[2])),
+        json.loads(sys.argv[3]),
+        sys.argv[4],
+    )
     os.sched_setaffinity(0, cpus)  # before any library counts the CPUs
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print must not come between the answers

@@ -22,7 +22,9 @@ class Data:
 
     def __init__(self, case: Case, folder: Path) -> None:
         """Read the arrays."""
-        arrays = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("X", "y", *PARAMETERS)}
+        arrays = {
+            name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("X", "y", *PARAMETERS)
+        }
         self.case, self.X, self.y = case, arrays["X"], arrays["y"]
         self.params = {name: arrays[name] for name in PARAMETERS}
         self._rng = np.random.default_rng()

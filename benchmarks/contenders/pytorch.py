@@ -21,7 +21,8 @@ class Contender:
         self._X, self._y = torch.from_numpy(data.X), torch.from_numpy(data.y)
         # As torch.nn.Linear has them: the weights of each output in a row.
         self._params = {
-            name: torch.tensor(np.ascontiguousarray(data.params[name].T)).requires_grad_() for name in PARAMETERS
+            name: torch.tensor(np.ascontiguousarray(data.params[name].T)).requires_grad_()
+            for name in PARAMETERS
         }
         weights, biases = ([self._params[kind + layer] for layer in "12"] for kind in "Wb")
         groups = [

@@ -1,0 +1,101 @@
+"""A run told: on the terminal, in pictures, and between the markers of both READMEs."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks import speed_plots, tables
+from benchmarks.contenders import OURS
+from benchmarks.ratios import CONFIDENCE, SPREAD
+from benchmarks.results import README, RESULTS, markdown, show, write_section
+from benchmarks.schema import Results
+
+
+def report(results: Results, out: Path, console: Console) -> None:
+    """Print every table and draw every picture; with the project's own results, bring the READMEs up to date.
+
+    Args:
+        results: of the run, whole or in part.
+        out: the folder for the pictures.
+        console: where the tables are printed.
+    """
+    pictures = speed_plots.draw(results, out)
+    found = all_tables(results)
+    for table in found:
+        show(console, *table)
+    for text in [environment_text(results), *notes(results)]:
+        console.print(text, "", highlight=False, markup=False, soft_wrap=True, sep="\n")
+    console.print(f"{out}: results.json, {', '.join(path.name for path in pictures)}", highlight=False)
+    if out == RESULTS:
+        sections = [f"{table.title}:\n\n{markdown(table.head, table.rows)}" for table in found]
+        images = [f"![{speed_plots.CAPTIONS[path.name]}](results/{path.name})" for path in pictures]
+        write_section("speed", "\n\n".join([environment_text(results), *images, *sections, *notes(results)]))
+        headline = tables.headline_table(results)
+        first = pictures[0].name
+        lines = [
+            f"{headline.title}:",
+            markdown(headline.head, headline.rows),
+            f"![{speed_plots.CAPTIONS[first]}](benchmarks/results/{first})",
+            environment_text(results),
+        ]
+        write_section("speed", "\n\n".join(lines), README.parent.parent / "README.md")
+
+
+def all_tables(results: Results) -> list[tables.Table]:
+    """Those that have rows, in the order in which they are told."""
+    found = [
+        tables.headline_table(results),
+        tables.ratio_table(results, results.cases),
+        tables.time_table(results, "step"),
+        tables.time_table(results, "gradient"),
+        tables.time_table(results, "epoch"),
+        tables.start_table(results),
+        tables.growth_table(results),
+        tables.crossing_table(results),
+        tables.work_table(results),
+        tables.machine_table(results),
+    ]
+    return [table for table in found if table.rows]
+
+
+def environment_text(results: Results) -> str:
+    """The machine, the libraries, the threads, and how long it took."""
+    entrants = [entrant for each in results.cases for entrant in each.entrants.values()]
+    versions = {name: v for entrant in entrants for name, v in entrant.versions.items()}
+    cores = {name: core for entrant in entrants for name, core in entrant.cores.items()}
+    threads = sorted({each.case.threads for each in results.cases})
+    parts = [
+        f"{results.cpu}, {results.cpus} CPUs",
+        results.platform,
+        f"Python {results.python}",
+        *(f"{name} {version}" for name, version in sorted(versions.items())),
+        *(f"{name} (core {core})" for name, core in sorted(cores.items())),
+        f"threads {' and '.join(map(str, threads))}, seen in every library",
+        "OpenBLAS pinned by " + ", ".join(f"{k}={v}" for k, v in results.pins.items())
+        if results.pins
+        else "no pin on OpenBLAS",
+    ]
+    minutes = f"{results.elapsed_seconds / 60:.0f} minutes"
+    return f"{'; '.join(parts)}. `{results.command}`, {results.started}, {minutes}."
+
+
+def notes(results: Results) -> list[str]:
+    """Where handgrad loses, whose rounds disagree, who was refused, what is not there."""
+    lost = tables.losses(results)
+    missing = [f"{name}; `{command}` brings it in" for name, command in results.missing.items()]
+    unfinished = [str(each.case) for each in results.cases if not each.entrants]
+    found = [
+        tables.note(
+            f"Where {OURS} loses: the whole interval ({CONFIDENCE:.0%}) of the ratio is below 1", lost
+        ),
+        "" if lost else f"Nobody is surely faster than {OURS} in any case.",
+        tables.note(
+            f"Rounds disagree, their middle half spreads over more than {SPREAD:.0%} of the median "
+            f"(marked {tables.UNSTEADY})",
+            tables.unsteady(results),
+        ),
+        tables.note("Refused, so that no time is given", tables.refusals(results)),
+        tables.note("Not installed", missing),
+        tables.note("Not measured, for lack of time", unfinished),
+    ]
+    return [each for each in found if each]

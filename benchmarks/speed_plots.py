@@ -1,0 +1,113 @@
+"""The pictures of a run: time against H, ratios with their intervals, share of the limit."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.cases import BASE
+from benchmarks.contenders import CONTENDERS, OURS
+from benchmarks.ratios import limit, median, ratio
+from benchmarks.schema import CaseResult, Results
+from benchmarks.tables import is_width, names_of
+
+CAPTIONS = {
+    "step-time.png": "Time of a training step against H for every contender, with the machine's limit",
+    "step-ratios.png": "How many times as long as handgrad's fused step the others take, with intervals",
+    "step-share.png": "Share of the machine's limit that every contender reaches",
+}
+# As in matplotlib's own cycle, but handgrad stands out.
+COLORS = {name: f"C{i}" for i, name in enumerate(CONTENDERS)} | {OURS: "black"}
+
+Setting = tuple[int, str]
+
+
+def draw(results: Results, out: Path) -> list[Path]:
+    """Write the three pictures; returns their paths."""
+    settings: dict[Setting, list[CaseResult]] = {}
+    for each in results.cases:
+        if is_width(each.case) and each.entrants:
+            settings.setdefault((each.case.threads, each.case.dtype), []).append(each)
+    names = names_of(results)
+    draws = {"step-time.png": _times, "step-ratios.png": _ratios, "step-share.png": _shares}
+    paths = []
+    for file, draw_panel in draws.items():
+        from matplotlib.figure import Figure
+
+        rows, columns = len({threads for threads, _ in settings}), len({dtype for _, dtype in settings})
+        figure = Figure(figsize=(1 + 5.2 * columns, 1 + 3.8 * rows), layout="constrained")
+        panels = figure.subplots(rows, columns, squeeze=False, sharey=file != "step-time.png").flat
+        for panel, (setting, cases) in zip(panels, sorted(settings.items()), strict=True):
+            draw_panel(panel, cases, names)
+            threads = "1 thread" if setting[0] == 1 else f"{setting[0]} threads"
+            panel.set_title(f"{setting[1]}, {threads}", fontsize="medium")
+        handles, labels = panel.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize="small", frameon=False)
+        figure.suptitle(
+            f"{CAPTIONS[file]}\nN={BASE.batch_size}, D={BASE.features}, C={BASE.classes}", fontsize="medium"
+        )
+        paths.append(_save(figure, out / file))
+    return paths
+
+
+def _times(panel: Any, cases: Sequence[CaseResult], names: Sequence[str]) -> None:
+    for name in names:
+        found = [(each.case.hidden, median(each, name, "step")) for each in cases]
+        points = [(hidden, 1e3 * seconds) for hidden, seconds in found if seconds]
+        width = 2.2 if name == OURS else 1.2
+        panel.plot(
+            *zip(*points, strict=True), marker="o", ms=3, lw=width, label=name, color=COLORS[name]
+        ) if points else None
+    bounds = [(each.case.hidden, limit(each, "step")) for each in cases]
+    lines = [(hidden, 1e3 * seconds) for hidden, seconds in bounds if seconds]
+    if lines:
+        panel.plot(*zip(*lines, strict=True), "--", color="grey", label="limit")
+    panel.set(xscale="log", yscale="log", xlabel="hidden units H", ylabel="milliseconds of a step")
+    _mark_widths(panel, cases)
+    panel.grid(alpha=0.3, which="both")
+
+
+def _ratios(panel: Any, cases: Sequence[CaseResult], names: Sequence[str]) -> None:
+    others = [name for name in names if name != OURS]
+    width = 0.8 / len(others)
+    for i, name in enumerate(others):
+        found = [(at, ratio(each, name, OURS, "step")) for at, each in enumerate(cases)]
+        bars = [(at + (i - (len(others) - 1) / 2) * width, one) for at, one in found if one]
+        if bars:
+            panel.bar(
+                [at for at, _ in bars], [one.value for _, one in bars], width, label=name, color=COLORS[name],
+                yerr=[[one.value - one.low for _, one in bars], [one.high - one.value for _, one in bars]],
+                error_kw={"elinewidth": 0.8},
+            )  # fmt: skip
+    panel.axhline(1, color="black", lw=1)
+    panel.set_xticks(range(len(cases)), [str(each.case.hidden) for each in cases])
+    panel.set(xlabel="hidden units H", ylabel=f"times as long as {OURS}")
+    panel.grid(axis="y", alpha=0.3)
+
+
+def _shares(panel: Any, cases: Sequence[CaseResult], names: Sequence[str]) -> None:
+    for name in names:
+        found = [(each.case.hidden, median(each, name, "step"), limit(each, "step")) for each in cases]
+        points = [(hidden, 100 * bound / seconds) for hidden, seconds, bound in found if seconds and bound]
+        if points:
+            width = 2.2 if name == OURS else 1.2
+            panel.plot(*zip(*points, strict=True), marker="o", ms=3, lw=width, label=name, color=COLORS[name])
+    panel.axhline(100, color="grey", linestyle="--", label="limit")
+    panel.set(xscale="log", ylim=(0, 110), xlabel="hidden units H", ylabel="percent of the limit")
+    _mark_widths(panel, cases)
+    panel.grid(alpha=0.3)
+
+
+def _mark_widths(panel: Any, cases: Sequence[CaseResult]) -> None:
+    from matplotlib.ticker import NullLocator
+
+    widths = [each.case.hidden for each in cases]
+    panel.set_xticks(widths, [str(width) for width in widths])
+    panel.xaxis.set_minor_locator(NullLocator())
+
+
+def _save(figure: Any, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}")
+    figure.savefig(beside, format="png", dpi=110)
+    beside.replace(path)
+    return path
