@@ -25,14 +25,12 @@ def compare(out: Path | None = None, quick: bool = False, native_blas: bool = Fa
             is given.
         native_blas: start the contenders without the variables that pin OpenBLAS to an older core.
     """
-    from rich.console import Console
-
     from benchmarks.full import run
     from benchmarks.report import report
-    from benchmarks.results import RESULTS
+    from benchmarks.results import RESULTS, wide_console
 
     folder = out or (RESULTS / "quick" if quick else RESULTS)
-    report(run(folder, quick, native_blas), folder, Console())
+    report(run(folder, quick, native_blas), folder, wide_console())
 
 
 def report(out: Path | None = None) -> None:
@@ -41,13 +39,11 @@ def report(out: Path | None = None) -> None:
     Args:
         out: its folder; benchmarks/results otherwise, and then the READMEs get the tables too.
     """
-    from rich.console import Console
-
     from benchmarks import report
-    from benchmarks.results import RESULTS
+    from benchmarks.results import RESULTS, wide_console
 
     folder = out or RESULTS
-    report.report(_read(folder / "results.json"), folder, Console())
+    report.report(_read(folder / "results.json"), folder, wide_console())
 
 
 def agree(one: tyro.conf.Positional[Path], other: tyro.conf.Positional[Path]) -> None:
@@ -59,11 +55,10 @@ def agree(one: tyro.conf.Positional[Path], other: tyro.conf.Positional[Path]) ->
         one: results.json of a run.
         other: that of another run.
     """
-    from rich.console import Console
-
     from benchmarks.agreement import compare_runs
+    from benchmarks.results import wide_console
 
-    sys.exit(not compare_runs(_read(one), _read(other), Console()))
+    sys.exit(not compare_runs(_read(one), _read(other), wide_console()))
 
 
 def planted(hidden: int = 150, threads: int = 1, rounds: int = 15) -> None:
@@ -74,12 +69,11 @@ def planted(hidden: int = 150, threads: int = 1, rounds: int = 15) -> None:
         threads: of each contender.
         rounds: how often every contender's turn comes.
     """
-    from rich.console import Console
-
     from benchmarks.cases import Case
     from benchmarks.planted import try_planted
+    from benchmarks.results import wide_console
 
-    try_planted(Case(hidden=hidden, threads=threads), rounds, Console())
+    try_planted(Case(hidden=hidden, threads=threads), rounds, wide_console())
 
 
 def _read(path: Path) -> "Results":

@@ -15,6 +15,8 @@ from rich.table import Table
 README = Path(__file__).parent / "README.md"
 RESULTS = Path(__file__).parent / "results"
 
+WIDE = 170  # characters
+
 T = TypeVar("T")
 
 
@@ -77,10 +79,16 @@ def show(console: Console, title: str, head: Sequence[str], rows: Iterable[Seque
     """The same table on the terminal."""
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for i, heading in enumerate(head):
-        table.add_column(heading, justify="left" if i == 0 else "right", no_wrap=i == 0)
+        table.add_column(heading, justify="left" if i == 0 else "right", no_wrap=i == 0, overflow="fold")
     for row in rows:
         table.add_row(*row)
     console.print(table, "")
+
+
+def wide_console() -> Console:
+    """A console for wide tables, which nobody who keeps them in a file wants folded."""
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDE)
 
 
 def progress(items: Sequence[T], description: str, lines: int = 10) -> Iterator[T]:

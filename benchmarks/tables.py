@@ -116,7 +116,7 @@ def start_table(results: Results) -> Table:
     """What comes before the first step, and memory: of the base case."""
     result = next(each for each in results.cases if each.case == BASE)
     rows = []
-    for name in names_of(results):
+    for name in (each for each in names_of(results) if each in result.entrants):
         entrant = result.entrants[name]
         imported = results.import_seconds.get(entry(name).imports) or []
         compiled = [_compile_seconds(result, name, task) for task in ("gradient", "step")]
