@@ -78,9 +78,9 @@ def run(out: Path, quick: bool, native_blas: bool) -> Results:
 def warnings(results: Results) -> list[str]:
     """What makes the figures unfair."""
     return [
-        f"Warning: {name}={value} pins the OpenBLAS that handgrad, NumPy and scikit-learn use, to what may be an "
-        "older core and half as fast; XLA and PyTorch go on at full speed. --native-blas starts the contenders "
-        "without it."
+        f"Warning: {name}={value} pins the OpenBLAS that handgrad, NumPy and scikit-learn use, to what may "
+        "be an older core and half as fast; XLA and PyTorch go on at full speed. --native-blas starts the "
+        "contenders without it."
         for name, value in results.pins.items()
     ]
 

@@ -1,11 +1,13 @@
 """The pictures of a run: time against H, ratios with their intervals, share of the limit."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.cases import BASE
-from benchmarks.contenders import CONTENDERS, OURS
+from benchmarks.contenders import CONTENDERS, LIMIT, OURS
 from benchmarks.ratios import limit, median, ratio
 from benchmarks.schema import CaseResult, Results
 from benchmarks.tables import is_width, names_of
@@ -15,14 +17,18 @@ CAPTIONS = {
     "step-ratios.png": "How many times as long as handgrad's fused step the others take, with intervals",
     "step-share.png": "Share of the machine's limit that every contender reaches",
 }
-# As in matplotlib's own cycle, but handgrad stands out.
-COLORS = {name: f"C{i}" for i, name in enumerate(CONTENDERS)} | {OURS: "black"}
+# Of matplotlib's own cycle, without the grey that is the limit's; handgrad stands out.
+CYCLE = ("C0", "C1", "C3", "C4", "C5", "C6", "C9")
+COLORS = {OURS: "black"} | dict(zip((name for name in CONTENDERS if name != OURS), CYCLE, strict=True))
+LIMIT_STYLE = {"color": "grey", "linestyle": "--"}
 
 Setting = tuple[int, str]
 
 
 def draw(results: Results, out: Path) -> list[Path]:
     """Write the three pictures; returns their paths."""
+    from matplotlib.figure import Figure
+
     settings: dict[Setting, list[CaseResult]] = {}
     for each in results.cases:
         if is_width(each.case) and each.entrants:
@@ -31,8 +37,6 @@ def draw(results: Results, out: Path) -> list[Path]:
     draws = {"step-time.png": _times, "step-ratios.png": _ratios, "step-share.png": _shares}
     paths = []
     for file, draw_panel in draws.items():
-        from matplotlib.figure import Figure
-
         rows, columns = len({threads for threads, _ in settings}), len({dtype for _, dtype in settings})
         figure = Figure(figsize=(1 + 5.2 * columns, 1 + 3.8 * rows), layout="constrained")
         panels = figure.subplots(rows, columns, squeeze=False, sharey=file != "step-time.png").flat
@@ -51,16 +55,8 @@ def draw(results: Results, out: Path) -> list[Path]:
 
 def _times(panel: Any, cases: Sequence[CaseResult], names: Sequence[str]) -> None:
     for name in names:
-        found = [(each.case.hidden, median(each, name, "step")) for each in cases]
-        points = [(hidden, 1e3 * seconds) for hidden, seconds in found if seconds]
-        width = 2.2 if name == OURS else 1.2
-        panel.plot(
-            *zip(*points, strict=True), marker="o", ms=3, lw=width, label=name, color=COLORS[name]
-        ) if points else None
-    bounds = [(each.case.hidden, limit(each, "step")) for each in cases]
-    lines = [(hidden, 1e3 * seconds) for hidden, seconds in bounds if seconds]
-    if lines:
-        panel.plot(*zip(*lines, strict=True), "--", color="grey", label="limit")
+        _line(panel, [(each, median(each, name, "step")) for each in cases], name, 1e3)
+    _line(panel, [(each, limit(each, "step")) for each in cases], LIMIT, 1e3)
     panel.set(xscale="log", yscale="log", xlabel="hidden units H", ylabel="milliseconds of a step")
     _mark_widths(panel, cases)
     panel.grid(alpha=0.3, which="both")
@@ -86,15 +82,22 @@ def _ratios(panel: Any, cases: Sequence[CaseResult], names: Sequence[str]) -> No
 
 def _shares(panel: Any, cases: Sequence[CaseResult], names: Sequence[str]) -> None:
     for name in names:
-        found = [(each.case.hidden, median(each, name, "step"), limit(each, "step")) for each in cases]
-        points = [(hidden, 100 * bound / seconds) for hidden, seconds, bound in found if seconds and bound]
-        if points:
-            width = 2.2 if name == OURS else 1.2
-            panel.plot(*zip(*points, strict=True), marker="o", ms=3, lw=width, label=name, color=COLORS[name])
-    panel.axhline(100, color="grey", linestyle="--", label="limit")
+        found = [(each, median(each, name, "step"), limit(each, "step")) for each in cases]
+        shares = [(each, bound / seconds if seconds and bound else None) for each, seconds, bound in found]
+        _line(panel, shares, name, 100)
+    panel.axhline(100, label=LIMIT, **LIMIT_STYLE)
     panel.set(xscale="log", ylim=(0, 110), xlabel="hidden units H", ylabel="percent of the limit")
     _mark_widths(panel, cases)
     panel.grid(alpha=0.3)
+
+
+def _line(panel: Any, points: Iterable[tuple[CaseResult, float | None]], name: str, scale: float) -> None:
+    """A value over H; where there is none, no point."""
+    there = [(each.case.hidden, scale * value) for each, value in points if value is not None]
+    style = {"marker": "o", "ms": 3, "lw": 2.2 if name == OURS else 1.2, "color": COLORS.get(name)}
+    panel.plot(
+        *np.transpose(there or [(np.nan, np.nan)]), label=name, **(LIMIT_STYLE if name == LIMIT else style)
+    )
 
 
 def _mark_widths(panel: Any, cases: Sequence[CaseResult]) -> None:
@@ -103,6 +106,7 @@ def _mark_widths(panel: Any, cases: Sequence[CaseResult]) -> None:
     widths = [each.case.hidden for each in cases]
     panel.set_xticks(widths, [str(width) for width in widths])
     panel.xaxis.set_minor_locator(NullLocator())
+    panel.yaxis.set_major_formatter("{x:g}")
 
 
 def _save(figure: Any, path: Path) -> Path:

@@ -1,6 +1,7 @@
-"""The speed benchmark's own parts: who is let in, what is kept, and what is made of the times. No time is asserted."""
+"""The speed benchmark: who is let in, what is kept, and what is made of the times. No time is asserted."""
 
 import json
+import time
 from dataclasses import replace
 from importlib.util import find_spec
 from itertools import chain
@@ -17,7 +18,7 @@ from benchmarks.agreement import agree, compare_runs
 from benchmarks.cases import BASE, Case, full_cases
 from benchmarks.contenders import CONTENDERS, LIMIT, OURS, entry, load, missing
 from benchmarks.contenders.interface import Data
-from benchmarks.ratios import Ratio, disagree, limit, ratio, ratio_of
+from benchmarks.ratios import Ratio, disagree, limit, ratio_of
 from benchmarks.report import all_tables, notes, report
 from benchmarks.schema import CaseResult, Entrant, Results, Work
 from benchmarks.work import count_work, gemm_flops, operations
@@ -84,6 +85,7 @@ def test_in_a_pass_the_wrong_one_gets_no_time_and_who_waits_is_stopped(monkeypat
     play = rounds._play
 
     def watched(turns, workers, entrants, budget):
+        time.sleep(0.1)  # a signal may take a moment
         stats = [Path(f"/proc/{each._process.pid}/stat").read_text() for each in workers.values()]
         states.extend(stat.rsplit(")", 1)[1].split()[0] for stat in stats)
         play(turns, workers, entrants, budget)
@@ -188,8 +190,9 @@ def results_of(seconds, sizes=(50, 150, 500), spread=0.01):
         found[LIMIT] = Entrant(seconds={"gemm": [[0.17] * 6] * 2, "copy": [[0.02] * 6] * 2})
         cases.append(CaseResult(replace(BASE, hidden=hidden), work, found))
     libraries = {entry(name).imports: [0.5] for name in seconds}
-    return Results("a CPU", 2, "3.11", "Linux", "2025-01-01T00:00:00+00:00", "python -m benchmarks", {}, cases=cases,
-                   import_seconds=libraries, missing={"PyTorch": "pip install -e '.[torch]'"})  # fmt: skip
+    head = ("a CPU", 2, "3.11", "Linux", "2025-01-01T00:00:00+00:00", "python -m benchmarks", {})
+    absent = {"PyTorch": "pip install -e '.[torch]'"}
+    return Results(*head, missing=absent, import_seconds=libraries, cases=cases)
 
 
 SOME = {OURS: lambda H: 1e-5 * H, "course notes": lambda H: 2e-5 * H, "JAX jit": lambda H: 2e-3 + 5e-6 * H}
@@ -248,10 +251,8 @@ def test_an_exponent_and_a_crossing_are_found_where_they_are():
     found = growth.exponent(results.cases, "hidden", growth.times("handgrad plain", "step"))
     assert found.slope == pytest.approx(2, abs=0.02)
     assert growth.exponent(results.cases, "features", growth.times(OURS, "step")) is None
-    crossings = {
-        (each.faster_before, each.faster_after): each.hidden
-        for each in growth.crossings(results.cases, "step")
-    }
+    found = growth.crossings(results.cases, "step")
+    crossings = {(each.faster_before, each.faster_after): each.hidden for each in found}
     assert crossings[OURS, "JAX jit"] == pytest.approx(400, rel=0.1)  # 1e-5·H = 2e-3 + 5e-6·H
     assert ("course notes", OURS) not in crossings
 
