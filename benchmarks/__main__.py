@@ -30,7 +30,11 @@ def compare(out: Path | None = None, quick: bool = False, native_blas: bool = Fa
     from benchmarks.results import RESULTS, wide_console
 
     folder = out or (RESULTS / "quick" if quick else RESULTS)
-    report(run(folder, quick, native_blas), folder, wide_console())
+    try:
+        results = run(folder, quick, native_blas)
+    except KeyboardInterrupt:
+        sys.exit(f"stopped; what was measured is told by: python -m benchmarks report --out {folder}")
+    report(results, folder, wide_console())
 
 
 def report(out: Path | None = None) -> None:

@@ -30,12 +30,15 @@ class Ratio(NamedTuple):
         return f"{self.value:.2f} ({self.low:.2f}–{self.high:.2f})"
 
 
-def rounds(result: CaseResult, name: str, task: str) -> list[float]:
-    """The seconds of every round of every pass; empty for who was refused or has no such task."""
+def passes(result: CaseResult, name: str, task: str) -> list[list[float]]:
+    """The seconds by pass and round; empty for who was refused or has no such task."""
     entrant = result.entrants.get(name)
-    if entrant is None or entrant.refused is not None:
-        return []
-    return list(chain(*entrant.seconds.get(task, [])))
+    return [] if entrant is None or entrant.refused is not None else entrant.seconds.get(task, [])
+
+
+def rounds(result: CaseResult, name: str, task: str) -> list[float]:
+    """The seconds of every round of every pass."""
+    return list(chain(*passes(result, name, task)))
 
 
 def median(result: CaseResult, name: str, task: str) -> float | None:
@@ -45,26 +48,37 @@ def median(result: CaseResult, name: str, task: str) -> float | None:
 
 
 def ratio(result: CaseResult, theirs: str, ours: str, task: str) -> Ratio | None:
-    """How many times as long one contender takes as another, by the rounds' own ratios.
+    """How many times as long one contender takes as another; None where one of them has no times."""
+    one, other = passes(result, theirs, task), passes(result, ours, task)
+    return ratio_of(one, other) if one and other else None
 
-    The interval is a percentile bootstrap (`scipy.stats.bootstrap`) of their median.
+
+def ratio_of(theirs: Sequence[Sequence[float]], ours: Sequence[Sequence[float]]) -> Ratio:
+    """The median of the rounds' own ratios.
+
+    The interval goes from the lowest to the highest of the passes' intervals, each a percentile bootstrap
+    (`scipy.stats.bootstrap`) of its median: what differs between processes does not show in the rounds of one.
+
+    Args:
+        theirs: seconds by pass and round.
+        ours: the same, in the same rounds.
     """
-    one, other = rounds(result, theirs, task), rounds(result, ours, task)
-    return ratio_of(one, other) if one and len(one) == len(other) else None
+    ratios = [np.divide(one, other) for one, other in zip(theirs, ours, strict=True)]
+    intervals = [_interval(each) for each in ratios]
+    low, high = min(low for low, _ in intervals), max(high for _, high in intervals)
+    return Ratio(float(np.median(np.concatenate(ratios))), low, high)
 
 
-def ratio_of(theirs: Sequence[float], ours: Sequence[float]) -> Ratio:
-    """The same of two lists of seconds, of which those in one place are from one round."""
+def _interval(ratios: np.ndarray) -> tuple[float, float]:
     from scipy.stats import bootstrap
 
-    ratios = np.divide(theirs, ours)
     if np.ptp(ratios) == 0:
-        return Ratio(ratios[0], ratios[0], ratios[0])
+        return float(ratios[0]), float(ratios[0])
     found = bootstrap(
         (ratios,), np.median, confidence_level=CONFIDENCE, n_resamples=RESAMPLES, method="percentile", rng=0
     )
     low, high = found.confidence_interval
-    return Ratio(float(np.median(ratios)), float(low), float(high))
+    return float(low), float(high)
 
 
 def disagree(seconds: Sequence[float]) -> bool:

@@ -1,5 +1,6 @@
 """A run told: on the terminal, in pictures, and between the markers of both READMEs."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -43,6 +44,7 @@ def report(results: Results, out: Path, console: Console) -> None:
 
 def all_tables(results: Results) -> list[tables.Table]:
     """Those that have rows, in the order in which they are told."""
+    results = replace(results, cases=[each for each in results.cases if each.entrants])
     found = [
         tables.headline_table(results),
         tables.ratio_table(results, results.cases),
@@ -83,7 +85,9 @@ def notes(results: Results) -> list[str]:
     """Where handgrad loses, whose rounds disagree, who was refused, what is not there."""
     lost = tables.losses(results)
     missing = [f"{name}; `{command}` brings it in" for name, command in results.missing.items()]
-    unfinished = [str(each.case) for each in results.cases if not each.entrants]
+    passes = [(each, tables.passes(each)) for each in results.cases]
+    whole = max(number for _, number in passes)
+    unfinished = [f"{each.case}: {number} of {whole} passes" for each, number in passes if number < whole]
     found = [
         tables.note(
             f"Where {OURS} loses: the whole interval ({CONFIDENCE:.0%}) of the ratio is below 1", lost
@@ -96,6 +100,6 @@ def notes(results: Results) -> list[str]:
         ),
         tables.note("Refused, so that no time is given", tables.refusals(results)),
         tables.note("Not installed", missing),
-        tables.note("Not measured, for lack of time", unfinished),
+        tables.note("Not measured as often as the others, for lack of time", unfinished),
     ]
     return [each for each in found if each]

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.cases import Case
-from benchmarks.contenders import LIMIT
 from benchmarks.referee import Arrays, complaint, prepare
 from benchmarks.schema import Entrant
 from benchmarks.worker import Worker, WorkerFailedError
@@ -140,13 +139,16 @@ def _play(
                 entrants[name].refused = str(failure)
                 del playing[name]
                 continue
-            seconds[name][task].append(elapsed / times)
+            seconds[name][task].append(round(elapsed / times, 9))
             cpus[name][task].append(busy / elapsed)
         done += 1
     for name in playing:
         entrant = entrants[name]
-        entrant.seconds = {task: [found] for task, found in seconds[name].items()}
-        entrant.cpus = {task: float(np.median(found)) for task, found in cpus[name].items()}
-        if name != LIMIT:
+        try:
             memory = workers[name].ask("memory")
-            entrant.peak_bytes, entrant.working_bytes = memory["peak"], memory["working"]
+        except WorkerFailedError as failure:
+            entrant.refused = str(failure)
+            continue
+        entrant.seconds = {task: [found] for task, found in seconds[name].items()}
+        entrant.cpus = {task: round(float(np.median(found)), 3) for task, found in cpus[name].items()}
+        entrant.peak_bytes, entrant.working_bytes = memory["peak"], memory["working"]

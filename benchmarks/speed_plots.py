@@ -26,26 +26,31 @@ Setting = tuple[int, str]
 
 
 def draw(results: Results, out: Path) -> list[Path]:
-    """Write the three pictures; returns their paths."""
+    """Write the three pictures; returns their paths. Without a case over H there is nothing to draw."""
     from matplotlib.figure import Figure
 
     settings: dict[Setting, list[CaseResult]] = {}
     for each in results.cases:
         if is_width(each.case) and each.entrants:
             settings.setdefault((each.case.threads, each.case.dtype), []).append(each)
+    if not settings:
+        return []
     names = names_of(results)
+    threads, dtypes = (sorted(set(each)) for each in zip(*settings, strict=True))
     draws = {"step-time.png": _times, "step-ratios.png": _ratios, "step-share.png": _shares}
     paths = []
     for file, draw_panel in draws.items():
-        rows, columns = len({threads for threads, _ in settings}), len({dtype for _, dtype in settings})
-        figure = Figure(figsize=(1 + 5.2 * columns, 1 + 3.8 * rows), layout="constrained")
-        panels = figure.subplots(rows, columns, squeeze=False, sharey=file != "step-time.png").flat
-        for panel, (setting, cases) in zip(panels, sorted(settings.items()), strict=True):
+        figure = Figure(figsize=(1 + 5.2 * len(dtypes), 1 + 3.8 * len(threads)), layout="constrained")
+        panels = figure.subplots(len(threads), len(dtypes), squeeze=False, sharey=file != "step-time.png")
+        for (number, dtype), cases in settings.items():
+            panel = panels[threads.index(number), dtypes.index(dtype)]
             draw_panel(panel, cases, names)
-            threads = "1 thread" if setting[0] == 1 else f"{setting[0]} threads"
-            panel.set_title(f"{setting[1]}, {threads}", fontsize="medium")
-        handles, labels = panel.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize="small", frameon=False)
+            panel.set_title(f"{dtype}, {number} thread{'s' if number > 1 else ''}", fontsize="medium")
+        legends = [panel.get_legend_handles_labels() for panel in panels.flat]
+        handles = {label: handle for legend in legends for handle, label in zip(*legend, strict=True)}
+        figure.legend(
+            handles.values(), handles, loc="outside lower center", ncols=5, fontsize="small", frameon=False
+        )
         figure.suptitle(
             f"{CAPTIONS[file]}\nN={BASE.batch_size}, D={BASE.features}, C={BASE.classes}", fontsize="medium"
         )

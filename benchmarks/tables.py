@@ -114,9 +114,11 @@ OUR_OWN = ("course notes", "handgrad plain", OURS)
 
 def start_table(results: Results) -> Table:
     """What comes before the first step, and memory: of the base case."""
-    result = next(each for each in results.cases if each.case == BASE)
     rows = []
-    for name in (each for each in names_of(results) if each in result.entrants):
+    base = [each for each in results.cases if each.case == BASE]
+    for result, name in (
+        (each, name) for each in base for name in names_of(results) if name in each.entrants
+    ):
         entrant = result.entrants[name]
         imported = results.import_seconds.get(entry(name).imports) or []
         compiled = [_compile_seconds(result, name, task) for task in ("gradient", "step")]
@@ -238,6 +240,13 @@ def unsteady(results: Results) -> list[str]:
         if names:
             found.append(f"{each.case}: {', '.join(names)}")
     return found
+
+
+def passes(result: CaseResult) -> int:
+    """How often the case was gone through."""
+    return max(
+        (len(found) for each in result.entrants.values() for found in each.seconds.values()), default=0
+    )
 
 
 def refusals(results: Results) -> list[str]:

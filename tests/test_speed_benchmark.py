@@ -229,10 +229,13 @@ def test_who_is_refused_in_one_pass_has_no_times():
 def test_a_ratio_is_that_of_the_rounds_and_its_interval_holds_it():
     ours = np.random.default_rng(1).lognormal(0, 0.5, 12)  # the machine, as it comes and goes
     noise = np.random.default_rng(2).normal(1, 0.02, 12)
-    found = ratio_of(2 * ours * noise, ours)
+    found = ratio_of([2 * ours * noise], [ours])
     assert found.low < 2 < found.high
     assert found.high - found.low < 0.1
-    assert ratio_of(2 * ours, ours) == (2, 2, 2)
+    assert ratio_of([2 * ours, 2 * ours], [ours, ours]) == (2, 2, 2)
+    two = ratio_of([2 * ours * noise, 3 * ours * noise], [ours, ours])  # another process, another speed
+    assert two.low == found.low
+    assert two.high > 2.9
     assert disagree(ours)
     assert not disagree(noise)
 
@@ -276,6 +279,18 @@ def test_the_report_says_where_it_loses_who_is_refused_and_what_is_missing(tmp_p
     (row,) = [row for row in tables.headline_table(results).rows if row[2] == "150"]
     assert row[5].endswith(", JAX scan")
     assert not [text for text in notes(results_of({OURS: SOME[OURS]})) if "loses" in text]
+
+
+def test_a_part_of_a_run_is_told_too(tmp_path, capsys):
+    results = results_of(SOME)
+    rest = [CaseResult(replace(BASE, threads=2, dtype="float64"), results.cases[0].work)]
+    other = results_of(SOME).cases[0]
+    results.cases = [replace(other, case=replace(other.case, threads=2)), *rest, *results.cases[1:]]
+    report(results, tmp_path, Console(width=200))
+    said = capsys.readouterr().out
+    assert "H=150, N=200, D=3072, float64, 2 threads: 0 of 2 passes" in said
+    results.cases = rest
+    report(results, tmp_path, Console(width=200))
 
 
 def test_two_runs_agree_when_each_has_the_others_ratio_in_its_interval(capsys):
