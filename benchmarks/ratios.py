@@ -56,8 +56,8 @@ def ratio(result: CaseResult, theirs: str, ours: str, task: str) -> Ratio | None
 def ratio_of(theirs: Sequence[Sequence[float]], ours: Sequence[Sequence[float]]) -> Ratio:
     """The median of the rounds' own ratios.
 
-    The interval goes from the lowest to the highest of the passes' intervals, each a percentile bootstrap
-    (`scipy.stats.bootstrap`) of its median: what differs between processes does not show in the rounds of one.
+    The interval spans those of the passes, each a percentile bootstrap (`scipy.stats.bootstrap`) of its
+    median: what differs between processes does not show in the rounds of one.
 
     Args:
         theirs: seconds by pass and round.

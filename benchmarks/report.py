@@ -77,8 +77,7 @@ def environment_text(results: Results) -> str:
         if results.pins
         else "no pin on OpenBLAS",
     ]
-    minutes = f"{results.elapsed_seconds / 60:.0f} minutes"
-    return f"{'; '.join(parts)}. `{results.command}`, {results.started}, {minutes}."
+    return f"{'; '.join(parts)}. `{results.command}`, {results.started}, {results.elapsed_seconds:.0f} s."
 
 
 def notes(results: Results) -> list[str]:

@@ -91,7 +91,8 @@ def _shares(panel: Any, cases: Sequence[CaseResult], names: Sequence[str]) -> No
         shares = [(each, bound / seconds if seconds and bound else None) for each, seconds, bound in found]
         _line(panel, shares, name, 100)
     panel.axhline(100, label=LIMIT, **LIMIT_STYLE)
-    panel.set(xscale="log", ylim=(0, 110), xlabel="hidden units H", ylabel="percent of the limit")
+    panel.set(xscale="log", xlabel="hidden units H", ylabel="percent of the limit")
+    panel.set_ylim(bottom=0)
     _mark_widths(panel, cases)
     panel.grid(alpha=0.3)
 

@@ -152,14 +152,14 @@ def growth_table(results: Results) -> Table:
         span = f"{getattr(cases[0].case, size)}–{getattr(cases[-1].case, size)}"
         for quantity in ("time", "memory"):
             head.append(f"{quantity} in {letter}, {span}")
-            theories.append(_text(exponent(cases, size, theory(quantity))))
+            expected = exponent(cases, size, theory(quantity))
+            theories.append(NONE if expected is None else f"{expected.slope:.2f}")
             measure = times if quantity == "time" else _memory
             columns.append(lambda name, size=size, cases=cases, measure=measure: _text(
                 exponent(cases, size, measure(name, "step"))))  # fmt: skip
     rows = [[name, *(column(name) for column in columns)] for name in names_of(results)]
-    return Table(
-        "Growth of a step: fitted exponents ± standard error, float32, 1 thread", head, [theories, *rows]
-    )
+    title = "Growth of a step: fitted exponents ± standard error, float32, 1 thread"
+    return Table(title, head, [theories, *rows] if columns else [])
 
 
 def crossing_table(results: Results) -> Table:
@@ -228,17 +228,14 @@ def losses(results: Results) -> list[str]:
 
 
 def unsteady(results: Results) -> list[str]:
-    """Whose rounds disagree, by case."""
+    """In how many times of each task the rounds disagree; empty if they do in none."""
     found = []
-    for each in results.cases:
-        names = [
-            f"{name} ({task})"
-            for name in (*names_of(results), LIMIT)
-            for task in ("gradient", "step", "epoch", "gemm", "copy")
-            if (seconds := rounds(each, name, task)) and disagree(seconds)
-        ]
-        if names:
-            found.append(f"{each.case}: {', '.join(names)}")
+    for task in ("gradient", "step", "epoch", "gemm", "copy"):
+        times = [rounds(each, name, task) for each in results.cases for name in each.entrants]
+        there = [seconds for seconds in times if seconds]
+        disagreeing = sum(map(disagree, there))
+        if disagreeing:
+            found.append(f"{task}: {disagreeing} of {len(there)} times")
     return found
 
 
