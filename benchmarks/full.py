@@ -44,7 +44,7 @@ def run(out: Path, quick: bool, native_blas: bool) -> Results:
     names = [name for name in (*CONTENDERS, LIMIT) if not (quick and name == COMPILES_LONG)]
     absent = missing(names)
     present = [name for name in names if name not in absent]
-    results = _empty_results(absent, native_blas)
+    results = _empty_results(absent, quick, native_blas)
     for warning in warnings(results):
         console.print(warning, style="yellow")
     results.import_seconds = time_imports(present, native_blas, 1 if quick else 3)
@@ -119,14 +119,14 @@ def time_imports(names: Sequence[str], native_blas: bool, rounds: int) -> dict[s
     return found
 
 
-def _empty_results(absent: dict[str, str], native_blas: bool) -> Results:
+def _empty_results(absent: dict[str, str], quick: bool, native_blas: bool) -> Results:
     return Results(
         cpu=cpu_name(),
         cpus=ALL_CPUS,
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.release().split('-')[0]}, {platform.machine()}",
         started=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=" ".join(["python -m benchmarks", *sys.argv[1:]]),
+        command="python -m benchmarks" + " --native-blas" * native_blas + " --quick" * quick,
         pins={} if native_blas else {name: os.environ[name] for name in PINS if name in os.environ},
         missing=absent,
     )

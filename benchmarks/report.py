@@ -27,19 +27,20 @@ def report(results: Results, out: Path, console: Console) -> None:
     for text in [environment_text(results), *notes(results)]:
         console.print(text, "", highlight=False, markup=False, soft_wrap=True, sep="\n")
     console.print(f"{out}: results.json, {', '.join(path.name for path in pictures)}", highlight=False)
-    if out == RESULTS:
+    if out.resolve() == RESULTS:
         sections = [f"{table.title}:\n\n{markdown(table.head, table.rows)}" for table in found]
         images = [f"![{speed_plots.CAPTIONS[path.name]}](results/{path.name})" for path in pictures]
         write_section("speed", "\n\n".join([environment_text(results), *images, *sections, *notes(results)]))
         headline = tables.headline_table(results)
-        first = pictures[0].name
         lines = [
             f"{headline.title}:",
             markdown(headline.head, headline.rows),
-            f"![{speed_plots.CAPTIONS[first]}](benchmarks/results/{first})",
+            *images[:1],
+            *losses(results),
             environment_text(results),
         ]
-        write_section("speed", "\n\n".join(lines), README.parent.parent / "README.md")
+        text = "\n\n".join(lines).replace("](results/", "](benchmarks/results/")
+        write_section("speed", text, README.parent.parent / "README.md")
 
 
 def all_tables(results: Results) -> list[tables.Table]:
@@ -47,7 +48,7 @@ def all_tables(results: Results) -> list[tables.Table]:
     results = replace(results, cases=[each for each in results.cases if each.entrants])
     found = [
         tables.headline_table(results),
-        tables.ratio_table(results, results.cases),
+        tables.ratio_table(results),
         tables.time_table(results, "step"),
         tables.time_table(results, "gradient"),
         tables.time_table(results, "epoch"),
@@ -80,18 +81,23 @@ def environment_text(results: Results) -> str:
     return f"{'; '.join(parts)}. `{results.command}`, {results.started}, {results.elapsed_seconds:.0f} s."
 
 
+def losses(results: Results) -> list[str]:
+    """Where another contender is surely faster in a step, or that nobody is."""
+    lost = tables.losses(results)
+    title = (
+        f"Where {OURS} loses: the other's step as a multiple of ours, its interval ({CONFIDENCE:.0%}) below 1"
+    )
+    return [tables.note(title, lost) if lost else f"Nobody is surely faster than {OURS} in any case."]
+
+
 def notes(results: Results) -> list[str]:
     """Where handgrad loses, whose rounds disagree, who was refused, what is not there."""
-    lost = tables.losses(results)
     missing = [f"{name}; `{command}` brings it in" for name, command in results.missing.items()]
     passes = [(each, tables.passes(each)) for each in results.cases]
     whole = max(number for _, number in passes)
     unfinished = [f"{each.case}: {number} of {whole} passes" for each, number in passes if number < whole]
     found = [
-        tables.note(
-            f"Where {OURS} loses: the whole interval ({CONFIDENCE:.0%}) of the ratio is below 1", lost
-        ),
-        "" if lost else f"Nobody is surely faster than {OURS} in any case.",
+        *losses(results),
         tables.note(
             f"Rounds disagree, their middle half spreads over more than {SPREAD:.0%} of the median "
             f"(marked {tables.UNSTEADY})",

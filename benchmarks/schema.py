@@ -84,7 +84,7 @@ class Results:
         python: its version.
         platform: system and architecture.
         started: date and time, ISO 8601, UTC.
-        command: what was run.
+        command: what was run, but for where the results go.
         pins: the variables that pin OpenBLAS to a core, as they were set for the contenders; empty is fair.
         missing: contenders whose library is not installed, with the command that installs it.
         import_seconds: of the module that a contender's user imports, in fresh processes, by module.

@@ -19,7 +19,7 @@ def compare_steps(
     out = Console(soft_wrap=True, highlight=False)
     absent = missing([*CONTENDERS])
     names = [name for name in CONTENDERS if name not in absent]
-    head = ["threads", "dtype", "H", *names, "times as long as ours, the fastest library", "of the limit"]
+    head = ["threads", "dtype", "H", *names, "× ours: the fastest library", "ours of the limit"]
     out.print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}")
     for number in threads:
         for dtype in dtypes:

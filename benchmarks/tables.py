@@ -1,6 +1,6 @@
 """The tables of a run: each a title, a head and rows of text."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -68,11 +68,11 @@ def time_table(results: Results, task: str) -> Table:
     return Table(f"One {task}, {unit}", [*SIZE_HEAD, *names, LIMIT], rows)
 
 
-def ratio_table(results: Results, cases: Iterable[CaseResult]) -> Table:
+def ratio_table(results: Results) -> Table:
     """How many times as long as handgrad's fused step each other's takes, and its share of the limit."""
     others = [name for name in names_of(results) if name != OURS]
     rows = []
-    for each in cases:
+    for each in results.cases:
         own, bound = median(each, OURS, "step"), limit(each, "step")
         share = f"{bound / own:.0%}" if own and bound else NONE
         found = [ratio(each, name, OURS, "step") for name in others]
@@ -95,7 +95,7 @@ def headline_table(results: Results) -> Table:
             NONE if found is None else str(found),
             f"{bound / own:.0%}" if own and bound else NONE,
         ])  # fmt: skip
-    head = ["threads", "dtype", "H", "course notes", OURS, "fastest library", "times as long", "of the limit"]
+    head = ["threads", "dtype", "H", "course notes", OURS, "fastest library", "× ours", "ours of the limit"]
     return Table("One training step, milliseconds", head, rows)
 
 

@@ -141,10 +141,10 @@ def test_the_pin_is_kept_with_a_warning_or_left_out(monkeypatch):
     assert environment(2, native_blas=False)["OPENBLAS_CORETYPE"] == "Prescott"
     assert "OPENBLAS_CORETYPE" not in environment(2)
     assert environment(2)["OPENBLAS_NUM_THREADS"] == environment(2)["PJRT_NPROC"] == "2"
-    (warning,) = full.warnings(full._empty_results({}, native_blas=False))
+    (warning,) = full.warnings(full._empty_results({}, quick=False, native_blas=False))
     assert "OPENBLAS_CORETYPE=Prescott" in warning
     assert "--native-blas" in warning
-    assert not full.warnings(full._empty_results({}, native_blas=True))
+    assert not full.warnings(full._empty_results({}, quick=False, native_blas=True))
 
 
 def test_the_cases_have_every_size_of_the_issue():
