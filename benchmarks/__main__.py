@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 def compare(out: Path | None = None, quick: bool = False, native_blas: bool = False) -> None:
     """How much faster or slower handgrad is than autodiff, and how near the machine's limit.
 
-    With a name in place of the flags, another benchmark: step, planted, agree, report, checkers, bounds.
-
     Args:
         out: where results.json and the pictures go; benchmarks/results otherwise, and then the tables go
             into benchmarks/README.md and README.md too.
@@ -162,4 +160,5 @@ if __name__ == "__main__":
     if sys.argv[1:] and not sys.argv[1].startswith("-"):
         tyro.extras.subcommand_cli_from_dict(commands, prog="python -m benchmarks", description=__doc__)
     else:
-        tyro.cli(compare, prog="python -m benchmarks")
+        others = f"With a name in place of the options, another benchmark: {', '.join(commands)}."
+        tyro.cli(compare, prog="python -m benchmarks", description=f"{__doc__}\n{others}")

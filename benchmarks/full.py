@@ -5,7 +5,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -153,7 +153,7 @@ def _shared_compiler_cache() -> Iterator[None]:
 
 
 @contextmanager
-def _progress(console: Console, total: int) -> Iterator:
+def _progress(console: Console, total: int) -> Iterator[Callable[[str], None]]:
     """A bar on a terminal, a line for each case elsewhere."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:

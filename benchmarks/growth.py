@@ -82,10 +82,10 @@ def crossings(cases: Sequence[CaseResult], task: str) -> Iterator[Crossing]:
             sure = [(each, found) for each, found in _sure_ratios(results, one, other, task)]
             for (before, first), (after, second) in pairwise(sure):
                 if (first > 1) != (second > 1):
-                    sizes, logs = [before.case.hidden, after.case.hidden], np.log([first, second])
-                    hidden = float(np.exp(np.interp(0, *_ascending(logs, np.log(sizes)))))
-                    slower, faster = (one, other) if first > 1 else (other, one)
-                    yield Crossing(setting, faster, slower, hidden)
+                    # Straight lines between the two sizes, on logarithmic scales.
+                    way = np.log(first) / np.log(first / second)
+                    hidden = before.case.hidden * (after.case.hidden / before.case.hidden) ** float(way)
+                    yield Crossing(setting, *((other, one) if first > 1 else (one, other)), hidden)
 
 
 def _sure_ratios(
@@ -96,11 +96,6 @@ def _sure_ratios(
         found = ratio(result, one, other, task)
         if found and not found.low <= 1 <= found.high:
             yield result, found.value
-
-
-def _ascending(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    order = np.argsort(x)
-    return x[order], y[order]
 
 
 def times(name: str, task: str) -> Callable[[CaseResult], float | None]:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ ANSWER_SECONDS = 240.0  # the longest is a compilation
 
 
 def environment(threads: int, native_blas: bool = True) -> dict[str, str]:
-    """The variables of a process whose libraries use so many threads.
+    """The variables of a process whose libraries use so many threads, on the CPU.
 
     Args:
         threads: of every library.
@@ -53,6 +54,8 @@ class Worker:
         """
         self.name, self._folder = contender, folder
         cpus = sorted(os.sched_getaffinity(0))[: case.threads]
+        if len(cpus) < case.threads:
+            raise SystemExit(f"{case.threads} threads need as many CPUs; there are {len(cpus)}")
         self._said = (folder / f"{contender}.txt").open("w+")
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.worker", contender, json.dumps(asdict(case)), json.dumps(cpus),
@@ -176,18 +179,19 @@ class Turns:
         """
         if times > 2:
             self.turn(task, 2)
+        data = self._data
         if task == "epoch":
-            calls = [(self._contender.steps, self._data.shuffled_batches()) for _ in range(times)]
+            calls = [lambda: self._contender.steps(data.shuffled_batches())] * times
         elif task == "step":
             # No call takes more than an epoch: scikit-learn has no other steps than an epoch's.
             epoch = max(1, self._case.rows // self._case.batch_size)
-            batches = self._data.some_batches(times)
-            calls = [(self._contender.steps, batches[i : i + epoch]) for i in range(0, times, epoch)]
+            batches = data.some_batches(times)
+            calls = [partial(self._contender.steps, batches[i : i + epoch]) for i in range(0, times, epoch)]
         else:
-            calls = [(getattr(self._contender, task), times)]
+            calls = [partial(getattr(self._contender, task), times)]
         begin, begin_cpu = time.perf_counter(), time.process_time()
-        for call, argument in calls:
-            call(argument)
+        for call in calls:
+            call()
         return time.perf_counter() - begin, time.process_time() - begin_cpu
 
     def threads(self) -> dict[str, int]:
@@ -217,16 +221,11 @@ def _end_with_the_parent() -> None:
 def main() -> None:
     """The far end: bind to the CPUs, build the contender, then do what is asked."""
     _end_with_the_parent()
-    contender, case, cpus, folder = (
-        sys.argv[1],
-        Case(**json.loads(sys.argv[2])),
-        json.loads(sys.argv[3]),
-        sys.argv[4],
-    )
-    os.sched_setaffinity(0, cpus)  # before any library counts the CPUs
+    contender, case, cpus, folder = sys.argv[1:]
+    os.sched_setaffinity(0, json.loads(cpus))  # before any library counts the CPUs
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print must not come between the answers
-    turns = Turns(contender, case, Path(folder))
+    turns = Turns(contender, Case(**json.loads(case)), Path(folder))
     print(json.dumps({"tasks": turns.tasks, **about()}), file=answers, flush=True)
     for line in sys.stdin:
         name, *arguments = json.loads(line)
