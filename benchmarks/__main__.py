@@ -156,6 +156,7 @@ if __name__ == "__main__":
         "report": report,
         "checkers": checkers,
         "bounds": bounds,
+        "recipe": recipe,
     }
     if sys.argv[1:] and not sys.argv[1].startswith("-"):
         tyro.extras.subcommand_cli_from_dict(commands, prog="python -m benchmarks", description=__doc__)
