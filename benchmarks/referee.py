@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.cases import Case
 
-# Relative, of the norm: less than what half of the penalty's gradient makes of any case, more than rounding.
+# Relative, of the norm: more than rounding, less than half of the penalty's gradient makes, see `prepare`.
 TOLERANCE = {"float32": 1e-3, "float64": 1e-8}
 MARGIN = {"float32": 2e-5, "float64": 1e-10}
 
@@ -24,6 +24,9 @@ def prepare(case: Case, folder: Path) -> dict[str, Arrays]:
     Returns:
         In float64: ``gradient``, the loss and the gradient of each parameter on the first minibatch;
         ``step``, the parameters after a step on each of the first two; ``start``, those before them.
+
+    Raises:
+        ValueError: the case's penalty is so small that half of its gradient could be missing unseen.
     """
     rng = np.random.default_rng(0)
     D, H, C, N = case.features, case.hidden, case.classes, case.batch_size
@@ -38,6 +41,11 @@ def prepare(case: Case, folder: Path) -> dict[str, Arrays]:
         _clear_the_kink(X[rows], params, MARGIN[case.dtype], rng)
         gradients.append(_gradient(params, X[rows], y[rows], case.reg))
         params = {name: q - case.learning_rate * gradients[-1][name] for name, q in params.items()}
+
+    for name in ("W1", "W2"):
+        half = 2 * case.reg * np.linalg.norm(start[name]) / np.linalg.norm(gradients[0][name])
+        if half < 2 * TOLERANCE[case.dtype]:
+            raise ValueError(f"{case}: half of the penalty is only {half:.1e} of the gradient of {name}")
 
     for name, array in {"X": X, "y": y, **first}.items():
         np.save(folder / f"{name}.npy", array, allow_pickle=False)
