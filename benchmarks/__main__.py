@@ -1,8 +1,92 @@
-"""``python -m benchmarks NAME``: each benchmark is imported when it is asked for."""
+"""``python -m benchmarks`` is the full comparison; with a NAME, another benchmark.
 
+Each is imported when it is asked for.
+"""
+
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tyro
+
+if TYPE_CHECKING:
+    from benchmarks.schema import Results
+
+
+def compare(out: Path | None = None, quick: bool = False, native_blas: bool = False) -> None:
+    """How much faster or slower handgrad is than autodiff, and how near the machine's limit.
+
+    Args:
+        out: where results.json and the pictures go; benchmarks/results otherwise, and then the tables go
+            into benchmarks/README.md and README.md too.
+        quick: a small part of it, in 2 minutes instead of 30; into benchmarks/results/quick unless ``out``
+            is given.
+        native_blas: start the contenders without the variables that pin OpenBLAS to an older core.
+    """
+    from benchmarks.full import run
+    from benchmarks.report import report
+    from benchmarks.results import RESULTS, wide_console
+
+    folder = out or (RESULTS / "quick" if quick else RESULTS)
+    try:
+        results = run(folder, quick, native_blas)
+    except KeyboardInterrupt:
+        sys.exit(f"stopped; what was measured is told by: python -m benchmarks report --out {folder}")
+    report(results, folder, wide_console())
+
+
+def report(out: Path | None = None) -> None:
+    """Print and draw once more what a run found.
+
+    Args:
+        out: its folder; benchmarks/results otherwise, and then the READMEs get the tables too.
+    """
+    from benchmarks import report
+    from benchmarks.results import RESULTS, wide_console
+
+    folder = out or RESULTS
+    report.report(_read(folder / "results.json"), folder, wide_console())
+
+
+def agree(one: tyro.conf.Positional[Path], other: tyro.conf.Positional[Path]) -> None:
+    """Hold two runs against each other: are their ratios within each other's intervals?
+
+    The exit code is 1 if not all are.
+
+    Args:
+        one: results.json of a run.
+        other: that of another run.
+    """
+    from benchmarks.agreement import compare_runs
+    from benchmarks.results import wide_console
+
+    sys.exit(not compare_runs(_read(one), _read(other), wide_console()))
+
+
+def planted(hidden: int = 150, threads: int = 1, rounds: int = 15) -> None:
+    """Try the benchmark on a contender with a wrong gradient, and on one that takes every step twice.
+
+    Args:
+        hidden: hidden units H.
+        threads: of each contender.
+        rounds: how often every contender's turn comes.
+    """
+    from benchmarks.cases import Case
+    from benchmarks.planted import try_planted
+    from benchmarks.results import wide_console
+
+    try_planted(Case(hidden=hidden, threads=threads), rounds, wide_console())
+
+
+def _read(path: Path) -> "Results":
+    """A run's results; a file that is none ends the program with a word and exit code 2."""
+    from benchmarks.schema import Results
+
+    try:
+        return Results.read(path)
+    except (OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 def step(
@@ -65,5 +149,17 @@ def recipe(threads: int = 2, seed: int = 0, data_dir: Path | None = None, out: P
 
 
 if __name__ == "__main__":
-    commands = {"step": step, "checkers": checkers, "bounds": bounds, "recipe": recipe}
-    tyro.extras.subcommand_cli_from_dict(commands, prog="python -m benchmarks", description=__doc__)
+    commands = {
+        "step": step,
+        "planted": planted,
+        "agree": agree,
+        "report": report,
+        "checkers": checkers,
+        "bounds": bounds,
+        "recipe": recipe,
+    }
+    if sys.argv[1:] and not sys.argv[1].startswith("-"):
+        tyro.extras.subcommand_cli_from_dict(commands, prog="python -m benchmarks", description=__doc__)
+    else:
+        others = f"With a name in place of the options, another benchmark: {', '.join(commands)}."
+        tyro.cli(compare, prog="python -m benchmarks", description=f"{__doc__}\n{others}")

@@ -15,20 +15,24 @@ from rich.table import Table
 README = Path(__file__).parent / "README.md"
 RESULTS = Path(__file__).parent / "results"
 
+WIDE = 170  # characters
+
 T = TypeVar("T")
+
+
+def cpu_name() -> str:
+    """The processor, as the system calls it."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
+    return names[0] if names else platform.machine()
 
 
 def environment_line(*libraries: str) -> str:
     """The processor, the core that OpenBLAS takes it for, and the versions of Python and some libraries."""
     from threadpoolctl import threadpool_info
 
-    cpus = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
     cores = sorted({each["architecture"] for each in threadpool_info() if "architecture" in each})
-    parts = [
-        cpus[0].split(":")[1].strip() if cpus else platform.machine(),
-        f"OpenBLAS core {'/'.join(cores)}",
-    ]
-    parts.append(f"Python {platform.python_version()}")
+    parts = [cpu_name(), f"OpenBLAS core {'/'.join(cores)}", f"Python {platform.python_version()}"]
     for library in libraries:
         try:
             parts.append(f"{library} {version(library)}")
@@ -75,10 +79,16 @@ def show(console: Console, title: str, head: Sequence[str], rows: Iterable[Seque
     """The same table on the terminal."""
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for i, heading in enumerate(head):
-        table.add_column(heading, justify="left" if i == 0 else "right", no_wrap=i == 0)
+        table.add_column(heading, justify="left" if i == 0 else "right", no_wrap=i == 0, overflow="fold")
     for row in rows:
         table.add_row(*row)
     console.print(table, "")
+
+
+def wide_console() -> Console:
+    """A console for wide tables, which nobody who keeps them in a file wants folded."""
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDE)
 
 
 def progress(items: Sequence[T], description: str, lines: int = 10) -> Iterator[T]:

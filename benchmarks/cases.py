@@ -1,0 +1,73 @@
+"""What is timed: sizes, dtypes and threads, one at a time around a base point."""
+
+import os
+from dataclasses import dataclass, replace
+
+__all__ = ["ALL_CPUS", "BASE", "Case", "full_cases", "quick_cases"]
+
+ALL_CPUS = len(os.sched_getaffinity(0))
+
+
+@dataclass(frozen=True)
+class Case:
+    """One network and its data, the same for all contenders.
+
+    Attributes:
+        hidden: hidden units H.
+        dtype: float32 or float64, of the data too.
+        threads: of every library; the contenders are bound to so many CPUs.
+        batch_size: rows of a minibatch, N.
+        features: D.
+        rows: of the data that minibatches are gathered from.
+        classes: C.
+        learning_rate: of plain gradient descent.
+        reg: strength of the penalty 2·reg·(‖W1‖² + ‖W2‖²), so large that its gradient shows.
+    """
+
+    hidden: int = 150
+    dtype: str = "float32"
+    threads: int = 1
+    batch_size: int = 200
+    features: int = 3072
+    rows: int = 10_000
+    classes: int = 10
+    learning_rate: float = 1e-2
+    reg: float = 1e-2
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """What is timed in it; an epoch only at the base sizes, since it is steps and a shuffle."""
+        sizes = replace(self, dtype=BASE.dtype, threads=BASE.threads)
+        return ("gradient", "step", "epoch") if sizes == BASE else ("gradient", "step")
+
+    def __str__(self) -> str:
+        """The case in a few words."""
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        return f"H={self.hidden}, N={self.batch_size}, D={self.features}, {self.dtype}, {threads}"
+
+
+BASE = Case()
+HIDDEN = 50, 150, 500, 1024, 4096
+BATCH_SIZES = 1, 20, 2000
+FEATURES = 64, 768  # 768 lies between, so that the growth has three points
+
+
+def full_cases() -> list[Case]:
+    """Every H in both dtypes, on one thread and on all; N and D in float32 on one thread."""
+    threads = sorted({1, ALL_CPUS})
+    widths = [
+        Case(hidden, dtype, number)
+        for number in threads
+        for dtype in ("float32", "float64")
+        for hidden in HIDDEN
+    ]
+    return [
+        *widths,
+        *(replace(BASE, batch_size=N) for N in BATCH_SIZES),
+        *(replace(BASE, features=D) for D in FEATURES),
+    ]
+
+
+def quick_cases() -> list[Case]:
+    """Three widths in float32, on one thread."""
+    return [replace(BASE, hidden=hidden) for hidden in HIDDEN[:3]]

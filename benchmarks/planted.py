@@ -1,0 +1,31 @@
+"""The benchmark tried on contenders with a planted fault: a wrong one, and one that does everything twice."""
+
+from rich.console import Console
+
+from benchmarks.cases import Case
+from benchmarks.contenders import OURS, PLANTED
+from benchmarks.ratios import median, ratio
+from benchmarks.results import show
+from benchmarks.rounds import Budget, run_pass
+from benchmarks.schema import CaseResult
+from benchmarks.work import count_work
+from benchmarks.worker import environment
+
+ROUNDS = 15
+BESIDE = (OURS, "course notes")
+
+
+def try_planted(case: Case, rounds: int, console: Console) -> CaseResult:
+    """Time both beside those that they were made from, and print what is seen of them."""
+    names = [*BESIDE, *PLANTED]
+    result = CaseResult(case, count_work(case))
+    result.entrants = run_pass(
+        case, names, environment(case.threads), Budget(rounds, rounds, 0.0), ["gradient", "step"]
+    )
+    rows = []
+    for name in names:
+        seconds, found = median(result, name, "step"), ratio(result, name, OURS, "step")
+        said = result.entrants[name].refused or ""
+        rows.append([name, f"{1e3 * seconds:.2f}" if seconds else "–", str(found or "–"), said])
+    show(console, f"One step, {case}", ["contender", "ms", f"times as long as {OURS}", "refused"], rows)
+    return result
