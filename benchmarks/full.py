@@ -25,8 +25,8 @@ from benchmarks.worker import PINS, environment
 
 # Seconds in which all is done: the promise of 30 minutes and of 2, less what the report takes.
 FULL_SECONDS, QUICK_SECONDS = 1740.0, 110.0
-PASSES = 2
-LEAST_ROUNDS, MOST_ROUNDS = 3, 8  # of a pass
+PASSES = 3
+LEAST_ROUNDS, MOST_ROUNDS = 3, 6  # of a pass
 COMPILES_LONG = "torch.compile"  # 20 seconds when nothing is cached
 
 

@@ -143,14 +143,15 @@ def about() -> dict[str, Any]:
 class Turns:
     """The far end: what a contender does when it is asked."""
 
-    def __init__(self, contender: str, case: Case, folder: Path) -> None:
-        """Import the contender's library, read the data, then let it make what it makes once."""
+    def __init__(self, contender: str, case: Case, folder: Path, cpus: list[int]) -> None:
+        """Import the contender's library, bind to the CPUs, read the data, let it make what it makes once."""
         from benchmarks.contenders import entry, load
         from benchmarks.contenders.interface import Data
 
         self._name, self._case, self._folder = contender, case, folder
         kind = load(contender)
         import_module(entry(contender).imports)
+        _bind(cpus)
         self._data = Data(case, folder)
         self._before = _peak_bytes()
         self._contender = kind(self._data)
@@ -210,6 +211,12 @@ def _peak_bytes() -> int:
     return 1024 * int(status.split("VmHWM:")[1].split()[0])
 
 
+def _bind(cpus: list[int]) -> None:
+    """Bind every thread that there is, and so all that there will be, to these CPUs."""
+    for task in Path("/proc/self/task").iterdir():
+        os.sched_setaffinity(int(task.name), cpus)
+
+
 def _end_with_the_parent() -> None:
     """Have the system end this process when its parent ends, even while it is stopped."""
     import ctypes
@@ -219,13 +226,12 @@ def _end_with_the_parent() -> None:
 
 
 def main() -> None:
-    """The far end: bind to the CPUs, build the contender, then do what is asked."""
+    """The far end: build the contender, then do what is asked."""
     _end_with_the_parent()
     contender, case, cpus, folder = sys.argv[1:]
-    os.sched_setaffinity(0, json.loads(cpus))  # before any library counts the CPUs
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print must not come between the answers
-    turns = Turns(contender, Case(**json.loads(case)), Path(folder))
+    turns = Turns(contender, Case(**json.loads(case)), Path(folder), json.loads(cpus))
     print(json.dumps({"tasks": turns.tasks, **about()}), file=answers, flush=True)
     for line in sys.stdin:
         name, *arguments = json.loads(line)
