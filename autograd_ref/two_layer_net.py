@@ -127,7 +127,8 @@ def matmul_precision() -> str:
     On GPUs JAX's own default rounds the factors of float32 products to TensorFloat-32, to 10 of 23 bits
     (https://docs.jax.dev/en/latest/_autosummary/jax.default_matmul_precision.html).
     """
-    return str(jax.config.jax_default_matmul_precision or "highest")
+    configured = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
+    return str(configured or "highest")
 
 
 @contextmanager

@@ -1,29 +1,32 @@
 r"""The gradient of a sharded batch, by hand and by JAX, held against that of the whole.
 
 The bounds are those of `bounds`, from end to end, which hold in whatever order the terms are added. What
-sharding adds to them: by hand, the gradient of each of $K$ shards is multiplied by a rounded $N_k/N$ and added
-to the others, at most $K + 2$ roundings more of each term; in JAX the rows' weights $1/N$ are rounded, and the
-devices add up their parts. So the radius of $dW_1$ grows by $\gamma_{K+2} |X|^\top |dz_1|$, where a kink counts
-at its largest, and the others' in the same way.
+sharding adds to them: by hand, the gradient of each of $K$ shards is multiplied by a rounded $N_k/N$ and
+added to the others, at most $K + 2$ roundings more of each term; in JAX the rows' weights $1/N$ are rounded,
+and the devices add up their parts. So the radius of $dW_1$ grows by $\gamma_{K+2} |X|^\top |dz_1|$, where a
+kink counts at its largest, and the others' in the same way.
 """
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import jax
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import DTypeLike
 from rich.table import Table
 
 from autograd_ref.crosscheck.bounds import Bounds, chained_bounds, unit_roundoff
 from autograd_ref.crosscheck.comparison import GRADIENTS, Comparison, compare_gradients
+from autograd_ref.crosscheck.on_device import find_device
 from autograd_ref.crosscheck.problems import Problem
 from autograd_ref.crosscheck.table import comparison_json
 from autograd_ref.distributed import start_together
-from autograd_ref.two_layer_net import PENALTY, adjoints
+from autograd_ref.two_layer_net import PENALTY, adjoints, matmul_precision
 from handgrad.shards import split_rows
 from handgrad.two_layer_net import PARAMETERS
 
@@ -35,6 +38,13 @@ __all__ = [
     "sharded_json",
     "sharded_table",
 ]
+
+# Beyond these, one machine is only kept busy with itself.
+MOST_SHARDS = 64
+MOST_PROCESSES = 8
+
+# A loss and its gradient.
+Gradient = tuple[Any, Mapping[str, np.ndarray]]
 
 PROGRAM = ("-m", "autograd_ref.crosscheck.sharded_child")
 
@@ -62,12 +72,16 @@ class ShardedComparison:
         problem: what was computed.
         shards: how many devices took part.
         processes: in how many processes.
+        device: "cpu" or "gpu".
+        precision: what products of float32 matrices were asked for.
         sides: every way of computing the gradient: "whole" and "by hand", and "JAX" with each mesh.
     """
 
     problem: Problem
     shards: int
     processes: int
+    device: str
+    precision: str
     sides: dict[str, Comparison]
 
     @property
@@ -75,7 +89,7 @@ class ShardedComparison:
         """Whether every quantity of every side is within its bound."""
         return all(side.ok for side in self.sides.values())
 
-    def first_wrong(self) -> str:
+    def what_is_wrong(self) -> str:
         """A sentence about the first quantity that is wrong, and on which side."""
         side, found = next((name, each) for name, each in self.sides.items() if not each.ok)
         wrong = next(quantity for quantity in found.quantities if not quantity.ok)
@@ -114,8 +128,10 @@ def check_sharded(
         One comparison for each problem.
 
     Raises:
+        ValueError: shards and processes do not go together, or there are not so many devices.
         EndedEarly: as `start_together`.
     """
+    _check_counts(shards, processes, device)
     cases = [Case(problem, *layout) for problem in problems for layout in layouts(shards)]
     found = iter(compute(cases, processes=processes, device=device, time_limit=time_limit))
     comparisons = []
@@ -125,24 +141,22 @@ def check_sharded(
         values = {"X": problem.X, "y": problem.y, **problem.params, **automatic}
         whole = chained_bounds(values, problem.dtype, problem.reg, PENALTY, {})
         bounds = sharded_bounds(whole, values, problem.dtype, shards)
-        gradients = {"whole": problem.net().loss(problem.X, problem.y, problem.reg)}
+        gradients: dict[str, Gradient] = {"whole": problem.net().loss(problem.X, problem.y, problem.reg)}
         for data, hidden in layouts(shards):
             sides = next(found)
             gradients |= {"by hand": sides["hand"]} if "hand" in sides else {}
             gradients[f"JAX {data}×{hidden}"] = sides["jax"]
         judged = {
-            side: compare_gradients(
-                problem, *gradient, PENALTY, automatic, whole if side == "whole" else bounds
-            )
+            side: _judge(problem, gradient, automatic, whole if side == "whole" else bounds)
             for side, gradient in gradients.items()
         }
-        comparisons.append(ShardedComparison(problem, shards, processes, judged))
+        comparisons.append(ShardedComparison(problem, shards, processes, device, matmul_precision(), judged))
     return comparisons
 
 
 def compute(
     cases: Sequence[Case], *, processes: int, device: str = "cpu", time_limit: float
-) -> list[dict[str, tuple[np.ndarray, dict[str, np.ndarray]]]]:
+) -> list[dict[str, Gradient]]:
     """The sharded loss and gradient of each case, in processes of their own.
 
     Args:
@@ -188,7 +202,12 @@ def compute(
             ]
 
 
-def sharded_bounds(whole: Bounds, values: Any, dtype: Any, shards: int) -> Bounds:
+def _judge(problem: Problem, gradient: Gradient, automatic: Mapping[str, Any], bounds: Bounds) -> Comparison:
+    loss, grads = gradient
+    return compare_gradients(problem, loss, grads, PENALTY, automatic, bounds)
+
+
+def sharded_bounds(whole: Bounds, values: Mapping[str, np.ndarray], dtype: DTypeLike, shards: int) -> Bounds:
     """The bounds of a sharded computation.
 
     Args:
@@ -249,7 +268,8 @@ def sharded_json(found: ShardedComparison) -> dict[str, Any]:
         found: to show.
 
     Returns:
-        name, dtype, ok, shards, processes, rows (of each shard) and sides, a `comparison_json` for each.
+        name, dtype, ok, shards, processes, device, precision, rows (of each shard), and sides, a
+        `comparison_json` for each.
     """
     return {
         "name": found.problem.name,
@@ -257,9 +277,29 @@ def sharded_json(found: ShardedComparison) -> dict[str, Any]:
         "ok": found.ok,
         "shards": found.shards,
         "processes": found.processes,
+        "device": found.device,
+        "precision": found.precision,
         "rows": _rows(found),
         "sides": {side: comparison_json(each) for side, each in found.sides.items()},
     }
+
+
+def _check_counts(shards: int, processes: int, device: str) -> None:
+    if processes > MOST_PROCESSES:
+        raise ValueError(f"--processes must be at most {MOST_PROCESSES}, not {processes}")
+    if shards > MOST_SHARDS:
+        raise ValueError(f"--shards must be at most {MOST_SHARDS}, not {shards}")
+    if shards % processes:
+        raise ValueError(
+            f"--shards must be a multiple of --processes, so that each has as many devices; {shards} is none "
+            f"of {processes}"
+        )
+    if device == "gpu":
+        find_device(device)
+        if processes > 1:
+            raise ValueError("--processes is for the CPU; on GPUs --shards takes one GPU each")
+        if (there := jax.device_count(device)) < shards:
+            raise ValueError(f"--shards {shards} takes as many GPUs, and JAX finds {there}")
 
 
 def _rows(found: ShardedComparison) -> list[int]:
@@ -270,7 +310,8 @@ def _taking_part(found: ShardedComparison) -> str:
     rows = _rows(found)
     each = f"{rows[0]}" if rows[0] == rows[-1] else f"{rows[-1]} or {rows[0]}"
     processes = "1 process" if found.processes == 1 else f"{found.processes} processes"
-    return f"{found.shards} shards of {each} rows, {processes}"
+    where = "" if found.device == "cpu" else f", {found.device}, products {found.precision!r}"
+    return f"{found.shards} shards of {each} rows, {processes}{where}"
 
 
 def _described(side: str, shards: int) -> str:
