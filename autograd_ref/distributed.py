@@ -14,14 +14,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import jax
 
 __all__ = ["HEARTBEAT", "NOTICED", "EndedEarly", "join", "start_together"]
 
-NOTICED = 1.0
+NOTICED = 5
 HEARTBEAT = 10
 
 POLL = 0.05
@@ -62,7 +61,7 @@ def start_together(program: Sequence[str], folder: Path, processes: int, time_li
                     env={"XLA_PYTHON_CLIENT_PREALLOCATE": "false", **os.environ},
                 )
             started.append(process)
-        while any(process.poll() is None for process in started):
+        while None in [process.poll() for process in started]:  # each is polled, not only the first that runs
             _check(started, folder)
             if time.monotonic() > until:
                 raise EndedEarly(
@@ -72,8 +71,7 @@ def start_together(program: Sequence[str], folder: Path, processes: int, time_li
         _check(started, folder)
     finally:
         for process in started:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            process.kill()  # does nothing to one that has ended
             process.wait()
 
 
@@ -128,4 +126,4 @@ def _check(started: Sequence[subprocess.Popen[bytes]], folder: Path) -> None:
 
 def _last_line(log: Path) -> str:
     lines = log.read_text(errors="replace").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "without a word")
