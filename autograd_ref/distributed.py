@@ -116,14 +116,16 @@ def _check(started: Sequence[subprocess.Popen[bytes]], folder: Path) -> None:
         return
     # A process that loses another aborts itself: look for the one whose end was not its own doing.
     number, code = min(failed, key=lambda found: found[1] in (1, -signal.SIGABRT))
-    if code < 0:
+    log = Path(folder, f"{number}.log").read_text(errors="replace")
+    if code == -signal.SIGABRT and "JAX distributed service detected" in log:
+        how = "gave up another that no longer answered"
+    elif code < 0:
         how = f"was ended by {signal.Signals(-code).name}"
     else:
-        how = f"ended with exit code {code}, {_last_line(Path(folder, f'{number}.log'))}"
+        how = f"ended with exit code {code}, {_last_line(log)}"
     others = ", and the others were stopped" if len(started) > 1 else ""
     raise EndedEarly(f"process {number} of {len(started)} (from 0 on) {how}, before it was done{others}")
 
 
-def _last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "without a word")
+def _last_line(log: str) -> str:
+    return next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "without a word")

@@ -8,7 +8,7 @@ penalty stands once in the loss and is counted once, however many devices hold a
 
 Every device along an axis has to have as much as any other. The batch's shards are those of
 `handgrad.shards`, filled up with rows of zeros whose weight in the loss is 0; the hidden units are filled up
-with units that are always 0 and lead nowhere. Neither changes a gradient.
+with units whose weights are 0. Neither changes the gradient of the others.
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
@@ -24,6 +25,7 @@ from numpy.typing import DTypeLike
 
 from autograd_ref.training import step
 from autograd_ref.two_layer_net import loss, precision
+from handgrad.activations import ActivationName
 from handgrad.shards import split_rows
 
 __all__ = ["device_mesh", "jitted_sharded_step", "place_batch", "place_params", "value_and_grad", "whole"]
@@ -106,7 +108,7 @@ def place_batch(mesh: Mesh, X: Any, y: Any, dtype: DTypeLike) -> tuple[Array, Ar
 
 
 def value_and_grad(
-    mesh: Mesh, params: Params, X: Any, y: Any, reg: float
+    mesh: Mesh, params: Params, X: Any, y: Any, reg: float, activation: ActivationName = "relu"
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """The loss and its gradient, computed on all devices of the mesh.
 
@@ -118,6 +120,7 @@ def value_and_grad(
         X: inputs (N, D).
         y: labels (N,) in [0, C).
         reg: strength of the penalty.
+        activation: of the hidden layer.
 
     Returns:
         ``(loss, grads)`` as NumPy arrays; ``grads`` has the keys and shapes of ``params``.
@@ -125,7 +128,7 @@ def value_and_grad(
     dtype = np.asarray(params["W1"]).dtype
     with precision(dtype):
         batch = place_batch(mesh, X, y, dtype)
-        value, grads = _value_and_grad(place_params(mesh, params), *batch, dtype.type(reg), mesh)
+        value, grads = _value_and_grad(place_params(mesh, params), *batch, dtype.type(reg), mesh, activation)
         return _fetch(value), whole(grads, np.shape(params["W1"])[1])
 
 
@@ -157,7 +160,9 @@ def sharded_step(
     momentum: Float[ArrayLike, ""] = 0.0,
     *,
     mesh: Mesh,
+    hidden_size: int,
     nesterov: bool = False,
+    activation: ActivationName = "relu",
 ) -> tuple[dict[str, Array], dict[str, Array], Float[Array, ""]]:
     """One step of gradient descent, `autograd_ref.training.step`, on all devices of the mesh.
 
@@ -171,12 +176,19 @@ def sharded_step(
         reg: strength of the penalty.
         momentum: the velocity's factor; unused where there is no velocity.
         mesh: where all of them are.
+        hidden_size: hidden units H, without those that only fill up.
         nesterov: take Nesterov's momentum instead of the classical one.
+        activation: of the hidden layer.
 
     Returns:
         ``(params, velocity, loss)``, each parameter where it was, the loss being that before the step.
     """
-    new, moved, value = step(params, velocity, X, y, learning_rate, reg, momentum, nesterov, weights=weights)
+    # What fills up is kept at 0, or activations that are not 0 at 0 would have it take part after a step.
+    units = jnp.arange(params["W1"].shape[1]) < hidden_size
+    mask = jnp.broadcast_to(units.astype(X.dtype)[None], (X.shape[0], units.size))
+    new, moved, value = step(
+        *(params, velocity, X, y, learning_rate, reg, momentum, nesterov), mask, activation, weights
+    )
     return _stay(mesh, new), _stay(mesh, moved), value
 
 
@@ -206,15 +218,23 @@ def _stay(mesh: Mesh, params: Mapping[str, Array]) -> dict[str, Array]:
     return dict(jax.lax.with_sharding_constraint(dict(params), shardings))
 
 
-@partial(jax.jit, static_argnames="mesh")
+@partial(jax.jit, static_argnames=("mesh", "activation"))
 def _value_and_grad(
-    params: Params, X: Array, y: Array, weights: Array, reg: Array, mesh: Mesh
+    params: Params,
+    X: Array,
+    y: Array,
+    weights: Array,
+    reg: Array,
+    mesh: Mesh,
+    activation: ActivationName,
 ) -> tuple[Array, dict[str, Array]]:
-    value, grads = jax.value_and_grad(loss)(params, X, y, reg, weights=weights)
+    value, grads = jax.value_and_grad(loss)(params, X, y, reg, activation=activation, weights=weights)
     return value, _stay(mesh, grads)
 
 
 # The old parameters' memory becomes the new ones': a caller must not look at what it passed in.
 jitted_sharded_step = jax.jit(
-    sharded_step, static_argnames=("mesh", "nesterov"), donate_argnames=("params", "velocity")
+    sharded_step,
+    static_argnames=("mesh", "hidden_size", "nesterov", "activation"),
+    donate_argnames=("params", "velocity"),
 )

@@ -30,6 +30,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float, Integer
 
+from handgrad.activations import ActivationName
 from handgrad.layers import l2_penalty_backward, l2_penalty_forward
 from handgrad.two_layer_net import PARAMETERS, trace_gradients
 from handgrad.validation import check_positive_int
@@ -74,7 +75,10 @@ def split_rows(N: int, shards: int) -> list[slice]:
 
 
 def shard_gradients(
-    params: Mapping[str, np.ndarray], X: Float[np.ndarray, "N_k D"], y: Integer[np.ndarray, " N_k"]
+    params: Mapping[str, np.ndarray],
+    X: Float[np.ndarray, "N_k D"],
+    y: Integer[np.ndarray, " N_k"],
+    activation: ActivationName = "relu",
 ) -> Shard:
     """One machine's part: the loss of its own samples and the gradient, without the penalty.
 
@@ -82,6 +86,7 @@ def shard_gradients(
         params: W1 (D, H), b1 (H,), W2 (H, C), b2 (C,), in the dtype of X.
         X: the shard's inputs; it may have no rows.
         y: their labels in [0, C).
+        activation: of the hidden layer.
 
     Returns:
         The part, in the dtype of X.
@@ -89,7 +94,7 @@ def shard_gradients(
     if len(y) == 0:
         zeros = {name: np.zeros_like(params[name]) for name in PARAMETERS}
         return Shard(0, X.dtype.type(0), zeros)
-    trace = trace_gradients(params, X, y, reg=0.0)
+    trace = trace_gradients(params, X, y, 0.0, activation)
     return Shard(len(y), trace["loss"], {name: trace[f"d{name}"] for name in PARAMETERS})
 
 
@@ -128,6 +133,7 @@ def sharded_gradients(
     y: Integer[np.ndarray, " N"],
     reg: float,
     shards: int,
+    activation: ActivationName = "relu",
 ) -> tuple[np.floating, dict[str, np.ndarray]]:
     """The loss and its gradient by way of so many shards, one after the other.
 
@@ -137,6 +143,7 @@ def sharded_gradients(
         y: labels in [0, C).
         reg: strength of the penalty.
         shards: how many; any that find no sample left are empty.
+        activation: of the hidden layer.
 
     Returns:
         ``(loss, grads)``, to rounding what `TwoLayerNet.loss` gives.
@@ -144,5 +151,5 @@ def sharded_gradients(
     Raises:
         TypeError, ValueError: as `split_rows`.
     """
-    parts = [shard_gradients(params, X[rows], y[rows]) for rows in split_rows(len(y), shards)]
+    parts = [shard_gradients(params, X[rows], y[rows], activation) for rows in split_rows(len(y), shards)]
     return combine_shards(parts, params, reg)

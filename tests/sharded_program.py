@@ -16,8 +16,8 @@ def combine_with_penalties(shards, params, reg):
     return combine_shards(shards, params, reg * len(shards) if reg == PLANTED else reg)
 
 
-def value_and_grad_with_penalties(mesh, params, X, y, reg):
-    return value_and_grad(mesh, params, X, y, reg * mesh.size if reg == PLANTED else reg)
+def value_and_grad_with_penalties(mesh, params, X, y, reg, activation):
+    return value_and_grad(mesh, params, X, y, reg * mesh.size if reg == PLANTED else reg, activation)
 
 
 def device_mesh_or_death(*shape):

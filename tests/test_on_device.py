@@ -37,7 +37,7 @@ def tensorfloat32(monkeypatch):
     def plant(when):
         monkeypatch.setattr(two_layer_net, "affine", rounding(when))
         rounded = jax.value_and_grad(lambda *args, **options: two_layer_net.loss(*args, **options))
-        monkeypatch.setattr(two_layer_net, "_value_and_grad", jax.jit(rounded))
+        monkeypatch.setattr(two_layer_net, "_value_and_grad", jax.jit(rounded, static_argnames="activation"))
 
     return plant
 

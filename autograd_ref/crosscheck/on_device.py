@@ -130,7 +130,7 @@ def _reasons(problem: Problem) -> Iterator[str]:
 
 
 def _compare(problem: Problem) -> Comparison:
-    loss, grads = value_and_grad(problem.params, problem.X, problem.y, problem.reg)
+    loss, grads = value_and_grad(problem.params, problem.X, problem.y, problem.reg, problem.activation)
     return compare_gradients(problem, loss, grads)
 
 

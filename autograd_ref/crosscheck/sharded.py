@@ -137,9 +137,9 @@ def check_sharded(
     comparisons = []
     for problem in problems:
         exact = {name: np.asarray(value, np.float64) for name, value in problem.params.items()}
-        automatic = adjoints(exact, problem.X, problem.y, problem.reg)
+        automatic = adjoints(exact, problem.X, problem.y, problem.reg, PENALTY, problem.activation)
         values = {"X": problem.X, "y": problem.y, **problem.params, **automatic}
-        whole = chained_bounds(values, problem.dtype, problem.reg, PENALTY, {})
+        whole = chained_bounds(values, problem.dtype, problem.reg, PENALTY, {}, problem.activation)
         bounds = sharded_bounds(whole, values, problem.dtype, shards)
         gradients: dict[str, Gradient] = {"whole": problem.net().loss(problem.X, problem.y, problem.reg)}
         for data, hidden in layouts(shards):
@@ -177,7 +177,13 @@ def compute(
         "devices": devices if device == "cpu" else None,
         "time_limit": time_limit,
         "cases": [
-            {"problem": i, "data": case.data, "hidden": case.hidden, "reg": case.problem.reg}
+            {
+                "problem": i,
+                "data": case.data,
+                "hidden": case.hidden,
+                "reg": case.problem.reg,
+                "activation": case.problem.activation,
+            }
             for i, case in enumerate(cases)
         ],
     }
@@ -222,7 +228,9 @@ def sharded_bounds(whole: Bounds, values: Mapping[str, np.ndarray], dtype: DType
     u = unit_roundoff(dtype)
     gamma = (shards + 2) * u / (1 - (shards + 2) * u)
     v = {name: np.abs(np.asarray(value, np.float64)) for name, value in values.items() if name != "y"}
-    dz1: Float[np.ndarray, "N H"] = np.abs(whole.centre["dz1"]) + whole.slack["dz1"]
+    dz1: Float[np.ndarray, "N H"] = (
+        np.abs(whole.centre["dz1"]) + whole.slack["dz1"] if "dz1" in whole.centre else v["dz1"]
+    )
     terms = {
         "loss": v["loss"],
         "dW2": v["h1"].T @ v["dscores"],

@@ -34,9 +34,9 @@ def main() -> None:
         X, y = problems[f"{case['problem']}/X"], problems[f"{case['problem']}/y"]
         params = {q: problems[f"{case['problem']}/{q}"] for q in PARAMETERS}
         mesh = device_mesh(case["data"], case["hidden"])
-        found = {"jax": value_and_grad(mesh, params, X, y, case["reg"])}
+        found = {"jax": value_and_grad(mesh, params, X, y, case["reg"], case["activation"])}
         if case["hidden"] == 1:
-            found["hand"] = _by_hand(params, X, y, case["reg"], case["data"])
+            found["hand"] = _by_hand(params, X, y, case)
         for side, (loss, grads) in found.items():
             answer |= {f"{i}/{side}/{name}": np.asarray(value) for name, value in grads.items()}
             answer[f"{i}/{side}/loss"] = np.asarray(loss)
@@ -46,13 +46,14 @@ def main() -> None:
 
 
 def _by_hand(
-    params: dict[str, np.ndarray], X: np.ndarray, y: np.ndarray, reg: float, shards: int
+    params: dict[str, np.ndarray], X: np.ndarray, y: np.ndarray, case: dict[str, Any]
 ) -> tuple[Any, dict[str, np.ndarray]]:
     """The hand side's gradient: this process's shards by NumPy, those of the others by the runtime."""
+    shards = case["data"]
     each = shards // jax.process_count()
     first = each * jax.process_index()
     mine = split_rows(len(y), shards)[first : first + each]
-    parts = [shard_gradients(params, X[rows], y[rows]) for rows in mine]
+    parts = [shard_gradients(params, X[rows], y[rows], case["activation"]) for rows in mine]
     if jax.process_count() > 1:
         with precision(X.dtype):
             columns = {
@@ -65,7 +66,7 @@ def _by_hand(
             Shard(int(rows), gathered["loss"][k], {q: gathered[q][k] for q in PARAMETERS})
             for k, rows in enumerate(gathered["rows"])
         ]
-    return combine_shards(parts, params, reg)
+    return combine_shards(parts, params, case["reg"])
 
 
 if __name__ == "__main__":
