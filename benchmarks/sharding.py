@@ -36,8 +36,10 @@ class Machine:
     latency: float
 
 
-CORE = Machine("a core, 10 Gbit/s", 104e9, 1.25e9, 50e-6)
-H100 = Machine("an H100, 400 Gbit/s", 67e12, 50e9, 5e-6)
+# The rate is the one above, of a 2048³ product; latency here and below are orders of magnitude.
+CORE = Machine("A core and 10 Gbit/s", 104e9, 1.25e9, 50e-6)
+# The data sheet's float32 (SXM, 67 TFLOP/s), not TensorFloat-32; one network card of a DGX H100 for each GPU.
+H100 = Machine("An H100 and 400 Gbit/s", 67e12, 50e9, 5e-6)
 
 
 def step_flops(rows: float, hidden: int, features: int = D, classes: int = C) -> float:
@@ -70,7 +72,7 @@ def all_reduce_seconds(size: float, machines: int, machine: Machine) -> float:
     """Rabenseifner's all-reduce: 2 log₂ K messages in turn, and all but a K-th of the data out and in again.
 
     R. Thakur, R. Rabenseifner & W. Gropp, "Optimization of collective communication operations in MPICH",
-    Int. J. High Perform. Comput. Appl. 19, 2005, §4.5, without the time for the additions.
+    Int. J. High Perform. Comput. Appl. 19, 2005; here without the time for the additions.
     """
     messages = 2 * math.ceil(math.log2(machines))
     return messages * machine.latency + 2 * (machines - 1) / machines * size / machine.bandwidth
@@ -116,7 +118,7 @@ def measure_sharding(out: Path = RESULTS) -> None:
     write_json(out / "sharding.json", {"environment": environment, "counts": counts})
 
     console = Console()
-    tables = [_counts(counts), _break_even(), _shares()]
+    tables = [_counts(counts), *(_model(machine) for machine in (CORE, H100))]
     for title, head, rows in tables:
         show(console, title, head, rows)
     console.print(environment, highlight=False)
@@ -126,8 +128,10 @@ def measure_sharding(out: Path = RESULTS) -> None:
 
 
 def _counts(counts: list[dict[str, Any]]) -> tuple[str, list[str], list[list[str]]]:
-    title = f"One step of N={N}, D={D}, H={H}, C={C} in float32, for each device"
-    head = ["shards of batch × hidden units", "operations", "model", "all-reduced bytes", "sent by a ring"]
+    title = (
+        f"Each device in one step of N={N}, D={D}, H={H}, C={C}, float32, by shards of batch × hidden units"
+    )
+    head = ["shards", "operations", "model", "all-reduced bytes", "sent by a ring"]
     rows = []
     for each in counts:
         data, hidden = each["data"], each["hidden"]
@@ -144,24 +148,16 @@ def _counts(counts: list[dict[str, Any]]) -> tuple[str, list[str], list[list[str
     return title, head, rows
 
 
-def _break_even() -> tuple[str, list[str], list[list[str]]]:
-    title = "Rows for each machine below which the all-reduce outweighs the arithmetic"
-    head = ["machines", *(f"{machine.name}, H={h}" for machine in (CORE, H100) for h in WIDTHS)]
-    rows = [
-        [f"{k:,}", *(f"{break_even_rows(h, k, machine):,.0f}" for machine in (CORE, H100) for h in WIDTHS)]
-        for k in MACHINES
-    ]
-    return title, head, rows
-
-
-def _shares() -> tuple[str, list[str], list[list[str]]]:
-    title = f"Share of arithmetic in the time of a step, {BATCH} rows for each machine"
-    head = ["machines", *(f"{machine.name}, H={h}" for machine in (CORE, H100) for h in WIDTHS)]
-    rows = [
-        [
-            f"{k:,}",
-            *(f"{arithmetic_share(BATCH, h, k, machine):.0%}" for machine in (CORE, H100) for h in WIDTHS),
+def _model(machine: Machine) -> tuple[str, list[str], list[list[str]]]:
+    title = (
+        f"{machine.name}: rows for each machine below which the all-reduce outweighs the arithmetic, and the "
+        f"arithmetic's share of a step with {BATCH} rows"
+    )
+    rows = []
+    for k in MACHINES:
+        cells = [
+            f"{break_even_rows(h, k, machine):,.0f}, {arithmetic_share(BATCH, h, k, machine):.0%}"
+            for h in WIDTHS
         ]
-        for k in MACHINES
-    ]
-    return title, head, rows
+        rows.append([f"{k:,}", *cells])
+    return title, ["machines", *(f"H={h}" for h in WIDTHS)], rows
