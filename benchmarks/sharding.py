@@ -85,7 +85,7 @@ def break_even_rows(hidden: int, machines: int, machine: Machine) -> float:
     return max(0.0, (waiting - fixed) / each)
 
 
-def arithmetic_share(rows: int, hidden: int, machines: int, machine: Machine) -> float:
+def arithmetic_share(rows: float, hidden: int, machines: int, machine: Machine) -> float:
     """The part of a step's time that is arithmetic, where nothing overlaps."""
     computing = step_flops(rows, hidden) / machine.flops
     return computing / (computing + all_reduce_seconds(gradient_bytes(hidden), machines, machine))

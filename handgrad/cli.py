@@ -64,7 +64,7 @@ class Check:
     """Exit with 1 for a warning about a right gradient, too."""
 
     time_limit: float = 60.0
-    """Seconds for each target."""
+    """Seconds for each target, or for all that --shards and --processes compute."""
 
     cifar10: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Without a target: check on a batch of CIFAR-10 instead, from the folder that holds data_batch_1.bin, or
