@@ -133,7 +133,7 @@ def matmul_precision() -> str:
 
 @contextmanager
 def precision(dtype: Any) -> Iterator[None]:
-    """A context in which JAX computes in the given dtype, float32 or float64; no global switch."""
+    """A context in which JAX computes in this dtype and in `matmul_precision`; no global switch."""
     with (
         jax.enable_x64(np.dtype(dtype) == np.float64),
         jax.default_matmul_precision(matmul_precision()),

@@ -46,7 +46,7 @@ MOST_PROCESSES = 8
 # A loss and its gradient.
 Gradient = tuple[Any, Mapping[str, np.ndarray]]
 
-PROGRAM = ("-m", "autograd_ref.crosscheck.sharded_child")
+PROGRAM = ("-P", "-m", "autograd_ref.crosscheck.sharded_child")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,9 +93,10 @@ class ShardedComparison:
         """A sentence about the first quantity that is wrong, and on which side."""
         side, found = next((name, each) for name, each in self.sides.items() if not each.ok)
         wrong = next(quantity for quantity in found.quantities if not quantity.ok)
+        where = f" at {list(wrong.index)}" if wrong.index else ""
         return (
-            f"{wrong.name} {_described(side, self.shards)} is wrong, on {found.name} in {found.dtype}: at "
-            f"{list(wrong.index)} it is {wrong.hand:.9g}, that of the whole batch {wrong.automatic:.9g}."
+            f"{wrong.name} {_described(side, self.shards)} is wrong, on {found.name} in {found.dtype}:{where} "
+            f"it is {wrong.hand:.9g}, that of the whole batch {wrong.automatic:.9g}."
         )
 
 
