@@ -95,8 +95,8 @@ class ShardedComparison:
         wrong = next(quantity for quantity in found.quantities if not quantity.ok)
         where = f" at {list(wrong.index)}" if wrong.index else ""
         return (
-            f"{wrong.name} {_described(side, self.shards)} is wrong, on {found.name} in {found.dtype}:{where} "
-            f"it is {wrong.hand:.9g}, that of the whole batch {wrong.automatic:.9g}."
+            f"{wrong.name} {_described(side, self.shards)} is wrong, on {found.name} in {found.dtype}:"
+            f"{where} it is {wrong.hand:.9g}, that of the whole batch {wrong.automatic:.9g}."
         )
 
 
