@@ -25,6 +25,7 @@ def step(
     nesterov: bool = False,
     mask: Float[Array, "N H"] | None = None,
     activation: ActivationName = "relu",
+    weights: Float[Array, " N"] | None = None,
 ) -> tuple[dict[str, Array], dict[str, Array], Float[Array, ""]]:
     """One step of gradient descent, as the head of `handgrad.sgd` defines it.
 
@@ -39,11 +40,13 @@ def step(
         nesterov: take Nesterov's momentum instead of the classical one.
         mask: dropout's factors on h1; None for no dropout.
         activation: of the hidden layer.
+        weights: each sample's share of the loss; None for 1/N each.
 
     Returns:
         ``(params, velocity, loss)``, the loss being that before the step.
     """
-    value, grads = jax.value_and_grad(loss)(params, X, y, reg, mask=mask, activation=activation)
+    gradient = jax.value_and_grad(loss)
+    value, grads = gradient(params, X, y, reg, mask=mask, activation=activation, weights=weights)
     if not velocity:
         return {name: q - learning_rate * grads[name] for name, q in params.items()}, {}, value
     new = {name: momentum * v - learning_rate * grads[name] for name, v in velocity.items()}

@@ -4,8 +4,8 @@ Read `loss` beside `handgrad.two_layer_net.trace_gradients`: the forward pass st
 line, and the backward pass, which takes up most of the other file, is missing here.
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ __all__ = [
     "Stage",
     "adjoints",
     "loss",
+    "matmul_precision",
     "precision",
     "stage_vjp",
     "stages",
@@ -63,10 +64,13 @@ def softmax(scores: Float[Array, "N C"]) -> Float[Array, "N C"]:
     return jax.nn.softmax(scores, axis=1)
 
 
-def cross_entropy(scores: Float[Array, "N C"], y: Integer[Array, " N"]) -> Float[Array, ""]:
-    """The mean over the batch of −log softmax(scores)[n, y_n], by way of log-sum-exp."""
+def cross_entropy(
+    scores: Float[Array, "N C"], y: Integer[Array, " N"], weights: Float[Array, " N"] | None = None
+) -> Float[Array, ""]:
+    """The mean over the batch of −log softmax(scores)[n, y_n], by way of log-sum-exp; or its weighted sum."""
     log_probs = jax.nn.log_softmax(scores, axis=1)
-    return -jnp.mean(jnp.take_along_axis(log_probs, y[:, None], axis=1))
+    of_labels = jnp.take_along_axis(log_probs, y[:, None], axis=1)
+    return -jnp.mean(of_labels) if weights is None else -jnp.sum(weights * of_labels[:, 0])
 
 
 def penalty(
@@ -85,6 +89,7 @@ def loss(
     coefficients: Mapping[str, Any] = PENALTY,
     mask: Float[Array, "N H"] | None = None,
     activation: ActivationName = "relu",
+    weights: Float[Array, " N"] | None = None,
 ) -> Float[Array, ""]:
     """The loss of the two-layer network.
 
@@ -98,6 +103,7 @@ def loss(
         coefficients: for each parameter q that is penalised, the c of its penalty c·reg·‖q‖².
         mask: dropout's factors on h1; None for no dropout.
         activation: of the hidden layer, a name in `ACTIVATIONS`.
+        weights: each sample's share of the loss, 0 for a row that only fills up a shard; None for 1/N each.
 
     Returns:
         A scalar in the dtype of the parameters.
@@ -112,13 +118,27 @@ def loss(
         h1 = h1 * mask
     scores = tap("scores", affine(h1, params["W2"], params["b2"]))
     penalties = (penalty(params[name], reg, c) for name, c in coefficients.items())
-    return cross_entropy(scores, y) + sum(penalties)
+    return cross_entropy(scores, y, weights) + sum(penalties)
 
 
-def precision(dtype: Any) -> AbstractContextManager[Any]:
-    """A context in which JAX computes in the given dtype, float32 or float64; no global switch."""
-    context: AbstractContextManager[Any] = jax.enable_x64(np.dtype(dtype) == np.float64)
-    return context
+def matmul_precision() -> str:
+    """The precision that matrix products are asked for: the highest, unless JAX was configured to another.
+
+    On GPUs JAX's own default rounds the factors of float32 products to TensorFloat-32, to 10 of 23 bits
+    (https://docs.jax.dev/en/latest/_autosummary/jax.default_matmul_precision.html).
+    """
+    configured = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
+    return str(configured or "highest")
+
+
+@contextmanager
+def precision(dtype: Any) -> Iterator[None]:
+    """A context in which JAX computes in this dtype and in `matmul_precision`; no global switch."""
+    with (
+        jax.enable_x64(np.dtype(dtype) == np.float64),
+        jax.default_matmul_precision(matmul_precision()),
+    ):
+        yield
 
 
 def value_and_grad(

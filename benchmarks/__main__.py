@@ -148,6 +148,18 @@ def recipe(threads: int = 2, seed: int = 0, data_dir: Path | None = None, out: P
     compare_recipes(threads, seed, data_dir, *([] if out is None else [out]))
 
 
+def sharding(out: Path | None = None) -> None:
+    """Count what a sharded step computes and communicates, and hold a model of its cost against it.
+
+    Args:
+        out: where to write the JSON; benchmarks/results otherwise, and then the tables go into
+            benchmarks/README.md too.
+    """
+    from benchmarks.sharding import measure_sharding
+
+    measure_sharding(*([] if out is None else [out]))
+
+
 if __name__ == "__main__":
     commands = {
         "step": step,
@@ -157,6 +169,7 @@ if __name__ == "__main__":
         "checkers": checkers,
         "bounds": bounds,
         "recipe": recipe,
+        "sharding": sharding,
     }
     if sys.argv[1:] and not sys.argv[1].startswith("-"):
         tyro.extras.subcommand_cli_from_dict(commands, prog="python -m benchmarks", description=__doc__)

@@ -5,13 +5,16 @@ import signal
 import sys
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 from handgrad.config import PRESETS, Config, PresetName
 from handgrad.datasets import DataName
 from handgrad.validation import check_positive_int, check_real
+
+if TYPE_CHECKING:
+    from autograd_ref.crosscheck.problems import Problem
 
 __all__ = ["main"]
 
@@ -61,11 +64,20 @@ class Check:
     """Exit with 1 for a warning about a right gradient, too."""
 
     time_limit: float = 60.0
-    """Seconds for each target."""
+    """Seconds for each target, or for all that --shards and --processes compute."""
 
     cifar10: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Without a target: check on a batch of CIFAR-10 instead, from the folder that holds data_batch_1.bin, or
     its parent."""
+
+    shards: int | None = None
+    """Without a target: have a batch in so many shards, each on a device of its own, simulated on the CPU."""
+
+    processes: int | None = None
+    """Without a target: spread the shards over so many processes; alone, one shard for each."""
+
+    device: Literal["cpu", "gpu"] | None = None
+    """Without a target: where JAX computes. What it gives there in float32 is then checked as well."""
 
     json: bool = False
     """Print JSON instead of text: one object, or one a line in the order of the targets."""
@@ -77,7 +89,13 @@ class Check:
     def _check_targets(self) -> int:
         from autograd_ref.crosscheck.command import check_targets
 
-        self._refuse("cifar10", why="is for handgrad's own network and goes with no target")
+        self._refuse(
+            "cifar10",
+            "shards",
+            "processes",
+            "device",
+            why="is for handgrad's own network and goes with no target",
+        )
         sizes = ("batch", "input_size", "hidden_size", "output_size")
         if self.reference is not None:
             self._refuse(*sizes, "reg", why="is for networks; with --reference, example(rng) says where")
@@ -106,32 +124,74 @@ class Check:
     def _check_own(self) -> int:
         from rich.console import Console
 
-        from autograd_ref.crosscheck.comparison import compare_trace
+        from autograd_ref.crosscheck.comparison import Comparison, compare_trace
+        from autograd_ref.crosscheck.on_device import OnDevice, check_on_device, computing_on, find_device
         from autograd_ref.crosscheck.problems import cifar10_problem, digits_problem, toy_problem
         from autograd_ref.crosscheck.table import comparison_json, comparison_table
 
-        others = [field.name for field in fields(self) if field.name not in ("cifar10", "json")]
+        sharded = self.shards is not None or self.processes is not None
+        own = ("cifar10", "shards", "processes", "device", "json", *(("time_limit",) if sharded else ()))
+        others = [field.name for field in fields(self) if field.name not in own]
         self._refuse(*others, why="goes with a target, FILE.py:NAME")
         problems = (
             [toy_problem(), digits_problem()] if self.cifar10 is None else [cifar10_problem(self.cifar10)]
         )
         problems = [problem.astype(dtype) for problem in problems for dtype in ("float64", "float32")]
-        comparisons = [
-            compare_trace(problem, problem.net().trace(problem.X, problem.y, problem.reg))
-            for problem in problems
-        ]
-        wrong = next((comparison for comparison in comparisons if not comparison.ok), None)
+        if sharded:
+            return self._check_shards(problems)
+        device = None if self.device is None else find_device(self.device)
+        with computing_on(device):
+            comparisons = [
+                compare_trace(problem, problem.net().trace(problem.X, problem.y, problem.reg))
+                for problem in problems
+            ]
+            there = [] if device is None else [check_on_device(problem, device) for problem in problems]
+        judged: list[Comparison | OnDevice] = [*comparisons, *there]
+        wrong = next((each for each in judged if not each.ok), None)
         if self.json:
             found = {"ok": wrong is None, "problems": [comparison_json(each) for each in comparisons]}
-            print(json.dumps(found))
+            print(json.dumps(found | ({"on_device": [each.to_json() for each in there]} if there else {})))
         else:
             console = Console()
             for comparison in comparisons:
                 console.print(comparison_table(comparison), "")
+            for found_there in there:
+                console.print(found_there.table(), *found_there.reasons, "")
             console.print(
                 "All agree: every quantity is within the rounding that its bound allows."
                 if wrong is None
                 else f"{wrong.first_wrong} is the first wrong quantity, on {wrong.name} in {wrong.dtype}.",
+                style="bold",
+            )
+        return AGREE if wrong is None else WRONG
+
+    def _check_shards(self, problems: "list[Problem]") -> int:
+        from rich.console import Console
+
+        from autograd_ref.crosscheck.sharded import check_sharded, sharded_json, sharded_table
+
+        processes = 1 if self.processes is None else check_positive_int("--processes", self.processes)
+        shards = processes if self.shards is None else check_positive_int("--shards", self.shards)
+        found = check_sharded(
+            problems,
+            shards,
+            processes,
+            device=self.device or "cpu",
+            time_limit=check_real("--time-limit", self.time_limit, minimum=0.0),
+        )
+        wrong = next((each for each in found if not each.ok), None)
+        if self.json:
+            counts = {"shards": shards, "processes": processes}
+            problems_json = [sharded_json(each) for each in found]
+            print(json.dumps({"ok": wrong is None, **counts, "problems": problems_json}))
+        else:
+            console = Console()
+            for each in found:
+                console.print(sharded_table(each), "")
+            console.print(
+                "All agree: whole and in shards, every quantity is within the rounding that its bound allows."
+                if wrong is None
+                else wrong.what_is_wrong(),
                 style="bold",
             )
         return AGREE if wrong is None else WRONG

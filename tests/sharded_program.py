@@ -1,0 +1,40 @@
+"""`sharded_child` with a fault: a penalty for each shard where reg is PLANTED, or the death of process 1."""
+
+import os
+import signal
+import sys
+
+from autograd_ref.crosscheck import sharded_child
+
+PLANTED = 0.7
+
+combine_shards, value_and_grad = sharded_child.combine_shards, sharded_child.value_and_grad
+device_mesh = sharded_child.device_mesh
+
+
+def combine_with_penalties(shards, params, reg):
+    return combine_shards(shards, params, reg * len(shards) if reg == PLANTED else reg)
+
+
+def value_and_grad_with_penalties(mesh, params, X, y, reg, activation):
+    return value_and_grad(mesh, params, X, y, reg * mesh.size if reg == PLANTED else reg, activation)
+
+
+def device_mesh_or_death(*shape):
+    """End process 1 as nobody can prevent; process 0 goes on to wait for its part."""
+    if sys.argv[2] == "1":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return device_mesh(*shape)
+
+
+def main(fault):
+    if fault == "penalties":
+        sharded_child.combine_shards = combine_with_penalties
+        sharded_child.value_and_grad = value_and_grad_with_penalties
+    else:
+        sharded_child.device_mesh = device_mesh_or_death
+    sharded_child.main()
+
+
+if __name__ == "__main__":
+    main(sys.argv.pop(1))

@@ -1,0 +1,113 @@
+"""The gradient and the step on eight devices are those of one; one process computes all that is looked at."""
+
+from dataclasses import replace
+from io import StringIO
+
+import numpy as np
+import pytest
+import sharded_step
+from rich.console import Console
+from sharded_program import PLANTED
+
+from autograd_ref.crosscheck import sharded
+from autograd_ref.crosscheck.problems import network_problems, random_problem
+from autograd_ref.training import jitted_step
+from autograd_ref.two_layer_net import precision, value_and_grad
+from handgrad.two_layer_net import PARAMETERS
+
+
+def problem(sizes, **options):
+    return random_problem(np.random.default_rng(sum(sizes)), sizes, **options)
+
+
+PROBLEMS = {
+    "uneven": problem((13, 5, 6, 4)),
+    "uneven, float32": problem((21, 5, 7, 4), dtype="float32"),
+    "empty shards": replace(problem((5, 4, 3, 3)), activation="gelu"),
+    "on the kink": network_problems("float64", seed=1)[1],
+    "planted": problem((16, 5, 6, 4), reg=PLANTED),
+}
+
+
+@pytest.fixture(scope="module")
+def computed(tmp_path_factory):
+    """What eight devices found on every problem, and the file that `sharded_step` left."""
+    file = tmp_path_factory.mktemp("steps") / "steps.npz"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sharded, "PROGRAM", (sharded_step.__file__, str(file)))
+        found = sharded.check_sharded(list(PROBLEMS.values()), 8, 1, time_limit=60)
+    return dict(zip(PROBLEMS, found, strict=True)), np.load(file, allow_pickle=False)
+
+
+RIGHT = [name for name in PROBLEMS if name != "planted"]
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_whole_by_hand_in_shards_and_by_jax_in_shards_agree(computed, name):
+    found = computed[0][name]
+    assert found.ok, found.what_is_wrong()
+    assert list(found.sides) == ["whole", "by hand", "JAX 8×1", "JAX 4×2"]
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_an_error_a_little_above_rounding_would_be_seen(computed, name):
+    found = computed[0][name]
+    for side in found.sides.values():
+        for quantity in side.quantities:
+            assert quantity.resolution < (1e-3 if found.problem.dtype == "float32" else 1e-11), quantity
+
+
+def test_a_penalty_for_each_shard_is_caught_on_both_sides(computed):
+    found = computed[0]["planted"]
+    assert not found.ok
+    wrong = {side: [q.name for q in each.quantities if not q.ok] for side, each in found.sides.items()}
+    penalised = ["loss", "dW2", "dW1"]
+    assert wrong == {"whole": [], "by hand": penalised, "JAX 8×1": penalised, "JAX 4×2": penalised}
+    assert found.what_is_wrong().startswith(
+        "loss in 8 shards, by hand, is wrong, on random in float64: it is "
+    )
+
+
+@pytest.mark.parametrize("mesh", sharded_step.MESHES)
+def test_sizes_that_do_not_divide_are_filled_up(computed, mesh):
+    problem, file = sharded_step.PROBLEM, computed[1]
+    loss, grads = value_and_grad(problem.params, problem.X, problem.y, problem.reg, problem.activation)
+    for name, value in {"loss": loss, **grads}.items():
+        np.testing.assert_allclose(file[f"{mesh}/{name}"], value, rtol=1e-12, atol=1e-15)
+
+
+def test_the_sharded_step_is_the_step_of_one_device_and_uses_its_memory_again(computed):
+    problem, file = sharded_step.PROBLEM, computed[1]
+    params = {name: value.copy() for name, value in problem.params.items()}
+    velocity = {name: np.zeros_like(value) for name, value in params.items()}
+    rates = sharded_step.LEARNING_RATE, problem.reg, sharded_step.MOMENTUM
+    with precision(np.float64):
+        for expected in file["step/loss"]:
+            params, velocity, loss = jitted_step(
+                params, velocity, problem.X, problem.y, *rates, activation=problem.activation
+            )
+            np.testing.assert_allclose(expected, loss, rtol=1e-12)
+        for name in PARAMETERS:
+            np.testing.assert_allclose(file[f"step/{name}"], params[name], rtol=1e-12, atol=1e-15)
+    assert file["step/deleted"]
+    # Each device has a half of W1, b1 and W2 (of 6 hidden units, one of which fills up) and all of b2; twice.
+    D, H, C = 4, 6 // 2, 3
+    assert file["step/donated bytes"] == 2 * 8 * (D * H + H + H * C + C)
+
+
+def test_the_table_says_how_many_took_part(computed):
+    console = Console(file=StringIO(), width=80)
+    for found in computed[0].values():
+        console.print(sharded.sharded_table(found))
+    printed = console.file.getvalue()
+    assert "random, float64: 8 shards of 1 or 2 rows, 1 process" in printed
+    assert "random, float64: 8 shards of 0 or 1 rows, 1 process" in printed
+    assert "quantity  shape   whole  by hand  JAX 8×1  JAX 4×2" in printed
+    assert printed.count("WRONG") == 3
+    assert max(map(len, printed.splitlines())) <= 80
+
+
+def test_layouts_shard_the_hidden_units_as_well():
+    assert [sharded.layouts(shards) for shards in (1, 2, 7, 9)] == [
+        [(1, 1)], [(2, 1), (1, 2)], [(7, 1), (1, 7)], [(9, 1), (3, 3)],
+    ]  # fmt: skip
