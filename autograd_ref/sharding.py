@@ -183,9 +183,11 @@ def sharded_step(
     Returns:
         ``(params, velocity, loss)``, each parameter where it was, the loss being that before the step.
     """
-    # What fills up is kept at 0, or activations that are not 0 at 0 would have it take part after a step.
-    units = jnp.arange(params["W1"].shape[1]) < hidden_size
-    mask = jnp.broadcast_to(units.astype(X.dtype)[None], (X.shape[0], units.size))
+    units, mask = params["W1"].shape[1], None
+    if units > hidden_size:
+        # What fills up is kept at 0: after a step it would take part, where an activation is not 0 at 0.
+        real = (jnp.arange(units) < hidden_size).astype(X.dtype)
+        mask = jnp.broadcast_to(real[None], (X.shape[0], units))
     new, moved, value = step(
         *(params, velocity, X, y, learning_rate, reg, momentum, nesterov), mask, activation, weights
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sharded_step
 from sharded_program import PLANTED
 
 from autograd_ref.crosscheck import sharded
@@ -16,21 +17,26 @@ from handgrad.shards import sharded_gradients
 PROGRAM = Path(__file__).with_name("sharded_program.py")
 
 
-def test_two_processes_agree_and_a_penalty_for_each_shard_is_caught(monkeypatch):
-    monkeypatch.setattr(sharded, "PROGRAM", (str(PROGRAM), "penalties"))
+def test_two_processes_agree_take_the_same_steps_and_a_penalty_for_each_shard_is_caught(
+    monkeypatch, tmp_path
+):
+    file = tmp_path / "steps.npz"
+    monkeypatch.setattr(sharded, "PROGRAM", (sharded_step.__file__, str(file)))
     rng = np.random.default_rng(0)
     right = random_problem(rng, (7, 4, 5, 3))
     planted = random_problem(rng, (8, 4, 5, 3), reg=PLANTED)
-    found = sharded.check_sharded([right, planted], 4, 2, time_limit=60)
+    found = sharded.check_sharded([right, planted], 8, 2, time_limit=60)
     wrong = [
         {side: [q.name for q in each.quantities if not q.ok] for side, each in one.sides.items()}
         for one in found
     ]
     penalised = ["loss", "dW2", "dW1"]
     assert wrong == [
-        {"whole": [], "by hand": [], "JAX 4×1": [], "JAX 2×2": []},
-        {"whole": [], "by hand": penalised, "JAX 4×1": penalised, "JAX 2×2": penalised},
+        {"whole": [], "by hand": [], "JAX 8×1": [], "JAX 4×2": []},
+        {"whole": [], "by hand": penalised, "JAX 8×1": penalised, "JAX 4×2": penalised},
     ]
+    with np.load(file, allow_pickle=False) as steps:
+        sharded_step.assert_as_on_one_device(steps)
 
 
 def in_this_process(cases, *, processes, **options):
