@@ -1,12 +1,13 @@
 """One training run on CIFAR-10 with one activation, and what became of its hidden layer."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from handgrad import TwoLayerNet
-from handgrad.activations import ActivationName
+from handgrad.activations import ACTIVATIONS, ActivationName
 from handgrad.datasets import Dataset
 from handgrad.diagnostics import Diagnoser
 from handgrad.sgd import Sgd
@@ -18,6 +19,10 @@ HIDDEN, BATCH, EPOCH = 100, 200, 245
 WATCHED = 50
 SMALL = 0.01  # of its learning rate, with which a run that lost units goes on: do they come back?
 
+RATES = (0.01, 0.03, 0.1, 0.3, 1.0)
+NOTES_RATES = (1e-3, 2e-3, 4e-3, 1e-2, 3e-2)
+DYING = {True: (0.03, 0.1, 0.15, 0.2), False: (0.001, 0.003, 0.01, 0.03, 0.06, 0.1)}  # by Run.centred
+
 
 @dataclass(frozen=True)
 class Run:
@@ -27,11 +32,12 @@ class Run:
         activation: of the hidden layer.
         start: "He", "Glorot" or "notes": weights of std √(2/in), √(2/(in + out)) or 1e-4. The first two
             get pixels of standard deviation 1 and no penalty, the last one pixels from 0 to 255 and reg
-            0.045, all less the mean image.
+            0.045.
         learning_rate: constant.
         seed: of weights and minibatches.
         epochs: of 245 steps.
         calm: epochs that follow with a hundredth of the learning rate.
+        centred: whether the mean image is subtracted.
     """
 
     activation: ActivationName
@@ -40,6 +46,7 @@ class Run:
     seed: int
     epochs: int = 4
     calm: int = 0
+    centred: bool = True
 
     @property
     def key(self) -> str:
@@ -47,12 +54,30 @@ class Run:
         return " ".join(map(str, asdict(self).values()))
 
 
+def start_of(name: str) -> str:
+    """The initialisation made for it: Glorot's for the two that saturate on both sides, He's for others."""
+    return "Glorot" if name in ("sigmoid", "tanh") else "He"
+
+
+def all_runs() -> list[Run]:
+    """Every run, in the order in which they are made."""
+    notes = [Run(name, "notes", rate, 0) for name, rate in product(ACTIVATIONS, NOTES_RATES)]
+    own = [Run(name, start_of(name), rate, seed) for seed, name, rate in product((0, 1), ACTIVATIONS, RATES)]
+    dying = [
+        Run(name, "He", rate, seed, epochs=2, calm=2, centred=centred)
+        for seed, name, centred in product((0, 1), ("relu", "leaky_relu"), (False, True))
+        for rate in DYING[centred]
+    ]
+    return [*dying, *own, *notes]
+
+
 def train(run: Run, data: Dataset) -> dict[str, Any]:
     """Train, and look at the network at the start and after every epoch.
 
     Returns:
-        "epochs": a list of what was seen, the first before training; "watched": how W2 moved in the steps
-        after the first epoch; "diverged": whether the loss stopped being finite, which ends the run.
+        "epochs": a list of what was seen, the first before training, None for what was no number; "watched":
+        how W2 moved in the steps after the first epoch; "diverged": whether the loss stopped being finite,
+        which ends the run.
     """
     rng = np.random.default_rng(run.seed)
     D, C = data.X_train.shape[1], len(data.classes)
@@ -61,6 +86,7 @@ def train(run: Run, data: Dataset) -> dict[str, Any]:
     for name, fan_in, fan_out in (("W1", D, HIDDEN), ("W2", HIDDEN, C)):
         net.params[name] *= np.float32(_std(run.start, fan_in, fan_out) / 1e-4)
     sgd = Sgd(net.params, BATCH, reg=0.045 if run.start == "notes" else 0.0, activation=run.activation)
+    data = data if run.centred else replace(data, mean=np.zeros_like(data.mean))
     minibatch = Minibatch(data.X_train, data.y_train, BATCH, net.dtype, mean=data.mean)
     look = _Look(net, sgd, data, pixel)
 
@@ -101,7 +127,7 @@ class _Look:
         found = self._diagnoser.diagnose(self._before, step)._asdict()
         for part, (X, y) in (("train", self._part), ("val", (self._data.X_val, self._data.y_val))):
             found[part] = float(np.mean(self._net.predict(X, mean=self._data.mean) == y))
-        return {**found, "loss": loss}
+        return {name: None if np.isnan(value) else value for name, value in {**found, "loss": loss}.items()}
 
     def _unscaled(self) -> dict[str, np.ndarray]:
         """The same network for pixels from 0 to 255: dividing the weights is dividing the pixels."""
