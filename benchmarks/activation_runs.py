@@ -71,6 +71,7 @@ def all_runs() -> list[Run]:
     return [*dying, *own, *notes]
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a network that diverges
 def train(run: Run, data: Dataset) -> dict[str, Any]:
     """Train, and look at the network at the start and after every epoch.
 
