@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 
 from autograd_ref.crosscheck import check_network
+from autograd_ref.crosscheck.activation import read_activation
 from autograd_ref.crosscheck.catalogue import CATALOGUE
+from autograd_ref.crosscheck.contracts import Subject
+from autograd_ref.crosscheck.problems import random_problem
 from handgrad import TwoLayerNet
 from handgrad.activations import ACTIVATIONS
 
@@ -69,48 +72,51 @@ def loss_of(net_class):
     return loss
 
 
+def instance(*edited):
+    """Of one size, that of the first problem: JAX then compiles each activation once."""
+    return networks.network(*edited)(7, 10, 5)
+
+
 @pytest.mark.parametrize("name", WRITTEN)
 def test_a_right_network_passes_and_its_activation_is_read(name):
-    written = networks.network(*edits(name))
-    for target, dtype in ((written, "float64"), (written, "float32"), (loss_of(written), "float64")):
-        report = check_network(target, dtype=dtype)
-        assert report.ok, str(report)
-        assert report.activation == name
-        assert f"Activation of the hidden layer, read off its outputs: {name}." in report.sentences()
-    report = check_network(TwoLayerNet(7, 10, 5, activation=name))
-    assert report.ok, str(report)
-    assert report.activation == name
+    for target in (instance(*edits(name)), TwoLayerNet(7, 10, 5, activation=name)):
+        for dtype in ("float64", "float32"):
+            report = check_network(target, dtype=dtype)
+            assert report.ok, str(report)
+            assert report.activation == name
+            assert f"Activation of the hidden layer, read off its outputs: {name}." in report.sentences()
     assert len(report.quantities) == 12  # stage by stage
 
 
 @pytest.mark.parametrize(("name", "factor", "id_"), MISTAKES)
 def test_a_mistaken_slope_is_named(name, factor, id_):
-    report = check_network(networks.network(*edits(name, factor)))
+    report = check_network(instance(*edits(name, factor)))
     assert report.activation == name
     assert [each.id for each in report.diagnosis] == [id_], str(report)
     assert report.first_wrong == "dW1"
     assert "write dz1 = dh1 * " in report.diagnosis[0].text
 
 
-def test_the_activation_is_read_even_if_the_loss_is_mistaken():
-    wrong_loss = networks.MISTAKES["loss-sum-not-mean"][1]
-    for target in (networks.network(*edits("tanh"), *wrong_loss),):
-        for form in (target, loss_of(target)):
-            report = check_network(form)
-            assert report.activation == "tanh"
-            assert [each.id for each in report.diagnosis] == ["loss-sum-not-mean"]
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_activation_is_read_off_the_scores_or_the_loss_even_if_that_is_mistaken(dtype):
+    problem = random_problem(np.random.default_rng(0), (9, 7, 10, 5), dtype=dtype)
+    for name in ACTIVATIONS:
+        right = networks.network(*edits(name))
+        mistaken = networks.network(*edits(name), *networks.MISTAKES["loss-sum-not-mean"][1])
+        for target in (right, loss_of(right), mistaken, loss_of(mistaken)):
+            assert read_activation(Subject(target, problem), problem) == name
 
 
 def test_two_mistakes_are_named_in_a_network_with_tanh():
     both = [*edits("tanh", "(1 - z1**2)"), *networks.MISTAKES["reg-halved"][1]]
     # Both change dW1: the slope upstream of it, the penalty in it.
-    report = check_network(networks.network(*both))
+    report = check_network(instance(*both))
     assert {each.id for each in report.diagnosis} == {"slope-at-input", "reg-halved"}
 
 
 def test_an_activation_that_is_none_of_these_is_said_to_be_none():
     softsign = [(FORWARD, "h1 = z1 / (1 + np.abs(z1))"), (BACKWARD, "dz1 = dh1 / (1 + np.abs(z1))**2")]
-    report = check_network(networks.network(*softsign))
+    report = check_network(instance(*softsign))
     assert report.activation is None
     assert report.first_wrong == "loss"
     assert any("could not be read" in sentence for sentence in report.sentences())
