@@ -47,12 +47,13 @@ class History:
 
     def to_csv(self, learning_rates: Schedule) -> str:
         """One line for each step; its accuracies and diagnostics are empty where none were taken."""
-        measured = [*Evaluation._fields[1:], *Diagnostics._fields[1:]]
+        accuracy, layer = Evaluation._fields[1:], Diagnostics._fields[1:]
+        unknown = [(None,) * len(names) for names in (accuracy, layer)]
         evaluations = {each.step: each[1:] for each in self.evaluations}
         diagnostics = {each.step: each[1:] for each in self.diagnostics}
-        lines = [",".join(["step", "learning_rate", "loss", *measured])]
+        lines = [",".join(["step", "learning_rate", "loss", *accuracy, *layer])]
         for step, loss in enumerate(self.losses, start=1):
-            values = evaluations.get(step, (None,) * 2) + diagnostics.get(step, (None,) * 9)
+            values = (*evaluations.get(step, unknown[0]), *diagnostics.get(step, unknown[1]))
             cells = ["" if value is None else repr(value) for value in values]
             lines.append(",".join([f"{step},{learning_rates(step - 1)!r},{loss!r}", *cells]))
         return "\n".join(lines) + "\n"
