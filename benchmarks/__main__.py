@@ -160,6 +160,19 @@ def sharding(out: Path | None = None) -> None:
     measure_sharding(*([] if out is None else [out]))
 
 
+def activations(data_dir: Path | None = None, out: Path | None = None) -> None:
+    """Measure what is said of activation functions, in training runs on CIFAR-10.
+
+    Args:
+        data_dir: where CIFAR-10 lies; otherwise where `handgrad data` keeps it.
+        out: where to write the JSON and the plot; benchmarks/results otherwise, and then the tables go
+            into benchmarks/README.md too. Runs that are there already are not made again.
+    """
+    from benchmarks.activations import measure_activations
+
+    measure_activations(data_dir, *([] if out is None else [out]))
+
+
 if __name__ == "__main__":
     commands = {
         "step": step,
@@ -170,6 +183,7 @@ if __name__ == "__main__":
         "bounds": bounds,
         "recipe": recipe,
         "sharding": sharding,
+        "activations": activations,
     }
     if sys.argv[1:] and not sys.argv[1].startswith("-"):
         tyro.extras.subcommand_cli_from_dict(commands, prog="python -m benchmarks", description=__doc__)

@@ -1,4 +1,4 @@
-"""What a training run has been through: a loss for every step, accuracies now and then."""
+"""What a training run has been through: a loss for every step, accuracies and diagnostics now and then."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from handgrad.diagnostics import Diagnostics
 from handgrad.training import Schedule
 
 __all__ = ["Evaluation", "History"]
@@ -37,30 +38,44 @@ class History:
     Attributes:
         losses: the minibatch's loss before each step, penalty included.
         evaluations: the accuracies, in the order of their steps.
+        diagnostics: how the hidden layer fared at the same steps.
     """
 
     losses: list[float] = field(default_factory=list)
     evaluations: list[Evaluation] = field(default_factory=list)
+    diagnostics: list[Diagnostics] = field(default_factory=list)
 
     def to_csv(self, learning_rates: Schedule) -> str:
-        """One line for each step; its accuracies are empty where none were taken."""
-        evaluations = {each.step: each for each in self.evaluations}
-        lines = ["step,learning_rate,loss,train_accuracy,val_accuracy"]
+        """One line for each step; its accuracies and diagnostics are empty where none were taken."""
+        accuracy, layer = Evaluation._fields[1:], Diagnostics._fields[1:]
+        unknown = [(None,) * len(names) for names in (accuracy, layer)]
+        evaluations = {each.step: each[1:] for each in self.evaluations}
+        diagnostics = {each.step: each[1:] for each in self.diagnostics}
+        lines = [",".join(["step", "learning_rate", "loss", *accuracy, *layer])]
         for step, loss in enumerate(self.losses, start=1):
-            at = evaluations.get(step)
-            accuracies = "," if at is None else f"{at.train_accuracy!r},{at.val_accuracy!r}"
-            lines.append(f"{step},{learning_rates(step - 1)!r},{loss!r},{accuracies}")
+            values = (*evaluations.get(step, unknown[0]), *diagnostics.get(step, unknown[1]))
+            cells = ["" if value is None else repr(value) for value in values]
+            lines.append(",".join([f"{step},{learning_rates(step - 1)!r},{loss!r}", *cells]))
         return "\n".join(lines) + "\n"
 
     def to_arrays(self) -> dict[str, Float[np.ndarray, "..."]]:
-        """The history as ``losses`` (steps,) and ``evaluations`` (evaluations, 3)."""
-        evaluations = np.array(self.evaluations, np.float64).reshape(-1, 3)
-        return {"losses": np.array(self.losses, np.float64), "evaluations": evaluations}
+        """The history as ``losses`` (steps,), ``evaluations`` and ``diagnostics`` (one row each)."""
+        return {
+            "losses": np.array(self.losses, np.float64),
+            "evaluations": np.array(self.evaluations, np.float64).reshape(-1, len(Evaluation._fields)),
+            "diagnostics": np.array(self.diagnostics, np.float64).reshape(-1, len(Diagnostics._fields)),
+        }
 
     @classmethod
     def from_arrays(
-        cls, losses: Float[np.ndarray, " steps"], evaluations: Float[np.ndarray, "evaluations 3"]
+        cls,
+        losses: Float[np.ndarray, " steps"],
+        evaluations: Float[np.ndarray, "evaluations 3"],
+        diagnostics: Float[np.ndarray, "diagnostics 10"],
     ) -> "History":
         """The history that `to_arrays` gave."""
-        rows = evaluations.tolist()
-        return cls(losses.tolist(), [Evaluation(int(step), train, val) for step, train, val in rows])
+        return cls(
+            losses.tolist(),
+            [Evaluation(int(step), *rest) for step, *rest in evaluations.tolist()],
+            [Diagnostics(int(step), int(dead), *rest) for step, dead, *rest in diagnostics.tolist()],
+        )

@@ -7,13 +7,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float, Integer
 
+from handgrad.diagnostics import SATURATED, Diagnostics
 from handgrad.history import History
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["filter_images", "plot_accuracy", "plot_confusion", "plot_loss", "plot_weights"]
+__all__ = [
+    "filter_images",
+    "plot_accuracy",
+    "plot_confusion",
+    "plot_diagnostics",
+    "plot_loss",
+    "plot_weights",
+]
 
 TRAIN, VALIDATION = "tab:blue", "tab:orange"
 # Pixels of a filter's longer side in the picture, at least, and of the space between two.
@@ -65,6 +73,51 @@ def plot_accuracy(history: History) -> bytes:
     gap = [100 * each.gap for each in history.evaluations]
     axes.fill_between(steps, train, val, color="gray", alpha=0.2, label=_label("gap", gap, " points"))
     axes.legend(loc="lower right")
+    return _png(figure)
+
+
+def plot_diagnostics(history: History, hidden: int) -> bytes:
+    """How the hidden layer fared: dead and saturated units, activations, what flowed back, how weights moved.
+
+    Args:
+        history: the course of the run.
+        hidden: hidden units H.
+
+    Returns:
+        The PNG.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 7), layout="constrained")
+    (fate, activation), (adjoint, update) = figure.subplots(2, 2, sharex=True)
+    found = np.array(history.diagnostics, np.float64).reshape(-1, len(Diagnostics._fields))
+    found = np.clip(found, -HIGHEST, HIGHEST)
+    at = dict(zip(Diagnostics._fields, found.T, strict=True))
+    step, marker = at["step"], "o" if len(found) < 3 else None
+
+    def draw(axes: "Axes", name: str, label: str, color: str, factor: float = 1.0) -> None:
+        axes.plot(step, factor * at[name], color=color, marker=marker, label=label)
+
+    draw(fate, "saturated", f"activations with |slope| below {SATURATED:g}", TRAIN, 100)
+    draw(fate, "dead_units", "units dead on all training images", "tab:red", 100 / hidden)
+    fate.set_ylim(-2, 102)
+    draw(activation, "activation_mean", "mean, and one standard deviation around it", TRAIN)
+    lower, upper = (at["activation_mean"] + side * at["activation_std"] for side in (-1, 1))
+    activation.fill_between(step, lower, upper, color=TRAIN, alpha=0.2)
+    draw(adjoint, "dh1_norm", "‖dh1‖", TRAIN)
+    draw(adjoint, "dz1_norm", "‖dz1‖", VALIDATION)
+    draw(adjoint, "dz1_to_dh1", "‖dz1‖ / ‖dh1‖", "gray")
+    draw(update, "update_W1", "‖ΔW1‖ / ‖W1‖", TRAIN)
+    draw(update, "update_W2", "‖ΔW2‖ / ‖W2‖", VALIDATION)
+    titles = ("share (%)", "activations h1", "adjoints", "last step's update to weights")
+    for axes, title in zip((fate, activation, adjoint, update), titles, strict=True):
+        axes.set_title(title)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize="small", loc="center right")
+    for axes in (adjoint, update):
+        if any(np.any(line.get_ydata() > 0) for line in axes.lines):
+            axes.set_yscale("log", nonpositive="mask")
+        axes.set_xlabel("step")
     return _png(figure)
 
 

@@ -15,7 +15,7 @@ from handgrad.atomic_file import replace_file
 from handgrad.checkpoint import load_checkpoint, save_checkpoint
 from handgrad.config import Config
 from handgrad.datasets import Dataset, load_cifar10, load_dataset
-from handgrad.plots import plot_accuracy, plot_loss, plot_weights
+from handgrad.plots import plot_accuracy, plot_diagnostics, plot_loss, plot_weights
 from handgrad.progress import TrainingProgress
 from handgrad.trainer import DivergedError, Trainer
 
@@ -186,6 +186,8 @@ class _Keeper:
 def _draw(trainer: Trainer, data: Dataset, directory: Path) -> None:
     replace_file(directory / "loss.png", plot_loss(trainer.history))
     replace_file(directory / "accuracy.png", plot_accuracy(trainer.history))
+    picture = plot_diagnostics(trainer.history, trainer.config.hidden)
+    replace_file(directory / "diagnostics.png", picture)
     replace_file(directory / "weights.png", plot_weights(trainer.net.params["W1"], data.image_shape))
 
 

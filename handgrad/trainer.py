@@ -8,6 +8,7 @@ import numpy as np
 
 from handgrad.config import Config
 from handgrad.datasets import Dataset
+from handgrad.diagnostics import Diagnoser
 from handgrad.history import Evaluation, History
 from handgrad.sgd import Sgd
 from handgrad.training import Minibatch
@@ -73,6 +74,7 @@ class Trainer:
         count = min(len(data.X_val), len(data.X_train))
         sample = np.linspace(0, len(data.X_train) - 1, count).astype(np.intp)
         self._parts = ((data.X_train[sample], data.y_train[sample]), (data.X_val, data.y_val))
+        self._diagnoser = Diagnoser(self.net, self._parts[0], data.X_train, data.mean)
         self._rows = len(data.X_train)
 
     @property
@@ -86,19 +88,22 @@ class Trainer:
         return self.steps >= self.config.iters
 
     def step(self) -> None:
-        """Take a step, and the accuracies when it is their turn.
+        """Take a step, and the accuracies and diagnostics when it is their turn.
 
         Raises:
             DivergedError: the loss is infinite or NaN; the history ends with the last finite loss.
         """
         self._minibatch.gather(self._rngs["sampling"].integers(self._rows, size=self.config.batch))
+        due = self.steps + 1 == self.config.iters or (self.steps + 1) % self._evaluation_interval == 0
+        before = {name: self.net.params[name].copy() for name in ("W1", "W2") if due}
         with np.errstate(over="ignore", invalid="ignore"):
             loss = self._sgd.step(self._minibatch.X, self._minibatch.y, self.learning_rates(self.steps))
             if not math.isfinite(loss):
                 raise DivergedError(self._say_diverged(f"the loss is {loss}", self.steps + 1))
             self.history.losses.append(loss)
-            if self.done or self.steps % self._evaluation_interval == 0:
+            if due:
                 self.history.evaluations.append(Evaluation(self.steps, *map(self._accuracy, self._parts)))
+                self.history.diagnostics.append(self._diagnoser.diagnose(before, self.steps))
 
     def check_finite(self) -> None:
         """Nothing, if every parameter is a finite number: only such a state is worth keeping.
@@ -136,8 +141,9 @@ class Trainer:
             **{f"velocity_{name}": v for name, v in self._sgd.velocity.items()},
             "mean": self.mean,
         }
-        state = {"activation": np.array("relu"), **state}  # what older ones do not say
-        names = {*into, "activation", "rngs", "losses", "evaluations"}
+        # What older ones do not say.
+        state = {"activation": np.array("relu"), "diagnostics": History().to_arrays()["diagnostics"], **state}
+        names = {*into, *History().to_arrays(), "activation", "rngs"}
         if set(state) != names:
             raise ValueError(f"holds {', '.join(sorted(state))} where {', '.join(sorted(names))} belong")
         for name, q in into.items():
@@ -153,7 +159,9 @@ class Trainer:
             self._rngs[name].bit_generator.state = rng_state
         for name in (*PARAMETERS, *(f"velocity_{name}" for name in self._sgd.velocity)):
             into[name][...] = state[name]
-        self.history = History.from_arrays(state["losses"], state["evaluations"])
+        self.history = History.from_arrays(
+            *(state[name] for name in ("losses", "evaluations", "diagnostics"))
+        )
         self._sgd.steps = self.steps
 
     def _accuracy(self, part: tuple[np.ndarray, np.ndarray]) -> float:

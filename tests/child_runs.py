@@ -3,7 +3,8 @@
 import subprocess
 import sys
 
-FILES = {"config.json", "checkpoint.npz", "history.csv", "loss.png", "accuracy.png", "weights.png"}
+PICTURES = {"loss.png", "accuracy.png", "diagnostics.png", "weights.png"}
+FILES = {"config.json", "checkpoint.npz", "history.csv", *PICTURES}
 
 # Everything that a step may carry to the next: velocity, the streams of minibatches, flips and dropout.
 FLAGS = [

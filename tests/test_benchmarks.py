@@ -8,12 +8,14 @@ import pytest
 
 from autograd_ref.crosscheck.comparison import compare_trace
 from autograd_ref.crosscheck.problems import random_problem
-from benchmarks import checkers
+from benchmarks import activation_runs, checkers
+from benchmarks.activation_runs import Run
 from benchmarks.bounds import NETWORKS, reference, whole
 from benchmarks.checker_contenders import CONTENDERS
 from benchmarks.hard_problems import hard_problem
 from benchmarks.results import write_section
 from benchmarks.sensitivity import planted, smallest_caught
+from handgrad.activations import ACTIVATIONS
 
 # SciPy's own threshold is too tight for a forward difference: it flags the right network.
 PASSING = [name for name in CONTENDERS if "1.5e-7" not in name and find_spec(CONTENDERS[name].needs)]
@@ -112,3 +114,23 @@ def test_a_readme_without_the_markers_is_refused_and_left_alone(tmp_path):
     with pytest.raises(ValueError, match="must have the lines <!-- it --> and <!-- /it -->"):
         write_section("it", "new", readme)
     assert readme.read_text() == "no markers\n"
+
+
+def test_a_run_with_an_activation_is_looked_at_after_every_epoch(monkeypatch, digits):
+    monkeypatch.setattr(activation_runs, "EPOCH", 3)
+    monkeypatch.setattr(activation_runs, "WATCHED", 3)
+    found = activation_runs.train(Run("tanh", "Glorot", 0.1, 0, epochs=2, calm=1), digits)
+    assert not found["diverged"]
+    assert [each["step"] for each in found["epochs"]] == [0, 3, 6, 9]
+    assert found["epochs"][0]["loss"] is None
+    assert found["epochs"][0]["train"] < 0.3 < found["epochs"][2]["train"]
+    update = [each["update_W1"] for each in found["epochs"][2:]]
+    assert 0 < update[1] < 0.05 * update[0]  # a hundredth of the learning rate
+    assert found["watched"].keys() == {"signs", "cosine", "straightness"}
+    assert activation_runs.train(Run("relu", "He", 1e9, 0, epochs=2), digits)["diverged"]
+
+
+def test_every_activations_run_is_another():
+    runs = activation_runs.all_runs()
+    assert len({run.key for run in runs}) == len(runs)
+    assert {run.activation for run in runs} == set(ACTIVATIONS)

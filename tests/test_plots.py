@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from handgrad.diagnostics import Diagnostics
 from handgrad.history import Evaluation, History
-from handgrad.plots import filter_images, plot_accuracy, plot_confusion, plot_loss, plot_weights
+from handgrad.plots import (
+    filter_images,
+    plot_accuracy,
+    plot_confusion,
+    plot_diagnostics,
+    plot_loss,
+    plot_weights,
+)
 from handgrad.prediction import count_confusion
 
 
@@ -48,13 +56,24 @@ def test_a_negative_weight_is_dark_and_one_channel_is_grey():
         History(),
         History([2.3]),
         History([2.3, 1e300, 3.0], [Evaluation(3, 0.5, 0.25)]),
-        History(np.linspace(3, 1, 1000).tolist(), [Evaluation(step, 0.6, 0.4) for step in (100, 500, 1000)]),
+        History(
+            np.linspace(3, 1, 1000).tolist(),
+            [Evaluation(step, 0.6, 0.4) for step in (100, 500, 1000)],
+            [
+                Diagnostics(step, 1, 0.5, 0.1, 1e300, 1e-3, 0.0, 0.2, 1e-3, np.inf)
+                for step in (100, 500, 1000)
+            ],
+        ),
     ],
 )
 def test_every_history_can_be_drawn(history):
-    for plot in (plot_loss, plot_accuracy):
-        picture = pixels(plot(history))
-        assert picture.shape == (600, 960, 3)
+    for png, shape in (
+        (plot_loss(history), (600, 960, 3)),
+        (plot_accuracy(history), (600, 960, 3)),
+        (plot_diagnostics(history, 10), (840, 1200, 3)),
+    ):
+        picture = pixels(png)
+        assert picture.shape == shape
         assert np.ptp(picture) > 0.5
 
 

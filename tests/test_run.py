@@ -10,6 +10,7 @@ from child_runs import FILES, FLAGS
 from handgrad import run as run_module
 from handgrad.checkpoint import load_checkpoint
 from handgrad.config import Config
+from handgrad.diagnostics import Diagnostics
 from handgrad.trainer import DivergedError, Trainer
 
 
@@ -20,7 +21,7 @@ def test_a_run_leaves_its_settings_checkpoint_history_and_pictures(handgrad, tmp
     assert {path.name for path in (tmp_path / "run").iterdir()} == FILES
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert (config["hidden"], config["iters"], config["nesterov"], config["threads"]) == (6, 30, True, 1)
-    for name in ("loss", "accuracy", "weights"):
+    for name in ("loss", "accuracy", "diagnostics", "weights"):
         assert (tmp_path / "run" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
     with (tmp_path / "run" / "history.csv").open() as file:
@@ -33,6 +34,9 @@ def test_a_run_leaves_its_settings_checkpoint_history_and_pictures(handgrad, tmp
     evaluated = [int(row["step"]) for row in rows if row["val_accuracy"]]
     assert evaluated == [13, 26, 30]  # 1397 images in batches of 100: an epoch is 13 steps
     assert all(0 <= float(rows[step - 1]["train_accuracy"]) <= 1 for step in evaluated)
+    for step, row in enumerate(rows, 1):
+        cells = [row[name] for name in Diagnostics._fields[1:]]
+        assert all(cells) if step in evaluated else not any(cells)
 
 
 def test_progress_is_plain_lines_away_from_a_terminal_and_a_bar_on_one(handgrad, tmp_path, monkeypatch):

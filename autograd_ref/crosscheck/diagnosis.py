@@ -13,18 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.optimize import brentq
 
+from autograd_ref.crosscheck.activation_mistakes import SLOPES
 from autograd_ref.crosscheck.bounds import Bounds, chained_bounds
+from autograd_ref.crosscheck.catalogue import CATALOGUE, FLOAT32_INSIDE, log_epsilon
 from autograd_ref.crosscheck.contracts import Outcome
-from autograd_ref.crosscheck.mistakes import (
-    CATALOGUE,
-    FLOAT32_INSIDE,
-    LOCAL,
-    UPSTREAM,
-    Mistake,
-    local_gradient,
-    log_epsilon,
-    replay,
-)
+from autograd_ref.crosscheck.mistakes import LOCAL, UPSTREAM, Mistake, local_gradient, replay
 from autograd_ref.crosscheck.problems import Problem
 from autograd_ref.crosscheck.report import Diagnosis
 
@@ -113,7 +106,7 @@ def _complete(evidence: Sequence[Evidence]) -> Iterator[_Explanation]:
     search = _Search(evidence)
     failed = [each for each in evidence if each.outcome.error is not None]
     most = MOST
-    for upstream in _combinations(UPSTREAM, CATALOGUE, 2):
+    for upstream in _combinations(UPSTREAM, search.catalogue, 2):
         if len(_ids(upstream)) > most:
             return
         losses = search.loss_fits(upstream)
@@ -136,6 +129,8 @@ class _Search:
 
     def __init__(self, evidence: Sequence[Evidence]) -> None:
         self.judged = [each for each in evidence if each.outcome.error is None]
+        activation = evidence[0].problem.activation
+        self.catalogue = [mistake for mistake in CATALOGUE if activation in mistake.activations]
         self._replays: dict[tuple[Mistake, ...], _Replays] = {}
         self._losses: dict[tuple[Mistake, ...], list[tuple[Mistake, ...]]] = {}
         self._locals: dict[tuple[Any, ...], list[tuple[Mistake, ...]]] = {}
@@ -362,5 +357,5 @@ def _sentence(mistake: Mistake, tensors: tuple[str, ...], evidence: Evidence) ->
         tensors=" and ".join(gradients),
         line=" and ".join(lines[tensor] for tensor in gradients),
         penalty=f"{c:.6g}·reg·{norm}".removeprefix("1·"),
-        right=times(2), half=times(1), double=times(4),
+        right=times(2), half=times(1), double=times(4), slope=SLOPES[evidence.problem.activation],
     )  # fmt: skip

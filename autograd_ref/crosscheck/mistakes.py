@@ -1,4 +1,4 @@
-"""The catalogue of mistakes that people make in this network, each of them executable.
+"""What a mistake is, and what code with mistakes computes.
 
 A mistake replaces one step of the computation. Replayed on a problem it gives the very loss and gradients
 that code with that mistake gives, so that it can be recognised by them. The steps that it may replace:
@@ -7,8 +7,6 @@ that code with that mistake gives, so that it can be recognised by them. The ste
 - ``loss``: the value alone;
 - local, in one gradient at a time: ``data``, the part that comes from the batch, ``scale``, a factor on it,
   ``penalty``, and ``whole``, their sum.
-
-The order is that of specificity: where several explain the same, the earlier is named.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,18 +16,21 @@ from typing import Any
 import numpy as np
 
 from autograd_ref.crosscheck.problems import Problem
+from handgrad.activations import ACTIVATIONS
 from handgrad.two_layer_net import PARAMETERS
 
 __all__ = [
-    "CATALOGUE",
-    "FLOAT32_INSIDE",
+    "ALL",
+    "BIASES",
     "LOCAL",
     "UPSTREAM",
+    "WEIGHTS",
     "Context",
     "Mistake",
+    "Values",
     "local_gradient",
-    "log_epsilon",
     "replay",
+    "softmax",
 ]
 
 UPSTREAM = ("inputs", "scores", "probs", "dscores", "dh1", "dz1")
@@ -49,8 +50,10 @@ class Mistake:
         step: the step that it replaces.
         replacement: what stands there instead: of the values so far, for an upstream step or the loss; of
             the `Context`, for a local one.
-        text: what is wrong, and the line to write; formatted with ``tensors``, ``line`` and the penalty.
+        text: what is wrong, and the line to write; formatted with ``tensors``, ``line``, ``slope`` and the
+            penalty.
         tensors: for a local step, the gradients in which it can be made.
+        activations: the hidden layers in which it can be made.
     """
 
     id: str
@@ -58,6 +61,7 @@ class Mistake:
     replacement: Callable[[Any], Any]
     text: str
     tensors: tuple[str, ...] = ALL
+    activations: tuple[str, ...] = tuple(ACTIVATIONS)
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,8 @@ def replay(problem: Problem, coefficients: Mapping[str, float], mistakes: tuple[
         mistakes: upstream ones, in different steps.
 
     Returns:
-        X, y, the parameters, z1, h1, scores, probs, losses (one a sample), penalty, loss, dscores, dh1, dz1.
+        X, y, the parameters, z1, h1, scores, probs, losses (one a sample), penalty, loss, dscores, dh1, dz1;
+        and the functions activate and derivative.
 
     Raises:
         ValueError: shapes do not fit, as they would not in the mistaken code.
@@ -112,11 +117,12 @@ def replay(problem: Problem, coefficients: Mapping[str, float], mistakes: tuple[
     N, C = len(v["y"]), v["b2"].size
     v["one_hot"] = np.eye(C)[v["y"]]
     v["z1"] = v["X"] @ v["W1"] + v["b1"]
-    v["h1"] = np.maximum(v["z1"], 0)
+    v["activate"], v["derivative"] = ACTIVATIONS[problem.activation]
+    v["h1"] = v["activate"](v["z1"])
     v["scores"] = v["h1"] @ v["W2"] + v["b2"]
     if "scores" in instead:
         v["scores"] = instead["scores"](v)
-    v["probs"] = _softmax(v["scores"], axis=1)
+    v["probs"] = softmax(v["scores"], axis=1)
     if "probs" in instead:
         v["probs"] = instead["probs"](v)
         v["losses"] = -np.log(v["probs"][np.arange(N), v["y"]])
@@ -130,7 +136,7 @@ def replay(problem: Problem, coefficients: Mapping[str, float], mistakes: tuple[
     if "dscores" in instead:
         v["dscores"] = instead["dscores"](v)
     v["dh1"] = instead["dh1"](v) if "dh1" in instead else v["dscores"] @ v["W2"].T
-    v["dz1"] = v["dh1"] * (v["z1"] > 0)
+    v["dz1"] = v["dh1"] * v["derivative"](v["z1"])
     if "dz1" in instead:
         v["dz1"] = instead["dz1"](v)
     return v
@@ -171,185 +177,8 @@ def local_gradient(
     return np.asarray(whole, np.float64)
 
 
-def _softmax(scores: np.ndarray, axis: int) -> np.ndarray:
+def softmax(scores: np.ndarray, axis: int) -> np.ndarray:
+    """The softmax along an axis."""
     exp = np.exp(scores - scores.max(axis=axis, keepdims=True))
     p: np.ndarray = exp / exp.sum(axis=axis, keepdims=True)
     return p
-
-
-def _truncated(*names: str) -> Callable[[Values], Values]:
-    return lambda v: {name: np.trunc(v[name]) for name in names}
-
-
-def _rounded(*names: str) -> Callable[[Values], Values]:
-    return lambda v: {name: v[name].astype(np.float32).astype(np.float64) for name in names}
-
-
-def _whole_column(v: Values) -> np.ndarray:
-    dscores: np.ndarray = v["probs"].copy()
-    dscores[:, v["y"]] -= 1
-    return dscores / len(dscores)
-
-
-_REG = "{tensors}: the loss has {penalty}, whose gradient is {right}; "
-_MASK = "dz1: write dz1 = dh1 * (z1 > 0); yours "
-_ONE_HOT = "dscores: write dscores = probs.copy(); dscores[np.arange(N), y] -= 1; dscores /= N; yours "
-_INTEGERS = "X or the parameters are cast to integers on the way, which cuts off their fractions: use floats."
-_FLOAT32 = "float64 was asked for, but the values pass through float32: keep the dtype of the inputs."
-
-CATALOGUE: tuple[Mistake, ...] = (
-    # The penalty's gradient.
-    Mistake(
-        "reg-bias-in-loss-only", "penalty", lambda k: 0 * k.q,
-        _REG + "yours has none: add it, or take the biases out of the loss.", BIASES,
-    ),
-    Mistake(
-        "reg-on-bias", "penalty", lambda k: 2 * (k.c + k.c_weights) * k.reg * k.q,
-        "{tensors}: a penalty's gradient is added, but the loss does not penalise the bias: write {line}.",
-        BIASES,
-    ),
-    Mistake("reg-missing", "penalty", lambda k: 0 * k.q, _REG + "yours has none.", WEIGHTS),
-    Mistake("reg-halved", "penalty", lambda k: k.c * k.reg * k.q, _REG + "yours has {half}."),
-    Mistake("reg-doubled", "penalty", lambda k: 4 * k.c * k.reg * k.q, _REG + "yours has {double}."),
-    Mistake("reg-sign", "penalty", lambda k: -2 * k.c * k.reg * k.q, _REG + "yours is subtracted."),
-    Mistake(
-        "reg-over-batch", "penalty", lambda k: 2 * k.c * k.reg * k.q / k.N,
-        _REG + "yours is divided by N: the penalty is no mean over the batch.",
-    ),
-    # The biases.
-    Mistake(
-        "bias-mean", "data", lambda k: k.adjoint.mean(axis=0),
-        "{tensors}: the mean over the batch instead of the sum: write {line}.", BIASES,
-    ),
-    # The sum over everything of dscores is 0, so that this and the next are the same thing in db2.
-    Mistake("bias-missing", "data", lambda k: 0 * k.data, "{tensors} is zero: write {line}.", BIASES),
-    Mistake(
-        "bias-scalar", "data", lambda k: k.adjoint.sum(),
-        "{tensors}: one number, the sum over everything: write {line}.", BIASES,
-    ),
-    Mistake(
-        "bias-wrong-axis", "data", lambda k: k.adjoint.sum(axis=1),
-        "{tensors}: the sum over the other axis; a bias feeds every sample, so write {line}.", BIASES,
-    ),
-    # The weights.
-    Mistake(
-        "dW2-from-pre-activation", "data", lambda k: k.values["z1"].T @ k.adjoint,
-        "dW2: z1 stands where the layer's input h1 belongs: write dW2 = h1.T @ dscores.", ("dW2",),
-    ),
-    Mistake("dW-transposed", "whole", lambda dW: dW.T, "{tensors} is transposed: write {line}.", WEIGHTS),
-    Mistake("dW-transposed", "data", lambda k: k.data.T, "{tensors} is transposed: write {line}.", WEIGHTS),
-    # The ReLU.
-    Mistake("relu-mask-missing", "dz1", lambda v: v["dh1"], _MASK + "passes dh1 on without the mask."),
-    Mistake(
-        "relu-mask-inverted", "dz1", lambda v: v["dh1"] * (v["z1"] <= 0),
-        _MASK + "keeps the inactive units and drops the active ones.",
-    ),
-    Mistake(
-        "relu-mask-replaces-upstream", "dz1", lambda v: (v["z1"] > 0).astype(float),
-        _MASK + "has the mask itself and loses dh1.",
-    ),
-    Mistake(
-        "relu-clips-upstream", "dz1", lambda v: np.maximum(v["dh1"], 0),
-        _MASK + "clips the adjoint dh1 at 0 instead of masking it by z1.",
-    ),
-    Mistake(
-        "relu-on-scores", "scores", lambda v: np.maximum(v["scores"], 0),
-        "The scores pass through a ReLU before the softmax: there is no activation after the second layer.",
-    ),
-    # The way back through the second layer.
-    Mistake(
-        "W2-not-transposed", "dh1", lambda v: v["dscores"] @ v["W2"],
-        "dh1: write dh1 = dscores @ W2.T; yours lacks the transpose, which fits only if H = C.",
-    ),
-    Mistake(
-        "scores-used-as-dscores", "dh1", lambda v: v["scores"] @ v["W2"].T,
-        "dh1: the raw scores flow back in place of dscores: write dh1 = dscores @ W2.T.",
-    ),
-    # The softmax.
-    Mistake(
-        "scores-used-as-dscores", "dscores", lambda v: v["scores"],
-        "dscores: the raw scores flow back in its place: write dscores = (probs - one_hot) / N.",
-    ),
-    Mistake(
-        "scores-used-as-dscores", "dscores", lambda v: v["scores"] / len(v["scores"]),
-        "dscores: the raw scores flow back in its place: write dscores = (probs - one_hot) / N.",
-    ),
-    Mistake("one-hot-missing", "dscores", lambda v: v["probs"] / len(v["probs"]), _ONE_HOT + "is probs / N."),
-    Mistake(
-        "one-hot-sign", "dscores", lambda v: (v["probs"] + v["one_hot"]) / len(v["probs"]),
-        _ONE_HOT + "adds the one-hot.",
-    ),
-    Mistake(
-        "one-hot-whole-column", "dscores", _whole_column,
-        _ONE_HOT + "has probs[:, y] -= 1, which subtracts from whole columns, not from one entry a row.",
-    ),
-    Mistake(
-        "softmax-diagonal-jacobian", "dscores",
-        lambda v: -v["one_hot"] * (1 - v["probs"]) / len(v["probs"]),
-        _ONE_HOT + "has only the diagonal of the softmax's Jacobian: each score moves every probability.",
-    ),
-    Mistake(
-        "softmax-axis", "probs", lambda v: _softmax(v["scores"], axis=0),
-        "The softmax runs over the batch: sum over the classes, axis=1.",
-    ),
-    Mistake(
-        "softmax-axis", "probs",
-        lambda v: _softmax(v["scores"] - v["scores"].max(axis=1, keepdims=True), axis=0),
-        "The softmax's sum runs over the batch: sum over the classes, axis=1.",
-    ),
-    # The mean over the batch.
-    Mistake(
-        "batch-mean-missing", "scale", lambda k: k.N,
-        "{tensors}: not divided by N, which the mean over the batch asks for.",
-    ),
-    Mistake(
-        "batch-mean-twice", "scale", lambda k: 1 / k.N,
-        "{tensors}: divided by N twice; once is right.",
-    ),
-    Mistake(
-        "divided-by-classes", "scale", lambda k: k.N / k.values["b2"].size,
-        "{tensors}: divided by the number of classes; the mean is over the batch, so divide by N.",
-    ),
-    # The loss alone.
-    Mistake(
-        "loss-sum-not-mean", "loss", lambda v: v["losses"].sum() + v["penalty"],
-        "The loss is the sum over the batch where this network's is the mean: divide it by N.",
-    ),
-    # The numbers.
-    Mistake("integer-truncation", "inputs", _truncated("X"), _INTEGERS),
-    Mistake("integer-truncation", "inputs", _truncated(*PARAMETERS), _INTEGERS),
-    Mistake("integer-truncation", "inputs", _truncated("X", *PARAMETERS), _INTEGERS),
-    Mistake("float32-inside", "inputs", _rounded("X"), _FLOAT32),
-    Mistake("float32-inside", "inputs", _rounded(*PARAMETERS), _FLOAT32),
-    Mistake("float32-inside", "inputs", _rounded("X", *PARAMETERS), _FLOAT32),
-    Mistake(
-        "float32-inside", "dscores",
-        lambda v: ((v["probs"] - v["one_hot"]) / len(v["probs"])).astype(np.float32).astype(np.float64),
-        _FLOAT32,
-    ),
-)  # fmt: skip
-
-# Everything in float32: recognised not by replay, whose order of summation would have to be the same, but by
-# numbers that are all float32's and right to its rounding.
-FLOAT32_INSIDE = Mistake("float32-inside", "inputs", lambda v: v, _FLOAT32)
-
-
-def log_epsilon(epsilon: float) -> Mistake:
-    """The mistake of −log(p + ε) in the loss, with the gradient of −log p.
-
-    Args:
-        epsilon: the ε.
-
-    Returns:
-        The mistake, in the step ``loss``.
-    """
-    text = (
-        f"The loss has -log(p + {epsilon:.3g}), the gradient is that of -log(p): go through log-sum-exp, "
-        "which needs no epsilon."
-    )
-    return Mistake(
-        "log-epsilon",
-        "loss",
-        lambda v: -np.mean(np.log(np.exp(-v["losses"]) + epsilon)) + v["penalty"],
-        text,
-    )

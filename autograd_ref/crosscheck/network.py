@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import compress
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from autograd_ref.crosscheck.activation import read_activation
 from autograd_ref.crosscheck.bounds import chained_bounds
 from autograd_ref.crosscheck.comparison import Comparison, Quantity, compare_gradients, compare_trace
 from autograd_ref.crosscheck.contracts import Outcome, Subject, fixed_sizes
@@ -79,6 +81,9 @@ def _check(target: Any, problems: Sequence[Problem], name: str) -> Report:
     subjects = [Subject(target, problem) for problem in problems]
     outcomes = [subject.evaluate(problem) for subject, problem in zip(subjects, problems, strict=True)]
     _refuse_unjudgeable(outcomes)
+    i = _smallest_answered(problems, outcomes)
+    activation = read_activation(subjects[i], problems[i])
+    problems = [replace(problem, activation=activation or "relu") for problem in problems]
     evidence, penalties = _gather(subjects, problems, outcomes)
     comparisons = [
         _compare(subject, found)
@@ -88,15 +93,11 @@ def _check(target: Any, problems: Sequence[Problem], name: str) -> Report:
     quantities = _worst(comparisons)
     wrong = [quantity.name for quantity in quantities if not quantity.ok]
 
-    # Probes call the network many times: on the smallest problem that it answers.
-    answered = min(
-        (i for i, each in enumerate(outcomes) if each.error is None and np.isfinite(each.loss)),
-        key=lambda i: _size(problems[i]),
-    )
     first_wrong = wrong[0] if wrong else None
     diagnosis: tuple[Diagnosis, ...] = ()
     signature = None
-    fault = find_faults(subjects[answered], problems[answered], evidence[answered].bounds)
+    # Probes call the network many times: on the smallest problem that it answers.
+    fault = find_faults(subjects[i], problems[i], evidence[i].bounds)
     if fault is not None:
         first_wrong, diagnosis = fault[0], (fault[1],)
     if wrong or any(outcome.error for outcome in outcomes):
@@ -106,7 +107,7 @@ def _check(target: Any, problems: Sequence[Problem], name: str) -> Report:
         first_wrong = first_wrong or "loss"
     legible = [each.problem.reg > 0 and each.outcome.error is None for each in evidence]
     read = next(compress(penalties, legible), Penalty())
-    warnings = find_weaknesses(subjects[answered], problems[answered])
+    warnings = find_weaknesses(subjects[i], problems[i])
     if not any(read.coefficients.values()) and not read.not_a_square:
         warnings.append(Warned("no-penalty", "The loss has no penalty: it does not change with reg."))
     return Report(
@@ -118,6 +119,7 @@ def _check(target: Any, problems: Sequence[Problem], name: str) -> Report:
         signature=signature,
         warnings=tuple(warnings),
         penalty=read.coefficients,
+        activation=activation,
         quantities=quantities,
         kinks=tuple((each.name, n, h) for each in comparisons for n, h in each.kinks),
     )
@@ -132,6 +134,11 @@ def _refuse_unjudgeable(outcomes: Sequence[Outcome]) -> None:
                 raise NotJudged(f"{what} is not finite on an ordinary problem")
     if not any(outcome.error is None and np.isfinite(outcome.loss) for outcome in outcomes):
         raise NotJudged(f"loss stops at {first.error}")
+
+
+def _smallest_answered(problems: Sequence[Problem], outcomes: Sequence[Outcome]) -> int:
+    answered = (i for i, each in enumerate(outcomes) if each.error is None and np.isfinite(each.loss))
+    return min(answered, key=lambda i: _size(problems[i]))
 
 
 def _evidence(problem: Problem, outcome: Outcome, penalty: Penalty) -> Evidence:

@@ -64,8 +64,10 @@ class Report:
         signature: what the error looks like where no mistake explains it.
         warnings: about robustness, not about the gradient.
         penalty: for each parameter q, the c of the penalty c·reg·‖q‖² that was read off the loss.
+        activation: of the hidden layer, as it was read off the scores or the loss, a name in
+            `handgrad.activations`; None for what has none, or none of these.
         quantities: each at its worst over all problems.
-        kinks: (problem, sample, unit) of every pre-activation within rounding of the ReLU's kink.
+        kinks: (problem, sample, unit) of every pre-activation within rounding of the activation's kink.
     """
 
     target: str
@@ -76,6 +78,7 @@ class Report:
     signature: str | None = None
     warnings: tuple[Warned, ...] = ()
     penalty: dict[str, float] = field(default_factory=dict)
+    activation: str | None = None
     quantities: tuple[Quantity, ...] = ()
     kinks: tuple[tuple[str, int, int], ...] = ()
 
@@ -131,13 +134,17 @@ class Report:
         said += [quantity_witness(each) for each in self.quantities if each.odd_one_out == "automatic"]
         said += [f"Warning: {each.text}" for each in self.warnings]
         if self.penalty:
+            if self.activation is None:
+                said.append("The hidden layer's activation could not be read; it was judged as relu.")
+            else:
+                said.append(f"Activation of the hidden layer, read off its outputs: {self.activation}.")
             read = ", ".join(f"{q} {c:.6g}" for q, c in self.penalty.items())
             said.append(f"Penalty read off the loss, c in c·reg·‖q‖²: {read}.")
         if self.kinks:
             listed = [f"z1[{n}, {h}] ({problem})" for problem, n, h in self.kinks[:4]]
             listed += ["…"] * (len(self.kinks) > 4)
             said.append(
-                f"Within rounding of the ReLU's kink, {len(self.kinks)} in all: {', '.join(listed)}. What "
+                f"Within rounding of the kink at 0, {len(self.kinks)} in all: {', '.join(listed)}. What "
                 "depends on them was judged by the interval between the one-sided derivatives."
             )
         return said

@@ -1,0 +1,175 @@
+"""How the hidden layer fares in training: dead units, saturation, what flows back, how the weights move."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Integer, Shaped
+
+from handgrad.activations import ACTIVATIONS
+from handgrad.layers import affine_forward, softmax_cross_entropy_backward, softmax_cross_entropy_forward
+from handgrad.two_layer_net import TwoLayerNet
+
+__all__ = ["SATURATED", "Diagnoser", "Diagnostics"]
+
+# A unit is saturated on an image where its |derivative| is below this: sigmoid beyond |z| = 6.9, tanh 4.1.
+SATURATED = 1e-3
+# Rows that are looked through at a time for a sign of life: as floating-point numbers they stay in the cache.
+ROWS = 64
+
+
+class Diagnostics(NamedTuple):
+    """The state of a network after a number of steps.
+
+    Attributes:
+        step: how many steps were taken.
+        dead_units: hidden units that are saturated on every training image; a ReLU that never fires.
+        saturated: share of the activations, over units and sampled training images, that are saturated.
+        activation_mean: mean of the activations h1 over units and sampled images: 0 if they are centred.
+        activation_std: their standard deviation.
+        dh1_norm: Frobenius norm of the adjoint of h1, of the mean loss over the sampled images.
+        dz1_norm: the same of z1.
+        dz1_to_dh1: their ratio, what the activation lets through on the way back; NaN where nothing arrives.
+        update_W1: ‖ΔW1‖/‖W1‖ of the last step.
+        update_W2: ‖ΔW2‖/‖W2‖ of the last step.
+    """
+
+    step: int
+    dead_units: int
+    saturated: float
+    activation_mean: float
+    activation_std: float
+    dh1_norm: float
+    dz1_norm: float
+    dz1_to_dh1: float
+    update_W1: float  # noqa: N815
+    update_W2: float  # noqa: N815
+
+
+class Diagnoser:
+    """Looks at a network after a step; keeps in mind what is dead, so that the next look takes less time."""
+
+    def __init__(
+        self,
+        net: TwoLayerNet,
+        sample: tuple[Shaped[np.ndarray, "n D"], Integer[np.ndarray, " n"]],
+        X: Shaped[np.ndarray, "N D"],
+        mean: Float[np.ndarray, " D"],
+    ) -> None:
+        """Remember where to look.
+
+        Args:
+            net: the network, which will have changed at each look.
+            sample: training images and their labels: all but the dead units is measured on these.
+            X: all training images, integers or floating-point numbers.
+            mean: is subtracted from every image.
+        """
+        self._net, self._X, self._mean = net, X, mean.astype(net.dtype)
+        self._images, self._y = sample
+        self._known: dict[int, tuple[np.ndarray, float]] = {}
+
+    def diagnose(self, before: Mapping[str, np.ndarray], step: int) -> Diagnostics:
+        """Look at the network right after a step.
+
+        Args:
+            before: W1 and W2 as they were before it.
+            step: how many steps were taken.
+
+        Returns:
+            What was found.
+        """
+        params = self._net.params
+        activate, derivative = ACTIVATIONS[self._net.activation]
+        z1 = affine_forward(self._images.astype(self._net.dtype) - self._mean, params["W1"], params["b1"])
+        h1, slope = activate(z1), derivative(z1)
+        _, probs = softmax_cross_entropy_forward(affine_forward(h1, params["W2"], params["b2"]), self._y)
+        dh1 = softmax_cross_entropy_backward(probs, self._y) @ params["W2"].T
+        saturated = np.abs(slope) < SATURATED
+        arriving, passed = _norm(dh1), _norm(dh1 * slope)
+        return Diagnostics(
+            step,
+            int(self.find_dead_units(saturated.all(axis=0)).sum()),
+            float(saturated.mean()),
+            float(h1.mean(dtype=np.float64)),
+            float(h1.std(dtype=np.float64)),
+            arriving,
+            passed,
+            passed / arriving if arriving else float("nan"),
+            *(_norm(params[name] - before[name]) / (_norm(before[name]) or 1.0) for name in ("W1", "W2")),
+        )
+
+    def find_dead_units(self, suspects: Bool[np.ndarray, " H"]) -> Bool[np.ndarray, " H"]:
+        """Which hidden units are saturated on every training image.
+
+        One image on which a unit is not saturated acquits it, and only the units that are left are looked at
+        on further images. A unit that was far enough below 0 on all of them, and whose weights have hardly
+        done more than shrink since, as those of a dead ReLU do, is still dead and needs no look.
+
+        Args:
+            suspects: the units that may be dead.
+
+        Returns:
+            True for each dead unit.
+        """
+        dead = suspects.copy()
+        self._known = {
+            unit: known for unit, known in self._known.items() if self._is_still_dead(unit, *known)
+        }
+        dead[list(self._known)] = False
+        left, highest = np.flatnonzero(dead), np.full(len(dead), -np.inf)
+        W1, derivative = self._net.params["W1"], ACTIVATIONS[self._net.activation].derivative
+        # The mean's part of z1 is taken out of the bias: (x - mean)·W1 + b1 = x·W1 + (b1 - mean·W1).
+        columns, b1 = W1[:, left], self._net.params["b1"] - self._mean @ W1
+        rows = np.empty((ROWS, self._X.shape[1]), self._net.dtype)
+        for start in range(0, len(self._X), ROWS):
+            if not left.size:
+                break
+            chunk = rows[: len(self._X) - start]
+            np.copyto(chunk, self._X[start : start + ROWS], casting="same_kind")
+            z1 = affine_forward(chunk, columns, b1[left])
+            highest[left] = np.maximum(highest[left], z1.max(axis=0))
+            alive = (np.abs(derivative(z1)) >= SATURATED).any(axis=0)
+            if alive.any():
+                dead[left[alive]] = False
+                left = left[~alive]
+                columns = W1[:, left]
+        dead[list(self._known)] = True
+        self._known |= {unit: (self._weights(unit), float(highest[unit])) for unit in left.tolist()}
+        return dead
+
+    def _is_still_dead(self, unit: int, then: Float[np.ndarray, " weights"], highest: float) -> bool:
+        """Whether a unit's pre-activations, of which none was above this one, must still be far below 0.
+
+        With w′ = s·w + r, s ≥ 0, the pre-activation x·w′ + b′ is s·(z - b) + b′ + x·r, which is not above
+        s·(highest - b) + b′ + ‖x‖‖r‖.
+        """
+        now = self._weights(unit)
+        square = then[:-1] @ then[:-1]
+        s = max(0.0, now[:-1] @ then[:-1] / square) if square else 0.0
+        rest = float(np.linalg.norm(now[:-1] - s * then[:-1]))
+        return bool(s * (highest - then[-1]) + now[-1] + self._longest * rest < self._saturated_below)
+
+    def _weights(self, unit: int) -> Float[np.ndarray, " weights"]:
+        """A unit's weights and its bias."""
+        params = self._net.params
+        return np.append(params["W1"][:, unit], params["b1"][unit]).astype(np.float64)
+
+    @cached_property
+    def _saturated_below(self) -> float:
+        """Every smaller pre-activation is a saturated one."""
+        z = np.linspace(0, -20, 2001)
+        saturated = np.abs(ACTIVATIONS[self._net.activation].derivative(z)) < SATURATED
+        unsaturated = np.flatnonzero(~saturated)
+        last = unsaturated[-1] if unsaturated.size else -1
+        return float(z[last + 1]) if last + 1 < len(z) else -np.inf
+
+    @cached_property
+    def _longest(self) -> float:
+        """No image less the mean is longer."""
+        farthest = np.maximum(self._X.max() - self._mean, self._mean - self._X.min())
+        return float(np.linalg.norm(farthest.astype(np.float64)))
+
+
+def _norm(array: Float[np.ndarray, "..."]) -> float:
+    return float(np.linalg.norm(array.ravel(order="K")))

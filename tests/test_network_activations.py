@@ -1,0 +1,134 @@
+"""Anybody's networks with every activation: right ones are read and pass, mistaken ones are named."""
+
+import mistaken_networks as networks
+import numpy as np
+import pytest
+
+from autograd_ref.crosscheck import check_network
+from autograd_ref.crosscheck.activation import read_activation
+from autograd_ref.crosscheck.catalogue import CATALOGUE
+from autograd_ref.crosscheck.contracts import Subject
+from autograd_ref.crosscheck.problems import random_problem
+from handgrad import TwoLayerNet
+from handgrad.activations import ACTIVATIONS
+
+FORWARD, BACKWARD = "h1 = np.maximum(0, z1)", networks.MASK
+SIGMOID = "1 / (1 + np.exp(-z1))"
+CUBIC = "np.sqrt(2 / np.pi) * (z1 + 0.044715 * z1**3)"
+# As people write them: the forward, and the factor on dh1.
+WRITTEN = {
+    "leaky_relu": ("np.where(z1 > 0, z1, 0.01 * z1)", "np.where(z1 >= 0, 1, 0.01)"),
+    "sigmoid": (SIGMOID, "h1 * (1 - h1)"),
+    "tanh": ("np.tanh(z1)", "(1 - h1**2)"),
+    "elu": ("np.where(z1 > 0, z1, np.exp(z1) - 1)", "np.where(z1 > 0, 1, h1 + 1)"),
+    "gelu": (
+        "z1 * __import__('scipy.special').special.ndtr(z1)",
+        "(__import__('scipy.special').special.ndtr(z1) + z1 * np.exp(-z1**2 / 2) / np.sqrt(2 * np.pi))",
+    ),
+    "gelu_tanh": (
+        f"0.5 * z1 * (1 + np.tanh({CUBIC}))",
+        f"(0.5 * (1 + np.tanh({CUBIC})) + 0.5 * z1 * (1 - np.tanh({CUBIC})**2)"
+        " * np.sqrt(2 / np.pi) * (1 + 3 * 0.044715 * z1**2))",
+    ),
+    "silu": (f"z1 * {SIGMOID}", f"({SIGMOID} * (1 + z1 * (1 - {SIGMOID})))"),
+    "softplus": ("np.log(1 + np.exp(z1))", SIGMOID),
+}  # fmt: skip
+NDTR = "__import__('scipy.special').special.ndtr"
+# Activation, the factor on dh1, and the name of the mistake.
+MISTAKES = [
+    ("relu", "np.where(z1 > 0, 1, 0.01)", "leaky-in-relu-backward"),
+    ("leaky_relu", "(h1 > 0)", "leaky-slope-missing"),
+    ("leaky_relu", "1", "slope-missing"),
+    ("sigmoid", "h1", "sigmoid-without-one-minus"),
+    ("sigmoid", "z1 * (1 - z1)", "slope-at-input"),
+    ("sigmoid", "np.exp(-h1) / (1 + np.exp(-h1))**2", "slope-at-output"),
+    ("tanh", "(1 - z1**2)", "slope-at-input"),
+    ("tanh", "(1 - np.tanh(h1)**2)", "slope-at-output"),
+    ("tanh", "1", "slope-missing"),
+    ("elu", "np.where(z1 > 0, 1, z1 + 1)", "slope-at-input"),
+    ("elu", "np.where(z1 > 0, 1, np.exp(h1))", "slope-at-output"),
+    ("gelu", f"{NDTR}(z1)", "product-rule-half"),
+    ("gelu", WRITTEN["gelu_tanh"][1], "slope-of-another"),
+    ("gelu_tanh", WRITTEN["gelu"][1], "slope-of-another"),
+    ("silu", SIGMOID, "product-rule-half"),
+    ("softplus", "(1 - np.exp(-z1))", "slope-at-input"),
+    ("softplus", "(z1 > 0)", "slope-of-another"),
+]  # fmt: skip
+
+
+def edits(name, factor=None):
+    forward, right = WRITTEN.get(name, ("np.maximum(0, z1)", "(z1 > 0)"))
+    return [(FORWARD, f"h1 = {forward}"), (BACKWARD, f"dz1 = dh1 * {factor or right}")]
+
+
+def loss_of(net_class):
+    """A function, which has no scores to read the activation off."""
+
+    def loss(params, X, y, reg):
+        net = net_class(X.shape[1], params["b1"].size, params["b2"].size)
+        net.params = params
+        return net.loss(X, y, reg)
+
+    return loss
+
+
+def instance(*edited):
+    """Of one size, that of the first problem: JAX then compiles each activation once."""
+    return networks.network(*edited)(7, 10, 5)
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_right_network_passes_and_its_activation_is_read(name):
+    for target in (instance(*edits(name)), TwoLayerNet(7, 10, 5, activation=name)):
+        for dtype in ("float64", "float32"):
+            report = check_network(target, dtype=dtype)
+            assert report.ok, str(report)
+            assert report.activation == name
+            assert f"Activation of the hidden layer, read off its outputs: {name}." in report.sentences()
+    assert len(report.quantities) == 12  # stage by stage
+
+
+@pytest.mark.parametrize(("name", "factor", "id_"), MISTAKES)
+def test_a_mistaken_slope_is_named(name, factor, id_):
+    report = check_network(instance(*edits(name, factor)))
+    assert report.activation == name
+    assert [each.id for each in report.diagnosis] == [id_], str(report)
+    assert report.first_wrong == "dW1"
+    assert "write dz1 = dh1 * " in report.diagnosis[0].text
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_activation_is_read_off_the_scores_or_the_loss_even_if_that_is_mistaken(dtype):
+    problem = random_problem(np.random.default_rng(0), (9, 7, 10, 5), dtype=dtype)
+    for name in ACTIVATIONS:
+        right = networks.network(*edits(name))
+        mistaken = networks.network(*edits(name), *networks.MISTAKES["loss-sum-not-mean"][1])
+        for target in (right, loss_of(right), mistaken, loss_of(mistaken)):
+            assert read_activation(Subject(target, problem), problem) == name
+
+
+def test_two_mistakes_are_named_in_a_network_with_tanh():
+    both = [*edits("tanh", "(1 - z1**2)"), *networks.MISTAKES["reg-halved"][1]]
+    # Both change dW1: the slope upstream of it, the penalty in it.
+    report = check_network(instance(*both))
+    assert {each.id for each in report.diagnosis} == {"slope-at-input", "reg-halved"}
+
+
+def test_an_activation_that_is_none_of_these_is_said_to_be_none():
+    softsign = [(FORWARD, "h1 = z1 / (1 + np.abs(z1))"), (BACKWARD, "dz1 = dh1 / (1 + np.abs(z1))**2")]
+    report = check_network(instance(*softsign))
+    assert report.activation is None
+    assert report.first_wrong == "loss"
+    assert any("could not be read" in sentence for sentence in report.sentences())
+
+
+def test_every_wrong_derivative_of_the_catalogue_differs_from_the_right_one():
+    """A mistake that computes what is right would explain anything."""
+    z = np.random.default_rng(0).normal(0, 2, (20, 5))
+    for name, (activate, derivative) in ACTIVATIONS.items():
+        v = {"z1": z, "h1": activate(z), "dh1": np.ones_like(z) / 3, "derivative": derivative}
+        for mistake in CATALOGUE:
+            if mistake.step == "dz1" and name in mistake.activations:
+                wrong = mistake.replacement(v)
+                if mistake.id != "relu-clips-upstream":
+                    assert np.abs(wrong - v["dh1"] * derivative(z)).max() > 1e-4, (name, mistake.id)
