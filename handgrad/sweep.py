@@ -120,7 +120,7 @@ def _train(
     with SweepProgress(grid, record.results) as progress:
         while waiting or running:
             # No more than can run: what was handed out cannot always be called back.
-            for _ in range(min(len(waiting), workers.count() - len(running))):
+            for _ in range(min(len(waiting), workers.capacity() - len(running))):
                 stack = waiting.popleft()
                 points = tuple(grid.points[number] for number in stack)
                 running[workers.executor.submit(train_stack, points, shared)] = stack

@@ -39,8 +39,8 @@ def parse_axis(name: str, text: str) -> tuple[Any, ...]:
         ValueError: the text is neither, or two values are the same.
     """
     kind = AXES[name]
-    values = _range(name, text) if ":" in text else [_number(name, each, kind) for each in text.split(",")]
-    values = tuple(kind(round(each) if kind is int else each) for each in values)
+    given = _range(name, text) if ":" in text else [_number(name, each, kind) for each in text.split(",")]
+    values = tuple(round(each) if kind is int else each for each in given)
     for value in values:
         if values.count(value) > 1:
             raise ValueError(f"{name} {text} has {value} more than once")

@@ -21,6 +21,8 @@ __all__ = ["draw_sweep", "plot_axis", "plot_heat_map", "plot_time"]
 DIVERGED = "tab:red"
 # From this ratio of the largest to the smallest value on, an axis is logarithmic.
 WIDE = 20.0
+# The room beside the ends of an axis, which are shown even where all networks diverged.
+PADDING = 0.05
 
 
 def draw_sweep(grid: Grid, settings: Sequence[Setting]) -> dict[str, bytes]:
@@ -75,7 +77,8 @@ def plot_axis(grid: Grid, settings: Sequence[Setting], axis: str) -> bytes:
         axes.plot(best, 100 * settings[0].val, "*", color="black", markersize=12, label="best", zorder=3)
     _mark_diverged(axes, x, [line[value] for value in values])
     axes.set_ylabel("accuracy (%)")
-    axes.set_title(_about(settings[0], without=(axis,)), fontsize=10)
+    title = _about(settings[0], without=(axis,))
+    axes.set_title(f"{title}, ± standard deviation" if settings[0].seeds > 1 else title, fontsize=10)
     axes.legend(fontsize=9)
     return _png(figure)
 
@@ -99,7 +102,7 @@ def plot_heat_map(grid: Grid, settings: Sequence[Setting], x: str, y: str) -> by
         if _beside(setting, settings[0], x, y):
             cell = upward.index(setting.values[y]), across.index(setting.values[x])
             accuracy[cell], diverged[cell] = 100 * setting.val, setting.diverged
-    figure, axes = _axes((max(6.0, 2 + 0.75 * len(across)), max(3.5, 2 + 0.45 * len(upward))))
+    figure, axes = _axes((max(6.5, 2 + 0.75 * len(across)), max(3.5, 2 + 0.45 * len(upward))))
     image = axes.imshow(accuracy, origin="lower", aspect="auto", cmap="viridis")
     low, high = image.get_clim()
     for (row, column), value in np.ndenumerate(accuracy):
@@ -113,7 +116,7 @@ def plot_heat_map(grid: Grid, settings: Sequence[Setting], x: str, y: str) -> by
     axes.set_ylabel(y)
     figure.colorbar(image, label="validation accuracy (%)")
     title = _about(settings[0], without=(x, y))
-    axes.set_title(f"{title}; ×: diverged with one seed or more" if diverged.any() else title, fontsize=10)
+    axes.set_title(f"{title}\n×: diverged with one seed or more" if diverged.any() else title, fontsize=10)
     return _png(figure)
 
 
@@ -150,8 +153,14 @@ def plot_time(settings: Sequence[Setting]) -> bytes:
     for place in sorted(set(np.linspace(0, len(front) - 1, min(len(front), 5)).round().astype(int).tolist())):
         setting = front[place]
         text = ", ".join(f"{name} {_short(value)}" for name, value in setting.values.items())
+        right = 2 * place >= len(front)
         axes.annotate(
-            text, (setting.seconds, 100 * setting.val), (0, -12), textcoords="offset points", fontsize=8
+            text,
+            (setting.seconds, 100 * setting.val),
+            (-6 if right else 6, -12),
+            textcoords="offset points",
+            ha="right" if right else "left",
+            fontsize=8,
         )
     if seconds and 0 < WIDE * min(each.seconds for each in good) < max(each.seconds for each in good):
         axes.set_xscale("log")
@@ -175,8 +184,11 @@ def _positions(axes: "Axes", name: str, values: Sequence[Any]) -> list[float]:
         return list(range(len(values)))
     if min(values) > 0 and max(values) > WIDE * min(values):
         axes.set_xscale("log")
-    # For a value at which all diverged, too, nothing else being drawn there.
-    axes.plot(values, np.full(len(values), np.nan))
+        ends = np.log([min(values), max(values)])
+        axes.set_xlim(*np.exp(ends + PADDING * np.ptp(ends) * np.array([-1, 1])))
+    else:
+        padding = PADDING * (max(values) - min(values))
+        axes.set_xlim(min(values) - padding, max(values) + padding)
     return list(values)
 
 
@@ -202,7 +214,7 @@ def _about(best: Setting, without: Sequence[str]) -> str:
     point = best.point
     shown = {"hidden": point.hidden, "reg": point.reg, "lr": point.lr, "iters": point.iters}
     words = [f"{name} {_short(value)}" for name, value in shown.items() if name not in without]
-    seeds = f"{best.seeds} seeds, mean ± standard deviation" if best.seeds > 1 else "1 seed"
+    seeds = f"mean of {best.seeds} seeds" if best.seeds > 1 else "1 seed"
     return f"{point.data}, {', '.join(words)}; {seeds}"
 
 

@@ -104,9 +104,10 @@ def best_table(settings: Sequence[Setting], rows: int = 10) -> "Table":
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
-    for name in (*settings[0].values, "validation", "training", "gap", "loss", "seconds"):
-        table.add_column(name, justify="right")
-    if any(setting.diverged for setting in settings):
+    for name in (*settings[0].values, "val %", "train %", "gap", "loss", "seconds"):
+        table.add_column(name, justify="right", no_wrap=True)
+    diverged = any(setting.diverged for setting in settings)
+    if diverged:
         table.add_column("diverged", justify="right")
     for setting in settings[:rows]:
         cells = [
@@ -114,12 +115,13 @@ def best_table(settings: Sequence[Setting], rows: int = 10) -> "Table":
         ]
         cells += [_percent(setting.val, setting.val_spread), _percent(setting.train, setting.train_spread)]
         cells += [f"{100 * setting.gap:.1f}", f"{setting.loss:.4g}", f"{setting.seconds:.1f}"]
-        table.add_row(*cells, f"{setting.diverged} of {setting.seeds}" if setting.diverged else "")
+        cells += [f"{setting.diverged} of {setting.seeds}"] if diverged else []
+        table.add_row(*cells)
     return table
 
 
 def _percent(mean: float, spread: float) -> str:
-    return f"{100 * mean:.1f} %" if math.isnan(spread) else f"{100 * mean:.1f} ± {100 * spread:.1f} %"
+    return f"{100 * mean:.1f}" if math.isnan(spread) else f"{100 * mean:.1f} ± {100 * spread:.1f}"
 
 
 def train_command(point: Config) -> str:

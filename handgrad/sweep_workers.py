@@ -24,7 +24,7 @@ class Workers(NamedTuple):
     """An executor, and how many tasks it does at once, which on a cluster may change."""
 
     executor: Executor
-    count: Callable[[], int]
+    capacity: Callable[[], int]
 
 
 class RetryingProcessPool(Executor):
