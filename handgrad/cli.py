@@ -341,16 +341,18 @@ class Sweep:
 
     def run(self) -> int:
         """Train what is left, say what came out, and return the exit code."""
+        from handgrad.datasets import load_dataset
         from handgrad.run import InterruptedRunError
         from handgrad.sweep import SweepError, make_sweep, read_grid, run_sweep
         from handgrad.trainer import DivergedError
 
         grid = self.settings.grid() if self.resume is None else read_grid(self.resume)
         workers = self._workers(len(grid.stacks))
+        data = load_dataset(grid.base.data, grid.base.data_dir)
         directory = make_sweep(grid, self.out) if self.resume is None else self.resume
         try:
             with workers as crew:
-                settings = run_sweep(directory, crew)
+                settings = run_sweep(directory, data, crew)
             return self._report(directory, settings)
         except SweepError as error:
             print(f"handgrad: {error}", file=sys.stderr)

@@ -10,7 +10,7 @@ from typing import Any
 
 from handgrad.atomic_file import replace_file
 from handgrad.config import Config
-from handgrad.datasets import load_dataset
+from handgrad.datasets import Dataset
 from handgrad.run import locked, unused_directory
 from handgrad.sweep_data import SharedData, share_data
 from handgrad.sweep_grid import Grid
@@ -72,7 +72,7 @@ def read_grid(directory: Path) -> Grid:
         raise ValueError(f"{path} does not hold the grid of a sweep: {error}") from None
 
 
-def run_sweep(directory: Path, workers: Workers) -> list[Setting]:
+def run_sweep(directory: Path, data: Dataset, workers: Workers) -> list[Setting]:
     """Train all points that have no result yet, and draw the pictures.
 
     The results, apart from ``run`` and the order of their lines, are the same however often the sweep was
@@ -80,13 +80,15 @@ def run_sweep(directory: Path, workers: Workers) -> list[Setting]:
 
     Args:
         directory: that of the sweep.
+        data: the images that its grid names.
         workers: any `concurrent.futures.Executor`, and how many tasks it does at once.
 
     Returns:
         The combinations, the best first.
 
     Raises:
-        ValueError, OSError: what the directory or the data set holds is not the sweep's, or not readable.
+        ValueError: what the directory holds is not the sweep's.
+        OSError: a file cannot be read or written.
         SweepError: points could not be trained.
     """
     grid = read_grid(directory)
@@ -95,7 +97,6 @@ def run_sweep(directory: Path, workers: Workers) -> list[Setting]:
         # A stack is trained whole even where only some of its points are missing.
         stacks = [stack for stack in grid.stacks if record.missing(stack)]
         if stacks:
-            data = load_dataset(grid.base.data, grid.base.data_dir)
             shared = share_data(data, grid.base.data, grid.base.data_dir, directory / DATA)
             try:
                 _train(grid, stacks, record, shared, workers)

@@ -115,8 +115,8 @@ def best_table(settings: Sequence[Setting], rows: int = 10) -> "Table":
         ]
         cells += [_percent(setting.val, setting.val_spread), _percent(setting.train, setting.train_spread)]
         cells += [f"{100 * setting.gap:.1f}", f"{setting.loss:.4g}", f"{setting.seconds:.1f}"]
-        cells += [f"{setting.diverged} of {setting.seeds}"] if diverged else []
-        table.add_row(*cells)
+        cells += [f"{setting.diverged} of {setting.seeds}" if setting.diverged else ""] if diverged else []
+        table.add_row(*(cell.replace("nan", "–") for cell in cells))
     return table
 
 
