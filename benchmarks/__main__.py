@@ -185,6 +185,18 @@ def sweep(cases: tuple[tuple[int, int], ...] = ((50, 11), (150, 11)), rounds: in
     compare_sweeps(cases, rounds)
 
 
+def gap(seeds: int = 3, data_dir: Path | None = None) -> None:
+    """Measure on CIFAR-10 whether more data, hidden units or penalty close the gap to the test accuracy.
+
+    Args:
+        seeds: how often each network is trained.
+        data_dir: where CIFAR-10 lies; otherwise where `handgrad data` keeps it.
+    """
+    from benchmarks.gap import measure_gap
+
+    measure_gap(seeds, data_dir)
+
+
 if __name__ == "__main__":
     commands = {
         "step": step,
@@ -197,6 +209,7 @@ if __name__ == "__main__":
         "sharding": sharding,
         "activations": activations,
         "sweep": sweep,
+        "gap": gap,
     }
     if sys.argv[1:] and not sys.argv[1].startswith("-"):
         tyro.extras.subcommand_cli_from_dict(commands, prog="python -m benchmarks", description=__doc__)

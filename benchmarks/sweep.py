@@ -81,7 +81,7 @@ def _time(hidden: int, networks: int, rounds: int) -> dict[str, object]:
 
 
 def _row(case: dict) -> list[str]:
-    """Medians over the rounds; a ratio is the median of the rounds' own, with the smallest and the largest."""
+    """Medians over the rounds; a ratio is the median of the rounds' own, with its smallest and largest."""
     seconds, steps = case["seconds"], case["steps"]
     cells = [str(case["hidden"]), str(case["networks"])]
     cells += [f"{1000 * statistics.median(times) / steps:.1f}" for times in seconds.values()]

@@ -1,7 +1,7 @@
 """A process in which one way to train several networks waits for its turns.
 
-All of them train K networks of H hidden units, each with a penalty and a learning rate of its own, on the same
-rows, for so many minibatches, on one thread, and wait until that is done.
+All of them train K networks of H hidden units, each with a penalty and a learning rate of its own, on the
+same rows, for so many minibatches, on one thread, and wait until that is done.
 """
 
 import json
@@ -64,7 +64,7 @@ class Stacked:
         from handgrad.training import Minibatch
 
         self._data = data
-        self._sgd = StackedSgd(data.starts, BATCH, regs=data.regs)
+        self._sgd = StackedSgd(data.starts, BATCH, regs=data.regs, activations=["relu"] * data.networks)
         self._minibatch = Minibatch(data.X, data.y, BATCH, data.X.dtype)
 
     def run(self, batches: np.ndarray) -> None:
@@ -134,10 +134,10 @@ class JaxVmap:
 
 
 class GridSearch:
-    """scikit-learn's GridSearchCV over MLPClassifier, plain SGD: an epoch of each network, from its own weights.
+    """scikit-learn's GridSearchCV over MLPClassifier, plain SGD: an epoch of each network.
 
-    Its minibatches are those of the epoch, without replacement, and 200 rows are kept to score on. That it takes
-    the same steps is not checked here: it cannot be handed the weights.
+    Each starts from weights of its own, takes its minibatches without replacement, and is scored on 200 rows.
+    That it takes the same steps is not checked here, since it cannot be handed the weights.
     """
 
     def __init__(self, data: Data) -> None:

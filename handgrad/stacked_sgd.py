@@ -20,11 +20,14 @@ do not touch each other: a network that diverges leaves the others as they are.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 
 import numpy as np
 from jaxtyping import Float, Integer
 
+from handgrad.activations import ActivationName
 from handgrad.blas import multiply_add, scale, squared_norm
+from handgrad.fused_activations import FUSED_ACTIVATIONS
 from handgrad.validation import check_dtype, check_positive_int
 
 __all__ = ["StackedSgd"]
@@ -41,7 +44,12 @@ class StackedSgd:
     """
 
     def __init__(
-        self, networks: Sequence[Mapping[str, np.ndarray]], batch_size: int, *, regs: Sequence[float]
+        self,
+        networks: Sequence[Mapping[str, np.ndarray]],
+        batch_size: int,
+        *,
+        regs: Sequence[float],
+        activations: Sequence[ActivationName],
     ) -> None:
         """Copy the parameters and allocate all that a step needs.
 
@@ -49,12 +57,13 @@ class StackedSgd:
             networks: W1, b1, W2, b2 of each.
             batch_size: rows of every minibatch, N.
             regs: strength of each network's penalty 2·reg·(‖W1‖² + ‖W2‖²), not negative.
+            activations: that of each network's hidden layer.
         """
         self.dtype = check_dtype(networks[0]["W1"].dtype)
         N = check_positive_int("batch_size", batch_size)
         C = len(networks[0]["b2"])
         self._regs = list(regs)
-        self._decays = [0.0] * len(networks)
+        self._activations = list(activations)
         self._scales = [1.0] * len(networks)
         ends = np.cumsum([len(params["b1"]) for params in networks])
         self._blocks = [
@@ -86,6 +95,12 @@ class StackedSgd:
         self._slope, self._b1 = self._slope[:, :units], self._b1[:units]
         self._W2, self._b2 = self._W2[:units], self._b2[:count]
         self._scores, self._sums = self._scores[:count], self._sums[:count]
+        # Neighbours with the same activation are one block to it.
+        self._alike = []
+        for name, group in groupby(range(count), key=self._activations.__getitem__):
+            numbers = list(group)
+            units = slice(self._blocks[numbers[0]].start, self._blocks[numbers[-1]].stop)
+            self._alike.append((name, units))
         self._owner = np.repeat(
             np.arange(count), [block.stop - block.start for block in self._blocks[:count]]
         )
@@ -137,7 +152,10 @@ class StackedSgd:
         multiply_add(1, X, self._V1, 0, h1)
         h1 *= self._by_unit(self._scales)
         h1 += self._b1
-        np.maximum(h1, 0, out=h1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for name, units in self._alike:
+                # dz1 is free until the way back.
+                FUSED_ACTIVATIONS[name](h1[:, units], self._slope[:, units], dz1[:, units])
         np.copyto(scores, self._b2[:, :, None])
         for network, block in enumerate(blocks):
             multiply_add(1, h1[:, block], self._W2[block], 1, scores[network].T)
@@ -149,7 +167,6 @@ class StackedSgd:
             multiply_add(1, dscores[network].T, W2.T, 0, dz1[:, block])  # before W2 moves
             multiply_add(-learning_rate, h1[:, block].T, dscores[network].T, 1 - decay, W2)
             self._decay(network, 1 - decay)
-        np.sign(h1, out=self._slope)  # the ReLU's: h1 is never below 0
         dz1 *= self._slope
 
         rates = np.array(learning_rates[: self.count])

@@ -14,7 +14,13 @@ from handgrad.validation import check_positive_int
 __all__ = ["AXES", "Grid", "parse_axis", "stackable"]
 
 # The settings that a sweep may go over, and what each is read as.
-AXES: dict[str, type] = {"hidden": int, "reg": float, "lr": float, "iters": int}
+AXES: dict[str, type] = {
+    "hidden": int,
+    "activation": str,
+    "reg": float,
+    "lr": float,
+    "iters": int,
+}
 
 # Hidden units of a stack, at most: beyond, its GEMMs gain nothing, and a sweep that was killed loses more.
 STACK_UNITS = 2560

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from handgrad.plots import TRAIN, VALIDATION
-from handgrad.sweep_grid import Grid
+from handgrad.sweep_grid import AXES, Grid
 from handgrad.sweep_summary import Setting
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def _mark_diverged(axes: "Axes", x: Sequence[float], settings: Sequence[Setting]
 def _about(best: Setting, without: Sequence[str]) -> str:
     """The settings that a picture does not show, as words."""
     point = best.point
-    shown = {"hidden": point.hidden, "reg": point.reg, "lr": point.lr, "iters": point.iters}
+    shown = {name: getattr(point, name) for name in AXES}
     words = [f"{name} {_short(value)}" for name, value in shown.items() if name not in without]
     seeds = f"mean of {best.seeds} seeds" if best.seeds > 1 else "1 seed"
     return f"{point.data}, {', '.join(words)}; {seeds}"

@@ -23,6 +23,9 @@ class SweepSettings(CommonSettings):
     hidden: Values = "150"
     """Hidden units H: 50,100 or first:last:count, whole numbers."""
 
+    activation: Values = "relu"
+    """Activations of the hidden layer: relu,tanh."""
+
     reg: Values = "1e-3"
     """Strengths of the penalty: 0,0.1 or 0:0.3:11, which includes both ends."""
 

@@ -119,8 +119,12 @@ class _Stack:
         self._nets = [
             draw_network(network, data, random_streams(network.seed)["weights"]) for network in self.networks
         ]
-        regs = [network.reg for network in self.networks]
-        self._sgd = StackedSgd([net.params for net in self._nets], points[0].batch, regs=regs)
+        self._sgd = StackedSgd(
+            [net.params for net in self._nets],
+            points[0].batch,
+            regs=[network.reg for network in self.networks],
+            activations=[network.activation for network in self.networks],
+        )
         self._rates = [network.learning_rates(steps_per_epoch) for network in self.networks]
         self._units = [network.hidden for network in self.networks]
 

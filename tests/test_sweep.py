@@ -26,7 +26,13 @@ from handgrad.sweep_stack import train_points
 from handgrad.sweep_workers import RetryingProcessPool, Workers
 from handgrad.trainer import Trainer
 
-AXES = {"hidden": (6, 9), "reg": (0.01,), "lr": (0.02, 0.05, 300.0), "iters": (20, 1200)}
+AXES = {
+    "hidden": (6, 9),
+    "activation": ("relu",),
+    "reg": (0.01,),
+    "lr": (0.02, 0.05, 300.0),
+    "iters": (20, 1200),
+}
 GRID = Grid(Config(batch=50, decay=0.99, flip=True), AXES, seeds=2)
 FLAGS = (
     "sweep --batch 50 --decay 0.99 --flip --seeds 2"
@@ -222,7 +228,7 @@ def test_a_sweep_that_is_done_trains_nothing(undisturbed, digits):
 
 def small(directory, **axes):
     """A new sweep that takes no time."""
-    usual = {"hidden": (3,), "reg": (0.0,), "lr": (0.01,), "iters": (3,)}
+    usual = {"hidden": (3,), "activation": ("relu",), "reg": (0.0,), "lr": (0.01,), "iters": (3,)}
     return make_sweep(Grid(Config(batch=20), usual | axes), directory)
 
 

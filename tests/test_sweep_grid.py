@@ -18,6 +18,7 @@ from handgrad.sweep_settings import SWEEP_PRESETS
         ("reg", "0:0.3:11", (0, 0.03, 0.06, 0.09, 0.12, 0.15, 0.18, 0.21, 0.24, 0.27, 0.3)),
         ("lr", "1e-4:1e-2:5:log", (1e-4, 0.000316227766017, 1e-3, 0.00316227766017, 1e-2)),
         ("lr", "0.5:0.5:1", (0.5,)),
+        ("activation", "relu, tanh", ("relu", "tanh")),
     ],
 )
 def test_an_axis_is_a_list_or_a_range_with_both_ends(name, text, values):
@@ -37,6 +38,7 @@ def test_an_axis_is_a_list_or_a_range_with_both_ends(name, text, values):
         ("lr", "1:2:1", "has two ends and cannot have one value"),
         ("lr", "1:2:0", "the count of lr 1:2:0 must be at least 1"),
         ("lr", "1:2:2.5", "lr takes whole numbers, not '2.5'"),
+        ("activation", "relu:tanh:2", "activation must be values separated by commas, not relu:tanh:2"),
         ("iters", "", "iters takes whole numbers, not ''"),
     ],
 )
@@ -46,7 +48,7 @@ def test_what_is_no_axis_is_named(name, text, message):
 
 
 def grid(base=None, seeds=1, **axes):
-    usual = {"hidden": (150,), "reg": (1e-3,), "lr": (2e-3,), "iters": (4000,)}
+    usual = {"hidden": (150,), "activation": ("relu",), "reg": (1e-3,), "lr": (2e-3,), "iters": (4000,)}
     return Grid(Config() if base is None else base, usual | axes, seeds)
 
 
@@ -57,9 +59,12 @@ def test_points_are_all_combinations_with_all_seeds():
     ]  # fmt: skip
 
 
+@pytest.mark.usefixtures("as_users_call")
 def test_a_point_that_cannot_be_trained_is_named_before_any_is():
     with pytest.raises(ValueError, match="hidden must be at least 1, not 0"):
         grid(hidden=(10, 0))
+    with pytest.raises(ValueError, match=r"activation must be one of relu, .*, not 'rilu'"):
+        grid(activation=("tanh", "rilu"))
     with pytest.raises(ValueError, match="seeds must be at least 1"):
         grid(seeds=0)
 
