@@ -64,29 +64,25 @@ class Sweep:
         grid = self.settings.grid() if self.resume is None else read_grid(self.resume)
         workers = self._workers(len(grid.stacks))
         data = load_dataset(grid.base.data, grid.base.data_dir)
-        directory = make_sweep(grid, self.out) if self.resume is None else self.resume
-        try:
-            with workers as crew:
-                settings = run_sweep(directory, data, crew)
-            return self._report(directory, settings)
-        except SweepError as error:
-            print(f"handgrad: {error}", file=sys.stderr)
-            return BAD_INPUT
-        except DivergedError as error:
-            print(f"handgrad: {error}", file=sys.stderr)
-            return WRONG
-        except (InterruptedRunError, KeyboardInterrupt):
-            print(f"handgrad: stopped; to go on: handgrad sweep --resume {directory}", file=sys.stderr)
-            return INTERRUPTED
+        with workers as crew:
+            directory = make_sweep(grid, self.out) if self.resume is None else self.resume
+            try:
+                return self._report(directory, run_sweep(directory, data, crew))
+            except SweepError as error:
+                print(f"handgrad: {error}", file=sys.stderr)
+                return BAD_INPUT
+            except DivergedError as error:
+                print(f"handgrad: {error}", file=sys.stderr)
+                return WRONG
+            except (InterruptedRunError, KeyboardInterrupt):
+                print(f"handgrad: stopped; to go on: handgrad sweep --resume {directory}", file=sys.stderr)
+                return INTERRUPTED
 
     def _workers(self, stacks: int) -> "AbstractContextManager[Workers]":
         from handgrad.sweep_workers import dask_workers, process_pool
 
-        given = [
-            f"--{name.replace('_', '-')}"
-            for name in ("jobs", "scheduler", "local_cluster")
-            if getattr(self, name) is not None
-        ]
+        ways = {"--jobs": self.jobs, "--scheduler": self.scheduler, "--local-cluster": self.local_cluster}
+        given = [flag for flag, value in ways.items() if value is not None]
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} are different ways to train: give one")
         if self.scheduler is not None:
