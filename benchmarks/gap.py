@@ -21,7 +21,7 @@ from handgrad.sweep_stack import train_points
 START = Config(data="cifar10", hidden=150, lr=1e-3, reg=0.0, iters=4000)
 IMAGES = 5_000
 MORE_IMAGES = 10_000, 20_000, 50_000
-MORE_UNITS = 50, 300, 600
+MORE_UNITS = 50, 300
 MORE_REG = 0.01, 0.03, 0.1, 0.3
 HEAD = ["images", "H", "reg", "training", "test", "gap"]
 

@@ -20,7 +20,7 @@ __all__ = ["draw_sweep", "plot_axis", "plot_heat_map", "plot_time"]
 
 DIVERGED = "tab:red"
 # From this ratio of the largest to the smallest value on, an axis is logarithmic.
-WIDE = 20.0
+WIDE = 50.0
 # The room beside the ends of an axis, which are shown even where all networks diverged.
 PADDING = 0.05
 
@@ -139,7 +139,7 @@ def plot_time(settings: Sequence[Setting]) -> bytes:
         s=18,
         label="each combination",
     )
-    front = [each for each in good if not any(o.seconds < each.seconds and o.val >= each.val for o in good)]
+    front = [each for each in good if not any(o.seconds <= each.seconds and o.val > each.val for o in good)]
     front.sort(key=lambda setting: setting.seconds)
     seconds = [setting.seconds for setting in front]
     axes.plot(

@@ -58,6 +58,7 @@ class RetryingProcessPool(Executor):
             self._near.close()
         self._pool.shutdown(wait, cancel_futures=cancel_futures)
         self._near.close()
+        self._far.close()
 
     def _new_pool(self) -> ProcessPoolExecutor:
         # "spawn": a fork would take over the locks of whatever threads this process has.
