@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.results import RESULTS, environment_line, markdown, show, write_json, write_section
-from benchmarks.sweep_worker import CONTENDERS, EPOCH
+from benchmarks.sweep_worker import CONTENDERS, STEPS
 from benchmarks.worker import environment
 
 PAUSE = 0.2  # seconds between two turns
@@ -29,7 +29,7 @@ class Worker:
         self._answer()
 
     def seconds(self) -> float:
-        """How long an epoch of all networks takes now."""
+        """How long a turn of all networks takes now."""
         assert self._process.stdin is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
@@ -77,7 +77,7 @@ def _time(hidden: int, networks: int, rounds: int) -> dict[str, object]:
     finally:
         for worker in workers.values():
             worker.stop()
-    return {"hidden": hidden, "networks": networks, "steps": EPOCH, "seconds": seconds}
+    return {"hidden": hidden, "networks": networks, "steps": STEPS, "seconds": seconds}
 
 
 def _row(case: dict) -> list[str]:

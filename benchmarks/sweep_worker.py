@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 ROWS, FEATURES, CLASSES, BATCH = 10_000, 3072, 10, 200
-EPOCH = ROWS // BATCH
+STEPS = 25  # of a turn
 
 
 class Data:
@@ -28,7 +28,7 @@ class Data:
         self.starts = [self._start(rng) for _ in range(networks)]
         self.regs = np.linspace(0, 0.3, networks).tolist()
         self.rates = np.geomspace(1e-3, 1e-2, networks).tolist()
-        self.batches = rng.integers(0, ROWS, (EPOCH, BATCH))
+        self.batches = rng.integers(0, ROWS, (STEPS, BATCH))
 
     def _start(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
         shapes = {"W1": (FEATURES, self.hidden), "W2": (self.hidden, CLASSES)}
@@ -134,7 +134,7 @@ class JaxVmap:
 
 
 class GridSearch:
-    """scikit-learn's GridSearchCV over MLPClassifier, plain SGD: an epoch of each network.
+    """scikit-learn's GridSearchCV over MLPClassifier, plain SGD: an epoch of as many steps for each network.
 
     Each starts from weights of its own, takes its minibatches without replacement, and is scored on 200 rows.
     That it takes the same steps is not checked here, since it cannot be handed the weights.
@@ -154,12 +154,12 @@ class GridSearch:
             {"alpha": [4 * reg * BATCH], "learning_rate_init": [rate]}
             for reg, rate in zip(data.regs, data.rates, strict=True)
         ]
-        rows = np.arange(ROWS)
+        rows = np.arange(STEPS * BATCH)
         self._search = GridSearchCV(net, points, cv=[(rows, rows[:BATCH])], refit=False, error_score="raise")
 
     def run(self, batches: np.ndarray) -> None:
-        assert len(batches) == EPOCH
-        self._search.fit(self._data.X, self._data.y)
+        assert len(batches) == STEPS
+        self._search.fit(self._data.X[: batches.size], self._data.y[: batches.size])
 
     def params(self) -> None:
         return None
@@ -174,7 +174,7 @@ CONTENDERS: dict[str, Any] = {
 
 
 def main() -> None:
-    """Bind to a CPU, build the contender, check it, then time an epoch whenever a line comes in."""
+    """Bind to a CPU, build the contender, check it, then time a turn whenever a line comes in."""
     name, hidden, networks = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])  # before any library counts the CPUs
     answers = os.fdopen(os.dup(1), "w")
