@@ -96,16 +96,15 @@ def run_sweep(directory: Path, data: Dataset, workers: Workers) -> list[Setting]
         record = Record(directory / RESULTS, grid)
         # A stack is trained whole even where only some of its points are missing.
         stacks = [stack for stack in grid.stacks if record.missing(stack)]
-        if stacks:
-            shared = share_data(data, grid.base.data, grid.base.data_dir, directory / DATA)
-            try:
+        try:
+            if stacks:
+                shared = share_data(data, grid.base.data, grid.base.data_dir, directory / DATA)
                 _train(grid, stacks, record, shared, workers)
-            except (SweepError, OSError) as error:
-                done = f"{len(record.results)} of {len(grid.points)} points are recorded"
-                to_go_on = f"to go on: handgrad sweep --resume {directory}"
-                raise type(error)(f"{error}; {done}; {to_go_on}") from None
-            finally:
-                shutil.rmtree(directory / DATA, ignore_errors=True)
+        except (SweepError, OSError) as error:
+            done = f"{len(record.results)} of {len(grid.points)} points are recorded"
+            raise type(error)(f"{error}; {done}; to go on: handgrad sweep --resume {directory}") from None
+        finally:
+            shutil.rmtree(directory / DATA, ignore_errors=True)
         settings = summarise(grid, record.results)
         for name, picture in draw_sweep(grid, settings).items():
             replace_file(directory / f"{name}.png", picture)

@@ -46,7 +46,7 @@ def train_points(points: Sequence[Config], data: Dataset) -> list[dict[str, Any]
         "worker": f"{platform.node()}:{os.getpid()}",
         "time": datetime.now(UTC).isoformat("T", "seconds"),
     }
-    return [outcome | {"run": {"seconds": outcome["run"]} | where} for outcome in outcomes]
+    return [outcome | {"run": outcome["run"] | where} for outcome in outcomes]
 
 
 _stacks_in_training = 0
@@ -82,7 +82,7 @@ def _outcome(loss: float, accuracies: Sequence[float], seconds: float) -> dict[s
         "val_accuracy": val,
         "loss": None if diverged else loss,
         "diverged": diverged,
-        "run": round(seconds, 3),
+        "run": {"seconds": round(seconds, 3)},
     }
 
 

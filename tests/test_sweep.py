@@ -179,7 +179,7 @@ def in_training(directory):
     return found
 
 
-def until(look, seconds=30):
+def until(look, seconds=60):
     """What a function finds, as soon as that is something."""
     end = time.monotonic() + seconds
     while not (found := look()):
