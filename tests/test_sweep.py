@@ -257,7 +257,8 @@ def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_task_that_always_kills_its_worker_ends_the_sweep():
+def test_a_task_that_always_kills_its_worker_ends_the_sweep(monkeypatch):
+    monkeypatch.setattr("handgrad.sweep_workers.DEATHS", 2)
     pool = RetryingProcessPool(1)
     try:
         assert pool.submit(os.getpid).result(30) != os.getpid()
