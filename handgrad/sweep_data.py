@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -78,7 +79,9 @@ def share_data(data: Dataset, name: DataName, data_dir: Path | None, directory: 
     Raises:
         OSError: they cannot be written.
     """
-    directory.mkdir(exist_ok=True)
+    # Not written over: a worker that a killed sweep left behind may still have the old files mapped.
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir()
     for array in ARRAYS:
         np.save(directory / f"{array}.npy", getattr(data, array), allow_pickle=False)
     about = {"image_shape": data.image_shape, "classes": data.classes}
