@@ -173,6 +173,30 @@ def activations(data_dir: Path | None = None, out: Path | None = None) -> None:
     measure_activations(data_dir, *([] if out is None else [out]))
 
 
+def sweep(cases: tuple[tuple[int, int], ...] = ((50, 11), (150, 11)), rounds: int = 7) -> None:
+    """Time stacked training against one network after the other, jax.vmap and GridSearchCV.
+
+    Args:
+        cases: hidden units and number of networks, in pairs.
+        rounds: how often everybody's turn comes.
+    """
+    from benchmarks.sweep import compare_sweeps
+
+    compare_sweeps(cases, rounds)
+
+
+def gap(seeds: int = 3, data_dir: Path | None = None) -> None:
+    """Measure on CIFAR-10 whether more data, hidden units or penalty close the gap to the test accuracy.
+
+    Args:
+        seeds: how often each network is trained.
+        data_dir: where CIFAR-10 lies; otherwise where `handgrad data` keeps it.
+    """
+    from benchmarks.gap import measure_gap
+
+    measure_gap(seeds, data_dir)
+
+
 if __name__ == "__main__":
     commands = {
         "step": step,
@@ -184,6 +208,8 @@ if __name__ == "__main__":
         "recipe": recipe,
         "sharding": sharding,
         "activations": activations,
+        "sweep": sweep,
+        "gap": gap,
     }
     if sys.argv[1:] and not sys.argv[1].startswith("-"):
         tyro.extras.subcommand_cli_from_dict(commands, prog="python -m benchmarks", description=__doc__)

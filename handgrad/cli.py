@@ -1,7 +1,6 @@
 """The command line, and the one room that sees both sides."""
 
 import json
-import signal
 import sys
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -11,14 +10,15 @@ import tyro
 
 from handgrad.config import PRESETS, Config, PresetName
 from handgrad.datasets import DataName
+from handgrad.exit_codes import AGREE, BAD_INPUT, INTERRUPTED, WRONG
+from handgrad.sweep_command import Sweep
+from handgrad.sweep_settings import SweepSettings
 from handgrad.validation import check_positive_int, check_real
 
 if TYPE_CHECKING:
     from autograd_ref.crosscheck.problems import Problem
 
 __all__ = ["main"]
-
-AGREE, WRONG, BAD_INPUT, INTERRUPTED = 0, 1, 2, 128 + signal.SIGINT
 
 
 @dataclass
@@ -302,13 +302,15 @@ def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _parse(config: Config) -> Check | Data | Predict | Train:
-    """The command that the arguments name; its flags change the given settings of training."""
+def _parse(config: Config, axes: SweepSettings) -> Check | Data | Predict | Sweep | Train:
+    """The command that the arguments name; its flags change the given settings of training or of a sweep."""
     train = tyro.conf.subcommand("train", default=Train(config))
+    sweep = tyro.conf.subcommand("sweep", default=Sweep(axes))
     return tyro.cli(
         Annotated[Check, tyro.conf.subcommand("check")]
         | Annotated[Data, tyro.conf.subcommand("data")]
         | Annotated[Predict, tyro.conf.subcommand("predict")]
+        | Annotated[Sweep, sweep]
         | Annotated[Train, train],
         prog="handgrad",
         description="Backpropagation by hand, held against JAX.",
@@ -318,9 +320,11 @@ def _parse(config: Config) -> Check | Data | Predict | Train:
 def main() -> None:
     """Run the command that the arguments name, and exit with its code."""
     try:
-        command = _parse(Config())
+        command = _parse(Config(), SweepSettings())
         if isinstance(command, Train) and (base := command.base()) is not None:
-            command = _parse(base)
+            command = _parse(base, SweepSettings())
+        elif isinstance(command, Sweep) and (axes := command.base()) is not None:
+            command = _parse(Config(), axes)
         code = command.run()
     except (ValueError, OSError) as error:
         print(f"handgrad: {error}", file=sys.stderr)

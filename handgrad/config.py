@@ -18,7 +18,7 @@ from handgrad.validation import (
     check_real,
 )
 
-__all__ = ["PRESETS", "Config", "PresetName"]
+__all__ = ["PRESETS", "CommonSettings", "Config", "PresetName"]
 
 ScheduleName = Literal["decay", "cosine"]
 DtypeName = Literal["float32", "float64"]
@@ -26,34 +26,14 @@ PresetName = Literal["best", "notes"]
 
 
 @dataclass(frozen=True)
-class Config:
-    """The settings of a training run.
-
-    Raises:
-        TypeError: a setting is of the wrong kind.
-        ValueError: a setting is out of its range.
-    """
+class CommonSettings:
+    """The settings of a training run that all points of a sweep share."""
 
     data: DataName = "digits"
     """Which images: scikit-learn's digits, or CIFAR-10."""
 
     data_dir: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Where CIFAR-10 lies, in either layout or as its archive; otherwise where `handgrad data` keeps it."""
-
-    hidden: int = 150
-    """Hidden units H."""
-
-    activation: ActivationName = "relu"
-    """Of the hidden layer."""
-
-    lr: float = 2e-3
-    """Learning rate, before the schedule."""
-
-    reg: float = 1e-3
-    """Strength of the penalty 2·reg·(‖W1‖² + ‖W2‖²)."""
-
-    iters: int = 4000
-    """Training steps."""
 
     batch: int = 200
     """Rows of a minibatch, drawn with replacement."""
@@ -84,6 +64,31 @@ class Config:
 
     dtype: DtypeName = "float32"
     """Of the parameters and of all computation."""
+
+
+@dataclass(frozen=True)
+class Config(CommonSettings):
+    """The settings of a training run.
+
+    Raises:
+        TypeError: a setting is of the wrong kind.
+        ValueError: a setting is out of its range.
+    """
+
+    hidden: int = 150
+    """Hidden units H."""
+
+    activation: ActivationName = "relu"
+    """Of the hidden layer."""
+
+    lr: float = 2e-3
+    """Learning rate, before the schedule."""
+
+    reg: float = 1e-3
+    """Strength of the penalty 2·reg·(‖W1‖² + ‖W2‖²)."""
+
+    iters: int = 4000
+    """Training steps."""
 
     seed: int = 0
     """Of the initial weights, the minibatches, the flips and dropout, each from a stream of its own."""

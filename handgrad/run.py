@@ -19,7 +19,17 @@ from handgrad.plots import plot_accuracy, plot_diagnostics, plot_loss, plot_weig
 from handgrad.progress import TrainingProgress
 from handgrad.trainer import DivergedError, Trainer
 
-__all__ = ["InterruptedRunError", "load_run", "read_config", "resume_run", "start_run"]
+__all__ = [
+    "InterruptedRunError",
+    "blas_threads",
+    "holds_run",
+    "load_run",
+    "locked",
+    "read_config",
+    "resume_run",
+    "start_run",
+    "unused_directory",
+]
 
 CONFIG, CHECKPOINT, HISTORY = "config.json", "checkpoint.npz", "history.csv"
 
@@ -48,13 +58,13 @@ def start_run(config: Config, directory: Path | None) -> Path:
         DivergedError: the loss is not finite any more; the last good checkpoint is kept.
         InterruptedRunError: Ctrl-C was pressed; the run was saved.
     """
-    with _blas_threads(config.threads) as threads:
+    with blas_threads(config.threads) as threads:
         data_dir = None if config.data_dir is None else config.data_dir.absolute()
         config = replace(config, threads=threads, data_dir=data_dir)
         data = _load_data(config)
         trainer = Trainer(config, data)
-        directory = _unused_directory(config.data) if directory is None else directory
-        if (directory / CONFIG).exists():
+        directory = unused_directory("runs", config.data) if directory is None else directory
+        if holds_run(directory):
             raise ValueError(
                 f"{directory} holds a run already; to go on: handgrad train --resume {directory}"
             )
@@ -62,7 +72,7 @@ def start_run(config: Config, directory: Path | None) -> Path:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OSError(f"cannot make {directory}: {error.strerror}") from None
-        with _locked(directory):
+        with locked(directory):
             replace_file(directory / CONFIG, (json.dumps(config.to_json(), indent=2) + "\n").encode())
             _train(trainer, data, directory)
     return directory
@@ -83,9 +93,14 @@ def resume_run(directory: Path, config: Config) -> None:
     for name, value in mine.items():
         if given[name] != value and name != "data_dir":
             raise ValueError(f"{directory} is a run with {name} {value}; it cannot go on with {given[name]}")
-    with _blas_threads(config.threads), _locked(directory):
+    with blas_threads(config.threads), locked(directory):
         trainer, data = load_run(directory, config)
         _train(trainer, data, directory)
+
+
+def holds_run(directory: Path) -> bool:
+    """Whether a run was started in this directory."""
+    return (directory / CONFIG).exists()
 
 
 def read_config(directory: Path) -> Config:
@@ -198,15 +213,16 @@ def _load_data(config: Config) -> Dataset:
     return load_dataset(config.data)
 
 
-def _unused_directory(name: str) -> Path:
+def unused_directory(parent: str, name: str) -> Path:
+    """The first of ``parent/name-1``, ``parent/name-2``, ... that there is not."""
     number = 1
-    while (path := Path("runs") / f"{name}-{number}").exists():
+    while (path := Path(parent) / f"{name}-{number}").exists():
         number += 1
     return path
 
 
 @contextmanager
-def _blas_threads(threads: int | None) -> Iterator[int]:
+def blas_threads(threads: int | None) -> Iterator[int]:
     """So many threads for every BLAS, or as many as they have; gives the number."""
     from threadpoolctl import ThreadpoolController
 
@@ -217,14 +233,14 @@ def _blas_threads(threads: int | None) -> Iterator[int]:
 
 
 @contextmanager
-def _locked(directory: Path) -> Iterator[None]:
+def locked(directory: Path) -> Iterator[None]:
     """Keep other processes from writing to the same run; ends with the process, however that ends."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ValueError(f"{directory} is being trained by another process") from None
+            raise ValueError(f"{directory} is in use by another process") from None
         yield
     finally:
         os.close(descriptor)

@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
+from jaxtyping import Float, Integer, Shaped
 
 from handgrad.config import Config
 from handgrad.datasets import Dataset
@@ -13,8 +14,17 @@ from handgrad.history import Evaluation, History
 from handgrad.sgd import Sgd
 from handgrad.training import Minibatch
 from handgrad.two_layer_net import PARAMETERS, TwoLayerNet
+from handgrad.validation import check_dtype
 
-__all__ = ["DivergedError", "Trainer"]
+__all__ = [
+    "DivergedError",
+    "Trainer",
+    "accuracy",
+    "draw_network",
+    "evaluation_parts",
+    "make_minibatch",
+    "random_streams",
+]
 
 # A run's accuracies are taken at most so many times, and at most once an epoch: they cost time, too.
 EVALUATIONS = 100
@@ -42,15 +52,9 @@ class Trainer:
             config: the settings.
             data: the images.
         """
-        streams = np.random.SeedSequence(config.seed).spawn(4)
-        weights, sampling, flips, dropout = (np.random.default_rng(stream) for stream in streams)
-        self._rngs = {"sampling": sampling, "flips": flips, "dropout": dropout}
-
+        self._rngs = random_streams(config.seed)
         self.config, self.mean, self.history = config, data.mean, History()
-        shape = (data.X_train.shape[1], config.hidden, len(data.classes))
-        self.net = TwoLayerNet(
-            *shape, config.std, activation=config.activation, dtype=config.dtype, rng=weights
-        )
+        self.net = draw_network(config, data, self._rngs.pop("weights"))
         self._sgd = Sgd(
             self.net.params,
             config.batch,
@@ -58,22 +62,16 @@ class Trainer:
             momentum=config.momentum,
             nesterov=config.nesterov,
             dropout=config.dropout,
-            rng=dropout,
+            rng=self._rngs["dropout"],
             activation=config.activation,
         )
         self.net.params = dict(self._sgd.params)
-        flip = data.image_shape if config.flip else None
-        self._minibatch = Minibatch(
-            data.X_train, data.y_train, config.batch, self.net.dtype, mean=data.mean, flip=flip, rng=flips
-        )
+        self._minibatch = make_minibatch(config, data, self._rngs["flips"])
 
         steps_per_epoch = max(len(data.X_train) // config.batch, 1)
         self.learning_rates = config.learning_rates(steps_per_epoch)
         self._evaluation_interval = max(steps_per_epoch, math.ceil(config.iters / EVALUATIONS))
-        # As many training images as there are to validate on, spread over the whole part.
-        count = min(len(data.X_val), len(data.X_train))
-        sample = np.linspace(0, len(data.X_train) - 1, count).astype(np.intp)
-        self._parts = ((data.X_train[sample], data.y_train[sample]), (data.X_val, data.y_val))
+        self._parts = evaluation_parts(data)
         self._diagnoser = Diagnoser(self.net, self._parts[0], data.X_train, data.mean)
         self._rows = len(data.X_train)
 
@@ -102,7 +100,8 @@ class Trainer:
                 raise DivergedError(self._say_diverged(f"the loss is {loss}", self.steps + 1))
             self.history.losses.append(loss)
             if due:
-                self.history.evaluations.append(Evaluation(self.steps, *map(self._accuracy, self._parts)))
+                accuracies = (accuracy(self.net, *part, self.mean) for part in self._parts)
+                self.history.evaluations.append(Evaluation(self.steps, *accuracies))
                 self.history.diagnostics.append(self._diagnoser.diagnose(before, self.steps))
 
     def check_finite(self) -> None:
@@ -164,12 +163,48 @@ class Trainer:
         )
         self._sgd.steps = self.steps
 
-    def _accuracy(self, part: tuple[np.ndarray, np.ndarray]) -> float:
-        X, y = part
-        return float(np.mean(self.net.predict(X, mean=self.mean) == y)) if len(y) else math.nan
-
     def _say_diverged(self, what: str, step: int) -> str:
         losses = self.history.losses
         last = f"the last finite loss was {losses[-1]:.6g}" if losses else "no loss was finite"
         rate = self.learning_rates(step - 1)
         return f"diverged at step {step} of {self.config.iters}, learning rate {rate:.4g}: {what}; {last}"
+
+
+def random_streams(seed: int) -> dict[str, np.random.Generator]:
+    """The independent sources of a run's randomness: weights, sampling, flips, dropout."""
+    streams = np.random.SeedSequence(seed).spawn(4)
+    names = ("weights", "sampling", "flips", "dropout")
+    return {name: np.random.default_rng(stream) for name, stream in zip(names, streams, strict=True)}
+
+
+def draw_network(config: Config, data: Dataset, rng: np.random.Generator) -> TwoLayerNet:
+    """The network of a run before its first step, with weights from the given source."""
+    shape = (data.X_train.shape[1], config.hidden, len(data.classes))
+    return TwoLayerNet(*shape, config.std, activation=config.activation, dtype=config.dtype, rng=rng)
+
+
+def make_minibatch(config: Config, data: Dataset, rng: np.random.Generator) -> Minibatch:
+    """Room for the minibatches of a run, whose flips come from the given source."""
+    flip = data.image_shape if config.flip else None
+    dtype = check_dtype(config.dtype)
+    return Minibatch(data.X_train, data.y_train, config.batch, dtype, mean=data.mean, flip=flip, rng=rng)
+
+
+def evaluation_parts(data: Dataset) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Images and labels that accuracies are taken on: of the training part, then of the validation part.
+
+    Of the training part as many as there are to validate on, spread over the whole of it.
+    """
+    count = min(len(data.X_val), len(data.X_train))
+    sample = np.linspace(0, len(data.X_train) - 1, count).astype(np.intp)
+    return (data.X_train[sample], data.y_train[sample]), (data.X_val, data.y_val)
+
+
+def accuracy(
+    net: TwoLayerNet,
+    X: Shaped[np.ndarray, "N D"],
+    y: Integer[np.ndarray, " N"],
+    mean: Float[np.ndarray, " D"],
+) -> float:
+    """The share of the images, freed of the mean, that a network takes for what they are; NaN for none."""
+    return float(np.mean(net.predict(X, mean=mean) == y)) if len(y) else math.nan

@@ -183,10 +183,10 @@ def test_a_run_is_neither_overwritten_nor_trained_twice_at_once(handgrad, traine
     code, _, err = handgrad("train", "--out", run)
     assert code == 2
     assert f"{run} holds a run already" in err
-    with run_module._locked(run):
+    with run_module.locked(run):
         code, _, err = handgrad("train", "--resume", run)
     assert code == 2
-    assert "is being trained by another process" in err
+    assert "is in use by another process" in err
     assert (run / "checkpoint.npz").read_bytes() == before
     # A run that is done can be resumed, too, and stays what it is.
     (run / "loss.png").unlink()

@@ -130,9 +130,8 @@ def test_a_preset_gives_the_settings_that_no_flag_gives(handgrad, monkeypatch, t
     started = []
     monkeypatch.setattr(run_module, "start_run", lambda config, out: started.append(config) or out)
     handgrad("train", "--preset", "notes", "--seed", "7", "--out", tmp_path)
-    assert started == [
-        Config("cifar10", None, 150, "relu", 2e-3, 0.045, 4000, 200, decay=0.95, std=1e-4, seed=7)
-    ]
+    notes = {"data": "cifar10", "hidden": 150, "lr": 2e-3, "reg": 0.045, "iters": 4000, "batch": 200}
+    assert started == [Config(**notes, decay=0.95, std=1e-4, seed=7)]
 
 
 def test_predict_tells_accuracy_in_all_and_for_each_class(handgrad, tmp_path, digits):

@@ -1,0 +1,377 @@
+"""A sweep's results: those of each point alone, whoever trains them, and however often it is killed."""
+
+import json
+import os
+import signal
+import time
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import jaxtyping
+import numpy as np
+import pytest
+from child_runs import child, finished
+from matplotlib.image import imread
+
+from handgrad import sweep as sweep_module
+from handgrad.config import Config
+from handgrad.run import locked
+from handgrad.sweep import SweepError, make_sweep, run_sweep
+from handgrad.sweep_data import share_data
+from handgrad.sweep_grid import Grid
+from handgrad.sweep_stack import train_points
+from handgrad.sweep_workers import RetryingProcessPool, Workers
+from handgrad.trainer import Trainer
+
+AXES = {
+    "hidden": (6, 9),
+    "activation": ("relu",),
+    "reg": (0.01,),
+    "lr": (0.02, 0.05, 300.0),
+    "iters": (20, 1200),
+}
+GRID = Grid(Config(batch=50, decay=0.99, flip=True), AXES, seeds=2)
+FLAGS = (
+    "sweep --batch 50 --decay 0.99 --flip --seeds 2"
+    " --hidden 6,9 --reg 0.01 --lr 0.02,0.05,300 --iters 20,1200"
+)
+
+# The command line in a process of its own, without the pictures and the end, which take
+# longer than the sweep.
+# At a given call of os.fsync it kills itself, as nobody can prevent or clean up after.
+SWEEP = """
+import os, signal, sys
+from handgrad import cli, sweep, sweep_best
+sweep.draw_sweep = lambda *_: {}
+sweep_best.test_best = lambda *_: "untested"
+left, fsync = int(sys.argv.pop(1)), os.fsync
+def dying(descriptor):
+    global left
+    left -= 1
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+    fsync(descriptor)
+os.fsync = dying
+cli.main()
+"""
+NEVER = 0
+
+
+class Here(Executor):
+    """Does each task at once, in this thread."""
+
+    def submit(self, fn, /, *arguments):
+        result = Future()
+        try:
+            result.set_result(fn(*arguments))
+        except Exception as error:
+            result.set_exception(error)
+        return result
+
+
+ONE = Workers(Here(), lambda: 1)
+
+
+def lines(directory):
+    """What must not differ between two runs of a sweep, in the order of the points."""
+    found = [json.loads(line) for line in (directory / "results.jsonl").read_text().splitlines()]
+    for line in found:
+        assert set(line.pop("run")) == {"seconds", "worker", "time"}
+    return sorted(found, key=lambda line: line["point"])
+
+
+@pytest.fixture(autouse=True)
+def _no_pictures(request, monkeypatch):
+    if "pictures" not in request.node.name:
+        monkeypatch.setattr(sweep_module, "draw_sweep", lambda grid, settings: {})
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, digits):
+    directory = make_sweep(GRID, tmp_path_factory.mktemp("sweeps") / "undisturbed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sweep_module, "draw_sweep", lambda grid, settings: {})
+        jaxtyping.config.update(
+            "jaxtyping_disable", True
+        )  # many small steps, most of whose time are the checks
+        run_sweep(directory, digits, ONE)
+        jaxtyping.config.update("jaxtyping_disable", False)
+    return directory
+
+
+def test_every_point_has_the_result_that_it_has_alone(undisturbed, digits):
+    # Within rounding: that the steps are the same is shown in test_stacked_sgd.
+    found = lines(undisturbed)
+    assert [line["point"] for line in found] == list(range(24))
+    for point, line in zip(GRID.points, found, strict=True):
+        assert {name: line[name] for name in ("hidden", "reg", "lr", "iters", "seed", "flip", "decay")} == {
+            "hidden": point.hidden, "reg": point.reg, "lr": point.lr, "iters": point.iters,
+            "seed": point.seed, "flip": True, "decay": 0.99,
+        }  # fmt: skip
+        assert line["diverged"] == (point.lr == 300)
+        if line["diverged"]:
+            assert (line["loss"], line["train_accuracy"], line["val_accuracy"]) == (None, None, None)
+            continue
+        if point.iters > 20:
+            continue  # so many steps magnify the rounding of the first
+        trainer = Trainer(point, digits)
+        while not trainer.done:
+            trainer.step()
+        last = trainer.history.evaluations[-1]
+        assert line["loss"] == pytest.approx(trainer.history.losses[-1], rel=1e-4)
+        assert line["train_accuracy"] == pytest.approx(last.train_accuracy, abs=0.011)
+        assert line["val_accuracy"] == pytest.approx(last.val_accuracy, abs=0.011)
+
+
+@pytest.mark.parametrize("options", [{"momentum": 0.9}, {"dropout": 0.2}])
+def test_what_is_not_stacked_has_to_the_bit_the_result_of_a_run(options, digits):
+    points = [Config(hidden=5, iters=30, lr=lr, **options) for lr in (0.01, 1e4)]
+    good, diverged = train_points(points, digits)
+    trainer = Trainer(points[0], digits)
+    while not trainer.done:
+        trainer.step()
+    assert good["loss"] == trainer.history.losses[-1]
+    assert good["val_accuracy"] == trainer.history.evaluations[-1].val_accuracy
+    assert diverged["diverged"]
+
+
+class Backwards(Here):
+    """Leaves the tasks until four are there, and then does the last first."""
+
+    def __init__(self):
+        self.tasks = []
+
+    def submit(self, fn, /, *arguments):
+        self.tasks.append((Future(), fn, arguments))
+        if len(self.tasks) == 4:
+            for future, function, its in reversed(self.tasks):
+                future.set_result(function(*its))
+        return self.tasks[-1][0]
+
+
+def test_neither_the_order_of_completion_nor_threads_change_a_result(digits, tmp_path, monkeypatch):
+    monkeypatch.setattr("handgrad.sweep_grid.STACK_UNITS", 27)
+    grid = Grid(GRID.base, AXES | {"iters": (5, 30)}, seeds=2)
+    assert len(grid.stacks) == 4
+    found = []
+    with ThreadPoolExecutor(4) as threads:
+        for name, executor in (("here", Here()), ("backwards", Backwards()), ("threads", threads)):
+            directory = make_sweep(grid, tmp_path / name)
+            run_sweep(directory, digits, Workers(executor, lambda: 4))
+            found.append(lines(directory))
+    assert found[0] == found[1] == found[2]
+    firsts = [(tmp_path / name / "results.jsonl").read_text()[:12] for name in ("here", "backwards")]
+    assert firsts[0] != firsts[1]
+
+
+def in_training(directory):
+    """The processes that have mapped a sweep's images."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"{directory}/data/X_train.npy" in (process / "maps").read_text():
+                found.append(int(process.name))
+        except OSError:
+            continue  # gone, or not ours
+    return found
+
+
+def until(look, seconds=60):
+    """What a function finds, as soon as that is something."""
+    end = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.01)
+    return found
+
+
+@pytest.mark.parametrize("workers", [("--jobs", 2), ("--local-cluster", 2)])
+def test_a_worker_that_is_killed_changes_no_result(undisturbed, tmp_path, workers):
+    directory = tmp_path / "sweep"
+    sweep = child(SWEEP, NEVER, *FLAGS.split(), "--out", directory, *workers)
+    victim = until(lambda: in_training(directory))[0]
+    os.kill(victim, signal.SIGKILL)
+    code, out, err = finished(sweep)
+    assert code == 0, err
+    assert "untested" in out
+    assert lines(directory) == lines(undisturbed)
+    assert len((directory / "results.jsonl").read_text().splitlines()) == 24
+    assert f':{victim}"' not in (directory / "results.jsonl").read_text()
+
+
+@pytest.mark.usefixtures("as_users_call")
+def test_a_sweep_that_is_killed_goes_on_where_it_was(undisturbed, digits, tmp_path):
+    directory = tmp_path / "sweep"
+    # The grid, the images' description, the first stack; the second is written, but not yet synced.
+    sweep = child(SWEEP, 4, *FLAGS.split(), "--out", directory, "--jobs", 1)
+    worker = until(lambda: in_training(directory))
+    assert finished(sweep)[0] == -signal.SIGKILL
+    until(lambda: not in_training(directory) and not Path(f"/proc/{worker[0]}").exists())
+    there = (directory / "results.jsonl").read_bytes()
+    assert 12 <= there.count(b"\n") <= 24
+    # The last line may be cut off anywhere.
+    half = there[: there.index(b"\n", len(there) * 2 // 3) - 40]
+    (directory / "results.jsonl").write_bytes(half)
+    run_sweep(directory, digits, ONE)
+    assert (directory / "results.jsonl").read_bytes().startswith(half[: half.rindex(b"\n") + 1])
+    assert lines(directory) == lines(undisturbed)
+
+
+def test_a_sweep_that_is_done_trains_nothing(undisturbed, digits):
+    before = (undisturbed / "results.jsonl").read_bytes()
+    run_sweep(undisturbed, digits, Workers(None, lambda: 0))
+    assert (undisturbed / "results.jsonl").read_bytes() == before
+
+
+def small(directory, **axes):
+    """A new sweep that takes no time."""
+    usual = {"hidden": (3,), "activation": ("relu",), "reg": (0.0,), "lr": (0.01,), "iters": (3,)}
+    return make_sweep(Grid(Config(batch=20), usual | axes), directory)
+
+
+def test_a_task_that_fails_loses_nothing_that_was_done(digits, tmp_path, monkeypatch):
+    monkeypatch.setattr("handgrad.sweep_grid.STACK_UNITS", 3)
+    directory, train = small(tmp_path / "sweep", lr=(0.01, 0.02, 0.03)), sweep_module.train_stack
+
+    def failing(points, shared):
+        if points[0].lr == 0.02:
+            raise MemoryError("no room")
+        return train(points, shared)
+
+    monkeypatch.setattr(sweep_module, "train_stack", failing)
+    with pytest.raises(
+        SweepError, match=r"MemoryError: no room; 1 of 3 .* handgrad sweep --resume"
+    ) as raised:
+        run_sweep(directory, digits, ONE)
+    assert str(directory) in str(raised.value)
+    assert not (directory / "data").exists()
+    monkeypatch.setattr(sweep_module, "train_stack", train)
+    run_sweep(directory, digits, ONE)
+    assert [line["point"] for line in lines(directory)] == [0, 1, 2]
+
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_task_that_always_kills_its_worker_ends_the_sweep(monkeypatch):
+    monkeypatch.setattr("handgrad.sweep_workers.DEATHS", 2)
+    pool = RetryingProcessPool(1)
+    try:
+        assert pool.submit(os.getpid).result(30) != os.getpid()
+        assert isinstance(pool.submit(die).exception(60), BrokenProcessPool)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("nonsense\n", "line 1, is not a result of this sweep"),
+        ('{"point": 1}\n', "line 1, is not a result of this sweep: there is no point 1"),
+        ('{"point": 0, "lr": 5}\n', "line 1, is not a result of this sweep"),
+        ("twice", "line 2, is not a result of this sweep: point 0 is there already"),
+        ("other", "line 1, is not a result of this sweep: point 0 has other settings"),
+    ],
+)
+def test_a_damaged_record_is_named_and_left_alone(handgrad, digits, tmp_path, content, message):
+    directory = small(tmp_path / "sweep")
+    run_sweep(directory, digits, ONE)
+    path = directory / "results.jsonl"
+    good = path.read_text()
+    content = {"twice": 2 * good, "other": good.replace('"lr": 0.01', '"lr": 0.02')}.get(content, content)
+    path.write_text(content)
+    code, out, err = handgrad("sweep", "--resume", directory)
+    assert (code, out) == (2, "")
+    assert f"handgrad: {path}, {message}" in err.splitlines()[-1]
+    assert path.read_text() == content
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--hidden", "0"], "hidden must be at least 1, not 0"),
+        (["--hidden", "1:2:9"], "hidden 1:2:9 has 1 more than once"),
+        (
+            ["--lr", "1:2:3:x"],
+            "lr must be values separated by commas, or FIRST:LAST:COUNT[:log], not 1:2:3:x",
+        ),
+        (["--seeds", "0"], "seeds must be at least 1"),
+        (["--jobs", "0"], "--jobs must be at least 1"),
+        (["--jobs", "2", "--local-cluster", "2"], "--jobs and --local-cluster are different ways to train"),
+        (["--data", "cifar10", "--data-dir", "nowhere"], "nowhere"),
+        (["--resume", "nowhere", "--out", "there"], "--resume takes the sweep's directory and settings"),
+        (["--resume", "nowhere", "--hidden", "3"], "--resume takes the sweep's directory and settings"),
+        (["--resume", "nowhere"], "nowhere holds no sweep: there is no sweep.json"),
+    ],
+)
+def test_bad_usage_is_named_and_leaves_nothing(handgrad, tmp_path, monkeypatch, flags, message):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = handgrad("sweep", *flags)
+    assert code == 2
+    assert message in err
+    assert len(err.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_sweep_is_neither_overwritten_nor_run_twice_at_once(handgrad, tmp_path):
+    directory = small(tmp_path / "sweep")
+    assert f"{directory} holds a sweep already" in handgrad("sweep", "--out", directory)[2]
+    with locked(directory):
+        code, _, err = handgrad("sweep", "--resume", directory)
+    assert code == 2
+    assert "is in use by another process" in err
+
+
+def test_the_command_trains_shows_and_tests_the_best_alone_with_its_pictures(handgrad, tmp_path, monkeypatch):
+    monkeypatch.setattr("handgrad.sweep_workers.process_pool", lambda count: nullcontext(ONE))
+    directory = tmp_path / "sweep"
+    flags = ["--hidden", "4,8", "--lr", "0.05,1e4", "--iters", "60", "--seeds", "2", "--batch", "50"]
+    code, out, err = handgrad("sweep", *flags, "--out", directory)
+    assert code == 0, err
+    assert "8 of 8 points, best so far" in err
+    rows = out.splitlines()
+    assert rows[0].split()[:4] == ["hidden", "lr", "val", "%"]
+    best = max((4, 8), key=lambda hidden: mean_accuracy(directory, hidden))
+    assert rows[1].split()[:2] == [str(best), "0.05"]
+    assert f"{100 * mean_accuracy(directory, best):.1f} ±" in rows[1]
+    assert sum("2 of 2" in row for row in rows) == 2
+    test = json.loads((directory / "test.json").read_text())
+    assert f"{test['accuracy']:.2%} of 200 test images" in out
+    assert rows[-1] == f"handgrad train --batch 50 --hidden {best} --lr 0.05 --iters 60"
+    pictures = {"accuracy-hidden", "accuracy-lr", "heatmap-hidden-lr", "time"}
+    assert {path.stem for path in directory.glob("*.png")} == pictures
+    for name in pictures:
+        assert np.ptp(imread(directory / f"{name}.png")[..., :3]) > 0.5
+
+    # Again: nothing is trained and the test part is left alone.
+    monkeypatch.setattr("handgrad.sweep_best.predict_run", None)
+    code, again, _ = handgrad("sweep", "--resume", directory)
+    assert (code, again) == (0, out)
+
+
+def mean_accuracy(directory, hidden):
+    return np.mean(
+        [line["val_accuracy"] for line in lines(directory) if line["hidden"] == hidden and line["lr"] == 0.05]
+    )
+
+
+def test_a_sweep_in_which_all_diverge_says_so(handgrad, tmp_path, monkeypatch):
+    monkeypatch.setattr("handgrad.sweep_workers.process_pool", lambda count: nullcontext(ONE))
+    code, out, _ = handgrad("sweep", "--lr", "1e9", "--iters", "50", "--out", tmp_path / "sweep")
+    assert code == 1
+    assert "every combination diverged" in out
+
+
+def test_workers_of_another_machine_load_the_same_images_or_refuse(digits, tmp_path):
+    shared = share_data(digits, "digits", None, tmp_path / "data")
+    near, far = shared.load(), replace(shared, directory=tmp_path / "not there").load()
+    for data in (near, far):
+        assert len(data.X_test) == 0
+        for name in ("X_train", "y_train", "X_val", "y_val", "mean"):
+            np.testing.assert_array_equal(getattr(data, name), getattr(digits, name))
+    with pytest.raises(ValueError, match="not those that the sweep was started with"):
+        replace(shared, digest="").load()
