@@ -89,36 +89,62 @@ def _pulled_back(stage: Stage, values: Values, targets: Sequence[str]) -> dict[s
     return {name: made[name] for name in targets}
 
 
-def equations(step: Step, sizes: Mapping[str, int]) -> list[Equation]:
-    """The equations of a step's counterpart, without those whose results nobody uses.
+def equations(steps: Sequence[Step], sizes: Mapping[str, int]) -> list[list[Equation]]:
+    """The equations of each step's counterpart, without those whose results nobody uses.
 
     Args:
-        step: on a problem whose values recognise the results.
+        steps: all of a problem, whose values recognise the results.
         sizes: the letters N, D, H, C and what they are in that problem: all different, and no number that
             would be a constant of the computation.
 
     Returns:
-        The equations, in JAX's order.
+        For each step its equations, in JAX's order.
     """
-    function = counterpart(step)
     with precision(np.float64):
-        # Labels in JAX's own integers, so that nothing is converted on the way.
-        before = {name: jnp.asarray(value) for name, value in step.before.items()}
-        before["y"] = before["y"].astype(np.int32)
-        inputs = list(before.values())
-        closed, shapes = jax.make_jaxpr(
+        before = [_as_jax_takes_them(step.before) for step in steps]
+        traced = [_Traced(step, values) for step, values in zip(steps, before, strict=True)]
+        # Compiled as a whole, which is faster than operation by operation.
+        computed = jax.jit(lambda inputs: [each.run(given) for each, given in zip(traced, inputs, strict=True)])(
+            before
+        )
+    return [each.equations(arrays, sizes) for each, arrays in zip(traced, computed, strict=True)]
+
+
+def _as_jax_takes_them(values: Values) -> dict[str, Array]:
+    """With labels in JAX's own integers, so that nothing is converted on the way."""
+    return {name: jnp.asarray(value, np.int32 if name == "y" else None) for name, value in values.items()}
+
+
+class _Traced:
+    """The jaxpr of one step's counterpart."""
+
+    def __init__(self, step: Step, before: Mapping[str, Array]) -> None:
+        self.step = step
+        function = counterpart(step)
+        self.closed, shapes = jax.make_jaxpr(
             lambda *arrays: function(dict(zip(before, arrays, strict=True))), return_shape=True
-        )(*inputs)
-        named = [_Value(array, name) for name, array in before.items()]
-        constants = [_Value(jnp.asarray(array)) for array in closed.consts]
-        made: list[_Value] = []
-        results = _interpret(closed.jaxpr, constants, named, made)
-    for name, value in zip(sorted(shapes), results, strict=True):  # the order of a dict as a tree
-        value.name = name
-    wanted = _wanted(results)
-    used = [value for value in made if id(value) in wanted]
-    _recognise(used, step)
-    return [_equation(value, sizes) for value in used]
+        )(*before.values())
+        self.targets = sorted(shapes)  # the order of a dict as a tree
+        self.made: list[_Value] = []
+        self.results: list[_Value] = []
+
+    def run(self, before: Mapping[str, Array]) -> list[Array]:
+        """The value of every operation, in order."""
+        named = [_Value(before[name], name) for name in self.step.before]
+        constants = [_Value(jnp.asarray(array)) for array in self.closed.consts]
+        self.results = _interpret(self.closed.jaxpr, constants, named, self.made)
+        return [value.array for value in self.made]
+
+    def equations(self, arrays: Sequence[Array], sizes: Mapping[str, int]) -> list[Equation]:
+        """Those that are used, named by their values."""
+        for value, array in zip(self.made, arrays, strict=True):
+            value.array = array
+        for name, value in zip(self.targets, self.results, strict=True):
+            value.name = name
+        wanted = _wanted(self.results)
+        used = [value for value in self.made if id(value) in wanted]
+        _recognise(used, self.step)
+        return [_equation(value, sizes) for value in used]
 
 
 @dataclass(eq=False)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import numpy as np
 
 from autograd_ref.crosscheck.bounds import stagewise_bounds
@@ -59,7 +60,9 @@ def judge_step(step: Step, steps: list[Step], problem: Problem) -> list[Judged]:
         One judgement for each target.
     """
     with precision(np.float64):
-        made = {name: np.asarray(value) for name, value in counterpart(step)(step.before).items()}
+        labels = {"y": step.before["y"].astype(np.int32)}
+        automatic = jax.jit(counterpart(step))({**step.before, **labels})
+        made = {name: np.asarray(value) for name, value in automatic.items()}
     # A step alone is bounded as the checker bounds a stage; before the penalty is added, as if there were none.
     values: dict[str, Any] = {**step.before}
     for each in steps:

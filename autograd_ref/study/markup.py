@@ -21,6 +21,9 @@ SYMBOL = re.compile(r"\\[a-zA-Z]+|d?[A-Za-z]_[12](?!\d)|_\{[^{}]*\}|_\w|reg|d?[A
 # Where a quantity stands in LaTeX until the formula is a tree: characters that mean nothing else.
 FIRST_PRIVATE = 0xE000
 
+# Elements of a formula that is never broken.
+LONGEST = 8
+
 TOKEN_CLASSES = {Keyword: "k", Name.Builtin: "b", Number: "m", String: "s", Comment: "c"}
 
 
@@ -79,7 +82,24 @@ def _formula(latex: str, marks: tuple[tuple[str, str], ...], display: bool) -> M
         letter = element.text or ""
         if len(letter) == 1 and 0 <= ord(letter) - FIRST_PRIVATE < len(found):
             _show_symbol(element, found[ord(letter) - FIRST_PRIVATE], symbols)
-    return Markup(ET.tostring(tree, encoding="unicode"))  # noqa: S704 - a tree escapes its text
+    parts = [tree] if display else _broken(tree)
+    return Markup("").join(
+        Markup(ET.tostring(part, encoding="unicode")) for part in parts  # noqa: S704 - a tree escapes its text
+    )
+
+
+def _broken(tree: ET.Element) -> list[ET.Element]:
+    """A long formula as several, between which a line may end: each but the first begins with its = sign."""
+    (row,) = tree
+    if len(row) <= LONGEST:
+        return [tree]
+    parts: list[ET.Element] = []
+    for element in row:
+        if not parts or (element.tag, element.text) == ("mo", "="):
+            parts.append(ET.Element("math", tree.attrib))
+            ET.SubElement(parts[-1], "mrow")
+        parts[-1][0].append(element)
+    return parts
 
 
 def _show_symbol(element: ET.Element, symbol: str, symbols: Mapping[str, str]) -> None:
@@ -160,11 +180,11 @@ def number(value: float, digits: int = 4) -> str:
 
 
 def matrix(rows: Iterable[Iterable[float]], digits: int = 4) -> Markup:
-    """A matrix as MathML."""
+    """A matrix as MathML; the style sheet draws the brackets, which not every font can stretch."""
     cells = Markup("").join(
         Markup("<mtr>{}</mtr>").format(
             Markup("").join(Markup("<mtd><mn>{}</mn></mtd>").format(number(x, digits)) for x in row)
         )
         for row in rows
     )
-    return Markup('<math><mrow><mo>[</mo><mtable class="m">{}</mtable><mo>]</mo></mrow></math>').format(cells)
+    return Markup('<math><mtable class="m">{}</mtable></math>').format(cells)

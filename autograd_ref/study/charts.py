@@ -1,0 +1,71 @@
+"""The page's charts: the V of the finite differences, and the activations."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from markupsafe import Markup
+
+from autograd_ref.study.chart import Axis, Line, chart
+from autograd_ref.study.language import Words
+from autograd_ref.study.markup import formulas_in
+from autograd_ref.study.source import read_function
+from autograd_ref.study.witnesses import Witnesses
+from handgrad import activations
+
+__all__ = ["ActivationChart", "activation_charts", "witness_chart"]
+
+
+def witness_chart(witnesses: Witnesses, words: Words) -> Markup:
+    """The finite differences' error against their step size, with the two derivations' errors.
+
+    Args:
+        witnesses: in one dtype.
+        words: for the labels.
+
+    Returns:
+        What stands in an ``svg`` of 420×320.
+    """
+    steps = witnesses.steps
+    ends = np.array([steps[0], steps[-1]])
+    lowest = min(witnesses.hand, witnesses.automatic)
+    low = float(np.floor(np.log10(lowest)) - 2)
+    x = Axis(float(np.log10(steps[0])), 0.0, range(round(np.log10(steps[0])), 1, 2), words.svg("witnesses.step_size"), log=True)
+    y = Axis(low, 1.0, range(-16 if low < -12 else -8, 1, 4 if low < -12 else 2), words.svg("witnesses.error"), log=True)
+    hand_above = witnesses.hand >= witnesses.automatic
+    lines = [
+        Line(ends, np.full(2, witnesses.hand), "hand", words.svg("witnesses.hand"), 0, 6 if hand_above else -14),
+        Line(
+            ends, np.full(2, witnesses.automatic), "machine", words.svg("witnesses.automatic"), 0,
+            -14 if hand_above else 6,
+        ),
+        Line(steps, witnesses.differences, "difference", words.svg("witnesses.differences"), witnesses.best, -18),
+    ]  # fmt: skip
+    return chart(x, y, lines, height=320)
+
+
+class ActivationChart(NamedTuple):
+    """An activation function and its derivative."""
+
+    name: str
+    definition: str
+    picture: Markup
+
+
+def activation_charts() -> list[ActivationChart]:
+    """Every activation that `handgrad.activations` has, in its order."""
+    z = np.linspace(-4, 4, 161)
+    x, y = Axis(-4, 4, (-4, -2, 0, 2, 4)), Axis(-1.2, 2.2, (-1, 0, 1, 2))
+    found = []
+    for name in activations.__all__:
+        if f"{name}_derivative" not in activations.__all__:
+            continue
+        function, derivative = (vars(activations)[each] for each in (name, f"{name}_derivative"))
+        lines = [Line(z, _cut(function(z)), "value"), Line(z, derivative(z), "slope")]
+        definition = formulas_in(read_function(function)[0][0])[0]
+        found.append(ActivationChart(name, definition, chart(x, y, lines, width=240, height=190)))
+    return found
+
+
+def _cut(values: Any) -> Any:
+    """What leaves the picture at the top is not drawn along its edge."""
+    return np.where(np.abs(values) <= 2.2, values, np.nan)
