@@ -7,10 +7,9 @@ from markupsafe import Markup
 
 from autograd_ref.study.chart import Axis, Line, chart
 from autograd_ref.study.language import Words
-from autograd_ref.study.markup import formulas_in
 from autograd_ref.study.source import read_function
 from autograd_ref.study.witnesses import Witnesses
-from handgrad import activations
+from handgrad.activations import ACTIVATIONS
 
 __all__ = ["ActivationChart", "activation_charts", "witness_chart"]
 
@@ -44,10 +43,10 @@ def witness_chart(witnesses: Witnesses, words: Words) -> Markup:
 
 
 class ActivationChart(NamedTuple):
-    """An activation function and its derivative."""
+    """An activation function and its derivative: the derivation, definition first, and the picture."""
 
     name: str
-    definition: str
+    derivation: tuple[str, ...]
     picture: Markup
 
 
@@ -56,13 +55,11 @@ def activation_charts() -> list[ActivationChart]:
     z = np.linspace(-4, 4, 161)
     x, y = Axis(-4, 4, (-4, -2, 0, 2, 4)), Axis(-1.2, 2.2, (-1, 0, 1, 2))
     found = []
-    for name in activations.__all__:
-        if f"{name}_derivative" not in activations.__all__:
-            continue
-        function, derivative = (vars(activations)[each] for each in (name, f"{name}_derivative"))
+    for name, (function, derivative) in ACTIVATIONS.items():
         lines = [Line(z, _cut(function(z)), "value"), Line(z, derivative(z), "slope")]
-        definition = formulas_in(read_function(function)[0][0])[0]
-        found.append(ActivationChart(name, definition, chart(x, y, lines, width=240, height=190)))
+        derivation = (*read_function(function)[0], *read_function(derivative)[0])
+        picture = chart(x, y, lines, width=240, height=190)
+        found.append(ActivationChart(name, derivation, picture))
     return found
 
 

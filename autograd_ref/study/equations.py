@@ -14,12 +14,12 @@ from autograd_ref.study.source import Step
 from autograd_ref.two_layer_net import (
     CROSS_ENTROPY,
     PENALTY,
-    STAGES,
     Stage,
     penalty,
     precision,
     softmax,
     stage_vjp,
+    stages,
 )
 
 __all__ = ["Equation", "counterpart", "equations"]
@@ -75,7 +75,7 @@ def counterpart(step: Step) -> Callable[[Values], dict[str, Array]]:
             "data_loss": CROSS_ENTROPY.forward(v["scores"], v["y"]),
             "probs": softmax(v["scores"]),
         }
-    for stage in STAGES:
+    for stage in stages("relu"):
         if targets == {stage.output}:
             return lambda v, stage=stage: {stage.output: stage.forward(*(v[name] for name in stage.inputs))}
         if targets <= {f"d{name}" for name in stage.inputs}:

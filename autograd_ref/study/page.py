@@ -16,7 +16,7 @@ from autograd_ref.study.example import Judged, judge_step, worked_problem
 from autograd_ref.study.language import Words
 from autograd_ref.study.notes import as_published
 from autograd_ref.study.picture import draw
-from autograd_ref.study.source import Step, read_function, read_steps
+from autograd_ref.study.source import GIVEN, Step, read_function, read_steps
 from autograd_ref.study.template import render
 from autograd_ref.study.witnesses import hear_witnesses
 from autograd_ref.two_layer_net import QUANTITIES
@@ -83,7 +83,7 @@ def build_page(results: Path = BENCHMARKS) -> tuple[str, Words]:
     words = Words(values)
     context = {
         **_hard_places(problem, values),
-        "problem": problem,
+        "given": GIVEN,
         "values": values,
         "shapes": shapes,
         "made_in": {name: number for number, step in reversed(list(enumerate(steps))) for name in step.targets},
@@ -123,11 +123,13 @@ def _hard_places(problem: Problem, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _by_group(broken: Sequence[Broken]) -> dict[str, list[Broken]]:
-    """The mistakes by the part of the computation in which they are made."""
+    """The mistakes of this network by the part of the computation in which they are made."""
     groups: dict[str, list[Broken]] = {"penalty": [], "local": [], "upstream": [], "values": []}
     steps = {"penalty": "penalty", "data": "local", "scale": "local", "whole": "local"}
     steps |= {"loss": "values", "inputs": "values"}
     for each in broken:
+        if each.whole.ok:
+            continue  # a mistake that only a network with another activation can have
         groups[steps.get(each.mistake.step, "upstream")].append(each)
     return groups
 

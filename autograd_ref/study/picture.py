@@ -19,6 +19,9 @@ PLACES = {
     "dW2": (400, 290), "db2": (480, 290), "dW1": (130, 290), "db1": (210, 290),
 }  # fmt: skip
 LENGTH, DEPTH = 820, 330
+# The lanes of the upright picture, which is narrow and has its adjoints on the right.
+LANES = {50: 42, 125: 140, 200: 245, 215: 245, 290: 332}
+UPRIGHT_LENGTH, UPRIGHT_DEPTH = 800, 374
 HALF_HEIGHT = 16
 # What reg leads to is everybody's business; drawn, it would be an edge to half of the nodes.
 UNDRAWN = ("reg",)
@@ -89,7 +92,7 @@ def draw(steps: Sequence[Step], *, upright: bool = False) -> Picture:
         for start in leads
         if start in places and start != end
     ]
-    width, height = (DEPTH, LENGTH) if upright else (LENGTH, DEPTH)
+    width, height = (UPRIGHT_DEPTH, UPRIGHT_LENGTH) if upright else (LENGTH, DEPTH)
     return Picture(width, height, tuple(nodes), tuple(edges))
 
 
@@ -97,8 +100,8 @@ def _kind(name: str, adjoints: set[str], given: set[str]) -> str:
     return "adjoint" if name in adjoints else "given" if name in given else "value"
 
 
-def _turned(x: float, y: float) -> tuple[float, float]:
-    return y * 0.98, x
+def _turned(x: int, y: int) -> tuple[float, float]:
+    return LANES[y], x
 
 
 def _half_width(name: str) -> float:
