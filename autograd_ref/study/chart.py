@@ -19,21 +19,22 @@ class Axis:
         low: its lower end; an exponent of ten if ``log``.
         high: its upper end.
         ticks: where it is labelled.
-        label: what it shows, as SVG text's content in every language.
+        label: what it shows, as SVG in every language; None for nothing.
         log: whether it is logarithmic.
     """
 
     low: float
     high: float
     ticks: Sequence[float]
-    label: Markup = Markup("")
+    label: Markup | None = None
     log: bool = False
 
     def place(self, values: np.ndarray) -> np.ndarray:
         """Values as parts of the axis."""
         with np.errstate(divide="ignore"):
             at = np.log10(values) if self.log else np.asarray(values, float)
-        return (np.clip(at, self.low, self.high) - self.low) / (self.high - self.low)
+        placed: np.ndarray = (np.clip(at, self.low, self.high) - self.low) / (self.high - self.low)
+        return placed
 
     def shown(self, tick: float) -> Markup:
         """A tick's label."""
@@ -100,9 +101,9 @@ def chart(x: Axis, y: Axis, lines: Sequence[Line], *, width: int = 420, height: 
         )
     if y.label:
         parts.append(
-            Markup('<g class="axis" text-anchor="middle" transform="translate(11,{}) rotate(-90)">{}</g>').format(
-                TOP + inner_height / 2, y.label
-            )
+            Markup(
+                '<g class="axis" text-anchor="middle" transform="translate(11,{}) rotate(-90)">{}</g>'
+            ).format(TOP + inner_height / 2, y.label)
         )
     for line in lines:
         seen = np.isfinite(line.y)
@@ -112,7 +113,9 @@ def chart(x: Axis, y: Axis, lines: Sequence[Line], *, width: int = 420, height: 
         if line.label is not None:
             right = px[line.at] > LEFT + inner_width / 2
             parts.append(
-                Markup('<g class="label {}" text-anchor="{}" transform="translate({:.1f},{:.1f})">{}</g>').format(
+                Markup(
+                    '<g class="label {}" text-anchor="{}" transform="translate({:.1f},{:.1f})">{}</g>'
+                ).format(
                     line.css,
                     "end" if right else "start",
                     px[line.at] + (-2 if right else 2),
@@ -130,4 +133,3 @@ def _tick(
         '<line class="grid" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>'
         '<text class="tick" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>'
     ).format(x1, y1, x2, y2, at_x, at_y, anchor, label)
-

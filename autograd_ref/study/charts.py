@@ -1,5 +1,6 @@
 """The page's charts: the V of the finite differences, and the activations."""
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,8 @@ from autograd_ref.study.witnesses import Witnesses
 from handgrad.activations import ACTIVATIONS
 
 __all__ = ["ActivationChart", "activation_charts", "witness_chart"]
+
+BELOW = -16.0  # where a label stands that its line's place has no room for above
 
 
 def witness_chart(witnesses: Witnesses, words: Words) -> Markup:
@@ -28,17 +31,31 @@ def witness_chart(witnesses: Witnesses, words: Words) -> Markup:
     ends = np.array([steps[0], steps[-1]])
     lowest = min(witnesses.hand, witnesses.automatic)
     low = float(np.floor(np.log10(lowest)) - 2)
-    x = Axis(float(np.log10(steps[0])), 0.0, range(round(np.log10(steps[0])), 1, 2), words.svg("witnesses.step_size"), log=True)
-    y = Axis(low, 1.0, range(-16 if low < -12 else -8, 1, 4 if low < -12 else 2), words.svg("witnesses.error"), log=True)
-    hand_above = witnesses.hand >= witnesses.automatic
-    lines = [
-        Line(ends, np.full(2, witnesses.hand), "hand", words.svg("witnesses.hand"), 0, 6 if hand_above else -14),
-        Line(
-            ends, np.full(2, witnesses.automatic), "machine", words.svg("witnesses.automatic"), 0,
-            -14 if hand_above else 6,
+    x = Axis(
+        float(np.log10(steps[0])),
+        0.0,
+        range(round(np.log10(steps[0])), 1, 2),
+        words.svg("witnesses.step_size"),
+        log=True,
+    )
+    y = Axis(
+        low,
+        1.0,
+        range(-16 if low < -12 else -8, 1, 4 if low < -12 else 2),
+        words.svg("witnesses.error"),
+        log=True,
+    )
+    level = {
+        "hand": Line(ends, np.full(2, witnesses.hand), "hand", words.svg("witnesses.hand"), 0),
+        "machine": Line(
+            ends, np.full(2, witnesses.automatic), "machine", words.svg("witnesses.automatic"), 0
         ),
-        Line(steps, witnesses.differences, "difference", words.svg("witnesses.differences"), witnesses.best, -18),
-    ]  # fmt: skip
+    }
+    lower = "hand" if witnesses.hand < witnesses.automatic else "machine"
+    level[lower] = replace(level[lower], above=BELOW)
+    differences = words.svg("witnesses.differences")
+    curve = Line(steps, witnesses.differences, "difference", differences, witnesses.best, BELOW)
+    lines = [*level.values(), curve]
     return chart(x, y, lines, height=320)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import jax
@@ -69,7 +70,9 @@ def counterpart(step: Step) -> Callable[[Values], dict[str, Array]]:
         (name,) = targets
         return lambda v: {name: v[name] + jax.grad(penalty)(v[name[1:]], v["reg"], PENALTY[name[1:]])}
     if targets == {"loss"}:
-        return lambda v: {"loss": v["data_loss"] + sum(penalty(v[q], v["reg"], c) for q, c in PENALTY.items())}
+        return lambda v: {
+            "loss": v["data_loss"] + sum(penalty(v[q], v["reg"], c) for q, c in PENALTY.items())
+        }
     if targets == {"data_loss", "probs"}:
         return lambda v: {
             "data_loss": CROSS_ENTROPY.forward(v["scores"], v["y"]),
@@ -77,13 +80,17 @@ def counterpart(step: Step) -> Callable[[Values], dict[str, Array]]:
         }
     for stage in stages("relu"):
         if targets == {stage.output}:
-            return lambda v, stage=stage: {stage.output: stage.forward(*(v[name] for name in stage.inputs))}
+            return partial(_pushed_on, stage)
         if targets <= {f"d{name}" for name in stage.inputs}:
-            return lambda v, stage=stage: _pulled_back(stage, v, step.targets)
+            return partial(_pulled_back, stage, step.targets)
     raise ValueError(f"autograd_ref/two_layer_net.py has no stage that makes {', '.join(step.targets)}")
 
 
-def _pulled_back(stage: Stage, values: Values, targets: Sequence[str]) -> dict[str, Array]:
+def _pushed_on(stage: Stage, values: Values) -> dict[str, Array]:
+    return {stage.output: stage.forward(*(values[name] for name in stage.inputs))}
+
+
+def _pulled_back(stage: Stage, targets: Sequence[str], values: Values) -> dict[str, Array]:
     adjoint = jnp.ones_like(values["loss"]) if stage is CROSS_ENTROPY else values[f"d{stage.output}"]
     made = stage_vjp(stage, values, adjoint)
     return {name: made[name] for name in targets}
@@ -104,9 +111,9 @@ def equations(steps: Sequence[Step], sizes: Mapping[str, int]) -> list[list[Equa
         before = [_as_jax_takes_them(step.before) for step in steps]
         traced = [_Traced(step, values) for step, values in zip(steps, before, strict=True)]
         # Compiled as a whole, which is faster than operation by operation.
-        computed = jax.jit(lambda inputs: [each.run(given) for each, given in zip(traced, inputs, strict=True)])(
-            before
-        )
+        computed = jax.jit(
+            lambda inputs: [each.run(given) for each, given in zip(traced, inputs, strict=True)]
+        )(before)
     return [each.equations(arrays, sizes) for each, arrays in zip(traced, computed, strict=True)]
 
 
@@ -149,9 +156,9 @@ class _Traced:
 
 @dataclass(eq=False)
 class _Value:
-    """A value in a computation, and the operation that made it."""
+    """A value in a computation, an array or a literal of JAX's, and the operation that made it."""
 
-    array: Array
+    array: Any
     name: str = ""
     primitive: str = ""
     parameters: str = ""
@@ -174,7 +181,9 @@ def _interpret(
             consts = [_Value(jnp.asarray(array)) for array in inner.consts]
             outcome = _interpret(inner.jaxpr, consts, operands, made)
         else:
-            computed = equation.primitive.bind(*(each.array for each in operands), **equation.params)
+            computed = equation.primitive.bind(  # type: ignore[no-untyped-call]
+                *(each.array for each in operands), **equation.params
+            )
             arrays = computed if equation.primitive.multiple_results else [computed]
             told = _parameters(equation.primitive.name, equation.params)
             outcome = [_Value(array, "", equation.primitive.name, told, operands) for array in arrays]
@@ -227,6 +236,7 @@ def _equation(value: _Value, sizes: Mapping[str, int]) -> Equation:
     letters = {size: letter for letter, size in sizes.items()}
     shape = "×".join(letters.get(size, str(size)) for size in value.array.shape)
     operands = tuple(
-        letters.get(int(each.name), each.name) if each.name.isdigit() else each.name for each in value.operands
+        letters.get(int(each.name), each.name) if each.name.isdigit() else each.name
+        for each in value.operands
     )
     return Equation(value.name, shape, value.primitive, value.parameters, operands)

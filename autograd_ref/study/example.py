@@ -1,5 +1,6 @@
 """The worked example, small enough to follow by hand, and both sides' values in each of its steps."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +11,10 @@ from autograd_ref.crosscheck.bounds import stagewise_bounds
 from autograd_ref.crosscheck.comparison import Quantity, judge
 from autograd_ref.crosscheck.problems import Problem
 from autograd_ref.study.equations import counterpart
-from autograd_ref.study.source import Step, read_steps
+from autograd_ref.study.source import Step
 from autograd_ref.two_layer_net import PENALTY, precision
 
-__all__ = ["Judged", "judge_step", "worked_problem"]
+__all__ = ["Judged", "judge_steps", "worked_problem"]
 
 
 def worked_problem() -> Problem:
@@ -48,32 +49,41 @@ class Judged:
     quantity: Quantity
 
 
-def judge_step(step: Step, steps: list[Step], problem: Problem) -> list[Judged]:
-    """Hold what a step made by hand against what the reference makes of the same operands.
+def judge_steps(steps: Sequence[Step], problem: Problem) -> list[list[Judged]]:
+    """Hold what each step made by hand against what the reference makes of the same operands.
 
     Args:
-        step: one of the steps.
         steps: all of them, on the problem.
         problem: where.
 
     Returns:
-        One judgement for each target.
+        For each step, one judgement for each target.
     """
+    functions = [counterpart(step) for step in steps]
     with precision(np.float64):
-        labels = {"y": step.before["y"].astype(np.int32)}
-        automatic = jax.jit(counterpart(step))({**step.before, **labels})
-        made = {name: np.asarray(value) for name, value in automatic.items()}
-    # A step alone is bounded as the checker bounds a stage; before the penalty is added, as if there were none.
-    values: dict[str, Any] = {**step.before}
-    for each in steps:
-        values |= each.made
-    values |= step.made
+        before = [{**step.before, "y": step.before["y"].astype(np.int32)} for step in steps]
+        automatic = jax.jit(lambda inputs: [f(given) for f, given in zip(functions, inputs, strict=True)])(
+            before
+        )
+    final: dict[str, Any] = dict(steps[0].before)
+    for step in steps:
+        final |= step.made
+    return [_judge(step, made, final, problem) for step, made in zip(steps, automatic, strict=True)]
+
+
+def _judge(
+    step: Step, automatic: Mapping[str, Any], final: Mapping[str, Any], problem: Problem
+) -> list[Judged]:
+    # A step alone is bounded as the checker bounds a stage; before the penalty is added, as if there were
+    # none.
+    values = {**final, **step.before, **step.made}
     if "data_loss" in step.made:
         values["loss"] = step.made["data_loss"]
-    final = step.adds or "loss" in step.targets
-    bounds = stagewise_bounds(values, problem.dtype, problem.reg if final else 0.0, PENALTY)
+    with_penalty = step.adds or "loss" in step.targets
+    bounds = stagewise_bounds(values, problem.dtype, problem.reg if with_penalty else 0.0, PENALTY)
     bounds.radius["data_loss"] = bounds.radius["loss"]
-    return [
-        Judged(name, np.asarray(hand), made[name], judge(name, hand, made[name], bounds, lambda *_: None))
-        for name, hand in step.made.items()
-    ]
+    judged = []
+    for name, value in step.made.items():
+        hand, other = np.asarray(value), np.asarray(automatic[name])
+        judged.append(Judged(name, hand, other, judge(name, hand, other, bounds, lambda *_: None)))
+    return judged

@@ -85,13 +85,13 @@ def alias(problem: Problem, trace: dict[str, Any]) -> Alias:
 
 
 def kink() -> dict[str, float]:
-    """The slope at 0 that each gives: from the left, from the right, ours, JAX's two, a central difference."""
-    zero, h = np.zeros(()), np.float64(2.0**-20)
+    """The slope at 0 that each gives: from either side, a central difference, ours, and JAX's two."""
+    zero, h = np.zeros(()), np.array(2.0**-20)
     with precision(np.float64):
         return {
-            "left": float((relu(zero) - relu(-h)) / h),
+            "left": float((relu(zero) - relu(np.negative(h))) / h),
             "right": float((relu(h) - relu(zero)) / h),
-            "central": float((relu(h) - relu(-h)) / (2 * h)),
+            "central": float((relu(h) - relu(np.negative(h))) / (2 * h)),
             "ours": float(relu_derivative(zero)),
             "jax.nn.relu": float(jax.jit(jax.grad(jax.nn.relu))(0.0)),
             "jnp.maximum": float(jax.jit(jax.grad(lambda z: jnp.maximum(z, 0.0)))(0.0)),
@@ -99,7 +99,7 @@ def kink() -> dict[str, float]:
 
 
 def products(trace: dict[str, Any]) -> list[tuple[str, str, bool]]:
-    """The ways to multiply what arrives at the second layer by its weights: code, what comes of it, right or not."""
+    """The ways to multiply what arrives at the second layer by its weights: code, shapes, whether right."""
     found = []
     for code, left, right in (
         ("dscores @ W2", trace["dscores"], trace["W2"]),
@@ -120,7 +120,7 @@ def products(trace: dict[str, Any]) -> list[tuple[str, str, bool]]:
 
 
 def notes_reports() -> tuple[str, Report]:
-    """What the checker says of the notes' published gradient: as it stands, and with its undefined name mended."""
+    """What the checker says of the notes' gradient: as published, and with its undefined name mended."""
     try:
         check_network(notes.as_published)
     except NotJudged as error:

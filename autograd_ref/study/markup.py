@@ -3,7 +3,7 @@
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from functools import cache
 
 import latex2mathml.converter
 from markupsafe import Markup, escape
@@ -12,7 +12,7 @@ from pygments.token import Comment, Keyword, Name, Number, String, Token
 
 __all__ = ["code_html", "formula", "formulas_in", "mark", "matrix", "number", "prose"]
 
-INLINE = re.compile(r"\$([^$]+)\$|``([^`]+)``|`([^`]+)`|\*([^*\s][^*]*)\*")
+INLINE = re.compile(r"(?:\$([^$]+)\$|``([^`]+)``|`([^`]+)`|\*([^*\s][^*]*)\*)((?<=\$)[,.;:)，。；：、）]*)?")
 
 # In LaTeX: a command or a subscript, which hold no quantity; else a symbol, with the digit that is part of
 # its name, or the penalty's strength.
@@ -60,7 +60,7 @@ def formula(latex: str, marks: Mapping[str, str] | None = None, *, display: bool
     return _formula(latex, tuple(sorted((marks or {}).items())), display)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _formula(latex: str, marks: tuple[tuple[str, str], ...], display: bool) -> Markup:
     symbols = dict(marks)
     found: list[str] = []
@@ -73,7 +73,9 @@ def _formula(latex: str, marks: tuple[tuple[str, str], ...], display: bool) -> M
         return symbol
 
     try:
-        text = latex2mathml.converter.convert(SYMBOL.sub(hide, latex), display="block" if display else "inline")
+        text = latex2mathml.converter.convert(
+            SYMBOL.sub(hide, latex), display="block" if display else "inline"
+        )
         tree = ET.fromstring(text)  # noqa: S314 - written by the line above
     except Exception as error:
         raise ValueError(f"the formula ${latex}$ cannot be shown: {error}") from error
@@ -83,9 +85,8 @@ def _formula(latex: str, marks: tuple[tuple[str, str], ...], display: bool) -> M
         if len(letter) == 1 and 0 <= ord(letter) - FIRST_PRIVATE < len(found):
             _show_symbol(element, found[ord(letter) - FIRST_PRIVATE], symbols)
     parts = [tree] if display else _broken(tree)
-    return Markup("").join(
-        Markup(ET.tostring(part, encoding="unicode")) for part in parts  # noqa: S704 - a tree escapes its text
-    )
+    text = "".join(ET.tostring(part, encoding="unicode") for part in parts)
+    return Markup(text)  # noqa: S704 - a tree escapes its text
 
 
 def _broken(tree: ET.Element) -> list[ET.Element]:
@@ -94,8 +95,10 @@ def _broken(tree: ET.Element) -> list[ET.Element]:
     if len(row) <= LONGEST:
         return [tree]
     parts: list[ET.Element] = []
+    depth = 0
     for element in row:
-        if not parts or (element.tag, element.text) == ("mo", "="):
+        depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(element.text or "", 0)
+        if not parts or (depth == 0 and (element.tag, element.text) == ("mo", "=")):
             parts.append(ET.Element("math", tree.attrib))
             ET.SubElement(parts[-1], "mrow")
         parts[-1][0].append(element)
@@ -108,7 +111,7 @@ def _show_symbol(element: ET.Element, symbol: str, symbols: Mapping[str, str]) -
         element.set("class", "q")
         element.set("data-q", symbols[symbol])
     base, _, digit = symbol.partition("_")
-    if symbol == "reg" or symbol == base and len(base) == 1:
+    if symbol == "reg" or (symbol == base and len(base) == 1):
         element.tag, element.text = "mi", base
         return
     element.tag, element.text = "msub" if digit else "mrow", None
@@ -141,10 +144,12 @@ def prose(
     parts: list[Markup] = []
     end = 0
     for match in INLINE.finditer(text):
-        latex, code, single, emphasised = match.groups()
+        latex, code, single, emphasised, closing = match.groups()
         parts.append(escape(text[end : match.start()]))
         if latex:
-            parts.append(formula(latex, marks))
+            # What closes a phrase stays on the line of the formula before it.
+            before, last, rest = formula(latex, marks).rpartition("<math")
+            parts += [before, Markup('<span class="whole">{}{}{}</span>').format(last, rest, closing)]
         elif emphasised:
             parts.append(Markup("<em>{}</em>").format(emphasised))
         else:

@@ -11,21 +11,23 @@ __all__ = ["as_published", "with_the_name_mended"]
 
 def as_published(params: Any, X: Any, y: Any, reg: Any) -> Any:
     """The loss and the gradient with both slips: a name that nothing defines, and 2·reg·W."""
+    W1, W2 = params["W1"], params["W2"]
     h1, dS4, loss = _forward(params, X, y, reg)
-    grads = {"W2": h1.T @ dS4 + 2 * reg * params["W2"], "b2": dS4.sum(axis=0)}
-    dS3 = dscores @ params["W2"].T
+    grads = {"W2": h1.T @ dS4 + 2 * reg * W2, "b2": dS4.sum(axis=0)}
+    dS3 = dscores @ W2.T
     dS2 = (h1 > 0) * dS3
-    grads |= {"W1": X.T @ dS2 + 2 * reg * params["W1"], "b1": dS2.sum(axis=0)}
+    grads |= {"W1": X.T @ dS2 + 2 * reg * W1, "b1": dS2.sum(axis=0)}
     return loss, grads
 
 
 def with_the_name_mended(params: Any, X: Any, y: Any, reg: Any) -> Any:
     """The same with dS4 where dscores stood, so that only the penalty's slip is left."""
+    W1, W2 = params["W1"], params["W2"]
     h1, dS4, loss = _forward(params, X, y, reg)
-    grads = {"W2": h1.T @ dS4 + 2 * reg * params["W2"], "b2": dS4.sum(axis=0)}
-    dS3 = dS4 @ params["W2"].T
+    grads = {"W2": h1.T @ dS4 + 2 * reg * W2, "b2": dS4.sum(axis=0)}
+    dS3 = dS4 @ W2.T
     dS2 = (h1 > 0) * dS3
-    grads |= {"W1": X.T @ dS2 + 2 * reg * params["W1"], "b1": dS2.sum(axis=0)}
+    grads |= {"W1": X.T @ dS2 + 2 * reg * W1, "b1": dS2.sum(axis=0)}
     return loss, grads
 
 

@@ -12,7 +12,7 @@ from autograd_ref.crosscheck.problems import Problem, random_problem
 from autograd_ref.study import charts, hard_places
 from autograd_ref.study.broken import Broken, break_it, mistakes
 from autograd_ref.study.equations import Equation, equations
-from autograd_ref.study.example import Judged, judge_step, worked_problem
+from autograd_ref.study.example import Judged, judge_steps, worked_problem
 from autograd_ref.study.language import Words
 from autograd_ref.study.notes import as_published
 from autograd_ref.study.picture import draw
@@ -54,7 +54,10 @@ def write_page(directory: Path, results: Path = BENCHMARKS) -> Path:
         OSError: it cannot be written.
         ValueError: a text is missing, or the sources are no longer what the page can read.
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"cannot make the folder {directory}: {error.strerror}") from None
     file = directory / "index.html"
     page, _ = build_page(results)
     replace_file(file, page.encode())
@@ -75,7 +78,8 @@ def build_page(results: Path = BENCHMARKS) -> tuple[str, Words]:
     """
     problem = worked_problem()
     steps = read_steps(problem)
-    lettered = read_steps(random_problem(np.random.default_rng(0), tuple(SIZES.values())))
+    sizes = (SIZES["N"], SIZES["D"], SIZES["H"], SIZES["C"])
+    lettered = read_steps(random_problem(np.random.default_rng(0), sizes))
     values = {name: value for step in steps for name, value in {**step.before, **step.made}.items()}
     shapes = {
         name: _shape(value) for step in lettered for name, value in {**step.before, **step.made}.items()
@@ -86,10 +90,12 @@ def build_page(results: Path = BENCHMARKS) -> tuple[str, Words]:
         "given": GIVEN,
         "values": values,
         "shapes": shapes,
-        "made_in": {name: number for number, step in reversed(list(enumerate(steps))) for name in step.targets},
+        "made_in": {
+            name: number for number, step in reversed(list(enumerate(steps))) for name in step.targets
+        },
         "rows": [
-            Row(step, written, judge_step(step, steps, problem))
-            for step, written in zip(steps, equations(lettered, SIZES), strict=True)
+            Row(*row)
+            for row in zip(steps, equations(lettered, SIZES), judge_steps(steps, problem), strict=True)
         ],
         "pictures": [draw(steps), draw(steps, upright=True)],
         "groups": _by_group([break_it(mistake) for mistake in mistakes()]),

@@ -9,8 +9,8 @@ from autograd_ref.study.source import Step
 
 __all__ = ["Edge", "Node", "Picture", "draw"]
 
-# Where each quantity stands: how far along the way forward, and in which lane. Parameters above, values in the
-# middle, adjoints below each value, gradients at the bottom.
+# Where each quantity stands: how far along the way forward, and in which lane. Parameters above, values in
+# the middle, adjoints below each value, gradients at the bottom.
 PLACES = {
     "X": (50, 125), "W1": (130, 50), "b1": (210, 50), "z1": (210, 125), "h1": (340, 125),
     "W2": (400, 50), "b2": (480, 50), "scores": (480, 125), "y": (640, 50),
@@ -82,8 +82,8 @@ def draw(steps: Sequence[Step], *, upright: bool = False) -> Picture:
     given = names.keys() - {name for step in steps for name in step.targets}
 
     nodes = [
-        Node(name, name.replace("_", " "), *at, _half_width(name), _kind(name, adjoints, given))
-        for name, at in places.items()
+        Node(name, name.replace("_", " "), x, y, _half_width(name), _kind(name, adjoints, given))
+        for name, (x, y) in places.items()
     ]
     edges = [
         Edge(number, start, end, _arrow(start, end, places), start in adjoints)

@@ -5,6 +5,7 @@ import inspect
 import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,10 +94,10 @@ def read_steps(problem: Problem) -> list[Step]:
     for statement in _definition(source).body:
         if not isinstance(statement, ast.Assign | ast.AugAssign):
             continue
-        before = {name: np.copy(value) for name, value in quantities.items()}
+        before = {name: copy(value) for name, value in quantities.items()}
         _run(statement, scope)
         if any(_calls(statement, scope)):
-            made = {name: np.copy(scope[name]) for name in _targets(statement)}
+            made = {name: copy(scope[name]) for name in _targets(statement)}
             code = textwrap.dedent("\n".join(lines[statement.lineno - 1 : statement.end_lineno]))
             steps.append(_step(statement, code, {**scope, **before}, before, made))
             quantities |= made
@@ -110,8 +111,8 @@ def read_function(function: Callable[..., Any]) -> tuple[tuple[str, ...], str, l
         function: with a docstring in Google style.
 
     Returns:
-        The paragraphs of its docstring before the arguments, its definition without annotations and docstring,
-        its arguments, and the names under which the docstring returns results.
+        The paragraphs of its docstring before the arguments, its definition without annotations and
+        docstring, its arguments, and the names under which the docstring returns results.
     """
     function = inspect.unwrap(function)
     source = textwrap.dedent(inspect.getsource(function))
@@ -152,7 +153,7 @@ def _calls(node: ast.AST, scope: Scope) -> Iterator[tuple[ast.Call, Callable[...
                 function = getattr(scope.get(name), attribute, None)
             case _:
                 function = None
-        if getattr(function, "__module__", None) in (layers.__name__, activations.__name__):
+        if callable(function) and function.__module__ in (layers.__name__, activations.__name__):
             yield each, function
 
 
@@ -189,7 +190,7 @@ def _leads(
     """Which operand each target depends on: change the operand, and see what changes."""
     leads: dict[str, list[str]] = {name: [] for name in made}
     for operand in operands:
-        changed = {name: np.copy(scope[name]) for name in operands}
+        changed = {name: copy(scope[name]) for name in operands}
         changed[operand] = _other(changed[operand])
         poked = {**scope, **changed}
         _run(statement, poked)
@@ -199,9 +200,9 @@ def _leads(
     return {name: tuple(found) for name, found in leads.items()}
 
 
-def _other(value: np.ndarray) -> np.ndarray:
+def _other(value: Any) -> Any:
     """Values of the same kind that differ in every entry, in sign where they have one."""
-    if value.dtype.kind == "i":
+    if np.asarray(value).dtype.kind == "i":
         return np.where(value == 0, 1, 0)
     return 0.7 - 2 * value
 
@@ -229,7 +230,9 @@ def _add_rules(
     marks = _with_symbols(marks, paragraphs, near)
     rules[name] = Rule(name, paragraphs, code, marks)
     scope = vars(inspect.getmodule(inspect.unwrap(function)))
-    for inner, callee in _calls(_definition(textwrap.dedent(inspect.getsource(inspect.unwrap(function)))), scope):
+    for inner, callee in _calls(
+        _definition(textwrap.dedent(inspect.getsource(inspect.unwrap(function)))), scope
+    ):
         _add_rules(rules, callee, inner, marks, [], near)
 
 
@@ -252,5 +255,6 @@ def _with_symbols(marks: dict[str, str], paragraphs: tuple[str, ...], near: list
         # The letters of the sizes and of the penalty's coefficient stand for themselves.
         if symbol not in marks and symbol not in ("N", "C", "c"):
             pattern = rf"{symbol}\d|{symbol.lower()}\w{{3,}}|data_{symbol.lower()}oss"
-            marks |= {symbol: name for name in reversed(near) if re.fullmatch(pattern, name)}
+            meant = [name for name in near if re.fullmatch(pattern, name)]
+            marks |= {symbol: meant[0]} if meant else {}
     return marks

@@ -47,7 +47,9 @@ def render(context: Mapping[str, Any], words: Words) -> str:
     environment.globals |= {
         "t": words.inline,
         "p": words.paragraphs,
-        "title_of": lambda id_: words.inline(f"mistakes.{id_}") if f"mistakes.{id_}" in words else escape(id_),
+        "title_of": lambda id_: (
+            words.inline(f"mistakes.{id_}") if f"mistakes.{id_}" in words else escape(id_)
+        ),
         "derivation": words.derivation,
         "witness_chart": lambda witnesses: witness_chart(witnesses, words),
         "code": code_html,
@@ -103,7 +105,9 @@ def _judged(quantity: Quantity) -> Markup:
     """A cell with an error in units of its bound, and a bar."""
     low, high = BAR
     exponent = np.log10(np.clip(quantity.bound_units, 10**low, 10**high))
-    return Markup('<td class="{}"><data value="{}">{}</data><span class="bar" style="--reach:{:.1f}%"></span></td>').format(
+    return Markup(
+        '<td class="{}"><data value="{}">{}</data><span class="bar" style="--reach:{:.1f}%"></span></td>'
+    ).format(
         "judged" if quantity.ok else "judged wrong",
         quantity.bound_units,
         _units(quantity.bound_units),

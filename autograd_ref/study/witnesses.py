@@ -115,8 +115,10 @@ def _decimals(values: np.ndarray) -> Any:
 
 
 def _loss(params: Mapping[str, Any], X: Any, y: np.ndarray, reg: Decimal) -> Decimal:
-    h1 = np.maximum(X.dot(params["W1"]) + params["b1"], Decimal(0))
+    z1 = X.dot(params["W1"]) + params["b1"]
+    h1 = z1 * (z1 > 0)
     scores = h1.dot(params["W2"]) + params["b2"]
     losses = [sum(s.exp() for s in row).ln() - row[label] for row, label in zip(scores, y, strict=True)]
     squares = (params[q] * params[q] for q in ("W1", "W2"))
-    return sum(losses) / len(y) + 2 * reg * sum(square.sum() for square in squares)
+    loss: Decimal = sum(losses) / len(y) + 2 * reg * sum(square.sum() for square in squares)
+    return loss
