@@ -74,7 +74,7 @@ def activation_charts() -> list[ActivationChart]:
     found = []
     for name, (function, derivative) in ACTIVATIONS.items():
         lines = [Line(z, _cut(function(z)), "value"), Line(z, derivative(z), "slope")]
-        derivation = (*read_function(function)[0], *read_function(derivative)[0])
+        derivation = (*read_function(function).derivation, *read_function(derivative).derivation)
         picture = chart(x, y, lines, width=240, height=190)
         found.append(ActivationChart(name, derivation, picture))
     return found

@@ -119,7 +119,8 @@ def equations(steps: Sequence[Step], sizes: Mapping[str, int]) -> list[list[Equa
 
 def _as_jax_takes_them(values: Values) -> dict[str, Array]:
     """With labels in JAX's own integers, so that nothing is converted on the way."""
-    return {name: jnp.asarray(value, np.int32 if name == "y" else None) for name, value in values.items()}
+    arrays = {name: jnp.asarray(np.asarray(value)) for name, value in values.items()}
+    return {**arrays, "y": arrays["y"].astype(np.int32)}
 
 
 class _Traced:

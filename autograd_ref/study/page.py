@@ -124,7 +124,7 @@ def _hard_places(problem: Problem, values: dict[str, Any]) -> dict[str, Any]:
         "products": hard_places.products(trace),
         "refusal": refusal,
         "notes_report": report,
-        "notes_code": read_function(as_published)[1],
+        "notes_code": read_function(as_published).code,
     }
 
 

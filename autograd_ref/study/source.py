@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from autograd_ref.crosscheck.problems import Problem
 from autograd_ref.two_layer_net import QUANTITIES
 from handgrad import activations, layers, two_layer_net
 
-__all__ = ["GIVEN", "Rule", "Step", "read_function", "read_steps"]
+__all__ = ["GIVEN", "Rule", "Source", "Step", "read_function", "read_steps"]
 
 GIVEN = ("X", "y", "W1", "b1", "W2", "b2")
 
@@ -104,16 +104,26 @@ def read_steps(problem: Problem) -> list[Step]:
     return steps
 
 
-def read_function(function: Callable[..., Any]) -> tuple[tuple[str, ...], str, list[str], list[str]]:
-    """A function's derivation and code.
+class Source(NamedTuple):
+    """What is read of a function.
 
-    Args:
-        function: with a docstring in Google style.
-
-    Returns:
-        The paragraphs of its docstring before the arguments, its definition without annotations and
-        docstring, its arguments, and the names under which the docstring returns results.
+    Attributes:
+        derivation: the paragraphs of its docstring before the arguments.
+        code: its definition without annotations and docstring.
+        arguments: their names.
+        results: the names under which the docstring returns them, if it gives them new ones.
+        definition: the whole of it.
     """
+
+    derivation: tuple[str, ...]
+    code: str
+    arguments: list[str]
+    results: list[str]
+    definition: ast.FunctionDef
+
+
+def read_function(function: Callable[..., Any]) -> Source:
+    """Read a function whose docstring is in Google style."""
     function = inspect.unwrap(function)
     source = textwrap.dedent(inspect.getsource(function))
     definition = _definition(source)
@@ -127,7 +137,9 @@ def read_function(function: Callable[..., Any]) -> tuple[tuple[str, ...], str, l
     documented = definition.body[0].end_lineno if ast.get_docstring(definition) else definition.lineno
     body = source.splitlines()[documented:]
     code = "\n".join([f"def {definition.name}({', '.join(arguments)}):", *body])
-    return paragraphs, code, arguments, results if not set(results) & set(arguments) else []
+    if set(results) & set(arguments):
+        results = []  # "in the dtype of ``W``"
+    return Source(paragraphs, code, arguments, results, definition)
 
 
 def _definition(source: str) -> ast.FunctionDef:
@@ -219,20 +231,17 @@ def _add_rules(
     name = inspect.unwrap(function).__name__
     if name in rules:
         return
-    paragraphs, code, arguments, returned = read_function(function)
-    given = zip(arguments, call.args, strict=False)
+    source = read_function(function)
+    given = zip(source.arguments, call.args, strict=False)
     marks = {
         parameter: outer[argument.id]
         for parameter, argument in given
         if isinstance(argument, ast.Name) and argument.id in outer
     }
-    marks |= zip(returned, targets, strict=False) if len(returned) == len(targets) else ()
-    marks = _with_symbols(marks, paragraphs, near)
-    rules[name] = Rule(name, paragraphs, code, marks)
-    scope = vars(inspect.getmodule(inspect.unwrap(function)))
-    for inner, callee in _calls(
-        _definition(textwrap.dedent(inspect.getsource(inspect.unwrap(function)))), scope
-    ):
+    marks |= zip(source.results, targets, strict=True) if len(source.results) == len(targets) else ()
+    marks = _with_symbols(marks, source.derivation, near)
+    rules[name] = Rule(name, source.derivation, source.code, marks)
+    for inner, callee in _calls(source.definition, inspect.unwrap(function).__globals__):
         _add_rules(rules, callee, inner, marks, [], near)
 
 
@@ -254,7 +263,7 @@ def _with_symbols(marks: dict[str, str], paragraphs: tuple[str, ...], near: list
     for symbol in dict.fromkeys(re.findall(r"d?[A-Za-z]", written)):
         # The letters of the sizes and of the penalty's coefficient stand for themselves.
         if symbol not in marks and symbol not in ("N", "C", "c"):
-            pattern = rf"{symbol}\d|{symbol.lower()}\w{{3,}}|data_{symbol.lower()}oss"
+            pattern = rf"{symbol}\d|(data_)?{symbol.lower()}\w{{3,}}"
             meant = [name for name in near if re.fullmatch(pattern, name)]
             marks |= {symbol: meant[0]} if meant else {}
     return marks
