@@ -53,6 +53,8 @@ def test_letters_of_a_derivation_stand_for_the_quantities_of_the_step(steps):
     rule = next(rule for step in steps if step.key == "dh1" for rule in step.rules)
     assert rule.name == "affine_backward"
     assert rule.marks | {"dz": "dscores", "x": "h1", "dx": "dh1", "W": "W2", "dW": "dW2"} == rule.marks
+    penalty = next(rule for step in steps if step.key == "loss" for rule in step.rules)
+    assert "W" not in penalty.marks  # it is called for both
     shown = formula("dx_{ni} = \\sum_j dz_{nj} W_{ij}", rule.marks)
     assert [part.split('"')[0] for part in shown.split('data-q="')[1:]] == ["dh1", "dscores", "W2"]
 

@@ -229,15 +229,19 @@ def _add_rules(
 ) -> None:
     """Add the rule of a function that is called, then those of the layer functions that it calls in turn."""
     name = inspect.unwrap(function).__name__
-    if name in rules:
-        return
     source = read_function(function)
-    given = zip(source.arguments, call.args, strict=False)
     marks = {
         parameter: outer[argument.id]
-        for parameter, argument in given
+        for parameter, argument in zip(source.arguments, call.args, strict=False)
         if isinstance(argument, ast.Name) and argument.id in outer
     }
+    if name in rules:
+        for parameter, quantity in marks.items():
+            if rules[name].marks.get(parameter) != quantity:
+                # Called for two quantities, as the penalty is: the letter stands for neither alone.
+                for symbol in (parameter, f"d{parameter}"):
+                    rules[name].marks.pop(symbol, None)
+        return
     marks |= zip(source.results, targets, strict=True) if len(source.results) == len(targets) else ()
     marks = _with_symbols(marks, source.derivation, near)
     rules[name] = Rule(name, source.derivation, source.code, marks)
