@@ -52,7 +52,9 @@ class Line:
         x: where.
         y: what; what is not finite is left out.
         css: its class.
-        label: written beside it, at its point with this index; none where None.
+        label: written beside it, as SVG in every language; None for nothing.
+        at: the index of the point where it is written.
+        above: how far above that point.
     """
 
     x: np.ndarray

@@ -25,11 +25,7 @@ SYMBOLS = {
 
 
 class Words:
-    """The texts of the page, by dotted keys.
-
-    Attributes:
-        untranslated: for each language, the derivations' paragraphs that it lacks.
-    """
+    """The texts of the page, by dotted keys, and the translations of the docstrings' derivations."""
 
     def __init__(self, quantities: Iterable[str], folder: Path = FOLDER) -> None:
         """Read the texts.
@@ -45,7 +41,6 @@ class Words:
         tables = {language: _read(folder / f"{language}.toml") for language in LANGUAGES}
         self._derivations = {language: table.pop("derivations", {}) for language, table in tables.items()}
         self._texts = {language: dict(_flat(table)) for language, table in tables.items()}
-        self.untranslated: dict[str, list[str]] = {language: [] for language in LANGUAGES}
         every = {key: None for texts in self._texts.values() for key in texts}
         for language, texts in self._texts.items():
             missing = [key for key in every if key not in texts]
@@ -89,21 +84,21 @@ class Words:
         for paragraph in paragraphs:
             formulas = formulas_in(paragraph)
             for language in LANGUAGES:
-                text = paragraph if language == ORIGINAL else self._translated(paragraph, language)
-                speaks = LANGUAGES[ORIGINAL if text is None else language]
-                content = prose(paragraph if text is None else text, marks, self._quantities, formulas)
+                text = None if language == ORIGINAL else self._translation(paragraph, language)
+                if text is None:
+                    speaks, content = LANGUAGES[ORIGINAL], prose(paragraph, marks, self._quantities)
+                else:
+                    speaks, content = LANGUAGES[language], prose(text, marks, self._quantities, formulas)
                 shown[language] += Markup('<p lang="{}">{}</p>').format(speaks, content)
         return _spans(shown, "div")
 
-    def _translated(self, paragraph: str, language: str) -> str | None:
+    def _translation(self, paragraph: str, language: str) -> str | None:
         """The translation of a paragraph, which is known by its words without its formulas."""
         formulas = iter(range(1, paragraph.count("$") + 1))
         key = "".join(
             part if i % 2 == 0 else f"{{{next(formulas)}}}" for i, part in enumerate(paragraph.split("$"))
         )
         text: str | None = self._derivations[language].get(key)
-        if text is None:
-            self.untranslated[language].append(key)
         return text
 
     def _text(self, key: str, language: str) -> str:

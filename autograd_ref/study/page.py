@@ -59,19 +59,18 @@ def write_page(directory: Path, results: Path = BENCHMARKS) -> Path:
     except OSError as error:
         raise OSError(f"cannot make the folder {directory}: {error.strerror}") from None
     file = directory / "index.html"
-    page, _ = build_page(results)
-    replace_file(file, page.encode())
+    replace_file(file, build_page(results).encode())
     return file
 
 
-def build_page(results: Path = BENCHMARKS) -> tuple[str, Words]:
+def build_page(results: Path) -> str:
     """Compute everything and put it into the template.
 
     Args:
         results: where benchmarks leave their pictures.
 
     Returns:
-        The page, and the words it used, which know what is not translated.
+        The page.
 
     Raises:
         ValueError: as `write_page`.
@@ -84,7 +83,6 @@ def build_page(results: Path = BENCHMARKS) -> tuple[str, Words]:
     shapes = {
         name: _shape(value) for step in lettered for name, value in {**step.before, **step.made}.items()
     }
-    words = Words(values)
     context = {
         **_hard_places(problem, values),
         "given": GIVEN,
@@ -106,7 +104,7 @@ def build_page(results: Path = BENCHMARKS) -> tuple[str, Words]:
         "speed": _speed(results),
         "versions": f"NumPy {np.__version__}, JAX {jax.__version__}",
     }
-    return render(context, words), words
+    return render(context, Words(values))
 
 
 def _shape(value: Any) -> str:
