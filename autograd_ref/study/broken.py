@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from autograd_ref.crosscheck.catalogue import CATALOGUE, log_epsilon
 from autograd_ref.crosscheck.mistakes import (
-    CATALOGUE,
     LOCAL,
     UPSTREAM,
     Mistake,
     local_gradient,
-    log_epsilon,
     replay,
 )
 from autograd_ref.crosscheck.network import check_network
@@ -40,10 +39,11 @@ class Broken:
 
 
 def mistakes() -> list[Mistake]:
-    """The catalogue, one of each kind, in its order."""
+    """Those of the catalogue that a network with a ReLU can have, one of each kind, in its order."""
     kinds: dict[str, Mistake] = {}
     for mistake in (*CATALOGUE, log_epsilon(1e-8)):
-        kinds.setdefault(mistake.id, mistake)
+        if "relu" in mistake.activations:
+            kinds.setdefault(mistake.id, mistake)
     return list(kinds.values())
 
 

@@ -47,10 +47,6 @@ class Words:
             if missing:
                 raise ValueError(f"{folder / language}.toml lacks {', '.join(missing)}")
 
-    def __contains__(self, key: str) -> bool:
-        """Whether there is a text of that key."""
-        return key in self._texts[ORIGINAL]
-
     def inline(self, key: str) -> Markup:
         """A text in all languages, for a line."""
         shown = {language: self._prose(self._text(key, language)) for language in LANGUAGES}

@@ -127,13 +127,11 @@ def _hard_places(problem: Problem, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _by_group(broken: Sequence[Broken]) -> dict[str, list[Broken]]:
-    """The mistakes of this network by the part of the computation in which they are made."""
+    """The mistakes by the part of the computation in which they are made."""
     groups: dict[str, list[Broken]] = {"penalty": [], "local": [], "upstream": [], "values": []}
     steps = {"penalty": "penalty", "data": "local", "scale": "local", "whole": "local"}
     steps |= {"loss": "values", "inputs": "values"}
     for each in broken:
-        if each.whole.ok:
-            continue  # a mistake that only a network with another activation can have
         groups[steps.get(each.mistake.step, "upstream")].append(each)
     return groups
 

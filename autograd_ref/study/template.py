@@ -47,9 +47,6 @@ def render(context: Mapping[str, Any], words: Words) -> str:
     environment.globals |= {
         "t": words.inline,
         "p": words.paragraphs,
-        "title_of": lambda id_: (
-            words.inline(f"mistakes.{id_}") if f"mistakes.{id_}" in words else escape(id_)
-        ),
         "derivation": words.derivation,
         "witness_chart": lambda witnesses: witness_chart(witnesses, words),
         "code": code_html,
