@@ -182,9 +182,7 @@ def _interpret(
             consts = [_Value(jnp.asarray(array)) for array in inner.consts]
             outcome = _interpret(inner.jaxpr, consts, operands, made)
         else:
-            computed = equation.primitive.bind(  # type: ignore[no-untyped-call]
-                *(each.array for each in operands), **equation.params
-            )
+            computed = equation.primitive.bind(*(each.array for each in operands), **equation.params)
             arrays = computed if equation.primitive.multiple_results else [computed]
             told = _parameters(equation.primitive.name, equation.params)
             outcome = [_Value(array, "", equation.primitive.name, told, operands) for array in arrays]
