@@ -298,11 +298,41 @@ class Predict:
         return AGREE
 
 
+@dataclass
+class Study:
+    """Build the study page: both derivations of the network, side by side, in one file for a browser.
+
+    Formulas and code are read from the source, and every number is computed on the way, which takes some ten
+    seconds. In English and Chinese.
+    """
+
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("study")
+    """Where index.html goes."""
+
+    open: bool = False
+    """Show it in the browser."""
+
+    def run(self) -> int:
+        """Build the page, say where it is, and return the exit code."""
+        import webbrowser
+
+        from rich.console import Console
+
+        from autograd_ref.study import write_page
+
+        with Console(stderr=True).status("Deriving, checking and breaking the network …"):
+            file = write_page(self.out)
+        print(file)
+        if self.open:
+            webbrowser.open(file.resolve().as_uri())
+        return AGREE
+
+
 def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _parse(config: Config, axes: SweepSettings) -> Check | Data | Predict | Sweep | Train:
+def _parse(config: Config, axes: SweepSettings) -> Check | Data | Predict | Study | Sweep | Train:
     """The command that the arguments name; its flags change the given settings of training or of a sweep."""
     train = tyro.conf.subcommand("train", default=Train(config))
     sweep = tyro.conf.subcommand("sweep", default=Sweep(axes))
@@ -310,6 +340,7 @@ def _parse(config: Config, axes: SweepSettings) -> Check | Data | Predict | Swee
         Annotated[Check, tyro.conf.subcommand("check")]
         | Annotated[Data, tyro.conf.subcommand("data")]
         | Annotated[Predict, tyro.conf.subcommand("predict")]
+        | Annotated[Study, tyro.conf.subcommand("study")]
         | Annotated[Sweep, sweep]
         | Annotated[Train, train],
         prog="handgrad",

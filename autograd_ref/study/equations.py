@@ -1,0 +1,241 @@
+"""The equations that JAX produces for a step of the network, under the names that the step uses."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import Jaxpr, Literal
+from jaxtyping import Array
+
+from autograd_ref.study.source import Step
+from autograd_ref.two_layer_net import (
+    CROSS_ENTROPY,
+    PENALTY,
+    Stage,
+    penalty,
+    precision,
+    softmax,
+    stage_vjp,
+    stages,
+)
+
+__all__ = ["Equation", "counterpart", "equations"]
+
+Values = Mapping[str, Any]
+
+# Calls of other functions, which are shown as the equations inside them.
+INNER = ("jaxpr", "call_jaxpr")
+# Of an operation's parameters, those that say what it does; the rest is in the shapes, or is bookkeeping.
+TOLD = {"reduce_sum": "axes", "reduce_max": "axes", "transpose": "permutation"}
+
+
+@dataclass(frozen=True)
+class Equation:
+    """One equation of a jaxpr.
+
+    Attributes:
+        result: a quantity's name where the value is that quantity's, else t1, t2, ...
+        shape: in the letters of the sizes, such as N×H; empty for a scalar.
+        primitive: the operation.
+        parameters: what has to be known of it, or nothing.
+        operands: names and numbers.
+    """
+
+    result: str
+    shape: str
+    primitive: str
+    parameters: str
+    operands: tuple[str, ...]
+
+
+def counterpart(step: Step) -> Callable[[Values], dict[str, Array]]:
+    """What the reference does in a step of the hand derivation.
+
+    Args:
+        step: of `source.read_steps`.
+
+    Returns:
+        A function of the quantities known before the step, by name, to those that it makes. In the backward
+        pass that is the stage's own VJP, by `jax.vjp`.
+
+    Raises:
+        ValueError: the reference has no such step.
+    """
+    targets = set(step.targets)
+    if step.adds:
+        (name,) = targets
+        return lambda v: {name: v[name] + jax.grad(penalty)(v[name[1:]], v["reg"], PENALTY[name[1:]])}
+    if targets == {"loss"}:
+        return lambda v: {
+            "loss": v["data_loss"] + sum(penalty(v[q], v["reg"], c) for q, c in PENALTY.items())
+        }
+    if targets == {"data_loss", "probs"}:
+        return lambda v: {
+            "data_loss": CROSS_ENTROPY.forward(v["scores"], v["y"]),
+            "probs": softmax(v["scores"]),
+        }
+    for stage in stages("relu"):
+        if targets == {stage.output}:
+            return partial(_pushed_on, stage)
+        if targets <= {f"d{name}" for name in stage.inputs}:
+            return partial(_pulled_back, stage, step.targets)
+    raise ValueError(f"autograd_ref/two_layer_net.py has no stage that makes {', '.join(step.targets)}")
+
+
+def _pushed_on(stage: Stage, values: Values) -> dict[str, Array]:
+    return {stage.output: stage.forward(*(values[name] for name in stage.inputs))}
+
+
+def _pulled_back(stage: Stage, targets: Sequence[str], values: Values) -> dict[str, Array]:
+    adjoint = jnp.ones_like(values["loss"]) if stage is CROSS_ENTROPY else values[f"d{stage.output}"]
+    made = stage_vjp(stage, values, adjoint)
+    return {name: made[name] for name in targets}
+
+
+def equations(steps: Sequence[Step], sizes: Mapping[str, int]) -> list[list[Equation]]:
+    """The equations of each step's counterpart, without those whose results nobody uses.
+
+    Args:
+        steps: all of a problem, whose values recognise the results.
+        sizes: the letters N, D, H, C and what they are in that problem: all different, and no number that
+            would be a constant of the computation.
+
+    Returns:
+        For each step its equations, in JAX's order.
+    """
+    with precision(np.float64):
+        before = [_as_jax_takes_them(step.before) for step in steps]
+        traced = [_Traced(step, values) for step, values in zip(steps, before, strict=True)]
+        # Compiled as a whole, which is faster than operation by operation.
+        computed = jax.jit(
+            lambda inputs: [each.run(given) for each, given in zip(traced, inputs, strict=True)]
+        )(before)
+    return [each.equations(arrays, sizes) for each, arrays in zip(traced, computed, strict=True)]
+
+
+def _as_jax_takes_them(values: Values) -> dict[str, Array]:
+    """With labels in JAX's own integers, so that nothing is converted on the way."""
+    arrays = {name: jnp.asarray(np.asarray(value)) for name, value in values.items()}
+    return {**arrays, "y": arrays["y"].astype(np.int32)}
+
+
+class _Traced:
+    """The jaxpr of one step's counterpart."""
+
+    def __init__(self, step: Step, before: Mapping[str, Array]) -> None:
+        self.step = step
+        function = counterpart(step)
+        self.closed, shapes = jax.make_jaxpr(
+            lambda *arrays: function(dict(zip(before, arrays, strict=True))), return_shape=True
+        )(*before.values())
+        self.targets = sorted(shapes)  # the order of a dict as a tree
+        self.made: list[_Value] = []
+        self.results: list[_Value] = []
+
+    def run(self, before: Mapping[str, Array]) -> list[Array]:
+        """The value of every operation, in order."""
+        named = [_Value(before[name], name) for name in self.step.before]
+        constants = [_Value(jnp.asarray(array)) for array in self.closed.consts]
+        self.results = _interpret(self.closed.jaxpr, constants, named, self.made)
+        return [value.array for value in self.made]
+
+    def equations(self, arrays: Sequence[Array], sizes: Mapping[str, int]) -> list[Equation]:
+        """Those that are used, named by their values."""
+        for value, array in zip(self.made, arrays, strict=True):
+            value.array = array
+        for name, value in zip(self.targets, self.results, strict=True):
+            value.name = name
+        wanted = _wanted(self.results)
+        used = [value for value in self.made if id(value) in wanted]
+        _recognise(used, self.step)
+        return [_equation(value, sizes) for value in used]
+
+
+@dataclass(eq=False)
+class _Value:
+    """A value in a computation, an array or a literal of JAX's, and the operation that made it."""
+
+    array: Any
+    name: str = ""
+    primitive: str = ""
+    parameters: str = ""
+    operands: list["_Value"] = field(default_factory=list)
+
+
+def _interpret(
+    jaxpr: Jaxpr, constants: Sequence[_Value], arguments: Sequence[_Value], made: list[_Value]
+) -> list[_Value]:
+    """Compute a jaxpr operation by operation, also inside the functions that it calls."""
+    known = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*constants, *arguments], strict=True))
+
+    def read(atom: Any) -> _Value:
+        return _Value(atom.val, _literal(atom.val)) if isinstance(atom, Literal) else known[atom]
+
+    for equation in jaxpr.eqns:
+        operands = [read(atom) for atom in equation.invars]
+        inner = next((equation.params[name] for name in INNER if name in equation.params), None)
+        if inner is not None:
+            consts = [_Value(jnp.asarray(array)) for array in inner.consts]
+            outcome = _interpret(inner.jaxpr, consts, operands, made)
+        else:
+            computed = equation.primitive.bind(*(each.array for each in operands), **equation.params)
+            arrays = computed if equation.primitive.multiple_results else [computed]
+            told = _parameters(equation.primitive.name, equation.params)
+            outcome = [_Value(array, "", equation.primitive.name, told, operands) for array in arrays]
+            made += outcome
+        known.update(zip(equation.outvars, outcome, strict=True))
+    return [read(atom) for atom in jaxpr.outvars]
+
+
+def _literal(value: Any) -> str:
+    return f"{float(value):g}"
+
+
+def _parameters(primitive: str, params: Mapping[str, Any]) -> str:
+    if primitive == "dot_general":
+        (left, right), _ = params["dimension_numbers"]
+        return f"contract {left[0]} with {right[0]}"
+    told = TOLD.get(primitive)
+    return "" if told is None else f"{told}={','.join(str(int(axis)) for axis in params[told])}"
+
+
+def _recognise(made: Sequence[_Value], step: Step) -> None:
+    """Name each value after the quantity that it is, or t1, t2, ..."""
+    known = {**step.made, **{name: step.before[name] for name in step.before if name not in step.made}}
+    taken = {value.name for value in made}
+    anonymous = 0
+    for value in made:
+        array = np.asarray(value.array)
+        for name, quantity in known.items():
+            same = name not in taken and array.shape == np.shape(quantity) and array.dtype.kind == "f"
+            if same and not value.name and np.allclose(array, quantity, rtol=1e-9, atol=0):
+                value.name = name
+                taken.add(name)
+        if not value.name:
+            anonymous += 1
+            value.name = f"t{anonymous}"
+
+
+def _wanted(results: Sequence[_Value]) -> set[int]:
+    found: set[int] = set()
+    waiting = list(results)
+    while waiting:
+        value = waiting.pop()
+        if id(value) not in found:
+            found.add(id(value))
+            waiting += value.operands
+    return found
+
+
+def _equation(value: _Value, sizes: Mapping[str, int]) -> Equation:
+    letters = {size: letter for letter, size in sizes.items()}
+    shape = "×".join(letters.get(size, str(size)) for size in value.array.shape)
+    operands = tuple(
+        letters.get(int(each.name), each.name) if each.name.isdigit() else each.name
+        for each in value.operands
+    )
+    return Equation(value.name, shape, value.primitive, value.parameters, operands)

@@ -1,0 +1,89 @@
+"""The worked example, small enough to follow by hand, and both sides' values in each of its steps."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from autograd_ref.crosscheck.bounds import stagewise_bounds
+from autograd_ref.crosscheck.comparison import Quantity, judge
+from autograd_ref.crosscheck.problems import Problem
+from autograd_ref.study.equations import counterpart
+from autograd_ref.study.source import Step
+from autograd_ref.two_layer_net import PENALTY, precision
+
+__all__ = ["Judged", "judge_steps", "worked_problem"]
+
+
+def worked_problem() -> Problem:
+    """Two samples, three features, two hidden units and three classes, in numbers of one digit or two.
+
+    One pre-activation is negative, so that the ReLU's mask shows; one sample is classified right, one wrong.
+    """
+    params = {
+        "W1": np.array([[1.0, 0.5], [0.5, -1.0], [-1.0, 1.0]]),
+        "b1": np.array([-0.5, 0.5]),
+        "W2": np.array([[0.4, -0.2, 0.2], [-0.6, 0.8, 0.4]]),
+        "b2": np.array([0.1, 0.0, -0.1]),
+    }
+    X = np.array([[1.0, 2.0, -1.0], [2.0, 0.0, 1.0]])
+    return Problem("worked example", params, X, np.array([0, 2]), reg=0.1)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One quantity of one step, by hand and automatically.
+
+    Attributes:
+        name: of the quantity.
+        hand: by hand.
+        automatic: what the reference makes of the same operands.
+        quantity: the checker's judgement of the difference.
+    """
+
+    name: str
+    hand: np.ndarray
+    automatic: np.ndarray
+    quantity: Quantity
+
+
+def judge_steps(steps: Sequence[Step], problem: Problem) -> list[list[Judged]]:
+    """Hold what each step made by hand against what the reference makes of the same operands.
+
+    Args:
+        steps: all of them, on the problem.
+        problem: where.
+
+    Returns:
+        For each step, one judgement for each target.
+    """
+    functions = [counterpart(step) for step in steps]
+    with precision(np.float64):
+        before = [{**step.before, "y": step.before["y"].astype(np.int32)} for step in steps]
+        automatic = jax.jit(lambda inputs: [f(given) for f, given in zip(functions, inputs, strict=True)])(
+            before
+        )
+    final: dict[str, Any] = dict(steps[0].before)
+    for step in steps:
+        final |= step.made
+    return [_judge(step, made, final, problem) for step, made in zip(steps, automatic, strict=True)]
+
+
+def _judge(
+    step: Step, automatic: Mapping[str, Any], final: Mapping[str, Any], problem: Problem
+) -> list[Judged]:
+    # A step alone is bounded as the checker bounds a stage; before the penalty is added, as if there were
+    # none.
+    values = {**final, **step.before, **step.made}
+    if "data_loss" in step.made:
+        values["loss"] = step.made["data_loss"]
+    with_penalty = step.adds or "loss" in step.targets
+    bounds = stagewise_bounds(values, problem.dtype, problem.reg if with_penalty else 0.0, PENALTY)
+    bounds.radius["data_loss"] = bounds.radius["loss"]
+    judged = []
+    for name, value in step.made.items():
+        hand, other = np.asarray(value), np.asarray(automatic[name])
+        judged.append(Judged(name, hand, other, judge(name, hand, other, bounds, lambda *_: None)))
+    return judged

@@ -1,0 +1,140 @@
+"""The page's words in every language: read from files, held against each other, shown side by side."""
+
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from autograd_ref.study.markup import formula, formulas_in, prose
+
+__all__ = ["LANGUAGES", "Words"]
+
+FOLDER = Path(__file__).parent / "text"
+
+# The files' names, and the tags by which browsers know the languages.
+LANGUAGES = {"en": "en", "zh": "zh-Hans"}
+ORIGINAL = "en"
+
+# The symbols of the texts' formulas; those of the docstrings are found in the code.
+SYMBOLS = {
+    "X": "X", "y": "y", "s": "scores", "p": "probs", "ds": "dscores",
+    **{f"{d}{q}_{i}": f"{d}{q}{i}" for d in ("", "d") for q in "zhWb" for i in "12"},
+}  # fmt: skip
+
+
+class Words:
+    """The texts of the page, by dotted keys, and the translations of the docstrings' derivations."""
+
+    def __init__(self, quantities: Iterable[str], folder: Path = FOLDER) -> None:
+        """Read the texts.
+
+        Args:
+            quantities: names that are marked where they stand as code.
+            folder: that of the files ``en.toml`` and the like.
+
+        Raises:
+            ValueError: a file lacks a key that another has.
+        """
+        self._quantities = set(quantities)
+        tables = {language: _read(folder / f"{language}.toml") for language in LANGUAGES}
+        self._derivations = {language: table.pop("derivations", {}) for language, table in tables.items()}
+        self._texts = {language: dict(_flat(table)) for language, table in tables.items()}
+        every = {key: None for texts in self._texts.values() for key in texts}
+        for language, texts in self._texts.items():
+            missing = [key for key in every if key not in texts]
+            if missing:
+                raise ValueError(f"{folder / language}.toml lacks {', '.join(missing)}")
+
+    def inline(self, key: str) -> Markup:
+        """A text in all languages, for a line."""
+        shown = {language: self._prose(self._text(key, language)) for language in LANGUAGES}
+        return _spans(shown, "span")
+
+    def paragraphs(self, key: str) -> Markup:
+        """A text in all languages, in paragraphs."""
+        shown = {
+            language: Markup("").join(
+                self._paragraph(" ".join(part.split()))
+                for part in self._text(key, language).strip().split("\n\n")
+            )
+            for language in LANGUAGES
+        }
+        return _spans(shown, "div")
+
+    def svg(self, key: str) -> Markup:
+        """A text in all languages, as elements of a picture."""
+        return _spans(
+            {language: Markup("{}").format(self._text(key, language)) for language in LANGUAGES}, "text"
+        )
+
+    def derivation(self, paragraphs: tuple[str, ...], marks: Mapping[str, str]) -> Markup:
+        """A docstring's derivation in all languages; what is not translated stands in the original.
+
+        Args:
+            paragraphs: of the docstring.
+            marks: the quantity that each symbol stands for.
+        """
+        shown = {language: Markup("") for language in LANGUAGES}
+        for paragraph in paragraphs:
+            formulas = formulas_in(paragraph)
+            for language in LANGUAGES:
+                text = None if language == ORIGINAL else self._translation(paragraph, language)
+                if text is None:
+                    speaks, content = LANGUAGES[ORIGINAL], prose(paragraph, marks, self._quantities)
+                else:
+                    speaks, content = LANGUAGES[language], prose(text, marks, self._quantities, formulas)
+                shown[language] += Markup('<p lang="{}">{}</p>').format(speaks, content)
+        return _spans(shown, "div")
+
+    def _translation(self, paragraph: str, language: str) -> str | None:
+        """The translation of a paragraph, which is known by its words without its formulas."""
+        formulas = iter(range(1, paragraph.count("$") + 1))
+        key = "".join(
+            part if i % 2 == 0 else f"{{{next(formulas)}}}" for i, part in enumerate(paragraph.split("$"))
+        )
+        text: str | None = self._derivations[language].get(key)
+        return text
+
+    def _text(self, key: str, language: str) -> str:
+        try:
+            return self._texts[language][key]
+        except KeyError:
+            raise ValueError(f"{FOLDER / language}.toml lacks {key}") from None
+
+    def _paragraph(self, text: str) -> Markup:
+        """A paragraph; a formula that is all of one stands on a line of its own."""
+        if text.startswith("$") and text.endswith("$") and text.count("$") == 2:
+            return Markup('<p class="display">{}</p>').format(formula(text[1:-1], SYMBOLS, display=True))
+        return Markup("<p>{}</p>").format(self._prose(text))
+
+    def _prose(self, text: str) -> Markup:
+        return prose(text, SYMBOLS, self._quantities)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{file}: {error}") from None
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def _spans(shown: Mapping[str, Markup], element: str) -> Markup:
+    return Markup("").join(
+        Markup('<{0} class="{1}" lang="{2}">{3}</{0}>').format(
+            Markup(element),  # noqa: S704 - one of three tags, from this file
+            language,
+            LANGUAGES[language],
+            content,
+        )
+        for language, content in shown.items()
+    )

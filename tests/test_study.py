@@ -1,0 +1,179 @@
+"""The study page, from the source that it is read from to the numbers that it shows; no browser here."""
+
+import shutil
+import subprocess
+import sys
+import tomllib
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import handgrad
+from autograd_ref.crosscheck.problems import random_problem
+from autograd_ref.study import page, witnesses
+from autograd_ref.study.broken import mistakes
+from autograd_ref.study.equations import equations
+from autograd_ref.study.example import judge_steps, worked_problem
+from autograd_ref.study.language import FOLDER, LANGUAGES, Words
+from autograd_ref.study.markup import code_html, formula, prose
+from autograd_ref.study.picture import draw
+from autograd_ref.study.source import read_steps
+from handgrad import layers, two_layer_net
+
+
+@pytest.fixture(scope="module")
+def steps():
+    return read_steps(worked_problem())
+
+
+def test_the_steps_are_those_of_the_source_in_its_order(steps):
+    assert [step.key for step in steps] == [
+        *("z1", "h1", "scores", "data_loss", "loss"),
+        *("dscores", "dh1", "dW2_penalty", "dz1", "dW1", "dW1_penalty"),
+    ]
+    trace = worked_problem().net().trace(*(getattr(worked_problem(), name) for name in ("X", "y", "reg")))
+    values = {name: value for step in steps for name, value in step.made.items()}
+    for name in trace.keys() & values.keys():
+        np.testing.assert_array_equal(values[name], trace[name])
+
+
+def test_what_leads_to_what_is_found_by_changing_it(steps):
+    leads = {step.key: step.leads for step in steps}
+    assert leads["dh1"] == {"dh1": ("dscores", "W2"), "dW2": ("dscores", "h1"), "db2": ("dscores",)}
+    assert leads["data_loss"] == {"data_loss": ("scores", "y"), "probs": ("scores",)}
+    assert leads["dz1"] == {"dz1": ("dh1", "z1")}
+    drawn = {(edge.start, edge.end) for edge in draw(steps).edges}
+    assert {("dscores", "dW2"), ("z1", "dz1"), ("W1", "loss")} <= drawn
+    assert ("dscores", "dW1") not in drawn
+
+
+def test_letters_of_a_derivation_stand_for_the_quantities_of_the_step(steps):
+    rule = next(rule for step in steps if step.key == "dh1" for rule in step.rules)
+    assert rule.name == "affine_backward"
+    assert rule.marks | {"dz": "dscores", "x": "h1", "dx": "dh1", "W": "W2", "dW": "dW2"} == rule.marks
+    penalty = next(rule for step in steps if step.key == "loss" for rule in step.rules)
+    assert "W" not in penalty.marks  # it is called for both
+    shown = formula("dx_{ni} = \\sum_j dz_{nj} W_{ij}", rule.marks)
+    assert [part.split('"')[0] for part in shown.split('data-q="')[1:]] == ["dh1", "dscores", "W2"]
+
+
+def test_every_step_agrees_with_jax_and_a_wrong_one_does_not(steps, monkeypatch):
+    problem = worked_problem()
+    for step, judged in zip(steps, judge_steps(steps, problem), strict=True):
+        assert [each.name for each in judged] == list(step.targets)
+        assert all(each.quantity.ok for each in judged)
+
+    def halved(W, reg):
+        return 2 * reg * W
+
+    halved.__module__ = layers.__name__
+    monkeypatch.setattr(two_layer_net, "l2_penalty_backward", halved)
+    wrong = read_steps(problem)
+    judgements = zip(wrong, judge_steps(wrong, problem), strict=True)
+    found = {step.key: all(each.quantity.ok for each in judged) for step, judged in judgements}
+    assert {key for key, ok in found.items() if not ok} == {"dW2_penalty", "dW1_penalty"}
+
+
+def test_jax_equations_make_the_step_from_what_is_known():
+    lettered = read_steps(random_problem(np.random.default_rng(0), tuple(page.SIZES.values())))
+    by_key = dict(zip((step.key for step in lettered), equations(lettered, page.SIZES), strict=True))
+    for step in lettered:
+        written = by_key[step.key]
+        known = set(step.before)
+        used = {operand for equation in written for operand in equation.operands}
+        for equation in written:
+            for operand in equation.operands:
+                assert operand in known or operand in "NDHC" or float(operand) is not None
+            known.add(equation.result)
+            assert equation.result in used or equation.result in step.targets
+        assert set(step.targets) <= {equation.result for equation in written}
+    transposed = by_key["dW1"][-1]
+    assert (transposed.result, transposed.shape, transposed.primitive) == ("dW1", "D×H", "transpose")
+
+
+def test_a_change_in_layers_shows_with_no_other_edit(tmp_path):
+    shutil.copytree(Path(handgrad.__file__).parent, tmp_path / "handgrad")
+    file = tmp_path / "handgrad" / "layers.py"
+    source = file.read_text()
+    for old, new in (
+        ("return x.T @ dz, dz.sum(axis=0)", "return x.T @ dz, np.add.reduce(dz, axis=0)"),
+        ("so $db_j = \\sum_n dz_{nj}$", "so $db_j = \\sum_m dz_{mj}$"),
+    ):
+        assert source.count(old) == 1
+        source = source.replace(old, new)
+    file.write_text(source)
+    program = """
+from autograd_ref.study.example import worked_problem
+from autograd_ref.study.language import Words
+from autograd_ref.study.source import read_steps
+rule = next(rule for step in read_steps(worked_problem()) if step.key == "dW1" for rule in step.rules)
+words = Words([])
+print(rule.code, words.derivation(rule.derivation, rule.marks))
+"""
+    root = Path(handgrad.__file__).parents[1]
+    shown = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(root)!r}]\n{program}"],
+        capture_output=True, text=True, check=True, cwd=tmp_path,
+    ).stdout  # fmt: skip
+    assert "np.add.reduce(dz, axis=0)" in shown
+    assert shown.count("<mi>m</mi>") == 2 * 2  # the sum and its term, in each language
+    assert '<div class="zh" lang="zh-Hans"><p lang="zh-Hans">' in shown
+    assert shown.count('<p lang="en">') == shown.count('<p lang="zh-Hans">')
+
+
+def test_what_comes_from_code_or_text_is_escaped():
+    hostile = '<script>alert("&")</script>'
+    for shown in (
+        prose(f"{hostile} `{hostile}` *{hostile}*"),
+        code_html(f"x = '{hostile}'  # {hostile}", {"x": hostile}),
+        formula("a <script> b"),
+    ):
+        assert "<script" not in shown
+        assert "&lt;" in shown
+    with pytest.raises(ValueError, match="cannot be shown"):
+        formula("\\frac{")
+
+
+def test_both_languages_are_complete_and_a_missing_key_is_named(tmp_path):
+    for language in LANGUAGES:
+        table = tomllib.loads((FOLDER / f"{language}.toml").read_text(encoding="utf-8"))
+        lacking = [mistake.id for mistake in mistakes() if mistake.id not in table["mistakes"]]
+        assert not lacking, f"autograd_ref/study/text/{language}.toml, [mistakes] lacks {lacking}"
+        shutil.copy(FOLDER / f"{language}.toml", tmp_path)
+    Words([], tmp_path)
+    chinese = tmp_path / "zh.toml"
+    text = chinese.read_text(encoding="utf-8")
+    chinese.write_text(text.replace('next = "下一步"\n', ""), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"zh\.toml lacks walk\.next"):
+        Words([], tmp_path)
+
+
+def test_a_derivation_without_translation_stands_in_the_original():
+    shown = Words([]).derivation(("A new sentence about $x^{2}$ and {1}.",), {})
+    assert shown.count("A new sentence about") == shown.count("and {1}.") == 2
+    assert '<div class="zh" lang="zh-Hans"><p lang="en">' in shown
+
+
+def test_the_true_gradient_is_that_of_the_loss():
+    problem = worked_problem()
+    trace = problem.net().trace(problem.X, problem.y, problem.reg)
+    expected = np.concatenate([trace[f"d{q}"].ravel() for q in problem.params])
+    np.testing.assert_allclose(witnesses._true_gradient(problem), expected, rtol=1e-14)
+    assert Decimal(1) / 3 == Decimal("0.3333333333333333333333333333")  # the precision is as it was
+
+
+def test_the_benchmarks_picture_is_shown_if_there_is_a_result(tmp_path):
+    (tmp_path / page.SPEED_PICTURE).write_bytes(b"png")
+    assert page._speed(tmp_path) is None
+    (tmp_path / "results.json").write_text("{}")
+    assert page._speed(tmp_path) == "data:image/png;base64,cG5n"
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(handgrad, tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    code, out, err = handgrad("study", "--out", file)
+    assert (code, out) == (2, "")
+    assert err == f"handgrad: cannot make the folder {file}: File exists\n"
