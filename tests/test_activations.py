@@ -88,15 +88,19 @@ def test_everything_is_finite_for_every_finite_input(name, dtype):
         assert result.dtype == dtype
 
 
+@jax.jit
+def by_jax(z):
+    """Every function and its derivative, in one compilation."""
+    return {name: (f(z), jax.vjp(f, z)[1](jax.numpy.ones_like(z))[0]) for name, f in REFERENCE.items()}
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", NAMES)
-def test_function_and_derivative_agree_with_jax(name, dtype):
+def test_function_and_derivative_agree_with_jax(dtype):
     z = np.concatenate([np.linspace(-30, 30, 401), 10.0 ** np.arange(-30, 4)]).astype(dtype)
     z = z[z != 0]  # a kink, where JAX may choose otherwise
     with precision(dtype):
-        h, back = jax.vjp(REFERENCE[name], jax.numpy.array(z))
-        (slope,) = back(jax.numpy.ones_like(h))
-    assert_close(z, np.asarray(h), np.asarray(slope), name)
+        for name, (h, slope) in by_jax(jax.numpy.array(z)).items():
+            assert_close(z, np.asarray(h), np.asarray(slope), name)
 
 
 def assert_close(z, h, slope, name):
@@ -114,10 +118,11 @@ def test_the_slopes_at_0_are_those_of_the_table():
     assert [row[0].strip(" `") for row in rows] == ["relu", "leaky_relu", "elu"]
     table = {row[0].strip(" `"): [float(cell.split()[0]) for cell in row[1:]] for row in rows}
     zero, step = np.zeros(1), np.array([1e-9])
+    by_reference = by_jax(jax.numpy.zeros(1))
     for name, (forward, derivative) in ACTIVATIONS.items():
         left = ((forward(zero) - forward(-step)) / step).item()
         right = ((forward(step) - forward(zero)) / step).item()
-        ours, reference = derivative(zero).item(), jax.grad(REFERENCE[name])(0.0).item()
+        ours, reference = derivative(zero).item(), by_reference[name][1].item()
         if name in table:
             np.testing.assert_allclose([left, right, ours, reference], table[name], rtol=0, atol=1e-8)
         else:
