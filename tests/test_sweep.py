@@ -139,6 +139,15 @@ def test_what_is_not_stacked_has_to_the_bit_the_result_of_a_run(options, digits)
     assert diverged["diverged"]
 
 
+def test_networks_that_end_early_do_not_disturb_those_that_go_on(digits):
+    points = [Config(hidden=hidden, iters=hidden, schedule="cosine") for hidden in (4, 9, 6)]
+    for point, outcome in zip(points, train_points(points, digits), strict=True):
+        trainer = Trainer(point, digits)
+        while not trainer.done:
+            trainer.step()
+        assert outcome["loss"] == pytest.approx(trainer.history.losses[-1], rel=1e-5)
+
+
 class Backwards(Here):
     """Leaves the tasks until four are there, and then does the last first."""
 
@@ -226,7 +235,7 @@ def test_a_sweep_that_is_killed_goes_on_where_it_was(undisturbed, digits, tmp_pa
 
 def test_a_sweep_that_is_done_trains_nothing(undisturbed, digits):
     before = (undisturbed / "results.jsonl").read_bytes()
-    run_sweep(undisturbed, digits, Workers(None, lambda: 0))
+    run_sweep(undisturbed, digits, Workers(None, lambda: 1))
     assert (undisturbed / "results.jsonl").read_bytes() == before
 
 

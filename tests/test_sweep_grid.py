@@ -5,6 +5,7 @@ import pytest
 from handgrad.config import Config
 from handgrad.sweep_grid import STACK_UNITS, Grid, parse_axis
 from handgrad.sweep_settings import SWEEP_PRESETS
+from handgrad.sweep_summary import summarise
 
 
 @pytest.mark.parametrize(
@@ -109,3 +110,19 @@ def test_the_presets_are_the_three_figures_of_the_notes():
     assert grids["notes-lr-iters"].axes["iters"] == (1000, 2000, 4000)
     for one in grids.values():
         assert (one.base.data, one.base.batch, one.base.decay, one.base.std) == ("cifar10", 200, 0.95, 1e-4)
+
+
+def test_the_best_has_the_highest_mean_and_did_not_diverge_with_any_seed():
+    axes = {"hidden": (5,), "activation": ("relu",), "reg": (0.0,), "lr": (1.0, 2.0, 3.0, 4.0), "iters": (3,)}
+    grid = Grid(Config(), axes, seeds=2)
+    found = {1.0: (0.3, 0.4), 2.0: (0.9, None), 3.0: (None, None), 4.0: (0.1, 0.7)}
+    results = {}
+    for number, point in enumerate(grid.points):
+        val = found[point.lr][point.seed]
+        results[number] = {
+            "val_accuracy": val, "train_accuracy": val, "loss": val, "diverged": val is None,
+            "run": {"seconds": 1.0},
+        }  # fmt: skip
+    settings = summarise(grid, results)
+    assert [setting.point.lr for setting in settings] == [4.0, 1.0, 2.0, 3.0]
+    assert settings[0].val == pytest.approx(0.4)
