@@ -97,7 +97,8 @@ def _broken(tree: ET.Element) -> list[ET.Element]:
     parts: list[ET.Element] = []
     depth = 0
     for element in row:
-        depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(element.text or "", 0)
+        # The bracket that closes may bear an exponent, and stand inside of it.
+        depth += sum({"(": 1, "[": 1, ")": -1, "]": -1}.get(each.text or "", 0) for each in element.iter())
         if not parts or (depth == 0 and (element.tag, element.text) == ("mo", "=")):
             parts.append(ET.Element("math", tree.attrib))
             ET.SubElement(parts[-1], "mrow")
