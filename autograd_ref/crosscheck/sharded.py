@@ -320,7 +320,8 @@ def _taking_part(found: ShardedComparison) -> str:
     each = f"{rows[0]}" if rows[0] == rows[-1] else f"{rows[-1]} or {rows[0]}"
     processes = "1 process" if found.processes == 1 else f"{found.processes} processes"
     where = "" if found.device == "cpu" else f", {found.device}, products {found.precision!r}"
-    return f"{found.shards} shards of {each} rows, {processes}{where}"
+    shards = "1 shard" if found.shards == 1 else f"{found.shards} shards"
+    return f"{shards} of {each} rows, {processes}{where}"
 
 
 def _described(side: str, shards: int) -> str:
