@@ -281,7 +281,7 @@ class Predict:
     """That of the run."""
 
     data: DataName | None = None
-    """Other images of the same size than those of the run."""
+    """Another data set than that of the run; its images must be of the same size."""
 
     data_dir: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Where CIFAR-10 lies, if no longer where the run found it."""
