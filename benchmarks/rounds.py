@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.cases import Case
 from benchmarks.referee import Arrays, complaint, prepare
 from benchmarks.schema import Entrant
-from benchmarks.worker import Worker, WorkerFailedError
+from benchmarks.worker import Library, Worker, WorkerFailedError
 
 TURN_SECONDS = 0.1  # about; a step that takes longer is a turn of its own
 AT_ONCE = ("epoch", "gemm", "copy")  # a turn has one of these
@@ -37,14 +37,13 @@ class Budget:
 
 
 def run_pass(
-    case: Case, names: Sequence[str], variables: dict[str, str], budget: Budget, tasks: Sequence[str] = ()
+    case: Case, libraries: Mapping[str, Library], budget: Budget, tasks: Sequence[str] = ()
 ) -> dict[str, Entrant]:
     """Time a case.
 
     Args:
         case: what is timed.
-        names: of the contenders.
-        variables: of their environment.
+        libraries: of the contenders, by name, with as many threads as the case has.
         budget: of the rounds.
         tasks: what of the case's tasks is timed; none for all of them.
 
@@ -54,11 +53,16 @@ def run_pass(
     with tempfile.TemporaryDirectory(prefix="handgrad-benchmark-") as name:
         folder = Path(name)
         expected = prepare(case, folder)
-        entrants = {name: Entrant() for name in names}
-        workers = {name: Worker(name, case, folder, variables) for name in names}
+        entrants = {name: Entrant() for name in libraries}
+        workers: dict[str, Worker] = {}
         try:
+            for name, library in libraries.items():
+                try:
+                    workers[name] = Worker(library, case, folder)
+                except WorkerFailedError as failure:
+                    entrants[name].refused = str(failure)
             asked = {}
-            for name in names:
+            for name in workers:
                 try:
                     ready = workers[name].ready()
                     entrants[name].versions, entrants[name].cores = ready["versions"], ready["cores"]

@@ -1,6 +1,8 @@
 """The speed benchmark: who is let in, what is kept, and what is made of the times. No time is asserted."""
 
 import json
+import os
+import signal
 import time
 from dataclasses import replace
 from importlib.util import find_spec
@@ -22,7 +24,7 @@ from benchmarks.ratios import Ratio, disagree, limit, ratio_of
 from benchmarks.report import all_tables, notes, report
 from benchmarks.schema import CaseResult, Entrant, Results, Work
 from benchmarks.work import count_work, gemm_flops, operations
-from benchmarks.worker import Worker, WorkerFailedError, environment
+from benchmarks.worker import Worker, WorkerEndedError, environment, imported
 
 TINY = Case(hidden=8, batch_size=5, features=12, rows=40, classes=3)
 INSTALLED = [name for name in CONTENDERS if name not in missing([name]) and name != "torch.compile"]
@@ -85,14 +87,15 @@ def test_in_a_pass_the_wrong_one_gets_no_time_and_who_waits_is_stopped(monkeypat
 
     def watched(turns, workers, entrants, budget):
         time.sleep(0.1)  # a signal may take a moment
-        stats = [Path(f"/proc/{each._process.pid}/stat").read_text() for each in workers.values()]
+        stats = [Path(f"/proc/{each._pid}/stat").read_text() for each in workers.values()]
         states.extend(stat.rsplit(")", 1)[1].split()[0] for stat in stats)
         play(turns, workers, entrants, budget)
 
     monkeypatch.setattr(rounds, "_play", watched)
     monkeypatch.setattr(rounds, "TURN_SECONDS", 1e-4)
     names = ["course notes", "notes as published"]
-    found = rounds.run_pass(TINY, names, environment(1), rounds.Budget(2, 2, 0.0))
+    with imported(names, environment(1)) as libraries:
+        found = rounds.run_pass(TINY, libraries, rounds.Budget(2, 2, 0.0))
     right, wrong = (found[name] for name in names)
     assert states == ["T", "T"]
     assert right.refused is None
@@ -106,13 +109,34 @@ def test_in_a_pass_the_wrong_one_gets_no_time_and_who_waits_is_stopped(monkeypat
     assert not wrong.seconds
 
 
-def test_a_contender_that_ends_says_its_last_words(tmp_path):
-    worker = Worker("course notes", TINY, tmp_path, environment(1))  # there is no data
-    try:
-        with pytest.raises(WorkerFailedError, match="ended with code 1: FileNotFoundError"):
+def test_a_contender_that_ends_says_its_last_words_and_the_next_can_work(tmp_path, tiny):
+    with imported(["course notes"], environment(1)) as libraries:
+        library = libraries["course notes"]
+        worker = Worker(library, TINY, tmp_path)  # there is no data
+        with pytest.raises(WorkerEndedError, match="ended with code 1: FileNotFoundError"):
             worker.ready()
-    finally:
         worker.stop()
+
+        worker = Worker(library, TINY, tiny.folder)
+        worker.ready()
+        os.kill(worker._pid, signal.SIGKILL)
+        with pytest.raises(WorkerEndedError, match="ended with code -9"):
+            worker.ask("threads")
+        worker.stop()
+
+        worker = Worker(library, TINY, tiny.folder)
+        assert "step" in worker.ready()["tasks"]
+        assert set(worker.ask("threads").values()) == {1}
+        pid = worker._pid
+        worker.stop()
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_library_that_cannot_be_imported_refuses_its_contender():
+    with imported(["course notes"], environment(1) | {"PYTHONHOME": "/nowhere"}) as libraries:
+        found = rounds.run_pass(TINY, libraries, rounds.Budget(2, 2, 0.0))
+    assert found["course notes"].refused.startswith("ended with code 1")
+    assert not found["course notes"].seconds
 
 
 def test_one_thread_too_many_is_refused(tiny):
