@@ -25,8 +25,8 @@ from benchmarks.worker import PINS, environment, imported
 
 # Seconds in which all is done: the promise of 30 minutes and of 2, less what the report takes.
 FULL_SECONDS, QUICK_SECONDS = 1740.0, 110.0
-PASSES = 4
-LEAST_ROUNDS, MOST_ROUNDS = 3, 8  # of a pass
+PASSES = 2
+LEAST_ROUNDS, MOST_ROUNDS = 6, 30  # of a pass
 COMPILES_LONG = "torch.compile"  # 20 seconds when nothing is cached
 
 

@@ -13,7 +13,8 @@ from benchmarks.referee import Arrays, complaint, prepare
 from benchmarks.schema import Entrant
 from benchmarks.worker import Library, Worker, WorkerFailedError
 
-TURN_SECONDS = 0.1  # about; a step that takes longer is a turn of its own
+TURN_SECONDS = 0.05  # about; a step that takes longer is a turn of its own
+SELDOM = 3  # what is no step comes in one round of so many: the ratios are of steps
 AT_ONCE = ("epoch", "gemm", "copy")  # a turn has one of these
 
 
@@ -112,7 +113,7 @@ def _admit(
 def _times(worker: Worker, task: str) -> int:
     """How many of them make a turn; so many were run, and compiled, once."""
     times = 2
-    while (elapsed := worker.ask("turn", task, times)[0]) < TURN_SECONDS / 2:
+    while (elapsed := worker.ask("turn", task, times)[0]) < TURN_SECONDS:
         # An even number, whatever little a step takes; the estimate of a few is poor.
         times = 2 * min(5 * times, 1 + int(times * TURN_SECONDS / elapsed) // 2)
     return times
@@ -131,7 +132,12 @@ def _play(
     cpus = {name: {task: list[float]() for task in times} for name, times in turns.items()}
     done = 0
     while playing and budget.goes_on(done):
-        order = [(name, task) for name, times in playing.items() for task in times]
+        order = [
+            (name, task)
+            for name, times in playing.items()
+            for task in times
+            if task == "step" or done % SELDOM == 0
+        ]
         for i in rng.permutation(len(order)):
             name, task = order[i]
             if name not in playing:

@@ -100,7 +100,7 @@ def test_in_a_pass_the_wrong_one_gets_no_time_and_who_waits_is_stopped(monkeypat
     assert states == ["T", "T"]
     assert right.refused is None
     assert {task: [len(each) for each in passes] for task, passes in right.seconds.items()} == {
-        "gradient": [2],
+        "gradient": [1],
         "step": [2],
     }
     assert right.peak_bytes > 0
