@@ -128,7 +128,8 @@ class Worker:
         if len(cpus) < case.threads:
             raise SystemExit(f"{case.threads} threads need as many CPUs; there are {len(cpus)}")
         self.name, self._library = library.contender, library
-        library.said.truncate(0)
+        library.said.seek(0)
+        library.said.truncate()
         library.send({"case": asdict(case), "cpus": cpus, "folder": str(folder)})
         self._pid = library.hear()
         self._ended = False
