@@ -9,6 +9,7 @@ import pytest
 jaxtyping.install_import_hook(["handgrad", "autograd_ref"], "strict_types.check")
 
 import jax  # noqa: E402
+from strict_types import unchecked  # noqa: E402
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -40,6 +41,5 @@ def digits():
 @pytest.fixture
 def as_users_call():
     """No run-time type checker in front of the project's own messages about wrong arguments."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
+    with unchecked():
+        yield

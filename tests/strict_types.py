@@ -1,5 +1,18 @@
 """The run-time type checker of the tests: beartype, to which an int is a float as PEP 484 has it."""
 
+from contextlib import contextmanager
+
+import jaxtyping
 from beartype import BeartypeConf, beartype
 
 check = beartype(conf=BeartypeConf(is_pep484_tower=True))
+
+
+@contextmanager
+def unchecked():
+    """As users call it: without these checks, which also take most of the time of many small steps."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        yield
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)

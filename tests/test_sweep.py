@@ -11,11 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 
-import jaxtyping
 import numpy as np
 import pytest
 from child_runs import child, finished
 from matplotlib.image import imread
+from strict_types import unchecked
 
 from handgrad import sweep as sweep_module
 from handgrad.config import Config
@@ -95,11 +95,8 @@ def undisturbed(tmp_path_factory, digits):
     directory = make_sweep(GRID, tmp_path_factory.mktemp("sweeps") / "undisturbed")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sweep_module, "draw_sweep", lambda grid, settings: {})
-        jaxtyping.config.update(
-            "jaxtyping_disable", True
-        )  # many small steps, most of whose time are the checks
-        run_sweep(directory, digits, ONE)
-        jaxtyping.config.update("jaxtyping_disable", False)
+        with unchecked():
+            run_sweep(directory, digits, ONE)
     return directory
 
 
