@@ -51,7 +51,7 @@ def report(out: Path | None = None) -> None:
 def agree(one: tyro.conf.Positional[Path], other: tyro.conf.Positional[Path]) -> None:
     """Hold two runs against each other: are their ratios within each other's intervals?
 
-    The exit code is 1 if not all are.
+    The exit code is 1 if more lie outside than chance explains.
 
     Args:
         one: results.json of a run.

@@ -1,4 +1,7 @@
-"""Two runs held against each other: does each find the other's ratios within its own intervals?"""
+"""Two runs held against each other: does each find the other's ratios within its own intervals?
+
+An interval of 99 % misses one ratio in a hundred. Of some hundred a few lie outside, then; more must not.
+"""
 
 from rich.console import Console
 
@@ -10,13 +13,20 @@ from benchmarks.schema import Results
 
 def agree(one: Ratio, other: Ratio) -> bool:
     """Whether each lies within the other's interval."""
-    return one.low <= other.value <= one.high and other.low <= one.value <= other.high
+    return _holds(one, other) and _holds(other, one)
 
 
 def compare_runs(one: Results, other: Results, console: Console) -> bool:
-    """Print the ratios of a step that do not agree, and how many do; returns whether all do."""
+    """Print the ratios of a step that do not agree, and how many do.
+
+    Returns:
+        Whether the intervals keep their promise: that no more of the other run's ratios lie outside of them
+        than chance explains (one-sided binomial test, `scipy.stats.binomtest`, as if all were independent).
+    """
+    from scipy.stats import binomtest
+
     again = {each.case: each for each in other.cases}
-    rows, count = [], 0
+    rows, count, misses = [], 0, 0
     for each in one.cases:
         for name in CONTENDERS:
             if each.case not in again or name == OURS:
@@ -25,10 +35,25 @@ def compare_runs(one: Results, other: Results, console: Console) -> bool:
             if found is None or found_again is None:
                 continue
             count += 1
+            misses += (not _holds(found, found_again)) + (not _holds(found_again, found))
             if not agree(found, found_again):
                 rows.append([str(each.case), name, str(found), str(found_again)])
     if rows:
         title = f"Not within each other's intervals ({CONFIDENCE:.0%})"
         show(console, title, ["case", f"times as long as {OURS}", "one run", "the other"], rows)
-    console.print(f"{count - len(rows)} of {count} ratios agree.", highlight=False)
-    return not rows
+    if not count:
+        console.print("The runs have no ratio in common.", highlight=False)
+        return False
+    expected = 2 * count * (1 - CONFIDENCE)
+    chance = float(binomtest(misses, 2 * count, 1 - CONFIDENCE, alternative="greater").pvalue)
+    console.print(
+        f"{count - len(rows)} of {count} ratios are within each other's intervals. Of {2 * count} ratios, "
+        f"{misses} are outside of the other run's interval; {CONFIDENCE:.0%} means {expected:.1f} by chance, "
+        f"and so many or more with a probability of {chance:.2g}.",
+        highlight=False,
+    )
+    return chance >= 1 - CONFIDENCE
+
+
+def _holds(interval: Ratio, ratio: Ratio) -> bool:
+    return interval.low <= ratio.value <= interval.high

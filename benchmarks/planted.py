@@ -9,7 +9,7 @@ from benchmarks.results import show
 from benchmarks.rounds import Budget, run_pass
 from benchmarks.schema import CaseResult
 from benchmarks.work import count_work
-from benchmarks.worker import environment
+from benchmarks.worker import environment, imported
 
 ROUNDS = 15
 BESIDE = (OURS, "course notes")
@@ -19,9 +19,8 @@ def try_planted(case: Case, rounds: int, console: Console) -> CaseResult:
     """Time both beside those that they were made from, and print what is seen of them."""
     names = [*BESIDE, *PLANTED]
     result = CaseResult(case, count_work(case))
-    result.entrants = run_pass(
-        case, names, environment(case.threads), Budget(rounds, rounds, 0.0), ["gradient", "step"]
-    )
+    with imported(names, environment(case.threads)) as libraries:
+        result.entrants = run_pass(case, libraries, Budget(rounds, rounds, 0.0), ["gradient", "step"])
     rows = []
     for name in names:
         seconds, found = median(result, name, "step"), ratio(result, name, OURS, "step")

@@ -11,15 +11,14 @@ from benchmarks.contenders.limit import COPY_BYTES, GEMM_SIZE
 from benchmarks.schema import CaseResult
 from benchmarks.work import gather_bytes, gemm_flops
 
-# Wide enough that of two runs each has the other's ratio within its interval.
-CONFIDENCE = 0.99
-RESAMPLES = 2000
+CONFIDENCE = 0.99  # that another run's ratio is within the interval; see `benchmarks.agreement`
+RESAMPLES = 20_000
 # Rounds whose middle half spreads over more than this share of their median disagree.
 SPREAD = 0.15
 
 
 class Ratio(NamedTuple):
-    """A ratio of times, and the interval in which a resampling of the rounds finds it."""
+    """A ratio of times, and the interval in which another run is expected to find it."""
 
     value: float
     low: float
@@ -56,29 +55,33 @@ def ratio(result: CaseResult, theirs: str, ours: str, task: str) -> Ratio | None
 def ratio_of(theirs: Sequence[Sequence[float]], ours: Sequence[Sequence[float]]) -> Ratio:
     """The median of the rounds' own ratios.
 
-    The interval spans those of the passes, each a percentile bootstrap (`scipy.stats.bootstrap`) of its
-    median: what differs between processes does not show in the rounds of one.
+    The interval is meant to hold what another run finds, in other processes. Rounds of a pass share theirs:
+    however many there are, they tell of these processes alone. So a pass counts as one observation: a
+    percentile bootstrap (`scipy.stats.bootstrap`) draws one round of each, and takes their median.
 
     Args:
         theirs: seconds by pass and round.
         ours: the same, in the same rounds.
     """
-    ratios = [np.divide(one, other) for one, other in zip(theirs, ours, strict=True)]
-    intervals = [_interval(each) for each in ratios]
-    low, high = min(low for low, _ in intervals), max(high for _, high in intervals)
-    return Ratio(float(np.median(np.concatenate(ratios))), low, high)
-
-
-def _interval(ratios: np.ndarray) -> tuple[float, float]:
     from scipy.stats import bootstrap
 
-    if np.ptp(ratios) == 0:
-        return float(ratios[0]), float(ratios[0])
+    ratios = [np.divide(one, other) for one, other in zip(theirs, ours, strict=True)]
+    every = np.concatenate(ratios)
+    middle = float(np.median(every))
+    if min(map(len, ratios)) < 2 or np.ptp(every) == 0:
+        return Ratio(middle, float(every.min()), float(every.max()))
     found = bootstrap(
-        (ratios,), np.median, confidence_level=CONFIDENCE, n_resamples=RESAMPLES, method="percentile", rng=0
-    )
+        ratios, _one_of_each, vectorized=True, confidence_level=CONFIDENCE, n_resamples=RESAMPLES,
+        method="percentile", rng=0,
+    )  # fmt: skip
     low, high = found.confidence_interval
-    return float(low), float(high)
+    return Ratio(middle, float(low), float(high))
+
+
+def _one_of_each(*passes: np.ndarray, axis: int) -> np.ndarray:
+    """The median over the passes of the first that was drawn of each."""
+    first: np.ndarray = np.median([each.take(0, axis) for each in passes], axis=0)
+    return first
 
 
 def disagree(seconds: Sequence[float]) -> bool:

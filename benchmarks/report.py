@@ -82,12 +82,10 @@ def environment_text(results: Results) -> str:
 
 
 def losses(results: Results) -> list[str]:
-    """Where another contender is surely faster in a step, or that nobody is."""
+    """Where another contender is faster in a step, however little, or that nobody is."""
     lost = tables.losses(results)
-    title = (
-        f"Where {OURS} loses: the other's step as a multiple of ours, its interval ({CONFIDENCE:.0%}) below 1"
-    )
-    return [tables.note(title, lost) if lost else f"Nobody is surely faster than {OURS} in any case."]
+    title = f"Where {OURS} loses, surely if the interval ({CONFIDENCE:.0%}) ends below 1"
+    return [tables.note(title, lost) if lost else f"Nobody is faster than {OURS} in any case."]
 
 
 def notes(results: Results) -> list[str]:

@@ -11,9 +11,10 @@ import numpy as np
 from benchmarks.cases import Case
 from benchmarks.referee import Arrays, complaint, prepare
 from benchmarks.schema import Entrant
-from benchmarks.worker import Worker, WorkerFailedError
+from benchmarks.worker import Library, Worker, WorkerFailedError
 
-TURN_SECONDS = 0.1  # about; a step that takes longer is a turn of its own
+TURN_SECONDS = 0.05  # about; a step that takes longer is a turn of its own
+SELDOM = 3  # what is no step comes in one round of so many: the ratios are of steps
 AT_ONCE = ("epoch", "gemm", "copy")  # a turn has one of these
 
 
@@ -37,14 +38,13 @@ class Budget:
 
 
 def run_pass(
-    case: Case, names: Sequence[str], variables: dict[str, str], budget: Budget, tasks: Sequence[str] = ()
+    case: Case, libraries: Mapping[str, Library], budget: Budget, tasks: Sequence[str] = ()
 ) -> dict[str, Entrant]:
     """Time a case.
 
     Args:
         case: what is timed.
-        names: of the contenders.
-        variables: of their environment.
+        libraries: of the contenders, by name, with as many threads as the case has.
         budget: of the rounds.
         tasks: what of the case's tasks is timed; none for all of them.
 
@@ -54,11 +54,16 @@ def run_pass(
     with tempfile.TemporaryDirectory(prefix="handgrad-benchmark-") as name:
         folder = Path(name)
         expected = prepare(case, folder)
-        entrants = {name: Entrant() for name in names}
-        workers = {name: Worker(name, case, folder, variables) for name in names}
+        entrants = {name: Entrant() for name in libraries}
+        workers: dict[str, Worker] = {}
         try:
+            for name, library in libraries.items():
+                try:
+                    workers[name] = Worker(library, case, folder)
+                except WorkerFailedError as failure:
+                    entrants[name].refused = str(failure)
             asked = {}
-            for name in names:
+            for name in workers:
                 try:
                     ready = workers[name].ready()
                     entrants[name].versions, entrants[name].cores = ready["versions"], ready["cores"]
@@ -108,7 +113,7 @@ def _admit(
 def _times(worker: Worker, task: str) -> int:
     """How many of them make a turn; so many were run, and compiled, once."""
     times = 2
-    while (elapsed := worker.ask("turn", task, times)[0]) < TURN_SECONDS / 2:
+    while (elapsed := worker.ask("turn", task, times)[0]) < TURN_SECONDS:
         # An even number, whatever little a step takes; the estimate of a few is poor.
         times = 2 * min(5 * times, 1 + int(times * TURN_SECONDS / elapsed) // 2)
     return times
@@ -127,7 +132,12 @@ def _play(
     cpus = {name: {task: list[float]() for task in times} for name, times in turns.items()}
     done = 0
     while playing and budget.goes_on(done):
-        order = [(name, task) for name, times in playing.items() for task in times]
+        order = [
+            (name, task)
+            for name, times in playing.items()
+            for task in times
+            if task == "step" or done % SELDOM == 0
+        ]
         for i in rng.permutation(len(order)):
             name, task = order[i]
             if name not in playing:

@@ -32,7 +32,8 @@ class Entrant:
         cores: the core that each OpenBLAS takes the CPU for.
         versions: of its libraries.
         peak_bytes: the largest that its process ever was.
-        working_bytes: how much of that came after its library was imported and the data were read.
+        working_bytes: how much of that came after its library was imported and the data were read; pages of
+            files left out.
     """
 
     refused: str | None = None

@@ -1,5 +1,7 @@
 """The training step alone, in the cases that are asked for."""
 
+from itertools import product
+
 from rich.console import Console
 
 from benchmarks.cases import Case
@@ -9,7 +11,7 @@ from benchmarks.rounds import Budget, run_pass
 from benchmarks.schema import CaseResult
 from benchmarks.tables import fastest_other
 from benchmarks.work import count_work
-from benchmarks.worker import environment
+from benchmarks.worker import environment, imported
 
 
 def compare_steps(
@@ -22,14 +24,12 @@ def compare_steps(
     head = ["threads", "dtype", "H", *names, "× ours: the fastest library", "ours of the limit"]
     out.print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}")
     for number in threads:
-        for dtype in dtypes:
-            for units in hidden:
+        with imported([*names, LIMIT], environment(number)) as libraries:
+            for dtype, units in product(dtypes, hidden):
                 case = Case(units, dtype, number)
                 result = CaseResult(case, count_work(case))
                 budget = Budget(rounds, rounds, 0.0)
-                result.entrants = run_pass(
-                    case, [*names, LIMIT], environment(number), budget, ["step", "gemm", "copy"]
-                )
+                result.entrants = run_pass(case, libraries, budget, ["step", "gemm", "copy"])
                 out.print(_row(result, names))
     for name, command in absent.items():
         out.print(f"Not installed: {name}; `{command}` brings it in.")

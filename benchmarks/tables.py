@@ -214,13 +214,13 @@ def machine_table(results: Results) -> Table:
 
 
 def losses(results: Results) -> list[str]:
-    """The cases in which another contender is surely faster than handgrad's fused step."""
+    """The cases in which another contender's step takes less time than handgrad's fused one."""
     found = []
     for each in results.cases:
         faster = []
         for name in names_of(results):
             one = ratio(each, name, OURS, "step") if name != OURS else None
-            if one is not None and one.high < 1:
+            if one is not None and one.value < 1:
                 faster.append(f"{name} {one}")
         if faster:
             found.append(f"{each.case}: {'; '.join(faster)}")

@@ -2,6 +2,9 @@
 
 Every contender has one of its own, because thread pools that share a process take each other's cores; and
 between its turns it is stopped, because threads that wait for work in a loop take their neighbours' too.
+
+Each is forked from a process that has imported the contender's library and done nothing else: a fresh process
+for every pass over every case, without the seconds that an import takes.
 """
 
 import json
@@ -10,17 +13,21 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from benchmarks.cases import Case
 
 PINS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # slow down OpenBLAS alone
 ANSWER_SECONDS = 240.0  # the longest is a compilation
+ENDED = "ended with code"  # the key of what a library says of its worker's end
 
 
 def environment(threads: int, native_blas: bool = True) -> dict[str, str]:
@@ -40,34 +47,99 @@ class WorkerFailedError(Exception):
     """A contender ended, or gave no answer; says how."""
 
 
-class Worker:
-    """The near end of such a process."""
+class WorkerEndedError(WorkerFailedError):
+    """It ended."""
 
-    def __init__(self, contender: str, case: Case, folder: Path, variables: dict[str, str]) -> None:
-        """Start it, on as many CPUs as the case has threads.
+
+class Library:
+    """The near end of a process that has imported a contender's library, which forks its workers."""
+
+    def __init__(self, contender: str, variables: dict[str, str]) -> None:
+        """Start it.
 
         Args:
             contender: its name.
-            case: what is timed; the arrays lie in the folder.
-            folder: where `benchmarks.referee.prepare` wrote, and what is said on standard error goes.
             variables: of its environment.
         """
-        self.name, self._folder = contender, folder
+        self.contender = contender
+        self.said = tempfile.TemporaryFile("w+")  # on standard error  # noqa: SIM115
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.worker", contender],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.said, bufsize=0, env=variables,
+        )  # fmt: skip
+
+    def send(self, line: Any) -> None:
+        """Write a line to it, or to its worker if there is one; if it has ended, `hear` says so."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(f"{json.dumps(line)}\n".encode())
+
+    def hear(self) -> Any:
+        """Wait for the next line from it or its worker.
+
+        Raises:
+            WorkerEndedError: one of them ended.
+            WorkerFailedError: there was no line in time.
+        """
+        assert self._process.stdout is not None
+        there, _, _ = select.select([self._process.stdout], [], [], ANSWER_SECONDS)
+        line = self._process.stdout.readline() if there else None
+        if line is None:
+            raise WorkerFailedError(f"no answer in {ANSWER_SECONDS:.0f} s")
+        found = json.loads(line) if line else {ENDED: self._process.wait()}
+        if isinstance(found, dict) and ENDED in found:
+            self.said.seek(0)
+            last = self.said.read().strip().splitlines()[-1:]
+            raise WorkerEndedError(": ".join([f"{ENDED} {found[ENDED]}", *last]))
+        return found
+
+    def stop(self) -> None:
+        """End the process, and with it its worker."""
+        self._process.kill()
+        self._process.communicate()
+        self.said.close()
+
+
+@contextmanager
+def imported(names: Iterable[str], variables: dict[str, str]) -> Iterator[dict[str, Library]]:
+    """The libraries of these contenders, by name; all of them end with the context."""
+    with ExitStack() as stack:
+        libraries = {name: Library(name, variables) for name in names}
+        for library in libraries.values():
+            stack.callback(library.stop)
+        yield libraries
+
+
+class Worker:
+    """The near end of a contender at work."""
+
+    def __init__(self, library: Library, case: Case, folder: Path) -> None:
+        """Have it forked, on as many CPUs as the case has threads.
+
+        Args:
+            library: of the contender; it can have one worker at a time.
+            case: what is timed; the arrays lie in the folder.
+            folder: where `benchmarks.referee.prepare` wrote.
+
+        Raises:
+            WorkerFailedError: the library could not be imported.
+        """
         cpus = sorted(os.sched_getaffinity(0))[: case.threads]
         if len(cpus) < case.threads:
             raise SystemExit(f"{case.threads} threads need as many CPUs; there are {len(cpus)}")
-        self._said = (folder / f"{contender}.txt").open("w+")
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.worker", contender, json.dumps(asdict(case)), json.dumps(cpus),
-             str(folder)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, text=True, env=variables,
-        )  # fmt: skip
+        self.name, self._library = library.contender, library
+        library.said.seek(0)
+        library.said.truncate()
+        library.send({"case": asdict(case), "cpus": cpus, "folder": str(folder)})
+        self._pid = library.hear()
+        self._ended = False
 
     def ready(self) -> dict[str, Any]:
         """Wait until it has made what it makes once, then stop it; returns its tasks, versions and cores."""
-        found = self._answer()
-        self._process.send_signal(signal.SIGSTOP)
-        return found
+        try:
+            return self._hear()
+        finally:
+            self._signal(signal.SIGSTOP)
 
     def ask(self, *question: Any) -> Any:
         """Let it go on until it has answered.
@@ -75,35 +147,31 @@ class Worker:
         Raises:
             WorkerFailedError: it ended, or there was no answer in time.
         """
-        assert self._process.stdin is not None
-        self._process.send_signal(signal.SIGCONT)
+        self._signal(signal.SIGCONT)
+        self._library.send(question)
         try:
-            self._process.stdin.write(f"{json.dumps(question)}\n")
-            self._process.stdin.flush()
-            return self._answer()
-        except BrokenPipeError:
-            return self._answer()
+            return self._hear()
         finally:
-            self._process.send_signal(signal.SIGSTOP)
+            self._signal(signal.SIGSTOP)
 
     def stop(self) -> None:
-        """End the process, and wait for it."""
-        self._process.kill()
-        self._process.communicate()
-        self._said.close()
+        """End it, and wait for its end."""
+        self._signal(signal.SIGKILL)
+        while not self._ended:  # an answer that came too late may be there first
+            with suppress(WorkerFailedError):
+                self._hear()
 
-    def _answer(self) -> Any:
-        assert self._process.stdout is not None
-        there, _, _ = select.select([self._process.stdout], [], [], ANSWER_SECONDS)
-        line = self._process.stdout.readline() if there else None
-        if line is None:
-            raise WorkerFailedError(f"no answer in {ANSWER_SECONDS:.0f} s")
-        if not line:
-            code = self._process.wait()
-            self._said.seek(0)
-            last = self._said.read().strip().splitlines()[-1:]
-            raise WorkerFailedError(": ".join([f"ended with code {code}", *last]))
-        return json.loads(line)
+    def _hear(self) -> Any:
+        try:
+            return self._library.hear()
+        except WorkerEndedError:
+            self._ended = True
+            raise
+
+    def _signal(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            if not self._ended:
+                os.kill(self._pid, number)
 
 
 def threads_in_use() -> dict[str, int]:
@@ -143,18 +211,17 @@ def about() -> dict[str, Any]:
 class Turns:
     """The far end: what a contender does when it is asked."""
 
-    def __init__(self, contender: str, case: Case, folder: Path, cpus: list[int]) -> None:
-        """Import the contender's library, bind to the CPUs, read the data, let it make what it makes once."""
-        from benchmarks.contenders import entry, load
+    def __init__(self, contender: str, case: Case, folder: Path, cpus: list[int], library_bytes: int) -> None:
+        """Read the data, bind to the CPUs, let the contender make what it makes once."""
+        from benchmarks.contenders import load
         from benchmarks.contenders.interface import Data
 
         self._name, self._case, self._folder = contender, case, folder
-        kind = load(contender)
-        import_module(entry(contender).imports)
-        _bind(cpus)
+        self._library_bytes = library_bytes
         self._data = Data(case, folder)
+        _bind(cpus)
         self._before = _peak_bytes()
-        self._contender = kind(self._data)
+        self._contender = load(contender)(self._data)
         self.tasks = [task for task in self._contender.tasks if task in (*case.tasks, "gemm", "copy")]
 
     def first(self, task: str) -> float:
@@ -202,13 +269,22 @@ class Turns:
     def memory(self) -> dict[str, int]:
         """The peak of the process, and how much of it came after the library and the data were there."""
         peak = _peak_bytes()
-        return {"peak": peak, "working": peak - self._before}
+        files = max(self._library_bytes, _bytes("RssFile"))
+        return {"peak": peak + files, "working": peak - self._before}
 
 
 def _peak_bytes() -> int:
+    """The peak but for the pages of files, libraries most of all.
+
+    A forked process has those of its parent's only once it comes upon them.
+    """
     # Not `getrusage`, which counts what the parent had when it started this process.
-    status = Path("/proc/self/status").read_text()
-    return 1024 * int(status.split("VmHWM:")[1].split()[0])
+    return _bytes("VmHWM") - _bytes("RssFile")
+
+
+def _bytes(field: str) -> int:
+    """A size in this process's status."""
+    return 1024 * int(Path("/proc/self/status").read_text().split(f"{field}:")[1].split()[0])
 
 
 def _bind(cpus: list[int]) -> None:
@@ -226,16 +302,41 @@ def _end_with_the_parent() -> None:
 
 
 def main() -> None:
-    """The far end: build the contender, then do what is asked."""
+    """The far end: import the library, fork a worker for each case, and wait for its end."""
+    from benchmarks.contenders import entry, load
+
     _end_with_the_parent()
-    contender, case, cpus, folder = sys.argv[1:]
+    contender = sys.argv[1]
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print must not come between the answers
-    turns = Turns(contender, Case(**json.loads(case)), Path(folder), json.loads(cpus))
-    print(json.dumps({"tasks": turns.tasks, **about()}), file=answers, flush=True)
+    load(contender)
+    import_module(entry(contender).imports)
+    for line in sys.stdin:
+        asked = json.loads(line)
+        if "case" not in asked:
+            continue  # a question to a worker that has ended
+        library_bytes = _bytes("RssFile")
+        pid = os.fork()
+        if pid == 0:
+            _end_with_the_parent()
+            _say(answers, os.getpid())
+            _work(contender, asked, library_bytes, answers)
+            return
+        _, status = os.waitpid(pid, 0)
+        _say(answers, {ENDED: os.waitstatus_to_exitcode(status)})
+
+
+def _work(contender: str, asked: dict[str, Any], library_bytes: int, answers: TextIO) -> None:
+    """A worker's life: build the contender, then do what it is asked."""
+    turns = Turns(contender, Case(**asked["case"]), Path(asked["folder"]), asked["cpus"], library_bytes)
+    _say(answers, {"tasks": turns.tasks, **about()})
     for line in sys.stdin:
         name, *arguments = json.loads(line)
-        print(json.dumps(getattr(turns, name)(*arguments)), file=answers, flush=True)
+        _say(answers, getattr(turns, name)(*arguments))
+
+
+def _say(answers: TextIO, answer: Any) -> None:
+    print(json.dumps(answer), file=answers, flush=True)
 
 
 if __name__ == "__main__":

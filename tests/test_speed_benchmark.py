@@ -1,6 +1,8 @@
 """The speed benchmark: who is let in, what is kept, and what is made of the times. No time is asserted."""
 
 import json
+import os
+import signal
 import time
 from dataclasses import replace
 from importlib.util import find_spec
@@ -22,7 +24,7 @@ from benchmarks.ratios import Ratio, disagree, limit, ratio_of
 from benchmarks.report import all_tables, notes, report
 from benchmarks.schema import CaseResult, Entrant, Results, Work
 from benchmarks.work import count_work, gemm_flops, operations
-from benchmarks.worker import Worker, WorkerFailedError, environment
+from benchmarks.worker import Worker, WorkerEndedError, environment, imported
 
 TINY = Case(hidden=8, batch_size=5, features=12, rows=40, classes=3)
 INSTALLED = [name for name in CONTENDERS if name not in missing([name]) and name != "torch.compile"]
@@ -85,19 +87,20 @@ def test_in_a_pass_the_wrong_one_gets_no_time_and_who_waits_is_stopped(monkeypat
 
     def watched(turns, workers, entrants, budget):
         time.sleep(0.1)  # a signal may take a moment
-        stats = [Path(f"/proc/{each._process.pid}/stat").read_text() for each in workers.values()]
+        stats = [Path(f"/proc/{each._pid}/stat").read_text() for each in workers.values()]
         states.extend(stat.rsplit(")", 1)[1].split()[0] for stat in stats)
         play(turns, workers, entrants, budget)
 
     monkeypatch.setattr(rounds, "_play", watched)
     monkeypatch.setattr(rounds, "TURN_SECONDS", 1e-4)
     names = ["course notes", "notes as published"]
-    found = rounds.run_pass(TINY, names, environment(1), rounds.Budget(2, 2, 0.0))
+    with imported(names, environment(1)) as libraries:
+        found = rounds.run_pass(TINY, libraries, rounds.Budget(2, 2, 0.0))
     right, wrong = (found[name] for name in names)
     assert states == ["T", "T"]
     assert right.refused is None
     assert {task: [len(each) for each in passes] for task, passes in right.seconds.items()} == {
-        "gradient": [2],
+        "gradient": [1],
         "step": [2],
     }
     assert right.peak_bytes > 0
@@ -106,13 +109,34 @@ def test_in_a_pass_the_wrong_one_gets_no_time_and_who_waits_is_stopped(monkeypat
     assert not wrong.seconds
 
 
-def test_a_contender_that_ends_says_its_last_words(tmp_path):
-    worker = Worker("course notes", TINY, tmp_path, environment(1))  # there is no data
-    try:
-        with pytest.raises(WorkerFailedError, match="ended with code 1: FileNotFoundError"):
+def test_a_contender_that_ends_says_its_last_words_and_the_next_can_work(tmp_path, tiny):
+    with imported(["course notes"], environment(1)) as libraries:
+        library = libraries["course notes"]
+        worker = Worker(library, TINY, tmp_path)  # there is no data
+        with pytest.raises(WorkerEndedError, match="ended with code 1: FileNotFoundError"):
             worker.ready()
-    finally:
         worker.stop()
+
+        worker = Worker(library, TINY, tiny.folder)
+        worker.ready()
+        os.kill(worker._pid, signal.SIGKILL)
+        with pytest.raises(WorkerEndedError, match="ended with code -9"):
+            worker.ask("threads")
+        worker.stop()
+
+        worker = Worker(library, TINY, tiny.folder)
+        assert "step" in worker.ready()["tasks"]
+        assert set(worker.ask("threads").values()) == {1}
+        pid = worker._pid
+        worker.stop()
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_library_that_cannot_be_imported_refuses_its_contender():
+    with imported(["course notes"], environment(1) | {"PYTHONHOME": "/nowhere"}) as libraries:
+        found = rounds.run_pass(TINY, libraries, rounds.Budget(2, 2, 0.0))
+    assert found["course notes"].refused.startswith("ended with code 1")
+    assert not found["course notes"].seconds
 
 
 def test_one_thread_too_many_is_refused(tiny):
@@ -230,13 +254,32 @@ def test_a_ratio_is_that_of_the_rounds_and_its_interval_holds_it():
     noise = np.random.default_rng(2).normal(1, 0.02, 12)
     found = ratio_of([2 * ours * noise], [ours])
     assert found.low < 2 < found.high
-    assert found.high - found.low < 0.1
+    assert found.high - found.low < 0.2
     assert ratio_of([2 * ours, 2 * ours], [ours, ours]) == (2, 2, 2)
-    two = ratio_of([2 * ours * noise, 3 * ours * noise], [ours, ours])  # another process, another speed
-    assert two.low == found.low
-    assert two.high > 2.9
+    assert ratio_of([[2.0], [3.0]], [[1.0], [1.0]]) == (2.5, 2, 3)  # too few rounds to draw from
     assert disagree(ours)
     assert not disagree(noise)
+
+
+def test_more_rounds_do_not_narrow_the_interval_but_more_processes_do():
+    ours, spread = np.ones(100), np.random.default_rng(0).normal(1, 0.1, (9, 100))
+    few, many = ratio_of([spread[0, :20]], [ours[:20]]), ratio_of([spread[0]], [ours])
+    several = ratio_of(spread, [ours] * 9)
+    few, many, several = (found.high - found.low for found in (few, many, several))
+    assert many > 0.8 * few
+    assert several == pytest.approx(2 * 2.58 * 1.25 * 0.1 / 3, rel=0.1)  # that of a median of nine
+
+
+def test_the_interval_of_a_run_holds_what_another_one_finds():
+    rng = np.random.default_rng(0)
+
+    def run():
+        """Two passes of 15 rounds; a process is off by 3 %, a round by 8 %."""
+        return [2 * rng.normal(1, 0.03) * rng.normal(1, 0.08, 15) for _ in range(2)]
+
+    ones = [np.ones(15)] * 2
+    pairs = [[ratio_of(run(), ones) for _ in range(2)] for _ in range(150)]
+    assert sum(agree(*pair) for pair in pairs) >= 147
 
 
 def test_the_limit_is_the_gemms_at_their_rate_and_the_gather():
@@ -296,6 +339,16 @@ def test_two_runs_agree_when_each_has_the_others_ratio_in_its_interval(capsys):
     assert agree(Ratio(2.0, 1.9, 2.2), Ratio(2.1, 1.95, 2.3))
     assert not agree(Ratio(2.0, 1.9, 2.2), Ratio(2.1, 2.05, 2.3))
     slower = results_of(SOME | {"JAX jit": lambda H: 4e-3 + 1e-5 * H})
-    assert compare_runs(results_of(SOME), results_of(SOME), Console())
-    assert not compare_runs(results_of(SOME), slower, Console())
-    assert "3 of 6 ratios agree" in capsys.readouterr().out
+    one, other = (results_of(SOME, sizes=range(50, 250, 20)) for _ in range(2))
+    assert compare_runs(one, other, Console(width=200))
+    assert "20 of 20 ratios are within each other's intervals" in capsys.readouterr().out
+    off = other.cases[0].entrants["JAX jit"].seconds  # one may be missed
+    off["step"] = [[1.05 * seconds for seconds in rounds] for rounds in off["step"]]
+    assert compare_runs(one, other, Console(width=200))
+    said = capsys.readouterr().out
+    assert "19 of 20 ratios" in said
+    assert "H=50, N=200, D=3072, float32, 1 thread" in said
+    assert not compare_runs(results_of(SOME), slower, Console(width=200))
+    assert "3 of 6 ratios" in capsys.readouterr().out
+    assert not compare_runs(one, replace(one, cases=[]), Console(width=200))
+    assert "no ratio in common" in capsys.readouterr().out
