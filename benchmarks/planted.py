@@ -11,7 +11,6 @@ from benchmarks.schema import CaseResult
 from benchmarks.work import count_work
 from benchmarks.worker import environment, imported
 
-ROUNDS = 15
 BESIDE = (OURS, "course notes")
 
 

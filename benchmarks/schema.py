@@ -2,7 +2,7 @@
 
 Every time is in seconds, every size in bytes. Times come as lists of passes, each a list of rounds: all
 contenders are started for a pass, take their turns in each round, and are ended; the next pass starts them
-anew, minutes later. Rounds of one number, of two contenders in one case, belong together.
+anew, minutes later. Rounds of one number, of two contenders in one task of a case, belong together.
 """
 
 import json

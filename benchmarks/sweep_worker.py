@@ -1,7 +1,7 @@
 """A process in which one way to train several networks waits for its turns.
 
-All of them train K networks of H hidden units, each with a penalty and a learning rate of its own, on the
-same rows, for so many minibatches, on one thread, and wait until that is done.
+All but the one that is their limit train K networks of H hidden units, each with a penalty and a learning
+rate of its own, on the same rows, for so many minibatches, on one thread, and wait until that is done.
 """
 
 import json
@@ -80,19 +80,19 @@ class Products:
     """The gather and the two GEMMs over the features that any stack takes, and nothing else: their limit."""
 
     def __init__(self, data: Data) -> None:
+        from handgrad.blas import multiply_add
         from handgrad.training import Minibatch
 
+        self._multiply_add = multiply_add
         self._minibatch = Minibatch(data.X, data.y, BATCH, data.X.dtype)
         self._W1 = np.asfortranarray(np.hstack([start["W1"] for start in data.starts]))
         self._z1 = np.empty((BATCH, self._W1.shape[1]), np.float32, "F")
 
     def run(self, batches: np.ndarray) -> None:
-        from handgrad.blas import multiply_add
-
         for batch in batches:
             self._minibatch.gather(batch)
-            multiply_add(1, self._minibatch.X, self._W1, 0, self._z1)
-            multiply_add(-1e-6, self._minibatch.X.T, self._z1, 1, self._W1)
+            self._multiply_add(1, self._minibatch.X, self._W1, 0, self._z1)
+            self._multiply_add(-1e-6, self._minibatch.X.T, self._z1, 1, self._W1)
 
     def params(self) -> None:
         return None

@@ -1,9 +1,11 @@
 """Files that are replaced whole or not at all."""
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
-__all__ = ["replace_file"]
+__all__ = ["replace_file", "replace_json"]
 
 
 def replace_file(path: Path, content: bytes | memoryview) -> None:
@@ -28,3 +30,16 @@ def replace_file(path: Path, content: bytes | memoryview) -> None:
         if partial.is_file():
             partial.unlink(missing_ok=True)
         raise OSError(f"cannot write {path}: {error.strerror}") from None
+
+
+def replace_json(path: Path, content: Any) -> None:
+    """Write JSON in the same way, indented for people.
+
+    Args:
+        path: the file; its folder exists.
+        content: what JSON can hold.
+
+    Raises:
+        OSError: as `replace_file`.
+    """
+    replace_file(path, (json.dumps(content, indent=2) + "\n").encode())

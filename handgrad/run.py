@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from handgrad.atomic_file import replace_file
+from handgrad.atomic_file import replace_file, replace_json
 from handgrad.checkpoint import load_checkpoint, save_checkpoint
 from handgrad.config import Config
 from handgrad.datasets import Dataset, load_cifar10, load_dataset
@@ -25,6 +25,7 @@ __all__ = [
     "holds_run",
     "load_run",
     "locked",
+    "make_directory",
     "read_config",
     "resume_run",
     "start_run",
@@ -68,12 +69,9 @@ def start_run(config: Config, directory: Path | None) -> Path:
             raise ValueError(
                 f"{directory} holds a run already; to go on: handgrad train --resume {directory}"
             )
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OSError(f"cannot make {directory}: {error.strerror}") from None
+        make_directory(directory)
         with locked(directory):
-            replace_file(directory / CONFIG, (json.dumps(config.to_json(), indent=2) + "\n").encode())
+            replace_json(directory / CONFIG, config.to_json())
             _train(trainer, data, directory)
     return directory
 
@@ -219,6 +217,18 @@ def unused_directory(parent: str, name: str) -> Path:
     while (path := Path(parent) / f"{name}-{number}").exists():
         number += 1
     return path
+
+
+def make_directory(directory: Path) -> None:
+    """Make a directory, and those above it, if there is none.
+
+    Raises:
+        OSError: it cannot be made; the error names it.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"cannot make {directory}: {error.strerror}") from None
 
 
 @contextmanager

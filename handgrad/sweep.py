@@ -8,10 +8,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 from typing import Any
 
-from handgrad.atomic_file import replace_file
+from handgrad.atomic_file import replace_file, replace_json
 from handgrad.config import Config
 from handgrad.datasets import Dataset
-from handgrad.run import locked, unused_directory
+from handgrad.run import locked, make_directory, unused_directory
 from handgrad.sweep_data import SharedData, share_data
 from handgrad.sweep_grid import Grid
 from handgrad.sweep_plots import draw_sweep
@@ -49,11 +49,8 @@ def make_sweep(grid: Grid, directory: Path | None) -> Path:
     directory = unused_directory("sweeps", grid.base.data) if directory is None else directory
     if (directory / GRID).exists():
         raise ValueError(f"{directory} holds a sweep already; to go on: handgrad sweep --resume {directory}")
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OSError(f"cannot make {directory}: {error.strerror}") from None
-    replace_file(directory / GRID, (json.dumps(grid.to_json(), indent=2) + "\n").encode())
+    make_directory(directory)
+    replace_json(directory / GRID, grid.to_json())
     return directory
 
 

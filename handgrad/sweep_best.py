@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from handgrad.atomic_file import replace_file
+from handgrad.atomic_file import replace_json
 from handgrad.prediction import predict_run
 from handgrad.run import holds_run, resume_run, start_run
 from handgrad.sweep_summary import Setting
@@ -36,5 +36,5 @@ def test_best(directory: Path, best: Setting) -> str:
             start_run(config, run)
         prediction = predict_run(run, config)
         found = {"accuracy": prediction.accuracy, "report": str(prediction)}
-        replace_file(test, (json.dumps(found, indent=2) + "\n").encode())
+        replace_json(test, found)
     return str(json.loads(test.read_text())["report"])
