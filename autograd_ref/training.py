@@ -27,7 +27,7 @@ def step(
     activation: ActivationName = "relu",
     weights: Float[Array, " N"] | None = None,
 ) -> tuple[dict[str, Array], dict[str, Array], Float[Array, ""]]:
-    """One step of gradient descent, as the head of `handgrad.sgd` defines it.
+    """One step of gradient descent, as the head of `handgrad.fused.sgd` defines it.
 
     Args:
         params: W1 (D, H), b1 (H,), W2 (H, C), b2 (C,).

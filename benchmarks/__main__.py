@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 if TYPE_CHECKING:
-    from benchmarks.schema import Results
+    from benchmarks.speed.schema import Results
 
 
 def compare(out: Path | None = None, quick: bool = False, native_blas: bool = False) -> None:
@@ -23,9 +23,9 @@ def compare(out: Path | None = None, quick: bool = False, native_blas: bool = Fa
             is given.
         native_blas: start the contenders without the variables that pin OpenBLAS to an older core.
     """
-    from benchmarks.full import run
-    from benchmarks.report import report
     from benchmarks.results import RESULTS, wide_console
+    from benchmarks.speed.full import run
+    from benchmarks.speed.report import report
 
     folder = out or (RESULTS / "quick" if quick else RESULTS)
     try:
@@ -41,8 +41,8 @@ def report(out: Path | None = None) -> None:
     Args:
         out: its folder; benchmarks/results otherwise, and then the READMEs get the tables too.
     """
-    from benchmarks import report
     from benchmarks.results import RESULTS, wide_console
+    from benchmarks.speed import report
 
     folder = out or RESULTS
     report.report(_read(folder / "results.json"), folder, wide_console())
@@ -57,8 +57,8 @@ def agree(one: tyro.conf.Positional[Path], other: tyro.conf.Positional[Path]) ->
         one: results.json of a run.
         other: that of another run.
     """
-    from benchmarks.agreement import compare_runs
     from benchmarks.results import wide_console
+    from benchmarks.speed.agreement import compare_runs
 
     sys.exit(not compare_runs(_read(one), _read(other), wide_console()))
 
@@ -71,16 +71,16 @@ def planted(hidden: int = 150, threads: int = 1, rounds: int = 15) -> None:
         threads: of each contender.
         rounds: how often every contender's turn comes.
     """
-    from benchmarks.cases import Case
-    from benchmarks.planted import try_planted
     from benchmarks.results import wide_console
+    from benchmarks.speed.cases import Case
+    from benchmarks.speed.planted import try_planted
 
     try_planted(Case(hidden=hidden, threads=threads), rounds, wide_console())
 
 
 def _read(path: Path) -> "Results":
     """A run's results; a file that is none ends the program with a word and exit code 2."""
-    from benchmarks.schema import Results
+    from benchmarks.speed.schema import Results
 
     try:
         return Results.read(path)
@@ -103,7 +103,7 @@ def step(
         threads: numbers of threads; each contender is bound to so many CPUs.
         rounds: how often every contender's turn comes.
     """
-    from benchmarks.step import compare_steps
+    from benchmarks.speed.step import compare_steps
 
     compare_steps(hidden, dtypes, threads, rounds)
 
@@ -115,7 +115,7 @@ def checkers(out: Path | None = None) -> None:
         out: where to write the JSON and the plot; benchmarks/results otherwise, and then the tables go
             into benchmarks/README.md too.
     """
-    from benchmarks.checkers import compare_checkers
+    from benchmarks.checkers.compare import compare_checkers
 
     compare_checkers(*([] if out is None else [out]))
 
@@ -128,7 +128,7 @@ def bounds(problems: int = 10_000, out: Path | None = None) -> None:
         out: where to write the JSON; benchmarks/results otherwise, and then the table goes into
             benchmarks/README.md too.
     """
-    from benchmarks.bounds import measure_bounds
+    from benchmarks.checkers.bounds import measure_bounds
 
     measure_bounds(problems, *([] if out is None else [out]))
 
@@ -143,7 +143,7 @@ def recipe(threads: int = 2, seed: int = 0, data_dir: Path | None = None, out: P
         out: where to write the JSON; benchmarks/results otherwise, and then the table goes into
             benchmarks/README.md too.
     """
-    from benchmarks.recipe import compare_recipes
+    from benchmarks.recipe.compare import compare_recipes
 
     compare_recipes(threads, seed, data_dir, *([] if out is None else [out]))
 
@@ -155,7 +155,7 @@ def sharding(out: Path | None = None) -> None:
         out: where to write the JSON; benchmarks/results otherwise, and then the tables go into
             benchmarks/README.md too.
     """
-    from benchmarks.sharding import measure_sharding
+    from benchmarks.sharding.compare import measure_sharding
 
     measure_sharding(*([] if out is None else [out]))
 
@@ -168,7 +168,7 @@ def activations(data_dir: Path | None = None, out: Path | None = None) -> None:
         out: where to write the JSON and the plot; benchmarks/results otherwise, and then the tables go
             into benchmarks/README.md too. Runs that are there already are not made again.
     """
-    from benchmarks.activations import measure_activations
+    from benchmarks.activations.compare import measure_activations
 
     measure_activations(data_dir, *([] if out is None else [out]))
 
@@ -180,7 +180,7 @@ def sweep(cases: tuple[tuple[int, int], ...] = ((50, 11), (150, 11)), rounds: in
         cases: hidden units and number of networks, in pairs.
         rounds: how often everybody's turn comes.
     """
-    from benchmarks.sweep import compare_sweeps
+    from benchmarks.sweep.compare import compare_sweeps
 
     compare_sweeps(cases, rounds)
 
@@ -192,7 +192,7 @@ def gap(seeds: int = 3, data_dir: Path | None = None) -> None:
         seeds: how often each network is trained.
         data_dir: where CIFAR-10 lies; otherwise where `handgrad data` keeps it.
     """
-    from benchmarks.gap import measure_gap
+    from benchmarks.recipe.gap import measure_gap
 
     measure_gap(seeds, data_dir)
 

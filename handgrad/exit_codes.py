@@ -2,9 +2,9 @@
 
 import signal
 
-__all__ = ["AGREE", "BAD_INPUT", "INTERRUPTED", "WRONG"]
+__all__ = ["BAD_INPUT", "FAILED", "INTERRUPTED", "OK"]
 
-AGREE = 0
-WRONG = 1  # a gradient is wrong, or training diverged
+OK = 0
+FAILED = 1  # a gradient is wrong, or training diverged
 BAD_INPUT = 2
 INTERRUPTED = 128 + signal.SIGINT

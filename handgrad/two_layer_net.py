@@ -8,6 +8,7 @@ from jaxtyping import Float, Integer
 from numpy.typing import ArrayLike, DTypeLike
 
 from handgrad.activations import ACTIVATIONS, ActivationName
+from handgrad.fused.sgd import Sgd
 from handgrad.layers import (
     affine_backward,
     affine_backward_params,
@@ -17,8 +18,8 @@ from handgrad.layers import (
     softmax_cross_entropy_backward,
     softmax_cross_entropy_forward,
 )
-from handgrad.sgd import Sgd
-from handgrad.training import Minibatch, epoch_decay
+from handgrad.minibatches import Minibatch
+from handgrad.schedules import epoch_decay
 from handgrad.validation import (
     check_choice,
     check_dtype,

@@ -34,7 +34,9 @@ FLAGS = [
 # prevent or clean up after, when it calls a function for the given time.
 DIES = """
 import os, pathlib, signal, sys
-from handgrad import cli, run, trainer
+from handgrad import cli
+from handgrad.runs import directory as run
+from handgrad.runs import trainer
 run.SAVE_SECONDS, run.SAVE_SHARE = 0.0, float("inf")
 where, left = sys.argv.pop(1), int(sys.argv.pop(1))
 owner, name = {
@@ -54,7 +56,8 @@ cli.main()
 # The command line in a process of its own, with checkpoints so often, and files no larger than the limit.
 CHILD = """
 import resource, sys
-from handgrad import cli, run
+from handgrad import cli
+from handgrad.runs import directory as run
 run.SAVE_SECONDS, run.SAVE_SHARE = float(sys.argv.pop(1)), 1.0
 limit = int(sys.argv.pop(1))
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))

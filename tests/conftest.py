@@ -33,7 +33,7 @@ def handgrad(monkeypatch, capsys):
 @pytest.fixture(scope="session")
 def digits():
     """The digits in the parts that runs are trained on."""
-    from handgrad.datasets import load_dataset
+    from handgrad.data.datasets import load_dataset
 
     return load_dataset("digits")
 

@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 
-from autograd_ref.crosscheck import sharded_child
+from autograd_ref.devices import child as sharded_child
 
 PLANTED = 0.7
 

@@ -7,8 +7,8 @@ import jax
 import numpy as np
 import sharded_program
 
-from autograd_ref import sharding
 from autograd_ref.crosscheck.problems import random_problem
+from autograd_ref.devices import sharding
 from autograd_ref.training import jitted_step
 from autograd_ref.two_layer_net import precision
 

@@ -12,7 +12,7 @@ from autograd_ref.two_layer_net import ACTIVATIONS as REFERENCE
 from autograd_ref.two_layer_net import precision
 from handgrad import activations
 from handgrad.activations import ACTIVATIONS, sigmoid, tanh
-from handgrad.fused_activations import FUSED_ACTIVATIONS
+from handgrad.fused.activations import FUSED_ACTIVATIONS
 
 NAMES = list(ACTIVATIONS)
 DTYPES = [np.float32, np.float64]

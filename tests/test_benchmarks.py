@@ -8,13 +8,14 @@ import pytest
 
 from autograd_ref.crosscheck.comparison import compare_trace
 from autograd_ref.crosscheck.problems import random_problem
-from benchmarks import activation_runs, checkers
-from benchmarks.activation_runs import Run
-from benchmarks.bounds import NETWORKS, reference, whole
-from benchmarks.checker_contenders import CONTENDERS
-from benchmarks.hard_problems import hard_problem
+from benchmarks.activations import runs as activation_runs
+from benchmarks.activations.runs import Run
+from benchmarks.checkers import compare as checkers
+from benchmarks.checkers.bounds import NETWORKS, reference, whole
+from benchmarks.checkers.contenders import CONTENDERS
+from benchmarks.checkers.hard_problems import hard_problem
+from benchmarks.checkers.sensitivity import planted, smallest_caught
 from benchmarks.results import write_section
-from benchmarks.sensitivity import planted, smallest_caught
 from handgrad.activations import ACTIVATIONS
 
 # SciPy's own threshold is too tight for a forward difference: it flags the right network.

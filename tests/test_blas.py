@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from handgrad.blas import add_scaled, multiply_add, scale, squared_norm
+from handgrad.fused.blas import add_scaled, multiply_add, scale, squared_norm
 
 DTYPES = [np.float32, np.float64]
 

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from autograd_ref.crosscheck.comparison import Quantity
+from autograd_ref.crosscheck.isolated.verdict import Verdict, read_answer, tally
 from autograd_ref.crosscheck.report import Diagnosis, Report, Warned
-from autograd_ref.crosscheck.verdict import Verdict, read_answer, tally
 
 RIGHT = "handgrad.two_layer_net:TwoLayerNet"
 SUBMISSION = """\

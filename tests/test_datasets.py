@@ -16,11 +16,12 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from handgrad import byte_pickle, cifar10, cli, datasets, download
-from handgrad.byte_pickle import load_byte_pickle
-from handgrad.cifar10 import BATCHES, BINARY, PICKLED, read_cifar10
-from handgrad.datasets import load_cifar10, load_dataset
-from handgrad.download import data_directory, download_cifar10
+from handgrad import cli
+from handgrad.data import byte_pickle, cifar10, datasets, download
+from handgrad.data.byte_pickle import load_byte_pickle
+from handgrad.data.cifar10 import BATCHES, BINARY, PICKLED, read_cifar10
+from handgrad.data.datasets import load_cifar10, load_dataset
+from handgrad.data.download import data_directory, download_cifar10
 
 ROWS = 20
 
@@ -288,7 +289,7 @@ def test_a_hostile_pickle_takes_no_memory():
     """A few bytes that ask for gigabytes, in a process that may have little more than it needs."""
     program = """
 import io, resource
-from handgrad.byte_pickle import load_byte_pickle
+from handgrad.data.byte_pickle import load_byte_pickle
 held = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (held + 2**27, held + 2**27))
 for body in (b"X\\xff\\xff\\xff\\x7fs", b"\\x8e" + (2**40).to_bytes(8, "little"), b"Nr\\xff\\xff\\xff\\x0f"):
@@ -476,7 +477,7 @@ import re, sys
 from pathlib import Path
 import numpy as np
 from handgrad import TwoLayerNet
-from handgrad.datasets import load_cifar10
+from handgrad.data.datasets import load_cifar10
 
 data = load_cifar10(Path(sys.argv[1]))
 net = TwoLayerNet(3072, 150, 10, 1e-3, dtype=np.float32, rng=0)

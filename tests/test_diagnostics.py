@@ -5,9 +5,9 @@ import pytest
 
 from handgrad import TwoLayerNet
 from handgrad.activations import ACTIVATIONS
-from handgrad.config import Config
-from handgrad.diagnostics import ROWS, SATURATED, Diagnoser, Diagnostics
-from handgrad.trainer import Trainer
+from handgrad.runs.config import Config
+from handgrad.runs.diagnostics import ROWS, SATURATED, Diagnoser, Diagnostics
+from handgrad.runs.trainer import Trainer
 
 N, D, H, C = 5 * ROWS + 7, 6, 12, 3
 

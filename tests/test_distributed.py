@@ -9,9 +9,9 @@ import pytest
 import sharded_step
 from sharded_program import PLANTED
 
-from autograd_ref.crosscheck import sharded
 from autograd_ref.crosscheck.problems import random_problem, toy_problem
-from autograd_ref.distributed import NOTICED, EndedEarly, start_together
+from autograd_ref.devices import check as sharded
+from autograd_ref.devices.processes import NOTICED, EndedEarly, start_together
 from handgrad.shards import sharded_gradients
 
 PROGRAM = Path(__file__).with_name("sharded_program.py")

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from honest_gradients import CASES
 
+from autograd_ref.arithmetic.sensitivity import measure_sensitivity
 from autograd_ref.crosscheck import NotJudged, Report, assert_gradients, check_gradients
 from autograd_ref.crosscheck.bounds import Bounds
 from autograd_ref.crosscheck.comparison import judge
-from autograd_ref.crosscheck.pytrees import copy_arrays, parameter_leaves
-from autograd_ref.crosscheck.sensitivity import measure_sensitivity
+from autograd_ref.crosscheck.function.pytrees import copy_arrays, parameter_leaves
 from autograd_ref.two_layer_net import precision
 
 PROBLEMS = 3

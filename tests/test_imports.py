@@ -17,7 +17,7 @@ def run(program):
 
 
 def test_importing_handgrad_loads_nothing_heavy():
-    done = run(PROGRAM.format(imports="import handgrad, handgrad.datasets"))
+    done = run(PROGRAM.format(imports="import handgrad, handgrad.data.datasets"))
     assert done.returncode == 0, done.stderr
     # The test can fail: the same assertion, after a heavy import.
     assert run(PROGRAM.format(imports="import handgrad, jax")).returncode != 0

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from autograd_ref.crosscheck import check_network
-from autograd_ref.crosscheck.activation import read_activation
-from autograd_ref.crosscheck.catalogue import CATALOGUE
-from autograd_ref.crosscheck.contracts import Subject
+from autograd_ref.crosscheck.mistakes.catalogue import CATALOGUE
+from autograd_ref.crosscheck.network.call_forms import Subject
+from autograd_ref.crosscheck.network.read_activation import read_activation
 from autograd_ref.crosscheck.problems import random_problem
 from handgrad import TwoLayerNet
 from handgrad.activations import ACTIVATIONS

@@ -11,8 +11,8 @@ import pytest
 
 from autograd_ref import two_layer_net
 from autograd_ref.crosscheck import problems
-from autograd_ref.crosscheck.on_device import check_on_device, find_device
 from autograd_ref.crosscheck.problems import random_problem
+from autograd_ref.devices.on_device import check_on_device, find_device
 from autograd_ref.two_layer_net import matmul_precision, precision
 
 PROBLEM = random_problem(np.random.default_rng(0), (9, 7, 10, 5), dtype="float32")
@@ -85,7 +85,7 @@ def test_a_wrong_gradient_is_not_blamed_on_the_precision(monkeypatch):
     wrong = {name: 2 * value for name, value in PROBLEM.params.items()}
     value_and_grad = two_layer_net.value_and_grad
     monkeypatch.setattr(
-        "autograd_ref.crosscheck.on_device.value_and_grad",
+        "autograd_ref.devices.on_device.value_and_grad",
         lambda params, *rest: value_and_grad({**params, "W2": wrong["W2"].astype(params["W2"].dtype)}, *rest),
     )
     found = check_on_device(PROBLEM, jax.devices()[0])

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from handgrad.diagnostics import Diagnostics
-from handgrad.history import Evaluation, History
-from handgrad.plots import (
+from handgrad.runs.diagnostics import Diagnostics
+from handgrad.runs.history import Evaluation, History
+from handgrad.runs.plots import (
     filter_images,
     plot_accuracy,
     plot_confusion,
@@ -16,7 +16,7 @@ from handgrad.plots import (
     plot_loss,
     plot_weights,
 )
-from handgrad.prediction import count_confusion
+from handgrad.runs.prediction import count_confusion
 
 
 def pixels(png):

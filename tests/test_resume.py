@@ -11,10 +11,10 @@ from child_runs import CHILD, DIES, FILES, FLAGS, UNLIMITED, child, finished
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from handgrad import run as run_module
-from handgrad.checkpoint import load_checkpoint, save_checkpoint
-from handgrad.config import Config
-from handgrad.trainer import Trainer
+from handgrad.runs import directory as run_module
+from handgrad.runs.checkpoint import load_checkpoint, save_checkpoint
+from handgrad.runs.config import Config
+from handgrad.runs.trainer import Trainer
 
 
 def wait_for_steps(directory, at_least=1):

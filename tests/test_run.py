@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from child_runs import FILES, FLAGS
 
-from handgrad import run as run_module
-from handgrad.checkpoint import load_checkpoint
-from handgrad.config import Config
-from handgrad.diagnostics import Diagnostics
-from handgrad.trainer import DivergedError, Trainer
+from handgrad.runs import directory as run_module
+from handgrad.runs.checkpoint import load_checkpoint
+from handgrad.runs.config import Config
+from handgrad.runs.diagnostics import Diagnostics
+from handgrad.runs.trainer import DivergedError, Trainer
 
 
 def test_a_run_leaves_its_settings_checkpoint_history_and_pictures(handgrad, tmp_path):

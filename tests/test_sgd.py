@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from jax.flatten_util import ravel_pytree
 
 from autograd_ref import training as reference
-from autograd_ref.crosscheck.bounds import chained_bounds, unit_roundoff
+from autograd_ref.arithmetic.rounding import unit_roundoff
+from autograd_ref.crosscheck.bounds import chained_bounds
 from autograd_ref.two_layer_net import PENALTY, adjoints, precision
 from handgrad.activations import ACTIVATIONS, relu, relu_derivative
 from handgrad.dropout import dropout_backward, dropout_forward
+from handgrad.fused.sgd import WIDE, Sgd
 from handgrad.layers import (
     affine_backward,
     affine_backward_params,
@@ -21,8 +23,7 @@ from handgrad.layers import (
     softmax_cross_entropy_backward,
     softmax_cross_entropy_forward,
 )
-from handgrad.sgd import WIDE, Sgd
-from handgrad.training import Minibatch
+from handgrad.minibatches import Minibatch
 from handgrad.two_layer_net import PARAMETERS, trace_gradients
 
 KINDS = {

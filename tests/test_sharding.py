@@ -9,8 +9,8 @@ import sharded_step
 from rich.console import Console
 from sharded_program import PLANTED
 
-from autograd_ref.crosscheck import sharded
 from autograd_ref.crosscheck.problems import network_problems, random_problem
+from autograd_ref.devices import check as sharded
 from autograd_ref.two_layer_net import value_and_grad
 
 

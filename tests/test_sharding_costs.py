@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmarks.sharding import CORE, all_reduce_seconds, arithmetic_share, break_even_rows, predicted
-from benchmarks.sharding_worker import C, D, H, N, all_reduced_bytes
+from benchmarks.sharding.compare import CORE, all_reduce_seconds, arithmetic_share, break_even_rows, predicted
+from benchmarks.sharding.worker import C, D, H, N, all_reduced_bytes
 
 HLO = """\
   %dot.3 = f32[75,3072]{1,0} dot(%a, %b), lhs_contracting_dims={0}

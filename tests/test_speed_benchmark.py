@@ -14,17 +14,17 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from benchmarks import contenders, full, growth, referee, rounds, tables
 from benchmarks.__main__ import _read
-from benchmarks.agreement import agree, compare_runs
-from benchmarks.cases import BASE, Case, full_cases
-from benchmarks.contenders import CONTENDERS, LIMIT, OURS, entry, load, missing
-from benchmarks.contenders.interface import Data
-from benchmarks.ratios import Ratio, disagree, limit, ratio_of
-from benchmarks.report import all_tables, notes, report
-from benchmarks.schema import CaseResult, Entrant, Results, Work
-from benchmarks.work import count_work, gemm_flops, operations
-from benchmarks.worker import Worker, WorkerEndedError, environment, imported
+from benchmarks.speed import contenders, full, growth, referee, rounds, tables
+from benchmarks.speed.agreement import agree, compare_runs
+from benchmarks.speed.cases import BASE, Case, full_cases
+from benchmarks.speed.contenders import CONTENDERS, LIMIT, OURS, entry, load, missing
+from benchmarks.speed.contenders.interface import Data
+from benchmarks.speed.ratios import Ratio, disagree, limit, ratio_of
+from benchmarks.speed.report import all_tables, notes, report
+from benchmarks.speed.schema import CaseResult, Entrant, Results, Work
+from benchmarks.speed.work import count_work, gemm_flops, operations
+from benchmarks.speed.worker import Worker, WorkerEndedError, environment, imported
 
 TINY = Case(hidden=8, batch_size=5, features=12, rows=40, classes=3)
 INSTALLED = [name for name in CONTENDERS if name not in missing([name]) and name != "torch.compile"]

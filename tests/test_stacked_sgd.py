@@ -11,11 +11,12 @@ from jax.flatten_util import ravel_pytree
 from test_sgd import DTYPES, largest_ratio, make, rounding_of_step
 
 from autograd_ref import training as reference
-from autograd_ref.crosscheck.bounds import chained_bounds, unit_roundoff
+from autograd_ref.arithmetic.rounding import unit_roundoff
+from autograd_ref.crosscheck.bounds import chained_bounds
 from autograd_ref.two_layer_net import PENALTY, precision
 from handgrad.activations import ACTIVATIONS
-from handgrad.sgd import Sgd
-from handgrad.stacked_sgd import StackedSgd
+from handgrad.fused.sgd import Sgd
+from handgrad.fused.stacked_sgd import StackedSgd
 from handgrad.two_layer_net import trace_gradients
 
 # Hidden units, activation, learning rate, penalty. The decays 1 - 4·lr·reg of the third have a product below

@@ -13,12 +13,12 @@ import pytest
 import handgrad
 from autograd_ref.crosscheck.problems import random_problem
 from autograd_ref.study import page, witnesses
-from autograd_ref.study.broken import mistakes
 from autograd_ref.study.equations import equations
 from autograd_ref.study.example import judge_steps, worked_problem
 from autograd_ref.study.language import FOLDER, LANGUAGES, Words
 from autograd_ref.study.markup import code_html, formula, prose
-from autograd_ref.study.picture import draw
+from autograd_ref.study.mistaken_networks import mistakes
+from autograd_ref.study.network_diagram import draw
 from autograd_ref.study.source import read_steps
 from handgrad import layers, two_layer_net
 

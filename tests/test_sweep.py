@@ -17,15 +17,15 @@ from child_runs import child, finished
 from matplotlib.image import imread
 from strict_types import unchecked
 
-from handgrad import sweep as sweep_module
-from handgrad.config import Config
-from handgrad.run import locked
-from handgrad.sweep import SweepError, make_sweep, run_sweep
-from handgrad.sweep_data import share_data
-from handgrad.sweep_grid import Grid
-from handgrad.sweep_stack import train_points
-from handgrad.sweep_workers import RetryingProcessPool, Workers
-from handgrad.trainer import Trainer
+from handgrad.runs.config import Config
+from handgrad.runs.directory import locked
+from handgrad.runs.trainer import Trainer
+from handgrad.sweep import directory as sweep_module
+from handgrad.sweep.directory import SweepError, make_sweep, run_sweep
+from handgrad.sweep.grid import Grid
+from handgrad.sweep.shared_data import share_data
+from handgrad.sweep.stacks import train_points
+from handgrad.sweep.workers import RetryingProcessPool, Workers
 
 AXES = {
     "hidden": (6, 9),
@@ -45,7 +45,9 @@ FLAGS = (
 # At a given call of os.fsync it kills itself, as nobody can prevent or clean up after.
 SWEEP = """
 import os, signal, sys
-from handgrad import cli, sweep, sweep_best
+from handgrad import cli
+from handgrad.sweep import directory as sweep
+from handgrad.sweep import best as sweep_best
 sweep.draw_sweep = lambda *_: {}
 sweep_best.test_best = lambda *_: "untested"
 left, fsync = int(sys.argv.pop(1)), os.fsync
@@ -163,7 +165,7 @@ class Backwards(Here):
 
 
 def test_neither_the_order_of_completion_nor_threads_change_a_result(digits, tmp_path, monkeypatch):
-    monkeypatch.setattr("handgrad.sweep_grid.STACK_UNITS", 27)
+    monkeypatch.setattr("handgrad.sweep.grid.STACK_UNITS", 27)
     grid = Grid(GRID.base, AXES | {"iters": (5, 30)}, seeds=2)
     assert len(grid.stacks) == 4
     found = []
@@ -245,7 +247,7 @@ def small(directory, **axes):
 
 
 def test_a_task_that_fails_loses_nothing_that_was_done(digits, tmp_path, monkeypatch):
-    monkeypatch.setattr("handgrad.sweep_grid.STACK_UNITS", 3)
+    monkeypatch.setattr("handgrad.sweep.grid.STACK_UNITS", 3)
     directory, train = small(tmp_path / "sweep", lr=(0.01, 0.02, 0.03)), sweep_module.train_stack
 
     def failing(points, shared):
@@ -270,7 +272,7 @@ def die(*_):
 
 
 def test_a_task_that_always_kills_its_worker_ends_the_sweep(monkeypatch):
-    monkeypatch.setattr("handgrad.sweep_workers.DEATHS", 2)
+    monkeypatch.setattr("handgrad.sweep.workers.DEATHS", 2)
     pool = RetryingProcessPool(1)
     try:
         assert pool.submit(os.getpid).result(30) != os.getpid()
@@ -339,7 +341,7 @@ def test_a_sweep_is_neither_overwritten_nor_run_twice_at_once(handgrad, tmp_path
 
 
 def test_the_command_trains_shows_and_tests_the_best_alone_with_its_pictures(handgrad, tmp_path, monkeypatch):
-    monkeypatch.setattr("handgrad.sweep_workers.process_pool", lambda count: nullcontext(ONE))
+    monkeypatch.setattr("handgrad.sweep.workers.process_pool", lambda count: nullcontext(ONE))
     directory = tmp_path / "sweep"
     flags = ["--hidden", "4,8", "--lr", "0.05,1e4", "--iters", "60", "--seeds", "2", "--batch", "50"]
     code, out, err = handgrad("sweep", *flags, "--out", directory)
@@ -360,7 +362,7 @@ def test_the_command_trains_shows_and_tests_the_best_alone_with_its_pictures(han
         assert np.ptp(imread(directory / f"{name}.png")[..., :3]) > 0.5
 
     # Again: nothing is trained and the test part is left alone.
-    monkeypatch.setattr("handgrad.sweep_best.predict_run", None)
+    monkeypatch.setattr("handgrad.sweep.best.predict_run", None)
     code, again, _ = handgrad("sweep", "--resume", directory)
     assert (code, again) == (0, out)
 
@@ -372,7 +374,7 @@ def mean_accuracy(directory, hidden):
 
 
 def test_a_sweep_in_which_all_diverge_says_so(handgrad, tmp_path, monkeypatch):
-    monkeypatch.setattr("handgrad.sweep_workers.process_pool", lambda count: nullcontext(ONE))
+    monkeypatch.setattr("handgrad.sweep.workers.process_pool", lambda count: nullcontext(ONE))
     code, out, _ = handgrad("sweep", "--lr", "1e9", "--iters", "50", "--out", tmp_path / "sweep")
     assert code == 1
     assert "every combination diverged" in out

@@ -2,10 +2,10 @@
 
 import pytest
 
-from handgrad.config import Config
-from handgrad.sweep_grid import STACK_UNITS, Grid, parse_axis
-from handgrad.sweep_settings import SWEEP_PRESETS
-from handgrad.sweep_summary import summarise
+from handgrad.runs.config import Config
+from handgrad.sweep.grid import STACK_UNITS, Grid, parse_axis
+from handgrad.sweep.settings import SWEEP_PRESETS
+from handgrad.sweep.summary import summarise
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from handgrad.config import Config
-from handgrad.sweep_grid import Grid
-from handgrad.sweep_plots import draw_sweep
-from handgrad.sweep_summary import best_table, summarise, train_command
+from handgrad.runs.config import Config
+from handgrad.sweep.grid import Grid
+from handgrad.sweep.plots import draw_sweep
+from handgrad.sweep.summary import best_table, summarise, train_command
 
 AXES = {"hidden": (10, 1000), "activation": ("relu", "tanh"), "reg": (0.0,), "lr": (0.1, 0.2), "iters": (10,)}
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from handgrad import TwoLayerNet
-from handgrad.datasets import load_digits
+from handgrad.data.datasets import load_digits
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handgrad import TwoLayerNet
-from handgrad.training import Minibatch, constant, cosine, epoch_decay, linear_warmup
+from handgrad.minibatches import Minibatch
+from handgrad.schedules import cosine, epoch_decay, linear_warmup
 
 
 @pytest.fixture
@@ -81,8 +82,7 @@ def test_training_on_bytes_less_their_mean_is_training_on_the_difference(pixels)
         nets[0].predict(X, mean=mean[:5])
 
 
-def test_constant_and_epoch_decay():
-    assert [constant(0.1)(step) for step in range(3)] == [0.1, 0.1, 0.1]
+def test_epoch_decay():
     rates = [epoch_decay(0.8, 0.5, 3)(step) for step in range(8)]
     assert rates == [0.8, 0.8, 0.8, 0.4, 0.4, 0.4, 0.2, 0.2]
 

@@ -39,10 +39,11 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import DTypeLike
 
+from autograd_ref.arithmetic.rounding import unit_roundoff
 from handgrad.activations import ACTIVATIONS, GELU_CUBIC, LEAK, ActivationName
 from handgrad.two_layer_net import PARAMETERS
 
-__all__ = ["Bounds", "chained_bounds", "stagewise_bounds", "unit_roundoff"]
+__all__ = ["Bounds", "chained_bounds", "stagewise_bounds"]
 
 LONG_SUM = 256
 LAMBDA = 5.0
@@ -74,11 +75,6 @@ class Bounds:
     centre: dict[str, Matrix]
     slack: dict[str, Matrix]
     kinks: list[tuple[int, int]]
-
-
-def unit_roundoff(dtype: DTypeLike) -> float:
-    """Half the distance from 1 to the next larger number: 2⁻²⁴ in float32, 2⁻⁵³ in float64."""
-    return float(np.finfo(np.dtype(dtype)).eps) / 2
 
 
 def stagewise_bounds(

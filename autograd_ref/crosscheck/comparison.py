@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from autograd_ref.arithmetic.finite_differences import FiniteDifference
 from autograd_ref.crosscheck.bounds import Bounds, chained_bounds, stagewise_bounds
-from autograd_ref.crosscheck.finite_differences import FiniteDifference, loss_difference, stage_difference
+from autograd_ref.crosscheck.finite_differences import loss_difference, stage_difference
 from autograd_ref.crosscheck.problems import Problem
 from autograd_ref.two_layer_net import PENALTY, QUANTITIES, adjoints, stagewise
 from handgrad.two_layer_net import PARAMETERS

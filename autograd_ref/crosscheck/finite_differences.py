@@ -1,64 +1,21 @@
-"""The third witness: central differences of function values alone, in float64.
+"""The third witness of the network: central differences of its values alone, in float64.
 
 The values come from the forward functions of `handgrad`, so that no derivative of either side has a part
 in them. (Whether those values are right is what the comparison of the forward quantities says.)
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from autograd_ref.crosscheck.bounds import unit_roundoff
+from autograd_ref.arithmetic.finite_differences import FiniteDifference, central_difference
 from handgrad.activations import ACTIVATIONS, ActivationName
 from handgrad.layers import affine_forward, l2_penalty_forward, softmax_cross_entropy_forward
 
-__all__ = ["FiniteDifference", "central_difference", "loss_difference", "stage_difference"]
-
-# Near the cube root of the unit roundoff, where truncation and rounding of a central difference balance
-# (Press et al., Numerical Recipes, 3rd ed., §5.7); a power of two, so that a sum with a number near 1 is
-# exact.
-STEP = 2.0**-17
+__all__ = ["loss_difference", "stage_difference"]
 
 Values = Mapping[str, Any]
-
-
-class FiniteDifference(NamedTuple):
-    """A central difference and how far it may be off.
-
-    Attributes:
-        value: (f(x + h) − f(x − h)) / 2h.
-        error: its distance from the same with 2h, plus the rounding of the function values over h.
-    """
-
-    value: float
-    error: float
-
-
-def central_difference(
-    function: Callable[[np.ndarray], Any], at: np.ndarray, index: tuple[int, ...]
-) -> FiniteDifference:
-    """The derivative of a scalar function by one entry of its argument.
-
-    Args:
-        function: takes an array like ``at``.
-        at: where to differentiate; float64.
-        index: of the entry.
-
-    Returns:
-        The difference and its error.
-    """
-    x = float(at[index])
-    h = STEP * max(1.0, abs(x))
-    shifted = at.copy()
-    values = []
-    for shift in (h, -h, 2 * h, -2 * h):
-        shifted[index] = x + shift
-        values.append(float(function(shifted)))
-    f = np.array(values)
-    near, far = (f[0] - f[1]) / (2 * h), (f[2] - f[3]) / (4 * h)
-    rounding = 8 * unit_roundoff(np.float64) * (np.abs(f).max() + abs(near * x)) / h
-    return FiniteDifference(float(near), float(abs(near - far) + rounding))
 
 
 def loss_difference(

@@ -9,7 +9,7 @@ from numpy.typing import DTypeLike
 
 from handgrad import TwoLayerNet
 from handgrad.activations import ActivationName
-from handgrad.datasets import load_digits, read_cifar10_batch
+from handgrad.data.datasets import load_digits, read_cifar10_batch
 from handgrad.two_layer_net import PARAMETERS
 
 __all__ = [

@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Float
 
 from autograd_ref.crosscheck.comparison import Comparison, compare_trace
-from autograd_ref.crosscheck.network import check_network
+from autograd_ref.crosscheck.network.check import check_network
 from autograd_ref.crosscheck.problems import Problem
 from autograd_ref.crosscheck.report import NotJudged, Report
-from autograd_ref.study import notes
+from autograd_ref.study import course_notes as notes
 from autograd_ref.two_layer_net import precision
 from handgrad.activations import relu, relu_derivative
 
@@ -126,5 +126,5 @@ def notes_reports() -> tuple[str, Report]:
     except NotJudged as error:
         refusal = str(error)
     else:
-        raise ValueError("autograd_ref/study/notes.py: what was published runs, which it did not")
+        raise ValueError("autograd_ref/study/course_notes.py: what was published runs, which it did not")
     return refusal, check_network(notes.with_the_name_mended, name="notes")

@@ -10,17 +10,17 @@ import numpy as np
 
 from autograd_ref.crosscheck.problems import Problem, random_problem
 from autograd_ref.study import charts, hard_places
-from autograd_ref.study.broken import Broken, break_it, mistakes
+from autograd_ref.study.course_notes import as_published
 from autograd_ref.study.equations import Equation, equations
 from autograd_ref.study.example import Judged, judge_steps, worked_problem
 from autograd_ref.study.language import Words
-from autograd_ref.study.notes import as_published
-from autograd_ref.study.picture import draw
+from autograd_ref.study.mistaken_networks import Broken, break_it, mistakes
+from autograd_ref.study.network_diagram import draw
 from autograd_ref.study.source import GIVEN, Step, read_function, read_steps
 from autograd_ref.study.template import render
 from autograd_ref.study.witnesses import hear_witnesses
 from autograd_ref.two_layer_net import QUANTITIES
-from handgrad.atomic_file import replace_file
+from handgrad.files import replace_file
 
 __all__ = ["build_page", "write_page"]
 

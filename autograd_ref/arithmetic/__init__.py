@@ -1,0 +1,1 @@
+"""The model of rounding, the jaxpr interpreter and finite differences."""

@@ -1,0 +1,88 @@
+"""One line about an exception: what was raised, where in the target's file, and what to do about it."""
+
+import importlib.util
+import re
+import traceback
+from pathlib import Path
+from typing import Any
+
+__all__ = ["cause", "one_line", "what_stopped"]
+
+# Packages that are installed under another name than they are imported by.
+PACKAGES = {
+    "bs4": "beautifulsoup4",
+    "cv2": "opencv-python",
+    "dateutil": "python-dateutil",
+    "past": "future",
+    "PIL": "pillow",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
+PYTHON_2_MODULES = {"cPickle", "ConfigParser", "Queue", "StringIO", "Tkinter", "__builtin__", "urllib2"}
+PYTHON_2_NAMES = {"basestring", "execfile", "long", "raw_input", "reduce", "unicode", "xrange"}
+# print "x"; exec "x"; raise E, "x"; except E, e:; a <> b; `x`; 1L; 0777; ur"x"
+PYTHON_2_LINE = re.compile(
+    r"""^\s*(print|exec)\s+[^(=\s] | \braise\s+[\w.]+\s*, | \bexcept\s+[^:]+,\s*\w+\s*: | <> | `
+    | (?<![\w.])(\d+L\b | 0\d+\b) | \bur["']""",
+    re.VERBOSE,
+)
+LONGEST = 300
+
+
+def what_stopped(error: BaseException, file: str) -> str:
+    """One line about an exception, with the line of the target's file that it went through last.
+
+    Args:
+        error: as it was caught.
+        file: the target's.
+
+    Returns:
+        What was raised or, for the usual causes, what to do about it.
+    """
+    if isinstance(error, SyntaxError) and error.filename is not None:
+        place = "" if error.filename == file else f"{Path(error.filename).name}, "
+        python_2 = "is Python 2: " if PYTHON_2_LINE.search(error.text or "") else ""
+        said = (error.text or "").strip() if python_2 else f"{type(error).__name__}: {error.msg}"
+        return one_line(f"{python_2}{place}line {error.lineno}: {said}")
+    lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if _is_in(frame, file)]
+    return one_line((f"line {lines[-1]}: " if lines else "") + cause(error))
+
+
+def one_line(text: str) -> str:
+    """The text in one line that a screen can hold."""
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
+
+
+def cause(error: BaseException) -> str:
+    """What was raised or, for the usual causes, what to do about it."""
+    match error:
+        case ModuleNotFoundError(name=str(name)) if name.split(".")[0] in PYTHON_2_MODULES:
+            return f"is Python 2: imports {name}"
+        case ModuleNotFoundError(name=str(name)) if importlib.util.find_spec(name.split(".")[0]) is None:
+            package = name.split(".")[0]
+            return f"{package} is not installed: pip install {PACKAGES.get(package, package)}"
+        case NameError(name=str(name)) if name in PYTHON_2_NAMES:
+            return f"is Python 2: uses {name}"
+        case SystemExit():
+            return f"calls sys.exit({error.code!r})"
+        case EOFError() if "reading a line" in str(error):
+            return "reads standard input, which is empty here"
+        case MemoryError():
+            return f"runs out of memory: {_text(error)}"
+        case ImportError() if "no known parent package" in str(error):
+            return f"{error}: its folder lacks an __init__.py"
+        case _:
+            return f"{type(error).__name__}: {_text(error)}".rstrip(": ")
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return ""
+
+
+def _is_in(frame: Any, file: str) -> bool:
+    return bool(frame.f_code.co_filename == file)

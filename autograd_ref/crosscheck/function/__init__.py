@@ -1,0 +1,1 @@
+"""Check a hand-written gradient against a JAX function."""

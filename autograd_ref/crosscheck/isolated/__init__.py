@@ -1,0 +1,1 @@
+"""Check a target in an interpreter of its own."""

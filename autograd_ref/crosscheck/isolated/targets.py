@@ -1,0 +1,134 @@
+"""Find and load what somebody wants checked: FILE.py:NAME or package.module:NAME."""
+
+import importlib
+import importlib.util
+import inspect
+import os
+import sys
+import warnings
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from autograd_ref.crosscheck.errors import cause, one_line, what_stopped
+from autograd_ref.crosscheck.report import NotJudged
+
+__all__ = ["Target", "load_target"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What was named, loaded.
+
+    Attributes:
+        value: the class, function or object.
+        module: the module that holds it.
+        file: of the module.
+    """
+
+    value: Any
+    module: ModuleType
+    file: str
+
+
+def load_target(spec: str) -> Target:
+    """Import the module that a target names, and take the target out of it.
+
+    A file inside a package is imported as part of it, with the folder that holds the package put first on
+    the path, as pytest does; so relative imports work. This runs the module's code, so it belongs in an
+    interpreter of its own.
+
+    Args:
+        spec: FILE.py:NAME or package.module:NAME, where NAME may have dots.
+
+    Returns:
+        The target.
+
+    Raises:
+        NotJudged: if there is no such file, module or name, or if importing it fails for any reason.
+    """
+    where, _, name = spec.rpartition(":")
+    if not where or not name:
+        raise NotJudged("names no class or function: write FILE.py:NAME or package.module:NAME")
+    is_file = where.endswith(".py") or os.sep in where
+    file = str(Path(where).resolve()) if is_file else _file_of_module(where)
+    if not Path(file).is_file():
+        raise NotJudged(f"there is no file {where}")
+    sys.argv = [file]
+    try:
+        # What the module does to NumPy's errors and to the warnings shall not reach the check.
+        with np.errstate(), warnings.catch_warnings():
+            module = _import_file(Path(file)) if is_file else importlib.import_module(where)
+    except NotJudged:
+        raise
+    except BaseException as error:
+        raise NotJudged(what_stopped(error, file)) from error
+    try:
+        value = reduce(getattr, name.split("."), module)
+    except AttributeError:
+        raise NotJudged(f"there is no {name} in {where}{_candidates(module)}") from None
+    return Target(value, module, file)
+
+
+def _file_of_module(name: str) -> str:
+    """Where a module lies that is found from the working directory, as with `python -m`."""
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        spec = importlib.util.find_spec(name)
+    except ModuleNotFoundError as error:
+        raise NotJudged(f"there is no module {error.name} here or among what is installed") from None
+    except BaseException as error:
+        raise NotJudged(f"its package fails: {one_line(cause(error))}") from error
+    if spec is None or spec.origin is None:
+        raise NotJudged(f"there is no module {name} here or among what is installed")
+    return spec.origin
+
+
+def _import_file(file: Path) -> ModuleType:
+    """Import a file, as part of its package where it lies in one."""
+    root, parts = file.parent, [] if file.stem == "__init__" else [file.stem]
+    while (root / "__init__.py").is_file() and root.name.isidentifier():
+        root, parts = root.parent, [root.name, *parts]
+    sys.path[:] = [str(root), *sys.path, str(Path.cwd())]
+    if root == file.parent:
+        return _import_alone(file)
+    name = ".".join(parts)
+    module = importlib.import_module(name)
+    if Path(module.__file__ or "").resolve() != file:
+        raise NotJudged(f"another module of the name {name} stands in the way: {module.__file__}")
+    return module
+
+
+def _import_alone(file: Path) -> ModuleType:
+    """Import a file that is in no package, whatever its name; two may share a name."""
+    loaded = sys.modules.get(file.stem)
+    if loaded is not None and getattr(loaded, "__file__", None) == str(file):
+        return loaded
+    name = file.stem if loaded is None else f"{file.stem}, the target"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise NotJudged(f"{file.name} is no .py file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _candidates(module: ModuleType) -> str:
+    """The classes of a module that have a loss, and its functions."""
+    own = [(name, value) for name, value in vars(module).items() if _defined_in(module, value)]
+    found = [name for name, value in own if callable(getattr(value, "loss", None))]
+    found += [name for name, value in own if inspect.isfunction(value)]
+    return f"; it has {', '.join(found[:8])}" if found else "; it has no class with a loss and no function"
+
+
+def _defined_in(module: ModuleType, value: Any) -> bool:
+    return bool(getattr(value, "__module__", None) == module.__name__)

@@ -1,0 +1,1 @@
+"""Check anybody's two-layer network."""

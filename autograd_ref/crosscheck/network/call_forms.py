@@ -1,0 +1,241 @@
+"""The forms in which people write this network, called in one way.
+
+- A class `Class(input_size, hidden_size, output_size, std)` with `.params` and
+  `.loss(X, y, reg) -> (loss, grads)`: CS231n's exercise of 2016-2020, and `handgrad.TwoLayerNet`.
+- A class `Class(input_dim, hidden_dim, num_classes, weight_scale, reg)` with `.params`, `.reg` and
+  `.loss(X, y) -> (loss, grads)`: the exercise from 2021 on.
+- An instance of either.
+- A function `loss(params, X, y, reg) -> (loss, grads)`.
+"""
+
+import inspect
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from autograd_ref.crosscheck.errors import what_stopped
+from autograd_ref.crosscheck.problems import Problem
+from autograd_ref.crosscheck.report import NotJudged
+from autograd_ref.two_layer_net import QUANTITIES
+from handgrad.two_layer_net import PARAMETERS
+
+__all__ = ["Outcome", "Subject", "fixed_sizes"]
+
+STD = 1e-4  # of the initial weights, which are replaced
+SIZE_NAMES = (("input_size", "hidden_size", "output_size"), ("input_dim", "hidden_dim", "num_classes"))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a call of someone's network gave.
+
+    Attributes:
+        loss: the loss; NaN if the call failed.
+        grads: by parameter, in float64, in whatever shape they came.
+        error: why there is no loss and no gradient, or None.
+    """
+
+    loss: float
+    grads: dict[str, np.ndarray]
+    error: str | None = None
+
+
+class Subject:
+    """Someone's network, ready for problems of one size. Its author's warnings are not ours."""
+
+    def __init__(self, target: Any, problem: Problem) -> None:
+        """Make it, or take it as it is.
+
+        Args:
+            target: a class, an instance or a function.
+            problem: whose sizes and dtype it is to have.
+
+        Raises:
+            NotJudged: it is none of these, cannot be made, or lacks a parameter.
+        """
+        self.net: Any = None
+        self.function: Any = None
+        if inspect.isclass(target):
+            self.net = _construct(target, problem)
+        elif hasattr(target, "loss") and hasattr(target, "params"):
+            self.net = target
+        elif callable(target):
+            self.function = target
+        else:
+            raise NotJudged(
+                f"{target!r} is neither a class or instance with .params and .loss, nor a function "
+                "loss(params, X, y, reg)"
+            )
+        self.params: dict[str, np.ndarray] = {}
+        if self.net is not None:
+            self._shapes = _parameter_shapes(self.net)
+
+    def set_params(self, params: Mapping[str, np.ndarray]) -> None:
+        """Give the network copies of the parameters."""
+        self.params = {name: np.array(value) for name, value in params.items()}
+        if self.net is not None:
+            for name in PARAMETERS:
+                self.params[name] = self.params[name].reshape(self._shapes[name])
+                self.net.params[name] = self.params[name]
+
+    def loss(self, X: np.ndarray, y: np.ndarray, reg: float) -> Any:
+        """The author's own (loss, grads), as they came; whatever it raises, it raises."""
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            loss = self.net.loss if self.function is None else partial(self.function, self.params)
+            accepted = _accepted(loss)
+            if "reg" in accepted:
+                return loss(X, y, reg=reg)
+            if self.function is not None or len(accepted) >= 3 or _is_open(accepted):
+                return loss(X, y, reg)
+            if hasattr(self.net, "reg"):
+                self.net.reg = reg
+            return self.net.loss(X, y)
+
+    def scores(self, X: np.ndarray) -> Any:
+        """The scores as they came; None for a function, which has none to give."""
+        if self.net is None:
+            return None
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            return self.net.loss(X)
+
+    def trace(self, problem: Problem) -> dict[str, np.ndarray] | None:
+        """Everything in `QUANTITIES` in its right shape, or None where the network offers no such thing."""
+        if self.net is None or not callable(getattr(self.net, "trace", None)):
+            return None
+        self.set_params(problem.params)
+        try:
+            trace = self.net.trace(problem.X.copy(), problem.y.copy(), problem.reg)
+            values = {name: np.asarray(trace[name], np.float64) for name in QUANTITIES}
+        except Exception:
+            return None
+        (D, H, C), N = problem.sizes, len(problem.y)
+        hidden, out = (N, H), (N, C)
+        shapes = (
+            *(hidden, hidden, out, out, ()),
+            *(out, (H, C), (C,), hidden, hidden, (D, H), (H,)),
+        )
+        right = all(value.shape == shape for value, shape in zip(values.values(), shapes, strict=True))
+        return values if right else None
+
+    def evaluate(self, problem: Problem) -> Outcome:
+        """The loss and its gradient at a problem, on copies of everything in it."""
+        self.set_params(problem.params)
+        return self.call(problem.X.copy(), problem.y.copy(), problem.reg)
+
+    def call(self, X: np.ndarray, y: np.ndarray, reg: float) -> Outcome:
+        """What the author's own code gives, with the parameters as they are."""
+        try:
+            result = self.loss(X, y, reg)
+        except Exception as error:
+            return Outcome(float("nan"), {}, what_stopped(error, self._file()))
+        return self.outcome(result)
+
+    def _file(self) -> str:
+        """Where its source is, as tracebacks name it."""
+        loss = self.function if self.net is None else self.net.loss
+        code = getattr(inspect.unwrap(getattr(loss, "__func__", loss)), "__code__", None)
+        return "" if code is None else str(code.co_filename)
+
+    def outcome(self, result: Any) -> Outcome:
+        """Someone's (loss, grads) as an outcome.
+
+        Raises:
+            NotJudged: it is no such thing, or lacks a key.
+        """
+        try:
+            loss, grads = result
+        except (TypeError, ValueError):
+            what = f"{type(result).__name__}"
+            what += f" of {len(result)}" if isinstance(result, tuple | list) else ""
+            raise NotJudged(f"loss must return (loss, grads), not {what}") from None
+        if not isinstance(grads, Mapping):
+            raise NotJudged(f"grads must be a dict, not {type(grads).__name__}")
+        missing = [name for name in PARAMETERS if name not in grads]
+        if missing:
+            found = ", ".join(sorted(map(str, grads))) or "none"
+            raise NotJudged(f"grads must have the keys W1, b1, W2, b2; found {found}")
+        value = _real("loss", loss)
+        arrays = {name: _real(f"grads[{name!r}]", grads[name]) for name in PARAMETERS}
+        if value.size != 1:
+            raise NotJudged(f"loss must be one number, not an array of shape {value.shape}")
+        for name, array in arrays.items():
+            given = self.params[name].shape
+            if array.shape == given and self.net is not None:
+                arrays[name] = array.reshape(_plain(name, given))
+        return Outcome(float(value.reshape(())), arrays)
+
+
+def fixed_sizes(target: Any) -> tuple[int, int, int] | None:
+    """D, H, C of an instance; None for what can be made in any size.
+
+    Raises:
+        NotJudged: its parameters are not those of this network.
+    """
+    if inspect.isclass(target) or not (hasattr(target, "loss") and hasattr(target, "params")):
+        return None
+    shapes = _parameter_shapes(target)
+    if len(shapes["W1"]) != 2 or len(shapes["W2"]) != 2:
+        raise NotJudged(f"W1 and W2 must be matrices, not of shapes {shapes['W1']} and {shapes['W2']}")
+    return shapes["W1"][0], shapes["W1"][1], shapes["W2"][1]
+
+
+def _construct(target: type, problem: Problem) -> Any:
+    accepted = _accepted(target)
+    D_H_C = problem.sizes
+    named = next((names for names in SIZE_NAMES if set(names) <= set(accepted)), None)
+    wanted = {"std": STD, "weight_scale": STD, "reg": problem.reg, "dtype": problem.dtype.type}
+    # What has a default keeps it, except the dtype, which is the one to be checked.
+    options = {
+        name: value
+        for name, value in wanted.items()
+        if name in accepted and (name == "dtype" or accepted[name].default is inspect.Parameter.empty)
+    }
+    try:
+        if named is not None:
+            return target(**dict(zip(named, D_H_C, strict=True)), **options)
+        return target(*D_H_C, **options)
+    except Exception as error:
+        raise NotJudged(f"{target.__name__}{D_H_C} raised {type(error).__name__}: {error}") from None
+
+
+def _accepted(function: Any) -> Mapping[str, inspect.Parameter]:
+    """The parameters of a function or class; any number, where Python cannot tell."""
+    try:
+        return inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return inspect.signature(lambda *anything: None).parameters
+
+
+def _is_open(accepted: Mapping[str, inspect.Parameter]) -> bool:
+    return any(each.kind is inspect.Parameter.VAR_POSITIONAL for each in accepted.values())
+
+
+def _real(name: str, value: Any) -> np.ndarray:
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind == "O" and any(each is None for each in array.ravel()):
+            raise TypeError("it is None")
+        if array.dtype.kind == "c":
+            raise TypeError("it is complex")
+        return np.array(array, np.float64)
+    except (TypeError, ValueError) as error:
+        raise NotJudged(f"{name} must hold real numbers: {error}") from None
+
+
+def _parameter_shapes(net: Any) -> dict[str, tuple[int, ...]]:
+    params = getattr(net, "params", None)
+    if not isinstance(params, Mapping) or any(name not in params for name in PARAMETERS):
+        found = sorted(map(str, params)) if isinstance(params, Mapping) else type(params).__name__
+        raise NotJudged(f"params must be a dict with the keys W1, b1, W2, b2, not {found}")
+    return {name: np.shape(params[name]) for name in PARAMETERS}
+
+
+def _plain(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A bias held as (1, H) or (H, 1) is judged as (H,)."""
+    return (int(np.prod(shape)),) if name[0] == "b" else shape

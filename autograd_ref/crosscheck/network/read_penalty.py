@@ -1,0 +1,81 @@
+"""Read off someone's loss which parameters it penalises, and how strongly."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from autograd_ref.arithmetic.rounding import unit_roundoff
+from autograd_ref.crosscheck.network.call_forms import Subject
+from autograd_ref.crosscheck.problems import Problem
+from handgrad.two_layer_net import PARAMETERS
+
+__all__ = ["Penalty", "read_penalty"]
+
+
+class Penalty:
+    """The coefficient c of each parameter's c·reg·‖q‖², as far as the loss shows them.
+
+    Attributes:
+        coefficients: c by parameter; 0 where there is no penalty.
+        uncertainty: how far each c may be off; 0 where it is one of the numbers people write.
+        not_a_square: the parameters whose penalty is not proportional to their square.
+    """
+
+    def __init__(self) -> None:
+        self.coefficients: dict[str, float] = dict.fromkeys(PARAMETERS, 0.0)
+        self.uncertainty: dict[str, float] = dict.fromkeys(PARAMETERS, 0.0)
+        self.not_a_square: list[str] = []
+
+
+def read_penalty(subject: Subject, problem: Problem) -> Penalty | None:
+    """Measure L(reg) − L(0) with one parameter non-zero at a time, at its value and at twice that.
+
+    Where only one of the four is non-zero, the rest of the loss is the same with and without the penalty.
+
+    Args:
+        subject: someone's network.
+        problem: gives the parameters, and reg, which is above 0.
+
+    Returns:
+        What was read; None if the loss fails or is not finite where it would have to be read.
+    """
+    penalty = Penalty()
+    zeros = {name: np.zeros_like(value) for name, value in problem.params.items()}
+    u = unit_roundoff(problem.dtype)
+    for name in PARAMETERS:
+        q = problem.params[name]
+        once, twice = (_difference(subject, problem, {**zeros, name: scale * q}) for scale in (1, 2))
+        if once is None or twice is None:
+            return None
+        square = problem.reg * float(np.vdot(q.astype(np.float64), q.astype(np.float64)))
+        roundings = min(q.size, 16 * np.sqrt(q.size) + 64) + 64
+        (value, size), (value2, size2) = once, twice
+        error, error2 = roundings * u * size, roundings * u * size2
+        # A loss that is rounded somewhere, say to float32, is not for that another function.
+        if abs(value2 - 4 * value) > error2 + 4 * error + 1e-5 * size2:
+            penalty.not_a_square.append(name)
+        c, delta = value2 / (4 * square), error2 / (4 * square)
+        c, delta = _written(c, delta, len(problem.y))
+        penalty.coefficients[name], penalty.uncertainty[name] = c, delta
+    return penalty
+
+
+def _difference(
+    subject: Subject, problem: Problem, params: dict[str, np.ndarray]
+) -> tuple[float, float] | None:
+    """L(reg) − L(0), and the size of what was subtracted."""
+    losses = []
+    for reg in (problem.reg, 0.0):
+        outcome = subject.evaluate(replace(problem, params=params, reg=reg))
+        if outcome.error is not None or not np.isfinite(outcome.loss):
+            return None
+        losses.append(outcome.loss)
+    return losses[0] - losses[1], abs(losses[0]) + abs(losses[1])
+
+
+def _written(c: float, delta: float, N: int) -> tuple[float, float]:
+    """The number that the author probably wrote, if c is near one: of few digits, or such a one over N."""
+    for candidate in (0.0, *(k / N for k in (0.5, 1.0, 2.0)), *(float(f"{c:.{n}g}") for n in range(1, 7))):
+        if abs(c - candidate) <= delta:
+            return candidate, 0.0
+    return c, delta

@@ -1,0 +1,1 @@
+"""The check in shards, in processes, on a GPU."""

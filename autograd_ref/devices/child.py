@@ -1,0 +1,73 @@
+"""One process of a sharded check: `python -m autograd_ref.devices.child FOLDER NUMBER OF ADDRESS`.
+
+What is asked lies in FOLDER as request.json and problems.npz. Process 0 puts the answer beside it as
+answer.npz: the loss and the gradients that each side gives in each case, as CASE/SIDE/QUANTITY.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from autograd_ref.devices.processes import join
+from autograd_ref.devices.sharding import device_mesh, value_and_grad
+from autograd_ref.two_layer_net import precision
+from handgrad.shards import Shard, combine_shards, shard_gradients, split_rows
+from handgrad.two_layer_net import PARAMETERS
+
+__all__: list[str] = []
+
+
+def main() -> None:
+    """Compute every case, each process its part of it."""
+    folder, number, processes = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    request = json.loads((folder / "request.json").read_text())
+    join(number, processes, sys.argv[4], devices=request["devices"], time_limit=request["time_limit"])
+    answer: dict[str, np.ndarray] = {}
+    with np.load(folder / "problems.npz", allow_pickle=False) as stored:
+        problems = {name: stored[name] for name in stored.files}
+    for i, case in enumerate(request["cases"]):
+        X, y = problems[f"{case['problem']}/X"], problems[f"{case['problem']}/y"]
+        params = {q: problems[f"{case['problem']}/{q}"] for q in PARAMETERS}
+        mesh = device_mesh(case["data"], case["hidden"])
+        found = {"jax": value_and_grad(mesh, params, X, y, case["reg"], case["activation"])}
+        if case["hidden"] == 1:
+            found["hand"] = _by_hand(params, X, y, case)
+        for side, (loss, grads) in found.items():
+            answer |= {f"{i}/{side}/{name}": np.asarray(value) for name, value in grads.items()}
+            answer[f"{i}/{side}/loss"] = np.asarray(loss)
+    if number == 0:
+        with (folder / "answer.npz").open("wb") as file:
+            np.savez(file, **answer)  # type: ignore[arg-type]
+
+
+def _by_hand(
+    params: dict[str, np.ndarray], X: np.ndarray, y: np.ndarray, case: dict[str, Any]
+) -> tuple[Any, dict[str, np.ndarray]]:
+    """The hand side's gradient: this process's shards by NumPy, those of the others by the runtime."""
+    shards = case["data"]
+    each = shards // jax.process_count()
+    first = each * jax.process_index()
+    mine = split_rows(len(y), shards)[first : first + each]
+    parts = [shard_gradients(params, X[rows], y[rows], case["activation"]) for rows in mine]
+    if jax.process_count() > 1:
+        with precision(X.dtype):
+            columns = {
+                "rows": np.array([part.rows for part in parts], np.int32),
+                "loss": np.array([part.loss for part in parts]),
+                **{q: np.stack([part.grads[q] for part in parts]) for q in PARAMETERS},
+            }
+            gathered = multihost_utils.process_allgather(columns, tiled=True)
+        parts = [
+            Shard(int(rows), gathered["loss"][k], {q: gathered[q][k] for q in PARAMETERS})
+            for k, rows in enumerate(gathered["rows"])
+        ]
+    return combine_shards(parts, params, case["reg"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The checkers side by side, and the proof of the bounds."""

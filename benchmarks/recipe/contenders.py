@@ -1,0 +1,231 @@
+"""The recipe `handgrad train --preset best` in each library, epoch by epoch, in a process of its own.
+
+All start from the same weights and see the same images the same number of times; each draws its own
+minibatches, flips and dropout, and gathers its minibatches from the bytes of all the data itself.
+"""
+
+import json
+import os
+import sys
+import time
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from handgrad.data.datasets import Dataset, load_cifar10
+from handgrad.runs.config import PRESETS, Config
+from handgrad.two_layer_net import TwoLayerNet
+
+__all__ = ["CONTENDERS", "Contender"]
+
+
+class Contender(Protocol):
+    """One library's training."""
+
+    def epoch(self, learning_rates: np.ndarray) -> None:
+        """Take one step with each of the learning rates, and wait until all is done."""
+
+    def params(self) -> dict[str, np.ndarray]:
+        """W1, b1, W2, b2 as they are now."""
+
+
+class Handgrad:
+    """What `handgrad train` does, without its looks at the accuracy."""
+
+    def __init__(self, config: Config, data: Dataset, params: dict[str, np.ndarray], threads: int) -> None:
+        from handgrad.fused.sgd import Sgd
+        from handgrad.minibatches import Minibatch
+
+        self._rng, self._rows, self._batch = (
+            np.random.default_rng(config.seed),
+            len(data.y_train),
+            config.batch,
+        )
+        self._sgd = Sgd(
+            params, config.batch, reg=config.reg, momentum=config.momentum, nesterov=config.nesterov,
+            dropout=config.dropout, rng=self._rng,
+        )  # fmt: skip
+        self._minibatch = Minibatch(
+            data.X_train, data.y_train, config.batch, np.dtype(config.dtype),
+            mean=data.mean, flip=data.image_shape, rng=self._rng,
+        )  # fmt: skip
+
+    def epoch(self, learning_rates: np.ndarray) -> None:
+        for learning_rate in learning_rates:
+            self._minibatch.gather(self._rng.integers(self._rows, size=self._batch))
+            self._sgd.step(self._minibatch.X, self._minibatch.y, float(learning_rate))
+
+    def params(self) -> dict[str, np.ndarray]:
+        return self._sgd.params
+
+
+class Jax:
+    """An epoch in one compiled scan, its random numbers drawn inside."""
+
+    def __init__(self, config: Config, data: Dataset, params: dict[str, np.ndarray], threads: int) -> None:
+        import jax
+        import jax.numpy as jnp
+
+        from autograd_ref.training import step
+
+        self._jax, self._jnp = jax, jnp
+        # jnp.array copies; so nothing of the data lies where NumPy could move it.
+        self._data = (
+            jnp.array(data.X_train),
+            jnp.array(data.y_train, jnp.int32),
+            jnp.array(data.mean, jnp.float32),
+        )
+        velocity = {name: jnp.zeros(q.shape, q.dtype) for name, q in params.items()}
+        self._state = (
+            {name: jnp.array(q) for name, q in params.items()},
+            velocity,
+            jax.random.key(config.seed),
+        )
+
+        def epoch(state: Any, X: Any, y: Any, mean: Any, learning_rates: Any) -> Any:
+            def body(state: Any, learning_rate: Any) -> tuple[Any, None]:
+                params, velocity, key = state
+                key, rows, flips, units = jax.random.split(key, 4)
+                batch = jax.random.randint(rows, (config.batch,), 0, len(X))
+                images = X[batch].reshape(-1, *data.image_shape)
+                mirrored = jax.random.bernoulli(flips, shape=(config.batch, 1, 1, 1))
+                images = jnp.where(mirrored, images[..., ::-1], images).reshape(config.batch, -1)
+                inputs = images.astype(jnp.float32) - mean
+                kept = jax.random.bernoulli(units, 1 - config.dropout, (config.batch, config.hidden))
+                mask = kept / jnp.float32(1 - config.dropout)
+                new, moved, _ = step(
+                    params, velocity, inputs, y[batch], learning_rate, config.reg, config.momentum,
+                    config.nesterov, mask,
+                )  # fmt: skip
+                return (new, moved, key), None
+
+            return jax.lax.scan(body, state, learning_rates)[0]
+
+        self._epoch = jax.jit(epoch, donate_argnums=0)
+
+    def epoch(self, learning_rates: np.ndarray) -> None:
+        rates = self._jnp.array(learning_rates, self._jnp.float32)
+        self._state = self._jax.block_until_ready(self._epoch(self._state, *self._data, rates))
+
+    def params(self) -> dict[str, np.ndarray]:
+        return {name: np.asarray(q) for name, q in self._state[0].items()}
+
+
+class PyTorch:
+    """Eager, with its own fused SGD, the penalty as its weight decay."""
+
+    def __init__(self, config: Config, data: Dataset, params: dict[str, np.ndarray], threads: int) -> None:
+        import torch
+
+        torch.set_num_threads(threads)
+        torch.manual_seed(config.seed)
+        self._torch, self._config, self._shape = torch, config, data.image_shape
+        self._X, self._y = torch.from_numpy(data.X_train), torch.from_numpy(data.y_train.astype(np.int64))
+        self._mean = torch.from_numpy(data.mean.astype(np.float32))
+        self._params = {
+            name: torch.tensor(np.ascontiguousarray(q.T)).requires_grad_() for name, q in params.items()
+        }
+        groups = [
+            {"params": [self._params["W1"], self._params["W2"]], "weight_decay": 4 * config.reg},
+            {"params": [self._params["b1"], self._params["b2"]], "weight_decay": 0.0},
+        ]
+        self._optimizer = torch.optim.SGD(
+            groups, lr=config.lr, momentum=config.momentum, nesterov=config.nesterov, fused=True
+        )
+
+    def _loss(self) -> Any:
+        torch, functions, N = self._torch, self._torch.nn.functional, self._config.batch
+        batch = torch.randint(len(self._X), (N,))
+        images = self._X[batch].reshape(N, *self._shape)
+        images = torch.where(torch.rand(N, 1, 1, 1) < 0.5, images.flip(-1), images)
+        inputs = images.reshape(N, -1).float().sub_(self._mean)
+        h1 = functions.linear(inputs, self._params["W1"], self._params["b1"]).relu()
+        h1 = functions.dropout(h1, self._config.dropout)
+        scores = functions.linear(h1, self._params["W2"], self._params["b2"])
+        return functions.cross_entropy(scores, self._y[batch])
+
+    def epoch(self, learning_rates: np.ndarray) -> None:
+        for learning_rate in learning_rates:
+            for group in self._optimizer.param_groups:
+                group["lr"] = float(learning_rate)
+            self._optimizer.zero_grad(set_to_none=True)
+            self._loss().backward()
+            self._optimizer.step()
+
+    def params(self) -> dict[str, np.ndarray]:
+        return {name: q.detach().numpy().T for name, q in self._params.items()}
+
+
+class ScikitLearn:
+    """MLPClassifier: no dropout; flips and learning rate by the epoch, whole passes over the images."""
+
+    def __init__(self, config: Config, data: Dataset, params: dict[str, np.ndarray], threads: int) -> None:
+        from sklearn.neural_network import MLPClassifier
+
+        self._data, self._mean = data, data.mean.astype(np.float32)
+        self._rng = np.random.default_rng(config.seed)
+        self._net = MLPClassifier(
+            (config.hidden,), solver="sgd", alpha=4 * config.reg * config.batch, batch_size=config.batch,
+            learning_rate_init=config.lr, momentum=config.momentum, nesterovs_momentum=config.nesterov,
+            random_state=config.seed, max_iter=1, warm_start=True, tol=0.0, n_iter_no_change=10**9,
+        )  # fmt: skip
+        warnings.simplefilter("ignore")  # that it has not converged
+        # To have it make its arrays and then give it the common weights.
+        self._net.fit(
+            np.zeros((config.batch, data.X_train.shape[1]), np.float32), np.arange(config.batch) % 10
+        )
+        for velocity in self._net._optimizer.velocities:
+            velocity[...] = 0
+        for found, name in zip(
+            (*self._net.coefs_, *self._net.intercepts_), ("W1", "W2", "b1", "b2"), strict=True
+        ):
+            found[...] = params[name]
+
+    def epoch(self, learning_rates: np.ndarray) -> None:
+        # partial_fit keeps the momentum, which a new fit would forget; its learning rate is a private matter.
+        images = self._data.X_train.reshape(-1, *self._data.image_shape)
+        mirrored = self._rng.random((len(images), 1, 1, 1)) < 0.5
+        inputs = np.where(mirrored, images[..., ::-1], images).reshape(len(images), -1).astype(np.float32)
+        inputs -= self._mean
+        self._net._optimizer.learning_rate = float(learning_rates.mean())
+        self._net.partial_fit(inputs, self._data.y_train)
+
+    def params(self) -> dict[str, np.ndarray]:
+        (W1, W2), (b1, b2) = self._net.coefs_, self._net.intercepts_
+        return {"W1": W1, "b1": b1, "W2": W2, "b2": b2}
+
+
+CONTENDERS: dict[str, Any] = {
+    "handgrad": Handgrad,
+    "JAX": Jax,
+    "PyTorch": PyTorch,
+    "scikit-learn": ScikitLearn,
+}
+
+
+def main() -> None:
+    """Train one epoch for each line of input; answer with its seconds and the accuracy after it."""
+    name, seed, threads, data_dir = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print must not come between the answers
+    config = replace(PRESETS["best"], seed=seed)
+    data = load_cifar10(Path(data_dir) if data_dir else None, test=10_000)
+    shape = (data.X_train.shape[1], config.hidden, len(data.classes))
+    net = TwoLayerNet(*shape, config.std, dtype=config.dtype, rng=seed)
+    contender: Contender = CONTENDERS[name](config, data, net.params, threads)
+    learning_rate = config.learning_rates(len(data.X_train) // config.batch)
+    for line in sys.stdin:
+        rates = np.array([learning_rate(step) for step in json.loads(line)])
+        begin = time.perf_counter()
+        contender.epoch(rates)
+        seconds = time.perf_counter() - begin
+        net.params = contender.params()
+        accuracy = float(np.mean(net.predict(data.X_test, mean=data.mean) == data.y_test))
+        print(json.dumps([seconds, accuracy]), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""What every contender does, and the data that all of them get."""
+
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+import numpy as np
+
+from benchmarks.speed.cases import Case
+
+PARAMETERS = ("W1", "b1", "W2", "b2")
+
+
+class Data:
+    """The rows, labels and first weights that `speed.referee.prepare` wrote, and minibatches of them.
+
+    Attributes:
+        case: what is timed.
+        X: all rows (rows, D), in the case's dtype.
+        y: their labels (rows,).
+        params: the first W1 (D, H), b1 (H,), W2 (H, C), b2 (C,); to be copied, not written to.
+    """
+
+    def __init__(self, case: Case, folder: Path) -> None:
+        """Read the arrays."""
+        arrays = {
+            name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("X", "y", *PARAMETERS)
+        }
+        self.case, self.X, self.y = case, arrays["X"], arrays["y"]
+        self.params = {name: arrays[name] for name in PARAMETERS}
+        self._rng = np.random.default_rng()
+
+    def first_batches(self) -> np.ndarray:
+        """The two minibatches that `benchmarks.speed.referee` judges by: the first rows, in order."""
+        return np.arange(2 * self.case.batch_size).reshape(2, -1)
+
+    def some_batches(self, count: int) -> np.ndarray:
+        """Minibatches drawn with replacement, (count, N)."""
+        return self._rng.integers(0, self.case.rows, (count, self.case.batch_size))
+
+    def shuffled_batches(self) -> np.ndarray:
+        """An epoch: every row once."""
+        return self._rng.permutation(self.case.rows).reshape(-1, self.case.batch_size)
+
+
+class Contender(Protocol):
+    """One library's gradient and training; a process has one of them.
+
+    Attributes:
+        tasks: what it can be asked for: gradient, step, epoch.
+    """
+
+    tasks: ClassVar[tuple[str, ...]]
+
+    def __init__(self, data: Data) -> None:
+        """Make what is made once."""
+
+    def gradient(self, times: int) -> tuple[float, dict[str, np.ndarray]]:
+        """Compute the loss, penalty included, and its gradient on the first N rows, so many times.
+
+        Returns:
+            The last ``(loss, grads)``, when they are there; no array is copied for that.
+        """
+
+    def steps(self, batches: np.ndarray) -> None:
+        """Take one step on each minibatch, given by its rows, and wait until it is done."""
+
+    def params(self) -> dict[str, np.ndarray]:
+        """W1, b1, W2, b2 as they are now."""

@@ -1,0 +1,99 @@
+"""Nobody is timed who was not first shown to compute the right gradient.
+
+The referee is the reference in float64, which must agree with the plain path before it judges anybody. The
+first two minibatches stay clear of the ReLU's kink, where rounding alone could decide which way a unit goes.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.speed.cases import Case
+
+# Relative, of the norm: more than rounding, less than half of the penalty's gradient makes, see `prepare`.
+TOLERANCE = {"float32": 1e-3, "float64": 1e-8}
+MARGIN = {"float32": 2e-5, "float64": 1e-10}
+
+Arrays = dict[str, np.ndarray]
+
+
+def prepare(case: Case, folder: Path) -> dict[str, Arrays]:
+    """Write the data that every contender gets, and compute what each must find.
+
+    Returns:
+        In float64: ``gradient``, the loss and the gradient of each parameter on the first minibatch;
+        ``step``, the parameters after a step on each of the first two; ``start``, those before them.
+
+    Raises:
+        ValueError: the case's penalty is so small that half of its gradient could be missing unseen.
+    """
+    rng = np.random.default_rng(0)
+    D, H, C, N = case.features, case.hidden, case.classes, case.batch_size
+    X = rng.standard_normal((case.rows, D), np.float32).astype(case.dtype)
+    y = rng.integers(0, C, case.rows)
+    scales = {"W1": (D**-0.5, (D, H)), "b1": (0.1, H), "W2": (0.1, (H, C)), "b2": (0.1, C)}
+    first = {name: (s * rng.standard_normal(shape)).astype(case.dtype) for name, (s, shape) in scales.items()}
+
+    start = {name: q.astype(np.float64) for name, q in first.items()}
+    params, gradients = start, []
+    for rows in (slice(0, N), slice(N, 2 * N)):
+        _clear_the_kink(X[rows], params, MARGIN[case.dtype], rng)
+        gradients.append(_gradient(params, X[rows], y[rows], case.reg))
+        params = {name: q - case.learning_rate * gradients[-1][name] for name, q in params.items()}
+
+    for name in ("W1", "W2"):
+        half = 2 * case.reg * np.linalg.norm(start[name]) / np.linalg.norm(gradients[0][name])
+        if half < 2 * TOLERANCE[case.dtype]:
+            raise ValueError(f"{case}: half of the penalty is only {half:.1e} of the gradient of {name}")
+
+    for name, array in {"X": X, "y": y, **first}.items():
+        np.save(folder / f"{name}.npy", array, allow_pickle=False)
+    return {"start": start, "gradient": gradients[0], "step": params}
+
+
+def complaint(
+    case: Case, expected: Mapping[str, Arrays], task: str, found: Mapping[str, np.ndarray]
+) -> str | None:
+    """What is wrong with what a contender found; None if it is right.
+
+    Args:
+        case: what was computed.
+        expected: what `prepare` returned.
+        task: gradient or step.
+        found: the arrays of that name.
+    """
+    for name, value in expected[task].items():
+        if name not in found or found[name].shape != value.shape:
+            return f"{task}: {name} is not there in its shape {value.shape}"
+        # Of a step it is the way that counts, not where it leads to.
+        size = np.linalg.norm(value - expected["start"][name] if task == "step" else value)
+        off = np.linalg.norm(found[name] - value) / size
+        if not off <= TOLERANCE[case.dtype]:
+            return f"{task}: {name} is wrong by {off:.1e} of its norm"
+    return None
+
+
+def _clear_the_kink(X: np.ndarray, params: Arrays, margin: float, rng: np.random.Generator) -> None:
+    """Draw the rows again, in place, that bring a hidden unit near the kink."""
+    near = np.arange(len(X))
+    while near.size:
+        z1 = X[near] @ params["W1"] + params["b1"]
+        near = near[(np.abs(z1) < margin).any(axis=1)]
+        X[near] = rng.standard_normal((near.size, X.shape[1]), np.float32)
+
+
+def _gradient(params: Arrays, X: np.ndarray, y: np.ndarray, reg: float) -> Arrays:
+    """The reference's loss and gradient in float64, which must be the plain path's too."""
+    from autograd_ref.two_layer_net import value_and_grad
+    from handgrad.two_layer_net import PARAMETERS, trace_gradients
+
+    loss, grads = value_and_grad(params, X, y, reg)
+    trace = trace_gradients(params, X.astype(np.float64), y, reg)
+    for name in PARAMETERS:
+        off = np.linalg.norm(trace[f"d{name}"] - grads[name]) / np.linalg.norm(grads[name])
+        if not off <= TOLERANCE["float64"]:
+            raise SystemExit(
+                f"handgrad and the reference disagree on d{name} by {off:.1e}: no time is worth printing"
+            )
+    return {"loss": loss, **grads}

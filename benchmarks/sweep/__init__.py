@@ -1,0 +1,1 @@
+"""A sweep beside its peers."""

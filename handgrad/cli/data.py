@@ -1,0 +1,32 @@
+"""The command `handgrad data`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from handgrad.exit_codes import OK
+
+__all__ = ["Data"]
+
+
+@dataclass
+class Data:
+    """Download a data set, verify its checksum, and keep it where the other commands look for it."""
+
+    name: tyro.conf.Positional[Literal["cifar10"]]
+    """Which one; the digits come with scikit-learn and need no download."""
+
+    data_dir: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Where to keep it; otherwise the environment's HANDGRAD_DATA, or this user's cache."""
+
+    def run(self) -> int:
+        """Download unless it is there, read it once as a test, and return the exit code."""
+        from handgrad.data.cifar10 import read_cifar10
+        from handgrad.data.download import data_directory, download_cifar10
+
+        archive = download_cifar10(data_directory() if self.data_dir is None else self.data_dir)
+        X, _ = read_cifar10(archive)
+        print(f"{archive}: {len(X)} images")
+        return OK

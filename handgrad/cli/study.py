@@ -1,0 +1,41 @@
+"""The command `handgrad study`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from handgrad.exit_codes import OK
+
+__all__ = ["Study"]
+
+
+@dataclass
+class Study:
+    """Build the study page: both derivations of the network, side by side, in one file for a browser.
+
+    Formulas and code are read from the source, and every number is computed on the way, which takes some ten
+    seconds. In English and Chinese.
+    """
+
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("study")
+    """Where index.html goes."""
+
+    open: bool = False
+    """Show it in the browser."""
+
+    def run(self) -> int:
+        """Build the page, say where it is, and return the exit code."""
+        import webbrowser
+
+        from rich.console import Console
+
+        from autograd_ref.study import write_page
+
+        with Console(stderr=True).status("Deriving, checking and breaking the network …"):
+            file = write_page(self.out)
+        print(file)
+        if self.open:
+            webbrowser.open(file.resolve().as_uri())
+        return OK

@@ -1,0 +1,121 @@
+"""The command `handgrad sweep`."""
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from handgrad.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, OK
+from handgrad.sweep.settings import SWEEP_PRESETS, SweepPresetName, SweepSettings
+from handgrad.validation import check_positive_int
+
+if TYPE_CHECKING:
+    from handgrad.sweep.summary import Setting
+    from handgrad.sweep.workers import Workers
+
+__all__ = ["Sweep"]
+
+
+@dataclass
+class Sweep:
+    """Train a grid of networks, several at once, and show which settings are best.
+
+    A setting takes several values, 50,100, or a range, first:last:count, with :log for equal ratios; every
+    combination of all of them is trained, each with its own fresh network. Leaves the results and the
+    pictures in a directory, trains the best combination as a run of its own, and tests that one, once.
+    A sweep that ended early, in whatever way, goes on with --resume SWEEP as if it had not.
+
+    Exits with 0 if all points were trained, 1 if every combination diverged, 2 for bad input or workers that
+    failed, 130 after Ctrl-C.
+    """
+
+    settings: Annotated[SweepSettings, tyro.conf.arg(name="")] = field(default_factory=SweepSettings)
+
+    preset: SweepPresetName | None = None
+    """Start from one of the course notes' explorations; other flags then change single settings."""
+
+    out: Annotated[Path | None, tyro.conf.arg(metavar="SWEEP")] = None
+    """The sweep's directory; otherwise a new one in sweeps/."""
+
+    resume: Annotated[Path | None, tyro.conf.arg(metavar="SWEEP")] = None
+    """Go on with the sweep in this directory."""
+
+    jobs: int | None = None
+    """Processes of this machine; otherwise one for each of its CPUs."""
+
+    scheduler: Annotated[str | None, tyro.conf.arg(metavar="tcp://HOST:PORT")] = None
+    """Train on the workers of this Dask cluster instead."""
+
+    local_cluster: int | None = None
+    """Start a Dask cluster of so many workers on this machine instead."""
+
+    def run(self) -> int:
+        """Train what is left, say what came out, and return the exit code."""
+        from handgrad.data.datasets import load_dataset
+        from handgrad.runs.directory import InterruptedRunError
+        from handgrad.runs.trainer import DivergedError
+        from handgrad.sweep.directory import SweepError, make_sweep, read_grid, run_sweep
+
+        grid = self.settings.grid() if self.resume is None else read_grid(self.resume)
+        workers = self._workers(len(grid.stacks))
+        data = load_dataset(grid.base.data, grid.base.data_dir)
+        with workers as crew:
+            directory = make_sweep(grid, self.out) if self.resume is None else self.resume
+            try:
+                return self._report(directory, run_sweep(directory, data, crew))
+            except SweepError as error:
+                print(f"handgrad: {error}", file=sys.stderr)
+                return BAD_INPUT
+            except DivergedError as error:
+                print(f"handgrad: {error}", file=sys.stderr)
+                return FAILED
+            except (InterruptedRunError, KeyboardInterrupt):
+                print(f"handgrad: stopped; to go on: handgrad sweep --resume {directory}", file=sys.stderr)
+                return INTERRUPTED
+
+    def _workers(self, stacks: int) -> "AbstractContextManager[Workers]":
+        from handgrad.sweep.workers import dask_workers, process_pool
+
+        ways = {"--jobs": self.jobs, "--scheduler": self.scheduler, "--local-cluster": self.local_cluster}
+        given = [flag for flag, value in ways.items() if value is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} are different ways to train: give one")
+        if self.scheduler is not None:
+            return dask_workers(self.scheduler, None)
+        if self.local_cluster is not None:
+            return dask_workers(None, check_positive_int("--local-cluster", self.local_cluster))
+        cpus = len(os.sched_getaffinity(0))
+        return process_pool(
+            min(stacks, cpus if self.jobs is None else check_positive_int("--jobs", self.jobs))
+        )
+
+    def _report(self, directory: Path, settings: "Sequence[Setting]") -> int:
+        from rich.console import Console
+
+        from handgrad.sweep.best import test_best
+        from handgrad.sweep.summary import best_table, train_command
+
+        console = Console(highlight=False, soft_wrap=True)
+        console.print(best_table(settings), "")
+        best = settings[0]
+        if best.diverged:
+            print(f"{directory}: every combination diverged with at least one of its seeds")
+            return FAILED
+        said = test_best(directory, best)
+        print(f"the best, trained alone, {said}\n")
+        print(f"{directory}: {len(settings)} combinations; to train the best again:")
+        print(train_command(best.point))
+        return OK
+
+    def base(self) -> SweepSettings | None:
+        """The settings that the given flags are to change, if they are not the usual ones."""
+        if self.resume is not None:
+            if self.out is not None or self.preset is not None or self.settings != SweepSettings():
+                raise ValueError("--resume takes the sweep's directory and settings: give no others")
+            return None
+        return None if self.preset is None else SWEEP_PRESETS[self.preset]

@@ -1,0 +1,65 @@
+"""The command `handgrad train`."""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from handgrad.exit_codes import FAILED, INTERRUPTED, OK
+from handgrad.runs.config import PRESETS, Config, PresetName
+
+__all__ = ["Train"]
+
+
+@dataclass
+class Train:
+    """Train a network, and leave its settings, checkpoint, history and pictures in a directory.
+
+    A run that ended early, in whatever way, goes on with --resume RUN as if it had not.
+
+    Exits with 0 if all steps were taken, 1 if the loss diverged, 2 for bad input or a disk that is full, 130
+    after Ctrl-C.
+    """
+
+    config: Annotated[Config, tyro.conf.arg(name="")] = field(default_factory=Config)
+
+    preset: PresetName | None = None
+    """Start from these settings; other flags then change single ones."""
+
+    out: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
+    """The run's directory; otherwise a new one in runs/."""
+
+    resume: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
+    """Go on with the run in this directory, with its settings."""
+
+    def run(self) -> int:
+        """Train, say where everything is, and return the exit code."""
+        from handgrad.runs.directory import InterruptedRunError, resume_run, start_run
+        from handgrad.runs.trainer import DivergedError
+
+        try:
+            if self.resume is None:
+                directory = start_run(self.config, self.out)
+            else:
+                directory = self.resume
+                resume_run(directory, self.config)
+        except DivergedError as error:
+            print(f"handgrad: {error}", file=sys.stderr)
+            return FAILED
+        except InterruptedRunError as error:
+            print(f"handgrad: {error}", file=sys.stderr)
+            return INTERRUPTED
+        print(f"{directory}: {self.config.iters} steps; to test it: handgrad predict {directory}")
+        return OK
+
+    def base(self) -> Config | None:
+        """The settings that the given flags are to change, if they are not the usual ones."""
+        from handgrad.runs.directory import read_config
+
+        if self.resume is not None:
+            if self.out is not None or self.preset is not None:
+                raise ValueError("--resume takes the run's directory and settings: no --out, no --preset")
+            return read_config(self.resume)
+        return None if self.preset is None else PRESETS[self.preset]

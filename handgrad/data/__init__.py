@@ -1,0 +1,1 @@
+"""The data sets: the digits, CIFAR-10, and verified downloads."""

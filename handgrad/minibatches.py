@@ -1,0 +1,96 @@
+"""Minibatches out of a data set, gathered in place."""
+
+import math
+
+import numpy as np
+from jaxtyping import Float, Integer, Shaped
+
+from handgrad.validation import check_positive_int
+
+__all__ = ["Minibatch"]
+
+
+class Minibatch:
+    """Room for the rows of one minibatch, gathered from a data set that may stay as bytes.
+
+    Nothing of the size of an array is allocated after the first `gather`; the next one overwrites what
+    the last one returned.
+
+    Attributes:
+        X: the gathered inputs (batch_size, D), in ``dtype``.
+        y: their labels (batch_size,), of dtype intp.
+    """
+
+    def __init__(
+        self,
+        X: Shaped[np.ndarray, "rows D"],
+        y: Integer[np.ndarray, " rows"],
+        batch_size: int,
+        dtype: np.dtype[np.floating],
+        *,
+        mean: Float[np.ndarray, " D"] | None = None,
+        flip: tuple[int, int, int] | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> None:
+        """Keep the data set, and allocate what one minibatch needs.
+
+        Args:
+            X: all inputs, integers or floating-point numbers; copied only if rows are not contiguous.
+            y: all labels.
+            batch_size: rows of a minibatch.
+            dtype: what the inputs are converted to.
+            mean: subtracted from every row after its conversion.
+            flip: the images' shape (channels, height, width), to mirror each image left to right with
+                probability ½; None leaves them as they are.
+            rng: the source of the flips; it must be given when there are any.
+
+        Raises:
+            TypeError: ``batch_size`` is not an integer.
+            ValueError: ``batch_size`` is below 1, or ``flip`` does not fit the features or has no rng.
+        """
+        N, D = check_positive_int("batch_size", batch_size), X.shape[1]
+        if flip is not None and math.prod(flip) != D:
+            raise ValueError(f"flip must be the shape of an image of {D} numbers, not {flip}")
+        if flip is not None and rng is None:
+            raise ValueError("flip needs an rng, a numpy.random.Generator")
+        self.X = np.empty((N, D), dtype)
+        self.y = np.empty(N, np.intp)
+        self._rows = np.ascontiguousarray(X)
+        self._labels = y.astype(np.intp)
+        # A whole matrix: with one row to repeat, NumPy's subtraction would buffer.
+        self._mean = None if mean is None else np.tile(mean.astype(dtype), (N, 1))
+        self._flip, self._rng = flip, rng
+        self._chances = np.empty(N)
+        self._mirrored = np.empty((N, 1, 1, 1), bool)
+        # As they are in the data set, where they cannot be gathered right into place.
+        direct = flip is None and X.dtype == self.X.dtype
+        self._raw = self.X if direct else np.empty((N, D), X.dtype)
+
+    def gather(self, batch: Integer[np.ndarray, " N"]) -> None:
+        """Fill ``X`` and ``y`` with the given rows of the data set.
+
+        Args:
+            batch: the rows' indices.
+
+        Raises:
+            IndexError: an index is not that of a row.
+        """
+        if batch.min() < 0 or batch.max() >= len(self._rows):
+            raise IndexError(f"a minibatch takes rows in [0, {len(self._rows)}), not {batch}")
+        # The indices being right, "clip" changes none; the default mode would gather into a copy first.
+        self._rows.take(batch, axis=0, out=self._raw, mode="clip")
+        self._labels.take(batch, out=self.y, mode="clip")
+        if self._raw is not self.X:
+            np.copyto(self.X, self._raw, casting="same_kind")
+        if self._flip is not None and self._rng is not None:
+            self._rng.random(out=self._chances)
+            np.less(self._chances, 0.5, out=self._mirrored[:, 0, 0, 0])
+            images = (len(batch), *self._flip)
+            np.copyto(
+                self.X.reshape(images),
+                self._raw.reshape(images)[..., ::-1],
+                where=self._mirrored,
+                casting="same_kind",
+            )
+        if self._mean is not None:
+            np.subtract(self.X, self._mean, out=self.X)

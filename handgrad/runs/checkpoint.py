@@ -1,0 +1,47 @@
+"""A checkpoint: arrays by name in one .npz file, without pickle."""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from handgrad.files import replace_file
+
+__all__ = ["load_checkpoint", "save_checkpoint"]
+
+
+def save_checkpoint(path: Path, state: Mapping[str, np.ndarray]) -> None:
+    """Replace a checkpoint by another, atomically.
+
+    Args:
+        path: the file.
+        state: its arrays, of numbers or strings.
+
+    Raises:
+        OSError: it cannot be written; the previous one is kept.
+    """
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **state)
+    replace_file(path, buffer.getbuffer())
+
+
+def load_checkpoint(path: Path) -> dict[str, np.ndarray]:
+    """Read what `save_checkpoint` wrote.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The arrays by name.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is damaged or no checkpoint.
+    """
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+        raise ValueError(f"{path} is no checkpoint, or a damaged one: {error}") from None

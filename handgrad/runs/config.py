@@ -1,0 +1,171 @@
+"""What a training run is made of: one dataclass, the flags of the command line and a run's config.json."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from handgrad.activations import ActivationName
+from handgrad.data.datasets import DataName
+from handgrad.schedules import Schedule, cosine, epoch_decay, linear_warmup
+from handgrad.validation import (
+    check_choice,
+    check_dtype,
+    check_fraction,
+    check_natural,
+    check_positive_int,
+    check_real,
+)
+
+__all__ = ["PRESETS", "CommonSettings", "Config", "PresetName"]
+
+ScheduleName = Literal["decay", "cosine"]
+DtypeName = Literal["float32", "float64"]
+PresetName = Literal["best", "notes"]
+
+
+@dataclass(frozen=True)
+class CommonSettings:
+    """The settings of a training run that all points of a sweep share."""
+
+    data: DataName = "digits"
+    """Which images: scikit-learn's digits, or CIFAR-10."""
+
+    data_dir: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Where CIFAR-10 lies, in either layout or as its archive; otherwise where `handgrad data` keeps it."""
+
+    batch: int = 200
+    """Rows of a minibatch, drawn with replacement."""
+
+    schedule: ScheduleName = "decay"
+    """The learning rate is multiplied by --decay after every epoch, or falls to 0 as half a cosine."""
+
+    decay: float = 1.0
+    """The factor of the schedule "decay"."""
+
+    warmup: int = 0
+    """Steps over which the learning rate rises to that of the schedule."""
+
+    momentum: float = 0.0
+    """Factor of the velocity, in [0, 1)."""
+
+    nesterov: bool = False
+    """Nesterov's momentum instead of the classical one."""
+
+    dropout: float = 0.0
+    """Probability with which a hidden unit's output is set to 0 in training."""
+
+    flip: bool = False
+    """Mirror each training image left to right with probability 1/2."""
+
+    std: float = 1e-2
+    """Standard deviation of the initial weights."""
+
+    dtype: DtypeName = "float32"
+    """Of the parameters and of all computation."""
+
+
+@dataclass(frozen=True)
+class Config(CommonSettings):
+    """The settings of a training run.
+
+    Raises:
+        TypeError: a setting is of the wrong kind.
+        ValueError: a setting is out of its range.
+    """
+
+    hidden: int = 150
+    """Hidden units H."""
+
+    activation: ActivationName = "relu"
+    """Of the hidden layer."""
+
+    lr: float = 2e-3
+    """Learning rate, before the schedule."""
+
+    reg: float = 1e-3
+    """Strength of the penalty 2·reg·(‖W1‖² + ‖W2‖²)."""
+
+    iters: int = 4000
+    """Training steps."""
+
+    seed: int = 0
+    """Of the initial weights, the minibatches, the flips and dropout, each from a stream of its own."""
+
+    threads: int | None = None
+    """Threads of the BLAS; otherwise as many as it takes by itself. A run is resumed with as many."""
+
+    def __post_init__(self) -> None:
+        for name in ("hidden", "iters", "batch"):
+            check_positive_int(name, getattr(self, name))
+        for name in ("warmup", "seed"):
+            check_natural(name, getattr(self, name))
+        for name in ("lr", "reg", "decay", "std"):
+            check_real(name, getattr(self, name), minimum=0)
+        for name in ("momentum", "dropout"):
+            check_fraction(name, getattr(self, name))
+        choices = {"data": DataName, "activation": ActivationName, "schedule": ScheduleName}
+        for name, names in choices.items():
+            check_choice(name, getattr(self, name), names)
+        if self.threads is not None:
+            check_positive_int("threads", self.threads)
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov needs a momentum above 0")
+        if self.schedule != "decay" and self.decay != 1:
+            raise ValueError(f"decay belongs to the schedule decay, not to {self.schedule}")
+        check_dtype(self.dtype)
+
+    def learning_rates(self, steps_per_epoch: int) -> Schedule:
+        """The learning rate of every step.
+
+        Args:
+            steps_per_epoch: steps of an epoch, at least 1.
+
+        Returns:
+            The learning rate as a function of the step, the first of which is number 0.
+        """
+        schedules = {
+            "decay": epoch_decay(self.lr, self.decay, steps_per_epoch),
+            "cosine": cosine(self.lr, self.iters),
+        }
+        return linear_warmup(schedules[self.schedule], self.warmup)
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as what JSON can hold."""
+        return asdict(self) | {"data_dir": None if self.data_dir is None else str(self.data_dir)}
+
+    @classmethod
+    def from_json(cls, settings: dict[str, Any]) -> "Config":
+        """The settings that `to_json` gave.
+
+        Raises:
+            TypeError: a setting is unknown or of the wrong kind.
+            ValueError: a setting is out of its range.
+        """
+        data_dir = settings.get("data_dir")
+        return cls(**settings | {"data_dir": None if data_dir is None else Path(data_dir)})
+
+
+# "best" is the cheapest recipe found that is safely above 58 % on CIFAR-10; benchmarks/README.md says how it
+# was found. "notes" is the course notes' best network. Their gradient of the penalty is 2·reg·W with reg =
+# 0.09, which is that of the loss 2·reg·‖W‖² with reg = 0.045.
+PRESETS: dict[PresetName, Config] = {
+    "best": Config(
+        data="cifar10",
+        hidden=512,
+        lr=4.5e-4,
+        reg=0.02,
+        iters=17_640,
+        schedule="cosine",
+        warmup=200,
+        momentum=0.9,
+        nesterov=True,
+        dropout=0.2,
+        flip=True,
+        std=6e-3,
+    ),
+    "notes": Config(
+        data="cifar10", hidden=150, lr=2e-3, reg=0.045, iters=4000, batch=200, decay=0.95, std=1e-4
+    ),
+}

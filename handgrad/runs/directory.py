@@ -1,0 +1,276 @@
+"""A run: its directory, from which it can go on after any end, and the training that fills it."""
+
+import fcntl
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from handgrad.data.datasets import Dataset, load_cifar10, load_dataset
+from handgrad.files import replace_file, replace_json
+from handgrad.runs.checkpoint import load_checkpoint, save_checkpoint
+from handgrad.runs.config import Config
+from handgrad.runs.plots import plot_accuracy, plot_diagnostics, plot_loss, plot_weights
+from handgrad.runs.progress import TrainingProgress
+from handgrad.runs.trainer import DivergedError, Trainer
+
+__all__ = [
+    "InterruptedRunError",
+    "blas_threads",
+    "holds_run",
+    "load_run",
+    "locked",
+    "make_directory",
+    "read_config",
+    "resume_run",
+    "start_run",
+    "unused_directory",
+]
+
+CONFIG, CHECKPOINT, HISTORY = "config.json", "checkpoint.npz", "history.csv"
+
+# A checkpoint is made when it is at least so long after the last, and long enough for its own cost to stay
+# below this share of the time.
+SAVE_SECONDS, SAVE_SHARE = 2.0, 0.01
+
+
+class InterruptedRunError(Exception):
+    """Ctrl-C: the run was saved and can go on."""
+
+
+def start_run(config: Config, directory: Path | None) -> Path:
+    """Train from the beginning, and leave everything in a new run directory.
+
+    Args:
+        config: the settings.
+        directory: where; None for the first unused ``runs/<data>-<number>``.
+
+    Returns:
+        The directory.
+
+    Raises:
+        ValueError: the directory holds a run already, or the data is not what it should be.
+        OSError: the data cannot be read or the directory not be written.
+        DivergedError: the loss is not finite any more; the last good checkpoint is kept.
+        InterruptedRunError: Ctrl-C was pressed; the run was saved.
+    """
+    with blas_threads(config.threads) as threads:
+        data_dir = None if config.data_dir is None else config.data_dir.absolute()
+        config = replace(config, threads=threads, data_dir=data_dir)
+        data = _load_data(config)
+        trainer = Trainer(config, data)
+        directory = unused_directory("runs", config.data) if directory is None else directory
+        if holds_run(directory):
+            raise ValueError(
+                f"{directory} holds a run already; to go on: handgrad train --resume {directory}"
+            )
+        make_directory(directory)
+        with locked(directory):
+            replace_json(directory / CONFIG, config.to_json())
+            _train(trainer, data, directory)
+    return directory
+
+
+def resume_run(directory: Path, config: Config) -> None:
+    """Go on where the last checkpoint is, bit for bit as if the run had never ended.
+
+    Args:
+        directory: that of the run.
+        config: its settings, which differ from `read_config`'s at most in where the data lies.
+
+    Raises:
+        ValueError: the settings are others, or what the directory or the data set holds is not the run's.
+        OSError, DivergedError, InterruptedRunError: as `start_run`.
+    """
+    mine, given = read_config(directory).to_json(), config.to_json()
+    for name, value in mine.items():
+        if given[name] != value and name != "data_dir":
+            raise ValueError(f"{directory} is a run with {name} {value}; it cannot go on with {given[name]}")
+    with blas_threads(config.threads), locked(directory):
+        trainer, data = load_run(directory, config)
+        _train(trainer, data, directory)
+
+
+def holds_run(directory: Path) -> bool:
+    """Whether a run was started in this directory."""
+    return (directory / CONFIG).exists()
+
+
+def read_config(directory: Path) -> Config:
+    """The settings of the run in a directory.
+
+    Raises:
+        ValueError: there is none, or its settings are damaged.
+    """
+    path = directory / CONFIG
+    if not path.is_file():
+        raise ValueError(f"{directory} holds no run: there is no {CONFIG}")
+    try:
+        return Config.from_json(json.loads(path.read_text()))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} does not hold the settings of a run: {error}") from None
+
+
+def load_run(directory: Path, config: Config) -> tuple[Trainer, Dataset]:
+    """The run in a directory, as its last checkpoint has it; at its beginning if there is none yet.
+
+    Args:
+        directory: that of the run.
+        config: its settings.
+
+    Returns:
+        The trainer and its data.
+
+    Raises:
+        ValueError: the checkpoint or the data is not what it should be.
+        OSError: a file cannot be read.
+    """
+    data = _load_data(config)
+    trainer = Trainer(config, data)
+    path = directory / CHECKPOINT
+    if path.exists():
+        try:
+            trainer.restore(load_checkpoint(path))
+        except ValueError as error:
+            message = str(error)
+            raise ValueError(message if str(path) in message else f"{path} {message}") from None
+    return trainer, data
+
+
+def _train(trainer: Trainer, data: Dataset, directory: Path) -> None:
+    """Take the steps that are left; keep checkpoints, the history and the pictures."""
+    keeper = _Keeper(trainer, directory)
+    keeper.save()  # before the first step: a directory that cannot be written is found out now
+    try:
+        with _interruption() as interrupted, TrainingProgress(trainer) as progress:
+            while not trainer.done:
+                trainer.step()
+                progress.update()
+                if interrupted.is_set():
+                    break
+                keeper.save_in_time()
+        keeper.save()
+    except DivergedError as error:
+        keeper.save_history()
+        _draw(trainer, data, directory)
+        raise DivergedError(f"{error}; {directory} keeps the checkpoint of step {keeper.saved}") from None
+    except OSError as error:
+        kept = f"the checkpoint of step {keeper.saved} is kept; to go on: handgrad train --resume {directory}"
+        raise OSError(f"{error}; {kept}") from None
+    _draw(trainer, data, directory)
+    if not trainer.done:
+        raise InterruptedRunError(
+            f"stopped after step {trainer.steps} of {trainer.config.iters}, and saved; "
+            f"to go on: handgrad train --resume {directory}"
+        )
+
+
+class _Keeper:
+    """Writes a trainer's checkpoint and history."""
+
+    def __init__(self, trainer: Trainer, directory: Path) -> None:
+        self._trainer, self._directory = trainer, directory
+        self._due = 0.0
+        self.saved = trainer.steps
+
+    def save_in_time(self) -> None:
+        if time.perf_counter() >= self._due:
+            self.save()
+
+    def save(self) -> None:
+        started = time.perf_counter()
+        self._trainer.check_finite()
+        save_checkpoint(self._directory / CHECKPOINT, self._trainer.state())
+        self.saved = self._trainer.steps
+        self.save_history()
+        now = time.perf_counter()
+        self._due = now + max(SAVE_SECONDS, (now - started) / SAVE_SHARE)
+
+    def save_history(self) -> None:
+        text = self._trainer.history.to_csv(self._trainer.learning_rates)
+        replace_file(self._directory / HISTORY, text.encode())
+
+
+def _draw(trainer: Trainer, data: Dataset, directory: Path) -> None:
+    replace_file(directory / "loss.png", plot_loss(trainer.history))
+    replace_file(directory / "accuracy.png", plot_accuracy(trainer.history))
+    picture = plot_diagnostics(trainer.history, trainer.config.hidden)
+    replace_file(directory / "diagnostics.png", picture)
+    replace_file(directory / "weights.png", plot_weights(trainer.net.params["W1"], data.image_shape))
+
+
+def _load_data(config: Config) -> Dataset:
+    """The images of a run, with all of the test part."""
+    if config.data == "cifar10":
+        return load_cifar10(config.data_dir, test=10_000)
+    return load_dataset(config.data)
+
+
+def unused_directory(parent: str, name: str) -> Path:
+    """The first of ``parent/name-1``, ``parent/name-2``, ... that there is not."""
+    number = 1
+    while (path := Path(parent) / f"{name}-{number}").exists():
+        number += 1
+    return path
+
+
+def make_directory(directory: Path) -> None:
+    """Make a directory, and those above it, if there is none.
+
+    Raises:
+        OSError: it cannot be made; the error names it.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"cannot make {directory}: {error.strerror}") from None
+
+
+@contextmanager
+def blas_threads(threads: int | None) -> Iterator[int]:
+    """So many threads for every BLAS, or as many as they have; gives the number."""
+    from threadpoolctl import ThreadpoolController
+
+    blas = ThreadpoolController().select(user_api="blas")
+    number = threads or max((each["num_threads"] for each in blas.info()), default=1)
+    with blas.limit(limits=number):
+        yield number
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Keep other processes from writing to the same run; ends with the process, however that ends."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"{directory} is in use by another process") from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _interruption() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C sets, so that no step is left half done; the second acts as usual."""
+    interrupted = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupted  # signals reach the main thread alone
+        return
+    usual = signal.getsignal(signal.SIGINT)
+
+    def on_interrupt(number: int, frame: object) -> None:
+        interrupted.set()
+        signal.signal(signal.SIGINT, usual)
+
+    signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, usual)

@@ -1,0 +1,81 @@
+"""What a training run has been through: a loss for every step, accuracies and diagnostics now and then."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from handgrad.runs.diagnostics import Diagnostics
+from handgrad.schedules import Schedule
+
+__all__ = ["Evaluation", "History"]
+
+
+class Evaluation(NamedTuple):
+    """The accuracies after a number of steps.
+
+    Attributes:
+        step: how many steps were taken.
+        train_accuracy: on rows of the training part, as many as the validation part has.
+        val_accuracy: on the validation part.
+    """
+
+    step: int
+    train_accuracy: float
+    val_accuracy: float
+
+    @property
+    def gap(self) -> float:
+        """How much better the network is on what it was trained on."""
+        return self.train_accuracy - self.val_accuracy
+
+
+@dataclass
+class History:
+    """The course of a run so far.
+
+    Attributes:
+        losses: the minibatch's loss before each step, penalty included.
+        evaluations: the accuracies, in the order of their steps.
+        diagnostics: how the hidden layer fared at the same steps.
+    """
+
+    losses: list[float] = field(default_factory=list)
+    evaluations: list[Evaluation] = field(default_factory=list)
+    diagnostics: list[Diagnostics] = field(default_factory=list)
+
+    def to_csv(self, learning_rates: Schedule) -> str:
+        """One line for each step; its accuracies and diagnostics are empty where none were taken."""
+        accuracy, layer = Evaluation._fields[1:], Diagnostics._fields[1:]
+        unknown = [(None,) * len(names) for names in (accuracy, layer)]
+        evaluations = {each.step: each[1:] for each in self.evaluations}
+        diagnostics = {each.step: each[1:] for each in self.diagnostics}
+        lines = [",".join(["step", "learning_rate", "loss", *accuracy, *layer])]
+        for step, loss in enumerate(self.losses, start=1):
+            values = (*evaluations.get(step, unknown[0]), *diagnostics.get(step, unknown[1]))
+            cells = ["" if value is None else repr(value) for value in values]
+            lines.append(",".join([f"{step},{learning_rates(step - 1)!r},{loss!r}", *cells]))
+        return "\n".join(lines) + "\n"
+
+    def to_arrays(self) -> dict[str, Float[np.ndarray, "..."]]:
+        """The history as ``losses`` (steps,), ``evaluations`` and ``diagnostics`` (one row each)."""
+        return {
+            "losses": np.array(self.losses, np.float64),
+            "evaluations": np.array(self.evaluations, np.float64).reshape(-1, len(Evaluation._fields)),
+            "diagnostics": np.array(self.diagnostics, np.float64).reshape(-1, len(Diagnostics._fields)),
+        }
+
+    @classmethod
+    def from_arrays(
+        cls,
+        losses: Float[np.ndarray, " steps"],
+        evaluations: Float[np.ndarray, "evaluations 3"],
+        diagnostics: Float[np.ndarray, "diagnostics 10"],
+    ) -> "History":
+        """The history that `to_arrays` gave."""
+        return cls(
+            losses.tolist(),
+            [Evaluation(int(step), *rest) for step, *rest in evaluations.tolist()],
+            [Diagnostics(int(step), int(dead), *rest) for step, dead, *rest in diagnostics.tolist()],
+        )

@@ -1,0 +1,217 @@
+"""Every picture, as the bytes of a PNG."""
+
+import io
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float, Integer
+
+from handgrad.runs.diagnostics import SATURATED, Diagnostics
+from handgrad.runs.history import History
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "filter_images",
+    "plot_accuracy",
+    "plot_confusion",
+    "plot_diagnostics",
+    "plot_loss",
+    "plot_weights",
+]
+
+TRAIN, VALIDATION = "tab:blue", "tab:orange"
+# Pixels of a filter's longer side in the picture, at least, and of the space between two.
+FILTER_PIXELS, SPACE = 48, 2
+# More curve points than this only hide one another: the mean over so many parts of the run is drawn above.
+CURVE_POINTS = 100
+# What a loss is drawn at, at most: a logarithmic axis computes somewhat beyond its ends and would overflow.
+HIGHEST = 1e100
+
+
+def plot_loss(history: History) -> bytes:
+    """The loss of every minibatch, and its mean over hundredths of the run.
+
+    Args:
+        history: the course of the run.
+
+    Returns:
+        The PNG.
+    """
+    figure, axes = _axes("loss, penalty included")
+    losses = np.minimum(history.losses, HIGHEST)
+    steps = np.arange(1, len(losses) + 1)
+    axes.plot(steps, losses, color=TRAIN, alpha=0.3, linewidth=0.6, label="of each minibatch")
+    parts = [part for part in np.array_split(steps, min(CURVE_POINTS, max(len(steps), 1))) if len(part)]
+    means = [losses[part - 1].mean() for part in parts]
+    axes.plot([part.mean() for part in parts], means, color=TRAIN, label=f"mean of {len(parts)} equal parts")
+    if len(losses) and losses.min() > 0 and losses.max() > 20 * losses.min():
+        axes.set_yscale("log")
+    axes.legend()
+    return _png(figure)
+
+
+def plot_accuracy(history: History) -> bytes:
+    """The accuracy on training and on validation images, and the gap between them.
+
+    Args:
+        history: the course of the run.
+
+    Returns:
+        The PNG.
+    """
+    figure, axes = _axes("accuracy (%)")
+    steps = [each.step for each in history.evaluations]
+    train = [100 * each.train_accuracy for each in history.evaluations]
+    val = [100 * each.val_accuracy for each in history.evaluations]
+    marker = "o" if len(steps) < 3 else None
+    axes.plot(steps, train, color=TRAIN, marker=marker, label=_label("training", train, "%"))
+    axes.plot(steps, val, color=VALIDATION, marker=marker, label=_label("validation", val, "%"))
+    gap = [100 * each.gap for each in history.evaluations]
+    axes.fill_between(steps, train, val, color="gray", alpha=0.2, label=_label("gap", gap, " points"))
+    axes.legend(loc="lower right")
+    return _png(figure)
+
+
+def plot_diagnostics(history: History, hidden: int) -> bytes:
+    """How the hidden layer fared: dead and saturated units, activations, what flowed back, how weights moved.
+
+    Args:
+        history: the course of the run.
+        hidden: hidden units H.
+
+    Returns:
+        The PNG.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 7), layout="constrained")
+    (fate, activation), (adjoint, update) = figure.subplots(2, 2, sharex=True)
+    found = np.array(history.diagnostics, np.float64).reshape(-1, len(Diagnostics._fields))
+    found = np.clip(found, -HIGHEST, HIGHEST)
+    at = dict(zip(Diagnostics._fields, found.T, strict=True))
+    step, marker = at["step"], "o" if len(found) < 3 else None
+
+    def draw(axes: "Axes", name: str, label: str, color: str, factor: float = 1.0) -> None:
+        axes.plot(step, factor * at[name], color=color, marker=marker, label=label)
+
+    draw(fate, "saturated", f"activations with |slope| below {SATURATED:g}", TRAIN, 100)
+    draw(fate, "dead_units", "units dead on all training images", "tab:red", 100 / hidden)
+    fate.set_ylim(-2, 102)
+    draw(activation, "activation_mean", "mean, and one standard deviation around it", TRAIN)
+    lower, upper = (at["activation_mean"] + side * at["activation_std"] for side in (-1, 1))
+    activation.fill_between(step, lower, upper, color=TRAIN, alpha=0.2)
+    draw(adjoint, "dh1_norm", "‖dh1‖", TRAIN)
+    draw(adjoint, "dz1_norm", "‖dz1‖", VALIDATION)
+    draw(adjoint, "dz1_to_dh1", "‖dz1‖ / ‖dh1‖", "gray")
+    draw(update, "update_W1", "‖ΔW1‖ / ‖W1‖", TRAIN)
+    draw(update, "update_W2", "‖ΔW2‖ / ‖W2‖", VALIDATION)
+    titles = ("share (%)", "activations h1", "adjoints", "last step's update to weights")
+    for axes, title in zip((fate, activation, adjoint, update), titles, strict=True):
+        axes.set_title(title)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize="small", loc="center right")
+    for axes in (adjoint, update):
+        if any(np.any(line.get_ydata() > 0) for line in axes.lines):
+            axes.set_yscale("log", nonpositive="mask")
+        axes.set_xlabel("step")
+    return _png(figure)
+
+
+def plot_weights(W1: Float[np.ndarray, "D H"], image_shape: tuple[int, int, int]) -> bytes:
+    """What each hidden unit looks for: its weights, at the places of the pixels that they multiply.
+
+    Args:
+        W1: the first layer's weights.
+        image_shape: (channels, height, width) of the images, whose rows hold one channel after the other.
+
+    Returns:
+        The PNG, in colour for three channels and grey for one.
+    """
+    from matplotlib.image import imsave
+
+    images = filter_images(W1, image_shape)
+    enlarged = -(-FILTER_PIXELS // max(image_shape[1:]))
+    images = images.repeat(enlarged, axis=1).repeat(enlarged, axis=2)
+    count, height, width = images.shape[:3]
+    columns = math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    picture = np.ones((rows * (height + SPACE) + SPACE, columns * (width + SPACE) + SPACE, 3))
+    for unit, image in enumerate(images):
+        top = SPACE + unit // columns * (height + SPACE)
+        left = SPACE + unit % columns * (width + SPACE)
+        picture[top : top + height, left : left + width] = image
+    buffer = io.BytesIO()
+    imsave(buffer, picture, format="png")
+    return buffer.getvalue()
+
+
+def filter_images(
+    W1: Float[np.ndarray, "D H"], image_shape: tuple[int, int, int]
+) -> Float[np.ndarray, "H height width channels"]:
+    """The weights of each hidden unit as an image with values in [0, 1].
+
+    Args:
+        W1: the first layer's weights.
+        image_shape: (channels, height, width), in which order a row of the data holds an image.
+
+    Returns:
+        The images: ½ where a weight is 0, 0 or 1 where it is the unit's largest in size.
+    """
+    channels, height, width = image_shape
+    images = W1.T.reshape(-1, channels, height, width).transpose(0, 2, 3, 1).astype(np.float64)
+    largest = np.abs(images).max(axis=(1, 2, 3), keepdims=True)
+    scaled: np.ndarray = 0.5 + 0.5 * images / np.where(largest > 0, largest, 1)
+    return scaled
+
+
+def plot_confusion(confusion: Integer[np.ndarray, "C C"], classes: tuple[str, ...]) -> bytes:
+    """How often each class was taken for each.
+
+    Args:
+        confusion: the number of images of the row's class that were taken for the column's.
+        classes: the classes' names.
+
+    Returns:
+        The PNG; a row's colours are the shares of its own images.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 7), layout="constrained")
+    axes = figure.add_subplot()
+    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(confusion):
+        color = "white" if shares[row, column] > 0.5 else "black"
+        axes.text(column, row, str(count), ha="center", va="center", color=color, fontsize=9)
+    positions = range(len(classes))
+    axes.set_xticks(positions, classes, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(positions, classes)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    figure.colorbar(image, label="share of the true class")
+    return _png(figure)
+
+
+def _axes(quantity: str) -> "tuple[Figure, Axes]":
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_xlabel("step")
+    axes.set_ylabel(quantity)
+    axes.grid(alpha=0.3)
+    return figure, axes
+
+
+def _label(name: str, values: list[float], unit: str) -> str:
+    return f"{name}, at last {values[-1]:.1f}{unit}" if values else name
+
+
+def _png(figure: "Figure") -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=120)
+    return buffer.getvalue()

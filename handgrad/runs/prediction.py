@@ -1,0 +1,85 @@
+"""How good a trained network is on the test part, which it never saw."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Integer
+
+from handgrad.files import replace_file
+from handgrad.runs.config import Config
+from handgrad.runs.directory import load_run
+from handgrad.runs.plots import plot_confusion
+
+__all__ = ["Prediction", "count_confusion", "predict_run"]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a network said about the test part.
+
+    Attributes:
+        step: how many steps the network was trained.
+        classes: the classes' names.
+        confusion: the number of images of the row's class that were taken for the column's.
+    """
+
+    step: int
+    classes: tuple[str, ...]
+    confusion: Integer[np.ndarray, "C C"]
+
+    @property
+    def accuracy(self) -> float:
+        """The share of all images that were taken for what they are."""
+        return float(self.confusion.trace() / self.confusion.sum())
+
+    def __str__(self) -> str:
+        images = self.confusion.sum(axis=1)
+        right = self.confusion.diagonal()
+        width = max(map(len, self.classes))
+        lines = [
+            f"after {self.step} steps: {self.accuracy:.2%} of {images.sum()} test images",
+            *(
+                f"  {name:{width}}  {r / max(n, 1):6.1%}  {r} of {n}"
+                for name, r, n in zip(self.classes, right, images, strict=True)
+            ),
+        ]
+        return "\n".join(lines)
+
+
+def predict_run(directory: Path, config: Config) -> Prediction:
+    """Classify the whole test part, and leave a picture of the confusion matrix in the run's directory.
+
+    Args:
+        directory: that of the run.
+        config: its settings.
+
+    Returns:
+        What the network said.
+
+    Raises:
+        ValueError: the run or its data is not what it should be.
+        OSError: a file cannot be read or written.
+    """
+    trainer, data = load_run(directory, config)
+    predicted = trainer.net.predict(data.X_test, mean=trainer.mean)
+    confusion = count_confusion(data.y_test, predicted, len(data.classes))
+    replace_file(directory / "confusion.png", plot_confusion(confusion, data.classes))
+    return Prediction(trainer.steps, data.classes, confusion)
+
+
+def count_confusion(
+    y: Integer[np.ndarray, " N"], predicted: Integer[np.ndarray, " N"], classes: int
+) -> Integer[np.ndarray, "C C"]:
+    """How often each class was taken for each.
+
+    Args:
+        y: the true labels in [0, classes).
+        predicted: what they were taken for.
+        classes: C.
+
+    Returns:
+        Counts: rows are true, columns predicted.
+    """
+    pairs = np.bincount(y.astype(np.intp) * classes + predicted, minlength=classes**2)
+    return pairs.reshape(classes, classes)

@@ -1,0 +1,210 @@
+"""A network in training: all that one step leads to the next, and all of it that a checkpoint must hold."""
+
+import json
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Float, Integer, Shaped
+
+from handgrad.data.datasets import Dataset
+from handgrad.fused.sgd import Sgd
+from handgrad.minibatches import Minibatch
+from handgrad.runs.config import Config
+from handgrad.runs.diagnostics import Diagnoser
+from handgrad.runs.history import Evaluation, History
+from handgrad.two_layer_net import PARAMETERS, TwoLayerNet
+from handgrad.validation import check_dtype
+
+__all__ = [
+    "DivergedError",
+    "Trainer",
+    "accuracy",
+    "draw_network",
+    "evaluation_parts",
+    "make_minibatch",
+    "random_streams",
+]
+
+# A run's accuracies are taken at most so many times, and at most once an epoch: they cost time, too.
+EVALUATIONS = 100
+
+
+class DivergedError(Exception):
+    """The loss or a parameter is no longer a finite number: the learning rate was too large."""
+
+
+class Trainer:
+    """The network, the optimizer, the random streams and the history of one run.
+
+    Attributes:
+        config: the settings.
+        net: the network, whose parameters move with every step.
+        history: the course of the run so far.
+        learning_rates: the learning rate of every step.
+        mean: what is subtracted from every image (D,).
+    """
+
+    def __init__(self, config: Config, data: Dataset) -> None:
+        """Draw the initial weights; no step is taken.
+
+        Args:
+            config: the settings.
+            data: the images.
+        """
+        self._rngs = random_streams(config.seed)
+        self.config, self.mean, self.history = config, data.mean, History()
+        self.net = draw_network(config, data, self._rngs.pop("weights"))
+        self._sgd = Sgd(
+            self.net.params,
+            config.batch,
+            reg=config.reg,
+            momentum=config.momentum,
+            nesterov=config.nesterov,
+            dropout=config.dropout,
+            rng=self._rngs["dropout"],
+            activation=config.activation,
+        )
+        self.net.params = dict(self._sgd.params)
+        self._minibatch = make_minibatch(config, data, self._rngs["flips"])
+
+        steps_per_epoch = max(len(data.X_train) // config.batch, 1)
+        self.learning_rates = config.learning_rates(steps_per_epoch)
+        self._evaluation_interval = max(steps_per_epoch, math.ceil(config.iters / EVALUATIONS))
+        self._parts = evaluation_parts(data)
+        self._diagnoser = Diagnoser(self.net, self._parts[0], data.X_train, data.mean)
+        self._rows = len(data.X_train)
+
+    @property
+    def steps(self) -> int:
+        """How many steps were taken."""
+        return len(self.history.losses)
+
+    @property
+    def done(self) -> bool:
+        """Whether all steps were taken."""
+        return self.steps >= self.config.iters
+
+    def step(self) -> None:
+        """Take a step, and the accuracies and diagnostics when it is their turn.
+
+        Raises:
+            DivergedError: the loss is infinite or NaN; the history ends with the last finite loss.
+        """
+        self._minibatch.gather(self._rngs["sampling"].integers(self._rows, size=self.config.batch))
+        due = self.steps + 1 == self.config.iters or (self.steps + 1) % self._evaluation_interval == 0
+        before = {name: self.net.params[name].copy() for name in ("W1", "W2") if due}
+        with np.errstate(over="ignore", invalid="ignore"):
+            loss = self._sgd.step(self._minibatch.X, self._minibatch.y, self.learning_rates(self.steps))
+            if not math.isfinite(loss):
+                raise DivergedError(self._say_diverged(f"the loss is {loss}", self.steps + 1))
+            self.history.losses.append(loss)
+            if due:
+                accuracies = (accuracy(self.net, *part, self.mean) for part in self._parts)
+                self.history.evaluations.append(Evaluation(self.steps, *accuracies))
+                self.history.diagnostics.append(self._diagnoser.diagnose(before, self.steps))
+
+    def check_finite(self) -> None:
+        """Nothing, if every parameter is a finite number: only such a state is worth keeping.
+
+        Raises:
+            DivergedError: one is not; the loss of the next step would show it.
+        """
+        for name, q in self.net.params.items():
+            if not np.isfinite(q).all():
+                raise DivergedError(self._say_diverged(f"{name} is no longer finite", self.steps))
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All that the next steps depend on, and the history, as arrays by name."""
+        rngs = {name: rng.bit_generator.state for name, rng in self._rngs.items()}
+        return {
+            **self.net.params,
+            **{f"velocity_{name}": v for name, v in self._sgd.velocity.items()},
+            **self.history.to_arrays(),
+            "mean": self.mean,
+            "activation": np.array(self.net.activation),
+            "rngs": np.array(json.dumps(rngs)),
+        }
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go back to a state, from which training goes on to the last bit as it did.
+
+        Args:
+            state: what `state` gave, of a trainer with the same settings and data.
+
+        Raises:
+            ValueError: it is the state of another network, or of one trained on other images.
+        """
+        into = {
+            **self._sgd.params,
+            **{f"velocity_{name}": v for name, v in self._sgd.velocity.items()},
+            "mean": self.mean,
+        }
+        # What older ones do not say.
+        state = {"activation": np.array("relu"), "diagnostics": History().to_arrays()["diagnostics"], **state}
+        names = {*into, *History().to_arrays(), "activation", "rngs"}
+        if set(state) != names:
+            raise ValueError(f"holds {', '.join(sorted(state))} where {', '.join(sorted(names))} belong")
+        for name, q in into.items():
+            if (state[name].shape, state[name].dtype) != (q.shape, q.dtype):
+                raise ValueError(
+                    f"holds {name} as {state[name].dtype} {state[name].shape}, not as {q.dtype} {q.shape}"
+                )
+        if (theirs := str(state["activation"])) != self.net.activation:
+            raise ValueError(f"is that of a network with {theirs}, not {self.net.activation}")
+        if not np.array_equal(state["mean"], self.mean):
+            raise ValueError("comes from other training images: their mean is another")
+        for name, rng_state in json.loads(str(state["rngs"])).items():
+            self._rngs[name].bit_generator.state = rng_state
+        for name in (*PARAMETERS, *(f"velocity_{name}" for name in self._sgd.velocity)):
+            into[name][...] = state[name]
+        self.history = History.from_arrays(
+            *(state[name] for name in ("losses", "evaluations", "diagnostics"))
+        )
+        self._sgd.steps = self.steps
+
+    def _say_diverged(self, what: str, step: int) -> str:
+        losses = self.history.losses
+        last = f"the last finite loss was {losses[-1]:.6g}" if losses else "no loss was finite"
+        rate = self.learning_rates(step - 1)
+        return f"diverged at step {step} of {self.config.iters}, learning rate {rate:.4g}: {what}; {last}"
+
+
+def random_streams(seed: int) -> dict[str, np.random.Generator]:
+    """The independent sources of a run's randomness: weights, sampling, flips, dropout."""
+    streams = np.random.SeedSequence(seed).spawn(4)
+    names = ("weights", "sampling", "flips", "dropout")
+    return {name: np.random.default_rng(stream) for name, stream in zip(names, streams, strict=True)}
+
+
+def draw_network(config: Config, data: Dataset, rng: np.random.Generator) -> TwoLayerNet:
+    """The network of a run before its first step, with weights from the given source."""
+    shape = (data.X_train.shape[1], config.hidden, len(data.classes))
+    return TwoLayerNet(*shape, config.std, activation=config.activation, dtype=config.dtype, rng=rng)
+
+
+def make_minibatch(config: Config, data: Dataset, rng: np.random.Generator) -> Minibatch:
+    """Room for the minibatches of a run, whose flips come from the given source."""
+    flip = data.image_shape if config.flip else None
+    dtype = check_dtype(config.dtype)
+    return Minibatch(data.X_train, data.y_train, config.batch, dtype, mean=data.mean, flip=flip, rng=rng)
+
+
+def evaluation_parts(data: Dataset) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Images and labels that accuracies are taken on: of the training part, then of the validation part.
+
+    Of the training part as many as there are to validate on, spread over the whole of it.
+    """
+    count = min(len(data.X_val), len(data.X_train))
+    sample = np.linspace(0, len(data.X_train) - 1, count).astype(np.intp)
+    return (data.X_train[sample], data.y_train[sample]), (data.X_val, data.y_val)
+
+
+def accuracy(
+    net: TwoLayerNet,
+    X: Shaped[np.ndarray, "N D"],
+    y: Integer[np.ndarray, " N"],
+    mean: Float[np.ndarray, " D"],
+) -> float:
+    """The share of the images, freed of the mean, that a network takes for what they are; NaN for none."""
+    return float(np.mean(net.predict(X, mean=mean) == y)) if len(y) else math.nan

@@ -1,0 +1,1 @@
+"""Many runs: the grid, who trains, what is recorded."""

@@ -1,0 +1,40 @@
+"""The end of a sweep: the chosen point alone, trained as a run of its own and tested once."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from handgrad.files import replace_json
+from handgrad.runs.directory import holds_run, resume_run, start_run
+from handgrad.runs.prediction import predict_run
+from handgrad.sweep.summary import Setting
+
+__all__ = ["test_best"]
+
+BEST, TEST = "best", "test.json"
+
+
+def test_best(directory: Path, best: Setting) -> str:
+    """Train the best combination with its first seed, and classify the test part, unless that is done.
+
+    Args:
+        directory: that of the sweep; the run's is the folder ``best`` in it.
+        best: the combination.
+
+    Returns:
+        What the network said about the test part, in words.
+
+    Raises:
+        ValueError, OSError, DivergedError, InterruptedRunError: as `handgrad.runs.directory.start_run`.
+    """
+    run, test = directory / BEST, directory / TEST
+    if not test.exists():
+        config = replace(best.point, threads=1)
+        if holds_run(run):
+            resume_run(run, config)
+        else:
+            start_run(config, run)
+        prediction = predict_run(run, config)
+        found = {"accuracy": prediction.accuracy, "report": str(prediction)}
+        replace_json(test, found)
+    return str(json.loads(test.read_text())["report"])

@@ -1,0 +1,139 @@
+"""A sweep: its directory, from which it can go on after any end, and the training that fills it."""
+
+import json
+import shutil
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from pathlib import Path
+from typing import Any
+
+from handgrad.data.datasets import Dataset
+from handgrad.files import replace_file, replace_json
+from handgrad.runs.config import Config
+from handgrad.runs.directory import locked, make_directory, unused_directory
+from handgrad.sweep.grid import Grid
+from handgrad.sweep.plots import draw_sweep
+from handgrad.sweep.progress import SweepProgress
+from handgrad.sweep.record import Record
+from handgrad.sweep.shared_data import SharedData, share_data
+from handgrad.sweep.stacks import train_points
+from handgrad.sweep.summary import Setting, summarise
+from handgrad.sweep.workers import Workers
+
+__all__ = ["SweepError", "make_sweep", "read_grid", "run_sweep"]
+
+GRID, RESULTS, DATA = "sweep.json", "results.jsonl", "data"
+# Seconds between two looks of the display.
+TICK = 0.5
+
+
+class SweepError(Exception):
+    """Points could not be trained; what was done is recorded, and the sweep can go on."""
+
+
+def make_sweep(grid: Grid, directory: Path | None) -> Path:
+    """Make the directory of a new sweep.
+
+    Args:
+        grid: its points.
+        directory: where; None for the first unused ``sweeps/<data>-<number>``.
+
+    Returns:
+        The directory.
+
+    Raises:
+        ValueError: the directory holds a sweep already.
+        OSError: it cannot be made.
+    """
+    directory = unused_directory("sweeps", grid.base.data) if directory is None else directory
+    if (directory / GRID).exists():
+        raise ValueError(f"{directory} holds a sweep already; to go on: handgrad sweep --resume {directory}")
+    make_directory(directory)
+    replace_json(directory / GRID, grid.to_json())
+    return directory
+
+
+def read_grid(directory: Path) -> Grid:
+    """The grid of the sweep in a directory.
+
+    Raises:
+        ValueError: there is none, or it is damaged.
+    """
+    path = directory / GRID
+    if not path.is_file():
+        raise ValueError(f"{directory} holds no sweep: there is no {GRID}")
+    try:
+        return Grid.from_json(json.loads(path.read_text()))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"{path} does not hold the grid of a sweep: {error}") from None
+
+
+def run_sweep(directory: Path, data: Dataset, workers: Workers) -> list[Setting]:
+    """Train all points that have no result yet, and draw the pictures.
+
+    The results, apart from ``run`` and the order of their lines, are the same however often the sweep was
+    killed and resumed, whoever trained what, and in whatever order.
+
+    Args:
+        directory: that of the sweep.
+        data: the images that its grid names.
+        workers: any `concurrent.futures.Executor`, and how many tasks it does at once.
+
+    Returns:
+        The combinations, the best first.
+
+    Raises:
+        ValueError: what the directory holds is not the sweep's.
+        OSError: a file cannot be read or written.
+        SweepError: points could not be trained.
+    """
+    grid = read_grid(directory)
+    with locked(directory):
+        record = Record(directory / RESULTS, grid)
+        # A stack is trained whole even where only some of its points are missing.
+        stacks = [stack for stack in grid.stacks if record.missing(stack)]
+        try:
+            if stacks:
+                shared = share_data(data, grid.base.data, grid.base.data_dir, directory / DATA)
+                _train(grid, stacks, record, shared, workers)
+        except (SweepError, OSError) as error:
+            done = f"{len(record.results)} of {len(grid.points)} points are recorded"
+            raise type(error)(f"{error}; {done}; to go on: handgrad sweep --resume {directory}") from None
+        finally:
+            shutil.rmtree(directory / DATA, ignore_errors=True)
+        settings = summarise(grid, record.results)
+        for name, picture in draw_sweep(grid, settings).items():
+            replace_file(directory / f"{name}.png", picture)
+    return settings
+
+
+def _train(
+    grid: Grid, stacks: Sequence[tuple[int, ...]], record: Record, shared: SharedData, workers: Workers
+) -> None:
+    """Keep the workers busy, and record each stack as it comes in."""
+    waiting = deque(stacks)
+    running: dict[Future[Any], tuple[int, ...]] = {}
+    with SweepProgress(grid, record.results) as progress:
+        while waiting or running:
+            # No more than can run: what was handed out cannot always be called back.
+            for _ in range(min(len(waiting), workers.capacity() - len(running))):
+                stack = waiting.popleft()
+                points = tuple(grid.points[number] for number in stack)
+                running[workers.executor.submit(train_stack, points, shared)] = stack
+            progress.show(running.values())
+            done, _ = wait(running, timeout=TICK, return_when=FIRST_COMPLETED)
+            failures = []
+            for future in done:
+                stack = running.pop(future)
+                if (error := future.exception()) is None:
+                    record.append(dict(zip(stack, future.result(), strict=True)))
+                else:
+                    failures.append(error)
+            if failures:
+                raise SweepError(f"{type(failures[0]).__name__}: {failures[0]}") from failures[0]
+
+
+def train_stack(points: Sequence[Config], shared: SharedData) -> list[dict[str, Any]]:
+    """The work of one task: `handgrad.sweep.stacks.train_points` on the shared images."""
+    return train_points(points, shared.load())

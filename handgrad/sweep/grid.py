@@ -1,0 +1,180 @@
+"""The points of a sweep: a grid over a few settings, and which of its points are trained together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from handgrad.runs.config import Config
+from handgrad.validation import check_positive_int
+
+__all__ = ["AXES", "Grid", "parse_axis", "stackable"]
+
+# The settings that a sweep may go over, and what each is read as.
+AXES: dict[str, type] = {
+    "hidden": int,
+    "activation": str,
+    "reg": float,
+    "lr": float,
+    "iters": int,
+}
+
+# Hidden units of a stack, at most: beyond, its GEMMs gain nothing, and a sweep that was killed loses more.
+STACK_UNITS = 2560
+# Significant digits of a number out of a range, so that 0.03 is not 0.030000000000000002.
+DIGITS = 12
+
+RANGE = "FIRST:LAST:COUNT[:log]"
+
+
+def parse_axis(name: str, text: str) -> tuple[Any, ...]:
+    """The values of an axis as they are written on the command line.
+
+    Args:
+        name: one of `AXES`.
+        text: values separated by commas, or a range ``first:last:count``, evenly spaced, with both ends;
+            with ``:log`` at the end, evenly spaced in their logarithms. Whole numbers are rounded.
+
+    Returns:
+        The values, in the order given.
+
+    Raises:
+        ValueError: the text is neither, or two values are the same.
+    """
+    kind = AXES[name]
+    given = _range(name, text) if ":" in text else [_number(name, each, kind) for each in text.split(",")]
+    values = tuple(round(each) if kind is int else each for each in given)
+    for value in values:
+        if values.count(value) > 1:
+            raise ValueError(f"{name} {text} has {value} more than once")
+    return values
+
+
+def _range(name: str, text: str) -> list[Any]:
+    parts = text.split(":")
+    if len(parts) not in (3, 4) or parts[3:] not in ([], ["log"]) or not _numeric(name):
+        what = f"values separated by commas, or {RANGE}" if _numeric(name) else "values separated by commas"
+        raise ValueError(f"{name} must be {what}, not {text}")
+    first, last = (_number(name, each, float) for each in parts[:2])
+    count = check_positive_int(f"the count of {name} {text}", _number(name, parts[2], int))
+    if count == 1 and first != last:
+        raise ValueError(f"{name} {text} has two ends and cannot have one value")
+    if parts[3:] and min(first, last) <= 0:
+        raise ValueError(f"{name} {text} is logarithmic, and both ends must be above 0")
+    values = np.geomspace(first, last, count) if parts[3:] else np.linspace(first, last, count)
+    return [float(f"{value:.{DIGITS}g}") for value in values]
+
+
+def _numeric(name: str) -> bool:
+    return AXES[name] is not str
+
+
+def _number(name: str, text: str, kind: type) -> Any:
+    try:
+        return kind(text.strip())
+    except ValueError:
+        wanted = "whole numbers" if kind is int else "numbers"
+        raise ValueError(f"{name} takes {wanted}, not {text!r}") from None
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Every combination of the values of some axes, each with so many seeds.
+
+    A point is the `Config` of a training run, and its result is that of ``handgrad train`` with these
+    settings: its network is drawn afresh from its own seed.
+
+    Attributes:
+        base: the settings that all points share; those of the axes and the seed count for nothing.
+        axes: the values of each axis, by its name in `AXES`.
+        seeds: how often each combination is trained, with the seeds 0, 1, ...
+
+    Raises:
+        TypeError, ValueError: a point's settings are not those of a training run.
+    """
+
+    base: Config
+    axes: Mapping[str, tuple[Any, ...]]
+    seeds: int = 1
+
+    def __post_init__(self) -> None:
+        check_positive_int("seeds", self.seeds)
+        _ = self.points
+
+    @cached_property
+    def points(self) -> tuple[Config, ...]:
+        """All points; a combination's seeds stand together, and the last axis changes fastest."""
+        return tuple(
+            replace(self.base, **dict(zip(self.axes, values, strict=True)), seed=seed)
+            for values in product(*self.axes.values())
+            for seed in range(self.seeds)
+        )
+
+    @property
+    def varied(self) -> tuple[str, ...]:
+        """The axes that have more than one value."""
+        return tuple(name for name, values in self.axes.items() if len(values) > 1)
+
+    @cached_property
+    def stacks(self) -> tuple[tuple[int, ...], ...]:
+        """The numbers of the points that are trained together, the longest work first.
+
+        Points of a seed draw the same minibatches. Those that can be stacked are, in the order of the grid,
+        up to `STACK_UNITS` hidden units; points that differ in nothing but ``iters`` are one network, looked
+        at several times, and count once. This depends on the grid alone: a stack's results, to the last
+        bit, depend on who is in it.
+        """
+        stacks: list[list[int]] = []
+        for seed in range(self.seeds):
+            networks: dict[Config, list[int]] = {}
+            for number, point in enumerate(self.points):
+                if point.seed == seed:
+                    key = network_of(point) if stackable(point) else point
+                    networks.setdefault(key, []).append(number)
+            units = STACK_UNITS + 1  # the first network opens a stack
+            for network, numbers in networks.items():
+                units += network.hidden
+                if units > STACK_UNITS or not stackable(network):
+                    stacks.append([])
+                    units = network.hidden
+                stacks[-1] += numbers
+        return tuple(sorted(map(tuple, stacks), key=self.work, reverse=True))
+
+    def work(self, numbers: tuple[int, ...]) -> int:
+        """Hidden units times steps of these points, each network counted once: what training them costs."""
+        steps: dict[Config, int] = {}
+        for number in numbers:
+            point = self.points[number]
+            network = network_of(point)
+            steps[network] = max(steps.get(network, 0), point.iters)
+        return sum(network.hidden * iters for network, iters in steps.items())
+
+    def to_json(self) -> dict[str, Any]:
+        """The grid as what JSON can hold."""
+        return {"base": self.base.to_json(), "axes": dict(self.axes), "seeds": self.seeds}
+
+    @classmethod
+    def from_json(cls, grid: Mapping[str, Any]) -> "Grid":
+        """The grid that `to_json` gave.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is not one.
+        """
+        axes = {name: tuple(grid["axes"][name]) for name in AXES}
+        return cls(Config.from_json(grid["base"]), axes, grid["seeds"])
+
+
+def stackable(config: Config) -> bool:
+    """Whether training with these settings can be stacked: plain gradient descent, without dropout."""
+    return not config.momentum and not config.dropout
+
+
+def network_of(config: Config) -> Config:
+    """The same for all points whose networks go the same way, however far.
+
+    With the schedule "cosine" the way depends on how far it leads.
+    """
+    return replace(config, iters=1) if config.schedule == "decay" else config

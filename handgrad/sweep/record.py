@@ -1,0 +1,97 @@
+"""The results of a sweep as they come in: a file to which whole lines are appended, and never one twice.
+
+Each line is a JSON object: ``point``, its number in the grid; its settings by the names of
+`handgrad.runs.config.Config`; its outcome: ``train_accuracy`` and ``val_accuracy`` as `runs.trainer`
+takes them, ``loss``, that of the last minibatch before its step, with the penalty, and ``diverged``, in
+which case the others are null; and ``run``, what may differ from run to run: the ``seconds`` of training
+(for a network in a stack its share, by hidden units), the ``worker`` and the ``time`` at which it was done.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from handgrad.runs.config import Config
+from handgrad.sweep.grid import Grid
+
+__all__ = ["Record"]
+
+# Where a run's data lies and how many threads it takes do not belong to a point.
+NOT_OF_A_POINT = ("data_dir", "threads")
+
+
+class Record:
+    """The file of results, and what it holds.
+
+    Attributes:
+        results: the lines, by the number of their point.
+    """
+
+    def __init__(self, path: Path, grid: Grid) -> None:
+        """Read what is there. A last line that was cut off, with its writer, is taken away.
+
+        Args:
+            path: the file, which need not exist.
+            grid: the sweep's.
+
+        Raises:
+            ValueError: a line is damaged, or its point is none of the grid, another, or there twice.
+            OSError: the file cannot be read or written.
+        """
+        self._path, self._grid = path, grid
+        self.results: dict[int, dict[str, Any]] = {}
+        content = path.read_bytes() if path.exists() else b""
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            os.truncate(path, whole)
+        for number, line in enumerate(content[:whole].splitlines(), start=1):
+            try:
+                self._take(json.loads(line))
+            except (ValueError, TypeError, KeyError) as error:
+                raise ValueError(f"{path}, line {number}, is not a result of this sweep: {error}") from None
+
+    def append(self, outcomes: Mapping[int, Mapping[str, Any]]) -> None:
+        """Write down the outcomes of points that have none yet, and wait until the disk has them.
+
+        Args:
+            outcomes: by the number of the point; those that are written down already are left as they are.
+
+        Raises:
+            OSError: they cannot be written.
+        """
+        new = [
+            {"point": number, **settings(self._grid.points[number]), **outcome}
+            for number, outcome in outcomes.items()
+            if number not in self.results
+        ]
+        try:
+            with self._path.open("ab") as file:
+                file.write("".join(f"{json.dumps(line, allow_nan=False)}\n" for line in new).encode())
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise OSError(f"cannot write {self._path}: {error.strerror}") from None
+        for line in new:
+            self._take(line)
+
+    def missing(self, numbers: Iterable[int]) -> list[int]:
+        """Those of the points that have no result yet."""
+        return [number for number in numbers if number not in self.results]
+
+    def _take(self, line: dict[str, Any]) -> None:
+        number = line["point"]
+        if number in self.results:
+            raise ValueError(f"point {number} is there already")
+        if not 0 <= number < len(self._grid.points):
+            raise ValueError(f"there is no point {number}")
+        mine = settings(self._grid.points[number])
+        if {name: line[name] for name in mine} != mine:
+            raise ValueError(f"point {number} has other settings")
+        self.results[number] = line
+
+
+def settings(point: Config) -> dict[str, Any]:
+    """The settings of a point as its line has them."""
+    return {name: value for name, value in point.to_json().items() if name not in NOT_OF_A_POINT}

@@ -1,0 +1,64 @@
+"""A sweep as it is written on the command line, and the three of the course notes."""
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from handgrad.runs.config import CommonSettings, Config
+from handgrad.sweep.grid import AXES, Grid, parse_axis
+
+__all__ = ["SWEEP_PRESETS", "SweepPresetName", "SweepSettings"]
+
+SweepPresetName = Literal["notes-hidden", "notes-reg", "notes-lr-iters"]
+# One value or several: with commas between them, or first:last:count with both ends, :log for equal ratios.
+Values = Annotated[str, tyro.conf.arg(metavar="VALUES")]
+
+
+@dataclass(frozen=True)
+class SweepSettings(CommonSettings):
+    """The axes of a sweep, and what all of its points share."""
+
+    hidden: Values = "150"
+    """Hidden units H: 50,100 or first:last:count, whole numbers."""
+
+    activation: Values = "relu"
+    """Activations of the hidden layer: relu,tanh."""
+
+    reg: Values = "1e-3"
+    """Strengths of the penalty: 0,0.1 or 0:0.3:11, which includes both ends."""
+
+    lr: Values = "2e-3"
+    """Learning rates: 1e-3,2e-3 or 1e-4:1e-2:9:log for equal ratios."""
+
+    iters: Values = "4000"
+    """Training steps: 1000,2000 or a range, whole numbers."""
+
+    seeds: int = 1
+    """Train each combination with so many seeds, 0, 1, ...; several give mean and spread."""
+
+    def grid(self) -> Grid:
+        """The points.
+
+        Raises:
+            TypeError, ValueError: a setting is of the wrong kind or out of its range.
+        """
+        axes = {name: parse_axis(name, getattr(self, name)) for name in AXES}
+        common = {field.name: getattr(self, field.name) for field in fields(CommonSettings)}
+        if self.data_dir is not None:
+            common["data_dir"] = Path(self.data_dir).absolute()
+        return Grid(Config(**common), axes, self.seeds)
+
+
+# The course notes' three explorations, of the network of CS231n's exercise: decay 0.95, weights of 1e-4,
+# batches of 200. Its penalty of 0.25 is 0.125 in the loss here, as the notes' gradient has it; the axis from
+# 0 to 0.3 is taken as it stands.
+_NOTES = SweepSettings(data="cifar10", batch=200, decay=0.95, std=1e-4, lr="1e-3", iters="1000")
+SWEEP_PRESETS: dict[SweepPresetName, SweepSettings] = {
+    "notes-hidden": replace(_NOTES, hidden="10:200:20", reg="0.125"),
+    "notes-reg": replace(_NOTES, hidden="150", reg="0:0.3:11"),
+    "notes-lr-iters": replace(
+        _NOTES, hidden="150", reg="0.045", lr="1e-4:1e-2:9:log", iters="1000,2000,4000"
+    ),
+}

@@ -1,0 +1,177 @@
+"""Train the points of a stack, together where that is possible, and say what came out."""
+
+import math
+import os
+import platform
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from handgrad.data.datasets import Dataset
+from handgrad.fused.stacked_sgd import StackedSgd
+from handgrad.runs.config import Config
+from handgrad.runs.trainer import (
+    DivergedError,
+    Trainer,
+    accuracy,
+    draw_network,
+    evaluation_parts,
+    make_minibatch,
+    random_streams,
+)
+from handgrad.sweep.grid import network_of, stackable
+
+__all__ = ["train_points"]
+
+
+def train_points(points: Sequence[Config], data: Dataset) -> list[dict[str, Any]]:
+    """Train the points of one stack of `handgrad.sweep.grid.Grid`, on one thread.
+
+    Args:
+        points: their settings; of one seed, and alike in all that the minibatches depend on.
+        data: the images.
+
+    Returns:
+        For each point what `handgrad.sweep.record` calls its outcome.
+    """
+    with _one_blas_thread():
+        together = stackable(points[0])
+        outcomes = _train_stack(points, data) if together else [_train_alone(each, data) for each in points]
+    where = {
+        "worker": f"{platform.node()}:{os.getpid()}",
+        "time": datetime.now(UTC).isoformat("T", "seconds"),
+    }
+    return [outcome | {"run": outcome["run"] | where} for outcome in outcomes]
+
+
+_stacks_in_training = 0
+_training_lock = threading.Lock()
+_usual_threads: Any = None
+
+
+@contextmanager
+def _one_blas_thread() -> Iterator[None]:
+    """One thread for the BLAS while any thread of this process trains a stack, whichever ends first."""
+    global _stacks_in_training, _usual_threads
+    with _training_lock:
+        if not _stacks_in_training:
+            from threadpoolctl import threadpool_limits
+
+            _usual_threads = threadpool_limits(1, "blas")
+        _stacks_in_training += 1
+    try:
+        yield
+    finally:
+        with _training_lock:
+            _stacks_in_training -= 1
+            if not _stacks_in_training:
+                _usual_threads.restore_original_limits()
+
+
+def _outcome(loss: float, accuracies: Sequence[float], seconds: float) -> dict[str, Any]:
+    """A point's outcome; without accuracies the network has diverged, and its numbers would mean nothing."""
+    diverged = not accuracies
+    train, val = (None, None) if diverged else accuracies
+    return {
+        "train_accuracy": train,
+        "val_accuracy": val,
+        "loss": None if diverged else loss,
+        "diverged": diverged,
+        "run": {"seconds": round(seconds, 3)},
+    }
+
+
+def _train_alone(point: Config, data: Dataset) -> dict[str, Any]:
+    started = time.perf_counter()
+    trainer = Trainer(point, data)
+    try:
+        while not trainer.done:
+            trainer.step()
+        trainer.check_finite()
+    except DivergedError:
+        return _outcome(math.nan, (), time.perf_counter() - started)
+    last = trainer.history.evaluations[-1]
+    accuracies = (last.train_accuracy, last.val_accuracy)
+    return _outcome(trainer.history.losses[-1], accuracies, time.perf_counter() - started)
+
+
+class _Stack:
+    """Networks in training side by side, those that take most steps on the left."""
+
+    def __init__(self, points: Sequence[Config], data: Dataset) -> None:
+        self._data, self._parts = data, evaluation_parts(data)
+        streams = random_streams(points[0].seed)
+        self._sampling = streams["sampling"]
+        self._minibatch = make_minibatch(points[0], data, streams["flips"])
+        steps_per_epoch = max(len(data.X_train) // points[0].batch, 1)
+
+        steps: dict[Config, int] = {}
+        for point in points:
+            network = network_of(point)
+            steps[network] = max(steps.get(network, 0), point.iters)
+        self.networks = sorted(steps, key=lambda network: -steps[network])
+        self._ends = [steps[network] for network in self.networks]
+        self._nets = [
+            draw_network(network, data, random_streams(network.seed)["weights"]) for network in self.networks
+        ]
+        self._sgd = StackedSgd(
+            [net.params for net in self._nets],
+            points[0].batch,
+            regs=[network.reg for network in self.networks],
+            activations=[network.activation for network in self.networks],
+        )
+        self._rates = [network.learning_rates(steps_per_epoch) for network in self.networks]
+        self._units = [network.hidden for network in self.networks]
+
+        self.steps = 0
+        self.losses = np.zeros(len(self.networks))
+        self._finite = np.ones(len(self.networks), bool)
+        # The seconds that a network has taken so far: of each step's, its share of the hidden units.
+        self.seconds = np.zeros(len(self.networks))
+
+    def advance(self, steps: int) -> None:
+        """Go on until so many steps are taken, with those networks that take so many."""
+        started = time.perf_counter()
+        count = sum(end >= steps for end in self._ends)
+        self._sgd.keep(count)
+        while self.steps < steps:
+            self._step(with_penalty=self.steps + 1 == steps)
+        units = np.array(self._units[:count])
+        self.seconds[:count] += (time.perf_counter() - started) * units / units.sum()
+
+    def _step(self, with_penalty: bool) -> None:
+        count = self._sgd.count
+        self._minibatch.gather(self._sampling.integers(len(self._data.X_train), size=len(self._minibatch.y)))
+        rates = [rate(self.steps) for rate in self._rates[:count]]
+        with np.errstate(over="ignore", invalid="ignore"):
+            penalties = [self._sgd.penalty(number) if with_penalty else 0.0 for number in range(count)]
+            self.losses[:count] = self._sgd.step(self._minibatch.X, self._minibatch.y, rates)
+            self.losses[:count] += penalties
+        self.steps += 1
+        self._finite[:count] &= np.isfinite(self.losses[:count])
+
+    def outcome(self, network: Config) -> dict[str, Any]:
+        """What came out for a network after the steps taken so far."""
+        number = self.networks.index(network)
+        net = self._nets[number]
+        with np.errstate(over="ignore", invalid="ignore"):
+            net.params = self._sgd.params(number)
+        finite = self._finite[number] and all(np.isfinite(q).all() for q in net.params.values())
+        accuracies = [accuracy(net, *part, self._data.mean) for part in self._parts] if finite else ()
+        return _outcome(float(self.losses[number]), accuracies, float(self.seconds[number]))
+
+
+def _train_stack(points: Sequence[Config], data: Dataset) -> list[dict[str, Any]]:
+    stack = _Stack(points, data)
+    outcomes: dict[int, dict[str, Any]] = {}
+    for steps in sorted({point.iters for point in points}):
+        stack.advance(steps)
+        for number, point in enumerate(points):
+            if point.iters == steps:
+                outcomes[number] = stack.outcome(network_of(point))
+    return [outcomes[number] for number in range(len(points))]

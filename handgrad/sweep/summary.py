@@ -1,0 +1,142 @@
+"""What a sweep says of each combination of its settings, and which of them is best."""
+
+import math
+import shlex
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from handgrad.runs.config import Config
+from handgrad.sweep.grid import Grid
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["Setting", "best_table", "summarise", "train_command"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One combination of the axes' values, over those of its seeds with which it did not diverge.
+
+    Attributes:
+        point: its settings, with the first seed.
+        values: the value on each axis that has several.
+        seeds: with how many seeds it was trained.
+        diverged: with how many of them it diverged.
+        train: mean accuracy on the training part; NaN if all diverged, as all means.
+        val: mean accuracy on the validation part.
+        val_spread: standard deviation of ``val`` over the seeds; NaN for fewer than two.
+        train_spread: that of ``train``.
+        loss: mean last loss.
+        seconds: mean seconds of training, those that diverged included.
+    """
+
+    point: Config
+    values: Mapping[str, Any]
+    seeds: int
+    diverged: int
+    train: float
+    train_spread: float
+    val: float
+    val_spread: float
+    loss: float
+    seconds: float
+
+    @property
+    def gap(self) -> float:
+        """How much better the networks are on what they were trained on."""
+        return self.train - self.val
+
+
+def summarise(grid: Grid, results: Mapping[int, Mapping[str, Any]]) -> list[Setting]:
+    """All combinations, the best first: by validation accuracy, those that diverged with any seed last.
+
+    Args:
+        grid: the sweep's.
+        results: the lines of `handgrad.sweep.record`, of every point.
+
+    Returns:
+        One for each combination.
+    """
+    settings = []
+    for first in range(0, len(grid.points), grid.seeds):
+        lines = [results[number] for number in range(first, first + grid.seeds)]
+        good = [line for line in lines if not line["diverged"]]
+        train, val = ([line[f"{part}_accuracy"] for line in good] for part in ("train", "val"))
+        point = grid.points[first]
+        settings.append(
+            Setting(
+                point,
+                {name: getattr(point, name) for name in grid.varied},
+                len(lines),
+                len(lines) - len(good),
+                _mean(train),
+                _spread(train),
+                _mean(val),
+                _spread(val),
+                _mean([line["loss"] for line in good]),
+                _mean([line["run"]["seconds"] for line in lines]),
+            )
+        )
+    return sorted(settings, key=lambda each: (each.diverged > 0, -each.val if each.val >= 0 else 0))
+
+
+def _mean(values: Sequence[float]) -> float:
+    return statistics.fmean(values) if values else math.nan
+
+
+def _spread(values: Sequence[float]) -> float:
+    return statistics.stdev(values) if len(values) > 1 else math.nan
+
+
+def best_table(settings: Sequence[Setting], rows: int = 10) -> "Table":
+    """The best combinations, one a row.
+
+    Args:
+        settings: the best first.
+        rows: how many, at most.
+
+    Returns:
+        A table for a terminal.
+    """
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
+    for name in (*settings[0].values, "val %", "train %", "gap", "loss", "seconds"):
+        table.add_column(name, justify="right", no_wrap=True)
+    diverged = any(setting.diverged for setting in settings)
+    if diverged:
+        table.add_column("diverged", justify="right")
+    for setting in settings[:rows]:
+        cells = [
+            f"{value:g}" if isinstance(value, float) else str(value) for value in setting.values.values()
+        ]
+        cells += [_percent(setting.val, setting.val_spread), _percent(setting.train, setting.train_spread)]
+        cells += [f"{100 * setting.gap:.1f}", f"{setting.loss:.4g}", f"{setting.seconds:.1f}"]
+        cells += [f"{setting.diverged} of {setting.seeds}" if setting.diverged else ""] if diverged else []
+        table.add_row(*(cell.replace("nan", "–") for cell in cells))
+    return table
+
+
+def _percent(mean: float, spread: float) -> str:
+    return f"{100 * mean:.1f}" if math.isnan(spread) else f"{100 * mean:.1f} ± {100 * spread:.1f}"
+
+
+def train_command(point: Config) -> str:
+    """The command line that trains one network with these settings.
+
+    Args:
+        point: the settings.
+
+    Returns:
+        ``handgrad train`` with a flag for each setting that is not the usual one.
+    """
+    words = ["handgrad", "train"]
+    for field in fields(Config):
+        value = getattr(point, field.name)
+        if value != field.default:
+            flag = f"--{field.name.replace('_', '-')}"
+            words += [flag] if value is True else [flag, str(value)]
+    return shlex.join(words)
