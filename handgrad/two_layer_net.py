@@ -1,7 +1,7 @@
 """The two-layer network: affine → activation → affine → softmax cross-entropy, every gradient by hand."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import overload
 
 import numpy as np
 from jaxtyping import Float, Integer
@@ -20,6 +20,7 @@ from handgrad.layers import (
 )
 from handgrad.minibatches import Minibatch
 from handgrad.schedules import epoch_decay
+from handgrad.trace import PARAMETERS, Trace
 from handgrad.validation import (
     check_choice,
     check_dtype,
@@ -31,8 +32,6 @@ from handgrad.validation import (
 )
 
 __all__ = ["PARAMETERS", "Rng", "TwoLayerNet", "trace_gradients"]
-
-PARAMETERS = ("W1", "b1", "W2", "b2")
 
 Rng = int | np.random.Generator | np.random.RandomState | None
 
@@ -46,7 +45,7 @@ def trace_gradients(
     y: Integer[np.ndarray, " N"],
     reg: float,
     activation: ActivationName = "relu",
-) -> dict[str, Any]:
+) -> Trace:
     """The loss and its gradient, with every quantity on the way.
 
     Args:
@@ -57,8 +56,7 @@ def trace_gradients(
         activation: of the hidden layer, a name in `handgrad.activations`.
 
     Returns:
-        X, y, W1, b1, z1, h1, W2, b2, scores, probs, loss, dscores, dW2, db2, dh1, dz1, dW1, db1, in
-        this order, which is the order in which they are used and computed.
+        Every quantity, in the order in which they are used and computed.
     """
     W1, b1, W2, b2 = (params[name] for name in PARAMETERS)
     activate, derivative = ACTIVATIONS[activation]
@@ -76,11 +74,9 @@ def trace_gradients(
     dW1, db1 = affine_backward_params(dz1, X)  # dX, which nobody asks for, is left out
     dW1 += l2_penalty_backward(W1, reg)
 
-    return {
-        "X": X, "y": y, "W1": W1, "b1": b1, "z1": z1, "h1": h1, "W2": W2, "b2": b2,
-        "scores": scores, "probs": probs, "loss": loss, "dscores": dscores,
-        "dW2": dW2, "db2": db2, "dh1": dh1, "dz1": dz1, "dW1": dW1, "db1": db1,
-    }  # fmt: skip
+    return Trace(
+        X, y, W1, b1, z1, h1, W2, b2, scores, probs, loss, dscores, dW2, db2, dh1, dz1, dW1, db1
+    )
 
 
 class TwoLayerNet:
@@ -137,7 +133,16 @@ class TwoLayerNet:
             "b2": np.zeros(C, self.dtype),
         }
 
-    def loss(self, X: ArrayLike, y: ArrayLike | None = None, reg: float = 0.0) -> Any:
+    @overload
+    def loss(self, X: ArrayLike, y: None = None, reg: float = 0.0) -> Float[np.ndarray, "N C"]: ...
+    @overload
+    def loss(
+        self, X: ArrayLike, y: ArrayLike, reg: float = 0.0
+    ) -> tuple[np.floating, dict[str, np.ndarray]]: ...
+
+    def loss(
+        self, X: ArrayLike, y: ArrayLike | None = None, reg: float = 0.0
+    ) -> Float[np.ndarray, "N C"] | tuple[np.floating, dict[str, np.ndarray]]:
         """The scores, or the loss and its gradient.
 
         Args:
@@ -157,9 +162,9 @@ class TwoLayerNet:
         if y is None:
             return self._scores(self._checked_inputs(X), self._checked_params())
         trace = self.trace(X, y, reg)
-        return trace["loss"], {name: trace[f"d{name}"] for name in PARAMETERS}
+        return trace.loss, trace.grads
 
-    def trace(self, X: ArrayLike, y: ArrayLike, reg: float = 0.0) -> dict[str, Any]:
+    def trace(self, X: ArrayLike, y: ArrayLike, reg: float = 0.0) -> Trace:
         """Every quantity of one forward and backward pass, by name, in the order of computation.
 
         Args:
@@ -168,8 +173,8 @@ class TwoLayerNet:
             reg: strength of the penalty.
 
         Returns:
-            The mapping that `trace_gradients` describes. ``X`` and the parameters in it are the
-            network's own, not copies.
+            The quantities; ``trace["z1"]`` and ``trace.z1`` are the same. ``X`` and the parameters in it are
+            the network's own, not copies.
 
         Raises:
             TypeError, ValueError: as `loss`.
@@ -286,8 +291,7 @@ class TwoLayerNet:
         vector, D = np.asarray(mean), self._shapes["W1"][0]
         if vector.shape != (D,):
             raise ValueError(f"mean must have shape ({D},), not {vector.shape}")
-        checked: np.ndarray = check_inputs("mean", vector[None], D, self.dtype)[0]
-        return checked
+        return check_inputs("mean", vector[None], D, self.dtype)[0]
 
     def _checked_data(
         self, X_name: str, X: ArrayLike, y_name: str, y: ArrayLike
