@@ -65,8 +65,7 @@ FAR = 40.0
 
 def relu(z: Array) -> Array:
     r"""The rectified linear unit, $h = \max(z, 0)$."""
-    h: np.ndarray = np.maximum(z, 0)
-    return h
+    return np.maximum(z, 0)
 
 
 def relu_derivative(z: Array) -> Array:
@@ -89,8 +88,7 @@ def relu_derivative(z: Array) -> Array:
 
 def leaky_relu(z: Array) -> Array:
     r"""The leaky ReLU, $h = \max(z, 0.01\,z)$ (Maas, Hannun & Ng, ICML workshop 2013, §2)."""
-    h: np.ndarray = np.maximum(z, LEAK * z)
-    return h
+    return np.maximum(z, LEAK * z)
 
 
 def leaky_relu_derivative(z: Array) -> Array:
@@ -105,8 +103,7 @@ def leaky_relu_derivative(z: Array) -> Array:
     Returns:
         Ones and hundredths, in the shape and dtype of ``z``.
     """
-    slope: np.ndarray = np.where(z > 0, z.dtype.type(1), z.dtype.type(LEAK))
-    return slope
+    return np.where(z > 0, z.dtype.type(1), z.dtype.type(LEAK))
 
 
 def sigmoid(z: Array) -> Array:
@@ -115,8 +112,7 @@ def sigmoid(z: Array) -> Array:
     For $z < 0$ the fraction is expanded by $e^z$, $\sigma(z) = e^z/(1 + e^z)$, so that nothing overflows.
     """
     e = np.exp(-np.abs(z))
-    h: np.ndarray = np.where(z >= 0, 1, e) / (1 + e)
-    return h
+    return np.where(z >= 0, 1, e) / (1 + e)
 
 
 def sigmoid_derivative(z: Array) -> Array:
@@ -134,14 +130,12 @@ def sigmoid_derivative(z: Array) -> Array:
         Numbers in [0, ¼], in the shape and dtype of ``z``.
     """
     e = np.exp(-np.abs(z))
-    slope: np.ndarray = e / (1 + e) ** 2
-    return slope
+    return e / (1 + e) ** 2
 
 
 def tanh(z: Array) -> Array:
     r"""The hyperbolic tangent, $h = (e^z - e^{-z})/(e^z + e^{-z}) = 2\sigma(2z) - 1$, in (−1, 1)."""
-    h: np.ndarray = np.tanh(z)
-    return h
+    return np.tanh(z)
 
 
 def tanh_derivative(z: Array) -> Array:
@@ -159,14 +153,12 @@ def tanh_derivative(z: Array) -> Array:
         Numbers in [0, 1], in the shape and dtype of ``z``.
     """
     square = np.exp(-np.abs(z)) ** 2
-    slope: np.ndarray = 4 * square / (1 + square) ** 2
-    return slope
+    return 4 * square / (1 + square) ** 2
 
 
 def elu(z: Array) -> Array:
     r"""The exponential linear unit, $h = z$ for $z > 0$, else $e^z - 1$ (Clevert et al., ICLR 2016, §3)."""
-    h: np.ndarray = np.where(z > 0, z, np.expm1(np.minimum(z, 0)))
-    return h
+    return np.where(z > 0, z, np.expm1(np.minimum(z, 0)))
 
 
 def elu_derivative(z: Array) -> Array:
@@ -181,8 +173,7 @@ def elu_derivative(z: Array) -> Array:
     Returns:
         Numbers in [0, 1], in the shape and dtype of ``z``.
     """
-    slope: np.ndarray = np.exp(np.minimum(z, 0))
-    return slope
+    return np.exp(np.minimum(z, 0))
 
 
 def gelu(z: Array) -> Array:
@@ -190,8 +181,7 @@ def gelu(z: Array) -> Array:
 
     $\Phi(z) = \frac12\left(1 + \mathrm{erf}(z/\sqrt2)\right)$ is the normal distribution function.
     """
-    h: np.ndarray = z * ndtr(np.clip(z, -FAR, FAR))
-    return h
+    return z * ndtr(np.clip(z, -FAR, FAR))
 
 
 def gelu_derivative(z: Array) -> Array:
@@ -216,13 +206,11 @@ def gelu_derivative(z: Array) -> Array:
 
 
 def _normal_density(z: Array) -> Array:
-    density: np.ndarray = np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
-    return density
+    return np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
 
 
 def _gelu_second_derivative(z: Array) -> Array:
-    second: np.ndarray = _normal_density(z) * (2 - z * z)
-    return second
+    return _normal_density(z) * (2 - z * z)
 
 
 def _from_root(z: Array, slope: Array, root: tuple[float, float], second: Callable[[Array], Array]) -> Array:
@@ -260,8 +248,7 @@ def gelu_tanh(z: Array) -> Array:
     $u = \sqrt{2/\pi}\,(z + 0.044715\,z^3)$. As $\frac12(1 + \tanh u) = \sigma(2u)$, that is
     $h = z\,\sigma(2u)$.
     """
-    h: np.ndarray = z * sigmoid(_gelu_exponent(np.clip(z, -FAR, FAR))[0])
-    return h
+    return z * sigmoid(_gelu_exponent(np.clip(z, -FAR, FAR))[0])
 
 
 def gelu_tanh_derivative(z: Array) -> Array:
@@ -295,14 +282,12 @@ def _gelu_exponent(z: Array) -> tuple[Array, Array, Array]:
 
 def _gelu_tanh_second_derivative(z: Array) -> Array:
     v, dv, ddv = _gelu_exponent(z)
-    second: np.ndarray = sigmoid_derivative(v) * (2 * dv + z * ((1 - 2 * sigmoid(v)) * dv * dv + ddv))
-    return second
+    return sigmoid_derivative(v) * (2 * dv + z * ((1 - 2 * sigmoid(v)) * dv * dv + ddv))
 
 
 def silu(z: Array) -> Array:
     r"""The sigmoid-weighted linear unit or swish, $h = z\,\sigma(z)$ (Elfwing et al., 2018, §2.1)."""
-    h: np.ndarray = z * sigmoid(z)
-    return h
+    return z * sigmoid(z)
 
 
 def silu_derivative(z: Array) -> Array:
@@ -327,8 +312,7 @@ def silu_derivative(z: Array) -> Array:
     falling = (distance + exp_root * np.expm1(distance)) * sigmoid_derivative(below)
     above = np.maximum(z, 0)
     rising = sigmoid(above) + above * sigmoid_derivative(above)
-    slope: np.ndarray = np.where(z > 0, rising, falling)
-    return slope
+    return np.where(z > 0, rising, falling)
 
 
 def softplus(z: Array) -> Array:
@@ -336,8 +320,7 @@ def softplus(z: Array) -> Array:
 
     $\log(1 + e^z) = \max(z, 0) + \log(1 + e^{-|z|})$, where nothing overflows.
     """
-    h: np.ndarray = np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
-    return h
+    return np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
 
 
 def softplus_derivative(z: Array) -> Array:

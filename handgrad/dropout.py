@@ -45,8 +45,7 @@ def dropout_forward(
     Returns:
         A new array of the same shape.
     """
-    r: np.ndarray = h * mask
-    return r
+    return h * mask
 
 
 def dropout_backward(
@@ -65,5 +64,4 @@ def dropout_backward(
     Returns:
         ``dh``.
     """
-    dh: np.ndarray = dr * mask
-    return dh
+    return dr * mask

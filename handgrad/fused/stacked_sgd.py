@@ -185,8 +185,7 @@ class StackedSgd:
 
     def _by_unit(self, numbers: Sequence[float] | Float[np.ndarray, " K"]) -> Float[np.ndarray, " units"]:
         """A number for each network, repeated for each of its hidden units."""
-        repeated: np.ndarray = np.asarray(numbers[: self.count], self.dtype)[self._owner]
-        return repeated
+        return np.asarray(numbers[: self.count], self.dtype)[self._owner]
 
     def _softmax_cross_entropy(self, y: Integer[np.ndarray, " N"]) -> Float[np.ndarray, " K"]:
         """The mean losses; the scores give way to their adjoint. Both are derived in `handgrad.layers`."""

@@ -164,8 +164,7 @@ def filter_images(
     channels, height, width = image_shape
     images = W1.T.reshape(-1, channels, height, width).transpose(0, 2, 3, 1).astype(np.float64)
     largest = np.abs(images).max(axis=(1, 2, 3), keepdims=True)
-    scaled: np.ndarray = 0.5 + 0.5 * images / np.where(largest > 0, largest, 1)
-    return scaled
+    return 0.5 + 0.5 * images / np.where(largest > 0, largest, 1)
 
 
 def plot_confusion(confusion: Integer[np.ndarray, "C C"], classes: tuple[str, ...]) -> bytes:
