@@ -1,6 +1,6 @@
-r"""Softmax cross-entropy of several networks on one minibatch: loss and adjoint in place, without allocations.
+r"""Softmax cross-entropy of several networks on one minibatch: loss and adjoint in place.
 
-The mathematics is derived in `handgrad.layers`. With $m_n = \max_c s_{nc}$ and $Z_n = \sum_c e^{s_{nc} - m_n}$,
+Derived in `handgrad.layers`. With $m_n = \max_c s_{nc}$ and $Z_n = \sum_c e^{s_{nc} - m_n}$,
 
 $$L = \frac1N \sum_n \left(\log Z_n - (s_{n y_n} - m_n)\right), \qquad
 ds_{nc} = \frac{e^{s_{nc} - m_n}}{N Z_n} - \frac{[c = y_n]}{N}.$$
