@@ -68,13 +68,13 @@ def plot_accuracy(history: History) -> bytes:
         The PNG.
     """
     figure, axes = new_axes("step", "accuracy (%)")
-    steps = [each.step for each in history.evaluations]
-    train = [100 * each.train_accuracy for each in history.evaluations]
-    val = [100 * each.val_accuracy for each in history.evaluations]
+    steps = [evaluation.step for evaluation in history.evaluations]
+    train = [100 * evaluation.train_accuracy for evaluation in history.evaluations]
+    val = [100 * evaluation.val_accuracy for evaluation in history.evaluations]
     marker = "o" if len(steps) < 3 else None
     axes.plot(steps, train, color=TRAIN, marker=marker, label=_label("training", train, "%"))
     axes.plot(steps, val, color=VALIDATION, marker=marker, label=_label("validation", val, "%"))
-    gap = [100 * each.gap for each in history.evaluations]
+    gap = [100 * evaluation.gap for evaluation in history.evaluations]
     axes.fill_between(steps, train, val, color="gray", alpha=0.2, label=_label("gap", gap, " points"))
     axes.legend(loc="lower right")
     return png(figure)
@@ -94,10 +94,9 @@ def plot_diagnostics(history: History, hidden: int) -> bytes:
 
     figure = Figure(figsize=(10, 7), layout="constrained")
     (fate, activation), (adjoint, update) = figure.subplots(2, 2, sharex=True)
-    found = np.array(history.diagnostics, np.float64).reshape(-1, len(Diagnostics._fields))
-    found = np.clip(found, -HIGHEST, HIGHEST)
-    at = dict(zip(Diagnostics._fields, found.T, strict=True))
-    step, marker = at["step"], "o" if len(found) < 3 else None
+    table = np.clip(history.to_arrays()["diagnostics"], -HIGHEST, HIGHEST)
+    at = dict(zip(Diagnostics._fields, table.T, strict=True))
+    step, marker = at["step"], "o" if len(table) < 3 else None
 
     def draw(axes: "Axes", name: str, label: str, color: str, factor: float = 1.0) -> None:
         axes.plot(step, factor * at[name], color=color, marker=marker, label=label)

@@ -37,13 +37,9 @@ class Prediction:
         images = self.confusion.sum(axis=1)
         right = self.confusion.diagonal()
         width = max(map(len, self.classes))
-        lines = [
-            f"after {self.step} steps: {self.accuracy:.2%} of {images.sum()} test images",
-            *(
-                f"  {name:{width}}  {r / max(n, 1):6.1%}  {r} of {n}"
-                for name, r, n in zip(self.classes, right, images, strict=True)
-            ),
-        ]
+        lines = [f"after {self.step} steps: {self.accuracy:.2%} of {images.sum()} test images"]
+        for name, r, n in zip(self.classes, right, images, strict=True):
+            lines.append(f"  {name:{width}}  {r / max(n, 1):6.1%}  {r} of {n}")
         return "\n".join(lines)
 
 
