@@ -46,13 +46,6 @@ class Prediction:
 def predict_run(directory: Path, config: Config) -> Prediction:
     """Classify the whole test part, and leave a picture of the confusion matrix in the run's directory.
 
-    Args:
-        directory: that of the run.
-        config: its settings.
-
-    Returns:
-        What the network said.
-
     Raises:
         ValueError: the run or its data is not what it should be.
         OSError: a file cannot be read or written.
@@ -67,15 +60,6 @@ def predict_run(directory: Path, config: Config) -> Prediction:
 def count_confusion(
     y: Integer[np.ndarray, " N"], predicted: Integer[np.ndarray, " N"], classes: int
 ) -> Integer[np.ndarray, "C C"]:
-    """How often each class was taken for each.
-
-    Args:
-        y: the true labels in [0, classes).
-        predicted: what they were taken for.
-        classes: C.
-
-    Returns:
-        Counts: rows are true, columns predicted.
-    """
+    """How often each class was taken for each: rows are true, columns predicted."""
     pairs = np.bincount(y.astype(np.intp) * classes + predicted, minlength=classes**2)
     return pairs.reshape(classes, classes)

@@ -46,12 +46,7 @@ class Trainer:
     """
 
     def __init__(self, config: Config, data: Dataset) -> None:
-        """Draw the initial weights; no step is taken.
-
-        Args:
-            config: the settings.
-            data: the images.
-        """
+        """Draw the initial weights; no step is taken."""
         self._rngs = random_streams(config.seed)
         self.config, self.mean, self.history = config, data.mean, History()
         self.net = draw_network(config, data, self._rngs.pop("weights"))
@@ -127,10 +122,7 @@ class Trainer:
         }
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Go back to a state, from which training goes on to the last bit as it did.
-
-        Args:
-            state: what `state` gave, of a trainer with the same settings and data.
+        """Go back to what `state` gave; from there training goes on to the last bit as it did.
 
         Raises:
             ValueError: it is the state of another network, or of one trained on other images.

@@ -30,15 +30,7 @@ __all__ = ["train_points"]
 
 
 def train_points(points: Sequence[Config], data: Dataset) -> list[dict[str, Any]]:
-    """Train the points of one stack of `handgrad.sweep.grid.Grid`, on one thread.
-
-    Args:
-        points: their settings; of one seed, and alike in all that the minibatches depend on.
-        data: the images.
-
-    Returns:
-        For each point what `handgrad.sweep.record` calls its outcome.
-    """
+    """Train the points of one stack of `handgrad.sweep.grid.Grid`, on one thread; return their outcomes."""
     with _one_blas_thread():
         if stackable(points[0]):
             outcomes = _train_stack(points, data)
