@@ -80,19 +80,8 @@ def test_killed_at_any_moment_it_goes_on_bit_for_bit(handgrad, trained, tmp_path
 
 
 def test_killed_from_outside_it_goes_on_bit_for_bit(handgrad, tmp_path):
-    flags = [
-        "--hidden",
-        "20",
-        "--iters",
-        "20000",
-        "--momentum",
-        "0.5",
-        "--threads",
-        "1",
-        "--dtype",
-        "float64",
-    ]
-    process = child(CHILD, 0.1, UNLIMITED, "train", "--out", tmp_path / "run", *flags)
+    flags = "--hidden 20 --iters 20000 --momentum 0.5 --threads 1 --dtype float64"
+    process = child(CHILD, 0.1, UNLIMITED, "train", "--out", tmp_path / "run", *flags.split())
     wait_for_steps(tmp_path / "run")
     process.kill()
     assert finished(process)[0] == -signal.SIGKILL
