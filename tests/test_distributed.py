@@ -12,7 +12,7 @@ from sharded_program import PLANTED
 from autograd_ref.crosscheck.problems import random_problem, toy_problem
 from autograd_ref.devices import check as sharded
 from autograd_ref.devices.processes import NOTICED, EndedEarly, start_together
-from handgrad.shards import sharded_gradients
+from handgrad.shards import combine_shards, shard_gradients, split_rows
 
 PROGRAM = Path(__file__).with_name("sharded_program.py")
 
@@ -41,14 +41,13 @@ def test_two_processes_agree_take_the_same_steps_and_a_penalty_for_each_shard_is
 
 def in_this_process(cases, *, processes, **options):
     """What `sharded.compute` gives, each side by hand and the shards one after the other."""
-    found = [
-        sharded_gradients(case.problem.params, case.problem.X, case.problem.y, case.problem.reg, case.data)
-        for case in cases
-    ]
-    return [
-        {"jax": each} | ({"hand": each} if case.hidden == 1 else {})
-        for case, each in zip(cases, found, strict=True)
-    ]
+    found = []
+    for case in cases:
+        params, X, y = case.problem.params, case.problem.X, case.problem.y
+        shards = [shard_gradients(params, X[rows], y[rows]) for rows in split_rows(len(y), case.data)]
+        whole = combine_shards(shards, params, case.problem.reg)
+        found.append({"jax": whole} | ({"hand": whole} if case.hidden == 1 else {}))
+    return found
 
 
 def test_the_command_says_how_many_took_part(handgrad, monkeypatch):
