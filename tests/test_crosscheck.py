@@ -5,7 +5,7 @@ import itertools
 import mistaken_networks as networks
 import pytest
 
-from autograd_ref.crosscheck import check_network
+from autograd_ref import check_network
 
 DTYPES = ["float64", "float32"]
 

@@ -6,7 +6,7 @@ import mistaken_networks as networks
 import numpy as np
 import pytest
 
-from autograd_ref.crosscheck import NotJudged, Report, assert_network_gradients, check_network
+from autograd_ref import NotJudged, Report, assert_network_gradients, check_network
 from autograd_ref.two_layer_net import QUANTITIES
 from handgrad import TwoLayerNet, two_layer_net
 from handgrad.activations import Activation, relu
