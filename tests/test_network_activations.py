@@ -2,7 +2,6 @@
 
 from types import SimpleNamespace
 
-import mistaken_networks as networks
 import numpy as np
 import pytest
 
@@ -11,6 +10,7 @@ from autograd_ref.crosscheck.mistakes.catalogue import CATALOGUE
 from autograd_ref.crosscheck.network.call_forms import NetworkUnderTest
 from autograd_ref.crosscheck.network.read_activation import read_activation
 from autograd_ref.crosscheck.problems import random_problem
+from benchmarks.checkers import mistaken_networks as networks
 from handgrad import TwoLayerNet
 from handgrad.activations import ACTIVATIONS
 
