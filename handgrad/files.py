@@ -1,11 +1,14 @@
-"""Files that are replaced whole or not at all."""
+"""Files that are replaced whole or not at all, and directories that one process makes and holds at a time."""
 
+import fcntl
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["replace_file", "replace_json"]
+__all__ = ["locked", "make_directory", "replace_file", "replace_json", "unused_directory"]
 
 
 def replace_file(path: Path, content: bytes | memoryview) -> None:
@@ -43,3 +46,48 @@ def replace_json(path: Path, content: Any) -> None:
         OSError: as `replace_file`.
     """
     replace_file(path, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def make_directory(directory: Path) -> None:
+    """Make a directory, and the ones above it, unless it exists.
+
+    Args:
+        directory: its path.
+
+    Raises:
+        OSError: it cannot be made; the error names it.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"cannot make {directory}: {error.strerror}") from None
+
+
+def unused_directory(parent: str, name: str) -> Path:
+    """Return the first of ``parent/name-1``, ``parent/name-2``, ... that does not exist."""
+    number = 1
+    while (path := Path(parent) / f"{name}-{number}").exists():
+        number += 1
+    return path
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Keep other processes from using the same directory; the lock ends with the process at the latest.
+
+    Args:
+        directory: it exists.
+
+    Raises:
+        ValueError: another process holds it.
+        OSError: it cannot be opened.
+    """
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"{directory} is in use by another process") from None
+        yield
+    finally:
+        os.close(descriptor)

@@ -38,6 +38,7 @@ from handgrad.validation import check_positive_int
 
 __all__ = ["Shard", "combine_shards", "shard_gradients", "split_rows"]
 
+
 @dataclass(frozen=True)
 class Shard:
     """What one shard gives.

@@ -50,11 +50,11 @@ class Trace(Mapping[str, Any]):
     probs: Float[np.ndarray, "N C"]
     loss: np.floating
     dscores: Float[np.ndarray, "N C"]
-    dW2: Float[np.ndarray, "H C"]
+    dW2: Float[np.ndarray, "H C"]  # noqa: N815
     db2: Float[np.ndarray, " C"]
     dh1: Float[np.ndarray, "N H"]
     dz1: Float[np.ndarray, "N H"]
-    dW1: Float[np.ndarray, "D H"]
+    dW1: Float[np.ndarray, "D H"]  # noqa: N815
     db1: Float[np.ndarray, " H"]
 
     @property

@@ -8,6 +8,7 @@ from jaxtyping import Float, Integer
 from numpy.typing import ArrayLike, DTypeLike
 
 from handgrad.activations import ACTIVATIONS, ActivationName
+from handgrad.data.minibatches import Minibatch
 from handgrad.fused.sgd import Sgd
 from handgrad.layers import (
     affine_backward,
@@ -18,8 +19,6 @@ from handgrad.layers import (
     softmax_cross_entropy_backward,
     softmax_cross_entropy_forward,
 )
-from handgrad.minibatches import Minibatch
-from handgrad.schedules import epoch_decay
 from handgrad.trace import PARAMETERS, Trace
 from handgrad.validation import (
     check_choice,
@@ -74,9 +73,7 @@ def trace_gradients(
     dW1, db1 = affine_backward_params(dz1, X)  # dX, which nobody asks for, is left out
     dW1 += l2_penalty_backward(W1, reg)
 
-    return Trace(
-        X, y, W1, b1, z1, h1, W2, b2, scores, probs, loss, dscores, dW2, db2, dh1, dz1, dW1, db1
-    )
+    return Trace(X, y, W1, b1, z1, h1, W2, b2, scores, probs, loss, dscores, dW2, db2, dh1, dz1, dW1, db1)
 
 
 class TwoLayerNet:
@@ -251,7 +248,7 @@ class TwoLayerNet:
         inputs, labels = self._checked_data("X", X, "y", y)
         val_inputs, val_labels = self._checked_data("X_val", X_val, "y_val", y_val)
         learning_rate = check_real("learning_rate", learning_rate)
-        decay = check_real("learning_rate_decay", learning_rate_decay)
+        learning_rate_decay = check_real("learning_rate_decay", learning_rate_decay)
         num_iters = check_positive_int("num_iters", num_iters)
         batch_size = check_positive_int("batch_size", batch_size)
         offset = None if mean is None else self._checked_mean(mean)
@@ -260,23 +257,27 @@ class TwoLayerNet:
         self.params = dict(sgd.params)
         minibatch = Minibatch(inputs, labels, batch_size, self.dtype, mean=offset)
         steps_per_epoch = max(len(inputs) // batch_size, 1)
-        schedule = epoch_decay(learning_rate, decay, steps_per_epoch)
 
-        history: dict[str, list[float]] = {
-            "loss_history": [], "train_acc_history": [], "val_acc_history": [],
-        }  # fmt: skip
+        losses: list[float] = []
+        train_accuracies: list[float] = []
+        val_accuracies: list[float] = []
         for step in range(num_iters):
             minibatch.gather(self.rng.choice(len(inputs), batch_size))
-            loss = sgd.step(minibatch.X, minibatch.y, schedule(step))
-            history["loss_history"].append(loss)
+            rate = learning_rate * learning_rate_decay ** (step // steps_per_epoch)
+            loss = sgd.step(minibatch.X, minibatch.y, rate)
+            losses.append(loss)
             if verbose and (step + 1) % 100 == 0:
                 print(f"step {step + 1} of {num_iters}: loss {loss:.6f}")
             if (step + 1) % steps_per_epoch == 0:
                 right = self.predict(minibatch.X) == minibatch.y
                 val_right = self.predict(val_inputs, mean=offset) == val_labels
-                history["train_acc_history"].append(float(np.mean(right)))
-                history["val_acc_history"].append(float(np.mean(val_right)))
-        return history
+                train_accuracies.append(float(np.mean(right)))
+                val_accuracies.append(float(np.mean(val_right)))
+        return {
+            "loss_history": losses,
+            "train_acc_history": train_accuracies,
+            "val_acc_history": val_accuracies,
+        }
 
     def _scores(
         self, X: Float[np.ndarray, "N D"], params: Mapping[str, np.ndarray]

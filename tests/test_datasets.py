@@ -210,7 +210,7 @@ GOOD = {"labels": [1] * ROWS, "data": np.zeros((ROWS, 3072), np.uint8)}
         ({**GOOD, "data": np.zeros((ROWS, 3072), object)}, "dtype 'O8', not of bytes"),
         ({**GOOD, "data": b"bytes"}, "must hold data of shape"),
         ({"data": GOOD["data"]}, "must hold labels, a list of integers"),
-        ({**GOOD, "labels": [1.5] * ROWS}, "it holds the instruction BINFLOAT"),
+        ({**GOOD, "labels": [1.5] * ROWS}, "must hold labels, a list of integers"),
         ({**GOOD, "labels": ["1"] * ROWS}, "must hold labels, a list of integers"),
         ({**GOOD, "labels": [1] * (ROWS - 1)}, "must hold 20 labels, not 19"),
         ({**GOOD, "labels": [0] * (ROWS - 1) + [10]}, "record 19 has label 10"),

@@ -14,6 +14,7 @@ from autograd_ref.arithmetic.rounding import unit_roundoff
 from autograd_ref.crosscheck.bounds import chained_bounds
 from autograd_ref.two_layer_net import PENALTY, adjoints, precision
 from handgrad.activations import ACTIVATIONS, relu, relu_derivative
+from handgrad.data.minibatches import Minibatch
 from handgrad.dropout import dropout_backward, dropout_forward
 from handgrad.fused.sgd import WIDE, Sgd
 from handgrad.layers import (
@@ -23,7 +24,6 @@ from handgrad.layers import (
     softmax_cross_entropy_backward,
     softmax_cross_entropy_forward,
 )
-from handgrad.minibatches import Minibatch
 from handgrad.two_layer_net import PARAMETERS, trace_gradients
 
 KINDS = {

@@ -5,7 +5,6 @@ import os
 import signal
 import time
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -17,15 +16,15 @@ from child_runs import child, finished
 from matplotlib.image import imread
 from strict_types import unchecked
 
+from handgrad.files import locked
 from handgrad.runs.config import Config
-from handgrad.runs.directory import locked
 from handgrad.runs.trainer import Trainer
 from handgrad.sweep import directory as sweep_module
 from handgrad.sweep.directory import SweepError, make_sweep, run_sweep
 from handgrad.sweep.grid import Grid
 from handgrad.sweep.shared_data import share_data
 from handgrad.sweep.stacks import train_points
-from handgrad.sweep.workers import RetryingProcessPool, Workers
+from handgrad.sweep.workers import Workers, process_pool
 
 AXES = {
     "hidden": (6, 9),
@@ -49,7 +48,7 @@ from handgrad import cli
 from handgrad.sweep import directory as sweep
 from handgrad.sweep import best as sweep_best
 sweep.draw_sweep = lambda *_: {}
-sweep_best.test_best = lambda *_: "untested"
+sweep_best.train_and_test = lambda *_: "untested"
 left, fsync = int(sys.argv.pop(1)), os.fsync
 def dying(descriptor):
     global left
@@ -75,7 +74,7 @@ class Here(Executor):
         return result
 
 
-ONE = Workers(Here(), lambda: 1)
+ONE = Workers(Here().submit, lambda: 1)
 
 
 def lines(directory):
@@ -170,7 +169,7 @@ def test_neither_the_order_of_completion_nor_threads_change_a_result(digits, tmp
     assert len(grid.stacks) == 4
     found = []
     with ThreadPoolExecutor(4) as threads:
-        four = [Workers(executor, lambda: 4) for executor in (Backwards(), threads)]
+        four = [Workers(executor.submit, lambda: 4) for executor in (Backwards(), threads)]
         # One at a time, so that they are recorded in their order: of what is done at once none is first.
         for name, workers in zip(("here", "backwards", "threads"), (ONE, *four), strict=True):
             directory = make_sweep(grid, tmp_path / name)
@@ -267,18 +266,17 @@ def test_a_task_that_fails_loses_nothing_that_was_done(digits, tmp_path, monkeyp
     assert [line["point"] for line in lines(directory)] == [0, 1, 2]
 
 
-def die(*_):
+def die(points, shared):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_task_that_always_kills_its_worker_ends_the_sweep(monkeypatch):
-    monkeypatch.setattr("handgrad.sweep.workers.DEATHS", 2)
-    pool = RetryingProcessPool(1)
-    try:
-        assert pool.submit(os.getpid).result(30) != os.getpid()
-        assert isinstance(pool.submit(die).exception(60), BrokenProcessPool)
-    finally:
-        pool.shutdown(cancel_futures=True)
+def test_worker_that_always_dies_ends_the_sweep(digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(sweep_module, "DEATHS", 2)
+    monkeypatch.setattr(sweep_module, "train_stack", die)
+    with process_pool(1) as workers:
+        assert workers.submit(os.getpid).result(60) != os.getpid()
+        with pytest.raises(SweepError, match=r"2 times in a row a worker died .*; 0 of 1 points"):
+            run_sweep(small(tmp_path / "sweep"), digits, workers)
 
 
 @pytest.mark.parametrize(

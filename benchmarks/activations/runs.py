@@ -9,8 +9,8 @@ import numpy as np
 from handgrad import TwoLayerNet
 from handgrad.activations import ACTIVATIONS, ActivationName
 from handgrad.data.datasets import Dataset
+from handgrad.data.minibatches import Minibatch
 from handgrad.fused.sgd import Sgd
-from handgrad.minibatches import Minibatch
 from handgrad.runs.diagnostics import Diagnoser
 from handgrad.two_layer_net import PARAMETERS
 

@@ -36,8 +36,8 @@ class Handgrad:
     """What `handgrad train` does, without its looks at the accuracy."""
 
     def __init__(self, config: Config, data: Dataset, params: dict[str, np.ndarray], threads: int) -> None:
+        from handgrad.data.minibatches import Minibatch
         from handgrad.fused.sgd import Sgd
-        from handgrad.minibatches import Minibatch
 
         self._rng, self._rows, self._batch = (
             np.random.default_rng(config.seed),

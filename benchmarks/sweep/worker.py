@@ -60,8 +60,8 @@ class Stacked:
     """All networks side by side."""
 
     def __init__(self, data: Data) -> None:
+        from handgrad.data.minibatches import Minibatch
         from handgrad.fused.stacked_sgd import StackedSgd
-        from handgrad.minibatches import Minibatch
 
         self._data = data
         self._sgd = StackedSgd(data.starts, BATCH, regs=data.regs, activations=["relu"] * data.networks)
@@ -80,8 +80,8 @@ class Products:
     """The gather and the two GEMMs over the features that any stack takes, and nothing else: their limit."""
 
     def __init__(self, data: Data) -> None:
+        from handgrad.data.minibatches import Minibatch
         from handgrad.fused.blas import multiply_add
-        from handgrad.minibatches import Minibatch
 
         self._multiply_add = multiply_add
         self._minibatch = Minibatch(data.X, data.y, BATCH, data.X.dtype)
@@ -102,8 +102,8 @@ class OneByOne:
     """The fused step of each network, one network after the other."""
 
     def __init__(self, data: Data) -> None:
+        from handgrad.data.minibatches import Minibatch
         from handgrad.fused.sgd import Sgd
-        from handgrad.minibatches import Minibatch
 
         self._rates = data.rates
         self._sgds = [Sgd(start, BATCH, reg=reg) for start, reg in zip(data.starts, data.regs, strict=True)]

@@ -7,11 +7,11 @@ import tyro
 
 from handgrad.cli.check import Check
 from handgrad.cli.data import Data
+from handgrad.cli.exit_codes import BAD_INPUT, INTERRUPTED
 from handgrad.cli.predict import Predict
 from handgrad.cli.study import Study
 from handgrad.cli.sweep import Sweep
 from handgrad.cli.train import Train
-from handgrad.exit_codes import BAD_INPUT, INTERRUPTED
 from handgrad.runs.config import Config
 from handgrad.sweep.settings import SweepSettings
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from handgrad.exit_codes import BAD_INPUT, FAILED, OK
+from handgrad.cli.exit_codes import BAD_INPUT, FAILED, OK
 from handgrad.validation import check_positive_int, check_real
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ DataName = Literal["digits", "cifar10"]
 class Dataset:
     """Images in three parts, as bytes, with the mean that is to be subtracted from each.
 
-    A minibatch is converted when its turn comes (`handgrad.minibatches.Minibatch`, or ``mean=`` of
+    A minibatch is converted when its turn comes (`handgrad.data.minibatches.Minibatch`, or ``mean=`` of
     `TwoLayerNet.train` and `TwoLayerNet.predict`), so that the whole set never takes more than its bytes.
 
     Attributes:

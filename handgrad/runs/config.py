@@ -8,7 +8,7 @@ import tyro
 
 from handgrad.activations import ActivationName
 from handgrad.data.datasets import DataName
-from handgrad.schedules import Schedule, cosine, epoch_decay, linear_warmup
+from handgrad.runs.schedules import Schedule, cosine, epoch_decay, linear_warmup
 from handgrad.validation import (
     check_choice,
     check_dtype,

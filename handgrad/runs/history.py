@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from handgrad.runs.diagnostics import Diagnostics
-from handgrad.schedules import Schedule
+from handgrad.runs.schedules import Schedule
 
 __all__ = ["Evaluation", "History"]
 

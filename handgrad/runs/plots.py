@@ -15,12 +15,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
+    "TRAIN",
+    "VALIDATION",
     "filter_images",
+    "new_axes",
     "plot_accuracy",
     "plot_confusion",
     "plot_diagnostics",
     "plot_loss",
     "plot_weights",
+    "png",
 ]
 
 TRAIN, VALIDATION = "tab:blue", "tab:orange"
@@ -41,7 +45,7 @@ def plot_loss(history: History) -> bytes:
     Returns:
         The PNG.
     """
-    figure, axes = _axes("loss, penalty included")
+    figure, axes = new_axes("step", "loss, penalty included")
     losses = np.minimum(history.losses, HIGHEST)
     steps = np.arange(1, len(losses) + 1)
     axes.plot(steps, losses, color=TRAIN, alpha=0.3, linewidth=0.6, label="of each minibatch")
@@ -51,7 +55,7 @@ def plot_loss(history: History) -> bytes:
     if len(losses) and losses.min() > 0 and losses.max() > 20 * losses.min():
         axes.set_yscale("log")
     axes.legend()
-    return _png(figure)
+    return png(figure)
 
 
 def plot_accuracy(history: History) -> bytes:
@@ -63,7 +67,7 @@ def plot_accuracy(history: History) -> bytes:
     Returns:
         The PNG.
     """
-    figure, axes = _axes("accuracy (%)")
+    figure, axes = new_axes("step", "accuracy (%)")
     steps = [each.step for each in history.evaluations]
     train = [100 * each.train_accuracy for each in history.evaluations]
     val = [100 * each.val_accuracy for each in history.evaluations]
@@ -73,7 +77,7 @@ def plot_accuracy(history: History) -> bytes:
     gap = [100 * each.gap for each in history.evaluations]
     axes.fill_between(steps, train, val, color="gray", alpha=0.2, label=_label("gap", gap, " points"))
     axes.legend(loc="lower right")
-    return _png(figure)
+    return png(figure)
 
 
 def plot_diagnostics(history: History, hidden: int) -> bytes:
@@ -118,7 +122,7 @@ def plot_diagnostics(history: History, hidden: int) -> bytes:
         if any(np.any(line.get_ydata() > 0) for line in axes.lines):
             axes.set_yscale("log", nonpositive="mask")
         axes.set_xlabel("step")
-    return _png(figure)
+    return png(figure)
 
 
 def plot_weights(W1: Float[np.ndarray, "D H"], image_shape: tuple[int, int, int]) -> bytes:
@@ -177,10 +181,7 @@ def plot_confusion(confusion: Integer[np.ndarray, "C C"], classes: tuple[str, ..
     Returns:
         The PNG; a row's colours are the shares of its own images.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 7), layout="constrained")
-    axes = figure.add_subplot()
+    figure, axes = new_axes("predicted", "true", (8, 7), grid=False)
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(confusion):
@@ -189,20 +190,32 @@ def plot_confusion(confusion: Integer[np.ndarray, "C C"], classes: tuple[str, ..
     positions = range(len(classes))
     axes.set_xticks(positions, classes, rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(positions, classes)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
     figure.colorbar(image, label="share of the true class")
-    return _png(figure)
+    return png(figure)
 
 
-def _axes(quantity: str) -> "tuple[Figure, Axes]":
+def new_axes(
+    x: str, y: str, size: tuple[float, float] = (8, 5), *, grid: bool = True
+) -> "tuple[Figure, Axes]":
+    """An empty picture with labelled axes, outside of matplotlib's global state.
+
+    Args:
+        x: label of the horizontal axis.
+        y: label of the vertical axis.
+        size: width and height in inches.
+        grid: whether lines lead from the ticks into the picture.
+
+    Returns:
+        The figure and its axes.
+    """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    figure = Figure(figsize=size, layout="constrained")
     axes = figure.add_subplot()
-    axes.set_xlabel("step")
-    axes.set_ylabel(quantity)
-    axes.grid(alpha=0.3)
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    if grid:
+        axes.grid(alpha=0.3)
     return figure, axes
 
 
@@ -210,7 +223,8 @@ def _label(name: str, values: list[float], unit: str) -> str:
     return f"{name}, at last {values[-1]:.1f}{unit}" if values else name
 
 
-def _png(figure: "Figure") -> bytes:
+def png(figure: "Figure") -> bytes:
+    """A figure as the bytes of a PNG."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=120)
     return buffer.getvalue()

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float, Integer, Shaped
 
 from handgrad.data.datasets import Dataset
+from handgrad.data.minibatches import Minibatch
 from handgrad.fused.sgd import Sgd
-from handgrad.minibatches import Minibatch
 from handgrad.runs.config import Config
 from handgrad.runs.diagnostics import Diagnoser
 from handgrad.runs.history import Evaluation, History
@@ -26,7 +26,7 @@ __all__ = [
     "random_streams",
 ]
 
-# A run's accuracies are taken at most so many times, and at most once an epoch: they cost time, too.
+# A run evaluates at most this often, and at most once an epoch: accuracies cost time, too.
 EVALUATIONS = 100
 
 
@@ -105,7 +105,7 @@ class Trainer:
                 self.history.diagnostics.append(self._diagnoser.diagnose(before, self.steps))
 
     def check_finite(self) -> None:
-        """Nothing, if every parameter is a finite number: only such a state is worth keeping.
+        """Check that every parameter is a finite number: only such a state is worth keeping.
 
         Raises:
             DivergedError: one is not; the loss of the next step would show it.
@@ -140,8 +140,6 @@ class Trainer:
             **{f"velocity_{name}": v for name, v in self._sgd.velocity.items()},
             "mean": self.mean,
         }
-        # What older ones do not say.
-        state = {"activation": np.array("relu"), "diagnostics": History().to_arrays()["diagnostics"], **state}
         names = {*into, *History().to_arrays(), "activation", "rngs"}
         if set(state) != names:
             raise ValueError(f"holds {', '.join(sorted(state))} where {', '.join(sorted(names))} belong")

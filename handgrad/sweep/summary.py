@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from handgrad.runs.config import Config
-from handgrad.sweep.grid import Grid
+from handgrad.sweep.grid import Grid, format_value
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -80,7 +80,11 @@ def summarise(grid: Grid, results: Mapping[int, Mapping[str, Any]]) -> list[Sett
                 _mean([line["run"]["seconds"] for line in lines]),
             )
         )
-    return sorted(settings, key=lambda each: (each.diverged > 0, -each.val if each.val >= 0 else 0))
+    return sorted(settings, key=_rank)
+
+
+def _rank(setting: Setting) -> tuple[bool, float]:
+    return setting.diverged > 0, 0.0 if math.isnan(setting.val) else -setting.val
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -110,9 +114,7 @@ def best_table(settings: Sequence[Setting], rows: int = 10) -> "Table":
     if diverged:
         table.add_column("diverged", justify="right")
     for setting in settings[:rows]:
-        cells = [
-            f"{value:g}" if isinstance(value, float) else str(value) for value in setting.values.values()
-        ]
+        cells = [format_value(value) for value in setting.values.values()]
         cells += [_percent(setting.val, setting.val_spread), _percent(setting.train, setting.train_spread)]
         cells += [f"{100 * setting.gap:.1f}", f"{setting.loss:.4g}", f"{setting.seconds:.1f}"]
         cells += [f"{setting.diverged} of {setting.seeds}" if setting.diverged else ""] if diverged else []
