@@ -166,8 +166,8 @@ def adjoints(params: Params, X: Any, y: Any, objective: Objective) -> Trace:
         The trace in NumPy arrays.
     """
     arrays, X, y = _inputs(params, X, y)
-    computed = _call(_adjoints, X.dtype, arrays, X, y, objective)
-    return Trace(X=X, y=y, **arrays, **{**computed, "loss": computed["loss"][()]})
+    computed: dict[str, Any] = _call(_adjoints, X.dtype, arrays, X, y, objective)
+    return Trace(**{"X": X, "y": y, **arrays, **computed, "loss": computed["loss"][()]})
 
 
 class Stage(NamedTuple):
@@ -273,7 +273,9 @@ def _stagewise(values: Params, objective: Objective) -> dict[str, Array]:
     forward = {stage.output: stage.forward(*(values[name] for name in stage.inputs)) for stage in in_order}
     backward: dict[str, Array] = {}
     for stage in in_order:
-        adjoint = jnp.ones_like(values["loss"]) if stage is CROSS_ENTROPY else values[adjoint_of(stage.output)]
+        adjoint = (
+            jnp.ones_like(values["loss"]) if stage is CROSS_ENTROPY else values[adjoint_of(stage.output)]
+        )
         backward |= stage_vjp(stage, values, adjoint)
     for name, c in objective.penalty.items():
         value, slope = jax.value_and_grad(penalty)(values[name], objective.reg, c)

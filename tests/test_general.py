@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from honest_gradients import CASES
 
-from autograd_ref.arithmetic.sensitivity import measure_sensitivity
 from autograd_ref import NotJudged, Report, assert_gradients, check_gradients
+from autograd_ref.arithmetic.sensitivity import measure_sensitivity
 from autograd_ref.crosscheck.bounds import Bounds
 from autograd_ref.crosscheck.comparison import judge
 from autograd_ref.crosscheck.function.pytrees import copy_arrays, parameter_leaves

@@ -1,12 +1,11 @@
 """Anybody's networks with every activation: right ones are read and pass, mistaken ones are named."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
 from autograd_ref import check_network
 from autograd_ref.crosscheck.mistakes.catalogue import CATALOGUE
+from autograd_ref.crosscheck.mistakes.replay import Values
 from autograd_ref.crosscheck.network.call_forms import NetworkUnderTest
 from autograd_ref.crosscheck.network.read_activation import read_activation
 from autograd_ref.crosscheck.problems import random_problem
@@ -132,9 +131,9 @@ def test_every_wrong_derivative_of_the_catalogue_differs_from_the_right_one():
     """A mistake that computes what is right would explain anything."""
     z = np.random.default_rng(0).normal(0, 2, (20, 5))
     for name, activation in ACTIVATIONS.items():
-        v = SimpleNamespace(
-            z1=z, h1=activation.forward(z), dh1=np.ones_like(z) / 3, activation=activation
-        )
+        unused = np.zeros(0)
+        v = Values(unused, unused, unused, unused, unused, unused, activation)
+        v.z1, v.h1, v.dh1 = z, activation.forward(z), np.ones_like(z) / 3
         for mistake in CATALOGUE:
             if mistake.step == "dz1" and name in mistake.activations:
                 wrong = mistake.replacement(v)

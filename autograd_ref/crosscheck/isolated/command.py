@@ -1,4 +1,4 @@
-"""`handgrad check TARGET...`: judge anybody's gradients, each in its own interpreter, and print the results."""
+"""`handgrad check TARGET...`: judge anybody's gradients, each in its own interpreter, and print."""
 
 import asyncio
 import json
@@ -9,8 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from autograd_ref.crosscheck.isolated.outcome import Outcome
 from autograd_ref.crosscheck.isolated.process import Answer, cores, run_apart
-from handgrad.exit_codes import BAD_INPUT, FAILED, OK
 
 __all__ = ["check_targets"]
 
@@ -22,7 +22,7 @@ def check_targets(
     as_json: bool,
     strict: bool,
     time_limit: float,
-) -> int:
+) -> Outcome:
     """Judge every target and print the results, in the order of the targets.
 
     Args:
@@ -33,7 +33,7 @@ def check_targets(
         time_limit: seconds for each.
 
     Returns:
-        The exit code: FAILED if one is wrong; else BAD_INPUT if one could not be judged; else OK.
+        WRONG if one is wrong; else NOT_JUDGED if one could not be judged; else RIGHT.
 
     Raises:
         ValueError: if the only target could not be judged, unless as_json.
@@ -43,7 +43,7 @@ def check_targets(
 
 async def _check_targets(
     targets: Sequence[str], request: dict[str, Any], as_json: bool, strict: bool, time_limit: float
-) -> int:
+) -> Outcome:
     # To be told to end is like Ctrl-C, which ends all children first.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
     side_by_side = min(len(targets), cores())
@@ -58,7 +58,7 @@ async def _check_targets(
     answers = [asyncio.create_task(run(target)) for target in targets]
     await asyncio.sleep(0)
     # JAX is loaded here while it is loaded there.
-    from autograd_ref.crosscheck.isolated.result import Outcome, TargetResult, read_answer, tally
+    from autograd_ref.crosscheck.isolated.result import TargetResult, read_answer, tally
 
     console = Console()
     results: list[TargetResult] = []
@@ -79,5 +79,5 @@ async def _check_targets(
         console.print(tally(results), style="bold")
     outcomes = {result.outcome for result in results}
     if Outcome.WRONG in outcomes or (strict and Outcome.WARNED in outcomes):
-        return FAILED
-    return BAD_INPUT if Outcome.NOT_JUDGED in outcomes else OK
+        return Outcome.WRONG
+    return Outcome.NOT_JUDGED if Outcome.NOT_JUDGED in outcomes else Outcome.RIGHT

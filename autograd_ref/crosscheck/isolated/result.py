@@ -3,22 +3,13 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
+from autograd_ref.crosscheck.isolated.outcome import Outcome
 from autograd_ref.crosscheck.isolated.process import Answer
 from autograd_ref.crosscheck.report import Report
 
-__all__ = ["Outcome", "TargetResult", "read_answer", "tally"]
-
-
-class Outcome(Enum):
-    """The four things that may come of a check; their values are how the tally calls them, in its order."""
-
-    RIGHT = "right"
-    WARNED = "right with warnings"
-    WRONG = "wrong"
-    NOT_JUDGED = "could not be judged"
+__all__ = ["TargetResult", "read_answer", "tally"]
 
 
 @dataclass(frozen=True)

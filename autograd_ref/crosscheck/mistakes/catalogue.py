@@ -5,6 +5,7 @@ The order is that of specificity: where several explain the same, the earlier is
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from scipy.special import softmax
@@ -16,12 +17,12 @@ from handgrad.trace import PARAMETERS
 __all__ = ["CATALOGUE", "FLOAT32_INSIDE", "log_epsilon"]
 
 
-def _truncated(*names: str) -> Callable[[Values], Values]:
-    return lambda v: replace(v, **{name: np.trunc(getattr(v, name)) for name in names})
+def _changed(change: Callable[[np.ndarray], np.ndarray], *names: str) -> Callable[[Values], Values]:
+    def changed(v: Values) -> Values:
+        arrays: dict[str, Any] = {name: change(getattr(v, name)) for name in names}
+        return replace(v, **arrays)
 
-
-def _rounded(*names: str) -> Callable[[Values], Values]:
-    return lambda v: replace(v, **{name: _through_float32(getattr(v, name)) for name in names})
+    return changed
 
 
 def _through_float32(value: np.ndarray) -> np.ndarray:
@@ -79,7 +80,9 @@ CATALOGUE: tuple[Mistake, ...] = (
         "dW2: z1 stands where the layer's input h1 belongs: write dW2 = h1.T @ dscores.", ("dW2",),
     ),
     Mistake("dW-transposed", "whole", lambda dW: dW.T, "{tensors} is transposed: write {line}.", OF_WEIGHTS),
-    Mistake("dW-transposed", "data", lambda k: k.data.T, "{tensors} is transposed: write {line}.", OF_WEIGHTS),
+    Mistake(
+        "dW-transposed", "data", lambda k: k.data.T, "{tensors} is transposed: write {line}.", OF_WEIGHTS,
+    ),
     *ACTIVATION_MISTAKES,
     # The way back through the second layer.
     Mistake(
@@ -141,12 +144,12 @@ CATALOGUE: tuple[Mistake, ...] = (
         "The loss is the sum over the batch where this network's is the mean: divide it by N.",
     ),
     # The numbers.
-    Mistake("integer-truncation", "inputs", _truncated("X"), _INTEGERS),
-    Mistake("integer-truncation", "inputs", _truncated(*PARAMETERS), _INTEGERS),
-    Mistake("integer-truncation", "inputs", _truncated("X", *PARAMETERS), _INTEGERS),
-    Mistake("float32-inside", "inputs", _rounded("X"), _FLOAT32),
-    Mistake("float32-inside", "inputs", _rounded(*PARAMETERS), _FLOAT32),
-    Mistake("float32-inside", "inputs", _rounded("X", *PARAMETERS), _FLOAT32),
+    Mistake("integer-truncation", "inputs", _changed(np.trunc, "X"), _INTEGERS),
+    Mistake("integer-truncation", "inputs", _changed(np.trunc, *PARAMETERS), _INTEGERS),
+    Mistake("integer-truncation", "inputs", _changed(np.trunc, "X", *PARAMETERS), _INTEGERS),
+    Mistake("float32-inside", "inputs", _changed(_through_float32, "X"), _FLOAT32),
+    Mistake("float32-inside", "inputs", _changed(_through_float32, *PARAMETERS), _FLOAT32),
+    Mistake("float32-inside", "inputs", _changed(_through_float32, "X", *PARAMETERS), _FLOAT32),
     Mistake(
         "float32-inside", "dscores",
         lambda v: _through_float32((v.probs - v.one_hot) / len(v.probs)),

@@ -45,7 +45,7 @@ class CallResult:
     error: str | None = None
 
     def by_quantity(self) -> dict[str, np.ndarray]:
-        """The loss and the gradient under their names in the comparison; the loss alone if the call failed."""
+        """The loss and the gradient as the comparison names them; the loss alone if the call failed."""
         return {"loss": np.asarray(self.loss)} | {adjoint_of(q): grad for q, grad in self.grads.items()}
 
 
@@ -215,7 +215,10 @@ def _is_open(accepted: Mapping[str, inspect.Parameter]) -> bool:
 
 def _right_shapes(problem: Problem) -> dict[str, tuple[int, ...]]:
     (D, H, C), N = problem.sizes, len(problem.y)
-    hidden, out = dict.fromkeys(("z1", "h1", "dh1", "dz1"), (N, H)), dict.fromkeys(("scores", "probs", "dscores"), (N, C))
+    hidden, out = (
+        dict.fromkeys(("z1", "h1", "dh1", "dz1"), (N, H)),
+        dict.fromkeys(("scores", "probs", "dscores"), (N, C)),
+    )
     return {**hidden, **out, "loss": (), "dW1": (D, H), "db1": (H,), "dW2": (H, C), "db2": (C,)}
 
 

@@ -148,7 +148,7 @@ def _size(problem: Problem) -> int:
 def _judge_by_own_loss(
     networks: Sequence[NetworkUnderTest], problems: Sequence[Problem], results: Sequence[CallResult]
 ) -> tuple[list[CheckedProblem], list[Penalty]]:
-    """Each problem with its own penalty: read off the smallest, and again where that does not fit the loss."""
+    """Each problem with its penalty: read off the smallest, and again where that does not fit the loss."""
     known, checked, penalties = None, {}, {}
     for i in sorted(range(len(problems)), key=lambda i: _size(problems[i])):
         penalties[i] = known or Penalty()

@@ -77,7 +77,9 @@ class _Explanation(NamedTuple):
         return len(self.ids), len(self.mistakes), ranks
 
 
-def diagnose(checked: Sequence[CheckedProblem], wrong: Sequence[str]) -> tuple[tuple[Diagnosis, ...], set[str]]:
+def diagnose(
+    checked: Sequence[CheckedProblem], wrong: Sequence[str]
+) -> tuple[tuple[Diagnosis, ...], set[str]]:
     """Find the mistakes that explain everything that was found.
 
     Args:
@@ -323,9 +325,7 @@ def _fails(
     return False
 
 
-def _described(
-    best: _Explanation, rivals: Sequence[_Explanation], problem: Problem
-) -> Iterator[Diagnosis]:
+def _described(best: _Explanation, rivals: Sequence[_Explanation], problem: Problem) -> Iterator[Diagnosis]:
     """One diagnosis for each id, in the order of computation of the first tensor it shows in."""
     grouped: dict[str, tuple[Mistake, list[str]]] = {}
     for mistake, tensors in best.mistakes:

@@ -8,7 +8,7 @@ from autograd_ref.crosscheck.arrays import same_array
 from autograd_ref.crosscheck.bounds import Bounds
 from autograd_ref.crosscheck.network.call_forms import NetworkUnderTest
 from autograd_ref.crosscheck.problems import Problem
-from autograd_ref.crosscheck.report import Diagnosis, Advice
+from autograd_ref.crosscheck.report import Advice, Diagnosis
 from handgrad.trace import PARAMETERS
 
 __all__ = ["find_faults", "find_weaknesses"]
@@ -30,7 +30,9 @@ def find_faults(network: NetworkUnderTest, problem: Problem, bounds: Bounds) -> 
     held = _held_scores(network, X)
     scores = None if held is None else np.array(held, np.float64)
     first = network.call(X, y, problem.reg)
-    changed = [name for name, is_, was in (("X", X, problem.X), ("y", y, problem.y)) if not same_array(is_, was)]
+    changed = [
+        name for name, is_, was in (("X", X, problem.X), ("y", y, problem.y)) if not same_array(is_, was)
+    ]
     after = network.params if network.net is None else network.net.params
     for name in PARAMETERS:
         if not same_array(np.asarray(after[name]).ravel(), problem.params[name].ravel()):
