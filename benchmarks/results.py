@@ -41,7 +41,10 @@ class Picture(NamedTuple):
     caption: str
 
 
-def publish(section: str, parts: Sequence[Table | Picture | str], out: Path) -> None:
+Part = Table | Picture | str  # text is a paragraph
+
+
+def publish(section: str, parts: Sequence[Part], out: Path) -> None:
     """Print the parts; if they are the project's own results, put them into benchmarks/README.md too.
 
     Args:
@@ -68,7 +71,7 @@ def publish(section: str, parts: Sequence[Table | Picture | str], out: Path) -> 
         write_section(section, as_markdown(parts))
 
 
-def as_markdown(parts: Iterable[Table | Picture | str], results: str = "results") -> str:
+def as_markdown(parts: Iterable[Part], results: str = "results") -> str:
     """Return the parts as Markdown.
 
     Args:

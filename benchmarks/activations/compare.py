@@ -3,13 +3,14 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from benchmarks.activations import tables
 from benchmarks.activations.plot import draw
 from benchmarks.activations.runs import BATCH, HIDDEN, NAMES, RunResult, all_runs, start_of, train
-from benchmarks.results import Picture, environment_line, progress, publish, write_json
+from benchmarks.results import Part, Picture, environment_line, progress, publish, write_json
 from handgrad.activations import ACTIVATIONS, ActivationName
 from handgrad.data.datasets import load_cifar10
 
@@ -24,7 +25,9 @@ def compare_activations(data_dir: Path | None, out: Path) -> None:
         out: folder of the results.
     """
     path = out / "activations.json"
-    content = json.loads(path.read_text()) if path.exists() else {"environment": "", "runs": {}}
+    content: dict[str, Any] = {"environment": "", "runs": {}}
+    if path.exists():
+        content = json.loads(path.read_text())
     runs = {key: RunResult(**fields) for key, fields in content["runs"].items()}
     environment = content["environment"]
     left = [run for run in all_runs() if run.key not in runs]
@@ -37,7 +40,7 @@ def compare_activations(data_dir: Path | None, out: Path) -> None:
     layers = {f"`{name}`, {start_of(name)}": ten_layers(name, start_of(name)) for name in NAMES}
     layers |= {f"`sigmoid`, Glorot × {scale}": ten_layers("sigmoid", "Glorot", scale) for scale in SCALES}
     draw(runs, out / "activations.png")
-    parts = [
+    parts: list[Part] = [
         tables.loss_table(runs),
         tables.hidden_table(runs),
         tables.dead_table(runs),

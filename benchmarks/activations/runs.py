@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import product
+from typing import get_args
 
 import numpy as np
 
 from handgrad import TwoLayerNet
-from handgrad.activations import ACTIVATIONS, ActivationName
+from handgrad.activations import ActivationName
 from handgrad.data.datasets import Dataset
 from handgrad.fused.sgd import Sgd
 from handgrad.minibatches import Minibatch
@@ -20,7 +21,7 @@ PATH_STEPS = 50
 SMALL = 0.01  # factor of the learning rate in the calm epochs: do dead units come back?
 MEASURED = ("dead_units", "saturated", "activation_mean", "dz1_to_dh1")  # of `Diagnostics`
 
-NAMES: tuple[ActivationName, ...] = tuple(ACTIVATIONS)
+NAMES: tuple[ActivationName, ...] = get_args(ActivationName)
 RELUS: tuple[ActivationName, ...] = ("relu", "leaky_relu")
 RATES = (0.01, 0.03, 0.1, 0.3, 1.0)
 NOTES_RATES = (1e-3, 2e-3, 4e-3, 1e-2, 3e-2)

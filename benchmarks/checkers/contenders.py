@@ -5,7 +5,6 @@ parameters in the order W2, b2, W1, b1, in which the backward pass reaches them,
 names the first input it finds wrong names the first wrong gradient.
 """
 
-import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,7 +45,7 @@ class NetworkFunction:
     """The network that is checked, as a function of its parameters alone."""
 
     def __init__(self, target: Any, problem: Problem) -> None:
-        self._net: Any = target(*problem.sizes) if inspect.isclass(target) else target
+        self._net: Any = target(*problem.sizes) if isinstance(target, type) else target
         self._problem = problem
 
     def __call__(self, params: Mapping[str, np.ndarray]) -> tuple[Any, dict[str, np.ndarray]]:
@@ -195,7 +194,7 @@ class Course:
 
 
 def _relative_error(one: np.ndarray, other: np.ndarray) -> float:
-    """Return the largest of all entries; infinite where the shapes do not fit, which ends the exercise's loop."""
+    """Return the largest of all entries; infinite where the shapes do not fit: the exercise's loop ends."""
     try:
         return float(np.max(np.abs(one - other) / np.maximum(1e-8, np.abs(one) + np.abs(other))))
     except ValueError:

@@ -179,7 +179,7 @@ class ScikitLearn:
             array[...] = params[name]
 
     def epoch(self, learning_rates: np.ndarray) -> None:
-        # partial_fit keeps the momentum, which a new fit would forget; its learning rate is a private attribute.
+        # partial_fit keeps the momentum, which a new fit would forget; the learning rate is private there.
         images = self._data.X_train.reshape(-1, *self._data.image_shape)
         mirrored = self._rng.random((len(images), 1, 1, 1)) < 0.5
         inputs = np.where(mirrored, images[..., ::-1], images).reshape(len(images), -1).astype(np.float32)

@@ -76,8 +76,8 @@ def warnings(results: Results) -> list[str]:
     """Say what makes the figures unfair."""
     return [
         f"Warning: {name}={value} pins the OpenBLAS of handgrad, NumPy and scikit-learn to a core that may "
-        "be older and half as fast; XLA and PyTorch keep their full speed. --native-blas starts the contenders "
-        "without it."
+        "be older and half as fast; XLA and PyTorch keep their full speed. --native-blas starts the "
+        "contenders without it."
         for name, value in results.pins.items()
     ]
 
@@ -90,8 +90,6 @@ def merge(before: dict[str, ContenderResult], more: dict[str, ContenderResult]) 
             old.rounds.setdefault(task, []).extend(passes)
         old.refused = old.refused or new.refused
         old.busy_cpus = new.busy_cpus
-        old.peak_bytes = max(old.peak_bytes, new.peak_bytes)
-        old.working_bytes = max(old.working_bytes, new.working_bytes)
         if old.refused is not None:
             old.rounds, old.ratio = {}, None
 

@@ -1,4 +1,4 @@
-"""The pictures of a run: time against H, ratios with their intervals, share of the limit."""
+"""The pictures of a run: time against H, and ratios with their intervals."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -9,14 +9,13 @@ import numpy as np
 from benchmarks.results import Picture, write_picture
 from benchmarks.speed.cases import BASE
 from benchmarks.speed.contenders import CONTENDERS, LIMIT, OURS
-from benchmarks.speed.ratios import limit, share_of_limit
+from benchmarks.speed.ratios import limit
 from benchmarks.speed.schema import CaseResult, Results
 from benchmarks.speed.tables import is_width, names_of
 
 CAPTIONS = {
     "step-time.png": "Time of a training step against H for every contender, with the machine's limit",
     "step-ratios.png": "How many times as long as handgrad's fused step the others take, with intervals",
-    "step-share.png": "Share of the machine's limit that every contender reaches",
 }
 # Of matplotlib's own cycle, without the grey that is the limit's; handgrad stands out.
 CYCLE = ("C0", "C1", "C3", "C4", "C5", "C6", "C9")
@@ -27,7 +26,7 @@ Setting = tuple[int, str]
 
 
 def draw(results: Results, out: Path) -> list[Picture]:
-    """Write the three pictures and return them; none if there is no case over H."""
+    """Write the two pictures and return them; none if there is no case over H."""
     from matplotlib.figure import Figure
 
     settings: dict[Setting, list[CaseResult]] = {}
@@ -39,7 +38,7 @@ def draw(results: Results, out: Path) -> list[Picture]:
     names = names_of(results)
     threads = sorted({number for number, _ in settings})
     dtypes = sorted({dtype for _, dtype in settings})
-    draws = {"step-time.png": _times, "step-ratios.png": _ratios, "step-share.png": _shares}
+    draws = {"step-time.png": _times, "step-ratios.png": _ratios}
     pictures = []
     for file, draw_panel in draws.items():
         figure = Figure(figsize=(1 + 5.2 * len(dtypes), 1 + 3.8 * len(threads)), layout="constrained")
@@ -87,16 +86,6 @@ def _ratios(panel: Any, cases: Sequence[CaseResult], names: Sequence[str]) -> No
     panel.set_xticks(range(len(cases)), [str(result.case.hidden) for result in cases])
     panel.set(xlabel="hidden units H", ylabel=f"times as long as {OURS}")
     panel.grid(axis="y", alpha=0.3)
-
-
-def _shares(panel: Any, cases: Sequence[CaseResult], names: Sequence[str]) -> None:
-    for name in names:
-        _line(panel, [(result, share_of_limit(result, name)) for result in cases], name, 100)
-    panel.axhline(100, label=LIMIT, **LIMIT_STYLE)
-    panel.set(xscale="log", xlabel="hidden units H", ylabel="percent of the limit")
-    panel.set_ylim(bottom=0)
-    _mark_widths(panel, cases)
-    panel.grid(alpha=0.3)
 
 
 def _line(panel: Any, points: Iterable[tuple[CaseResult, float | None]], name: str, scale: float) -> None:

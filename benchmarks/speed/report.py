@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.results import PROJECT_README, RESULTS, Table, as_markdown, publish, write_section
+from benchmarks.results import PROJECT_README, RESULTS, Part, Table, as_markdown, publish, write_section
 from benchmarks.speed import plots, tables
 from benchmarks.speed.contenders import OURS
 from benchmarks.speed.ratios import CONFIDENCE
@@ -21,7 +21,7 @@ def report(results: Results, out: Path) -> None:
     environment = environment_text(results)
     publish("speed", [environment, *pictures, *all_tables(results), *notes(results)], out)
     if out.resolve() == RESULTS:
-        parts = [tables.headline_table(results), *pictures[:1], losses(results), environment]
+        parts: list[Part] = [tables.headline_table(results), *pictures[:1], losses(results), environment]
         write_section("speed", as_markdown(parts, "benchmarks/results"), PROJECT_README)
 
 

@@ -1,6 +1,6 @@
 """What results.json holds; the classes are its documentation.
 
-Every time is in seconds, every size in bytes.
+Every time is in seconds.
 """
 
 import json
@@ -37,9 +37,6 @@ class ContenderResult:
         ratio: how many times as long as handgrad's fused step its step takes.
         first_seconds: time of the first call, which compiles, in the first pass; by task.
         busy_cpus: how many CPUs a step kept busy in the last pass.
-        peak_bytes: the most memory that its process ever had.
-        working_bytes: how much of that came after its library was imported and the data were read; pages of
-            files left out.
         rounds: the times themselves, while the benchmark runs: by task, pass and round. Contenders take
             turns in each round, so that rounds of one number in two contenders belong together.
     """
@@ -50,8 +47,6 @@ class ContenderResult:
     ratio: Ratio | None = None
     first_seconds: dict[str, float] = field(default_factory=dict)
     busy_cpus: float = 0.0
-    peak_bytes: int = 0
-    working_bytes: int = 0
     rounds: dict[str, list[list[float]]] = field(default_factory=dict)
 
 

@@ -83,7 +83,7 @@ def time_table(results: Results, task: str) -> Table:
 
 
 def start_table(results: Results) -> Table:
-    """Return what comes before the first step, and memory, in the base case."""
+    """Return what comes before the first step, in the base case."""
     rows = []
     for result in results.cases:
         if result.case != BASE:
@@ -97,11 +97,9 @@ def start_table(results: Results) -> Table:
             for task in ("gradient", "step"):
                 seconds = _compile_seconds(contender, task) if _compiles(name) else None
                 row.append(NONE if seconds is None else f"{seconds:.2f}")
-            for size in (contender.peak_bytes, contender.working_bytes):
-                row.append(NONE if contender.refused else f"{size / (1 << 20):.0f}")
             rows.append(row)
-    head = ["contender", "import, s", "compile gradient, s", "compile step, s", "peak, MiB"]
-    return Table(f"Before the first step, and memory ({BASE})", [*head, "beside the data, MiB"], rows)
+    head = ["contender", "import, s", "compile gradient, s", "compile step, s"]
+    return Table(f"Before the first step ({BASE})", head, rows)
 
 
 def machine_table(results: Results) -> Table:

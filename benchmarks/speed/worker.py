@@ -42,8 +42,6 @@ class Runner:
         import_module(entry(contender).imports)
         self._name, self._case, self._folder = contender, case, folder
         self._data = Data(case, folder)
-        Path("/proc/self/clear_refs").write_text("5")  # the peak of memory begins anew
-        self._bytes_before = _private_peak_bytes()
         self._contender = load(contender)(self._data)
         self.tasks = [task for task in self._contender.tasks if task in (*case.tasks, "gemm", "copy")]
 
@@ -87,10 +85,6 @@ class Runner:
         """See `threads_in_use`."""
         return threads_in_use()
 
-    def memory(self) -> tuple[int, int]:
-        """Return the peak of the process, and how much of it came after the library and the data."""
-        return _status_bytes("VmHWM"), _private_peak_bytes() - self._bytes_before
-
 
 def threads_in_use() -> dict[str, int]:
     """Return how many threads each library of this process really has."""
@@ -118,15 +112,6 @@ def about() -> dict[str, Any]:
         "versions": {name: version(name) for name in loaded},
         "cores": {f"OpenBLAS {pool['version']}": pool["architecture"] for pool in pools},
     }
-
-
-def _private_peak_bytes() -> int:
-    """Return the peak without the pages of files, most of which are libraries."""
-    return _status_bytes("VmHWM") - _status_bytes("RssFile")
-
-
-def _status_bytes(field: str) -> int:
-    return 1024 * int(Path("/proc/self/status").read_text().split(f"{field}:")[1].split()[0])
 
 
 def main() -> None:
