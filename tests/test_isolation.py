@@ -48,7 +48,6 @@ atexit.register(time.sleep, 1000)
 """
 JUDGED = {
     "wrong, forks at import": {"before": "os.fork()", "penalty": 1},
-    "forks in its loss": {"inside": "os.fork()"},
     "rude": {"before": RUDE},
 }
 ENDED = {

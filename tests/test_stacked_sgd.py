@@ -13,10 +13,11 @@ from test_sgd import DTYPES, largest_ratio, make, rounding_of_step
 from autograd_ref import training as reference
 from autograd_ref.arithmetic.rounding import unit_roundoff
 from autograd_ref.crosscheck.bounds import chained_bounds
-from autograd_ref.two_layer_net import PENALTY, precision
+from autograd_ref.two_layer_net import precision
 from handgrad.activations import ACTIVATIONS
 from handgrad.fused.sgd import Sgd
 from handgrad.fused.stacked_sgd import StackedSgd
+from handgrad.objective import Objective
 from handgrad.two_layer_net import trace_gradients
 
 # Hidden units, activation, learning rate, penalty. The decays 1 - 4·lr·reg of the third have a product below
@@ -39,7 +40,9 @@ def jacobian(params, X, y, lr, reg, activation):
     flat, unravel = ravel_pytree(params)
 
     def move(flat):
-        return ravel_pytree(reference.step(unravel(flat), {}, X, y, lr, reg, activation=activation)[0])[0]
+        return ravel_pytree(
+            reference.step(unravel(flat), {}, X, y, lr, Objective(reg, activation=activation))[0]
+        )[0]
 
     return abs(jax.jacfwd(move)(flat))
 
@@ -62,7 +65,7 @@ def errors_after(params, X, y, batches, activation, lr, reg, dtype):
         X64 = X[batch].astype(np.float64)
         error["W1"] = error["W1"] + u * np.abs(exact["W1"])
         values = trace_gradients(exact, X64, y[batch], reg, activation)
-        bounds = chained_bounds(values, dtype, reg, PENALTY, {}, activation)
+        bounds = chained_bounds(values, dtype, Objective(reg, activation=activation))
         z1_error = bounds.radius["z1"] + np.abs(X64) @ error["W1"] + error["b1"]
         assert (np.abs(values["z1"]) > 2 * z1_error).all(), "too close to a kink to be judged"
         added, _ = rounding_of_step((exact, {}), values, bounds, lr, reg, 0.0, dtype)
@@ -124,7 +127,7 @@ def test_a_step_of_any_shape_agrees_with_the_plain_path(N, D, C, dtype, networks
     for number, (_, activation, lr, reg) in enumerate(networks):
         params, X64 = jax.tree.map(lambda a: a.astype(np.float64), (starts[number], X))
         values = trace_gradients(params, X64, y, reg, activation)
-        bounds = chained_bounds(values, dtype, reg, PENALTY, {}, activation)
+        bounds = chained_bounds(values, dtype, Objective(reg, activation=activation))
         if bounds.kinks:
             continue  # what a unit at its kink may do is for the bounds' own tests
         after = plain_step(params, values, lr)

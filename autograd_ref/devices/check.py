@@ -93,10 +93,11 @@ class ShardedComparison:
         """A sentence about the first quantity that is wrong, and on which side."""
         side, comparison = next(named for named in self.sides.items() if not named[1].ok)
         wrong = next(quantity for quantity in comparison.quantities if not quantity.ok)
+        problem = f"{self.problem.name} in {self.problem.dtype.name}"
         where = f" at {list(wrong.index)}" if wrong.index else ""
         return (
-            f"{wrong.name} {_described(side, self.shards)} is wrong, on {self.problem.name} in {comparison.dtype}:"
-            f"{where} it is {wrong.hand:.9g}, that of the whole batch {wrong.automatic:.9g}."
+            f"{wrong.name} {_described(side, self.shards)} is wrong, on {problem}:{where} it is {wrong.hand:.9g}, "
+            f"that of the whole batch {wrong.automatic:.9g}."
         )
 
 
