@@ -6,7 +6,7 @@ import pytest
 
 from autograd_ref.crosscheck.comparison import Quantity
 from autograd_ref.crosscheck.isolated.process import Answer
-from autograd_ref.crosscheck.isolated.result import TargetResult, read_answer, tally
+from autograd_ref.crosscheck.isolated.result import TargetResult, tally
 from autograd_ref.crosscheck.report import Advice, Diagnosis, Report
 
 RIGHT = "handgrad.two_layer_net:TwoLayerNet"
@@ -176,7 +176,7 @@ def test_a_reference_that_fails_is_told_from_its_target(handgrad, tmp_path):
 
 def test_a_report_comes_back_as_it_was():
     answer = Answer(json.loads(json.dumps(REPORT.to_json())), None)
-    assert read_answer("net.py:Net", answer) == TargetResult("net.py:Net", REPORT)
+    assert TargetResult.of("net.py:Net", answer) == TargetResult("net.py:Net", REPORT)
 
 
 def test_the_tally_counts_each_kind():

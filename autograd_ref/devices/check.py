@@ -96,8 +96,8 @@ class ShardedComparison:
         problem = f"{self.problem.name} in {self.problem.dtype.name}"
         where = f" at {list(wrong.index)}" if wrong.index else ""
         return (
-            f"{wrong.name} {_described(side, self.shards)} is wrong, on {problem}:{where} it is {wrong.hand:.9g}, "
-            f"that of the whole batch {wrong.automatic:.9g}."
+            f"{wrong.name} {_described(side, self.shards)} is wrong, on {problem}:{where} it is "
+            f"{wrong.hand:.9g}, that of the whole batch {wrong.automatic:.9g}."
         )
 
 

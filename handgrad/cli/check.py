@@ -92,7 +92,7 @@ class Check:
 def _check_targets(options: Check) -> int:
     """Judge other people's gradients."""
     from autograd_ref.crosscheck.isolated.command import check_targets
-    from autograd_ref.crosscheck.isolated.outcome import Outcome
+    from autograd_ref.crosscheck.isolated.process import Outcome
 
     own = ("cifar10", "shards", "processes", "device")
     _refuse(options, own, "is for handgrad's own network and goes with no target")

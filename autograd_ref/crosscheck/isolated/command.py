@@ -9,8 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from autograd_ref.crosscheck.isolated.outcome import Outcome
-from autograd_ref.crosscheck.isolated.process import Answer, cores, run_apart
+from autograd_ref.crosscheck.isolated.process import Answer, Outcome, cores, run_apart
 
 __all__ = ["check_targets"]
 
@@ -58,14 +57,14 @@ async def _check_targets(
     answers = [asyncio.create_task(run(target)) for target in targets]
     await asyncio.sleep(0)
     # JAX is loaded here while it is loaded there.
-    from autograd_ref.crosscheck.isolated.result import TargetResult, read_answer, tally
+    from autograd_ref.crosscheck.isolated.result import TargetResult, tally
 
     console = Console()
     results: list[TargetResult] = []
     with console.status("Checking", spinner="line") as status:
         for target, answer in zip(targets, answers, strict=True):
             status.update(f"Checking {len(results) + 1} of {len(targets)}")
-            result = read_answer(target, await answer)
+            result = TargetResult.of(target, await answer)
             results.append(result)
             if as_json:
                 print(json.dumps(result.to_json()), flush=True)

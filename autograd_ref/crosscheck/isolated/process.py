@@ -11,13 +11,23 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from enum import Enum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-__all__ = ["MEMORY", "Answer", "cores", "run_apart"]
+__all__ = ["MEMORY", "Answer", "Outcome", "cores", "run_apart"]
 
 MEMORY = 8 * 2**30
+
+
+class Outcome(Enum):
+    """What came of a check; the values are the words of the tally, in its order."""
+
+    RIGHT = "right"
+    WARNED = "right with warnings"
+    WRONG = "wrong"
+    NOT_JUDGED = "could not be judged"
 
 
 class Answer(NamedTuple):

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from autograd_ref.crosscheck.isolated.outcome import Outcome
-from autograd_ref.crosscheck.isolated.process import Answer
+from autograd_ref.crosscheck.isolated.process import Answer, Outcome
 from autograd_ref.crosscheck.report import Report
 
-__all__ = ["TargetResult", "read_answer", "tally"]
+__all__ = ["TargetResult", "tally"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +24,12 @@ class TargetResult:
     target: str
     report: Report | None
     error: str | None = None
+
+    @classmethod
+    def of(cls, target: str, answer: Answer) -> "TargetResult":
+        """The result of a target, as its process answered."""
+        report = None if answer.report is None else Report.from_json(answer.report)
+        return cls(target, report, answer.error)
 
     @property
     def outcome(self) -> Outcome:
@@ -47,20 +52,6 @@ class TargetResult:
         if self.report is None:
             return {"target": self.target, "ok": None, "error": self.error}
         return self.report.to_json()
-
-
-def read_answer(target: str, answer: Answer) -> TargetResult:
-    """Turn what came back from a target's process into its result.
-
-    Args:
-        target: as it was named.
-        answer: the report as JSON, or an error.
-
-    Returns:
-        The result.
-    """
-    report = None if answer.report is None else Report.from_json(answer.report)
-    return TargetResult(target, report, answer.error)
 
 
 def tally(results: Sequence[TargetResult]) -> str:
