@@ -40,7 +40,7 @@ def in_this_process(cases, *, processes, **options):
         params, X, y = case.problem.params, case.problem.X, case.problem.y
         shards = [shard_gradients(params, X[rows], y[rows]) for rows in split_rows(len(y), case.data)]
         whole = combine_shards(shards, params, case.problem.reg)
-        found.append({"jax": whole} | ({"hand": whole} if case.hidden == 1 else {}))
+        found.append(({"hand": whole} if case.hidden == 1 else {}) | {"jax": whole})
     return found
 
 

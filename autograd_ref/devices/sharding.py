@@ -26,7 +26,7 @@ from autograd_ref.two_layer_net import loss, precision
 from handgrad.objective import Objective
 from handgrad.shards import split_rows
 
-__all__ = ["device_mesh", "place_batch", "place_params", "value_and_grad", "whole"]
+__all__ = ["device_mesh", "value_and_grad"]
 
 Params = Mapping[str, Any]
 
@@ -34,12 +34,9 @@ SPECS = {
     "W1": PartitionSpec(None, "hidden"),
     "b1": PartitionSpec("hidden"),
     "W2": PartitionSpec("hidden", None),
-    "b2": PartitionSpec(),
+    "b2": PartitionSpec(None),
 }
 ROWS = PartitionSpec("data")
-
-# The axis of each parameter that runs over the hidden units.
-HIDDEN_AXIS = {"W1": 1, "b1": 0, "W2": 0}
 
 
 def device_mesh(data: int, hidden: int = 1) -> Mesh:
@@ -65,43 +62,6 @@ def device_mesh(data: int, hidden: int = 1) -> Mesh:
     return Mesh(grid, ("data", "hidden"), axis_types=(AxisType.Auto, AxisType.Auto))
 
 
-def place_params(mesh: Mesh, params: Params) -> dict[str, Array]:
-    """Copies of the parameters on the mesh, or of anything under their names and in their shapes.
-
-    Args:
-        mesh: of `device_mesh`.
-        params: W1 (D, H), b1 (H,), W2 (H, C), b2 (C,).
-
-    Returns:
-        The same, with as many hidden units as divide evenly; the same on every device along ``data``.
-    """
-    return {name: _place(mesh, SPECS[name], _fill(mesh, name, value)) for name, value in params.items()}
-
-
-def place_batch(mesh: Mesh, X: Any, y: Any, dtype: DTypeLike) -> tuple[Array, Array, Array]:
-    """A batch on the mesh, shard by shard as `handgrad.shards.split_rows` cuts it.
-
-    Args:
-        mesh: of `device_mesh`.
-        X: inputs (N, D).
-        y: labels (N,) in [0, C).
-        dtype: of the computation.
-
-    Returns:
-        X, y and the weights of the rows, 1/N or 0, all with as many rows for each shard as the largest has.
-    """
-    X, y = np.asarray(X), np.asarray(y)
-    shards = split_rows(len(y), mesh.shape["data"])
-    most = shards[0].stop  # the first shard is never the smaller one
-    rows = most * len(shards)
-    inputs = np.zeros((rows, X.shape[1]), dtype)
-    labels, weights = np.zeros(rows, np.int32), np.zeros(rows, dtype)
-    for k, shard in enumerate(shards):
-        here = slice(k * most, k * most + shard.stop - shard.start)
-        inputs[here], labels[here], weights[here] = X[shard], y[shard], 1 / len(y)
-    return _place(mesh, ROWS, inputs), _place(mesh, ROWS, labels), _place(mesh, ROWS, weights)
-
-
 def value_and_grad(
     mesh: Mesh, params: Params, X: Any, y: Any, objective: Objective
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -121,36 +81,36 @@ def value_and_grad(
     """
     dtype = np.asarray(params["W1"]).dtype
     with precision(dtype):
-        batch = place_batch(mesh, X, y, dtype)
-        value, grads = _value_and_grad(place_params(mesh, params), *batch, objective, mesh)
-        return _fetch(value), whole(grads, np.shape(params["W1"])[1])
+        placed = {name: _place(mesh, SPECS[name], _fill(mesh, name, value)) for name, value in params.items()}
+        value, grads = _value_and_grad(placed, *_place_batch(mesh, X, y, dtype), objective, mesh)
+        # Some hidden units only filled up.
+        whole = {
+            name: _fetch(grad)[tuple(slice(size) for size in np.shape(params[name]))]
+            for name, grad in grads.items()
+        }
+        return _fetch(value), whole
 
 
-def whole(placed: Mapping[str, Array], hidden_size: int) -> dict[str, np.ndarray]:
-    """Parameters or gradients brought back from all devices, without the hidden units that only filled up.
-
-    Args:
-        placed: W1, b1, W2, b2, on a mesh.
-        hidden_size: hidden units H.
-
-    Returns:
-        NumPy arrays of the same names.
-    """
-    fetched = {name: _fetch(value) for name, value in placed.items()}
-    return {
-        name: value.take(range(hidden_size), HIDDEN_AXIS[name]) if name in HIDDEN_AXIS else value
-        for name, value in fetched.items()
-    }
+def _place_batch(mesh: Mesh, X: Any, y: Any, dtype: DTypeLike) -> tuple[Array, Array, Array]:
+    """X, y and the weights of the rows, 1/N or 0, with as many rows for each shard as the largest has."""
+    X, y = np.asarray(X), np.asarray(y)
+    shards = split_rows(len(y), mesh.shape["data"])
+    most = shards[0].stop  # the first shard is never the smaller one
+    rows = most * len(shards)
+    inputs = np.zeros((rows, X.shape[1]), dtype)
+    labels, weights = np.zeros(rows, np.int32), np.zeros(rows, dtype)
+    for k, shard in enumerate(shards):
+        here = slice(k * most, k * most + shard.stop - shard.start)
+        inputs[here], labels[here], weights[here] = X[shard], y[shard], 1 / len(y)
+    return _place(mesh, ROWS, inputs), _place(mesh, ROWS, labels), _place(mesh, ROWS, weights)
 
 
 def _fill(mesh: Mesh, name: str, value: Any) -> np.ndarray:
     """A copy with zeros for the hidden units that are missing to a multiple of their shards."""
     array = np.asarray(value)
-    missing = [(0, 0)] * array.ndim
-    if name in HIDDEN_AXIS:
-        axis = HIDDEN_AXIS[name]
-        missing[axis] = (0, -array.shape[axis] % mesh.shape["hidden"])
-    return np.pad(array, missing)
+    shards = mesh.shape["hidden"]
+    axes = zip(SPECS[name], array.shape, strict=True)
+    return np.pad(array, [(0, -size % shards if axis == "hidden" else 0) for axis, size in axes])
 
 
 def _place(mesh: Mesh, spec: PartitionSpec, value: np.ndarray) -> Array:

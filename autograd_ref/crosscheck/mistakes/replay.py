@@ -107,7 +107,6 @@ class Context:
 
     Attributes:
         values: everything computed so far.
-        left: the layer's input, whose transpose stands on the left of the weights' gradient.
         adjoint: the adjoint of the layer's output.
         q: the parameter.
         data: the right part from the batch; for ``whole``, the right sum.
@@ -117,7 +116,6 @@ class Context:
     """
 
     values: Values
-    left: np.ndarray
     adjoint: np.ndarray
     q: np.ndarray
     data: np.ndarray
@@ -197,7 +195,6 @@ def local_gradient(tensor: str, v: Values, problem: Problem, mistakes: tuple[Mis
     data = left.T @ adjoint if name in WEIGHTS else adjoint.sum(axis=0)
     context = Context(
         values=v,
-        left=left,
         adjoint=adjoint,
         q=getattr(v, name),
         data=data,

@@ -176,11 +176,15 @@ def _loss_fits(one: CheckedProblem) -> bool:
 
 def _compare(network: NetworkUnderTest, one: CheckedProblem) -> Comparison:
     """Stage by stage where there is a trace of what loss returned, else from end to end."""
-    trace, radius = network.trace(one.problem), one.reference.bounds.radius
-    # A trace may be inherited from another network.
-    if trace is not None and all(
-        trace[name].shape == value.shape and bool(np.all(np.abs(trace[name] - value) <= radius[name]))
-        for name, value in one.result.by_quantity().items()
+    trace, right, radius = network.trace(one.problem), one.reference.trace, one.reference.bounds.radius
+    # A trace may be of another shape, or inherited from another network.
+    if (
+        trace is not None
+        and all(value.shape == np.shape(right[name]) for name, value in trace.items())
+        and all(
+            trace[name].shape == value.shape and bool(np.all(np.abs(trace[name] - value) <= radius[name]))
+            for name, value in one.result.by_quantity().items()
+        )
     ):
         return compare_trace(one.problem, trace)
     return compare_gradients(one.problem, one.result.loss, one.result.grads, one.reference)
