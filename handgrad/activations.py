@@ -16,6 +16,9 @@ What stands for the derivative at 0, where some have a kink:
 | `elu` | 1 | 1 | 1 | 1 |
 | all others | the same | the same | the derivative | the derivative |
 
+The derivatives are in [0, 1], but for sigmoid's, in [0, ¼], and for the functions that fall somewhere: in
+[−0.13, 1.13] for both GELUs and in [−0.1, 1.1] for `silu`.
+
 The rule here is that 0 counts as inactive, ``z > 0``. The exponential linear unit has no kink with the usual
 α = 1: only its second derivative jumps.
 """
@@ -76,12 +79,6 @@ def relu_derivative(z: Array) -> Array:
 
     At $z = 0$ there is no derivative: the slope from the left is 0, from the right 1. The convention
     here, and that of ``jax.nn.relu``, is 0; ``jnp.maximum(z, 0)`` takes 0.5.
-
-    Args:
-        z: pre-activations, of any shape.
-
-    Returns:
-        Zeros and ones, in the shape and dtype of ``z``.
     """
     return (z > 0).astype(z.dtype)
 
@@ -96,12 +93,6 @@ def leaky_relu_derivative(z: Array) -> Array:
 
     $h = z$ for $z > 0$ and $h = 0.01\,z$ for $z < 0$, so $dz_{nj} = dh_{nj}$ or $0.01\,dh_{nj}$; as matrices
     $dz = dh \odot ([z > 0] + 0.01\,[z \le 0])$. At 0 the slope is taken from the left, as for the ReLU.
-
-    Args:
-        z: pre-activations, of any shape.
-
-    Returns:
-        Ones and hundredths, in the shape and dtype of ``z``.
     """
     return np.where(z > 0, z.dtype.type(1), z.dtype.type(LEAK))
 
@@ -122,12 +113,6 @@ def sigmoid_derivative(z: Array) -> Array:
     = \sigma(z)(1 - \sigma(z))$: at most ¼, at 0, and the same at $-z$. So
     $dz_{nj} = dh_{nj}\,\sigma(z_{nj})(1 - \sigma(z_{nj}))$, as matrices $dz = dh \odot \sigma'(z)$.
     With $e = \exp(-|z|)$ it is $e/(1 + e)^2$ on both sides.
-
-    Args:
-        z: pre-activations, of any shape.
-
-    Returns:
-        Numbers in [0, ¼], in the shape and dtype of ``z``.
     """
     e = np.exp(-np.abs(z))
     return e / (1 + e) ** 2
@@ -145,12 +130,6 @@ def tanh_derivative(z: Array) -> Array:
     = 1/\cosh^2 z$, which is also $1 - h^2$. So $dz_{nj} = dh_{nj}/\cosh^2 z_{nj}$, as matrices
     $dz = dh \odot (1 - h \odot h)$. With $e = \exp(-|z|)$, $\cosh z = (1 + e^2)/2e$, and the slope is
     $4e^2/(1 + e^2)^2$.
-
-    Args:
-        z: pre-activations, of any shape.
-
-    Returns:
-        Numbers in [0, 1], in the shape and dtype of ``z``.
     """
     square = np.exp(-np.abs(z)) ** 2
     return 4 * square / (1 + square) ** 2
@@ -166,12 +145,6 @@ def elu_derivative(z: Array) -> Array:
 
     $h = z$ has slope 1 and $h = e^z - 1$ has slope $e^z$, which is 1 at 0, too: so
     $dz_{nj} = dh_{nj}\,e^{\min(z_{nj}, 0)}$, as matrices $dz = dh \odot \exp(\min(z, 0))$.
-
-    Args:
-        z: pre-activations, of any shape.
-
-    Returns:
-        Numbers in [0, 1], in the shape and dtype of ``z``.
     """
     return np.exp(np.minimum(z, 0))
 
@@ -193,12 +166,6 @@ def gelu_derivative(z: Array) -> Array:
 
     The two terms cancel at $z \approx -0.75$, where the function is lowest. Near there the slope is taken as
     $\int h''$ from that place, with $h'' = 2\varphi + z\varphi' = \varphi(z)(2 - z^2)$.
-
-    Args:
-        z: pre-activations, of any shape.
-
-    Returns:
-        Numbers in [−0.13, 1.13], in the shape and dtype of ``z``.
     """
     near = np.clip(z, -FAR, FAR)
     slope = ndtr(near) + near * _normal_density(near)
@@ -260,12 +227,6 @@ def gelu_tanh_derivative(z: Array) -> Array:
 
     Near its root the slope is the integral of $h'' = 2\sigma' v' + z(\sigma'' v'^2 + \sigma' v'')$, where
     $\sigma'' = \sigma'(1 - 2\sigma)$; see `gelu_derivative`.
-
-    Args:
-        z: pre-activations, of any shape.
-
-    Returns:
-        Numbers in [−0.13, 1.13], in the shape and dtype of ``z``.
     """
     near = np.clip(z, -FAR, FAR)
     v, dv, _ = _gelu_exponent(near)
@@ -298,12 +259,6 @@ def silu_derivative(z: Array) -> Array:
 
     For $z < 0$ the second factor cancels. It is $(1 + z + e^z)\,\sigma(-z)$, whose first factor is 0 at
     $r \approx -1.28$; taking that 0 away, it is $(z - r) + e^r(e^{z - r} - 1)$, two terms of one sign.
-
-    Args:
-        z: pre-activations, of any shape.
-
-    Returns:
-        Numbers in [−0.1, 1.1], in the shape and dtype of ``z``.
     """
     root, rest, exp_root = -1.2784645427610737, -1.0946994183093437e-16, 0.2784645427610738
     nearest = z.dtype.type(root)
@@ -328,12 +283,6 @@ def softplus_derivative(z: Array) -> Array:
 
     $h = \log(1 + e^z)$, so $h' = e^z/(1 + e^z) = \sigma(z)$, and $dz_{nj} = dh_{nj}\,\sigma(z_{nj})$, as
     matrices $dz = dh \odot \sigma(z)$.
-
-    Args:
-        z: pre-activations, of any shape.
-
-    Returns:
-        Numbers in [0, 1], in the shape and dtype of ``z``.
     """
     return sigmoid(z)
 

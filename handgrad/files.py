@@ -1,6 +1,5 @@
 """Files that are replaced whole or not at all, and directories that one process makes and holds at a time."""
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -36,23 +35,12 @@ def replace_file(path: Path, content: bytes | memoryview) -> None:
 
 
 def replace_json(path: Path, content: Any) -> None:
-    """Write JSON in the same way, indented for people.
-
-    Args:
-        path: the file; its folder exists.
-        content: what JSON can hold.
-
-    Raises:
-        OSError: as `replace_file`.
-    """
+    """Write JSON like `replace_file`, indented for people."""
     replace_file(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def make_directory(directory: Path) -> None:
     """Make a directory, and the ones above it, unless it exists.
-
-    Args:
-        directory: its path.
 
     Raises:
         OSError: it cannot be made; the error names it.
@@ -82,6 +70,8 @@ def locked(directory: Path) -> Iterator[None]:
         ValueError: another process holds it.
         OSError: it cannot be opened.
     """
+    import fcntl  # not on Windows, where the rest of this file works
+
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         try:

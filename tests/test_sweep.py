@@ -218,8 +218,8 @@ def test_a_worker_that_is_killed_changes_no_result(undisturbed, tmp_path, worker
 @pytest.mark.usefixtures("as_users_call")
 def test_a_sweep_that_is_killed_goes_on_where_it_was(undisturbed, digits, tmp_path):
     directory = tmp_path / "sweep"
-    # The grid, the images' description, the first stack; the second is written, but not yet synced.
-    sweep = child(SWEEP, 4, *FLAGS.split(), "--out", directory, "--jobs", 1)
+    # The grid, the first stack; the second is written, but not yet synced.
+    sweep = child(SWEEP, 3, *FLAGS.split(), "--out", directory, "--jobs", 1)
     worker = until(lambda: in_training(directory))
     assert finished(sweep)[0] == -signal.SIGKILL
     until(lambda: not in_training(directory) and not Path(f"/proc/{worker[0]}").exists())

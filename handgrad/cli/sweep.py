@@ -52,7 +52,7 @@ class Sweep:
     """Train on the workers of this Dask cluster instead."""
 
     local_cluster: int | None = None
-    """Start a Dask cluster of so many workers on this machine instead."""
+    """Start a Dask cluster with this many workers on this machine instead."""
 
     def run(self) -> int:
         """Train what is left, say what came out, and return the exit code."""

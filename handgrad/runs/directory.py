@@ -107,13 +107,6 @@ def read_config(directory: Path) -> Config:
 def load_run(directory: Path, config: Config) -> tuple[Trainer, Dataset]:
     """The run in a directory, as its last checkpoint has it; at its beginning if there is none yet.
 
-    Args:
-        directory: that of the run.
-        config: its settings.
-
-    Returns:
-        The trainer and its data.
-
     Raises:
         ValueError: the checkpoint or the data is not what it should be.
         OSError: a file cannot be read.

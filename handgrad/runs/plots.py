@@ -37,14 +37,7 @@ HIGHEST = 1e100
 
 
 def plot_loss(history: History) -> bytes:
-    """The loss of every minibatch, and its mean over hundredths of the run.
-
-    Args:
-        history: the course of the run.
-
-    Returns:
-        The PNG.
-    """
+    """The loss of every minibatch, and its mean over hundredths of the run."""
     figure, axes = new_axes("step", "loss, penalty included")
     losses = np.minimum(history.losses, HIGHEST)
     steps = np.arange(1, len(losses) + 1)
@@ -59,45 +52,29 @@ def plot_loss(history: History) -> bytes:
 
 
 def plot_accuracy(history: History) -> bytes:
-    """The accuracy on training and on validation images, and the gap between them.
-
-    Args:
-        history: the course of the run.
-
-    Returns:
-        The PNG.
-    """
+    """The accuracy on training and on validation images, and the gap between them."""
     figure, axes = new_axes("step", "accuracy (%)")
-    steps = [each.step for each in history.evaluations]
-    train = [100 * each.train_accuracy for each in history.evaluations]
-    val = [100 * each.val_accuracy for each in history.evaluations]
+    steps = [evaluation.step for evaluation in history.evaluations]
+    train = [100 * evaluation.train_accuracy for evaluation in history.evaluations]
+    val = [100 * evaluation.val_accuracy for evaluation in history.evaluations]
     marker = "o" if len(steps) < 3 else None
     axes.plot(steps, train, color=TRAIN, marker=marker, label=_label("training", train, "%"))
     axes.plot(steps, val, color=VALIDATION, marker=marker, label=_label("validation", val, "%"))
-    gap = [100 * each.gap for each in history.evaluations]
+    gap = [100 * evaluation.gap for evaluation in history.evaluations]
     axes.fill_between(steps, train, val, color="gray", alpha=0.2, label=_label("gap", gap, " points"))
     axes.legend(loc="lower right")
     return png(figure)
 
 
 def plot_diagnostics(history: History, hidden: int) -> bytes:
-    """How the hidden layer fared: dead and saturated units, activations, what flowed back, how weights moved.
-
-    Args:
-        history: the course of the run.
-        hidden: hidden units H.
-
-    Returns:
-        The PNG.
-    """
+    """How the hidden layer fared: dead and saturated units, activations, adjoints, how the weights moved."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 7), layout="constrained")
     (fate, activation), (adjoint, update) = figure.subplots(2, 2, sharex=True)
-    found = np.array(history.diagnostics, np.float64).reshape(-1, len(Diagnostics._fields))
-    found = np.clip(found, -HIGHEST, HIGHEST)
-    at = dict(zip(Diagnostics._fields, found.T, strict=True))
-    step, marker = at["step"], "o" if len(found) < 3 else None
+    table = np.clip(history.to_arrays()["diagnostics"], -HIGHEST, HIGHEST)
+    at = dict(zip(Diagnostics._fields, table.T, strict=True))
+    step, marker = at["step"], "o" if len(table) < 3 else None
 
     def draw(axes: "Axes", name: str, label: str, color: str, factor: float = 1.0) -> None:
         axes.plot(step, factor * at[name], color=color, marker=marker, label=label)
@@ -128,12 +105,11 @@ def plot_diagnostics(history: History, hidden: int) -> bytes:
 def plot_weights(W1: Float[np.ndarray, "D H"], image_shape: tuple[int, int, int]) -> bytes:
     """What each hidden unit looks for: its weights, at the places of the pixels that they multiply.
 
+    In colour for three channels and grey for one.
+
     Args:
         W1: the first layer's weights.
         image_shape: (channels, height, width) of the images, whose rows hold one channel after the other.
-
-    Returns:
-        The PNG, in colour for three channels and grey for one.
     """
     from matplotlib.image import imsave
 
@@ -172,15 +148,7 @@ def filter_images(
 
 
 def plot_confusion(confusion: Integer[np.ndarray, "C C"], classes: tuple[str, ...]) -> bytes:
-    """How often each class was taken for each.
-
-    Args:
-        confusion: the number of images of the row's class that were taken for the column's.
-        classes: the classes' names.
-
-    Returns:
-        The PNG; a row's colours are the shares of its own images.
-    """
+    """How often each class was taken for each; a row's colours are the shares of its own images."""
     figure, axes = new_axes("predicted", "true", (8, 7), grid=False)
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -197,17 +165,7 @@ def plot_confusion(confusion: Integer[np.ndarray, "C C"], classes: tuple[str, ..
 def new_axes(
     x: str, y: str, size: tuple[float, float] = (8, 5), *, grid: bool = True
 ) -> "tuple[Figure, Axes]":
-    """An empty picture with labelled axes, outside of matplotlib's global state.
-
-    Args:
-        x: label of the horizontal axis.
-        y: label of the vertical axis.
-        size: width and height in inches.
-        grid: whether lines lead from the ticks into the picture.
-
-    Returns:
-        The figure and its axes.
-    """
+    """An empty picture with labelled axes, its size in inches, outside of matplotlib's global state."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, layout="constrained")

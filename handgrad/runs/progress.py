@@ -18,11 +18,7 @@ class TrainingProgress(ProgressBar):
     """Shows loss, accuracies, images per second and the time left."""
 
     def __init__(self, trainer: Trainer) -> None:
-        """Start the clock.
-
-        Args:
-            trainer: what is shown; it may have taken steps before.
-        """
+        """Start the clock; the trainer may have taken steps before."""
         from rich.progress import BarColumn, TimeRemainingColumn
 
         count = "{task.completed}/{task.total} {task.description}"

@@ -13,7 +13,7 @@ from handgrad.fused.sgd import Sgd
 from handgrad.runs.config import Config
 from handgrad.runs.diagnostics import Diagnoser
 from handgrad.runs.history import Evaluation, History
-from handgrad.two_layer_net import PARAMETERS, TwoLayerNet
+from handgrad.two_layer_net import TwoLayerNet
 from handgrad.validation import check_dtype
 
 __all__ = [
@@ -46,12 +46,7 @@ class Trainer:
     """
 
     def __init__(self, config: Config, data: Dataset) -> None:
-        """Draw the initial weights; no step is taken.
-
-        Args:
-            config: the settings.
-            data: the images.
-        """
+        """Draw the initial weights; no step is taken."""
         self._rngs = random_streams(config.seed)
         self.config, self.mean, self.history = config, data.mean, History()
         self.net = draw_network(config, data, self._rngs.pop("weights"))
@@ -119,7 +114,7 @@ class Trainer:
         rngs = {name: rng.bit_generator.state for name, rng in self._rngs.items()}
         return {
             **self.net.params,
-            **{f"velocity_{name}": v for name, v in self._sgd.velocity.items()},
+            **self._velocities(),
             **self.history.to_arrays(),
             "mean": self.mean,
             "activation": np.array(self.net.activation),
@@ -127,23 +122,16 @@ class Trainer:
         }
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Go back to a state, from which training goes on to the last bit as it did.
-
-        Args:
-            state: what `state` gave, of a trainer with the same settings and data.
+        """Go back to what `state` gave; from there training goes on to the last bit as it did.
 
         Raises:
             ValueError: it is the state of another network, or of one trained on other images.
         """
-        into = {
-            **self._sgd.params,
-            **{f"velocity_{name}": v for name, v in self._sgd.velocity.items()},
-            "mean": self.mean,
-        }
-        names = {*into, *History().to_arrays(), "activation", "rngs"}
+        into = {**self._sgd.params, **self._velocities()}
+        names = {*into, *History().to_arrays(), "mean", "activation", "rngs"}
         if set(state) != names:
             raise ValueError(f"holds {', '.join(sorted(state))} where {', '.join(sorted(names))} belong")
-        for name, q in into.items():
+        for name, q in [*into.items(), ("mean", self.mean)]:
             if (state[name].shape, state[name].dtype) != (q.shape, q.dtype):
                 raise ValueError(
                     f"holds {name} as {state[name].dtype} {state[name].shape}, not as {q.dtype} {q.shape}"
@@ -154,12 +142,13 @@ class Trainer:
             raise ValueError("comes from other training images: their mean is another")
         for name, rng_state in json.loads(str(state["rngs"])).items():
             self._rngs[name].bit_generator.state = rng_state
-        for name in (*PARAMETERS, *(f"velocity_{name}" for name in self._sgd.velocity)):
-            into[name][...] = state[name]
-        self.history = History.from_arrays(
-            *(state[name] for name in ("losses", "evaluations", "diagnostics"))
-        )
+        for name, q in into.items():
+            q[...] = state[name]
+        self.history = History.from_arrays(state["losses"], state["evaluations"], state["diagnostics"])
         self._sgd.steps = self.steps
+
+    def _velocities(self) -> dict[str, np.ndarray]:
+        return {f"velocity_{name}": v for name, v in self._sgd.velocity.items()}
 
     def _say_diverged(self, what: str, step: int) -> str:
         losses = self.history.losses

@@ -15,14 +15,7 @@ BEST, TEST = "best", "test.json"
 
 
 def train_and_test(directory: Path, best: Setting) -> str:
-    """Train the best combination with its first seed, and classify the test part, unless that is done.
-
-    Args:
-        directory: the sweep's directory; the run gets the folder ``best`` in it.
-        best: the combination.
-
-    Returns:
-        The accuracies on the test part, as text.
+    """Train the best combination with its first seed, and test it, unless that is done; return what to print.
 
     Raises:
         ValueError, OSError, DivergedError, InterruptedRunError: as `handgrad.runs.directory.start_run`.

@@ -35,14 +35,7 @@ class SweepError(Exception):
 
 
 def make_sweep(grid: Grid, directory: Path | None) -> Path:
-    """Make the directory of a new sweep.
-
-    Args:
-        grid: its points.
-        directory: where; None for the first unused ``sweeps/<data>-<number>``.
-
-    Returns:
-        The directory.
+    """Make the directory of a new sweep; None for the first unused ``sweeps/<data>-<number>``.
 
     Raises:
         ValueError: the directory holds a sweep already.
@@ -72,18 +65,10 @@ def read_grid(directory: Path) -> Grid:
 
 
 def run_sweep(directory: Path, data: Dataset, workers: Workers) -> list[Setting]:
-    """Train all points that have no result yet, and draw the pictures.
+    """Train all points without a result, draw the pictures, and return the combinations, the best first.
 
     The results, apart from ``run`` and the order of their lines, are the same however often the sweep was
     killed and resumed, whoever trained what, and in whatever order.
-
-    Args:
-        directory: the sweep's.
-        data: the images that its grid names.
-        workers: who trains.
-
-    Returns:
-        The combinations, the best first.
 
     Raises:
         ValueError: what the directory holds is not the sweep's.

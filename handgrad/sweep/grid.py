@@ -1,6 +1,6 @@
 """The points of a sweep: a grid over a few settings, and which of its points are trained together."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -11,7 +11,7 @@ import numpy as np
 from handgrad.runs.config import Config
 from handgrad.validation import check_positive_int
 
-__all__ = ["AXES", "Grid", "format_value", "network_of", "parse_axis", "stackable"]
+__all__ = ["AXES", "Grid", "format_value", "network_of", "network_steps", "parse_axis", "stackable"]
 
 # The settings that a sweep may go over, and what each is read as.
 AXES: dict[str, type] = {
@@ -150,11 +150,7 @@ class Grid:
 
     def work(self, numbers: tuple[int, ...]) -> int:
         """Hidden units times steps of these points, each network counted once: what training them costs."""
-        steps: dict[Config, int] = {}
-        for number in numbers:
-            point = self.points[number]
-            network = network_of(point)
-            steps[network] = max(steps.get(network, 0), point.iters)
+        steps = network_steps(self.points[number] for number in numbers)
         return sum(network.hidden * iters for network, iters in steps.items())
 
     def to_json(self) -> dict[str, Any]:
@@ -178,8 +174,17 @@ def stackable(config: Config) -> bool:
 
 
 def network_of(config: Config) -> Config:
-    """The same for all points whose networks go the same way, however far.
+    """One key for all points that are one network, looked at after different numbers of steps.
 
-    With the schedule "cosine" the way depends on how far it leads.
+    With the schedule "cosine" every step depends on their number, so each point is a network of its own.
     """
     return replace(config, iters=1) if config.schedule == "decay" else config
+
+
+def network_steps(points: Iterable[Config]) -> dict[Config, int]:
+    """The networks of these points, by `network_of`, and the most steps that each must take."""
+    steps: dict[Config, int] = {}
+    for point in points:
+        network = network_of(point)
+        steps[network] = max(steps.get(network, 0), point.iters)
+    return steps

@@ -24,15 +24,7 @@ PADDING = 0.05
 
 
 def draw_sweep(grid: Grid, settings: Sequence[Setting]) -> dict[str, bytes]:
-    """All pictures of a sweep.
-
-    Args:
-        grid: its points.
-        settings: its combinations, the best first.
-
-    Returns:
-        By name: one for each axis that has several values, one for each pair of them, and the time.
-    """
+    """All pictures by name: for each axis with several values, for each pair of such axes, and the time."""
     pictures = {f"accuracy-{axis}": plot_axis(grid, settings, axis) for axis in grid.varied}
     for x, y in combinations(grid.varied, 2):
         pictures[f"heatmap-{x}-{y}"] = plot_heat_map(grid, settings, x, y)
@@ -40,16 +32,7 @@ def draw_sweep(grid: Grid, settings: Sequence[Setting]) -> dict[str, bytes]:
 
 
 def plot_axis(grid: Grid, settings: Sequence[Setting], axis: str) -> bytes:
-    """The accuracies along an axis, with their spread over the seeds and the gap between them.
-
-    Args:
-        grid: the sweep's.
-        settings: its combinations, the best first; the other axes have the value of the best.
-        axis: the name of the axis.
-
-    Returns:
-        The PNG.
-    """
+    """The accuracies along an axis, with their spread over the seeds; elsewhere as the best."""
     figure, axes = new_axes(axis, "accuracy (%)")
     line = {setting.values[axis]: setting for setting in settings if _beside(setting, settings[0], axis)}
     values = grid.axes[axis]
@@ -74,17 +57,7 @@ def plot_axis(grid: Grid, settings: Sequence[Setting], axis: str) -> bytes:
 
 
 def plot_heat_map(grid: Grid, settings: Sequence[Setting], x: str, y: str) -> bytes:
-    """The validation accuracy over two axes; the others have the value of the best.
-
-    Args:
-        grid: the sweep's.
-        settings: its combinations, the best first.
-        x: the axis to the right.
-        y: the axis upwards.
-
-    Returns:
-        The PNG.
-    """
+    """The validation accuracy over two axes; the others have the value of the best."""
     across, upward = grid.axes[x], grid.axes[y]
     accuracy = np.full((len(upward), len(across)), math.nan)
     diverged = np.zeros(accuracy.shape, int)
@@ -110,14 +83,7 @@ def plot_heat_map(grid: Grid, settings: Sequence[Setting], x: str, y: str) -> by
 
 
 def plot_time(settings: Sequence[Setting]) -> bytes:
-    """What each combination cost and gave, and those that nothing cheaper surpasses.
-
-    Args:
-        settings: the combinations, the best first.
-
-    Returns:
-        The PNG.
-    """
+    """What each combination cost and gave, and those that nothing cheaper surpasses."""
     figure, axes = new_axes(
         "seconds of training, one thread (in a stack: its share)", "validation accuracy (%)"
     )

@@ -15,12 +15,7 @@ class SweepProgress(ProgressBar):
     """Shows points done and running, the best so far and the time left."""
 
     def __init__(self, grid: Grid, results: Mapping[int, Mapping[str, Any]]) -> None:
-        """Start the clock.
-
-        Args:
-            grid: the sweep's.
-            results: the recorded lines by point, which grow while this looks on.
-        """
+        """Start the clock; ``results``, the recorded lines by point, grow meanwhile."""
         from rich.progress import BarColumn, TimeElapsedColumn
 
         count = "{task.completed}/{task.total} points{task.description}"
@@ -40,11 +35,7 @@ class SweepProgress(ProgressBar):
         super().__exit__(kind, error, trace)
 
     def show_points(self, running: int) -> None:
-        """Show where the sweep is.
-
-        Args:
-            running: the number of points that are being trained.
-        """
+        """Show where the sweep is, and how many points are being trained."""
         done = len(self._results)
         text = (f", {running} running" if running else "") + self._best() + self._time_left()
         if self.on_terminal:

@@ -51,15 +51,7 @@ class Setting:
 
 
 def summarise(grid: Grid, results: Mapping[int, Mapping[str, Any]]) -> list[Setting]:
-    """All combinations, the best first: by validation accuracy, those that diverged with any seed last.
-
-    Args:
-        grid: the sweep's.
-        results: the lines of `handgrad.sweep.record`, of every point.
-
-    Returns:
-        One for each combination.
-    """
+    """All combinations, the best first: by validation accuracy, those that diverged with any seed last."""
     settings = []
     for first in range(0, len(grid.points), grid.seeds):
         lines = [results[number] for number in range(first, first + grid.seeds)]
@@ -96,15 +88,7 @@ def _spread(values: Sequence[float]) -> float:
 
 
 def best_table(settings: Sequence[Setting], rows: int = 10) -> "Table":
-    """The best combinations, one a row.
-
-    Args:
-        settings: the best first.
-        rows: how many, at most.
-
-    Returns:
-        A table for a terminal.
-    """
+    """A table of the best combinations, one a row."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
@@ -127,14 +111,7 @@ def _percent(mean: float, spread: float) -> str:
 
 
 def train_command(point: Config) -> str:
-    """The command line that trains one network with these settings.
-
-    Args:
-        point: the settings.
-
-    Returns:
-        ``handgrad train`` with a flag for each setting that is not the usual one.
-    """
+    """The command that trains one network with these settings, a flag for each that is not the default."""
     words = ["handgrad", "train"]
     for field in fields(Config):
         value = getattr(point, field.name)

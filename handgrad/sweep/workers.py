@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 __all__ = ["Workers", "dask_workers", "process_pool"]
@@ -36,9 +36,6 @@ def process_pool(workers: int) -> Iterator[Workers]:
 
     When one of them dies (killed, or for want of memory), the tasks under way end with a `BrokenProcessPool`;
     the next task is given to new processes.
-
-    Args:
-        workers: how many processes, at least 1.
     """
     from joblib.externals.loky import get_reusable_executor
 
@@ -82,30 +79,25 @@ def dask_workers(scheduler: str | None, local: int | None) -> Iterator[Workers]:
         from distributed import Client, LocalCluster
     except ImportError:
         raise ValueError("a cluster needs Dask: pip install 'handgrad[cluster]'") from None
-    if scheduler is None:
-        cluster = LocalCluster(
-            n_workers=local,
-            threads_per_worker=1,
-            dashboard_address=None,
-            silence_logs=logging.CRITICAL,
-        )
-        address = cluster.scheduler_address
-    else:
-        cluster, address = None, scheduler
-    try:
+    with ExitStack() as stack:
+        address = scheduler
+        if address is None:
+            cluster = LocalCluster(
+                n_workers=local,
+                threads_per_worker=1,
+                dashboard_address=None,
+                silence_logs=logging.CRITICAL,
+            )
+            address = stack.enter_context(cluster).scheduler_address
         try:
-            client = Client(address, timeout=PATIENCE)
+            client = stack.enter_context(Client(address, timeout=PATIENCE))
         except (OSError, ValueError) as error:
             raise OSError(f"no Dask scheduler answers at {address}: {error}") from None
-        with client:
-            try:
-                client.wait_for_workers(1, timeout=PATIENCE)
-            except TimeoutError:
-                raise OSError(f"the Dask scheduler at {address} has no workers") from None
-            # Not pure: a point whose result was lost is trained again, not looked up. The scheduler gives
-            # a dead worker's tasks to others.
-            submit = client.get_executor(pure=False).submit
-            yield Workers(submit, lambda: max(sum(client.nthreads().values()), 1))
-    finally:
-        if cluster is not None:
-            cluster.close()
+        try:
+            client.wait_for_workers(1, timeout=PATIENCE)
+        except TimeoutError:
+            raise OSError(f"the Dask scheduler at {address} has no workers") from None
+        # Not pure: a point whose result was lost is trained again, not looked up. The scheduler gives a dead
+        # worker's tasks to others.
+        submit = client.get_executor(pure=False).submit
+        yield Workers(submit, lambda: max(sum(client.nthreads().values()), 1))
