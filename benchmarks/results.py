@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table as RichTable
 
 from handgrad.files import replace_file
+from handgrad.progress import ProgressBar
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -147,14 +147,15 @@ def cpu_name() -> str:
 
 def progress(items: Sequence[T], description: str, lines: int = 10) -> Iterator[T]:
     """Yield the items under a progress bar; where there is no terminal, print a line now and then."""
-    console = Console(stderr=True)
-    if console.is_terminal:
-        yield from track(items, description, console=console, transient=True)
-        return
-    for done, item in enumerate(items, 1):
-        yield item
-        if lines * done // len(items) > lines * (done - 1) // len(items):
-            console.print(f"{description}: {done} of {len(items)}", highlight=False)
+    from rich.progress import BarColumn, MofNCompleteColumn
+
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn())
+    with ProgressBar(*columns, total=len(items)) as bar:
+        for done, item in enumerate(items, 1):
+            bar.show(done - 1, description)
+            yield item
+            if not bar.on_terminal and lines * done // len(items) > lines * (done - 1) // len(items):
+                bar.print_line(f"{description}: {done} of {len(items)}")
 
 
 def _rounded(content: Any) -> Any:
