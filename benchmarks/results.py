@@ -81,14 +81,18 @@ def as_markdown(parts: Iterable[Part], results: str = "results") -> str:
     texts = []
     for part in parts:
         if isinstance(part, Table):
-            lines = [part.head, ["---", *["---:"] * (len(part.head) - 1)], *part.rows]
-            table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-            texts.append(f"{part.title}:\n\n{table}")
+            texts.append(f"{part.title}:\n\n{markdown(part.head, part.rows)}")
         elif isinstance(part, Picture):
             texts.append(f"![{part.caption}]({results}/{part.file})")
         else:
             texts.append(part)
     return "\n\n".join(texts)
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table as Markdown; all columns but the first are numbers."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def write_section(name: str, text: str, readme: Path = README) -> None:
@@ -103,14 +107,18 @@ def write_section(name: str, text: str, readme: Path = README) -> None:
         raise ValueError(f"{readme} must have the lines {begin} and {end} once each")
     before, rest = old.split(begin)
     _, after = rest.split(end)
-    replace_file(readme, f"{before}{begin}\n{text.strip()}\n{end}{after}".encode())
+    write_text(readme, f"{before}{begin}\n{text.strip()}\n{end}{after}")
 
 
 def write_json(path: Path, content: Any) -> None:
     """Write or replace a JSON file, its numbers rounded to seven significant digits."""
+    write_text(path, json.dumps(_rounded(content), ensure_ascii=False, separators=(",", ":")) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write or replace a text file; its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(_rounded(content), ensure_ascii=False, separators=(",", ":"))
-    replace_file(path, f"{text}\n".encode())
+    replace_file(path, text.encode())
 
 
 def write_picture(path: Path, figure: "Figure") -> None:

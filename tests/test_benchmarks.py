@@ -208,7 +208,6 @@ def echo(tmp_path, monkeypatch):
 def test_worker_answers_on_its_cpus(echo):
     assert echo.receive() == some_cpus(1)
     assert echo.ask({"a": [1]}) == [{"a": [1]}, "more"]
-    assert len(os.sched_getaffinity(0)) >= 1
 
 
 def test_worker_that_fails_is_reported_with_its_last_line(echo):

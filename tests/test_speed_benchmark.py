@@ -192,9 +192,7 @@ def results_of(seconds, sizes=(50, 150, 500)):
     for hidden in sizes:
         by_name = {
             name: ContenderResult(
-                rounds={
-                    "step": [[step(hidden) * rng.normal(1, 0.01) for _ in range(6)] for _ in range(2)]
-                },
+                rounds={"step": [[step(hidden) * rng.normal(1, 0.01) for _ in range(6)] for _ in range(2)]},
                 first_seconds={"step": step(hidden) + 2},
             )
             for name, step in seconds.items()
