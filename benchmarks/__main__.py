@@ -43,7 +43,7 @@ def report(out: Path = RESULTS) -> None:
 
     try:
         results = Results.read(out / "results.json")
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise BenchmarkError(str(error)) from None
     report.report(results, out)
 
@@ -144,7 +144,7 @@ def main() -> None:
             ]
             description = "\n".join([f"{__doc__}", "The other benchmarks, by NAME:", "", *lines])
             tyro.cli(speed, prog="python -m benchmarks", description=description)
-    except BenchmarkError as error:
+    except (BenchmarkError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table as RichTable
 
 from handgrad.files import replace_file
+from handgrad.progress import ProgressBar
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -81,14 +81,18 @@ def as_markdown(parts: Iterable[Part], results: str = "results") -> str:
     texts = []
     for part in parts:
         if isinstance(part, Table):
-            lines = [part.head, ["---", *["---:"] * (len(part.head) - 1)], *part.rows]
-            table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-            texts.append(f"{part.title}:\n\n{table}")
+            texts.append(f"{part.title}:\n\n{markdown(part.head, part.rows)}")
         elif isinstance(part, Picture):
             texts.append(f"![{part.caption}]({results}/{part.file})")
         else:
             texts.append(part)
     return "\n\n".join(texts)
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table as Markdown; all columns but the first are numbers."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def write_section(name: str, text: str, readme: Path = README) -> None:
@@ -103,14 +107,18 @@ def write_section(name: str, text: str, readme: Path = README) -> None:
         raise ValueError(f"{readme} must have the lines {begin} and {end} once each")
     before, rest = old.split(begin)
     _, after = rest.split(end)
-    replace_file(readme, f"{before}{begin}\n{text.strip()}\n{end}{after}".encode())
+    write_text(readme, f"{before}{begin}\n{text.strip()}\n{end}{after}")
 
 
 def write_json(path: Path, content: Any) -> None:
     """Write or replace a JSON file, its numbers rounded to seven significant digits."""
+    write_text(path, json.dumps(_rounded(content), ensure_ascii=False, separators=(",", ":")) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write or replace a text file; its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(_rounded(content), ensure_ascii=False, separators=(",", ":"))
-    replace_file(path, f"{text}\n".encode())
+    replace_file(path, text.encode())
 
 
 def write_picture(path: Path, figure: "Figure") -> None:
@@ -147,14 +155,15 @@ def cpu_name() -> str:
 
 def progress(items: Sequence[T], description: str, lines: int = 10) -> Iterator[T]:
     """Yield the items under a progress bar; where there is no terminal, print a line now and then."""
-    console = Console(stderr=True)
-    if console.is_terminal:
-        yield from track(items, description, console=console, transient=True)
-        return
-    for done, item in enumerate(items, 1):
-        yield item
-        if lines * done // len(items) > lines * (done - 1) // len(items):
-            console.print(f"{description}: {done} of {len(items)}", highlight=False)
+    from rich.progress import BarColumn, MofNCompleteColumn
+
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn())
+    with ProgressBar(*columns, total=len(items)) as bar:
+        for done, item in enumerate(items, 1):
+            bar.show(done - 1, description)
+            yield item
+            if not bar.on_terminal and lines * done // len(items) > lines * (done - 1) // len(items):
+                bar.print_line(f"{description}: {done} of {len(items)}")
 
 
 def _rounded(content: Any) -> Any:

@@ -175,7 +175,6 @@ def test_run_keeps_what_it_measured(monkeypatch, tmp_path):
     monkeypatch.setattr(full, "CONTENDERS", {name: CONTENDERS[name] for name in ("course notes", OURS)})
     monkeypatch.setattr(full, "LEAST_ROUNDS", 2)
     monkeypatch.setattr(full, "MOST_ROUNDS", 2)
-    monkeypatch.setattr("benchmarks.speed.contenders.limit.GEMM_SIZE", 64)
     results = full.run(tmp_path, quick=True, native_blas=True)
     assert [result.passes for result in results.cases] == [1, 1]
     kept = Results.read(tmp_path / "results.json")

@@ -49,9 +49,9 @@ def draw(
         for i, value in caught:
             if value is None:
                 flagged = "right" in of_dtype[names[i]]["false_alarms"]
-                said = f"{dtype}: {'flags the right network' if flagged else 'catches none'}"
+                reason = f"{dtype}: {'flags the right network' if flagged else 'catches none'}"
                 style = {"fontsize": "x-small", "va": "center", "color": line.get_color()}
-                right.text(0.01, i + shift, said, transform=right.get_yaxis_transform(), **style)
+                right.text(0.01, i + shift, reason, transform=right.get_yaxis_transform(), **style)
     right.set(xscale="log", xlabel="smallest relative error caught in one entry of median size of dW1")
     right.set_yticks(range(len(names)), names, fontsize="small")
     right.set_ylim(len(names) - 0.5, -0.5)

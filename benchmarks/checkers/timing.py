@@ -5,7 +5,6 @@ import sys
 import time
 from collections.abc import Sequence
 from importlib import import_module
-from itertools import chain
 
 import numpy as np
 
@@ -39,24 +38,31 @@ def time_checks(names: Sequence[str], parameters: Sequence[int]) -> Times:
     try:
         for size in progress(parameters, "Timing"):
             exact = sum(q.size for q in problem_of_size(size).params.values())
+            if not alive:
+                break
             for name in alive:
                 times[name][exact] = []
-            turns = [(alive * 2)[turn % len(alive) :][: len(alive)] for turn in range(ROUNDS) if alive]
-            for name in chain(*turns):
-                seconds = times[name][exact]
-                if seconds is None or (len(seconds) > 1 and seconds[1] > 2):
-                    continue
-                try:
-                    seconds.append(workers[name].ask(size))
-                except WorkerFailedError as failure:
-                    if failure.code != -signal.SIGPROF:
-                        raise
-                    times[name][exact] = None
+            for turn in range(ROUNDS):
+                shift = turn % len(alive)  # the order changes from round to round
+                for name in alive[shift:] + alive[:shift]:
+                    times[name][exact] = _time_again(workers[name], size, times[name][exact])
             alive = [name for name in alive if times[name][exact] is not None]
     finally:
         for worker in workers.values():
             worker.stop()
     return times
+
+
+def _time_again(worker: Worker, size: int, seconds: list[float] | None) -> list[float] | None:
+    """Return the times with one more, if it is needed; None if the check passed the limit."""
+    if seconds is None or (len(seconds) > 1 and seconds[1] > 2):
+        return seconds
+    try:
+        return [*seconds, worker.ask(size)]
+    except WorkerFailedError as failure:
+        if failure.code != -signal.SIGPROF:
+            raise
+        return None
 
 
 def problem_of_size(parameters: int) -> Problem:
