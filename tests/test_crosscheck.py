@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from autograd_ref.crosscheck import check_network
+from autograd_ref import check_network
 from benchmarks.checkers import mistaken_networks as networks
 
 DTYPES = ["float64", "float32"]
