@@ -5,7 +5,7 @@ import signal
 import sys
 
 import handgrad
-from handgrad.exit_codes import INTERRUPTED
+from handgrad.cli.exit_codes import INTERRUPTED
 
 __all__ = ["main"]
 
@@ -20,11 +20,11 @@ def main() -> None:
     interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if interruptible:
         signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
-    from handgrad import cli
+    from handgrad.cli.main import main as run_command
 
     if interruptible:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    cli.main()
+    run_command()
 
 
 if __name__ == "__main__":

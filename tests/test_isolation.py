@@ -157,7 +157,7 @@ def test_what_cannot_be_judged_says_why_in_one_line(handgrad, tmp_path, watched)
 def test_who_interrupts_the_check_ends_all_of_it(tmp_path, watched, number):
     target = write(tmp_path, "loops", before="while True: pass")
     parent = subprocess.Popen(
-        [sys.executable, "-c", "from handgrad.cli import main; main()", "check", target, target],
+        [sys.executable, "-c", "from handgrad.cli.main import main; main()", "check", target, target],
         env={**os.environ, "TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -44,7 +44,7 @@ FLAGS = (
 # At a given call of os.fsync it kills itself, as nobody can prevent or clean up after.
 SWEEP = """
 import os, signal, sys
-from handgrad import cli
+from handgrad.cli.main import main
 from handgrad.sweep import directory as sweep
 from handgrad.sweep import best as sweep_best
 sweep.draw_sweep = lambda *_: {}
@@ -57,7 +57,7 @@ def dying(descriptor):
         os.kill(os.getpid(), signal.SIGKILL)
     fsync(descriptor)
 os.fsync = dying
-cli.main()
+main()
 """
 NEVER = 0
 
