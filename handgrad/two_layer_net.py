@@ -140,7 +140,7 @@ class TwoLayerNet:
     def loss(
         self, X: ArrayLike, y: ArrayLike | None = None, reg: float = 0.0
     ) -> Float[np.ndarray, "N C"] | tuple[np.floating, dict[str, np.ndarray]]:
-        """The scores, or the loss and its gradient.
+        """Return the scores, or the loss and its gradient.
 
         Args:
             X: inputs (N, D); integers are converted to the network's dtype.
@@ -162,19 +162,10 @@ class TwoLayerNet:
         return trace.loss, trace.grads
 
     def trace(self, X: ArrayLike, y: ArrayLike, reg: float = 0.0) -> Trace:
-        """Every quantity of one forward and backward pass, by name, in the order of computation.
+        """Return every quantity of one forward and backward pass, by name, in the order of computation.
 
-        Args:
-            X: inputs (N, D).
-            y: integer labels (N,) in [0, C).
-            reg: strength of the penalty.
-
-        Returns:
-            The quantities; ``trace["z1"]`` and ``trace.z1`` are the same. ``X`` and the parameters in it are
-            the network's own, not copies.
-
-        Raises:
-            TypeError, ValueError: as `loss`.
+        ``trace["z1"]`` and ``trace.z1`` are the same. ``X`` and the parameters are not copies. Arguments and
+        errors are those of `loss`.
         """
         inputs = self._checked_inputs(X)
         labels = check_labels("y", y, len(inputs), self._shapes["b2"][0])
@@ -182,14 +173,11 @@ class TwoLayerNet:
         return trace_gradients(self._checked_params(), inputs, labels, reg, self.activation)
 
     def predict(self, X: ArrayLike, *, mean: ArrayLike | None = None) -> Integer[np.ndarray, " N"]:
-        """The class with the highest score for each row, in bounded memory for any number of rows.
+        """Return the class with the highest score for each row, in bounded memory for any number of rows.
 
         Args:
             X: inputs (N, D).
-            mean: is subtracted from every row (D,), as `train` does; None for zero.
-
-        Returns:
-            Class indices (N,).
+            mean: subtracted from every row (D,), as `train` does; None for zero.
 
         Raises:
             TypeError, ValueError: as `loss`.
@@ -220,8 +208,8 @@ class TwoLayerNet:
     ) -> dict[str, list[float]]:
         """Minibatch SGD. Each batch is drawn with replacement, ``rng.choice(num_train, batch_size)``.
 
-        Pixels may stay bytes: every batch is converted, and freed of the mean image, when its turn comes.
-        ``params`` are new arrays afterwards; those that the network had are left as they were.
+        Pixels may stay bytes: each batch is converted, and the mean subtracted, when its turn comes.
+        ``params`` are new arrays afterwards; the old arrays are unchanged.
 
         Args:
             X: training inputs (N, D).
@@ -235,7 +223,7 @@ class TwoLayerNet:
             num_iters: steps.
             batch_size: rows of a minibatch.
             verbose: print a line every 100 steps.
-            mean: is subtracted from every row of X and of X_val (D,); None for zero.
+            mean: subtracted from every row of X and of X_val (D,); None for zero.
 
         Returns:
             ``loss_history``, the minibatch's loss before each step, penalty included; and for each
