@@ -15,6 +15,7 @@ import pytest
 from child_runs import child, finished
 from matplotlib.image import imread
 from strict_types import unchecked
+from threadpoolctl import threadpool_limits
 
 from handgrad.files import locked
 from handgrad.runs.config import Config
@@ -46,9 +47,8 @@ SWEEP = """
 import os, signal, sys
 from handgrad.cli.main import main
 from handgrad.sweep import directory as sweep
-from handgrad.sweep import best as sweep_best
 sweep.draw_sweep = lambda *_: {}
-sweep_best.train_and_test = lambda *_: "untested"
+sweep.train_and_test = lambda *_: "untested"
 left, fsync = int(sys.argv.pop(1)), os.fsync
 def dying(descriptor):
     global left
@@ -89,6 +89,13 @@ def lines(directory):
 def _no_pictures(request, monkeypatch):
     if "pictures" not in request.node.name:
         monkeypatch.setattr(sweep_module, "draw_sweep", lambda grid, settings: {})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_blas_thread():
+    """Undo the limit that training a stack in this process leaves behind."""
+    with threadpool_limits(1, "blas"):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -360,7 +367,7 @@ def test_the_command_trains_shows_and_tests_the_best_alone_with_its_pictures(han
         assert np.ptp(imread(directory / f"{name}.png")[..., :3]) > 0.5
 
     # Again: nothing is trained and the test part is left alone.
-    monkeypatch.setattr("handgrad.sweep.best.predict_run", None)
+    monkeypatch.setattr("handgrad.sweep.directory.predict_run", None)
     code, again, _ = handgrad("sweep", "--resume", directory)
     assert (code, again) == (0, out)
 

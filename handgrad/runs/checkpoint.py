@@ -13,11 +13,7 @@ __all__ = ["load_checkpoint", "save_checkpoint"]
 
 
 def save_checkpoint(path: Path, state: Mapping[str, np.ndarray]) -> None:
-    """Replace a checkpoint, arrays of numbers or strings, atomically.
-
-    Raises:
-        OSError: it cannot be written; the previous one is kept.
-    """
+    """Replace a checkpoint, arrays of numbers or strings, atomically."""
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **state)
     replace_file(path, buffer.getbuffer())

@@ -18,7 +18,7 @@ from handgrad.sweep.grid import Grid
 
 __all__ = ["Record"]
 
-# Where a run's data lies and how many threads it takes do not belong to a point.
+# These settings of a run may differ from machine to machine.
 NOT_OF_A_POINT = ("data_dir", "threads")
 
 
@@ -30,10 +30,10 @@ class Record:
     """
 
     def __init__(self, path: Path, grid: Grid) -> None:
-        """Read what is there, which may be nothing. A last line that was cut off with its writer is removed.
+        """Read the file, if there is one, and remove a last line that was cut off with its writer.
 
         Raises:
-            ValueError: a line is damaged, or its point is none of the grid, another, or there twice.
+            ValueError: a line is damaged, or its point is not the grid's, or there twice.
             OSError: the file cannot be read or written.
         """
         self._path, self._grid = path, grid
@@ -70,7 +70,7 @@ class Record:
             self._take(line)
 
     def missing(self, numbers: Iterable[int]) -> list[int]:
-        """Those of the points that have no result yet."""
+        """Return the points that have no result yet."""
         return [number for number in numbers if number not in self.results]
 
     def _take(self, line: dict[str, Any]) -> None:
@@ -86,5 +86,5 @@ class Record:
 
 
 def settings(point: Config) -> dict[str, Any]:
-    """The settings of a point as its line has them."""
+    """Return the settings in a point's line."""
     return {name: value for name, value in point.to_json().items() if name not in NOT_OF_A_POINT}
