@@ -23,7 +23,7 @@ from handgrad.runs.trainer import Trainer
 from handgrad.sweep import directory as sweep_module
 from handgrad.sweep.directory import SweepError, make_sweep, run_sweep
 from handgrad.sweep.grid import Grid
-from handgrad.sweep.shared_data import share_data
+from handgrad.sweep.shared_data import load_shared, share_data
 from handgrad.sweep.stacks import train_points
 from handgrad.sweep.workers import Workers, process_pool
 
@@ -387,10 +387,10 @@ def test_a_sweep_in_which_all_diverge_says_so(handgrad, tmp_path, monkeypatch):
 
 def test_workers_of_another_machine_load_the_same_images_or_refuse(digits, tmp_path):
     shared = share_data(digits, "digits", None, tmp_path / "data")
-    near, far = shared.load(), replace(shared, directory=tmp_path / "not there").load()
+    near, far = load_shared(shared), load_shared(replace(shared, directory=tmp_path / "not there"))
     for data in (near, far):
         assert len(data.X_test) == 0
         for name in ("X_train", "y_train", "X_val", "y_val", "mean"):
             np.testing.assert_array_equal(getattr(data, name), getattr(digits, name))
     with pytest.raises(ValueError, match="not those that the sweep was started with"):
-        replace(shared, digest="").load()
+        load_shared(replace(shared, digest=""))

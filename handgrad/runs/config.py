@@ -33,7 +33,7 @@ class CommonSettings:
     """Which images: scikit-learn's digits, or CIFAR-10."""
 
     data_dir: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Directory with CIFAR-10 in either layout, or its archive; by default, where `handgrad data` keeps it."""
+    """Directory with CIFAR-10 in either layout, or its archive; by default, that of `handgrad data`."""
 
     batch: int = 200
     """Rows of a minibatch, drawn with replacement."""

@@ -47,7 +47,7 @@ class Diagnostics(NamedTuple):
 
 
 class Diagnoser:
-    """Looks at a network after a step, and remembers which units are dead, so that the next look is faster."""
+    """Looks at a network after a step; remembers which units are dead, which makes the next look faster."""
 
     def __init__(
         self,

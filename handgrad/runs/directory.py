@@ -106,8 +106,7 @@ def load_run(directory: Path, config: Config) -> tuple[Trainer, Dataset]:
         try:
             trainer.restore(load_checkpoint(path))
         except ValueError as error:
-            message = str(error)
-            raise ValueError(message if str(path) in message else f"{path} {message}") from None
+            raise ValueError(f"{path} {error}") from None
     return trainer, data
 
 
@@ -184,9 +183,6 @@ def _load_data(config: Config) -> Dataset:
 def _interruption() -> Iterator[threading.Event]:
     """Yield an event that the first Ctrl-C sets, so that the step is finished; the second acts as usual."""
     interrupted = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield interrupted  # signals reach the main thread alone
-        return
     usual = signal.getsignal(signal.SIGINT)
 
     def on_interrupt(number: int, frame: object) -> None:

@@ -19,7 +19,7 @@ from handgrad.sweep.grid import Grid
 from handgrad.sweep.plots import draw_sweep
 from handgrad.sweep.progress import SweepProgress
 from handgrad.sweep.record import Record
-from handgrad.sweep.shared_data import SharedData, share_data
+from handgrad.sweep.shared_data import SharedData, load_shared, share_data
 from handgrad.sweep.stacks import train_points
 from handgrad.sweep.summary import Setting, summarise
 from handgrad.sweep.workers import Workers
@@ -79,7 +79,7 @@ def run_sweep(directory: Path, data: Dataset, workers: Workers) -> list[Setting]
     with locked(directory):
         record = Record(directory / RESULTS, grid)
         # A stack is trained whole even where only some of its points are missing.
-        stacks = [stack for stack in grid.stacks if record.missing(stack)]
+        stacks = [stack for stack in grid.stacks if not record.results.keys() >= set(stack)]
         try:
             if stacks:
                 shared = share_data(data, grid.base.data, grid.base.data_dir, directory / DATA)
@@ -134,7 +134,7 @@ def train_stack(points: Sequence[Config], shared: SharedData) -> list[dict[str, 
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1, "blas")
-    return train_points(points, shared.load())
+    return train_points(points, load_shared(shared))
 
 
 def train_and_test(directory: Path, best: Setting) -> str:

@@ -9,7 +9,7 @@ which case the others are null; and ``run``, what may differ from run to run: th
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +68,6 @@ class Record:
             raise OSError(f"cannot write {self._path}: {error.strerror}") from None
         for line in new:
             self._take(line)
-
-    def missing(self, numbers: Iterable[int]) -> list[int]:
-        """Return the points that have no result yet."""
-        return [number for number in numbers if number not in self.results]
 
     def _take(self, line: dict[str, Any]) -> None:
         number = line["point"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from handgrad.data.datasets import DataName, Dataset, load_dataset
 
-__all__ = ["SharedData", "share_data"]
+__all__ = ["SharedData", "load_shared", "share_data"]
 
 ARRAYS = ("X_train", "y_train", "X_val", "y_val", "mean")
 
@@ -33,18 +33,15 @@ class SharedData:
     classes: tuple[str, ...]
     digest: str
 
-    def load(self) -> Dataset:
-        """Return the training and validation parts; workers never see the test part.
-
-        Raises:
-            ValueError: the data set of this machine is another.
-            OSError: it cannot be read.
-        """
-        return _load(self)
-
 
 @lru_cache(maxsize=1)
-def _load(shared: SharedData) -> Dataset:
+def load_shared(shared: SharedData) -> Dataset:
+    """Return the training and validation parts; workers never see the test part.
+
+    Raises:
+        ValueError: the data set of this machine is another.
+        OSError: it cannot be read.
+    """
     if shared.directory.exists():
         arrays = {name: np.load(shared.directory / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
         # Plain arrays: every slice of a memmap costs a call of Python.

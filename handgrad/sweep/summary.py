@@ -72,11 +72,7 @@ def summarise(grid: Grid, results: Mapping[int, Mapping[str, Any]]) -> list[Sett
                 _mean([line["run"]["seconds"] for line in lines]),
             )
         )
-    return sorted(settings, key=_rank)
-
-
-def _rank(setting: Setting) -> tuple[bool, float]:
-    return setting.diverged > 0, 0.0 if math.isnan(setting.val) else -setting.val
+    return sorted(settings, key=lambda s: (s.diverged > 0, 0.0 if math.isnan(s.val) else -s.val))
 
 
 def _mean(values: Sequence[float]) -> float:

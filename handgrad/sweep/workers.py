@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 __all__ = ["Workers", "dask_workers", "process_pool"]
@@ -77,11 +77,11 @@ def dask_workers(cluster: str | int) -> Iterator[Workers]:
     if isinstance(cluster, int):
         options = {"n_workers": cluster, "threads_per_worker": 1, "dashboard_address": None}
         options["silence_logs"] = logging.CRITICAL
-    with ExitStack() as stack:
-        try:
-            client = stack.enter_context(Client(timeout=PATIENCE, **options))
-        except (OSError, ValueError) as error:
-            raise OSError(f"no Dask scheduler answers at {cluster}: {error}") from None
+    try:
+        client = Client(timeout=PATIENCE, **options)
+    except (OSError, ValueError) as error:
+        raise OSError(f"no Dask scheduler answers at {cluster}: {error}") from None
+    with client:
         try:
             client.wait_for_workers(1, timeout=PATIENCE)
         except TimeoutError:
