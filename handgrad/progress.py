@@ -38,5 +38,5 @@ class ProgressBar:
         self._progress.update(self._task, completed=completed, description=text, total=total)
 
     def print_line(self, line: str) -> None:
-        """Print a line, for use where there is no terminal."""
+        """Print a line, in place of the bar where the output is not a terminal."""
         self._console.print(line, highlight=False, soft_wrap=True)

@@ -223,7 +223,7 @@ def another_activation(run):
         (truncate_checkpoint, [], "checkpoint.npz is not a checkpoint, or is damaged"),
         (pickle_checkpoint, [], "checkpoint.npz is not a checkpoint, or is damaged"),
         (narrow_checkpoint, [], r"checkpoint.npz holds W2 as float32 \(5, 10\), not as float32 \(6, 10\)"),
-        (another_activation, [], "checkpoint.npz is that of a network with relu, not tanh"),
+        (another_activation, [], "checkpoint.npz belongs to a network with relu, not tanh"),
         (other_images, [], "checkpoint.npz comes from other training images"),
     ],
 )

@@ -49,7 +49,7 @@ class Dataset:
 
 
 def load_dataset(name: DataName, directory: Path | None = None) -> Dataset:
-    """Load a data set in its usual parts: digits 1397 / 200 / 200, CIFAR-10 49,000 / 1,000 / 1,000.
+    """Load a data set in the parts of a run: digits 1397 / 200 / 200, CIFAR-10 49,000 / 1,000 / 10,000.
 
     Args:
         name: ``"digits"`` or ``"cifar10"``.
@@ -59,7 +59,7 @@ def load_dataset(name: DataName, directory: Path | None = None) -> Dataset:
         FileNotFoundError, ValueError: as `load_cifar10`.
     """
     if name == "cifar10":
-        return load_cifar10(directory)
+        return load_cifar10(directory, test=10_000)
     X, y = load_digits()
     return split(X, y, 1397, 200, 200, (1, 8, 8), tuple(map(str, range(10))))
 

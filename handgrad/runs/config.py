@@ -45,7 +45,7 @@ class CommonSettings:
     """The factor of the schedule "decay"."""
 
     warmup: int = 0
-    """Steps over which the learning rate rises to that of the schedule."""
+    """Steps over which the learning rate rises to the rate of the schedule."""
 
     momentum: float = 0.0
     """Factor of the velocity, in [0, 1)."""
@@ -136,8 +136,8 @@ class Config(CommonSettings):
 
 
 # "best" is the cheapest recipe found that is safely above 58 % on CIFAR-10; benchmarks/README.md says how it
-# was found. "notes" is the course notes' best network. Their gradient of the penalty is 2·reg·W with reg =
-# 0.09, which is that of the loss 2·reg·‖W‖² with reg = 0.045.
+# was found. "notes" is the course notes' best network. Their gradient of the penalty, 2·reg·W with
+# reg = 0.09, belongs to the loss 2·reg·‖W‖² with reg = 0.045.
 PRESETS: dict[PresetName, Config] = {
     "best": Config(
         data="cifar10",

@@ -28,7 +28,7 @@ class Diagnostics(NamedTuple):
         activation_mean: mean of the activations h1 over units and sampled images: 0 if they are centred.
         activation_std: their standard deviation.
         dh1_norm: Frobenius norm of the adjoint of h1, of the mean loss over the sampled images.
-        dz1_norm: the same of z1.
+        dz1_norm: Frobenius norm of the adjoint of z1.
         dz1_to_dh1: their ratio, what the activation lets through on the way back; NaN where nothing arrives.
         update_W1: ‖ΔW1‖/‖W1‖ of the last step.
         update_W2: ‖ΔW2‖/‖W2‖ of the last step.

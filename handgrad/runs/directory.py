@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from handgrad.data.datasets import Dataset, load_cifar10, load_dataset
+from handgrad.data.datasets import Dataset, load_dataset
 from handgrad.files import locked, make_directory, replace_file, replace_json, unused_directory
 from handgrad.fused.blas import blas_threads
 from handgrad.runs.checkpoint import load_checkpoint, save_checkpoint
@@ -44,7 +44,7 @@ def start_run(config: Config, directory: Path | None) -> Path:
     with blas_threads(config.threads) as threads:
         data_dir = None if config.data_dir is None else config.data_dir.absolute()
         config = replace(config, threads=threads, data_dir=data_dir)
-        data = _load_data(config)
+        data = load_dataset(config.data, config.data_dir)
         trainer = Trainer(config, data)
         directory = unused_directory("runs", config.data) if directory is None else directory
         if holds_run(directory):
@@ -99,7 +99,7 @@ def load_run(directory: Path, config: Config) -> tuple[Trainer, Dataset]:
         ValueError: the checkpoint or the data is not what it should be.
         OSError: a file cannot be read.
     """
-    data = _load_data(config)
+    data = load_dataset(config.data, config.data_dir)
     trainer = Trainer(config, data)
     path = directory / CHECKPOINT
     if path.exists():
@@ -170,13 +170,6 @@ def _draw(trainer: Trainer, data: Dataset, directory: Path) -> None:
     picture = plot_diagnostics(trainer.history, trainer.config.hidden)
     replace_file(directory / "diagnostics.png", picture)
     replace_file(directory / "weights.png", plot_weights(trainer.net.params["W1"], data.image_shape))
-
-
-def _load_data(config: Config) -> Dataset:
-    """Load the images of a run, with the whole test part."""
-    if config.data == "cifar10":
-        return load_cifar10(config.data_dir, test=10_000)
-    return load_dataset(config.data)
 
 
 @contextmanager

@@ -128,7 +128,7 @@ class Trainer:
                     f"holds {name} as {state[name].dtype} {state[name].shape}, not as {q.dtype} {q.shape}"
                 )
         if (theirs := str(state["activation"])) != self.net.activation:
-            raise ValueError(f"is that of a network with {theirs}, not {self.net.activation}")
+            raise ValueError(f"belongs to a network with {theirs}, not {self.net.activation}")
         if not np.array_equal(state["mean"], self.mean):
             raise ValueError("comes from other training images: their mean is another")
         for name, rng_state in json.loads(str(state["rngs"])).items():

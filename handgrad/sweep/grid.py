@@ -84,8 +84,8 @@ def format_value(value: Any, digits: int = 6) -> str:
 class Grid:
     """Every combination of the values of some axes, each trained with several seeds.
 
-    A point is the `Config` of a training run, and its result is that of ``handgrad train`` with these
-    settings: its network is drawn afresh from its own seed.
+    A point is the `Config` of a training run; ``handgrad train`` with these settings gives the same result,
+    since its network is drawn afresh from its own seed.
 
     Attributes:
         base: the settings that all points share; its values on the axes and its seed are ignored.
@@ -93,7 +93,7 @@ class Grid:
         seeds: the number of seeds, 0, 1, ..., with which each combination is trained.
 
     Raises:
-        TypeError, ValueError: a point's settings are not those of a training run.
+        TypeError, ValueError: a point's settings are wrong.
     """
 
     base: Config

@@ -2,7 +2,7 @@
 
 Each line is a JSON object: ``point``, its number in the grid; its settings by the names of
 `handgrad.runs.config.Config`; its outcome: ``train_accuracy`` and ``val_accuracy`` as `runs.trainer`
-takes them, ``loss``, that of the last minibatch before its step, with the penalty, and ``diverged``, in
+takes them, ``loss``, on the last minibatch before its step, with the penalty, and ``diverged``, in
 which case the others are null; and ``run``, what may differ from run to run: the ``seconds`` of training
 (for a network in a stack its share, by hidden units), the ``worker`` and the ``time`` at which it was done.
 """

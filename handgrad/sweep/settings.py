@@ -49,7 +49,7 @@ class SweepSettings(CommonSettings):
 
 # The course notes' three explorations, of the network of CS231n's exercise: decay 0.95, weights of 1e-4,
 # batches of 200. Its penalty of 0.25 is 0.125 in the loss here, as the notes' gradient has it; the axis from
-# 0 to 0.3 is taken as it stands.
+# 0 to 0.3 is kept as published.
 _NOTES = SweepSettings(data="cifar10", batch=200, decay=0.95, std=1e-4, lr="1e-3", iters="1000")
 SWEEP_PRESETS: dict[SweepPresetName, SweepSettings] = {
     "notes-hidden": replace(_NOTES, hidden="10:200:20", reg="0.125"),
