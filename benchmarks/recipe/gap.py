@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from benchmarks.results import Table, environment_line, progress, publish, write_json
 from handgrad.data.datasets import Dataset, load_cifar10, split
 from handgrad.runs.config import Config
@@ -39,7 +41,8 @@ def measure_gap(seeds: int, data_dir: Path | None, out: Path) -> None:
     done = {(line["images"], line["seed"]) for line in lines}
     left = [(seed, stack) for seed in range(seeds) for stack in stacks() if (stack[0], seed) not in done]
     for seed, (images, points) in progress(left, "Stacks"):
-        outcomes = train_points([replace(point, seed=seed) for point in points], _cut(images, data_dir))
+        with threadpool_limits(1, "blas"):
+            outcomes = train_points([replace(point, seed=seed) for point in points], _cut(images, data_dir))
         for point, outcome in zip(points, outcomes, strict=True):
             line = {"images": images, "hidden": point.hidden, "reg": point.reg, "seed": seed}
             lines.append(line | {"train": outcome["train_accuracy"], "test": outcome["val_accuracy"]})
