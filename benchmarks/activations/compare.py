@@ -77,7 +77,7 @@ def final_loss(results: Iterable[RunResult]) -> float:
 
 
 def best(runs: Runs, name: str, start: str) -> tuple[float, list[RunResult]] | None:
-    """Return the learning rate with the lowest final loss, and its runs; None if at each rate one diverged."""
+    """Return the learning rate with the lowest final loss, and its runs; None if every rate diverged."""
     rated = by_rate(runs, activation=name, start=start, calm=0)
     rate = min(rated, key=lambda rate: final_loss(rated[rate]))
     return (rate, rated[rate]) if np.isfinite(final_loss(rated[rate])) else None

@@ -73,7 +73,7 @@ class RunResult:
 
 
 def start_of(name: str) -> str:
-    """Return the initialization made for an activation: Glorot's for sigmoid and tanh, He's for the others."""
+    """Return the initialization made for an activation: Glorot for sigmoid and tanh, He for the others."""
     return "Glorot" if name in ("sigmoid", "tanh") else "He"
 
 

@@ -37,16 +37,12 @@ class Data:
         """Minibatches drawn with replacement, (count, N)."""
         return self._rng.integers(0, self.case.rows, (count, self.case.batch_size))
 
-    def shuffled_batches(self) -> np.ndarray:
-        """An epoch: every row once."""
-        return self._rng.permutation(self.case.rows).reshape(-1, self.case.batch_size)
-
 
 class Contender(Protocol):
     """One library's gradient and training; a process has one of them.
 
     Attributes:
-        tasks: what it can be asked for: gradient, step, epoch.
+        tasks: what it can be asked for: gradient, step.
     """
 
     tasks: ClassVar[tuple[str, ...]]

@@ -10,7 +10,7 @@ from benchmarks.speed.contenders.interface import Data
 class Contender:
     """The reference's own functions."""
 
-    tasks: tuple[str, ...] = ("gradient", "step", "epoch")
+    tasks: tuple[str, ...] = ("gradient", "step")
 
     def __init__(self, data: Data) -> None:
         import jax
