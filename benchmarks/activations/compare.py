@@ -29,14 +29,11 @@ Runs = Mapping[str, RunResult]
 
 
 def compare_activations(data_dir: Path | None, out: Path) -> None:
-    """Make the runs that are not in the results yet; write JSON and picture, and publish the tables.
-
-    Args:
-        data_dir: folder of CIFAR-10; None for where `handgrad data` keeps it.
-        out: folder of the results.
-    """
+    """Make the runs that are not in the results yet; write JSON and picture, and publish the tables."""
     path = out / "activations.json"
-    content = json.loads(path.read_text()) if path.exists() else {"environment": "", "runs": {}}
+    content: dict[str, Any] = {"environment": "", "runs": {}}
+    if path.exists():
+        content = json.loads(path.read_text())
     runs = {key: RunResult(**fields) for key, fields in content["runs"].items()}
     left = [run for run in all_runs() if run.key not in runs]
     if left:

@@ -15,14 +15,7 @@ EPOCH = 245  # steps; 49,000 images in batches of 200
 
 
 def compare_recipes(threads: int, seed: int, data_dir: Path | None, out: Path) -> None:
-    """Train all contenders epoch by epoch, in turns on the same CPUs.
-
-    Args:
-        threads: number of threads, and of CPUs.
-        seed: of the weights and of everything that is drawn.
-        data_dir: folder of CIFAR-10; None for where `handgrad data` keeps it.
-        out: folder of the results.
-    """
+    """Train all contenders epoch by epoch, in turns on the same CPUs; write the JSON, publish the table."""
     cpus = some_cpus(threads)
     iters = PRESETS["best"].iters
     runs: list[dict[str, Any]] = [{"name": name, "seconds": [], "accuracies": []} for name in CONTENDERS]

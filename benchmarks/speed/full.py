@@ -25,13 +25,7 @@ COMPILES_LONG = "torch.compile"  # 20 seconds when nothing is cached
 
 
 def run(out: Path, quick: bool, native_blas: bool) -> Results:
-    """Measure everything; ``out``/results.json is replaced after every case.
-
-    Args:
-        out: the folder of the results.
-        quick: three cases in one pass, without ``torch.compile``.
-        native_blas: start the contenders without the variables that pin OpenBLAS to a core.
-    """
+    """Measure everything, or three cases without ``torch.compile``; results.json grows after every case."""
     begin = time.perf_counter()
     started = datetime.now(UTC).isoformat(timespec="seconds")
     command = "python -m benchmarks" + " --native-blas" * native_blas + " --quick" * quick

@@ -18,12 +18,7 @@ SIZE_HEAD = ["threads", "dtype", "H", "N", "D"]
 
 
 def report(results: Results, out: Path) -> None:
-    """Print every table and draw the picture; with the project's own results, bring the READMEs up to date.
-
-    Args:
-        results: of the run, whole or in part.
-        out: the folder of the results.
-    """
+    """Print every table and draw the picture; with the project's own results, update the READMEs."""
     pictures = draw(results, out)
     publish("speed", [results.environment, *pictures, *all_tables(results), *notes(results)], out)
     if out.resolve() == RESULTS:

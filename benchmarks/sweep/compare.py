@@ -22,13 +22,7 @@ PAIRS = [
 
 
 def compare_sweeps(cases: Sequence[tuple[int, int]], rounds: int, out: Path) -> None:
-    """Time all cases; write the JSON and publish the table.
-
-    Args:
-        cases: hidden units H and number of networks K of each.
-        rounds: number of turns of each contender.
-        out: folder of the results.
-    """
+    """Time all cases (H, K), with a number of turns of each contender; write the JSON, publish the table."""
     times = [time_case(hidden, networks, rounds) for hidden, networks in cases]
     write_json(out / "sweep.json", times)
     publish("sweep", [sweep_table(times), environment_line("numpy", "scipy", "jax", "scikit-learn")], out)
