@@ -41,11 +41,7 @@ def report(out: Path = RESULTS) -> None:
     from benchmarks.speed import report
     from benchmarks.speed.schema import Results
 
-    try:
-        results = Results.read(out / "results.json")
-    except ValueError as error:
-        raise BenchmarkError(str(error)) from None
-    report.report(results, out)
+    report.report(Results.read(out / "results.json"), out)
 
 
 def checkers(

@@ -225,7 +225,7 @@ def test_file_that_is_not_a_result_is_refused(change, tmp_path):
     path = tmp_path / "results.json"
     results_of(SOME).write(path)
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
-    with pytest.raises(ValueError, match=r"results.json is not a results.json of this benchmark: "):
+    with pytest.raises(BenchmarkError, match=r"results.json is not a results.json of this benchmark: "):
         Results.read(path)
 
 

@@ -144,11 +144,14 @@ def smallest_errors_of_stages(dtype: str) -> dict[str, float]:
 def measure_bounds(problems: int, out: Path) -> None:
     """Count false alarms on a number of problems, find the smallest errors, write JSON, publish a table."""
     counts = false_alarms(problems)
-    ways = {"end to end": smallest_errors_end_to_end, "trace": smallest_errors_of_stages}
-    cases = [(way, dtype) for way in ways for dtype in DTYPES]
-    smallest: dict[str, dict[str, dict[str, float]]] = {way: {} for way in ways}
-    for way, dtype in progress(cases, "Smallest errors"):
-        smallest[way][dtype] = ways[way](dtype)
+    N, D, H, C = LARGE
+    ways = {
+        "end to end, N, D, H, C near 10": smallest_errors_end_to_end,
+        f".trace, N={N}, D={D}, H={H}, C={C}": smallest_errors_of_stages,
+    }
+    smallest: dict[str, dict[str, float]] = {}
+    for way, dtype in progress(list(product(ways, DTYPES)), "Smallest errors"):
+        smallest[f"{way}, {dtype}"] = ways[way](dtype)
     environment = environment_line("numpy", "scipy", "jax")
     write_json(out / "bounds.json", {"environment": environment, **counts, "smallest errors": smallest})
 
@@ -162,23 +165,9 @@ def measure_bounds(problems: int, out: Path) -> None:
         f"units of it: {'; '.join(nearest)}."
     )
     alarms = [f"False alarm: {alarm}" for alarm in counts["alarms"]]
-    publish("bounds", [summary, *alarms, smallest_errors_table(smallest), environment], out)
-
-
-def smallest_errors_table(smallest: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Table:
-    """Return the smallest errors by quantity, way of judging and dtype."""
-    N, D, H, C = LARGE
-    settings = {
-        "end to end": "end to end, N, D, H, C near 10",
-        "trace": f".trace, N={N}, D={D}, H={H}, C={C}",
-    }
-    columns = {
-        f"{settings[way]}, {dtype}": errors
-        for way, by_dtype in smallest.items()
-        for dtype, errors in by_dtype.items()
-    }
     rows = [
-        [name, *(f"{errors[name]:.1e}" if name in errors else "–" for errors in columns.values())]
+        [name, *(f"{errors[name]:.1e}" if name in errors else "–" for errors in smallest.values())]
         for name in QUANTITIES
     ]
-    return Table("Smallest relative error caught in one entry of median size", ["quantity", *columns], rows)
+    title = "Smallest relative error caught in one entry of median size"
+    publish("bounds", [summary, *alarms, Table(title, ["quantity", *smallest], rows), environment], out)

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks.processes import BenchmarkError
 from benchmarks.results import write_json
 from benchmarks.speed.cases import Case
 
@@ -82,14 +83,14 @@ class Results:
         """Read a file of `write`.
 
         Raises:
-            ValueError: it is not such a file.
+            BenchmarkError: it is not such a file.
         """
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             content["cases"] = [_case_result(**case) for case in content["cases"]]
             return cls(**content)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise ValueError(f"{path} is not a results.json of this benchmark: {error}") from None
+            raise BenchmarkError(f"{path} is not a results.json of this benchmark: {error}") from None
 
 
 def _case_result(case: dict[str, Any], passes: int, contenders: dict[str, dict[str, Any]]) -> CaseResult:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.processes import connect
+from handgrad import TwoLayerNet
 from handgrad.data.minibatches import Minibatch
 
 ROWS, FEATURES, CLASSES, BATCH = 10_000, 3072, 10, 200
@@ -27,7 +28,8 @@ class Data:
         self.hidden, self.networks = hidden, networks
         self.X = rng.standard_normal((ROWS, FEATURES), np.float32)
         self.y = rng.integers(0, CLASSES, ROWS)
-        self.starts = [self._start(rng) for _ in range(networks)]
+        shape = (FEATURES, hidden, CLASSES)
+        self.starts = [TwoLayerNet(*shape, 0.01, dtype=np.float32, rng=rng).params for _ in range(networks)]
         self.regs = np.linspace(0, 0.3, networks).tolist()
         self.rates = np.geomspace(1e-3, 1e-2, networks).tolist()
         self.batches = rng.integers(0, ROWS, (STEPS, BATCH))
@@ -38,13 +40,6 @@ class Data:
         for batch in batches:
             self._minibatch.gather(batch)
             yield self._minibatch.X, self._minibatch.y
-
-    def _start(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        shapes = {"W1": (FEATURES, self.hidden), "W2": (self.hidden, CLASSES)}
-        weights = {
-            name: (0.01 * rng.standard_normal(shape)).astype(np.float32) for name, shape in shapes.items()
-        }
-        return weights | {"b1": np.zeros(self.hidden, np.float32), "b2": np.zeros(CLASSES, np.float32)}
 
     def check(self, params: list[dict[str, np.ndarray]], steps: int) -> None:
         """Raise AssertionError unless the networks are where the plain path in float64 leads.

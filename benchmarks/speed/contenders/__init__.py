@@ -25,7 +25,7 @@ TORCH = ("PyTorch", "torch.compile")  # the only library that handgrad does not 
 
 
 def load(name: str) -> Any:
-    """Return the class of a contender, a `benchmarks.speed.contenders.interface.Contender`."""
+    """Return the class of a contender."""
     module = (CONTENDERS | {LIMIT: "limit"})[name]
     return import_module(f"benchmarks.speed.contenders.{module}").Contender
 
