@@ -36,7 +36,8 @@ def mutations(truth: Truth, right: Hand) -> Iterator[tuple[str, Hand]]:
     for k, zero in enumerate(truth.zero):
         if zero and truth.gradients[k].size:
             amount = float(PLANTED * truth.scales[k].min())
-            yield "3 % of the others where 0 is right", _changed(right, k, _raised(amount))
+            for name, change in list(_where_zero(amount).items())[: None if truth.entry.dead else 3]:
+                yield name, _changed(right, k, change)
     yield "the gradient at another point", _elsewhere(right)
     if len(alive) > 1:
         yield "two arrays of one shape exchanged", _exchanged(right)
@@ -96,8 +97,24 @@ def _noise(g: np.ndarray) -> np.ndarray:
     return g + _three_percent(g) * np.random.default_rng(3).choice([-1.0, 1.0], g.shape)
 
 
-def _raised(amount: float) -> Change:
-    return lambda g: g + amount
+def _where_zero(amount: float) -> dict[str, Change]:
+    """What may be added to a gradient that is 0, its amount compared with the other gradients."""
+
+    def shape(wave: Callable[[np.ndarray], np.ndarray]) -> Change:
+        return lambda g: g + amount * wave(np.arange(g.size)).reshape(g.shape)
+
+    return {
+        "3 % of the others where 0 is right": lambda g: g + amount,
+        "noise where 0 is right": shape(lambda n: np.where(np.cos(n) > 0, 1.0, -1.0)),
+        "one entry where 0 is right": shape(lambda n: n == n.size // 2),
+        "−3 % of the others where 0 is right": lambda g: g - amount,
+        "the others' size where 0 is right": lambda g: g + amount / PLANTED,
+        "100 times the others' size where 0 is right": lambda g: g + 100 * amount / PLANTED,
+        "the first entry where 0 is right": shape(lambda n: n == 0),
+        "the last entry where 0 is right": shape(lambda n: n == n.size - 1),
+        "a ramp where 0 is right": shape(lambda n: n / PLANTED),
+        "a wave where 0 is right": shape(lambda n: np.cos(n) / PLANTED),
+    }
 
 
 def _every_other(g: np.ndarray) -> np.ndarray:
