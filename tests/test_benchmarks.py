@@ -2,7 +2,6 @@
 
 from importlib.util import find_spec
 
-import mistaken_networks as networks
 import numpy as np
 import pytest
 
@@ -11,6 +10,7 @@ from autograd_ref.crosscheck.problems import random_problem
 from benchmarks.activations import runs as activation_runs
 from benchmarks.activations.runs import Run
 from benchmarks.checkers import compare as checkers
+from benchmarks.checkers import mistaken_networks as networks
 from benchmarks.checkers.bounds import NETWORKS, reference, whole
 from benchmarks.checkers.contenders import CONTENDERS
 from benchmarks.checkers.hard_problems import hard_problem

@@ -1,6 +1,5 @@
 """Anybody's networks with every activation: right ones are read and pass, mistaken ones are named."""
 
-import mistaken_networks as networks
 import numpy as np
 import pytest
 
@@ -9,6 +8,7 @@ from autograd_ref.crosscheck.mistakes.catalogue import CATALOGUE
 from autograd_ref.crosscheck.network.call_forms import Subject
 from autograd_ref.crosscheck.network.read_activation import read_activation
 from autograd_ref.crosscheck.problems import random_problem
+from benchmarks.checkers import mistaken_networks as networks
 from handgrad import TwoLayerNet
 from handgrad.activations import ACTIVATIONS
 

@@ -30,7 +30,7 @@ def _parse(config: Config, axes: SweepSettings) -> Check | Data | Predict | Stud
         | Annotated[Sweep, sweep]
         | Annotated[Train, train],
         prog="handgrad",
-        description="Backpropagation by hand, held against JAX.",
+        description="Backpropagation by hand, held against JAX. `handgrad --version` prints the version.",
     )
 
 
