@@ -12,7 +12,9 @@ from benchmarks.checkers.zoo.truth import PLANTED, Truth, cast, leaves
 
 ENTRIES = [entry for entries in ZOO.values() for entry in entries]
 BIG = 20_000  # entries of the arguments together
-LIGHT = [entry for entry in ENTRIES if sum(a.size for a in leaves(entry.example(np.random.default_rng(0)))) <= BIG]
+LIGHT = [
+    entry for entry in ENTRIES if sum(a.size for a in leaves(entry.example(np.random.default_rng(0)))) <= BIG
+]
 LOW = 0.1  # of its scale: what a reference in bfloat16 may lose
 EXACT = {"float32": 5e-5, "float64": 1e-9}  # of an entry's scale
 
@@ -43,7 +45,7 @@ def check_reference(entry):
 
 
 def check_hands(entry, dtype):
-    """Honest ways agree with the high-precision gradient, differences of the loss with both; wrong ones do not."""
+    """Honest ways agree with the high-precision gradient, and so do differences; wrong ones do not."""
     truth = Truth.at_example(entry, dtype)
     errors = [truth.error(each) for each in truth.honest]
     assert min(errors) < EXACT[dtype]
@@ -103,7 +105,9 @@ def planted_entry(**changes):
 
 def test_a_wrong_derivative_is_not_believed():
     """A "right" gradient that the loss contradicts shows nothing, so no hand counts as wrong by it."""
-    truth = Truth.at_example(planted_entry(right=(lambda x, t: (square(x, t)[0], 3 * t * x), doubled)), "float64")
+    truth = Truth.at_example(
+        planted_entry(right=(lambda x, t: (square(x, t)[0], 3 * t * x), doubled)), "float64"
+    )
     assert not truth.backed(0, (4,))
     assert truth.shown_wrong([np.zeros(9)]) is None
 
@@ -157,7 +161,12 @@ def test_swapped_entries_differ_by_three_percent():
 
 
 def test_views_keep_their_strides_in_another_precision():
-    for make in (lambda a: a[::-1], lambda a: a[:, 2:5], lambda a: a.T, lambda a: np.broadcast_to(a[:1], (4, 6))):
+    for make in (
+        lambda a: a[::-1],
+        lambda a: a[:, 2:5],
+        lambda a: a.T,
+        lambda a: np.broadcast_to(a[:1], (4, 6)),
+    ):
         view = make(np.arange(24.0).reshape(4, 6))
         found = cast(cast((view,), np.float32), np.longdouble)[0]
         assert np.array_equal(found, view)
@@ -188,5 +197,7 @@ def test_every_kind_of_fault_is_counted():
 
 
 def test_a_part_of_the_hands_has_right_and_wrong_ones():
-    some = _some([("a", square, None), ("b", doubled, None), *[(str(n), square, "x") for n in range(9)]], True, 3)
+    some = _some(
+        [("a", square, None), ("b", doubled, None), *[(str(n), square, "x") for n in range(9)]], True, 3
+    )
     assert [each[2] for each in some] == [None, "x", "x", "x", "x"]

@@ -1,1 +1,1 @@
-"""The hostile zoo: functions on which a checker of gradients goes wrong, right ways to write them and wrong ones."""
+"""The hostile zoo: functions that are hard to judge, with right gradients and wrong ones."""

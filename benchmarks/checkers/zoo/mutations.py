@@ -59,7 +59,9 @@ def _elsewhere(right: Hand) -> Hand:
 
     def hand(params, *args):
         moved = jax.tree.map(lambda p: _beside(np.asarray(p)), params)
-        return right(params, *args)[0], right(moved, *cast(args, np.asarray(jax.tree.leaves(params)[0]).dtype))[1]
+        return right(params, *args)[0], right(
+            moved, *cast(args, np.asarray(jax.tree.leaves(params)[0]).dtype)
+        )[1]
 
     return hand
 

@@ -89,7 +89,9 @@ def ask(entry: Entry, truth: Truth, hand: Hand) -> tuple[str, str]:
     point = cast(truth.point, truth.dtype)
     try:
         with np.errstate(all="ignore"):
-            report = check_gradients(hand, entry.loss, *point, dtype=truth.dtype, name=entry.name, **entry.options)
+            report = check_gradients(
+                hand, entry.loss, *point, dtype=truth.dtype, name=entry.name, **entry.options
+            )
     except NotJudged as error:
         return NOT_JUDGED, str(error)
     except Exception as error:
@@ -119,7 +121,9 @@ def judge(kind: str, position: int, dtype: str, quick: bool) -> list[Asked]:
     return asked
 
 
-def _some(every: list[tuple[str, Hand, str | None]], quick: bool, turn: int) -> list[tuple[str, Hand, str | None]]:
+def _some(
+    every: list[tuple[str, Hand, str | None]], quick: bool, turn: int
+) -> list[tuple[str, Hand, str | None]]:
     """All hands; or one right one and a few wrong ones, others for each function."""
     if not quick:
         return every
@@ -152,9 +156,12 @@ def run_zoo(quick: bool = False, only: str = "", processes: int | None = None) -
     if quick:
         every = [each for n, each in enumerate(every) if n // 2 % 3 == 0]
     found: dict[int, list[Asked]] = {}
-    with tempfile.TemporaryDirectory() as cache, ProcessPoolExecutor(
-        processes or os.cpu_count() or 1, get_context("spawn"), _prepare, (cache,)
-    ) as pool:
+    with (
+        tempfile.TemporaryDirectory() as cache,
+        ProcessPoolExecutor(
+            processes or os.cpu_count() or 1, get_context("spawn"), _prepare, (cache,)
+        ) as pool,
+    ):
         numbers = {pool.submit(judge, *each, quick): n for n, each in enumerate(every)}
         finished = as_completed(numbers)
         for _ in progress(range(len(every)), "Zoo"):
@@ -176,8 +183,8 @@ def _prepare(cache: str) -> None:
 
 
 HEAD = [
-    "functions", "number", "right hands", "called wrong", "not judged", "wrong hands", "called right", "not judged",
-    "without need",
+    "functions", "number", "right hands", "called wrong", "not judged", "wrong hands", "called right",
+    "not judged", "without need",
 ]  # fmt: skip
 
 
@@ -230,9 +237,16 @@ def excused(asked: list[Asked]) -> list[str]:
 def summary(asked: list[Asked]) -> str:
     """What was counted, as Markdown: a sentence, the table, the functions that were not judged, and why."""
     number = len({each.function for each in asked})
-    by_fault = {name: sum(each.fault == name for each in asked) for name in ("wrong called right", "right called wrong")}
+    by_fault = {
+        name: sum(each.fault == name for each in asked)
+        for name in ("wrong called right", "right called wrong")
+    }
     crashed, unasked = (sum(each.verdict == what for each in asked) for what in (CRASHED, UNASKED))
-    said = f"{number} functions, {len(asked):,} hands. " + "; ".join(f"{k}: {v}" for k, v in by_fault.items()) + "."
+    said = (
+        f"{number} functions, {len(asked):,} hands. "
+        + "; ".join(f"{k}: {v}" for k, v in by_fault.items())
+        + "."
+    )
     said += f" Crashed: {crashed}." if crashed else ""
     said += f" Not asked, for want of an option: {unasked}." if unasked else ""
     lists = [("Not judged, and why", excused(asked)), ("Faults", faults(asked))]

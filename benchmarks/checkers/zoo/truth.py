@@ -25,7 +25,7 @@ Index = tuple[int, ...]
 
 
 def cast(tree: Any, dtype: Any) -> Any:
-    """A tree with copies of its arrays, the floating ones in a dtype; views stay views of what they showed."""
+    """A tree with copies of its arrays, the floating ones in a dtype; views stay views."""
 
     def one(value: Any) -> Any:
         if not isinstance(value, np.ndarray):
@@ -34,8 +34,13 @@ def cast(tree: Any, dtype: Any) -> Any:
         root = value.base
         if value.flags.c_contiguous or not isinstance(root, np.ndarray) or not root.flags.c_contiguous:
             return value.astype(to)
-        start, longer = value.__array_interface__["data"][0] - root.__array_interface__["data"][0], value.itemsize
-        strides, offset = ([each // longer * np.dtype(to).itemsize for each in given] for given in (value.strides, [start]))
+        start, longer = (
+            value.__array_interface__["data"][0] - root.__array_interface__["data"][0],
+            value.itemsize,
+        )
+        strides, offset = (
+            [each // longer * np.dtype(to).itemsize for each in given] for given in (value.strides, [start])
+        )
         return np.ndarray(value.shape, to, root.astype(to), offset[0], strides)
 
     return jax.tree.map(one, tree)
@@ -159,7 +164,7 @@ class Truth:
         )
 
     def shown_wrong(self, found: Sequence[np.ndarray]) -> str | None:
-        """Where some gradients differ from the right ones by 3 %, in an entry that is seen, shown by its difference.
+        """Where some gradients are off by 3 % in an entry that is seen and that a difference backs.
 
         Returns:
             The entry and both values, or None if there is no such entry.
@@ -188,7 +193,9 @@ class Truth:
         """A difference quotient of the loss: central, or of one side at a tie."""
         key = k, index, side
         if key not in self._quotients:
-            self._quotients[key] = (self._in_longdouble if self.entry.value is None else self._in_mpmath)(*key)
+            self._quotients[key] = (self._in_longdouble if self.entry.value is None else self._in_mpmath)(
+                *key
+            )
         return self._quotients[key]
 
     def _in_longdouble(self, k: int, index: Index, side: int) -> Any:
@@ -231,7 +238,7 @@ class Truth:
 
 
 def _most_stable(loss: Callable[[Any], Any], size: Any, side: int, scale: Any) -> Any:
-    """The quotient of the smallest step that resolves the scale and that the next step confirms; NaN if none."""
+    """The quotient of the smallest step that resolves the scale and that the next confirms; else NaN."""
     middle, before = loss(np.longdouble(0)), None
     for power in range(16, 1, -1):
         h = size * np.longdouble(10) ** -power

@@ -2,28 +2,28 @@
 
 from collections.abc import Mapping
 
+from benchmarks.checkers.zoo.entry import Entry
 from benchmarks.checkers.zoo.functions import (
     custom_rules,
     linear_algebra,
     low_precision,
     masks,
+    memory,
     mixed_scales,
     networks,
     norms,
     products,
     reductions,
+    selections,
     softmaxes,
     special,
-    state,
-    strides,
     ties,
     zeros,
 )
-from benchmarks.checkers.zoo.entry import Entry
 
 KINDS = (
-    reductions, softmaxes, masks, ties, norms, products, linear_algebra, mixed_scales, special, networks, zeros,
-    low_precision, custom_rules, state, strides,
+    reductions, softmaxes, masks, ties, selections, norms, products, linear_algebra, mixed_scales, special,
+    networks, zeros, low_precision, custom_rules, memory,
 )  # fmt: skip
 
 ZOO: Mapping[str, tuple[Entry, ...]] = {

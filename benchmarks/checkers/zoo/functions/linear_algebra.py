@@ -49,7 +49,9 @@ def _inv_eliminated(A, T):
 
 
 def _inv_solved(A, T):
-    return (T * np.linalg.solve(A, np.eye(len(A), dtype=A.dtype))).sum(), -np.linalg.solve(A.T, np.linalg.solve(A, T.T).T)
+    return (T * np.linalg.solve(A, np.eye(len(A), dtype=A.dtype))).sum(), -np.linalg.solve(
+        A.T, np.linalg.solve(A, T.T).T
+    )
 
 
 def _inv_untransposed(A, T):
@@ -171,7 +173,12 @@ GAUSSIAN = Entry(
     _gaussian_loss,
     lambda rng: (rng.normal(size=(5, 5)), rng.normal(size=5)),
     (_gaussian_eliminated, _gaussian),
-    wrong={"log-determinant forgotten": lambda B, x: (_gaussian(B, x)[0], -np.outer(V := np.linalg.solve(_covariance(B), x), V) @ B)},
+    wrong={
+        "log-determinant forgotten": lambda B, x: (
+            _gaussian(B, x)[0],
+            -np.outer(V := np.linalg.solve(_covariance(B), x), V) @ B,
+        )
+    },
 )
 
 
@@ -255,7 +262,9 @@ def _block_exponential(exponential):
 
 
 def _frechet(M, T):
-    return np.einsum("ij,ij->", T, scipy.linalg.expm(M)), scipy.linalg.expm_frechet(M.T, T, compute_expm=False).astype(M.dtype)
+    return np.einsum("ij,ij->", T, scipy.linalg.expm(M)), scipy.linalg.expm_frechet(
+        M.T, T, compute_expm=False
+    ).astype(M.dtype)
 
 
 def _exponential_at(size):

@@ -62,6 +62,4 @@ def _half_product(w, x):
     return (y * y).sum(), (x.astype(np.float16).T @ d).astype(x.dtype)
 
 
-HALF_PRODUCT = Entry(
-    "a product in float16 inside", _scaled_loss, _example, (_exact, _samples, _half_product)
-)
+HALF_PRODUCT = Entry("a product in float16 inside", _scaled_loss, _example, (_exact, _samples, _half_product))

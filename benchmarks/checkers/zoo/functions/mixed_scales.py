@@ -58,7 +58,9 @@ def _decay_example(rng):
     return np.array([1e4, 1e-3, -30.0]), t, 9e3 * np.exp(-1.2e-3 * t) + 50 * rng.normal(size=40)
 
 
-DECAY = Entry("exponential decay, units from 1e-3 to 1e4", _decay_loss, _decay_example, (_decay, _decay_jacobian))
+DECAY = Entry(
+    "exponential decay, units from 1e-3 to 1e4", _decay_loss, _decay_example, (_decay, _decay_jacobian)
+)
 
 
 def _logistic(w, X, y):

@@ -85,7 +85,9 @@ def _lstm(p, x, t, keep=1):
         dh = dh + tt
         th = np.tanh(new)
         dc = dc + dh * o * (1 - th * th)
-        da = np.concatenate([dc * g * i * (1 - i), dc * c * f * (1 - f), dh * th * o * (1 - o), dc * i * (1 - g * g)])
+        da = np.concatenate(
+            [dc * g * i * (1 - i), dc * c * f * (1 - f), dh * th * o * (1 - o), dc * i * (1 - g * g)]
+        )
         grads["Wx"] += np.outer(xt, da)
         grads["Wh"] += np.outer(before, da)
         grads["b"] += da
@@ -111,7 +113,14 @@ def _lstm_joined(p, x, t):
         (i, f, o), g = gates[n]
         dh = dh + t[n]
         dc = dc + dh * o / np.cosh(cells[n + 1]) ** 2
-        da = np.stack([dc * g * i * (1 - i), dc * cells[n] * f * (1 - f), dh * np.tanh(cells[n + 1]) * o * (1 - o), dc * i * (1 - g) * (1 + g)])
+        da = np.stack(
+            [
+                dc * g * i * (1 - i),
+                dc * cells[n] * f * (1 - f),
+                dh * np.tanh(cells[n + 1]) * o * (1 - o),
+                dc * i * (1 - g) * (1 + g),
+            ]
+        )
         das.insert(0, da.ravel())
         dh, dc = W[D : D + H] @ da.ravel(), dc * f
     dW = np.einsum("ni,nj->ij", np.stack(inputs), np.stack(das))
@@ -122,7 +131,11 @@ LSTM = Entry(
     "LSTM over five steps",
     _lstm_loss,
     lambda rng: (
-        {"Wx": rng.normal(size=(D, 4 * H)), "Wh": 0.5 * rng.normal(size=(H, 4 * H)), "b": rng.normal(size=4 * H)},
+        {
+            "Wx": rng.normal(size=(D, 4 * H)),
+            "Wh": 0.5 * rng.normal(size=(H, 4 * H)),
+            "b": rng.normal(size=4 * H),
+        },
         rng.normal(size=(L, D)),
         rng.normal(size=(L, H)),
     ),
@@ -169,12 +182,20 @@ KEY_BIAS = Entry(
     "attention with a bias of the keys, which cancels",
     _attention_loss,
     lambda rng: (
-        {**{w: rng.normal(size=(M, M)) for w in ("Wq", "Wk", "Wv")}, "bq": rng.normal(size=M), "bk": rng.normal(size=M)},
+        {
+            **{w: rng.normal(size=(M, M)) for w in ("Wq", "Wk", "Wv")},
+            "bq": rng.normal(size=M),
+            "bk": rng.normal(size=M),
+        },
         rng.normal(size=(T, M)),
         rng.normal(size=(T, M)),
     ),
     (_attention_jacobian, _attention),
-    wrong={"dWq and dWk exchanged": lambda p, x, t: (lambda loss, g: (loss, {**g, "Wq": g["Wk"], "Wk": g["Wq"]}))(*_attention(p, x, t))},
+    wrong={
+        "dWq and dWk exchanged": lambda p, x, t: (
+            lambda loss, g: (loss, {**g, "Wq": g["Wk"], "Wk": g["Wq"]})
+        )(*_attention(p, x, t))
+    },
 )
 
 
@@ -195,7 +216,10 @@ def _embedding_one_hot(p, ids, t):
     hot = np.eye(len(p["E"]), dtype=t.dtype)[ids]
     y = np.tanh(hot @ p["E"] @ p["W"])
     d = t * (1 - y) * (1 + y)
-    return np.einsum("nd,nd->", t, y), {"E": np.einsum("nv,nk,dk->vd", hot, d, p["W"]), "W": p["E"].T @ (hot.T @ d)}
+    return np.einsum("nd,nd->", t, y), {
+        "E": np.einsum("nv,nk,dk->vd", hot, d, p["W"]),
+        "W": p["E"].T @ (hot.T @ d),
+    }
 
 
 def _embedding_overwritten(p, ids, t):
@@ -310,7 +334,9 @@ def _separated(rng):
     return w, A, np.sign(A @ w)
 
 
-HINGE_NEVER_OPEN = Entry("a hinge that never opens", _hinge_loss, _separated, (_hinge, _hinge_rows), dead=True)
+HINGE_NEVER_OPEN = Entry(
+    "a hinge that never opens", _hinge_loss, _separated, (_hinge, _hinge_rows), dead=True
+)
 
 
 def _unused_loss(p, x, t):
@@ -333,6 +359,10 @@ def _unused_gram(p, x, t):
 UNUSED = Entry(
     "a parameter that the loss does not use",
     _unused_loss,
-    lambda rng: ({"spare": rng.normal(size=(3, 2)), "used": rng.normal(size=5)}, rng.normal(size=(9, 5)), rng.normal(size=9)),
+    lambda rng: (
+        {"spare": rng.normal(size=(3, 2)), "used": rng.normal(size=5)},
+        rng.normal(size=(9, 5)),
+        rng.normal(size=9),
+    ),
     (_unused, _unused_gram),
 )

@@ -43,7 +43,11 @@ def _norm_example(rng):
 
 
 NORM_AT_ZERO = Entry(
-    "norms of rows, one of them 0", _norm_loss, _norm_example, (_norm, _norm_scaled, _norm_reduced), interval=_norm_interval
+    "norms of rows, one of them 0",
+    _norm_loss,
+    _norm_example,
+    (_norm, _norm_scaled, _norm_reduced),
+    interval=_norm_interval,
 )
 
 
@@ -66,7 +70,12 @@ def _cosine_loss(p, t):
 
 
 def _cosine(p, t):
-    na, nb = (np.linalg.norm(p[k], axis=1, keepdims=True) if p[k].dtype != np.longdouble else np.sqrt((p[k] ** 2).sum(1, keepdims=True)) for k in "ab")
+    na, nb = (
+        np.linalg.norm(p[k], axis=1, keepdims=True)
+        if p[k].dtype != np.longdouble
+        else np.sqrt((p[k] ** 2).sum(1, keepdims=True))
+        for k in "ab"
+    )
     u, v = p["a"] / na, p["b"] / nb
     c = (u * v).sum(1, keepdims=True)
     t = t[:, None]
@@ -250,7 +259,10 @@ def _layer_norm_example(rng):
 
 
 LAYER_NORM = Entry(
-    "layer norm with a constant row", _layer_norm_loss, _layer_norm_example, (_layer_norm, _layer_norm_projected)
+    "layer norm with a constant row",
+    _layer_norm_loss,
+    _layer_norm_example,
+    (_layer_norm, _layer_norm_projected),
 )
 
 

@@ -160,8 +160,8 @@ def _long_softmax(x):
 
 def _long_softmax_logs(x):
     m = np.median(x)
-    l = np.log(np.add.reduce(np.exp(x - m).reshape(-1, 100), axis=0).sum())
-    return m + l, np.exp((x - m) - l)
+    log = np.log(np.add.reduce(np.exp(x - m).reshape(-1, 100), axis=0).sum())
+    return m + log, np.exp((x - m) - log)
 
 
 LONG_LOG_SUM_EXP = Entry(

@@ -135,9 +135,9 @@ def _smoothing_rows(s, y):
         q = np.full(C, 0.02, s.dtype)
         q[y[n]] += s.dtype.type(0.9)
         m = s[n].max()
-        l = m + np.log(sum(np.exp(each - m) for each in s[n]))
-        loss += sum(q * (l - s[n])) / N
-        g[n] = (np.exp(s[n] - l) - q) / N
+        log = m + np.log(sum(np.exp(each - m) for each in s[n]))
+        loss += sum(q * (log - s[n])) / N
+        g[n] = (np.exp(s[n] - log) - q) / N
     return loss, g
 
 
@@ -209,7 +209,12 @@ def _entropy_covariance(s):
     return loss, g
 
 
-ENTROPY = Entry("entropy of softmax", _entropy_loss, lambda rng: (3 * rng.normal(size=(N, C)),), (_entropy, _entropy_covariance))
+ENTROPY = Entry(
+    "entropy of softmax",
+    _entropy_loss,
+    lambda rng: (3 * rng.normal(size=(N, C)),),
+    (_entropy, _entropy_covariance),
+)
 
 
 def _kl_loss(s, q):

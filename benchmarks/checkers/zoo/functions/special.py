@@ -27,7 +27,9 @@ def _precisely(function):
 
         with mpmath.workdps(30):
             pairs = [function(mpmath.mpf(float(each))) for each in x]
-        f, d = (np.array([np.longdouble(mpmath.nstr(p[i], 25)) for p in pairs]).astype(x.dtype) for i in (0, 1))
+        f, d = (
+            np.array([np.longdouble(mpmath.nstr(p[i], 25)) for p in pairs]).astype(x.dtype) for i in (0, 1)
+        )
         return (t * f).sum(), t * d
 
     return hand
@@ -75,7 +77,9 @@ BINARY = Entry(
 
 
 def _small(rng):
-    return np.concatenate([10.0 ** np.arange(-12, 0), -(10.0 ** np.arange(-11, -1)), [3.0, 20.0]]), rng.normal(size=24)
+    return np.concatenate(
+        [10.0 ** np.arange(-12, 0), -(10.0 ** np.arange(-11, -1)), [3.0, 20.0]]
+    ), rng.normal(size=24)
 
 
 def _log1p(x, t):
@@ -83,8 +87,8 @@ def _log1p(x, t):
 
 
 def _log1p_atanh(x, t):
-    l = 2 * np.arctanh(x / (2 + x))
-    return np.dot(t * l, l), t * l * (2 - 2 * x / (1 + x))
+    log = 2 * np.arctanh(x / (2 + x))
+    return np.dot(t * log, log), t * log * (2 - 2 * x / (1 + x))
 
 
 LOG1P = Entry(
@@ -127,7 +131,9 @@ def _gelu(x, t):
 
 def _gelu_erfc(x, t):
     phi = scipy.special.erfc(-x / x.dtype.type(np.sqrt(2))) / 2
-    return np.dot(t, x * phi), t * phi + t * x * np.exp(-((x / x.dtype.type(np.sqrt(2))) ** 2)) * x.dtype.type(0.3989422804014327)
+    return np.dot(t, x * phi), t * phi + t * x * np.exp(
+        -((x / x.dtype.type(np.sqrt(2))) ** 2)
+    ) * x.dtype.type(0.3989422804014327)
 
 
 def _gelu_value(x, t):
@@ -247,7 +253,10 @@ def _hypot_scaled(p, t):
 HYPOT = Entry(
     "hypot from 1e-18 to 1e18",
     lambda p, t: jnp.sum(t * jnp.hypot(p["x"], p["y"])),
-    lambda rng: ({k: rng.normal(size=13) * 10.0 ** np.arange(-18, 19, 3) for k in "xy"}, rng.normal(size=13) / 10.0 ** np.arange(-18, 19, 3)),
+    lambda rng: (
+        {k: rng.normal(size=13) * 10.0 ** np.arange(-18, 19, 3) for k in "xy"},
+        rng.normal(size=13) / 10.0 ** np.arange(-18, 19, 3),
+    ),
     (_hypot_scaled, _hypot),
 )
 
@@ -340,7 +349,9 @@ def _von_mises_difference(x, t):
 def _von_mises_value(x, t):
     import mpmath
 
-    return sum(weight * (mpmath.log(mpmath.besseli(0, each)) - each) for weight, each in zip(t, x, strict=True))
+    return sum(
+        weight * (mpmath.log(mpmath.besseli(0, each)) - each) for weight, each in zip(t, x, strict=True)
+    )
 
 
 VON_MISES = Entry(

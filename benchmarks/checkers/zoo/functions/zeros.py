@@ -77,7 +77,12 @@ GATHER = Entry(
     lambda x, i, t: jnp.sum(t * x[i] ** 2),
     lambda rng: (rng.normal(size=10), np.array([0, 3, 3, 3, 9, 5, 0, 3, 1]), rng.normal(size=9)),
     (_gather, _gather_counts),
-    wrong={"repeated ones overwritten": lambda x, i, t: (_gather(x, i, t)[0], (lambda g: (g.__setitem__(i, 2 * t * x[i]), g)[1])(np.zeros_like(x)))},
+    wrong={
+        "repeated ones overwritten": lambda x, i, t: (
+            _gather(x, i, t)[0],
+            (lambda g: (g.__setitem__(i, 2 * t * x[i]), g)[1])(np.zeros_like(x)),
+        )
+    },
 )
 
 
