@@ -1,6 +1,7 @@
 """Wrong gradients, made from a right one by mistakes that any function can be given."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax
 import numpy as np
@@ -38,6 +39,8 @@ def mutations(truth: Truth, right: Hand) -> Iterator[tuple[str, Hand]]:
             amount = float(PLANTED * truth.scales[k].min())
             for name, change in list(_where_zero(amount).items())[: None if truth.entry.dead else 3]:
                 yield name, _changed(right, k, change)
+    if truth.entry.interval is not None:
+        yield "wrong at ties only", _beyond_ties(right, truth.entry.interval)
     yield "the gradient at another point", _elsewhere(right)
     if len(alive) > 1:
         yield "two arrays of one shape exchanged", _exchanged(right)
@@ -50,6 +53,21 @@ def _changed(right: Hand, k: int, change: Change) -> Hand:
         old = np.asarray(values[k])
         values[k] = np.asarray(change(old.copy())).astype(old.dtype).reshape(old.shape)
         return loss, jax.tree.unflatten(structure, values)
+
+    return hand
+
+
+def _beyond_ties(right: Hand, interval: Callable[..., tuple[Any, Any]]) -> Hand:
+    """Right but at ties, wherever they are: there half of the interval beyond its upper end."""
+
+    def hand(params, *args):
+        loss, grads = right(params, *args)
+
+        def beyond(g: Any, low: Any, high: Any) -> np.ndarray:
+            low, high, g = np.asarray(low, np.float64), np.asarray(high, np.float64), np.asarray(g)
+            return np.where(low == high, g, high + (high - low) / 2).astype(g.dtype)
+
+        return loss, jax.tree.map(beyond, grads, *interval(params, *args))
 
     return hand
 
@@ -202,20 +220,9 @@ def _swapped(truth: Truth, k: int) -> Change | None:
     return change
 
 
-def _at_ties(truth: Truth, k: int) -> Change | None:
-    """Wrong at ties only: beyond the wider side of the interval."""
-    tied = ~truth.free[k]
-    if not tied.any():
-        return None
-    low, high = truth.bounds[k]
-    beyond = np.where(tied, high + 0.5 * (high - low), 0).astype(np.float64)
-    return lambda g: np.where(tied, beyond, g)
-
-
 ENTRIES: dict[str, Callable[[Truth, int], Change | None]] = {
     "largest entry off by 3 %": _largest,
     "middling entry off by 3 %": _middling,
     "smallest entry off by 3 %": _smallest,
     "two entries swapped": _swapped,
-    "wrong at ties only": _at_ties,
 }
