@@ -178,7 +178,7 @@ ERF = Entry(
 def _gamma_parts(x):
     import mpmath
 
-    return mpmath.loggamma(x), mpmath.digamma(x)
+    return mpmath.log(abs(mpmath.gamma(x))), mpmath.digamma(x)
 
 
 def _gamma(x, t):
@@ -186,15 +186,15 @@ def _gamma(x, t):
 
 
 def _gamma_series(x, t):
-    """Digamma by its recurrence up to 10 and its asymptotic series beyond."""
+    """Digamma by its recurrence up to 30 and its asymptotic series beyond."""
     y, shift = x.copy(), np.zeros_like(x)
-    while (y < 10).any():
-        low = y < 10
+    while (y < 30).any():
+        low = y < 30
         shift = shift - np.where(low, 1 / y, 0)
         y = np.where(low, y + 1, y)
     q = 1 / (y * y)
-    series = np.log(y) - 1 / (2 * y) - q * (1 / x.dtype.type(12) - q * (1 / x.dtype.type(120) - q / 252))
-    return np.dot(t, scipy.special.gammaln(x)), t * (shift + series)
+    terms = q * (1 / x.dtype.type(12) - q * (1 / x.dtype.type(120) - q * (1 / x.dtype.type(252) - q / 240)))
+    return np.dot(t, scipy.special.gammaln(x)), t * (shift + (np.log(y) - 1 / (2 * y) - terms))
 
 
 GAMMALN = Entry(
@@ -333,17 +333,17 @@ def _von_mises_parts(x):
     import mpmath
 
     ratio = mpmath.besseli(1, x) / mpmath.besseli(0, x)
-    return mpmath.log(mpmath.besseli(0, x)) - x, ratio - 1
+    return mpmath.log(mpmath.besseli(0, x)) - abs(x), ratio - mpmath.sign(x)
 
 
 def _von_mises(x, t):
     i0 = scipy.special.i0e(x)
-    return (t * np.log(i0)).sum(), t * (scipy.special.i1e(x) / i0 - 1)
+    return (t * np.log(i0)).sum(), t * (scipy.special.i1e(x) / i0 - np.sign(x))
 
 
 def _von_mises_difference(x, t):
     i0, i1 = scipy.special.ive(0, x), scipy.special.ive(1, x)
-    return np.dot(t, np.log(i0)), -t * (i0 - i1) / i0
+    return np.dot(t, np.log(i0)), -t * np.sign(x) * (i0 - np.abs(i1)) / i0
 
 
 def _von_mises_value(x, t):
