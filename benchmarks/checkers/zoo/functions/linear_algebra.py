@@ -126,6 +126,28 @@ DETERMINANT = Entry(
 )
 
 
+def _det_minors(A, w):
+    n = len(A)
+    keep = [[j for j in range(n) if j != i] for i in range(n)]
+    g = [[(-1) ** (i + j) * np.linalg.det(A[np.ix_(keep[i], keep[j])]) for j in range(n)] for i in range(n)]
+    return w * np.linalg.det(A), w * np.array(g, A.dtype)
+
+
+def _rank_three(rng):
+    A = np.array(
+        [[2.0, 1, 0, -1], [1, 3, -2, 0], [0, -1, 1, 4], [3, 4, -2, -1]]
+    )  # the last is the first two's sum
+    return A, np.array(0.5)
+
+
+SINGULAR = Entry(
+    "determinant of a singular matrix",
+    lambda A, w: w * jnp.linalg.det(A),
+    _rank_three,
+    (_det_cofactors, _det_minors),
+)
+
+
 def _logdet(A):
     return np.linalg.slogdet(A)[1], np.linalg.inv(A).T
 
@@ -320,4 +342,30 @@ GRAM = Entry(
     lambda X: jnp.sum((X.T @ X) ** 2),
     lambda rng: (rng.normal(size=(30, 5)) * 10.0 ** np.arange(-2, 3),),
     (_gram, _gram_rows),
+)
+
+
+def _rayleigh(v, A):
+    Av = A @ v  # v has norm 1
+    q = v @ Av
+    return q, 2 * (Av - q * v)
+
+
+def _rayleigh_projected(v, A):
+    P = np.eye(len(v), dtype=v.dtype) - np.outer(v, v) / (v @ v)
+    return np.einsum("i,ij,j->", v, A, v) / (v @ v), (P @ (A @ v) + P @ (A.T @ v)) / (v @ v)
+
+
+def _unit_example(rng):
+    v, B = rng.normal(size=6), rng.normal(size=(6, 6))
+    return v / np.sqrt(v @ v), B + B.T
+
+
+RAYLEIGH = Entry(
+    "Rayleigh quotient of a unit vector, by a hand that relies on its norm",
+    lambda v, A: v @ A @ v / (v @ v),
+    _unit_example,
+    (_rayleigh_projected, _rayleigh),
+    wrong={"not projected": lambda v, A: (_rayleigh(v, A)[0], 2 * (A @ v))},
+    options={"points": 1},
 )
