@@ -16,7 +16,7 @@ LIGHT = [
     entry for entry in ENTRIES if sum(a.size for a in leaves(entry.example(np.random.default_rng(0)))) <= BIG
 ]
 LOW = 0.1  # of its scale: what a reference in bfloat16 may lose
-EXACT = {"float32": 5e-5, "float64": 1e-9}  # of an entry's scale
+EXACT = {"float32": APART / 2, "float64": 1e-9}  # of an entry's scale
 
 
 def named(entry):

@@ -105,6 +105,8 @@ def ask(entry: Entry, truth: Truth, hand: Hand) -> tuple[str, str]:
 
 def judge(kind: str, position: int, dtype: str, quick: bool) -> list[Asked]:
     """Everything that is asked of one function in one dtype."""
+    import jax
+
     from benchmarks.checkers.zoo.functions import ZOO
 
     entry = ZOO[kind][position]
@@ -118,6 +120,7 @@ def judge(kind: str, position: int, dtype: str, quick: bool) -> list[Asked]:
         verdict, reason = ask(entry, truth, hand)
         kinds = kind, entry.name, dtype, name, RIGHT if shown is None else WRONG
         asked.append(Asked(*kinds, shown, verdict, reason, excuse, time.perf_counter() - begin))
+    jax.clear_caches()  # hundreds of compiled functions that nobody needs again
     return asked
 
 
