@@ -14,16 +14,21 @@ def zoo(quick: bool = False, only: str = "", processes: int | None = None, out: 
         quick: every third function, one right hand and four wrong ones each.
         only: part of the name of a kind or function.
         processes: how many at a time; as many as there are cores, otherwise.
-        out: folder for zoo.json and zoo.md; benchmarks/results otherwise, and for a part of the zoo nowhere.
+        out: folder for zoo.json and zoo.md; otherwise benchmarks/results, or nowhere for a part of the zoo.
 
     Returns:
-        1 if anything wrong was called right or anything right called wrong, else 0.
+        1 if anything wrong was called right or anything right called wrong, 2 if nothing has such a name,
+        else 0.
     """
     from benchmarks.checkers.zoo.run import run_zoo, summary, write_zoo
     from benchmarks.results import RESULTS, write_text
 
     begin = time.perf_counter()
-    asked = run_zoo(quick, only, processes)
+    try:
+        asked = run_zoo(quick, only, processes)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     text = summary(asked)
     print(text, f"\n{time.perf_counter() - begin:.0f} s")
     folder = out or (None if quick or only else RESULTS)

@@ -146,6 +146,9 @@ def run_zoo(quick: bool = False, only: str = "", processes: int | None = None) -
 
     Returns:
         One for each hand, in the order of the zoo.
+
+    Raises:
+        ValueError: no kind or function has such a name.
     """
     from benchmarks.checkers.zoo.functions import ZOO
 
@@ -156,6 +159,8 @@ def run_zoo(quick: bool = False, only: str = "", processes: int | None = None) -
         for dtype in DTYPES
         if only in kind or only in entry.name
     ]
+    if not every:
+        raise ValueError(f"no function has {only!r} in its name, and no kind: {', '.join(ZOO)}")
     if quick:
         every = [each for n, each in enumerate(every) if n // 2 % 3 == 0]
     found: dict[int, list[Asked]] = {}
