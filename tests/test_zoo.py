@@ -7,7 +7,7 @@ import pytest
 from benchmarks.checkers.zoo.entry import Entry
 from benchmarks.checkers.zoo.functions import ZOO
 from benchmarks.checkers.zoo.mutations import mutations
-from benchmarks.checkers.zoo.run import APART, Asked, _some, excused, faults, hands, run_zoo, table
+from benchmarks.checkers.zoo.run import APART, Asked, _some, choose, excused, faults, hands, table
 from benchmarks.checkers.zoo.truth import PLANTED, Truth, cast, leaves
 
 ENTRIES = [entry for entries in ZOO.values() for entry in entries]
@@ -205,4 +205,4 @@ def test_a_part_of_the_hands_has_right_and_wrong_ones():
 
 def test_a_name_that_nothing_has_is_said():
     with pytest.raises(ValueError, match="no function has 'giraffe' in its name"):
-        run_zoo(only="giraffe")
+        choose("giraffe")

@@ -20,15 +20,16 @@ def zoo(quick: bool = False, only: str = "", processes: int | None = None, out: 
         1 if anything wrong was called right or anything right called wrong, 2 if nothing has such a name,
         else 0.
     """
-    from benchmarks.checkers.zoo.run import run_zoo, summary, write_zoo
+    from benchmarks.checkers.zoo.run import choose, run_zoo, summary, write_zoo
     from benchmarks.results import RESULTS, write_text
 
     begin = time.perf_counter()
     try:
-        asked = run_zoo(quick, only, processes)
+        every = choose(only, quick)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    asked = run_zoo(every, quick, processes)
     text = summary(asked)
     print(text, f"\n{time.perf_counter() - begin:.0f} s")
     folder = out or (None if quick or only else RESULTS)

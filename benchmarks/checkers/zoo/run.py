@@ -8,7 +8,7 @@ import inspect
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
@@ -136,33 +136,45 @@ def _some(
     return right[:1] + wrong[turn % step :: step][:QUICK]
 
 
-def run_zoo(quick: bool = False, only: str = "", processes: int | None = None) -> list[Asked]:
-    """Ask the checker about the whole zoo.
+def choose(only: str = "", quick: bool = False) -> list[tuple[str, int, str]]:
+    """The functions to ask about, in either dtype: kind, position in it, dtype.
 
     Args:
-        quick: every third function, each with one right hand and four wrong ones.
         only: part of the name of a kind or function; all for "".
-        processes: how many at a time; as many as there are cores, otherwise.
+        quick: every third function.
 
     Returns:
-        One for each hand, in the order of the zoo.
+        In the order of the zoo.
 
     Raises:
         ValueError: no kind or function has such a name.
     """
     from benchmarks.checkers.zoo.functions import ZOO
 
-    every = [
-        (kind, i, dtype)
+    functions = [
+        (kind, i)
         for kind, entries in ZOO.items()
         for i, entry in enumerate(entries)
-        for dtype in DTYPES
         if only in kind or only in entry.name
     ]
-    if not every:
+    if not functions:
         raise ValueError(f"no function has {only!r} in its name, and no kind: {', '.join(ZOO)}")
-    if quick:
-        every = [each for n, each in enumerate(every) if n // 2 % 3 == 0]
+    return [(kind, i, dtype) for kind, i in functions[:: 3 if quick else 1] for dtype in DTYPES]
+
+
+def run_zoo(
+    every: Sequence[tuple[str, int, str]], quick: bool = False, processes: int | None = None
+) -> list[Asked]:
+    """Ask the checker about some functions.
+
+    Args:
+        every: what `choose` gave.
+        quick: one right hand and four wrong ones of each.
+        processes: how many at a time; as many as there are cores, otherwise.
+
+    Returns:
+        One for each hand, in that order.
+    """
     found: dict[int, list[Asked]] = {}
     with (
         tempfile.TemporaryDirectory() as cache,
