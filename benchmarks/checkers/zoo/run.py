@@ -26,6 +26,7 @@ DTYPES = "float32", "float64"
 APART = 1e-3  # root mean squares between two honest ways, from which on nobody need judge
 QUICK = 4  # of the wrong hands of a function
 RIGHT, WRONG, NOT_JUDGED, CRASHED, UNASKED = "right", "wrong", "not judged", "crashed", "not asked"
+NOTHING_FLOWS = "nothing flows"
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ class Asked:
     @property
     def fault(self) -> str | None:
         """What is wrong with the verdict, or None."""
+        if self.verdict == RIGHT and self.excuse == NOTHING_FLOWS:
+            return "called right though nothing flows"
         if self.verdict in (self.truth, UNASKED):
             return None
         if self.verdict == NOT_JUDGED:
@@ -111,7 +114,7 @@ def judge(kind: str, position: int, dtype: str, quick: bool) -> list[Asked]:
 
     entry = ZOO[kind][position]
     truth = Truth.at_example(entry, dtype)
-    excuse = "nothing flows" if entry.dead else None
+    excuse = NOTHING_FLOWS if entry.dead else None
     if excuse is None and truth.spread > APART:
         excuse = f"two honest ways differ by {100 * truth.spread:.2g} % of the root mean square"
     asked = []
@@ -202,6 +205,11 @@ def _prepare(cache: str) -> None:
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
+FAULTS = (
+    "wrong called right", "right called wrong", CRASHED, "called right though nothing flows",
+    "not judged without need",
+)  # fmt: skip
+
 HEAD = [
     "functions", "number", "right hands", "called wrong", "not judged", "wrong hands", "called right",
     "not judged", "without need",
@@ -233,9 +241,7 @@ def _row(name: str, some: list[Asked]) -> list[str]:
 
 def faults(asked: list[Asked]) -> list[str]:
     """A line for each verdict that is not as it should be, the gravest first."""
-    order = ["wrong called right", "right called wrong", CRASHED, "not judged without need"]
-    found = [each for each in asked if each.fault]
-    found.sort(key=lambda each: order.index(each.fault or ""))
+    found = sorted((each for each in asked if each.fault), key=lambda each: FAULTS.index(each.fault or ""))
     return [
         f"{each.fault}: {each.function}, {each.dtype}: {each.hand}"
         + (f" ({each.shown})" if each.shown else "")
