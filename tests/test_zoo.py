@@ -189,7 +189,8 @@ def test_every_kind_of_fault_is_counted():
         verdict("right", "not asked"),
     ]
     assert [each.fault for each in asked if each.fault] == [
-        "right called wrong", "wrong called right", "not judged without need", "called right though nothing flows",
+        "right called wrong", "wrong called right", "not judged without need",
+        "called right though nothing flows",
     ]  # fmt: skip
     assert faults(asked)[0].startswith("wrong called right")
     assert excused(asked) == ["f, float32: nothing flows (1 hands)"]
