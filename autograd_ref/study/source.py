@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from autograd_ref.crosscheck.problems import Problem
 from autograd_ref.two_layer_net import QUANTITIES
 from handgrad import activations, layers, two_layer_net
 
-__all__ = ["GIVEN", "Rule", "Source", "Step", "read_function", "read_steps"]
+__all__ = ["GIVEN", "Rule", "Source", "Step", "read_derivation", "read_function", "read_steps"]
 
 GIVEN = ("X", "y", "W1", "b1", "W2", "b2")
 
@@ -140,6 +141,19 @@ def read_function(function: Callable[..., Any]) -> Source:
     if set(results) & set(arguments):
         results = []  # "in the dtype of ``W``"
     return Source(paragraphs, code, arguments, results, definition)
+
+
+def read_derivation(module: ModuleType) -> tuple[str, ...]:
+    """The paragraphs of a module's docstring after its first line; each ``$$`` formula and each item is one."""
+    text = inspect.getdoc(module) or ""
+    _, _, derivation = text.partition("\n\n")
+    found: list[str] = []
+    for block in derivation.split("\n\n"):
+        for item in re.split(r"\n(?=- )", block):
+            for part in re.split(r"(\$\$[^$]+\$\$)", item):
+                paragraph = " ".join(part.replace("$$", "$").split())
+                found += [paragraph] if paragraph else []
+    return tuple(found)
 
 
 def _definition(source: str) -> ast.FunctionDef:

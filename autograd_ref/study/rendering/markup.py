@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 from pygments.lexers import PythonLexer
 from pygments.token import Comment, Keyword, Name, Number, String, Token
 
-__all__ = ["code_html", "formula", "formulas_in", "mark", "matrix", "number", "prose"]
+__all__ = ["code_html", "formula", "formulas_in", "mark", "prose"]
 
 INLINE = re.compile(r"(?:\$([^$]+)\$|``([^`]+)``|`([^`]+)`|\*([^*\s][^*]*)\*)((?<=\$)[,.;:)，。；：、）]*)?")
 
@@ -84,6 +84,7 @@ def _formula(latex: str, marks: tuple[tuple[str, str], ...], display: bool) -> M
         letter = element.text or ""
         if len(letter) == 1 and 0 <= ord(letter) - FIRST_PRIVATE < len(found):
             _show_symbol(element, found[ord(letter) - FIRST_PRIVATE], symbols)
+    tree.set("lang", "en")  # in Chinese text a browser would take ‖ and ∂ from a Chinese font, twice as wide
     parts = [tree] if display else _broken(tree)
     text = "".join(ET.tostring(part, encoding="unicode") for part in parts)
     return Markup(text)  # noqa: S704 - a tree escapes its text
@@ -177,20 +178,3 @@ def code_html(code: str, marks: Mapping[str, str]) -> Markup:
         styled = css is not None and kind is not Token.Text
         parts.append(Markup('<span class="{}">{}</span>').format(css, text) if styled else escape(text))
     return Markup("").join(parts).rstrip()
-
-
-def number(value: float, digits: int = 4) -> str:
-    """A number for a reader who computes along: rounded, without trailing zeros, with a real minus."""
-    text = f"{value:.{digits}f}".rstrip("0").rstrip(".")
-    return "0" if text in ("-0", "") else text.replace("-", "−")
-
-
-def matrix(rows: Iterable[Iterable[float]], digits: int = 4) -> Markup:
-    """A matrix as MathML; the style sheet draws the brackets, which not every font can stretch."""
-    cells = Markup("").join(
-        Markup("<mtr>{}</mtr>").format(
-            Markup("").join(Markup("<mtd><mn>{}</mn></mtd>").format(number(x, digits)) for x in row)
-        )
-        for row in rows
-    )
-    return Markup('<math><mtable class="m">{}</mtable></math>').format(cells)

@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from autograd_ref.study.markup import formula, formulas_in, prose
+from autograd_ref.study.rendering.markup import formula, formulas_in, prose
 
 __all__ = ["LANGUAGES", "Words"]
 
@@ -40,6 +40,7 @@ class Words:
         self._quantities = set(quantities)
         tables = {language: _read(folder / f"{language}.toml") for language in LANGUAGES}
         self._derivations = {language: table.pop("derivations", {}) for language, table in tables.items()}
+        self._sentences = {language: table.pop("sentences", {}) for language, table in tables.items()}
         self._texts = {language: dict(_flat(table)) for language, table in tables.items()}
         every = {key: None for texts in self._texts.values() for key in texts}
         for language, texts in self._texts.items():
@@ -52,12 +53,17 @@ class Words:
         shown = {language: self._prose(self._text(key, language)) for language in LANGUAGES}
         return _spans(shown, "span")
 
-    def paragraphs(self, key: str) -> Markup:
-        """A text in all languages, in paragraphs."""
+    def paragraphs(self, key: str, **figures: str) -> Markup:
+        """A text in all languages, in paragraphs.
+
+        Args:
+            key: of the text.
+            **figures: what stands for each name between braces.
+        """
         shown = {
             language: Markup("").join(
                 self._paragraph(" ".join(part.split()))
-                for part in self._text(key, language).strip().split("\n\n")
+                for part in _filled(self._text(key, language), figures).strip().split("\n\n")
             )
             for language in LANGUAGES
         }
@@ -79,14 +85,33 @@ class Words:
         shown = {language: Markup("") for language in LANGUAGES}
         for paragraph in paragraphs:
             formulas = formulas_in(paragraph)
+            if paragraph == f"${formulas[0]}$" if formulas else False:
+                for language in LANGUAGES:
+                    shown[language] += _display(formulas[0], marks)
+                continue
+            item = ' class="item"' if paragraph.startswith("- ") else ""
+            paragraph = paragraph.removeprefix("- ")
             for language in LANGUAGES:
                 text = None if language == ORIGINAL else self._translation(paragraph, language)
                 if text is None:
                     speaks, content = LANGUAGES[ORIGINAL], prose(paragraph, marks, self._quantities)
                 else:
                     speaks, content = LANGUAGES[language], prose(text, marks, self._quantities, formulas)
-                shown[language] += Markup('<p lang="{}">{}</p>').format(speaks, content)
+                shown[language] += Markup('<p{} lang="{}">{}</p>').format(Markup(item), speaks, content)
         return _spans(shown, "div")
+
+    def said(self, id: str, sentence: str) -> Markup:
+        """A sentence of the checker's, in its own words and in the other languages.
+
+        Args:
+            id: of the mistake that it names.
+            sentence: in its own words.
+        """
+        shown = {
+            language: Markup("{}").format(self._sentences[language].get(id, sentence))
+            for language in LANGUAGES
+        }
+        return _spans(shown, "span")
 
     def _translation(self, paragraph: str, language: str) -> str | None:
         """The translation of a paragraph, which is known by its words without its formulas."""
@@ -106,11 +131,15 @@ class Words:
     def _paragraph(self, text: str) -> Markup:
         """A paragraph; a formula that is all of one stands on a line of its own."""
         if text.startswith("$") and text.endswith("$") and text.count("$") == 2:
-            return Markup('<p class="display">{}</p>').format(formula(text[1:-1], SYMBOLS, display=True))
+            return _display(text[1:-1], SYMBOLS)
         return Markup("<p>{}</p>").format(self._prose(text))
 
     def _prose(self, text: str) -> Markup:
         return prose(text, SYMBOLS, self._quantities)
+
+
+def _display(latex: str, marks: Mapping[str, str]) -> Markup:
+    return Markup('<p class="display">{}</p>').format(formula(latex, marks, display=True))
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -118,6 +147,12 @@ def _read(file: Path) -> dict[str, Any]:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{file}: {error}") from None
+
+
+def _filled(text: str, figures: Mapping[str, str]) -> str:
+    for name, figure in figures.items():
+        text = text.replace(f"{{{name}}}", figure)
+    return text
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
