@@ -8,16 +8,19 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from autograd_ref.crosscheck.comparison import Quantity, compare_trace
 from autograd_ref.crosscheck.network.check import check_network
-from autograd_ref.crosscheck.problems import Problem
+from autograd_ref.crosscheck.problems import Problem, random_problem
 from autograd_ref.crosscheck.report import Report
 from autograd_ref.study.program import PROGRAM, SlipUp, run
+from autograd_ref.two_layer_net import QUANTITIES
 from handgrad.two_layer_net import PARAMETERS
 
 __all__ = ["Broken", "break_it", "train"]
 
 # The spiral of CS231n's notes (https://cs231n.github.io/neural-networks-case-study/), small.
 POINTS, TURNS, NOISE = 30, 4.0, 0.2
+BATCH, SIZE = 5, 6
 HIDDEN, STEPS, LEARNING_RATE, REG = 12, 100, 0.5, 1e-3
 
 
@@ -31,7 +34,7 @@ class Broken:
         wrong: what the mistaken network has there; None where it stops before.
         error: what stopped it, or nothing.
         whole: the checker's report on the loss and the gradient it returns, as of any network.
-        stages: the report on a network that shows its trace as well, where it has one of the right shapes.
+        stages: every quantity judged as one step alone, where all have their right shapes.
         losses: the true loss before each training step of the right network.
         mistaken_losses: that of the mistaken one; it ends where that stops or overflows.
         training_error: what stopped its training, or nothing.
@@ -42,10 +45,16 @@ class Broken:
     wrong: np.ndarray | None
     error: str
     whole: Report
-    stages: Report | None
+    stages: tuple[Quantity, ...] | None
     losses: Float[np.ndarray, " steps"]
     mistaken_losses: Float[np.ndarray, " fewer"]
     training_error: str
+
+    @property
+    def first_wrong(self) -> str:
+        """The first quantity that is wrong by itself; where steps cannot be judged, the checker's."""
+        wrong = [quantity.name for quantity in self.stages or () if not quantity.ok]
+        return wrong[0] if wrong else str(self.whole.first_wrong)
 
     @property
     def unchanged(self) -> bool:
@@ -71,7 +80,6 @@ def break_it(mistake: SlipUp, problem: Problem) -> Broken:
     except ValueError as stopped:
         error = str(stopped)
     whole = check_network(_returning(mistake), name=mistake.id)
-    stages = check_network(_traced(mistake), name=mistake.id)
     # A product that fits only by chance does so where there are as many hidden units as classes.
     hidden = 3 if mistake.id == "W2-not-transposed" else HIDDEN
     losses, _ = train(PROGRAM, hidden)
@@ -82,7 +90,7 @@ def break_it(mistake: SlipUp, problem: Problem) -> Broken:
         wrong,
         error,
         whole,
-        stages if len(stages.quantities) > len(whole.quantities) else None,
+        _stages(mistake),
         losses,
         mistaken_losses,
         training_error,
@@ -99,28 +107,18 @@ def _returning(mistake: SlipUp) -> Any:
     return network
 
 
-def _traced(mistake: SlipUp) -> type:
-    """A class in the form that the checker takes, which shows every quantity."""
+def _stages(mistake: SlipUp) -> tuple[Quantity, ...] | None:
+    """Each step judged on the values that it was given, where all have the right shapes.
 
-    class Network:
-        def __init__(self, input_size: int, hidden_size: int, output_size: int, std: float) -> None:
-            self.params = {
-                "W1": np.zeros((input_size, hidden_size)),
-                "b1": np.zeros(hidden_size),
-                "W2": np.zeros((hidden_size, output_size)),
-                "b2": np.zeros(output_size),
-            }
-
-        def loss(self, X: Any, y: Any = None, reg: float = 0.0) -> Any:
-            if y is None:
-                return self.trace(X, np.zeros(len(X), int), reg)["scores"]
-            values = self.trace(X, y, reg)
-            return values["loss"], {name: values[f"d{name}"] for name in PARAMETERS}
-
-        def trace(self, X: Any, y: Any, reg: float) -> dict[str, Any]:
-            return run(mistake.lines, self.params, X, y, reg)
-
-    return Network
+    All layers are equally wide, so that a product that fits only by chance does fit.
+    """
+    problem = random_problem(np.random.default_rng(0), (BATCH, SIZE, SIZE, SIZE), reg=0.1)
+    values = run(mistake.lines, problem.params, problem.X, problem.y, problem.reg)
+    right = run(PROGRAM, problem.params, problem.X, problem.y, problem.reg)
+    if any(np.shape(values[name]) != np.shape(right[name]) for name in QUANTITIES):
+        return None
+    given = {"X": problem.X, "y": problem.y, **problem.params}
+    return compare_trace(problem, {**given, **{name: values[name] for name in QUANTITIES}}).quantities
 
 
 @cache

@@ -13,15 +13,15 @@ __all__ = ["SEED", "Cell", "Edge", "Node", "Picture", "draw"]
 # Where each quantity is: how far along the way from the inputs to the loss, and in which lane. The lanes are
 # parameters, values, adjoints, gradients.
 PLACES = {
-    "X": (30, 158), "W1": (42, 52), "b1": (122, 52), "z1": (112, 158), "h1": (190, 158),
-    "W2": (248, 52), "b2": (315, 52), "scores": (315, 158), "y": (412, 52), "probs": (395, 220),
-    "data_loss": (472, 158), "reg": (550, 52), "loss": (550, 158), "dloss": (550, 276),
-    "dscores": (315, 276), "dh1": (248, 276), "dz1": (128, 276),
-    "dW2": (188, 388), "db2": (315, 388), "dW1": (42, 388), "db1": (128, 388),
+    "X": (30, 162), "W1": (42, 50), "b1": (122, 50), "z1": (112, 162), "h1": (190, 162),
+    "W2": (248, 50), "b2": (315, 48), "scores": (315, 162), "y": (412, 50), "probs": (395, 226),
+    "data_loss": (472, 162), "reg": (550, 50), "loss": (550, 162), "dloss": (550, 282),
+    "dscores": (315, 282), "dh1": (248, 276), "dz1": (128, 282),
+    "dW2": (188, 400), "db2": (315, 404), "dW1": (42, 400), "db1": (128, 400),
 }  # fmt: skip
 
 # Edges that would run behind a node go around: by these places, with None where the end's own is meant.
-BEFORE, BEHIND, LEFT, RIGHT = -12, 594, -16, 456
+BEFORE, BEHIND, LEFT, RIGHT = -12, 594, -16, 470
 BELOW = 608
 DETOURS: dict[tuple[str, str], tuple[tuple[int | None, int | None], ...]] = {
     ("W1", "loss"): ((None, LEFT), (BEHIND, LEFT), (BEHIND, None)),

@@ -87,7 +87,8 @@ def read_steps(problem: Problem) -> list[Step]:
     function = inspect.unwrap(two_layer_net.trace_gradients)
     source = textwrap.dedent(inspect.getsource(function))
     lines = source.splitlines()
-    given = inspect.signature(function).bind(problem.params, problem.X, problem.y, problem.reg)
+    arguments = (problem.params, problem.X, problem.y, problem.reg, problem.activation)
+    given = inspect.signature(function).bind(*arguments)
     given.apply_defaults()
     scope = {**vars(two_layer_net), **given.arguments}
     steps: list[Step] = []
@@ -179,7 +180,8 @@ def _calls(node: ast.AST, scope: Scope) -> Iterator[tuple[ast.Call, Callable[...
                 function = getattr(scope.get(name), attribute, None)
             case _:
                 function = None
-        if callable(function) and function.__module__ in (layers.__name__, activations.__name__):
+        ours = getattr(function, "__module__", None) in (layers.__name__, activations.__name__)
+        if callable(function) and ours and not function.__name__.startswith("_"):
             yield each, function
 
 

@@ -13,7 +13,7 @@ __all__ = ["LANGUAGES", "Words"]
 
 FOLDER = Path(__file__).parent / "text"
 
-# The files' names, and the tags by which browsers know the languages.
+# The folders' names, and the tags by which browsers know the languages.
 LANGUAGES = {"en": "en", "zh": "zh-Hans"}
 ORIGINAL = "en"
 
@@ -32,13 +32,13 @@ class Words:
 
         Args:
             quantities: names that are marked where they stand as code.
-            folder: that of the files ``en.toml`` and the like.
+            folder: that of the folders ``en`` and the like.
 
         Raises:
             ValueError: a file lacks a key that another has.
         """
         self._quantities = set(quantities)
-        tables = {language: _read(folder / f"{language}.toml") for language in LANGUAGES}
+        tables = {language: _read(folder / language) for language in LANGUAGES}
         self._derivations = {language: table.pop("derivations", {}) for language, table in tables.items()}
         self._sentences = {language: table.pop("sentences", {}) for language, table in tables.items()}
         self._texts = {language: dict(_flat(table)) for language, table in tables.items()}
@@ -46,7 +46,7 @@ class Words:
         for language, texts in self._texts.items():
             missing = [key for key in every if key not in texts]
             if missing:
-                raise ValueError(f"{folder / language}.toml lacks {', '.join(missing)}")
+                raise ValueError(f"{folder / language} lacks {', '.join(missing)}")
 
     def inline(self, key: str) -> Markup:
         """A text in all languages, for a line."""
@@ -126,7 +126,7 @@ class Words:
         try:
             return self._texts[language][key]
         except KeyError:
-            raise ValueError(f"{FOLDER / language}.toml lacks {key}") from None
+            raise ValueError(f"{FOLDER / language} lacks {key}") from None
 
     def _paragraph(self, text: str) -> Markup:
         """A paragraph; a formula that is all of one stands on a line of its own."""
@@ -142,11 +142,14 @@ def _display(latex: str, marks: Mapping[str, str]) -> Markup:
     return Markup('<p class="display">{}</p>').format(formula(latex, marks, display=True))
 
 
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{file}: {error}") from None
+def _read(folder: Path) -> dict[str, Any]:
+    table: dict[str, Any] = {}
+    for file in sorted(folder.glob("*.toml")):
+        try:
+            table |= tomllib.loads(file.read_text(encoding="utf-8"))
+        except tomllib.TOMLDecodeError as error:
+            raise ValueError(f"{file}: {error}") from None
+    return table
 
 
 def _filled(text: str, figures: Mapping[str, str]) -> str:

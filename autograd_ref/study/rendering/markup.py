@@ -24,7 +24,7 @@ FIRST_PRIVATE = 0xE000
 # Elements of a formula that is never broken.
 LONGEST = 8
 
-TOKEN_CLASSES = {Keyword: "k", Name.Builtin: "b", Number: "m", String: "s", Comment: "c"}
+TOKEN_CLASSES = {Keyword: "k", Name.Builtin: "b", Number: "n", String: "s", Comment: "c"}
 
 
 def mark(name: str, shown: str | None = None) -> Markup:
@@ -64,6 +64,7 @@ def formula(latex: str, marks: Mapping[str, str] | None = None, *, display: bool
 def _formula(latex: str, marks: tuple[tuple[str, str], ...], display: bool) -> Markup:
     symbols = dict(marks)
     found: list[str] = []
+    latex = re.sub(r"\\[lr]Vert\b", r"\\|", latex)  # which the converter knows without their fences
 
     def hide(match: re.Match[str]) -> str:
         symbol = match[0]

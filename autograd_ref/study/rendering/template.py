@@ -1,7 +1,7 @@
 """The template with what it needs to show numbers, names and judgements."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,6 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from autograd_ref.crosscheck.comparison import Quantity
-from autograd_ref.crosscheck.report import Report
 from autograd_ref.study.rendering.charts import speed_chart, training_chart, witness_chart
 from autograd_ref.study.rendering.language import Words
 from autograd_ref.study.rendering.markup import code_html, formula, formulas_in, mark
@@ -68,7 +67,7 @@ def render(context: Mapping[str, Any], words: Words) -> str:
         "units": _units,
         "judged": _judged,
         "table_matrix": lambda key: matrix(context["numbers"][key], key, key.rpartition("/")[2]),
-        "by_name": lambda report: {quantity.name: quantity for quantity in report.quantities},
+        "by_name": lambda quantities: {quantity.name: quantity for quantity in quantities},
         "wrong_names": _wrong_names,
         "said": words.said,
         "style": _joined("style", "css", STYLES),
@@ -118,5 +117,5 @@ def _judged(quantity: Quantity) -> Markup:
     )
 
 
-def _wrong_names(report: Report) -> str:
-    return " ".join(quantity.name for quantity in report.quantities if not quantity.ok)
+def _wrong_names(quantities: Sequence[Quantity]) -> str:
+    return " ".join(quantity.name for quantity in quantities if not quantity.ok)
