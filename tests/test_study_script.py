@@ -90,7 +90,9 @@ def test_script_has_the_activations_of_python(script):
 @pytest.mark.parametrize("activation", get_args(ActivationName))
 def test_script_activations_far_out(script, activation):
     z = np.concatenate([[-700.0, -45.0, -38.0, -8.0, 8.0, 38.0, 45.0, 700.0, 0.0], np.linspace(-6, 6, 241)])
-    found = script.evaluate("([name, z]) => network.activations[name].map(f => z.map(f))", [activation, z.tolist()])
+    found = script.evaluate(
+        "([name, z]) => network.activations[name].map(f => z.map(f))", [activation, z.tolist()]
+    )
     for values, function in zip(found, ACTIVATIONS[activation], strict=True):
         expected = function(z)
         np.testing.assert_allclose(np.array(values, float), expected, rtol=1e-11, atol=2e-15)
@@ -110,7 +112,9 @@ def test_script_differences_find_the_gradient(script, activation):
     problem = drawn(activation, 3)
     numbers = page_numbers(problem, read_steps(problem))
     for key in ("dscores/dscores", "dh1/dh1", "dh1/dW2", "dh1/db2", "dz1/dz1", "dW1/db1", "dW1_penalty/dW1"):
-        found = script.evaluate("([given, key]) => network.differences(given, ...key.split('/'))", [given(problem), key])
+        found = script.evaluate(
+            "([given, key]) => network.differences(given, ...key.split('/'))", [given(problem), key]
+        )
         np.testing.assert_allclose(found, np.atleast_2d(numbers[key]), rtol=1e-5, atol=1e-8)
 
 
@@ -118,7 +122,11 @@ def test_script_differences_find_the_gradient(script, activation):
 def test_sum_of_an_entry_is_written_out(script):
     values = given(worked_problem())
     first = script.evaluate("given => explain.of('z1/z1', network.numbers(given), 0, 0, 'relu')", values)
-    assert (first["entry"], first["right"], first["value"]) == ("z1[0, 0]", "1·1 + 2·0.5 + (−1)·(−1) − 0.5", "2.5")
+    assert (first["entry"], first["right"], first["value"]) == (
+        "z1[0, 0]",
+        "1·1 + 2·0.5 + (−1)·(−1) − 0.5",
+        "2.5",
+    )
     assert ["given/W1", 2, 0] in first["uses"]
 
 
@@ -135,7 +143,12 @@ def test_every_sum_gives_its_entry(script, activation):
         [given(problem), activation],
     )
     assert len(found) > 60
-    scope = {"max": max, "log": np.log, "e": np.e, "silu": lambda z: float(ACTIVATIONS["silu"].forward(np.array([float(z)]))[0])}
+    scope = {
+        "max": max,
+        "log": np.log,
+        "e": np.e,
+        "silu": lambda z: float(ACTIVATIONS["silu"].forward(np.array([float(z)]))[0]),
+    }
     for key, value, entry in found:
         code = re.sub(r"log ([\d.]+)", r"log(\1)", entry["right"])
         for sign, operator in (("·", "*"), ("−", "-"), ("^", "**")):

@@ -1,6 +1,6 @@
 """The picture of the network: a node for each quantity, an edge for each thing that leads to another."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,7 +115,9 @@ def draw(steps: Sequence[Step], *, upright: bool = False) -> Picture:
     adjoints = {SEED, *(name for step in steps if step.backward for name in step.targets)}
     given = values.keys() - {SEED} - {name for step in steps for name in step.targets}
     nodes = {
-        name: _node(name, value, "adjoint" if name in adjoints else "given" if name in given else "value", upright)
+        name: _node(
+            name, value, "adjoint" if name in adjoints else "given" if name in given else "value", upright
+        )
         for name, value in values.items()
     }
     pairs = [
@@ -150,7 +152,12 @@ def _node(name: str, value: Any, kind: str, upright: bool) -> Node:
     x, y = _place(*PLACES[name], upright)
     right = CELL_WIDTH * columns / 2
     cells = tuple(
-        Cell(i, j, right - CELL_WIDTH * (columns - 1 - j) - 2, NAME_HEIGHT + ROW_HEIGHT * (i + 0.75) - height / 2)
+        Cell(
+            i,
+            j,
+            right - CELL_WIDTH * (columns - 1 - j) - 2,
+            NAME_HEIGHT + ROW_HEIGHT * (i + 0.75) - height / 2,
+        )
         for i in range(rows)
         for j in range(columns)
     )
@@ -164,7 +171,9 @@ def _arrow(start: Node, end: Node, upright: bool) -> tuple[tuple[float, float], 
     corners = []
     for (along, lane), near in zip(by, ends, strict=True):
         own_along, own_lane = PLACES[near]
-        corners.append(_place(own_along if along is None else along, own_lane if lane is None else lane, upright))
+        corners.append(
+            _place(own_along if along is None else along, own_lane if lane is None else lane, upright)
+        )
     first = corners[0] if corners else (end.x, end.y)
     last = corners[-1] if corners else (start.x, start.y)
     return (_border(start, first, 1), *corners, _border(end, last, 6))

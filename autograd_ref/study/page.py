@@ -158,11 +158,9 @@ def _places(steps: Sequence[Step]) -> dict[str, str]:
 
 def _variants(problem: Problem, steps: Sequence[Step]) -> list[list[Variant]]:
     """For each step its sources: one for all activations, or one for each where they differ."""
-    by_activation = {
-        name: read_steps(replace(problem, activation=name)) for name in get_args(ActivationName)
-    }
+    by_activation = {name: read_steps(replace(problem, activation=name)) for name in get_args(ActivationName)}
     found = []
-    for number, step in enumerate(steps):
+    for number in range(len(steps)):
         variants = [
             Variant(name, other[number].rules, jax_source(other[number], name))
             for name, other in by_activation.items()

@@ -145,7 +145,7 @@ def read_function(function: Callable[..., Any]) -> Source:
 
 
 def read_derivation(module: ModuleType) -> tuple[str, ...]:
-    """The paragraphs of a module's docstring after its first line; each ``$$`` formula and each item is one."""
+    """The paragraphs of a module's docstring after its first line, ``$$`` formulas and items one by one."""
     text = inspect.getdoc(module) or ""
     _, _, derivation = text.partition("\n\n")
     found: list[str] = []

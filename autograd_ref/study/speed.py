@@ -1,7 +1,7 @@
-"""What the gradient by hand buys: the benchmark's figures that the page shows, kept in ``speed.json`` beside it.
+"""What the gradient by hand buys: the benchmark's figures that the page shows, in ``speed.json`` beside it.
 
-`summarise` makes them from ``benchmarks/results/results.json``, which an installed package does not have; in a
-copy of the repository, ``python -m autograd_ref.study.speed`` writes them anew.
+`summarise` makes them from ``benchmarks/results/results.json``, which an installed package does not have; in
+a copy of the repository, ``python -m autograd_ref.study.speed`` writes them anew.
 """
 
 import json

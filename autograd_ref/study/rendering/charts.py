@@ -250,8 +250,16 @@ def speed_chart(speed: Speed, words: Words) -> Markup:
     hidden = np.array(speed.hidden, float)
     times = np.array(list(speed.steps.values()))
     low, high = np.floor(np.log10(times.min())), np.ceil(np.log10(times.max()) * 2) / 2
-    x = Axis(float(np.log10(hidden[0])) - 0.05, float(np.log10(hidden[-1])) + 0.05, (2, 3), words.svg("speed.width"), log=True)
-    y = Axis(float(low), float(high), range(int(low), int(high) + 1), words.svg("speed.milliseconds"), log=True)
+    x = Axis(
+        float(np.log10(hidden[0])) - 0.05,
+        float(np.log10(hidden[-1])) + 0.05,
+        (2, 3),
+        words.svg("speed.width"),
+        log=True,
+    )
+    y = Axis(
+        float(low), float(high), range(int(low), int(high) + 1), words.svg("speed.milliseconds"), log=True
+    )
     lines = [
         Line(hidden, np.array(values), f"contender-{number}")
         for number, values in enumerate(speed.steps.values())

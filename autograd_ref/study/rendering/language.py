@@ -89,7 +89,7 @@ class Words:
                 for language in LANGUAGES:
                     shown[language] += _display(formulas[0], marks)
                 continue
-            item = ' class="item"' if paragraph.startswith("- ") else ""
+            item = Markup(' class="item"') if paragraph.startswith("- ") else ""
             paragraph = paragraph.removeprefix("- ")
             for language in LANGUAGES:
                 text = None if language == ORIGINAL else self._translation(paragraph, language)
@@ -97,7 +97,7 @@ class Words:
                     speaks, content = LANGUAGES[ORIGINAL], prose(paragraph, marks, self._quantities)
                 else:
                     speaks, content = LANGUAGES[language], prose(text, marks, self._quantities, formulas)
-                shown[language] += Markup('<p{} lang="{}">{}</p>').format(Markup(item), speaks, content)
+                shown[language] += Markup('<p{} lang="{}">{}</p>').format(item, speaks, content)
         return _spans(shown, "div")
 
     def said(self, id: str, sentence: str) -> Markup:

@@ -65,4 +65,7 @@ def _pads(column: Sequence[str]) -> list[str]:
     """What each number of a column lacks behind it, point and digits."""
     tails = [text[text.index(".") :] if "." in text else "" for text in column]
     longest = max(map(len, tails))
-    return ["." * (not tail and longest > 0) + "0" * (longest - max(len(tail), 1)) if longest else "" for tail in tails]
+    return [
+        "." * (not tail and longest > 0) + "0" * (longest - max(len(tail), 1)) if longest else ""
+        for tail in tails
+    ]
