@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from autograd_ref import two_layer_net
 from autograd_ref.study.source import Step, read_function
 from autograd_ref.two_layer_net import CROSS_ENTROPY, PENALTY, stages
+from handgrad.activations import ActivationName
 
 __all__ = ["GRADIENT", "JaxSource", "jax_source", "loss_source"]
 
@@ -36,7 +37,7 @@ def loss_source() -> str:
     return read_function(two_layer_net.loss).code
 
 
-def jax_source(step: Step, activation: str = "relu") -> JaxSource:
+def jax_source(step: Step, activation: ActivationName = "relu") -> JaxSource:
     """What one writes in JAX for a step of the hand derivation.
 
     Args:

@@ -229,7 +229,7 @@ def training_chart(losses: np.ndarray, mistaken: np.ndarray, words: Words) -> Ma
     top = float(np.clip(max(losses.max(), mistaken.max()), 1.25, 3.0))
     high = 3.0 if top > 2 else 2.0 if top > 1.25 else 1.25
     x = Axis(0, len(losses), range(0, len(losses) + 1, 25), words.svg("break.steps"))
-    y = Axis(0, high, np.arange(0, high + 0.01, 0.5), words.svg("break.true_loss"))
+    y = Axis(0, high, np.arange(0, high + 0.01, 0.5).tolist(), words.svg("break.true_loss"))
     lines = [
         Line(np.arange(len(losses)), losses, "right"),
         Line(np.arange(len(mistaken)), np.where(mistaken <= high, mistaken, np.nan), "mistaken"),
