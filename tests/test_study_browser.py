@@ -270,7 +270,7 @@ def test_edited_numbers_are_followed_by_everything(visit):
     page.get_by_label("X[0, 1]").fill("-1.5")
     page.get_by_label("y[0, 0]").fill("1")
     page.get_by_label("reg[0, 0]").fill("0.25")
-    page.get_by_label("activation").select_option("tanh")
+    page.get_by_label("activation", exact=True).select_option("tanh")
     problem = worked_problem()
     X = problem.X.copy()
     X[0, 1] = -1.5
@@ -385,7 +385,7 @@ def test_few_stops_before_the_content(visit):
         """() => {
             const play = document.getElementById('play');
             return [...document.querySelectorAll('a[href], button, input, select, summary, [tabindex="0"]')]
-                .filter(each => each.tabIndex >= 0 && each.getClientRects().length && !each.disabled)
+                .filter(each => each.tabIndex >= 0 && each.checkVisibility({ contentVisibilityAuto: true }) && !each.disabled)
                 .filter(each => each.compareDocumentPosition(play) & Node.DOCUMENT_POSITION_FOLLOWING).length;
         }"""
     )

@@ -85,6 +85,10 @@ def _formula(latex: str, marks: tuple[tuple[str, str], ...], display: bool) -> M
         letter = element.text or ""
         if len(letter) == 1 and 0 <= ord(letter) - FIRST_PRIVATE < len(found):
             _show_symbol(element, found[ord(letter) - FIRST_PRIVATE], symbols)
+    for element in tree.iter("mi"):
+        # An italic letter of a text font, which every machine has, not one of the mathematical alphabets.
+        if len(element.text or "") == 1 and (element.text or "").isalpha():
+            element.set("class", f"{element.get('class', '')} i".strip())
     tree.set("lang", "en")  # in Chinese text a browser would take ‖ and ∂ from a Chinese font, twice as wide
     parts = [tree] if display else _broken(tree)
     text = "".join(ET.tostring(part, encoding="unicode") for part in parts)

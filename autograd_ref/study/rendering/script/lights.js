@@ -25,7 +25,7 @@
 
   // Whatever is wider than its place scrolls there, and can be reached by the keyboard.
   const fit = () => {
-    for (const each of document.querySelectorAll(".display, pre, .wide")) {
+    for (const each of document.querySelectorAll(".display, pre, .wide, .pictures")) {
       if (each.scrollWidth > each.clientWidth + 1) each.tabIndex = 0;
       else each.removeAttribute("tabindex");
     }
