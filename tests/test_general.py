@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from honest_gradients import CASES
 
+from autograd_ref import NotJudged, Report, assert_gradients, check_gradients
 from autograd_ref.arithmetic.sensitivity import measure_sensitivity
-from autograd_ref.crosscheck import NotJudged, Report, assert_gradients, check_gradients
 from autograd_ref.crosscheck.bounds import Bounds
 from autograd_ref.crosscheck.comparison import judge
 from autograd_ref.crosscheck.function.pytrees import copy_arrays, parameter_leaves
@@ -373,7 +373,7 @@ def test_a_wrong_shape_is_a_wrong_gradient(problem):
 
     report = check_gradients(hand, relu_sum, *problem)
     assert report.first_wrong == "dW"
-    assert report.quantities[1].problem == "must have shape (4, 3), not (3, 4)"
+    assert report.quantities[1].mismatch == "must have shape (4, 3), not (3, 4)"
     assert report.signature == "dW is transposed."
 
 

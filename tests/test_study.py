@@ -23,7 +23,7 @@ from autograd_ref.crosscheck.problems import random_problem
 from autograd_ref.study import page, speed, witnesses
 from autograd_ref.study.equations import equations
 from autograd_ref.study.example import judge_steps, worked_problem
-from autograd_ref.study.jax_source import GRADIENT, jax_source
+from autograd_ref.study.jax_source import GRADIENT, jax_source, loss_source
 from autograd_ref.study.mistaken_networks import break_it, train
 from autograd_ref.study.network_diagram import draw
 from autograd_ref.study.program import PROGRAM, run, slip_ups
@@ -223,10 +223,11 @@ def test_one_line_of_jax_makes_the_gradient():
     problem = worked_problem()
     with reference.precision(np.float64):
         scope = {
-            "jax": jax, "loss": reference.loss, "reg": problem.reg,
+            **vars(reference), "jax": jax, "reg": problem.reg,
             "params": {q: jnp.asarray(value) for q, value in problem.params.items()},
             "X": jnp.asarray(problem.X), "y": jnp.asarray(problem.y, jnp.int32),
         }  # fmt: skip
+        exec(loss_source(read_steps(problem)), scope)
         exec(GRADIENT, scope)
     made = run(PROGRAM, problem.params, problem.X, problem.y, problem.reg)
     for q, gradient in scope["grads"].items():

@@ -13,7 +13,7 @@ from rich.text import Text
 from autograd_ref.crosscheck.comparison import Quantity
 from autograd_ref.crosscheck.table import quantity_json, quantity_table
 
-__all__ = ["Diagnosis", "NotJudged", "Report", "Warned"]
+__all__ = ["Advice", "Diagnosis", "NotJudged", "Report"]
 
 
 class NotJudged(ValueError):  # noqa: N818
@@ -38,7 +38,7 @@ class Diagnosis:
 
 
 @dataclass(frozen=True)
-class Warned:
+class Advice:
     """Something beside the gradient that its author would want to know.
 
     Attributes:
@@ -76,7 +76,7 @@ class Report:
     first_wrong: str | None
     diagnosis: tuple[Diagnosis, ...] = ()
     signature: str | None = None
-    warnings: tuple[Warned, ...] = ()
+    warnings: tuple[Advice, ...] = ()
     penalty: dict[str, float] = field(default_factory=dict)
     activation: str | None = None
     quantities: tuple[Quantity, ...] = ()
@@ -110,7 +110,7 @@ class Report:
                 Diagnosis(each["id"], tuple(each["tensors"]), tuple(each["equivalent"]), each["text"])
                 for each in found["diagnosis"]
             ),
-            "warnings": tuple(Warned(**each) for each in found["warnings"]),
+            "warnings": tuple(Advice(**each) for each in found["warnings"]),
             "quantities": tuple(quantities),
             "penalty": {q: float("nan") if c is None else c for q, c in found["penalty"].items()},
             "kinks": tuple((str(problem), int(n), int(h)) for problem, n, h in found["kinks"]),

@@ -14,7 +14,6 @@ from jaxtyping import Array
 from autograd_ref.study.source import Step
 from autograd_ref.two_layer_net import (
     CROSS_ENTROPY,
-    PENALTY,
     Stage,
     penalty,
     precision,
@@ -22,6 +21,7 @@ from autograd_ref.two_layer_net import (
     stage_vjp,
     stages,
 )
+from handgrad.objective import PENALTY
 
 __all__ = ["QUICKLY", "Equation", "counterpart", "equations"]
 

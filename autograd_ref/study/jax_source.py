@@ -1,6 +1,6 @@
 """The JAX source of every step: the line that stands for it, and the reference's own functions in it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,8 +10,10 @@ import jax.numpy as jnp
 
 from autograd_ref import two_layer_net
 from autograd_ref.study.source import Step, read_function
-from autograd_ref.two_layer_net import CROSS_ENTROPY, PENALTY, stages
+from autograd_ref.two_layer_net import CROSS_ENTROPY, stages
 from handgrad.activations import ActivationName
+from handgrad.objective import PENALTY
+from handgrad.two_layer_net import PARAMETERS
 
 __all__ = ["GRADIENT", "JaxSource", "jax_source", "loss_source"]
 
@@ -32,9 +34,16 @@ class JaxSource:
     functions: tuple[str, ...]
 
 
-def loss_source() -> str:
-    """The definition of the loss that `GRADIENT` differentiates, without annotations and docstring."""
-    return read_function(two_layer_net.loss).code
+def loss_source(steps: Sequence[Step]) -> str:
+    """The loss that `GRADIENT` differentiates: the lines of the forward pass in a function.
+
+    Args:
+        steps: all of them, of `source.read_steps`.
+    """
+    lines = [line for step in steps if not step.backward for line in jax_source(step).code.splitlines()]
+    needed = [line for line in lines if not line.startswith("probs =")]
+    unpacked = f"{', '.join(PARAMETERS)} = (params[q] for q in {PARAMETERS})".replace("'", '"')
+    return "\n    ".join(["def loss(params, X, y, reg):", unpacked, *needed, "return loss"])
 
 
 def jax_source(step: Step, activation: ActivationName = "relu") -> JaxSource:

@@ -116,7 +116,7 @@ def build_page() -> str:
             )
         ],
         "gradient": GRADIENT,
-        "loss_source": loss_source(),
+        "loss_source": loss_source(steps),
         "pictures": [draw(steps), draw(steps, upright=True)],
         "seeds": (SEED,),
         "groups": _by_group([break_it(mistake, problem) for mistake in slip_ups()]),

@@ -304,7 +304,7 @@ def _own_difference(
     """Where the losses differ: is the hand gradient at least that of the hand's own loss?"""
     pairs = zip(subject.leaves, quantities, answer.grads, gradients, strict=True)
     for leaf, quantity, grad, found in pairs:
-        if quantity.problem is not None or not grad.size:
+        if quantity.mismatch is not None or not grad.size:
             continue
         exact, index = leaf.value.astype(np.float64), quantity.index
         try:
