@@ -130,7 +130,7 @@ print(rule.code, words.derivation(rule.derivation, rule.marks))
         capture_output=True, text=True, check=True, cwd=tmp_path,
     ).stdout  # fmt: skip
     assert "np.add.reduce(dz, axis=0)" in shown
-    assert shown.count("<mi>m</mi>") == 2 * 2  # the sum and its term, in each language
+    assert shown.count(">m</mi>") == 2 * 2  # the sum and its term, in each language
     assert '<div class="zh" lang="zh-Hans"><p lang="zh-Hans">' in shown
     assert shown.count('<p lang="en">') == shown.count('<p lang="zh-Hans">')
 

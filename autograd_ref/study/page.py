@@ -195,13 +195,11 @@ def _speed_figures(speed: Speed) -> dict[str, str]:
     """The figures of the answer in words."""
     wide = [ratio for H, ratio in zip(speed.hidden, speed.gradient_ratio, strict=True) if H >= 150]
     return {
-        "work": f"{speed.work_ratio:.3f}",
         "narrow": f"{speed.gradient_ratio[0]:.1f}",
         "narrow_width": f"{speed.hidden[0]}",
         "low": f"{min(wide):.2f}",
         "high": f"{max(wide):.2f}",
-        "fused_low": f"{min(speed.fused_ratio):.2f}",
-        "fused_high": f"{max(speed.fused_ratio):.2f}",
+        "fused_low": f"{min(speed.step_ratio):.2f}",
+        "fused_high": f"{max(speed.step_ratio):.2f}",
         "compile": f"{speed.compile_seconds:.1f}",
-        "memory": f"{speed.memory_mib:.0f}",
     }

@@ -5,10 +5,8 @@ a copy of the repository, ``python -m autograd_ref.study.speed`` writes them ane
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from itertools import chain
+from collections.abc import Mapping
 from pathlib import Path
-from statistics import median
 from typing import Any, NamedTuple
 
 from handgrad.files import replace_file
@@ -19,6 +17,7 @@ FILE = Path(__file__).parent / "speed.json"
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "results.json"
 
 # Those whose steps are drawn, by the names that the benchmark has for them.
+JAX, PLAIN = "JAX jit", "handgrad plain"
 CONTENDERS = ("course notes", "handgrad plain", "handgrad fused", "JAX jit", "PyTorch", "scikit-learn")
 BATCH, FEATURES = 200, 3072
 BASE_HIDDEN = 150
@@ -32,11 +31,9 @@ class Speed(NamedTuple):
         date: when.
         hidden: the widths H.
         steps: for each contender, the milliseconds of a training step at each width.
-        gradient_ratio: for each width, JAX's time for a gradient as a multiple of plain NumPy's by hand.
-        fused_ratio: for each width, JAX's time for a step as a multiple of the fused one's by hand.
-        work_ratio: XLA's arithmetic as a multiple of the hand's, at H=150.
+        gradient_ratio: for each width, JAX's time for a gradient over plain NumPy's by hand.
+        step_ratio: for each width, JAX's time for a step over the fused one's by hand.
         compile_seconds: until JAX's gradient is ready, at H=150.
-        memory_mib: what JAX takes beside the data and its own import, at H=150.
     """
 
     cpu: str
@@ -44,65 +41,48 @@ class Speed(NamedTuple):
     hidden: list[int]
     steps: dict[str, list[float]]
     gradient_ratio: list[float]
-    fused_ratio: list[float]
-    work_ratio: float
+    step_ratio: list[float]
     compile_seconds: float
-    memory_mib: float
 
 
 def read_speed(file: Path = FILE) -> Speed:
-    """The figures that were kept."""
+    """Return the figures that were kept."""
     return Speed(**json.loads(file.read_text(encoding="utf-8")))
 
 
 def summarise(results: Mapping[str, Any]) -> Speed:
-    """The figures of a run of the benchmark.
+    """Choose the figures from a run of the benchmark.
 
     Args:
         results: what ``results.json`` holds.
 
     Returns:
-        The figures; a time is the median of all rounds, a ratio that of the rounds' own.
+        The figures; times are medians of all rounds.
     """
     cases = {
-        each["case"]["hidden"]: each
+        each["case"]["hidden"]: each["contenders"]
         for each in results["cases"]
         if (each["case"]["dtype"], each["case"]["threads"]) == ("float32", 1)
         and (each["case"]["batch_size"], each["case"]["features"]) == (BATCH, FEATURES)
     }
-    base = cases[BASE_HIDDEN]
-    jax = base["entrants"]["JAX jit"]
-    later = median(_rounds(base, "JAX jit", "gradient"))
+    widths = sorted(cases)
+
+    def times(name: str, task: str) -> list[float]:
+        return [cases[H][name]["median"][task] for H in widths]
+
+    compiled = cases[BASE_HIDDEN][JAX]
     return Speed(
         cpu=f"{results['cpu']}, {results['cpus']} CPUs",
         date=results["started"][:10],
-        hidden=sorted(cases),
-        steps={
-            name: [_rounded(1000 * median(_rounds(cases[H], name, "step"))) for H in sorted(cases)]
-            for name in CONTENDERS
-        },
-        gradient_ratio=_ratios(cases, "gradient", "JAX jit", "handgrad plain"),
-        fused_ratio=_ratios(cases, "step", "JAX jit", "handgrad fused"),
-        work_ratio=round(base["work"]["xla_flops"] / base["work"]["hand_flops"], 4),
-        compile_seconds=_rounded(jax["first_seconds"]["gradient"][0] - later),
-        memory_mib=_rounded(jax["working_bytes"] / 2**20),
+        hidden=widths,
+        steps={name: [_rounded(1000 * seconds) for seconds in times(name, "step")] for name in CONTENDERS},
+        gradient_ratio=[
+            _rounded(jax / hand)
+            for jax, hand in zip(times(JAX, "gradient"), times(PLAIN, "gradient"), strict=True)
+        ],
+        step_ratio=[_rounded(cases[H][JAX]["ratio"][0]) for H in widths],
+        compile_seconds=_rounded(compiled["first_seconds"]["gradient"] - compiled["median"]["gradient"]),
     )
-
-
-def _ratios(cases: Mapping[int, Any], what: str, name: str, base: str) -> list[float]:
-    return [
-        _rounded(
-            median(
-                a / b
-                for a, b in zip(_rounds(cases[H], name, what), _rounds(cases[H], base, what), strict=True)
-            )
-        )
-        for H in sorted(cases)
-    ]
-
-
-def _rounds(case: Mapping[str, Any], name: str, what: str) -> Sequence[float]:
-    return list(chain.from_iterable(case["entrants"][name]["seconds"][what]))
 
 
 def _rounded(value: float) -> float:
