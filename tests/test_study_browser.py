@@ -392,7 +392,8 @@ def test_few_stops_before_the_content(visit):
         """() => {
             const play = document.getElementById('play');
             return [...document.querySelectorAll('a[href], button, input, select, summary, [tabindex="0"]')]
-                .filter(each => each.tabIndex >= 0 && each.checkVisibility({ contentVisibilityAuto: true }) && !each.disabled)
+                .filter(each => each.tabIndex >= 0 && !each.disabled)
+                .filter(each => each.checkVisibility({ contentVisibilityAuto: true }))
                 .filter(each => each.compareDocumentPosition(play) & Node.DOCUMENT_POSITION_FOLLOWING).length;
         }"""
     )

@@ -87,7 +87,8 @@ def _formula(latex: str, marks: tuple[tuple[str, str], ...], display: bool) -> M
             _show_symbol(element, found[ord(letter) - FIRST_PRIVATE], symbols)
     for element in tree.iter("mi"):
         # An italic letter of a text font, which every machine has, not one of the mathematical alphabets.
-        if len(element.text or "") == 1 and (element.text or "").isalpha():
+        letter = element.text or ""
+        if len(letter) == 1 and letter.isalpha() and element.get("mathvariant") != "normal":
             element.set("class", f"{element.get('class', '')} i".strip())
     tree.set("lang", "en")  # in Chinese text a browser would take ‖ and ∂ from a Chinese font, twice as wide
     parts = [tree] if display else _broken(tree)
