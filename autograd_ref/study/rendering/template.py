@@ -1,7 +1,7 @@
 """The template with what it needs to show numbers, names and judgements."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +10,19 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from autograd_ref.crosscheck.comparison import Quantity
-from autograd_ref.crosscheck.report import Report
-from autograd_ref.study.charts import witness_chart
-from autograd_ref.study.language import Words
-from autograd_ref.study.markup import code_html, formula, formulas_in, mark, matrix, number
+from autograd_ref.study.rendering.charts import speed_chart, training_chart, witness_chart
+from autograd_ref.study.rendering.language import Words
+from autograd_ref.study.rendering.markup import code_html, formula, formulas_in, mark
+from autograd_ref.study.rendering.matrices import matrix, number, short
 from autograd_ref.study.source import Rule
 
 __all__ = ["render"]
 
 FOLDER = Path(__file__).parent
+
+# In the order in which the page has them.
+STYLES = ("page", "text", "numbers", "steps", "picture", "break", "charts", "paper")
+SCRIPTS = ("network", "explain", "language", "lights", "numbers", "editor", "walk", "break")
 
 # The bar of an error begins at a thousandth of the bound and is full at 10¹⁷ bounds.
 BAR = (-3.0, 17.0)
@@ -38,7 +42,7 @@ def render(context: Mapping[str, Any], words: Words) -> str:
         ValueError: a text is missing.
     """
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER),
+        loader=jinja2.FileSystemLoader(FOLDER / "html"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -49,21 +53,25 @@ def render(context: Mapping[str, Any], words: Words) -> str:
         "p": words.paragraphs,
         "derivation": words.derivation,
         "witness_chart": lambda witnesses: witness_chart(witnesses, words),
+        "training_chart": lambda right, mistaken: training_chart(right, mistaken, words),
+        "speed_chart": lambda speed: speed_chart(speed, words),
         "code": code_html,
         "formula": formula,
         "mark": mark,
         "number": number,
+        "short": short,
+        "matrix": matrix,
         "name": lambda name: mark(name) if name in context["named"] else escape(name),
         "bindings": _bindings,
-        "values_of": _values,
         "scientific": _scientific,
         "units": _units,
         "judged": _judged,
-        "by_name": lambda report: {quantity.name: quantity for quantity in report.quantities},
+        "table_matrix": lambda key: matrix(context["numbers"][key], key, key.rpartition("/")[2]),
+        "by_name": lambda quantities: {quantity.name: quantity for quantity in quantities},
         "wrong_names": _wrong_names,
-        "diagnoses": lambda report: [each.text for each in report.diagnosis],
-        "style": Markup((FOLDER / "style.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
-        "script": Markup((FOLDER / "script.js").read_text(encoding="utf-8")),  # noqa: S704 - our own file
+        "said": words.said,
+        "style": _joined("style", "css", STYLES),
+        "script": _joined("script", "js", SCRIPTS),
     }
     return environment.get_template("page.html.jinja").render(context)
 
@@ -75,12 +83,9 @@ def _bindings(rule: Rule) -> list[tuple[str, str]]:
     return [(symbol, name) for symbol, name in rule.marks.items() if symbol in letters and symbol != name]
 
 
-def _values(value: Any) -> Markup:
-    """A scalar, a vector as a row, or a matrix."""
-    array = np.asarray(value)
-    if array.ndim == 0:
-        return Markup("<math><mn>{}</mn></math>").format(number(float(array)))
-    return matrix(np.atleast_2d(array).tolist())
+def _joined(folder: str, ending: str, names: tuple[str, ...]) -> Markup:
+    files = (FOLDER / folder / f"{name}.{ending}" for name in names)
+    return Markup("\n".join(file.read_text(encoding="utf-8") for file in files))  # noqa: S704 - our own files
 
 
 def _scientific(value: float) -> Markup:
@@ -103,7 +108,7 @@ def _judged(quantity: Quantity) -> Markup:
     low, high = BAR
     exponent = np.log10(np.clip(quantity.bound_units, 10**low, 10**high))
     return Markup(
-        '<td class="{}"><data value="{}">{}</data><span class="bar" style="--reach:{:.1f}%"></span></td>'
+        '<td class="{}"><data value="{}">{}</data><span class="bar-of" style="--reach:{:.1f}%"></span></td>'
     ).format(
         "judged" if quantity.ok else "judged wrong",
         quantity.bound_units,
@@ -112,5 +117,5 @@ def _judged(quantity: Quantity) -> Markup:
     )
 
 
-def _wrong_names(report: Report) -> str:
-    return " ".join(quantity.name for quantity in report.quantities if not quantity.ok)
+def _wrong_names(quantities: Sequence[Quantity]) -> str:
+    return " ".join(quantity.name for quantity in quantities if not quantity.ok)

@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 from pygments.lexers import PythonLexer
 from pygments.token import Comment, Keyword, Name, Number, String, Token
 
-__all__ = ["code_html", "formula", "formulas_in", "mark", "matrix", "number", "prose"]
+__all__ = ["code_html", "formula", "formulas_in", "mark", "prose"]
 
 INLINE = re.compile(r"(?:\$([^$]+)\$|``([^`]+)``|`([^`]+)`|\*([^*\s][^*]*)\*)((?<=\$)[,.;:)，。；：、）]*)?")
 
@@ -24,7 +24,7 @@ FIRST_PRIVATE = 0xE000
 # Elements of a formula that is never broken.
 LONGEST = 8
 
-TOKEN_CLASSES = {Keyword: "k", Name.Builtin: "b", Number: "m", String: "s", Comment: "c"}
+TOKEN_CLASSES = {Keyword: "k", Name.Builtin: "b", Number: "n", String: "s", Comment: "c"}
 
 
 def mark(name: str, shown: str | None = None) -> Markup:
@@ -64,6 +64,7 @@ def formula(latex: str, marks: Mapping[str, str] | None = None, *, display: bool
 def _formula(latex: str, marks: tuple[tuple[str, str], ...], display: bool) -> Markup:
     symbols = dict(marks)
     found: list[str] = []
+    latex = re.sub(r"\\[lr]Vert\b", r"\\|", latex)  # which the converter knows without their fences
 
     def hide(match: re.Match[str]) -> str:
         symbol = match[0]
@@ -84,6 +85,12 @@ def _formula(latex: str, marks: tuple[tuple[str, str], ...], display: bool) -> M
         letter = element.text or ""
         if len(letter) == 1 and 0 <= ord(letter) - FIRST_PRIVATE < len(found):
             _show_symbol(element, found[ord(letter) - FIRST_PRIVATE], symbols)
+    for element in tree.iter("mi"):
+        # An italic letter of a text font, which every machine has, not one of the mathematical alphabets.
+        letter = element.text or ""
+        if len(letter) == 1 and letter.isalpha() and element.get("mathvariant") != "normal":
+            element.set("class", f"{element.get('class', '')} i".strip())
+    tree.set("lang", "en")  # in Chinese text a browser would take ‖ and ∂ from a Chinese font, twice as wide
     parts = [tree] if display else _broken(tree)
     text = "".join(ET.tostring(part, encoding="unicode") for part in parts)
     return Markup(text)  # noqa: S704 - a tree escapes its text
@@ -177,20 +184,3 @@ def code_html(code: str, marks: Mapping[str, str]) -> Markup:
         styled = css is not None and kind is not Token.Text
         parts.append(Markup('<span class="{}">{}</span>').format(css, text) if styled else escape(text))
     return Markup("").join(parts).rstrip()
-
-
-def number(value: float, digits: int = 4) -> str:
-    """A number for a reader who computes along: rounded, without trailing zeros, with a real minus."""
-    text = f"{value:.{digits}f}".rstrip("0").rstrip(".")
-    return "0" if text in ("-0", "") else text.replace("-", "−")
-
-
-def matrix(rows: Iterable[Iterable[float]], digits: int = 4) -> Markup:
-    """A matrix as MathML; the style sheet draws the brackets, which not every font can stretch."""
-    cells = Markup("").join(
-        Markup("<mtr>{}</mtr>").format(
-            Markup("").join(Markup("<mtd><mn>{}</mn></mtd>").format(number(x, digits)) for x in row)
-        )
-        for row in rows
-    )
-    return Markup('<math><mtable class="m">{}</mtable></math>').format(cells)
