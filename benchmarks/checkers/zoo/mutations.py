@@ -26,11 +26,11 @@ def mutations(truth: Truth, right: Hand) -> Iterator[tuple[str, Hand]]:
     """
     alive = [k for k, zero in enumerate(truth.zero) if not zero and truth.gradients[k].size]
     turn = 0
-    for name, make in {**WHOLE, **ENTRIES}.items():
+    for name in (*WHOLE, *ENTRIES):
         for _ in alive:
             k = alive[turn % len(alive)]
             turn += 1
-            change = make(truth, k) if name in ENTRIES else make
+            change = ENTRIES[name](truth, k) if name in ENTRIES else WHOLE[name]
             if change is not None:
                 yield name, _changed(right, k, change)
                 break
@@ -47,7 +47,7 @@ def mutations(truth: Truth, right: Hand) -> Iterator[tuple[str, Hand]]:
 
 
 def _changed(right: Hand, k: int, change: Change) -> Hand:
-    def hand(params, *args):
+    def hand(params: Any, *args: Any) -> tuple[Any, Any]:
         loss, grads = right(params, *args)
         values, structure = jax.tree.flatten(grads)
         old = np.asarray(values[k])
@@ -60,7 +60,7 @@ def _changed(right: Hand, k: int, change: Change) -> Hand:
 def _beyond_ties(right: Hand, interval: Callable[..., tuple[Any, Any]]) -> Hand:
     """Right but at ties, wherever they are: there half of the interval beyond its upper end."""
 
-    def hand(params, *args):
+    def hand(params: Any, *args: Any) -> tuple[Any, Any]:
         loss, grads = right(params, *args)
 
         def beyond(g: Any, low: Any, high: Any) -> np.ndarray:
@@ -75,7 +75,7 @@ def _beyond_ties(right: Hand, interval: Callable[..., tuple[Any, Any]]) -> Hand:
 def _elsewhere(right: Hand) -> Hand:
     """The loss at the point, the gradient where the parameters are 10 % larger and a little beside."""
 
-    def hand(params, *args):
+    def hand(params: Any, *args: Any) -> tuple[Any, Any]:
         moved = jax.tree.map(lambda p: _beside(np.asarray(p)), params)
         return right(params, *args)[0], right(
             moved, *cast(args, np.asarray(jax.tree.leaves(params)[0]).dtype)
@@ -90,7 +90,7 @@ def _beside(p: np.ndarray) -> np.ndarray:
 
 
 def _exchanged(right: Hand) -> Hand:
-    def hand(params, *args):
+    def hand(params: Any, *args: Any) -> tuple[Any, Any]:
         loss, grads = right(params, *args)
         values, structure = jax.tree.flatten(grads)
         shapes = [np.shape(each) for each in values]

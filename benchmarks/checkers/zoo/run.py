@@ -84,7 +84,7 @@ def hands(truth: Truth) -> Iterator[tuple[str, Hand, str | None]]:
 
 def ask(entry: Entry, truth: Truth, hand: Hand) -> tuple[str, str]:
     """The checker's verdict of a hand, and what it said."""
-    from autograd_ref.crosscheck import NotJudged, check_gradients
+    from autograd_ref import NotJudged, check_gradients
 
     known = inspect.signature(check_gradients).parameters
     if set(entry.options) - set(known):

@@ -218,6 +218,7 @@ class Truth:
         """With 150 digits one small step is enough, and a central difference of second order."""
         import mpmath
 
+        assert self.entry.value is not None
         with mpmath.workdps(150):
             params, *args = in_mpmath(self.point)
             if self.entry.stopped:
