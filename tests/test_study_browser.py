@@ -383,6 +383,14 @@ def test_nothing_overflows_a_phone(visit, language, width):
     page.evaluate("dispatchEvent(new Event('resize'))")
     # Which fonts there are is the reader's affair: a pixel of theirs is none of the page's.
     assert page.evaluate("document.scrollingElement.scrollWidth") <= width + 1
+    # Matrices side by side do not run into each other, either.
+    assert width < 360 or page.evaluate(
+        """() => [...document.querySelectorAll('td > table.m, td > div > table.m')]
+            .filter(each => each.getClientRects().length)
+            .filter(each => each.getBoundingClientRect().right
+                > each.parentNode.closest('td').getBoundingClientRect().right + 1)
+            .map(each => each.dataset.key ?? each.closest('[id]').id)"""
+    ) == []  # fmt: skip
 
 
 def test_few_stops_before_the_content(visit):
