@@ -1,16 +1,14 @@
-"""The study page in a real browser: language, picture, numbers, mistakes, any width, no JavaScript, paper."""
+"""The study page in a real browser: language, picture, keys, numbers, mistakes."""
 
-import os
+# ruff: noqa: F401, F811 - some of what is imported are fixtures, which arguments name
+
 import re
-import shutil
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
+from study_browser import DESK, LAPTOP, PHONE, browser, in_view, page_file, visible, visit
 
 from autograd_ref.study.example import worked_problem
 from autograd_ref.study.mistaken_networks import break_it
@@ -20,89 +18,6 @@ from autograd_ref.study.rendering.matrices import number
 from autograd_ref.study.source import read_steps
 
 pytestmark = pytest.mark.slow
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-LAPTOP, PHONE, DESK = (1366, 657), (360, 800), (1920, 1080)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if executable is None:
-        hint = "no Chromium on this machine; to get it: apt-get install chromium"
-        pytest.fail(hint) if os.environ.get("HANDGRAD_REQUIRE_BROWSER") else pytest.skip(hint)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def page_file(browser, tmp_path_factory):
-    """Built by the command, as users build it, and only where there is a browser to look at it."""
-    folder = tmp_path_factory.mktemp("study")
-    command = [
-        sys.executable,
-        "-c",
-        "from handgrad.cli.main import main; main()",
-        "study",
-        "--out",
-        str(folder),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout == f"{folder / 'index.html'}\n"
-    return folder / "index.html"
-
-
-@pytest.fixture
-def visit(browser, page_file):
-    """Opens the page; at the end nothing may have gone wrong, and nothing may have been fetched."""
-    pages, faults = [], []
-
-    def visit(query="", size=(1280, 900), **options):
-        viewport = {"width": size[0], "height": size[1]}
-        options = {"locale": "en-US", "reduced_motion": "reduce", **options}
-        page = browser.new_page(viewport=viewport, **options)
-        page.on("console", lambda message: faults.append(message.text))
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        address = page_file.as_uri()
-        page.on(
-            "request",
-            lambda request: request.url.startswith(("data:", address)) or faults.append(request.url),
-        )
-        page.goto(address + query)
-        pages.append(page)
-        return page
-
-    yield visit
-    for page in pages:
-        page.close()
-    assert faults == []
-
-
-# Of elements that are alike axe looks at a few.
-FEW = """() => {
-    for (const many of ['article.step:not(#step-z1, #step-dh1)', 'article.hard:not(#hard-copy)',
-        '#activations figure:not(:first-child)', 'article.mistake[hidden]'])
-        for (const each of document.querySelectorAll(many)) each.remove();
-}"""
-
-
-def visible(page, selector):
-    return page.eval_on_selector_all(
-        selector, "all => all.filter(each => each.getClientRects().length).length"
-    )
-
-
-def in_view(page, selector):
-    """How many pixels of an element's height are on the screen, below what stays at the top."""
-    return page.evaluate(
-        """selector => {
-            const box = document.querySelector(selector).getBoundingClientRect();
-            return Math.min(box.bottom, innerHeight) - Math.max(box.top, 0);
-        }""",
-        selector,
-    )
 
 
 def shown(page, key):
@@ -371,67 +286,3 @@ def test_chosen_mistake_shows_the_checkers_numbers(visit, chosen):
         "all => all.map(x => x.dataset.q)"
     )
     assert {quantity.name for quantity in broken.whole.quantities if not quantity.ok} <= set(red)
-
-
-@pytest.mark.parametrize("language", ["en", "zh"])
-@pytest.mark.parametrize("width", [320, 360])
-def test_nothing_overflows_a_phone(visit, language, width):
-    page = visit(f"?lang={language}", size=(width, 800))
-    page.evaluate("document.querySelectorAll('main details').forEach(each => { each.open = true; })")
-    page.evaluate("document.querySelectorAll('.mistake').forEach(each => { each.hidden = false; })")
-    page.evaluate("document.querySelectorAll('[data-activation]').forEach(each => { each.hidden = false; })")
-    page.evaluate("dispatchEvent(new Event('resize'))")
-    # Which fonts there are is the reader's affair: a pixel of theirs is none of the page's.
-    assert page.evaluate("document.scrollingElement.scrollWidth") <= width + 1
-
-
-def test_few_stops_before_the_content(visit):
-    page = visit()
-    stops = page.evaluate(
-        """() => {
-            const play = document.getElementById('play');
-            return [...document.querySelectorAll('a[href], button, input, select, summary, [tabindex="0"]')]
-                .filter(each => each.tabIndex >= 0 && !each.disabled)
-                .filter(each => each.checkVisibility({ contentVisibilityAuto: true }))
-                .filter(each => each.compareDocumentPosition(play) & Node.DOCUMENT_POSITION_FOLLOWING).length;
-        }"""
-    )
-    assert stops <= 8
-
-
-def test_contents_are_reached_from_anywhere(visit):
-    page = visit(size=PHONE)
-    page.locator("#shards").evaluate("each => each.scrollIntoView()")
-    page.locator("#menu summary").click()
-    page.get_by_role("link", name="Step by step").click()
-    assert in_view(page, "#steps-title") > 10
-    expect(page.locator("#menu")).not_to_have_attribute("open", "")
-
-
-@pytest.mark.parametrize(("language", "scheme"), [("en", "light"), ("zh", "dark")])
-@pytest.mark.parametrize("size", [LAPTOP, PHONE], ids=str)
-def test_axe_finds_nothing(visit, language, scheme, size):
-    page = visit(f"?lang={language}", size=size, color_scheme=scheme)
-    page.locator("#edit").click()
-    page.locator('table.m[data-key="z1/z1"] td').first.click()
-    page.evaluate(FEW)
-    found = Axe().run(page).response["violations"]
-    assert [(fault["id"], fault["nodes"][0]["html"][:200]) for fault in found] == []
-
-
-def test_without_javascript_everything_can_be_read(visit):
-    page = visit(java_script_enabled=False)
-    for selector, least in (("article.mistake", 20), ("article.step", 11), ("math", 100)):
-        assert visible(page, selector) >= least
-    assert visible(page, "main button") == 0
-    page.get_by_text("中文", exact=True).click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("反向传播的两种推导", use_inner_text=True)
-
-
-def test_paper_has_both_sides_and_no_controls(visit):
-    page = visit(size=(700, 1000))
-    page.emulate_media(media="print")
-    assert [visible(page, selector) for selector in ("button", "article.step", ".mistake")] == [0, 11, 1]
-    hand, machine = (page.locator(f"#step-dh1 .{side}").bounding_box() for side in ("hand", "machine"))
-    assert hand["y"] == machine["y"]
-    assert hand["x"] + hand["width"] < machine["x"]

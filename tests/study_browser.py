@@ -1,0 +1,89 @@
+"""A browser, the study page in it, and what one sees of it; for the tests of the page."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+LAPTOP, PHONE, DESK = (1366, 657), (360, 800), (1920, 1080)
+_BUILT: list[Path] = []
+
+
+@pytest.fixture(scope="module")
+def browser():
+    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if executable is None:
+        hint = "no Chromium on this machine; to get it: apt-get install chromium"
+        pytest.fail(hint) if os.environ.get("HANDGRAD_REQUIRE_BROWSER") else pytest.skip(hint)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def page_file(browser, tmp_path_factory):
+    """Built by the command, as users build it, and only where there is a browser to look at it."""
+    if _BUILT:
+        return _BUILT[0]
+    folder = tmp_path_factory.mktemp("study")
+    command = [
+        sys.executable,
+        "-c",
+        "from handgrad.cli.main import main; main()",
+        "study",
+        "--out",
+        str(folder),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{folder / 'index.html'}\n"
+    _BUILT.append(folder / "index.html")
+    return _BUILT[0]
+
+
+@pytest.fixture
+def visit(browser, page_file):
+    """Opens the page; at the end nothing may have gone wrong, and nothing may have been fetched."""
+    pages, faults = [], []
+
+    def visit(query="", size=(1280, 900), **options):
+        viewport = {"width": size[0], "height": size[1]}
+        options = {"locale": "en-US", "reduced_motion": "reduce", **options}
+        page = browser.new_page(viewport=viewport, **options)
+        page.on("console", lambda message: faults.append(message.text))
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        address = page_file.as_uri()
+        page.on(
+            "request",
+            lambda request: request.url.startswith(("data:", address)) or faults.append(request.url),
+        )
+        page.goto(address + query)
+        pages.append(page)
+        return page
+
+    yield visit
+    for page in pages:
+        page.close()
+    assert faults == []
+
+
+def visible(page, selector):
+    return page.eval_on_selector_all(
+        selector, "all => all.filter(each => each.getClientRects().length).length"
+    )
+
+
+def in_view(page, selector):
+    """How many pixels of an element's height are on the screen, below what stays at the top."""
+    return page.evaluate(
+        """selector => {
+            const box = document.querySelector(selector).getBoundingClientRect();
+            return Math.min(box.bottom, innerHeight) - Math.max(box.top, 0);
+        }""",
+        selector,
+    )
