@@ -5,6 +5,7 @@ a copy of the repository, ``python -m autograd_ref.study.speed`` writes them ane
 """
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -72,8 +73,8 @@ def summarise(results: Mapping[str, Any]) -> Speed:
 
     compiled = cases[BASE_HIDDEN][JAX]
     return Speed(
-        cpu=f"{results['cpu']}, {results['cpus']} CPUs",
-        date=results["started"][:10],
+        cpu=results["environment"].split(";")[0],
+        date=re.findall(r"\d{4}-\d{2}-\d{2}", results["environment"])[-1],
         hidden=widths,
         steps={name: [_rounded(1000 * seconds) for seconds in times(name, "step")] for name in CONTENDERS},
         gradient_ratio=[

@@ -27,6 +27,7 @@ def summarize(passes: Sequence[Pass]) -> dict[str, ContenderResult]:
         result = results[name] = ContenderResult()
         result.median = {task: float(np.median(seconds)) for task, seconds in every.items()}
         result.spread = {task: spread(seconds) for task, seconds in every.items()}
+        result.first_seconds = passes[0].first_seconds.get(name, {})
         if "step" in tasks and name != OURS and OURS in passes[0].rounds and OURS not in refused:
             theirs, ours = ([one.rounds[who]["step"] for one in passes] for who in (name, OURS))
             result.ratio = ratio_of(theirs, ours)

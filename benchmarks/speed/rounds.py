@@ -31,11 +31,13 @@ class Pass:
             number in two contenders belong together. A refused contender's rounds say nothing.
         refused: why a contender gets no time, by contender.
         libraries: names and versions, and the core that each OpenBLAS takes the CPU for.
+        first_seconds: of the first call, which compiles, by contender and task.
     """
 
     rounds: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     libraries: set[str] = field(default_factory=set)
+    first_seconds: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @contextmanager
     def refusing(self, name: str) -> Iterator[None]:
@@ -72,7 +74,9 @@ def run_pass(case: Case, names: Sequence[str], until: float, native_blas: bool =
                 done.libraries.update(ready["libraries"])
         for name, of_contender in tasks.items():
             with done.refusing(name):
-                judge(workers[name], name, of_contender, case, expected, Path(folder))
+                done.first_seconds[name] = judge(
+                    workers[name], name, of_contender, case, expected, Path(folder)
+                )
                 times = {task: _times(workers[name], task) for task in of_contender}
                 check_threads(workers[name], case.threads)
                 turns[name] = times
@@ -87,16 +91,22 @@ def judge(
     case: Case,
     expected: Mapping[str, Arrays],
     folder: Path,
-) -> None:
-    """Raise BenchmarkError if a contender's gradient or its first two steps are wrong."""
+) -> dict[str, float]:
+    """Raise BenchmarkError if a contender's gradient or its first two steps are wrong.
+
+    Returns:
+        The seconds of its first calls, by task.
+    """
+    first_seconds = {}
     for task in tasks:
         if task in AT_ONCE:
             continue
-        _ask(worker, "compute", task)
+        first_seconds[task] = _ask(worker, "first", task)
         with np.load(folder / f"{name}.{task}.npz", allow_pickle=False) as arrays:
             error = find_error(case, expected, task, dict(arrays))
         if error is not None:
             raise BenchmarkError(error)
+    return first_seconds
 
 
 def check_threads(worker: Worker, threads: int) -> None:

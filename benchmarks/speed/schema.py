@@ -32,12 +32,14 @@ class ContenderResult:
         median: time of one gradient or step; for the limit of one GEMM or copy. By task, over all rounds of
             all passes.
         spread: range of the middle half of these rounds over their median, by task.
+        first_seconds: time of the first gradient or the first two steps, compilation included, by task.
         ratio: time of its step over the time of handgrad's fused step; None if either is missing.
     """
 
     refused: str | None = None
     median: dict[str, float] = field(default_factory=dict)
     spread: dict[str, float] = field(default_factory=dict)
+    first_seconds: dict[str, float] = field(default_factory=dict)
     ratio: Ratio | None = None
 
 
