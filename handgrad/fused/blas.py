@@ -6,12 +6,13 @@ nothing; every function here passes whichever of the two the BLAS can take as it
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from scipy.linalg import blas
 
-__all__ = ["add_scaled", "blas_threads", "multiply_add", "scale", "squared_norm"]
+__all__ = ["Blas", "add_scaled", "blas_in_use", "blas_threads", "multiply_add", "scale", "squared_norm"]
 
 
 def multiply_add(
@@ -89,6 +90,30 @@ def check_in_place(in_place: bool) -> None:
     """
     if not in_place:
         raise ValueError("the BLAS worked on a copy: the output must be contiguous and of the inputs' dtype")
+
+
+class Blas(NamedTuple):
+    """What SciPy's BLAS says of itself.
+
+    Attributes:
+        core: the processor whose kernels it runs, in OpenBLAS's words; empty if it is another BLAS.
+        threads: how many it uses.
+    """
+
+    core: str
+    threads: int
+
+
+def blas_in_use() -> Blas:
+    """Ask SciPy's BLAS for its kernels and its threads."""
+    from threadpoolctl import ThreadpoolController
+
+    found = ThreadpoolController().select(user_api="blas").info()
+    # NumPy's wheel has a BLAS of its own; where the two share one, its path is another.
+    own = [library for library in found if "scipy.libs" in library["filepath"]] or found
+    if not own:
+        return Blas("", 1)
+    return Blas(own[0].get("architecture", ""), own[0]["num_threads"])
 
 
 @contextmanager
