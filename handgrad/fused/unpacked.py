@@ -27,7 +27,7 @@ __all__ = ["CORES", "MULTIPLICATIONS", "UnpackedProduct"]
 CORES = ("SkylakeX", "Cooperlake", "SapphireRapids")
 MULTIPLICATIONS = 1_000_000
 # Of the minibatch's rows and of the hidden units in a piece: more of them would leave too few features.
-ROWS, UNITS = 68, 160
+ROWS, UNITS = 68, 80
 VECTOR = 16  # float32 numbers
 
 
