@@ -1,7 +1,7 @@
-"""How the first layer lies in memory, and how its two products are computed: what is fastest on this processor.
+r"""The first layer's order in memory and the way to compute its two products that are fastest on a processor.
 
-The products are $XW_1$ and $X^\\top dz_1$. Each rule was measured; benchmarks/README.md has the figures. They depend
-on the kernels of the BLAS, which OpenBLAS chooses by the processor.
+The products are $XW_1$ and $X^\top dz_1$. Each rule was measured; benchmarks/README.md has the figures. They
+depend on the kernels of the BLAS, which OpenBLAS chooses by the processor.
 """
 
 from typing import Literal, NamedTuple
@@ -42,17 +42,16 @@ def choose_layout(N: int, D: int, H: int, dtype: np.dtype[np.floating], blas: Bl
     if blas.core not in CORES:
         by_rows = (H < 100 and N >= 64) if single else N < 64
         return Layout("C" if by_rows else "F", False, False)
-    # The BLAS itself does not pack a product of this size.
-    cut = N * D * H > MULTIPLICATIONS
+    cut = N * D * H > MULTIPLICATIONS  # the BLAS itself does not pack a smaller product
+    # Longer rows leave the cache between the pieces; a minibatch of some rows needs each only a few times.
+    short = single or H <= 320 or N < 8
     if blas.threads > 1:
-        # What is not packed is computed by one thread.
+        # One thread computes what is not packed.
         few = N <= 20 and N * H <= 10_000
-        return Layout("F" if H >= 768 and not few else "C", cut and few, cut and few)
+        by_rows = (few or H < 768) if single else N <= 64
+        return Layout("C" if by_rows else "F", cut and few and short, cut and few and short)
     few = N * H <= 20_000
-    if single and H >= 768 and N >= 32 or not single and not few:
+    if not (N < 32 or H < 768 if single else few):
         return Layout("F", False, False)
-    if single:
-        return Layout("C", cut and N <= 1000, cut and (few or N >= 1000))
-    # Longer rows do not stay in the cache between the pieces; one row of a minibatch needs each once.
-    short = H <= 320 or N < 8
-    return Layout("C", cut and short, cut and short)
+    many = single and N >= 1000
+    return Layout("C", cut and short and N <= 1000, cut and short and (few or many))

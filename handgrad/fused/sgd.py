@@ -119,11 +119,9 @@ class Sgd:
         self._scores = self._output.scores[0].T
         self._ones = np.ones((N, 1), self.dtype)
 
-        moved = (self._velocity or self._weights)["W1"]
+        W1, moved = self._weights["W1"], (self._velocity or self._weights)["W1"]
         self._unpacked_forward = (
-            UnpackedProduct(self._weights["W1"], self._h1, transposed=False)
-            if layout.unpacked_forward
-            else None
+            UnpackedProduct(W1, self._h1, transposed=False) if layout.unpacked_forward else None
         )
         self._unpacked_update = (
             UnpackedProduct(self._dz1, moved, transposed=True) if layout.unpacked_update else None

@@ -1,13 +1,13 @@
 """Products of a minibatch with the first layer's matrices, in pieces that OpenBLAS multiplies as they are.
 
-A GEMM first copies both factors into the order in which its kernel reads them. That pays where every number is
-used often. In the products of the first layer each weight is used once for each row of the minibatch, and below
-some dozens of rows it takes longer to copy the weights than to multiply by them.
+A GEMM first copies both factors into the order in which its kernel reads them. That pays where every number
+is used often. In the products of the first layer each weight is used once for each row of the minibatch, and
+below some dozens of rows it takes longer to copy the weights than to multiply by them.
 
-For AVX-512, OpenBLAS has kernels that read the factors where they are. It takes them for products of at most a
-million multiplications, so a larger product is cut into pieces of that size. SciPy's wrappers would copy a piece,
-because its rows are not next to each other in memory; the function itself, which SciPy exports to Cython, takes
-the distance between rows as an argument.
+For AVX-512, OpenBLAS has kernels that read the factors in place. It takes them for products of at most a
+million multiplications, so a larger product is cut into pieces of that size. SciPy's wrappers would copy a
+piece, because its rows are not next to each other in memory; the function itself, which SciPy exports to
+Cython, takes the distance between rows as an argument.
 """
 
 import ctypes
@@ -26,13 +26,13 @@ __all__ = ["CORES", "MULTIPLICATIONS", "UnpackedProduct"]
 # (kernel/x86_64/sgemm_small_kernel_permit_skylakex.c and its like for float64).
 CORES = ("SkylakeX", "Cooperlake", "SapphireRapids")
 MULTIPLICATIONS = 1_000_000
-# Of the minibatch's rows and of the hidden units in a piece: more of them would leave too few features.
+# Rows of the minibatch and hidden units in a piece; with more of them it would have too few features.
 ROWS, UNITS = 68, 80
 VECTOR = 16  # float32 numbers
 
 
 class UnpackedProduct:
-    """``c ← alpha·a·b + beta·c``, where ``a`` is a minibatch or its transpose; the others are always the same."""
+    """``c ← alpha·a·b + beta·c`` with fixed ``b`` and ``c``; ``a`` is a minibatch or its transpose."""
 
     def __init__(self, b: Float[np.ndarray, "K H"], c: Float[np.ndarray, "M H"], *, transposed: bool) -> None:
         """Cut the product, and make the arguments of every call.
@@ -59,7 +59,7 @@ class UnpackedProduct:
         for d, h, n in _pieces(features, H, batch):
             x = ctypes.c_void_p()
             rows, terms = (d, n) if transposed else (n, d)
-            # Columns are contiguous to the BLAS: it computes the transpose, hᵀ ← bᵀ·aᵀ, and reads rows as columns.
+            # To the BLAS columns are contiguous, so it is given the transposes: cᵀ ← alpha·bᵀ·aᵀ + beta·cᵀ.
             arguments = (
                 as_it_is, other, integer(len(h)), integer(len(rows)), integer(len(terms)),
                 alpha, ctypes.c_void_p(b.ctypes.data + (terms.start * H + h.start) * size), integer(H),
@@ -77,12 +77,11 @@ class UnpackedProduct:
             beta: factor on what ``c`` holds.
 
         Raises:
-            ValueError: ``x`` is another array than that, of which the BLAS would read something else.
+            ValueError: ``x`` has another shape, dtype or order.
         """
         if x.shape != self._shape or x.dtype != self._kept[1].dtype or not x.flags.c_contiguous:
-            raise ValueError(
-                f"a minibatch must be a C-contiguous {self._kept[1].dtype} array of shape {self._shape}"
-            )
+            kind = self._kept[1].dtype
+            raise ValueError(f"a minibatch must be a C-contiguous {kind} array of shape {self._shape}")
         gemm, start = self._gemm, x.ctypes.data
         self._alpha.value, self._beta.value = alpha, beta
         for address, offset, arguments in self._calls:
