@@ -71,3 +71,13 @@ def test_products_are_unpacked_only_where_rows_are_contiguous(N, D, H, threads, 
 def test_the_blas_says_how_many_threads_it_has():
     blas = blas_in_use()
     assert blas.threads >= 1
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    N=st.integers(1, 6000), D=st.integers(1, 4000), H=st.integers(1, 5000), threads=st.integers(2, 64),
+    core=st.sampled_from(["SkylakeX", "Haswell", ""]), dtype=st.sampled_from(DTYPES),
+)  # fmt: skip
+def test_the_order_is_the_same_on_any_number_of_threads(N, D, H, threads, core, dtype):
+    one, many = (choose_layout(N, D, H, np.dtype(dtype), Blas(core, number)) for number in (1, threads))
+    assert one.order == many.order

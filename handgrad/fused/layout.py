@@ -42,16 +42,15 @@ def choose_layout(N: int, D: int, H: int, dtype: np.dtype[np.floating], blas: Bl
     if blas.core not in CORES:
         by_rows = (H < 100 and N >= 64) if single else N < 64
         return Layout("C" if by_rows else "F", False, False)
-    cut = N * D * H > MULTIPLICATIONS  # the BLAS itself does not pack a smaller product
+    few = N * H <= 20_000
+    # Whatever the threads: a run that goes on with another number of them keeps its order.
+    by_rows = N < 32 or H < 768 if single else few and N <= 64
+    cut = by_rows and N * D * H > MULTIPLICATIONS  # the BLAS itself does not pack a smaller product
+    if blas.threads > 1:
+        few = N <= 20 and N * H <= 10_000  # one thread computes what is not packed
     # Longer rows leave the cache between the pieces; a minibatch of some rows needs each only a few times.
     short = single or H <= 320 or N < 8
-    if blas.threads > 1:
-        # One thread computes what is not packed.
-        few = N <= 20 and N * H <= 10_000
-        by_rows = (few or H < 768) if single else N <= 64
-        return Layout("C" if by_rows else "F", cut and few and short, cut and few and short)
-    few = N * H <= 20_000
-    if not (N < 32 or H < 768 if single else few):
-        return Layout("F", False, False)
-    many = single and N >= 1000
-    return Layout("C", cut and short and N <= 1000, cut and short and (few or many))
+    alone = single and blas.threads == 1
+    forward = cut and short and (few or (alone and N <= 1000))
+    update = cut and short and (few or (alone and N >= 1000))
+    return Layout("C" if by_rows else "F", forward, update)
