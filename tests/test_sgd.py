@@ -16,7 +16,8 @@ from autograd_ref.two_layer_net import adjoints, precision
 from handgrad.activations import ACTIVATIONS, relu, relu_derivative
 from handgrad.data.minibatches import Minibatch
 from handgrad.dropout import dropout_backward, dropout_forward
-from handgrad.fused.sgd import WIDE, Sgd
+from handgrad.fused.layout import Layout
+from handgrad.fused.sgd import Sgd
 from handgrad.layers import (
     affine_backward,
     affine_backward_params,
@@ -182,8 +183,15 @@ def test_a_step_of_any_shape_agrees_with_the_plain_path(N, D, H, C, seed, dtype,
     check_one_step(N, D, H, C, dtype, kind, seed)
 
 
-def test_a_wide_float32_step_agrees_with_the_plain_path():
-    check_one_step(20, 30, WIDE, 10, np.float32, "nesterov", 0)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "layout",
+    [Layout("F", False, False), Layout("C", False, False), Layout("C", True, False), Layout("C", True, True)],
+)
+def test_a_step_in_every_layout_agrees_with_the_plain_path(layout, dtype, kind, monkeypatch):
+    monkeypatch.setattr("handgrad.fused.sgd.choose_layout", lambda *_: layout)
+    check_one_step(70, 300, 170, 10, dtype, kind, 0)
 
 
 def check_one_step(N, D, H, C, dtype, kind, seed):

@@ -6,12 +6,13 @@ nothing; every function here passes whichever of the two the BLAS can take as it
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from scipy.linalg import blas
 
-__all__ = ["add_scaled", "blas_threads", "multiply_add", "scale", "squared_norm"]
+__all__ = ["Blas", "add_scaled", "blas_in_use", "blas_threads", "multiply_add", "scale", "squared_norm"]
 
 
 def multiply_add(
@@ -35,7 +36,7 @@ def multiply_add(
     """
     if not c.flags.f_contiguous:
         a, b, c = b.T, a.T, c.T
-    gemm = blas.sgemm if c.dtype == np.float32 else blas.dgemm
+    gemm = blas.sgemm if c.dtype.char == "f" else blas.dgemm
     trans_a, trans_b = not a.flags.f_contiguous, not b.flags.f_contiguous
     done = gemm(
         alpha, a.T if trans_a else a, b.T if trans_b else b, beta, c, trans_a, trans_b, overwrite_c=True
@@ -54,7 +55,7 @@ def add_scaled(alpha: float, x: Float[np.ndarray, "*shape"], y: Float[np.ndarray
     Raises:
         ValueError: ``y`` is not contiguous, so that the BLAS worked on a copy.
     """
-    axpy = blas.saxpy if y.dtype == np.float32 else blas.daxpy
+    axpy = blas.saxpy if y.dtype.char == "f" else blas.daxpy
     flat = y.ravel(order="K")
     check_in_place(axpy(x.ravel(order="K"), flat, a=alpha) is flat and np.may_share_memory(flat, y))
 
@@ -69,14 +70,14 @@ def scale(alpha: float, x: Float[np.ndarray, "*shape"]) -> None:
     Raises:
         ValueError: ``x`` is not contiguous, so that the BLAS worked on a copy.
     """
-    scal = blas.sscal if x.dtype == np.float32 else blas.dscal
+    scal = blas.sscal if x.dtype.char == "f" else blas.dscal
     flat = x.ravel(order="K")
     check_in_place(scal(alpha, flat) is flat and np.may_share_memory(flat, x))
 
 
 def squared_norm(x: Float[np.ndarray, "*shape"]) -> float:
     """The sum of the squares of all entries, as a dot product in the dtype of ``x``."""
-    dot = blas.sdot if x.dtype == np.float32 else blas.ddot
+    dot = blas.sdot if x.dtype.char == "f" else blas.ddot
     flat = x.ravel(order="K")
     return float(dot(flat, flat))
 
@@ -89,6 +90,30 @@ def check_in_place(in_place: bool) -> None:
     """
     if not in_place:
         raise ValueError("the BLAS worked on a copy: the output must be contiguous and of the inputs' dtype")
+
+
+class Blas(NamedTuple):
+    """What SciPy's BLAS says of itself.
+
+    Attributes:
+        core: the processor whose kernels it runs, in OpenBLAS's words; empty if it is another BLAS.
+        threads: how many it uses.
+    """
+
+    core: str
+    threads: int
+
+
+def blas_in_use() -> Blas:
+    """Ask SciPy's BLAS for its kernels and its threads."""
+    from threadpoolctl import ThreadpoolController
+
+    found = ThreadpoolController().select(user_api="blas").info()
+    # NumPy's wheel has a BLAS of its own; where the two share one, its path is another.
+    own = [library for library in found if "scipy.libs" in library["filepath"]] or found
+    if not own:
+        return Blas("", 1)
+    return Blas(own[0].get("architecture", ""), own[0]["num_threads"])
 
 
 @contextmanager

@@ -24,7 +24,6 @@ take each other's cores as soon as they alternate.
 """
 
 from collections.abc import Mapping
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Integer
@@ -32,14 +31,13 @@ from jaxtyping import Float, Integer
 from handgrad.activations import ActivationName
 from handgrad.dropout import draw_dropout_mask, dropout_backward, dropout_forward
 from handgrad.fused.activations import FUSED_ACTIVATIONS
-from handgrad.fused.blas import add_scaled, multiply_add, scale, squared_norm
+from handgrad.fused.blas import add_scaled, blas_in_use, multiply_add, scale, squared_norm
+from handgrad.fused.layout import choose_layout
 from handgrad.fused.softmax_cross_entropy import SoftmaxCrossEntropy
+from handgrad.fused.unpacked import UnpackedProduct
 from handgrad.validation import check_choice, check_dtype, check_fraction, check_positive_int, check_real
 
 __all__ = ["Sgd"]
-
-# Hidden units from which float32, too, is faster with contiguous columns; measured in benchmarks/README.md.
-WIDE = 768
 
 
 class Sgd:
@@ -100,9 +98,10 @@ class Sgd:
         self._activate = FUSED_ACTIVATIONS[check_choice("activation", activation, ActivationName)]
         self.steps = 0
 
-        H, C = params["W2"].shape
-        # The orders of W1 and of what the hidden layer holds that make the GEMMs over the features fastest.
-        order: Literal["C", "F"] = "F" if self.dtype == np.float64 or H >= WIDE else "C"
+        D, H = params["W1"].shape
+        C = len(params["b2"])
+        layout = choose_layout(N, D, H, self.dtype, blas_in_use())
+        order = layout.order
         # A bias becomes one row of weights, so that all four are matrices to the BLAS.
         self._weights = {
             name: np.array(np.atleast_2d(q), self.dtype, order=order if name == "W1" else "C")
@@ -119,6 +118,14 @@ class Sgd:
         self._output = SoftmaxCrossEntropy(1, C, N, self.dtype)
         self._scores = self._output.scores[0].T
         self._ones = np.ones((N, 1), self.dtype)
+
+        W1, moved = self._weights["W1"], (self._velocity or self._weights)["W1"]
+        self._unpacked_forward = (
+            UnpackedProduct(W1, self._h1, transposed=False) if layout.unpacked_forward else None
+        )
+        self._unpacked_update = (
+            UnpackedProduct(self._dz1, moved, transposed=True) if layout.unpacked_update else None
+        )
 
     def step(self, X: Float[np.ndarray, "N D"], y: Integer[np.ndarray, " N"], learning_rate: float) -> float:
         """Forward, loss, backward, update: the parameters move by one step.
@@ -137,7 +144,10 @@ class Sgd:
         h1, dz1, scores = self._h1, self._dz1, self._scores
 
         np.copyto(h1, b1)
-        multiply_add(1, X, W1, 1, h1)
+        if self._unpacked_forward is None:
+            multiply_add(1, X, W1, 1, h1)
+        else:
+            self._unpacked_forward(1, X, 1)
         with np.errstate(over="ignore", invalid="ignore"):
             self._activate(h1, self._slope, dz1)  # dz1 is scratch space until the backward pass
             if self.mask is not None and self.rng is not None:
@@ -173,11 +183,11 @@ class Sgd:
         """Move one parameter along ``-learning_rate·(xᵀ·dz) - decay·W``, as the module's head derives it."""
         W = self._weights[name]
         if not self.momentum:
-            multiply_add(-learning_rate, x.T, dz, 1 - decay, W)
+            self._add_gradient(name, -learning_rate, x, dz, 1 - decay, W)
             return
         v = self._velocity[name]
         if not self.nesterov:
-            multiply_add(-learning_rate, x.T, dz, self.momentum, v)
+            self._add_gradient(name, -learning_rate, x, dz, self.momentum, v)
             if decay:
                 add_scaled(-decay, W, v)
             add_scaled(1, v, W)
@@ -188,5 +198,20 @@ class Sgd:
             add_scaled(-decay, W, v)
             scale(1 - decay, W)
         add_scaled(-1, v, W)
-        multiply_add(-learning_rate, x.T, dz, 1, v)
+        self._add_gradient(name, -learning_rate, x, dz, 1, v)
         add_scaled(1 + self.momentum, v, W)
+
+    def _add_gradient(
+        self,
+        name: str,
+        alpha: float,
+        x: Float[np.ndarray, "N I"],
+        dz: Float[np.ndarray, "N O"],
+        beta: float,
+        moved: Float[np.ndarray, "I O"],
+    ) -> None:
+        """``moved ← alpha·xᵀ·dz + beta·moved``, with the parameter's velocity or itself."""
+        if name == "W1" and self._unpacked_update is not None:
+            self._unpacked_update(alpha, x, beta)
+        else:
+            multiply_add(alpha, x.T, dz, beta, moved)

@@ -34,7 +34,10 @@ class SoftmaxCrossEntropy:
         self._sums = np.empty((K, 1, N), dtype)
         self._logs = np.empty((K, 1, N), dtype)
         self._picked = np.empty((K, 1, N), dtype)
-        self._lowest = np.finfo(dtype).min / 2
+        # As arrays, because NumPy takes longer to convert a Python number than to divide some dozens by it.
+        self._lowest = np.array(np.finfo(dtype).min / 2, dtype)
+        self._number, self._part = np.array(N, dtype), np.array(1 / N, dtype)
+        self._stride = np.array(N)
         # Where the scores of class 0 are in the memory of all; those of the labels are y·N further on.
         self._first = (C * N * np.arange(K)[:, None] + np.arange(N))[:, None]
         self._labels = np.empty((K, 1, N), np.intp)
@@ -62,8 +65,7 @@ class SoftmaxCrossEntropy:
         """
         scores, spread, sums = self.scores, self._spread, self._sums
         logs, picked, labels = self._logs, self._picked, self._labels
-        N = len(y)
-        np.multiply(y, N, out=labels)
+        np.multiply(y, self._stride, out=labels)
         np.add(labels, self._first, out=labels)
         # What each class needs once is copied for each class first: broadcasting it would buffer.
         np.maximum.reduce(scores, axis=1, keepdims=True, out=sums)  # m
@@ -75,13 +77,13 @@ class SoftmaxCrossEntropy:
         np.add.reduce(scores, axis=1, keepdims=True, out=sums)  # Z
         np.log(sums, out=logs)
         np.subtract(logs, picked, out=logs)  # log Z - (s_y - m)
-        np.divide(logs, N, out=logs)
+        np.divide(logs, self._number, out=logs)
         losses = np.add.reduce(logs, axis=2)[:, 0]
 
-        np.multiply(sums, N, out=sums)
+        np.multiply(sums, self._number, out=sums)
         np.copyto(spread, sums)
         np.divide(scores, spread, out=scores)  # s ← e^(s - m) / (N·Z)
         scores.take(labels, out=picked, mode="clip")
-        np.subtract(picked, 1 / N, out=picked)
+        np.subtract(picked, self._part, out=picked)
         scores.put(labels, picked, mode="clip")  # s_y ← s_y - 1/N
         return losses

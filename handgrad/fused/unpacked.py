@@ -1,0 +1,122 @@
+"""Products of a minibatch with the first layer's matrices, in pieces that OpenBLAS multiplies as they are.
+
+A GEMM first copies both factors into the order in which its kernel reads them. That pays where every number
+is used often. In the products of the first layer each weight is used once for each row of the minibatch, and
+below some dozens of rows it takes longer to copy the weights than to multiply by them.
+
+For AVX-512, OpenBLAS has kernels that read the factors in place. It takes them for products of at most a
+million multiplications, so a larger product is cut into pieces of that size. SciPy's wrappers would copy a
+piece, because its rows are not next to each other in memory; the function itself, which SciPy exports to
+Cython, takes the distance between rows as an argument.
+"""
+
+import ctypes
+from collections.abc import Iterator
+from functools import cache
+from math import ceil
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from scipy.linalg import cython_blas
+
+__all__ = ["CORES", "MULTIPLICATIONS", "UnpackedProduct"]
+
+# The cores, as OpenBLAS names them, whose small products are not packed, and the largest of these products
+# (kernel/x86_64/sgemm_small_kernel_permit_skylakex.c and its like for float64).
+CORES = ("SkylakeX", "Cooperlake", "SapphireRapids")
+MULTIPLICATIONS = 1_000_000
+# Rows of the minibatch and hidden units in a piece; with more of them it would have too few features.
+ROWS, UNITS = 68, 80
+VECTOR = 16  # float32 numbers
+
+
+class UnpackedProduct:
+    """``c ← alpha·a·b + beta·c`` with fixed ``b`` and ``c``; ``a`` is a minibatch or its transpose."""
+
+    def __init__(self, b: Float[np.ndarray, "K H"], c: Float[np.ndarray, "M H"], *, transposed: bool) -> None:
+        """Cut the product, and make the arguments of every call.
+
+        Args:
+            b: right factor, contiguous by rows.
+            c: the output, likewise.
+            transposed: ``a`` is the transpose of the minibatch, not the minibatch.
+
+        Raises:
+            ValueError: ``b`` or ``c`` is not contiguous by rows, or of another dtype than the other.
+        """
+        if not (b.flags.c_contiguous and c.flags.c_contiguous and b.dtype == c.dtype):
+            raise ValueError("both matrices must be contiguous by rows and of one dtype")
+        self._kept = b, c  # the calls have their addresses
+        self._gemm, real = _gemm(c.dtype)
+        self._alpha, self._beta, one = real(), real(), ctypes.byref(real(1))
+        alpha, beta = ctypes.byref(self._alpha), ctypes.byref(self._beta)
+        batch, features = (len(b), len(c)) if transposed else (len(c), len(b))
+        self._shape, size, H = (batch, features), c.dtype.itemsize, c.shape[1]
+        as_it_is, other = ctypes.c_char_p(b"N"), ctypes.c_char_p(b"T" if transposed else b"N")
+        integer = cache(lambda number: ctypes.byref(ctypes.c_int(number)))
+        self._calls = []
+        for d, h, n in _pieces(features, H, batch):
+            x = ctypes.c_void_p()
+            rows, terms = (d, n) if transposed else (n, d)
+            # To the BLAS columns are contiguous, so it is given the transposes: cᵀ ← alpha·bᵀ·aᵀ + beta·cᵀ.
+            arguments = (
+                as_it_is, other, integer(len(h)), integer(len(rows)), integer(len(terms)),
+                alpha, ctypes.c_void_p(b.ctypes.data + (terms.start * H + h.start) * size), integer(H),
+                x, integer(features), one if terms.start else beta,
+                ctypes.c_void_p(c.ctypes.data + (rows.start * H + h.start) * size), integer(H),
+            )  # fmt: skip
+            self._calls.append((x, (n.start * features + d.start) * size, arguments))
+
+    def __call__(self, alpha: float, x: Float[np.ndarray, "N D"], beta: float) -> None:
+        """Compute it.
+
+        Args:
+            alpha: factor on the product.
+            x: the minibatch itself in either case, C-contiguous and of the dtype of ``c``.
+            beta: factor on what ``c`` holds.
+
+        Raises:
+            ValueError: ``x`` has another shape, dtype or order.
+        """
+        if x.shape != self._shape or x.dtype != self._kept[1].dtype or not x.flags.c_contiguous:
+            kind = self._kept[1].dtype
+            raise ValueError(f"a minibatch must be a C-contiguous {kind} array of shape {self._shape}")
+        gemm, start = self._gemm, x.ctypes.data
+        self._alpha.value, self._beta.value = alpha, beta
+        for address, offset, arguments in self._calls:
+            address.value = start + offset
+            gemm(*arguments)
+
+
+def _pieces(features: int, units: int, batch: int) -> Iterator[tuple[range, range, range]]:
+    """The parts of each axis that meet in a piece."""
+    rows = ceil(batch / ceil(batch / ROWS))
+    width = ceil(units / ceil(units / UNITS))
+    if width < units:
+        width += -width % VECTOR
+    depth = max(MULTIPLICATIONS // (rows * width), 1)
+    if VECTOR < depth < features:
+        depth -= depth % VECTOR
+    for d in _parts(features, depth):
+        for h in _parts(units, width):
+            for n in _parts(batch, rows):
+                yield d, h, n
+
+
+def _parts(total: int, length: int) -> Iterator[range]:
+    """``range(total)``, cut into parts of a length."""
+    return (range(start, min(start + length, total)) for start in range(0, total, length))
+
+
+def _gemm(dtype: np.dtype[np.floating]) -> tuple[Any, Any]:
+    """SciPy's GEMM for a dtype, and the type of its factors."""
+    name, real = ("sgemm", ctypes.c_float) if dtype == np.float32 else ("dgemm", ctypes.c_double)
+    capsule = cython_blas.__pyx_capi__[name]
+    api = ctypes.pythonapi
+    get_name = ctypes.PYFUNCTYPE(ctypes.c_char_p, ctypes.py_object)(("PyCapsule_GetName", api))
+    get_pointer = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
+        ("PyCapsule_GetPointer", api)
+    )
+    # It keeps the interpreter's lock, as SciPy's wrappers do.
+    return ctypes.PYFUNCTYPE(None)(get_pointer(capsule, get_name(capsule))), real
