@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from autograd_ref.crosscheck.comparison import Quantity
+from autograd_ref.crosscheck.quantity import Quantity
 from autograd_ref.crosscheck.isolated.verdict import Verdict, read_answer, tally
 from autograd_ref.crosscheck.report import Diagnosis, Report, Warned
 

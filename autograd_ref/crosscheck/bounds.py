@@ -39,7 +39,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import DTypeLike
 
-from autograd_ref.arithmetic.rounding import unit_roundoff
+from autograd_ref.arithmetic.rounding import Bound, unit_roundoff
 from handgrad.activations import ACTIVATIONS, GELU_CUBIC, LEAK, ActivationName
 from handgrad.two_layer_net import PARAMETERS
 
@@ -75,6 +75,10 @@ class Bounds:
     centre: dict[str, Matrix]
     slack: dict[str, Matrix]
     kinks: list[tuple[int, int]]
+
+    def of(self, name: str, right: np.ndarray) -> Bound:
+        """What is allowed of one quantity, given its right value."""
+        return Bound(self.radius[name], self.centre.get(name, right), self.slack.get(name, np.zeros(())))
 
 
 def stagewise_bounds(

@@ -11,65 +11,14 @@ from autograd_ref.arithmetic.finite_differences import FiniteDifference
 from autograd_ref.crosscheck.bounds import Bounds, chained_bounds, stagewise_bounds
 from autograd_ref.crosscheck.finite_differences import loss_difference, stage_difference
 from autograd_ref.crosscheck.problems import Problem
+from autograd_ref.crosscheck.quantity import Quantity, judge
 from autograd_ref.two_layer_net import PENALTY, QUANTITIES, adjoints, stagewise
 from handgrad.two_layer_net import PARAMETERS
 
-__all__ = ["GRADIENTS", "Comparison", "Quantity", "compare_gradients", "compare_trace", "judge"]
-
-# The median entry is looked for among so many at most, evenly spread.
-MOST_FOR_MEDIAN = 100_000
+__all__ = ["GRADIENTS", "Comparison", "compare_gradients", "compare_trace"]
 
 # The order in which a gradient without a trace is judged.
 GRADIENTS = ("loss", "dW2", "db2", "dW1", "db1")
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """One quantity by hand and automatically.
-
-    Attributes:
-        name: as in `QUANTITIES`.
-        shape: its right shape.
-        ok: whether every entry is within its bound.
-        max_abs: the largest error.
-        max_rel: the largest error over the largest automatic entry.
-        bound_units: the largest ratio of an entry's error to the bound of that entry; right up to 1.
-        resolution: the smallest relative error in an entry of median size that would have been caught.
-        index: the entry with the largest ratio.
-        hand: what was computed by hand there.
-        automatic: what automatic differentiation gives there.
-        finite_difference: what a central difference gives there; None where there is none.
-        odd_one_out: "hand" or "automatic", where they differ and the finite difference backs the other.
-        problem: a sentence, where the quantity could not be compared entry by entry.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    ok: bool
-    max_abs: float
-    max_rel: float
-    bound_units: float
-    resolution: float
-    index: tuple[int, ...]
-    hand: float
-    automatic: float
-    finite_difference: float | None = None
-    odd_one_out: str | None = None
-    problem: str | None = None
-
-    def __str__(self) -> str:
-        """One line that says what is wrong, or that nothing is."""
-        if self.ok:
-            return f"{self.name} is right."
-        if self.problem is not None:
-            return f"{self.name} {self.problem}"
-        witness = (
-            "" if self.finite_difference is None else f", finite difference {self.finite_difference:.9g}"
-        )
-        return (
-            f"{self.name}[{', '.join(map(str, self.index))}]: by hand {self.hand:.9g}, automatic "
-            f"{self.automatic:.9g}{witness}: {self.bound_units:.3g} times what rounding allows"
-        )
 
 
 @dataclass(frozen=True)
@@ -121,7 +70,7 @@ def compare_trace(
     bounds = stagewise_bounds(values, problem.dtype, problem.reg, coefficients, problem.activation)
 
     difference = _difference(stage_difference, problem, values, coefficients)
-    quantities = tuple(judge(name, values[name], automatic[name], bounds, difference) for name in QUANTITIES)
+    quantities = tuple(judge(name, values[name], automatic[name], bounds.of(name, automatic[name]), difference) for name in QUANTITIES)
     return Comparison(problem.name, problem.dtype.name, quantities, bounds.kinks)
 
 
@@ -156,7 +105,7 @@ def compare_gradients(
     hand = {"loss": loss, **{f"d{name}": grads[name] for name in PARAMETERS}}
 
     difference = _difference(loss_difference, problem, inputs, coefficients)
-    quantities = tuple(judge(name, hand[name], automatic[name], bounds, difference) for name in GRADIENTS)
+    quantities = tuple(judge(name, hand[name], automatic[name], bounds.of(name, automatic[name]), difference) for name in GRADIENTS)
     return Comparison(problem.name, problem.dtype.name, quantities, bounds.kinks)
 
 
@@ -169,78 +118,3 @@ def _difference(
     return partial(
         function, values=values, reg=problem.reg, coefficients=coefficients, activation=problem.activation
     )
-
-
-def judge(
-    name: str,
-    hand: Any,
-    automatic: np.ndarray,
-    bounds: Bounds,
-    difference: Callable[[str, tuple[int, ...]], FiniteDifference | None],
-) -> Quantity:
-    """Judge one quantity, entry by entry.
-
-    Args:
-        name: of the quantity.
-        hand: by hand.
-        automatic: by automatic differentiation, float64.
-        bounds: what is allowed.
-        difference: gives a central difference at an index.
-
-    Returns:
-        The judgement. An entry that is NaN on both sides is the consequence of an earlier one, and right.
-    """
-    hand = np.asarray(hand, np.float64)
-    if hand.shape != automatic.shape:
-        message = f"must have shape {automatic.shape}, not {hand.shape}"
-        nan = float("nan")
-        return Quantity(name, automatic.shape, False, nan, nan, nan, nan, (), nan, nan, problem=message)
-    radius = np.broadcast_to(bounds.radius[name], hand.shape)
-    with np.errstate(invalid="ignore"):
-        error = np.abs(hand - bounds.centre.get(name, automatic))
-        error = np.maximum(error - bounds.slack.get(name, 0.0), 0)
-        both_nan = np.isnan(hand) & np.isnan(automatic)
-        units = np.where(both_nan, 0, error / radius)
-    units = np.where(np.isnan(units), np.inf, units)
-    index = tuple(int(i) for i in np.unravel_index(units.argmax(), units.shape))
-    worst = float(units[index])
-    finite = error[np.isfinite(error)]
-    largest = float(finite.max()) if finite.size == error.size else float("inf")
-    scale = float(np.max(np.abs(automatic), initial=0.0))
-    witness = difference(name, index)
-    ok = worst <= 1
-    at_fault = None if ok or witness is None else _odd_one_out(hand[index], automatic[index], witness)
-    return Quantity(
-        name=name,
-        shape=hand.shape,
-        ok=ok,
-        max_abs=largest,
-        max_rel=largest / scale if scale else (0.0 if largest == 0 else float("inf")),
-        bound_units=worst,
-        resolution=_resolution(automatic, radius),
-        index=index,
-        hand=float(hand[index]),
-        automatic=float(automatic[index]),
-        finite_difference=None if witness is None else witness.value,
-        odd_one_out=at_fault,
-    )
-
-
-def _resolution(automatic: np.ndarray, radius: np.ndarray) -> float:
-    """The relative size of the bound at the entry of median size, among those that are not 0."""
-    step = max(1, automatic.size // MOST_FOR_MEDIAN)
-    size = np.abs(automatic.ravel()[::step])
-    nonzero = np.flatnonzero(size)
-    if not nonzero.size:
-        return float("inf")
-    middle = nonzero.size // 2
-    median = nonzero[np.argpartition(size[nonzero], middle)[middle]]
-    return float(radius.ravel()[::step][median] / size[median])
-
-
-def _odd_one_out(hand: float, automatic: float, witness: FiniteDifference) -> str | None:
-    backs_hand = abs(hand - witness.value) <= witness.error
-    backs_automatic = abs(automatic - witness.value) <= witness.error
-    if backs_hand == backs_automatic:
-        return None  # too coarse to tell, or at odds with both
-    return "automatic" if backs_hand else "hand"

@@ -14,9 +14,9 @@ from autograd_ref.crosscheck.comparison import (
     Comparison,
     compare_gradients,
     compare_trace,
-    judge,
 )  # fmt: skip
 from autograd_ref.crosscheck.problems import Problem, random_problem
+from autograd_ref.crosscheck.quantity import judge
 from autograd_ref.two_layer_net import PENALTY, QUANTITIES, adjoints, stagewise
 from benchmarks.checkers.hard_problems import hard_problem
 from benchmarks.checkers.sensitivity import planted, smallest_caught
@@ -162,7 +162,7 @@ def sensitivity_of_stages(dtype: str) -> dict[str, float]:
 
     def caught(name: str, relative: float) -> bool:
         off = planted(trace[name], relative)
-        return not judge(name, off, automatic[name], bounds, lambda *_: None).ok
+        return not judge(name, off, automatic[name], bounds.of(name, automatic[name]), lambda *_: None).ok
 
     found = {name: _or_infinite(smallest_caught(partial(caught, name))) for name in QUANTITIES}
     for name, error in found.items():

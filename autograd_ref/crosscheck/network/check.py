@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from autograd_ref.crosscheck.bounds import chained_bounds
-from autograd_ref.crosscheck.comparison import Comparison, Quantity, compare_gradients, compare_trace
+from autograd_ref.crosscheck.comparison import Comparison, compare_gradients, compare_trace
 from autograd_ref.crosscheck.error_pattern import describe, describe_hidden
 from autograd_ref.crosscheck.network.call_forms import Outcome, Subject, fixed_sizes
 from autograd_ref.crosscheck.network.diagnosis import TENSORS, Evidence, diagnose
@@ -18,6 +18,7 @@ from autograd_ref.crosscheck.network.read_activation import read_activation
 from autograd_ref.crosscheck.network.read_penalty import Penalty, read_penalty
 from autograd_ref.crosscheck.network.side_effects import find_faults, find_weaknesses
 from autograd_ref.crosscheck.problems import Problem, network_problems
+from autograd_ref.crosscheck.quantity import Quantity
 from autograd_ref.crosscheck.report import Diagnosis, NotJudged, Report, Warned
 from autograd_ref.two_layer_net import adjoints
 from handgrad.validation import check_dtype, check_real
