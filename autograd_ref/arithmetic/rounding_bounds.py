@@ -35,8 +35,8 @@ __all__ = ["Measured", "RoundedFunction"]
 
 STEP = 4.0
 SAFETY, UNLIKELY = 16.0, 1e-10
-DRAWS, FEWEST_DRAWS = 16, 8
-FLOPS = 1e10
+DRAWS, FEWER, FEW = 16, 8, 4
+FLOPS = 4e9
 
 # For what runs in milliseconds and would take seconds to compile.
 QUICK = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0}
@@ -84,8 +84,8 @@ class RoundedFunction:
         """
         exact = [jnp.asarray(x) for x in inputs]
         base = self._run(exact, np.ones(POOL), 0.0, 0.0)
-        draws = int(np.clip(FLOPS / max(self.cost, 1.0), FEWEST_DRAWS, DRAWS))
-        draws = FEWEST_DRAWS if few else draws
+        affordable = int(FLOPS / max(self.cost, 1.0))
+        draws = int(np.clip(affordable, FEW if few else FEWER, FEWER if few else DRAWS))
         squares = [jnp.zeros_like(value) for value in base.results]
         counts = [jnp.zeros_like(value) for value in base.results]
         differing = 0
@@ -116,7 +116,7 @@ class RoundedFunction:
         size = unit_roundoff(dtype) / unit_roundoff(self.dtype)
         runs = [self._run(exact, _pool(rng), 0.0, size) for _ in range(4)]
         moved = [[np.abs(np.asarray(a - b)) for a, b in zip(run.results, base.results, strict=True)] for run in runs]
-        return [np.max(each, axis=0) for each in zip(*moved, strict=True)]
+        return [np.asarray(np.max(each, axis=0)) for each in zip(*moved, strict=True)]
 
     def _run(self, exact: list[Array], pool: np.ndarray, leads: float, follows: float) -> Evaluated:
         sizes = jnp.asarray(leads, np.float64), jnp.asarray(follows, np.float64)

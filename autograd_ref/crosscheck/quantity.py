@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -78,7 +79,7 @@ class Quantity:
 
 def judge(
     name: str,
-    hand: np.ndarray | float,
+    hand: Any,
     automatic: np.ndarray,
     bound: Bound,
     difference: Callable[[str, tuple[int, ...]], FiniteDifference | None],

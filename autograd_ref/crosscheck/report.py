@@ -169,7 +169,8 @@ class Report:
         wrong = [each for each in self.quantities if each.ok is False]
         grave = [each for each in wrong if not each.max_rel < GRAVE]
         slight = [each for each in wrong if each.max_rel < GRAVE]
-        return [str(each) for each in [*grave, *slight, *(each for each in self.quantities if each.ok is None)]]
+        unjudged = [each for each in self.quantities if each.ok is None and each.name != "loss"]
+        return [str(each) for each in [*grave, *slight, *unjudged]]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text | Table]:
         yield Text(self.summary(), style="bold" if self.ok else "bold red")

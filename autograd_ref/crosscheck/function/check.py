@@ -165,6 +165,7 @@ class _Check:
         self.surrogate, self.tolerance = surrogate, tolerance
         self.name = name or getattr(hand, "__qualname__", None) or type(hand).__qualname__
         self.warnings: list[Warned] = []
+        self.right_at_first: set[str] = set()
 
     def report(self, points: Sequence[Point]) -> Report:
         """Evaluate both at every point, and judge."""
@@ -173,6 +174,8 @@ class _Check:
         leaves = parameter_leaves(first.point.params)
         names = [f"d{leaf.name}" for leaf in leaves]
         fault = self._state(first) or self._find_difference(first, names)
+        if fault is not None and fault[0] == "determinism":
+            found = found[:1]
         quantities = self._judge(found, names)
         if fault is None:
             quantities = self._in_own_precision(found, quantities, names)
@@ -273,7 +276,8 @@ class _Check:
         if loss is not None and loss.ok is None:
             self._warn("loss-undetermined", f"The loss is not judged: {loss.reason}.")
         gradients = [judge_gradient(found, i, name, self.tolerance, told) for i, name in enumerate(names)]
-        return [*([] if loss is None else [loss]), *gradients]
+        self.right_at_first = {name for name, (_, first) in zip(names, gradients, strict=True) if first}
+        return [*([] if loss is None else [loss]), *(each for each, _ in gradients)]
 
     def _in_own_precision(
         self, found: Sequence[AtPoint], quantities: list[Quantity], names: list[str]
@@ -286,9 +290,10 @@ class _Check:
             return quantities
         factor = coarseness(lower) / unit_roundoff(self.dtype)
         wider = [replace(each, loss=_wider(each.loss, factor), gradients=[_wider(g, factor) for g in each.gradients]) for each in found]
-        self._warn("low-precision", f"hand computes in {lower}, not in {self.dtype.name}, and is judged by that.")
+        told = "float32" if lower == "float32" else "half precision (float16 or bfloat16)"
+        self._warn("low-precision", f"hand computes in {told}, not in {self.dtype.name}, and is judged by that.")
         self.warnings = [each for each in self.warnings if each.id != "loss-undetermined"]
-        return self._judge(wider, names, lower)
+        return self._judge(wider, names, told)
 
     def _hear_values(
         self, found: Sequence[AtPoint], quantities: list[Quantity], names: list[str]
@@ -344,8 +349,9 @@ class _Check:
             quantity = by_name[name]
             if quantity.ok is False and quantity.odd_one_out not in ("automatic", "both"):
                 said += describe_everywhere(name, found, i)
+        wrong = {each.name for each in quantities if each.ok is False}
         beside = [each for each in quantities if each.ok is False and each.point > 0]
-        if beside and len(beside) == sum(each.ok is False for each in quantities):
+        if beside and wrong <= self.right_at_first:
             at = next(each for each in found if each.number == beside[0].point)
             said.append(f"Right at {found[0].point.name}, wrong at {at.point.name}.")
             if at.point.moved:

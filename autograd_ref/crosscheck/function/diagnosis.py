@@ -69,8 +69,9 @@ def describe_losses(
         Sentences.
     """
     said = []
-    ratios = [each.answer.loss / each.loss.value for each in found if each.answer.loss is not None and each.loss.value]
-    if len(ratios) > 1 and np.ptp(ratios) < 1e-4 * np.abs(ratios[0]) and abs(ratios[0] - 1) > 1e-4:
+    losses = [(float(each.answer.loss), float(each.loss.value)) for each in found if each.answer.loss is not None]
+    ratios = [one / other for one, other in losses if other and np.isfinite([one, other]).all()]
+    if 1 < len(ratios) == len(losses) and np.ptp(ratios) < 1e-4 * abs(ratios[0]) and abs(ratios[0] - 1) > 1e-4:
         said.append(f"loss is {float(ratios[0]):.6g} times the right one.")
     first = found[0]
     compared = 0
@@ -82,7 +83,8 @@ def describe_losses(
         if not given.size:
             continue
         try:
-            own = line_difference(partial(_own_loss, hand, first, i, index))
+            scale = max(1.0, abs(float(parameter_leaves(first.point.params)[i].value[index])))
+            own = line_difference(partial(_own_loss, hand, first, i, index), scale)
         except Exception:
             return [*said, "The losses differ; the hand's own cannot be had in float64 to see if its gradient fits."]
         if own is None:
@@ -111,6 +113,6 @@ def _own_loss(hand: Hand, first: AtPoint, i: int, index: tuple[int, ...], t: flo
     """The hand's own loss in float64, with one entry of one parameter moved."""
     params, args = copy_arrays((first.point.params, first.point.args), np.float64)
     leaves: list[Any] = [leaf.value for leaf in parameter_leaves(params)]
-    leaves[i][index] += t * max(1.0, abs(float(leaves[i][index])))
+    leaves[i][index] += t
     result = hand.call(params, args, np.float64)
     return float(np.asarray(result[0], np.float64).reshape(()))

@@ -66,27 +66,42 @@ def judge_loss(found: Sequence[AtPoint], tolerance: float, dtype: str) -> Quanti
     flat = all(each.loss.value == 0 for each in found)
     if worst.ok and not seen and not flat:
         size = min(float(each.loss.bound.radius / np.abs(each.loss.value)) for each in found if each.loss.value)
-        reason = f"rounding in {dtype} alone may move it by {_percent(size)}"
+        moved = f"move it by {_percent(size)}" if np.isfinite(size) else "make anything of it"
+        reason = f"rounding in {dtype} alone may {moved}"
         return replace(worst, ok=None, seen=0.0, reason=reason)
     return replace(worst, seen=1.0 if flat else seen)
 
 
-def judge_gradient(found: Sequence[AtPoint], i: int, name: str, tolerance: float, dtype: str) -> Quantity:
-    """The verdict on the gradient by one parameter, over all points."""
+def judge_gradient(
+    found: Sequence[AtPoint], i: int, name: str, tolerance: float, dtype: str
+) -> tuple[Quantity, bool]:
+    """The verdict on the gradient by one parameter, over all points.
+
+    Args:
+        found: at every point.
+        i: the number of the parameter.
+        name: of the gradient.
+        tolerance: to which part of itself a bound is widened.
+        dtype: in which it was computed, for the reader.
+
+    Returns:
+        The verdict, and whether the gradient is right at the first point.
+    """
     judged = [
         _at(each, name, each.answer.grads[i], each.gradients[i], tolerance, _difference(each, i)) for each in found
     ]
     worst = _worst(judged)
+    first = bool(judged[0].ok) and judged[0].seen >= SEEN_SHARE
     if not worst.ok:
-        return worst
+        return worst, first
     seen = max(each.seen for each in judged)
     values = [each.gradients[i].value for each in found]
     if not values[0].size or found[0].traced.first_uses[i] is None or _cancels(found, i):
-        return replace(worst, seen=1.0)
+        return replace(worst, seen=1.0), True
     if seen >= SEEN_SHARE:
-        return replace(worst, seen=seen)
+        return replace(worst, seen=seen), first
     reason = _reason(found, i, seen, dtype)
-    return replace(worst, ok=None, seen=seen, reason=reason)
+    return replace(worst, ok=None, seen=seen, reason=reason), False
 
 
 def _difference(each: AtPoint, i: int) -> Any:

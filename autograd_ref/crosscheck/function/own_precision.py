@@ -44,13 +44,14 @@ def lower_precision(hand: Hand, at: AtPoint, dtype: DTypeLike, seed: int) -> str
         seed: of the directions.
 
     Returns:
-        float32, float16 or bfloat16; None where it computes as was asked.
+        float32, float16 or bfloat16, the coarsest that fits; None where it computes as was asked.
     """
     asked = unit_roundoff(dtype)
     returned = [name for name in at.answer.dtypes if name in FORMATS and coarseness(name) > asked]
     if returned:
         return max(returned, key=coarseness)
     rng = np.random.default_rng([seed, 2])
+    found = None
     for name in FORMATS:
         u = coarseness(name)
         if u <= asked:
@@ -61,8 +62,8 @@ def lower_precision(hand: Hand, at: AtPoint, dtype: DTypeLike, seed: int) -> str
             continue
         coarse = (narrow > 0.05 * u) & (narrow < 16 * u) & (narrow > 64 * asked)
         if np.any(coarse & (narrow > SHRINKS * wide) & (narrow > 8 * smooth)):
-            return name
-    return None
+            found = name
+    return found
 
 
 def _second_differences(
@@ -71,7 +72,7 @@ def _second_differences(
     """f(x + h) + f(x − h) − 2 f(x) of each result by hand and of the reference's, relative to its size."""
     squares = []
     for _ in range(PAIRS):
-        random = rng.integers(2**32)
+        random = int(rng.integers(2**32))
         moved = [at.point._replace(params=_shifted(at.point.params, sign * step, random)) for sign in (1, -1)]
         by_hand = [_results(answer) for answer in (*map(hand.answer, moved), at.answer)]
         automatic = [_reference(at, params) for params in (*(point.params for point in moved), at.point.params)]
@@ -103,7 +104,7 @@ def _results(answer: Answer) -> list[np.ndarray]:
     return [*([] if answer.loss is None else [answer.loss]), *answer.grads]
 
 
-def _size(array: np.ndarray) -> float:
+def _size(array: Any) -> float:
     with np.errstate(all="ignore"):
         size = float(np.sqrt(np.mean(np.square(array)))) if array.size else 0.0
     return size if np.isfinite(size) else 0.0

@@ -80,7 +80,10 @@ class Witness:
             return [np.asarray(each) for each in self.traced.unstopped(*self.inputs)]
 
     def _contradicts(self, bounds: Sequence[Bound], numbers: Sequence[int]) -> bool:
-        moves = [(i, _usual(self.params[i]) * self.rng.standard_normal(self.params[i].shape)) for i in numbers]
+        moves = [
+            (i, np.asarray(_usual(self.params[i]) * self.rng.standard_normal(self.params[i].shape)))
+            for i in numbers
+        ]
         found = self._along(moves, 1.0)
         if found is None:
             return False
@@ -113,7 +116,7 @@ class Witness:
 
 
 
-def _usual(array: np.ndarray) -> float:
+def _usual(array: Any) -> float:
     """The root mean square of an array, or 1 where it is 0."""
     largest = float(np.max(np.abs(array), initial=0.0))
     return largest * float(np.sqrt(np.mean((array / largest) ** 2))) if largest else 1.0
