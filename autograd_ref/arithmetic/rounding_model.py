@@ -47,10 +47,12 @@ EXACT = {
     "split", "squeeze", "stop_gradient", "top_k", "transpose",
 }  # fmt: skip
 DENSE = {
-    "cholesky", "cholesky_update", "custom_linear_solve", "eig", "eigh", "fft", "geqrf", "hessenberg",
+    "cholesky", "cholesky_update", "eig", "eigh", "fft", "geqrf", "hessenberg",
     "householder_product", "lu", "qr", "schur", "svd", "triangular_solve", "tridiagonal",
     "tridiagonal_solve",
 }  # fmt: skip
+# Results that hold two triangles.
+PACKED = {"lu", "geqrf"}
 
 
 def _shape(var: Any) -> tuple[int, ...]:
@@ -162,8 +164,39 @@ def _sum_of_powers(eqn: JaxprEqn, sizes: Sequence[Any], power: int, *, by_norms:
     return total
 
 
-def error_by_norm(value: Array) -> Array:
-    """The same for an operand or a result of a dense operation: the largest entry of each matrix, times √k."""
+def error_by_norm(eqn: JaxprEqn, value: Array, *, operand: int | None) -> Array:
+    """The same for an operand or a result of a dense operation: the largest entry of each matrix, times √k.
+
+    Two triangles that are packed in one matrix, or of which one is not read, have nothing to do with each
+    other: each has the error of its own largest entry.
+
+    Args:
+        eqn: the operation.
+        value: the operand or the result.
+        operand: its number among the operands; None for a result.
+
+    Returns:
+        An array like the value.
+    """
+    name = eqn.primitive.name
+    if value.ndim >= 2 and name in PACKED and operand is None:
+        return _largest(jnp.tril(value, -1)) * _ones_below(value) + _largest(jnp.triu(value)) * _ones_above(value)
+    if name == "triangular_solve" and operand == 0:
+        within = _ones_below if eqn.params["lower"] else _ones_above
+        read = within(value, diagonal=not eqn.params["unit_diagonal"])
+        return _largest(value * read) * read
+    return _largest(value)
+
+
+def _largest(value: Array) -> Array:
     axes = tuple(range(max(0, value.ndim - 2), value.ndim))
     largest = jnp.max(jnp.abs(value), axis=axes, keepdims=True)
     return math.sqrt(value.shape[-1]) * jnp.broadcast_to(largest, value.shape)
+
+
+def _ones_below(value: Array, *, diagonal: bool = False) -> Array:
+    return jnp.tril(jnp.ones_like(value), 0 if diagonal else -1)
+
+
+def _ones_above(value: Array, *, diagonal: bool = True) -> Array:
+    return jnp.triu(jnp.ones_like(value), 0 if diagonal else 1)
