@@ -1,1 +1,30 @@
-"""The reference: the loss of `handgrad` in JAX, its automatic gradient, and the cross-check of the two."""
+"""The reference: the loss of `handgrad` in JAX, its automatic gradient, and the cross-check of the two.
+
+The public names are loaded when they are first used, and JAX with them.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from autograd_ref.crosscheck.function.check import assert_gradients, check_gradients
+    from autograd_ref.crosscheck.network.check import assert_network_gradients, check_network
+    from autograd_ref.crosscheck.report import NotJudged, Report
+
+__all__ = [
+    "NotJudged",
+    "Report",
+    "assert_gradients",
+    "assert_network_gradients",
+    "check_gradients",
+    "check_network",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from autograd_ref.crosscheck import report
+    from autograd_ref.crosscheck.function import check as function
+    from autograd_ref.crosscheck.network import check as network
+
+    return next(getattr(module, name) for module in (report, function, network) if hasattr(module, name))

@@ -1,4 +1,4 @@
-"""Training in JAX: the jitted step, and a whole epoch of steps in one compiled scan."""
+"""Training in JAX: the step, and a whole epoch of steps in one compiled scan."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,9 +7,9 @@ import jax
 from jaxtyping import Array, ArrayLike, Float, Integer, Shaped
 
 from autograd_ref.two_layer_net import loss
-from handgrad.activations import ActivationName
+from handgrad.objective import Objective
 
-__all__ = ["epoch", "jitted_epoch", "jitted_step", "step"]
+__all__ = ["epoch", "jitted_epoch", "step"]
 
 Params = Mapping[str, Any]
 
@@ -20,12 +20,10 @@ def step(
     X: Float[Array, "N D"],
     y: Integer[Array, " N"],
     learning_rate: Float[ArrayLike, ""],
-    reg: Float[ArrayLike, ""],
+    objective: Objective,
     momentum: Float[ArrayLike, ""] = 0.0,
     nesterov: bool = False,
     mask: Float[Array, "N H"] | None = None,
-    activation: ActivationName = "relu",
-    weights: Float[Array, " N"] | None = None,
 ) -> tuple[dict[str, Array], dict[str, Array], Float[Array, ""]]:
     """One step of gradient descent, as the head of `handgrad.fused.sgd` defines it.
 
@@ -35,18 +33,15 @@ def step(
         X: a minibatch.
         y: its labels in [0, C).
         learning_rate: the step's length.
-        reg: strength of the penalty.
+        objective: the penalty and the activation.
         momentum: the velocity's factor; unused where there is no velocity.
         nesterov: take Nesterov's momentum instead of the classical one.
         mask: dropout's factors on h1; None for no dropout.
-        activation: of the hidden layer.
-        weights: each sample's share of the loss; None for 1/N each.
 
     Returns:
         ``(params, velocity, loss)``, the loss being that before the step.
     """
-    gradient = jax.value_and_grad(loss)
-    value, grads = gradient(params, X, y, reg, mask=mask, activation=activation, weights=weights)
+    value, grads = jax.value_and_grad(loss)(params, X, y, objective, mask=mask)
     if not velocity:
         return {name: q - learning_rate * grads[name] for name, q in params.items()}, {}, value
     new = {name: momentum * v - learning_rate * grads[name] for name, v in velocity.items()}
@@ -64,12 +59,11 @@ def epoch(
     y: Integer[Array, " rows"],
     batches: Integer[Array, "steps N"],
     learning_rates: Float[Array, " steps"],
-    reg: Float[ArrayLike, ""],
+    objective: Objective,
     momentum: Float[ArrayLike, ""] = 0.0,
     nesterov: bool = False,
-    activation: ActivationName = "relu",
 ) -> tuple[dict[str, Array], dict[str, Array], Float[Array, " steps"]]:
-    """As many steps as there are batches, each gathered from the data where it is.
+    """One step for each batch, which is gathered from the data where it is.
 
     Args:
         params: W1, b1, W2, b2.
@@ -77,11 +71,10 @@ def epoch(
         X: all inputs; integers are converted batch by batch.
         y: all labels.
         batches: the rows of each minibatch.
-        learning_rates: that of each step.
-        reg: strength of the penalty.
+        learning_rates: the learning rate of each step.
+        objective: the penalty and the activation.
         momentum: the velocity's factor.
         nesterov: take Nesterov's momentum instead of the classical one.
-        activation: of the hidden layer.
 
     Returns:
         ``(params, velocity, losses)``, each loss being that before its step.
@@ -90,9 +83,7 @@ def epoch(
     def body(state: tuple[Any, Any], inputs: tuple[Array, Array]) -> tuple[tuple[Any, Any], Array]:
         batch, learning_rate = inputs
         X_batch = X[batch].astype(learning_rate.dtype)
-        new, moved, value = step(
-            *(*state, X_batch, y[batch], learning_rate, reg, momentum, nesterov), activation=activation
-        )
+        new, moved, value = step(*state, X_batch, y[batch], learning_rate, objective, momentum, nesterov)
         return (new, moved), value
 
     (last, moved), losses = jax.lax.scan(body, (dict(params), dict(velocity)), (batches, learning_rates))
@@ -100,6 +91,4 @@ def epoch(
 
 
 # The old parameters' memory becomes the new ones': a caller must not look at what it passed in.
-OPTIONS, STATE = ("nesterov", "activation"), ("params", "velocity")
-jitted_step = jax.jit(step, static_argnames=OPTIONS, donate_argnames=STATE)
-jitted_epoch = jax.jit(epoch, static_argnames=OPTIONS, donate_argnames=STATE)
+jitted_epoch = jax.jit(epoch, static_argnames="nesterov", donate_argnames=("params", "velocity"))

@@ -16,10 +16,11 @@ from jaxtyping import Array, ArrayLike, Float, Integer
 from numpy.typing import DTypeLike
 
 from handgrad.activations import ActivationName
+from handgrad.objective import Objective
+from handgrad.trace import Trace, adjoint_of
 
 __all__ = [
     "ACTIVATIONS",
-    "PENALTY",
     "QUANTITIES",
     "Stage",
     "adjoints",
@@ -36,9 +37,7 @@ Params = Mapping[str, Any]
 
 # What is computed, in the order in which it is computed.
 QUANTITIES = ("z1", "h1", "scores", "probs", "loss", "dscores", "dW2", "db2", "dh1", "dz1", "dW1", "db1")
-
-# The coefficient c of each parameter's penalty c·reg·‖q‖². The biases carry none.
-PENALTY = {"W1": 2.0, "W2": 2.0}
+TAPPED = ("z1", "h1", "scores")
 
 # The hidden layer's functions by name; `handgrad.activations` has a table of their slopes at 0.
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
@@ -52,6 +51,36 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "silu": jax.nn.silu,
     "softplus": jax.nn.softplus,
 }
+
+
+def loss(
+    params: Params,
+    X: Float[Array, "N D"],
+    y: Integer[Array, " N"],
+    objective: Objective,
+    *,
+    mask: Float[Array, "N H"] | None = None,
+    weights: Float[Array, " N"] | None = None,
+) -> Float[Array, ""]:
+    """The loss of the two-layer network.
+
+    Args:
+        params: W1 (D, H), b1 (H,), W2 (H, C), b2 (C,).
+        X: inputs, in the dtype of the parameters.
+        y: integer labels in [0, C).
+        objective: the penalty and the hidden layer's activation, a name in `ACTIVATIONS`.
+        mask: dropout's factors on h1; None for no dropout.
+        weights: each sample's share of the loss, 0 for a row that only fills up a shard; None for 1/N each.
+
+    Returns:
+        A scalar in the dtype of the parameters.
+    """
+    z1 = affine(X, params["W1"], params["b1"])
+    h1 = ACTIVATIONS[objective.activation](z1)
+    if mask is not None:
+        h1 = h1 * mask
+    scores = affine(h1, params["W2"], params["b2"])
+    return cross_entropy(scores, y, weights) + penalties(params, objective)
 
 
 def affine(x: Float[Array, "N I"], W: Float[Array, "I O"], b: Float[Array, " O"]) -> Float[Array, "N O"]:
@@ -80,45 +109,10 @@ def penalty(
     return jnp.asarray(c * reg * jnp.sum(W * W))
 
 
-def loss(
-    params: Params,
-    X: Float[Array, "N D"],
-    y: Integer[Array, " N"],
-    reg: Float[ArrayLike, ""],
-    taps: Params | None = None,
-    coefficients: Mapping[str, Any] = PENALTY,
-    mask: Float[Array, "N H"] | None = None,
-    activation: ActivationName = "relu",
-    weights: Float[Array, " N"] | None = None,
-) -> Float[Array, ""]:
-    """The loss of the two-layer network.
-
-    Args:
-        params: W1 (D, H), b1 (H,), W2 (H, C), b2 (C,).
-        X: inputs, in the dtype of the parameters.
-        y: integer labels in [0, C).
-        reg: strength of the penalty.
-        taps: for z1, h1 and scores, something to add to it; None adds nothing. The gradient with
-            respect to a tap of zeros is the adjoint of what it taps.
-        coefficients: for each parameter q that is penalised, the c of its penalty c·reg·‖q‖².
-        mask: dropout's factors on h1; None for no dropout.
-        activation: of the hidden layer, a name in `ACTIVATIONS`.
-        weights: each sample's share of the loss, 0 for a row that only fills up a shard; None for 1/N each.
-
-    Returns:
-        A scalar in the dtype of the parameters.
-    """
-
-    def tap(name: str, value: Array) -> Array:
-        return value if taps is None else value + taps[name]
-
-    z1 = tap("z1", affine(X, params["W1"], params["b1"]))
-    h1 = tap("h1", ACTIVATIONS[activation](z1))
-    if mask is not None:
-        h1 = h1 * mask
-    scores = tap("scores", affine(h1, params["W2"], params["b2"]))
-    penalties = (penalty(params[name], reg, c) for name, c in coefficients.items())
-    return cross_entropy(scores, y, weights) + sum(penalties)
+def penalties(params: Params, objective: Objective) -> Float[Array, ""]:
+    """The penalty of all parameters."""
+    terms = (penalty(params[name], objective.reg, c) for name, c in objective.penalty.items())
+    return jnp.asarray(sum(terms, start=0.0))
 
 
 def matmul_precision() -> str:
@@ -142,47 +136,38 @@ def precision(dtype: Any) -> Iterator[None]:
 
 
 def value_and_grad(
-    params: Params, X: Any, y: Any, reg: float, activation: ActivationName = "relu"
+    params: Params, X: Any, y: Any, objective: Objective
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """The loss and its gradient, compiled once for every combination of shapes and dtype.
+    """The loss and its gradient, compiled once for every combination of shapes, dtype and activation.
 
     Args:
         params: W1, b1, W2, b2; the dtype of W1 is the dtype of the computation.
         X: inputs (N, D).
         y: integer labels (N,) in [0, C).
-        reg: strength of the penalty.
-        activation: of the hidden layer.
+        objective: the penalty and the activation.
 
     Returns:
         ``(loss, grads)`` as NumPy arrays; ``grads`` has the keys of ``params``.
     """
-    value, grads = _call(_value_and_grad, params, X, y, reg, PENALTY, activation)
-    return value, grads
+    arrays, X, y = _inputs(params, X, y)
+    return _call(_value_and_grad, X.dtype, arrays, X, y, objective)
 
 
-def adjoints(
-    params: Params,
-    X: Any,
-    y: Any,
-    reg: float,
-    coefficients: Mapping[str, float] = PENALTY,
-    activation: ActivationName = "relu",
-) -> dict[str, np.ndarray]:
-    """Every quantity and every adjoint under the names of `TwoLayerNet.trace`, in its order.
+def adjoints(params: Params, X: Any, y: Any, objective: Objective) -> Trace:
+    """Every quantity and every adjoint, as `TwoLayerNet.trace` gives them.
 
     Args:
         params: W1, b1, W2, b2; the dtype of W1 is the dtype of the computation.
         X: inputs (N, D).
         y: integer labels (N,) in [0, C).
-        reg: strength of the penalty.
-        coefficients: for each parameter q that is penalised, the c of its penalty c·reg·‖q‖².
-        activation: of the hidden layer.
+        objective: the penalty and the activation.
 
     Returns:
-        z1, h1, scores, probs, loss, dscores, dW2, db2, dh1, dz1, dW1, db1 as NumPy arrays.
+        The trace in NumPy arrays.
     """
-    result: dict[str, np.ndarray] = _call(_adjoints, params, X, y, reg, coefficients, activation)
-    return {name: result[name] for name in QUANTITIES}
+    arrays, X, y = _inputs(params, X, y)
+    computed: dict[str, Any] = _call(_adjoints, X.dtype, arrays, X, y, objective)
+    return Trace(**{"X": X, "y": y, **arrays, **computed, "loss": computed["loss"][()]})
 
 
 class Stage(NamedTuple):
@@ -225,15 +210,10 @@ def stage_vjp(stage: Stage, inputs: Mapping[str, Any], adjoint: Any) -> dict[str
 
     _, vjp = jax.vjp(forward, smooth)
     (result,) = vjp(jnp.asarray(adjoint))
-    return {f"d{name}": value for name, value in result.items()}
+    return {adjoint_of(name): value for name, value in result.items()}
 
 
-def stagewise(
-    trace: Mapping[str, Any],
-    reg: float,
-    coefficients: Mapping[str, float] = PENALTY,
-    activation: ActivationName = "relu",
-) -> dict[str, np.ndarray]:
+def stagewise(trace: Mapping[str, Any], objective: Objective) -> dict[str, np.ndarray]:
     """What each stage should have made of the values that someone's trace fed into it.
 
     A stage is judged on its own input, right or wrong, so that an error shows where it was made and
@@ -241,78 +221,83 @@ def stagewise(
 
     Args:
         trace: X, y, the parameters, and everything in `QUANTITIES`, as `TwoLayerNet.trace` gives them.
-        reg: strength of the penalty.
-        coefficients: for each parameter q that is penalised, the c of its penalty c·reg·‖q‖².
-        activation: of the hidden layer.
+        objective: the penalty and the activation.
 
     Returns:
         Everything in `QUANTITIES`, in float64, each computed from the trace's own values before it.
     """
     values = {name: _in_dtype(value, np.float64) for name, value in trace.items() if name != "y"}
     values["y"] = _in_dtype(trace["y"], np.int32)
-    penalties = {name: np.float64(c) for name, c in coefficients.items()}
-    with precision(np.float64):
-        result = _stagewise(values, np.float64(reg), penalties, activation)
-        return {name: np.asarray(result[name]) for name in QUANTITIES}
+    result = _call(_stagewise, np.dtype(np.float64), values, objective)
+    return {name: result[name] for name in QUANTITIES}
 
 
-def _call(
-    function: Callable[..., Any],
-    params: Params,
-    X: Any,
-    y: Any,
-    reg: float,
-    coefficients: Mapping[str, float],
-    activation: ActivationName,
-) -> Any:
+def _inputs(params: Params, X: Any, y: Any) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """All in the dtype of the computation, and the labels in JAX's own integers."""
     dtype = np.asarray(params["W1"]).dtype
     arrays = {name: _in_dtype(value, dtype) for name, value in params.items()}
-    penalties = {name: dtype.type(c) for name, c in coefficients.items()}
+    return arrays, _in_dtype(X, dtype), _in_dtype(y, np.int32)
+
+
+def _call(function: Callable[..., Any], dtype: DTypeLike, *inputs: Any) -> Any:
     with precision(dtype):
         # JAX may use the memory of these arrays as it is: the results are waited for before anybody can
         # write to them again.
-        result = function(
-            *(arrays, _in_dtype(X, dtype), _in_dtype(y, np.int32), dtype.type(reg)),
-            coefficients=penalties,
-            activation=activation,
-        )
-        return jax.tree.map(np.asarray, result)
+        return jax.tree.map(np.asarray, function(*inputs))
 
 
 def _in_dtype(value: Any, dtype: DTypeLike) -> np.ndarray:
     return np.asarray(value).astype(dtype, copy=False)
 
 
-_value_and_grad = jax.jit(jax.value_and_grad(loss), static_argnames="activation")
+def _flatten(objective: Objective) -> tuple[tuple[Any, dict[str, Any]], ActivationName]:
+    return (objective.reg, dict(objective.penalty)), objective.activation
 
 
-@partial(jax.jit, static_argnames="activation")
-def _stagewise(
-    values: Params, reg: Array, coefficients: Params, activation: ActivationName
-) -> dict[str, Array]:
-    in_order = stages(activation)
+def _unflatten(activation: ActivationName, numbers: tuple[Any, dict[str, Any]]) -> Objective:
+    objective = object.__new__(Objective)  # JAX puts its tracers and other things in place of the numbers
+    for name, value in zip(("reg", "penalty", "activation"), (*numbers, activation), strict=True):
+        object.__setattr__(objective, name, value)
+    return objective
+
+
+# The numbers are traced, so that another penalty is not another program.
+jax.tree_util.register_pytree_node(Objective, _flatten, _unflatten)
+
+_value_and_grad = jax.jit(jax.value_and_grad(loss))
+
+
+@jax.jit
+def _stagewise(values: Params, objective: Objective) -> dict[str, Array]:
+    in_order = stages(objective.activation)
     forward = {stage.output: stage.forward(*(values[name] for name in stage.inputs)) for stage in in_order}
     backward: dict[str, Array] = {}
     for stage in in_order:
-        adjoint = jnp.ones_like(values["loss"]) if stage is CROSS_ENTROPY else values[f"d{stage.output}"]
+        adjoint = (
+            jnp.ones_like(values["loss"]) if stage is CROSS_ENTROPY else values[adjoint_of(stage.output)]
+        )
         backward |= stage_vjp(stage, values, adjoint)
-    for name, c in coefficients.items():
-        value, slope = jax.value_and_grad(penalty)(values[name], reg, c)
+    for name, c in objective.penalty.items():
+        value, slope = jax.value_and_grad(penalty)(values[name], objective.reg, c)
         forward["loss"] += value
-        backward[f"d{name}"] += slope
+        backward[adjoint_of(name)] += slope
     return {**forward, "probs": softmax(values["scores"]), **backward}
 
 
-@partial(jax.jit, static_argnames="activation")
-def _adjoints(
-    params: Params, X: Array, y: Array, reg: Array, coefficients: Params, activation: ActivationName
-) -> dict[str, Array]:
+@jax.jit
+def _adjoints(params: Params, X: Array, y: Array, objective: Objective) -> dict[str, Array]:
     z1 = affine(X, params["W1"], params["b1"])
-    h1 = ACTIVATIONS[activation](z1)
+    h1 = ACTIVATIONS[objective.activation](z1)
     scores = affine(h1, params["W2"], params["b2"])
-    values = {"z1": z1, "h1": h1, "scores": scores, "probs": softmax(scores)}
-    taps = {name: jnp.zeros_like(values[name]) for name in ("z1", "h1", "scores")}
-    gradient = jax.value_and_grad(partial(loss, activation=activation), argnums=(0, 4))
-    value, (grads, tapped) = gradient(params, X, y, reg, taps, coefficients)
-    gradients = {f"d{name}": value for name, value in {**grads, **tapped}.items()}
-    return {**values, "loss": value, **gradients}
+    taps = dict(zip(TAPPED, map(jnp.zeros_like, (z1, h1, scores)), strict=True))
+    value, gradients = jax.value_and_grad(_tapped_loss, argnums=(0, 1))(params, taps, X, y, objective)
+    by_name = {adjoint_of(name): value for gradient in gradients for name, value in gradient.items()}
+    return {"z1": z1, "h1": h1, "scores": scores, "probs": softmax(scores), "loss": value, **by_name}
+
+
+def _tapped_loss(params: Params, taps: Params, X: Array, y: Array, objective: Objective) -> Array:
+    """`loss` with something added to what is tapped: the gradient by a tap of zeros is the adjoint there."""
+    z1 = affine(X, params["W1"], params["b1"]) + taps["z1"]
+    h1 = ACTIVATIONS[objective.activation](z1) + taps["h1"]
+    scores = affine(h1, params["W2"], params["b2"]) + taps["scores"]
+    return cross_entropy(scores, y) + penalties(params, objective)

@@ -1,29 +1,26 @@
-"""``python -m benchmarks`` is the full comparison; with a NAME, another benchmark.
+"""Measure how fast handgrad is, and what its checker sees.
 
-Each is imported when it is asked for.
+Without a NAME, time a training step against autodiff, and against the machine's limit.
 """
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import tyro
 
-if TYPE_CHECKING:
-    from benchmarks.speed.schema import Results
+from benchmarks.processes import BenchmarkError
+from benchmarks.results import RESULTS
 
 
-def compare(out: Path | None = None, quick: bool = False, native_blas: bool = False) -> None:
-    """How much faster or slower handgrad is than autodiff, and how near the machine's limit.
+def speed(out: Path | None = None, quick: bool = False, native_blas: bool = False) -> None:
+    """Time a training step against autodiff, and against the machine's limit.
 
     Args:
-        out: where results.json and the pictures go; benchmarks/results otherwise, and then the tables go
-            into benchmarks/README.md and README.md too.
-        quick: a small part of it, in 2 minutes instead of 30; into benchmarks/results/quick unless ``out``
-            is given.
-        native_blas: start the contenders without the variables that pin OpenBLAS to an older core.
+        out: Write results.json and the pictures to this folder. Without it they go to benchmarks/results,
+            and the tables into the READMEs.
+        quick: Measure a small part, in 2 minutes instead of 30, into benchmarks/results/quick.
+        native_blas: Start the contenders without the variables that pin OpenBLAS to an older core.
     """
-    from benchmarks.results import RESULTS, wide_console
     from benchmarks.speed.full import run
     from benchmarks.speed.report import report
 
@@ -31,188 +28,126 @@ def compare(out: Path | None = None, quick: bool = False, native_blas: bool = Fa
     try:
         results = run(folder, quick, native_blas)
     except KeyboardInterrupt:
-        sys.exit(f"stopped; what was measured is told by: python -m benchmarks report --out {folder}")
-    report(results, folder, wide_console())
+        sys.exit(f"Stopped. To see what was measured: python -m benchmarks report --out {folder}")
+    report(results, folder)
 
 
-def report(out: Path | None = None) -> None:
-    """Print and draw once more what a run found.
+def report(out: Path = RESULTS) -> None:
+    """Print and draw the results of a speed run once more.
 
     Args:
-        out: its folder; benchmarks/results otherwise, and then the READMEs get the tables too.
+        out: Folder of the run. The project's own results also go into the READMEs.
     """
-    from benchmarks.results import RESULTS, wide_console
     from benchmarks.speed import report
-
-    folder = out or RESULTS
-    report.report(_read(folder / "results.json"), folder, wide_console())
-
-
-def agree(one: tyro.conf.Positional[Path], other: tyro.conf.Positional[Path]) -> None:
-    """Hold two runs against each other: are their ratios within each other's intervals?
-
-    The exit code is 1 if more lie outside than chance explains.
-
-    Args:
-        one: results.json of a run.
-        other: that of another run.
-    """
-    from benchmarks.results import wide_console
-    from benchmarks.speed.agreement import compare_runs
-
-    sys.exit(not compare_runs(_read(one), _read(other), wide_console()))
-
-
-def planted(hidden: int = 150, threads: int = 1, rounds: int = 15) -> None:
-    """Try the benchmark on a contender with a wrong gradient, and on one that takes every step twice.
-
-    Args:
-        hidden: hidden units H.
-        threads: of each contender.
-        rounds: how often every contender's turn comes.
-    """
-    from benchmarks.results import wide_console
-    from benchmarks.speed.cases import Case
-    from benchmarks.speed.planted import try_planted
-
-    try_planted(Case(hidden=hidden, threads=threads), rounds, wide_console())
-
-
-def _read(path: Path) -> "Results":
-    """A run's results; a file that is none ends the program with a word and exit code 2."""
     from benchmarks.speed.schema import Results
 
     try:
-        return Results.read(path)
-    except (OSError, ValueError) as error:
+        results = Results.read(out / "results.json")
+    except ValueError as error:
+        raise BenchmarkError(str(error)) from None
+    report.report(results, out)
+
+
+def checkers(
+    parameters: tuple[int, ...] = (100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000), out: Path = RESULTS
+) -> None:
+    """Show planted mistakes to handgrad's checker and to those of PyTorch, JAX, SciPy and CS231n.
+
+    Args:
+        parameters: Time the checkers on networks with about these numbers of parameters.
+        out: Write the JSON and the picture to this folder.
+    """
+    from benchmarks.checkers.compare import compare_checkers
+
+    compare_checkers(parameters, out)
+
+
+def bounds(problems: int = 10_000, out: Path = RESULTS) -> None:
+    """Measure the checker's error bounds from both sides: false alarms, and the smallest error caught.
+
+    Args:
+        problems: Judge right networks on this number of random problems, in each dtype.
+        out: Write the JSON to this folder.
+    """
+    from benchmarks.checkers.bounds import measure_bounds
+
+    measure_bounds(problems, out)
+
+
+def sweep(
+    cases: tuple[tuple[int, int], ...] = ((50, 11), (150, 11)), rounds: int = 7, out: Path = RESULTS
+) -> None:
+    """Time stacked training against one network after the other, jax.vmap and GridSearchCV.
+
+    Args:
+        cases: Time these pairs of hidden units and number of networks.
+        rounds: Give every contender this number of turns.
+        out: Write the JSON to this folder.
+    """
+    from benchmarks.sweep.compare import compare_sweeps
+
+    compare_sweeps(cases, rounds, out)
+
+
+def recipe(threads: int = 2, seed: int = 0, data_dir: Path | None = None, out: Path = RESULTS) -> None:
+    """Time the preset "best" to 57 % test accuracy, beside JAX, PyTorch and scikit-learn.
+
+    Args:
+        threads: Give each contender this number of threads, and as many CPUs.
+        seed: Draw weights, minibatches, flips and dropout from this seed.
+        data_dir: Read CIFAR-10 from this folder; without it, from where `handgrad data` keeps it.
+        out: Write the JSON to this folder.
+    """
+    from benchmarks.recipe.compare import compare_recipes
+
+    compare_recipes(threads, seed, data_dir, out)
+
+
+def gap(seeds: int = 3, data_dir: Path | None = None, out: Path = RESULTS) -> None:
+    """Measure on CIFAR-10 whether more data, hidden units or penalty close the gap to the test accuracy.
+
+    Args:
+        seeds: Train each network with this number of seeds.
+        data_dir: Read CIFAR-10 from this folder; without it, from where `handgrad data` keeps it.
+        out: Write the JSON to this folder. What it has already is not measured again.
+    """
+    from benchmarks.recipe.gap import measure_gap
+
+    measure_gap(seeds, data_dir, out)
+
+
+def activations(data_dir: Path | None = None, out: Path = RESULTS) -> None:
+    """Train with every activation function on CIFAR-10, and look at the hidden layer.
+
+    Args:
+        data_dir: Read CIFAR-10 from this folder; without it, from where `handgrad data` keeps it.
+        out: Write the JSON and the picture to this folder. Runs that it has already are not made again.
+    """
+    from benchmarks.activations.compare import compare_activations
+
+    compare_activations(data_dir, out)
+
+
+COMMANDS = {
+    command.__name__: command for command in (report, checkers, bounds, sweep, recipe, gap, activations)
+}
+
+
+def main() -> None:
+    """Run the command that the arguments name; without a name, `speed`."""
+    try:
+        if sys.argv[1:] and not sys.argv[1].startswith("-"):
+            tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="python -m benchmarks", description=__doc__)
+        else:
+            lines = [
+                f"  {name}: {(command.__doc__ or '').splitlines()[0]}" for name, command in COMMANDS.items()
+            ]
+            description = "\n".join([f"{__doc__}", "The other benchmarks, by NAME:", "", *lines])
+            tyro.cli(speed, prog="python -m benchmarks", description=description)
+    except (BenchmarkError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
 
 
-def step(
-    hidden: tuple[int, ...] = (50, 150, 500, 1024),
-    dtypes: tuple[str, ...] = ("float32", "float64"),
-    threads: tuple[int, ...] = (1, 2),
-    rounds: int = 7,
-) -> None:
-    """Time the training step, gather included, against JAX, scikit-learn and PyTorch.
-
-    Args:
-        hidden: hidden units H.
-        dtypes: float32, float64.
-        threads: numbers of threads; each contender is bound to so many CPUs.
-        rounds: how often every contender's turn comes.
-    """
-    from benchmarks.speed.step import compare_steps
-
-    compare_steps(hidden, dtypes, threads, rounds)
-
-
-def checkers(out: Path | None = None) -> None:
-    """Hold planted mistakes before handgrad's checker and those of PyTorch, JAX, SciPy and CS231n.
-
-    Args:
-        out: where to write the JSON and the plot; benchmarks/results otherwise, and then the tables go
-            into benchmarks/README.md too.
-    """
-    from benchmarks.checkers.compare import compare_checkers
-
-    compare_checkers(*([] if out is None else [out]))
-
-
-def bounds(problems: int = 10_000, out: Path | None = None) -> None:
-    """Measure the checker's error bounds from both sides: false alarms, and the smallest error caught.
-
-    Args:
-        problems: how many random problems right networks are judged on, in each dtype.
-        out: where to write the JSON; benchmarks/results otherwise, and then the table goes into
-            benchmarks/README.md too.
-    """
-    from benchmarks.checkers.bounds import measure_bounds
-
-    measure_bounds(problems, *([] if out is None else [out]))
-
-
-def recipe(threads: int = 2, seed: int = 0, data_dir: Path | None = None, out: Path | None = None) -> None:
-    """Time the preset "best" to 57 % test accuracy, beside JAX, PyTorch and scikit-learn.
-
-    Args:
-        threads: threads of each contender, which is bound to as many CPUs.
-        seed: of the weights and of everything that is drawn.
-        data_dir: where CIFAR-10 lies; otherwise where `handgrad data` keeps it.
-        out: where to write the JSON; benchmarks/results otherwise, and then the table goes into
-            benchmarks/README.md too.
-    """
-    from benchmarks.recipe.compare import compare_recipes
-
-    compare_recipes(threads, seed, data_dir, *([] if out is None else [out]))
-
-
-def sharding(out: Path | None = None) -> None:
-    """Count what a sharded step computes and communicates, and hold a model of its cost against it.
-
-    Args:
-        out: where to write the JSON; benchmarks/results otherwise, and then the tables go into
-            benchmarks/README.md too.
-    """
-    from benchmarks.sharding.compare import measure_sharding
-
-    measure_sharding(*([] if out is None else [out]))
-
-
-def activations(data_dir: Path | None = None, out: Path | None = None) -> None:
-    """Measure what is said of activation functions, in training runs on CIFAR-10.
-
-    Args:
-        data_dir: where CIFAR-10 lies; otherwise where `handgrad data` keeps it.
-        out: where to write the JSON and the plot; benchmarks/results otherwise, and then the tables go
-            into benchmarks/README.md too. Runs that are there already are not made again.
-    """
-    from benchmarks.activations.compare import measure_activations
-
-    measure_activations(data_dir, *([] if out is None else [out]))
-
-
-def sweep(cases: tuple[tuple[int, int], ...] = ((50, 11), (150, 11)), rounds: int = 7) -> None:
-    """Time stacked training against one network after the other, jax.vmap and GridSearchCV.
-
-    Args:
-        cases: hidden units and number of networks, in pairs.
-        rounds: how often everybody's turn comes.
-    """
-    from benchmarks.sweep.compare import compare_sweeps
-
-    compare_sweeps(cases, rounds)
-
-
-def gap(seeds: int = 3, data_dir: Path | None = None) -> None:
-    """Measure on CIFAR-10 whether more data, hidden units or penalty close the gap to the test accuracy.
-
-    Args:
-        seeds: how often each network is trained.
-        data_dir: where CIFAR-10 lies; otherwise where `handgrad data` keeps it.
-    """
-    from benchmarks.recipe.gap import measure_gap
-
-    measure_gap(seeds, data_dir)
-
-
 if __name__ == "__main__":
-    commands = {
-        "step": step,
-        "planted": planted,
-        "agree": agree,
-        "report": report,
-        "checkers": checkers,
-        "bounds": bounds,
-        "recipe": recipe,
-        "sharding": sharding,
-        "activations": activations,
-        "sweep": sweep,
-        "gap": gap,
-    }
-    if sys.argv[1:] and not sys.argv[1].startswith("-"):
-        tyro.extras.subcommand_cli_from_dict(commands, prog="python -m benchmarks", description=__doc__)
-    else:
-        others = f"With a name in place of the options, another benchmark: {', '.join(commands)}."
-        tyro.cli(compare, prog="python -m benchmarks", description=f"{__doc__}\n{others}")
+    main()

@@ -1,61 +1,102 @@
-"""Where results go: JSON and pictures under one folder, tables into README.md between two markers."""
+"""Where results go: JSON and pictures into a folder, tables onto the terminal and into the README."""
 
 import json
-import os
 import platform
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from rich.console import Console
-from rich.progress import track
-from rich.table import Table
+from rich.table import Table as RichTable
+
+from handgrad.files import replace_file
+from handgrad.progress import ProgressBar
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 README = Path(__file__).parent / "README.md"
+PROJECT_README = README.parent.parent / "README.md"
 RESULTS = Path(__file__).parent / "results"
 
+DIGITS = 7  # significant ones, of every number in a JSON file
 WIDE = 170  # characters
 
 T = TypeVar("T")
 
 
-def cpu_name() -> str:
-    """The processor, as the system calls it."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
-    return names[0] if names else platform.machine()
+class Table(NamedTuple):
+    """A table, every cell as it is printed; all columns but the first are numbers."""
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
 
 
-def environment_line(*libraries: str) -> str:
-    """The processor, the core that OpenBLAS takes it for, and the versions of Python and some libraries."""
-    from threadpoolctl import threadpool_info
+class Picture(NamedTuple):
+    """A picture in the folder of the results, and the sentence that describes it."""
 
-    cores = sorted({each["architecture"] for each in threadpool_info() if "architecture" in each})
-    parts = [cpu_name(), f"OpenBLAS core {'/'.join(cores)}", f"Python {platform.python_version()}"]
-    for library in libraries:
-        try:
-            parts.append(f"{library} {version(library)}")
-        except PackageNotFoundError:
-            parts.append(f"{library} not installed")
-    return ", ".join(parts)
+    file: str
+    caption: str
 
 
-def write_json(path: Path, found: Any) -> None:
-    """Write or replace a JSON file as a whole."""
-    write_text(path, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+Part = Table | Picture | str  # text is a paragraph
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write or replace a file as a whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.part")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
+def publish(section: str, parts: Sequence[Part], out: Path) -> None:
+    """Print the parts; if they are the project's own results, put them into benchmarks/README.md too.
+
+    Args:
+        section: name of the README's section, see `write_section`.
+        parts: tables, pictures and paragraphs.
+        out: folder of the results.
+    """
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=WIDE)  # a table in a file needs no folding
+    for part in parts:
+        if isinstance(part, Table):
+            table = RichTable(title=part.title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+            for number, heading in enumerate(part.head):
+                justify: Literal["left", "right"] = "left" if number == 0 else "right"
+                table.add_column(heading, justify=justify, no_wrap=number == 0, overflow="fold")
+            for row in part.rows:
+                table.add_row(*row)
+            console.print(table, "")
+        else:
+            text = f"{out / part.file}: {part.caption}" if isinstance(part, Picture) else part
+            console.print(text, "", highlight=False, markup=False, soft_wrap=True, sep="\n")
+    if out.resolve() == RESULTS:
+        write_section(section, as_markdown(parts))
+
+
+def as_markdown(parts: Iterable[Part], results: str = "results") -> str:
+    """Return the parts as Markdown.
+
+    Args:
+        parts: tables, pictures and paragraphs.
+        results: folder of the pictures, as seen from the Markdown file.
+    """
+    texts = []
+    for part in parts:
+        if isinstance(part, Table):
+            texts.append(f"{part.title}:\n\n{markdown(part.head, part.rows)}")
+        elif isinstance(part, Picture):
+            texts.append(f"![{part.caption}]({results}/{part.file})")
+        else:
+            texts.append(part)
+    return "\n\n".join(texts)
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table as Markdown; all columns but the first are numbers."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def write_section(name: str, text: str, readme: Path = README) -> None:
-    """Put text between the lines ``<!-- name -->`` and ``<!-- /name -->`` of the README.
+    """Put text between the lines ``<!-- name -->`` and ``<!-- /name -->`` of a README.
 
     Raises:
         ValueError: there are no such lines.
@@ -69,35 +110,67 @@ def write_section(name: str, text: str, readme: Path = README) -> None:
     write_text(readme, f"{before}{begin}\n{text.strip()}\n{end}{after}")
 
 
-def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table for the README; all columns but the first are numbers."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+def write_json(path: Path, content: Any) -> None:
+    """Write or replace a JSON file, its numbers rounded to seven significant digits."""
+    write_text(path, json.dumps(_rounded(content), ensure_ascii=False, separators=(",", ":")) + "\n")
 
 
-def show(console: Console, title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """The same table on the terminal."""
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for i, heading in enumerate(head):
-        table.add_column(heading, justify="left" if i == 0 else "right", no_wrap=i == 0, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    console.print(table, "")
+def write_text(path: Path, text: str) -> None:
+    """Write or replace a text file; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, text.encode())
 
 
-def wide_console() -> Console:
-    """A console for wide tables, which nobody who keeps them in a file wants folded."""
-    console = Console()
-    return console if console.is_terminal else Console(width=WIDE)
+def write_picture(path: Path, figure: "Figure") -> None:
+    """Write or replace a PNG."""
+    from io import BytesIO
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    replace_file(path, buffer.getvalue())
+
+
+def environment_line(*libraries: str) -> str:
+    """Name the processor, the core that OpenBLAS takes it for, and the versions of some libraries."""
+    from threadpoolctl import threadpool_info
+
+    cores = sorted({pool["architecture"] for pool in threadpool_info() if "architecture" in pool})
+    parts = [cpu_name(), f"OpenBLAS core {'/'.join(cores)}", f"Python {platform.python_version()}"]
+    for library in libraries:
+        try:
+            parts.append(f"{library} {version(library)}")
+        except PackageNotFoundError:
+            parts.append(f"{library} not installed")
+    return f"{', '.join(parts)}."
+
+
+def cpu_name() -> str:
+    """Return the processor's name, as the system has it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
+    return names[0] if names else platform.machine()
 
 
 def progress(items: Sequence[T], description: str, lines: int = 10) -> Iterator[T]:
-    """The items one by one, under a progress bar on a terminal; elsewhere with a line now and then."""
-    console = Console(stderr=True)
-    if console.is_terminal:
-        yield from track(items, description, console=console, transient=True)
-        return
-    for done, item in enumerate(items, 1):
-        yield item
-        if lines * done // len(items) > lines * (done - 1) // len(items):
-            console.print(f"{description}: {done} of {len(items)}", highlight=False)
+    """Yield the items under a progress bar; where there is no terminal, print a line now and then."""
+    from rich.progress import BarColumn, MofNCompleteColumn
+
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn())
+    with ProgressBar(*columns, total=len(items)) as bar:
+        for done, item in enumerate(items, 1):
+            bar.show(done - 1, description)
+            yield item
+            if not bar.on_terminal and lines * done // len(items) > lines * (done - 1) // len(items):
+                bar.print_line(f"{description}: {done} of {len(items)}")
+
+
+def _rounded(content: Any) -> Any:
+    if isinstance(content, float):
+        return float(f"{content:.{DIGITS}g}")
+    if isinstance(content, dict):
+        return {key: _rounded(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_rounded(value) for value in content]
+    return content

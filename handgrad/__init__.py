@@ -1,8 +1,26 @@
 """Backpropagation derived by hand, in NumPy.
 
-The same loss stands in JAX in the package ``autograd_ref``, which holds the two against each other.
+The package ``autograd_ref`` has the same loss in JAX and holds the two against each other.
 """
 
-from handgrad.two_layer_net import TwoLayerNet
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["TwoLayerNet"]
+if TYPE_CHECKING:
+    from handgrad.two_layer_net import TwoLayerNet
+
+    __version__: str
+
+__all__ = ["TwoLayerNet", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the network on first use, so that the command line can start without it."""
+    if name == "TwoLayerNet":
+        from handgrad.two_layer_net import TwoLayerNet
+
+        return TwoLayerNet
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("handgrad")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

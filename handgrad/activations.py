@@ -16,6 +16,9 @@ What stands for the derivative at 0, where some have a kink:
 | `elu` | 1 | 1 | 1 | 1 |
 | all others | the same | the same | the derivative | the derivative |
 
+The derivatives are in [0, 1], but for sigmoid's, in [0, ¼], and for the functions that fall somewhere: in
+[−0.13, 1.13] for both GELUs and in [−0.1, 1.1] for `silu`.
+
 The rule here is that 0 counts as inactive, ``z > 0``. The exponential linear unit has no kink with the usual
 α = 1: only its second derivative jumps.
 """
@@ -65,8 +68,7 @@ FAR = 40.0
 
 def relu(z: Array) -> Array:
     r"""The rectified linear unit, $h = \max(z, 0)$."""
-    h: np.ndarray = np.maximum(z, 0)
-    return h
+    return np.maximum(z, 0)
 
 
 def relu_derivative(z: Array) -> Array:
@@ -77,20 +79,13 @@ def relu_derivative(z: Array) -> Array:
 
     At $z = 0$ there is no derivative: the slope from the left is 0, from the right 1. The convention
     here, and that of ``jax.nn.relu``, is 0; ``jnp.maximum(z, 0)`` takes 0.5.
-
-    Args:
-        z: pre-activations, of any shape.
-
-    Returns:
-        Zeros and ones, in the shape and dtype of ``z``.
     """
     return (z > 0).astype(z.dtype)
 
 
 def leaky_relu(z: Array) -> Array:
     r"""The leaky ReLU, $h = \max(z, 0.01\,z)$ (Maas, Hannun & Ng, ICML workshop 2013, §2)."""
-    h: np.ndarray = np.maximum(z, LEAK * z)
-    return h
+    return np.maximum(z, LEAK * z)
 
 
 def leaky_relu_derivative(z: Array) -> Array:
@@ -98,15 +93,8 @@ def leaky_relu_derivative(z: Array) -> Array:
 
     $h = z$ for $z > 0$ and $h = 0.01\,z$ for $z < 0$, so $dz_{nj} = dh_{nj}$ or $0.01\,dh_{nj}$; as matrices
     $dz = dh \odot ([z > 0] + 0.01\,[z \le 0])$. At 0 the slope is taken from the left, as for the ReLU.
-
-    Args:
-        z: pre-activations, of any shape.
-
-    Returns:
-        Ones and hundredths, in the shape and dtype of ``z``.
     """
-    slope: np.ndarray = np.where(z > 0, z.dtype.type(1), z.dtype.type(LEAK))
-    return slope
+    return np.where(z > 0, z.dtype.type(1), z.dtype.type(LEAK))
 
 
 def sigmoid(z: Array) -> Array:
@@ -115,8 +103,7 @@ def sigmoid(z: Array) -> Array:
     For $z < 0$ the fraction is expanded by $e^z$, $\sigma(z) = e^z/(1 + e^z)$, so that nothing overflows.
     """
     e = np.exp(-np.abs(z))
-    h: np.ndarray = np.where(z >= 0, 1, e) / (1 + e)
-    return h
+    return np.where(z >= 0, 1, e) / (1 + e)
 
 
 def sigmoid_derivative(z: Array) -> Array:
@@ -126,22 +113,14 @@ def sigmoid_derivative(z: Array) -> Array:
     = \sigma(z)(1 - \sigma(z))$: at most ¼, at 0, and the same at $-z$. So
     $dz_{nj} = dh_{nj}\,\sigma(z_{nj})(1 - \sigma(z_{nj}))$, as matrices $dz = dh \odot \sigma'(z)$.
     With $e = \exp(-|z|)$ it is $e/(1 + e)^2$ on both sides.
-
-    Args:
-        z: pre-activations, of any shape.
-
-    Returns:
-        Numbers in [0, ¼], in the shape and dtype of ``z``.
     """
     e = np.exp(-np.abs(z))
-    slope: np.ndarray = e / (1 + e) ** 2
-    return slope
+    return e / (1 + e) ** 2
 
 
 def tanh(z: Array) -> Array:
     r"""The hyperbolic tangent, $h = (e^z - e^{-z})/(e^z + e^{-z}) = 2\sigma(2z) - 1$, in (−1, 1)."""
-    h: np.ndarray = np.tanh(z)
-    return h
+    return np.tanh(z)
 
 
 def tanh_derivative(z: Array) -> Array:
@@ -151,22 +130,14 @@ def tanh_derivative(z: Array) -> Array:
     = 1/\cosh^2 z$, which is also $1 - h^2$. So $dz_{nj} = dh_{nj}/\cosh^2 z_{nj}$, as matrices
     $dz = dh \odot (1 - h \odot h)$. With $e = \exp(-|z|)$, $\cosh z = (1 + e^2)/2e$, and the slope is
     $4e^2/(1 + e^2)^2$.
-
-    Args:
-        z: pre-activations, of any shape.
-
-    Returns:
-        Numbers in [0, 1], in the shape and dtype of ``z``.
     """
     square = np.exp(-np.abs(z)) ** 2
-    slope: np.ndarray = 4 * square / (1 + square) ** 2
-    return slope
+    return 4 * square / (1 + square) ** 2
 
 
 def elu(z: Array) -> Array:
     r"""The exponential linear unit, $h = z$ for $z > 0$, else $e^z - 1$ (Clevert et al., ICLR 2016, §3)."""
-    h: np.ndarray = np.where(z > 0, z, np.expm1(np.minimum(z, 0)))
-    return h
+    return np.where(z > 0, z, np.expm1(np.minimum(z, 0)))
 
 
 def elu_derivative(z: Array) -> Array:
@@ -174,15 +145,8 @@ def elu_derivative(z: Array) -> Array:
 
     $h = z$ has slope 1 and $h = e^z - 1$ has slope $e^z$, which is 1 at 0, too: so
     $dz_{nj} = dh_{nj}\,e^{\min(z_{nj}, 0)}$, as matrices $dz = dh \odot \exp(\min(z, 0))$.
-
-    Args:
-        z: pre-activations, of any shape.
-
-    Returns:
-        Numbers in [0, 1], in the shape and dtype of ``z``.
     """
-    slope: np.ndarray = np.exp(np.minimum(z, 0))
-    return slope
+    return np.exp(np.minimum(z, 0))
 
 
 def gelu(z: Array) -> Array:
@@ -190,8 +154,7 @@ def gelu(z: Array) -> Array:
 
     $\Phi(z) = \frac12\left(1 + \mathrm{erf}(z/\sqrt2)\right)$ is the normal distribution function.
     """
-    h: np.ndarray = z * ndtr(np.clip(z, -FAR, FAR))
-    return h
+    return z * ndtr(np.clip(z, -FAR, FAR))
 
 
 def gelu_derivative(z: Array) -> Array:
@@ -203,12 +166,6 @@ def gelu_derivative(z: Array) -> Array:
 
     The two terms cancel at $z \approx -0.75$, where the function is lowest. Near there the slope is taken as
     $\int h''$ from that place, with $h'' = 2\varphi + z\varphi' = \varphi(z)(2 - z^2)$.
-
-    Args:
-        z: pre-activations, of any shape.
-
-    Returns:
-        Numbers in [−0.13, 1.13], in the shape and dtype of ``z``.
     """
     near = np.clip(z, -FAR, FAR)
     slope = ndtr(near) + near * _normal_density(near)
@@ -216,13 +173,11 @@ def gelu_derivative(z: Array) -> Array:
 
 
 def _normal_density(z: Array) -> Array:
-    density: np.ndarray = np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
-    return density
+    return np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
 
 
 def _gelu_second_derivative(z: Array) -> Array:
-    second: np.ndarray = _normal_density(z) * (2 - z * z)
-    return second
+    return _normal_density(z) * (2 - z * z)
 
 
 def _from_root(z: Array, slope: Array, root: tuple[float, float], second: Callable[[Array], Array]) -> Array:
@@ -260,8 +215,7 @@ def gelu_tanh(z: Array) -> Array:
     $u = \sqrt{2/\pi}\,(z + 0.044715\,z^3)$. As $\frac12(1 + \tanh u) = \sigma(2u)$, that is
     $h = z\,\sigma(2u)$.
     """
-    h: np.ndarray = z * sigmoid(_gelu_exponent(np.clip(z, -FAR, FAR))[0])
-    return h
+    return z * sigmoid(_gelu_exponent(np.clip(z, -FAR, FAR))[0])
 
 
 def gelu_tanh_derivative(z: Array) -> Array:
@@ -273,12 +227,6 @@ def gelu_tanh_derivative(z: Array) -> Array:
 
     Near its root the slope is the integral of $h'' = 2\sigma' v' + z(\sigma'' v'^2 + \sigma' v'')$, where
     $\sigma'' = \sigma'(1 - 2\sigma)$; see `gelu_derivative`.
-
-    Args:
-        z: pre-activations, of any shape.
-
-    Returns:
-        Numbers in [−0.13, 1.13], in the shape and dtype of ``z``.
     """
     near = np.clip(z, -FAR, FAR)
     v, dv, _ = _gelu_exponent(near)
@@ -295,14 +243,12 @@ def _gelu_exponent(z: Array) -> tuple[Array, Array, Array]:
 
 def _gelu_tanh_second_derivative(z: Array) -> Array:
     v, dv, ddv = _gelu_exponent(z)
-    second: np.ndarray = sigmoid_derivative(v) * (2 * dv + z * ((1 - 2 * sigmoid(v)) * dv * dv + ddv))
-    return second
+    return sigmoid_derivative(v) * (2 * dv + z * ((1 - 2 * sigmoid(v)) * dv * dv + ddv))
 
 
 def silu(z: Array) -> Array:
     r"""The sigmoid-weighted linear unit or swish, $h = z\,\sigma(z)$ (Elfwing et al., 2018, §2.1)."""
-    h: np.ndarray = z * sigmoid(z)
-    return h
+    return z * sigmoid(z)
 
 
 def silu_derivative(z: Array) -> Array:
@@ -313,12 +259,6 @@ def silu_derivative(z: Array) -> Array:
 
     For $z < 0$ the second factor cancels. It is $(1 + z + e^z)\,\sigma(-z)$, whose first factor is 0 at
     $r \approx -1.28$; taking that 0 away, it is $(z - r) + e^r(e^{z - r} - 1)$, two terms of one sign.
-
-    Args:
-        z: pre-activations, of any shape.
-
-    Returns:
-        Numbers in [−0.1, 1.1], in the shape and dtype of ``z``.
     """
     root, rest, exp_root = -1.2784645427610737, -1.0946994183093437e-16, 0.2784645427610738
     nearest = z.dtype.type(root)
@@ -327,8 +267,7 @@ def silu_derivative(z: Array) -> Array:
     falling = (distance + exp_root * np.expm1(distance)) * sigmoid_derivative(below)
     above = np.maximum(z, 0)
     rising = sigmoid(above) + above * sigmoid_derivative(above)
-    slope: np.ndarray = np.where(z > 0, rising, falling)
-    return slope
+    return np.where(z > 0, rising, falling)
 
 
 def softplus(z: Array) -> Array:
@@ -336,8 +275,7 @@ def softplus(z: Array) -> Array:
 
     $\log(1 + e^z) = \max(z, 0) + \log(1 + e^{-|z|})$, where nothing overflows.
     """
-    h: np.ndarray = np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
-    return h
+    return np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
 
 
 def softplus_derivative(z: Array) -> Array:
@@ -345,12 +283,6 @@ def softplus_derivative(z: Array) -> Array:
 
     $h = \log(1 + e^z)$, so $h' = e^z/(1 + e^z) = \sigma(z)$, and $dz_{nj} = dh_{nj}\,\sigma(z_{nj})$, as
     matrices $dz = dh \odot \sigma(z)$.
-
-    Args:
-        z: pre-activations, of any shape.
-
-    Returns:
-        Numbers in [0, 1], in the shape and dtype of ``z``.
     """
     return sigmoid(z)
 

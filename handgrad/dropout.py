@@ -1,7 +1,7 @@
 r"""Dropout as a layer: a mask, and the pair of functions that multiply by it.
 
 Source: Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR 15,
-2014. The scaling stands in the mask ("inverted dropout"), so that prediction uses the network as it is.
+2014. The mask carries the scaling ("inverted dropout"), so that prediction uses the network as it is.
 """
 
 import numpy as np
@@ -34,23 +34,27 @@ def draw_dropout_mask(
 
 
 def dropout_forward(
-    h: Float[np.ndarray, "*shape"], mask: Float[np.ndarray, "*shape"]
+    h: Float[np.ndarray, "*shape"],
+    mask: Float[np.ndarray, "*shape"],
+    out: Float[np.ndarray, "*shape"] | None = None,
 ) -> Float[np.ndarray, "*shape"]:
     r"""Dropout under a given mask, $r_{nj} = m_{nj} h_{nj}$.
 
     Args:
         h: a layer's output.
         mask: zeros and $1/(1 - probability)$, from `draw_dropout_mask`.
+        out: where the result goes, may be ``h``; None for a new array.
 
     Returns:
-        A new array of the same shape.
+        ``r``, of the same shape.
     """
-    r: np.ndarray = h * mask
-    return r
+    return np.multiply(h, mask, out=out)
 
 
 def dropout_backward(
-    dr: Float[np.ndarray, "*shape"], mask: Float[np.ndarray, "*shape"]
+    dr: Float[np.ndarray, "*shape"],
+    mask: Float[np.ndarray, "*shape"],
+    out: Float[np.ndarray, "*shape"] | None = None,
 ) -> Float[np.ndarray, "*shape"]:
     r"""The adjoint of the input of dropout.
 
@@ -61,9 +65,9 @@ def dropout_backward(
     Args:
         dr: adjoint of the output.
         mask: the mask of the forward pass.
+        out: where the result goes, may be ``dr``; None for a new array.
 
     Returns:
         ``dh``.
     """
-    dh: np.ndarray = dr * mask
-    return dh
+    return np.multiply(dr, mask, out=out)

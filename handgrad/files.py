@@ -1,11 +1,13 @@
-"""Files that are replaced whole or not at all."""
+"""Files that are replaced whole or not at all, and directories that one process makes and holds at a time."""
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["replace_file", "replace_json"]
+__all__ = ["locked", "make_directory", "replace_file", "replace_json", "unused_directory"]
 
 
 def replace_file(path: Path, content: bytes | memoryview) -> None:
@@ -33,13 +35,49 @@ def replace_file(path: Path, content: bytes | memoryview) -> None:
 
 
 def replace_json(path: Path, content: Any) -> None:
-    """Write JSON in the same way, indented for people.
+    """Write JSON like `replace_file`, indented for people."""
+    replace_file(path, (json.dumps(content, indent=2) + "\n").encode())
 
-    Args:
-        path: the file; its folder exists.
-        content: what JSON can hold.
+
+def make_directory(directory: Path) -> None:
+    """Make a directory, and the ones above it, unless it exists.
 
     Raises:
-        OSError: as `replace_file`.
+        OSError: it cannot be made; the error names it.
     """
-    replace_file(path, (json.dumps(content, indent=2) + "\n").encode())
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"cannot make {directory}: {error.strerror}") from None
+
+
+def unused_directory(parent: str, name: str) -> Path:
+    """Return the first of ``parent/name-1``, ``parent/name-2``, ... that does not exist."""
+    number = 1
+    while (path := Path(parent) / f"{name}-{number}").exists():
+        number += 1
+    return path
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Keep other processes from using the same directory; the lock ends with the process at the latest.
+
+    Args:
+        directory: it exists.
+
+    Raises:
+        ValueError: another process holds it.
+        OSError: it cannot be opened.
+    """
+    import fcntl  # not on Windows, where the rest of this file works
+
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"{directory} is in use by another process") from None
+        yield
+    finally:
+        os.close(descriptor)

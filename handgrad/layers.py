@@ -34,8 +34,7 @@ def affine_forward(
     Returns:
         The layer's output ``z``.
     """
-    z: np.ndarray = x @ W + b
-    return z
+    return x @ W + b
 
 
 def affine_backward_params(
@@ -156,8 +155,7 @@ def l2_penalty_forward(W: Float[np.ndarray, "*shape"], reg: float, c: float = 2.
     Returns:
         A scalar in the dtype of ``W``.
     """
-    R: np.floating = W.dtype.type(c * reg) * np.vdot(W, W)
-    return R
+    return W.dtype.type(c * reg) * np.vdot(W, W)
 
 
 def l2_penalty_backward(
@@ -178,5 +176,4 @@ def l2_penalty_backward(
     Returns:
         The penalty's gradient, in the shape of ``W``.
     """
-    dW: np.ndarray = W.dtype.type(2 * c * reg) * W
-    return dW
+    return W.dtype.type(2 * c * reg) * W

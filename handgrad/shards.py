@@ -32,12 +32,11 @@ from jaxtyping import Float, Integer
 
 from handgrad.activations import ActivationName
 from handgrad.layers import l2_penalty_backward, l2_penalty_forward
-from handgrad.two_layer_net import PARAMETERS, trace_gradients
+from handgrad.trace import PARAMETERS, WEIGHTS
+from handgrad.two_layer_net import trace_gradients
 from handgrad.validation import check_positive_int
 
-__all__ = ["Shard", "combine_shards", "shard_gradients", "sharded_gradients", "split_rows"]
-
-PENALISED = ("W1", "W2")
+__all__ = ["Shard", "combine_shards", "shard_gradients", "split_rows"]
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ def shard_gradients(
         zeros = {name: np.zeros_like(params[name]) for name in PARAMETERS}
         return Shard(0, X.dtype.type(0), zeros)
     trace = trace_gradients(params, X, y, 0.0, activation)
-    return Shard(len(y), trace["loss"], {name: trace[f"d{name}"] for name in PARAMETERS})
+    return Shard(len(y), trace.loss, trace.grads)
 
 
 def combine_shards(
@@ -121,35 +120,7 @@ def combine_shards(
     parts = [(real(shard.rows / N), shard) for shard in shards if shard.rows]
     loss = sum(weight * shard.loss for weight, shard in parts)
     grads = {name: sum(weight * shard.grads[name] for weight, shard in parts) for name in PARAMETERS}
-    for name in PENALISED:
+    for name in WEIGHTS:
         loss = loss + l2_penalty_forward(params[name], reg)
         grads[name] = grads[name] + l2_penalty_backward(params[name], reg)
     return real(loss), grads
-
-
-def sharded_gradients(
-    params: Mapping[str, np.ndarray],
-    X: Float[np.ndarray, "N D"],
-    y: Integer[np.ndarray, " N"],
-    reg: float,
-    shards: int,
-    activation: ActivationName = "relu",
-) -> tuple[np.floating, dict[str, np.ndarray]]:
-    """The loss and its gradient by way of so many shards, one after the other.
-
-    Args:
-        params: W1, b1, W2, b2, in the dtype of X.
-        X: inputs.
-        y: labels in [0, C).
-        reg: strength of the penalty.
-        shards: how many; any that find no sample left are empty.
-        activation: of the hidden layer.
-
-    Returns:
-        ``(loss, grads)``, to rounding what `TwoLayerNet.loss` gives.
-
-    Raises:
-        TypeError, ValueError: as `split_rows`.
-    """
-    parts = [shard_gradients(params, X[rows], y[rows], activation) for rows in split_rows(len(y), shards)]
-    return combine_shards(parts, params, reg)

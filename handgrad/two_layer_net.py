@@ -1,13 +1,14 @@
 """The two-layer network: affine → activation → affine → softmax cross-entropy, every gradient by hand."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import overload
 
 import numpy as np
 from jaxtyping import Float, Integer
 from numpy.typing import ArrayLike, DTypeLike
 
 from handgrad.activations import ACTIVATIONS, ActivationName
+from handgrad.data.minibatches import Minibatch
 from handgrad.fused.sgd import Sgd
 from handgrad.layers import (
     affine_backward,
@@ -18,8 +19,7 @@ from handgrad.layers import (
     softmax_cross_entropy_backward,
     softmax_cross_entropy_forward,
 )
-from handgrad.minibatches import Minibatch
-from handgrad.schedules import epoch_decay
+from handgrad.trace import PARAMETERS, Trace
 from handgrad.validation import (
     check_choice,
     check_dtype,
@@ -31,8 +31,6 @@ from handgrad.validation import (
 )
 
 __all__ = ["PARAMETERS", "Rng", "TwoLayerNet", "trace_gradients"]
-
-PARAMETERS = ("W1", "b1", "W2", "b2")
 
 Rng = int | np.random.Generator | np.random.RandomState | None
 
@@ -46,7 +44,7 @@ def trace_gradients(
     y: Integer[np.ndarray, " N"],
     reg: float,
     activation: ActivationName = "relu",
-) -> dict[str, Any]:
+) -> Trace:
     """The loss and its gradient, with every quantity on the way.
 
     Args:
@@ -57,8 +55,7 @@ def trace_gradients(
         activation: of the hidden layer, a name in `handgrad.activations`.
 
     Returns:
-        X, y, W1, b1, z1, h1, W2, b2, scores, probs, loss, dscores, dW2, db2, dh1, dz1, dW1, db1, in
-        this order, which is the order in which they are used and computed.
+        Every quantity, in the order in which they are used and computed.
     """
     W1, b1, W2, b2 = (params[name] for name in PARAMETERS)
     activate, derivative = ACTIVATIONS[activation]
@@ -76,11 +73,7 @@ def trace_gradients(
     dW1, db1 = affine_backward_params(dz1, X)  # dX, which nobody asks for, is left out
     dW1 += l2_penalty_backward(W1, reg)
 
-    return {
-        "X": X, "y": y, "W1": W1, "b1": b1, "z1": z1, "h1": h1, "W2": W2, "b2": b2,
-        "scores": scores, "probs": probs, "loss": loss, "dscores": dscores,
-        "dW2": dW2, "db2": db2, "dh1": dh1, "dz1": dz1, "dW1": dW1, "db1": db1,
-    }  # fmt: skip
+    return Trace(X, y, W1, b1, z1, h1, W2, b2, scores, probs, loss, dscores, dW2, db2, dh1, dz1, dW1, db1)
 
 
 class TwoLayerNet:
@@ -137,7 +130,16 @@ class TwoLayerNet:
             "b2": np.zeros(C, self.dtype),
         }
 
-    def loss(self, X: ArrayLike, y: ArrayLike | None = None, reg: float = 0.0) -> Any:
+    @overload
+    def loss(self, X: ArrayLike, y: None = None, reg: float = 0.0) -> Float[np.ndarray, "N C"]: ...
+    @overload
+    def loss(
+        self, X: ArrayLike, y: ArrayLike, reg: float = 0.0
+    ) -> tuple[np.floating, dict[str, np.ndarray]]: ...
+
+    def loss(
+        self, X: ArrayLike, y: ArrayLike | None = None, reg: float = 0.0
+    ) -> Float[np.ndarray, "N C"] | tuple[np.floating, dict[str, np.ndarray]]:
         """The scores, or the loss and its gradient.
 
         Args:
@@ -157,9 +159,9 @@ class TwoLayerNet:
         if y is None:
             return self._scores(self._checked_inputs(X), self._checked_params())
         trace = self.trace(X, y, reg)
-        return trace["loss"], {name: trace[f"d{name}"] for name in PARAMETERS}
+        return trace.loss, trace.grads
 
-    def trace(self, X: ArrayLike, y: ArrayLike, reg: float = 0.0) -> dict[str, Any]:
+    def trace(self, X: ArrayLike, y: ArrayLike, reg: float = 0.0) -> Trace:
         """Every quantity of one forward and backward pass, by name, in the order of computation.
 
         Args:
@@ -168,8 +170,8 @@ class TwoLayerNet:
             reg: strength of the penalty.
 
         Returns:
-            The mapping that `trace_gradients` describes. ``X`` and the parameters in it are the
-            network's own, not copies.
+            The quantities; ``trace["z1"]`` and ``trace.z1`` are the same. ``X`` and the parameters in it are
+            the network's own, not copies.
 
         Raises:
             TypeError, ValueError: as `loss`.
@@ -246,7 +248,7 @@ class TwoLayerNet:
         inputs, labels = self._checked_data("X", X, "y", y)
         val_inputs, val_labels = self._checked_data("X_val", X_val, "y_val", y_val)
         learning_rate = check_real("learning_rate", learning_rate)
-        decay = check_real("learning_rate_decay", learning_rate_decay)
+        learning_rate_decay = check_real("learning_rate_decay", learning_rate_decay)
         num_iters = check_positive_int("num_iters", num_iters)
         batch_size = check_positive_int("batch_size", batch_size)
         offset = None if mean is None else self._checked_mean(mean)
@@ -255,23 +257,27 @@ class TwoLayerNet:
         self.params = dict(sgd.params)
         minibatch = Minibatch(inputs, labels, batch_size, self.dtype, mean=offset)
         steps_per_epoch = max(len(inputs) // batch_size, 1)
-        schedule = epoch_decay(learning_rate, decay, steps_per_epoch)
 
-        history: dict[str, list[float]] = {
-            "loss_history": [], "train_acc_history": [], "val_acc_history": [],
-        }  # fmt: skip
+        losses: list[float] = []
+        train_accuracies: list[float] = []
+        val_accuracies: list[float] = []
         for step in range(num_iters):
             minibatch.gather(self.rng.choice(len(inputs), batch_size))
-            loss = sgd.step(minibatch.X, minibatch.y, schedule(step))
-            history["loss_history"].append(loss)
+            rate = learning_rate * learning_rate_decay ** (step // steps_per_epoch)
+            loss = sgd.step(minibatch.X, minibatch.y, rate)
+            losses.append(loss)
             if verbose and (step + 1) % 100 == 0:
                 print(f"step {step + 1} of {num_iters}: loss {loss:.6f}")
             if (step + 1) % steps_per_epoch == 0:
                 right = self.predict(minibatch.X) == minibatch.y
                 val_right = self.predict(val_inputs, mean=offset) == val_labels
-                history["train_acc_history"].append(float(np.mean(right)))
-                history["val_acc_history"].append(float(np.mean(val_right)))
-        return history
+                train_accuracies.append(float(np.mean(right)))
+                val_accuracies.append(float(np.mean(val_right)))
+        return {
+            "loss_history": losses,
+            "train_acc_history": train_accuracies,
+            "val_acc_history": val_accuracies,
+        }
 
     def _scores(
         self, X: Float[np.ndarray, "N D"], params: Mapping[str, np.ndarray]
@@ -286,8 +292,7 @@ class TwoLayerNet:
         vector, D = np.asarray(mean), self._shapes["W1"][0]
         if vector.shape != (D,):
             raise ValueError(f"mean must have shape ({D},), not {vector.shape}")
-        checked: np.ndarray = check_inputs("mean", vector[None], D, self.dtype)[0]
-        return checked
+        return check_inputs("mean", vector[None], D, self.dtype)[0]
 
     def _checked_data(
         self, X_name: str, X: ArrayLike, y_name: str, y: ArrayLike

@@ -34,7 +34,7 @@ FLAGS = [
 # prevent or clean up after, when it calls a function for the given time.
 DIES = """
 import os, pathlib, signal, sys
-from handgrad import cli
+from handgrad.cli.main import main
 from handgrad.runs import directory as run
 from handgrad.runs import trainer
 run.SAVE_SECONDS, run.SAVE_SHARE = 0.0, float("inf")
@@ -50,18 +50,18 @@ def dying(*arguments):
         os.kill(os.getpid(), signal.SIGKILL)
     return function(*arguments)
 setattr(owner, name, dying)
-cli.main()
+main()
 """
 
 # The command line in a process of its own, with checkpoints so often, and files no larger than the limit.
 CHILD = """
 import resource, sys
-from handgrad import cli
+from handgrad.cli.main import main
 from handgrad.runs import directory as run
 run.SAVE_SECONDS, run.SAVE_SHARE = float(sys.argv.pop(1)), 1.0
 limit = int(sys.argv.pop(1))
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
-cli.main()
+main()
 """
 UNLIMITED = -1
 

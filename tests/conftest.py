@@ -18,12 +18,12 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 @pytest.fixture
 def handgrad(monkeypatch, capsys):
     """The command line: takes its arguments; gives the exit code and what was printed."""
-    from handgrad import cli
+    from handgrad.cli.main import main
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["handgrad", *map(str, arguments)])
         with pytest.raises(SystemExit) as exit_:
-            cli.main()
+            main()
         printed = capsys.readouterr()
         return exit_.value.code, printed.out, printed.err
 

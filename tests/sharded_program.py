@@ -1,8 +1,9 @@
-"""`sharded_child` with a fault: a penalty for each shard where reg is PLANTED, or the death of process 1."""
+"""`devices.child` with a fault: a penalty for each shard where reg is PLANTED, or the death of process 1."""
 
 import os
 import signal
 import sys
+from dataclasses import replace
 
 from autograd_ref.devices import child as sharded_child
 
@@ -16,8 +17,10 @@ def combine_with_penalties(shards, params, reg):
     return combine_shards(shards, params, reg * len(shards) if reg == PLANTED else reg)
 
 
-def value_and_grad_with_penalties(mesh, params, X, y, reg, activation):
-    return value_and_grad(mesh, params, X, y, reg * mesh.size if reg == PLANTED else reg, activation)
+def value_and_grad_with_penalties(mesh, params, X, y, objective):
+    if objective.reg == PLANTED:
+        objective = replace(objective, reg=PLANTED * mesh.size)
+    return value_and_grad(mesh, params, X, y, objective)
 
 
 def device_mesh_or_death(*shape):

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from autograd_ref.crosscheck.quantity import Quantity
-from autograd_ref.crosscheck.isolated.verdict import Verdict, read_answer, tally
-from autograd_ref.crosscheck.report import Diagnosis, Report, Warned
+from autograd_ref.crosscheck.isolated.process import Answer
+from autograd_ref.crosscheck.isolated.result import TargetResult, tally
+from autograd_ref.crosscheck.report import Advice, Diagnosis, Report
 
 RIGHT = "handgrad.two_layer_net:TwoLayerNet"
 SUBMISSION = """\
@@ -34,7 +35,7 @@ REPORT = Report(
     False,
     "dW1",
     diagnosis=(Diagnosis("reg-halved", ("dW1",), (), "dW1: yours has 2·reg·W."),),
-    warnings=(Warned("no-max-shift", "Subtract the maximum."),),
+    warnings=(Advice("no-max-shift", "Subtract the maximum."),),
     penalty={"W1": 2.0},
     quantities=(QUANTITY,),
 )
@@ -174,45 +175,11 @@ def test_a_reference_that_fails_is_told_from_its_target(handgrad, tmp_path):
 
 
 def test_a_report_comes_back_as_it_was():
-    verdict = read_answer("net.py:Net", json.loads(json.dumps({"report": REPORT.to_json()})))
-    assert verdict == Verdict("net.py:Net", REPORT)
-
-
-@pytest.mark.parametrize(
-    "garbage",
-    [
-        None,
-        [],
-        {},
-        "report",
-        {"ok": True},
-        {**REPORT.to_json(), "ok": True},
-        {**REPORT.to_json(), "ok": "no"},
-        {**REPORT.to_json(), "ok": None, "first_wrong": None},
-        {**REPORT.to_json(), "quantities": [1]},
-        {**REPORT.to_json(), "quantities": [{**REPORT.to_json()["quantities"][0], "max_abs": "large"}]},
-        {**REPORT.to_json(), "penalty": {"W1": "two"}},
-        {**REPORT.to_json(), "penalty": ["W1"]},
-        {**REPORT.to_json(), "diagnosis": [{"id": "a"}]},
-        {**REPORT.to_json(), "warnings": "none"},
-        {**REPORT.to_json(), "extra": 1},
-    ],
-)
-def test_garbage_is_not_taken_for_a_report(garbage):
-    verdict = read_answer("net.py:Net", {"report": garbage})
-    assert verdict == Verdict("net.py:Net", None, "what came back from its process is no report")
-
-
-def test_no_answer_can_play_with_the_screen():
-    found = {**REPORT.to_json(), "signature": "a\x1b[2Jb", "target": "\x07other"}
-    report = read_answer("net.py:Net", {"report": found}).report
-    assert report.signature == "a [2Jb"
-    assert report.target == "net.py:Net"
-    assert read_answer("net.py:Net", {"error": "a\nb\x1b"}).error == "a b "
-    assert "\\u" not in json.dumps(Verdict("net.py:Net", None, "a").to_json())
+    answer = Answer(json.loads(json.dumps(REPORT.to_json())), None)
+    assert TargetResult.of("net.py:Net", answer) == TargetResult("net.py:Net", REPORT)
 
 
 def test_the_tally_counts_each_kind():
     right = Report("net.py:Net", "float64", True, None)
-    verdicts = [Verdict("net.py:Net", each) for each in (REPORT, right, right, None)]
-    assert tally(verdicts) == "2 right, 1 wrong, 1 could not be judged."
+    results = [TargetResult("net.py:Net", report) for report in (REPORT, right, right, None)]
+    assert tally(results) == "2 right, 1 wrong, 1 could not be judged."

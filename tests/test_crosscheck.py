@@ -2,10 +2,10 @@
 
 import itertools
 
-import mistaken_networks as networks
 import pytest
 
-from autograd_ref.crosscheck import check_network
+from autograd_ref import check_network
+from benchmarks.checkers import mistaken_networks as networks
 
 DTYPES = ["float64", "float32"]
 

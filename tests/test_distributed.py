@@ -6,22 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import sharded_step
 from sharded_program import PLANTED
 
 from autograd_ref.crosscheck.problems import random_problem, toy_problem
 from autograd_ref.devices import check as sharded
-from autograd_ref.devices.processes import NOTICED, EndedEarly, start_together
-from handgrad.shards import sharded_gradients
+from autograd_ref.devices.processes import NOTICED, ProcessEndedError, start_together
+from handgrad.shards import combine_shards, shard_gradients, split_rows
 
 PROGRAM = Path(__file__).with_name("sharded_program.py")
 
 
-def test_two_processes_agree_take_the_same_steps_and_a_penalty_for_each_shard_is_caught(
-    monkeypatch, tmp_path
-):
-    file = tmp_path / "steps.npz"
-    monkeypatch.setattr(sharded, "PROGRAM", (sharded_step.__file__, str(file)))
+def test_two_processes_agree_and_a_penalty_for_each_shard_is_caught(monkeypatch):
+    monkeypatch.setattr(sharded, "PROGRAM", (str(PROGRAM), "penalties"))
     rng = np.random.default_rng(0)
     right = random_problem(rng, (7, 4, 5, 3))
     planted = random_problem(rng, (8, 4, 5, 3), reg=PLANTED)
@@ -35,20 +31,17 @@ def test_two_processes_agree_take_the_same_steps_and_a_penalty_for_each_shard_is
         {"whole": [], "by hand": [], "JAX 8×1": [], "JAX 4×2": []},
         {"whole": [], "by hand": penalised, "JAX 8×1": penalised, "JAX 4×2": penalised},
     ]
-    with np.load(file, allow_pickle=False) as steps:
-        sharded_step.assert_as_on_one_device(steps)
 
 
 def in_this_process(cases, *, processes, **options):
     """What `sharded.compute` gives, each side by hand and the shards one after the other."""
-    found = [
-        sharded_gradients(case.problem.params, case.problem.X, case.problem.y, case.problem.reg, case.data)
-        for case in cases
-    ]
-    return [
-        {"jax": each} | ({"hand": each} if case.hidden == 1 else {})
-        for case, each in zip(cases, found, strict=True)
-    ]
+    found = []
+    for case in cases:
+        params, X, y = case.problem.params, case.problem.X, case.problem.y
+        shards = [shard_gradients(params, X[rows], y[rows]) for rows in split_rows(len(y), case.data)]
+        whole = combine_shards(shards, params, case.problem.reg)
+        found.append(({"hand": whole} if case.hidden == 1 else {}) | {"jax": whole})
+    return found
 
 
 def test_the_command_says_how_many_took_part(handgrad, monkeypatch):
@@ -71,7 +64,7 @@ def test_the_command_says_how_many_took_part(handgrad, monkeypatch):
 def test_a_killed_process_ends_the_run(monkeypatch):
     monkeypatch.setattr(sharded, "PROGRAM", (str(PROGRAM), "die"))
     message = "process 1 of 2 .* was ended by SIGKILL, before it was done, and the others were stopped"
-    with pytest.raises(EndedEarly, match=message):
+    with pytest.raises(ProcessEndedError, match=message):
         sharded.check_sharded([toy_problem()], 2, 2, time_limit=60)
 
 
@@ -81,20 +74,22 @@ def together(text, folder, processes=2, time_limit=60.0):
 
 def test_the_death_of_one_is_noticed_while_the_others_wait(tmp_path):
     started = time.monotonic()
-    with pytest.raises(EndedEarly, match=r"process 2 of 3 .* was ended by SIGKILL"):
+    with pytest.raises(ProcessEndedError, match=r"process 2 of 3 .* was ended by SIGKILL"):
         together("os.kill(os.getpid(), 9) if me == '2' else time.sleep(60)", tmp_path, 3)
     assert time.monotonic() - started < NOTICED
 
 
 def test_the_reason_of_one_that_fails_is_passed_on(tmp_path):
-    with pytest.raises(EndedEarly, match=r"process 0 of 1 .* exit code 1, ValueError: of no use, before"):
+    with pytest.raises(
+        ProcessEndedError, match=r"process 0 of 1 .* exit code 1, ValueError: of no use, before"
+    ):
         together("raise ValueError('of no use')", tmp_path, 1)
-    with pytest.raises(EndedEarly, match="exit code 3, without a word, before"):
+    with pytest.raises(ProcessEndedError, match="exit code 3, without a word, before"):
         together("sys.exit(3)", tmp_path)
 
 
 def test_a_process_that_stands_still_is_not_waited_for(tmp_path):
-    with pytest.raises(EndedEarly, match=r"2 processes do not come to an end within 0\.2 s"):
+    with pytest.raises(ProcessEndedError, match=r"2 processes do not come to an end within 0\.2 s"):
         together("time.sleep(60)", tmp_path, time_limit=0.2)
 
 

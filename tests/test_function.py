@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from honest_gradients import CASES
 
+from autograd_ref import NotJudged, Report, assert_gradients, check_gradients
 from autograd_ref.arithmetic.rounding_bounds import RoundedFunction
-from autograd_ref.crosscheck import NotJudged, Report, assert_gradients, check_gradients
 from autograd_ref.crosscheck.function.pytrees import copy_arrays, parameter_leaves
 from autograd_ref.crosscheck.quantity import judge
 from autograd_ref.two_layer_net import precision

@@ -2,12 +2,12 @@
 
 import json
 
-import mistaken_networks as networks
 import numpy as np
 import pytest
 
-from autograd_ref.crosscheck import NotJudged, Report, assert_network_gradients, check_network
+from autograd_ref import NotJudged, Report, assert_network_gradients, check_network
 from autograd_ref.two_layer_net import QUANTITIES
+from benchmarks.checkers import mistaken_networks as networks
 from handgrad import TwoLayerNet, two_layer_net
 from handgrad.activations import Activation, relu
 

@@ -1,14 +1,15 @@
 """Anybody's networks with every activation: right ones are read and pass, mistaken ones are named."""
 
-import mistaken_networks as networks
 import numpy as np
 import pytest
 
-from autograd_ref.crosscheck import check_network
+from autograd_ref import check_network
 from autograd_ref.crosscheck.mistakes.catalogue import CATALOGUE
-from autograd_ref.crosscheck.network.call_forms import Subject
+from autograd_ref.crosscheck.mistakes.replay import Values
+from autograd_ref.crosscheck.network.call_forms import NetworkUnderTest
 from autograd_ref.crosscheck.network.read_activation import read_activation
 from autograd_ref.crosscheck.problems import random_problem
+from benchmarks.checkers import mistaken_networks as networks
 from handgrad import TwoLayerNet
 from handgrad.activations import ACTIVATIONS
 
@@ -108,7 +109,7 @@ def test_the_activation_is_read_off_the_scores_or_the_loss_even_if_that_is_mista
         right = networks.network(*edits(name))
         mistaken = networks.network(*edits(name), *networks.MISTAKES["loss-sum-not-mean"][1])
         for target in (right, loss_of(right), mistaken, loss_of(mistaken)):
-            assert read_activation(Subject(target, problem), problem) == name
+            assert read_activation(NetworkUnderTest(target, problem), problem) == name
 
 
 def test_two_mistakes_are_named_in_a_network_with_tanh():
@@ -129,10 +130,12 @@ def test_an_activation_that_is_none_of_these_is_said_to_be_none():
 def test_every_wrong_derivative_of_the_catalogue_differs_from_the_right_one():
     """A mistake that computes what is right would explain anything."""
     z = np.random.default_rng(0).normal(0, 2, (20, 5))
-    for name, (activate, derivative) in ACTIVATIONS.items():
-        v = {"z1": z, "h1": activate(z), "dh1": np.ones_like(z) / 3, "derivative": derivative}
+    for name, activation in ACTIVATIONS.items():
+        unused = np.zeros(0)
+        v = Values(unused, unused, unused, unused, unused, unused, activation)
+        v.z1, v.h1, v.dh1 = z, activation.forward(z), np.ones_like(z) / 3
         for mistake in CATALOGUE:
             if mistake.step == "dz1" and name in mistake.activations:
                 wrong = mistake.replacement(v)
                 if mistake.id != "relu-clips-upstream":
-                    assert np.abs(wrong - v["dh1"] * derivative(z)).max() > 1e-4, (name, mistake.id)
+                    assert np.abs(wrong - v.dh1 * activation.derivative(z)).max() > 1e-4, (name, mistake.id)

@@ -37,7 +37,7 @@ def tensorfloat32(monkeypatch):
     def plant(when):
         monkeypatch.setattr(two_layer_net, "affine", rounding(when))
         rounded = jax.value_and_grad(lambda *args, **options: two_layer_net.loss(*args, **options))
-        monkeypatch.setattr(two_layer_net, "_value_and_grad", jax.jit(rounded, static_argnames="activation"))
+        monkeypatch.setattr(two_layer_net, "_value_and_grad", jax.jit(rounded))
 
     return plant
 
@@ -52,7 +52,7 @@ def test_the_reference_asks_for_the_highest_precision_unless_told_otherwise():
 def test_the_highest_precision_is_what_reaches_the_products():
     with precision(np.float32):
         traced = jax.make_jaxpr(jax.grad(two_layer_net.loss))(
-            PROBLEM.params, PROBLEM.X, PROBLEM.y, np.float32(0.1)
+            PROBLEM.params, PROBLEM.X, PROBLEM.y, PROBLEM.objective
         )
     products = [equation for equation in traced.jaxpr.eqns if equation.primitive.name == "dot_general"]
     assert len(products) == 5

@@ -111,7 +111,7 @@ def test_a_wrong_derivative_of_each_activation_is_red(monkeypatch, name):
 def test_a_gradient_off_by_a_billionth_is_caught(name):
     problem = digits_problem()
     trace = problem.net().trace(problem.X, problem.y, problem.reg)
-    trace[name] = trace[name] * (1 + 1e-9)
+    trace = {**trace, name: trace[name] * (1 + 1e-9)}
     assert wrong(compare_trace(problem, trace)) == {name}
     grads = {q: trace[f"d{q}"] for q in problem.params}
     assert wrong(compare_gradients(problem, trace["loss"], grads)) == {name}

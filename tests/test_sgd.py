@@ -12,8 +12,9 @@ from jax.flatten_util import ravel_pytree
 from autograd_ref import training as reference
 from autograd_ref.arithmetic.rounding import unit_roundoff
 from autograd_ref.crosscheck.bounds import chained_bounds
-from autograd_ref.two_layer_net import PENALTY, adjoints, precision
+from autograd_ref.two_layer_net import adjoints, precision
 from handgrad.activations import ACTIVATIONS, relu, relu_derivative
+from handgrad.data.minibatches import Minibatch
 from handgrad.dropout import dropout_backward, dropout_forward
 from handgrad.fused.sgd import WIDE, Sgd
 from handgrad.layers import (
@@ -23,7 +24,7 @@ from handgrad.layers import (
     softmax_cross_entropy_backward,
     softmax_cross_entropy_forward,
 )
-from handgrad.minibatches import Minibatch
+from handgrad.objective import Objective
 from handgrad.two_layer_net import PARAMETERS, trace_gradients
 
 KINDS = {
@@ -46,6 +47,9 @@ def make(N, D, H, C, dtype, seed=0):
     return {name: q.astype(dtype) for name, q in params.items()}, X, y
 
 
+jitted_step = jax.jit(reference.step, static_argnames="nesterov")
+
+
 def plain_step(params, velocity, X, y, lr, reg, momentum=0.0, nesterov=False):
     """The textbook's step on the plain path's gradient; every product in the dtype of the parameters."""
     trace = trace_gradients(params, X, y, reg)
@@ -62,10 +66,10 @@ def jax_step(params, velocity, X, y, lr, reg, momentum=0.0, nesterov=False, mask
     dtype = params["W1"].dtype
     with precision(dtype):
         arrays = jax.tree.map(jax.numpy.array, (dict(params), dict(velocity), X))
-        numbers = [jax.numpy.array(number, dtype) for number in (lr, reg, momentum)]
+        lr, momentum = (jax.numpy.array(number, dtype) for number in (lr, momentum))
         mask = None if mask is None else jax.numpy.array(mask)
         labels = jax.numpy.array(y, jax.numpy.int32)
-        result = reference.jitted_step(*arrays, labels, *numbers, nesterov=nesterov, mask=mask)
+        result = jitted_step(*arrays, labels, lr, Objective(reg), momentum, nesterov=nesterov, mask=mask)
         return jax.tree.map(np.asarray, result)
 
 
@@ -74,8 +78,10 @@ def jax_epoch(params, velocity, X, y, batches, lr, reg, momentum, nesterov):
     with precision(dtype):
         arrays = jax.tree.map(jax.numpy.array, (dict(params), dict(velocity), X))
         integers = [jax.numpy.array(array, jax.numpy.int32) for array in (y, batches)]
-        numbers = [jax.numpy.array(number, dtype) for number in ([lr] * len(batches), reg, momentum)]
-        result = reference.jitted_epoch(*arrays, *integers, *numbers, nesterov=nesterov)
+        rates, momentum = (jax.numpy.array(number, dtype) for number in ([lr] * len(batches), momentum))
+        result = reference.jitted_epoch(
+            *arrays, *integers, rates, Objective(reg), momentum, nesterov=nesterov
+        )
         return jax.tree.map(np.asarray, result)
 
 
@@ -128,12 +134,12 @@ def deviation_over_steps(sgd, dtype, kind, params, X, y, steps, lr=0.1, reg=0.05
             flat, unravel = ravel_pytree(exact)
 
             def move(flat, inputs=inputs, labels=labels, unravel=unravel):
-                result = reference.step(*unravel(flat), inputs, labels, lr, reg, **options)
+                result = reference.step(*unravel(flat), inputs, labels, lr, Objective(reg), **options)
                 return ravel_pytree(result[:2])[0]
 
             jacobian = np.abs(np.asarray(jax.jacfwd(move)(flat)))
-            values = {"X": X64, "y": y[batch], **exact[0], **adjoints(exact[0], X64, y[batch], reg)}
-            bounds = chained_bounds(values, dtype, reg, PENALTY, {})
+            values = adjoints(exact[0], X64, y[batch], Objective(reg))
+            bounds = chained_bounds(values, dtype, Objective(reg))
             added = rounding_of_step(exact, values, bounds, lr, reg, momentum, dtype)
             z1_error = bounds.radius["z1"] + np.abs(X64) @ error[0]["W1"] + error[0]["b1"]
             assert (np.abs(values["z1"]) > 2 * z1_error).all(), "too close to a kink to be judged"
@@ -190,7 +196,7 @@ def check_one_step(N, D, H, C, dtype, kind, seed):
     before = jax.tree.map(lambda a: np.array(a, np.float64), (sgd.params, sgd.velocity))
     X64 = X.astype(np.float64)
     values = trace_gradients(before[0], X64, y, 0.05)
-    bounds = chained_bounds(values, dtype, 0.05, PENALTY, {})
+    bounds = chained_bounds(values, dtype, Objective(0.05))
     if bounds.kinks:
         return  # what a unit at its kink may do is for the bounds' own tests
     loss = sgd.step(X, y, 0.1)
@@ -208,8 +214,9 @@ def test_a_step_with_every_activation_is_the_plain_one_and_jaxs(name, dtype):
     loss = sgd.step(X, y, 0.1)
     plain = trace_gradients(params, X, y, 0.05, name)
     exact, X64 = jax.tree.map(lambda a: a.astype(np.float64), (params, X))
-    automatic = adjoints(exact, X64, y, 0.05, activation=name)
-    bounds = chained_bounds({"X": X, "y": y, **exact, **automatic}, dtype, 0.05, PENALTY, {}, name)
+    objective = Objective(0.05, activation=name)
+    automatic = adjoints(exact, X64, y, objective)
+    bounds = chained_bounds(automatic, dtype, objective)
     assert not bounds.kinks
     assert abs(loss - automatic["loss"]) <= bounds.radius["loss"]
     assert abs(loss - plain["loss"]) <= 2 * bounds.radius["loss"]
@@ -249,7 +256,7 @@ def test_dropout_agrees_with_jax_under_the_same_mask(dtype):
     # The bound is that of a network without dropout. Here h1 is multiplied by 0 or 2: an error grows at
     # most twofold on its way forward, and again on its way back.
     values = masked_values(params, X, y, 0.05, mask)
-    radius = chained_bounds(values, dtype, 0.05, PENALTY, {}).radius
+    radius = chained_bounds(values, dtype, Objective(0.05)).radius
     u = 8 * (unit_roundoff(dtype) + unit_roundoff(np.float64))
     for name, q in params.items():
         rounding = u * (0.1 * np.abs(values[f"d{name}"]) + 2 * np.abs(q))

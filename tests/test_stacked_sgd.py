@@ -1,7 +1,5 @@
 """Many networks in one step: each goes where it would go alone."""
 
-from functools import partial
-
 import jax
 import numpy as np
 import pytest
@@ -13,10 +11,11 @@ from test_sgd import DTYPES, largest_ratio, make, rounding_of_step
 from autograd_ref import training as reference
 from autograd_ref.arithmetic.rounding import unit_roundoff
 from autograd_ref.crosscheck.bounds import chained_bounds
-from autograd_ref.two_layer_net import PENALTY, precision
+from autograd_ref.two_layer_net import precision
 from handgrad.activations import ACTIVATIONS
 from handgrad.fused.sgd import Sgd
 from handgrad.fused.stacked_sgd import StackedSgd
+from handgrad.objective import Objective
 from handgrad.two_layer_net import trace_gradients
 
 # Hidden units, activation, learning rate, penalty. The decays 1 - 4·lr·reg of the third have a product below
@@ -33,13 +32,13 @@ NETWORKS = [
 ONE_OF_EACH = "relu", "tanh", "relu"
 
 
-@partial(jax.jit, static_argnames="activation")
-def jacobian(params, X, y, lr, reg, activation):
+@jax.jit
+def jacobian(params, X, y, lr, objective):
     """The absolute values of the derivatives of all parameters after a step by all before it."""
     flat, unravel = ravel_pytree(params)
 
     def move(flat):
-        return ravel_pytree(reference.step(unravel(flat), {}, X, y, lr, reg, activation=activation)[0])[0]
+        return ravel_pytree(reference.step(unravel(flat), {}, X, y, lr, objective)[0])[0]
 
     return abs(jax.jacfwd(move)(flat))
 
@@ -58,16 +57,17 @@ def errors_after(params, X, y, batches, activation, lr, reg, dtype):
     u = 2 * (unit_roundoff(dtype) + unit_roundoff(np.float64))
     exact = jax.tree.map(lambda a: np.asarray(a, np.float64), params)
     error = jax.tree.map(np.zeros_like, exact)
+    objective = Objective(reg, activation=activation)
     for batch in batches:
         X64 = X[batch].astype(np.float64)
         error["W1"] = error["W1"] + u * np.abs(exact["W1"])
         values = trace_gradients(exact, X64, y[batch], reg, activation)
-        bounds = chained_bounds(values, dtype, reg, PENALTY, {}, activation)
+        bounds = chained_bounds(values, dtype, objective)
         z1_error = bounds.radius["z1"] + np.abs(X64) @ error["W1"] + error["b1"]
         assert (np.abs(values["z1"]) > 2 * z1_error).all(), "too close to a kink to be judged"
         added, _ = rounding_of_step((exact, {}), values, bounds, lr, reg, 0.0, dtype)
         with precision(np.float64):
-            carried = jacobian(exact, X64, y[batch], lr, reg, activation) @ ravel_pytree(error)[0]
+            carried = jacobian(exact, X64, y[batch], lr, objective) @ ravel_pytree(error)[0]
             error = jax.tree.map(np.asarray, ravel_pytree(error)[1](carried + ravel_pytree(added)[0]))
         exact = plain_step(exact, values, lr)
     error["W1"] = error["W1"] + u * np.abs(exact["W1"])
@@ -124,7 +124,7 @@ def test_a_step_of_any_shape_agrees_with_the_plain_path(N, D, C, dtype, networks
     for number, (_, activation, lr, reg) in enumerate(networks):
         params, X64 = jax.tree.map(lambda a: a.astype(np.float64), (starts[number], X))
         values = trace_gradients(params, X64, y, reg, activation)
-        bounds = chained_bounds(values, dtype, reg, PENALTY, {}, activation)
+        bounds = chained_bounds(values, dtype, Objective(reg, activation=activation))
         if bounds.kinks:
             continue  # what a unit at its kink may do is for the bounds' own tests
         after = plain_step(params, values, lr)

@@ -31,7 +31,14 @@ def browser():
 def page_file(browser, tmp_path_factory):
     """Built by the command, as users build it, and only where there is a browser to look at it."""
     folder = tmp_path_factory.mktemp("study")
-    command = [sys.executable, "-c", "from handgrad.cli import main; main()", "study", "--out", str(folder)]
+    command = [
+        sys.executable,
+        "-c",
+        "from handgrad.cli.main import main; main()",
+        "study",
+        "--out",
+        str(folder),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == f"{folder / 'index.html'}\n"
     return folder / "index.html"

@@ -5,7 +5,6 @@ import os
 import signal
 import time
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -17,15 +16,15 @@ from child_runs import child, finished
 from matplotlib.image import imread
 from strict_types import unchecked
 
+from handgrad.files import locked
 from handgrad.runs.config import Config
-from handgrad.runs.directory import locked
 from handgrad.runs.trainer import Trainer
 from handgrad.sweep import directory as sweep_module
 from handgrad.sweep.directory import SweepError, make_sweep, run_sweep
 from handgrad.sweep.grid import Grid
 from handgrad.sweep.shared_data import share_data
 from handgrad.sweep.stacks import train_points
-from handgrad.sweep.workers import RetryingProcessPool, Workers
+from handgrad.sweep.workers import Workers, process_pool
 
 AXES = {
     "hidden": (6, 9),
@@ -45,11 +44,11 @@ FLAGS = (
 # At a given call of os.fsync it kills itself, as nobody can prevent or clean up after.
 SWEEP = """
 import os, signal, sys
-from handgrad import cli
+from handgrad.cli.main import main
 from handgrad.sweep import directory as sweep
 from handgrad.sweep import best as sweep_best
 sweep.draw_sweep = lambda *_: {}
-sweep_best.test_best = lambda *_: "untested"
+sweep_best.train_and_test = lambda *_: "untested"
 left, fsync = int(sys.argv.pop(1)), os.fsync
 def dying(descriptor):
     global left
@@ -58,7 +57,7 @@ def dying(descriptor):
         os.kill(os.getpid(), signal.SIGKILL)
     fsync(descriptor)
 os.fsync = dying
-cli.main()
+main()
 """
 NEVER = 0
 
@@ -75,7 +74,7 @@ class Here(Executor):
         return result
 
 
-ONE = Workers(Here(), lambda: 1)
+ONE = Workers(Here().submit, lambda: 1)
 
 
 def lines(directory):
@@ -170,7 +169,7 @@ def test_neither_the_order_of_completion_nor_threads_change_a_result(digits, tmp
     assert len(grid.stacks) == 4
     found = []
     with ThreadPoolExecutor(4) as threads:
-        four = [Workers(executor, lambda: 4) for executor in (Backwards(), threads)]
+        four = [Workers(executor.submit, lambda: 4) for executor in (Backwards(), threads)]
         # One at a time, so that they are recorded in their order: of what is done at once none is first.
         for name, workers in zip(("here", "backwards", "threads"), (ONE, *four), strict=True):
             directory = make_sweep(grid, tmp_path / name)
@@ -219,8 +218,8 @@ def test_a_worker_that_is_killed_changes_no_result(undisturbed, tmp_path, worker
 @pytest.mark.usefixtures("as_users_call")
 def test_a_sweep_that_is_killed_goes_on_where_it_was(undisturbed, digits, tmp_path):
     directory = tmp_path / "sweep"
-    # The grid, the images' description, the first stack; the second is written, but not yet synced.
-    sweep = child(SWEEP, 4, *FLAGS.split(), "--out", directory, "--jobs", 1)
+    # The grid, the first stack; the second is written, but not yet synced.
+    sweep = child(SWEEP, 3, *FLAGS.split(), "--out", directory, "--jobs", 1)
     worker = until(lambda: in_training(directory))
     assert finished(sweep)[0] == -signal.SIGKILL
     until(lambda: not in_training(directory) and not Path(f"/proc/{worker[0]}").exists())
@@ -267,18 +266,17 @@ def test_a_task_that_fails_loses_nothing_that_was_done(digits, tmp_path, monkeyp
     assert [line["point"] for line in lines(directory)] == [0, 1, 2]
 
 
-def die(*_):
+def die(points, shared):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_task_that_always_kills_its_worker_ends_the_sweep(monkeypatch):
-    monkeypatch.setattr("handgrad.sweep.workers.DEATHS", 2)
-    pool = RetryingProcessPool(1)
-    try:
-        assert pool.submit(os.getpid).result(30) != os.getpid()
-        assert isinstance(pool.submit(die).exception(60), BrokenProcessPool)
-    finally:
-        pool.shutdown(cancel_futures=True)
+def test_worker_that_always_dies_ends_the_sweep(digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(sweep_module, "DEATHS", 2)
+    monkeypatch.setattr(sweep_module, "train_stack", die)
+    with process_pool(1) as workers:
+        assert workers.submit(os.getpid).result(60) != os.getpid()
+        with pytest.raises(SweepError, match=r"2 times in a row a worker died .*; 0 of 1 points"):
+            run_sweep(small(tmp_path / "sweep"), digits, workers)
 
 
 @pytest.mark.parametrize(

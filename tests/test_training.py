@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handgrad import TwoLayerNet
-from handgrad.minibatches import Minibatch
-from handgrad.schedules import cosine, epoch_decay, linear_warmup
+from handgrad.data.minibatches import Minibatch
+from handgrad.runs.schedules import cosine, epoch_decay, linear_warmup
 
 
 @pytest.fixture

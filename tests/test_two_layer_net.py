@@ -1,9 +1,13 @@
 """The network's contract: what it returns, what it leaves alone, what it refuses."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from handgrad import TwoLayerNet
+from handgrad.objective import Objective
+from handgrad.trace import PARAMETERS, adjoint_of, layer_of, quantity_of
 
 # The course's toy problem and its published figures (CS231n, assignment 1, 2017-2020).
 SCORES = [
@@ -84,6 +88,33 @@ def test_the_trace_names_everything_in_the_order_of_computation(small):
     assert list(grads) == list(net.params)
     for name, value in grads.items():
         np.testing.assert_array_equal(value, trace[f"d{name}"])
+
+
+def test_trace_is_a_mapping_that_cannot_be_changed(small):
+    net, X, y = small
+    trace = net.trace(X, y, 0.1)
+    assert trace["z1"] is trace.z1
+    assert len(trace) == len(list(trace)) == 18
+    assert all(trace[adjoint_of(name)] is grad for name, grad in trace.grads.items())
+    with pytest.raises(KeyError, match="z3"):
+        trace["z3"]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        trace.z1 = trace.h1
+
+
+def test_names_of_adjoints_and_layers():
+    assert [quantity_of(adjoint_of(name)) for name in PARAMETERS] == list(PARAMETERS)
+    assert [layer_of(name) for name in ("W1", "b2", "dW2", "dz1", "h1")] == [1, 2, 2, 1, 1]
+    with pytest.raises(ValueError, match="loss belongs to no single layer"):
+        layer_of("loss")
+
+
+def test_objective_has_the_penalty_of_the_loss(small):
+    net, X, y = small
+    objective = Objective(reg=0.1)
+    penalty = sum(objective.coefficient(q) * objective.reg * (net.params[q] ** 2).sum() for q in PARAMETERS)
+    assert net.loss(X, y, 0.1)[0] - net.loss(X, y, 0.0)[0] == pytest.approx(penalty)
+    assert Objective(penalty={"W1": 1.0}).coefficient("W2") == 0
 
 
 def test_nothing_the_caller_holds_is_written(small):

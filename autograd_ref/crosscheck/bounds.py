@@ -33,17 +33,21 @@ that times the other factor, however large; 1e3 times a subnormal is an ordinary
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import DTypeLike
+from scipy.special import log_softmax, softmax
 
 from autograd_ref.arithmetic.rounding import Bound, unit_roundoff
 from handgrad.activations import ACTIVATIONS, GELU_CUBIC, LEAK, ActivationName
-from handgrad.two_layer_net import PARAMETERS
+from handgrad.objective import Objective
+from handgrad.trace import PARAMETERS, adjoint_of
 
-__all__ = ["Bounds", "chained_bounds", "stagewise_bounds"]
+__all__ = ["EXACT", "Bounds", "chained_bounds", "stagewise_bounds"]
 
 LONG_SUM = 256
 LAMBDA = 5.0
@@ -52,12 +56,21 @@ LAMBDA = 5.0
 LEFT_SLOPE = {"relu": 0.0, "leaky_relu": LEAK}
 # The largest |f″| of the others, rounded up; the largest |f′| of all; and what is granted in 1 + |z|.
 CURVATURE = {
-    "sigmoid": 0.1, "tanh": 0.77, "elu": 1.0, "gelu": 0.8, "gelu_tanh": 0.8, "silu": 0.5, "softplus": 0.25,
-}  # fmt: skip
+    "sigmoid": 0.1,
+    "tanh": 0.77,
+    "elu": 1.0,
+    "gelu": 0.8,
+    "gelu_tanh": 0.8,
+    "silu": 0.5,
+    "softplus": 0.25,
+}
 STEEPEST = 1.13
 ROUNDINGS, SATURATED = 16, 8.0
 
 Matrix = Float[np.ndarray, "..."]
+
+# How far each c of the penalty may be off, where it is known.
+EXACT: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -71,60 +84,48 @@ class Bounds:
         kinks: (sample, unit) of every pre-activation within its own error of 0.
     """
 
-    radius: dict[str, Matrix]
-    centre: dict[str, Matrix]
-    slack: dict[str, Matrix]
-    kinks: list[tuple[int, int]]
+    radius: dict[str, Matrix] = field(default_factory=dict)
+    centre: dict[str, Matrix] = field(default_factory=dict)
+    slack: dict[str, Matrix] = field(default_factory=dict)
+    kinks: list[tuple[int, int]] = field(default_factory=list)
 
     def of(self, name: str, right: np.ndarray) -> Bound:
         """What is allowed of one quantity, given its right value."""
         return Bound(self.radius[name], self.centre.get(name, right), self.slack.get(name, np.zeros(())))
 
 
-def stagewise_bounds(
-    trace: Mapping[str, np.ndarray],
-    dtype: DTypeLike,
-    reg: float,
-    coefficients: Mapping[str, float],
-    activation: ActivationName = "relu",
-) -> Bounds:
-    """The bounds of each stage alone, whose inputs are exactly those in the trace.
+def stagewise_bounds(trace: Mapping[str, Any], dtype: DTypeLike, objective: Objective) -> Bounds:
+    """Bound the error of each stage alone, whose inputs are exactly the ones in the trace.
 
     Args:
         trace: X, y, the parameters and every quantity, as `TwoLayerNet.trace` gives them.
         dtype: of the checked computation.
-        reg: strength of the penalty.
-        coefficients: the c of each penalised parameter's c·reg·‖q‖².
-        activation: of the hidden layer.
+        objective: the penalty and the activation.
 
     Returns:
         Bounds by quantity.
     """
-    return _bounds(trace, dtype, reg, coefficients, {}, activation, chained=False)
+    return _Derivation(trace, dtype, objective, carried=False).bounds(EXACT)
 
 
 def chained_bounds(
-    values: Mapping[str, np.ndarray],
+    trace: Mapping[str, Any],
     dtype: DTypeLike,
-    reg: float,
-    coefficients: Mapping[str, float],
-    uncertainty: Mapping[str, float],
-    activation: ActivationName = "relu",
+    objective: Objective,
+    uncertainty: Mapping[str, float] = EXACT,
 ) -> Bounds:
-    """The bounds from end to end: the error of every stage is carried through all that follow.
+    """Bound the error from end to end: that of every stage is carried through all that follow.
 
     Args:
-        values: X, y, the parameters and every quantity, computed by the reference.
+        trace: X, y, the parameters and every quantity, computed by the reference.
         dtype: of the checked computation.
-        reg: strength of the penalty.
-        coefficients: the c of each penalised parameter's c·reg·‖q‖².
-        uncertainty: how far each c may be off, where it was measured.
-        activation: of the hidden layer.
+        objective: the penalty and the activation.
+        uncertainty: how far the c of each parameter's penalty may be off, where it was measured.
 
     Returns:
         Bounds by quantity.
     """
-    return _bounds(values, dtype, reg, coefficients, uncertainty, activation, chained=True)
+    return _Derivation(trace, dtype, objective, carried=True).bounds(uncertainty)
 
 
 def _gamma(k: int, u: float) -> float:
@@ -142,7 +143,7 @@ class _Rounding:
     def product(self, A: Matrix, B: Matrix, E_A: Matrix | None, E_B: Matrix | None, extra: int = 0) -> Matrix:
         """|A||B| off by the roundings of its sums and by what its factors bring along."""
         k = A.shape[1]
-        error: np.ndarray = _gamma(k + extra, self.u) * (A @ B) + (k + 2) * self.tiny
+        error = _gamma(k + extra, self.u) * (A @ B) + (k + 2) * self.tiny
         error += self.tiny * (A.sum(axis=1, keepdims=True) + B.sum(axis=0))
         if E_A is not None:
             error += E_A @ B
@@ -152,94 +153,124 @@ class _Rounding:
             error += E_A @ E_B
         return error
 
+    def affine(self, x: Matrix, W: Matrix, b: Matrix, E_x: Matrix | None) -> Matrix:
+        """|x||W| + |b|."""
+        return self.product(x, W, E_x, None, extra=1) + _gamma(len(W) + 1, self.u) * b
+
     def total(self, A: Matrix, E: Matrix | None) -> Matrix:
         """The sum of |A| over the batch."""
-        error: np.ndarray = _gamma(len(A), self.u) * A.sum(axis=0) + len(A) * self.tiny
+        error = _gamma(len(A), self.u) * A.sum(axis=0) + len(A) * self.tiny
         return error if E is None else error + E.sum(axis=0)
 
 
-def _bounds(
-    values: Mapping[str, np.ndarray],
-    dtype: DTypeLike,
-    reg: float,
-    coefficients: Mapping[str, float],
-    uncertainty: Mapping[str, float],
-    activation: ActivationName,
-    *,
-    chained: bool,
-) -> Bounds:
-    rounding = _Rounding(dtype)
-    u, tiny = rounding.u, rounding.tiny
-    v = {name: np.abs(np.asarray(value, np.float64)) for name, value in values.items() if name != "y"}
-    y = np.asarray(values["y"])
-    N, C = v["scores"].shape
-    E: dict[str, np.ndarray] = {}
+class _Derivation:
+    """The bounds of one computation, filled in the order of computation."""
 
-    carried = E if chained else {}  # what errors each quantity brings along: none, where it is given
+    def __init__(
+        self, trace: Mapping[str, Any], dtype: DTypeLike, objective: Objective, *, carried: bool
+    ) -> None:
+        self.rounding, self.objective, self.carried = _Rounding(dtype), objective, carried
+        self.y = np.asarray(trace["y"])
+        self.exact = {name: np.asarray(value, np.float64) for name, value in trace.items() if name != "y"}
+        self.size = {name: np.abs(value) for name, value in self.exact.items()}
+        self.result = Bounds()
 
-    # Forward.
-    E["z1"] = rounding.product(v["X"], v["W1"], None, None, extra=1) + _gamma(len(v["W1"]) + 1, u) * v["b1"]
-    E_z1 = carried.get("z1", np.zeros_like(v["z1"]))
-    z1 = np.asarray(values["z1"], np.float64)
-    E["h1"] = _activation_error(activation, z1, v["h1"], E_z1, u) + tiny
-    E["scores"] = rounding.product(v["h1"], v["W2"], carried.get("h1"), None, extra=1)
-    E["scores"] += _gamma(len(v["W2"]) + 1, u) * v["b2"]
+    def bounds(self, uncertainty: Mapping[str, float]) -> Bounds:
+        self._forward()
+        self._backward()
+        self._penalty(uncertainty)
+        return self.result
 
-    E_scores = carried.get("scores", np.zeros_like(v["scores"]))
-    row_max = (v["scores"] + E_scores).max(axis=1, keepdims=True)
-    relative = (4 * row_max + C + 16) * u + E_scores + E_scores.max(axis=1, keepdims=True)
-    E_softmax = np.minimum(1.0, _softmax(values["scores"]) * np.expm1(np.minimum(relative, 700))) + tiny
-    E["probs"] = E_softmax
-    of_label = relative[np.arange(N), y]
-    E["loss"] = np.asarray(_loss_error(values, v, of_label, reg, coefficients, uncertainty, u))
+    def _brought(self, name: str) -> Matrix | None:
+        """The error that a quantity brings along; None where it is given."""
+        return self.result.radius[name] if self.carried else None
 
-    # Backward.
-    E["dscores"] = E_softmax / N + 4 * u * v["dscores"] + tiny
-    E["dW2"] = rounding.product(v["h1"].T, v["dscores"], _T(carried.get("h1")), carried.get("dscores"))
-    E["db2"] = rounding.total(v["dscores"], carried.get("dscores"))
-    E["dh1"] = rounding.product(v["dscores"], v["W2"].T, carried.get("dscores"), None)
+    def _brought_or_zero(self, name: str) -> Matrix:
+        error = self._brought(name)
+        return np.zeros_like(self.size[name]) if error is None else error
 
-    E_dh1 = carried.get("dh1", np.zeros_like(v["dh1"]))
-    centre: dict[str, np.ndarray] = {}
-    slack: dict[str, np.ndarray] = {}
-    kinks: list[tuple[int, int]] = []
-    if activation in LEFT_SLOPE:
-        left = LEFT_SLOPE[activation]
-        slope, within = np.where(z1 > 0, 1.0, left), v["z1"] <= E_z1
-        centre["dz1"] = np.where(within, (1 + left) / 2, slope) * np.asarray(values["dh1"], np.float64)
-        slack["dz1"] = within * v["dh1"] * (1 - left) / 2
-        E["dz1"] = np.where(within, 1, slope) * E_dh1 + u * v["dh1"] + tiny
-        kinks = [(int(n), int(h)) for n, h in np.argwhere(within & ((v["dh1"] > 0) | (E_dh1 > 0)))]
-    else:
+    def _forward(self) -> None:
+        rounding, size, E = self.rounding, self.size, self.result.radius
+        u, tiny = rounding.u, rounding.tiny
+        E["z1"] = rounding.affine(size["X"], size["W1"], size["b1"], None)
+        E_z1 = self._brought_or_zero("z1")
+        E["h1"] = _activation_error(self.objective.activation, self.exact["z1"], size["h1"], E_z1, u) + tiny
+        E["scores"] = rounding.affine(size["h1"], size["W2"], size["b2"], self._brought("h1"))
+
+        N, C = size["scores"].shape
+        E_scores = self._brought_or_zero("scores")
+        row_max = (size["scores"] + E_scores).max(axis=1, keepdims=True)
+        relative = (4 * row_max + C + 16) * u + E_scores + E_scores.max(axis=1, keepdims=True)
+        probs = softmax(self.exact["scores"], axis=1)
+        E["probs"] = np.minimum(1.0, probs * np.expm1(np.minimum(relative, 700))) + tiny
+        right = np.arange(N), self.y
+        losses = -log_softmax(self.exact["scores"], axis=1)[right]
+        error = np.mean(relative[right] + 3 * u * losses) + _gamma(N, u) * np.mean(losses)
+        E["loss"] = np.asarray(error + 4 * u * size["loss"])
+
+    def _backward(self) -> None:
+        rounding, size, E, brought = self.rounding, self.size, self.result.radius, self._brought
+        dscores = size["dscores"]
+        E["dscores"] = E["probs"] / len(dscores) + 4 * rounding.u * dscores + rounding.tiny
+        E_h1 = brought("h1")
+        E_left = None if E_h1 is None else E_h1.T
+        E["dW2"] = rounding.product(size["h1"].T, dscores, E_left, brought("dscores"))
+        E["db2"] = rounding.total(dscores, brought("dscores"))
+        E["dh1"] = rounding.product(dscores, size["W2"].T, brought("dscores"), None)
+        if self.objective.activation in LEFT_SLOPE:
+            self._kinked_slope(LEFT_SLOPE[self.objective.activation])
+        else:
+            self._smooth_slope()
+        centre, slack = self.result.centre, self.result.slack
+        carried = self.carried and "dz1" in centre
+        dz1 = np.abs(centre["dz1"]) if carried else size["dz1"]
+        E["dW1"] = rounding.product(size["X"].T, dz1, None, brought("dz1"))
+        E["db1"] = rounding.total(dz1, brought("dz1"))
+        if carried:
+            centre |= {"dW1": self.exact["X"].T @ centre["dz1"], "db1": centre["dz1"].sum(axis=0)}
+            slack |= {"dW1": size["X"].T @ slack["dz1"], "db1": slack["dz1"].sum(axis=0)}
+
+    def _kinked_slope(self, left: float) -> None:
+        u, tiny, dh1 = self.rounding.u, self.rounding.tiny, self.size["dh1"]
+        E_dh1 = self._brought_or_zero("dh1")
+        slope = np.where(self.exact["z1"] > 0, 1.0, left)
+        within = self.size["z1"] <= self._brought_or_zero("z1")
+        self.result.centre["dz1"] = np.where(within, (1 + left) / 2, slope) * self.exact["dh1"]
+        self.result.slack["dz1"] = within * dh1 * (1 - left) / 2
+        self.result.radius["dz1"] = np.where(within, 1, slope) * E_dh1 + u * dh1 + tiny
+        matter = within & ((dh1 > 0) | (E_dh1 > 0))
+        self.result.kinks.extend((int(n), int(h)) for n, h in np.argwhere(matter))
+
+    def _smooth_slope(self) -> None:
+        u, activation, z1 = self.rounding.u, self.objective.activation, self.exact["z1"]
+        E_dh1 = self._brought_or_zero("dh1")
         slope = ACTIVATIONS[activation].derivative(z1)
-        E_slope = np.minimum(CURVATURE[activation] * E_z1, 2) + _granted(activation, z1, u)
-        E["dz1"] = np.abs(slope) * E_dh1 + (v["dh1"] + E_dh1) * E_slope + u * v["dz1"] + tiny
-    dz1 = np.abs(centre["dz1"]) if chained and centre else v["dz1"]
-    E["dW1"] = rounding.product(v["X"].T, dz1, None, carried.get("dz1"))
-    E["db1"] = rounding.total(dz1, carried.get("dz1"))
-    if chained and centre:
-        centre["dW1"] = np.asarray(values["X"], np.float64).T @ centre["dz1"]
-        centre["db1"] = centre["dz1"].sum(axis=0)
-        slack |= {"dW1": v["X"].T @ slack["dz1"], "db1": slack["dz1"].sum(axis=0)}
+        E_slope = np.minimum(CURVATURE[activation] * self._brought_or_zero("z1"), 2)
+        E_slope += _granted(activation, z1, u)
+        error = np.abs(slope) * E_dh1 + (self.size["dh1"] + E_dh1) * E_slope
+        self.result.radius["dz1"] = error + u * self.size["dz1"] + self.rounding.tiny
 
-    for name in PARAMETERS:
-        c, delta = coefficients.get(name, 0.0), uncertainty.get(name, 0.0)
-        E[f"d{name}"] += 2 * reg * (5 * u * abs(c) + delta) * v[name] + 2 * u * v[f"d{name}"]
-        E[f"d{name}"] += 2 * reg * abs(c) * tiny
-        if f"d{name}" in centre:
-            centre[f"d{name}"] += 2 * reg * c * np.asarray(values[name], np.float64)
-    return Bounds(E, centre, slack, kinks)
+    def _penalty(self, uncertainty: Mapping[str, float]) -> None:
+        """Add the errors of the penalty and of its gradient, and the gradient itself to the centres."""
+        u, tiny, reg = self.rounding.u, self.rounding.tiny, self.objective.reg
+        E, centre = self.result.radius, self.result.centre
+        for name in PARAMETERS:
+            c, delta = self.objective.coefficient(name), uncertainty.get(name, 0.0)
+            q, adjoint = self.size[name], adjoint_of(name)
+            E["loss"] += (_gamma(q.size + 4, u) * abs(c) + delta) * reg * np.vdot(q, q)
+            E[adjoint] += 2 * reg * (5 * u * abs(c) + delta) * q + 2 * u * self.size[adjoint]
+            E[adjoint] += 2 * reg * abs(c) * tiny
+            if adjoint in centre:
+                centre[adjoint] += 2 * reg * c * self.exact[name]
 
 
 def _activation_error(activation: ActivationName, z1: Matrix, size: Matrix, E: Matrix, u: float) -> Matrix:
     """How far h1, of this size, may be off, given how far z1 may be."""
     if activation in LEFT_SLOPE:
-        error: np.ndarray = E + (2 * u * size if activation == "relu" else 3 * u * np.abs(z1))
-    else:
-        slope = np.abs(ACTIVATIONS[activation].derivative(z1))
-        carried = np.minimum(STEEPEST * E, slope * E + CURVATURE[activation] * E * E / 2)
-        error = carried + _granted(activation, z1, u) + ROUNDINGS * u * size
-    return error
+        return E + (2 * u * size if activation == "relu" else 3 * u * np.abs(z1))
+    slope = np.abs(ACTIVATIONS[activation].derivative(z1))
+    carried = np.minimum(STEEPEST * E, slope * E + CURVATURE[activation] * E * E / 2)
+    return carried + _granted(activation, z1, u) + ROUNDINGS * u * size
 
 
 def _granted(activation: ActivationName, z1: Matrix, u: float) -> Matrix:
@@ -247,36 +278,4 @@ def _granted(activation: ActivationName, z1: Matrix, u: float) -> Matrix:
     factor = np.minimum(np.abs(z1), SATURATED)
     if activation == "gelu_tanh":
         factor *= 1 + 3 * GELU_CUBIC * factor**2
-    granted: np.ndarray = ROUNDINGS * u * (1 + factor)
-    return granted
-
-
-def _loss_error(
-    values: Mapping[str, np.ndarray],
-    v: Mapping[str, np.ndarray],
-    relative: Matrix,
-    reg: float,
-    coefficients: Mapping[str, float],
-    uncertainty: Mapping[str, float],
-    u: float,
-) -> float:
-    """The error of the mean of −log p, plus that of the penalties' sums of squares."""
-    scores, y = np.asarray(values["scores"], np.float64), np.asarray(values["y"])
-    shifted = scores - scores.max(axis=1, keepdims=True)
-    losses = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(y)), y]
-    error = np.mean(relative + 3 * u * losses) + _gamma(len(y), u) * np.mean(losses)
-    for name in PARAMETERS:
-        c, delta = coefficients.get(name, 0.0), uncertainty.get(name, 0.0)
-        square = reg * np.vdot(v[name], v[name])
-        error += (_gamma(v[name].size + 4, u) * abs(c) + delta) * square
-    return float(error + 4 * u * v["loss"])
-
-
-def _softmax(scores: Matrix) -> Matrix:
-    exp = np.exp(np.asarray(scores, np.float64) - np.max(scores, axis=1, keepdims=True))
-    p: np.ndarray = exp / exp.sum(axis=1, keepdims=True)
-    return p
-
-
-def _T(E: np.ndarray | None) -> np.ndarray | None:  # noqa: N802
-    return None if E is None else E.T
+    return ROUNDINGS * u * (1 + factor)

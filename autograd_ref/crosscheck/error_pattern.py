@@ -2,7 +2,9 @@
 
 import numpy as np
 
-__all__ = ["describe", "describe_hidden"]
+from handgrad.trace import quantity_of
+
+__all__ = ["CLOSE", "describe"]
 
 # Two numbers count as the same here if they differ by less than this, relative to the largest: far above
 # the rounding of float32, far below what a mistake does.
@@ -53,57 +55,8 @@ def describe(
     if parameter is not None:
         factor = _ratio(error, np.asarray(parameter, np.float64))
         if factor is not None:
-            return f"{name} is off by {factor:.6g} times {name[1:]}."
+            return f"{name} is off by {factor:.6g} times {quantity_of(name)}."
     return _where(name, off)
-
-
-def describe_hidden(
-    X: np.ndarray, z1: np.ndarray, dz1: np.ndarray, error_W: np.ndarray, error_b: np.ndarray
-) -> str | None:
-    """Where in the hidden layer an error of dW1 and db1 comes from, if it comes from few entries of dz1.
-
-    An error δ of dz1 makes the errors Xᵀδ and Σₙδ. With D + 1 equations for each unit and fewer samples in
-    question, that δ is zero on all others can be told.
-
-    Args:
-        X: inputs (N, D).
-        z1: pre-activations (N, H).
-        dz1: their adjoint, the right one.
-        error_W: of dW1 (D, H).
-        error_b: of db1 (H,).
-
-    Returns:
-        The sentence, or None where there is no such pattern or too many samples to tell.
-    """
-    system = np.vstack([X.T, np.ones(len(X))])
-    target = np.vstack([error_W, error_b])
-    if _solved(system, target, z1 <= 0) is not None:
-        return "dz1 is wrong only in inactive units, where z1 <= 0."
-    delta = _solved(system, target, z1 > 0)
-    if delta is None:
-        return None
-    size = np.abs(delta)
-    wrong, right = size > CLOSE * np.nanmax(size), size <= CLOSE * np.nanmax(size)
-    smallest, largest = np.min(np.abs(dz1[wrong])), np.max(np.abs(dz1[right]), initial=0.0)
-    return f"dz1 is wrong only where |dz1| is large, above {largest:.3g}." if smallest > largest else None
-
-
-def _solved(system: np.ndarray, target: np.ndarray, support: np.ndarray) -> np.ndarray | None:
-    """δ on the support with system @ δ = target, unit by unit; None if there is none.
-
-    NaN stands in the units with too many samples on the support to tell.
-    """
-    delta = np.zeros(support.shape)
-    for unit in range(support.shape[1]):
-        on = support[:, unit]
-        if on.sum() >= len(system):
-            delta[:, unit] = np.nan
-            continue
-        solution = np.linalg.lstsq(system[:, on], target[:, unit])[0]
-        if np.max(np.abs(system[:, on] @ solution - target[:, unit])) > CLOSE * np.max(np.abs(target)):
-            return None
-        delta[on, unit] = solution
-    return delta if np.nan_to_num(delta).any() else None
 
 
 def _where(name: str, off: np.ndarray) -> str | None:

@@ -50,8 +50,8 @@ def what_stopped(error: BaseException, file: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text in one line that a screen can hold."""
-    line = " ".join(text.split())
+    """The text in one line that a screen can hold, without control characters."""
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
 
 

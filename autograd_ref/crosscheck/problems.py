@@ -1,6 +1,7 @@
 """The problems that everything walks: parameters, a batch, a penalty, in one dtype."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ from numpy.typing import DTypeLike
 from handgrad import TwoLayerNet
 from handgrad.activations import ActivationName
 from handgrad.data.datasets import load_digits, read_cifar10_batch
-from handgrad.two_layer_net import PARAMETERS
+from handgrad.objective import PENALTY, Objective
+from handgrad.trace import PARAMETERS
 
 __all__ = [
     "Problem",
@@ -36,6 +38,7 @@ class Problem:
         y: labels (N,) in [0, C).
         reg: strength of the penalty.
         activation: of the hidden layer.
+        penalty: the c of each penalised parameter's c·reg·‖q‖².
     """
 
     name: str
@@ -44,12 +47,17 @@ class Problem:
     y: Integer[np.ndarray, " N"]
     reg: float
     activation: ActivationName = "relu"
+    penalty: Mapping[str, float] = field(default_factory=lambda: PENALTY)
+
+    @property
+    def objective(self) -> Objective:
+        """The penalty and the activation."""
+        return Objective(self.reg, self.penalty, self.activation)
 
     @property
     def dtype(self) -> np.dtype[np.floating]:
         """The dtype of everything in it but the labels."""
-        dtype: np.dtype[np.floating] = self.X.dtype
-        return dtype
+        return self.X.dtype
 
     @property
     def sizes(self) -> tuple[int, int, int]:

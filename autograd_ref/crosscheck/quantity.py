@@ -18,8 +18,6 @@ MOST_FOR_MEDIAN = 100_000
 # and the root mean square of all; a gradient is right only where so many of its entries are seen.
 SEEN, SEEN_SHARE = 0.01, 0.99
 
-# Where the bound is more than this part of what it bounds, it has room for so many times as much.
-NONLINEAR, ROOM = 0.1, 30.0
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,6 @@ def judge(
     units = np.where(np.isnan(units), np.inf, units)
     if joint is not None:
         units = np.maximum(units, joint)
-    units = _where_bounds_hold(units, automatic, radius)
     index = tuple(int(i) for i in np.unravel_index(units.argmax(), units.shape))
     worst = float(units[index])
     finite = error[np.isfinite(error) | neither]
@@ -142,19 +139,6 @@ def judge(
         odd_one_out=at_fault,
         seen=float(seen.mean()),
     )
-
-
-def _where_bounds_hold(units: np.ndarray, automatic: np.ndarray, radius: np.ndarray) -> np.ndarray:
-    """The ratios with room for more where rounding moves an entry by about itself.
-
-    Bounds are of first order. Where they are as large as what they bound, an error a few times larger is no
-    evidence of a mistake.
-    """
-    finite = np.where(np.isfinite(automatic), np.abs(automatic), 0.0)
-    usual = np.sqrt(np.mean(finite**2)) if finite.any() and finite.max() < 1e150 else finite.max(initial=0.0)
-    with np.errstate(all="ignore"):
-        part = radius / np.maximum(np.maximum(finite, usual), np.finfo(float).tiny)
-    return np.where((part > NONLINEAR) & (finite.any()) & np.isfinite(units), units / ROOM, units)
 
 
 def seen_entries(automatic: np.ndarray, radius: np.ndarray) -> np.ndarray:

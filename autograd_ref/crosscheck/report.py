@@ -13,7 +13,7 @@ from rich.text import Text
 from autograd_ref.crosscheck.quantity import Quantity
 from autograd_ref.crosscheck.table import quantity_json, quantity_table
 
-__all__ = ["Diagnosis", "NotJudged", "Report", "Warned"]
+__all__ = ["Advice", "Diagnosis", "NotJudged", "Report"]
 
 
 # The part of the largest entry from which on an error is grave.
@@ -42,7 +42,7 @@ class Diagnosis:
 
 
 @dataclass(frozen=True)
-class Warned:
+class Advice:
     """Something beside the gradient that its author would want to know.
 
     Attributes:
@@ -82,7 +82,7 @@ class Report:
     first_wrong: str | None
     diagnosis: tuple[Diagnosis, ...] = ()
     signature: str | None = None
-    warnings: tuple[Warned, ...] = ()
+    warnings: tuple[Advice, ...] = ()
     penalty: dict[str, float] = field(default_factory=dict)
     activation: str | None = None
     quantities: tuple[Quantity, ...] = ()
@@ -117,7 +117,7 @@ class Report:
                 Diagnosis(each["id"], tuple(each["tensors"]), tuple(each["equivalent"]), each["text"])
                 for each in found["diagnosis"]
             ),
-            "warnings": tuple(Warned(**each) for each in found["warnings"]),
+            "warnings": tuple(Advice(**each) for each in found["warnings"]),
             "quantities": tuple(quantities),
             "penalty": {q: float("nan") if c is None else c for q, c in found["penalty"].items()},
             "kinks": tuple((str(problem), int(n), int(h)) for problem, n, h in found["kinks"]),

@@ -23,9 +23,8 @@ def comparison_table(comparison: Comparison) -> Table:
         A table for a rich console.
     """
     table = quantity_table(comparison.quantities)
-    table.title, table.title_justify, table.title_style = (
-        f"{comparison.name}, {comparison.dtype}", "left", "bold",
-    )  # fmt: skip
+    table.title = f"{comparison.name}, {comparison.dtype}"
+    table.title_justify, table.title_style = "left", "bold"
     return table
 
 
@@ -41,10 +40,10 @@ def quantity_table(quantities: Iterable[Quantity]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("quantity")
     table.add_column("shape")
-    for heading in ("max error", "relative", "of bound"):
+    for heading in ("max error", "relative", "error/bound"):
         table.add_column(heading, justify="right")
-    table.add_column("at")
-    table.add_column("would see", justify="right")
+    table.add_column("worst at")
+    table.add_column("detects", justify="right")
     table.add_column("verdict")
     for quantity in quantities:
         table.add_row(*_row(quantity), style=None if quantity.ok else "yellow" if quantity.ok is None else "bold red")
@@ -89,8 +88,8 @@ def _finite(value: Any) -> Any:
 
 def _row(quantity: Quantity) -> list[str]:
     shape = "×".join(map(str, quantity.shape)) or "scalar"
-    if quantity.problem is not None:
-        return [quantity.name, shape, quantity.problem, "", "", "", "", "WRONG"]
+    if quantity.mismatch is not None:
+        return [quantity.name, shape, quantity.mismatch, "", "", "", "", "WRONG"]
     return [
         quantity.name,
         shape,

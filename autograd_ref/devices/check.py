@@ -1,6 +1,6 @@
-r"""The gradient of a sharded batch, by hand and by JAX, held against that of the whole.
+r"""The gradient of a sharded batch, by hand and by JAX, held against the gradient of the whole batch.
 
-The bounds are those of `bounds`, from end to end, which hold in whatever order the terms are added. What
+The bounds are the ones of `bounds`, from end to end, which hold in whatever order the terms are added. What
 sharding adds to them: by hand, the gradient of each of $K$ shards is multiplied by a rounded $N_k/N$ and
 added to the others, at most $K + 2$ roundings more of each term; in JAX the rows' weights $1/N$ are rounded,
 and the devices add up their parts. So the radius of $dW_1$ grows by $\gamma_{K+2} |X|^\top |dz_1|$, where a
@@ -16,20 +16,19 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float
-from numpy.typing import DTypeLike
 from rich.table import Table
 
 from autograd_ref.arithmetic.rounding import unit_roundoff
-from autograd_ref.crosscheck.bounds import Bounds, chained_bounds
+from autograd_ref.crosscheck.bounds import Bounds
 from autograd_ref.crosscheck.comparison import GRADIENTS, Comparison, compare_gradients
 from autograd_ref.crosscheck.problems import Problem
+from autograd_ref.crosscheck.reference import Reference, reference_of
 from autograd_ref.crosscheck.table import comparison_json
 from autograd_ref.devices.on_device import find_device
 from autograd_ref.devices.processes import start_together
-from autograd_ref.two_layer_net import PENALTY, adjoints, matmul_precision
+from autograd_ref.two_layer_net import matmul_precision
 from handgrad.shards import split_rows
-from handgrad.two_layer_net import PARAMETERS
+from handgrad.trace import PARAMETERS
 
 __all__ = [
     "Case",
@@ -92,17 +91,18 @@ class ShardedComparison:
 
     def what_is_wrong(self) -> str:
         """A sentence about the first quantity that is wrong, and on which side."""
-        side, found = next((name, each) for name, each in self.sides.items() if not each.ok)
-        wrong = next(quantity for quantity in found.quantities if not quantity.ok)
+        side, comparison = next(named for named in self.sides.items() if not named[1].ok)
+        wrong = next(quantity for quantity in comparison.quantities if not quantity.ok)
+        problem = f"{self.problem.name} in {self.problem.dtype.name}"
         where = f" at {list(wrong.index)}" if wrong.index else ""
         return (
-            f"{wrong.name} {_described(side, self.shards)} is wrong, on {found.name} in {found.dtype}:"
-            f"{where} it is {wrong.hand:.9g}, that of the whole batch {wrong.automatic:.9g}."
+            f"{wrong.name} {_described(side, self.shards)} is wrong, on {problem}:{where} it is "
+            f"{wrong.hand:.9g}, that of the whole batch {wrong.automatic:.9g}."
         )
 
 
 def layouts(shards: int) -> list[tuple[int, int]]:
-    """The meshes (data, hidden) of so many devices that a check takes.
+    """The meshes (data, hidden) that a check takes.
 
     Args:
         shards: how many devices.
@@ -130,29 +130,23 @@ def check_sharded(
         One comparison for each problem.
 
     Raises:
-        ValueError: shards and processes do not go together, or there are not so many devices.
-        EndedEarly: as `start_together`.
+        ValueError: shards and processes do not go together, or there are too few devices.
+        ProcessEndedError: as `start_together`.
     """
     _check_counts(shards, processes, device)
     cases = [Case(problem, *layout) for problem in problems for layout in layouts(shards)]
-    found = iter(compute(cases, processes=processes, device=device, time_limit=time_limit))
+    answers = iter(compute(cases, processes=processes, device=device, time_limit=time_limit))
     comparisons = []
     for problem in problems:
-        exact = {name: np.asarray(value, np.float64) for name, value in problem.params.items()}
-        automatic = adjoints(exact, problem.X, problem.y, problem.reg, PENALTY, problem.activation)
-        values = {"X": problem.X, "y": problem.y, **problem.params, **automatic}
-        whole = chained_bounds(values, problem.dtype, problem.reg, PENALTY, {}, problem.activation)
-        bounds = sharded_bounds(whole, values, problem.dtype, shards)
-        gradients: dict[str, Gradient] = {"whole": problem.net().loss(problem.X, problem.y, problem.reg)}
+        whole = reference_of(problem)
+        in_shards = dataclasses.replace(whole, bounds=sharded_bounds(whole, problem.dtype, shards))
+        by_hand = problem.net().loss(problem.X, problem.y, problem.reg)
+        sides = {"whole": compare_gradients(problem, *by_hand, whole)}
         for data, hidden in layouts(shards):
-            sides = next(found)
-            gradients |= {"by hand": sides["hand"]} if "hand" in sides else {}
-            gradients[f"JAX {data}×{hidden}"] = sides["jax"]
-        judged = {
-            side: _judge(problem, gradient, automatic, whole if side == "whole" else bounds)
-            for side, gradient in gradients.items()
-        }
-        comparisons.append(ShardedComparison(problem, shards, processes, device, matmul_precision(), judged))
+            for side, gradient in next(answers).items():
+                name = "by hand" if side == "hand" else f"JAX {data}×{hidden}"
+                sides[name] = compare_gradients(problem, *gradient, in_shards)
+        comparisons.append(ShardedComparison(problem, shards, processes, device, matmul_precision(), sides))
     return comparisons
 
 
@@ -168,11 +162,11 @@ def compute(
         time_limit: seconds for all.
 
     Returns:
-        For each case ``{"jax": (loss, grads), "hand": (loss, grads)}``; no "hand" where the hidden units are
+        For each case ``{"hand": (loss, grads), "jax": (loss, grads)}``; no "hand" where the hidden units are
         in shards.
 
     Raises:
-        EndedEarly: as `start_together`.
+        ProcessEndedError: as `start_together`.
     """
     devices = max(case.data * case.hidden for case in cases) // processes
     request = {
@@ -180,13 +174,12 @@ def compute(
         "time_limit": time_limit,
         "cases": [
             {
-                "problem": i,
                 "data": case.data,
                 "hidden": case.hidden,
                 "reg": case.problem.reg,
                 "activation": case.problem.activation,
             }
-            for i, case in enumerate(cases)
+            for case in cases
         ],
     }
     problems = {
@@ -203,24 +196,18 @@ def compute(
             return [
                 {
                     side: (answer[f"{i}/{side}/loss"], {q: answer[f"{i}/{side}/{q}"] for q in PARAMETERS})
-                    for side in ("jax", "hand")
+                    for side in ("hand", "jax")
                     if f"{i}/{side}/loss" in answer
                 }
                 for i in range(len(cases))
             ]
 
 
-def _judge(problem: Problem, gradient: Gradient, automatic: Mapping[str, Any], bounds: Bounds) -> Comparison:
-    loss, grads = gradient
-    return compare_gradients(problem, loss, grads, PENALTY, automatic, bounds)
-
-
-def sharded_bounds(whole: Bounds, values: Mapping[str, np.ndarray], dtype: DTypeLike, shards: int) -> Bounds:
+def sharded_bounds(whole: Reference, dtype: np.dtype[Any], shards: int) -> Bounds:
     """The bounds of a sharded computation.
 
     Args:
-        whole: those of the whole batch, from end to end.
-        values: X, y, the parameters and every quantity, computed by the reference.
+        whole: the right answer for the whole batch, with its bounds from end to end.
         dtype: of the checked computation.
         shards: how many.
 
@@ -229,39 +216,40 @@ def sharded_bounds(whole: Bounds, values: Mapping[str, np.ndarray], dtype: DType
     """
     u = unit_roundoff(dtype)
     gamma = (shards + 2) * u / (1 - (shards + 2) * u)
-    v = {name: np.abs(np.asarray(value, np.float64)) for name, value in values.items() if name != "y"}
-    dz1: Float[np.ndarray, "N H"] = (
-        np.abs(whole.centre["dz1"]) + whole.slack["dz1"] if "dz1" in whole.centre else v["dz1"]
-    )
+    trace, bounds = whole.trace, whole.bounds
+    dz1 = np.abs(trace.dz1)
+    if "dz1" in bounds.centre:
+        dz1 = np.abs(bounds.centre["dz1"]) + bounds.slack["dz1"]
+    dscores = np.abs(trace.dscores)
     terms = {
-        "loss": v["loss"],
-        "dW2": v["h1"].T @ v["dscores"],
-        "db2": v["dscores"].sum(axis=0),
-        "dW1": v["X"].T @ dz1,
+        "loss": np.abs(trace.loss),
+        "dW2": np.abs(trace.h1).T @ dscores,
+        "db2": dscores.sum(axis=0),
+        "dW1": np.abs(trace.X).T @ dz1,
         "db1": dz1.sum(axis=0),
     }
-    radius = whole.radius | {name: whole.radius[name] + gamma * terms[name] for name in GRADIENTS}
-    return dataclasses.replace(whole, radius=radius)
+    radius = bounds.radius | {name: bounds.radius[name] + gamma * terms[name] for name in GRADIENTS}
+    return dataclasses.replace(bounds, radius=radius)
 
 
-def sharded_table(found: ShardedComparison) -> Table:
+def sharded_table(comparison: ShardedComparison) -> Table:
     """A problem's quantities as rows, every side's largest error in units of its bound as a column.
 
     Args:
-        found: to show.
+        comparison: to show.
 
     Returns:
         A table for a rich console, within 80 columns.
     """
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title_justify="left", title_style="bold")
-    table.title = f"{found.problem.name}, {found.problem.dtype.name}: {_taking_part(found)}"
+    table.title = f"{comparison.problem.name}, {comparison.problem.dtype.name}: {_taking_part(comparison)}"
     table.add_column("quantity")
     table.add_column("shape")
-    for side in found.sides:
+    for side in comparison.sides:
         table.add_column(side, justify="right")
-    table.add_column("would see", justify="right")
+    table.add_column("detects", justify="right")
     table.add_column("verdict")
-    for rows in zip(*(each.quantities for each in found.sides.values()), strict=True):
+    for rows in zip(*(side.quantities for side in comparison.sides.values()), strict=True):
         ok = all(quantity.ok for quantity in rows)
         shape = "×".join(map(str, rows[0].shape)) or "scalar"
         units = [f"{q.bound_units:.3f}" if q.bound_units < 1000 else f"{q.bound_units:.1e}" for q in rows]
@@ -271,26 +259,26 @@ def sharded_table(found: ShardedComparison) -> Table:
     return table
 
 
-def sharded_json(found: ShardedComparison) -> dict[str, Any]:
+def sharded_json(comparison: ShardedComparison) -> dict[str, Any]:
     """The comparison as an object for JSON.
 
     Args:
-        found: to show.
+        comparison: to show.
 
     Returns:
         name, dtype, ok, shards, processes, device, precision, rows (of each shard), and sides, a
         `comparison_json` for each.
     """
     return {
-        "name": found.problem.name,
-        "dtype": found.problem.dtype.name,
-        "ok": found.ok,
-        "shards": found.shards,
-        "processes": found.processes,
-        "device": found.device,
-        "precision": found.precision,
-        "rows": _rows(found),
-        "sides": {side: comparison_json(each) for side, each in found.sides.items()},
+        "name": comparison.problem.name,
+        "dtype": comparison.problem.dtype.name,
+        "ok": comparison.ok,
+        "shards": comparison.shards,
+        "processes": comparison.processes,
+        "device": comparison.device,
+        "precision": comparison.precision,
+        "rows": _rows(comparison),
+        "sides": {name: comparison_json(side) for name, side in comparison.sides.items()},
     }
 
 
@@ -301,8 +289,8 @@ def _check_counts(shards: int, processes: int, device: str) -> None:
         raise ValueError(f"--shards must be at most {MOST_SHARDS}, not {shards}")
     if shards % processes:
         raise ValueError(
-            f"--shards must be a multiple of --processes, so that each has as many devices; {shards} is none "
-            f"of {processes}"
+            "--shards must be a multiple of --processes, so that each has as many devices; "
+            f"{shards} is not a multiple of {processes}"
         )
     if device == "gpu":
         find_device(device)
@@ -312,17 +300,17 @@ def _check_counts(shards: int, processes: int, device: str) -> None:
             raise ValueError(f"--shards {shards} takes as many GPUs, and JAX finds {there}")
 
 
-def _rows(found: ShardedComparison) -> list[int]:
-    return [rows.stop - rows.start for rows in split_rows(len(found.problem.y), found.shards)]
+def _rows(comparison: ShardedComparison) -> list[int]:
+    return [rows.stop - rows.start for rows in split_rows(len(comparison.problem.y), comparison.shards)]
 
 
-def _taking_part(found: ShardedComparison) -> str:
-    rows = _rows(found)
-    each = f"{rows[0]}" if rows[0] == rows[-1] else f"{rows[-1]} or {rows[0]}"
-    processes = "1 process" if found.processes == 1 else f"{found.processes} processes"
-    where = "" if found.device == "cpu" else f", {found.device}, products {found.precision!r}"
-    shards = "1 shard" if found.shards == 1 else f"{found.shards} shards"
-    return f"{shards} of {each} rows, {processes}{where}"
+def _taking_part(comparison: ShardedComparison) -> str:
+    rows = _rows(comparison)
+    count = f"{rows[0]}" if rows[0] == rows[-1] else f"{rows[-1]} or {rows[0]}"
+    processes = "1 process" if comparison.processes == 1 else f"{comparison.processes} processes"
+    where = "" if comparison.device == "cpu" else f", {comparison.device}, products {comparison.precision!r}"
+    shards = "1 shard" if comparison.shards == 1 else f"{comparison.shards} shards"
+    return f"{shards} of {count} rows, {processes}{where}"
 
 
 def _described(side: str, shards: int) -> str:

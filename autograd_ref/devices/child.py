@@ -16,8 +16,9 @@ from jax.experimental import multihost_utils
 from autograd_ref.devices.processes import join
 from autograd_ref.devices.sharding import device_mesh, value_and_grad
 from autograd_ref.two_layer_net import precision
+from handgrad.objective import Objective
 from handgrad.shards import Shard, combine_shards, shard_gradients, split_rows
-from handgrad.two_layer_net import PARAMETERS
+from handgrad.trace import PARAMETERS
 
 __all__: list[str] = []
 
@@ -31,13 +32,14 @@ def main() -> None:
     with np.load(folder / "problems.npz", allow_pickle=False) as stored:
         problems = {name: stored[name] for name in stored.files}
     for i, case in enumerate(request["cases"]):
-        X, y = problems[f"{case['problem']}/X"], problems[f"{case['problem']}/y"]
-        params = {q: problems[f"{case['problem']}/{q}"] for q in PARAMETERS}
+        X, y = problems[f"{i}/X"], problems[f"{i}/y"]
+        params = {q: problems[f"{i}/{q}"] for q in PARAMETERS}
+        objective = Objective(case["reg"], activation=case["activation"])
         mesh = device_mesh(case["data"], case["hidden"])
-        found = {"jax": value_and_grad(mesh, params, X, y, case["reg"], case["activation"])}
+        sides = {"jax": value_and_grad(mesh, params, X, y, objective)}
         if case["hidden"] == 1:
-            found["hand"] = _by_hand(params, X, y, case)
-        for side, (loss, grads) in found.items():
+            sides["hand"] = _by_hand(params, X, y, case)
+        for side, (loss, grads) in sides.items():
             answer |= {f"{i}/{side}/{name}": np.asarray(value) for name, value in grads.items()}
             answer[f"{i}/{side}/loss"] = np.asarray(loss)
     if number == 0:
@@ -48,11 +50,11 @@ def main() -> None:
 def _by_hand(
     params: dict[str, np.ndarray], X: np.ndarray, y: np.ndarray, case: dict[str, Any]
 ) -> tuple[Any, dict[str, np.ndarray]]:
-    """The hand side's gradient: this process's shards by NumPy, those of the others by the runtime."""
+    """The hand side's gradient: this process's shards by NumPy, the others' by the runtime."""
     shards = case["data"]
-    each = shards // jax.process_count()
-    first = each * jax.process_index()
-    mine = split_rows(len(y), shards)[first : first + each]
+    count = shards // jax.process_count()
+    first = count * jax.process_index()
+    mine = split_rows(len(y), shards)[first : first + count]
     parts = [shard_gradients(params, X[rows], y[rows], case["activation"]) for rows in mine]
     if jax.process_count() > 1:
         with precision(X.dtype):

@@ -65,14 +65,13 @@ class OnDevice:
 
     def to_json(self) -> dict[str, Any]:
         """What `comparison_json` gives, and the attributes."""
-        found = {"device": self.device, "precision": self.precision, "reasons": list(self.reasons)}
-        return comparison_json(self.comparison) | found
+        where = {"device": self.device, "precision": self.precision, "reasons": list(self.reasons)}
+        return comparison_json(self.comparison) | where
 
 
 def computing_on(device: jax.Device | None) -> AbstractContextManager[Any]:
     """A context in which JAX computes on this device; None for the one that it chooses."""
-    context: AbstractContextManager[Any] = jax.default_device(device)
-    return context
+    return jax.default_device(device)
 
 
 def find_device(platform: str) -> jax.Device:
@@ -90,9 +89,9 @@ def find_device(platform: str) -> jax.Device:
     try:
         return jax.devices(platform)[0]
     except RuntimeError:
-        found = ", ".join(sorted({device.device_kind for device in jax.devices()}))
+        kinds = ", ".join(sorted({device.device_kind for device in jax.devices()}))
         raise ValueError(
-            f"JAX finds no {platform} here, only {found}; for NVIDIA's it has to be installed as jax[cuda13]"
+            f"JAX finds no {platform} here, only {kinds}; for NVIDIA's it has to be installed as jax[cuda13]"
         ) from None
 
 
@@ -130,7 +129,7 @@ def _reasons(problem: Problem) -> Iterator[str]:
 
 
 def _compare(problem: Problem) -> Comparison:
-    loss, grads = value_and_grad(problem.params, problem.X, problem.y, problem.reg, problem.activation)
+    loss, grads = value_and_grad(problem.params, problem.X, problem.y, problem.objective)
     return compare_gradients(problem, loss, grads)
 
 

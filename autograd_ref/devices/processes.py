@@ -1,6 +1,6 @@
 """Several processes that compute as one, by JAX's own distributed runtime, on this machine's loopback.
 
-`start_together` starts a Python program so many times and waits; in the program, `join` makes each process
+`start_together` starts a Python program several times and waits; in the program, `join` makes each process
 one of all. A process that dies leaves the others waiting for what it owes them: `start_together` sees it
 within `NOTICED` seconds, ends them and says so. One that stands still is missed by JAX's heartbeat after
 `HEARTBEAT` seconds. The time limit holds in any case, even if nobody waits any more.
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import jax
 
-__all__ = ["HEARTBEAT", "NOTICED", "EndedEarly", "join", "start_together"]
+__all__ = ["HEARTBEAT", "NOTICED", "ProcessEndedError", "join", "start_together"]
 
 NOTICED = 5
 HEARTBEAT = 10
@@ -27,12 +27,12 @@ POLL = 0.05
 LOOPBACK = "127.0.0.1"
 
 
-class EndedEarly(ValueError):  # noqa: N818
+class ProcessEndedError(ValueError):
     """A process of several ended, or took too long, and with it the whole run; the message is one line."""
 
 
 def start_together(program: Sequence[str], folder: Path, processes: int, time_limit: float) -> None:
-    """Run a program in so many processes at a time, until all of them have ended well.
+    """Run a program in several processes at a time, until all of them have ended well.
 
     Args:
         program: what follows ``python``. It is given three arguments more for `join`: its number, how many
@@ -42,7 +42,8 @@ def start_together(program: Sequence[str], folder: Path, processes: int, time_li
         time_limit: seconds after which they are ended.
 
     Raises:
-        EndedEarly: one of them ended with another exit code than 0, or the time is up. All are ended then.
+        ProcessEndedError: one of them ended with another exit code than 0, or the time is up. Then all are
+            ended.
     """
     address = f"{LOOPBACK}:{_free_port()}"
     started: list[subprocess.Popen[bytes]] = []
@@ -64,7 +65,7 @@ def start_together(program: Sequence[str], folder: Path, processes: int, time_li
         while None in [process.poll() for process in started]:  # each is polled, not only the first that runs
             _check(started, folder)
             if time.monotonic() > until:
-                raise EndedEarly(
+                raise ProcessEndedError(
                     f"{processes} processes do not come to an end within {time_limit:g} s (see --time-limit)"
                 )
             time.sleep(POLL)
@@ -76,7 +77,7 @@ def start_together(program: Sequence[str], folder: Path, processes: int, time_li
 
 
 def join(number: int, processes: int, address: str, *, devices: int | None, time_limit: float) -> None:
-    """Make this process one of so many, before JAX computes anything in it.
+    """Make this process one of several, before JAX computes anything in it.
 
     Args:
         number: which of them it is, from 0 on.
@@ -105,8 +106,7 @@ def join(number: int, processes: int, address: str, *, devices: int | None, time
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+        return probe.getsockname()[1]
 
 
 def _check(started: Sequence[subprocess.Popen[bytes]], folder: Path) -> None:
@@ -115,7 +115,7 @@ def _check(started: Sequence[subprocess.Popen[bytes]], folder: Path) -> None:
     if not failed:
         return
     # A process that loses another aborts itself: look for the one whose end was not its own doing.
-    number, code = min(failed, key=lambda found: found[1] in (1, -signal.SIGABRT))
+    number, code = min(failed, key=lambda end: end[1] in (1, -signal.SIGABRT))
     log = Path(folder, f"{number}.log").read_text(errors="replace")
     if code == -signal.SIGABRT and "JAX distributed service detected" in log:
         how = "gave up another that no longer answered"
@@ -124,7 +124,9 @@ def _check(started: Sequence[subprocess.Popen[bytes]], folder: Path) -> None:
     else:
         how = f"ended with exit code {code}, {_last_line(log)}"
     others = ", and the others were stopped" if len(started) > 1 else ""
-    raise EndedEarly(f"process {number} of {len(started)} (from 0 on) {how}, before it was done{others}")
+    raise ProcessEndedError(
+        f"process {number} of {len(started)} (from 0 on) {how}, before it was done{others}"
+    )
 
 
 def _last_line(log: str) -> str:

@@ -1,4 +1,4 @@
-"""The same loss, gradient and training step on many devices: the batch and the hidden units in shards.
+"""The same loss and gradient on many devices: the batch and the hidden units in shards.
 
 The devices form a mesh with two axes. Along ``data`` each has its own rows of the batch; along ``hidden``
 its own hidden units, which are columns of W1, entries of b1 and rows of W2. The functions are those of one
@@ -16,19 +16,17 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, ArrayLike, Float, Integer
+from jaxtyping import Array
 from numpy.typing import DTypeLike
 
-from autograd_ref.training import step
 from autograd_ref.two_layer_net import loss, precision
-from handgrad.activations import ActivationName
+from handgrad.objective import Objective
 from handgrad.shards import split_rows
 
-__all__ = ["device_mesh", "jitted_sharded_step", "place_batch", "place_params", "value_and_grad", "whole"]
+__all__ = ["device_mesh", "value_and_grad"]
 
 Params = Mapping[str, Any]
 
@@ -36,12 +34,9 @@ SPECS = {
     "W1": PartitionSpec(None, "hidden"),
     "b1": PartitionSpec("hidden"),
     "W2": PartitionSpec("hidden", None),
-    "b2": PartitionSpec(),
+    "b2": PartitionSpec(None),
 }
 ROWS = PartitionSpec("data")
-
-# The axis of each parameter that runs over the hidden units.
-HIDDEN_AXIS = {"W1": 1, "b1": 0, "W2": 0}
 
 
 def device_mesh(data: int, hidden: int = 1) -> Mesh:
@@ -67,48 +62,8 @@ def device_mesh(data: int, hidden: int = 1) -> Mesh:
     return Mesh(grid, ("data", "hidden"), axis_types=(AxisType.Auto, AxisType.Auto))
 
 
-def place_params(mesh: Mesh, params: Params) -> dict[str, Array]:
-    """Copies of the parameters on the mesh, or of anything under their names and in their shapes.
-
-    Args:
-        mesh: of `device_mesh`.
-        params: W1 (D, H), b1 (H,), W2 (H, C), b2 (C,).
-
-    Returns:
-        The same, with as many hidden units as divide evenly; the same on every device along ``data``.
-    """
-    return {name: _place(mesh, SPECS[name], _fill(mesh, name, value)) for name, value in params.items()}
-
-
-def place_batch(mesh: Mesh, X: Any, y: Any, dtype: DTypeLike) -> tuple[Array, Array, Array]:
-    """A batch on the mesh, shard by shard as `handgrad.shards.split_rows` cuts it.
-
-    Args:
-        mesh: of `device_mesh`.
-        X: inputs (N, D).
-        y: labels (N,) in [0, C).
-        dtype: of the computation.
-
-    Returns:
-        X, y and the weights of the rows, 1/N or 0, all with as many rows for each shard as the largest has.
-    """
-    X, y = np.asarray(X), np.asarray(y)
-    shards = split_rows(len(y), mesh.shape["data"])
-    most = shards[0].stop  # the first shard is never the smaller one
-    rows = most * len(shards)
-    inputs, labels, weights = (
-        np.zeros((rows, X.shape[1]), dtype),
-        np.zeros(rows, np.int32),
-        np.zeros(rows, dtype),
-    )
-    for k, shard in enumerate(shards):
-        here = slice(k * most, k * most + shard.stop - shard.start)
-        inputs[here], labels[here], weights[here] = X[shard], y[shard], 1 / len(y)
-    return _place(mesh, ROWS, inputs), _place(mesh, ROWS, labels), _place(mesh, ROWS, weights)
-
-
 def value_and_grad(
-    mesh: Mesh, params: Params, X: Any, y: Any, reg: float, activation: ActivationName = "relu"
+    mesh: Mesh, params: Params, X: Any, y: Any, objective: Objective
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """The loss and its gradient, computed on all devices of the mesh.
 
@@ -119,89 +74,43 @@ def value_and_grad(
         params: W1, b1, W2, b2; the dtype of W1 is the dtype of the computation.
         X: inputs (N, D).
         y: labels (N,) in [0, C).
-        reg: strength of the penalty.
-        activation: of the hidden layer.
+        objective: the penalty and the activation.
 
     Returns:
         ``(loss, grads)`` as NumPy arrays; ``grads`` has the keys and shapes of ``params``.
     """
     dtype = np.asarray(params["W1"]).dtype
     with precision(dtype):
-        batch = place_batch(mesh, X, y, dtype)
-        value, grads = _value_and_grad(place_params(mesh, params), *batch, dtype.type(reg), mesh, activation)
-        return _fetch(value), whole(grads, np.shape(params["W1"])[1])
+        placed = {name: _place(mesh, SPECS[name], _fill(mesh, name, value)) for name, value in params.items()}
+        value, grads = _value_and_grad(placed, *_place_batch(mesh, X, y, dtype), objective, mesh)
+        # Some hidden units only filled up.
+        whole = {
+            name: _fetch(grad)[tuple(slice(size) for size in np.shape(params[name]))]
+            for name, grad in grads.items()
+        }
+        return _fetch(value), whole
 
 
-def whole(placed: Mapping[str, Array], hidden_size: int) -> dict[str, np.ndarray]:
-    """Parameters or gradients brought back from all devices, without the hidden units that only filled up.
-
-    Args:
-        placed: W1, b1, W2, b2, on a mesh.
-        hidden_size: hidden units H.
-
-    Returns:
-        NumPy arrays of the same names.
-    """
-    fetched = {name: _fetch(value) for name, value in placed.items()}
-    return {
-        name: value.take(range(hidden_size), HIDDEN_AXIS[name]) if name in HIDDEN_AXIS else value
-        for name, value in fetched.items()
-    }
-
-
-def sharded_step(
-    params: Params,
-    velocity: Params,
-    X: Float[Array, "rows D"],
-    y: Integer[Array, " rows"],
-    weights: Float[Array, " rows"],
-    learning_rate: Float[ArrayLike, ""],
-    reg: Float[ArrayLike, ""],
-    momentum: Float[ArrayLike, ""] = 0.0,
-    *,
-    mesh: Mesh,
-    hidden_size: int,
-    nesterov: bool = False,
-    activation: ActivationName = "relu",
-) -> tuple[dict[str, Array], dict[str, Array], Float[Array, ""]]:
-    """One step of gradient descent, `autograd_ref.training.step`, on all devices of the mesh.
-
-    Args:
-        params: of `place_params`.
-        velocity: of `place_params`; an empty mapping for no momentum.
-        X: of `place_batch`.
-        y: of `place_batch`.
-        weights: of `place_batch`.
-        learning_rate: the step's length.
-        reg: strength of the penalty.
-        momentum: the velocity's factor; unused where there is no velocity.
-        mesh: where all of them are.
-        hidden_size: hidden units H, without those that only fill up.
-        nesterov: take Nesterov's momentum instead of the classical one.
-        activation: of the hidden layer.
-
-    Returns:
-        ``(params, velocity, loss)``, each parameter where it was, the loss being that before the step.
-    """
-    units, mask = params["W1"].shape[1], None
-    if units > hidden_size:
-        # What fills up is kept at 0: after a step it would take part, where an activation is not 0 at 0.
-        real = (jnp.arange(units) < hidden_size).astype(X.dtype)
-        mask = jnp.broadcast_to(real[None], (X.shape[0], units))
-    new, moved, value = step(
-        *(params, velocity, X, y, learning_rate, reg, momentum, nesterov), mask, activation, weights
-    )
-    return _stay(mesh, new), _stay(mesh, moved), value
+def _place_batch(mesh: Mesh, X: Any, y: Any, dtype: DTypeLike) -> tuple[Array, Array, Array]:
+    """X, y and the weights of the rows, 1/N or 0, with as many rows for each shard as the largest has."""
+    X, y = np.asarray(X), np.asarray(y)
+    shards = split_rows(len(y), mesh.shape["data"])
+    most = shards[0].stop  # the first shard is never the smaller one
+    rows = most * len(shards)
+    inputs = np.zeros((rows, X.shape[1]), dtype)
+    labels, weights = np.zeros(rows, np.int32), np.zeros(rows, dtype)
+    for k, shard in enumerate(shards):
+        here = slice(k * most, k * most + shard.stop - shard.start)
+        inputs[here], labels[here], weights[here] = X[shard], y[shard], 1 / len(y)
+    return _place(mesh, ROWS, inputs), _place(mesh, ROWS, labels), _place(mesh, ROWS, weights)
 
 
 def _fill(mesh: Mesh, name: str, value: Any) -> np.ndarray:
     """A copy with zeros for the hidden units that are missing to a multiple of their shards."""
     array = np.asarray(value)
-    missing = [(0, 0)] * array.ndim
-    if name in HIDDEN_AXIS:
-        axis = HIDDEN_AXIS[name]
-        missing[axis] = (0, -array.shape[axis] % mesh.shape["hidden"])
-    return np.pad(array, missing)
+    shards = mesh.shape["hidden"]
+    axes = zip(SPECS[name], array.shape, strict=True)
+    return np.pad(array, [(0, -size % shards if axis == "hidden" else 0) for axis, size in axes])
 
 
 def _place(mesh: Mesh, spec: PartitionSpec, value: np.ndarray) -> Array:
@@ -215,28 +124,10 @@ def _fetch(value: Array) -> np.ndarray:
     return np.asarray(multihost_utils.process_allgather(value, tiled=True))
 
 
-def _stay(mesh: Mesh, params: Mapping[str, Array]) -> dict[str, Array]:
-    shardings = {name: NamedSharding(mesh, SPECS[name]) for name in params}
-    return dict(jax.lax.with_sharding_constraint(dict(params), shardings))
-
-
-@partial(jax.jit, static_argnames=("mesh", "activation"))
+@partial(jax.jit, static_argnames="mesh")
 def _value_and_grad(
-    params: Params,
-    X: Array,
-    y: Array,
-    weights: Array,
-    reg: Array,
-    mesh: Mesh,
-    activation: ActivationName,
+    params: Params, X: Array, y: Array, weights: Array, objective: Objective, mesh: Mesh
 ) -> tuple[Array, dict[str, Array]]:
-    value, grads = jax.value_and_grad(loss)(params, X, y, reg, activation=activation, weights=weights)
-    return value, _stay(mesh, grads)
-
-
-# The old parameters' memory becomes the new ones': a caller must not look at what it passed in.
-jitted_sharded_step = jax.jit(
-    sharded_step,
-    static_argnames=("mesh", "hidden_size", "nesterov", "activation"),
-    donate_argnames=("params", "velocity"),
-)
+    value, grads = jax.value_and_grad(loss)(params, X, y, objective, weights=weights)
+    shardings = {name: NamedSharding(mesh, SPECS[name]) for name in grads}
+    return value, jax.lax.with_sharding_constraint(grads, shardings)

@@ -15,7 +15,6 @@ from autograd_ref.arithmetic.interpreter import bind, interpret_closed
 from autograd_ref.study.source import Step
 from autograd_ref.two_layer_net import (
     CROSS_ENTROPY,
-    PENALTY,
     Stage,
     penalty,
     precision,
@@ -23,6 +22,7 @@ from autograd_ref.two_layer_net import (
     stage_vjp,
     stages,
 )
+from handgrad.objective import PENALTY
 
 __all__ = ["Equation", "counterpart", "equations"]
 

@@ -12,7 +12,8 @@ from autograd_ref.crosscheck.quantity import Quantity, judge
 from autograd_ref.crosscheck.problems import Problem
 from autograd_ref.study.equations import counterpart
 from autograd_ref.study.source import Step
-from autograd_ref.two_layer_net import PENALTY, precision
+from autograd_ref.two_layer_net import precision
+from handgrad.objective import Objective
 
 __all__ = ["Judged", "judge_steps", "worked_problem"]
 
@@ -80,7 +81,7 @@ def _judge(
     if "data_loss" in step.made:
         values["loss"] = step.made["data_loss"]
     with_penalty = step.adds or "loss" in step.targets
-    bounds = stagewise_bounds(values, problem.dtype, problem.reg if with_penalty else 0.0, PENALTY)
+    bounds = stagewise_bounds(values, problem.dtype, Objective(problem.reg if with_penalty else 0.0))
     bounds.radius["data_loss"] = bounds.radius["loss"]
     judged = []
     for name, value in step.made.items():

@@ -1,5 +1,6 @@
 """What the page shows at the hard places: every number computed on the worked example, by both sides."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,7 +71,7 @@ class Alias:
     comparison: Comparison
 
 
-def alias(problem: Problem, trace: dict[str, Any]) -> Alias:
+def alias(problem: Problem, trace: Mapping[str, Any]) -> Alias:
     """Leave out the copy, and check what the trace holds then.
 
     Args:
@@ -98,7 +99,7 @@ def kink() -> dict[str, float]:
         }
 
 
-def products(trace: dict[str, Any]) -> list[tuple[str, str, bool]]:
+def products(trace: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
     """The ways to multiply what arrives at the second layer by its weights: code, shapes, whether right."""
     found = []
     for code, left, right in (

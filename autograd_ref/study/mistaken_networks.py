@@ -17,7 +17,7 @@ from autograd_ref.crosscheck.mistakes.replay import (
 from autograd_ref.crosscheck.network.check import check_network
 from autograd_ref.crosscheck.problems import Problem
 from autograd_ref.crosscheck.report import Report
-from autograd_ref.two_layer_net import PENALTY
+from handgrad.objective import PENALTY
 from handgrad.two_layer_net import PARAMETERS
 
 __all__ = ["Broken", "break_it", "mistakes"]
@@ -83,20 +83,21 @@ def _network(mistake: Mistake, coefficients: Mapping[str, float], *, traced: boo
             return trace["loss"], {name: trace[f"d{name}"] for name in PARAMETERS}
 
         def _trace(self, X: Any, y: Any, reg: float) -> dict[str, Any]:
-            return _computed(mistake, Problem(mistake.id, self.params, X, y, reg), coefficients)
+            return _computed(mistake, Problem(mistake.id, self.params, X, y, reg, penalty=coefficients))
 
     if not traced:
         return Network
     return type("Traced", (Network,), {"trace": Network._trace})
 
 
-def _computed(mistake: Mistake, problem: Problem, coefficients: Mapping[str, float]) -> dict[str, Any]:
+def _computed(mistake: Mistake, problem: Problem) -> dict[str, Any]:
     """Every quantity, as code with the mistake computes it."""
-    values = replay(problem, coefficients, (mistake,) if mistake.step in UPSTREAM else ())
+    v = replay(problem, (mistake,) if mistake.step in UPSTREAM else ())
     if mistake.step == "loss":
-        values["loss"] = mistake.replacement(values)
+        v.loss = mistake.replacement(v)
+    gradients = {}
     for name in PARAMETERS:
         tensor = f"d{name}"
         made = (mistake,) if mistake.step in LOCAL and tensor in mistake.tensors else ()
-        values[tensor] = local_gradient(tensor, values, problem.reg, coefficients, made)
-    return values
+        gradients[tensor] = local_gradient(tensor, v, problem, made)
+    return {**vars(v), **gradients}

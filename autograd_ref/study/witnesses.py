@@ -55,7 +55,7 @@ def hear_witnesses(dtype: DTypeLike) -> Witnesses:
     """
     problem = random_problem(np.random.default_rng(0), (6, 5, 7, 4), reg=0.1, dtype=dtype)
     trace = trace_gradients(problem.params, problem.X, problem.y, problem.reg)
-    _, automatic = value_and_grad(problem.params, problem.X, problem.y, problem.reg)
+    _, automatic = value_and_grad(problem.params, problem.X, problem.y, problem.objective)
     true = _true_gradient(problem)
     steps = 10.0 ** np.arange(-12 if problem.dtype == np.float64 else -7, 0.01, 0.5)
     return Witnesses(

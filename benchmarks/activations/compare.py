@@ -1,55 +1,61 @@
-"""What is said of activation functions, measured on CIFAR-10; and ten layers of each, from their start."""
+"""The activation functions compared: training runs on CIFAR-10, and ten layers at their start."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from rich.console import Console
 
-from benchmarks.activations.claims import claims_table, loss_table
-from benchmarks.activations.plot import plot_activations
-from benchmarks.activations.runs import BATCH, HIDDEN, all_runs, start_of, train
-from benchmarks.results import RESULTS, environment_line, progress, write_json, write_section
-from handgrad.activations import ACTIVATIONS, sigmoid, tanh
+from benchmarks.activations import tables
+from benchmarks.activations.plot import draw
+from benchmarks.activations.runs import BATCH, HIDDEN, NAMES, RunResult, all_runs, start_of, train
+from benchmarks.results import Part, Picture, environment_line, progress, publish, write_json
+from handgrad.activations import ACTIVATIONS, ActivationName
 from handgrad.data.datasets import load_cifar10
 
-DEPTH, SCALES = 10, (1, 4, 16, 64)
+DEPTH, SCALES = 10, (4, 16, 64)
 
 
-def measure_activations(data_dir: Path | None, out: Path = RESULTS) -> None:
-    """Train whatever is not in the results yet; write all of it, the table and the picture.
+def compare_activations(data_dir: Path | None, out: Path) -> None:
+    """Make the runs that are not in the results yet; write JSON and picture, and publish the tables.
 
     Args:
-        data_dir: where CIFAR-10 lies; None for where `handgrad data` keeps it.
-        out: folder of the results. The README is written only for the project's own.
+        data_dir: folder of CIFAR-10; None for where `handgrad data` keeps it.
+        out: folder of the results.
     """
     path = out / "activations.json"
-    found = json.loads(path.read_text()) if path.exists() else {"runs": {}}
-    left = [run for run in all_runs() if run.key not in found["runs"]]
-    data = load_cifar10(data_dir) if left else None
-    for run in progress(left, "Training", lines=20):
-        assert data is not None
-        found["runs"][run.key] = train(run, data)
-        write_json(path, found)
-    found["ten layers"] = {name: ten_layers(name, start_of(name)) for name in ACTIVATIONS}
-    found["ten layers of sigmoid"] = {str(scale): ten_layers("sigmoid", "Glorot", scale) for scale in SCALES}
-    z = np.linspace(-30, 30, 100_001)
-    found["tanh as a sigmoid"] = float(np.abs(tanh(z) - (2 * sigmoid(2 * z) - 1)).max())
-    found["environment"] = environment_line("numpy", "scipy")
-    write_json(path, found)
-    (out / "activations.png").write_bytes(plot_activations(found))
-    text = f"{claims_table(found)}\n\n{loss_table(found)}\n\n![{ALT}](results/activations.png)\n"
-    text += f"\nH={HIDDEN}, batches of {BATCH}, float32. {found['environment']}."
-    Console().print(text, soft_wrap=True, highlight=False)
-    if out == RESULTS:
-        write_section("activations", text)
+    content: dict[str, Any] = {"environment": "", "runs": {}}
+    if path.exists():
+        content = json.loads(path.read_text())
+    runs = {key: RunResult(**fields) for key, fields in content["runs"].items()}
+    environment = content["environment"]
+    left = [run for run in all_runs() if run.key not in runs]
+    if left:
+        data = load_cifar10(data_dir)
+        environment = environment_line("numpy", "scipy")
+        for run in progress(left, "Training", lines=20):
+            runs[run.key] = train(run, data)
+            write_json(path, {"environment": environment, "runs": {k: asdict(r) for k, r in runs.items()}})
+    layers = {f"`{name}`, {start_of(name)}": ten_layers(name, start_of(name)) for name in NAMES}
+    layers |= {f"`sigmoid`, Glorot × {scale}": ten_layers("sigmoid", "Glorot", scale) for scale in SCALES}
+    draw(runs, out / "activations.png")
+    parts: list[Part] = [
+        tables.loss_table(runs),
+        tables.hidden_table(runs),
+        tables.dead_table(runs),
+        tables.depth_table(layers),
+        Picture("activations.png", CAPTION),
+        f"H={HIDDEN}, batches of {BATCH}, float32. {environment}",
+    ]
+    publish("activations", parts, out)
 
 
-ALT = "Loss against learning rate and by epoch, dead units against learning rate, and what flows back"
+CAPTION = "Loss against learning rate and by epoch, dead units against learning rate, and what flows back"
 
 
-def ten_layers(name: str, start: str, scale: float = 1.0) -> dict[str, float]:
-    """The adjoint's way back through ten layers of 100 units at the start.
+def ten_layers(name: ActivationName, start: str, scale: float = 1.0) -> dict[str, float]:
+    """Follow the adjoint back through ten layers of 100 units at the start.
 
     Args:
         name: the activation.
@@ -57,7 +63,7 @@ def ten_layers(name: str, start: str, scale: float = 1.0) -> dict[str, float]:
         scale: factor on the standard deviation of the weights.
 
     Returns:
-        "factor": by what ‖dz‖ grows for each layer that it goes back; "saturated": share of the activations
+        "factor": the factor by which ‖dz‖ grows for each layer back; "saturated": share of the activations
         whose |slope| is below 0.001.
     """
     rng = np.random.default_rng(0)

@@ -1,46 +1,38 @@
 """The picture of the activations' runs."""
 
-import io
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 
-from benchmarks.activations.claims import best_rate, dead_units, dying, final_loss, runs_of
-from benchmarks.activations.runs import RATES, start_of
-from handgrad.activations import ACTIVATIONS
+from benchmarks.activations.runs import NAMES, RATES, start_of
+from benchmarks.activations.tables import Runs, best_rate, final_loss, mean, runs_at_best, runs_then_calm
+from benchmarks.results import write_picture
 
 
-def plot_activations(found: dict[str, Any]) -> bytes:
-    """Loss against learning rate and by epoch, dead ReLUs against learning rate, and what flows back.
-
-    Returns:
-        The PNG.
-    """
+def draw(runs: Runs, path: Path) -> None:
+    """Draw loss against learning rate and by epoch, dead ReLUs against learning rate, and what flows back."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 8.5), layout="constrained")
     (rates, epochs), (dead, back) = figure.subplots(2, 2)
-    for i, name in enumerate(ACTIVATIONS):
-        color = f"C{i}"
-        start = start_of(name)
-        losses = np.array([final_loss(found, name, start, rate) for rate in RATES])
+    for number, name in enumerate(NAMES):
+        color, start = f"C{number}", start_of(name)
+        losses = np.array([final_loss(runs, name, start, rate) for rate in RATES])
         finite = np.isfinite(losses)
         rates.plot(np.array(RATES)[finite], losses[finite], color=color, marker="o", label=name)
-        best = best_rate(found, name, start)
-        looks = [found["runs"][run.key]["epochs"] for run in runs_of(name, start, best)]
-        for axes, what in ((epochs, "loss"), (back, "dz1_to_dh1")):
-            mean = np.array([[look[what] for look in each] for each in looks], np.float64).mean(axis=0)
-            axes.plot(
-                range(len(mean)), mean, color=color, marker="o", markersize=4, label=f"{name}, {best:g}"
-            )
+        results = runs_at_best(runs, name, start)
+        label = f"{name}, {best_rate(runs, name, start)}"
+        for axes, quantity in ((epochs, "loss"), (back, "dz1_to_dh1")):
+            values = [mean(results, epoch, quantity) for epoch in range(5)]
+            axes.plot(range(5), values, color=color, marker="o", markersize=4, label=label)
     for centred, style in ((False, "-"), (True, ":")):
         for name, color in (("relu", "C0"), ("leaky_relu", "C1")):
-            runs_at = dying(found, name, centred=centred)
+            by_rate = runs_then_calm(runs, name, centred=centred)
             for epoch, marker, when in ((2, "o", "after 2 epochs"), (4, "x", "after 2 more at a hundredth")):
-                count = [dead_units(results, epoch) for results in runs_at.values()]
+                counts = [mean(results, epoch, "dead_units") for results in by_rate.values()]
                 pixels = "less the mean" if centred else "as they are"
                 label = f"{name}, pixels {pixels}, {when}"
-                dead.plot(list(runs_at), count, style, color=color, marker=marker, label=label)
+                dead.plot(list(by_rate), counts, style, color=color, marker=marker, label=label)
     for axes, title, label in (
         (rates, "training loss after 4 epochs", "learning rate"),
         (epochs, "training loss, at the best learning rate", "epoch"),
@@ -58,6 +50,4 @@ def plot_activations(found: dict[str, Any]) -> bytes:
     rates.set_ylim(top=2.4)
     dead.set_ylim(-5, 150)
     back.set_ylim(0, 1)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return buffer.getvalue()
+    write_picture(path, figure)

@@ -1,24 +1,28 @@
-"""One training run on CIFAR-10 with one activation, and what became of its hidden layer."""
+"""Training runs on CIFAR-10 with each activation, and the state of the hidden layer in each."""
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from itertools import product
-from typing import Any
+from typing import get_args
 
 import numpy as np
 
 from handgrad import TwoLayerNet
-from handgrad.activations import ACTIVATIONS, ActivationName
+from handgrad.activations import ActivationName
 from handgrad.data.datasets import Dataset
+from handgrad.data.minibatches import Minibatch
 from handgrad.fused.sgd import Sgd
-from handgrad.minibatches import Minibatch
 from handgrad.runs.diagnostics import Diagnoser
 from handgrad.two_layer_net import PARAMETERS
 
 HIDDEN, BATCH, EPOCH = 100, 200, 245
-# Steps, after the first epoch, over which it is seen how straight W2 goes.
-WATCHED = 50
-SMALL = 0.01  # of its learning rate, with which a run that lost units goes on: do they come back?
+# Steps, after the first epoch, over which the path of W2 is followed.
+PATH_STEPS = 50
+SMALL = 0.01  # factor of the learning rate in the calm epochs: do dead units come back?
+MEASURED = ("dead_units", "saturated", "activation_mean", "dz1_to_dh1")  # of `Diagnostics`
 
+NAMES: tuple[ActivationName, ...] = get_args(ActivationName)
+RELUS: tuple[ActivationName, ...] = ("relu", "leaky_relu")
 RATES = (0.01, 0.03, 0.1, 0.3, 1.0)
 NOTES_RATES = (1e-3, 2e-3, 4e-3, 1e-2, 3e-2)
 DYING = {True: (0.03, 0.1, 0.15, 0.2), False: (0.001, 0.003, 0.01, 0.03, 0.06, 0.1)}  # by Run.centred
@@ -50,36 +54,49 @@ class Run:
 
     @property
     def key(self) -> str:
-        """What tells it from others."""
+        """All settings, as the name of the run in activations.json."""
         return " ".join(map(str, asdict(self).values()))
 
 
+@dataclass
+class RunResult:
+    """What a run gave.
+
+    Attributes:
+        diverged: whether the loss stopped being finite, which ended the run.
+        epochs: by quantity, its values at the start and after every epoch; None for NaN. ``loss`` is the mean
+            over the last half epoch's minibatches, ``val`` the validation accuracy; the others are fields of
+            `handgrad.runs.diagnostics.Diagnostics`.
+        path: how W2 moved in the steps after the first epoch, see `describe_path`.
+    """
+
+    diverged: bool = False
+    epochs: dict[str, list[float | None]] = field(
+        default_factory=lambda: {name: [] for name in ("loss", "val", *MEASURED)}
+    )
+    path: dict[str, float] | None = None
+
+
 def start_of(name: str) -> str:
-    """The initialisation made for it: Glorot's for the two that saturate on both sides, He's for others."""
+    """Return the initialization made for it: Glorot's for sigmoid and tanh, He's for the others."""
     return "Glorot" if name in ("sigmoid", "tanh") else "He"
 
 
 def all_runs() -> list[Run]:
-    """Every run, in the order in which they are made."""
-    notes = [Run(name, "notes", rate, 0) for name, rate in product(ACTIVATIONS, NOTES_RATES)]
-    own = [Run(name, start_of(name), rate, seed) for seed, name, rate in product((0, 1), ACTIVATIONS, RATES)]
+    """Return every run, in the order in which they are made."""
+    notes = [Run(name, "notes", rate, 0) for name, rate in product(NAMES, NOTES_RATES)]
+    own = [Run(name, start_of(name), rate, seed) for seed, name, rate in product((0, 1), NAMES, RATES)]
     dying = [
         Run(name, "He", rate, seed, epochs=2, calm=2, centred=centred)
-        for seed, name, centred in product((0, 1), ("relu", "leaky_relu"), (False, True))
+        for seed, name, centred in product((0, 1), RELUS, (False, True))
         for rate in DYING[centred]
     ]
     return [*dying, *own, *notes]
 
 
 @np.errstate(over="ignore", invalid="ignore")  # a network that diverges
-def train(run: Run, data: Dataset) -> dict[str, Any]:
-    """Train, and look at the network at the start and after every epoch.
-
-    Returns:
-        "epochs": a list of what was seen, the first before training, None for what was no number; "watched":
-        how W2 moved in the steps after the first epoch; "diverged": whether the loss stopped being finite,
-        which ends the run.
-    """
+def train(run: Run, data: Dataset) -> RunResult:
+    """Train, and measure the network at the start and after every epoch."""
     rng = np.random.default_rng(run.seed)
     D, C = data.X_train.shape[1], len(data.classes)
     pixel = 1.0 if run.start == "notes" else _spread(data)
@@ -89,81 +106,56 @@ def train(run: Run, data: Dataset) -> dict[str, Any]:
     sgd = Sgd(net.params, BATCH, reg=0.045 if run.start == "notes" else 0.0, activation=run.activation)
     data = data if run.centred else replace(data, mean=np.zeros_like(data.mean))
     minibatch = Minibatch(data.X_train, data.y_train, BATCH, net.dtype, mean=data.mean)
-    look = _Look(net, sgd, data, pixel)
+    sample = np.linspace(0, len(data.X_train) - 1, 1000).astype(np.intp)
+    diagnoser = Diagnoser(net, (data.X_train[sample], data.y_train[sample]), data.X_train, data.mean)
 
-    seen, losses, watched = [look.at(0, float("nan"))], [], _Watched()
-    for step in range(EPOCH * (run.epochs + run.calm)):
+    result, losses, path = RunResult(), [float("nan")], []
+    for step in range(EPOCH * (run.epochs + run.calm) + 1):
+        if step % EPOCH == 0:
+            net.params = {name: sgd.params[name].copy() for name in PARAMETERS}
+            net.params["W1"] /= np.float32(pixel)  # the same network, for pixels from 0 to 255
+            measured = diagnoser.diagnose(net.params, step)._asdict()
+            measured["loss"] = float(np.mean(losses[-EPOCH // 2 :]))
+            measured["val"] = float(np.mean(net.predict(data.X_val, mean=data.mean) == data.y_val))
+            for name, values in result.epochs.items():
+                values.append(None if np.isnan(measured[name]) else measured[name])
         minibatch.gather(rng.integers(len(data.X_train), size=BATCH))
         if pixel != 1.0:
             np.multiply(minibatch.X, np.float32(1 / pixel), out=minibatch.X)
         rate = run.learning_rate * (1 if step < EPOCH * run.epochs else SMALL)
-        if (step + 1) % EPOCH == 0:
-            look.remember()
         losses.append(sgd.step(minibatch.X, minibatch.y, rate))
         if not np.isfinite(losses[-1]):
-            return {"epochs": seen, "watched": watched.found(), "diverged": True}
-        if EPOCH <= step < EPOCH + WATCHED:
-            watched.add(sgd.params["W2"])
-        if (step + 1) % EPOCH == 0:
-            seen.append(look.at(step + 1, float(np.mean(losses[-EPOCH // 2 :]))))
-    return {"epochs": seen, "watched": watched.found(), "diverged": False}
+            result.diverged = True
+            break
+        if EPOCH <= step < EPOCH + PATH_STEPS:
+            path.append(sgd.params["W2"].astype(np.float64))
+    result.path = describe_path(path)
+    return result
 
 
-class _Look:
-    """What there is to see of the network while it is trained on pixels that were divided by their spread."""
+def describe_path(weights: Sequence[np.ndarray]) -> dict[str, float] | None:
+    """Describe how weights move from step to step; None if they stop or there are too few steps.
 
-    def __init__(self, net: TwoLayerNet, sgd: Sgd, data: Dataset, pixel: float) -> None:
-        self._net, self._sgd, self._data, self._pixel = net, sgd, data, pixel
-        sample = np.linspace(0, len(data.X_train) - 1, 1000).astype(np.intp)
-        self._part = data.X_train[sample], data.y_train[sample]
-        self._diagnoser = Diagnoser(net, self._part, data.X_train, data.mean)
-        self.remember()
+    Args:
+        weights: the weights (H, C) after every step.
 
-    def remember(self) -> None:
-        """The weights before a step."""
-        self._before = self._unscaled()
-
-    def at(self, step: int, loss: float) -> dict[str, Any]:
-        self._net.params = self._unscaled()
-        found = self._diagnoser.diagnose(self._before, step)._asdict()
-        for part, (X, y) in (("train", self._part), ("val", (self._data.X_val, self._data.y_val))):
-            found[part] = float(np.mean(self._net.predict(X, mean=self._data.mean) == y))
-        return {name: None if np.isnan(value) else value for name, value in {**found, "loss": loss}.items()}
-
-    def _unscaled(self) -> dict[str, np.ndarray]:
-        """The same network for pixels from 0 to 255: dividing the weights is dividing the pixels."""
-        params = {name: self._sgd.params[name].copy() for name in PARAMETERS}
-        params["W1"] /= np.float32(self._pixel)
-        return params
-
-
-class _Watched:
-    """How W2 moves from step to step."""
-
-    def __init__(self) -> None:
-        self._weights: list[np.ndarray] = []
-
-    def add(self, W2: np.ndarray) -> None:
-        self._weights.append(W2.astype(np.float64))
-
-    def found(self) -> dict[str, float] | None:
-        """Agreement of the signs within a class, cosine of one move with the next, and straightness.
-
-        The agreement is |mean of the signs| of a move of one class's weights, 1 if all go one way; the
-        straightness is the length of the whole way as the crow flies over that of its steps.
-        """
-        if len(self._weights) < WATCHED:
-            return None
-        moves = np.diff(np.array(self._weights), axis=0)
-        length = np.linalg.norm(moves, axis=(1, 2))
-        if not (length > 0).all():
-            return None
-        cosines = (moves[1:] * moves[:-1]).sum(axis=(1, 2)) / (length[1:] * length[:-1])
-        return {
-            "signs": float(np.abs(np.sign(moves).mean(axis=1)).mean()),
-            "cosine": float(cosines.mean()),
-            "straightness": float(np.linalg.norm(moves.sum(axis=0)) / length.sum()),
-        }
+    Returns:
+        "signs", the agreement within a class: |mean of the signs| of a move of one class's weights, 1 if all
+        have one sign; "cosine" between one move and the next; "straightness", the length of the straight line
+        from the first weights to the last over the length of the path.
+    """
+    if len(weights) < PATH_STEPS:
+        return None
+    moves = np.diff(np.array(weights), axis=0)
+    length = np.linalg.norm(moves, axis=(1, 2))
+    if not (length > 0).all():
+        return None
+    cosines = (moves[1:] * moves[:-1]).sum(axis=(1, 2)) / (length[1:] * length[:-1])
+    return {
+        "signs": float(np.abs(np.sign(moves).mean(axis=1)).mean()),
+        "cosine": float(cosines.mean()),
+        "straightness": float(np.linalg.norm(moves.sum(axis=0)) / length.sum()),
+    }
 
 
 def _std(start: str, fan_in: int, fan_out: int) -> float:
@@ -173,6 +165,6 @@ def _std(start: str, fan_in: int, fan_out: int) -> float:
 
 
 def _spread(data: Dataset) -> float:
-    """The standard deviation of all training pixels around the mean image."""
+    """Return the standard deviation of the training pixels around the mean image."""
     sample = data.X_train[:: len(data.X_train) // 1000]
     return float(np.std(sample - data.mean))

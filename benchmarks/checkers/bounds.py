@@ -1,34 +1,21 @@
-"""The checker's bounds from both sides: nothing right is flagged, and what is off by little is seen."""
+"""The checker's bounds from both sides: right networks are not flagged, and small errors are caught."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
-from autograd_ref.crosscheck.bounds import chained_bounds, stagewise_bounds
-from autograd_ref.crosscheck.comparison import (
-    GRADIENTS,
-    Comparison,
-    compare_gradients,
-    compare_trace,
-)  # fmt: skip
+from autograd_ref.crosscheck.bounds import stagewise_bounds
+from autograd_ref.crosscheck.comparison import GRADIENTS, Comparison, compare_gradients, compare_trace
 from autograd_ref.crosscheck.problems import Problem, random_problem
 from autograd_ref.crosscheck.quantity import judge
-from autograd_ref.two_layer_net import PENALTY, QUANTITIES, adjoints, stagewise
+from autograd_ref.crosscheck.reference import Reference, reference_of
+from autograd_ref.two_layer_net import QUANTITIES, stagewise
 from benchmarks.checkers.hard_problems import hard_problem
-from benchmarks.checkers.sensitivity import planted, smallest_caught
-from benchmarks.results import (
-    RESULTS,
-    environment_line,
-    markdown,
-    progress,
-    show,
-    write_json,
-    write_section,
-)  # fmt: skip
+from benchmarks.checkers.smallest_error import smallest_caught, with_error
+from benchmarks.results import Table, environment_line, progress, publish, write_json
 from handgrad.two_layer_net import PARAMETERS
 
 DTYPES = "float64", "float32"
@@ -36,16 +23,16 @@ SMALL = (10, 10, 10, 10), (9, 11, 8, 10), (12, 8, 10, 9), (8, 12, 11, 10)  # N, 
 DRAWS = 5  # of each
 LARGE = 200, 3072, 150, 10
 
-Trace = dict[str, Any]
+Trace = Mapping[str, Any]
 
 
 def by_matrices(problem: Problem) -> Trace:
-    """The trace of `TwoLayerNet`."""
+    """Return the trace of `TwoLayerNet`."""
     return problem.net().trace(problem.X, problem.y, problem.reg)
 
 
 def one_by_one(problem: Problem) -> Trace:
-    """The same quantities written differently: every sum one term after the other, in the problem's dtype."""
+    """Return the same quantities written differently: every sum term by term, in the problem's dtype."""
     X, y, N, real = problem.X, problem.y, len(problem.y), problem.dtype.type
     W1, b1, W2, b2 = (problem.params[name] for name in PARAMETERS)
     reg = real(problem.reg)
@@ -78,36 +65,28 @@ def one_by_one(problem: Problem) -> Trace:
 NETWORKS: dict[str, Callable[[Problem], Trace]] = {"TwoLayerNet": by_matrices, "one by one": one_by_one}
 
 
-def reference(problem: Problem) -> tuple[dict[str, np.ndarray], Any]:
-    """Every quantity by automatic differentiation, and the bounds from end to end."""
-    exact = {name: q.astype(np.float64) for name, q in problem.params.items()}
-    automatic = adjoints(exact, problem.X, problem.y, problem.reg)
-    values = {"X": problem.X, "y": problem.y, **problem.params, **automatic}
-    return automatic, chained_bounds(values, problem.dtype, problem.reg, PENALTY, {})
-
-
-def whole(problem: Problem, trace: Trace, known: tuple[dict[str, np.ndarray], Any]) -> Comparison:
-    """The loss and the gradient of a trace, judged from end to end."""
+def whole(problem: Problem, trace: Trace, known: Reference) -> Comparison:
+    """Judge the loss and the gradient of a trace from end to end."""
     grads = {name: trace[f"d{name}"] for name in PARAMETERS}
-    return compare_gradients(problem, trace["loss"], grads, PENALTY, *known)
+    return compare_gradients(problem, trace["loss"], grads, known)
 
 
 def false_alarms(problems: int) -> dict[str, Any]:
     """Judge right networks on hard problems.
 
     Args:
-        problems: how many.
+        problems: number of problems.
 
     Returns:
-        The alarms, each with all that is needed to see it again, and by dtype and quantity the largest
-        error in units of its bound.
+        The alarms, each with what is needed to reproduce it, and by dtype and quantity the largest error in
+        units of its bound.
     """
-    alarms: list[dict[str, Any]] = []
+    alarms: list[str] = []
     worst: dict[str, dict[str, float]] = {dtype: {} for dtype in DTYPES}
     for number in progress(range(problems), "False alarms"):
         for dtype in DTYPES:
             problem = hard_problem(number, dtype)
-            known = reference(problem)
+            known = reference_of(problem)
             for network, evaluate in NETWORKS.items():
                 trace = evaluate(problem)
                 judged = {"end to end": whole(problem, trace, known), "trace": compare_trace(problem, trace)}
@@ -116,101 +95,99 @@ def false_alarms(problems: int) -> dict[str, Any]:
                         key = f"{quantity.name}, {how}"
                         worst[dtype][key] = max(worst[dtype].get(key, 0.0), quantity.bound_units)
                         if not quantity.ok:
-                            alarms.append({
-                                "problem": problem.name, "dtype": dtype, "network": network, "how": how,
-                                "quantity": str(quantity), "bound_units": quantity.bound_units,
-                            })  # fmt: skip
+                            where = f"{problem.name}, {dtype}, {network}, {how}"
+                            alarms.append(f"{where}: {quantity}")
     return {"problems": problems, "alarms": alarms, "worst": worst}
 
 
-def sensitivity_from_end_to_end(dtype: str) -> dict[str, float]:
-    """The smallest error caught in each gradient and in the loss, at its worst over small problems."""
+def smallest_errors_end_to_end(dtype: str) -> dict[str, float]:
+    """Return the smallest error caught in the loss and in each gradient: the worst of some small problems."""
     problems = [
         random_problem(np.random.default_rng(seed), sizes, dtype=dtype)
         for seed in range(DRAWS)
         for sizes in SMALL
     ]
-    found = [_smallest_caught_in_each(problem) for problem in problems]
-    return {name: max(each[name] for each in found) for name in GRADIENTS}
+    by_problem = [_smallest_errors(problem) for problem in problems]
+    return {name: max(errors[name] for errors in by_problem) for name in GRADIENTS}
 
 
-def _smallest_caught_in_each(problem: Problem) -> dict[str, float]:
-    known, trace = reference(problem), by_matrices(problem)
+def _smallest_errors(problem: Problem) -> dict[str, float]:
+    known, trace = reference_of(problem), by_matrices(problem)
 
-    def caught(name: str, relative: float) -> bool:
-        off = {**trace, name: planted(trace[name], relative)}
+    def is_caught(name: str, relative: float) -> bool:
+        off = {**trace, name: with_error(trace[name], relative)}
         return whole(problem, off, known).first_wrong == name
 
-    return {name: _or_infinite(smallest_caught(partial(caught, name))) for name in GRADIENTS}
+    return {name: smallest_caught(partial(is_caught, name)) or np.inf for name in GRADIENTS}
 
 
-def _or_infinite(error: float | None) -> float:
-    return float("inf") if error is None else error
+def smallest_errors_of_stages(dtype: str) -> dict[str, float]:
+    """Return the smallest error caught in each quantity of a trace, on a network of the exercise's size.
 
-
-def sensitivity_of_stages(dtype: str) -> dict[str, float]:
-    """The smallest error caught in each quantity of a trace, on a network of the exercise's full size.
-
-    The stage that is off is judged alone at first; what was found is then shown to `compare_trace`.
+    The stage that is off is judged alone at first; the error is then shown to `compare_trace`.
     """
     problem = random_problem(np.random.default_rng(0), LARGE, dtype=dtype)
     trace = by_matrices(problem)
-    values = {name: np.asarray(each, np.float64) for name, each in trace.items() if name != "y"}
+    values = {name: np.asarray(value, np.float64) for name, value in trace.items() if name != "y"}
     values["y"] = problem.y
-    automatic = stagewise(values, problem.reg)
-    bounds = stagewise_bounds(values, problem.dtype, problem.reg, PENALTY)
+    automatic = stagewise(values, problem.objective)
+    bounds = stagewise_bounds(values, problem.dtype, problem.objective)
 
-    def caught(name: str, relative: float) -> bool:
-        off = planted(trace[name], relative)
+    def is_caught(name: str, relative: float) -> bool:
+        off = with_error(trace[name], relative)
         return not judge(name, off, automatic[name], bounds.of(name, automatic[name]), lambda *_: None).ok
 
-    found = {name: _or_infinite(smallest_caught(partial(caught, name))) for name in QUANTITIES}
-    for name, error in found.items():
-        seen = compare_trace(problem, {**trace, name: planted(trace[name], error)})
-        if seen.first_wrong != name:
-            raise AssertionError(f"{name} in {dtype}: compare_trace sees {seen.first_wrong}")
-    return found
+    errors = {name: smallest_caught(partial(is_caught, name)) or np.inf for name in QUANTITIES}
+    for name, error in errors.items():
+        comparison = compare_trace(problem, {**trace, name: with_error(trace[name], error)})
+        if comparison.first_wrong != name:
+            raise AssertionError(f"{name} in {dtype}: compare_trace names {comparison.first_wrong}")
+    return errors
 
 
-def measure_bounds(problems: int, out: Path = RESULTS) -> None:
-    """Count false alarms and measure the sensitivity; print a table and write JSON to a folder.
+def measure_bounds(problems: int, out: Path) -> None:
+    """Count false alarms and find the smallest errors caught; write JSON and publish a table.
 
-    With the default folder the table goes into benchmarks/README.md as well.
+    Args:
+        problems: number of problems on which right networks are judged.
+        out: folder of the results.
     """
-    console = Console()
-    alarms = false_alarms(problems)
-    cases = [(how, dtype) for how in (sensitivity_from_end_to_end, sensitivity_of_stages) for dtype in DTYPES]
-    found = [how(dtype) for how, dtype in progress(cases, "Sensitivity")]
+    counts = false_alarms(problems)
+    ways = {"end to end": smallest_errors_end_to_end, "trace": smallest_errors_of_stages}
+    cases = [(way, dtype) for way in ways for dtype in DTYPES]
+    smallest: dict[str, dict[str, dict[str, float]]] = {way: {} for way in ways}
+    for way, dtype in progress(cases, "Smallest errors"):
+        smallest[way][dtype] = ways[way](dtype)
     environment = environment_line("numpy", "scipy", "jax")
-    whole_found, trace_found = (dict(zip(DTYPES, each, strict=True)) for each in (found[:2], found[2:]))
-    sensitivity = {"end to end": whole_found, "trace": trace_found}
-    write_json(out / "bounds.json", {"environment": environment, **alarms, "sensitivity": sensitivity})
+    write_json(out / "bounds.json", {"environment": environment, **counts, "smallest errors": smallest})
 
-    largest = {
-        dtype: max(worst.items(), key=lambda item: item[1]) for dtype, worst in alarms["worst"].items()
-    }
-    near = "; ".join(f"{dtype} {units:.2f} ({name})" for dtype, (name, units) in largest.items())
-    said = (
-        f"{len(alarms['alarms'])} false alarms in {problems:,} random problems, each in float64 and float32, "
+    nearest = []
+    for dtype, worst in counts["worst"].items():
+        name, units = max(worst.items(), key=lambda item: item[1])
+        nearest.append(f"{dtype} {units:.2f} ({name})")
+    summary = (
+        f"{len(counts['alarms'])} false alarms in {problems:,} random problems, each in float64 and float32, "
         f"by two networks, from end to end and stage by stage. The nearest that any came to its bound, in "
-        f"units of it: {near}."
+        f"units of it: {'; '.join(nearest)}."
     )
-    head, rows = _table(found)
-    title = "Smallest relative error caught in one entry of median size"
-    console.print(said, highlight=False)
-    for alarm in alarms["alarms"][:20]:
-        console.print(alarm)
-    show(console, title, head, rows)
-    console.print(environment, highlight=False)
-    if out == RESULTS:
-        write_section("bounds", f"{said}\n\n{title}:\n\n{markdown(head, rows)}\n\n{environment}.")
+    alarms = [f"False alarm: {alarm}" for alarm in counts["alarms"]]
+    publish("bounds", [summary, *alarms, smallest_errors_table(smallest), environment], out)
 
 
-def _table(found: Sequence[Mapping[str, float]]) -> tuple[list[str], list[list[str]]]:
+def smallest_errors_table(smallest: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Table:
+    """Return the smallest errors by quantity, way of judging and dtype."""
     N, D, H, C = LARGE
-    settings = "end to end, N, D, H, C near 10", f".trace, N={N}, D={D}, H={H}, C={C}"
-    head = ["quantity", *(f"{setting}, {dtype}" for setting in settings for dtype in DTYPES)]
+    settings = {
+        "end to end": "end to end, N, D, H, C near 10",
+        "trace": f".trace, N={N}, D={D}, H={H}, C={C}",
+    }
+    columns = {
+        f"{settings[way]}, {dtype}": errors
+        for way, by_dtype in smallest.items()
+        for dtype, errors in by_dtype.items()
+    }
     rows = [
-        [name, *(f"{each[name]:.1e}" if name in each else "–" for each in found)] for name in QUANTITIES
-    ]  # fmt: skip
-    return head, rows
+        [name, *(f"{errors[name]:.1e}" if name in errors else "–" for errors in columns.values())]
+        for name in QUANTITIES
+    ]
+    return Table("Smallest relative error caught in one entry of median size", ["quantity", *columns], rows)

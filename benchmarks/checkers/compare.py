@@ -1,4 +1,4 @@
-"""The same planted mistakes and the same harmless variants, held before every gradient checker."""
+"""The same planted mistakes and the same harmless variants, shown to every gradient checker."""
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -8,39 +8,41 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
 from autograd_ref.crosscheck.comparison import GRADIENTS
 from autograd_ref.crosscheck.problems import Problem, random_problem
 from benchmarks.checkers import mistaken_networks
 from benchmarks.checkers.contenders import CONTENDERS, INSTALL, Contender, judge
 from benchmarks.checkers.plot import draw
-from benchmarks.checkers.sensitivity import planted, smallest_caught
-from benchmarks.checkers.worker import TimedChecker
+from benchmarks.checkers.smallest_error import smallest_caught, with_error
+from benchmarks.checkers.timing import LIMIT, Times, time_checks
 from benchmarks.results import (
-    README,
+    PROJECT_README,
     RESULTS,
+    Picture,
+    Table,
+    as_markdown,
     environment_line,
-    markdown,
     progress,
-    show,
+    publish,
     write_json,
     write_section,
-)  # fmt: skip
+)
 
 SIZES = 9, 7, 10, 5  # N, D, H, C
 REG = 0.1
 DTYPES = "float64", "float32"
 # Below the rounding of float32, and therefore no mistakes there.
 FLOAT64_ONLY = "float32-inside", "log-epsilon", "one entry of dW1 off by a billionth"
-# The settings that differ in more than their threshold.
+# One setting of each checker: the others differ only in their threshold.
 TIMED = (
-    "handgrad check_network", "torch gradcheck", "torch gradcheck, fast_mode", "jax check_grads",
-    "scipy check_grad < 1.5e-5", "CS231n ≤ 1e-4",
-)  # fmt: skip
-PARAMETERS = tuple(10**k for k in range(2, 8))
-LIMIT = 20.0  # seconds
-ROUNDS = 3
+    "handgrad check_network",
+    "torch gradcheck",
+    "torch gradcheck, fast_mode",
+    "jax check_grads",
+    "scipy check_grad < 1.5e-5",
+    "CS231n ≤ 1e-4",
+)
 
 
 @dataclass(frozen=True)
@@ -60,165 +62,143 @@ class Mistake:
     network: type
 
 
+def compare_checkers(parameters: Sequence[int], out: Path) -> None:
+    """Score and time all checkers; write JSON and picture, and publish the tables.
+
+    Args:
+        parameters: about how many parameters the networks have that the checkers are timed on.
+        out: folder of the results.
+    """
+    present = {name: checker for name, checker in CONTENDERS.items() if find_spec(checker.needs) is not None}
+    missing = {checker.needs for name, checker in CONTENDERS.items() if name not in present}
+    problems = {
+        dtype: random_problem(np.random.default_rng(0), SIZES, reg=REG, dtype=dtype) for dtype in DTYPES
+    }
+    cases = [(dtype, name) for dtype in DTYPES for name in present]
+    scores: dict[str, dict[str, Any]] = {dtype: {} for dtype in DTYPES}
+    for dtype, name in progress(cases, "Scoring"):
+        scores[dtype][name] = score(present[name], problems[dtype])
+    times = time_checks([name for name in TIMED if name in present], parameters)
+
+    environment = environment_line("numpy", "scipy", "jax", "torch")
+    write_json(out / "checkers.json", {"environment": environment, "scores": scores, "seconds": times})
+    draw(scores, times, LIMIT, out / "checkers.png")
+    tables = [score_table(dtype, scores[dtype]) for dtype in DTYPES]
+    tables.append(time_table("CPU seconds of one check, float64, one thread", times, _again))
+    tables.append(time_table("The same, of the first check of that size, which compiles", times, _first))
+    picture = Picture("checkers.png", "Time and sensitivity of the checkers")
+    notes = [
+        f"Not installed: {name}; `{INSTALL[name]}` brings it into the table." for name in sorted(missing)
+    ]
+    publish("checkers", [*tables, picture, environment, *notes], out)
+    if out.resolve() == RESULTS:
+        write_section("checkers", as_markdown(tables[:1]), PROJECT_README)
+
+
 def mistakes(dtype: str) -> list[Mistake]:
-    """All planted mistakes that are mistakes in this dtype."""
-    found = []
+    """Return all planted mistakes that are mistakes in this dtype."""
+    planted = []
     for name, (tensors, edits) in mistaken_networks.MISTAKES.items():
         first = next(quantity for quantity in GRADIENTS if quantity in tensors)
-        found.append(Mistake(name, name.split(" [")[0], first, mistaken_networks.network(*edits)))
+        planted.append(Mistake(name, name.split(" [")[0], first, mistaken_networks.network(*edits)))
     for name, (first, edits) in mistaken_networks.UNKNOWN.items():
-        found.append(Mistake(name, None, first, mistaken_networks.network(*edits)))
-    return [each for each in found if dtype == "float64" or not each.name.startswith(FLOAT64_ONLY)]
+        planted.append(Mistake(name, None, first, mistaken_networks.network(*edits)))
+    return [mistake for mistake in planted if dtype == "float64" or not mistake.name.startswith(FLOAT64_ONLY)]
 
 
 def harmless() -> dict[str, type]:
-    """The right network, and every right way to write it differently."""
-    variants = {"right": (), **mistaken_networks.HARMLESS}
+    """Return the right network, and every right way to write it differently."""
+    variants: dict[str, Sequence[tuple[str, str]]] = {"right": (), **mistaken_networks.HARMLESS}
     return {name: mistaken_networks.network(*edits) for name, edits in variants.items()}
 
 
 def score(contender: Contender, problem: Problem) -> dict[str, Any]:
-    """Hold every network before one checker: what it missed, misplaced, misnamed and wrongly flagged."""
+    """Show every network to one checker: what it missed, misplaced, misnamed and wrongly flagged."""
     planted = mistakes(problem.dtype.name)
-    verdicts = {each.name: judge(contender, each.network, problem) for each in planted}
-    in_catalogue = [each for each in planted if each.id is not None]
-    outside = [each for each in planted if each.id is None]
+    findings = {mistake.name: judge(contender, mistake.network, problem) for mistake in planted}
+    in_catalogue = [mistake for mistake in planted if mistake.id is not None]
+    outside = [mistake for mistake in planted if mistake.id is None]
     right = harmless()
     return {
         "mistakes": len(planted),
         "in_catalogue": len(in_catalogue),
         "harmless": len(right),
-        "missed": [each.name for each in planted if verdicts[each.name].ok],
+        "missed": [mistake.name for mistake in planted if findings[mistake.name].ok],
         "first_wrong_not_named": [
-            each.name for each in planted if verdicts[each.name].first_wrong != each.first_wrong
+            mistake.name for mistake in planted if findings[mistake.name].first_wrong != mistake.first_wrong
         ],
         "mistake_not_named": [
-            each.name for each in in_catalogue if verdicts[each.name].mistakes != {each.id}
+            mistake.name for mistake in in_catalogue if findings[mistake.name].mistakes != {mistake.id}
         ],
-        "wrongly_named": [each.name for each in outside if verdicts[each.name].mistakes],
+        "wrongly_named": [mistake.name for mistake in outside if findings[mistake.name].mistakes],
         "false_alarms": [
             name for name, network in right.items() if not judge(contender, network, problem).ok
         ],
-        "smallest_caught": sensitivity(contender, problem),
-    }  # fmt: skip
+        "smallest_caught": smallest_error_caught(contender, problem),
+    }
 
 
-def off_by(relative: float) -> type:
-    """The right network, but for a relative error in the entry of median size of dW1."""
+def network_with_error(relative: float) -> type:
+    """Return the right network, but for a relative error in the entry of median size of dW1."""
+    right: Any = mistaken_networks.network()
 
-    class Off(mistaken_networks.network()):
+    class Off(right):  # type: ignore[misc]
         def loss(self, X: np.ndarray, y: np.ndarray | None = None, reg: float = 0.0) -> Any:
             if y is None:
                 return super().loss(X)
             loss, grads = super().loss(X, y, reg)
-            grads["W1"] = planted(grads["W1"], relative).astype(grads["W1"].dtype)
+            grads["W1"] = with_error(grads["W1"], relative).astype(grads["W1"].dtype)
             return loss, grads
 
     return Off
 
 
-def sensitivity(contender: Contender, problem: Problem) -> float | None:
-    """The smallest relative error caught; None if errors of 1024 are not.
+def smallest_error_caught(contender: Contender, problem: Problem) -> float | None:
+    """Return the smallest relative error that a checker catches; None if it misses errors of 1024.
 
-    None too for a checker that flags the right network, whose every word is then worth as little.
+    None too for a checker that flags the right network, so that its alarms say nothing.
     """
-    if not judge(contender, off_by(0.0), problem).ok:
-        return None
-    return smallest_caught(lambda error: not judge(contender, off_by(error), problem).ok, largest=10)
+
+    def is_caught(error: float) -> bool:
+        return not judge(contender, network_with_error(error), problem).ok
+
+    return None if is_caught(0.0) else smallest_caught(is_caught, largest=10)
 
 
-def time_checks(names: Sequence[str]) -> dict[str, dict[int, list[float] | None]]:
-    """CPU seconds of each check, by contender and number of parameters; None where the limit was passed.
-
-    The contenders take turns, each in a process of its own with one thread, whose CPU time is what a free
-    machine's clock would show. The first of each list includes what is compiled at the first call; a third
-    comes where the second took no more than two seconds.
-    """
-    workers = [TimedChecker(name, LIMIT) for name in names]
-    times: dict[str, dict[int, list[float] | None]] = {name: {} for name in names}
-    try:
-        for size in progress(PARAMETERS, "Timing"):
-            alive = [worker for worker in workers if worker.alive]
-            if not alive:
-                break
-            exact = {worker.prepare(size) for worker in alive}
-            parameters = exact.pop()
-            for round_ in range(ROUNDS):
-                for worker in alive[round_ % len(alive) :] + alive[: round_ % len(alive)]:
-                    found = times[worker.name].setdefault(parameters, [])
-                    if not worker.alive or found is None or (len(found) > 1 and found[1] > 2):
-                        continue
-                    seconds = worker.seconds()
-                    if seconds is None:
-                        times[worker.name][parameters] = None
-                    else:
-                        found.append(seconds)
-    finally:
-        for worker in workers:
-            worker.stop()
-    return times
-
-
-def compare_checkers(out: Path = RESULTS) -> None:
-    """Score and time all checkers; print the tables, and write JSON and a plot to a folder.
-
-    With the default folder the tables go into benchmarks/README.md as well, and the first of them into
-    the project's.
-    """
-    console = Console()
-    ready = {name: each for name, each in CONTENDERS.items() if find_spec(each.needs) is not None}
-    missing = {each.needs for name, each in CONTENDERS.items() if name not in ready}
-    problems = {
-        dtype: random_problem(np.random.default_rng(0), SIZES, reg=REG, dtype=dtype) for dtype in DTYPES
-    }
-    cases = [(dtype, name) for dtype in DTYPES for name in ready]
-    scores: dict[str, dict[str, Any]] = {dtype: {} for dtype in DTYPES}
-    for dtype, name in progress(cases, "Scoring"):
-        scores[dtype][name] = score(ready[name], problems[dtype])
-    times = time_checks([name for name in TIMED if name in ready])
-
-    environment = environment_line("numpy", "scipy", "jax", "torch")
-    write_json(out / "checkers.json", {"environment": environment, "scores": scores, "seconds": times})
-    draw(scores, times, LIMIT, out / "checkers.png")
-    tables = [_score_table(dtype, scores[dtype]) for dtype in DTYPES]
-    tables.append(_time_table("CPU seconds of one check, float64, one thread", times, _again))
-    tables.append(_time_table("The same, of the first check of that size, which compiles", times, _first))
-    for title, head, rows in tables:
-        show(console, title, head, rows)
-    notes = [f"{environment}."]
-    notes += [
-        f"Not installed: {each}; `{INSTALL[each]}` brings it into the table." for each in sorted(missing)
-    ]
-    for note in notes:
-        console.print(note, highlight=False, markup=False)
-    if out == RESULTS:
-        sections = [f"{title}:\n\n{markdown(head, rows)}" for title, head, rows in tables]
-        picture = "![Time and sensitivity of the checkers](results/checkers.png)"
-        write_section("checkers", "\n\n".join([*sections, picture, *notes]))
-        write_section("checkers", sections[0], README.parent.parent / "README.md")
-
-
-def _score_table(
-    dtype: str, scores: Mapping[str, Mapping[str, Any]]
-) -> tuple[str, list[str], list[list[str]]]:
-    any_ = next(iter(scores.values()))
+def score_table(dtype: str, scores: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Return the shares of mistakes detected, placed and named, of false alarms, and the smallest error."""
+    counts = next(iter(scores.values()))
+    rows = []
+    for name, result in scores.items():
+        shares = [
+            1 - len(result["missed"]) / result["mistakes"],
+            len(result["false_alarms"]) / result["harmless"],
+            1 - len(result["first_wrong_not_named"]) / result["mistakes"],
+            1 - len(result["mistake_not_named"]) / result["in_catalogue"],
+        ]
+        smallest = result["smallest_caught"]
+        percents = [f"{share:.0%}" for share in shares]
+        rows.append([name, *percents, "–" if smallest is None else f"{smallest:.0e}"])
     title = (
-        f"{dtype}: {any_['mistakes']} planted mistakes, {any_['in_catalogue']} of them in the catalogue; "
-        f"{any_['harmless']} right networks"
+        f"{dtype}: {counts['mistakes']} planted mistakes, {counts['in_catalogue']} of them in the catalogue; "
+        f"{counts['harmless']} right networks"
     )
     head = ["checker", "detected", "false alarms", "first wrong named", "mistake named", "smallest error"]
+    return Table(title, head, rows)
+
+
+def time_table(title: str, times: Times, value_of: Callable[[list[float]], float]) -> Table:
+    """Return one value of every checker's times, by number of parameters."""
+    sizes = sorted({size for by_size in times.values() for size in by_size})
     rows = []
-    for name, found in scores.items():
-        smallest = found["smallest_caught"]
-        shares = [
-            1 - len(found["missed"]) / found["mistakes"],
-            len(found["false_alarms"]) / found["harmless"],
-            1 - len(found["first_wrong_not_named"]) / found["mistakes"],
-            1 - len(found["mistake_not_named"]) / found["in_catalogue"],
-        ]
-        cells = [f"{share:.0%}" for share in shares]
-        rows.append([name, *cells, "–" if smallest is None else f"{smallest:.0e}"])
-    return title, head, rows
+    for name, by_size in times.items():
+        cells = []
+        for size in sizes:
+            seconds = by_size.get(size)
+            missing = f"> {LIMIT:.0f}" if size in by_size else "–"
+            cells.append(f"{value_of(seconds):.2g}" if seconds else missing)
+        rows.append([name, *cells])
+    return Table(title, ["parameters", *(f"{size:.1e}" for size in sizes)], rows)
 
 
 def _again(seconds: list[float]) -> float:
@@ -227,18 +207,3 @@ def _again(seconds: list[float]) -> float:
 
 def _first(seconds: list[float]) -> float:
     return seconds[0]
-
-
-def _time_table(
-    title: str, times: Mapping[str, Mapping[int, list[float] | None]], of: Callable[[list[float]], float]
-) -> tuple[str, list[str], list[list[str]]]:
-    sizes = sorted({size for found in times.values() for size in found})
-    rows = []
-    for name, found in times.items():
-        cells = []
-        for size in sizes:
-            seconds = found.get(size)
-            passed = f"> {LIMIT:.0f}" if size in found else "–"
-            cells.append(f"{of(seconds):.2g}" if seconds else passed)
-        rows.append([name, *cells])
-    return title, ["parameters", *(f"{size:.1e}" for size in sizes)], rows

@@ -5,7 +5,6 @@ parameters in the order W2, b2, W1, b1, in which the backward pass reaches them,
 names the first input it finds wrong names the first wrong gradient.
 """
 
-import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,8 +18,8 @@ BACKWARD_ORDER = ("W2", "b2", "W1", "b1")
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What a checker said.
+class Finding:
+    """What a checker said of a network.
 
     Attributes:
         ok: whether it passed the network.
@@ -38,15 +37,15 @@ class Contender(Protocol):
 
     needs: str  # the module without which it cannot run
 
-    def check(self, target: Any, problem: Problem) -> Verdict:
+    def check(self, target: Any, problem: Problem) -> Finding:
         """Check a network, given as a class or an instance, on a problem."""
 
 
-class Hand:
+class NetworkFunction:
     """The network that is checked, as a function of its parameters alone."""
 
     def __init__(self, target: Any, problem: Problem) -> None:
-        self._net = target(*problem.sizes) if inspect.isclass(target) else target
+        self._net: Any = target(*problem.sizes) if isinstance(target, type) else target
         self._problem = problem
 
     def __call__(self, params: Mapping[str, np.ndarray]) -> tuple[Any, dict[str, np.ndarray]]:
@@ -55,16 +54,17 @@ class Hand:
 
 
 class Handgrad:
-    """`check_network`: on five problems of its own, of which the first is the one that the others get."""
+    """`check_network`, on its own problems, of which the first is the one that the other checkers get."""
 
     needs = "autograd_ref"
 
-    def check(self, target: Any, problem: Problem) -> Verdict:
-        from autograd_ref.crosscheck import check_network
+    def check(self, target: Any, problem: Problem) -> Finding:
+        from autograd_ref import check_network
 
         sizes = len(problem.y), *problem.sizes
         report = check_network(target, dtype=problem.dtype, sizes=sizes, reg=problem.reg)
-        return Verdict(report.ok, report.first_wrong, frozenset(each.id for each in report.diagnosis))
+        mistakes = frozenset(diagnosis.id for diagnosis in report.diagnosis)
+        return Finding(report.ok is True, report.first_wrong, mistakes)
 
 
 class Torch:
@@ -75,16 +75,16 @@ class Torch:
     def __init__(self, *, fast_mode: bool) -> None:
         self._fast_mode = fast_mode
 
-    def check(self, target: Any, problem: Problem) -> Verdict:
+    def check(self, target: Any, problem: Problem) -> Finding:
         import torch
 
-        hand = Hand(target, problem)
+        evaluate = NetworkFunction(target, problem)
 
         class Network(torch.autograd.Function):
             @staticmethod
             def forward(ctx: Any, *inputs: Any) -> Any:
-                arrays = (each.detach().numpy() for each in inputs)
-                loss, ctx.grads = hand(dict(zip(BACKWARD_ORDER, arrays, strict=True)))
+                arrays = (tensor.detach().numpy() for tensor in inputs)
+                loss, ctx.grads = evaluate(dict(zip(BACKWARD_ORDER, arrays, strict=True)))
                 return torch.as_tensor(np.asarray(loss), dtype=inputs[0].dtype)
 
             @staticmethod
@@ -95,9 +95,9 @@ class Torch:
         try:
             torch.autograd.gradcheck(Network.apply, inputs, fast_mode=self._fast_mode)
         except RuntimeError as error:  # GradcheckError is one, and so is a gradient of the wrong shape
-            found = re.search(r"(?:respect to input|gradient at index) (\d)", str(error))
-            return Verdict(ok=False, first_wrong=found and f"d{BACKWARD_ORDER[int(found[1])]}")
-        return Verdict(ok=True)
+            match = re.search(r"(?:respect to input|gradient at index) (\d)", str(error))
+            return Finding(ok=False, first_wrong=match and f"d{BACKWARD_ORDER[int(match[1])]}")
+        return Finding(ok=True)
 
 
 class Jax:
@@ -105,22 +105,22 @@ class Jax:
 
     needs = "jax"
 
-    def check(self, target: Any, problem: Problem) -> Verdict:
+    def check(self, target: Any, problem: Problem) -> Finding:
         import jax
         import jax.numpy as jnp
         from jax.test_util import check_grads
 
-        hand = Hand(target, problem)
+        evaluate = NetworkFunction(target, problem)
 
         # Outside jit these get the values themselves, and may hand them to NumPy.
         def forward(*inputs: Any) -> Any:
-            arrays = (np.asarray(each) for each in inputs)
-            loss, grads = hand(dict(zip(BACKWARD_ORDER, arrays, strict=True)))
+            arrays = (np.asarray(value) for value in inputs)
+            loss, grads = evaluate(dict(zip(BACKWARD_ORDER, arrays, strict=True)))
             kept = tuple(jnp.asarray(grads[name], problem.dtype) for name in BACKWARD_ORDER)
             return jnp.asarray(loss, problem.dtype), kept
 
         def backward(grads: Any, dloss: Any) -> Any:
-            return tuple(dloss * each for each in grads)
+            return tuple(dloss * grad for grad in grads)
 
         network = jax.custom_vjp(lambda *inputs: forward(*inputs)[0])
         network.defvjp(forward, backward)
@@ -129,8 +129,8 @@ class Jax:
             try:
                 check_grads(network, inputs, order=1, modes=["rev"])
             except AssertionError:  # the gradient along one random direction, all inputs at once
-                return Verdict(ok=False)
-        return Verdict(ok=True)
+                return Finding(ok=False)
+        return Finding(ok=True)
 
 
 class Scipy:
@@ -146,23 +146,23 @@ class Scipy:
     def __init__(self, threshold: float) -> None:
         self._threshold = threshold
 
-    def check(self, target: Any, problem: Problem) -> Verdict:
+    def check(self, target: Any, problem: Problem) -> Finding:
         from scipy.optimize import check_grad
 
-        hand = Hand(target, problem)
+        evaluate = NetworkFunction(target, problem)
         ends = np.cumsum([problem.params[name].size for name in BACKWARD_ORDER])[:-1]
 
-        def evaluate(x: np.ndarray) -> tuple[Any, dict[str, np.ndarray]]:
+        def evaluate_vector(x: np.ndarray) -> tuple[Any, dict[str, np.ndarray]]:
             parts = zip(BACKWARD_ORDER, np.split(x, ends), strict=True)
-            return hand({name: part.reshape(problem.params[name].shape) for name, part in parts})
+            return evaluate({name: part.reshape(problem.params[name].shape) for name, part in parts})
 
         def gradient(x: np.ndarray) -> np.ndarray:
-            _, grads = evaluate(x)
+            _, grads = evaluate_vector(x)
             return np.concatenate([np.ravel(grads[name]) for name in BACKWARD_ORDER])
 
         start = np.concatenate([problem.params[name].ravel() for name in BACKWARD_ORDER])
-        error = check_grad(lambda x: evaluate(x)[0], gradient, start)
-        return Verdict(ok=bool(error < self._threshold))
+        error = check_grad(lambda x: evaluate_vector(x)[0], gradient, start)
+        return Finding(ok=bool(error < self._threshold))
 
 
 class Course:
@@ -179,22 +179,22 @@ class Course:
         self._threshold = threshold
         self._toy = toy
 
-    def check(self, target: Any, problem: Problem) -> Verdict:
+    def check(self, target: Any, problem: Problem) -> Finding:
         if self._toy:
             problem = toy_problem().astype(problem.dtype)
-        hand = Hand(target, problem)
+        evaluate = NetworkFunction(target, problem)
         params = {name: value.copy() for name, value in problem.params.items()}
-        _, grads = hand(params)
+        _, grads = evaluate(params)
         wrong = []
         for name in BACKWARD_ORDER:
-            numerical = _central_differences(lambda: hand(params)[0], params[name])
+            numerical = _central_differences(lambda: evaluate(params)[0], params[name])
             if not _relative_error(grads[name], numerical) <= self._threshold:
                 wrong.append(f"d{name}")
-        return Verdict(not wrong, wrong[0] if wrong else None)
+        return Finding(not wrong, wrong[0] if wrong else None)
 
 
 def _relative_error(one: np.ndarray, other: np.ndarray) -> float:
-    """The largest of all entries; infinite where the shapes do not fit, at which the exercise's loop ends."""
+    """Return the largest of all entries; infinite where the shapes do not fit: the exercise's loop ends."""
     try:
         return float(np.max(np.abs(one - other) / np.maximum(1e-8, np.abs(one) + np.abs(other))))
     except ValueError:
@@ -202,7 +202,7 @@ def _relative_error(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def _central_differences(loss: Any, x: np.ndarray, h: float = 1e-5) -> np.ndarray:
-    """The derivative of the loss by every entry of x, which is changed in place and put back."""
+    """Return the derivative of the loss by every entry of x, which is changed in place and put back."""
     slopes = np.zeros_like(x)
     for index in np.ndindex(x.shape):
         before = x[index]
@@ -231,8 +231,8 @@ CONTENDERS: dict[str, Contender] = {
 INSTALL = {"torch": "pip install -e '.[torch]'"}
 
 
-def judge(contender: Contender, target: Any, problem: Problem) -> Verdict:
-    """Check quietly. Whatever a check raises fails its user's test too, and says neither where nor why."""
+def judge(contender: Contender, target: Any, problem: Problem) -> Finding:
+    """Check without warnings. An exception of the checker counts as a failed check that names nothing."""
     import warnings
 
     with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -240,4 +240,4 @@ def judge(contender: Contender, target: Any, problem: Problem) -> Verdict:
         try:
             return contender.check(target, problem)
         except Exception:
-            return Verdict(ok=False)
+            return Finding(ok=False)

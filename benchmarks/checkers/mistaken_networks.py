@@ -3,6 +3,10 @@
 Nothing here shares a line with the catalogue that has to recognise them.
 """
 
+from typing import Any
+
+Edits = list[tuple[str, str]]
+
 RIGHT = """
 import numpy as np
 
@@ -50,7 +54,7 @@ LOSS = "data_loss = np.mean(np.log(np.sum(exp, axis=1)) - shifted[np.arange(N), 
 TOTAL = "loss = data_loss + reg * np.sum(W1 * W1) + reg * np.sum(W2 * W2)"
 
 # id -> (gradients in which the mistake shows, edits); a name in brackets tells variants apart.
-MISTAKES = {
+MISTAKES: dict[str, tuple[set[str], Edits]] = {
     "reg-missing": ({"dW1"}, [(PENALTY_1, "X.T.dot(dz1)")]),
     "reg-missing [both]": ({"dW1", "dW2"}, [(PENALTY_1, "X.T.dot(dz1)"), (PENALTY_2, "h1.T.dot(dscores)")]),
     "reg-halved": ({"dW1"}, [(PENALTY_1, "X.T.dot(dz1) + reg * W1")]),
@@ -126,7 +130,7 @@ MISTAKES = {
 }  # fmt: skip
 
 # Mistakes that are in no catalogue, with the quantity that is wrong first.
-UNKNOWN = {
+UNKNOWN: dict[str, tuple[str, Edits]] = {
     "W1 gradient times 1.1": ("dW1", [(PENALTY_1, "1.1 * (X.T.dot(dz1) + 2 * reg * W1)")]),
     "one column of dW2 zero": ("dW2", [('grads["b2"] =', 'grads["W2"][:, 1] = 0; grads["b2"] =')]),
     "label shifted by one": ("dW2", [(ONE_HOT, "dscores[np.arange(N), (y + 1) % len(b2)] -= 1")]),
@@ -145,7 +149,7 @@ UNKNOWN = {
 }  # fmt: skip
 
 # Ways of writing it that are right, and must never be flagged.
-HARMLESS = {
+HARMLESS: dict[str, Edits] = {
     "mask from z1 >= 0": [(MASK, "dz1 = dh1 * (z1 >= 0)")],
     "mask by indexing": [(MASK, "dz1 = dh1.copy(); dz1[h1 <= 0] = 0")],
     "shift by the mean": [
@@ -182,17 +186,18 @@ HARMLESS = {
 }  # fmt: skip
 
 
-def source(*edits):
-    """The right source with these edits made in it, each of which must fit exactly once."""
+def source(*edits: tuple[str, str]) -> str:
+    """Return the right source with some edits, each of which must fit exactly once."""
     text = RIGHT
     for old, new in edits:
-        assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times"
+        assert text.count(old) == 1, f"{old!r} occurs {text.count(old)} times"
         text = text.replace(old, new)
     return text
 
 
-def network(*edits):
-    """The class of that source."""
-    namespace = {}
+def network(*edits: tuple[str, str]) -> type:
+    """Return the class of that source."""
+    namespace: dict[str, Any] = {}
     exec(source(*edits), namespace)
-    return namespace["TwoLayerNet"]
+    network_class: type = namespace["TwoLayerNet"]
+    return network_class

@@ -4,8 +4,6 @@ All start from the same weights and see the same images the same number of times
 minibatches, flips and dropout, and gathers its minibatches from the bytes of all the data itself.
 """
 
-import json
-import os
 import sys
 import time
 import warnings
@@ -15,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from benchmarks.processes import connect
 from handgrad.data.datasets import Dataset, load_cifar10
 from handgrad.runs.config import PRESETS, Config
 from handgrad.two_layer_net import TwoLayerNet
@@ -33,17 +32,14 @@ class Contender(Protocol):
 
 
 class Handgrad:
-    """What `handgrad train` does, without its looks at the accuracy."""
+    """What `handgrad train` does, without measuring the accuracy meanwhile."""
 
     def __init__(self, config: Config, data: Dataset, params: dict[str, np.ndarray], threads: int) -> None:
+        from handgrad.data.minibatches import Minibatch
         from handgrad.fused.sgd import Sgd
-        from handgrad.minibatches import Minibatch
 
-        self._rng, self._rows, self._batch = (
-            np.random.default_rng(config.seed),
-            len(data.y_train),
-            config.batch,
-        )
+        self._rng = np.random.default_rng(config.seed)
+        self._rows, self._batch = len(data.y_train), config.batch
         self._sgd = Sgd(
             params, config.batch, reg=config.reg, momentum=config.momentum, nesterov=config.nesterov,
             dropout=config.dropout, rng=self._rng,
@@ -70,9 +66,10 @@ class Jax:
         import jax.numpy as jnp
 
         from autograd_ref.training import step
+        from handgrad.objective import Objective
 
         self._jax, self._jnp = jax, jnp
-        # jnp.array copies; so nothing of the data lies where NumPy could move it.
+        # jnp.array copies: JAX must not share memory with NumPy.
         self._data = (
             jnp.array(data.X_train),
             jnp.array(data.y_train, jnp.int32),
@@ -97,9 +94,16 @@ class Jax:
                 kept = jax.random.bernoulli(units, 1 - config.dropout, (config.batch, config.hidden))
                 mask = kept / jnp.float32(1 - config.dropout)
                 new, moved, _ = step(
-                    params, velocity, inputs, y[batch], learning_rate, config.reg, config.momentum,
-                    config.nesterov, mask,
-                )  # fmt: skip
+                    params,
+                    velocity,
+                    inputs,
+                    y[batch],
+                    learning_rate,
+                    Objective(config.reg),
+                    config.momentum,
+                    config.nesterov,
+                    mask,
+                )
                 return (new, moved, key), None
 
             return jax.lax.scan(body, state, learning_rates)[0]
@@ -179,13 +183,11 @@ class ScikitLearn:
         )
         for velocity in self._net._optimizer.velocities:
             velocity[...] = 0
-        for found, name in zip(
-            (*self._net.coefs_, *self._net.intercepts_), ("W1", "W2", "b1", "b2"), strict=True
-        ):
-            found[...] = params[name]
+        for name, array in self.params().items():
+            array[...] = params[name]
 
     def epoch(self, learning_rates: np.ndarray) -> None:
-        # partial_fit keeps the momentum, which a new fit would forget; its learning rate is a private matter.
+        # partial_fit keeps the momentum, which a new fit would forget; the learning rate is private there.
         images = self._data.X_train.reshape(-1, *self._data.image_shape)
         mirrored = self._rng.random((len(images), 1, 1, 1)) < 0.5
         inputs = np.where(mirrored, images[..., ::-1], images).reshape(len(images), -1).astype(np.float32)
@@ -207,24 +209,23 @@ CONTENDERS: dict[str, Any] = {
 
 
 def main() -> None:
-    """Train one epoch for each line of input; answer with its seconds and the accuracy after it."""
+    """Answer every range of steps with the seconds that they take and the test accuracy after them."""
     name, seed, threads, data_dir = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print must not come between the answers
+    questions, answer = connect()
     config = replace(PRESETS["best"], seed=seed)
     data = load_cifar10(Path(data_dir) if data_dir else None, test=10_000)
     shape = (data.X_train.shape[1], config.hidden, len(data.classes))
     net = TwoLayerNet(*shape, config.std, dtype=config.dtype, rng=seed)
     contender: Contender = CONTENDERS[name](config, data, net.params, threads)
     learning_rate = config.learning_rates(len(data.X_train) // config.batch)
-    for line in sys.stdin:
-        rates = np.array([learning_rate(step) for step in json.loads(line)])
+    for first, end in questions:
+        rates = np.array([learning_rate(step) for step in range(first, end)])
         begin = time.perf_counter()
         contender.epoch(rates)
         seconds = time.perf_counter() - begin
         net.params = contender.params()
         accuracy = float(np.mean(net.predict(data.X_test, mean=data.mean) == data.y_test))
-        print(json.dumps([seconds, accuracy]), file=answers, flush=True)
+        answer([seconds, accuracy])
 
 
 if __name__ == "__main__":

@@ -15,13 +15,13 @@ class Case:
     Attributes:
         hidden: hidden units H.
         dtype: float32 or float64, of the data too.
-        threads: of every library; the contenders are bound to so many CPUs.
+        threads: of every library; the contenders are bound to as many CPUs.
         batch_size: rows of a minibatch, N.
         features: D.
         rows: of the data that minibatches are gathered from.
         classes: C.
         learning_rate: of plain gradient descent.
-        reg: strength of the penalty 2·reg·(‖W1‖² + ‖W2‖²), so large that its gradient shows.
+        reg: strength of the penalty 2·reg·(‖W1‖² + ‖W2‖²), large enough for its gradient to show.
     """
 
     hidden: int = 150
@@ -36,7 +36,7 @@ class Case:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """What is timed in it; an epoch only at the base sizes, since it is steps and a shuffle."""
+        """The tasks to be timed; an epoch, which is steps and a shuffle, only at the base sizes."""
         sizes = replace(self, dtype=BASE.dtype, threads=BASE.threads)
         return ("gradient", "step", "epoch") if sizes == BASE else ("gradient", "step")
 
@@ -49,11 +49,11 @@ class Case:
 BASE = Case()
 HIDDEN = 50, 150, 500, 1024, 4096
 BATCH_SIZES = 1, 20, 2000
-FEATURES = 64, 768  # 768 lies between, so that the growth has three points
+FEATURES = 64, 768
 
 
 def full_cases() -> list[Case]:
-    """Every H in both dtypes, on one thread and on all; N and D in float32 on one thread."""
+    """Return every H in both dtypes, on one thread and on all; N and D in float32 on one thread."""
     threads = sorted({1, ALL_CPUS})
     widths = [
         Case(hidden, dtype, number)
@@ -69,5 +69,5 @@ def full_cases() -> list[Case]:
 
 
 def quick_cases() -> list[Case]:
-    """Three widths in float32, on one thread."""
+    """Return three widths in float32, on one thread."""
     return [replace(BASE, hidden=hidden) for hidden in HIDDEN[:3]]

@@ -1,27 +1,26 @@
-"""The whole comparison: cases, passes, the time that they may take, and what is kept as it goes."""
+"""The whole comparison: cases, passes, the time that they may take, and what is kept meanwhile."""
 
 import os
 import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from benchmarks.processes import PINS, environment
 from benchmarks.results import cpu_name
 from benchmarks.speed.cases import ALL_CPUS, full_cases, quick_cases
 from benchmarks.speed.contenders import CONTENDERS, LIMIT, entry, missing
+from benchmarks.speed.ratios import summarize
 from benchmarks.speed.rounds import Budget, run_pass
-from benchmarks.speed.schema import CaseResult, Entrant, Results
-from benchmarks.speed.work import count_work
-from benchmarks.speed.worker import PINS, environment, imported
+from benchmarks.speed.schema import CaseResult, ContenderResult, Results
 
 # Seconds in which all is done: the promise of 30 minutes and of 2, less what the report takes.
 FULL_SECONDS, QUICK_SECONDS = 1740.0, 110.0
@@ -36,7 +35,7 @@ def run(out: Path, quick: bool, native_blas: bool) -> Results:
     Args:
         out: the folder of the results.
         quick: three cases in one pass, without ``torch.compile``.
-        native_blas: start the contenders without what pins OpenBLAS to a core.
+        native_blas: start the contenders without the variables that pin OpenBLAS to a core.
     """
     begin = time.perf_counter()
     console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -44,84 +43,79 @@ def run(out: Path, quick: bool, native_blas: bool) -> Results:
     names = [name for name in (*CONTENDERS, LIMIT) if not (quick and name == COMPILES_LONG)]
     absent = missing(names)
     present = [name for name in names if name not in absent]
-    results = _empty_results(absent, quick, native_blas)
+    results = empty_results(absent, quick, native_blas)
     for warning in warnings(results):
         console.print(warning, style="yellow")
     results.import_seconds = time_imports(present, native_blas, 1 if quick else 3)
-    results.cases = [CaseResult(case, count_work(case)) for case in cases]
+    results.cases = [CaseResult(case) for case in cases]
 
     rng = np.random.default_rng()
+    order = [results.cases[i] for _ in range(passes) for i in rng.permutation(len(cases))]
     deadline = begin + (QUICK_SECONDS if quick else FULL_SECONDS)
-    with _shared_compiler_cache(), _progress(console, passes * len(cases)) as advance, ExitStack() as stack:
-        libraries = {
-            threads: stack.enter_context(imported(present, environment(threads, native_blas)))
-            for threads in sorted({case.threads for case in cases})
-        }
-        for number in range(passes):
-            for done, i in enumerate(rng.permutation(len(cases))):
-                now, left = time.perf_counter(), (passes - number) * len(cases) - done
-                if now > deadline:
-                    console.print(
-                        f"The time is up: pass {number + 1} ends after {done} of {len(cases)} cases."
-                    )
-                    break
-                result, case = results.cases[i], cases[i]
-                budget = Budget(LEAST_ROUNDS, MOST_ROUNDS, now + (deadline - now) / left)
-                merge(result.entrants, run_pass(case, libraries[case.threads], budget))
-                results.elapsed_seconds = time.perf_counter() - begin
-                results.write(out / "results.json")
-                advance(f"pass {number + 1}: {case}, {time.perf_counter() - now:.0f} s{_refusals(result)}")
-            else:
-                results.passes += 1
-    results.write(out / "results.json")
+    with _empty_compiler_cache():
+        for done, result in enumerate(order):
+            now = time.perf_counter()
+            if now > deadline:
+                console.print(f"The time is up after {done} of {len(order)} cases.")
+                break
+            budget = Budget(LEAST_ROUNDS, MOST_ROUNDS, now + (deadline - now) / (len(order) - done))
+            new = run_pass(result.case, present, budget, native_blas)
+            merge(result.contenders, new.contenders)
+            summarize(result.contenders)
+            result.passes += 1
+            results.versions |= new.versions
+            results.cores |= new.cores
+            results.elapsed_seconds = time.perf_counter() - begin
+            results.write(out / "results.json")
+            seconds = time.perf_counter() - now
+            console.print(f"{done + 1} of {len(order)}: {result.case}, {seconds:.0f} s{_refusals(result)}")
     return results
 
 
 def warnings(results: Results) -> list[str]:
-    """What makes the figures unfair."""
+    """Say what makes the figures unfair."""
     return [
-        f"Warning: {name}={value} pins the OpenBLAS that handgrad, NumPy and scikit-learn use, to what may "
-        "be an older core and half as fast; XLA and PyTorch go on at full speed. --native-blas starts the "
+        f"Warning: {name}={value} pins the OpenBLAS of handgrad, NumPy and scikit-learn to a core that may "
+        "be older and half as fast; XLA and PyTorch keep their full speed. --native-blas starts the "
         "contenders without it."
         for name, value in results.pins.items()
     ]
 
 
-def merge(before: dict[str, Entrant], more: dict[str, Entrant]) -> None:
-    """Add a pass to the passes before it; who is refused in one of them has no times."""
+def merge(before: dict[str, ContenderResult], more: dict[str, ContenderResult]) -> None:
+    """Add a pass to the passes before it; a contender that is refused in one of them has no times."""
     for name, new in more.items():
-        old = before.setdefault(name, Entrant())
-        for task, found in new.seconds.items():
-            old.seconds.setdefault(task, []).extend(found)
-        for task, first in new.first_seconds.items():
-            old.first_seconds.setdefault(task, []).extend(first)
+        old = before.setdefault(name, ContenderResult(first_seconds=new.first_seconds))
+        for task, passes in new.rounds.items():
+            old.rounds.setdefault(task, []).extend(passes)
         old.refused = old.refused or new.refused
-        old.cpus, old.threads = new.cpus, new.threads
-        old.cores, old.versions = new.cores, new.versions
-        old.peak_bytes = max(old.peak_bytes, new.peak_bytes)
-        old.working_bytes = max(old.working_bytes, new.working_bytes)
+        old.busy_cpus = new.busy_cpus
         if old.refused is not None:
-            old.seconds = {}
+            old.rounds, old.ratio = {}, None
 
 
 def time_imports(names: Sequence[str], native_blas: bool, rounds: int) -> dict[str, list[float]]:
-    """Seconds to import what each contender's user imports, in fresh processes, their order drawn anew."""
+    """Time the import of what each contender's user imports, in fresh processes, in an order drawn anew."""
     program = "import time; begin = time.perf_counter(); import {}; print(time.perf_counter() - begin)"
     modules = sorted({entry(name).imports for name in names if name != LIMIT})
-    found: dict[str, list[float]] = {module: [] for module in modules}
+    seconds: dict[str, list[float]] = {module: [] for module in modules}
     rng = np.random.default_rng()
     for _ in range(rounds):
-        for i in rng.permutation(len(modules)):
+        for module in rng.permutation(modules):
             done = subprocess.run(
-                [sys.executable, "-c", program.format(modules[i])],
-                capture_output=True, text=True, env=environment(1, native_blas), check=False,
-            )  # fmt: skip
+                [sys.executable, "-c", program.format(module)],
+                capture_output=True,
+                text=True,
+                env=environment(1, native_blas),
+                check=False,
+            )
             if done.returncode == 0:
-                found[modules[i]].append(float(done.stdout))
-    return found
+                seconds[str(module)].append(float(done.stdout))
+    return seconds
 
 
-def _empty_results(absent: dict[str, str], quick: bool, native_blas: bool) -> Results:
+def empty_results(absent: dict[str, str], quick: bool, native_blas: bool) -> Results:
+    """Return the results of a run that begins now."""
     return Results(
         cpu=cpu_name(),
         cpus=ALL_CPUS,
@@ -135,13 +129,13 @@ def _empty_results(absent: dict[str, str], quick: bool, native_blas: bool) -> Re
 
 
 def _refusals(result: CaseResult) -> str:
-    refused = [f"{name} refused: {each.refused}" for name, each in result.entrants.items() if each.refused]
-    return "".join(f"; {each}" for each in refused)
+    refused = {name: contender.refused for name, contender in result.contenders.items() if contender.refused}
+    return "".join(f"; {name} refused: {reason}" for name, reason in refused.items())
 
 
 @contextmanager
-def _shared_compiler_cache() -> Iterator[None]:
-    """An empty cache for torch.compile, so that no run before this one makes its first calls short."""
+def _empty_compiler_cache() -> Iterator[None]:
+    """Give torch.compile an empty cache, so that no run before this one makes its first calls short."""
     name = "TORCHINDUCTOR_CACHE_DIR"
     before = os.environ.get(name)
     with TemporaryDirectory(prefix="handgrad-benchmark-") as folder:
@@ -152,20 +146,3 @@ def _shared_compiler_cache() -> Iterator[None]:
             os.environ.pop(name)
             if before is not None:
                 os.environ[name] = before
-
-
-@contextmanager
-def _progress(console: Console, total: int) -> Iterator[Callable[[str], None]]:
-    """A bar on a terminal, a line for each case elsewhere."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("benchmarks", total=total)
-        done = 0
-
-        def advance(line: str) -> None:
-            nonlocal done
-            done += 1
-            bar.advance(task)
-            console.print(f"{done} of {total}, {line}")
-
-        yield advance

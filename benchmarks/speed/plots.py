@@ -1,4 +1,4 @@
-"""The pictures of a run: time against H, ratios with their intervals, share of the limit."""
+"""The pictures of a run: time against H, and ratios with their intervals."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.results import Picture, write_picture
 from benchmarks.speed.cases import BASE
 from benchmarks.speed.contenders import CONTENDERS, LIMIT, OURS
-from benchmarks.speed.ratios import limit, median, ratio
+from benchmarks.speed.ratios import limit
 from benchmarks.speed.schema import CaseResult, Results
 from benchmarks.speed.tables import is_width, names_of
 
 CAPTIONS = {
     "step-time.png": "Time of a training step against H for every contender, with the machine's limit",
     "step-ratios.png": "How many times as long as handgrad's fused step the others take, with intervals",
-    "step-share.png": "Share of the machine's limit that every contender reaches",
 }
 # Of matplotlib's own cycle, without the grey that is the limit's; handgrad stands out.
 CYCLE = ("C0", "C1", "C3", "C4", "C5", "C6", "C9")
@@ -25,20 +25,21 @@ LIMIT_STYLE = {"color": "grey", "linestyle": "--"}
 Setting = tuple[int, str]
 
 
-def draw(results: Results, out: Path) -> list[Path]:
-    """Write the three pictures; returns their paths. Without a case over H there is nothing to draw."""
+def draw(results: Results, out: Path) -> list[Picture]:
+    """Write the two pictures and return them; none if there is no case over H."""
     from matplotlib.figure import Figure
 
     settings: dict[Setting, list[CaseResult]] = {}
-    for each in results.cases:
-        if is_width(each.case) and each.entrants:
-            settings.setdefault((each.case.threads, each.case.dtype), []).append(each)
+    for result in results.cases:
+        if is_width(result.case) and result.contenders:
+            settings.setdefault((result.case.threads, result.case.dtype), []).append(result)
     if not settings:
         return []
     names = names_of(results)
-    threads, dtypes = (sorted(set(each)) for each in zip(*settings, strict=True))
-    draws = {"step-time.png": _times, "step-ratios.png": _ratios, "step-share.png": _shares}
-    paths = []
+    threads = sorted({number for number, _ in settings})
+    dtypes = sorted({dtype for _, dtype in settings})
+    draws = {"step-time.png": _times, "step-ratios.png": _ratios}
+    pictures = []
     for file, draw_panel in draws.items():
         figure = Figure(figsize=(1 + 5.2 * len(dtypes), 1 + 3.8 * len(threads)), layout="constrained")
         panels = figure.subplots(len(threads), len(dtypes), squeeze=False, sharey=file != "step-time.png")
@@ -54,14 +55,15 @@ def draw(results: Results, out: Path) -> list[Path]:
         figure.suptitle(
             f"{CAPTIONS[file]}\nN={BASE.batch_size}, D={BASE.features}, C={BASE.classes}", fontsize="medium"
         )
-        paths.append(_save(figure, out / file))
-    return paths
+        write_picture(out / file, figure)
+        pictures.append(Picture(file, CAPTIONS[file]))
+    return pictures
 
 
 def _times(panel: Any, cases: Sequence[CaseResult], names: Sequence[str]) -> None:
     for name in names:
-        _line(panel, [(each, median(each, name, "step")) for each in cases], name, 1e3)
-    _line(panel, [(each, limit(each, "step")) for each in cases], LIMIT, 1e3)
+        _line(panel, [(result, result.median(name, "step")) for result in cases], name, 1e3)
+    _line(panel, [(result, limit(result, "step")) for result in cases], LIMIT, 1e3)
     panel.set(xscale="log", yscale="log", xlabel="hidden units H", ylabel="milliseconds of a step")
     _mark_widths(panel, cases)
     panel.grid(alpha=0.3, which="both")
@@ -70,54 +72,35 @@ def _times(panel: Any, cases: Sequence[CaseResult], names: Sequence[str]) -> Non
 def _ratios(panel: Any, cases: Sequence[CaseResult], names: Sequence[str]) -> None:
     others = [name for name in names if name != OURS]
     width = 0.8 / len(others)
-    for i, name in enumerate(others):
-        found = [(at, ratio(each, name, OURS, "step")) for at, each in enumerate(cases)]
-        bars = [(at + (i - (len(others) - 1) / 2) * width, one) for at, one in found if one]
+    for number, name in enumerate(others):
+        shift = (number - (len(others) - 1) / 2) * width
+        ratios = [(at + shift, result.ratio(name)) for at, result in enumerate(cases)]
+        bars = [(at, ratio) for at, ratio in ratios if ratio]
         if bars:
-            panel.bar(
-                [at for at, _ in bars], [one.value for _, one in bars], width, label=name, color=COLORS[name],
-                yerr=[[one.value - one.low for _, one in bars], [one.high - one.value for _, one in bars]],
-                error_kw={"elinewidth": 0.8},
-            )  # fmt: skip
+            below = [ratio.value - ratio.low for _, ratio in bars]
+            above = [ratio.high - ratio.value for _, ratio in bars]
+            places, heights = [at for at, _ in bars], [ratio.value for _, ratio in bars]
+            error = {"yerr": [below, above], "error_kw": {"elinewidth": 0.8}}
+            panel.bar(places, heights, width, label=name, color=COLORS[name], **error)
     panel.axhline(1, color="black", lw=1)
-    panel.set_xticks(range(len(cases)), [str(each.case.hidden) for each in cases])
+    panel.set_xticks(range(len(cases)), [str(result.case.hidden) for result in cases])
     panel.set(xlabel="hidden units H", ylabel=f"times as long as {OURS}")
     panel.grid(axis="y", alpha=0.3)
 
 
-def _shares(panel: Any, cases: Sequence[CaseResult], names: Sequence[str]) -> None:
-    for name in names:
-        found = [(each, median(each, name, "step"), limit(each, "step")) for each in cases]
-        shares = [(each, bound / seconds if seconds and bound else None) for each, seconds, bound in found]
-        _line(panel, shares, name, 100)
-    panel.axhline(100, label=LIMIT, **LIMIT_STYLE)
-    panel.set(xscale="log", xlabel="hidden units H", ylabel="percent of the limit")
-    panel.set_ylim(bottom=0)
-    _mark_widths(panel, cases)
-    panel.grid(alpha=0.3)
-
-
 def _line(panel: Any, points: Iterable[tuple[CaseResult, float | None]], name: str, scale: float) -> None:
     """A value over H; where there is none, no point."""
-    there = [(each.case.hidden, scale * value) for each, value in points if value is not None]
+    measured = [(float(result.case.hidden), scale * value) for result, value in points if value is not None]
     style = {"marker": "o", "ms": 3, "lw": 2.2 if name == OURS else 1.2, "color": COLORS.get(name)}
     panel.plot(
-        *np.transpose(there or [(np.nan, np.nan)]), label=name, **(LIMIT_STYLE if name == LIMIT else style)
+        *np.transpose(measured or [(np.nan, np.nan)]), label=name, **(LIMIT_STYLE if name == LIMIT else style)
     )
 
 
 def _mark_widths(panel: Any, cases: Sequence[CaseResult]) -> None:
     from matplotlib.ticker import NullLocator
 
-    widths = [each.case.hidden for each in cases]
+    widths = [result.case.hidden for result in cases]
     panel.set_xticks(widths, [str(width) for width in widths])
     panel.xaxis.set_minor_locator(NullLocator())
     panel.yaxis.set_major_formatter("{x:g}")
-
-
-def _save(figure: Any, path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}")
-    figure.savefig(beside, format="png", dpi=110)
-    beside.replace(path)
-    return path

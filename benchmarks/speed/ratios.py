@@ -1,59 +1,32 @@
-"""Medians, ratios with their intervals, and whether the rounds agree."""
+"""From rounds to figures: medians, ratios with their intervals, and the machine's limit."""
 
 from collections.abc import Sequence
 from itertools import chain
-from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.speed.contenders import LIMIT
+from benchmarks.speed.cases import Case
+from benchmarks.speed.contenders import LIMIT, OURS
 from benchmarks.speed.contenders.limit import COPY_BYTES, GEMM_SIZE
-from benchmarks.speed.schema import CaseResult
-from benchmarks.speed.work import gather_bytes, gemm_flops
+from benchmarks.speed.schema import CaseResult, ContenderResult, Ratio
 
-CONFIDENCE = 0.99  # that another run's ratio is within the interval; see `benchmarks.speed.agreement`
+CONFIDENCE = 0.99  # that another run's ratio is within the interval
 RESAMPLES = 20_000
-# Rounds whose middle half spreads over more than this share of their median disagree.
-SPREAD = 0.15
 
 
-class Ratio(NamedTuple):
-    """A ratio of times, and the interval in which another run is expected to find it."""
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        """The ratio with its interval."""
-        return f"{self.value:.2f} ({self.low:.2f}–{self.high:.2f})"
-
-
-def passes(result: CaseResult, name: str, task: str) -> list[list[float]]:
-    """The seconds by pass and round; empty for who was refused or has no such task."""
-    entrant = result.entrants.get(name)
-    return [] if entrant is None or entrant.refused is not None else entrant.seconds.get(task, [])
-
-
-def rounds(result: CaseResult, name: str, task: str) -> list[float]:
-    """The seconds of every round of every pass."""
-    return list(chain(*passes(result, name, task)))
-
-
-def median(result: CaseResult, name: str, task: str) -> float | None:
-    """The median of all rounds, in seconds; None where there are none."""
-    found = rounds(result, name, task)
-    return float(np.median(found)) if found else None
-
-
-def ratio(result: CaseResult, theirs: str, ours: str, task: str) -> Ratio | None:
-    """How many times as long one contender takes as another; None where one of them has no times."""
-    one, other = passes(result, theirs, task), passes(result, ours, task)
-    return ratio_of(one, other) if one and other else None
+def summarize(contenders: dict[str, ContenderResult]) -> None:
+    """Set every contender's median, spread and ratio from the rounds."""
+    ours = contenders[OURS].rounds.get("step", []) if OURS in contenders else []
+    for name, contender in contenders.items():
+        every = {task: list(chain(*passes)) for task, passes in contender.rounds.items()}
+        contender.median = {task: float(np.median(seconds)) for task, seconds in every.items()}
+        contender.spread = {task: spread(seconds) for task, seconds in every.items()}
+        compared = name != OURS and ours and "step" in contender.rounds
+        contender.ratio = ratio_of(contender.rounds["step"], ours) if compared else None
 
 
 def ratio_of(theirs: Sequence[Sequence[float]], ours: Sequence[Sequence[float]]) -> Ratio:
-    """The median of the rounds' own ratios.
+    """Return the median of the rounds' own ratios.
 
     The interval is meant to hold what another run finds, in other processes. Rounds of a pass share theirs:
     however many there are, they tell of these processes alone. So a pass counts as one observation: a
@@ -70,40 +43,55 @@ def ratio_of(theirs: Sequence[Sequence[float]], ours: Sequence[Sequence[float]])
     middle = float(np.median(every))
     if min(map(len, ratios)) < 2 or np.ptp(every) == 0:
         return Ratio(middle, float(every.min()), float(every.max()))
-    found = bootstrap(
-        ratios, _one_of_each, vectorized=True, confidence_level=CONFIDENCE, n_resamples=RESAMPLES,
-        method="percentile", rng=0,
-    )  # fmt: skip
-    low, high = found.confidence_interval
+    result = bootstrap(
+        ratios,
+        _median_of_first,
+        vectorized=True,
+        confidence_level=CONFIDENCE,
+        n_resamples=RESAMPLES,
+        method="percentile",
+        rng=0,
+    )
+    low, high = result.confidence_interval
     return Ratio(middle, float(low), float(high))
 
 
-def _one_of_each(*passes: np.ndarray, axis: int) -> np.ndarray:
-    """The median over the passes of the first that was drawn of each."""
-    first: np.ndarray = np.median([each.take(0, axis) for each in passes], axis=0)
-    return first
+def _median_of_first(*passes: np.ndarray, axis: int) -> np.ndarray:
+    """Return the median over the passes of the first round that was drawn of each."""
+    return np.asarray(np.median([drawn.take(0, axis) for drawn in passes], axis=0))
 
 
-def disagree(seconds: Sequence[float]) -> bool:
-    """Whether the rounds spread so much that their median says little."""
+def spread(seconds: Sequence[float]) -> float:
+    """Return the range of the middle half of the rounds, over their median."""
     lower, middle, upper = np.quantile(seconds, (0.25, 0.5, 0.75))
-    return bool(upper - lower > SPREAD * middle)
+    return float((upper - lower) / middle)
+
+
+def gemm_flops(case: Case) -> int:
+    """Return the floating-point operations of the five products of a gradient, or of a step."""
+    D, H, C, N = case.features, case.hidden, case.classes, case.batch_size
+    return 2 * N * (2 * D * H + 3 * H * C)
+
+
+def gather_bytes(case: Case) -> int:
+    """Return what the gather of a minibatch reads and writes."""
+    return 2 * case.batch_size * case.features * np.dtype(case.dtype).itemsize
 
 
 def gemm_rate(result: CaseResult) -> float | None:
-    """The machine's floating-point operations per second, in a 2048×2048×2048 product."""
-    seconds = median(result, LIMIT, "gemm")
+    """Return the machine's floating-point operations per second, in a 2048×2048×2048 product."""
+    seconds = result.median(LIMIT, "gemm")
     return None if seconds is None else 2 * GEMM_SIZE**3 / seconds
 
 
 def bandwidth(result: CaseResult) -> float | None:
-    """The bytes per second that a large copy reads and writes."""
-    seconds = median(result, LIMIT, "copy")
+    """Return the bytes per second that a large copy reads and writes."""
+    seconds = result.median(LIMIT, "copy")
     return None if seconds is None else 2 * COPY_BYTES / seconds
 
 
 def limit(result: CaseResult, task: str) -> float | None:
-    """The seconds that the GEMMs at that rate take, and in a step the gather at that bandwidth."""
+    """Return the seconds that the GEMMs take at that rate and, in a step, the gather at that bandwidth."""
     rate, bytes_per_second = gemm_rate(result), bandwidth(result)
     if rate is None or bytes_per_second is None:
         return None
@@ -112,3 +100,9 @@ def limit(result: CaseResult, task: str) -> float | None:
         return seconds
     seconds += gather_bytes(result.case) / bytes_per_second
     return seconds * (result.case.rows // result.case.batch_size if task == "epoch" else 1)
+
+
+def share_of_limit(result: CaseResult, name: str) -> float | None:
+    """Return which share of the limit a contender's step reaches; None if there is no such time."""
+    own, bound = result.median(name, "step"), limit(result, "step")
+    return None if own is None or bound is None else bound / own

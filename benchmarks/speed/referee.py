@@ -1,7 +1,8 @@
-"""Nobody is timed who was not first shown to compute the right gradient.
+"""No contender is timed before it was shown to compute the right gradient.
 
-The referee is the reference in float64, which must agree with the plain path before it judges anybody. The
-first two minibatches stay clear of the ReLU's kink, where rounding alone could decide which way a unit goes.
+The referee is the reference in float64, which must agree with the plain path before it judges a contender.
+The first two minibatches stay clear of the ReLU's kink, where rounding alone could decide whether a unit
+fires.
 """
 
 from collections.abc import Mapping
@@ -9,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.processes import BenchmarkError
 from benchmarks.speed.cases import Case
 
-# Relative, of the norm: more than rounding, less than half of the penalty's gradient makes, see `prepare`.
+# Relative to the norm: more than rounding, less than a missing half of the penalty makes, see `prepare`.
 TOLERANCE = {"float32": 1e-3, "float64": 1e-8}
 MARGIN = {"float32": 2e-5, "float64": 1e-10}
 
@@ -23,17 +25,20 @@ def prepare(case: Case, folder: Path) -> dict[str, Arrays]:
 
     Returns:
         In float64: ``gradient``, the loss and the gradient of each parameter on the first minibatch;
-        ``step``, the parameters after a step on each of the first two; ``start``, those before them.
+        ``step``, the parameters after a step on each of the first two; ``start``, the parameters before them.
 
     Raises:
         ValueError: the case's penalty is so small that half of its gradient could be missing unseen.
+        BenchmarkError: handgrad and the reference disagree.
     """
     rng = np.random.default_rng(0)
     D, H, C, N = case.features, case.hidden, case.classes, case.batch_size
     X = rng.standard_normal((case.rows, D), np.float32).astype(case.dtype)
     y = rng.integers(0, C, case.rows)
-    scales = {"W1": (D**-0.5, (D, H)), "b1": (0.1, H), "W2": (0.1, (H, C)), "b2": (0.1, C)}
-    first = {name: (s * rng.standard_normal(shape)).astype(case.dtype) for name, (s, shape) in scales.items()}
+    shapes = {"W1": (D, H), "b1": (H,), "W2": (H, C), "b2": (C,)}
+    first = {name: 0.1 * rng.standard_normal(shape) for name, shape in shapes.items()}
+    first["W1"] *= 10 * D**-0.5
+    first = {name: q.astype(case.dtype) for name, q in first.items()}
 
     start = {name: q.astype(np.float64) for name, q in first.items()}
     params, gradients = start, []
@@ -52,30 +57,30 @@ def prepare(case: Case, folder: Path) -> dict[str, Arrays]:
     return {"start": start, "gradient": gradients[0], "step": params}
 
 
-def complaint(
-    case: Case, expected: Mapping[str, Arrays], task: str, found: Mapping[str, np.ndarray]
+def find_error(
+    case: Case, expected: Mapping[str, Arrays], task: str, computed: Mapping[str, np.ndarray]
 ) -> str | None:
-    """What is wrong with what a contender found; None if it is right.
+    """Return what is wrong with what a contender computed; None if it is right.
 
     Args:
         case: what was computed.
         expected: what `prepare` returned.
         task: gradient or step.
-        found: the arrays of that name.
+        computed: the contender's arrays, named as the expected ones.
     """
     for name, value in expected[task].items():
-        if name not in found or found[name].shape != value.shape:
-            return f"{task}: {name} is not there in its shape {value.shape}"
-        # Of a step it is the way that counts, not where it leads to.
+        if name not in computed or computed[name].shape != value.shape:
+            return f"{task}: {name} is missing, or not of shape {value.shape}"
+        # A step's error is relative to the step, not to the parameters.
         size = np.linalg.norm(value - expected["start"][name] if task == "step" else value)
-        off = np.linalg.norm(found[name] - value) / size
+        off = np.linalg.norm(computed[name] - value) / size
         if not off <= TOLERANCE[case.dtype]:
             return f"{task}: {name} is wrong by {off:.1e} of its norm"
     return None
 
 
 def _clear_the_kink(X: np.ndarray, params: Arrays, margin: float, rng: np.random.Generator) -> None:
-    """Draw the rows again, in place, that bring a hidden unit near the kink."""
+    """Draw again, in place, the rows that bring a hidden unit near the kink."""
     near = np.arange(len(X))
     while near.size:
         z1 = X[near] @ params["W1"] + params["b1"]
@@ -86,14 +91,15 @@ def _clear_the_kink(X: np.ndarray, params: Arrays, margin: float, rng: np.random
 def _gradient(params: Arrays, X: np.ndarray, y: np.ndarray, reg: float) -> Arrays:
     """The reference's loss and gradient in float64, which must be the plain path's too."""
     from autograd_ref.two_layer_net import value_and_grad
+    from handgrad.objective import Objective
     from handgrad.two_layer_net import PARAMETERS, trace_gradients
 
-    loss, grads = value_and_grad(params, X, y, reg)
+    loss, grads = value_and_grad(params, X, y, Objective(reg))
     trace = trace_gradients(params, X.astype(np.float64), y, reg)
     for name in PARAMETERS:
         off = np.linalg.norm(trace[f"d{name}"] - grads[name]) / np.linalg.norm(grads[name])
         if not off <= TOLERANCE["float64"]:
-            raise SystemExit(
+            raise BenchmarkError(
                 f"handgrad and the reference disagree on d{name} by {off:.1e}: no time is worth printing"
             )
     return {"loss": loss, **grads}

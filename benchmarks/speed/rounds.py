@@ -1,20 +1,24 @@
-"""One pass over one case: everybody is started, judged, warmed up and timed in turns."""
+"""One pass over one case: all contenders are started, judged, warmed up and timed in turns."""
 
+import json
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from benchmarks.processes import Worker, WorkerFailedError, some_cpus
 from benchmarks.speed.cases import Case
-from benchmarks.speed.referee import Arrays, complaint, prepare
-from benchmarks.speed.schema import Entrant
-from benchmarks.speed.worker import Library, Worker, WorkerFailedError
+from benchmarks.speed.referee import Arrays, find_error, prepare
+from benchmarks.speed.schema import ContenderResult
 
+ANSWER_SECONDS = 240.0  # the longest answer is a compilation's
 TURN_SECONDS = 0.05  # about; a step that takes longer is a turn of its own
-SELDOM = 3  # what is no step comes in one round of so many: the ratios are of steps
+SELDOM = 3  # all but the steps come in one round of three: the ratios are ratios of steps
 AT_ONCE = ("epoch", "gemm", "copy")  # a turn has one of these
 
 
@@ -23,9 +27,9 @@ class Budget:
     """How long the rounds may go on.
 
     Attributes:
-        least: rounds that there are in any case.
-        most: rounds after which it is enough.
-        until: the moment, of `time.perf_counter`, after which no round begins but the least.
+        least: number of rounds that there are in any case.
+        most: number of rounds after which it is enough.
+        until: the moment, of `time.perf_counter`, after which only the least number of rounds is completed.
     """
 
     least: int
@@ -33,88 +37,102 @@ class Budget:
     until: float
 
     def goes_on(self, done: int) -> bool:
-        """Whether there is another round after so many."""
+        """Return whether another round follows."""
         return done < self.least or (done < self.most and time.perf_counter() < self.until)
 
 
-def run_pass(
-    case: Case, libraries: Mapping[str, Library], budget: Budget, tasks: Sequence[str] = ()
-) -> dict[str, Entrant]:
+@dataclass
+class Pass:
+    """What one pass over a case gave.
+
+    Attributes:
+        contenders: the results by name, with one pass of rounds each.
+        versions: of the libraries.
+        cores: the core that each OpenBLAS takes the CPU for.
+    """
+
+    contenders: dict[str, ContenderResult]
+    versions: dict[str, str]
+    cores: dict[str, str]
+
+
+def run_pass(case: Case, names: Sequence[str], budget: Budget, native_blas: bool = True) -> Pass:
     """Time a case.
 
     Args:
         case: what is timed.
-        libraries: of the contenders, by name, with as many threads as the case has.
+        names: the contenders.
         budget: of the rounds.
-        tasks: what of the case's tasks is timed; none for all of them.
-
-    Returns:
-        What was found of each contender, with one pass of rounds.
+        native_blas: start the contenders without the variables that pin OpenBLAS to a core.
     """
-    with tempfile.TemporaryDirectory(prefix="handgrad-benchmark-") as name:
-        folder = Path(name)
-        expected = prepare(case, folder)
-        entrants = {name: Entrant() for name in libraries}
-        workers: dict[str, Worker] = {}
-        try:
-            for name, library in libraries.items():
-                try:
-                    workers[name] = Worker(library, case, folder)
-                except WorkerFailedError as failure:
-                    entrants[name].refused = str(failure)
-            asked = {}
-            for name in workers:
-                try:
-                    ready = workers[name].ready()
-                    entrants[name].versions, entrants[name].cores = ready["versions"], ready["cores"]
-                    asked[name] = [task for task in ready["tasks"] if task in (tasks or ready["tasks"])]
-                except WorkerFailedError as failure:
-                    entrants[name].refused = str(failure)
-            turns = {}
-            for name in asked:
-                times = _admit(workers[name], entrants[name], case, asked[name], expected, folder)
-                if entrants[name].refused is None:
+    cpus = some_cpus(case.threads)
+    done = Pass({name: ContenderResult() for name in names}, {}, {})
+    with tempfile.TemporaryDirectory(prefix="handgrad-benchmark-") as folder, ExitStack() as stack:
+        expected = prepare(case, Path(folder))
+        workers = {}
+        for name in names:
+            arguments = (name, json.dumps(asdict(case)), folder)
+            worker = Worker("benchmarks.speed.worker", *arguments, cpus=cpus, native_blas=native_blas)
+            stack.callback(worker.stop)
+            workers[name] = worker
+        tasks = {}
+        for name, worker in workers.items():
+            with _refuse_on_failure(done.contenders[name]):
+                ready = worker.receive(ANSWER_SECONDS)
+                worker.pause()
+                tasks[name] = ready["tasks"]
+                done.versions |= ready["versions"]
+                done.cores |= ready["cores"]
+        turns = {}
+        for name in tasks:
+            result = done.contenders[name]
+            with _refuse_on_failure(result):
+                times = _admit(workers[name], name, result, case, tasks[name], expected, Path(folder))
+                if result.refused is None:
                     turns[name] = times
-            _play(turns, workers, entrants, budget)
-        finally:
-            for worker in workers.values():
-                worker.stop()
-    return entrants
+        _play(turns, workers, done.contenders, budget)
+    return done
+
+
+@contextmanager
+def _refuse_on_failure(result: ContenderResult) -> Iterator[None]:
+    """Refuse the contender if its worker fails."""
+    try:
+        yield
+    except WorkerFailedError as failure:
+        result.refused = str(failure)
 
 
 def _admit(
     worker: Worker,
-    entrant: Entrant,
+    name: str,
+    result: ContenderResult,
     case: Case,
     tasks: Sequence[str],
     expected: Mapping[str, Arrays],
     folder: Path,
 ) -> dict[str, int]:
-    """Judge a contender, and find how much of each task makes a turn; it may be refused, with the reason."""
-    try:
-        for task in tasks:
-            if task in ("gradient", "step"):
-                entrant.first_seconds[task] = [worker.ask("first", task)]
-                with np.load(folder / f"{worker.name}.{task}.npz", allow_pickle=False) as found:
-                    entrant.refused = complaint(case, expected, task, dict(found))
-                if entrant.refused is not None:
-                    return {}
-        times = {task: 1 if task in AT_ONCE else _times(worker, task) for task in tasks}
-        entrant.threads = worker.ask("threads")
-        wrong = {library: n for library, n in entrant.threads.items() if n != case.threads}
-        if wrong:
-            entrant.refused = f"threads: {wrong} where {case.threads} were asked for"
-        return times
-    except WorkerFailedError as failure:
-        entrant.refused = str(failure)
-        return {}
+    """Judge a contender, and return how much of each task makes a turn; sets `refused` if it is not right."""
+    for task in tasks:
+        if task in ("gradient", "step"):
+            result.first_seconds[task] = _ask(worker, "first", task)
+            with np.load(folder / f"{name}.{task}.npz", allow_pickle=False) as arrays:
+                result.refused = find_error(case, expected, task, dict(arrays))
+            if result.refused is not None:
+                return {}
+    times = {task: 1 if task in AT_ONCE else _times(worker, task) for task in tasks}
+    threads = _ask(worker, "threads")
+    wrong = {library: count for library, count in threads.items() if count != case.threads}
+    if wrong:
+        result.refused = f"threads: {wrong} where {case.threads} were asked for"
+    return times
 
 
 def _times(worker: Worker, task: str) -> int:
-    """How many of them make a turn; so many were run, and compiled, once."""
+    """Return how many gradients or steps make a turn; this number was run, and compiled, once."""
     times = 2
-    while (elapsed := worker.ask("turn", task, times)[0]) < TURN_SECONDS:
-        # An even number, whatever little a step takes; the estimate of a few is poor.
+    while (elapsed := _ask(worker, "turn", task, times)[0]) < TURN_SECONDS:
+        # An even number, however short a step is; the estimate from a few is poor.
         times = 2 * min(5 * times, 1 + int(times * TURN_SECONDS / elapsed) // 2)
     return times
 
@@ -122,43 +140,37 @@ def _times(worker: Worker, task: str) -> int:
 def _play(
     turns: Mapping[str, Mapping[str, int]],
     workers: Mapping[str, Worker],
-    entrants: Mapping[str, Entrant],
+    results: Mapping[str, ContenderResult],
     budget: Budget,
 ) -> None:
-    """The rounds: in each, everybody's turns come in an order drawn anew."""
+    """Play the rounds: in each, the contenders take their turns in an order drawn anew."""
     rng = np.random.default_rng()
-    playing = {name: dict(times) for name, times in turns.items()}
     seconds = {name: {task: list[float]() for task in times} for name, times in turns.items()}
-    cpus = {name: {task: list[float]() for task in times} for name, times in turns.items()}
+    busy: dict[str, list[float]] = {name: [] for name in turns}
     done = 0
-    while playing and budget.goes_on(done):
+    while budget.goes_on(done) and any(results[name].refused is None for name in turns):
         order = [
             (name, task)
-            for name, times in playing.items()
+            for name, times in turns.items()
             for task in times
             if task == "step" or done % SELDOM == 0
         ]
         for i in rng.permutation(len(order)):
             name, task = order[i]
-            if name not in playing:
+            if results[name].refused is not None:
                 continue
-            times = playing[name][task]
-            try:
-                elapsed, busy = workers[name].ask("turn", task, times)
-            except WorkerFailedError as failure:
-                entrants[name].refused = str(failure)
-                del playing[name]
-                continue
-            seconds[name][task].append(round(elapsed / times, 9))
-            cpus[name][task].append(busy / elapsed)
+            with _refuse_on_failure(results[name]):
+                elapsed, cpu_seconds = _ask(workers[name], "turn", task, turns[name][task])
+                seconds[name][task].append(elapsed / turns[name][task])
+                if task == "step":
+                    busy[name].append(cpu_seconds / elapsed)
         done += 1
-    for name in playing:
-        entrant = entrants[name]
-        try:
-            memory = workers[name].ask("memory")
-        except WorkerFailedError as failure:
-            entrant.refused = str(failure)
-            continue
-        entrant.seconds = {task: [found] for task, found in seconds[name].items()}
-        entrant.cpus = {task: round(float(np.median(found)), 3) for task, found in cpus[name].items()}
-        entrant.peak_bytes, entrant.working_bytes = memory["peak"], memory["working"]
+    for name in turns:
+        result = results[name]
+        if result.refused is None:
+            result.rounds = {task: [times] for task, times in seconds[name].items()}
+            result.busy_cpus = float(np.median(busy[name])) if busy[name] else 0.0
+
+
+def _ask(worker: Worker, *question: Any) -> Any:
+    return worker.ask_paused(question, ANSWER_SECONDS)

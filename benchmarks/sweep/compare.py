@@ -1,98 +1,85 @@
 """Several networks trained at once, against training them one after the other, in turns."""
 
-import json
 import statistics
-import subprocess
-import sys
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from rich.console import Console
-
-from benchmarks.results import RESULTS, environment_line, markdown, show, write_json, write_section
-from benchmarks.speed.worker import environment
+from benchmarks.processes import Worker, some_cpus
+from benchmarks.results import Table, environment_line, publish, write_json
 from benchmarks.sweep.worker import CONTENDERS, STEPS
 
 PAUSE = 0.2  # seconds between two turns
-# Who is held against whom; the last is the most that any stack could gain.
+# The ratios of the table; the last is the most that any stack could gain.
 PAIRS = [
     ("one by one", "stacked"),
     ("jax.vmap", "stacked"),
     ("GridSearchCV", "stacked"),
     ("one by one", "products alone"),
 ]
-HEAD = ["H", "K", *CONTENDERS, *(f"{theirs} / {ours}" for theirs, ours in PAIRS)]
 
 
-class Worker:
-    """The near end of a process of `benchmarks.sweep.worker`."""
+@dataclass
+class CaseTimes:
+    """The times of one case.
 
-    def __init__(self, name: str, hidden: int, networks: int) -> None:
-        """Start it, and wait until it has shown that it is right."""
-        command = [sys.executable, "-m", "benchmarks.sweep.worker", name, str(hidden), str(networks)]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment(1)
-        )
-        self._answer()
+    Attributes:
+        hidden: hidden units H.
+        networks: number of networks K.
+        steps: number of steps in a turn.
+        seconds: of every turn, by contender.
+    """
 
-    def seconds(self) -> float:
-        """How long a turn of all networks takes now."""
-        assert self._process.stdin is not None
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
-        return float(self._answer())
-
-    def stop(self) -> None:
-        """End the process, and wait for it."""
-        self._process.communicate()
-
-    def _answer(self) -> object:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise SystemExit(f"{self._process.args} ended with code {self._process.wait()}")
-        return json.loads(line)
+    hidden: int
+    networks: int
+    steps: int = STEPS
+    seconds: dict[str, list[float]] = field(default_factory=dict)
 
 
-def compare_sweeps(cases: tuple[tuple[int, int], ...], rounds: int, out: Path = RESULTS) -> None:
-    """Time all cases; print them, and write results and table down.
+def compare_sweeps(cases: Sequence[tuple[int, int]], rounds: int, out: Path) -> None:
+    """Time all cases; write the JSON and publish the table.
 
     Args:
         cases: hidden units H and number of networks K of each.
-        rounds: how often everybody's turn comes.
-        out: the folder of sweep.json; if it is the usual one, the table goes into README.md too.
+        rounds: number of turns of each contender.
+        out: folder of the results.
     """
-    found = [_time(hidden, networks, rounds) for hidden, networks in cases]
-    rows = [_row(case) for case in found]
-    show(Console(), "Milliseconds of a step of all K networks, one thread, float32", HEAD, rows)
-    write_json(out / "sweep.json", found)
-    if out == RESULTS:
-        about = environment_line("numpy", "scipy", "jax", "scikit-learn")
-        write_section("sweep", f"{markdown(HEAD, rows)}\n\n{about}.")
+    times = [_time(hidden, networks, rounds) for hidden, networks in cases]
+    write_json(out / "sweep.json", [asdict(case) for case in times])
+    publish("sweep", [sweep_table(times), environment_line("numpy", "scipy", "jax", "scikit-learn")], out)
 
 
-def _time(hidden: int, networks: int, rounds: int) -> dict[str, object]:
-    seconds: dict[str, list[float]] = {name: [] for name in CONTENDERS}
-    workers = {name: Worker(name, hidden, networks) for name in CONTENDERS}
+def sweep_table(cases: Sequence[CaseTimes]) -> Table:
+    """Return the medians over the rounds; a ratio is the median of the rounds' own, with its range."""
+    rows = []
+    for case in cases:
+        times = [statistics.median(seconds) / case.steps for seconds in case.seconds.values()]
+        row = [str(case.hidden), str(case.networks), *(f"{1000 * seconds:.1f}" for seconds in times)]
+        rows.append([*row, *(_ratio(case.seconds, theirs, ours) for theirs, ours in PAIRS)])
+    head = ["H", "K", *CONTENDERS, *(f"{theirs} / {ours}" for theirs, ours in PAIRS)]
+    return Table("Milliseconds of a step of all K networks, one thread, float32", head, rows)
+
+
+def _ratio(seconds: Mapping[str, Sequence[float]], theirs: str, ours: str) -> str:
+    ratios = [their / our for their, our in zip(seconds[theirs], seconds[ours], strict=True)]
+    return f"**{statistics.median(ratios):.2f}** ({min(ratios):.2f}–{max(ratios):.2f})"
+
+
+def _time(hidden: int, networks: int, rounds: int) -> CaseTimes:
+    case = CaseTimes(hidden, networks, seconds={name: [] for name in CONTENDERS})
+    workers: dict[str, Worker] = {}
     try:
+        for name in CONTENDERS:
+            workers[name] = Worker("benchmarks.sweep.worker", name, hidden, networks, cpus=some_cpus(1))
+            workers[name].receive()  # it has shown that it is right
+        names = list(CONTENDERS)
         for turn in range(rounds):
-            # Who follows whom changes from round to round.
-            names = list(CONTENDERS)
-            for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            shift = turn % len(names)  # the order changes from round to round
+            for name in names[shift:] + names[:shift]:
                 time.sleep(PAUSE)
-                seconds[name].append(workers[name].seconds())
+                case.seconds[name].append(workers[name].ask("turn"))
     finally:
         for worker in workers.values():
             worker.stop()
-    return {"hidden": hidden, "networks": networks, "steps": STEPS, "seconds": seconds}
-
-
-def _row(case: dict) -> list[str]:
-    """Medians over the rounds; a ratio is the median of the rounds' own, with its smallest and largest."""
-    seconds, steps = case["seconds"], case["steps"]
-    cells = [str(case["hidden"]), str(case["networks"])]
-    cells += [f"{1000 * statistics.median(times) / steps:.1f}" for times in seconds.values()]
-    for pair in PAIRS:
-        ratios = [theirs / ours for theirs, ours in zip(*map(seconds.__getitem__, pair), strict=True)]
-        cells.append(f"**{statistics.median(ratios):.2f}** ({min(ratios):.2f}–{max(ratios):.2f})")
-    return cells
+    return case

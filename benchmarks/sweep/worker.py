@@ -1,17 +1,17 @@
 """A process in which one way to train several networks waits for its turns.
 
 All but the one that is their limit train K networks of H hidden units, each with a penalty and a learning
-rate of its own, on the same rows, for so many minibatches, on one thread, and wait until that is done.
+rate of its own, on the same rows and minibatches, on one thread, and wait until that is done.
 """
 
-import json
-import os
 import sys
 import time
 import warnings
 from typing import Any
 
 import numpy as np
+
+from benchmarks.processes import connect
 
 ROWS, FEATURES, CLASSES, BATCH = 10_000, 3072, 10, 200
 STEPS = 25  # of a turn
@@ -38,13 +38,17 @@ class Data:
         return weights | {"b1": np.zeros(self.hidden, np.float32), "b2": np.zeros(CLASSES, np.float32)}
 
     def check(self, params: list[dict[str, np.ndarray]], steps: int) -> None:
-        """Nothing, if the networks are where the plain path in float64 is after so many steps.
+        """Raise AssertionError unless the networks are where the plain path in float64 leads.
 
-        The difference must be small beside the way that was made.
+        The difference must be small beside the length of that path.
+
+        Args:
+            params: of the networks.
+            steps: number of steps that they took.
         """
         from handgrad.two_layer_net import trace_gradients
 
-        for number, found in enumerate(params):
+        for number, actual in enumerate(params):
             right = {name: q.astype(np.float64) for name, q in self.starts[number].items()}
             for batch in self.batches[:steps]:
                 trace = trace_gradients(
@@ -52,7 +56,7 @@ class Data:
                 )
                 right = {name: q - self.rates[number] * trace[f"d{name}"] for name, q in right.items()}
             for name, q in right.items():
-                way, off = np.linalg.norm(q - self.starts[number][name]), np.linalg.norm(found[name] - q)
+                way, off = np.linalg.norm(q - self.starts[number][name]), np.linalg.norm(actual[name] - q)
                 assert off < 0.01 * way, f"{name} of network {number} is wrong"
 
 
@@ -60,8 +64,8 @@ class Stacked:
     """All networks side by side."""
 
     def __init__(self, data: Data) -> None:
+        from handgrad.data.minibatches import Minibatch
         from handgrad.fused.stacked_sgd import StackedSgd
-        from handgrad.minibatches import Minibatch
 
         self._data = data
         self._sgd = StackedSgd(data.starts, BATCH, regs=data.regs, activations=["relu"] * data.networks)
@@ -77,11 +81,11 @@ class Stacked:
 
 
 class Products:
-    """The gather and the two GEMMs over the features that any stack takes, and nothing else: their limit."""
+    """The limit of any stack: the gather and the two GEMMs over the features, and nothing else."""
 
     def __init__(self, data: Data) -> None:
+        from handgrad.data.minibatches import Minibatch
         from handgrad.fused.blas import multiply_add
-        from handgrad.minibatches import Minibatch
 
         self._multiply_add = multiply_add
         self._minibatch = Minibatch(data.X, data.y, BATCH, data.X.dtype)
@@ -102,8 +106,8 @@ class OneByOne:
     """The fused step of each network, one network after the other."""
 
     def __init__(self, data: Data) -> None:
+        from handgrad.data.minibatches import Minibatch
         from handgrad.fused.sgd import Sgd
-        from handgrad.minibatches import Minibatch
 
         self._rates = data.rates
         self._sgds = [Sgd(start, BATCH, reg=reg) for start, reg in zip(data.starts, data.regs, strict=True)]
@@ -127,14 +131,15 @@ class JaxVmap:
         import jax.numpy as jnp
 
         from autograd_ref.training import step
+        from handgrad.objective import Objective
 
         self._jax, self._jnp, self._networks = jax, jnp, data.networks
         self._X, self._y = jnp.array(data.X), jnp.array(data.y, jnp.int32)
-        self._rates, self._regs = (jnp.array(each, jnp.float32) for each in (data.rates, data.regs))
+        self._rates, self._regs = (jnp.array(values, jnp.float32) for values in (data.rates, data.regs))
         self._params = {name: jnp.array([start[name] for start in data.starts]) for name in data.starts[0]}
 
         def one(params: Any, X: Any, y: Any, rate: Any, reg: Any) -> Any:
-            return step(params, {}, X, y, rate, reg)[0]
+            return step(params, {}, X, y, rate, Objective(reg))[0]
 
         def scan(params: Any, X: Any, y: Any, batches: Any, rates: Any, regs: Any) -> Any:
             together = jax.vmap(one, in_axes=(0, None, None, 0, 0))
@@ -197,22 +202,20 @@ CONTENDERS: dict[str, Any] = {
 
 
 def main() -> None:
-    """Bind to a CPU, build the contender, check it, then time a turn whenever a line comes in."""
+    """Build the contender, check it, then answer every question with the seconds of a turn."""
     name, hidden, networks = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])  # before any library counts the CPUs
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print must not come between the answers
+    questions, answer = connect()
     data = Data(hidden, networks)
     contender = CONTENDERS[name](data)
     if contender.params() is not None:
         contender.run(data.batches[:2])
         data.check(contender.params(), steps=2)
-    contender.run(data.batches)  # compiles for so many
-    print(json.dumps("ready"), file=answers, flush=True)
-    for _ in sys.stdin:
+    contender.run(data.batches)  # compiles for this number of steps
+    answer("ready")
+    for _ in questions:
         begin = time.perf_counter()
         contender.run(data.batches)
-        print(json.dumps(time.perf_counter() - begin), file=answers, flush=True)
+        answer(time.perf_counter() - begin)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,19 @@
 """The command `handgrad check`."""
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from handgrad.exit_codes import BAD_INPUT, FAILED, OK
+from handgrad.cli.exit_codes import BAD_INPUT, FAILED, OK
 from handgrad.validation import check_positive_int, check_real
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from autograd_ref.crosscheck.problems import Problem
 
 __all__ = ["Check"]
@@ -79,117 +82,124 @@ class Check:
 
     def run(self) -> int:
         """Compare, print, and return the exit code."""
-        return self._check_targets() if self.targets else self._check_own()
+        if self.targets:
+            return _check_targets(self)
+        if self.shards is not None or self.processes is not None:
+            return _check_in_shards(self)
+        return _check_own_network(self)
 
-    def _check_targets(self) -> int:
-        from autograd_ref.crosscheck.isolated.command import check_targets
 
-        self._refuse(
-            "cifar10",
-            "shards",
-            "processes",
-            "device",
-            why="is for handgrad's own network and goes with no target",
+def _check_targets(options: Check) -> int:
+    """Judge other people's gradients."""
+    from autograd_ref.crosscheck.isolated.command import check_targets
+    from autograd_ref.crosscheck.isolated.process import Outcome
+
+    own = ("cifar10", "shards", "processes", "device")
+    _refuse(options, own, "is for handgrad's own network and goes with no target")
+    sizes = ("batch", "input_size", "hidden_size", "output_size")
+    if options.reference is not None:
+        _refuse(options, (*sizes, "reg"), "is for networks; with --reference, example(rng) says where")
+    request = {
+        "reference": options.reference,
+        "sizes": [check_positive_int(_flag(size), getattr(options, size)) for size in sizes],
+        "reg": None if options.reg is None else check_real("--reg", options.reg, minimum=0.0),
+        "dtype": options.dtype,
+        "seed": int(check_real("--seed", options.seed, minimum=0)),
+    }
+    time_limit = check_real("--time-limit", options.time_limit, minimum=0.0)
+    outcome = check_targets(
+        options.targets, request, as_json=options.json, strict=options.strict, time_limit=time_limit
+    )
+    return {Outcome.WRONG: FAILED, Outcome.NOT_JUDGED: BAD_INPUT}.get(outcome, OK)
+
+
+def _check_own_network(options: Check) -> int:
+    """Judge handgrad's own network, stage by stage; on a device, also what JAX itself gives there."""
+    from autograd_ref.crosscheck.comparison import Comparison, compare_trace
+    from autograd_ref.crosscheck.table import comparison_json, comparison_table
+    from autograd_ref.devices.on_device import OnDevice, check_on_device, computing_on, find_device
+
+    _refuse_options_of_targets(options, "cifar10", "device", "json")
+    problems = _own_problems(options)
+    device = None if options.device is None else find_device(options.device)
+    with computing_on(device):
+        comparisons = [
+            compare_trace(problem, problem.net().trace(problem.X, problem.y, problem.reg))
+            for problem in problems
+        ]
+        there = [] if device is None else [check_on_device(problem, device) for problem in problems]
+    judged: list[Comparison | OnDevice] = [*comparisons, *there]
+    wrong = next((one for one in judged if not one.ok), None)
+    if options.json:
+        answer = {"ok": wrong is None, "problems": [comparison_json(one) for one in comparisons]}
+        print(json.dumps(answer | ({"on_device": [one.to_json() for one in there]} if there else {})))
+    else:
+        _print_tables(
+            [(comparison_table(comparison),) for comparison in comparisons]
+            + [(on_device.table(), *on_device.reasons) for on_device in there],
+            "All agree: every quantity is within the rounding that its bound allows."
+            if wrong is None
+            else f"{wrong.first_wrong} is the first wrong quantity, on {wrong.name} in {wrong.dtype}.",
         )
-        sizes = ("batch", "input_size", "hidden_size", "output_size")
-        if self.reference is not None:
-            self._refuse(*sizes, "reg", why="is for networks; with --reference, example(rng) says where")
-        request = {
-            "reference": self.reference,
-            "sizes": [check_positive_int(_flag(size), getattr(self, size)) for size in sizes],
-            "reg": None if self.reg is None else check_real("--reg", self.reg, minimum=0.0),
-            "dtype": self.dtype,
-            "seed": int(check_real("--seed", self.seed, minimum=0)),
-        }
-        passed = check_targets(
-            self.targets,
-            request,
-            as_json=self.json,
-            strict=self.strict,
-            time_limit=check_real("--time-limit", self.time_limit, minimum=0.0),
+    return OK if wrong is None else FAILED
+
+
+def _check_in_shards(options: Check) -> int:
+    """Judge the gradient of a batch in shards, by hand and by JAX."""
+    from autograd_ref.devices.check import check_sharded, sharded_json, sharded_table
+
+    _refuse_options_of_targets(options, "cifar10", "shards", "processes", "device", "json", "time_limit")
+    processes = 1 if options.processes is None else check_positive_int("--processes", options.processes)
+    shards = processes if options.shards is None else check_positive_int("--shards", options.shards)
+    comparisons = check_sharded(
+        _own_problems(options),
+        shards,
+        processes,
+        device=options.device or "cpu",
+        time_limit=check_real("--time-limit", options.time_limit, minimum=0.0),
+    )
+    wrong = next((comparison for comparison in comparisons if not comparison.ok), None)
+    if options.json:
+        answer = {"ok": wrong is None, "shards": shards, "processes": processes}
+        print(json.dumps(answer | {"problems": [sharded_json(one) for one in comparisons]}))
+    else:
+        _print_tables(
+            [(sharded_table(comparison),) for comparison in comparisons],
+            "All agree: whole and in shards, every quantity is within the rounding that its bound allows."
+            if wrong is None
+            else wrong.what_is_wrong(),
         )
-        return {True: OK, False: FAILED, None: BAD_INPUT}[passed]
+    return OK if wrong is None else FAILED
 
-    def _refuse(self, *names: str, why: str) -> None:
-        """Refuse options that would be ignored."""
-        for name in names:
-            if getattr(self, name) != getattr(Check, name):
-                raise ValueError(f"{_flag(name)} {why}")
 
-    def _check_own(self) -> int:
-        from rich.console import Console
+def _own_problems(options: Check) -> "list[Problem]":
+    from autograd_ref.crosscheck.problems import cifar10_problem, digits_problem, toy_problem
 
-        from autograd_ref.crosscheck.comparison import Comparison, compare_trace
-        from autograd_ref.crosscheck.problems import cifar10_problem, digits_problem, toy_problem
-        from autograd_ref.crosscheck.table import comparison_json, comparison_table
-        from autograd_ref.devices.on_device import OnDevice, check_on_device, computing_on, find_device
+    exact = (
+        [toy_problem(), digits_problem()] if options.cifar10 is None else [cifar10_problem(options.cifar10)]
+    )
+    return [problem.astype(dtype) for problem in exact for dtype in ("float64", "float32")]
 
-        sharded = self.shards is not None or self.processes is not None
-        own = ("cifar10", "shards", "processes", "device", "json", *(("time_limit",) if sharded else ()))
-        others = [field.name for field in fields(self) if field.name not in own]
-        self._refuse(*others, why="goes with a target, FILE.py:NAME")
-        problems = (
-            [toy_problem(), digits_problem()] if self.cifar10 is None else [cifar10_problem(self.cifar10)]
-        )
-        problems = [problem.astype(dtype) for problem in problems for dtype in ("float64", "float32")]
-        if sharded:
-            return self._check_shards(problems)
-        device = None if self.device is None else find_device(self.device)
-        with computing_on(device):
-            comparisons = [
-                compare_trace(problem, problem.net().trace(problem.X, problem.y, problem.reg))
-                for problem in problems
-            ]
-            there = [] if device is None else [check_on_device(problem, device) for problem in problems]
-        judged: list[Comparison | OnDevice] = [*comparisons, *there]
-        wrong = next((each for each in judged if not each.ok), None)
-        if self.json:
-            found = {"ok": wrong is None, "problems": [comparison_json(each) for each in comparisons]}
-            print(json.dumps(found | ({"on_device": [each.to_json() for each in there]} if there else {})))
-        else:
-            console = Console()
-            for comparison in comparisons:
-                console.print(comparison_table(comparison), "")
-            for found_there in there:
-                console.print(found_there.table(), *found_there.reasons, "")
-            console.print(
-                "All agree: every quantity is within the rounding that its bound allows."
-                if wrong is None
-                else f"{wrong.first_wrong} is the first wrong quantity, on {wrong.name} in {wrong.dtype}.",
-                style="bold",
-            )
-        return OK if wrong is None else FAILED
 
-    def _check_shards(self, problems: "list[Problem]") -> int:
-        from rich.console import Console
+def _print_tables(blocks: "Sequence[tuple[Table | str, ...]]", conclusion: str) -> None:
+    from rich.console import Console
 
-        from autograd_ref.devices.check import check_sharded, sharded_json, sharded_table
+    console = Console()
+    for block in blocks:
+        console.print(*block, "")
+    console.print(conclusion, style="bold")
 
-        processes = 1 if self.processes is None else check_positive_int("--processes", self.processes)
-        shards = processes if self.shards is None else check_positive_int("--shards", self.shards)
-        found = check_sharded(
-            problems,
-            shards,
-            processes,
-            device=self.device or "cpu",
-            time_limit=check_real("--time-limit", self.time_limit, minimum=0.0),
-        )
-        wrong = next((each for each in found if not each.ok), None)
-        if self.json:
-            counts = {"shards": shards, "processes": processes}
-            problems_json = [sharded_json(each) for each in found]
-            print(json.dumps({"ok": wrong is None, **counts, "problems": problems_json}))
-        else:
-            console = Console()
-            for each in found:
-                console.print(sharded_table(each), "")
-            console.print(
-                "All agree: whole and in shards, every quantity is within the rounding that its bound allows."
-                if wrong is None
-                else wrong.what_is_wrong(),
-                style="bold",
-            )
-        return OK if wrong is None else FAILED
+
+def _refuse(options: Check, names: Iterable[str], why: str) -> None:
+    """Refuse options that would be ignored."""
+    for name in names:
+        if getattr(options, name) != getattr(Check, name):
+            raise ValueError(f"{_flag(name)} {why}")
+
+
+def _refuse_options_of_targets(options: Check, *own: str) -> None:
+    others = [field.name for field in fields(options) if field.name not in own]
+    _refuse(options, others, "goes with a target, FILE.py:NAME")
 
 
 def _flag(name: str) -> str:

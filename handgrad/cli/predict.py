@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import tyro
 
+from handgrad.cli.exit_codes import OK
 from handgrad.data.datasets import DataName
-from handgrad.exit_codes import OK
 
 __all__ = ["Predict"]
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from handgrad.exit_codes import OK
+from handgrad.cli.exit_codes import OK
 
 __all__ = ["Study"]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from handgrad.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, OK
+from handgrad.cli.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, OK
 from handgrad.sweep.settings import SWEEP_PRESETS, SweepPresetName, SweepSettings
 from handgrad.validation import check_positive_int
 
@@ -52,7 +52,7 @@ class Sweep:
     """Train on the workers of this Dask cluster instead."""
 
     local_cluster: int | None = None
-    """Start a Dask cluster of so many workers on this machine instead."""
+    """Start a Dask cluster with this many workers on this machine instead."""
 
     def run(self) -> int:
         """Train what is left, say what came out, and return the exit code."""
@@ -97,7 +97,7 @@ class Sweep:
     def _report(self, directory: Path, settings: "Sequence[Setting]") -> int:
         from rich.console import Console
 
-        from handgrad.sweep.best import test_best
+        from handgrad.sweep.best import train_and_test
         from handgrad.sweep.summary import best_table, train_command
 
         console = Console(highlight=False, soft_wrap=True)
@@ -106,7 +106,7 @@ class Sweep:
         if best.diverged:
             print(f"{directory}: every combination diverged with at least one of its seeds")
             return FAILED
-        said = test_best(directory, best)
+        said = train_and_test(directory, best)
         print(f"the best, trained alone, {said}\n")
         print(f"{directory}: {len(settings)} combinations; to train the best again:")
         print(train_command(best.point))

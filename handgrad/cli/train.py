@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from handgrad.exit_codes import FAILED, INTERRUPTED, OK
+from handgrad.cli.exit_codes import FAILED, INTERRUPTED, OK
 from handgrad.runs.config import PRESETS, Config, PresetName
 
 __all__ = ["Train"]

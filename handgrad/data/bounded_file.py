@@ -13,12 +13,7 @@ class BoundedFile:
     """
 
     def __init__(self, file: BufferedIOBase, limit: int) -> None:
-        """Read from where the file stands.
-
-        Args:
-            file: a binary file, open for reading.
-            limit: how many bytes it may give.
-        """
+        """Read from where the file is now, ``limit`` bytes at most."""
         self._file, self.left = file, limit
 
     def read(self, size: int = -1) -> bytes:

@@ -1,8 +1,7 @@
 """A reader of pickles that hold arrays of bytes, and that cannot make anything else happen.
 
 Unpickling calls whatever a file names. Here a file can name what NumPy's arrays need, and each name gets a
-stand-in that takes the arguments which a file of CIFAR-10 has and refuses all others. Before that, the file's
-instructions are read without carrying them out, and all but the plainest are refused.
+stand-in that takes the arguments which a file of CIFAR-10 has and refuses all others.
 """
 
 import math
@@ -21,15 +20,6 @@ __all__ = ["load_byte_pickle"]
 # Far more than a batch of CIFAR-10 has, and few enough that a hostile file cannot fill the memory.
 MOST_INSTRUCTIONS = 1_000_000
 
-INSTRUCTIONS = set(
-    """PROTO FRAME STOP MARK GLOBAL STACK_GLOBAL REDUCE BUILD
-    NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG1
-    STRING BINSTRING SHORT_BINSTRING BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8
-    UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8
-    EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_LIST LIST APPEND APPENDS EMPTY_DICT DICT SETITEM SETITEMS
-    PUT BINPUT LONG_BINPUT MEMOIZE GET BINGET LONG_BINGET""".split()  # noqa: SIM905
-)
-
 
 def load_byte_pickle(file: BufferedIOBase, size: int) -> Any:
     """Read one pickle of dicts, lists, tuples, numbers, strings, and arrays of dtype uint8.
@@ -45,29 +35,35 @@ def load_byte_pickle(file: BufferedIOBase, size: int) -> Any:
         deeper ones stay unreadable.
 
     Raises:
-        ValueError: it is no such pickle, or it asks for something else.
+        ValueError: it is not such a pickle, or it asks for something else.
     """
     start = file.tell()
     try:
-        _refuse_unknown_instructions(BoundedFile(file, size))
+        _check_lengths(BoundedFile(file, size))
         file.seek(start)
-        found = _Unpickler(BoundedFile(file, size), encoding="bytes").load()
+        content = _Unpickler(BoundedFile(file, size), encoding="bytes").load()
     # A damaged or hostile file can make an unpickler fail in any way.
     except Exception as error:
         raise ValueError(f"this is no pickle of plain data and bytes: {error}") from None
-    if isinstance(found, dict):
-        return {key: value.array if isinstance(value, _Array) else value for key, value in found.items()}
-    return found
+    if isinstance(content, dict):
+        return {key: value.array if isinstance(value, _Array) else value for key, value in content.items()}
+    return content
 
 
-def _refuse_unknown_instructions(file: BoundedFile) -> None:
+def _check_lengths(file: BoundedFile) -> None:
+    """Read the instructions without carrying them out: the unpickler makes room before it reads."""
     for count, (opcode, argument, _) in enumerate(pickletools.genops(cast(Any, file))):
-        if opcode.name not in INSTRUCTIONS:
-            raise pickle.UnpicklingError(f"it holds the instruction {opcode.name}")
         # PUT names a place in a table that grows as far as the place.
         place = argument if "PUT" in opcode.name else 0
         if max(count, place or 0) > MOST_INSTRUCTIONS:
             raise pickle.UnpicklingError(f"it has more than {MOST_INSTRUCTIONS} instructions")
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if f"{module}.{name}" not in NAMES:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+        return NAMES[f"{module}.{name}"]
 
 
 class _StandIn:
@@ -91,7 +87,7 @@ class _Dtype:
             raise pickle.UnpicklingError(f"it holds an array of dtype {code!r:.20}, not of bytes")
 
     def __setstate__(self, state: Any) -> None:
-        """Nothing: byte order, fields and the like do not concern bytes."""
+        """Do nothing: byte order, fields and the like do not concern bytes."""
 
 
 class _Array:
@@ -122,20 +118,11 @@ def _encode(text: Any, encoding: Any) -> bytes:
 
 _new_array = _StandIn(lambda *_: _Array())
 _array_of_bytes = _StandIn(lambda data, dtype, shape, order: _Array().fill(data, dtype, shape, order))
-# The package of NumPy 1 and of NumPy 2.
 NAMES = {
     "numpy.ndarray": _new_array,
     "numpy.dtype": _StandIn(_Dtype),
-    "numpy.core.multiarray._reconstruct": _new_array,
-    "numpy._core.multiarray._reconstruct": _new_array,
-    "numpy.core.numeric._frombuffer": _array_of_bytes,
-    "numpy._core.numeric._frombuffer": _array_of_bytes,
     "_codecs.encode": _StandIn(_encode),
 }
-
-
-class _Unpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if f"{module}.{name}" not in NAMES:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
-        return NAMES[f"{module}.{name}"]
+for _core in ("numpy.core", "numpy._core"):  # in NumPy 1 and in NumPy 2
+    NAMES[f"{_core}.multiarray._reconstruct"] = _new_array
+    NAMES[f"{_core}.numeric._frombuffer"] = _array_of_bytes

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Integer, UInt8
 
-from handgrad.data.cifar10 import CLASSES, read_cifar10, split_records
+from handgrad.data.cifar10 import BINARY, CLASSES, read_cifar10, split_records
 from handgrad.data.download import data_directory
 
 __all__ = [
@@ -20,8 +20,6 @@ __all__ = [
     "split",
 ]
 
-CIFAR10_BINARY_FOLDER = "cifar-10-batches-bin"
-
 DataName = Literal["digits", "cifar10"]
 
 
@@ -29,7 +27,7 @@ DataName = Literal["digits", "cifar10"]
 class Dataset:
     """Images in three parts, as bytes, with the mean that is to be subtracted from each.
 
-    A minibatch is converted when its turn comes (`handgrad.minibatches.Minibatch`, or ``mean=`` of
+    A minibatch is converted when its turn comes (`handgrad.data.minibatches.Minibatch`, or ``mean=`` of
     `TwoLayerNet.train` and `TwoLayerNet.predict`), so that the whole set never takes more than its bytes.
 
     Attributes:
@@ -150,13 +148,11 @@ def read_cifar10_batch(directory: Path) -> tuple[UInt8[np.ndarray, "N 3072"], In
         FileNotFoundError: there is no such file.
         ValueError: it does not hold whole records, or a label is out of range.
     """
-    candidates = [directory / "data_batch_1.bin", directory / CIFAR10_BINARY_FOLDER / "data_batch_1.bin"]
-    path = next((candidate for candidate in candidates if candidate.is_file()), None)
-    if path is None:
-        raise FileNotFoundError(
-            f"{directory} holds neither data_batch_1.bin nor {CIFAR10_BINARY_FOLDER}/data_batch_1.bin"
-        )
+    name = "data_batch_1.bin"
+    paths = [path for path in (directory / name, directory / BINARY / name) if path.is_file()]
+    if not paths:
+        raise FileNotFoundError(f"{directory} holds neither {name} nor {BINARY}/{name}")
     try:
-        return split_records(np.fromfile(path, np.uint8))
+        return split_records(np.fromfile(paths[0], np.uint8))
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise ValueError(f"{paths[0]}: {error}") from None

@@ -2,9 +2,9 @@
 
 import os
 from pathlib import Path
-from types import TracebackType
 
 from handgrad.data.cifar10 import BINARY_ARCHIVE
+from handgrad.progress import ProgressBar
 
 __all__ = ["CIFAR10_SHA256", "CIFAR10_URL", "data_directory", "download_cifar10"]
 
@@ -38,9 +38,9 @@ def download_cifar10(directory: Path, url: str = CIFAR10_URL, sha256: str = CIFA
     """
     import pooch
 
-    pooch.get_logger().setLevel("WARNING")  # the bar says what is going on
+    pooch.get_logger().setLevel("WARNING")  # the bar shows what happens
     try:
-        with _Bar("CIFAR-10") as bar:
+        with _DownloadBar("CIFAR-10") as bar:
             path = pooch.retrieve(
                 url,
                 f"sha256:{sha256}",
@@ -53,53 +53,31 @@ def download_cifar10(directory: Path, url: str = CIFAR10_URL, sha256: str = CIFA
     return Path(path)
 
 
-class _Bar:
-    """What pooch wants to see of a progress bar, drawn by rich; plain lines where there is no terminal."""
+class _DownloadBar(ProgressBar):
+    """The progress bar that pooch expects: it sets ``total`` and calls `update`, `reset` and `close`."""
+
+    total = 0
 
     def __init__(self, name: str) -> None:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            DownloadColumn,
-            Progress,
-            TimeRemainingColumn,
-            TransferSpeedColumn,
-        )
+        from rich.progress import BarColumn, DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
 
-        self._console = Console(stderr=True)
-        columns = (
-            "{task.description}",
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
-        )
-        self._progress = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
-        self._task = self._progress.add_task(name, total=None)
-        self._name, self._done, self._told = name, 0, 0
-        self.total = 0
-
-    def __enter__(self) -> "_Bar":
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
+        columns = BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()
+        super().__init__("{task.description}", *columns, total=None)
+        self._name, self._done, self._tenths = name, 0, 0
 
     def update(self, size: int) -> None:
-        """So many more bytes are there."""
+        """Add to the bytes that have arrived."""
         self._done += size
-        self._progress.update(self._task, completed=self._done, total=self.total or None)
-        tenth = 10 * self._done // self.total if self.total else 0
-        if not self._console.is_terminal and tenth > self._told:
-            self._told = tenth
-            self._console.print(f"{self._name}: {10 * tenth} % of {self.total} bytes")
+        tenths = 10 * self._done // self.total if self.total else 0
+        if self.on_terminal:
+            self.show(self._done, self._name, self.total or None)
+        elif tenths > self._tenths:
+            self._tenths = tenths
+            self.print_line(f"{self._name}: {10 * tenths} % of {self.total} bytes")
 
     def reset(self) -> None:
-        """Back to nothing: pooch does that once the last byte is there, and then adds the whole size."""
+        """Start again: pooch does so once the last byte has arrived, and then adds the whole size."""
         self._done = 0
 
     def close(self) -> None:
-        """Nothing: the bar ends with its context."""
+        """Do nothing: the bar ends with its context."""

@@ -4,11 +4,14 @@ The BLAS wants columns contiguous. The transpose of an array with contiguous row
 nothing; every function here passes whichever of the two the BLAS can take as it lies.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 from jaxtyping import Float
 from scipy.linalg import blas
 
-__all__ = ["add_scaled", "multiply_add", "scale", "squared_norm"]
+__all__ = ["add_scaled", "blas_threads", "multiply_add", "scale", "squared_norm"]
 
 
 def multiply_add(
@@ -79,10 +82,28 @@ def squared_norm(x: Float[np.ndarray, "*shape"]) -> float:
 
 
 def check_in_place(in_place: bool) -> None:
-    """Nothing, unless a wrapper, which *may* overwrite its argument, returned something else.
+    """Check that a wrapper, which *may* overwrite its argument, did.
 
     Raises:
-        ValueError: the result does not lie where the argument does.
+        ValueError: the result has memory of its own.
     """
     if not in_place:
         raise ValueError("the BLAS worked on a copy: the output must be contiguous and of the inputs' dtype")
+
+
+@contextmanager
+def blas_threads(threads: int | None) -> Iterator[int]:
+    """Limit every BLAS of the process for a while.
+
+    Args:
+        threads: the limit; None leaves them as they are.
+
+    Yields:
+        The number of threads.
+    """
+    from threadpoolctl import ThreadpoolController
+
+    controller = ThreadpoolController().select(user_api="blas")
+    number = threads or max((library["num_threads"] for library in controller.info()), default=1)
+    with controller.limit(limits=number):
+        yield number

@@ -30,9 +30,10 @@ import numpy as np
 from jaxtyping import Float, Integer
 
 from handgrad.activations import ActivationName
-from handgrad.dropout import draw_dropout_mask
+from handgrad.dropout import draw_dropout_mask, dropout_backward, dropout_forward
 from handgrad.fused.activations import FUSED_ACTIVATIONS
 from handgrad.fused.blas import add_scaled, multiply_add, scale, squared_norm
+from handgrad.fused.softmax_cross_entropy import SoftmaxCrossEntropy
 from handgrad.validation import check_choice, check_dtype, check_fraction, check_positive_int, check_real
 
 __all__ = ["Sgd"]
@@ -53,13 +54,13 @@ class Sgd:
         velocity: arrays of the same names and shapes, which start at zero; empty without momentum.
         steps: how many steps were taken.
         rng: where dropout's masks come from.
-        mask: what the last step multiplied h1 by, (batch_size, H); None without dropout.
+        mask: what the last step multiplied h1 by, (batch, H); None without dropout.
     """
 
     def __init__(
         self,
         params: Mapping[str, np.ndarray],
-        batch_size: int,
+        batch: int,
         *,
         reg: float = 0.0,
         momentum: float = 0.0,
@@ -72,7 +73,7 @@ class Sgd:
 
         Args:
             params: W1, b1, W2, b2, of one dtype, float32 or float64.
-            batch_size: rows of every minibatch, N.
+            batch: rows of every minibatch, N.
             reg: strength of the penalty 2·reg·(‖W1‖² + ‖W2‖²), not negative.
             momentum: the velocity's factor μ, in [0, 1); 0 for plain gradient descent.
             nesterov: take Nesterov's momentum instead of the classical one.
@@ -86,7 +87,7 @@ class Sgd:
                 dropout without an rng, or there is no such activation.
         """
         self.dtype = check_dtype(params["W1"].dtype)
-        N = check_positive_int("batch_size", batch_size)
+        N = check_positive_int("batch", batch)
         self.reg = check_real("reg", reg, minimum=0)
         self.momentum = check_fraction("momentum", momentum)
         self.dropout = check_fraction("dropout", dropout)
@@ -115,16 +116,9 @@ class Sgd:
         self._dz1 = np.empty((N, H), self.dtype, order)
         self._slope = np.empty((N, H), self.dtype, order)
         self.mask = np.empty((N, H), self.dtype, order) if self.dropout else None
-        # Class by class: what softmax does along the classes then runs along the batch.
-        self._scores = np.empty((N, C), self.dtype, "F")
+        self._output = SoftmaxCrossEntropy(1, C, N, self.dtype)
+        self._scores = self._output.scores[0].T
         self._ones = np.ones((N, 1), self.dtype)
-        self._spread = np.empty((C, N), self.dtype)
-        self._row = np.empty(N, self.dtype)
-        self._logs = np.empty(N, self.dtype)
-        self._picked = np.empty(N, self.dtype)
-        self._lowest = np.finfo(self.dtype).min / 2
-        self._samples = np.arange(N)
-        self._right = np.empty(N, np.intp)  # where in the memory of the scores those of the right classes are
 
     def step(self, X: Float[np.ndarray, "N D"], y: Integer[np.ndarray, " N"], learning_rate: float) -> float:
         """Forward, loss, backward, update: the parameters move by one step.
@@ -145,19 +139,19 @@ class Sgd:
         np.copyto(h1, b1)
         multiply_add(1, X, W1, 1, h1)
         with np.errstate(over="ignore", invalid="ignore"):
-            self._activate(h1, self._slope, dz1)  # dz1 is free until the way back
-        if self.mask is not None and self.rng is not None:
-            np.multiply(h1, draw_dropout_mask(self.rng, self.dropout, self.mask), out=h1)
-        np.copyto(scores, b2)
-        multiply_add(1, h1, W2, 1, scores)
-        loss = self._softmax_cross_entropy(y)
+            self._activate(h1, self._slope, dz1)  # dz1 is scratch space until the backward pass
+            if self.mask is not None and self.rng is not None:
+                dropout_forward(h1, draw_dropout_mask(self.rng, self.dropout, self.mask), out=h1)
+            np.copyto(scores, b2)
+            multiply_add(1, h1, W2, 1, scores)
+            loss = float(self._output.differentiate(y)[0])
         if self.reg:
             loss += 2 * self.reg * (squared_norm(W1) + squared_norm(W2))
 
         dscores = scores
         multiply_add(1, dscores, W2.T, 0, dz1)  # before W2 moves
         if self.mask is not None:
-            np.multiply(dz1, self.mask, out=dz1)
+            dropout_backward(dz1, self.mask, out=dz1)
         np.multiply(dz1, self._slope, out=dz1)
 
         decay = 4 * self.reg * learning_rate
@@ -166,35 +160,6 @@ class Sgd:
         self._descend("W1", X, dz1, learning_rate, decay)
         self._descend("b1", self._ones, dz1, learning_rate, 0.0)
         self.steps += 1
-        return loss
-
-    def _softmax_cross_entropy(self, y: Integer[np.ndarray, " N"]) -> float:
-        """The mean loss; the scores give way to their adjoint. Both are derived in `handgrad.layers`."""
-        scores, row, spread = self._scores.T, self._row, self._spread
-        logs, picked, right = self._logs, self._picked, self._right
-        N = len(y)
-        np.multiply(y, N, out=right)
-        np.add(right, self._samples, out=right)
-        # What is to be repeated for every class is spread out first: broadcasting it would buffer.
-        with np.errstate(over="ignore", invalid="ignore"):
-            np.maximum.reduce(scores, axis=0, out=row)
-            np.copyto(spread, row)
-            np.subtract(scores, spread, out=scores)
-            np.maximum(scores, self._lowest, out=scores)
-            scores.take(right, out=picked, mode="clip")
-            np.exp(scores, out=scores)
-            np.add.reduce(scores, axis=0, out=row)
-            np.log(row, out=logs)
-            np.subtract(logs, picked, out=logs)
-            np.divide(logs, N, out=logs)
-            loss = float(np.add.reduce(logs))
-
-            np.multiply(row, N, out=row)
-            np.copyto(spread, row)
-            np.divide(scores, spread, out=scores)
-            scores.take(right, out=picked, mode="clip")
-            np.subtract(picked, 1 / N, out=picked)
-            scores.put(right, picked, mode="clip")
         return loss
 
     def _descend(

@@ -28,6 +28,7 @@ from jaxtyping import Float, Integer
 from handgrad.activations import ActivationName
 from handgrad.fused.activations import FUSED_ACTIVATIONS
 from handgrad.fused.blas import multiply_add, scale, squared_norm
+from handgrad.fused.softmax_cross_entropy import SoftmaxCrossEntropy
 from handgrad.validation import check_dtype, check_positive_int
 
 __all__ = ["StackedSgd"]
@@ -46,7 +47,7 @@ class StackedSgd:
     def __init__(
         self,
         networks: Sequence[Mapping[str, np.ndarray]],
-        batch_size: int,
+        batch: int,
         *,
         regs: Sequence[float],
         activations: Sequence[ActivationName],
@@ -55,12 +56,12 @@ class StackedSgd:
 
         Args:
             networks: W1, b1, W2, b2 of each.
-            batch_size: rows of every minibatch, N.
+            batch: rows of every minibatch, N.
             regs: strength of each network's penalty 2·reg·(‖W1‖² + ‖W2‖²), not negative.
             activations: that of each network's hidden layer.
         """
         self.dtype = check_dtype(networks[0]["W1"].dtype)
-        N = check_positive_int("batch_size", batch_size)
+        N = check_positive_int("batch", batch)
         C = len(networks[0]["b2"])
         self._regs = list(regs)
         self._activations = list(activations)
@@ -76,11 +77,7 @@ class StackedSgd:
         self._W2 = np.vstack([params["W2"] for params in networks])
         self._b2 = np.array([params["b2"] for params in networks])
         self._h1, self._dz1, self._slope = (np.empty((N, ends[-1]), self.dtype, "F") for _ in range(3))
-        # Class by class, for the same reason as in Sgd.
-        self._scores = np.empty((len(networks), C, N), self.dtype)
-        self._sums = np.empty((len(networks), N), self.dtype)
-        self._lowest = np.finfo(self.dtype).min / 2
-        self._samples = np.arange(N)
+        self._output = SoftmaxCrossEntropy(len(networks), C, N, self.dtype)
         self.keep(len(networks))
 
     def keep(self, count: int) -> None:
@@ -94,7 +91,7 @@ class StackedSgd:
         self._V1, self._h1, self._dz1 = self._V1[:, :units], self._h1[:, :units], self._dz1[:, :units]
         self._slope, self._b1 = self._slope[:, :units], self._b1[:units]
         self._W2, self._b2 = self._W2[:units], self._b2[:count]
-        self._scores, self._sums = self._scores[:count], self._sums[:count]
+        self._output.keep(count)
         # Neighbours with the same activation are one block to it.
         self._alike = []
         for name, group in groupby(range(count), key=self._activations.__getitem__):
@@ -147,19 +144,19 @@ class StackedSgd:
         Returns:
             Each network's loss of the minibatch before the update, without the penalty.
         """
-        h1, dz1, scores, blocks = self._h1, self._dz1, self._scores, self._blocks[: self.count]
+        h1, dz1, scores, blocks = self._h1, self._dz1, self._output.scores, self._blocks[: self.count]
 
         multiply_add(1, X, self._V1, 0, h1)
         h1 *= self._by_unit(self._scales)
         h1 += self._b1
         with np.errstate(over="ignore", invalid="ignore"):
             for name, units in self._alike:
-                # dz1 is free until the way back.
+                # dz1 is scratch space until the backward pass.
                 FUSED_ACTIVATIONS[name](h1[:, units], self._slope[:, units], dz1[:, units])
-        np.copyto(scores, self._b2[:, :, None])
-        for network, block in enumerate(blocks):
-            multiply_add(1, h1[:, block], self._W2[block], 1, scores[network].T)
-        losses = self._softmax_cross_entropy(y)
+            np.copyto(scores, self._b2[:, :, None])
+            for network, block in enumerate(blocks):
+                multiply_add(1, h1[:, block], self._W2[block], 1, scores[network].T)
+            losses = self._output.differentiate(y)
 
         dscores = scores
         for network, (block, learning_rate) in enumerate(zip(blocks, learning_rates, strict=True)):
@@ -185,21 +182,4 @@ class StackedSgd:
 
     def _by_unit(self, numbers: Sequence[float] | Float[np.ndarray, " K"]) -> Float[np.ndarray, " units"]:
         """A number for each network, repeated for each of its hidden units."""
-        repeated: np.ndarray = np.asarray(numbers[: self.count], self.dtype)[self._owner]
-        return repeated
-
-    def _softmax_cross_entropy(self, y: Integer[np.ndarray, " N"]) -> Float[np.ndarray, " K"]:
-        """The mean losses; the scores give way to their adjoint. Both are derived in `handgrad.layers`."""
-        scores, sums = self._scores, self._sums
-        right = (slice(None), y, self._samples)
-        with np.errstate(over="ignore", invalid="ignore"):
-            np.maximum.reduce(scores, axis=1, out=sums)
-            scores -= sums[:, None]
-            np.maximum(scores, self._lowest, out=scores)
-            picked = scores[right]
-            np.exp(scores, out=scores)
-            np.add.reduce(scores, axis=1, out=sums)
-            losses: np.ndarray = np.mean(np.log(sums) - picked, axis=1)
-            scores /= len(y) * sums[:, None]
-            scores[right] -= 1 / len(y)
-        return losses
+        return np.asarray(numbers[: self.count], self.dtype)[self._owner]

@@ -13,11 +13,7 @@ __all__ = ["load_checkpoint", "save_checkpoint"]
 
 
 def save_checkpoint(path: Path, state: Mapping[str, np.ndarray]) -> None:
-    """Replace a checkpoint by another, atomically.
-
-    Args:
-        path: the file.
-        state: its arrays, of numbers or strings.
+    """Replace a checkpoint, arrays of numbers or strings, atomically.
 
     Raises:
         OSError: it cannot be written; the previous one is kept.
@@ -28,13 +24,7 @@ def save_checkpoint(path: Path, state: Mapping[str, np.ndarray]) -> None:
 
 
 def load_checkpoint(path: Path) -> dict[str, np.ndarray]:
-    """Read what `save_checkpoint` wrote.
-
-    Args:
-        path: the file.
-
-    Returns:
-        The arrays by name.
+    """Read the arrays that `save_checkpoint` wrote.
 
     Raises:
         OSError: it cannot be read.

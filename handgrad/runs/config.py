@@ -8,7 +8,7 @@ import tyro
 
 from handgrad.activations import ActivationName
 from handgrad.data.datasets import DataName
-from handgrad.schedules import Schedule, cosine, epoch_decay, linear_warmup
+from handgrad.runs.schedules import Schedule, cosine, epoch_decay, linear_warmup
 from handgrad.validation import (
     check_choice,
     check_dtype,
@@ -117,14 +117,7 @@ class Config(CommonSettings):
         check_dtype(self.dtype)
 
     def learning_rates(self, steps_per_epoch: int) -> Schedule:
-        """The learning rate of every step.
-
-        Args:
-            steps_per_epoch: steps of an epoch, at least 1.
-
-        Returns:
-            The learning rate as a function of the step, the first of which is number 0.
-        """
+        """The learning rate of every step."""
         schedules = {
             "decay": epoch_decay(self.lr, self.decay, steps_per_epoch),
             "cosine": cosine(self.lr, self.iters),

@@ -96,7 +96,8 @@ class Diagnoser:
             arriving,
             passed,
             passed / arriving if arriving else float("nan"),
-            *(_norm(params[name] - before[name]) / (_norm(before[name]) or 1.0) for name in ("W1", "W2")),
+            _relative_move(before["W1"], params["W1"]),
+            _relative_move(before["W2"], params["W2"]),
         )
 
     def find_dead_units(self, suspects: Bool[np.ndarray, " H"]) -> Bool[np.ndarray, " H"]:
@@ -169,6 +170,10 @@ class Diagnoser:
         """No image less the mean is longer."""
         farthest = np.maximum(self._X.max() - self._mean, self._mean - self._X.min())
         return float(np.linalg.norm(farthest.astype(np.float64)))
+
+
+def _relative_move(before: Float[np.ndarray, "..."], after: Float[np.ndarray, "..."]) -> float:
+    return _norm(after - before) / (_norm(before) or 1.0)
 
 
 def _norm(array: Float[np.ndarray, "..."]) -> float:

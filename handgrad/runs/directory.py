@@ -1,8 +1,6 @@
 """A run: its directory, from which it can go on after any end, and the training that fills it."""
 
-import fcntl
 import json
-import os
 import signal
 import threading
 import time
@@ -12,25 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from handgrad.data.datasets import Dataset, load_cifar10, load_dataset
-from handgrad.files import replace_file, replace_json
+from handgrad.files import locked, make_directory, replace_file, replace_json, unused_directory
+from handgrad.fused.blas import blas_threads
 from handgrad.runs.checkpoint import load_checkpoint, save_checkpoint
 from handgrad.runs.config import Config
 from handgrad.runs.plots import plot_accuracy, plot_diagnostics, plot_loss, plot_weights
 from handgrad.runs.progress import TrainingProgress
 from handgrad.runs.trainer import DivergedError, Trainer
 
-__all__ = [
-    "InterruptedRunError",
-    "blas_threads",
-    "holds_run",
-    "load_run",
-    "locked",
-    "make_directory",
-    "read_config",
-    "resume_run",
-    "start_run",
-    "unused_directory",
-]
+__all__ = ["InterruptedRunError", "holds_run", "load_run", "read_config", "resume_run", "start_run"]
 
 CONFIG, CHECKPOINT, HISTORY = "config.json", "checkpoint.npz", "history.csv"
 
@@ -119,13 +107,6 @@ def read_config(directory: Path) -> Config:
 def load_run(directory: Path, config: Config) -> tuple[Trainer, Dataset]:
     """The run in a directory, as its last checkpoint has it; at its beginning if there is none yet.
 
-    Args:
-        directory: that of the run.
-        config: its settings.
-
-    Returns:
-        The trainer and its data.
-
     Raises:
         ValueError: the checkpoint or the data is not what it should be.
         OSError: a file cannot be read.
@@ -209,51 +190,6 @@ def _load_data(config: Config) -> Dataset:
     if config.data == "cifar10":
         return load_cifar10(config.data_dir, test=10_000)
     return load_dataset(config.data)
-
-
-def unused_directory(parent: str, name: str) -> Path:
-    """The first of ``parent/name-1``, ``parent/name-2``, ... that there is not."""
-    number = 1
-    while (path := Path(parent) / f"{name}-{number}").exists():
-        number += 1
-    return path
-
-
-def make_directory(directory: Path) -> None:
-    """Make a directory, and those above it, if there is none.
-
-    Raises:
-        OSError: it cannot be made; the error names it.
-    """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OSError(f"cannot make {directory}: {error.strerror}") from None
-
-
-@contextmanager
-def blas_threads(threads: int | None) -> Iterator[int]:
-    """So many threads for every BLAS, or as many as they have; gives the number."""
-    from threadpoolctl import ThreadpoolController
-
-    blas = ThreadpoolController().select(user_api="blas")
-    number = threads or max((each["num_threads"] for each in blas.info()), default=1)
-    with blas.limit(limits=number):
-        yield number
-
-
-@contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Keep other processes from writing to the same run; ends with the process, however that ends."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(f"{directory} is in use by another process") from None
-        yield
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

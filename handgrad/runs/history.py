@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from handgrad.runs.diagnostics import Diagnostics
-from handgrad.schedules import Schedule
+from handgrad.runs.schedules import Schedule
 
 __all__ = ["Evaluation", "History"]
 
@@ -49,8 +49,8 @@ class History:
         """One line for each step; its accuracies and diagnostics are empty where none were taken."""
         accuracy, layer = Evaluation._fields[1:], Diagnostics._fields[1:]
         unknown = [(None,) * len(names) for names in (accuracy, layer)]
-        evaluations = {each.step: each[1:] for each in self.evaluations}
-        diagnostics = {each.step: each[1:] for each in self.diagnostics}
+        evaluations = {evaluation.step: evaluation[1:] for evaluation in self.evaluations}
+        diagnostics = {look.step: look[1:] for look in self.diagnostics}
         lines = [",".join(["step", "learning_rate", "loss", *accuracy, *layer])]
         for step, loss in enumerate(self.losses, start=1):
             values = (*evaluations.get(step, unknown[0]), *diagnostics.get(step, unknown[1]))

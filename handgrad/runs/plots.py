@@ -15,12 +15,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
+    "TRAIN",
+    "VALIDATION",
     "filter_images",
+    "new_axes",
     "plot_accuracy",
     "plot_confusion",
     "plot_diagnostics",
     "plot_loss",
     "plot_weights",
+    "png",
 ]
 
 TRAIN, VALIDATION = "tab:blue", "tab:orange"
@@ -33,15 +37,8 @@ HIGHEST = 1e100
 
 
 def plot_loss(history: History) -> bytes:
-    """The loss of every minibatch, and its mean over hundredths of the run.
-
-    Args:
-        history: the course of the run.
-
-    Returns:
-        The PNG.
-    """
-    figure, axes = _axes("loss, penalty included")
+    """The loss of every minibatch, and its mean over hundredths of the run."""
+    figure, axes = new_axes("step", "loss, penalty included")
     losses = np.minimum(history.losses, HIGHEST)
     steps = np.arange(1, len(losses) + 1)
     axes.plot(steps, losses, color=TRAIN, alpha=0.3, linewidth=0.6, label="of each minibatch")
@@ -51,49 +48,33 @@ def plot_loss(history: History) -> bytes:
     if len(losses) and losses.min() > 0 and losses.max() > 20 * losses.min():
         axes.set_yscale("log")
     axes.legend()
-    return _png(figure)
+    return png(figure)
 
 
 def plot_accuracy(history: History) -> bytes:
-    """The accuracy on training and on validation images, and the gap between them.
-
-    Args:
-        history: the course of the run.
-
-    Returns:
-        The PNG.
-    """
-    figure, axes = _axes("accuracy (%)")
-    steps = [each.step for each in history.evaluations]
-    train = [100 * each.train_accuracy for each in history.evaluations]
-    val = [100 * each.val_accuracy for each in history.evaluations]
+    """The accuracy on training and on validation images, and the gap between them."""
+    figure, axes = new_axes("step", "accuracy (%)")
+    steps = [evaluation.step for evaluation in history.evaluations]
+    train = [100 * evaluation.train_accuracy for evaluation in history.evaluations]
+    val = [100 * evaluation.val_accuracy for evaluation in history.evaluations]
     marker = "o" if len(steps) < 3 else None
     axes.plot(steps, train, color=TRAIN, marker=marker, label=_label("training", train, "%"))
     axes.plot(steps, val, color=VALIDATION, marker=marker, label=_label("validation", val, "%"))
-    gap = [100 * each.gap for each in history.evaluations]
+    gap = [100 * evaluation.gap for evaluation in history.evaluations]
     axes.fill_between(steps, train, val, color="gray", alpha=0.2, label=_label("gap", gap, " points"))
     axes.legend(loc="lower right")
-    return _png(figure)
+    return png(figure)
 
 
 def plot_diagnostics(history: History, hidden: int) -> bytes:
-    """How the hidden layer fared: dead and saturated units, activations, what flowed back, how weights moved.
-
-    Args:
-        history: the course of the run.
-        hidden: hidden units H.
-
-    Returns:
-        The PNG.
-    """
+    """How the hidden layer fared: dead and saturated units, activations, adjoints, how the weights moved."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 7), layout="constrained")
     (fate, activation), (adjoint, update) = figure.subplots(2, 2, sharex=True)
-    found = np.array(history.diagnostics, np.float64).reshape(-1, len(Diagnostics._fields))
-    found = np.clip(found, -HIGHEST, HIGHEST)
-    at = dict(zip(Diagnostics._fields, found.T, strict=True))
-    step, marker = at["step"], "o" if len(found) < 3 else None
+    table = np.clip(history.to_arrays()["diagnostics"], -HIGHEST, HIGHEST)
+    at = dict(zip(Diagnostics._fields, table.T, strict=True))
+    step, marker = at["step"], "o" if len(table) < 3 else None
 
     def draw(axes: "Axes", name: str, label: str, color: str, factor: float = 1.0) -> None:
         axes.plot(step, factor * at[name], color=color, marker=marker, label=label)
@@ -118,18 +99,17 @@ def plot_diagnostics(history: History, hidden: int) -> bytes:
         if any(np.any(line.get_ydata() > 0) for line in axes.lines):
             axes.set_yscale("log", nonpositive="mask")
         axes.set_xlabel("step")
-    return _png(figure)
+    return png(figure)
 
 
 def plot_weights(W1: Float[np.ndarray, "D H"], image_shape: tuple[int, int, int]) -> bytes:
     """What each hidden unit looks for: its weights, at the places of the pixels that they multiply.
 
+    In colour for three channels and grey for one.
+
     Args:
         W1: the first layer's weights.
         image_shape: (channels, height, width) of the images, whose rows hold one channel after the other.
-
-    Returns:
-        The PNG, in colour for three channels and grey for one.
     """
     from matplotlib.image import imsave
 
@@ -164,24 +144,12 @@ def filter_images(
     channels, height, width = image_shape
     images = W1.T.reshape(-1, channels, height, width).transpose(0, 2, 3, 1).astype(np.float64)
     largest = np.abs(images).max(axis=(1, 2, 3), keepdims=True)
-    scaled: np.ndarray = 0.5 + 0.5 * images / np.where(largest > 0, largest, 1)
-    return scaled
+    return 0.5 + 0.5 * images / np.where(largest > 0, largest, 1)
 
 
 def plot_confusion(confusion: Integer[np.ndarray, "C C"], classes: tuple[str, ...]) -> bytes:
-    """How often each class was taken for each.
-
-    Args:
-        confusion: the number of images of the row's class that were taken for the column's.
-        classes: the classes' names.
-
-    Returns:
-        The PNG; a row's colours are the shares of its own images.
-    """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 7), layout="constrained")
-    axes = figure.add_subplot()
+    """How often each class was taken for each; a row's colours are the shares of its own images."""
+    figure, axes = new_axes("predicted", "true", (8, 7), grid=False)
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(confusion):
@@ -190,20 +158,22 @@ def plot_confusion(confusion: Integer[np.ndarray, "C C"], classes: tuple[str, ..
     positions = range(len(classes))
     axes.set_xticks(positions, classes, rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(positions, classes)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
     figure.colorbar(image, label="share of the true class")
-    return _png(figure)
+    return png(figure)
 
 
-def _axes(quantity: str) -> "tuple[Figure, Axes]":
+def new_axes(
+    x: str, y: str, size: tuple[float, float] = (8, 5), *, grid: bool = True
+) -> "tuple[Figure, Axes]":
+    """An empty picture with labelled axes, its size in inches, outside of matplotlib's global state."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    figure = Figure(figsize=size, layout="constrained")
     axes = figure.add_subplot()
-    axes.set_xlabel("step")
-    axes.set_ylabel(quantity)
-    axes.grid(alpha=0.3)
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    if grid:
+        axes.grid(alpha=0.3)
     return figure, axes
 
 
@@ -211,7 +181,8 @@ def _label(name: str, values: list[float], unit: str) -> str:
     return f"{name}, at last {values[-1]:.1f}{unit}" if values else name
 
 
-def _png(figure: "Figure") -> bytes:
+def png(figure: "Figure") -> bytes:
+    """A figure as the bytes of a PNG."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=120)
     return buffer.getvalue()

@@ -37,25 +37,14 @@ class Prediction:
         images = self.confusion.sum(axis=1)
         right = self.confusion.diagonal()
         width = max(map(len, self.classes))
-        lines = [
-            f"after {self.step} steps: {self.accuracy:.2%} of {images.sum()} test images",
-            *(
-                f"  {name:{width}}  {r / max(n, 1):6.1%}  {r} of {n}"
-                for name, r, n in zip(self.classes, right, images, strict=True)
-            ),
-        ]
+        lines = [f"after {self.step} steps: {self.accuracy:.2%} of {images.sum()} test images"]
+        for name, r, n in zip(self.classes, right, images, strict=True):
+            lines.append(f"  {name:{width}}  {r / max(n, 1):6.1%}  {r} of {n}")
         return "\n".join(lines)
 
 
 def predict_run(directory: Path, config: Config) -> Prediction:
     """Classify the whole test part, and leave a picture of the confusion matrix in the run's directory.
-
-    Args:
-        directory: that of the run.
-        config: its settings.
-
-    Returns:
-        What the network said.
 
     Raises:
         ValueError: the run or its data is not what it should be.
@@ -71,15 +60,6 @@ def predict_run(directory: Path, config: Config) -> Prediction:
 def count_confusion(
     y: Integer[np.ndarray, " N"], predicted: Integer[np.ndarray, " N"], classes: int
 ) -> Integer[np.ndarray, "C C"]:
-    """How often each class was taken for each.
-
-    Args:
-        y: the true labels in [0, classes).
-        predicted: what they were taken for.
-        classes: C.
-
-    Returns:
-        Counts: rows are true, columns predicted.
-    """
+    """How often each class was taken for each: rows are true, columns predicted."""
     pairs = np.bincount(y.astype(np.intp) * classes + predicted, minlength=classes**2)
     return pairs.reshape(classes, classes)

@@ -1,78 +1,63 @@
-"""How far a training run is: a bar on a terminal, plain lines elsewhere."""
+"""How far a training run is."""
 
 import time
 from types import TracebackType
 
+from handgrad.progress import ProgressBar
 from handgrad.runs.trainer import Trainer
 
 __all__ = ["TrainingProgress"]
 
-# Seconds between two looks of the bar, and between two plain lines.
+# Seconds between two updates of the bar, and between two plain lines.
 BAR_SECONDS, LINE_SECONDS = 0.1, 1.0
 # The share of the newest loss in the average that is shown: single minibatches jump.
 NEWEST = 0.02
 
 
-class TrainingProgress:
-    """Shows loss, accuracies, images per second and the time left, on standard error."""
+class TrainingProgress(ProgressBar):
+    """Shows loss, accuracies, images per second and the time left."""
 
     def __init__(self, trainer: Trainer) -> None:
-        """Start the clock.
+        """Start the clock; the trainer may have taken steps before."""
+        from rich.progress import BarColumn, TimeRemainingColumn
 
-        Args:
-            trainer: what is shown; it may have taken steps before.
-        """
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
+        count = "{task.completed}/{task.total} {task.description}"
+        columns = BarColumn(bar_width=None), count, TimeRemainingColumn()
+        super().__init__(*columns, total=trainer.config.iters, completed=trainer.steps)
         self._trainer, self._first_step = trainer, trainer.steps
-        self._console = Console(stderr=True)
-        self._progress = Progress(
-            BarColumn(bar_width=None),
-            TextColumn("{task.completed}/{task.total} {task.description}"),
-            TimeRemainingColumn(),
-            console=self._console,
-            disable=not self._console.is_terminal,
-            expand=True,
-        )
-        self._task = self._progress.add_task("", total=trainer.config.iters, completed=trainer.steps)
         self._started = self._shown = time.perf_counter()
         self._loss: float | None = None
         self._evaluations = 0
 
-    def __enter__(self) -> "TrainingProgress":
-        self._progress.start()
-        return self
-
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._show(time.perf_counter())
-        self._progress.stop()
+        self._show_now(time.perf_counter())
+        super().__exit__(kind, error, trace)
 
     def update(self) -> None:
-        """Another step was taken."""
+        """Take note of another step."""
         history = self._trainer.history
         newest = history.losses[-1]
         self._loss = newest if self._loss is None else (1 - NEWEST) * self._loss + NEWEST * newest
         now = time.perf_counter()
-        if self._console.is_terminal:
-            if now - self._shown >= BAR_SECONDS:
-                self._show(now)
-        elif len(history.evaluations) > self._evaluations and now - self._shown >= LINE_SECONDS:
-            self._show(now)
+        if self.on_terminal:
+            due = now - self._shown >= BAR_SECONDS
+        else:
+            due = len(history.evaluations) > self._evaluations and now - self._shown >= LINE_SECONDS
+        if due:
+            self._show_now(now)
 
-    def _show(self, now: float) -> None:
+    def _show_now(self, now: float) -> None:
         if self._loss is None:
             return
         self._shown, self._evaluations = now, len(self._trainer.history.evaluations)
-        if self._console.is_terminal:
-            self._progress.update(self._task, completed=self._trainer.steps, description=self._text(now))
-            return
         steps, total = self._trainer.steps, self._trainer.config.iters
+        if self.on_terminal:
+            self.show(steps, self._text(now))
+            return
         seconds_left = (now - self._started) / (steps - self._first_step) * (total - steps)
-        line = f"step {steps} of {total}: {self._text(now)}, {seconds_left:.0f} s left"
-        self._console.print(line, highlight=False, soft_wrap=True)
+        self.print_line(f"step {steps} of {total}: {self._text(now)}, {seconds_left:.0f} s left")
 
     def _text(self, now: float) -> str:
         text = f"loss {self._loss:#.4g}"

@@ -8,12 +8,12 @@ import numpy as np
 from jaxtyping import Float, Integer, Shaped
 
 from handgrad.data.datasets import Dataset
+from handgrad.data.minibatches import Minibatch
 from handgrad.fused.sgd import Sgd
-from handgrad.minibatches import Minibatch
 from handgrad.runs.config import Config
 from handgrad.runs.diagnostics import Diagnoser
 from handgrad.runs.history import Evaluation, History
-from handgrad.two_layer_net import PARAMETERS, TwoLayerNet
+from handgrad.two_layer_net import TwoLayerNet
 from handgrad.validation import check_dtype
 
 __all__ = [
@@ -26,7 +26,7 @@ __all__ = [
     "random_streams",
 ]
 
-# A run's accuracies are taken at most so many times, and at most once an epoch: they cost time, too.
+# A run evaluates at most this often, and at most once an epoch: accuracies cost time, too.
 EVALUATIONS = 100
 
 
@@ -46,12 +46,7 @@ class Trainer:
     """
 
     def __init__(self, config: Config, data: Dataset) -> None:
-        """Draw the initial weights; no step is taken.
-
-        Args:
-            config: the settings.
-            data: the images.
-        """
+        """Draw the initial weights; no step is taken."""
         self._rngs = random_streams(config.seed)
         self.config, self.mean, self.history = config, data.mean, History()
         self.net = draw_network(config, data, self._rngs.pop("weights"))
@@ -105,7 +100,7 @@ class Trainer:
                 self.history.diagnostics.append(self._diagnoser.diagnose(before, self.steps))
 
     def check_finite(self) -> None:
-        """Nothing, if every parameter is a finite number: only such a state is worth keeping.
+        """Check that every parameter is a finite number: only such a state is worth keeping.
 
         Raises:
             DivergedError: one is not; the loss of the next step would show it.
@@ -119,7 +114,7 @@ class Trainer:
         rngs = {name: rng.bit_generator.state for name, rng in self._rngs.items()}
         return {
             **self.net.params,
-            **{f"velocity_{name}": v for name, v in self._sgd.velocity.items()},
+            **self._velocities(),
             **self.history.to_arrays(),
             "mean": self.mean,
             "activation": np.array(self.net.activation),
@@ -127,25 +122,16 @@ class Trainer:
         }
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Go back to a state, from which training goes on to the last bit as it did.
-
-        Args:
-            state: what `state` gave, of a trainer with the same settings and data.
+        """Go back to what `state` gave; from there training goes on to the last bit as it did.
 
         Raises:
             ValueError: it is the state of another network, or of one trained on other images.
         """
-        into = {
-            **self._sgd.params,
-            **{f"velocity_{name}": v for name, v in self._sgd.velocity.items()},
-            "mean": self.mean,
-        }
-        # What older ones do not say.
-        state = {"activation": np.array("relu"), "diagnostics": History().to_arrays()["diagnostics"], **state}
-        names = {*into, *History().to_arrays(), "activation", "rngs"}
+        into = {**self._sgd.params, **self._velocities()}
+        names = {*into, *History().to_arrays(), "mean", "activation", "rngs"}
         if set(state) != names:
             raise ValueError(f"holds {', '.join(sorted(state))} where {', '.join(sorted(names))} belong")
-        for name, q in into.items():
+        for name, q in [*into.items(), ("mean", self.mean)]:
             if (state[name].shape, state[name].dtype) != (q.shape, q.dtype):
                 raise ValueError(
                     f"holds {name} as {state[name].dtype} {state[name].shape}, not as {q.dtype} {q.shape}"
@@ -156,12 +142,13 @@ class Trainer:
             raise ValueError("comes from other training images: their mean is another")
         for name, rng_state in json.loads(str(state["rngs"])).items():
             self._rngs[name].bit_generator.state = rng_state
-        for name in (*PARAMETERS, *(f"velocity_{name}" for name in self._sgd.velocity)):
-            into[name][...] = state[name]
-        self.history = History.from_arrays(
-            *(state[name] for name in ("losses", "evaluations", "diagnostics"))
-        )
+        for name, q in into.items():
+            q[...] = state[name]
+        self.history = History.from_arrays(state["losses"], state["evaluations"], state["diagnostics"])
         self._sgd.steps = self.steps
+
+    def _velocities(self) -> dict[str, np.ndarray]:
+        return {f"velocity_{name}": v for name, v in self._sgd.velocity.items()}
 
     def _say_diverged(self, what: str, step: int) -> str:
         losses = self.history.losses

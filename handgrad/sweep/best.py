@@ -9,20 +9,13 @@ from handgrad.runs.directory import holds_run, resume_run, start_run
 from handgrad.runs.prediction import predict_run
 from handgrad.sweep.summary import Setting
 
-__all__ = ["test_best"]
+__all__ = ["train_and_test"]
 
 BEST, TEST = "best", "test.json"
 
 
-def test_best(directory: Path, best: Setting) -> str:
-    """Train the best combination with its first seed, and classify the test part, unless that is done.
-
-    Args:
-        directory: that of the sweep; the run's is the folder ``best`` in it.
-        best: the combination.
-
-    Returns:
-        What the network said about the test part, in words.
+def train_and_test(directory: Path, best: Setting) -> str:
+    """Train the best combination with its first seed, and test it, unless that is done; return what to print.
 
     Raises:
         ValueError, OSError, DivergedError, InterruptedRunError: as `handgrad.runs.directory.start_run`.
@@ -35,6 +28,5 @@ def test_best(directory: Path, best: Setting) -> str:
         else:
             start_run(config, run)
         prediction = predict_run(run, config)
-        found = {"accuracy": prediction.accuracy, "report": str(prediction)}
-        replace_json(test, found)
+        replace_json(test, {"accuracy": prediction.accuracy, "report": str(prediction)})
     return str(json.loads(test.read_text())["report"])

@@ -5,13 +5,13 @@ import shutil
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
 from handgrad.data.datasets import Dataset
-from handgrad.files import replace_file, replace_json
+from handgrad.files import locked, make_directory, replace_file, replace_json, unused_directory
 from handgrad.runs.config import Config
-from handgrad.runs.directory import locked, make_directory, unused_directory
 from handgrad.sweep.grid import Grid
 from handgrad.sweep.plots import draw_sweep
 from handgrad.sweep.progress import SweepProgress
@@ -24,8 +24,10 @@ from handgrad.sweep.workers import Workers
 __all__ = ["SweepError", "make_sweep", "read_grid", "run_sweep"]
 
 GRID, RESULTS, DATA = "sweep.json", "results.jsonl", "data"
-# Seconds between two looks of the display.
+# Seconds between two updates of the display.
 TICK = 0.5
+# How often in a row workers may die without a task having been finished.
+DEATHS = 3
 
 
 class SweepError(Exception):
@@ -33,14 +35,7 @@ class SweepError(Exception):
 
 
 def make_sweep(grid: Grid, directory: Path | None) -> Path:
-    """Make the directory of a new sweep.
-
-    Args:
-        grid: its points.
-        directory: where; None for the first unused ``sweeps/<data>-<number>``.
-
-    Returns:
-        The directory.
+    """Make the directory of a new sweep; None for the first unused ``sweeps/<data>-<number>``.
 
     Raises:
         ValueError: the directory holds a sweep already.
@@ -70,18 +65,10 @@ def read_grid(directory: Path) -> Grid:
 
 
 def run_sweep(directory: Path, data: Dataset, workers: Workers) -> list[Setting]:
-    """Train all points that have no result yet, and draw the pictures.
+    """Train all points without a result, draw the pictures, and return the combinations, the best first.
 
     The results, apart from ``run`` and the order of their lines, are the same however often the sweep was
     killed and resumed, whoever trained what, and in whatever order.
-
-    Args:
-        directory: that of the sweep.
-        data: the images that its grid names.
-        workers: any `concurrent.futures.Executor`, and how many tasks it does at once.
-
-    Returns:
-        The combinations, the best first.
 
     Raises:
         ValueError: what the directory holds is not the sweep's.
@@ -111,8 +98,8 @@ def run_sweep(directory: Path, data: Dataset, workers: Workers) -> list[Setting]
 def _train(
     grid: Grid, stacks: Sequence[tuple[int, ...]], record: Record, shared: SharedData, workers: Workers
 ) -> None:
-    """Keep the workers busy, and record each stack as it comes in."""
-    waiting = deque(stacks)
+    """Keep the workers busy; record each stack as it comes in, train again what was lost with its worker."""
+    waiting, deaths = deque(stacks), 0
     running: dict[Future[Any], tuple[int, ...]] = {}
     with SweepProgress(grid, record.results) as progress:
         while waiting or running:
@@ -120,18 +107,26 @@ def _train(
             for _ in range(min(len(waiting), workers.capacity() - len(running))):
                 stack = waiting.popleft()
                 points = tuple(grid.points[number] for number in stack)
-                running[workers.executor.submit(train_stack, points, shared)] = stack
-            progress.show(running.values())
+                running[workers.submit(train_stack, points, shared)] = stack
+            progress.show_points(sum(map(len, running.values())))
             done, _ = wait(running, timeout=TICK, return_when=FIRST_COMPLETED)
+            if any(isinstance(future.exception(), BrokenProcessPool) for future in done):
+                done, _ = wait(running)  # the death of one worker ends what all of them were doing
+                deaths += 1
             failures = []
             for future in done:
-                stack = running.pop(future)
-                if (error := future.exception()) is None:
+                stack, error = running.pop(future), future.exception()
+                if error is None:
                     record.append(dict(zip(stack, future.result(), strict=True)))
+                    deaths = 0
+                elif isinstance(error, BrokenProcessPool):
+                    waiting.appendleft(stack)
                 else:
                     failures.append(error)
             if failures:
                 raise SweepError(f"{type(failures[0]).__name__}: {failures[0]}") from failures[0]
+            if deaths == DEATHS:
+                raise SweepError(f"{deaths} times in a row a worker died (killed, or out of memory)")
 
 
 def train_stack(points: Sequence[Config], shared: SharedData) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """The points of a sweep: a grid over a few settings, and which of its points are trained together."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -11,7 +11,7 @@ import numpy as np
 from handgrad.runs.config import Config
 from handgrad.validation import check_positive_int
 
-__all__ = ["AXES", "Grid", "parse_axis", "stackable"]
+__all__ = ["AXES", "Grid", "format_value", "network_of", "network_steps", "parse_axis", "stackable"]
 
 # The settings that a sweep may go over, and what each is read as.
 AXES: dict[str, type] = {
@@ -45,8 +45,8 @@ def parse_axis(name: str, text: str) -> tuple[Any, ...]:
         ValueError: the text is neither, or two values are the same.
     """
     kind = AXES[name]
-    given = _range(name, text) if ":" in text else [_number(name, each, kind) for each in text.split(",")]
-    values = tuple(round(each) if kind is int else each for each in given)
+    given = _range(name, text) if ":" in text else [_number(name, word, kind) for word in text.split(",")]
+    values = tuple(round(value) if kind is int else value for value in given)
     for value in values:
         if values.count(value) > 1:
             raise ValueError(f"{name} {text} has {value} more than once")
@@ -58,7 +58,7 @@ def _range(name: str, text: str) -> list[Any]:
     if len(parts) not in (3, 4) or parts[3:] not in ([], ["log"]) or not _numeric(name):
         what = f"values separated by commas, or {RANGE}" if _numeric(name) else "values separated by commas"
         raise ValueError(f"{name} must be {what}, not {text}")
-    first, last = (_number(name, each, float) for each in parts[:2])
+    first, last = (_number(name, end, float) for end in parts[:2])
     count = check_positive_int(f"the count of {name} {text}", _number(name, parts[2], int))
     if count == 1 and first != last:
         raise ValueError(f"{name} {text} has two ends and cannot have one value")
@@ -80,9 +80,14 @@ def _number(name: str, text: str, kind: type) -> Any:
         raise ValueError(f"{name} takes {wanted}, not {text!r}") from None
 
 
+def format_value(value: Any, digits: int = 6) -> str:
+    """The value of an axis for people: a number to some significant digits, a word as it is."""
+    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
+
+
 @dataclass(frozen=True)
 class Grid:
-    """Every combination of the values of some axes, each with so many seeds.
+    """Every combination of the values of some axes, each trained with several seeds.
 
     A point is the `Config` of a training run, and its result is that of ``handgrad train`` with these
     settings: its network is drawn afresh from its own seed.
@@ -145,11 +150,7 @@ class Grid:
 
     def work(self, numbers: tuple[int, ...]) -> int:
         """Hidden units times steps of these points, each network counted once: what training them costs."""
-        steps: dict[Config, int] = {}
-        for number in numbers:
-            point = self.points[number]
-            network = network_of(point)
-            steps[network] = max(steps.get(network, 0), point.iters)
+        steps = network_steps(self.points[number] for number in numbers)
         return sum(network.hidden * iters for network, iters in steps.items())
 
     def to_json(self) -> dict[str, Any]:
@@ -173,8 +174,17 @@ def stackable(config: Config) -> bool:
 
 
 def network_of(config: Config) -> Config:
-    """The same for all points whose networks go the same way, however far.
+    """One key for all points that are one network, looked at after different numbers of steps.
 
-    With the schedule "cosine" the way depends on how far it leads.
+    With the schedule "cosine" every step depends on their number, so each point is a network of its own.
     """
     return replace(config, iters=1) if config.schedule == "decay" else config
+
+
+def network_steps(points: Iterable[Config]) -> dict[Config, int]:
+    """The networks of these points, by `network_of`, and the most steps that each must take."""
+    steps: dict[Config, int] = {}
+    for point in points:
+        network = network_of(point)
+        steps[network] = max(steps.get(network, 0), point.iters)
+    return steps

@@ -1,6 +1,5 @@
 """The pictures of a sweep, each as the bytes of a PNG."""
 
-import io
 import math
 from collections.abc import Sequence
 from itertools import combinations
@@ -8,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from handgrad.runs.plots import TRAIN, VALIDATION
-from handgrad.sweep.grid import AXES, Grid
+from handgrad.runs.plots import TRAIN, VALIDATION, new_axes, png
+from handgrad.sweep.grid import AXES, Grid, format_value
 from handgrad.sweep.summary import Setting
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 __all__ = ["draw_sweep", "plot_axis", "plot_heat_map", "plot_time"]
 
@@ -26,15 +24,7 @@ PADDING = 0.05
 
 
 def draw_sweep(grid: Grid, settings: Sequence[Setting]) -> dict[str, bytes]:
-    """All pictures of a sweep.
-
-    Args:
-        grid: its points.
-        settings: its combinations, the best first.
-
-    Returns:
-        By name: one for each axis that has several values, one for each pair of them, and the time.
-    """
+    """All pictures by name: for each axis with several values, for each pair of such axes, and the time."""
     pictures = {f"accuracy-{axis}": plot_axis(grid, settings, axis) for axis in grid.varied}
     for x, y in combinations(grid.varied, 2):
         pictures[f"heatmap-{x}-{y}"] = plot_heat_map(grid, settings, x, y)
@@ -42,59 +32,32 @@ def draw_sweep(grid: Grid, settings: Sequence[Setting]) -> dict[str, bytes]:
 
 
 def plot_axis(grid: Grid, settings: Sequence[Setting], axis: str) -> bytes:
-    """The accuracies along an axis, with their spread over the seeds and the gap between them.
-
-    Args:
-        grid: the sweep's.
-        settings: its combinations, the best first; the other axes have the value of the best.
-        axis: the name of the axis.
-
-    Returns:
-        The PNG.
-    """
-    figure, axes = _axes()
-    axes.grid(alpha=0.3)
+    """The accuracies along an axis, with their spread over the seeds; elsewhere as the best."""
+    figure, axes = new_axes(axis, "accuracy (%)")
     line = {setting.values[axis]: setting for setting in settings if _beside(setting, settings[0], axis)}
     values = grid.axes[axis]
-    x = _positions(axes, axis, values)
+    x = _positions(axes, values)
+    means = {}
     for part, color, name in (("train", TRAIN, "training"), ("val", VALIDATION, "validation")):
         mean = 100 * np.array([getattr(line[value], part) for value in values])
         spread = 100 * np.array([getattr(line[value], f"{part}_spread") for value in values])
         spread[np.isnan(spread)] = 0
         axes.errorbar(x, mean, spread, color=color, marker="o", markersize=4, capsize=3, label=name)
-    train, val = ([getattr(line[value], part) for value in values] for part in ("train", "val"))
-    gap = settings[0].gap
-    axes.fill_between(
-        x,
-        100 * np.array(train),
-        100 * np.array(val),
-        color="gray",
-        alpha=0.2,
-        label=f"gap, {100 * gap:.1f} points at the best",
-    )
+        means[part] = mean
+    label = f"gap, {100 * settings[0].gap:.1f} points at the best"
+    axes.fill_between(x, means["train"], means["val"], color="gray", alpha=0.2, label=label)
     if not math.isnan(settings[0].val):
         best = x[values.index(settings[0].values[axis])]
         axes.plot(best, 100 * settings[0].val, "*", color="black", markersize=12, label="best", zorder=3)
     _mark_diverged(axes, x, [line[value] for value in values])
-    axes.set_ylabel("accuracy (%)")
     title = _about(settings[0], without=(axis,))
     axes.set_title(f"{title}, ± standard deviation" if settings[0].seeds > 1 else title, fontsize=10)
     axes.legend(fontsize=9)
-    return _png(figure)
+    return png(figure)
 
 
 def plot_heat_map(grid: Grid, settings: Sequence[Setting], x: str, y: str) -> bytes:
-    """The validation accuracy over two axes; the others have the value of the best.
-
-    Args:
-        grid: the sweep's.
-        settings: its combinations, the best first.
-        x: the axis to the right.
-        y: the axis upwards.
-
-    Returns:
-        The PNG.
-    """
+    """The validation accuracy over two axes; the others have the value of the best."""
     across, upward = grid.axes[x], grid.axes[y]
     accuracy = np.full((len(upward), len(across)), math.nan)
     diverged = np.zeros(accuracy.shape, int)
@@ -102,7 +65,8 @@ def plot_heat_map(grid: Grid, settings: Sequence[Setting], x: str, y: str) -> by
         if _beside(setting, settings[0], x, y):
             cell = upward.index(setting.values[y]), across.index(setting.values[x])
             accuracy[cell], diverged[cell] = 100 * setting.val, setting.diverged
-    figure, axes = _axes((max(6.5, 2 + 0.75 * len(across)), max(3.5, 2 + 0.45 * len(upward))))
+    size = max(6.5, 2 + 0.75 * len(across)), max(3.5, 2 + 0.45 * len(upward))
+    figure, axes = new_axes(x, y, size, grid=False)
     image = axes.imshow(accuracy, origin="lower", aspect="auto", cmap="viridis")
     low, high = image.get_clim()
     for (row, column), value in np.ndenumerate(accuracy):
@@ -110,49 +74,30 @@ def plot_heat_map(grid: Grid, settings: Sequence[Setting], x: str, y: str) -> by
         text += "×" if diverged[row, column] else ""
         dark = value < (low + high) / 2
         axes.text(column, row, text, ha="center", va="center", fontsize=9, color="white" if dark else "black")
-    axes.set_xticks(range(len(across)), [_short(value) for value in across], rotation=45)
-    axes.set_yticks(range(len(upward)), [_short(value) for value in upward])
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
+    axes.set_xticks(range(len(across)), [format_value(value, 3) for value in across], rotation=45)
+    axes.set_yticks(range(len(upward)), [format_value(value, 3) for value in upward])
     figure.colorbar(image, label="validation accuracy (%)")
     title = _about(settings[0], without=(x, y))
     axes.set_title(f"{title}\n×: diverged with one seed or more" if diverged.any() else title, fontsize=10)
-    return _png(figure)
+    return png(figure)
 
 
 def plot_time(settings: Sequence[Setting]) -> bytes:
-    """What each combination cost and gave, and those that nothing cheaper surpasses.
-
-    Args:
-        settings: the combinations, the best first.
-
-    Returns:
-        The PNG.
-    """
-    figure, axes = _axes()
-    axes.grid(alpha=0.3)
+    """What each combination cost and gave, and those that nothing cheaper surpasses."""
+    figure, axes = new_axes(
+        "seconds of training, one thread (in a stack: its share)", "validation accuracy (%)"
+    )
     good = [setting for setting in settings if not math.isnan(setting.val)]
-    axes.scatter(
-        [setting.seconds for setting in good],
-        [100 * setting.val for setting in good],
-        color=VALIDATION,
-        s=18,
-        label="each combination",
-    )
-    front = [each for each in good if not any(o.seconds <= each.seconds and o.val > each.val for o in good)]
+    seconds, accuracy = [setting.seconds for setting in good], [100 * setting.val for setting in good]
+    axes.scatter(seconds, accuracy, color=VALIDATION, s=18, label="each combination")
+    front = [s for s in good if not any(o.seconds <= s.seconds and o.val > s.val for o in good)]
     front.sort(key=lambda setting: setting.seconds)
-    seconds = [setting.seconds for setting in front]
-    axes.plot(
-        seconds,
-        [100 * setting.val for setting in front],
-        color="black",
-        linewidth=0.8,
-        label="nothing cheaper is as good",
-    )
+    cost, value = [setting.seconds for setting in front], [100 * setting.val for setting in front]
+    axes.plot(cost, value, color="black", linewidth=0.8, label="nothing cheaper is as good")
     # The labels are for the ends and what lies evenly between them: more would cover one another.
     for place in sorted(set(np.linspace(0, len(front) - 1, min(len(front), 5)).round().astype(int).tolist())):
         setting = front[place]
-        text = ", ".join(f"{name} {_short(value)}" for name, value in setting.values.items())
+        text = ", ".join(f"{name} {format_value(value, 3)}" for name, value in setting.values.items())
         right = 2 * place >= len(front)
         axes.annotate(
             text,
@@ -162,13 +107,11 @@ def plot_time(settings: Sequence[Setting]) -> bytes:
             ha="right" if right else "left",
             fontsize=8,
         )
-    if seconds and 0 < WIDE * min(each.seconds for each in good) < max(each.seconds for each in good):
+    if seconds and 0 < WIDE * min(seconds) < max(seconds):
         axes.set_xscale("log")
-    axes.set_xlabel("seconds of training, one thread (in a stack: its share)")
-    axes.set_ylabel("validation accuracy (%)")
     axes.margins(x=0.1)
     axes.legend(fontsize=9, loc="lower right")
-    return _png(figure)
+    return png(figure)
 
 
 def _beside(setting: Setting, best: Setting, *axes: str) -> bool:
@@ -176,9 +119,8 @@ def _beside(setting: Setting, best: Setting, *axes: str) -> bool:
     return all(value == best.values[name] for name, value in setting.values.items() if name not in axes)
 
 
-def _positions(axes: "Axes", name: str, values: Sequence[Any]) -> list[float]:
-    """Where the values of an axis are drawn; words stand in equal distances."""
-    axes.set_xlabel(name)
+def _positions(axes: "Axes", values: Sequence[Any]) -> list[float]:
+    """Where the values of an axis are drawn; words are evenly spaced."""
     if isinstance(values[0], str):
         axes.set_xticks(range(len(values)), values)
         return list(range(len(values)))
@@ -213,24 +155,6 @@ def _about(best: Setting, without: Sequence[str]) -> str:
     """The settings that a picture does not show, as words."""
     point = best.point
     shown = {name: getattr(point, name) for name in AXES}
-    words = [f"{name} {_short(value)}" for name, value in shown.items() if name not in without]
+    words = [f"{name} {format_value(value, 3)}" for name, value in shown.items() if name not in without]
     seeds = f"mean of {best.seeds} seeds" if best.seeds > 1 else "1 seed"
     return f"{point.data}, {', '.join(words)}; {seeds}"
-
-
-def _short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _axes(size: tuple[float, float] = (8, 5)) -> "tuple[Figure, Axes]":
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=size, layout="constrained")
-    axes = figure.add_subplot()
-    return figure, axes
-
-
-def _png(figure: "Figure") -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=120)
-    return buffer.getvalue()

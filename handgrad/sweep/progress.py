@@ -1,80 +1,59 @@
-"""How far a sweep is: a live line on a terminal, plain lines elsewhere."""
+"""How far a sweep is."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
-from handgrad.sweep.grid import Grid
+from handgrad.progress import ProgressBar
+from handgrad.sweep.grid import Grid, format_value
 
 __all__ = ["SweepProgress"]
 
 
-class SweepProgress:
-    """Shows points done and running, the best so far and the time left, on standard error."""
+class SweepProgress(ProgressBar):
+    """Shows points done and running, the best so far and the time left."""
 
     def __init__(self, grid: Grid, results: Mapping[int, Mapping[str, Any]]) -> None:
-        """Start the clock.
+        """Start the clock; ``results``, the recorded lines by point, grow meanwhile."""
+        from rich.progress import BarColumn, TimeElapsedColumn
 
-        Args:
-            grid: the sweep's.
-            results: the recorded lines by point, which grow while this looks on.
-        """
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-        self._grid, self._results = grid, results
-        self._console = Console(stderr=True)
-        self._progress = Progress(
-            BarColumn(bar_width=None),
-            TextColumn("{task.completed}/{task.total} points{task.description}"),
-            TimeElapsedColumn(),
-            console=self._console,
-            disable=not self._console.is_terminal,
-            expand=True,
-        )
-        self._task = self._progress.add_task("", total=len(grid.points), completed=len(results))
+        count = "{task.completed}/{task.total} points{task.description}"
+        columns = BarColumn(bar_width=None), count, TimeElapsedColumn()
+        super().__init__(*columns, total=len(grid.points), completed=len(results))
+        self._varied, self._results = (*grid.varied, "seed"), results
         self._started = time.perf_counter()
-        self._said = -1
-        # The work that is ahead of this run; points that share a network are counted as if they did not.
+        self._last_done = -1
+        # The work ahead of this run; points that share a network are counted as if they did not.
         self._work = [point.hidden * point.iters for point in grid.points]
-        self._done_before = self._work_done()
-
-    def __enter__(self) -> "SweepProgress":
-        self._progress.start()
-        return self
+        self._work_before = self._work_done()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.show(())
-        self._progress.stop()
+        self.show_points(0)
+        super().__exit__(kind, error, trace)
 
-    def show(self, running: Iterable[tuple[int, ...]]) -> None:
-        """Show where the sweep is.
-
-        Args:
-            running: the points that are being trained, stack by stack.
-        """
-        done, under_way = len(self._results), sum(map(len, running))
-        text = f", {under_way} running" if under_way else ""
-        text += self._best() + self._time_left()
-        if self._console.is_terminal:
-            self._progress.update(self._task, completed=done, description=text)
-        elif done != self._said:
-            self._console.print(f"{done} of {len(self._work)} points{text}", highlight=False, soft_wrap=True)
-        self._said = done
+    def show_points(self, running: int) -> None:
+        """Show where the sweep is, and how many points are being trained."""
+        done = len(self._results)
+        text = (f", {running} running" if running else "") + self._best() + self._time_left()
+        if self.on_terminal:
+            self.show(done, text)
+        elif done != self._last_done:
+            self.print_line(f"{done} of {len(self._work)} points{text}")
+        self._last_done = done
 
     def _best(self) -> str:
         good = [line for line in self._results.values() if not line["diverged"]]
         if not good:
             return ""
         best = max(good, key=lambda line: line["val_accuracy"])
-        settings = " ".join(f"{name} {_short(best[name])}" for name in (*self._grid.varied, "seed"))
+        settings = " ".join(f"{name} {format_value(best[name])}" for name in self._varied)
         return f", best so far {best['val_accuracy']:.1%} ({settings})"
 
     def _time_left(self) -> str:
-        work = self._work_done() - self._done_before
+        work = self._work_done() - self._work_before
         left = sum(self._work) - self._work_done()
         if not work or not left:
             return ""
@@ -82,7 +61,3 @@ class SweepProgress:
 
     def _work_done(self) -> int:
         return sum(self._work[number] for number in self._results)
-
-
-def _short(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -30,11 +30,7 @@ class Record:
     """
 
     def __init__(self, path: Path, grid: Grid) -> None:
-        """Read what is there. A last line that was cut off, with its writer, is taken away.
-
-        Args:
-            path: the file, which need not exist.
-            grid: the sweep's.
+        """Read what is there, which may be nothing. A last line that was cut off with its writer is removed.
 
         Raises:
             ValueError: a line is damaged, or its point is none of the grid, another, or there twice.
@@ -53,10 +49,7 @@ class Record:
                 raise ValueError(f"{path}, line {number}, is not a result of this sweep: {error}") from None
 
     def append(self, outcomes: Mapping[int, Mapping[str, Any]]) -> None:
-        """Write down the outcomes of points that have none yet, and wait until the disk has them.
-
-        Args:
-            outcomes: by the number of the point; those that are written down already are left as they are.
+        """Write the outcomes of points that have none yet, and wait until the disk has them.
 
         Raises:
             OSError: they cannot be written.

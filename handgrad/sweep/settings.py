@@ -36,7 +36,7 @@ class SweepSettings(CommonSettings):
     """Training steps: 1000,2000 or a range, whole numbers."""
 
     seeds: int = 1
-    """Train each combination with so many seeds, 0, 1, ...; several give mean and spread."""
+    """Train each combination with this many seeds, 0, 1, ...; several give mean and spread."""
 
     def grid(self) -> Grid:
         """The points.

@@ -24,24 +24,18 @@ from handgrad.runs.trainer import (
     make_minibatch,
     random_streams,
 )
-from handgrad.sweep.grid import network_of, stackable
+from handgrad.sweep.grid import network_of, network_steps, stackable
 
 __all__ = ["train_points"]
 
 
 def train_points(points: Sequence[Config], data: Dataset) -> list[dict[str, Any]]:
-    """Train the points of one stack of `handgrad.sweep.grid.Grid`, on one thread.
-
-    Args:
-        points: their settings; of one seed, and alike in all that the minibatches depend on.
-        data: the images.
-
-    Returns:
-        For each point what `handgrad.sweep.record` calls its outcome.
-    """
+    """Train the points of one stack of `handgrad.sweep.grid.Grid`, on one thread; return their outcomes."""
     with _one_blas_thread():
-        together = stackable(points[0])
-        outcomes = _train_stack(points, data) if together else [_train_alone(each, data) for each in points]
+        if stackable(points[0]):
+            outcomes = _train_stack(points, data)
+        else:
+            outcomes = [_train_alone(point, data) for point in points]
     where = {
         "worker": f"{platform.node()}:{os.getpid()}",
         "time": datetime.now(UTC).isoformat("T", "seconds"),
@@ -110,10 +104,7 @@ class _Stack:
         self._minibatch = make_minibatch(points[0], data, streams["flips"])
         steps_per_epoch = max(len(data.X_train) // points[0].batch, 1)
 
-        steps: dict[Config, int] = {}
-        for point in points:
-            network = network_of(point)
-            steps[network] = max(steps.get(network, 0), point.iters)
+        steps = network_steps(points)
         self.networks = sorted(steps, key=lambda network: -steps[network])
         self._ends = [steps[network] for network in self.networks]
         self._nets = [
@@ -135,7 +126,7 @@ class _Stack:
         self.seconds = np.zeros(len(self.networks))
 
     def advance(self, steps: int) -> None:
-        """Go on until so many steps are taken, with those networks that take so many."""
+        """Go on up to this number of steps, with the networks that take as many."""
         started = time.perf_counter()
         count = sum(end >= steps for end in self._ends)
         self._sgd.keep(count)
@@ -156,7 +147,7 @@ class _Stack:
         self._finite[:count] &= np.isfinite(self.losses[:count])
 
     def outcome(self, network: Config) -> dict[str, Any]:
-        """What came out for a network after the steps taken so far."""
+        """The outcome of one network after the steps taken so far."""
         number = self.networks.index(network)
         net = self._nets[number]
         with np.errstate(over="ignore", invalid="ignore"):

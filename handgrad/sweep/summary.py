@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from handgrad.runs.config import Config
-from handgrad.sweep.grid import Grid
+from handgrad.sweep.grid import Grid, format_value
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -51,15 +51,7 @@ class Setting:
 
 
 def summarise(grid: Grid, results: Mapping[int, Mapping[str, Any]]) -> list[Setting]:
-    """All combinations, the best first: by validation accuracy, those that diverged with any seed last.
-
-    Args:
-        grid: the sweep's.
-        results: the lines of `handgrad.sweep.record`, of every point.
-
-    Returns:
-        One for each combination.
-    """
+    """All combinations, the best first: by validation accuracy, those that diverged with any seed last."""
     settings = []
     for first in range(0, len(grid.points), grid.seeds):
         lines = [results[number] for number in range(first, first + grid.seeds)]
@@ -80,7 +72,11 @@ def summarise(grid: Grid, results: Mapping[int, Mapping[str, Any]]) -> list[Sett
                 _mean([line["run"]["seconds"] for line in lines]),
             )
         )
-    return sorted(settings, key=lambda each: (each.diverged > 0, -each.val if each.val >= 0 else 0))
+    return sorted(settings, key=_rank)
+
+
+def _rank(setting: Setting) -> tuple[bool, float]:
+    return setting.diverged > 0, 0.0 if math.isnan(setting.val) else -setting.val
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -92,15 +88,7 @@ def _spread(values: Sequence[float]) -> float:
 
 
 def best_table(settings: Sequence[Setting], rows: int = 10) -> "Table":
-    """The best combinations, one a row.
-
-    Args:
-        settings: the best first.
-        rows: how many, at most.
-
-    Returns:
-        A table for a terminal.
-    """
+    """A table of the best combinations, one a row."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
@@ -110,9 +98,7 @@ def best_table(settings: Sequence[Setting], rows: int = 10) -> "Table":
     if diverged:
         table.add_column("diverged", justify="right")
     for setting in settings[:rows]:
-        cells = [
-            f"{value:g}" if isinstance(value, float) else str(value) for value in setting.values.values()
-        ]
+        cells = [format_value(value) for value in setting.values.values()]
         cells += [_percent(setting.val, setting.val_spread), _percent(setting.train, setting.train_spread)]
         cells += [f"{100 * setting.gap:.1f}", f"{setting.loss:.4g}", f"{setting.seconds:.1f}"]
         cells += [f"{setting.diverged} of {setting.seeds}" if setting.diverged else ""] if diverged else []
@@ -125,14 +111,7 @@ def _percent(mean: float, spread: float) -> str:
 
 
 def train_command(point: Config) -> str:
-    """The command line that trains one network with these settings.
-
-    Args:
-        point: the settings.
-
-    Returns:
-        ``handgrad train`` with a flag for each setting that is not the usual one.
-    """
+    """The command that trains one network with these settings, a flag for each that is not the default."""
     words = ["handgrad", "train"]
     for field in fields(Config):
         value = getattr(point, field.name)

@@ -16,7 +16,7 @@ from autograd_ref.crosscheck.function.pytrees import parameter_dtype, parameter_
 from autograd_ref.crosscheck.function.reference import Reference
 from autograd_ref.crosscheck.function.witnesses import Witness
 from autograd_ref.crosscheck.quantity import Quantity
-from autograd_ref.crosscheck.report import Diagnosis, NotJudged, Report, Warned
+from autograd_ref.crosscheck.report import Diagnosis, NotJudged, Report, Advice
 from autograd_ref.arithmetic.rounding import Bound, unit_roundoff
 from autograd_ref.two_layer_net import precision
 from handgrad.validation import check_dtype, check_positive_int, check_real
@@ -164,7 +164,7 @@ class _Check:
         self.given, self.dtype, self.seed = (hand, reference), dtype, seed
         self.surrogate, self.tolerance = surrogate, tolerance
         self.name = name or getattr(hand, "__qualname__", None) or type(hand).__qualname__
-        self.warnings: list[Warned] = []
+        self.warnings: list[Advice] = []
         self.right_at_first: set[str] = set()
 
     def report(self, points: Sequence[Point]) -> Report:
@@ -225,14 +225,14 @@ class _Check:
             if any(not _is_seen(each) for each in gradients):
                 with precision(np.float64):
                     at.noise = (
-                        traced.rounded.response(inputs, rng, np.float32),
-                        traced.rounded.response(inputs, rng, np.float64),
+                        traced.rounded.response(inputs, rng, np.float32)[1:],
+                        traced.rounded.response(inputs, rng, np.float64)[1:],
                     )
             found.append(at)
         return found
 
     def _warn(self, id_: str, text: str) -> None:
-        self.warnings.append(Warned(id_, text))
+        self.warnings.append(Advice(id_, text))
 
     def _state(self, first: AtPoint) -> tuple[str, Diagnosis] | None:
         """What the call changed of what it was given: an error, or state that is its own."""

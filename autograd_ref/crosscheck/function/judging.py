@@ -22,6 +22,9 @@ __all__ = ["AtPoint", "judge_gradient", "judge_loss"]
 # roundings in float64.
 CANCELS, ROUNDINGS = 2.0**-14, 64.0
 
+# Where a bound is more than this part of what it bounds, it has room for so many times as much.
+NONLINEAR, ROOM = 0.1, 30.0
+
 
 @dataclass
 class AtPoint:
@@ -117,15 +120,23 @@ def _at(
     if hand.shape == value.shape:
         hand = np.where(np.isfinite(value), hand, np.nan)
         joint = _joint_units(hand, value, bound, right.ties)
-    wide = bound
+    size = _sizes(value)
+    # Bounds are of first order: where one is as large as what it bounds, more is no evidence of a mistake.
+    radius = np.where(bound.radius > NONLINEAR * size, ROOM * bound.radius, bound.radius) if size.any() else bound.radius
     if tolerance:
-        finite = np.where(np.isfinite(value), np.abs(value), 0.0)
-        usual = np.sqrt(np.mean(finite**2)) if finite.size else 0.0
-        wide = bound._replace(radius=np.maximum(bound.radius, tolerance * np.maximum(finite, usual)))
-        joint = None
+        radius, joint = np.maximum(radius, tolerance * size), None
+    wide = bound._replace(radius=radius)
     quantity = judge(name, hand, value, wide, difference, joint)
     seen = float(np.mean(seen_entries(value, np.broadcast_to(bound.radius, value.shape)))) if value.size else 1.0
     return replace(quantity, seen=0.0 if quantity.mismatch else seen, point=each.number)
+
+
+def _sizes(value: np.ndarray) -> np.ndarray:
+    """The larger of each entry and the root mean square of all."""
+    finite = np.where(np.isfinite(value), np.abs(value), 0.0)
+    largest = finite.max(initial=0.0)
+    usual = largest * np.sqrt(np.mean((finite / largest) ** 2)) if largest else 0.0
+    return np.asarray(np.maximum(finite, usual))
 
 
 def _joint_units(hand: np.ndarray, value: np.ndarray, bound: Bound, ties: Ties | None) -> np.ndarray | None:

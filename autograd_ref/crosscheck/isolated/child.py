@@ -1,18 +1,13 @@
 """The program that loads one target and judges it: `python -m autograd_ref.crosscheck.isolated.child FOLDER`.
 
-`isolation` starts it, in a process group of its own. What is asked lies in FOLDER as request.json; the
-answer, {"report": ...} or {"error": ...}, is put beside it as answer.json.
+`process` starts it. It reads request.json from FOLDER and puts answer.json beside it.
 """
 
 import json
-import mmap
 import os
 import resource
-import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -22,10 +17,10 @@ from autograd_ref.crosscheck.function.check import check_gradients
 from autograd_ref.crosscheck.isolated.targets import Target, load_target
 from autograd_ref.crosscheck.network.check import check_network
 from autograd_ref.crosscheck.report import NotJudged, Report
+from handgrad.files import replace_json
 
 __all__: list[str] = []
 
-MOST_FORKS = 1000
 EXAMPLE = "example"
 
 
@@ -33,21 +28,15 @@ def main() -> None:
     """Answer the request in the folder that the command line names, and end."""
     folder, pid = Path(sys.argv[1]), os.getpid()
     request = json.loads((folder / "request.json").read_text())
-
-    def answer(found: dict[str, Any]) -> None:
-        unfinished = folder / f"{os.getpid()}.json"
-        unfinished.write_text(json.dumps(found))
-        unfinished.replace(folder / "answer.json")
-
     _limit(request["memory"], request["time_limit"])
-    _watch_forks(answer)
+    answer: dict[str, Any] = {"report": None, "error": None}
     try:
-        found: dict[str, Any] = {"report": _judge(request).to_json()}
+        answer["report"] = _judge(request).to_json()
     except NotJudged as error:
-        found = {"error": one_line(str(error))}
-    if os.getpid() == pid:  # a fork of the target's that came this far has no say
-        answer(found)
-    os._exit(0)  # whatever the target left to be done at exit, and its threads, are not waited for
+        answer["error"] = one_line(str(error))
+    if os.getpid() == pid:  # the target's own forks may come this far as well
+        replace_json(folder / "answer.json", answer)
+    os._exit(0)  # do not wait for the target's threads, nor for what it registered with atexit
 
 
 def _judge(request: dict[str, Any]) -> Report:
@@ -87,49 +76,27 @@ def _load_reference(spec: str) -> Target:
 
 
 def _example(target: Target, reference: Target, seed: int) -> tuple[Any, ...]:
-    """What `example(rng)` gives, of the file that holds the target or else of the reference's."""
+    """Call `example(rng)` of the file that holds the target, or else of the reference's."""
     for held in (target, reference):
         example = getattr(held.module, EXAMPLE, None)
         if example is None:
             continue
-        found = example(np.random.default_rng(seed))
-        if not isinstance(found, tuple) or not found:
-            raise NotJudged(f"{EXAMPLE}(rng) must return a tuple (params, *args), not {type(found).__name__}")
-        return found
+        given = example(np.random.default_rng(seed))
+        if not isinstance(given, tuple) or not given:
+            raise NotJudged(f"{EXAMPLE}(rng) must return a tuple (params, *args), not {type(given).__name__}")
+        return given
     raise NotJudged(
         f"nothing says where to check it: define {EXAMPLE}(rng) -> (params, *args), NumPy arrays, beside it"
     )
 
 
 def _limit(memory: int, time_limit: float) -> None:
-    """Bounds that hold even if the process that started this one is gone."""
+    """Set bounds that hold even if the process that started this one is gone."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     seconds = min(int(time_limit * (os.cpu_count() or 1)) + 1, 2**31)
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     if sys.platform == "linux":  # elsewhere it does not count what NumPy allocates
         resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
-
-
-def _watch_forks(answer: Callable[[dict[str, Any]], None]) -> None:
-    """End each fork that comes back from the target into the checker, and all if there are too many."""
-    here = str(Path(__file__).parent)
-    count = memoryview(mmap.mmap(-1, 8)).cast("Q")  # shared by all forks
-    weight = 1
-
-    def leave(frame: FrameType, event: str, arg: Any) -> None:
-        if frame.f_code.co_filename.startswith(here) and frame.f_code is not in_fork.__code__:
-            os._exit(0)
-
-    def in_fork() -> None:
-        nonlocal weight
-        count[0] += weight
-        weight *= 10  # a fork's own forks: where they fork in turn, there will soon be no stopping them
-        if count[0] > MOST_FORKS:
-            answer({"error": "starts ever more processes"})
-            os.killpg(0, signal.SIGKILL)
-        sys.setprofile(leave)
-
-    os.register_at_fork(after_in_child=in_fork)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`handgrad check TARGET...`: judge anybody's gradients, each in its own interpreter, and print verdicts."""
+"""`handgrad check TARGET...`: judge anybody's gradients, each in its own interpreter, and print."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from autograd_ref.crosscheck.isolated.process import cores, run_apart
+from autograd_ref.crosscheck.isolated.process import Answer, Outcome, cores, run_apart
 
 __all__ = ["check_targets"]
 
@@ -21,8 +21,8 @@ def check_targets(
     as_json: bool,
     strict: bool,
     time_limit: float,
-) -> bool | None:
-    """Judge every target and print the verdicts, in the order of the targets.
+) -> Outcome:
+    """Judge every target and print the results, in the order of the targets.
 
     Args:
         targets: FILE.py:NAME or package.module:NAME, each.
@@ -32,23 +32,23 @@ def check_targets(
         time_limit: seconds for each.
 
     Returns:
-        False if one is wrong; else None if one could not be judged; else True.
+        WRONG if one is wrong; else NOT_JUDGED if one could not be judged; else RIGHT.
 
     Raises:
-        ValueError: if the one target there is could not be judged, unless as_json.
+        ValueError: if the only target could not be judged, unless as_json.
     """
     return asyncio.run(_check_targets(targets, request, as_json, strict, time_limit))
 
 
 async def _check_targets(
     targets: Sequence[str], request: dict[str, Any], as_json: bool, strict: bool, time_limit: float
-) -> bool | None:
+) -> Outcome:
     # To be told to end is like Ctrl-C, which ends all children first.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
     side_by_side = min(len(targets), cores())
     gate = asyncio.Semaphore(side_by_side)
 
-    async def run(target: str) -> dict[str, Any]:
+    async def run(target: str) -> Answer:
         async with gate:
             return await run_apart(
                 {"target": target, **request}, time_limit=time_limit, side_by_side=side_by_side
@@ -57,24 +57,26 @@ async def _check_targets(
     answers = [asyncio.create_task(run(target)) for target in targets]
     await asyncio.sleep(0)
     # JAX is loaded here while it is loaded there.
-    from autograd_ref.crosscheck.isolated.verdict import Verdict, read_answer, tally
+    from autograd_ref.crosscheck.isolated.result import TargetResult, tally
 
     console = Console()
-    verdicts: list[Verdict] = []
+    results: list[TargetResult] = []
     with console.status("Checking", spinner="line") as status:
         for target, answer in zip(targets, answers, strict=True):
-            status.update(f"Checking {len(verdicts) + 1} of {len(targets)}")
-            verdict = read_answer(target, await answer)
-            verdicts.append(verdict)
+            status.update(f"Checking {len(results) + 1} of {len(targets)}")
+            result = TargetResult.of(target, await answer)
+            results.append(result)
             if as_json:
-                print(json.dumps(verdict.to_json()), flush=True)
+                print(json.dumps(result.to_json()), flush=True)
             elif len(targets) > 1:
-                console.print(Text(verdict.line()), soft_wrap=True)
-            elif verdict.report is None:
-                raise ValueError(verdict.line())
+                console.print(Text(result.line()), soft_wrap=True)
+            elif result.report is None:
+                raise ValueError(result.line())
             else:
-                console.print(verdict.report)
+                console.print(result.report)
     if len(targets) > 1 and not as_json:
-        console.print(tally(verdicts), style="bold")
-    passed = {verdict.passed(strict=strict) for verdict in verdicts}
-    return False if False in passed else None if None in passed else True
+        console.print(tally(results), style="bold")
+    outcomes = {result.outcome for result in results}
+    if Outcome.WRONG in outcomes or (strict and Outcome.WARNED in outcomes):
+        return Outcome.WRONG
+    return Outcome.NOT_JUDGED if Outcome.NOT_JUDGED in outcomes else Outcome.RIGHT

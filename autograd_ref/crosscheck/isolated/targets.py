@@ -125,9 +125,9 @@ def _import_alone(file: Path) -> ModuleType:
 def _candidates(module: ModuleType) -> str:
     """The classes of a module that have a loss, and its functions."""
     own = [(name, value) for name, value in vars(module).items() if _defined_in(module, value)]
-    found = [name for name, value in own if callable(getattr(value, "loss", None))]
-    found += [name for name, value in own if inspect.isfunction(value)]
-    return f"; it has {', '.join(found[:8])}" if found else "; it has no class with a loss and no function"
+    names = [name for name, value in own if callable(getattr(value, "loss", None))]
+    names += [name for name, value in own if inspect.isfunction(value)]
+    return f"; it has {', '.join(names[:8])}" if names else "; it has no class with a loss and no function"
 
 
 def _defined_in(module: ModuleType, value: Any) -> bool:

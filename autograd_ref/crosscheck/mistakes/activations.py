@@ -39,100 +39,111 @@ FACTORS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 SMOOTH = tuple(name for name in ACTIVATIONS if name not in ("relu", "leaky_relu"))
-# Whose derivative in whose backward has a name of its own.
+# For each activation, the others whose slope in its backward pass is a mistake with a name of its own.
 NAMED = {"relu": ("leaky_relu",), "leaky_relu": ("relu",), "softplus": ("sigmoid", "silu")}
 
-_SLOPE = "dz1: write dz1 = dh1 * {slope}; yours "
+RELU, LEAKY, SIGMOID, NOT_RELU = ("relu",), ("leaky_relu",), ("sigmoid",), ("leaky_relu", *SMOOTH)
+
+
+def _slope(
+    id_: str, activations: tuple[str, ...], replacement: Callable[[Values], np.ndarray], text: str
+) -> Mistake:
+    """A mistake in dz1, in the backward pass of some activations; the text goes on after "yours"."""
+    whole = f"dz1: write dz1 = dh1 * {{slope}}; yours {text}"
+    return Mistake(id_, "dz1", replacement, whole, activations=activations)
 
 
 def _of_input(name: str) -> Mistake:
-    slope, text = OUTPUT_FORMS[name]
-    return Mistake(
-        "slope-at-input", "dz1", lambda v: v["dh1"] * slope(v["z1"]),
-        _SLOPE + f"has {text}: the slope in terms of the output, given the input.", activations=(name,),
-    )  # fmt: skip
+    slope, code = OUTPUT_FORMS[name]
+    text = f"has {code}: the slope in terms of the output, given the input."
+    return _slope("slope-at-input", (name,), lambda v: v.dh1 * slope(v.z1), text)
 
 
 def _half_of_product(name: str) -> Mistake:
     factor = FACTORS[name]
-    return Mistake(
-        "product-rule-half", "dz1", lambda v: v["dh1"] * factor(v["z1"]),
-        _SLOPE + "lacks the second term of the product rule, in which the factor of z1 is differentiated.",
-        activations=(name,),
-    )  # fmt: skip
+    text = "lacks the second term of the product rule, in which the factor of z1 is differentiated."
+    return _slope("product-rule-half", (name,), lambda v: v.dh1 * factor(v.z1), text)
 
 
 def _of_another(other: str) -> Mistake:
     derivative = ACTIVATIONS[other].derivative
     able = tuple(name for name in ACTIVATIONS if name != other and name not in NAMED.get(other, ()))
-    return Mistake(
-        "slope-of-another", "dz1", lambda v: v["dh1"] * derivative(v["z1"]),
-        _SLOPE + f"has the slope of {other}.", activations=able,
-    )  # fmt: skip
-
-
-def _lost_below(v: Values) -> np.ndarray:
-    dz1: np.ndarray = np.where(v["z1"] > 0, v["dh1"], LEAK)
-    return dz1
+    text = f"has the slope of {other}."
+    return _slope("slope-of-another", able, lambda v: v.dh1 * derivative(v.z1), text)
 
 
 ACTIVATION_MISTAKES: tuple[Mistake, ...] = (
-    Mistake(
-        "relu-mask-missing", "dz1", lambda v: v["dh1"], _SLOPE + "passes dh1 on without the mask.",
-        activations=("relu",),
+    _slope("relu-mask-missing", RELU, lambda v: v.dh1, "passes dh1 on without the mask."),
+    _slope(
+        "relu-mask-inverted",
+        RELU,
+        lambda v: v.dh1 * (v.z1 <= 0),
+        "keeps the inactive units and drops the active ones.",
     ),
-    Mistake(
-        "relu-mask-inverted", "dz1", lambda v: v["dh1"] * (v["z1"] <= 0),
-        _SLOPE + "keeps the inactive units and drops the active ones.", activations=("relu",),
+    _slope(
+        "relu-mask-replaces-upstream",
+        RELU,
+        lambda v: (v.z1 > 0).astype(float),
+        "has the mask itself and loses dh1.",
     ),
-    Mistake(
-        "relu-mask-replaces-upstream", "dz1", lambda v: (v["z1"] > 0).astype(float),
-        _SLOPE + "has the mask itself and loses dh1.", activations=("relu",),
+    _slope(
+        "relu-clips-upstream",
+        RELU,
+        lambda v: np.maximum(v.dh1, 0),
+        "clips the adjoint dh1 at 0 instead of masking it by z1.",
     ),
-    Mistake(
-        "relu-clips-upstream", "dz1", lambda v: np.maximum(v["dh1"], 0),
-        _SLOPE + "clips the adjoint dh1 at 0 instead of masking it by z1.", activations=("relu",),
+    _slope(
+        "leaky-in-relu-backward",
+        RELU,
+        lambda v: v.dh1 * ACTIVATIONS["leaky_relu"].derivative(v.z1),
+        f"lets {LEAK} of dh1 through below 0, as a leaky ReLU does, but the ReLU is a plain one.",
     ),
-    Mistake(
-        "leaky-in-relu-backward", "dz1", lambda v: v["dh1"] * ACTIVATIONS["leaky_relu"].derivative(v["z1"]),
-        _SLOPE + f"lets {LEAK} of dh1 through below 0, as a leaky ReLU does, but the ReLU is a plain one.",
-        activations=("relu",),
+    _slope(
+        "leaky-slope-missing",
+        LEAKY,
+        lambda v: v.dh1 * (v.z1 > 0),
+        f"lets nothing through below 0, where the slope is {LEAK}.",
     ),
-    Mistake(
-        "leaky-slope-missing", "dz1", lambda v: v["dh1"] * (v["z1"] > 0),
-        _SLOPE + f"lets nothing through below 0, where the slope is {LEAK}.", activations=("leaky_relu",),
+    _slope(
+        "leaky-slope-replaces-upstream",
+        LEAKY,
+        lambda v: np.where(v.z1 > 0, v.dh1, LEAK),
+        f"has {LEAK} itself below 0 and loses dh1 there.",
     ),
-    Mistake(
-        "leaky-slope-replaces-upstream", "dz1", _lost_below,
-        _SLOPE + f"has {LEAK} itself below 0 and loses dh1 there.", activations=("leaky_relu",),
+    _slope(
+        "sigmoid-without-one-minus",
+        SIGMOID,
+        lambda v: v.dh1 * v.h1,
+        "has dh1 * h1, without the factor 1 - h1.",
     ),
-    Mistake(
-        "sigmoid-without-one-minus", "dz1", lambda v: v["dh1"] * v["h1"],
-        _SLOPE + "has dh1 * h1, without the factor 1 - h1.", activations=("sigmoid",),
-    ),
-    Mistake(
-        "slope-at-output", "dz1", lambda v: v["dh1"] * v["derivative"](v["h1"]),
-        _SLOPE + "takes the derivative, a function of the input z1, at the output h1.", activations=SMOOTH,
+    _slope(
+        "slope-at-output",
+        SMOOTH,
+        lambda v: v.dh1 * v.activation.derivative(v.h1),
+        "takes the derivative, a function of the input z1, at the output h1.",
     ),
     *map(_of_input, OUTPUT_FORMS),
     *map(_half_of_product, FACTORS),
-    Mistake(
-        "slope-missing", "dz1", lambda v: v["dh1"], _SLOPE + "passes dh1 on without the activation's slope.",
-        activations=("leaky_relu", *SMOOTH),
-    ),
-    Mistake(
-        "slope-replaces-upstream", "dz1", lambda v: v["derivative"](v["z1"]),
-        _SLOPE + "has the slope itself and loses dh1.", activations=("leaky_relu", *SMOOTH),
+    _slope("slope-missing", NOT_RELU, lambda v: v.dh1, "passes dh1 on without the activation's slope."),
+    _slope(
+        "slope-replaces-upstream",
+        NOT_RELU,
+        lambda v: v.activation.derivative(v.z1),
+        "has the slope itself and loses dh1.",
     ),
     *map(_of_another, ACTIVATIONS),
     Mistake(
-        "relu-on-scores", "scores", lambda v: np.maximum(v["scores"], 0),
+        "relu-on-scores",
+        "scores",
+        lambda v: np.maximum(v.scores, 0),
         "The scores pass through a ReLU before the softmax: there is no activation after the second layer.",
     ),
     Mistake(
-        "activation-on-scores", "scores", lambda v: v["activate"](v["scores"]),
+        "activation-on-scores",
+        "scores",
+        lambda v: v.activation.forward(v.scores),
         "The scores pass through the hidden layer's activation before the softmax: there is none after the "
         "second layer.",
-        activations=("leaky_relu", *SMOOTH),
+        activations=NOT_RELU,
     ),
-)  # fmt: skip
+)

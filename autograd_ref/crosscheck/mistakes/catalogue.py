@@ -4,27 +4,34 @@ The order is that of specificity: where several explain the same, the earlier is
 """
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from scipy.special import softmax
 
 from autograd_ref.crosscheck.mistakes.activations import ACTIVATION_MISTAKES
-from autograd_ref.crosscheck.mistakes.replay import BIASES, WEIGHTS, Mistake, Values, softmax
-from handgrad.two_layer_net import PARAMETERS
+from autograd_ref.crosscheck.mistakes.replay import OF_BIASES, OF_WEIGHTS, Mistake, Values
+from handgrad.trace import PARAMETERS
 
 __all__ = ["CATALOGUE", "FLOAT32_INSIDE", "log_epsilon"]
 
 
-def _truncated(*names: str) -> Callable[[Values], Values]:
-    return lambda v: {name: np.trunc(v[name]) for name in names}
+def _changed(change: Callable[[np.ndarray], np.ndarray], *names: str) -> Callable[[Values], Values]:
+    def changed(v: Values) -> Values:
+        arrays: dict[str, Any] = {name: change(getattr(v, name)) for name in names}
+        return replace(v, **arrays)
+
+    return changed
 
 
-def _rounded(*names: str) -> Callable[[Values], Values]:
-    return lambda v: {name: v[name].astype(np.float32).astype(np.float64) for name in names}
+def _through_float32(value: np.ndarray) -> np.ndarray:
+    return value.astype(np.float32).astype(np.float64)
 
 
 def _whole_column(v: Values) -> np.ndarray:
-    dscores: np.ndarray = v["probs"].copy()
-    dscores[:, v["y"]] -= 1
+    dscores = v.probs.copy()
+    dscores[:, v.y] -= 1
     return dscores / len(dscores)
 
 
@@ -37,14 +44,14 @@ CATALOGUE: tuple[Mistake, ...] = (
     # The penalty's gradient.
     Mistake(
         "reg-bias-in-loss-only", "penalty", lambda k: 0 * k.q,
-        _REG + "yours has none: add it, or take the biases out of the loss.", BIASES,
+        _REG + "yours has none: add it, or take the biases out of the loss.", OF_BIASES,
     ),
     Mistake(
         "reg-on-bias", "penalty", lambda k: 2 * (k.c + k.c_weights) * k.reg * k.q,
         "{tensors}: a penalty's gradient is added, but the loss does not penalise the bias: write {line}.",
-        BIASES,
+        OF_BIASES,
     ),
-    Mistake("reg-missing", "penalty", lambda k: 0 * k.q, _REG + "yours has none.", WEIGHTS),
+    Mistake("reg-missing", "penalty", lambda k: 0 * k.q, _REG + "yours has none.", OF_WEIGHTS),
     Mistake("reg-halved", "penalty", lambda k: k.c * k.reg * k.q, _REG + "yours has {half}."),
     Mistake("reg-doubled", "penalty", lambda k: 4 * k.c * k.reg * k.q, _REG + "yours has {double}."),
     Mistake("reg-sign", "penalty", lambda k: -2 * k.c * k.reg * k.q, _REG + "yours is subtracted."),
@@ -55,47 +62,49 @@ CATALOGUE: tuple[Mistake, ...] = (
     # The biases.
     Mistake(
         "bias-mean", "data", lambda k: k.adjoint.mean(axis=0),
-        "{tensors}: the mean over the batch instead of the sum: write {line}.", BIASES,
+        "{tensors}: the mean over the batch instead of the sum: write {line}.", OF_BIASES,
     ),
     # The sum over everything of dscores is 0, so that this and the next are the same thing in db2.
-    Mistake("bias-missing", "data", lambda k: 0 * k.data, "{tensors} is zero: write {line}.", BIASES),
+    Mistake("bias-missing", "data", lambda k: 0 * k.data, "{tensors} is zero: write {line}.", OF_BIASES),
     Mistake(
         "bias-scalar", "data", lambda k: k.adjoint.sum(),
-        "{tensors}: one number, the sum over everything: write {line}.", BIASES,
+        "{tensors}: one number, the sum over everything: write {line}.", OF_BIASES,
     ),
     Mistake(
         "bias-wrong-axis", "data", lambda k: k.adjoint.sum(axis=1),
-        "{tensors}: the sum over the other axis; a bias feeds every sample, so write {line}.", BIASES,
+        "{tensors}: the sum over the other axis; a bias feeds every sample, so write {line}.", OF_BIASES,
     ),
     # The weights.
     Mistake(
-        "dW2-from-pre-activation", "data", lambda k: k.values["z1"].T @ k.adjoint,
+        "dW2-from-pre-activation", "data", lambda k: k.values.z1.T @ k.adjoint,
         "dW2: z1 stands where the layer's input h1 belongs: write dW2 = h1.T @ dscores.", ("dW2",),
     ),
-    Mistake("dW-transposed", "whole", lambda dW: dW.T, "{tensors} is transposed: write {line}.", WEIGHTS),
-    Mistake("dW-transposed", "data", lambda k: k.data.T, "{tensors} is transposed: write {line}.", WEIGHTS),
+    Mistake("dW-transposed", "whole", lambda dW: dW.T, "{tensors} is transposed: write {line}.", OF_WEIGHTS),
+    Mistake(
+        "dW-transposed", "data", lambda k: k.data.T, "{tensors} is transposed: write {line}.", OF_WEIGHTS,
+    ),
     *ACTIVATION_MISTAKES,
     # The way back through the second layer.
     Mistake(
-        "W2-not-transposed", "dh1", lambda v: v["dscores"] @ v["W2"],
+        "W2-not-transposed", "dh1", lambda v: v.dscores @ v.W2,
         "dh1: write dh1 = dscores @ W2.T; yours lacks the transpose, which fits only if H = C.",
     ),
     Mistake(
-        "scores-used-as-dscores", "dh1", lambda v: v["scores"] @ v["W2"].T,
+        "scores-used-as-dscores", "dh1", lambda v: v.scores @ v.W2.T,
         "dh1: the raw scores flow back in place of dscores: write dh1 = dscores @ W2.T.",
     ),
     # The softmax.
     Mistake(
-        "scores-used-as-dscores", "dscores", lambda v: v["scores"],
+        "scores-used-as-dscores", "dscores", lambda v: v.scores,
         "dscores: the raw scores flow back in its place: write dscores = (probs - one_hot) / N.",
     ),
     Mistake(
-        "scores-used-as-dscores", "dscores", lambda v: v["scores"] / len(v["scores"]),
+        "scores-used-as-dscores", "dscores", lambda v: v.scores / len(v.scores),
         "dscores: the raw scores flow back in its place: write dscores = (probs - one_hot) / N.",
     ),
-    Mistake("one-hot-missing", "dscores", lambda v: v["probs"] / len(v["probs"]), _ONE_HOT + "is probs / N."),
+    Mistake("one-hot-missing", "dscores", lambda v: v.probs / len(v.probs), _ONE_HOT + "is probs / N."),
     Mistake(
-        "one-hot-sign", "dscores", lambda v: (v["probs"] + v["one_hot"]) / len(v["probs"]),
+        "one-hot-sign", "dscores", lambda v: (v.probs + v.one_hot) / len(v.probs),
         _ONE_HOT + "adds the one-hot.",
     ),
     Mistake(
@@ -104,16 +113,16 @@ CATALOGUE: tuple[Mistake, ...] = (
     ),
     Mistake(
         "softmax-diagonal-jacobian", "dscores",
-        lambda v: -v["one_hot"] * (1 - v["probs"]) / len(v["probs"]),
+        lambda v: -v.one_hot * (1 - v.probs) / len(v.probs),
         _ONE_HOT + "has only the diagonal of the softmax's Jacobian: each score moves every probability.",
     ),
     Mistake(
-        "softmax-axis", "probs", lambda v: softmax(v["scores"], axis=0),
+        "softmax-axis", "probs", lambda v: softmax(v.scores, axis=0),
         "The softmax runs over the batch: sum over the classes, axis=1.",
     ),
     Mistake(
         "softmax-axis", "probs",
-        lambda v: softmax(v["scores"] - v["scores"].max(axis=1, keepdims=True), axis=0),
+        lambda v: softmax(v.scores - v.scores.max(axis=1, keepdims=True), axis=0),
         "The softmax's sum runs over the batch: sum over the classes, axis=1.",
     ),
     # The mean over the batch.
@@ -126,24 +135,24 @@ CATALOGUE: tuple[Mistake, ...] = (
         "{tensors}: divided by N twice; once is right.",
     ),
     Mistake(
-        "divided-by-classes", "scale", lambda k: k.N / k.values["b2"].size,
+        "divided-by-classes", "scale", lambda k: k.N / k.values.b2.size,
         "{tensors}: divided by the number of classes; the mean is over the batch, so divide by N.",
     ),
     # The loss alone.
     Mistake(
-        "loss-sum-not-mean", "loss", lambda v: v["losses"].sum() + v["penalty"],
+        "loss-sum-not-mean", "loss", lambda v: v.losses.sum() + v.penalty,
         "The loss is the sum over the batch where this network's is the mean: divide it by N.",
     ),
     # The numbers.
-    Mistake("integer-truncation", "inputs", _truncated("X"), _INTEGERS),
-    Mistake("integer-truncation", "inputs", _truncated(*PARAMETERS), _INTEGERS),
-    Mistake("integer-truncation", "inputs", _truncated("X", *PARAMETERS), _INTEGERS),
-    Mistake("float32-inside", "inputs", _rounded("X"), _FLOAT32),
-    Mistake("float32-inside", "inputs", _rounded(*PARAMETERS), _FLOAT32),
-    Mistake("float32-inside", "inputs", _rounded("X", *PARAMETERS), _FLOAT32),
+    Mistake("integer-truncation", "inputs", _changed(np.trunc, "X"), _INTEGERS),
+    Mistake("integer-truncation", "inputs", _changed(np.trunc, *PARAMETERS), _INTEGERS),
+    Mistake("integer-truncation", "inputs", _changed(np.trunc, "X", *PARAMETERS), _INTEGERS),
+    Mistake("float32-inside", "inputs", _changed(_through_float32, "X"), _FLOAT32),
+    Mistake("float32-inside", "inputs", _changed(_through_float32, *PARAMETERS), _FLOAT32),
+    Mistake("float32-inside", "inputs", _changed(_through_float32, "X", *PARAMETERS), _FLOAT32),
     Mistake(
         "float32-inside", "dscores",
-        lambda v: ((v["probs"] - v["one_hot"]) / len(v["probs"])).astype(np.float32).astype(np.float64),
+        lambda v: _through_float32((v.probs - v.one_hot) / len(v.probs)),
         _FLOAT32,
     ),
 )  # fmt: skip
@@ -169,6 +178,6 @@ def log_epsilon(epsilon: float) -> Mistake:
     return Mistake(
         "log-epsilon",
         "loss",
-        lambda v: -np.mean(np.log(np.exp(-v["losses"]) + epsilon)) + v["penalty"],
+        lambda v: -np.mean(np.log(np.exp(-v.losses) + epsilon)) + v.penalty,
         text,
     )

@@ -9,36 +9,73 @@ that code with that mistake gives, so that it can be recognised by them. The ste
   ``penalty``, and ``whole``, their sum.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy.special import log_softmax, softmax
 
 from autograd_ref.crosscheck.problems import Problem
-from handgrad.activations import ACTIVATIONS
-from handgrad.two_layer_net import PARAMETERS
+from handgrad.activations import ACTIVATIONS, Activation
+from handgrad.trace import BIASES, PARAMETERS, WEIGHTS, adjoint_of, layer_of, quantity_of
 
 __all__ = [
     "ALL",
-    "BIASES",
     "LOCAL",
+    "OF_BIASES",
+    "OF_WEIGHTS",
     "UPSTREAM",
-    "WEIGHTS",
     "Context",
     "Mistake",
     "Values",
     "local_gradient",
     "replay",
-    "softmax",
 ]
 
 UPSTREAM = ("inputs", "scores", "probs", "dscores", "dh1", "dz1")
 LOCAL = ("data", "scale", "penalty", "whole")
 
-Values = dict[str, Any]
-WEIGHTS, BIASES = ("dW1", "dW2"), ("db1", "db2")
-ALL = (*WEIGHTS, *BIASES)
+OF_WEIGHTS, OF_BIASES = tuple(map(adjoint_of, WEIGHTS)), tuple(map(adjoint_of, BIASES))
+ALL = (*OF_WEIGHTS, *OF_BIASES)
+
+
+@dataclass
+class Values:
+    """Everything that code with mistakes has computed so far, in the order of computation.
+
+    Attributes:
+        X: inputs; likewise y, W1, b1, W2, b2.
+        activation: the hidden layer's function and its derivative.
+        z1: pre-activations; likewise h1, scores and probs.
+        losses: of each sample.
+        penalty: of all parameters.
+        loss: the mean of the losses and the penalty.
+        dscores: adjoint of the scores; likewise dh1 and dz1.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    W1: np.ndarray
+    b1: np.ndarray
+    W2: np.ndarray
+    b2: np.ndarray
+    activation: Activation
+    z1: np.ndarray = field(init=False)
+    h1: np.ndarray = field(init=False)
+    scores: np.ndarray = field(init=False)
+    probs: np.ndarray = field(init=False)
+    losses: np.ndarray = field(init=False)
+    penalty: float = field(init=False)
+    loss: float = field(init=False)
+    dscores: np.ndarray = field(init=False)
+    dh1: np.ndarray = field(init=False)
+    dz1: np.ndarray = field(init=False)
+
+    @property
+    def one_hot(self) -> np.ndarray:
+        """A row for each sample with 1 at its label."""
+        return np.eye(self.b2.size)[self.y]
 
 
 @dataclass(frozen=True)
@@ -70,17 +107,15 @@ class Context:
 
     Attributes:
         values: everything computed so far.
-        left: the layer's input, whose transpose stands on the left of the weights' gradient.
-        adjoint: that of the layer's output.
+        adjoint: the adjoint of the layer's output.
         q: the parameter.
         data: the right part from the batch; for ``whole``, the right sum.
         c: the penalty's coefficient, as read off the loss.
-        c_weights: that of the layer's weights.
+        c_weights: the coefficient of the layer's weights.
         reg: strength of the penalty.
     """
 
     values: Values
-    left: np.ndarray
     adjoint: np.ndarray
     q: np.ndarray
     data: np.ndarray
@@ -91,67 +126,61 @@ class Context:
     @property
     def N(self) -> int:  # noqa: N802
         """Samples in the batch."""
-        return len(self.values["y"])
+        return len(self.values.y)
 
 
-def replay(problem: Problem, coefficients: Mapping[str, float], mistakes: tuple[Mistake, ...]) -> Values:
-    """Every quantity up to dz1 as code with these upstream mistakes computes it, in float64.
+def replay(problem: Problem, mistakes: tuple[Mistake, ...]) -> Values:
+    """Compute every quantity up to dz1 as code with these upstream mistakes does, in float64.
 
     Args:
         problem: where.
-        coefficients: the c of each parameter's penalty.
         mistakes: upstream ones, in different steps.
 
     Returns:
-        X, y, the parameters, z1, h1, scores, probs, losses (one a sample), penalty, loss, dscores, dh1, dz1;
-        and the functions activate and derivative.
+        All of the values.
 
     Raises:
         ValueError: shapes do not fit, as they would not in the mistaken code.
     """
     instead = {mistake.step: mistake.replacement for mistake in mistakes}
     exact = {name: np.asarray(value, np.float64) for name, value in problem.params.items()}
-    v: Values = {"X": np.asarray(problem.X, np.float64), "y": problem.y, **exact}
+    X = np.asarray(problem.X, np.float64)
+    v = Values(X=X, y=problem.y, **exact, activation=ACTIVATIONS[problem.activation])
     if "inputs" in instead:
-        v |= instead["inputs"](v)
-    N, C = len(v["y"]), v["b2"].size
-    v["one_hot"] = np.eye(C)[v["y"]]
-    v["z1"] = v["X"] @ v["W1"] + v["b1"]
-    v["activate"], v["derivative"] = ACTIVATIONS[problem.activation]
-    v["h1"] = v["activate"](v["z1"])
-    v["scores"] = v["h1"] @ v["W2"] + v["b2"]
+        v = instead["inputs"](v)
+    right = np.arange(len(v.y)), v.y
+    v.z1 = v.X @ v.W1 + v.b1
+    v.h1 = v.activation.forward(v.z1)
+    v.scores = v.h1 @ v.W2 + v.b2
     if "scores" in instead:
-        v["scores"] = instead["scores"](v)
-    v["probs"] = softmax(v["scores"], axis=1)
+        v.scores = instead["scores"](v)
+    v.probs = softmax(v.scores, axis=1)
     if "probs" in instead:
-        v["probs"] = instead["probs"](v)
-        v["losses"] = -np.log(v["probs"][np.arange(N), v["y"]])
+        v.probs = instead["probs"](v)
+        v.losses = -np.log(v.probs[right])
     else:
-        shifted = v["scores"] - v["scores"].max(axis=1, keepdims=True)
-        v["losses"] = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(N), v["y"]]
-    v["penalty"] = sum(coefficients[q] * problem.reg * np.vdot(v[q], v[q]) for q in PARAMETERS)
-    v["loss"] = v["losses"].mean() + v["penalty"]
+        v.losses = -log_softmax(v.scores, axis=1)[right]
+    squares = ((name, float(np.vdot(getattr(v, name), getattr(v, name)))) for name in PARAMETERS)
+    v.penalty = sum(problem.objective.coefficient(name) * problem.reg * square for name, square in squares)
+    v.loss = v.losses.mean() + v.penalty
 
-    v["dscores"] = (v["probs"] - v["one_hot"]) / N
+    v.dscores = (v.probs - v.one_hot) / len(v.y)
     if "dscores" in instead:
-        v["dscores"] = instead["dscores"](v)
-    v["dh1"] = instead["dh1"](v) if "dh1" in instead else v["dscores"] @ v["W2"].T
-    v["dz1"] = v["dh1"] * v["derivative"](v["z1"])
+        v.dscores = instead["dscores"](v)
+    v.dh1 = instead["dh1"](v) if "dh1" in instead else v.dscores @ v.W2.T
+    v.dz1 = v.dh1 * v.activation.derivative(v.z1)
     if "dz1" in instead:
-        v["dz1"] = instead["dz1"](v)
+        v.dz1 = instead["dz1"](v)
     return v
 
 
-def local_gradient(
-    tensor: str, v: Values, reg: float, coefficients: Mapping[str, float], mistakes: tuple[Mistake, ...]
-) -> np.ndarray:
-    """One gradient as code with these local mistakes computes it from the values upstream.
+def local_gradient(tensor: str, v: Values, problem: Problem, mistakes: tuple[Mistake, ...]) -> np.ndarray:
+    """Compute one gradient as code with these local mistakes does from the values upstream.
 
     Args:
         tensor: dW1, db1, dW2 or db2.
         v: from `replay`.
-        reg: strength of the penalty.
-        coefficients: the c of each parameter's penalty.
+        problem: on which it was replayed.
         mistakes: local ones, in different steps.
 
     Returns:
@@ -161,24 +190,25 @@ def local_gradient(
         ValueError: shapes do not fit, as they would not in the mistaken code.
     """
     instead = {mistake.step: mistake.replacement for mistake in mistakes}
-    q, layer = tensor[1:], tensor[2]
-    left, adjoint = (v["X"], v["dz1"]) if layer == "1" else (v["h1"], v["dscores"])
-    data = left.T @ adjoint if q[0] == "W" else adjoint.sum(axis=0)
-    context = Context(v, left, adjoint, v[q], data, coefficients[q], coefficients[f"W{layer}"], reg)
+    name, objective = quantity_of(tensor), problem.objective
+    left, adjoint, weights = (v.X, v.dz1, "W1") if layer_of(tensor) == 1 else (v.h1, v.dscores, "W2")
+    data = left.T @ adjoint if name in WEIGHTS else adjoint.sum(axis=0)
+    context = Context(
+        values=v,
+        adjoint=adjoint,
+        q=getattr(v, name),
+        data=data,
+        c=objective.coefficient(name),
+        c_weights=objective.coefficient(weights),
+        reg=objective.reg,
+    )
     data = instead["data"](context) if "data" in instead else data
     data = data * instead["scale"](context) if "scale" in instead else data
-    penalty = instead["penalty"](context) if "penalty" in instead else 2 * context.c * reg * context.q
-    if np.shape(data) != np.shape(penalty) and q[0] == "b" and not np.any(penalty):
+    penalty = instead["penalty"](context) if "penalty" in instead else 2 * context.c * context.reg * context.q
+    if np.shape(data) != np.shape(penalty) and name in BIASES and not np.any(penalty):
         whole = np.asarray(data)  # a bias without a penalty has nothing added that would have to fit
     else:
         whole = np.asarray(data + penalty)
     if "whole" in instead:
         whole = instead["whole"](whole)
     return np.asarray(whole, np.float64)
-
-
-def softmax(scores: np.ndarray, axis: int) -> np.ndarray:
-    """The softmax along an axis."""
-    exp = np.exp(scores - scores.max(axis=axis, keepdims=True))
-    p: np.ndarray = exp / exp.sum(axis=axis, keepdims=True)
-    return p

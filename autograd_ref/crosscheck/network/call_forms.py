@@ -17,21 +17,22 @@ from typing import Any
 
 import numpy as np
 
+from autograd_ref.crosscheck.arrays import real_array
 from autograd_ref.crosscheck.errors import what_stopped
 from autograd_ref.crosscheck.problems import Problem
 from autograd_ref.crosscheck.report import NotJudged
 from autograd_ref.two_layer_net import QUANTITIES
-from handgrad.two_layer_net import PARAMETERS
+from handgrad.trace import BIASES, PARAMETERS, adjoint_of
 
-__all__ = ["Outcome", "Subject", "fixed_sizes"]
+__all__ = ["CallResult", "NetworkUnderTest", "fixed_sizes"]
 
 STD = 1e-4  # of the initial weights, which are replaced
 SIZE_NAMES = (("input_size", "hidden_size", "output_size"), ("input_dim", "hidden_dim", "num_classes"))
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a call of someone's network gave.
+class CallResult:
+    """The result of calling someone's network.
 
     Attributes:
         loss: the loss; NaN if the call failed.
@@ -43,8 +44,12 @@ class Outcome:
     grads: dict[str, np.ndarray]
     error: str | None = None
 
+    def by_quantity(self) -> dict[str, np.ndarray]:
+        """The loss and the gradient as the comparison names them; the loss alone if the call failed."""
+        return {"loss": np.asarray(self.loss)} | {adjoint_of(q): grad for q, grad in self.grads.items()}
 
-class Subject:
+
+class NetworkUnderTest:
     """Someone's network, ready for problems of one size. Its author's warnings are not ours."""
 
     def __init__(self, target: Any, problem: Problem) -> None:
@@ -105,36 +110,28 @@ class Subject:
             return self.net.loss(X)
 
     def trace(self, problem: Problem) -> dict[str, np.ndarray] | None:
-        """Everything in `QUANTITIES` in its right shape, or None where the network offers no such thing."""
+        """Everything in `QUANTITIES`, or None where the network offers no such thing."""
         if self.net is None or not callable(getattr(self.net, "trace", None)):
             return None
         self.set_params(problem.params)
         try:
             trace = self.net.trace(problem.X.copy(), problem.y.copy(), problem.reg)
-            values = {name: np.asarray(trace[name], np.float64) for name in QUANTITIES}
+            return {name: np.asarray(trace[name], np.float64) for name in QUANTITIES}
         except Exception:
             return None
-        (D, H, C), N = problem.sizes, len(problem.y)
-        hidden, out = (N, H), (N, C)
-        shapes = (
-            *(hidden, hidden, out, out, ()),
-            *(out, (H, C), (C,), hidden, hidden, (D, H), (H,)),
-        )
-        right = all(value.shape == shape for value, shape in zip(values.values(), shapes, strict=True))
-        return values if right else None
 
-    def evaluate(self, problem: Problem) -> Outcome:
+    def evaluate(self, problem: Problem) -> CallResult:
         """The loss and its gradient at a problem, on copies of everything in it."""
         self.set_params(problem.params)
         return self.call(problem.X.copy(), problem.y.copy(), problem.reg)
 
-    def call(self, X: np.ndarray, y: np.ndarray, reg: float) -> Outcome:
+    def call(self, X: np.ndarray, y: np.ndarray, reg: float) -> CallResult:
         """What the author's own code gives, with the parameters as they are."""
         try:
             result = self.loss(X, y, reg)
         except Exception as error:
-            return Outcome(float("nan"), {}, what_stopped(error, self._file()))
-        return self.outcome(result)
+            return CallResult(float("nan"), {}, what_stopped(error, self._file()))
+        return self._read(result)
 
     def _file(self) -> str:
         """Where its source is, as tracebacks name it."""
@@ -142,8 +139,8 @@ class Subject:
         code = getattr(inspect.unwrap(getattr(loss, "__func__", loss)), "__code__", None)
         return "" if code is None else str(code.co_filename)
 
-    def outcome(self, result: Any) -> Outcome:
-        """Someone's (loss, grads) as an outcome.
+    def _read(self, result: Any) -> CallResult:
+        """Someone's (loss, grads), each in float64.
 
         Raises:
             NotJudged: it is no such thing, or lacks a key.
@@ -158,24 +155,24 @@ class Subject:
             raise NotJudged(f"grads must be a dict, not {type(grads).__name__}")
         missing = [name for name in PARAMETERS if name not in grads]
         if missing:
-            found = ", ".join(sorted(map(str, grads))) or "none"
-            raise NotJudged(f"grads must have the keys W1, b1, W2, b2; found {found}")
-        value = _real("loss", loss)
-        arrays = {name: _real(f"grads[{name!r}]", grads[name]) for name in PARAMETERS}
+            keys = ", ".join(sorted(map(str, grads))) or "none"
+            raise NotJudged(f"grads must have the keys W1, b1, W2, b2; found {keys}")
+        value = real_array("loss", loss)
+        arrays = {name: real_array(f"grads[{name!r}]", grads[name]) for name in PARAMETERS}
         if value.size != 1:
             raise NotJudged(f"loss must be one number, not an array of shape {value.shape}")
         for name, array in arrays.items():
             given = self.params[name].shape
             if array.shape == given and self.net is not None:
                 arrays[name] = array.reshape(_plain(name, given))
-        return Outcome(float(value.reshape(())), arrays)
+        return CallResult(float(value.reshape(())), arrays)
 
 
 def fixed_sizes(target: Any) -> tuple[int, int, int] | None:
     """D, H, C of an instance; None for what can be made in any size.
 
     Raises:
-        NotJudged: its parameters are not those of this network.
+        NotJudged: its parameters are not the ones of this network.
     """
     if inspect.isclass(target) or not (hasattr(target, "loss") and hasattr(target, "params")):
         return None
@@ -187,7 +184,6 @@ def fixed_sizes(target: Any) -> tuple[int, int, int] | None:
 
 def _construct(target: type, problem: Problem) -> Any:
     accepted = _accepted(target)
-    D_H_C = problem.sizes
     named = next((names for names in SIZE_NAMES if set(names) <= set(accepted)), None)
     wanted = {"std": STD, "weight_scale": STD, "reg": problem.reg, "dtype": problem.dtype.type}
     # What has a default keeps it, except the dtype, which is the one to be checked.
@@ -198,10 +194,10 @@ def _construct(target: type, problem: Problem) -> Any:
     }
     try:
         if named is not None:
-            return target(**dict(zip(named, D_H_C, strict=True)), **options)
-        return target(*D_H_C, **options)
+            return target(**dict(zip(named, problem.sizes, strict=True)), **options)
+        return target(*problem.sizes, **options)
     except Exception as error:
-        raise NotJudged(f"{target.__name__}{D_H_C} raised {type(error).__name__}: {error}") from None
+        raise NotJudged(f"{target.__name__}{problem.sizes} raised {type(error).__name__}: {error}") from None
 
 
 def _accepted(function: Any) -> Mapping[str, inspect.Parameter]:
@@ -213,29 +209,17 @@ def _accepted(function: Any) -> Mapping[str, inspect.Parameter]:
 
 
 def _is_open(accepted: Mapping[str, inspect.Parameter]) -> bool:
-    return any(each.kind is inspect.Parameter.VAR_POSITIONAL for each in accepted.values())
-
-
-def _real(name: str, value: Any) -> np.ndarray:
-    try:
-        array = np.asarray(value)
-        if array.dtype.kind == "O" and any(each is None for each in array.ravel()):
-            raise TypeError("it is None")
-        if array.dtype.kind == "c":
-            raise TypeError("it is complex")
-        return np.array(array, np.float64)
-    except (TypeError, ValueError) as error:
-        raise NotJudged(f"{name} must hold real numbers: {error}") from None
+    return any(one.kind is inspect.Parameter.VAR_POSITIONAL for one in accepted.values())
 
 
 def _parameter_shapes(net: Any) -> dict[str, tuple[int, ...]]:
     params = getattr(net, "params", None)
     if not isinstance(params, Mapping) or any(name not in params for name in PARAMETERS):
-        found = sorted(map(str, params)) if isinstance(params, Mapping) else type(params).__name__
-        raise NotJudged(f"params must be a dict with the keys W1, b1, W2, b2, not {found}")
+        keys = sorted(map(str, params)) if isinstance(params, Mapping) else type(params).__name__
+        raise NotJudged(f"params must be a dict with the keys W1, b1, W2, b2, not {keys}")
     return {name: np.shape(params[name]) for name in PARAMETERS}
 
 
 def _plain(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     """A bias held as (1, H) or (H, 1) is judged as (H,)."""
-    return (int(np.prod(shape)),) if name[0] == "b" else shape
+    return (int(np.prod(shape)),) if name in BIASES else shape

@@ -8,10 +8,9 @@ import numpy as np
 
 from autograd_ref.crosscheck.mistakes.catalogue import CATALOGUE
 from autograd_ref.crosscheck.mistakes.replay import Mistake, replay
-from autograd_ref.crosscheck.network.call_forms import Subject
+from autograd_ref.crosscheck.network.call_forms import NetworkUnderTest
 from autograd_ref.crosscheck.problems import Problem
 from handgrad.activations import ActivationName
-from handgrad.two_layer_net import PARAMETERS
 
 __all__ = ["read_activation"]
 
@@ -21,23 +20,23 @@ NAMES: tuple[ActivationName, ...] = get_args(ActivationName)
 BEFORE_LOSS = ("inputs", "scores", "probs", "loss")
 
 
-def read_activation(subject: Subject, problem: Problem) -> ActivationName | None:
+def read_activation(network: NetworkUnderTest, problem: Problem) -> ActivationName | None:
     """The activation whose scores or, where it offers none, whose loss comes nearest to the network's.
 
     If none is near, each mistake that changes the loss is tried with each activation.
 
     Args:
-        subject: someone's network.
+        network: someone's network.
         problem: an ordinary one, which it answers.
 
     Returns:
         The name; None if no activation leads there.
     """
     plain = replace(problem, reg=0.0)
-    found = {"scores": _scores(subject, plain), "loss": np.asarray(subject.evaluate(plain).loss)}
+    given = {"scores": _scores(network, plain), "loss": np.asarray(network.evaluate(plain).loss)}
     mistakes = [(), *((mistake,) for mistake in CATALOGUE if mistake.step in BEFORE_LOSS)]
-    for chosen, quantity in product(mistakes, found):
-        value = found[quantity]
+    for chosen, quantity in product(mistakes, given):
+        value = given[quantity]
         if value is None:
             continue
         distances = {name: _distance(plain, name, chosen, quantity, value) for name in NAMES}
@@ -47,10 +46,10 @@ def read_activation(subject: Subject, problem: Problem) -> ActivationName | None
     return None
 
 
-def _scores(subject: Subject, problem: Problem) -> np.ndarray | None:
-    subject.set_params(problem.params)
+def _scores(network: NetworkUnderTest, problem: Problem) -> np.ndarray | None:
+    network.set_params(problem.params)
     try:
-        scores = np.array(subject.scores(problem.X.copy()), np.float64)
+        scores = np.array(network.scores(problem.X.copy()), np.float64)
     except Exception:
         return None
     return scores if scores.shape == (len(problem.y), problem.sizes[2]) else None
@@ -63,8 +62,9 @@ def _distance(
     if any(name not in mistake.activations for mistake in mistakes):
         return np.inf
     with np.errstate(all="ignore"):
-        v = replay(replace(problem, activation=name), dict.fromkeys(PARAMETERS, 0.0), mistakes)
+        v = replay(replace(problem, activation=name), mistakes)
         if quantity == "loss" and mistakes and mistakes[0].step == "loss":
-            v["loss"] = mistakes[0].replacement(v)
-        distance = float(np.max(np.abs(v[quantity] - value)) / np.max(np.abs(v[quantity])))
+            v.loss = mistakes[0].replacement(v)
+        replayed = v.loss if quantity == "loss" else v.scores
+        distance = float(np.max(np.abs(replayed - value)) / np.max(np.abs(replayed)))
     return distance if np.isfinite(distance) else np.inf

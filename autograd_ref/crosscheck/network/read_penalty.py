@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 
 from autograd_ref.arithmetic.rounding import unit_roundoff
-from autograd_ref.crosscheck.network.call_forms import Subject
+from autograd_ref.crosscheck.network.call_forms import NetworkUnderTest
 from autograd_ref.crosscheck.problems import Problem
-from handgrad.two_layer_net import PARAMETERS
+from handgrad.trace import PARAMETERS
 
 __all__ = ["Penalty", "read_penalty"]
 
@@ -27,13 +27,13 @@ class Penalty:
         self.not_a_square: list[str] = []
 
 
-def read_penalty(subject: Subject, problem: Problem) -> Penalty | None:
+def read_penalty(network: NetworkUnderTest, problem: Problem) -> Penalty | None:
     """Measure L(reg) − L(0) with one parameter non-zero at a time, at its value and at twice that.
 
     Where only one of the four is non-zero, the rest of the loss is the same with and without the penalty.
 
     Args:
-        subject: someone's network.
+        network: someone's network.
         problem: gives the parameters, and reg, which is above 0.
 
     Returns:
@@ -44,14 +44,14 @@ def read_penalty(subject: Subject, problem: Problem) -> Penalty | None:
     u = unit_roundoff(problem.dtype)
     for name in PARAMETERS:
         q = problem.params[name]
-        once, twice = (_difference(subject, problem, {**zeros, name: scale * q}) for scale in (1, 2))
+        once, twice = (_difference(network, problem, {**zeros, name: scale * q}) for scale in (1, 2))
         if once is None or twice is None:
             return None
         square = problem.reg * float(np.vdot(q.astype(np.float64), q.astype(np.float64)))
         roundings = min(q.size, 16 * np.sqrt(q.size) + 64) + 64
         (value, size), (value2, size2) = once, twice
         error, error2 = roundings * u * size, roundings * u * size2
-        # A loss that is rounded somewhere, say to float32, is not for that another function.
+        # Allow for a loss that is rounded on the way, say to float32: it is still the same function.
         if abs(value2 - 4 * value) > error2 + 4 * error + 1e-5 * size2:
             penalty.not_a_square.append(name)
         c, delta = value2 / (4 * square), error2 / (4 * square)
@@ -61,15 +61,15 @@ def read_penalty(subject: Subject, problem: Problem) -> Penalty | None:
 
 
 def _difference(
-    subject: Subject, problem: Problem, params: dict[str, np.ndarray]
+    network: NetworkUnderTest, problem: Problem, params: dict[str, np.ndarray]
 ) -> tuple[float, float] | None:
     """L(reg) − L(0), and the size of what was subtracted."""
     losses = []
     for reg in (problem.reg, 0.0):
-        outcome = subject.evaluate(replace(problem, params=params, reg=reg))
-        if outcome.error is not None or not np.isfinite(outcome.loss):
+        result = network.evaluate(replace(problem, params=params, reg=reg))
+        if result.error is not None or not np.isfinite(result.loss):
             return None
-        losses.append(outcome.loss)
+        losses.append(result.loss)
     return losses[0] - losses[1], abs(losses[0]) + abs(losses[1])
 
 

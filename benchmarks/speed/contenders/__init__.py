@@ -1,4 +1,4 @@
-"""Who is timed: one file each, all with the interface of `benchmarks.speed.contenders.interface`."""
+"""The contenders: one file each, all with the interface of `benchmarks.speed.contenders.interface`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,16 +6,16 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-__all__ = ["CONTENDERS", "LIMIT", "OURS", "PLANTED", "Entry", "entry", "load", "missing"]
+__all__ = ["CONTENDERS", "LIMIT", "OURS", "Entry", "entry", "load", "missing"]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a contender is, and what it takes.
+    """Where a contender is, and what it needs.
 
     Attributes:
         module: the file in this package; its class is ``Contender``.
-        imports: the module that somebody who uses it imports, whose import is timed.
+        imports: the module that its user imports; the import is timed.
         install: the command that installs its library.
     """
 
@@ -24,7 +24,7 @@ class Entry:
     install: str = "pip install -e ."
 
 
-OURS = "handgrad fused"  # what the ratios are of
+OURS = "handgrad fused"  # the ratios are relative to it
 LIMIT = "limit"
 
 CONTENDERS = {
@@ -37,26 +37,21 @@ CONTENDERS = {
     "torch.compile": Entry("pytorch_compile", "torch", "pip install -e '.[torch]'"),
     "scikit-learn": Entry("scikit_learn", "sklearn.neural_network"),
 }
-# No training, but what bounds it.
+# Not a network, but what limits all of them.
 MACHINE = {LIMIT: Entry("limit", "scipy.linalg.blas")}
-# What the benchmark itself is tried with: `python -m benchmarks planted`.
-PLANTED = {
-    "notes as published": Entry("planted_wrong", "numpy"),
-    "handgrad twice": Entry("planted_slow", "handgrad.fused.sgd"),
-}
 
 
 def entry(name: str) -> Entry:
-    """Where the contender of that name is."""
-    return (CONTENDERS | MACHINE | PLANTED)[name]
+    """Return where the contender of that name is."""
+    return (CONTENDERS | MACHINE)[name]
 
 
 def load(name: str) -> Any:
-    """The class of a contender, a `benchmarks.speed.contenders.interface.Contender`."""
+    """Return the class of a contender, a `benchmarks.speed.contenders.interface.Contender`."""
     return import_module(f"benchmarks.speed.contenders.{entry(name).module}").Contender
 
 
 def missing(names: Sequence[str]) -> dict[str, str]:
-    """Those whose library is not installed, with the command that installs it."""
+    """Return the contenders whose library is not installed, with the command that installs it."""
     libraries = {name: entry(name).imports.split(".")[0] for name in names}
     return {name: entry(name).install for name in names if find_spec(libraries[name]) is None}

@@ -9,7 +9,7 @@ class Contender:
     """Their `loss`, and the body of their training loop."""
 
     tasks = ("gradient", "step", "epoch")
-    penalty_factor = 4  # of reg·W in the gradient; the notes have 2, which is not that of their loss
+    penalty_factor = 4  # of reg·W in the gradient; the notes have 2, which does not belong to their loss
 
     def __init__(self, data: Data) -> None:
         self._data = data

@@ -11,8 +11,8 @@ class Contender:
     tasks = ("step", "epoch")
 
     def __init__(self, data: Data) -> None:
+        from handgrad.data.minibatches import Minibatch
         from handgrad.fused.sgd import Sgd
-        from handgrad.minibatches import Minibatch
 
         case = data.case
         self._sgd = Sgd(data.params, case.batch_size, reg=case.reg)

@@ -55,7 +55,7 @@ class Contender(Protocol):
         """Make what is made once."""
 
     def gradient(self, times: int) -> tuple[float, dict[str, np.ndarray]]:
-        """Compute the loss, penalty included, and its gradient on the first N rows, so many times.
+        """Compute the loss, penalty included, and its gradient on the first N rows, ``times`` times.
 
         Returns:
             The last ``(loss, grads)``, when they are there; no array is copied for that.

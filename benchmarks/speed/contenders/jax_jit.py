@@ -18,6 +18,7 @@ class Contender:
 
         from autograd_ref.training import step
         from autograd_ref.two_layer_net import loss
+        from handgrad.objective import Objective
 
         case = data.case
         jax.config.update("jax_enable_x64", case.dtype == "float64")  # this process is JAX's alone
@@ -29,10 +30,12 @@ class Contender:
         self._learning_rate, self._reg = (jnp.array(number, data.X.dtype) for number in numbers)
 
         def gather_and_step(params: Any, X: Any, y: Any, batch: Any, learning_rate: Any, reg: Any) -> Any:
-            new, _, value = step(params, {}, X[batch], y[batch], learning_rate, reg)
+            new, _, value = step(params, {}, X[batch], y[batch], learning_rate, Objective(reg))
             return new, value
 
-        self._gradient = jax.jit(jax.value_and_grad(loss))
+        self._gradient = jax.jit(
+            jax.value_and_grad(lambda params, X, y, reg: loss(params, X, y, Objective(reg)))
+        )
         self._step = jax.jit(gather_and_step, donate_argnums=0)
 
     def gradient(self, times: int) -> tuple[float, dict[str, np.ndarray]]:

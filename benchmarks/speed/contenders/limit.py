@@ -27,11 +27,11 @@ class Contender:
         self._pool = ThreadPoolExecutor(self._threads)
 
     def gemm(self, times: int) -> None:
-        """So many products of two 2048×2048 matrices by SciPy's BLAS."""
+        """Multiply two 2048×2048 matrices by SciPy's BLAS, ``times`` times."""
         for _ in range(times):
             self._multiply_add(1.0, self._a, self._b, 0.0, self._c)
 
     def copy(self, times: int) -> None:
-        """So many copies of 128 MiB, a part by each thread."""
+        """Copy 128 MiB, a part by each thread, ``times`` times."""
         for _ in range(times):
             list(self._pool.map(np.copyto, self._to, self._from))

@@ -20,7 +20,7 @@ class Contender:
         self._torch, self._case = torch, case
         self._X, self._y = torch.from_numpy(data.X), torch.from_numpy(data.y)
         # As torch.nn.Linear has them: the weights of each output in a row.
-        self._params = {
+        self._params: dict[str, Any] = {
             name: torch.tensor(np.ascontiguousarray(data.params[name].T)).requires_grad_()
             for name in PARAMETERS
         }

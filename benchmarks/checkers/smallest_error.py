@@ -1,4 +1,4 @@
-"""How small an error a checker sees: one entry is made wrong by less and less."""
+"""How small an error a checker catches: one entry is made wrong by less and less."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 
-def planted(value: Any, relative: float) -> np.ndarray:
-    """A float64 copy with a relative error in the entry of median size, among those that are not 0."""
+def with_error(value: Any, relative: float) -> np.ndarray:
+    """Return a float64 copy with a relative error in the entry of median size, among those that are not 0."""
     off = np.array(value, np.float64)
     size = np.abs(off).ravel()
     nonzero = np.flatnonzero(size)
@@ -17,20 +17,20 @@ def planted(value: Any, relative: float) -> np.ndarray:
     return off
 
 
-def smallest_caught(caught: Callable[[float], bool], largest: int = 0) -> float | None:
-    """The smallest relative error, a power of two, for which this is true, by bisection.
+def smallest_caught(is_caught: Callable[[float], bool], largest: int = 0) -> float | None:
+    """Return the smallest relative error that is caught, a power of two, by bisection.
 
     Args:
-        caught: whether an error of this size is caught.
+        is_caught: whether an error of this size is caught.
         largest: exponent of the largest error tried.
 
     Returns:
         The error; None if not even the largest is caught.
     """
     low, high = -60, largest
-    if not caught(2.0**high):
+    if not is_caught(2.0**high):
         return None
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if caught(2.0**middle) else (middle, high)
+        low, high = (low, middle) if is_caught(2.0**middle) else (middle, high)
     return 2.0**high

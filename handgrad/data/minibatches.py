@@ -17,15 +17,15 @@ class Minibatch:
     the last one returned.
 
     Attributes:
-        X: the gathered inputs (batch_size, D), in ``dtype``.
-        y: their labels (batch_size,), of dtype intp.
+        X: the gathered inputs (batch, D), in ``dtype``.
+        y: their labels (batch,), of dtype intp.
     """
 
     def __init__(
         self,
         X: Shaped[np.ndarray, "rows D"],
         y: Integer[np.ndarray, " rows"],
-        batch_size: int,
+        batch: int,
         dtype: np.dtype[np.floating],
         *,
         mean: Float[np.ndarray, " D"] | None = None,
@@ -37,7 +37,7 @@ class Minibatch:
         Args:
             X: all inputs, integers or floating-point numbers; copied only if rows are not contiguous.
             y: all labels.
-            batch_size: rows of a minibatch.
+            batch: rows of a minibatch.
             dtype: what the inputs are converted to.
             mean: subtracted from every row after its conversion.
             flip: the images' shape (channels, height, width), to mirror each image left to right with
@@ -45,17 +45,17 @@ class Minibatch:
             rng: the source of the flips; it must be given when there are any.
 
         Raises:
-            TypeError: ``batch_size`` is not an integer.
-            ValueError: ``batch_size`` is below 1, or ``flip`` does not fit the features or has no rng.
+            TypeError: ``batch`` is not an integer.
+            ValueError: ``batch`` is below 1, or ``flip`` does not fit the features or has no rng.
         """
-        N, D = check_positive_int("batch_size", batch_size), X.shape[1]
+        N, D = check_positive_int("batch", batch), X.shape[1]
         if flip is not None and math.prod(flip) != D:
             raise ValueError(f"flip must be the shape of an image of {D} numbers, not {flip}")
         if flip is not None and rng is None:
             raise ValueError("flip needs an rng, a numpy.random.Generator")
         self.X = np.empty((N, D), dtype)
         self.y = np.empty(N, np.intp)
-        self._rows = np.ascontiguousarray(X)
+        self._all = np.ascontiguousarray(X)
         self._labels = y.astype(np.intp)
         # A whole matrix: with one row to repeat, NumPy's subtraction would buffer.
         self._mean = None if mean is None else np.tile(mean.astype(dtype), (N, 1))
@@ -66,26 +66,26 @@ class Minibatch:
         direct = flip is None and X.dtype == self.X.dtype
         self._raw = self.X if direct else np.empty((N, D), X.dtype)
 
-    def gather(self, batch: Integer[np.ndarray, " N"]) -> None:
+    def gather(self, rows: Integer[np.ndarray, " N"]) -> None:
         """Fill ``X`` and ``y`` with the given rows of the data set.
 
         Args:
-            batch: the rows' indices.
+            rows: their indices.
 
         Raises:
             IndexError: an index is not that of a row.
         """
-        if batch.min() < 0 or batch.max() >= len(self._rows):
-            raise IndexError(f"a minibatch takes rows in [0, {len(self._rows)}), not {batch}")
-        # The indices being right, "clip" changes none; the default mode would gather into a copy first.
-        self._rows.take(batch, axis=0, out=self._raw, mode="clip")
-        self._labels.take(batch, out=self.y, mode="clip")
+        if rows.min() < 0 or rows.max() >= len(self._all):
+            raise IndexError(f"a minibatch takes rows in [0, {len(self._all)}), not {rows}")
+        # The indices are right, so "clip" changes none; the default mode would gather into a copy first.
+        self._all.take(rows, axis=0, out=self._raw, mode="clip")
+        self._labels.take(rows, out=self.y, mode="clip")
         if self._raw is not self.X:
             np.copyto(self.X, self._raw, casting="same_kind")
         if self._flip is not None and self._rng is not None:
             self._rng.random(out=self._chances)
             np.less(self._chances, 0.5, out=self._mirrored[:, 0, 0, 0])
-            images = (len(batch), *self._flip)
+            images = (len(rows), *self._flip)
             np.copyto(
                 self.X.reshape(images),
                 self._raw.reshape(images)[..., ::-1],

@@ -1,0 +1,35 @@
+"""What somebody's code returned or was given, as arrays."""
+
+from typing import Any
+
+import numpy as np
+
+from autograd_ref.crosscheck.report import NotJudged
+
+__all__ = ["real_array", "same_array"]
+
+
+def real_array(name: str, value: Any) -> np.ndarray:
+    """Copy an array of real numbers to float64.
+
+    Args:
+        name: what to call it in the message.
+        value: whatever was returned.
+
+    Raises:
+        NotJudged: it holds something else.
+    """
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind == "O" and any(entry is None for entry in array.ravel()):
+            raise TypeError("it is None")
+        if array.dtype.kind == "c":
+            raise TypeError("it is complex")
+        return np.array(array, np.float64)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise NotJudged(f"{name} must hold real numbers: {error}") from None
+
+
+def same_array(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two arrays have the same shape and the same entries, NaN at the same places."""
+    return one.shape == other.shape and np.array_equal(one, other, equal_nan=one.dtype.kind in "fc")

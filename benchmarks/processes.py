@@ -1,0 +1,151 @@
+"""Worker processes: the environment they get, and the one protocol they speak.
+
+A worker is ``python -m MODULE ARGUMENT ...``. It reads a question and writes an answer, each a line of JSON.
+"""
+
+import ctypes
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+PINS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # slow down OpenBLAS alone
+
+
+class BenchmarkError(Exception):
+    """The benchmark cannot go on; the message says why."""
+
+
+class WorkerFailedError(BenchmarkError):
+    """A worker ended or did not answer.
+
+    Attributes:
+        code: its exit code; None if it did not answer in time.
+    """
+
+    def __init__(self, message: str, code: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def environment(threads: int, native_blas: bool = True) -> dict[str, str]:
+    """Return environment variables that limit every library to some threads, on the CPU.
+
+    Args:
+        threads: number of threads of each library.
+        native_blas: leave out the variables that pin OpenBLAS to a core.
+    """
+    left_out = PINS if native_blas else ()
+    variables = {name: value for name, value in os.environ.items() if name not in left_out}
+    counts = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "PJRT_NPROC", "NPROC")
+    return variables | dict.fromkeys(counts, str(threads)) | {"JAX_PLATFORMS": "cpu"}
+
+
+def some_cpus(count: int) -> list[int]:
+    """Return the first CPUs that this process may use.
+
+    Raises:
+        BenchmarkError: there are fewer.
+    """
+    cpus = sorted(os.sched_getaffinity(0))[:count]
+    if len(cpus) < count:
+        raise BenchmarkError(f"{count} threads need {count} CPUs; there are {len(cpus)}")
+    return cpus
+
+
+class Worker:
+    """The near end of a worker process, which is bound to some CPUs and has one thread for each of them."""
+
+    def __init__(self, module: str, *arguments: object, cpus: list[int], native_blas: bool = True) -> None:
+        """Start the process; `receive` its first answer to know that it is ready.
+
+        Args:
+            module: the module to run, whose ``main`` calls `connect`.
+            arguments: its command line.
+            cpus: the CPUs.
+            native_blas: see `environment`.
+        """
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
+        before = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, cpus)  # the process inherits it, before any library counts the CPUs
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", module, *map(str, arguments)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                bufsize=0,
+                env=environment(len(cpus), native_blas),
+            )
+        finally:
+            os.sched_setaffinity(0, before)
+        self.pid = self._process.pid
+
+    def receive(self, timeout: float | None = None) -> Any:
+        """Wait for the next answer.
+
+        Args:
+            timeout: in seconds; None to wait as long as it takes.
+
+        Raises:
+            WorkerFailedError: the process ended, or there was no answer in time.
+        """
+        assert self._process.stdout is not None
+        readable, _, _ = select.select([self._process.stdout], [], [], timeout)
+        if not readable:
+            raise WorkerFailedError(f"no answer in {timeout:.0f} s")
+        line = self._process.stdout.readline()
+        if line:
+            return json.loads(line)
+        code = self._process.wait()
+        self._errors.seek(0)
+        last_line = self._errors.read().strip().splitlines()[-1:]
+        raise WorkerFailedError(": ".join([f"ended with code {code}", *last_line]), code)
+
+    def ask(self, question: Any, timeout: float | None = None) -> Any:
+        """Send a question and wait for the answer; see `receive`."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):  # if the process has ended, `receive` says so
+            self._process.stdin.write(f"{json.dumps(question)}\n".encode())
+        return self.receive(timeout)
+
+    def ask_paused(self, question: Any, timeout: float | None = None) -> Any:
+        """Wake a paused worker for one question, and pause it again."""
+        self._process.send_signal(signal.SIGCONT)
+        try:
+            return self.ask(question, timeout)
+        finally:
+            self.pause()
+
+    def pause(self) -> None:
+        """Stop the process where it is, so that none of its threads takes time from other workers."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def stop(self) -> None:
+        """End the process, paused or not."""
+        self._process.kill()
+        self._process.communicate()
+        self._errors.close()
+
+
+def connect() -> tuple[Iterator[Any], Callable[[Any], None]]:
+    """Become a worker: return the questions, and the function that answers one.
+
+    From here on whatever libraries print goes to standard error, and cannot come between the answers. The
+    process ends with its parent, even while it is paused.
+    """
+    PR_SET_PDEATHSIG = 1
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+
+    def answer(content: Any) -> None:
+        print(json.dumps(content), file=answers, flush=True)
+
+    return (json.loads(line) for line in sys.stdin), answer

@@ -1,1 +1,0 @@
-"""What sharding costs."""

@@ -1,0 +1,87 @@
+r"""Softmax cross-entropy of several networks on one minibatch: loss and adjoint in place.
+
+Derived in `handgrad.layers`. With $m_n = \max_c s_{nc}$ and $Z_n = \sum_c e^{s_{nc} - m_n}$,
+
+$$L = \frac1N \sum_n \left(\log Z_n - (s_{n y_n} - m_n)\right), \qquad
+ds_{nc} = \frac{e^{s_{nc} - m_n}}{N Z_n} - \frac{[c = y_n]}{N}.$$
+"""
+
+import numpy as np
+from jaxtyping import Float, Integer
+
+__all__ = ["SoftmaxCrossEntropy"]
+
+
+class SoftmaxCrossEntropy:
+    """The last layer of K networks, with the memory that it needs.
+
+    Attributes:
+        scores: of each network (K, C, N), class by class: a loop over the classes then runs along the batch.
+    """
+
+    def __init__(self, networks: int, classes: int, batch: int, dtype: np.dtype[np.floating]) -> None:
+        """Allocate everything once.
+
+        Args:
+            networks: how many, K.
+            classes: C.
+            batch: rows of every minibatch, N.
+            dtype: float32 or float64.
+        """
+        K, C, N = networks, classes, batch
+        self.scores = np.empty((K, C, N), dtype)
+        self._spread = np.empty((K, C, N), dtype)
+        self._sums = np.empty((K, 1, N), dtype)
+        self._logs = np.empty((K, 1, N), dtype)
+        self._picked = np.empty((K, 1, N), dtype)
+        self._lowest = np.finfo(dtype).min / 2
+        # Where the scores of class 0 are in the memory of all; those of the labels are y·N further on.
+        self._first = (C * N * np.arange(K)[:, None] + np.arange(N))[:, None]
+        self._labels = np.empty((K, 1, N), np.intp)
+
+    def keep(self, count: int) -> None:
+        """Go on with the first networks alone.
+
+        Args:
+            count: how many, at least one.
+        """
+        self.scores, self._spread, self._sums = self.scores[:count], self._spread[:count], self._sums[:count]
+        self._logs, self._picked = self._logs[:count], self._picked[:count]
+        self._first, self._labels = self._first[:count], self._labels[:count]
+
+    def differentiate(self, y: Integer[np.ndarray, " N"]) -> Float[np.ndarray, " K"]:
+        """Replace the scores by their adjoints.
+
+        A diverged network gives NaN, and NumPy's warnings of it are the caller's to silence.
+
+        Args:
+            y: the labels in [0, C), of dtype intp.
+
+        Returns:
+            Each network's mean loss.
+        """
+        scores, spread, sums = self.scores, self._spread, self._sums
+        logs, picked, labels = self._logs, self._picked, self._labels
+        N = len(y)
+        np.multiply(y, N, out=labels)
+        np.add(labels, self._first, out=labels)
+        # What each class needs once is copied for each class first: broadcasting it would buffer.
+        np.maximum.reduce(scores, axis=1, keepdims=True, out=sums)  # m
+        np.copyto(spread, sums)
+        np.subtract(scores, spread, out=scores)  # s ← s - m
+        np.maximum(scores, self._lowest, out=scores)  # finite, also where m - s overflows
+        scores.take(labels, out=picked, mode="clip")  # s_y - m
+        np.exp(scores, out=scores)  # s ← e^(s - m)
+        np.add.reduce(scores, axis=1, keepdims=True, out=sums)  # Z
+        np.log(sums, out=logs)
+        np.subtract(logs, picked, out=logs)  # log Z - (s_y - m)
+        np.divide(logs, N, out=logs)
+        losses = np.add.reduce(logs, axis=2)[:, 0]
+
+        np.multiply(sums, N, out=sums)
+        np.copyto(spread, sums)
+        np.divide(scores, spread, out=scores)  # s ← e^(s - m) / (N·Z)
+        scores.take(labels, out=picked, mode="clip")
+        np.subtract(picked, 1 / N, out=picked)
+        scores.put(labels, picked, mode="clip")  # s_y ← s_y - 1/N
+        return losses

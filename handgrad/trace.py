@@ -1,0 +1,95 @@
+"""The ladder of named quantities that one forward and backward pass climbs, and their values."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Integer
+
+__all__ = ["BIASES", "PARAMETERS", "WEIGHTS", "Trace", "adjoint_of", "layer_of", "quantity_of"]
+
+PARAMETERS = ("W1", "b1", "W2", "b2")
+WEIGHTS, BIASES = ("W1", "W2"), ("b1", "b2")
+
+
+@dataclass(frozen=True, eq=False)
+class Trace(Mapping[str, Any]):
+    """Every quantity of one pass, in the order of use and computation; ``trace["z1"]`` is ``trace.z1``.
+
+    Attributes:
+        X: inputs.
+        y: labels in [0, C).
+        W1: weights of the hidden layer.
+        b1: its biases.
+        z1: pre-activations X·W1 + b1.
+        h1: outputs of the hidden layer, the activation of z1.
+        W2: weights of the output layer.
+        b2: its biases.
+        scores: h1·W2 + b2.
+        probs: softmax of the scores along the classes.
+        loss: mean cross-entropy of the batch plus the penalty.
+        dscores: ∂loss/∂scores; likewise every ``dq`` after it, in the shape of ``q``.
+        dW2: adjoint of W2, penalty included.
+        db2: adjoint of b2.
+        dh1: adjoint of h1.
+        dz1: adjoint of z1.
+        dW1: adjoint of W1, penalty included.
+        db1: adjoint of b1.
+    """
+
+    X: Float[np.ndarray, "N D"]
+    y: Integer[np.ndarray, " N"]
+    W1: Float[np.ndarray, "D H"]
+    b1: Float[np.ndarray, " H"]
+    z1: Float[np.ndarray, "N H"]
+    h1: Float[np.ndarray, "N H"]
+    W2: Float[np.ndarray, "H C"]
+    b2: Float[np.ndarray, " C"]
+    scores: Float[np.ndarray, "N C"]
+    probs: Float[np.ndarray, "N C"]
+    loss: np.floating
+    dscores: Float[np.ndarray, "N C"]
+    dW2: Float[np.ndarray, "H C"]  # noqa: N815
+    db2: Float[np.ndarray, " C"]
+    dh1: Float[np.ndarray, "N H"]
+    dz1: Float[np.ndarray, "N H"]
+    dW1: Float[np.ndarray, "D H"]  # noqa: N815
+    db1: Float[np.ndarray, " H"]
+
+    @property
+    def grads(self) -> dict[str, np.ndarray]:
+        """The gradient: W1, b1, W2, b2, each with the adjoint of that parameter."""
+        return {name: self[adjoint_of(name)] for name in PARAMETERS}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self.__dataclass_fields__:
+            raise KeyError(name)
+        return getattr(self, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.__dataclass_fields__)
+
+    def __len__(self) -> int:
+        return len(self.__dataclass_fields__)
+
+
+def adjoint_of(quantity: str) -> str:
+    """The name of a quantity's adjoint: "dW1" for "W1"."""
+    return f"d{quantity}"
+
+
+def quantity_of(adjoint: str) -> str:
+    """The name of what an adjoint belongs to: "W1" for "dW1"."""
+    return adjoint.removeprefix("d")
+
+
+def layer_of(name: str) -> int:
+    """The layer, 1 or 2, of a parameter, a hidden quantity or an adjoint of one: 1 for "W1", "z1", "dz1".
+
+    Raises:
+        ValueError: the name belongs to no single layer, such as "loss".
+    """
+    if name[-1] not in "12":
+        raise ValueError(f"{name} belongs to no single layer")
+    return int(name[-1])
