@@ -21,8 +21,9 @@ from autograd_ref.arithmetic.rounding import Bound, unit_roundoff
 from autograd_ref.two_layer_net import precision
 from handgrad.validation import check_dtype, check_positive_int, check_real
 
-__all__ = ["assert_gradients", "check_gradients", "check_gradients_at"]
+__all__ = ["POINTS", "assert_gradients", "check_gradients", "check_gradients_at"]
 
+# At how many points a gradient is checked.
 POINTS = 3
 
 
