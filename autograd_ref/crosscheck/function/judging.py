@@ -167,7 +167,7 @@ def _worst(judged: Sequence[Quantity]) -> Quantity:
 def _cancels(found: Sequence[AtPoint], i: int) -> bool:
     """Whether terms flow into a gradient and cancel, at every point: its right value is 0."""
     for each in found:
-        if each.noise is None:
+        if each.noise is None or each.traced.lowest != np.float64:
             return False
         size = np.abs(each.gradients[i].value).max(initial=0.0)
         coarse, fine = (np.max(noise[i], initial=0.0) for noise in each.noise)
