@@ -13,6 +13,20 @@ from autograd_ref.crosscheck.function.check import check_gradients_at
 RIGHT, WRONG, NOT_JUDGED = True, False, None
 
 STOPPED = f.stopped_example
+
+
+def in_jax_example(rng):
+    return rng.normal(size=(5, 3)), rng.normal(size=(4, 5))
+
+
+def factor_example(rng):
+    return {"rho": np.ones(1), "x": np.ones(4)}, rng.normal(size=(4, 4))
+
+
+def borrows_the_loss(pred, label):
+    return f.distance_loss(pred, label), pred - label
+
+
 CASES = {
     "dropout": (RIGHT, Case(f.dropout, f.dropout_loss, f.dropout_example)),
     "dropout, no mask back": (WRONG, Case(f.dropout_without_mask_back, f.dropout_loss, f.dropout_example)),
@@ -21,12 +35,7 @@ CASES = {
     "cumprod by division": (WRONG, Case(f.cumprod_by_division, f.cumprod_loss, f.cumprod_example)),
     "cumprod, silently zero": (WRONG, Case(f.cumprod_silently_zero, f.cumprod_loss, f.cumprod_example)),
     "cumprod": (RIGHT, Case(f.cumprod, f.cumprod_loss, f.cumprod_example)),
-    "a factor of 1": (
-        WRONG,
-        Case(
-            f.factor_hidden, f.factor_loss, lambda rng: ({"rho": np.ones(1), "x": np.ones(4)}, rng.normal(size=(4, 4)))
-        ),
-    ),
+    "a factor of 1": (WRONG, Case(f.factor_hidden, f.factor_loss, factor_example)),
     "a hinge that never opens": (NOT_JUDGED, Case(f.hinge, f.hinge_loss, f.spread_out(1.0))),
     "a hinge that opens": (WRONG, Case(f.hinge, f.hinge_loss, f.spread_out(0.3))),
     "log-sum-exp at 1e50": (WRONG, Case(f.lse, jax.nn.logsumexp, lambda rng: (np.array([1e50, 1e50]),))),
@@ -34,10 +43,10 @@ CASES = {
         WRONG,
         Case(f.negative_binomial, lambda x: x[0] * jnp.log(0.8 / 1.8), lambda rng: (np.array([1e50, 1e50]),)),
     ),
-    "JAX by hand": (RIGHT, Case(f.in_jax(f.softplus), f.softplus_loss, lambda rng: (rng.normal(size=(5, 3)), rng.normal(size=(4, 5))))),
+    "JAX by hand": (RIGHT, Case(f.in_jax(f.softplus), f.softplus_loss, in_jax_example)),
     "JAX by hand, wrong": (
         WRONG,
-        Case(f.in_jax(f.softplus_without_cotangent), f.softplus_loss, lambda rng: (rng.normal(size=(5, 3)), rng.normal(size=(4, 5)))),
+        Case(f.in_jax(f.softplus_without_cotangent), f.softplus_loss, in_jax_example),
     ),
     "a wrong rule on both sides": (
         WRONG,
@@ -51,7 +60,7 @@ CASES = {
     "clipped": (WRONG, Case(f.squares_clipped, f.squares_loss, f.wide_squares_example)),
     "the reference's loss": (
         RIGHT,
-        Case(lambda pred, label: (f.distance_loss(pred, label), pred - label), f.distance_loss, f.distance_example),
+        Case(borrows_the_loss, f.distance_loss, f.distance_example),
     ),
     "no loss": (RIGHT, Case(lambda pred, label: (None, pred - label), f.distance_loss, f.distance_example)),
     "dead": (
@@ -63,7 +72,7 @@ CASES = {
         ),
     ),
     "packed": (WRONG, Case(f.packed, lambda x, s: jnp.sum(s * x**2), f.packed_example)),
-}  # fmt: skip
+}
 
 
 def check(case, count=3, seed=0, **options):
@@ -209,7 +218,8 @@ def test_a_reference_in_low_precision_shows_nothing():
         return (jnp.sum((x.astype(jnp.bfloat16) @ w.astype(jnp.bfloat16)) ** 2) / 2).astype(x.dtype)
 
     rng = np.random.default_rng(0)
-    report = check_gradients(lambda w, x: (np.sum((x @ w) ** 2) / 2, 0 * w), reference, rng.normal(size=(3, 2)), rng.normal(size=(4, 3)))  # fmt: skip
+    w, x = rng.normal(size=(3, 2)), rng.normal(size=(4, 3))
+    report = check_gradients(lambda w, x: (np.sum((x @ w) ** 2) / 2, 0 * w), reference, w, x)
     assert report.ok is not True
     assert "by finite difference" not in str(report)
 
@@ -278,7 +288,9 @@ def test_a_running_mean_is_state_and_a_changed_input_is_none():
     report = check_gradients(normalised, lambda w, x, mean: jnp.sum((x @ w) ** 2) / 2, *given)
     assert report.ok is True
     assert [each.id for each in report.warnings] == ["state-changed"]
-    report = check_gradients(normalised, lambda w, x, mean: jnp.sum((x @ w) ** 2) / 2 + 0 * mean.sum(), *given)
+    report = check_gradients(
+        normalised, lambda w, x, mean: jnp.sum((x @ w) ** 2) / 2 + 0 * mean.sum(), *given
+    )
     assert report.first_wrong == "args"
 
 

@@ -116,7 +116,9 @@ def _narrows(eqn: JaxprEqn) -> bool:
         return False
     before: Any = eqn.invars[0].aval
     after: Any = eqn.outvars[0].aval
-    return is_inexact(before) and is_inexact(after) and float_epsilon(after.dtype) > float_epsilon(before.dtype)
+    return (
+        is_inexact(before) and is_inexact(after) and float_epsilon(after.dtype) > float_epsilon(before.dtype)
+    )
 
 
 def float_epsilon(dtype: Any) -> float:
@@ -180,7 +182,9 @@ def error_by_norm(eqn: JaxprEqn, value: Array, *, operand: int | None) -> Array:
     """
     name = eqn.primitive.name
     if value.ndim >= 2 and name in PACKED and operand is None:
-        return _largest(jnp.tril(value, -1)) * _ones_below(value) + _largest(jnp.triu(value)) * _ones_above(value)
+        return _largest(jnp.tril(value, -1)) * _ones_below(value) + _largest(jnp.triu(value)) * _ones_above(
+            value
+        )
     if name == "triangular_solve" and operand == 0:
         within = _ones_below if eqn.params["lower"] else _ones_above
         read = within(value, diagonal=not eqn.params["unit_diagonal"])

@@ -19,7 +19,6 @@ MOST_FOR_MEDIAN = 100_000
 SEEN, SEEN_SHARE = 0.01, 0.99
 
 
-
 @dataclass(frozen=True)
 class Quantity:
     """One quantity by hand and automatically, at the point where it is worst.

@@ -129,7 +129,9 @@ class Report:
         if self.ok:
             return f"{self.target}: the gradient is right ({self.dtype})."
         if self.ok is None:
-            named = ", ".join(each.name for each in self.quantities if each.ok is None and each.name != "loss")
+            named = ", ".join(
+                each.name for each in self.quantities if each.ok is None and each.name != "loss"
+            )
             return f"{self.target}: {named} is not judged ({self.dtype})."
         named = ", ".join(each.id for each in self.diagnosis)
         return f"{self.target}: {self.first_wrong} is wrong ({self.dtype})" + (
@@ -165,7 +167,7 @@ class Report:
         return "\n".join([self.summary(), *self.witnesses(), *self.sentences()])
 
     def witnesses(self) -> list[str]:
-        """The worst entry of every wrong quantity, grave ones before slight, and why others are not judged."""
+        """The worst entry of each wrong quantity, grave before slight, and why others are not judged."""
         wrong = [each for each in self.quantities if each.ok is False]
         grave = [each for each in wrong if not each.max_rel < GRAVE]
         slight = [each for each in wrong if each.max_rel < GRAVE]
@@ -197,6 +199,6 @@ def quantity_witness(quantity: Quantity) -> str:
 def quantity_both(quantity: Quantity) -> str:
     """What is to be done where hand and reference share a mistake."""
     return (
-        f"{quantity.name}: hand and reference give the same gradient, and the reference's values another one: "
-        "look for the mistake in a rule that both share, or pass surrogate=True (--surrogate) if it is meant."
+        f"{quantity.name}: hand and reference give the same gradient, and the reference's values another one. "
+        "Look for a mistake in a rule that both share, or pass surrogate=True (--surrogate) if it is meant."
     )

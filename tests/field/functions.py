@@ -49,7 +49,11 @@ def dropout_loss(p, x, key):
 
 
 def dropout_example(rng):
-    return {"W": rng.normal(size=(6, 8)), "v": rng.normal(size=8)}, rng.normal(size=(10, 6)), jax.random.key(0)
+    return (
+        {"W": rng.normal(size=(6, 8)), "v": rng.normal(size=8)},
+        rng.normal(size=(10, 6)),
+        jax.random.key(0),
+    )
 
 
 # A kernel that takes memory to be contiguous, whatever the strides.

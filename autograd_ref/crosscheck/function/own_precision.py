@@ -1,6 +1,5 @@
 """In what precision the hand's function really computes: told from how coarse its results are."""
 
-
 from typing import Any
 
 import jax
@@ -75,7 +74,9 @@ def _second_differences(
         random = int(rng.integers(2**32))
         moved = [at.point._replace(params=_shifted(at.point.params, sign * step, random)) for sign in (1, -1)]
         by_hand = [_results(answer) for answer in (*map(hand.answer, moved), at.answer)]
-        automatic = [_reference(at, params) for params in (*(point.params for point in moved), at.point.params)]
+        automatic = [
+            _reference(at, params) for params in (*(point.params for point in moved), at.point.params)
+        ]
         squares.append([
             [(_size(a + b - 2 * c) / (_size(c) or 1.0)) ** 2 for a, b, c in zip(*side, strict=True)]
             for side in (by_hand, automatic)

@@ -76,7 +76,7 @@ def _load_reference(spec: str) -> Target:
 
 
 def _examples(target: Target, reference: Target, seed: int) -> list[tuple[Any, ...]]:
-    """Call `example(rng)` of the file that holds the target, or else of the reference's, once for each point."""
+    """Call `example(rng)` of the target's file, or else of the reference's, once for each point."""
     for held in (target, reference):
         example = getattr(held.module, EXAMPLE, None)
         if example is None:
