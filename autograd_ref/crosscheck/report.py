@@ -199,6 +199,6 @@ def quantity_witness(quantity: Quantity) -> str:
 def quantity_both(quantity: Quantity) -> str:
     """What is to be done where hand and reference share a mistake."""
     return (
-        f"{quantity.name}: hand and reference give the same gradient, and the reference's values another one. "
+        f"{quantity.name}: hand and reference give the same gradient, the reference's values another one. "
         "Look for a mistake in a rule that both share, or pass surrogate=True (--surrogate) if it is meant."
     )

@@ -189,11 +189,12 @@ class _Check:
             signature.append("Held against the reference's own rules, whatever its values say (surrogate).")
         if self.tolerance:
             signature.append(f"Every bound was widened to {self.tolerance:g} (tolerance).")
-        open_ = any(each.ok is None for each in ordered if each.name != "loss")
+        unjudged = [each.name for each in ordered if each.ok is None and each.name != "loss"]
+        signature += self._way_out(first, unjudged)
         return Report(
             target=self.name,
             dtype=self.dtype.name,
-            ok=False if wrong or fault else None if open_ else True,
+            ok=False if wrong or fault else None if unjudged else True,
             first_wrong=fault[0] if fault else wrong[0].name if wrong else None,
             diagnosis=(fault[1],) if fault else (),
             signature=" ".join(signature) or None,
@@ -278,6 +279,19 @@ class _Check:
                 text = f"The same call gives another {name} the second time: something random or left over."
                 return "determinism", Diagnosis("not-deterministic", (name,), (), text)
         return None
+
+    def _way_out(self, first: AtPoint, unjudged: list[str]) -> list[str]:
+        """Whether float64 helps, if it was not asked for: said only where it was tried."""
+        if not unjudged or self.dtype == np.float64:
+            return []
+        wide = moved_points(first.point.params, first.point.args, 1, np.float64, self.seed)
+        again = _Check(*self.given, np.dtype(np.float64), self.seed, None, self.surrogate, self.tolerance)
+        try:
+            judged = {each.name for each in again.report(wide).quantities if each.ok is not None}
+        except NotJudged:
+            return []
+        helped = [name for name in unjudged if name in judged]
+        return [f"In float64 it can be judged: {', '.join(helped)}."] if helped else []
 
     # Verdicts.
 
