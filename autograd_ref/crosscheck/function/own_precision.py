@@ -89,6 +89,7 @@ def _reference(at: AtPoint, params: Any) -> list[np.ndarray]:
     exact = [np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(params)]
     with precision(np.float64):
         results = at.traced.rounded.evaluate([*exact, *at.inputs[len(exact) :]])
+    results = [np.where(np.isfinite(each), each, 0.0) for each in results]
     return results if at.answer.loss is not None else results[1:]
 
 
@@ -102,7 +103,8 @@ def _shifted(params: Any, step: float, seed: int) -> Any:
 
 
 def _results(answer: Answer) -> list[np.ndarray]:
-    return [*([] if answer.loss is None else [answer.loss]), *answer.grads]
+    results = [*([] if answer.loss is None else [answer.loss]), *answer.grads]
+    return [np.where(np.isfinite(each), each, 0.0) for each in results]
 
 
 def _size(array: Any) -> float:
