@@ -323,3 +323,23 @@ def test_points_of_the_same_shapes_share_one_trace():
     once, traced[:] = len(traced), []
     assert check(Case(hand, reference, example)).ok
     assert len(traced) == once
+
+
+@pytest.mark.parametrize("value", [-1e30, -np.inf])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_masked_row_is_judged(value, dtype):
+    """A causal softmax, and a row of scores that is masked throughout; with −inf no row is."""
+    mask = np.tri(5, dtype=bool)
+    mask[3] &= value == -np.inf
+
+    def hand(s):
+        z = np.where(mask, s, s.dtype.type(value))
+        e = np.exp(z - z.max(axis=1, keepdims=True))
+        p = e / e.sum(axis=1, keepdims=True)
+        return np.sum(p**2), np.where(mask, 2 * p * (p - np.sum(p * p, axis=1, keepdims=True)), 0)
+
+    def reference(s):
+        return jnp.sum(jax.nn.softmax(jnp.where(mask, s, value), axis=1) ** 2)
+
+    report = check_gradients(hand, reference, np.random.default_rng(0).normal(size=(5, 5)), dtype=dtype)
+    assert report.ok is True, str(report)

@@ -10,7 +10,8 @@ A model at the primitives of a jaxpr, in units of the unit roundoff $u$ of the c
   terms come sorted by sign, $\sum|t|$, of which a 32nd is granted: as much as 16 such errors have room for.
   In contractions of more than 10⁷ products the sums of powers give way to products of norms, their bounds by
   Cauchy-Schwarz;
-- $a + b$ and $a - b$: $u(|a| + |b|)$, so that a chain of them may be summed in another order;
+- $a + b$ and $a - b$: $u(|a| + |b|)$, so that a chain of them may be summed in another order; none where $a$
+  and $b$ are the same number, as the scores of a row that is masked throughout;
 - products of $k$ factors: $\sqrt{k}\,u|y|$;
 - factorisations, solves and Fourier transforms: $\sqrt{k}\,u$ times the largest entry of the matrix, in
   what goes in and in what comes out, since these are stable by norm, not by entry (Higham, *Accuracy and
@@ -145,7 +146,8 @@ def error_size(eqn: JaxprEqn, inputs: Sequence[Any], output: Array) -> Any:
         return jnp.abs(output)
     sizes = [jnp.abs(value) if is_inexact(value) else value for value in map(jnp.asarray, inputs)]
     if name in ("add", "add_any", "sub"):
-        return sizes[0] + sizes[1]
+        size = sizes[0] + sizes[1]
+        return size if name != "sub" else jnp.where(output == 0, 0.0, size)
     terms = SUMS[name](eqn)
     big = name == "dot_general" and terms * math.prod(output.shape) > BIG_CONTRACTION
     partial = jnp.sqrt(_sum_of_powers(eqn, sizes, 2, by_norms=big))
