@@ -64,6 +64,14 @@ class Check:
     time_limit: float = 60.0
     """Seconds for each target, or for all that --shards and --processes compute."""
 
+    surrogate: bool = False
+    """With --reference: the rules are meant to differ from the derivative (straight-through, gradient
+    reversal), and the target is held against the reference's rules as they stand."""
+
+    tolerance: float = 0.0
+    """With --reference: widen each bound to this part of the larger of an entry and its array's root mean
+    square, for what is inexact by design."""
+
     cifar10: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Without a target: check on a batch of CIFAR-10 instead, from the folder that holds data_batch_1.bin, or
     its parent."""
@@ -99,12 +107,16 @@ def _check_targets(options: Check) -> int:
     sizes = ("batch", "input_size", "hidden_size", "output_size")
     if options.reference is not None:
         _refuse(options, (*sizes, "reg"), "is for networks; with --reference, example(rng) says where")
+    else:
+        _refuse(options, ("surrogate", "tolerance"), "goes with --reference")
     request = {
         "reference": options.reference,
         "sizes": [check_positive_int(_flag(size), getattr(options, size)) for size in sizes],
         "reg": None if options.reg is None else check_real("--reg", options.reg, minimum=0.0),
         "dtype": options.dtype,
         "seed": int(check_real("--seed", options.seed, minimum=0)),
+        "surrogate": options.surrogate,
+        "tolerance": check_real("--tolerance", options.tolerance, minimum=0.0),
     }
     time_limit = check_real("--time-limit", options.time_limit, minimum=0.0)
     outcome = check_targets(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from autograd_ref.crosscheck.errors import one_line, what_stopped
-from autograd_ref.crosscheck.function.check import check_gradients
+from autograd_ref.crosscheck.function.check import POINTS, check_gradients_at
 from autograd_ref.crosscheck.isolated.targets import Target, load_target
 from autograd_ref.crosscheck.network.check import check_network
 from autograd_ref.crosscheck.report import NotJudged, Report
@@ -52,15 +52,15 @@ def _judge(request: dict[str, Any]) -> Report:
                 name=request["target"],
             )
         reference = _load_reference(request["reference"])
-        params, *args = _example(target, reference, request["seed"])
-        return check_gradients(
+        return check_gradients_at(
             target.value,
             reference.value,
-            params,
-            *args,
+            _examples(target, reference, request["seed"]),
             dtype=request["dtype"],
             seed=request["seed"],
             name=request["target"],
+            surrogate=request["surrogate"],
+            tolerance=request["tolerance"],
         )
     except NotJudged:
         raise
@@ -75,16 +75,19 @@ def _load_reference(spec: str) -> Target:
         raise NotJudged(f"its reference {spec}: {error}") from error
 
 
-def _example(target: Target, reference: Target, seed: int) -> tuple[Any, ...]:
-    """Call `example(rng)` of the file that holds the target, or else of the reference's."""
+def _examples(target: Target, reference: Target, seed: int) -> list[tuple[Any, ...]]:
+    """Call `example(rng)` of the target's file, or else of the reference's, once for each point."""
     for held in (target, reference):
         example = getattr(held.module, EXAMPLE, None)
         if example is None:
             continue
-        given = example(np.random.default_rng(seed))
-        if not isinstance(given, tuple) or not given:
-            raise NotJudged(f"{EXAMPLE}(rng) must return a tuple (params, *args), not {type(given).__name__}")
-        return given
+        rng = np.random.default_rng(seed)
+        drawn = [example(rng) for _ in range(POINTS)]
+        for given in drawn:
+            if not isinstance(given, tuple) or not given:
+                kind = type(given).__name__
+                raise NotJudged(f"{EXAMPLE}(rng) must return a tuple (params, *args), not {kind}")
+        return drawn
     raise NotJudged(
         f"nothing says where to check it: define {EXAMPLE}(rng) -> (params, *args), NumPy arrays, beside it"
     )

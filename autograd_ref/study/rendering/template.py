@@ -9,7 +9,7 @@ import jinja2
 import numpy as np
 from markupsafe import Markup, escape
 
-from autograd_ref.crosscheck.comparison import Quantity
+from autograd_ref.crosscheck.quantity import Quantity
 from autograd_ref.study.rendering.charts import speed_chart, training_chart, witness_chart
 from autograd_ref.study.rendering.language import Words
 from autograd_ref.study.rendering.markup import code_html, formula, formulas_in, mark
