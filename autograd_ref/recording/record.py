@@ -1,0 +1,279 @@
+"""Run a function once, on NumPy, and record all that it computes."""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import types
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib.array_utils import byte_bounds
+from numpy.lib.stride_tricks import as_strided
+
+from autograd_ref.recording import objects
+from autograd_ref.recording.array import RecordedArray
+from autograd_ref.recording.memory import Memories, Memory, owner_of
+from autograd_ref.recording.reachable import Walk
+from autograd_ref.recording.stand_ins import originals
+from autograd_ref.recording.tape import NotRecorded, Read, Tape, Value, current
+from autograd_ref.recording.targets import shadowed
+
+__all__ = ["Leaf", "Recording", "record"]
+
+objects.ARRAY.append(RecordedArray)
+objects.RECORDED.add(RecordedArray)
+
+
+class Leaf(NamedTuple):
+    """A floating array that was there before the call.
+
+    Attributes:
+        path: how the code reaches it: ``W``, ``params["W1"]``, ``self.W``.
+        array: the array itself.
+        value: what it held before the call.
+        written: whether the call wrote to its memory.
+    """
+
+    path: str
+    array: np.ndarray
+    value: Value
+    written: bool
+
+
+class Recording:
+    """What one run computed.
+
+    Attributes:
+        result: what the function returned, plain.
+        tape: every value, in the order of the run.
+        leaves: the floating arrays that were there before the call and were read.
+        written: those among all arrays of before that were written to, by path.
+        error: the exception that the function raised, if any.
+    """
+
+    def __init__(self, tape: Tape, memories: Memories):
+        self.tape = tape
+        self.memories = memories
+        self.result: Any = None
+        self.leaves: list[Leaf] = []
+        self.written: dict[str, np.ndarray] = {}
+        self.final: dict[str, Any] = {}
+        self._numbers: dict[int, tuple[Any, Value]] = {}
+
+    def take(self, path: str, thing: Any) -> Any:
+        """The plain object in place of a recording one, whose value is kept in mind."""
+        twin = objects.plain(thing)
+        self.final.setdefault(path, twin)
+        if not isinstance(twin, np.ndarray):
+            self._numbers[id(twin)] = (twin, thing._value)
+        return twin
+
+    def value(self, thing: Any) -> Value | None:
+        """The tape's value of an array or number that the run left behind: in its result, in an object, anywhere."""
+        known = self._numbers.get(id(thing))
+        if known is not None:
+            return known[1]
+        if not isinstance(thing, np.ndarray):
+            return None
+        memory = self.memories.find(thing)
+        if memory is None:
+            return None
+        layout = memory.layout(thing)
+        if layout == memory.root:
+            return memory.version
+        value = memory.reads.get(layout)
+        if value is None:
+            value = memory.reads[layout] = self.tape.add(Read(memory.root, layout), (memory.version,), None, like=thing)
+        return value
+
+
+def record(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Recording:
+    """Run a function once and record it.
+
+    Args:
+        function: any callable that computes with NumPy.
+        args: its arguments.
+        kwargs: its keyword arguments.
+
+    Returns:
+        The recording. An exception of the function itself is passed on, with its own traceback.
+
+    Raises:
+        NotRecorded: the function does what cannot be recorded; the message names the operation and its place.
+    """
+    if current.tape is not None:
+        raise NotRecorded("a recording is being made already: record() was called inside record()")
+    tape = Tape()
+    memories = Memories(tape)
+    recording = Recording(tape, memories)
+    given = _Given(function, args, kwargs)
+    try:
+        with shadowed(getattr(inspect.unwrap(function), "__globals__", {}), module=given.module):
+            current.tape, current.memories = tape, memories
+            given.wrap()
+            recording.result = given.function(*given.args, **given.kwargs)
+    except BaseException as error:
+        _release(given, recording, error)
+        raise
+    finally:
+        current.tape = current.memories = None
+    _release(given, recording)
+    if tape.refusal is not None:  # the program caught it
+        raise tape.refusal
+    recording.leaves = given.leaves(tape)
+    recording.written = given.written()
+    return recording
+
+
+def _release(given: _Given, recording: Recording, error: BaseException | None = None) -> None:
+    """Put plain objects in the places of all that records, wherever it is."""
+    stand_ins = originals()
+
+    def replace(path: str, thing: Any) -> Any:
+        if type(thing) in objects.RECORDED:
+            return recording.take(path, thing)
+        if id(thing) in stand_ins:
+            return stand_ins[id(thing)]
+        if isinstance(thing, (np.ndarray, np.generic)):
+            recording.final.setdefault(path, thing)
+        return thing
+
+    walk = Walk(replace, given.module)
+    recording.result = walk.visit("return", recording.result)
+    given.walk(walk)
+    if error is not None:
+        walk.visit("error", error)
+    _release_hidden(recording, replace)
+    recording.memories.keep_all()
+
+
+def _release_hidden(recording: Recording, replace: Any) -> None:
+    """What the walk from the call did not reach: caches of other modules, objects of other objects."""
+    for _ in range(3):
+        left = _left_behind()
+        if not left:
+            return
+        walk = Walk(replace)
+        for holder in gc.get_referrers(*left):
+            if holder is not left and not isinstance(holder, types.FrameType):
+                _release_from(holder, walk)
+        del left
+        gc.collect()
+
+
+def _release_from(holder: Any, walk: Walk) -> None:
+    if isinstance(holder, tuple):
+        new = walk.visit("", holder)
+        for outer in gc.get_referrers(holder):
+            if isinstance(outer, (dict, list)):
+                for key, each in list(outer.items() if isinstance(outer, dict) else enumerate(outer)):
+                    if each is holder:
+                        outer[key] = new
+        return
+    walk.visit("", holder)
+
+
+def _left_behind() -> list[Any]:
+    return [each for each in gc.get_objects() if type(each) in objects.RECORDED]
+
+
+class _Given:
+    """What can be reached from a call before it is made."""
+
+    def __init__(self, function: Any, args: Any, kwargs: Any):
+        self.function, self.args, self.kwargs = function, args, kwargs
+        self.module = getattr(function, "__module__", None)
+        self._arrays: dict[int, tuple[str, np.ndarray]] = {}
+        self._memories: dict[int, tuple[Memory, Value]] = {}
+        self._wrapped: dict[int, Any] = {}
+
+    def wrap(self) -> None:
+        """Put recording arrays in the places of all that was found."""
+        self.walk(Walk(self._note, self.module))
+        by_owner: dict[int, list[np.ndarray]] = {}
+        for _, array in self._arrays.values():
+            by_owner.setdefault(id(owner_of(array)), []).append(array)
+        for arrays in by_owner.values():
+            self._adopt(arrays)
+        self.walk(Walk(self._replace, self.module))
+
+    def walk(self, walk: Walk) -> None:
+        """Visit the arguments and the function, with all that they know."""
+        names = _names(self.function, self.args)
+        self.args = tuple([walk.visit(name, each) for name, each in zip(names, self.args, strict=True)])
+        self.kwargs = {name: walk.visit(name, each) for name, each in self.kwargs.items()}
+        self.function = walk.visit("self", self.function)
+
+    def _note(self, path: str, thing: Any) -> Any:
+        if type(thing) is np.ndarray and thing.dtype.kind in "fiub" and id(thing) not in self._arrays:
+            self._arrays[id(thing)] = (path, thing)
+        return thing
+
+    def _adopt(self, arrays: list[np.ndarray]) -> None:
+        """One memory for arrays that share it: spanned by one of them, or from the first byte of all to the last."""
+        bounds = [byte_bounds(each) for each in arrays]
+        low, high = min(b[0] for b in bounds), max(b[1] for b in bounds)
+        whole = [a for a, b in zip(arrays, bounds, strict=True) if b == (low, high) and a.nbytes == high - low]
+        if len({each.dtype for each in arrays}) > 1:
+            return  # read as numbers of several kinds: each read of it is a constant, or refused
+        spanning = whole[0] if whole else _span(arrays[0], low, high)
+        path = self._arrays[id(spanning)][0] if whole else ""
+        memory = current.memories.adopt(spanning, path, foreign=False)
+        for each in arrays:
+            self._memories[id(each)] = (memory, memory.version)
+
+    def _replace(self, path: str, thing: Any) -> Any:
+        if type(thing) is not np.ndarray or id(thing) not in self._memories:
+            return thing
+        wrapped = self._wrapped.get(id(thing))
+        if wrapped is None:
+            wrapped = self._wrapped[id(thing)] = objects.wrap_view(thing, self._memories[id(thing)][0])
+        return wrapped
+
+    def leaves(self, tape: Tape) -> list[Leaf]:
+        """The floating arrays that were read."""
+        used = {each for value in tape.values for each in value.inputs}
+        leaves = []
+        for path, array in self._arrays.values():
+            memory, first = self._memories.get(id(array), (None, None))
+            if memory is None or first not in used or array.dtype.kind != "f":
+                continue
+            layout = memory.layout(array)
+            whole = layout == memory.root
+            value = first if whole else tape.add(Read(memory.root, layout), (first,), None, like=array)
+            leaves.append(Leaf(path, array, value, memory.written))
+        return leaves
+
+    def written(self) -> dict[str, np.ndarray]:
+        """The arrays whose memory was written to."""
+        known = ((path, array, self._memories.get(id(array))) for path, array in self._arrays.values())
+        return {path: array for path, array, found in known if found is not None and found[0].written}
+
+
+def _span(array: np.ndarray, low: int, high: int) -> np.ndarray:
+    """All memory between two addresses as one array: what several views of it have in common."""
+    start = (low - array.__array_interface__["data"][0]) // array.itemsize
+    length = (high - low) // array.itemsize
+    corner = as_strided(array, (1,), (array.itemsize,))
+    return as_strided(corner[0:], (length,), (array.itemsize,)) if not start else _shifted(array, low, length)
+
+
+def _shifted(array: np.ndarray, low: int, length: int) -> np.ndarray:
+    owner: Any = owner_of(array)
+    start = (low - byte_bounds(owner)[0]) // array.itemsize
+    return as_strided(owner.reshape(-1, order="A"), (length,), (array.itemsize,))[start:]
+
+
+def _names(function: Any, args: tuple[Any, ...]) -> list[str]:
+    """The parameters' names, for the arguments given by position."""
+    try:
+        bound = inspect.signature(function).bind_partial(*args)
+    except (TypeError, ValueError):
+        return [f"args[{i}]" for i in range(len(args))]
+    names: list[str] = []
+    for name, each in bound.arguments.items():
+        kind = bound.signature.parameters[name].kind
+        names += [f"{name}[{i}]" for i in range(len(each))] if kind is kind.VAR_POSITIONAL else [name]
+    return names
