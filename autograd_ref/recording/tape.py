@@ -30,9 +30,15 @@ class Layout(NamedTuple):
 
 
 class Given(NamedTuple):
-    """A value that no operation of the tape made: a leaf, with its path, or a constant."""
+    """A value that no operation of the tape made.
+
+    Attributes:
+        path: how the program reaches it, for what was there before the call; None for what it made itself.
+        is_number: whether it is a number written in the code, not an array.
+    """
 
     path: str | None
+    is_number: bool = False
 
 
 class Read(NamedTuple):
@@ -160,7 +166,7 @@ class Tape:
         key = (type(number), repr(number))
         value = self._numbers.get(key)
         if value is None:
-            value = self._numbers[key] = self.add(Given(None), (), np.asarray(number))
+            value = self._numbers[key] = self.add(Given(None, True), (), np.asarray(number))
             value.weak = type(number) if type(number) in (bool, int, float, complex) else None
         return value
 
