@@ -12,6 +12,7 @@ import numpy as np
 
 from autograd_ref.recording import kernels, kinks, moves
 from autograd_ref.recording.memory import Layout, is_injective, lay_out, window
+from autograd_ref.recording.record import Recording
 from autograd_ref.recording.replay import replay
 from autograd_ref.recording.tape import Compute, Given, Move, Read, Tape, Value, Write
 
@@ -79,12 +80,12 @@ def ancestors(value: Value) -> set[Value]:
     return found
 
 
-def adjoints(tape: Tape, loss: Value, arrays: list[np.ndarray] | None = None) -> Adjoints:
+def adjoints(recording: Recording, loss: Value, arrays: list[np.ndarray] | None = None) -> Adjoints:
     """Differentiate a recording.
 
     Args:
-        tape: of the recording.
-        loss: a floating value with one entry.
+        recording: of any call.
+        loss: a floating value with one entry on its tape, as `Recording.value` gives.
         arrays: an exact replay, if it was made already.
 
     Returns:
@@ -95,6 +96,7 @@ def adjoints(tape: Tape, loss: Value, arrays: list[np.ndarray] | None = None) ->
     """
     if not loss.is_floating or int(np.prod(loss.shape)) != 1:
         raise ValueError(f"a loss is one floating number; this is {loss.dtype} of shape {loss.shape}")
+    tape = recording.tape
     exact = replay(tape) if arrays is None else arrays
     active = _active(tape, ancestors(loss))
     found = Adjoints(loss, exact, {loss: Adjoint(np.ones(loss.shape), None)}, {}, [])
@@ -118,22 +120,21 @@ def _active(tape: Tape, forward: set[Value]) -> set[Value]:
     return active
 
 
-def _pull_back(value: Value, found: Adjoints, active: set[Value], undecided: dict[Value, np.ndarray]) -> None:
+def _pull_back(value: Value, found: Adjoints, active: set[Value], undecided: kinks.Flags) -> None:
     """Hand the adjoint of a value on to what it was made from."""
     chosen = tuple([i for i, each in enumerate(value.inputs) if each in active])
     if not chosen:
         return
     inputs = [found.arrays[each.number] for each in value.inputs]
     adjoint = found.of[value]
-    tie = kinks.tie(value, inputs, chosen, undecided)
-    if tie is not None:
+    contributions = kinks.contributions(value, inputs, chosen, undecided, (adjoint.centre, adjoint.slack))
+    if contributions is not None:
         found.ties.append(value)
-        contributions = kinks.through(tie, value, inputs, chosen, adjoint.centre, adjoint.slack)
     else:
         centres = linear(value, inputs, chosen, adjoint.centre)
-        slacks: list[Any] = [None] * len(chosen)
+        slacks: list[np.ndarray | None] = [None] * len(chosen)
         if adjoint.slack is not None:
-            slacks = kinks.spread(value, inputs, chosen, adjoint.slack)
+            slacks = list(kinks.spread(value, inputs, chosen, adjoint.slack, linear))
         contributions = list(zip(centres, slacks, strict=True))
     for i, (centre, slack) in zip(chosen, contributions, strict=True):
         part = Adjoint(centre, slack if slack is not None and slack.any() else None)

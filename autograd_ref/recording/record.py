@@ -16,6 +16,7 @@ from autograd_ref.recording import objects
 from autograd_ref.recording.array import RecordedArray
 from autograd_ref.recording.memory import Memories, Memory, owner_of
 from autograd_ref.recording.reachable import Walk
+from autograd_ref.recording.state import State
 from autograd_ref.recording.stand_ins import originals
 from autograd_ref.recording.tape import NotRecorded, Read, Tape, Value, current
 from autograd_ref.recording.targets import shadowed
@@ -56,19 +57,29 @@ class Recording:
     def __init__(self, tape: Tape, memories: Memories):
         self.tape = tape
         self.memories = memories
+        self.given: _Given
+        self.before: State
         self.result: Any = None
         self.leaves: list[Leaf] = []
         self.written: dict[str, np.ndarray] = {}
-        self.final: dict[str, Any] = {}
+        self.final: dict[str, tuple[Any, Value | None]] = {}
+        self._left: dict[str, Any] = {}
         self._numbers: dict[int, tuple[Any, Value]] = {}
 
     def take(self, path: str, thing: Any) -> Any:
         """The plain object in place of a recording one, whose value is kept in mind."""
         twin = objects.plain(thing)
-        self.final.setdefault(path, twin)
+        self._left.setdefault(path, twin)
         if not isinstance(twin, np.ndarray):
             self._numbers[id(twin)] = (twin, thing._value)
         return twin
+
+    def finish(self, given: _Given) -> None:
+        """Keep what the run left behind, before anybody changes it."""
+        self.given = given
+        for path, thing in self._left.items():
+            value = self.value(thing)
+            self.final[path] = (thing.copy() if isinstance(thing, np.ndarray) else thing, value)
 
     def value(self, thing: Any) -> Value | None:
         """The tape's value of an array or number that the run left behind: in its result, in an object, anywhere."""
@@ -87,6 +98,37 @@ class Recording:
         if value is None:
             value = memory.reads[layout] = self.tape.add(Read(memory.root, layout), (memory.version,), None, like=thing)
         return value
+
+
+    # The call itself, to be made again.
+
+    @property
+    def module(self) -> str | None:
+        """The module that the function is from."""
+        return self.given.module
+
+    def call(self) -> Any:
+        """Make the call plainly."""
+        return self.given.function(*self.given.args, **self.given.kwargs)
+
+    def visit_call(self, walk: Walk) -> None:
+        """Visit all that the call can reach."""
+        self.given.walk(walk)
+
+    def visit(self, walk: Walk) -> None:
+        """Visit all that the call can reach, and what it returned."""
+        walk.visit("return", self.result)
+        self.given.walk(walk)
+
+    def movable(self) -> list[tuple[Value, np.ndarray]]:
+        """The floating memory of before, with what it held."""
+        return [(first, first.array) for memory, first in self.given.memories if first.is_floating]
+
+    def put(self, moved: dict[Value, np.ndarray]) -> None:
+        """Write other numbers into the floating memory of before."""
+        for memory, first in self.given.memories:
+            if first in moved:
+                memory.array[...] = moved[first]
 
 
 def record(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Recording:
@@ -109,21 +151,30 @@ def record(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Recording
     memories = Memories(tape)
     recording = Recording(tape, memories)
     given = _Given(function, args, kwargs)
+    recording.before = State(given.walk, given.module)
+    # What exists already need not be searched for recording arrays afterwards.
+    freezes = gc.get_freeze_count() == 0
+    if freezes:
+        gc.freeze()
     try:
         with shadowed(getattr(inspect.unwrap(function), "__globals__", {}), module=given.module):
             current.tape, current.memories = tape, memories
             given.wrap()
             recording.result = given.function(*given.args, **given.kwargs)
+        current.tape = current.memories = None
+        _release(given, recording)
     except BaseException as error:
+        current.tape = current.memories = None
         _release(given, recording, error)
         raise
     finally:
-        current.tape = current.memories = None
-    _release(given, recording)
+        if freezes:
+            gc.unfreeze()
     if tape.refusal is not None:  # the program caught it
         raise tape.refusal
     recording.leaves = given.leaves(tape)
     recording.written = given.written()
+    recording.finish(given)
     return recording
 
 
@@ -137,42 +188,49 @@ def _release(given: _Given, recording: Recording, error: BaseException | None = 
         if id(thing) in stand_ins:
             return stand_ins[id(thing)]
         if isinstance(thing, (np.ndarray, np.generic)):
-            recording.final.setdefault(path, thing)
+            recording._left.setdefault(path, thing)
         return thing
 
     walk = Walk(replace, given.module)
     recording.result = walk.visit("return", recording.result)
     given.walk(walk)
+    given.forget()
     if error is not None:
         walk.visit("error", error)
+    del walk
     _release_hidden(recording, replace)
     recording.memories.keep_all()
 
 
 def _release_hidden(recording: Recording, replace: Any) -> None:
-    """What the walk from the call did not reach: caches of other modules, objects of other objects."""
-    for _ in range(3):
+    """What the walk from the call did not reach: caches of other modules, objects held by C code."""
+    for _ in range(4):
         left = _left_behind()
         if not left:
             return
-        walk = Walk(replace)
-        for holder in gc.get_referrers(*left):
-            if holder is not left and not isinstance(holder, types.FrameType):
-                _release_from(holder, walk)
+        gc.unfreeze()
+        holders = [each for each in gc.get_referrers(*left) if each is not left]
         del left
+        walk = Walk(replace)
+        for holder in holders:
+            _release_from(holder, walk)
+        del holders, walk
         gc.collect()
 
 
 def _release_from(holder: Any, walk: Walk) -> None:
-    if isinstance(holder, tuple):
-        new = walk.visit("", holder)
-        for outer in gc.get_referrers(holder):
-            if isinstance(outer, (dict, list)):
-                for key, each in list(outer.items() if isinstance(outer, dict) else enumerate(outer)):
-                    if each is holder:
-                        outer[key] = new
+    if isinstance(holder, (types.FrameType, types.GeneratorType)):
+        return  # the frames of an exception: what is in them acts as plain from now on
+    new = walk.visit("", holder)
+    if new is holder:
         return
-    walk.visit("", holder)
+    for outer in gc.get_referrers(holder):
+        if isinstance(outer, (dict, list)):
+            for key, each in list(outer.items() if isinstance(outer, dict) else enumerate(outer)):
+                if each is holder:
+                    outer[key] = new
+    if hasattr(holder, "cache_clear"):
+        holder.cache_clear()
 
 
 def _left_behind() -> list[Any]:
@@ -205,6 +263,15 @@ class _Given:
         self.args = tuple([walk.visit(name, each) for name, each in zip(names, self.args, strict=True)])
         self.kwargs = {name: walk.visit(name, each) for name, each in self.kwargs.items()}
         self.function = walk.visit("self", self.function)
+
+    @property
+    def memories(self) -> list[tuple[Memory, Value]]:
+        """The pieces of memory that were there before, with their first values."""
+        return list({id(memory): (memory, first) for memory, first in self._memories.values()}.values())
+
+    def forget(self) -> None:
+        """Let go of the recording arrays."""
+        self._wrapped.clear()
 
     def _note(self, path: str, thing: Any) -> Any:
         if type(thing) is np.ndarray and thing.dtype.kind in "fiub" and id(thing) not in self._arrays:
