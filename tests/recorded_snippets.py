@@ -213,7 +213,7 @@ def copyto_and_friends(x, w, m):
 
 @snippet
 def out_arguments(x, w, m):
-    a = np.zeros((3, 2))
+    a = np.zeros((3, 2), dtype=x.dtype)
     np.dot(x, w, out=a)
     np.maximum(a, 0, out=a)
     b = np.zeros(3)
@@ -282,6 +282,19 @@ def random_constants(x, w, m):
     mask = (np.random.rand(*x.shape) < 0.5) / 0.5
     noise = rng.standard_normal(x.shape)
     return np.sum(x * mask + noise * x**2) + np.random.randn() * x[0, 0]
+
+
+@snippet
+def weights_made_inside(x, w, m):
+    rng = np.random.default_rng(3)
+    hidden = rng.standard_normal((4, 5))
+    hidden[0] = x[0, 0]
+    hidden[:, 1] -= x[0]
+    data = rng.random((2, 4))
+    rng.shuffle(data)
+    state = np.random.RandomState(0)
+    order = state.permutation(5)
+    return np.sum(np.tanh(data @ hidden)[:, order[:3]]) + np.sum(state.randn(3) * x[:, 0])
 
 
 @snippet

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from autograd_ref.recording import meaning, moves
+from autograd_ref.recording.memory import owner_of
 from autograd_ref.recording.objects import (
     arrays_in,
     from_nested,
@@ -50,9 +51,9 @@ def record_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: 
     tape = current.tape
     if tape is None:
         return getattr(ufunc, method)(*plain_all(inputs), **_plain_kwargs(kwargs))
-    inputs = tuple([from_nested(each, None) if arrays_in(each) and not is_recorded(each) else each for each in inputs])
     if method == "at":
         return _record_at(ufunc, inputs)
+    inputs = tuple([_as_input(each) for each in inputs])
     if method == "reduceat":  # where the parts begin is part of what is done, not of what it is done to
         kwargs = {"indices": tuple(np.asarray(plain_all(inputs[1])).tolist()), **kwargs}
         inputs = inputs[:1]
@@ -74,7 +75,12 @@ def record_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: 
         result = getattr(ufunc, method)(*twins, **plain_kwargs)
     if not meaning.knows_ufunc(ufunc):
         raise refuse(f"the ufunc {ufunc.__name__} is not recorded")
-    return _results(result, lambda _: Compute("ufunc", ufunc.__name__, template), values)
+    return _results(result, lambda index: Compute("ufunc", ufunc.__name__, template, index), values)
+
+
+def _as_input(argument: Any) -> Any:
+    """A list with recorded numbers in it as an array; everything else as it is."""
+    return from_nested(argument, None) if arrays_in(argument) and not is_recorded(argument) else argument
 
 
 def _record_into(
@@ -154,6 +160,10 @@ def _record(name: str, function: Callable[..., Any], args: Any, kwargs: Any, out
         return _record_in_place(name, function, args, kwargs)
     if name in moves.CONSTANT:
         return function(*plain_all(args), **_plain_kwargs(kwargs))
+    if name == "where" and len(args) == 1:
+        name = "nonzero"
+    if meaning.takes_arrays(name):
+        args = tuple([_as_input(each) for each in args])
     inputs: list[Any] = []
     template = (freeze(_unshadowed(args), is_input, inputs), freeze(_unshadowed(kwargs), is_input, inputs))
     values = tuple([value_of(each) for each in inputs])
@@ -167,7 +177,7 @@ def _record(name: str, function: Callable[..., Any], args: Any, kwargs: Any, out
 
     def operation(index: int | None) -> Any:
         if meaning.knows_function(name):
-            return Compute("function", name, (template, index))
+            return Compute("function", name, template, index)
         if moves.knows(name):
             return Move(name, template, index)
         raise refuse(f"{name} is not recorded")
@@ -192,7 +202,7 @@ def _record_in_place(name: str, function: Callable[..., Any], args: Any, kwargs:
     memory = current.memories.adopt(twin)
     memory.keep()
     result = function(*plain_all(args), **_plain_kwargs(kwargs))
-    kind = Compute("function", name, (template, None)) if meaning.knows_function(name) else Move(name, template, None)
+    kind = Compute("function", name, template) if meaning.knows_function(name) else Move(name, template)
     value = current.tape.add(kind, values, twin.copy(order="K"))  # type: ignore[union-attr]
     current.memories.write(twin, memory, value)
     return result
@@ -212,11 +222,26 @@ def record_number(name: str, result: Any, operands: tuple[Any, ...]) -> Any:
 def _results(result: Any, operation: Callable[[int | None], Any], values: tuple[Value, ...]) -> Any:
     """Recording objects for all that a call gave."""
     if isinstance(result, (tuple, list)):
+        result = _apart(result)
         wrapped = [_one_result(each, operation, i, values) for i, each in enumerate(result)]
         if type(result) in (tuple, list):
             return type(result)(wrapped)
         return type(result)(*wrapped)  # named tuples: slogdet, eigh, …
     return _one_result(result, operation, None, values)
+
+
+def _apart(results: Any) -> Any:
+    """Several results that share memory nobody knows (`np.nonzero` fills one array), each in its own."""
+    owners = [id(owner_of(each)) for each in results]
+    if len(set(owners)) == len(owners) or any(is_view_of_known(each) is not None for each in results):
+        return results
+    apart = []
+    for each in results:
+        owner = owner_of(each)
+        copy = owner.copy(order="K")
+        offset = each.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
+        apart.append(np.ndarray(each.shape, each.dtype, copy, offset, each.strides))
+    return type(results)(apart)
 
 
 def _one_result(result: Any, operation: Callable[[int | None], Any], index: int | None, values: Any) -> Any:
@@ -261,7 +286,8 @@ def _position_of_out(function: Any) -> int | None:
         names = list(inspect.signature(function).parameters)
     except (TypeError, ValueError):
         return None
-    return names.index("out") if "out" in names else None
+    parameter = inspect.signature(function).parameters.get("out")
+    return names.index("out") if parameter is not None and parameter.kind is parameter.POSITIONAL_OR_KEYWORD else None
 
 
 @lru_cache(maxsize=None)

@@ -136,9 +136,14 @@ def _loop(value: Value, exact: bool) -> tuple[Any, ...]:
     given = tuple([each.weak or each.dtype for each in value.inputs])
     if operation.kind == "ufunc":
         dtypes = _ufunc_loop(operation, given, value.dtype)
-    else:
-        dtypes = (*[None] * len(given), value.dtype)
+    else:  # NumPy widens what goes in, and narrows what comes out if it is told so
+        wide = value.dtype if value.is_floating else None
+        dtypes = (*[_wider(each.dtype, wide) for each in value.inputs], value.dtype)
     return tuple([_double(each) for each in dtypes]) if exact else dtypes
+
+
+def _wider(dtype: np.dtype[Any], result: np.dtype[Any] | None) -> np.dtype[Any] | None:
+    return result if result is not None and dtype.kind == "f" and dtype.itemsize < result.itemsize else None
 
 
 def _is_double(value: Value) -> bool:
@@ -185,4 +190,5 @@ def _by_numpy(operation: Compute, inputs: Sequence[Any], dtype: np.dtype[Any]) -
     if len(rest) > 1:
         kwargs["out"] = np.array(inputs[-1])
     with np.errstate(all="ignore"):
-        return np.asarray(getattr(ufunc, method)(*inputs[:count], **kwargs)).astype(dtype, copy=False)
+        result = getattr(ufunc, method)(*inputs[:count], **kwargs)
+    return np.asarray(result if operation.output is None else result[operation.output]).astype(dtype, copy=False)

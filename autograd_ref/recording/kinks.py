@@ -132,12 +132,12 @@ def _kinks(operation: Compute, value: Value, inputs: Sequence[Any], flags: Flags
             return tied if sum(map(int, tied)) > 1 else None
         return [np.asarray(inputs[0] == 0)] if name == "math.fabs" else None
     if operation.kind == "function" and name == "clip":
-        args, kwargs = (fill(part, inputs) for part in operation.template[0])
+        args, kwargs = (fill(part, inputs) for part in operation.template)
         low = args[1] if len(args) > 1 else kwargs.get("a_min", kwargs.get("min"))
         high = args[2] if len(args) > 2 else kwargs.get("a_max", kwargs.get("max"))
         return _clipped(args[0], low, high, inputs)
     if operation.kind == "function" and name == "where" and value.inputs[0] in flags:
-        args, _ = (fill(part, inputs) for part in operation.template[0])
+        args, _ = (fill(part, inputs) for part in operation.template)
         equal = flags[value.inputs[0]] & np.asarray(args[1] == args[2])
         return [equal for _ in inputs]
     return None
@@ -187,7 +187,7 @@ def _tied_extreme(operation: Compute, inputs: list[np.ndarray], adjoint: Interva
         options = fill(rest[0], inputs[1:]) if rest else {}
         axis = options.get("axis", 0)
     else:
-        args, options = (fill(part, inputs) for part in operation.template[0])
+        args, options = (fill(part, inputs) for part in operation.template)
         axis = args[1] if len(args) > 1 else options.get("axis")
     keepdims = bool(options.get("keepdims", False) is True)
     if "where" in options or "initial" in options or inputs[0].size == 0:
@@ -208,7 +208,7 @@ def _tied_sort(
     value: Value, operation: Compute, inputs: list[np.ndarray], active: tuple[int, ...], adjoint: Interval
 ) -> list[Interval] | None:
     """Equal entries of a sorted array: each may have become any of them."""
-    args, kwargs = (fill(part, inputs) for part in operation.template[0])
+    args, kwargs = (fill(part, inputs) for part in operation.template)
     axis = args[1] if len(args) > 1 else kwargs.get("axis", -1)
     x = inputs[0].reshape(-1) if axis is None else np.moveaxis(inputs[0], axis, -1)
     order = np.argsort(x, axis=-1, kind="stable")

@@ -101,6 +101,11 @@ def knows_function(name: str) -> bool:
     return name in FUNCTIONS or name in _WRITTEN
 
 
+def takes_arrays(name: str) -> bool:
+    """Whether a function turns lists among its arguments into arrays."""
+    return knows_function(name) and name not in ("select", "choose", "einsum", "linalg.multi_dot", "lexsort")
+
+
 def is_elementwise(operation: Compute) -> bool:
     """Whether every entry of the result depends on one entry of each input."""
     if operation.kind == "function":
@@ -114,17 +119,15 @@ def function_of(operation: Compute, exact: bool) -> Callable[..., Any]:
     """The operation as a function of its inputs, on jax.numpy."""
     if operation.kind == "number":
         return _number_function(operation)
+    if operation.output is not None:
+        every = function_of(operation._replace(output=None), exact)
+        return lambda *inputs: every(*inputs)[operation.output]
     if operation.kind == "ufunc":
         return _ufunc_function(operation, exact)
-    (args, kwargs), index = operation.template
+    args, kwargs = operation.template
     literal = widened if exact else None
     function = _named(operation.name)
-
-    def call(*inputs: Any) -> Any:
-        result = function(*fill(args, inputs, literal), **fill(kwargs, inputs, literal))
-        return result if index is None else result[index]
-
-    return call
+    return lambda *inputs: function(*fill(args, inputs, literal), **fill(kwargs, inputs, literal))
 
 
 def _named(name: str) -> Callable[..., Any]:

@@ -29,15 +29,15 @@ def is_recorded(thing: Any) -> bool:
 def plain(thing: Any) -> Any:
     """The twin of a recording object; anything else as it is."""
     if type(thing) not in RECORDED:
-        return _UNSHADOWED.get(thing, thing) if isinstance(thing, type) else thing
+        return _UNSHADOWED.get(id(thing), thing) if isinstance(thing, type) else thing
     try:
         return thing._twin
     except AttributeError:
         return _lost(thing)._twin
 
 
-# Stand-ins for types, and what they stand for.
-_UNSHADOWED: dict[Any, Any] = {}
+# What stand-ins for types stand for, by their ids.
+_UNSHADOWED: dict[int, type] = {}
 
 
 def _lost(array: Any) -> Any:

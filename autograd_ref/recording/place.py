@@ -11,16 +11,11 @@ from pathlib import Path
 from types import CodeType
 from typing import NamedTuple
 
-import numpy as np
-
 __all__ = ["Place", "here", "is_foreign", "place_of"]
 
 _HERE = str(Path(__file__).parent) + os.sep
-_FOREIGN = (
-    _HERE,
-    *(str(Path(file).parent) + os.sep for file in (np.__file__, os.__file__) if file),
-    sysconfig.get_paths()["stdlib"] + os.sep,
-)
+_STANDARD = sysconfig.get_paths()["stdlib"] + os.sep
+_OTHERS = {"beartype", "jax", "jaxlib", "jaxtyping", "numpy", "scipy", "torch"}
 _INSTALLED = (f"site-packages{os.sep}", f"dist-packages{os.sep}")
 _foreign_files: dict[str, bool] = {}
 
@@ -52,10 +47,9 @@ def is_foreign(file: str) -> bool:
     """Whether a file belongs to Python, NumPy or this instrument, not to the program."""
     found = _foreign_files.get(file)
     if found is None:
-        found = file.startswith("<__array_function__") or file.startswith("<frozen ")
-        found = found or file.startswith(_HERE) or file.startswith(_FOREIGN[1])
-        if not found and not any(part in file for part in _INSTALLED):
-            found = file.startswith(_FOREIGN[2:])
+        found = file.startswith(("<__array_function__", "<frozen ", "<@beartype", _HERE))
+        package = next((file.split(part, 1)[1].split(os.sep)[0] for part in _INSTALLED if part in file), None)
+        found = found or (file.startswith(_STANDARD) if package is None else package in _OTHERS)
         _foreign_files[file] = found
     return found
 

@@ -14,6 +14,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from autograd_ref.recording import objects
 from autograd_ref.recording.array import RecordedArray
+from autograd_ref.recording.generators import GENERATORS, recording_generator
 from autograd_ref.recording.memory import Memories, Memory, owner_of
 from autograd_ref.recording.reachable import Walk
 from autograd_ref.recording.state import State
@@ -131,6 +132,9 @@ class Recording:
                 memory.array[...] = moved[first]
 
 
+_RANDOM = (np.random.Generator, np.random.RandomState)
+
+
 def record(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Recording:
     """Run a function once and record it.
 
@@ -185,6 +189,8 @@ def _release(given: _Given, recording: Recording, error: BaseException | None = 
     def replace(path: str, thing: Any) -> Any:
         if type(thing) in objects.RECORDED:
             return recording.take(path, thing)
+        if type(thing) in GENERATORS:
+            return thing._twin
         if id(thing) in stand_ins:
             return stand_ins[id(thing)]
         if isinstance(thing, (np.ndarray, np.generic)):
@@ -234,7 +240,7 @@ def _release_from(holder: Any, walk: Walk) -> None:
 
 
 def _left_behind() -> list[Any]:
-    return [each for each in gc.get_objects() if type(each) in objects.RECORDED]
+    return [each for each in gc.get_objects() if type(each) in objects.RECORDED or type(each) in GENERATORS]
 
 
 class _Given:
@@ -293,7 +299,7 @@ class _Given:
 
     def _replace(self, path: str, thing: Any) -> Any:
         if type(thing) is not np.ndarray or id(thing) not in self._memories:
-            return thing
+            return recording_generator(thing) or thing if isinstance(thing, _RANDOM) else thing
         wrapped = self._wrapped.get(id(thing))
         if wrapped is None:
             wrapped = self._wrapped[id(thing)] = objects.wrap_view(thing, self._memories[id(thing)][0])

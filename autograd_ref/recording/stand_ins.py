@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from autograd_ref.recording import moves
-from autograd_ref.recording.calls import record_function, refuse
+from autograd_ref.recording.calls import record_function, record_ufunc, refuse
+from autograd_ref.recording.generators import define, recording_generator, shuffled
 from autograd_ref.recording.memory import owner_of
 from autograd_ref.recording.numbers import as_python, is_number
 from autograd_ref.recording.objects import (
@@ -63,11 +64,13 @@ def _make(thing: Any) -> Any:
         return None
     if isinstance(thing, types.ModuleType):
         return _Module(thing) if thing.__name__ == "math" or _is_numpys(thing.__name__) else None
-    if isinstance(thing, (np.random.Generator, np.random.RandomState)):
-        return None
     if isinstance(thing, type):
+        if thing in _RANDOM:
+            return _random_type(thing)
         return _number_type(thing) if thing in _NUMBER_TYPES else None
-    if isinstance(thing, np.ufunc) or not callable(thing):
+    if isinstance(thing, np.ufunc):
+        return _Ufunc(thing)
+    if not callable(thing):
         return None
     module = getattr(thing, "__module__", None) or ""
     owner = getattr(thing, "__self__", None)
@@ -119,13 +122,71 @@ def _numpy_function(function: Callable[..., Any]) -> Callable[..., Any]:
             any(map(arrays_in, args)) or any(map(arrays_in, kwargs.values()))
         ):
             return record_function(function, args, kwargs)
-        return _constant(function(*_escaping(args), **{k: _escaping(v) for k, v in kwargs.items()}))
+        return _call(function, args, kwargs)
 
     call.__name__ = getattr(function, "__name__", "function")
     call.__qualname__ = getattr(function, "__qualname__", call.__name__)
     call.__doc__ = function.__doc__
     call.__wrapped__ = function  # type: ignore[attr-defined]
     return call
+
+
+class _Ufunc:
+    """A ufunc that takes lists with recorded numbers, and gives arrays that record."""
+
+    def __init__(self, original: np.ufunc):
+        self._original = original
+        self.__name__ = original.__name__
+        self.__doc__ = original.__doc__
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._call("__call__", args, kwargs)
+
+    def _call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if "dtype" in kwargs:
+            kwargs["dtype"] = plain(kwargs["dtype"])
+        if current.tape is not None and (any(map(arrays_in, args)) or arrays_in(kwargs.get("out"))):
+            return record_ufunc(self._original, method, *_with_out(self._original, method, args, kwargs))
+        return _constant(getattr(self._original, method)(*args, **kwargs))
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("reduce", "accumulate", "reduceat", "outer", "at"):
+            return lambda *args, **kwargs: self._call(name, args, kwargs)
+        return getattr(self._original, name)
+
+    def __eq__(self, other: Any) -> bool:
+        return other is self or other is self._original
+
+    def __hash__(self) -> int:
+        return hash(self._original)
+
+    def __repr__(self) -> str:
+        return repr(self._original)
+
+
+def _with_out(ufunc: np.ufunc, method: str, args: Any, kwargs: Any) -> tuple[Any, Any]:
+    """The arguments as NumPy hands them on: outputs, axes and dtypes given by position by their names."""
+    if method == "__call__" and len(args) > ufunc.nin:
+        return args[: ufunc.nin], {**kwargs, "out": args[ufunc.nin :]}
+    names: tuple[str, ...] = {
+        "reduce": ("axis", "dtype", "out", "keepdims", "initial", "where"),
+        "accumulate": ("axis", "dtype", "out"),
+        "reduceat": ("axis", "dtype", "out"),
+    }.get(method, ())
+    first = 2 if method == "reduceat" else 1
+    if names and len(args) > first:
+        return args[:first], {**dict(zip(names, args[first:], strict=False)), **kwargs}
+    return args, kwargs
+
+
+def _call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call a function that knows nothing of recording."""
+    result = function(*plain_all(args), **{key: plain_all(each) for key, each in kwargs.items()})
+    if type(result) is np.ndarray and current.memories.find(result) is not None:
+        return wrap_view(result)
+    for each in (*args, *kwargs.values()):
+        _escaping(each)
+    return _constant(result)
 
 
 def _escaping(argument: Any) -> Any:
@@ -152,7 +213,7 @@ def _constant(result: Any) -> Any:
         return wrap_view(result)
     if type(result) in (list, tuple):
         return type(result)([_constant(each) for each in result])
-    return result
+    return recording_generator(result) or result if isinstance(result, _RANDOM) else result
 
 
 def _array(original: Callable[..., Any], keeps_subclass: bool = True) -> Callable[..., Any]:
@@ -200,7 +261,7 @@ def _like(recorded: Any, result: np.ndarray) -> Any:
 
         operation: Any = Move("copy", template, None)
     else:
-        operation = Compute("function", "astype", (template, None))
+        operation = Compute("function", "astype", template)
     return wrap_new(result, current.tape.add(operation, (value,), result))  # type: ignore[union-attr]
 
 
@@ -270,7 +331,8 @@ class _NumberType(type):
                 return _converted(args[0], original)
             if issubclass(original, np.generic) and arrays_in(args[0]):
                 return from_nested(args[0], original)
-        return original(*plain_all(args), **kwargs)
+        made = original(*plain_all(args), **kwargs)
+        return _constant(made) if original in _RANDOM and current.tape is not None else made
 
     def __instancecheck__(cls, thing: Any) -> bool:
         return isinstance(thing, cls._original)
@@ -279,7 +341,7 @@ class _NumberType(type):
         return issubclass(plain(other), cls._original)
 
     def __eq__(cls, other: Any) -> bool:
-        return plain(other) is cls._original
+        return other is cls or other is cls._original
 
     def __hash__(cls) -> int:
         return hash(cls._original)
@@ -304,7 +366,14 @@ def _number_type(original: type) -> type:
     """A stand-in for a type of numbers; its ``dtype`` makes NumPy take it for the original as a dtype."""
     names = {"_original": original, "dtype": np.dtype(original), "__doc__": original.__doc__}
     made = _NumberType(original.__name__, (), names)
-    _UNSHADOWED[made] = original
+    _UNSHADOWED[id(made)] = original
+    return made
+
+
+def _random_type(original: type) -> type:
+    """A stand-in for a class of random generators, whose instances give recording arrays."""
+    made = _NumberType(original.__name__, (), {"_original": original, "__doc__": original.__doc__})
+    _UNSHADOWED[id(made)] = original
     return made
 
 
@@ -348,20 +417,7 @@ def _ndenumerate(array: Any) -> Any:
         yield index, array[index]
 
 
-def _shuffle(original: Callable[..., Any]) -> Callable[..., Any]:
-    """A generator's shuffle writes into its argument: as a move by the permutation that it drew."""
-
-    def call(x: Any, *args: Any, **kwargs: Any) -> None:
-        if not is_recorded(x) or current.tape is None:
-            original(plain(x), *args, **kwargs)
-            return
-        order = np.arange(len(x))
-        original(order, *args, **kwargs)
-        x[...] = x[order]
-
-    return call
-
-
+_RANDOM = (np.random.Generator, np.random.RandomState)
 _GLOBAL_RANDOM = np.random.mtrand._rand
 _NUMBER_TYPES = {float, int, np.float16, np.float32, np.float64, np.int32, np.int64}
 _WRITTEN: dict[Any, Any] = {
@@ -373,7 +429,7 @@ _WRITTEN: dict[Any, Any] = {
 _WRITTEN |= {
     np.full: _full,
     np.ndenumerate: _ndenumerate,
-    np.random.shuffle: _shuffle(np.random.shuffle),
+    np.random.shuffle: shuffled(np.random.shuffle),
     np.ndarray: None,
     np.ufunc: None,
     np.dtype: None,
@@ -382,6 +438,7 @@ _WRITTEN |= {
     builtins.max: _extreme(builtins.max, "max"),
     builtins.min: _extreme(builtins.min, "min"),
 }
+define(_constant)
 moves.SPECIAL.update(
     {
         "zeros_like": _like_function(np.zeros_like),

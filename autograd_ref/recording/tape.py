@@ -76,11 +76,13 @@ class Compute(NamedTuple):
         kind: "ufunc" or "function".
         name: of the ufunc or function.
         template: how it was called, hashable.
+        output: which of several results; None for the only one.
     """
 
     kind: str
     name: str
     template: Any
+    output: int | None = None
 
 
 Operation = Given | Read | Write | Move | Compute
