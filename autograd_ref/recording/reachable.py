@@ -44,6 +44,8 @@ class Walk:
         if known is not None:
             return known[1]
         visit = _VISITS.get(kind)
+        if kind is types.FunctionType and (replaced := self._replace(path, thing)) is not thing:
+            return replaced
         if visit is not None:
             self._made[id(thing)] = (thing, thing)
             result = visit(self, path, thing, depth + 1)
@@ -83,6 +85,8 @@ class Walk:
                 if new is not each:
                     attributes[name] = new
         for kind in type(thing).__mro__:
+            if kind.__module__ not in _BUILT_IN:
+                self.visit(kind.__name__, kind, depth)
             for name, member in list(vars(kind).items()):
                 if isinstance(member, types.MemberDescriptorType) and kind.__module__ not in _BUILT_IN:
                     self._slot(f"{path}.{name}", thing, member, depth)

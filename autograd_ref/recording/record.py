@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import inspect
+import sys
 import types
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -15,7 +17,7 @@ from numpy.lib.stride_tricks import as_strided
 from autograd_ref.recording import objects
 from autograd_ref.recording.array import RecordedArray
 from autograd_ref.recording.generators import GENERATORS, recording_generator
-from autograd_ref.recording.memory import Memories, Memory, owner_of
+from autograd_ref.recording.memory import Memories, Memory, lay_out, owner_of, window
 from autograd_ref.recording.reachable import Walk
 from autograd_ref.recording.state import State
 from autograd_ref.recording.stand_ins import originals
@@ -78,6 +80,7 @@ class Recording:
     def finish(self, given: _Given) -> None:
         """Keep what the run left behind, before anybody changes it."""
         self.given = given
+        given.check_memory(self)
         for path, thing in self._left.items():
             value = self.value(thing)
             self.final[path] = (thing.copy() if isinstance(thing, np.ndarray) else thing, value)
@@ -170,6 +173,8 @@ def record(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Recording
     except BaseException as error:
         current.tape = current.memories = None
         _release(given, recording, error)
+        if isinstance(error, NotRecorded):
+            raise error.with_traceback(None) from None  # its place says where; ours is of no interest
         raise
     finally:
         if freezes:
@@ -203,9 +208,24 @@ def _release(given: _Given, recording: Recording, error: BaseException | None = 
     given.forget()
     if error is not None:
         walk.visit("error", error)
+        _release_frames(error, walk)
     del walk
     _release_hidden(recording, replace)
     recording.memories.keep_all()
+
+
+def _release_frames(error: BaseException, walk: Walk) -> None:
+    """The local variables that a debugger or pytest shows for an exception."""
+    trace = error.__traceback__
+    while trace is not None:
+        frame = trace.tb_frame
+        if frame.f_code is not record.__code__ and frame.f_code.co_name != "<module>":
+            names = frame.f_locals
+            for name, each in list(names.items()):
+                names[name] = walk.visit(name, each)
+            if sys.version_info < (3, 13):  # later ones write through
+                ctypes.pythonapi.PyFrame_LocalsToFast(ctypes.py_object(frame), ctypes.c_int(0))
+        trace = trace.tb_next
 
 
 def _release_hidden(recording: Recording, replace: Any) -> None:
@@ -227,6 +247,9 @@ def _release_hidden(recording: Recording, replace: Any) -> None:
 def _release_from(holder: Any, walk: Walk) -> None:
     if isinstance(holder, (types.FrameType, types.GeneratorType)):
         return  # the frames of an exception: what is in them acts as plain from now on
+    if hasattr(holder, "cache_clear"):
+        holder.cache_clear()  # what functools keeps cannot be replaced; it will be computed again
+        return
     new = walk.visit("", holder)
     if new is holder:
         return
@@ -235,8 +258,6 @@ def _release_from(holder: Any, walk: Walk) -> None:
             for key, each in list(outer.items() if isinstance(outer, dict) else enumerate(outer)):
                 if each is holder:
                     outer[key] = new
-    if hasattr(holder, "cache_clear"):
-        holder.cache_clear()
 
 
 def _left_behind() -> list[Any]:
@@ -318,6 +339,20 @@ class _Given:
             value = first if whole else tape.add(Read(memory.root, layout), (first,), None, like=array)
             leaves.append(Leaf(path, array, value, memory.written))
         return leaves
+
+    def check_memory(self, recording: Recording) -> None:
+        """Notice memory of before that code which is not recorded wrote to."""
+        for path, array in self._arrays.values():
+            if id(array) not in self._memories:
+                continue
+            memory, first = self._memories[id(array)]
+            user = next((each for each in recording.tape.values if first in each.inputs), None)
+            seen = window(lay_out(first.array, memory.root), memory.layout(array))
+            held = recording.before.held(array)
+            if user is not None and not np.array_equal(seen, held, equal_nan=array.dtype.kind == "f"):
+                raise NotRecorded(
+                    f"{path} left the tape: its memory was written to by code that is not recorded", user.place
+                )
 
     def written(self) -> dict[str, np.ndarray]:
         """The arrays whose memory was written to."""

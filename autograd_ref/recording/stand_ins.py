@@ -340,8 +340,8 @@ class _NumberType(type):
     def __subclasscheck__(cls, other: Any) -> bool:
         return issubclass(plain(other), cls._original)
 
-    def __eq__(cls, other: Any) -> bool:
-        return other is cls or other is cls._original
+    def __eq__(cls, other: Any) -> Any:
+        return True if other is cls or other is cls._original else NotImplemented  # a dtype knows better
 
     def __hash__(cls) -> int:
         return hash(cls._original)
