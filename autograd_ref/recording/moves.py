@@ -114,7 +114,7 @@ def pull_back(
         return [contribution]
     places, starts, total = positions_of(operation, inputs, active)
     moved = places >= 0
-    summed = np.bincount(places[moved], weights=cotangent[moved], minlength=total)
+    summed = np.bincount(places[moved], weights=cotangent[moved], minlength=total).astype(np.float64)
     return [
         summed[start : start + np.size(inputs[i])].reshape(np.shape(inputs[i]))
         for i, start in zip(active, starts, strict=True)

@@ -221,7 +221,7 @@ def _first_unforeseen(
     for mine, other in zip(recording.tape.values, second.tape.values, strict=False):
         if mine.operation != other.operation and not isinstance(mine.operation, Given):
             return NotRecorded("what is done here depends on values that left the tape", mine.place)
-        if mine.array is None or other.array is None or mine.dtype.kind != "f":
+        if mine.array is None or other.array is None or mine.dtype.kind != "f" or mine in moved:
             continue
         held, there = (np.asarray(each.array, np.float64) for each in (mine, other))
         if there.shape != held.shape or not _close(
