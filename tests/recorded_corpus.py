@@ -86,7 +86,8 @@ def layer_objects(rng, dtype):
         lambda out: net.loss,
         lambda out: {
             f"net.{layer}.{name}": getattr(getattr(net, layer), f"d{name}")
-            for layer in ("dense1", "dense2") for name in ("weights", "biases")
+            for layer in ("dense1", "dense2")
+            for name in ("weights", "biases")
         },
     )
 
@@ -145,7 +146,9 @@ def moved_weights(rng, dtype):
         error = module.train(syn0, syn1, X, y)
         return 0.5 * np.sum(error**2)
 
-    return Case(call, lambda out: out, lambda out: {"syn0": before["syn0"] - syn0, "syn1": before["syn1"] - syn1})
+    return Case(
+        call, lambda out: out, lambda out: {"syn0": before["syn0"] - syn0, "syn1": before["syn1"] - syn1}
+    )
 
 
 @case
@@ -155,7 +158,9 @@ def training_at_import(rng, dtype):
         return module.step(module.W1, module.W2, 1.0), module.W1, module.W2
 
     return Case(
-        call, lambda out: out[0][0], lambda out: {0: (out[1], out[1] - out[0][1]), 1: (out[2], out[2] - out[0][2])}
+        call,
+        lambda out: out[0][0],
+        lambda out: {0: (out[1], out[1] - out[0][1]), 1: (out[2], out[2] - out[0][2])},
     )
 
 
@@ -187,12 +192,42 @@ def layer(name, file, forward, backward, shapes, *extra, positive=()):
 
 layer("affine", "cs231n_layers", "affine_forward", "affine_backward", [(3, 2, 2), (4, 5), (5,)])
 layer("relu", "cs231n_layers", "relu_forward", "relu_backward", [(3, 4)])
-layer("batchnorm", "normalisation", "batchnorm_forward", "batchnorm_backward", [(5, 4), (4,), (4,)], {"mode": "train"})
-layer("batchnorm_alt", "normalisation", "batchnorm_forward", "batchnorm_backward_alt", [(5, 4), (4,), (4,)], {"mode": "train"})
+layer(
+    "batchnorm",
+    "normalisation",
+    "batchnorm_forward",
+    "batchnorm_backward",
+    [(5, 4), (4,), (4,)],
+    {"mode": "train"},
+)
+layer(
+    "batchnorm_alt",
+    "normalisation",
+    "batchnorm_forward",
+    "batchnorm_backward_alt",
+    [(5, 4), (4,), (4,)],
+    {"mode": "train"},
+)
 layer("layernorm", "normalisation", "layernorm_forward", "layernorm_backward", [(5, 4), (4,), (4,)])
-layer("groupnorm", "normalisation", "spatial_groupnorm_forward", "spatial_groupnorm_backward", [(2, 4, 2, 3), (1, 4, 1, 1), (1, 4, 1, 1)], 2)
-layer("convolution", "convolution_loops", "conv_forward_naive", "conv_backward_naive", [(2, 2, 4, 4), (2, 2, 3, 3), (2,)], {"stride": 2, "pad": 1})
-layer("pooling", "convolution_loops", "max_pool_forward_naive", "max_pool_backward_naive", [(2, 2, 4, 4)], 2, 2)
+layer(
+    "groupnorm",
+    "normalisation",
+    "spatial_groupnorm_forward",
+    "spatial_groupnorm_backward",
+    [(2, 4, 2, 3), (1, 4, 1, 1), (1, 4, 1, 1)],
+    2,
+)
+layer(
+    "convolution",
+    "convolution_loops",
+    "conv_forward_naive",
+    "conv_backward_naive",
+    [(2, 2, 4, 4), (2, 2, 3, 3), (2,)],
+    {"stride": 2, "pad": 1},
+)
+layer(
+    "pooling", "convolution_loops", "max_pool_forward_naive", "max_pool_backward_naive", [(2, 2, 4, 4)], 2, 2
+)
 layer("im2col", "convolution_im2col", "conv_forward", "conv_backward", [(2, 2, 3, 3), (3, 2, 3, 3), (3,)])
 layer("rnn", "recurrent", "rnn_forward", "rnn_backward", [(2, 3, 4), (2, 5), (4, 5), (5, 5), (5,)])
 layer("lstm", "recurrent", "lstm_forward", "lstm_backward", [(2, 3, 4), (2, 5), (4, 20), (5, 20), (20,)])
@@ -207,7 +242,9 @@ def three_layer_svm(rng, dtype):
     net = module.ThreeLayerNet({name: normal(rng, dtype, *shape) for name, shape in sizes.items()})
     X, y = normal(rng, dtype, 6, 4), rng.integers(0, 3, 6)
     return Case(
-        lambda: net.loss(X, y), lambda out: out[0], lambda out: {f"net.params['{n}']": g for n, g in out[1].items()}
+        lambda: net.loss(X, y),
+        lambda out: out[0],
+        lambda out: {f"net.params['{n}']": g for n, g in out[1].items()},
     )
 
 
@@ -233,9 +270,21 @@ def dropout(rng, dtype):
 def captions(rng, dtype):
     module = load("recurrent")
     words = rng.integers(0, 6, (2, 4))
-    sizes = {"embed": (6, 3), "h0": (2, 5), "Wx": (3, 5), "Wh": (5, 5), "b": (5,), "Wout": (5, 6), "bout": (6,)}
+    sizes = {
+        "embed": (6, 3),
+        "h0": (2, 5),
+        "Wx": (3, 5),
+        "Wh": (5, 5),
+        "b": (5,),
+        "Wout": (5, 6),
+        "bout": (6,),
+    }
     given = {name: normal(rng, dtype, *shape) for name, shape in sizes.items()}
-    return Case(lambda: module.caption_loss(words, **given), lambda out: out[0], lambda out: {f"given['{n}']": g for n, g in out[1].items()})
+    return Case(
+        lambda: module.caption_loss(words, **given),
+        lambda out: out[0],
+        lambda out: {f"given['{n}']": g for n, g in out[1].items()},
+    )
 
 
 @case
@@ -307,7 +356,9 @@ def plain_python(rng, dtype):
     w, b, rows = normal(rng, dtype, 3), normal(rng, dtype, 1), normal(rng, dtype, 5, 3)
     labels = rng.integers(0, 2, 5).tolist()
     return Case(
-        lambda: module.neuron_loss(w, b, rows, labels), lambda out: out[0], lambda out: {"w": out[1], "b": out[2]}
+        lambda: module.neuron_loss(w, b, rows, labels),
+        lambda out: out[0],
+        lambda out: {"w": out[1], "b": out[2]},
     )
 
 
@@ -316,7 +367,9 @@ def hinge_of_lists(rng, dtype):
     module = load("plain_python")
     weights, rows, labels = normal(rng, dtype, 3), normal(rng, dtype, 5, 3), [1, -1, 1, 1, -1]
     return Case(
-        lambda: module.hinge_of_lists(weights, rows, labels), lambda out: out[0], lambda out: {"weights": out[1]}
+        lambda: module.hinge_of_lists(weights, rows, labels),
+        lambda out: out[0],
+        lambda out: {"weights": out[1]},
     )
 
 
@@ -373,4 +426,3 @@ def policy_gradient(rng, dtype):
         lambda out: policy.objective,
         lambda out: {f"Policy.{name}": each for name, each in out.items()},
     )
-

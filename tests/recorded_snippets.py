@@ -18,7 +18,7 @@ def _of(name, expression):
     """A program of one expression."""
     source = f"def {name}(x, w, m):\n    return {expression}\n"
     scope = globals()
-    exec(compile(source, f"<{name}>", "exec"), scope)  # noqa: S102
+    exec(compile(source, f"<{name}>", "exec"), scope)
     SNIPPETS[name] = scope[name]
 
 
@@ -164,7 +164,7 @@ def view_of_view(x, w, m):
     c[0] = x[0, :2] ** 2
     d = c[::-1, ::2]
     d += 1
-    return np.sum(a * a) + np.sum(b ** 3)
+    return np.sum(a * a) + np.sum(b**3)
 
 
 @snippet

@@ -28,7 +28,9 @@ def test_program_gradients_are_adjoints(name, dtype):
         assert adjoint.slack is None
         size = np.abs(adjoint.centre).max()
         u = np.finfo(dtype).eps
-        np.testing.assert_allclose(gradient, adjoint.centre, rtol=0, atol=(1e-12 if dtype is np.float64 else 40 * u) * size)
+        np.testing.assert_allclose(
+            gradient, adjoint.centre, rtol=0, atol=(1e-12 if dtype is np.float64 else 40 * u) * size
+        )
     assert check_complete(recording)
 
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from autograd_ref.recording import NotRecorded, check_complete, record
-from autograd_ref.recording.generators import GENERATORS
-from autograd_ref.recording.objects import RECORDED
-from autograd_ref.recording.stand_ins import originals
+from autograd_ref.recording.stand_ins.generators import GENERATORS
+from autograd_ref.recording.stand_ins.modules import originals
+from autograd_ref.recording.stand_ins.objects import RECORDED
 
 W = np.array([0.5, -1.0, 2.0])
 
@@ -202,7 +202,11 @@ def test_every_operation_has_its_place():
 
     recording = record(call, np.ones(2))
     first = call.__code__.co_firstlineno
-    names = {value.operation.name: value.place for value in recording.tape.values if hasattr(value.operation, "name")}
+    names = {
+        value.operation.name: value.place
+        for value in recording.tape.values
+        if hasattr(value.operation, "name")
+    }
     assert names["tanh"].file == __file__
     assert (names["tanh"].line, names["exp"].line) == (first + 2, first + 2)
     assert (names["sum"].line, names["sum"].end_line) == (first + 1, first + 3)

@@ -15,7 +15,20 @@ from autograd_ref.recording import adjoints, check_complete, check_operations, r
 
 VIEWS = ["T", "reverse", "skip", "first", "last", "row", "column", "newaxis", "tail"]
 CHANGES = ["iadd", "imul", "isub_other", "fill", "masked", "assign", "fancy", "power", "add_at", "rows"]
-MAKES = ["tanh", "exp", "product", "copy", "float32", "where", "sort", "maximum", "cumsum", "gather", "stack", "branch"]
+MAKES = [
+    "tanh",
+    "exp",
+    "product",
+    "copy",
+    "float32",
+    "where",
+    "sort",
+    "maximum",
+    "cumsum",
+    "gather",
+    "stack",
+    "branch",
+]
 
 
 @st.composite
@@ -221,7 +234,9 @@ def agree(steps, seed):
     check_complete(recording)
     found = adjoints(recording, recording.value(recording.result[0]))
     with jax.enable_x64(True), jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
-        expected = jax.grad(lambda *given: run_jax(steps, *given), argnums=(0, 1))(*map(jnp.asarray, drawn(seed)))
+        expected = jax.grad(lambda *given: run_jax(steps, *given), argnums=(0, 1))(
+            *map(jnp.asarray, drawn(seed))
+        )
     for leaf in recording.leaves:
         right = np.asarray(expected[["x", "w"].index(leaf.path)])
         adjoint = found.of.get(leaf.value)

@@ -6,7 +6,7 @@ but lies between the one-sided ones: an adjoint has a middle and a half-width, w
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -115,7 +115,9 @@ def _active(tape: Tape, forward: set[Value]) -> set[Value]:
         if value not in forward or not value.is_floating:
             continue
         operation = value.operation
-        if isinstance(operation, Given) and not operation.is_number or any(each in active for each in value.inputs):
+        if (isinstance(operation, Given) and not operation.is_number) or any(
+            each in active for each in value.inputs
+        ):
             active.add(value)
     return active
 
@@ -143,7 +145,9 @@ def _pull_back(value: Value, found: Adjoints, active: set[Value], undecided: kin
         found.of[source] = part if source not in found.of else _sum(found.of[source], part)
 
 
-def linear(value: Value, inputs: list[np.ndarray], active: tuple[int, ...], cotangent: np.ndarray) -> list[np.ndarray]:
+def linear(
+    value: Value, inputs: list[np.ndarray], active: tuple[int, ...], cotangent: np.ndarray
+) -> list[np.ndarray]:
     """The transposed derivative of one operation, applied."""
     operation = value.operation
     if isinstance(operation, Compute):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import jax
@@ -65,11 +65,14 @@ def sum_to(contribution: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     if contribution.shape == shape:
         return contribution
     extra = contribution.ndim - len(shape)
-    axes = (*range(extra), *(extra + i for i, n in enumerate(shape) if n == 1 and contribution.shape[extra + i] != 1))
+    axes = (
+        *range(extra),
+        *(extra + i for i, n in enumerate(shape) if n == 1 and contribution.shape[extra + i] != 1),
+    )
     return contribution.sum(axis=axes, keepdims=True).reshape(shape)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _forward(operation: Compute, loop: Any, exact: bool) -> Callable[..., Any]:
     function = meaning.function_of(operation, exact)
     *before, after = loop
@@ -80,7 +83,7 @@ def _forward(operation: Compute, loop: Any, exact: bool) -> Callable[..., Any]:
     return jax.jit(call, compiler_options=_QUICK)  # type: ignore[no-any-return]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _backward(operation: Compute, loop: Any, active: tuple[int, ...]) -> Callable[..., Any]:
     elementwise = meaning.is_elementwise(operation)
 
@@ -96,7 +99,7 @@ def _backward(operation: Compute, loop: Any, active: tuple[int, ...]) -> Callabl
     return jax.jit(call, compiler_options=_QUICK)  # type: ignore[no-any-return]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _slopes(operation: Compute, loop: Any, active: tuple[int, ...]) -> Callable[..., Any]:
     def call(inputs: list[Any]) -> list[Any]:
         shape = jnp.broadcast_shapes(*(each.shape for each in inputs))
@@ -122,7 +125,10 @@ def _vjp(operation: Compute, loop: Any, active: tuple[int, ...], inputs: list[An
 
 def _sum_to(contribution: Any, shape: tuple[int, ...]) -> Any:
     extra = contribution.ndim - len(shape)
-    axes = (*range(extra), *(extra + i for i, n in enumerate(shape) if n == 1 and contribution.shape[extra + i] != 1))
+    axes = (
+        *range(extra),
+        *(extra + i for i, n in enumerate(shape) if n == 1 and contribution.shape[extra + i] != 1),
+    )
     return contribution.sum(axis=axes, keepdims=True).reshape(shape) if axes else contribution
 
 
@@ -155,7 +161,7 @@ def _double(dtype: Any) -> Any:
     return np.dtype(np.float64) if dtype is not None and dtype.kind == "f" else dtype
 
 
-@lru_cache(maxsize=None)
+@cache
 def _ufunc_loop(operation: Compute, given: tuple[Any, ...], result: np.dtype[Any]) -> tuple[Any, ...]:
     method = operation.template if isinstance(operation.template, str) else operation.template[0]
     rest: tuple[Any, ...]
@@ -165,7 +171,9 @@ def _ufunc_loop(operation: Compute, given: tuple[Any, ...], result: np.dtype[Any
         asked = [np.dtype(bool) if kind is None else kind for kind in asked]
         dtypes = list(ufunc.resolve_dtypes((*asked, *[None] * ufunc.nout))[: ufunc.nin])
         if result.kind == "f":  # asked for by dtype=, or Python's own division and powers of integers
-            dtypes = [result if each.kind in "iub" or each.itemsize < result.itemsize else each for each in dtypes]
+            dtypes = [
+                result if each.kind in "iub" or each.itemsize < result.itemsize else each for each in dtypes
+            ]
         rest = given[ufunc.nin :]
     elif method == "at":
         dtypes, rest = [given[0], np.dtype(np.int64)], given[2:]
@@ -183,7 +191,11 @@ def _by_numpy(operation: Compute, inputs: Sequence[Any], dtype: np.dtype[Any]) -
     method, *rest = (operation.template,) if isinstance(operation.template, str) else operation.template
     if method == "at":
         changed = np.array(inputs[0])
-        ufunc.at(changed.reshape(-1), inputs[1].reshape(-1), *[np.broadcast_to(x, np.shape(inputs[1])).reshape(-1) for x in inputs[2:]])
+        ufunc.at(
+            changed.reshape(-1),
+            inputs[1].reshape(-1),
+            *[np.broadcast_to(x, np.shape(inputs[1])).reshape(-1) for x in inputs[2:]],
+        )
         return changed
     count = {"__call__": ufunc.nin, "outer": 2}.get(method, 1)
     kwargs = fill(rest[0], inputs[count:]) if rest else {}
@@ -191,4 +203,6 @@ def _by_numpy(operation: Compute, inputs: Sequence[Any], dtype: np.dtype[Any]) -
         kwargs["out"] = np.array(inputs[-1])
     with np.errstate(all="ignore"):
         result = getattr(ufunc, method)(*inputs[:count], **kwargs)
-    return np.asarray(result if operation.output is None else result[operation.output]).astype(dtype, copy=False)
+    return np.asarray(result if operation.output is None else result[operation.output]).astype(
+        dtype, copy=False
+    )

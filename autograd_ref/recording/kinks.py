@@ -27,8 +27,24 @@ Flags = dict[Value, np.ndarray]
 Interval = tuple[np.ndarray, np.ndarray | None]
 
 _COMPARISONS = {"equal", "greater", "greater_equal", "less", "less_equal", "not_equal"}
-_LOGIC = {"bitwise_and", "bitwise_or", "bitwise_xor", "invert", "logical_and", "logical_not", "logical_or", "logical_xor"}
-_LARGEST = {"maximum": np.max, "minimum": np.min, "max": np.max, "amax": np.max, "min": np.min, "amin": np.min}
+_LOGIC = {
+    "bitwise_and",
+    "bitwise_or",
+    "bitwise_xor",
+    "invert",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
+}
+_LARGEST = {
+    "maximum": np.max,
+    "minimum": np.min,
+    "max": np.max,
+    "amax": np.max,
+    "min": np.min,
+    "amin": np.min,
+}
 
 # Whose derivative has no negative entries once their inputs have none.
 _POSITIVE = {
@@ -157,14 +173,23 @@ def _masked(value: Value, inputs: Sequence[Any], flags: Flags, mask: int) -> np.
 
 
 def _masked_write(
-    operation: Move, value: Value, inputs: list[np.ndarray], active: tuple[int, ...], flags: Flags, adjoint: Interval
+    operation: Move,
+    value: Value,
+    inputs: list[np.ndarray],
+    active: tuple[int, ...],
+    flags: Flags,
+    adjoint: Interval,
 ) -> list[Interval] | None:
     """``x[mask] = v`` where the mask is undecided and x is v already."""
     key = operation.template
     if operation.name != "setitem" or not isinstance(key, Slot) or value.inputs[key.index] not in flags:
         return None
     flagged = flags[value.inputs[key.index]]
-    if flagged.shape != value.shape or inputs[-1].ndim or not (tied := flagged & (inputs[0] == inputs[-1])).any():
+    if (
+        flagged.shape != value.shape
+        or inputs[-1].ndim
+        or not (tied := flagged & (inputs[0] == inputs[-1])).any()
+    ):
         return None
     last = len(inputs) - 1
     results = []
@@ -215,7 +240,9 @@ def _tied_sort(
     ordered = np.take_along_axis(x, order, -1)
     if not (ordered[..., 1:] == ordered[..., :-1]).any():
         return None
-    low, high = ((adjoint[0], adjoint[0]) if adjoint[1] is None else (adjoint[0] - adjoint[1], adjoint[0] + adjoint[1]))
+    low, high = (
+        (adjoint[0], adjoint[0]) if adjoint[1] is None else (adjoint[0] - adjoint[1], adjoint[0] + adjoint[1])
+    )
     ends = []
     for bound, extreme in ((low, np.minimum), (high, np.maximum)):
         moved = np.array(bound.reshape(-1) if axis is None else np.moveaxis(bound, axis, -1))

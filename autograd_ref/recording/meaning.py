@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from functools import lru_cache, reduce
+from functools import cache, reduce
 from typing import Any
 
 import jax
@@ -76,7 +76,7 @@ def knows_name(name: str) -> bool:
     return name in UFUNCS
 
 
-@lru_cache(maxsize=None)
+@cache
 def knows_ufunc(ufunc: np.ufunc) -> bool:
     """Whether a ufunc has a meaning."""
     name = ufunc.__name__
@@ -221,7 +221,11 @@ def _ufunc_function(operation: Compute, exact: bool) -> Callable[..., Any]:
 
 def _used(options: dict[str, Any]) -> dict[str, Any]:
     """Without what has no bearing on the values."""
-    return {key: each for key, each in options.items() if key not in ("casting", "order", "subok", "out", "signature")}
+    return {
+        key: each
+        for key, each in options.items()
+        if key not in ("casting", "order", "subok", "out", "signature")
+    }
 
 
 _REDUCTIONS = {
@@ -231,7 +235,13 @@ _REDUCTIONS = {
 
 
 def _reduce(
-    name: str, x: Any, axis: Any = 0, dtype: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True
+    name: str,
+    x: Any,
+    axis: Any = 0,
+    dtype: Any = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = True,
 ) -> Any:
     if not (isinstance(initial, (int, float)) or initial is None or hasattr(initial, "shape")):
         initial = None  # np._NoValue
@@ -304,7 +314,9 @@ def _astype(x: Any, dtype: Any, *_: Any, **__: Any) -> Any:
 
 
 @_written("clip")
-def _clip(x: Any, a_min: Any = None, a_max: Any = None, *_: Any, min: Any = None, max: Any = None, **__: Any) -> Any:  # noqa: A002
+def _clip(
+    x: Any, a_min: Any = None, a_max: Any = None, *_: Any, min: Any = None, max: Any = None, **__: Any
+) -> Any:
     low = a_min if a_min is not None else min
     high = a_max if a_max is not None else max
     x = x if low is None else jnp.maximum(x, low)

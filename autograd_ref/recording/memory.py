@@ -76,7 +76,10 @@ class Memory:
     def _layout(self, array: np.ndarray, address: int) -> Layout:
         size = array.itemsize
         strides = tuple(
-            [stride // size if length > 1 else 0 for stride, length in zip(array.strides, array.shape, strict=True)]
+            [
+                stride // size if length > 1 else 0
+                for stride, length in zip(array.strides, array.shape, strict=True)
+            ]
         )
         return Layout((address - self._start) // size if array.size else 0, array.shape, strides)
 
@@ -224,7 +227,9 @@ def is_injective(at: Layout) -> bool:
 def _extent(root: Layout) -> int:
     if 0 in root.shape:
         return 0
-    return 1 + sum(abs(stride) * (length - 1) for stride, length in zip(root.strides, root.shape, strict=True))
+    return 1 + sum(
+        abs(stride) * (length - 1) for stride, length in zip(root.strides, root.shape, strict=True)
+    )
 
 
 def _c_strides(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ import numpy as np
 from autograd_ref.recording.tape import Move
 from autograd_ref.recording.template import fill
 
-__all__ = ["CONSTANT", "INPLACE", "SPECIAL", "knows", "move", "pull_back"]
+__all__ = ["CONSTANT", "INPLACE", "knows", "move", "pull_back"]
 
 # What depends on shapes and dtypes alone, or prints.
 CONSTANT = {
@@ -49,9 +49,6 @@ DISCRETE = {
     "array_equiv", "count_nonzero", "digitize", "flatnonzero", "isclose", "isin", "isneginf", "isposinf", "lexsort",
     "nanargmax", "nanargmin", "nonzero", "searchsorted", "unravel_index",
 }  # fmt: skip
-
-# Functions that are run as they are, or replaced: filled by `creation`.
-SPECIAL: dict[str, Callable[..., Any]] = {}
 
 # Positions begin here; what is smaller was put in by the function itself.
 _OFFSET = 1 << 40
@@ -121,7 +118,9 @@ def pull_back(
     ]
 
 
-def positions_of(operation: Move, inputs: Sequence[Any], active: Sequence[int]) -> tuple[np.ndarray, list[int], int]:
+def positions_of(
+    operation: Move, inputs: Sequence[Any], active: Sequence[int]
+) -> tuple[np.ndarray, list[int], int]:
     """For every entry of the result, the entry it came from among those of the active inputs, or −1."""
     marked: list[Any] = [
         np.zeros(np.shape(each), np.int64) if np.asarray(each).dtype.kind == "f" else each for each in inputs
@@ -145,4 +144,3 @@ def _without_fractions(literal: Any) -> Any:
     if isinstance(literal, type) and issubclass(literal, (np.floating, float)):
         return np.int64
     return literal
-

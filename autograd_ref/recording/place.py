@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import sysconfig
-from functools import lru_cache
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from types import CodeType
@@ -65,13 +65,11 @@ def here() -> tuple[CodeType | None, int]:
     return None, -1
 
 
-@lru_cache(maxsize=None)
+@cache
 def place_of(code: CodeType, position: int) -> Place:
     """The place of an instruction."""
     line, end_line, column, end_column = next(
         islice(code.co_positions(), max(position, 0) // 2, None), (None,) * 4
     )
     first = code.co_firstlineno if line is None else line
-    return Place(
-        code.co_filename, first, end_line or first, column or 0, end_column or 0, code.co_qualname
-    )
+    return Place(code.co_filename, first, end_line or first, column or 0, end_column or 0, code.co_qualname)

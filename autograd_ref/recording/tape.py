@@ -122,7 +122,9 @@ class Value:
         return self.dtype.kind == "f"
 
     def __repr__(self) -> str:
-        return f"<{self.number}: {type(self.operation).__name__} {self.dtype}{list(self.shape)} at {self.place}>"
+        return (
+            f"<{self.number}: {type(self.operation).__name__} {self.dtype}{list(self.shape)} at {self.place}>"
+        )
 
 
 class Control(NamedTuple):

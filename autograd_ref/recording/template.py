@@ -64,7 +64,11 @@ def fill(template: Any, inputs: Sequence[Any], literal: Callable[[Any], Any] | N
         if template.kind == "dict":
             return {key: fill(each, inputs, literal) for key, each in template.items}
         items = [fill(each, inputs, literal) for each in template.items]
-        return {"list": list, "tuple": tuple}[template.kind](items) if template.kind != "slice" else slice(*items)
+        return (
+            {"list": list, "tuple": tuple}[template.kind](items)
+            if template.kind != "slice"
+            else slice(*items)
+        )
     raise TypeError(f"not a template: {template!r}")
 
 
@@ -79,4 +83,18 @@ def widened(literal: Any) -> Any:
     return literal
 
 
-_FLOATING_NAMES = {"float16", "float32", "float64", "float", "f", "f2", "f4", "f8", "d", "e", "half", "single", "double"}
+_FLOATING_NAMES = {
+    "float16",
+    "float32",
+    "float64",
+    "float",
+    "f",
+    "f2",
+    "f4",
+    "f8",
+    "d",
+    "e",
+    "half",
+    "single",
+    "double",
+}

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from autograd_ref.arithmetic.rounding import unit_roundoff
+from autograd_ref.recording.call.state import State, collect
 from autograd_ref.recording.kernels import in_double
 from autograd_ref.recording.record import Recording, record
 from autograd_ref.recording.replay import evaluate, replay
-from autograd_ref.recording.state import State, collect
 from autograd_ref.recording.tape import Compute, Given, NotRecorded, Value
 
 __all__ = ["InstrumentFault", "check_complete", "check_operations"]
@@ -82,7 +82,9 @@ def _conditioned(value: Value, inputs: list[np.ndarray], u: float) -> np.ndarray
         largest = np.maximum(largest, np.abs(evaluate(value, moved, True) - exact))
     terms = max([each.size for each in inputs], default=1)
     tiny = float(np.finfo(value.dtype).tiny)
-    return np.asarray(32 * np.maximum(largest, largest.mean()) + (16 + 4 * np.sqrt(terms)) * u * np.abs(exact) + 64 * tiny)
+    return np.asarray(
+        32 * np.maximum(largest, largest.mean()) + (16 + 4 * np.sqrt(terms)) * u * np.abs(exact) + 64 * tiny
+    )
 
 
 def _double(array: np.ndarray) -> np.ndarray:
@@ -150,7 +152,11 @@ def _steered_elsewhere(
         if value.is_floating:
             now, then = now != 0, None if then is None else then != 0
         # In float64 a loop may take other turns than it did in float32: such a decision is no guide.
-        if then is not None and np.array_equal(exact[value.number] != 0, then != 0) and not np.array_equal(now, then):
+        if (
+            then is not None
+            and np.array_equal(exact[value.number] != 0, then != 0)
+            and not np.array_equal(now, then)
+        ):
             return True
     return False
 
@@ -205,7 +211,10 @@ def _decisions(recording: Recording) -> list[tuple[str, bytes]]:
 
 
 def _first_unforeseen(
-    recording: Recording, moved: dict[Value, np.ndarray], exact: Sequence[np.ndarray], foreseen: Sequence[np.ndarray]
+    recording: Recording,
+    moved: dict[Value, np.ndarray],
+    exact: Sequence[np.ndarray],
+    foreseen: Sequence[np.ndarray],
 ) -> NotRecorded | None:
     """Record the moved point, too, and find the first operation that comes out otherwise.
 
@@ -234,4 +243,6 @@ def _first_unforeseen(
                 "(plain memory written by C code, a number taken out by one)",
                 place,
             )
-    return NotRecorded("a value left the tape: a plain run at a second point gives another result than the replay")
+    return NotRecorded(
+        "a value left the tape: a plain run at a second point gives another result than the replay"
+    )

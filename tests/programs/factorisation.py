@@ -1,6 +1,5 @@
 """Matrix factorisation by stochastic descent on single ratings: rows of the factors are moved in place."""
 
-import numpy as np
 
 
 def epoch(P, Q, ratings, lr, lam):

@@ -25,5 +25,7 @@ def neuron_loss(w, b, rows, labels):
 def hinge_of_lists(weights, rows, labels):
     margins = [max(0, 1 - int(label) * (weights @ row)) for row, label in zip(rows, labels)]
     loss = sum(margins) / len(margins)
-    grad = np.sum([-label * row if m > 0 else 0 * row for m, row, label in zip(margins, rows, labels)], axis=0)
+    grad = np.sum(
+        [-label * row if m > 0 else 0 * row for m, row, label in zip(margins, rows, labels)], axis=0
+    )
     return loss, grad / len(margins)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from autograd_ref.recording.stand_ins import SHADOWS, stand_in_for
+from autograd_ref.recording.stand_ins.modules import SHADOWS, stand_in_for
 
 __all__ = ["is_installed", "is_target", "shadowed"]
 
@@ -73,7 +73,9 @@ def _might_need(thing: Any) -> bool:
     kind = type(thing)
     if kind is types.ModuleType:
         return True
-    return kind in _FUNCTIONS or kind is type or callable(thing) and str(kind.__module__).startswith("numpy")
+    return (
+        kind in _FUNCTIONS or kind is type or (callable(thing) and str(kind.__module__).startswith("numpy"))
+    )
 
 
 _FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType)
@@ -91,7 +93,11 @@ def shadowed(*extra: dict[str, Any], module: str | None = None) -> Iterator[None
     original_import = builtins.__import__
 
     def importing(
-        name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0  # noqa: A002
+        name: str,
+        globals: Any = None,
+        locals: Any = None,
+        fromlist: Any = (),
+        level: int = 0,
     ) -> Any:
         found = original_import(name, globals, locals, fromlist, level)
         if globals is None or not is_target(globals.get("__name__", ""), module):
@@ -115,7 +121,7 @@ def shadowed(*extra: dict[str, Any], module: str | None = None) -> Iterator[None
 
 def _restore_imported(bindings: _Bindings) -> None:
     """Names bound by import statements or copied during the run."""
-    from autograd_ref.recording.stand_ins import originals
+    from autograd_ref.recording.stand_ins.modules import originals
 
     found = originals()
     for namespace in bindings.namespaces:

@@ -13,14 +13,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from autograd_ref.recording import meaning, moves
 from autograd_ref.recording.memory import owner_of
-from autograd_ref.recording.objects import (
+from autograd_ref.recording.place import here, place_of
+from autograd_ref.recording.stand_ins.objects import (
     arrays_in,
     from_nested,
     is_input,
@@ -33,11 +34,14 @@ from autograd_ref.recording.objects import (
     wrap_number,
     wrap_view,
 )
-from autograd_ref.recording.place import here, place_of
 from autograd_ref.recording.tape import Compute, Move, NotRecorded, Value, current
 from autograd_ref.recording.template import freeze
 
 __all__ = ["record_function", "record_method", "record_number", "record_ufunc", "refuse"]
+
+
+# Functions that make an array like another: filled by `creation`.
+SPECIAL: dict[str, Callable[..., Any]] = {}
 
 
 def refuse(what: str) -> NotRecorded:
@@ -67,7 +71,10 @@ def record_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: 
         template: Any = method
     else:
         more: list[Any] = []
-        template = (method, freeze({k: plain(v) if isinstance(v, type) else v for k, v in kwargs.items()}, is_input, more))
+        template = (
+            method,
+            freeze({k: plain(v) if isinstance(v, type) else v for k, v in kwargs.items()}, is_input, more),
+        )
         values += tuple([value_of(each) for each in more])
         plain_kwargs = _plain_kwargs(kwargs)
         if out is not None:
@@ -84,7 +91,13 @@ def _as_input(argument: Any) -> Any:
 
 
 def _record_into(
-    ufunc: np.ufunc, method: str, twins: list[Any], kwargs: Any, template: Any, values: tuple[Value, ...], out: Any
+    ufunc: np.ufunc,
+    method: str,
+    twins: list[Any],
+    kwargs: Any,
+    template: Any,
+    values: tuple[Value, ...],
+    out: Any,
 ) -> Any:
     """A ufunc with ``out=``."""
     if len([each for each in out if each is not None]) != ufunc.nout or ufunc.nout != 1:
@@ -133,7 +146,7 @@ def record_function(function: Callable[..., Any], args: tuple[Any, ...], kwargs:
     if current.tape is None:
         return function(*plain_all(args), **_plain_kwargs(kwargs))
     name = name_of(function)
-    special = moves.SPECIAL.get(name)
+    special = SPECIAL.get(name)
     if special is not None:
         return special(*args, **kwargs)
     args, kwargs, out = _without_out(function, args, kwargs)
@@ -280,17 +293,21 @@ def _without_out(function: Any, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
     return args, {key: each for key, each in kwargs.items() if key != "out"}, None
 
 
-@lru_cache(maxsize=None)
+@cache
 def _position_of_out(function: Any) -> int | None:
     try:
         names = list(inspect.signature(function).parameters)
     except (TypeError, ValueError):
         return None
     parameter = inspect.signature(function).parameters.get("out")
-    return names.index("out") if parameter is not None and parameter.kind is parameter.POSITIONAL_OR_KEYWORD else None
+    return (
+        names.index("out")
+        if parameter is not None and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+        else None
+    )
 
 
-@lru_cache(maxsize=None)
+@cache
 def name_of(function: Any) -> str:
     """The name of a function of NumPy's, with its module behind numpy: "sum", "linalg.norm"."""
     module = (function.__module__ or "").removeprefix("numpy").lstrip(".")

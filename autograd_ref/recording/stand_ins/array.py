@@ -12,12 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from autograd_ref.recording.calls import record_function, record_method, record_ufunc
 from autograd_ref.recording.memory import Memory
-from autograd_ref.recording.objects import flat_iterator, index_read, index_write, plain, value_of, wrap_view
+from autograd_ref.recording.place import here, place_of
+from autograd_ref.recording.stand_ins.calls import record_function, record_method, record_ufunc
+from autograd_ref.recording.stand_ins.objects import (
+    flat_iterator,
+    index_read,
+    index_write,
+    plain,
+    value_of,
+    wrap_view,
+)
 from autograd_ref.recording.tape import Move, NotRecorded, Value, current
 from autograd_ref.recording.template import Group, Literal, Slot
-from autograd_ref.recording.place import here, place_of
 
 __all__ = ["RecordedArray"]
 

@@ -13,7 +13,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from autograd_ref.recording.targets import is_installed, is_target
+from autograd_ref.recording.stand_ins.targets import is_installed, is_target
 
 __all__ = ["Walk"]
 
@@ -71,7 +71,9 @@ class Walk:
 
     def _has_attributes(self, thing: Any) -> bool:
         module = type(thing).__module__
-        return is_target(module, self._module) or type(thing) in _NAMESPACES or isinstance(thing, BaseException)
+        return (
+            is_target(module, self._module) or type(thing) in _NAMESPACES or isinstance(thing, BaseException)
+        )
 
     def _attributes(self, path: str, thing: Any, depth: int) -> None:
         try:

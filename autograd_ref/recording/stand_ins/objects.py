@@ -29,7 +29,7 @@ def is_recorded(thing: Any) -> bool:
 def plain(thing: Any) -> Any:
     """The twin of a recording object; anything else as it is."""
     if type(thing) not in RECORDED:
-        return _UNSHADOWED.get(id(thing), thing) if isinstance(thing, type) else thing
+        return UNSHADOWED.get(id(thing), thing) if isinstance(thing, type) else thing
     try:
         return thing._twin
     except AttributeError:
@@ -37,7 +37,7 @@ def plain(thing: Any) -> Any:
 
 
 # What stand-ins for types stand for, by their ids.
-_UNSHADOWED: dict[int, type] = {}
+UNSHADOWED: dict[int, type] = {}
 
 
 def _lost(array: Any) -> Any:
@@ -201,7 +201,9 @@ def _key_template(key: Any, inputs: list[Any]) -> Any:
 def _is_basic(key: Any) -> bool:
     parts = key if isinstance(key, tuple) else (key,)
     return all(
-        part is None or part is Ellipsis or isinstance(part, (slice, int, np.integer)) and not isinstance(part, bool)
+        part is None
+        or part is Ellipsis
+        or (isinstance(part, (slice, int, np.integer)) and not isinstance(part, bool))
         for part in parts
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_ref.recording.reachable import Walk
+from autograd_ref.recording.call.reachable import Walk
 
 __all__ = ["State", "collect"]
 
@@ -78,7 +78,9 @@ def _refill(container: Any, contents: Any) -> None:
             if name not in container or container[name] is not each:
                 dict.__setitem__(container, name, each)
     elif isinstance(container, (list, collections.deque)):
-        if len(container) != len(contents) or any(a is not b for a, b in zip(container, contents, strict=True)):
+        if len(container) != len(contents) or any(
+            a is not b for a, b in zip(container, contents, strict=True)
+        ):
             container.clear()
             container.extend(contents)
     else:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_ref.recording.objects import is_recorded, plain, plain_all
+from autograd_ref.recording.stand_ins.objects import is_recorded, plain, plain_all
 from autograd_ref.recording.tape import current
 
 __all__ = ["GENERATORS", "recording_generator"]

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd_ref.recording.calls import record_function, record_number, record_ufunc
-from autograd_ref.recording.objects import NUMBERS, RECORDED, is_recorded, plain, value_of
+from autograd_ref.recording.stand_ins.calls import record_function, record_number, record_ufunc
+from autograd_ref.recording.stand_ins.objects import NUMBERS, RECORDED, is_recorded, plain, value_of
 from autograd_ref.recording.tape import Compute, Value, current
 
 __all__ = ["RecordedNumber"]
@@ -98,7 +98,11 @@ class RecordedNumber:
         return format(self._twin, spec)
 
     def __reduce__(self) -> Any:
-        return self._twin.__reduce__() if isinstance(self._twin, np.generic) else (type(self._twin), (self._twin,))
+        return (
+            self._twin.__reduce__()
+            if isinstance(self._twin, np.generic)
+            else (type(self._twin), (self._twin,))
+        )
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         return self.__reduce__()
@@ -173,13 +177,13 @@ def _delegate(name: str) -> Callable[..., Any]:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         if current.tape is None:
             return getattr(self._twin, name)(*args, **kwargs)
-        return getattr(_as_array(self), name)(*args, **kwargs)[()]
+        return getattr(array_of(self), name)(*args, **kwargs)[()]
 
     return method
 
 
-def _as_array(number: Any) -> Any:
-    from autograd_ref.recording.objects import wrap_new
+def array_of(number: Any) -> Any:
+    from autograd_ref.recording.stand_ins.objects import wrap_new
 
     return wrap_new(np.array(number._twin), number._value)
 
@@ -210,7 +214,7 @@ _NUMPY_METHODS["tolist"] = lambda self: self._python()
 _NUMPY_METHODS["T"] = property(lambda self: self)
 _NUMPY_METHODS["real"] = property(lambda self: self)
 _NUMPY_METHODS["__getitem__"] = lambda self, key: (
-    _as_array(self)[key] if current.tape is not None else self._twin[key]
+    array_of(self)[key] if current.tape is not None else self._twin[key]
 )
 _NUMPY_METHODS["__class__"] = property(lambda self: type(self._twin))
 
@@ -236,7 +240,9 @@ def _define(kind: type) -> type:
         }
     if kind is int:  # as instances of varying size, ints have no slots of their own
         return type("RecordedInt", (kind,), {**methods, "__new__": new})
-    return type(f"Recorded_{kind.__name__}", (kind,), {**methods, "__slots__": ("_twin", "_value"), "__new__": new})
+    return type(
+        f"Recorded_{kind.__name__}", (kind,), {**methods, "__slots__": ("_twin", "_value"), "__new__": new}
+    )
 
 
 def _define_bool() -> type:
