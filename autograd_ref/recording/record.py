@@ -136,17 +136,18 @@ def record(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Recording
     recording = Recording(tape, memories)
     given = Given(function, args, kwargs)
     recording.before = State(given.walk, given.module)
+    returned: list[Any] = []
     with unsearched():
         try:
             with shadowed(getattr(inspect.unwrap(function), "__globals__", {}), module=given.module):
                 current.tape, current.memories = tape, memories
                 given.wrap()
-                result = given.function(*given.args, **given.kwargs)
+                returned.append(given.function(*given.args, **given.kwargs))
             current.tape = current.memories = None
-            recording.result = release(given, recording.take, result)
+            recording.result = release(given, recording.take, returned)
         except BaseException as error:
             current.tape = current.memories = None
-            release(given, recording.take, None, error)
+            release(given, recording.take, returned, error)
             if isinstance(error, NotRecorded):
                 raise error.with_traceback(None) from None  # its place says where; ours is of no interest
             raise

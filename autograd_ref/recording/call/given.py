@@ -117,11 +117,12 @@ class Given:
 
     def check_memory(self, tape: Tape, before: State) -> None:
         """Notice memory of before that code which is not recorded wrote to."""
+        users = {first: value for value in reversed(tape.values) for first in value.inputs}
         for path, array in self._arrays.values():
             if id(array) not in self._memories:
                 continue
             memory, first = self._memories[id(array)]
-            user = next((each for each in tape.values if first in each.inputs), None)
+            user = users.get(first)
             seen = window(lay_out(first.array, memory.root), memory.layout(array))
             held = before.held(array)
             if user is not None and not np.array_equal(seen, held, equal_nan=array.dtype.kind == "f"):

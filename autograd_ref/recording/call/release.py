@@ -38,13 +38,13 @@ def unsearched() -> Iterator[None]:
             gc.unfreeze()
 
 
-def release(given: Given, take: Take, result: Any, error: BaseException | None = None) -> Any:
+def release(given: Given, take: Take, returned: list[Any], error: BaseException | None = None) -> Any:
     """Put plain objects in the places of all that records.
 
     Args:
         given: the call.
         take: takes a path and what is there, and returns what is plain in its place.
-        result: of the call.
+        returned: what the call returned, taken out of this list; empty if it raised.
         error: that the call raised.
 
     Returns:
@@ -58,7 +58,7 @@ def release(given: Given, take: Take, result: Any, error: BaseException | None =
         return stand_ins[id(thing)] if id(thing) in stand_ins else take(path, thing)
 
     walk = Walk(replace, given.module)
-    result = walk.visit("return", result)
+    result = walk.visit("return", returned.pop()) if returned else None
     given.walk(walk)
     given.forget()
     if error is not None:

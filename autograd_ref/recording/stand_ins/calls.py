@@ -71,10 +71,8 @@ def record_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: 
         template: Any = method
     else:
         more: list[Any] = []
-        template = (
-            method,
-            freeze({k: plain(v) if isinstance(v, type) else v for k, v in kwargs.items()}, is_input, more),
-        )
+        options = {key: plain(each) if isinstance(each, type) else each for key, each in kwargs.items()}
+        template = (method, freeze(options, is_input, more)) if kwargs else method
         values += tuple([value_of(each) for each in more])
         plain_kwargs = _plain_kwargs(kwargs)
         if out is not None:
