@@ -148,7 +148,8 @@ def test_recorded_objects_pass_for_plain_ones():
             isinstance(loss, float), isinstance(loss, np.floating), isinstance(loss, np.ndarray),
             isinstance(x, np.ndarray), isinstance(float(loss), float), type(x.shape), x.flags.owndata,
             isinstance(loss > 0, (bool, np.bool_)), np.isscalar(loss), callable(np.zeros), isinstance(1, int),
-            isinstance(2.0, (int, float)), np.float64 == x.dtype, x.dtype == float, np.issubdtype(x.dtype, np.floating),
+            isinstance(2.0, (int, float)), np.float64 == x.dtype, x.dtype == float,
+            np.issubdtype(x.dtype, np.floating),
         )  # fmt: skip
         seen["hash"] = hash(loss) == hash(float(loss))
         seen["text"] = f"{loss} {loss:.2f} {x} {loss!r} {x!r}"

@@ -1,7 +1,8 @@
 """Adjoints of all that a loss depends on, and the contribution of every single use.
 
-In reverse over the tape, operation by operation, in float64. At a kink or tie the derivative is not one number
-but lies between the one-sided ones: an adjoint has a middle and a half-width, which is None where it is 0.
+In reverse over the tape, operation by operation, in float64. At a kink or tie the derivative is not one
+number but lies between the one-sided ones: an adjoint has a middle and a half-width, which is None where it
+is 0.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ class Adjoints(NamedTuple):
         loss: the value on the tape.
         arrays: of every value, by number, in float64: the exact replay.
         of: the adjoint of every floating value that the loss depends on.
-        contributions: of each use of such a value, by the value that used it and the position among its inputs.
+        contributions: of each use of such a value, by the value that used it and the position among its
+            inputs.
         ties: the values whose derivative is not one number.
     """
 

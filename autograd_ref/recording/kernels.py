@@ -60,16 +60,13 @@ def slopes(value: Value, inputs: Sequence[Any], active: tuple[int, ...]) -> list
     return [np.asarray(each) for each in _slopes(value.operation, _loop(value, True), active)(list(inputs))]
 
 
-def sum_to(contribution: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def sum_to(contribution: Any, shape: tuple[int, ...]) -> Any:
     """What flows into an input that was broadcast: a sum over the axes along which it was repeated."""
     if contribution.shape == shape:
         return contribution
     extra = contribution.ndim - len(shape)
-    axes = (
-        *range(extra),
-        *(extra + i for i, n in enumerate(shape) if n == 1 and contribution.shape[extra + i] != 1),
-    )
-    return contribution.sum(axis=axes, keepdims=True).reshape(shape)
+    repeated = [extra + i for i, n in enumerate(shape) if n == 1 and contribution.shape[extra + i] != 1]
+    return contribution.sum(axis=(*range(extra), *repeated), keepdims=True).reshape(shape)
 
 
 @cache
@@ -80,7 +77,7 @@ def _forward(operation: Compute, loop: Any, exact: bool) -> Callable[..., Any]:
     def call(*inputs: Any) -> Any:
         return jnp.asarray(function(*_cast(inputs, before))).astype(after)
 
-    return jax.jit(call, compiler_options=_QUICK)  # type: ignore[no-any-return]
+    return jax.jit(call, compiler_options=_QUICK)
 
 
 @cache
@@ -94,9 +91,9 @@ def _backward(operation: Compute, loop: Any, active: tuple[int, ...]) -> Callabl
         wide_results = _vjp(operation, loop, active, wide, cotangent)
         # What does not flow does not flow through an infinite derivative either.
         used = [jnp.where(cotangent == 0, 0.0, each) for each in wide_results]
-        return [_sum_to(each, inputs[i].shape) for each, i in zip(used, active, strict=True)]
+        return [sum_to(each, inputs[i].shape) for each, i in zip(used, active, strict=True)]
 
-    return jax.jit(call, compiler_options=_QUICK)  # type: ignore[no-any-return]
+    return jax.jit(call, compiler_options=_QUICK)
 
 
 @cache
@@ -106,7 +103,7 @@ def _slopes(operation: Compute, loop: Any, active: tuple[int, ...]) -> Callable[
         wide = [jnp.broadcast_to(each, shape) for each in inputs]
         return list(_vjp(operation, loop, active, wide, jnp.ones(shape)))
 
-    return jax.jit(call, compiler_options=_QUICK)  # type: ignore[no-any-return]
+    return jax.jit(call, compiler_options=_QUICK)
 
 
 def _vjp(operation: Compute, loop: Any, active: tuple[int, ...], inputs: list[Any], cotangent: Any) -> Any:
@@ -123,15 +120,6 @@ def _vjp(operation: Compute, loop: Any, active: tuple[int, ...], inputs: list[An
     return pull(cotangent)
 
 
-def _sum_to(contribution: Any, shape: tuple[int, ...]) -> Any:
-    extra = contribution.ndim - len(shape)
-    axes = (
-        *range(extra),
-        *(extra + i for i, n in enumerate(shape) if n == 1 and contribution.shape[extra + i] != 1),
-    )
-    return contribution.sum(axis=axes, keepdims=True).reshape(shape) if axes else contribution
-
-
 def _cast(inputs: Sequence[Any], dtypes: Sequence[Any]) -> list[Any]:
     return [each if dtype is None else each.astype(dtype) for each, dtype in zip(inputs, dtypes, strict=True)]
 
@@ -139,6 +127,7 @@ def _cast(inputs: Sequence[Any], dtypes: Sequence[Any]) -> list[Any]:
 def _loop(value: Value, exact: bool) -> tuple[Any, ...]:
     """In which dtypes NumPy's loop ran."""
     operation = value.operation
+    assert isinstance(operation, Compute)  # noqa: S101
     given = tuple([each.weak or each.dtype for each in value.inputs])
     if operation.kind == "ufunc":
         dtypes = _ufunc_loop(operation, given, value.dtype)

@@ -1,12 +1,12 @@
 r"""Where a derivative is not one number: kinks of single operations, and ties between entries.
 
-At $\max(a, b)$ with $a = b$ whatever lies between the one-sided derivatives is right, and both sides are honest
-conventions. So the contribution of such an entry is an interval, and what depends on it is an interval, too; no
-other entry is. An interval with middle $c$ and half-width $r$ goes through a linear map $J$ as $Jc$ and $|J|r$;
-through a slope that itself lies in $m \pm h$, as $mc$ and $|m|r + h|c| + hr$.
+At $\max(a, b)$ with $a = b$ whatever lies between the one-sided derivatives is right, and both sides are
+honest conventions. So the contribution of such an entry is an interval, and what depends on it is an
+interval, too; no other entry is. An interval with middle $c$ and half-width $r$ goes through a linear map $J$
+as $Jc$ and $|J|r$; through a slope that itself lies in $m \pm h$, as $mc$ and $|m|r + h|c| + hr$.
 
-A condition counts as undecided where the two sides of its comparison are equal, and opens an interval only where
-the branches it chooses between are equal as well: a jump has no derivative on either side.
+A condition counts as undecided where the two sides of its comparison are equal, and opens an interval only
+where the branches it chooses between are equal as well: a jump has no derivative on either side.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _POSITIVE = {
 
 
 def undecided(tape: Tape, arrays: list[np.ndarray], active: set[Value]) -> Flags:
-    """Which entries of the Boolean values, and of the numbers 0 and 1 made from them, lie on their boundary."""
+    """Which entries of Booleans, and of the numbers 0 and 1 made from them, lie on their boundary."""
     flags: Flags = {}
     for value in tape.values:
         operation = value.operation
@@ -66,7 +66,7 @@ def undecided(tape: Tape, arrays: list[np.ndarray], active: set[Value]) -> Flags
                 a, b = (arrays[each.number] for each in value.inputs)
                 found = np.asarray(a == b)
             elif known and (operation.name in _LOGIC or _keeps_mask(value, arrays)):
-                found = np.asarray(np.broadcast_to(sum(known).astype(bool), value.shape))
+                found = np.asarray(np.broadcast_to(np.any(np.broadcast_arrays(*known), axis=0), value.shape))
         elif known and isinstance(operation, Compute) and operation.name in ("astype", "float"):
             found = known[0].reshape(value.shape)
         elif known and isinstance(operation, Read):
@@ -80,8 +80,9 @@ def undecided(tape: Tape, arrays: list[np.ndarray], active: set[Value]) -> Flags
 
 def _keeps_mask(value: Value, arrays: list[np.ndarray]) -> bool:
     """Whether it is a mask times 1."""
-    numbers = [arrays[each.number] for each in value.inputs if not each.dtype.kind == "b"]
-    return value.operation.name == "multiply" and all(each.ndim == 0 and each == 1 for each in numbers)
+    numbers = [arrays[each.number] for each in value.inputs if each.dtype.kind != "b"]
+    multiplies = isinstance(value.operation, Compute) and value.operation.name == "multiply"
+    return multiplies and all(each.ndim == 0 and each == 1 for each in numbers)
 
 
 def _moved(operation: Move, value: Value, flags: Flags, arrays: list[np.ndarray]) -> np.ndarray:
@@ -144,8 +145,8 @@ def _kinks(operation: Compute, value: Value, inputs: Sequence[Any], flags: Flags
     if operation.kind == "number":
         if name in ("max", "min"):
             best = np.max(inputs) if name == "max" else np.min(inputs)
-            tied = [np.asarray(each == best) for each in inputs]
-            return tied if sum(map(int, tied)) > 1 else None
+            each_tied = [np.asarray(each == best) for each in inputs]
+            return each_tied if sum(map(int, each_tied)) > 1 else None
         return [np.asarray(inputs[0] == 0)] if name == "math.fabs" else None
     if operation.kind == "function" and name == "clip":
         args, kwargs = (fill(part, inputs) for part in operation.template)
@@ -182,9 +183,9 @@ def _masked_write(
 ) -> list[Interval] | None:
     """``x[mask] = v`` where the mask is undecided and x is v already."""
     key = operation.template
-    if operation.name != "setitem" or not isinstance(key, Slot) or value.inputs[key.index] not in flags:
+    if operation.name != "setitem" or not isinstance(key, Slot) or value.inputs[key.position] not in flags:
         return None
-    flagged = flags[value.inputs[key.index]]
+    flagged = flags[value.inputs[key.position]]
     if (
         flagged.shape != value.shape
         or inputs[-1].ndim
@@ -195,10 +196,10 @@ def _masked_write(
     results = []
     for i in active:
         if i == 0:
-            kept = ~inputs[key.index]
+            kept = ~inputs[key.position]
             slope, half = np.where(tied, 0.5, kept), np.where(tied, 0.5, 0.0)
         else:
-            slope, half = np.where(tied, 0.5, inputs[key.index]), np.where(tied, 0.5, 0.0)
+            slope, half = np.where(tied, 0.5, inputs[key.position]), np.where(tied, 0.5, 0.0)
         results.append(_through(slope, half, adjoint, inputs[i].shape if i in (0, last) else value.shape))
     return results
 

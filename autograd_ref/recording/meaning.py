@@ -21,24 +21,24 @@ from autograd_ref.recording.template import fill, widened
 __all__ = ["function_of", "is_elementwise", "knows_function", "knows_name", "knows_ufunc", "ufunc_named"]
 
 UFUNCS = {
-    "absolute", "add", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "bitwise_and",
-    "bitwise_count", "bitwise_or", "bitwise_xor", "cbrt", "ceil", "conjugate", "copysign", "cos", "cosh",
-    "deg2rad", "degrees", "divide", "equal", "exp", "exp2", "expm1", "fabs", "float_power", "floor",
-    "floor_divide", "fmax", "fmin", "fmod", "gcd", "greater", "greater_equal", "heaviside", "hypot", "invert",
-    "isfinite", "isinf", "isnan", "lcm", "ldexp", "left_shift", "less", "less_equal", "log", "log10", "log1p",
-    "log2", "logaddexp", "logaddexp2", "logical_and", "logical_not", "logical_or", "logical_xor", "matmul",
-    "matvec", "maximum", "minimum", "multiply", "negative", "nextafter", "not_equal", "positive", "power",
-    "rad2deg", "radians", "reciprocal", "remainder", "right_shift", "rint", "sign", "signbit", "sin", "sinh",
-    "sqrt", "square", "subtract", "tan", "tanh", "trunc", "vecdot", "vecmat", "modf", "divmod", "frexp", "spacing",
+    "absolute", "add", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh",
+    "bitwise_and", "bitwise_count", "bitwise_or", "bitwise_xor", "cbrt", "ceil", "conjugate", "copysign",
+    "cos", "cosh", "deg2rad", "degrees", "divide", "equal", "exp", "exp2", "expm1", "fabs", "float_power",
+    "floor", "floor_divide", "fmax", "fmin", "fmod", "gcd", "greater", "greater_equal", "heaviside",
+    "hypot", "invert", "isfinite", "isinf", "isnan", "lcm", "ldexp", "left_shift", "less", "less_equal",
+    "log", "log10", "log1p", "log2", "logaddexp", "logaddexp2", "logical_and", "logical_not", "logical_or",
+    "logical_xor", "matmul", "matvec", "maximum", "minimum", "multiply", "negative", "nextafter",
+    "not_equal", "positive", "power", "rad2deg", "radians", "reciprocal", "remainder", "right_shift",
+    "rint", "sign", "signbit", "sin", "sinh", "sqrt", "square", "subtract", "tan", "tanh", "trunc",
+    "vecdot", "vecmat", "modf", "divmod", "frexp", "spacing",
 }  # fmt: skip
 SPECIAL_UFUNCS = {
-    "bdtr": None, "digamma": "digamma", "psi": "digamma", "erf": "erf", "erfc": "erfc", "erfinv": "erfinv",
-    "entr": "entr", "expit": "expit", "gammaln": "gammaln", "gamma": "gamma", "i0": "i0", "i0e": "i0e", "i1": "i1",
-    "i1e": "i1e", "kl_div": "kl_div", "log_ndtr": "log_ndtr", "logit": "logit", "ndtr": "ndtr", "ndtri": "ndtri",
-    "rel_entr": "rel_entr", "xlog1py": "xlog1py", "xlogy": "xlogy", "betaln": "betaln", "zeta": "zeta",
-    "betainc": "betainc",
+    "digamma": "digamma", "psi": "digamma", "erf": "erf", "erfc": "erfc", "erfinv": "erfinv",
+    "entr": "entr", "expit": "expit", "gammaln": "gammaln", "gamma": "gamma", "i0": "i0", "i0e": "i0e",
+    "i1": "i1", "i1e": "i1e", "kl_div": "kl_div", "log_ndtr": "log_ndtr", "logit": "logit", "ndtr": "ndtr",
+    "ndtri": "ndtri", "rel_entr": "rel_entr", "xlog1py": "xlog1py", "xlogy": "xlogy", "betaln": "betaln",
+    "zeta": "zeta", "betainc": "betainc",
 }  # fmt: skip
-SPECIAL_UFUNCS = {name: other for name, other in SPECIAL_UFUNCS.items() if other}
 
 # With several axes of their own: not entry by entry.
 CORE = {"matmul", "matvec", "vecdot", "vecmat"}
@@ -89,11 +89,10 @@ def knows_ufunc(ufunc: np.ufunc) -> bool:
 def ufunc_named(name: str) -> np.ufunc:
     """NumPy's or SciPy's ufunc."""
     if name == "clip":
-        from numpy._core.umath import clip
+        from numpy._core import umath
 
-        return clip
-    found = getattr(np, name, None)
-    return found if found is not None and name in UFUNCS else getattr(sys.modules["scipy.special"], name)
+        return vars(umath)["clip"]  # type: ignore[no-any-return]
+    return getattr(np if name in UFUNCS else sys.modules["scipy.special"], name)  # type: ignore[no-any-return]
 
 
 def knows_function(name: str) -> bool:
@@ -228,7 +227,7 @@ def _used(options: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-_REDUCTIONS = {
+_REDUCTIONS: dict[str, Callable[..., Any]] = {
     "add": jnp.sum, "multiply": jnp.prod, "maximum": jnp.max, "minimum": jnp.min, "logical_and": jnp.all,
     "logical_or": jnp.any,
 }  # fmt: skip
@@ -268,7 +267,7 @@ def _reduce(
 def _accumulate(name: str, x: Any, axis: int = 0, dtype: Any = None) -> Any:
     if dtype is not None:
         x = x.astype(dtype)
-    known = {"add": jnp.cumsum, "multiply": jnp.cumprod}
+    known: dict[str, Callable[..., Any]] = {"add": jnp.cumsum, "multiply": jnp.cumprod}
     if name in known:
         return known[name](x, axis=axis)
     function = ufunc_function(name)
@@ -345,8 +344,9 @@ def _table_of_math() -> dict[str, Callable[..., Any]]:
         "atan2": "arctan2", "atanh": "arctanh", "fabs": "abs", "pow": "power",
     }  # fmt: skip
     same = (
-        "cbrt", "ceil", "copysign", "cos", "cosh", "degrees", "exp", "exp2", "expm1", "floor", "fmod", "isfinite",
-        "isinf", "isnan", "log10", "log1p", "log2", "radians", "sin", "sinh", "sqrt", "tan", "tanh", "trunc",
+        "cbrt", "ceil", "copysign", "cos", "cosh", "degrees", "exp", "exp2", "expm1", "floor", "fmod",
+        "isfinite", "isinf", "isnan", "log10", "log1p", "log2", "radians", "sin", "sinh", "sqrt", "tan",
+        "tanh", "trunc",
     )  # fmt: skip
     table: dict[str, Callable[..., Any]] = {name: getattr(jnp, other) for name, other in names.items()}
     table |= {name: getattr(jnp, name) for name in same}

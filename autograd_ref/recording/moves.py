@@ -18,10 +18,11 @@ __all__ = ["CONSTANT", "INPLACE", "knows", "move", "pull_back"]
 
 # What depends on shapes and dtypes alone, or prints.
 CONSTANT = {
-    "array2string", "array_repr", "array_str", "broadcast_shapes", "can_cast", "common_type", "diag_indices_from",
-    "einsum_path", "iscomplexobj", "isrealobj", "may_share_memory", "min_scalar_type", "ndim", "result_type",
-    "save", "savetxt", "savez", "savez_compressed", "shape", "shares_memory", "size", "tril_indices_from",
-    "triu_indices_from", "ndarray.tobytes", "ndarray.tofile", "ndarray.dump", "ndarray.dumps",
+    "array2string", "array_repr", "array_str", "broadcast_shapes", "can_cast", "common_type",
+    "diag_indices_from", "einsum_path", "iscomplexobj", "isrealobj", "may_share_memory", "min_scalar_type",
+    "ndim", "result_type", "save", "savetxt", "savez", "savez_compressed", "shape", "shares_memory", "size",
+    "tril_indices_from", "triu_indices_from", "ndarray.tobytes", "ndarray.tofile", "ndarray.dump",
+    "ndarray.dumps",
 }  # fmt: skip
 
 MOVES = {
@@ -39,15 +40,15 @@ METHODS = {
     "swapaxes", "take", "transpose", "conj", "conjugate",
 }  # fmt: skip
 INPLACE = {
-    "copyto", "fill_diagonal", "ndarray.fill", "ndarray.partition", "ndarray.put", "ndarray.sort", "place", "put",
-    "put_along_axis", "putmask",
+    "copyto", "fill_diagonal", "ndarray.fill", "ndarray.partition", "ndarray.put", "ndarray.sort", "place",
+    "put", "put_along_axis", "putmask",
 }  # fmt: skip
 
 # What has no derivative, since it has steps: NumPy replays these, too.
 DISCRETE = {
     "all", "allclose", "any", "argmax", "argmin", "argpartition", "argsort", "argwhere", "array_equal",
-    "array_equiv", "count_nonzero", "digitize", "flatnonzero", "isclose", "isin", "isneginf", "isposinf", "lexsort",
-    "nanargmax", "nanargmin", "nonzero", "searchsorted", "unravel_index",
+    "array_equiv", "count_nonzero", "digitize", "flatnonzero", "isclose", "isin", "isneginf", "isposinf",
+    "lexsort", "nanargmax", "nanargmin", "nonzero", "searchsorted", "unravel_index",
 }  # fmt: skip
 
 # Positions begin here; what is smaller was put in by the function itself.

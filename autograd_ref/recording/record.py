@@ -65,7 +65,7 @@ class Recording:
             self.final[path] = (thing.copy() if isinstance(thing, np.ndarray) else thing, value)
 
     def value(self, thing: Any) -> Value | None:
-        """The tape's value of an array or number that the run left behind: in its result, in an object, anywhere."""
+        """The tape's value of an array or number that the run left behind, wherever it is."""
         known = self._numbers.get(id(thing))
         if known is not None:
             return known[1]

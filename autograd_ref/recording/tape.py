@@ -103,6 +103,8 @@ class Value:
 
     __slots__ = ("_code", "_position", "array", "dtype", "inputs", "number", "operation", "shape", "weak")
 
+    _code: Any
+    _position: int
     number: int
     operation: Operation
     inputs: tuple[Value, ...]

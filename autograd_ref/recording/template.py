@@ -11,9 +11,9 @@ __all__ = ["Slot", "fill", "freeze"]
 
 
 class Slot(NamedTuple):
-    """Where an input goes."""
+    """Where an input goes: its position among the inputs."""
 
-    index: int
+    position: int
 
 
 class Literal(NamedTuple):
@@ -56,7 +56,7 @@ def fill(template: Any, inputs: Sequence[Any], literal: Callable[[Any], Any] | N
         literal: what to put for a constant; by default the constant.
     """
     if isinstance(template, Slot):
-        return inputs[template.index]
+        return inputs[template.position]
     if isinstance(template, Literal):
         value = float.fromhex(template.value) if template.kind is float else template.value
         return value if literal is None else literal(value)

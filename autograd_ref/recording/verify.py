@@ -48,7 +48,7 @@ def _check(value: Value, inputs: list[np.ndarray], known: np.ndarray) -> None:
     again = evaluate(value, inputs, False)
     if again.shape != known.shape or again.dtype != known.dtype:
         raise InstrumentFault(
-            f"{_described(value)}: {again.dtype} of shape {again.shape}, for NumPy's {known.dtype} of {known.shape}"
+            f"{_described(value)}: {again.dtype} of shape {again.shape}, not {known.dtype}{known.shape}"
         )
     if not value.is_floating:
         if not np.array_equal(again, known):
@@ -100,7 +100,8 @@ def _described(value: Value) -> str:
 def check_complete(recording: Recording, seed: int = 0) -> bool:
     """Look for what left the tape: at a second point nearby, a plain run and the replay must agree.
 
-    The call is made again, plainly, with its leaves moved; afterwards everything is as the recorded run left it.
+    The call is made again, plainly, with its leaves moved; afterwards everything is as the recorded run left
+    it.
 
     Args:
         recording: of a call that can be made again.
@@ -110,7 +111,8 @@ def check_complete(recording: Recording, seed: int = 0) -> bool:
         Whether a second point could be compared: False if every one tried took another branch or failed.
 
     Raises:
-        NotRecorded: a value left the tape; with the place of the first operation that the replay did not foresee.
+        NotRecorded: a value left the tape; with the place of the first operation that the replay did not
+            foresee.
     """
     exact = replay(recording.tape)
     after = State(recording.visit, recording.module)
@@ -239,8 +241,8 @@ def _first_unforeseen(
             used = next((each for each in recording.tape.values if mine in each.inputs), mine)
             place = mine.place or used.place
             return NotRecorded(
-                "a value used here left the tape: it changes with the arrays of the call, but how was not recorded "
-                "(plain memory written by C code, a number taken out by one)",
+                "a value used here left the tape: it changes with the arrays of the call, but how was not "
+                "recorded (C code wrote to plain memory, or took a number out)",
                 place,
             )
     return NotRecorded(

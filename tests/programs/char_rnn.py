@@ -1,4 +1,4 @@
-"""A character model: dicts by time step, weights as globals, gradients clipped in place, columns for states."""
+"""A character model: dicts by time step, global weights, clipping in place, columns for states."""
 
 import numpy as np
 

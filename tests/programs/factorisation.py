@@ -1,7 +1,6 @@
 """Matrix factorisation by stochastic descent on single ratings: rows of the factors are moved in place."""
 
 
-
 def epoch(P, Q, ratings, lr, lam):
     loss = 0.0
     for user, item, rating in ratings:

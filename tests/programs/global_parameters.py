@@ -1,4 +1,4 @@
-"""A script: parameters and intermediate results are globals, the loss is computed by a function of its own."""
+"""A script: parameters and results are globals, the loss is computed by a function of its own."""
 
 from numpy import dot, exp, log, random, zeros, zeros_like
 

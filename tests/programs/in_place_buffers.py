@@ -1,4 +1,4 @@
-"""A forward pass in buffers that were allocated once, with out= everywhere, and overwritten by the backward pass."""
+"""A forward pass in buffers allocated once, with out= everywhere, overwritten by the backward pass."""
 
 import numpy as np
 

@@ -79,7 +79,7 @@ class Given:
         return thing
 
     def _adopt(self, arrays: list[np.ndarray]) -> None:
-        """One memory for arrays that share it: spanned by one of them, or from the first byte of all to the last."""
+        """One memory for arrays that share it, from the first byte of all of them to the last."""
         bounds = [byte_bounds(each) for each in arrays]
         low, high = min(b[0] for b in bounds), max(b[1] for b in bounds)
         whole = [

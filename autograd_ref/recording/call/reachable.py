@@ -1,7 +1,7 @@
-"""Every array that can be reached from a call: from its arguments, the objects they hold, classes, globals, closures.
+"""Every array that a call can reach: in its arguments, the objects they hold, classes, globals, closures.
 
-Arrays are replaced where they are, so that the program finds recording arrays wherever it looks; the same walk
-puts plain ones back.
+Arrays are replaced where they are, so that the program finds recording arrays wherever it looks; the same
+walk puts plain ones back.
 """
 
 from __future__ import annotations
@@ -150,8 +150,9 @@ class Walk:
             items = tuple([self.visit(name, each, depth) for name, each in zip(names, defaults, strict=True)])
             if any(a is not b for a, b in zip(items, defaults, strict=True)):
                 thing.__defaults__ = self._made.setdefault(id(defaults), (defaults, items))[1]
-        for name, each in (thing.__kwdefaults__ or {}).items():
-            thing.__kwdefaults__[name] = self.visit(name, each, depth)
+        keywords = thing.__kwdefaults__ or {}
+        for name, each in keywords.items():
+            keywords[name] = self.visit(name, each, depth)
         for name, cell in zip(thing.__code__.co_freevars, thing.__closure__ or (), strict=True):
             self._cell(name, cell, depth)
         if vars(thing):

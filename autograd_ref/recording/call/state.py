@@ -15,7 +15,7 @@ __all__ = ["State", "collect"]
 
 
 class State:
-    """All that can be reached from a call, as it is now: containers, attributes, arrays, random generators."""
+    """All that a call can reach, as it is now: containers, attributes, arrays, random generators."""
 
     def __init__(self, call: Callable[[Walk], Any], module: str | None):
         self._arrays: dict[int, tuple[np.ndarray, np.ndarray]] = {}

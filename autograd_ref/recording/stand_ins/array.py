@@ -7,6 +7,7 @@ recording array is replaced by its twin.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -78,7 +79,7 @@ class RecordedArray(np.ndarray):
         return complex(self._leave("complex"))
 
     def __index__(self) -> int:
-        return self._leave("index").__index__()
+        return operator.index(self._leave("index"))
 
     def _leave(self, kind: str) -> Any:
         if current.tape is not None:
@@ -86,14 +87,16 @@ class RecordedArray(np.ndarray):
         return plain(self)
 
     def item(self, *args: Any) -> Any:
+        """One entry, as a Python number that is still recorded."""
         if not args and self.size == 1:
-            return self.reshape(())[()]._python()
+            return index_read(self.reshape(()), ())._python()
         if len(args) == 1 and isinstance(args[0], tuple):
             args = args[0]
         chosen = self.flat[args[0]] if len(args) == 1 else self[tuple(args)]
         return chosen._python() if hasattr(chosen, "_python") else chosen
 
     def tolist(self) -> Any:
+        """Nested lists of Python numbers that are still recorded."""
         if self.ndim == 0:
             return self.item()
         return [each.tolist() if isinstance(each, RecordedArray) else each.item() for each in self]
@@ -123,24 +126,28 @@ class RecordedArray(np.ndarray):
         memo[id(self)] = copied
         return copied
 
-    @property
-    def __class__(self) -> type:  # type: ignore[override]
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
         return np.ndarray
 
     @property
-    def base(self) -> Any:  # type: ignore[override]
+    def base(self) -> Any:
+        """The array whose memory this is a view of."""
         base = plain(self).base
         return wrap_view(base) if type(base) is np.ndarray and current.tape is not None else base
 
     @property
     def flags(self) -> Any:
+        """The flags that a plain run's array has."""
         return plain(self).flags
 
     def setflags(self, *args: Any, **kwargs: Any) -> None:
+        """As NumPy's."""
         plain(self).setflags(*args, **kwargs)
 
     @property
     def flat(self) -> Any:
+        """All entries, one after the other."""
         return flat_iterator(self)
 
     @flat.setter
@@ -149,7 +156,8 @@ class RecordedArray(np.ndarray):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return np.ndarray.shape.__get__(self)
+        """As NumPy's; it can be set."""
+        return tuple(np.ndarray.shape.__get__(self))
 
     @shape.setter
     def shape(self, shape: Any) -> None:
@@ -159,13 +167,14 @@ class RecordedArray(np.ndarray):
         if before is not None:
             self._memory.keep()
         twin.shape = shape
-        np.ndarray.shape.__set__(self, twin.shape)
+        np.ndarray.shape.__set__(self, twin.shape)  # type: ignore[attr-defined]
         self._version = None
         if before is not None:
             template = (Group("tuple", (Slot(0), Literal(tuple, twin.shape))), Group("dict", ()))
-            self._memory.reshaped(current.tape.add(Move("reshape", template, None), (before,), twin))
+            self._memory.reshaped(current.tape.add(Move("reshape", template), (before,), twin))  # type: ignore[union-attr]
 
     def resize(self, *shape: Any, refcheck: bool = True) -> None:
+        """Another shape in place, for as many entries."""
         wanted = shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape
         if int(np.prod(wanted)) != self.size:
             raise NotRecorded("ndarray.resize to another size is not recorded; np.resize is", _place())

@@ -19,6 +19,8 @@ __all__ = ["BUILT_IN", "math_function"]
 
 
 def math_function(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The stand-in for a function of `math`."""
+
     def call(*args: Any, **kwargs: Any) -> Any:
         if function is math.fsum or function is math.prod:
             terms = list(args[0])

@@ -48,6 +48,7 @@ def _escaping(argument: Any) -> Any:
 
 
 def without_shadow(argument: Any) -> Any:
+    """An argument, with what a stand-in for a type stands for in its place."""
     return plain(argument) if isinstance(argument, type) else argument
 
 
@@ -147,9 +148,10 @@ CREATION: dict[Any, Any] = {
     np.random.shuffle: shuffled(np.random.shuffle),
 }
 for _function in (
-    np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray, np.asarray_chkfinite, np.require,
+    np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray, np.asarray_chkfinite,
+    np.require,
 ):  # fmt: skip
     CREATION[_function] = _array(_function)
-for _function in (np.zeros_like, np.ones_like, np.empty_like):
-    SPECIAL[_function.__name__] = _like_function(_function)
+for _name in ("zeros_like", "ones_like", "empty_like"):
+    SPECIAL[_name] = _like_function(getattr(np, _name))
 SPECIAL["full_like"] = _full_like

@@ -1,9 +1,9 @@
 """What the program's modules see in place of NumPy, `math` and some built-in functions while it is recorded.
 
-`np.zeros` and `np.random` know no argument that records, a list of recorded numbers is turned into an array by
-C code that asks nobody, and `math.exp` takes what it is given for a plain float. So the names that refer to
-them are bound to stand-ins for the time of the run. Each stand-in does just what its original does, and returns
-arrays that record.
+`np.zeros` and `np.random` know no argument that records, a list of recorded numbers is turned into an array
+by C code that asks nobody, and `math.exp` takes what it is given for a plain float. So the names that refer
+to them are bound to stand-ins for the time of the run. Each stand-in does just what its original does, and
+returns arrays that record.
 """
 
 from __future__ import annotations

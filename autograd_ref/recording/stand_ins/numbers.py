@@ -27,7 +27,8 @@ _BINARY = {
     "lshift": "left_shift", "rshift": "right_shift",
 }  # fmt: skip
 _COMPARISONS = {
-    "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal", "eq": "equal", "ne": "not_equal",
+    "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal", "eq": "equal", "ne":
+    "not_equal",
 }  # fmt: skip
 _UNARY = {"neg": "negative", "pos": "positive", "abs": "absolute", "invert": "invert"}
 
@@ -73,13 +74,13 @@ class RecordedNumber:
         return operator.index(self._leave("index"))
 
     def __trunc__(self) -> int:
-        return math.trunc(self._leave("int"))
+        return math.trunc(self._leave("int"))  # type: ignore[no-any-return]
 
     def __floor__(self) -> int:
-        return math.floor(self._leave("int"))
+        return math.floor(self._leave("int"))  # type: ignore[no-any-return]
 
     def __ceil__(self) -> int:
-        return math.ceil(self._leave("int"))
+        return math.ceil(self._leave("int"))  # type: ignore[no-any-return]
 
     def __round__(self, digits: Any = None) -> Any:
         rounded = builtins.round(self._twin, digits)
@@ -203,9 +204,9 @@ for _name in RecordedNumber.__dict__:
 _NUMPY_METHODS: dict[str, Any] = {
     name: _delegate(name)
     for name in (
-        "all", "any", "argmax", "argmin", "astype", "clip", "conj", "conjugate", "cumprod", "cumsum", "flatten",
-        "max", "mean", "min", "prod", "ravel", "repeat", "reshape", "round", "squeeze", "std", "sum", "take",
-        "trace", "transpose", "var",
+        "all", "any", "argmax", "argmin", "astype", "clip", "conj", "conjugate", "cumprod", "cumsum",
+        "flatten", "max", "mean", "min", "prod", "ravel", "repeat", "reshape", "round", "squeeze", "std",
+        "sum", "take", "trace", "transpose", "var",
     )
 }  # fmt: skip
 _NUMPY_METHODS["copy"] = lambda self: self
@@ -223,7 +224,7 @@ def _define(kind: type) -> type:
     """The recorded numbers of one type."""
 
     def new(cls: type, number: Any, value: Value) -> Any:
-        self = kind.__new__(cls, number)
+        self: Any = kind.__new__(cls, number)
         self._twin = number
         self._value = value
         return self
@@ -257,14 +258,14 @@ def _define_bool() -> type:
 
     methods = {**_METHODS, **_NUMPY_METHODS, "__init__": start, "__array__": array}
     for name in ("dtype", "shape", "ndim", "size", "itemsize", "nbytes"):
-        methods[name] = property(lambda self, name=name: getattr(self._twin, name))
+        methods[name] = property(operator.attrgetter(f"_twin.{name}"))
     return type("RecordedBool", (), {**methods, "__slots__": ("_twin", "_value")})
 
 
 NUMBERS[bool] = NUMBERS[np.bool_] = _define_bool()
 for _kind in (
-    float, int, np.float16, np.float32, np.float64, np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16,
-    np.uint32, np.uint64, np.longlong, np.ulonglong,
+    float, int, np.float16, np.float32, np.float64, np.int8, np.int16, np.int32, np.int64, np.uint8,
+    np.uint16, np.uint32, np.uint64, np.longlong, np.ulonglong,
 ):  # fmt: skip
     NUMBERS[_kind] = _define(_kind)
 RECORDED.update(NUMBERS.values())

@@ -11,8 +11,8 @@ from autograd_ref.recording.tape import Move, NotRecorded, Value, current
 from autograd_ref.recording.template import freeze
 
 __all__ = [
-    "arrays_in", "flat_iterator", "index_read", "index_write", "is_recorded", "plain", "plain_all", "value_of",
-    "wrap_result", "wrap_view",
+    "arrays_in", "flat_iterator", "index_read", "index_write", "is_recorded", "plain", "plain_all",
+    "value_of", "wrap_result", "wrap_view",
 ]  # fmt: skip
 
 # Filled by the modules that define them: the class of recording arrays, and that of each kind of number.
@@ -106,7 +106,7 @@ def wrap_view(array: np.ndarray, memory: Any = None) -> Any:
 
 
 def _wrapped(array: np.ndarray) -> Any:
-    wrapped = np.ndarray.view(array, ARRAY[0])
+    wrapped: Any = np.ndarray.view(array, ARRAY[0])
     wrapped._twin = array
     return wrapped
 
@@ -261,4 +261,5 @@ class flat_iterator:  # noqa: N801 - named as NumPy's own
         self._array[np.unravel_index(where, self._array.shape)] = source
 
     def copy(self) -> Any:
+        """A flat copy of the array."""
         return self._array.flatten()

@@ -15,8 +15,8 @@ from autograd_ref.recording.stand_ins.modules import SHADOWS, stand_in_for
 __all__ = ["is_installed", "is_target", "shadowed"]
 
 _NOT_TARGETS = {
-    *sys.stdlib_module_names, "_pytest", "autograd_ref", "beartype", "handgrad", "hypothesis", "jax", "jaxlib",
-    "jaxtyping", "numpy", "pytest", "scipy", "torch",
+    *sys.stdlib_module_names, "_pytest", "autograd_ref", "beartype", "handgrad", "hypothesis", "jax",
+    "jaxlib", "jaxtyping", "numpy", "pytest", "scipy", "torch",
 } - {"__main__"}  # fmt: skip
 
 
