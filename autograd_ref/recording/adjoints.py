@@ -141,7 +141,7 @@ def _pull_back(value: Value, found: Adjoints, active: set[Value], undecided: kin
             slacks = list(kinks.spread(value, inputs, chosen, adjoint.slack, linear))
         contributions = list(zip(centres, slacks, strict=True))
     for i, (centre, slack) in zip(chosen, contributions, strict=True):
-        part = Adjoint(centre, slack if slack is not None and slack.any() else None)
+        part = Adjoint(np.asarray(centre), np.asarray(slack) if slack is not None and slack.any() else None)
         found.contributions[value, i] = part
         source = value.inputs[i]
         found.of[source] = part if source not in found.of else _sum(found.of[source], part)
@@ -185,5 +185,7 @@ def _scattered(cotangent: np.ndarray, root: Layout, at: Layout) -> np.ndarray:
 
 def _sum(a: Adjoint, b: Adjoint) -> Adjoint:
     if a.slack is None or b.slack is None:
-        return Adjoint(a.centre + b.centre, b.slack if a.slack is None else a.slack)
-    return Adjoint(a.centre + b.centre, a.slack + b.slack)
+        slack = b.slack if a.slack is None else a.slack
+    else:
+        slack = np.asarray(a.slack + b.slack)
+    return Adjoint(np.asarray(a.centre + b.centre), slack)  # of two 0-d arrays NumPy makes a scalar

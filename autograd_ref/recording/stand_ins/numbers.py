@@ -130,7 +130,7 @@ def as_python(number: Any, kind: type) -> Any:
     return NUMBERS[kind](result, value)
 
 
-def _recorded_round(number: RecordedNumber, rounded: Any, digits: Any) -> Any:
+def _recorded_round(number: Any, rounded: Any, digits: Any) -> Any:
     value = current.tape.add(  # type: ignore[union-attr]
         Compute("number", "round", digits or 0), (number._value,), np.asarray(rounded)
     )
