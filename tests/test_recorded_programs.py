@@ -6,9 +6,13 @@ from recorded_corpus import CASES
 
 from autograd_ref.recording import adjoints, check_complete, check_operations, record
 
+# One of each kind of trouble; all the others are slow together.
+QUICK = {"two_layer_class", "layer_objects", "moved_weights", "training_at_import", "in_place_buffers"}
+SELECTED = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CASES]
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("name", CASES)
+
+@pytest.mark.parametrize("dtype", [np.float64, pytest.param(np.float32, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", SELECTED)
 def test_program_gradients_are_adjoints(name, dtype):
     built = CASES[name](np.random.default_rng(1), dtype)
     recording = record(built.call)
@@ -34,6 +38,7 @@ def test_program_gradients_are_adjoints(name, dtype):
     assert check_complete(recording)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_program_derivative_along_a_direction(name):
     rng = np.random.default_rng(2)

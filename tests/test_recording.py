@@ -53,7 +53,23 @@ def differences(function, arguments, leaf, step=1e-6):
 CHANGED_BY_FLOAT32 = {"sum_dtype", "astype", "float32_inside", "copies", "stacked_float"}
 
 
-@pytest.mark.parametrize("name", SNIPPETS)
+# What the rest of the suite leans on; all the others are slow together.
+QUICK = {
+    "in_place",
+    "view_of_view",
+    "scalar_power",
+    "indices",
+    "masks",
+    "where",
+    "einsum",
+    "float_",
+    "builtins_",
+    "add_at",
+}
+SELECTED = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in SNIPPETS]
+
+
+@pytest.mark.parametrize("name", SELECTED)
 def test_snippet_derivative(name):
     function = SNIPPETS[name]
     arguments = drawn(np.float64)
@@ -75,6 +91,7 @@ def test_snippet_derivative(name):
         np.testing.assert_allclose(centre, expected, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SNIPPETS)
 def test_snippet_in_single_precision(name):
     function = SNIPPETS[name]

@@ -224,7 +224,14 @@ def unknown_scalar(x):
     return math.gamma(2.0) * math.ulp(x[0])
 
 
-@pytest.mark.parametrize(("function", "says"), [(unknown_function, "fft"), (unknown_scalar, "math.ulp")])
+def complex_values(x):
+    return np.sum(np.abs(1j * x))
+
+
+@pytest.mark.parametrize(
+    ("function", "says"),
+    [(complex_values, "complex128"), (unknown_function, "fft"), (unknown_scalar, "math.ulp")],
+)
 def test_unknown_operation_is_one_error_with_its_place(function, says):
     with pytest.raises(NotRecorded, match=says) as caught:
         record(function, np.ones(4))

@@ -164,6 +164,8 @@ class Tape:
         value.dtype = shaped.dtype
         value.weak = None
         value._code, value._position = here()
+        if value.dtype.kind not in "fiub" or value.dtype.itemsize > 8:
+            raise NotRecorded(f"values of dtype {value.dtype} are not recorded", value.place)
         self.values.append(value)
         return value
 

@@ -76,7 +76,9 @@ def _conditioned(value: Value, inputs: list[np.ndarray], u: float) -> np.ndarray
     largest = np.zeros(np.shape(exact))
     for _ in range(_DRAWS):
         moved = [
-            each * (1 + u * rng.choice([-1.0, 1.0], each.shape)) if each.dtype.kind == "f" else each
+            np.asarray(each * (1 + u * rng.choice([-1.0, 1.0], each.shape)))
+            if each.dtype.kind == "f"
+            else each
             for each in map(_double, inputs)
         ]
         largest = np.maximum(largest, np.abs(evaluate(value, moved, True) - exact))
