@@ -101,7 +101,7 @@ def ask(entry: Entry, truth: Truth, hand: Hand) -> tuple[str, str]:
         return CRASHED, f"{type(error).__name__}: {error}"
     said = " ".join(str(each) for each in report.quantities if each.ok is not True)
     if report.ok is None:
-        reasons = [each.reason for each in report.quantities if getattr(each, "reason", None)]
+        reasons = [each.reason for each in report.quantities if each.reason is not None]
         return NOT_JUDGED, " ".join(reasons)
     return (RIGHT, "") if report.ok else (WRONG, said or " ".join(report.sentences()))
 

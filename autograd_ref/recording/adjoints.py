@@ -1,0 +1,191 @@
+"""Adjoints of all that a loss depends on, and the contribution of every single use.
+
+In reverse over the tape, operation by operation, in float64. At a kink or tie the derivative is not one
+number but lies between the one-sided ones: an adjoint has a middle and a half-width, which is None where it
+is 0.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from autograd_ref.recording import kernels, kinks, moves
+from autograd_ref.recording.memory import Layout, is_injective, lay_out, window
+from autograd_ref.recording.record import Recording
+from autograd_ref.recording.replay import replay
+from autograd_ref.recording.tape import Compute, Given, Move, Read, Tape, Value, Write
+
+__all__ = ["Adjoint", "Adjoints", "adjoints"]
+
+
+class Adjoint(NamedTuple):
+    """∂loss/∂value, in the value's shape.
+
+    Attributes:
+        centre: the derivative; between one-sided derivatives, the middle of them.
+        slack: half the distance between them, or None where every entry has one derivative.
+    """
+
+    centre: np.ndarray
+    slack: np.ndarray | None
+
+    @property
+    def low(self) -> np.ndarray:
+        """The smallest right value of each entry."""
+        return self.centre if self.slack is None else self.centre - self.slack
+
+    @property
+    def high(self) -> np.ndarray:
+        """The largest right value of each entry."""
+        return self.centre if self.slack is None else self.centre + self.slack
+
+
+class Adjoints(NamedTuple):
+    """The derivatives of one loss.
+
+    Attributes:
+        loss: the value on the tape.
+        arrays: of every value, by number, in float64: the exact replay.
+        of: the adjoint of every floating value that the loss depends on.
+        contributions: of each use of such a value, by the value that used it and the position among its
+            inputs.
+        ties: the values whose derivative is not one number.
+    """
+
+    loss: Value
+    arrays: list[np.ndarray]
+    of: dict[Value, Adjoint]
+    contributions: dict[tuple[Value, int], Adjoint]
+    ties: list[Value]
+
+    def is_forward(self, value: Value) -> bool:
+        """Whether the loss depends on a value; all others are the backward part, or belong to neither."""
+        return value in self.forward
+
+    @property
+    def forward(self) -> set[Value]:
+        """All that the loss depends on, constants and integers, too."""
+        return ancestors(self.loss)
+
+
+def ancestors(value: Value) -> set[Value]:
+    """A value and all that it was made from."""
+    found = {value}
+    waiting = [value]
+    while waiting:
+        for each in waiting.pop().inputs:
+            if each not in found:
+                found.add(each)
+                waiting.append(each)
+    return found
+
+
+def adjoints(recording: Recording, loss: Value, arrays: list[np.ndarray] | None = None) -> Adjoints:
+    """Differentiate a recording.
+
+    Args:
+        recording: of any call.
+        loss: a floating value with one entry on its tape, as `Recording.value` gives.
+        arrays: an exact replay, if it was made already.
+
+    Returns:
+        All adjoints.
+
+    Raises:
+        ValueError: the loss has more than one entry or is not floating.
+    """
+    if not loss.is_floating or int(np.prod(loss.shape)) != 1:
+        raise ValueError(f"a loss is one floating number; this is {loss.dtype} of shape {loss.shape}")
+    tape = recording.tape
+    exact = replay(tape) if arrays is None else arrays
+    active = _active(tape, ancestors(loss))
+    found = Adjoints(loss, exact, {loss: Adjoint(np.ones(loss.shape), None)}, {}, [])
+    undecided = kinks.undecided(tape, exact, active)
+    with kernels.in_double(), np.errstate(all="ignore"):
+        for value in reversed(tape.values[: loss.number + 1]):
+            if value in active and value in found.of:
+                _pull_back(value, found, active, undecided)
+    return found
+
+
+def _active(tape: Tape, forward: set[Value]) -> set[Value]:
+    """The floating values of the forward part that depend on something that can be moved."""
+    active: set[Value] = set()
+    for value in tape.values:
+        if value not in forward or not value.is_floating:
+            continue
+        operation = value.operation
+        if (isinstance(operation, Given) and not operation.is_number) or any(
+            each in active for each in value.inputs
+        ):
+            active.add(value)
+    return active
+
+
+def _pull_back(value: Value, found: Adjoints, active: set[Value], undecided: kinks.Flags) -> None:
+    """Hand the adjoint of a value on to what it was made from."""
+    chosen = tuple([i for i, each in enumerate(value.inputs) if each in active])
+    if not chosen:
+        return
+    inputs = [found.arrays[each.number] for each in value.inputs]
+    adjoint = found.of[value]
+    contributions = kinks.contributions(value, inputs, chosen, undecided, (adjoint.centre, adjoint.slack))
+    if contributions is not None:
+        found.ties.append(value)
+    else:
+        centres = linear(value, inputs, chosen, adjoint.centre)
+        slacks: list[np.ndarray | None] = [None] * len(chosen)
+        if adjoint.slack is not None:
+            slacks = list(kinks.spread(value, inputs, chosen, adjoint.slack, linear))
+        contributions = list(zip(centres, slacks, strict=True))
+    for i, (centre, slack) in zip(chosen, contributions, strict=True):
+        part = Adjoint(np.asarray(centre), np.asarray(slack) if slack is not None and slack.any() else None)
+        found.contributions[value, i] = part
+        source = value.inputs[i]
+        found.of[source] = part if source not in found.of else _sum(found.of[source], part)
+
+
+def linear(
+    value: Value, inputs: list[np.ndarray], active: tuple[int, ...], cotangent: np.ndarray
+) -> list[np.ndarray]:
+    """The transposed derivative of one operation, applied."""
+    operation = value.operation
+    if isinstance(operation, Compute):
+        return kernels.pull_back(value, inputs, active, cotangent)
+    if isinstance(operation, Move):
+        return moves.pull_back(operation, inputs, active, cotangent)
+    if isinstance(operation, Read):
+        return [_scattered(cotangent, operation.root, operation.at)]
+    assert isinstance(operation, Write)  # noqa: S101
+    flat = lay_out(cotangent, operation.root)
+    into_new = window(flat, operation.at)
+    results = []
+    for i in active:
+        if i == 0:
+            old = lay_out(np.array(cotangent), operation.root)
+            window(old, operation.at)[...] = 0
+            results.append(window(old, operation.root))
+        else:
+            results.append(kernels.sum_to(np.array(into_new), value.inputs[1].shape))
+    return results
+
+
+def _scattered(cotangent: np.ndarray, root: Layout, at: Layout) -> np.ndarray:
+    """The adjoint of a memory from that of what was read from it."""
+    flat = lay_out(np.zeros(root.shape), root)
+    if is_injective(at):
+        window(flat, at)[...] = cotangent
+    else:
+        places = window(np.arange(flat.size), at)
+        np.add.at(flat, places, cotangent)
+    return window(flat, root)
+
+
+def _sum(a: Adjoint, b: Adjoint) -> Adjoint:
+    if a.slack is None or b.slack is None:
+        slack = b.slack if a.slack is None else a.slack
+    else:
+        slack = np.asarray(a.slack + b.slack)
+    return Adjoint(np.asarray(a.centre + b.centre), slack)  # of two 0-d arrays NumPy makes a scalar

@@ -1,0 +1,1 @@
+"""The call that is recorded: what it can reach, before it is made and afterwards."""

@@ -1,0 +1,164 @@
+"""What can be reached from a call before it is made: recording arrays take the places of plain ones."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib.array_utils import byte_bounds
+from numpy.lib.stride_tricks import as_strided
+
+from autograd_ref.recording.call.reachable import Walk
+from autograd_ref.recording.call.state import State
+from autograd_ref.recording.memory import Memory, lay_out, owner_of, window
+from autograd_ref.recording.stand_ins import objects
+from autograd_ref.recording.stand_ins.generators import recording_generator
+from autograd_ref.recording.tape import NotRecorded, Read, Tape, Value, current
+
+__all__ = ["Given", "Leaf"]
+
+_RANDOM = (np.random.Generator, np.random.RandomState)
+
+
+class Leaf(NamedTuple):
+    """A floating array that was there before the call.
+
+    Attributes:
+        path: how the code reaches it: ``W``, ``params["W1"]``, ``self.W``.
+        array: the array itself.
+        value: what it held before the call.
+        written: whether the call wrote to its memory.
+    """
+
+    path: str
+    array: np.ndarray
+    value: Value
+    written: bool
+
+
+class Given:
+    """What can be reached from a call before it is made."""
+
+    def __init__(self, function: Any, args: Any, kwargs: Any):
+        self.function, self.args, self.kwargs = function, args, kwargs
+        self.module = getattr(function, "__module__", None)
+        self._arrays: dict[int, tuple[str, np.ndarray]] = {}
+        self._memories: dict[int, tuple[Memory, Value]] = {}
+        self._wrapped: dict[int, Any] = {}
+
+    def wrap(self) -> None:
+        """Put recording arrays in the places of all that was found."""
+        self.walk(Walk(self._note, self.module))
+        by_owner: dict[int, list[np.ndarray]] = {}
+        for _, array in self._arrays.values():
+            by_owner.setdefault(id(owner_of(array)), []).append(array)
+        for arrays in by_owner.values():
+            self._adopt(arrays)
+        self.walk(Walk(self._replace, self.module))
+
+    def walk(self, walk: Walk) -> None:
+        """Visit the arguments and the function, with all that they know."""
+        names = _names(self.function, self.args)
+        self.args = tuple([walk.visit(name, each) for name, each in zip(names, self.args, strict=True)])
+        self.kwargs = {name: walk.visit(name, each) for name, each in self.kwargs.items()}
+        self.function = walk.visit("self", self.function)
+
+    @property
+    def memories(self) -> list[tuple[Memory, Value]]:
+        """The pieces of memory that were there before, with their first values."""
+        return list({id(memory): (memory, first) for memory, first in self._memories.values()}.values())
+
+    def forget(self) -> None:
+        """Let go of the recording arrays."""
+        self._wrapped.clear()
+
+    def _note(self, path: str, thing: Any) -> Any:
+        if type(thing) is np.ndarray and thing.dtype.kind in "fiub" and id(thing) not in self._arrays:
+            self._arrays[id(thing)] = (path, thing)
+        return thing
+
+    def _adopt(self, arrays: list[np.ndarray]) -> None:
+        """One memory for arrays that share it, from the first byte of all of them to the last."""
+        bounds = [byte_bounds(each) for each in arrays]
+        low, high = min(b[0] for b in bounds), max(b[1] for b in bounds)
+        whole = [
+            a for a, b in zip(arrays, bounds, strict=True) if b == (low, high) and a.nbytes == high - low
+        ]
+        if len({each.dtype for each in arrays}) > 1:
+            return  # read as numbers of several kinds: each read of it is a constant, or refused
+        spanning = whole[0] if whole else _span(arrays[0], low, high)
+        path = self._arrays[id(spanning)][0] if whole else ""
+        memory = current.memories.adopt(spanning, path, foreign=False)
+        for each in arrays:
+            self._memories[id(each)] = (memory, memory.version)
+
+    def _replace(self, path: str, thing: Any) -> Any:
+        if type(thing) is not np.ndarray or id(thing) not in self._memories:
+            return recording_generator(thing) or thing if isinstance(thing, _RANDOM) else thing
+        wrapped = self._wrapped.get(id(thing))
+        if wrapped is None:
+            wrapped = self._wrapped[id(thing)] = objects.wrap_view(thing, self._memories[id(thing)][0])
+        return wrapped
+
+    def leaves(self, tape: Tape) -> list[Leaf]:
+        """The floating arrays that were read."""
+        used = {each for value in tape.values for each in value.inputs}
+        leaves = []
+        for path, array in self._arrays.values():
+            memory, first = self._memories.get(id(array), (None, None))
+            if memory is None or first not in used or array.dtype.kind != "f":
+                continue
+            layout = memory.layout(array)
+            whole = layout == memory.root
+            value = first if whole else tape.add(Read(memory.root, layout), (first,), None, like=array)
+            leaves.append(Leaf(path, array, value, memory.written))
+        return leaves
+
+    def check_memory(self, tape: Tape, before: State) -> None:
+        """Notice memory of before that code which is not recorded wrote to."""
+        users = {first: value for value in reversed(tape.values) for first in value.inputs}
+        for path, array in self._arrays.values():
+            if id(array) not in self._memories:
+                continue
+            memory, first = self._memories[id(array)]
+            user = users.get(first)
+            seen = window(lay_out(first.array, memory.root), memory.layout(array))
+            held = before.held(array)
+            if user is not None and not np.array_equal(seen, held, equal_nan=array.dtype.kind == "f"):
+                raise NotRecorded(
+                    f"{path} left the tape: its memory was written to by code that is not recorded",
+                    user.place,
+                )
+
+    def written(self) -> dict[str, np.ndarray]:
+        """The arrays whose memory was written to."""
+        known = ((path, array, self._memories.get(id(array))) for path, array in self._arrays.values())
+        return {path: array for path, array, found in known if found is not None and found[0].written}
+
+
+def _span(array: np.ndarray, low: int, high: int) -> np.ndarray:
+    """All memory between two addresses as one array: what several views of it have in common."""
+    start = (low - array.__array_interface__["data"][0]) // array.itemsize
+    length = (high - low) // array.itemsize
+    corner = as_strided(array, (1,), (array.itemsize,))
+    return as_strided(corner[0:], (length,), (array.itemsize,)) if not start else _shifted(array, low, length)
+
+
+def _shifted(array: np.ndarray, low: int, length: int) -> np.ndarray:
+    owner: Any = owner_of(array)
+    start = (low - byte_bounds(owner)[0]) // array.itemsize
+    return as_strided(owner.reshape(-1, order="A"), (length,), (array.itemsize,))[start:]
+
+
+def _names(function: Any, args: tuple[Any, ...]) -> list[str]:
+    """The parameters' names, for the arguments given by position."""
+    try:
+        bound = inspect.signature(function).bind_partial(*args)
+    except (TypeError, ValueError):
+        return [f"args[{i}]" for i in range(len(args))]
+    names: list[str] = []
+    for name, each in bound.arguments.items():
+        kind = bound.signature.parameters[name].kind
+        names += [f"{name}[{i}]" for i in range(len(each))] if kind is kind.VAR_POSITIONAL else [name]
+    return names

@@ -1,0 +1,105 @@
+"""What a call may change, kept so that the call can be made again from the same start."""
+
+from __future__ import annotations
+
+import collections
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from autograd_ref.recording.call.reachable import Walk
+
+__all__ = ["State", "collect"]
+
+
+class State:
+    """All that a call can reach, as it is now: containers, attributes, arrays, random generators."""
+
+    def __init__(self, call: Callable[[Walk], Any], module: str | None):
+        self._arrays: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._generators: list[tuple[Any, Any]] = []
+        walk = Walk(self._note, module)
+        call(walk)
+        self._containers = [(each, _contents(each)) for each in walk.containers]
+        self._numpy = np.random.get_state()
+        self._python = random.getstate()
+
+    def _note(self, path: str, thing: Any) -> Any:
+        if isinstance(thing, np.ndarray) and id(thing) not in self._arrays and not thing.dtype.hasobject:
+            self._arrays[id(thing)] = (thing, thing.copy())
+        elif isinstance(thing, np.random.Generator):
+            self._generators.append((thing.bit_generator, thing.bit_generator.state))
+        elif isinstance(thing, np.random.RandomState):
+            self._generators.append((thing._bit_generator, thing._bit_generator.state))
+        elif isinstance(thing, random.Random):
+            self._generators.append((thing, thing.getstate()))
+        return thing
+
+    def held(self, array: np.ndarray) -> np.ndarray:
+        """What an array held."""
+        return self._arrays[id(array)][1]
+
+    def restore(self) -> None:
+        """Make everything again what it was."""
+        for container, contents in self._containers:
+            _refill(container, contents)
+        for array, held in self._arrays.values():
+            if not np.array_equal(array, held, equal_nan=array.dtype.kind in "fc"):
+                array[...] = held
+        for generator, state in self._generators:
+            if isinstance(generator, random.Random):
+                generator.setstate(state)
+            else:
+                generator.state = state
+        np.random.set_state(self._numpy)
+        random.setstate(self._python)
+
+
+def _contents(container: Any) -> Any:
+    if isinstance(container, type):
+        return dict(vars(container))
+    return container.copy()
+
+
+def _refill(container: Any, contents: Any) -> None:
+    if isinstance(container, type):
+        for name in set(vars(container)) - set(contents):
+            type.__delattr__(container, name)
+        for name, each in contents.items():
+            if vars(container).get(name) is not each:
+                type.__setattr__(container, name, each)
+    elif isinstance(container, dict):
+        if list(container) != list(contents):
+            for name in [each for each in container if each not in contents]:
+                dict.__delitem__(container, name)
+        for name, each in contents.items():
+            if name not in container or container[name] is not each:
+                dict.__setitem__(container, name, each)
+    elif isinstance(container, (list, collections.deque)):
+        if len(container) != len(contents) or any(
+            a is not b for a, b in zip(container, contents, strict=True)
+        ):
+            container.clear()
+            container.extend(contents)
+    else:
+        container.clear()
+        container.update(contents)
+
+
+def collect(call: Callable[[Walk], Any], result: Any, module: str | None) -> dict[str, Any]:
+    """Every array and NumPy number, and what a result holds of Python's, by path."""
+    found: dict[str, Any] = {}
+
+    def note(path: str, thing: Any) -> Any:
+        if isinstance(thing, (np.ndarray, np.generic)):
+            found.setdefault(path, thing.copy())
+        return thing
+
+    walk = Walk(note, module)
+    walk.visit("return", result)
+    call(walk)
+    if isinstance(result, float):
+        found["return"] = np.float64(result)
+    return found

@@ -1,0 +1,197 @@
+"""Single operations as JAX functions, compiled once for all operations that are equal.
+
+A program is never compiled as a whole: 800 unrolled operations take 19 s that way. What an operation is (its
+description, the dtypes in which NumPy's loop runs) can be hashed; the numbers it works on are arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from autograd_ref.recording import meaning
+from autograd_ref.recording.tape import Compute, Value
+from autograd_ref.two_layer_net import precision
+
+__all__ = ["compute", "in_double", "pull_back", "slopes"]
+
+# For what runs in microseconds and would take longer to compile.
+_QUICK = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0}
+
+
+@contextmanager
+def in_double() -> Iterator[None]:
+    """The context in which all kernels run: 64 bits are allowed, and NumPy's rules of broadcasting."""
+    with precision(np.float64), jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+def compute(value: Value, inputs: Sequence[Any], exact: bool) -> np.ndarray:
+    """The result of an operation, on other inputs.
+
+    Args:
+        value: on the tape, made by a `Compute`.
+        inputs: arrays in the shapes of its inputs.
+        exact: in float64 throughout, or in the dtypes that NumPy had.
+    """
+    operation = value.operation
+    assert isinstance(operation, Compute)  # noqa: S101
+    if not value.is_floating and operation.kind == "ufunc":
+        return _by_numpy(operation, inputs, value.dtype)
+    return np.asarray(_forward(operation, _loop(value, exact), exact and not _is_double(value))(*inputs))
+
+
+def pull_back(
+    value: Value, inputs: Sequence[Any], active: tuple[int, ...], cotangent: np.ndarray
+) -> list[np.ndarray]:
+    """The contributions of one operation to the adjoints of its active inputs, in float64."""
+    kernel = _backward(value.operation, _loop(value, True), active)
+    return [np.asarray(each) for each in kernel(list(inputs), cotangent)]
+
+
+def slopes(value: Value, inputs: Sequence[Any], active: tuple[int, ...]) -> list[np.ndarray]:
+    """The derivative of every entry of the result by the entry of each active input that it depends on."""
+    return [np.asarray(each) for each in _slopes(value.operation, _loop(value, True), active)(list(inputs))]
+
+
+def sum_to(contribution: Any, shape: tuple[int, ...]) -> Any:
+    """What flows into an input that was broadcast: a sum over the axes along which it was repeated."""
+    if contribution.shape == shape:
+        return contribution
+    extra = contribution.ndim - len(shape)
+    repeated = [extra + i for i, n in enumerate(shape) if n == 1 and contribution.shape[extra + i] != 1]
+    return contribution.sum(axis=(*range(extra), *repeated), keepdims=True).reshape(shape)
+
+
+@cache
+def _forward(operation: Compute, loop: Any, exact: bool) -> Callable[..., Any]:
+    function = meaning.function_of(operation, exact)
+    *before, after = loop
+
+    def call(*inputs: Any) -> Any:
+        return jnp.asarray(function(*_cast(inputs, before))).astype(after)
+
+    return jax.jit(call, compiler_options=_QUICK)
+
+
+@cache
+def _backward(operation: Compute, loop: Any, active: tuple[int, ...]) -> Callable[..., Any]:
+    elementwise = meaning.is_elementwise(operation)
+
+    def call(inputs: list[Any], cotangent: Any) -> list[Any]:
+        if not elementwise:
+            return list(_vjp(operation, loop, active, inputs, cotangent))
+        wide = [jnp.broadcast_to(each, cotangent.shape) for each in inputs]
+        wide_results = _vjp(operation, loop, active, wide, cotangent)
+        # What does not flow does not flow through an infinite derivative either.
+        used = [jnp.where(cotangent == 0, 0.0, each) for each in wide_results]
+        return [sum_to(each, inputs[i].shape) for each, i in zip(used, active, strict=True)]
+
+    return jax.jit(call, compiler_options=_QUICK)
+
+
+@cache
+def _slopes(operation: Compute, loop: Any, active: tuple[int, ...]) -> Callable[..., Any]:
+    def call(inputs: list[Any]) -> list[Any]:
+        shape = jnp.broadcast_shapes(*(each.shape for each in inputs))
+        wide = [jnp.broadcast_to(each, shape) for each in inputs]
+        return list(_vjp(operation, loop, active, wide, jnp.ones(shape)))
+
+    return jax.jit(call, compiler_options=_QUICK)
+
+
+def _vjp(operation: Compute, loop: Any, active: tuple[int, ...], inputs: list[Any], cotangent: Any) -> Any:
+    function = meaning.function_of(operation, True)
+    *before, after = loop
+
+    def of_active(*chosen: Any) -> Any:
+        every = list(inputs)
+        for i, each in zip(active, chosen, strict=True):
+            every[i] = each
+        return jnp.asarray(function(*_cast(every, before))).astype(after)
+
+    _, pull = jax.vjp(of_active, *(inputs[i] for i in active))
+    return pull(cotangent)
+
+
+def _cast(inputs: Sequence[Any], dtypes: Sequence[Any]) -> list[Any]:
+    return [each if dtype is None else each.astype(dtype) for each, dtype in zip(inputs, dtypes, strict=True)]
+
+
+def _loop(value: Value, exact: bool) -> tuple[Any, ...]:
+    """In which dtypes NumPy's loop ran."""
+    operation = value.operation
+    assert isinstance(operation, Compute)  # noqa: S101
+    given = tuple([each.weak or each.dtype for each in value.inputs])
+    if operation.kind == "ufunc":
+        dtypes = _ufunc_loop(operation, given, value.dtype)
+    else:  # NumPy widens what goes in, and narrows what comes out if it is told so
+        wide = value.dtype if value.is_floating else None
+        dtypes = (*[_wider(each.dtype, wide) for each in value.inputs], value.dtype)
+    return tuple([_double(each) for each in dtypes]) if exact else dtypes
+
+
+def _wider(dtype: np.dtype[Any], result: np.dtype[Any] | None) -> np.dtype[Any] | None:
+    return result if result is not None and dtype.kind == "f" and dtype.itemsize < result.itemsize else None
+
+
+def _is_double(value: Value) -> bool:
+    """Whether all of it is in float64 anyway, so that both replays are one."""
+    return all(each.dtype.kind != "f" or each.dtype == np.float64 for each in (value, *value.inputs))
+
+
+def _double(dtype: Any) -> Any:
+    return np.dtype(np.float64) if dtype is not None and dtype.kind == "f" else dtype
+
+
+@cache
+def _ufunc_loop(operation: Compute, given: tuple[Any, ...], result: np.dtype[Any]) -> tuple[Any, ...]:
+    method = operation.template if isinstance(operation.template, str) else operation.template[0]
+    rest: tuple[Any, ...]
+    if method in ("__call__", "outer"):
+        ufunc = meaning.ufunc_named(operation.name)
+        asked = [None if kind in (bool, complex) else kind for kind in given[: ufunc.nin]]
+        asked = [np.dtype(bool) if kind is None else kind for kind in asked]
+        dtypes = list(ufunc.resolve_dtypes((*asked, *[None] * ufunc.nout))[: ufunc.nin])
+        if result.kind == "f":  # asked for by dtype=, or Python's own division and powers of integers
+            dtypes = [
+                result if each.kind in "iub" or each.itemsize < result.itemsize else each for each in dtypes
+            ]
+        rest = given[ufunc.nin :]
+    elif method == "at":
+        dtypes, rest = [given[0], np.dtype(np.int64)], given[2:]
+        return (*dtypes, *[given[0]] * len(rest), result)
+    else:
+        dtypes, rest = [given[0] if given[0].kind == "f" else result], given[1:]
+    return (*dtypes, *[None] * len(rest), result)
+
+
+def _by_numpy(operation: Compute, inputs: Sequence[Any], dtype: np.dtype[Any]) -> np.ndarray:
+    """A ufunc without derivative: comparisons, tests, integers."""
+    from autograd_ref.recording.template import fill
+
+    ufunc = meaning.ufunc_named(operation.name)
+    method, *rest = (operation.template,) if isinstance(operation.template, str) else operation.template
+    if method == "at":
+        changed = np.array(inputs[0])
+        ufunc.at(
+            changed.reshape(-1),
+            inputs[1].reshape(-1),
+            *[np.broadcast_to(x, np.shape(inputs[1])).reshape(-1) for x in inputs[2:]],
+        )
+        return changed
+    count = {"__call__": ufunc.nin, "outer": 2}.get(method, 1)
+    kwargs = fill(rest[0], inputs[count:]) if rest else {}
+    if len(rest) > 1:
+        kwargs["out"] = np.array(inputs[-1])
+    with np.errstate(all="ignore"):
+        result = getattr(ufunc, method)(*inputs[:count], **kwargs)
+    return np.asarray(result if operation.output is None else result[operation.output]).astype(
+        dtype, copy=False
+    )

@@ -1,0 +1,287 @@
+r"""Where a derivative is not one number: kinks of single operations, and ties between entries.
+
+At $\max(a, b)$ with $a = b$ whatever lies between the one-sided derivatives is right, and both sides are
+honest conventions. So the contribution of such an entry is an interval, and what depends on it is an
+interval, too; no other entry is. An interval with middle $c$ and half-width $r$ goes through a linear map $J$
+as $Jc$ and $|J|r$; through a slope that itself lies in $m \pm h$, as $mc$ and $|m|r + h|c| + hr$.
+
+A condition counts as undecided where the two sides of its comparison are equal, and opens an interval only
+where the branches it chooses between are equal as well: a jump has no derivative on either side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from autograd_ref.recording import kernels, meaning, moves
+from autograd_ref.recording.memory import lay_out, window
+from autograd_ref.recording.tape import Compute, Move, Read, Tape, Value
+from autograd_ref.recording.template import Slot, fill
+
+__all__ = ["Flags", "contributions", "spread", "undecided"]
+
+Flags = dict[Value, np.ndarray]
+Interval = tuple[np.ndarray, np.ndarray | None]
+
+_COMPARISONS = {"equal", "greater", "greater_equal", "less", "less_equal", "not_equal"}
+_LOGIC = {
+    "bitwise_and",
+    "bitwise_or",
+    "bitwise_xor",
+    "invert",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
+}
+_LARGEST = {
+    "maximum": np.max,
+    "minimum": np.min,
+    "max": np.max,
+    "amax": np.max,
+    "min": np.min,
+    "amin": np.min,
+}
+
+# Whose derivative has no negative entries once their inputs have none.
+_POSITIVE = {
+    "amax", "amin", "convolve", "correlate", "cumprod", "cumsum", "dot", "einsum", "inner", "kron",
+    "linalg.multi_dot", "matmul", "max", "mean", "min", "outer", "prod", "sort", "ndarray.sort", "sum",
+    "tensordot", "trace", "vdot", "vecdot", "matvec", "vecmat",
+}  # fmt: skip
+
+
+def undecided(tape: Tape, arrays: list[np.ndarray], active: set[Value]) -> Flags:
+    """Which entries of Booleans, and of the numbers 0 and 1 made from them, lie on their boundary."""
+    flags: Flags = {}
+    for value in tape.values:
+        operation = value.operation
+        known = [flags[each] for each in value.inputs if each in flags]
+        found = None
+        if isinstance(operation, Compute) and operation.kind == "ufunc" and operation.template == "__call__":
+            if operation.name in _COMPARISONS and any(each in active for each in value.inputs):
+                a, b = (arrays[each.number] for each in value.inputs)
+                found = np.asarray(a == b)
+            elif known and (operation.name in _LOGIC or _keeps_mask(value, arrays)):
+                found = np.asarray(np.broadcast_to(np.any(np.broadcast_arrays(*known), axis=0), value.shape))
+        elif known and isinstance(operation, Compute) and operation.name in ("astype", "float"):
+            found = known[0].reshape(value.shape)
+        elif known and isinstance(operation, Read):
+            found = window(lay_out(known[0], operation.root), operation.at)
+        elif known and isinstance(operation, Move) and operation.name != "setitem":
+            found = _moved(operation, value, flags, arrays)
+        if found is not None and found.any():
+            flags[value] = found
+    return flags
+
+
+def _keeps_mask(value: Value, arrays: list[np.ndarray]) -> bool:
+    """Whether it is a mask times 1."""
+    numbers = [arrays[each.number] for each in value.inputs if each.dtype.kind != "b"]
+    multiplies = isinstance(value.operation, Compute) and value.operation.name == "multiply"
+    return multiplies and all(each.ndim == 0 and each == 1 for each in numbers)
+
+
+def _moved(operation: Move, value: Value, flags: Flags, arrays: list[np.ndarray]) -> np.ndarray:
+    first = value.inputs[0]
+    inputs = [
+        flags.get(each, np.zeros(each.shape, bool)) if each in flags or each is first else arrays[each.number]
+        for each in value.inputs
+    ]
+    return moves.move(operation, inputs).astype(bool)
+
+
+def contributions(
+    value: Value, inputs: list[np.ndarray], active: tuple[int, ...], flags: Flags, adjoint: Interval
+) -> list[Interval] | None:
+    """What flows into the active inputs of an operation that has a kink or tie here; None if it has none."""
+    operation = value.operation
+    if isinstance(operation, Move):
+        return _masked_write(operation, value, inputs, active, flags, adjoint)
+    if not isinstance(operation, Compute):
+        return None
+    if operation.name in _LARGEST and operation.kind != "number" and operation.template != "__call__":
+        return _tied_extreme(operation, inputs, adjoint)
+    if operation.name in ("sort", "ndarray.sort"):
+        return _tied_sort(value, operation, inputs, active, adjoint)
+    kinks = _kinks(operation, value, inputs, flags)
+    if kinks is None or not any(kinks[i].any() for i in active):
+        return None
+    slopes = kernels.slopes(value, inputs, active)
+    middle, half = (0.0, 1.0) if operation.name in ("absolute", "fabs", "math.fabs") else (0.5, 0.5)
+    results = []
+    for i, slope in zip(active, slopes, strict=True):
+        at = np.broadcast_to(kinks[i], slope.shape)
+        centre = np.where(at, middle, slope)
+        results.append(_through(centre, np.where(at, half, 0.0), adjoint, inputs[i].shape))
+    return results
+
+
+def _through(slope: np.ndarray, half: np.ndarray, adjoint: Interval, shape: tuple[int, ...]) -> Interval:
+    centre, slack = adjoint
+    radius = half * np.abs(centre)
+    if slack is not None:
+        radius = radius + (np.abs(slope) + half) * slack
+    middle = np.where(centre == 0, 0.0, slope * centre)
+    return kernels.sum_to(middle, shape), kernels.sum_to(np.where(np.isfinite(radius), radius, 0.0), shape)
+
+
+def _kinks(operation: Compute, value: Value, inputs: Sequence[Any], flags: Flags) -> list[np.ndarray] | None:
+    """For each input of an operation entry by entry, where its derivative has two sides."""
+    name = operation.name
+    if operation.kind == "ufunc" and operation.template == "__call__":
+        if name in ("maximum", "minimum", "fmax", "fmin"):
+            tied = np.asarray(inputs[0] == inputs[1])
+            return [tied, tied] if value.inputs[0] is not value.inputs[1] else None
+        if name in ("absolute", "fabs"):
+            return [np.asarray(inputs[0] == 0)]
+        if name == "clip":
+            return _clipped(inputs[0], inputs[1], inputs[2], inputs)
+        if name == "multiply":
+            return [_masked(value, inputs, flags, 1), _masked(value, inputs, flags, 0)]
+    if operation.kind == "number":
+        if name in ("max", "min"):
+            best = np.max(inputs) if name == "max" else np.min(inputs)
+            each_tied = [np.asarray(each == best) for each in inputs]
+            return each_tied if sum(map(int, each_tied)) > 1 else None
+        return [np.asarray(inputs[0] == 0)] if name == "math.fabs" else None
+    if operation.kind == "function" and name == "clip":
+        args, kwargs = (fill(part, inputs) for part in operation.template)
+        low = args[1] if len(args) > 1 else kwargs.get("a_min", kwargs.get("min"))
+        high = args[2] if len(args) > 2 else kwargs.get("a_max", kwargs.get("max"))
+        return _clipped(args[0], low, high, inputs)
+    if operation.kind == "function" and name == "where" and value.inputs[0] in flags:
+        args, _ = (fill(part, inputs) for part in operation.template)
+        equal = flags[value.inputs[0]] & np.asarray(args[1] == args[2])
+        return [equal for _ in inputs]
+    return None
+
+
+def _clipped(x: Any, low: Any, high: Any, inputs: Sequence[Any]) -> list[np.ndarray]:
+    at_low = np.zeros(np.shape(x), bool) if low is None else np.asarray(x == low)
+    at_high = np.zeros(np.shape(x), bool) if high is None else np.asarray(x == high)
+    by_input = {id(x): at_low | at_high, id(low): at_low, id(high): at_high}
+    return [by_input.get(id(each), at_low | at_high) for each in inputs]
+
+
+def _masked(value: Value, inputs: Sequence[Any], flags: Flags, mask: int) -> np.ndarray:
+    """Where a mask's factor is 0 and the mask undecided: 0 and 1 are both its derivative."""
+    flagged = flags.get(value.inputs[mask])
+    return np.zeros((), bool) if flagged is None else flagged & np.asarray(inputs[1 - mask] == 0)
+
+
+def _masked_write(
+    operation: Move,
+    value: Value,
+    inputs: list[np.ndarray],
+    active: tuple[int, ...],
+    flags: Flags,
+    adjoint: Interval,
+) -> list[Interval] | None:
+    """``x[mask] = v`` where the mask is undecided and x is v already."""
+    key = operation.template
+    if operation.name != "setitem" or not isinstance(key, Slot) or value.inputs[key.position] not in flags:
+        return None
+    flagged = flags[value.inputs[key.position]]
+    if (
+        flagged.shape != value.shape
+        or inputs[-1].ndim
+        or not (tied := flagged & (inputs[0] == inputs[-1])).any()
+    ):
+        return None
+    last = len(inputs) - 1
+    results = []
+    for i in active:
+        if i == 0:
+            kept = ~inputs[key.position]
+            slope, half = np.where(tied, 0.5, kept), np.where(tied, 0.5, 0.0)
+        else:
+            slope, half = np.where(tied, 0.5, inputs[key.position]), np.where(tied, 0.5, 0.0)
+        results.append(_through(slope, half, adjoint, inputs[i].shape if i in (0, last) else value.shape))
+    return results
+
+
+def _tied_extreme(operation: Compute, inputs: list[np.ndarray], adjoint: Interval) -> list[Interval] | None:
+    """A maximum that several entries attain: each has a share from 0 to 1."""
+    if operation.kind == "ufunc":
+        method, *rest = (operation.template,) if isinstance(operation.template, str) else operation.template
+        if method != "reduce" or len(inputs) > 1:
+            return None
+        options = fill(rest[0], inputs[1:]) if rest else {}
+        axis = options.get("axis", 0)
+    else:
+        args, options = (fill(part, inputs) for part in operation.template)
+        axis = args[1] if len(args) > 1 else options.get("axis")
+    keepdims = bool(options.get("keepdims", False) is True)
+    if "where" in options or "initial" in options or inputs[0].size == 0:
+        return None
+    extreme = _LARGEST[operation.name](inputs[0], axis=axis, keepdims=True)
+    at = inputs[0] == extreme
+    tied = at & (at.sum(axis=axis, keepdims=True) > 1)
+    if not tied.any():
+        return None
+    centre, slack = (
+        None if each is None else each if keepdims else each.reshape(extreme.shape) for each in adjoint
+    )
+    half = np.where(tied, 0.5, 0.0)
+    return [_through(np.where(tied, 0.5, at), half, (centre, slack), inputs[0].shape)]  # type: ignore[arg-type]
+
+
+def _tied_sort(
+    value: Value, operation: Compute, inputs: list[np.ndarray], active: tuple[int, ...], adjoint: Interval
+) -> list[Interval] | None:
+    """Equal entries of a sorted array: each may have become any of them."""
+    args, kwargs = (fill(part, inputs) for part in operation.template)
+    axis = args[1] if len(args) > 1 else kwargs.get("axis", -1)
+    x = inputs[0].reshape(-1) if axis is None else np.moveaxis(inputs[0], axis, -1)
+    order = np.argsort(x, axis=-1, kind="stable")
+    ordered = np.take_along_axis(x, order, -1)
+    if not (ordered[..., 1:] == ordered[..., :-1]).any():
+        return None
+    low, high = (
+        (adjoint[0], adjoint[0]) if adjoint[1] is None else (adjoint[0] - adjoint[1], adjoint[0] + adjoint[1])
+    )
+    ends = []
+    for bound, extreme in ((low, np.minimum), (high, np.maximum)):
+        moved = np.array(bound.reshape(-1) if axis is None else np.moveaxis(bound, axis, -1))
+        rows, keys = moved.reshape(-1, moved.shape[-1]), ordered.reshape(-1, moved.shape[-1])
+        for row, key in zip(rows, keys, strict=True):
+            starts = np.flatnonzero(np.r_[True, key[1:] != key[:-1]])
+            row[:] = np.repeat(extreme.reduceat(row, starts), np.diff(np.r_[starts, len(row)]))
+        back = np.empty_like(moved)
+        np.put_along_axis(back, order, rows.reshape(moved.shape), -1)
+        ends.append(back.reshape(inputs[0].shape) if axis is None else np.moveaxis(back, -1, axis))
+    return [((ends[0] + ends[1]) / 2, (ends[1] - ends[0]) / 2)]
+
+
+def spread(
+    value: Value,
+    inputs: list[np.ndarray],
+    active: tuple[int, ...],
+    slack: np.ndarray,
+    linear: Callable[..., list[np.ndarray]],
+) -> list[np.ndarray]:
+    """How wide an interval of the result makes those of its inputs: by the derivative's absolute values."""
+    operation = value.operation
+    if not isinstance(operation, Compute):
+        return linear(value, inputs, active, slack)
+    if meaning.is_elementwise(operation):
+        found = kernels.slopes(value, inputs, active)
+        wide = [np.where(slack == 0, 0.0, np.abs(slope) * slack) for slope in found]
+        return [kernels.sum_to(each, inputs[i].shape) for each, i in zip(wide, active, strict=True)]
+    reduces = operation.kind == "ufunc" and operation.name in ("add", "multiply", "maximum", "minimum")
+    if operation.name in _POSITIVE or reduces:
+        sizes = [np.abs(each) if each.dtype.kind == "f" else each for each in inputs]
+        if operation.name in _LARGEST or operation.name in ("sort", "ndarray.sort"):
+            sizes = inputs
+        return linear(value, sizes, active, slack)
+    totals = [np.zeros(inputs[i].shape) for i in active]
+    for place in np.argwhere(slack != 0):
+        unit = np.zeros(slack.shape)
+        unit[tuple(place)] = 1.0
+        for total, row in zip(totals, linear(value, inputs, active, unit), strict=True):
+            total += np.abs(row) * slack[tuple(place)]
+    return totals

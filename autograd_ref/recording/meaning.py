@@ -1,0 +1,363 @@
+"""What each operation is in jax.numpy: one table of ufuncs, one of functions.
+
+jax.numpy has nearly all of NumPy under the same names, with the same arguments; listed here is what is taken
+from it, and written here is what differs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import cache, reduce
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from autograd_ref.recording.tape import Compute
+from autograd_ref.recording.template import fill, widened
+
+__all__ = ["function_of", "is_elementwise", "knows_function", "knows_name", "knows_ufunc", "ufunc_named"]
+
+UFUNCS = {
+    "absolute", "add", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh",
+    "bitwise_and", "bitwise_count", "bitwise_or", "bitwise_xor", "cbrt", "ceil", "conjugate", "copysign",
+    "cos", "cosh", "deg2rad", "degrees", "divide", "equal", "exp", "exp2", "expm1", "fabs", "float_power",
+    "floor", "floor_divide", "fmax", "fmin", "fmod", "gcd", "greater", "greater_equal", "heaviside",
+    "hypot", "invert", "isfinite", "isinf", "isnan", "lcm", "ldexp", "left_shift", "less", "less_equal",
+    "log", "log10", "log1p", "log2", "logaddexp", "logaddexp2", "logical_and", "logical_not", "logical_or",
+    "logical_xor", "matmul", "matvec", "maximum", "minimum", "multiply", "negative", "nextafter",
+    "not_equal", "positive", "power", "rad2deg", "radians", "reciprocal", "remainder", "right_shift",
+    "rint", "sign", "signbit", "sin", "sinh", "sqrt", "square", "subtract", "tan", "tanh", "trunc",
+    "vecdot", "vecmat", "modf", "divmod", "frexp", "spacing",
+}  # fmt: skip
+SPECIAL_UFUNCS = {
+    "digamma": "digamma", "psi": "digamma", "erf": "erf", "erfc": "erfc", "erfinv": "erfinv",
+    "entr": "entr", "expit": "expit", "gammaln": "gammaln", "gamma": "gamma", "i0": "i0", "i0e": "i0e",
+    "i1": "i1", "i1e": "i1e", "kl_div": "kl_div", "log_ndtr": "log_ndtr", "logit": "logit", "ndtr": "ndtr",
+    "ndtri": "ndtri", "rel_entr": "rel_entr", "xlog1py": "xlog1py", "xlogy": "xlogy", "betaln": "betaln",
+    "zeta": "zeta", "betainc": "betainc",
+}  # fmt: skip
+
+# With several axes of their own: not entry by entry.
+CORE = {"matmul", "matvec", "vecdot", "vecmat"}
+
+FUNCTIONS = {
+    "amax", "amin", "around",
+    "average", "bincount", "choose", "clip", "convolve", "corrcoef", "correlate",
+    "cov", "cross", "cumprod", "cumsum", "cumulative_prod", "cumulative_sum", "diff",
+    "dot", "ediff1d", "einsum", "fix", "gradient", "i0", "inner", "interp",
+    "kron", "linspace", "max", "mean", "median", "min", "nan_to_num",
+    "nancumprod", "nancumsum", "nanmax", "nanmean", "nanmedian", "nanmin",
+    "nanpercentile", "nanprod", "nanquantile", "nanstd", "nansum", "nanvar", "outer", "partition",
+    "percentile", "polyadd", "polyder", "polyint", "polymul", "polysub", "polyval", "prod", "ptp", "quantile",
+    "round", "select", "sinc", "sort", "std", "sum", "tensordot", "trace", "trapezoid",
+    "unwrap", "vander", "var", "vdot", "where",
+    "linalg.cholesky", "linalg.cond", "linalg.cross", "linalg.det", "linalg.eigh", "linalg.eigvalsh",
+    "linalg.inv", "linalg.lstsq", "linalg.matmul", "linalg.matrix_norm", "linalg.matrix_power",
+    "linalg.matrix_rank", "linalg.multi_dot", "linalg.norm", "linalg.outer", "linalg.pinv", "linalg.qr",
+    "linalg.slogdet", "linalg.solve", "linalg.svd", "linalg.svdvals", "linalg.tensordot", "linalg.tensorinv",
+    "linalg.tensorsolve", "linalg.trace", "linalg.vecdot", "linalg.vector_norm",
+}  # fmt: skip
+_WRITTEN: dict[str, Callable[..., Any]] = {}
+
+
+def _written(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def keep(function: Callable[..., Any]) -> Callable[..., Any]:
+        _WRITTEN[name] = function
+        return function
+
+    return keep
+
+
+def knows_name(name: str) -> bool:
+    """Whether a ufunc of this name has a meaning."""
+    return name in UFUNCS
+
+
+@cache
+def knows_ufunc(ufunc: np.ufunc) -> bool:
+    """Whether a ufunc has a meaning."""
+    name = ufunc.__name__
+    if name in UFUNCS or name == "clip":
+        return getattr(np, name, None) is ufunc or name == "clip"
+    special = sys.modules.get("scipy.special")
+    return name in SPECIAL_UFUNCS and getattr(special, name, None) is ufunc
+
+
+def ufunc_named(name: str) -> np.ufunc:
+    """NumPy's or SciPy's ufunc."""
+    if name == "clip":
+        from numpy._core import umath
+
+        return vars(umath)["clip"]  # type: ignore[no-any-return]
+    return getattr(np if name in UFUNCS else sys.modules["scipy.special"], name)  # type: ignore[no-any-return]
+
+
+def knows_function(name: str) -> bool:
+    """Whether a function has a meaning."""
+    return name in FUNCTIONS or name in _WRITTEN
+
+
+def takes_arrays(name: str) -> bool:
+    """Whether a function turns lists among its arguments into arrays."""
+    return knows_function(name) and name not in ("select", "choose", "einsum", "linalg.multi_dot", "lexsort")
+
+
+def is_elementwise(operation: Compute) -> bool:
+    """Whether every entry of the result depends on one entry of each input."""
+    if operation.kind == "function":
+        return operation.name in ("where", "clip", "astype", "nan_to_num", "round", "around", "sinc", "i0")
+    if operation.kind == "number":
+        return True
+    return operation.name not in CORE and operation.template == "__call__"
+
+
+def function_of(operation: Compute, exact: bool) -> Callable[..., Any]:
+    """The operation as a function of its inputs, on jax.numpy."""
+    if operation.kind == "number":
+        return _number_function(operation)
+    if operation.output is not None:
+        every = function_of(operation._replace(output=None), exact)
+        return lambda *inputs: every(*inputs)[operation.output]
+    if operation.kind == "ufunc":
+        return _ufunc_function(operation, exact)
+    args, kwargs = operation.template
+    literal = widened if exact else None
+    function = _named(operation.name)
+    return lambda *inputs: function(*fill(args, inputs, literal), **fill(kwargs, inputs, literal))
+
+
+def _named(name: str) -> Callable[..., Any]:
+    if name in _WRITTEN:
+        return _WRITTEN[name]
+    found: Any = jnp
+    for part in name.split("."):
+        found = getattr(found, part)
+    return found  # type: ignore[no-any-return]
+
+
+def _number_function(operation: Compute) -> Callable[..., Any]:
+    if operation.name == "round":
+        return lambda x: jnp.round(x, operation.template)
+    if operation.name in ("float", "bool"):
+        return lambda x: jnp.reshape(x, ())
+    if operation.name == "trunc":
+        return lambda x: jnp.reshape(jnp.trunc(x), ())
+    if operation.name in ("sum", "max", "min"):
+        return {"sum": _add_all, "max": _largest, "min": _smallest}[operation.name]
+    if operation.name.startswith("math."):
+        return MATH[operation.name.removeprefix("math.")]
+    raise AssertionError(operation.name)
+
+
+def _add_all(*terms: Any) -> Any:
+    return reduce(jnp.add, terms)
+
+
+def _largest(*terms: Any) -> Any:
+    return reduce(jnp.maximum, terms)
+
+
+def _smallest(*terms: Any) -> Any:
+    return reduce(jnp.minimum, terms)
+
+
+def ufunc_function(name: str) -> Callable[..., Any]:
+    """A ufunc, entry by entry."""
+    if name in _UFUNCS_WRITTEN:
+        return _UFUNCS_WRITTEN[name]
+    if name in UFUNCS:
+        return getattr(jnp, name)  # type: ignore[no-any-return]
+    return getattr(jax.scipy.special, SPECIAL_UFUNCS[name])  # type: ignore[no-any-return]
+
+
+_UFUNCS_WRITTEN: dict[str, Callable[..., Any]] = {
+    "clip": lambda x, low, high: jnp.minimum(jnp.maximum(x, low), high),
+    "fabs": jnp.abs,
+    "conjugate": lambda x: x,
+    "sign": jnp.sign,
+    # Without jnp.hypot's and jnp.sqrt's care for 0 the derivative there is not finite, as it should be.
+    "float_power": jnp.power,
+}
+
+
+def _ufunc_function(operation: Compute, exact: bool) -> Callable[..., Any]:
+    template = operation.template
+    method, *rest = (template,) if isinstance(template, str) else template
+    masked = len(rest) > 1
+    function = ufunc_function(operation.name)
+    literal = widened if exact else None
+    count = ufunc_named(operation.name).nin
+
+    def keywords(inputs: Any) -> dict[str, Any]:
+        return _used(fill(rest[0], inputs, literal)) if rest else {}
+
+    if method == "__call__":
+
+        def call(*inputs: Any) -> Any:
+            used, more = inputs[:count], inputs[count:]
+            options = keywords(more)
+            where = options.pop("where", True)
+            options.pop("dtype", None)
+            result = function(*used, **options)
+            return jnp.where(where, result, inputs[-1]) if masked else result
+
+        return call
+    if method == "reduce":
+        return lambda *inputs: _reduce(operation.name, inputs[0], **keywords(inputs[1:]))
+    if method == "accumulate":
+        return lambda *inputs: _accumulate(operation.name, inputs[0], **keywords(inputs[1:]))
+    if method == "outer":
+        return lambda a, b, *_: function(a.reshape(a.shape + (1,) * b.ndim), b)
+    if method == "reduceat":
+        return lambda *inputs: _reduceat(operation.name, inputs[0], **keywords(inputs[1:]))
+    if method == "at":
+        return lambda *inputs: _at(operation.name, *inputs)
+    raise AssertionError(method)
+
+
+def _used(options: dict[str, Any]) -> dict[str, Any]:
+    """Without what has no bearing on the values."""
+    return {
+        key: each
+        for key, each in options.items()
+        if key not in ("casting", "order", "subok", "out", "signature")
+    }
+
+
+_REDUCTIONS: dict[str, Callable[..., Any]] = {
+    "add": jnp.sum, "multiply": jnp.prod, "maximum": jnp.max, "minimum": jnp.min, "logical_and": jnp.all,
+    "logical_or": jnp.any,
+}  # fmt: skip
+
+
+def _reduce(
+    name: str,
+    x: Any,
+    axis: Any = 0,
+    dtype: Any = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = True,
+) -> Any:
+    if not (isinstance(initial, (int, float)) or initial is None or hasattr(initial, "shape")):
+        initial = None  # np._NoValue
+    if dtype is not None:
+        x = x.astype(dtype)
+    if name in _REDUCTIONS:
+        options: dict[str, Any] = {} if where is True else {"where": where}
+        if initial is not None:
+            options["initial"] = initial
+        if name in ("logical_and", "logical_or"):
+            options.pop("initial", None)
+        return _REDUCTIONS[name](x, axis=axis, keepdims=keepdims, **options)
+    function = ufunc_function(name)
+    axes = tuple(range(x.ndim)) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
+    axes = tuple(a % x.ndim for a in axes)
+    rest = [a for a in range(x.ndim) if a not in axes]
+    rows = jnp.transpose(x, (*axes, *rest)).reshape((-1, *(x.shape[a] for a in rest)))
+    total = rows[0] if initial is None else function(initial, rows[0])
+    for row in rows[1:]:
+        total = function(total, row)
+    return jnp.expand_dims(total, sorted(axes)) if keepdims else total
+
+
+def _accumulate(name: str, x: Any, axis: int = 0, dtype: Any = None) -> Any:
+    if dtype is not None:
+        x = x.astype(dtype)
+    known: dict[str, Callable[..., Any]] = {"add": jnp.cumsum, "multiply": jnp.cumprod}
+    if name in known:
+        return known[name](x, axis=axis)
+    function = ufunc_function(name)
+    rows = jnp.moveaxis(x, axis, 0)
+
+    def step(total: Any, row: Any) -> tuple[Any, Any]:
+        total = function(total, row)
+        return total, total
+
+    _, more = jax.lax.scan(step, rows[0], rows[1:])
+    return jnp.moveaxis(jnp.concatenate([rows[:1], more]), 0, axis)
+
+
+def _reduceat(name: str, x: Any, indices: Any, axis: int = 0, dtype: Any = None) -> Any:
+    ends = [*indices[1:], x.shape[axis]]
+    parts = [
+        _reduce(name, jax.lax.slice_in_dim(x, i, end if end > i else i + 1, axis=axis), axis, dtype)
+        for i, end in zip(indices, ends, strict=True)
+    ]
+    return jnp.stack(parts, axis)
+
+
+def _at(name: str, x: Any, positions: Any, *operand: Any) -> Any:
+    flat = x.reshape(-1)
+    places = positions.reshape(-1)
+    others = [jnp.broadcast_to(each, positions.shape).reshape(-1) for each in operand]
+    if name in ("add", "subtract"):
+        terms = others[0] if name == "add" else -others[0]
+        return flat.at[places].add(terms.astype(flat.dtype)).reshape(x.shape)
+    function = ufunc_function(name)
+
+    def step(flat: Any, each: Any) -> tuple[Any, None]:
+        place, *other = each
+        return flat.at[place].set(function(flat[place], *other).astype(flat.dtype)), None
+
+    flat, _ = jax.lax.scan(step, flat, (places, *others))
+    return flat.reshape(x.shape)
+
+
+@_written("astype")
+def _astype(x: Any, dtype: Any, *_: Any, **__: Any) -> Any:
+    return x.astype(dtype)
+
+
+@_written("clip")
+def _clip(
+    x: Any, a_min: Any = None, a_max: Any = None, *_: Any, min: Any = None, max: Any = None, **__: Any
+) -> Any:
+    low = a_min if a_min is not None else min
+    high = a_max if a_max is not None else max
+    x = x if low is None else jnp.maximum(x, low)
+    return x if high is None else jnp.minimum(x, high)
+
+
+@_written("ndarray.sort")
+def _sort(x: Any, axis: int = -1, *_: Any, **__: Any) -> Any:
+    return jnp.sort(x, axis)
+
+
+@_written("sort")
+def _sorted(x: Any, axis: int | None = -1, *_: Any, **__: Any) -> Any:
+    return jnp.sort(x, axis)
+
+
+@_written("einsum")
+def _einsum(*operands: Any, optimize: Any = False, dtype: Any = None, **_: Any) -> Any:
+    result = jnp.einsum(*operands)
+    return result if dtype is None else result.astype(dtype)
+
+
+def _table_of_math() -> dict[str, Callable[..., Any]]:
+    names = {
+        "acos": "arccos", "acosh": "arccosh", "asin": "arcsin", "asinh": "arcsinh", "atan": "arctan",
+        "atan2": "arctan2", "atanh": "arctanh", "fabs": "abs", "pow": "power",
+    }  # fmt: skip
+    same = (
+        "cbrt", "ceil", "copysign", "cos", "cosh", "degrees", "exp", "exp2", "expm1", "floor", "fmod",
+        "isfinite", "isinf", "isnan", "log10", "log1p", "log2", "radians", "sin", "sinh", "sqrt", "tan",
+        "tanh", "trunc",
+    )  # fmt: skip
+    table: dict[str, Callable[..., Any]] = {name: getattr(jnp, other) for name, other in names.items()}
+    table |= {name: getattr(jnp, name) for name in same}
+    special = jax.scipy.special
+    table |= {"erf": special.erf, "erfc": special.erfc, "lgamma": special.gammaln, "gamma": special.gamma}
+    table["log"] = lambda x, *base: jnp.log(x) / jnp.log(base[0]) if base else jnp.log(x)
+    table["hypot"] = lambda *xs: jnp.sqrt(_add_all(*(x * x for x in xs)))
+    table["fsum"] = _add_all
+    table["prod"] = lambda *xs: reduce(jnp.multiply, xs)
+    table["remainder"] = lambda x, y: x - y * jnp.round(x / y)
+    return table
+
+
+MATH = _table_of_math()

@@ -1,0 +1,255 @@
+"""Pieces of memory: what is in each of them now, and where in it an array reads.
+
+An array is no value: it is a window on memory that others may write to. So each piece of memory (the array at
+the end of a chain of ``.base``) has a current value on the tape, and an array is that value read at the
+positions that its address and strides say, however the view was made. A write into a view is a new value
+of the memory, with those positions replaced. Slices, transposes, reshapes, iteration, aliases and in-place
+operators need no rules of their own.
+
+Values share NumPy's own memory until somebody writes to it; only then are they copied.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import byte_bounds
+
+from autograd_ref.recording.place import here, place_of
+from autograd_ref.recording.tape import Given, Layout, NotRecorded, Read, Tape, Value, Write
+
+__all__ = ["Layout", "Memories", "Memory", "is_injective", "lay_out", "owner_of", "window"]
+
+
+class Memory:
+    """One piece of memory.
+
+    Attributes:
+        owner: the object that it belongs to.
+        array: the plain array that spans it.
+        version: the tape's value of ``array`` as it is now.
+        reads: what was read from this version, by layout.
+        foreign: whether the program can change it unseen, so that it is compared at every read.
+        written: whether anything was written to it.
+    """
+
+    __slots__ = ("_root", "_start", "array", "foreign", "owner", "reads", "version", "written")
+
+    def __init__(self, owner: Any, array: np.ndarray, version: Value, foreign: bool = False):
+        self.owner = owner
+        self.array = array
+        self.version = version
+        self.reads: dict[Layout, Value] = {}
+        self.foreign = foreign
+        self.written = False
+        self._root: Layout | None = None
+        self._start = 0
+
+    @property
+    def root(self) -> Layout:
+        """The layout of ``array``, whose first byte of memory is position 0."""
+        if self._root is None:
+            address = _address(self.array)
+            low = byte_bounds(self.array)[0] if self.array.size else address
+            self._start = low
+            self._root = self._layout(self.array, address)
+        return self._root
+
+    def layout(self, array: np.ndarray) -> Layout:
+        """Where in this memory an array reads."""
+        root = self.root
+        if array is self.array:
+            return root
+        if array.dtype != self.array.dtype:
+            raise NotRecorded(
+                f"memory of dtype {self.array.dtype} is read as {array.dtype}, which has no derivative",
+                _here(),
+            )
+        return self._layout(array, _address(array))
+
+    def reshaped(self, version: Value) -> None:
+        """Note that ``array`` was given another shape, in place."""
+        self._root = None
+        self.version = version
+
+    def _layout(self, array: np.ndarray, address: int) -> Layout:
+        size = array.itemsize
+        strides = tuple(
+            [
+                stride // size if length > 1 else 0
+                for stride, length in zip(array.strides, array.shape, strict=True)
+            ]
+        )
+        return Layout((address - self._start) // size if array.size else 0, array.shape, strides)
+
+    def keep(self) -> None:
+        """Give every value that shares this memory a copy of its own: it is about to change."""
+        version = self.version
+        if version.array is self.array:
+            version.array = self.array.copy(order="K")
+        for value in self.reads.values():
+            if value is not version:
+                value.array = value.array.copy(order="K")
+        self.reads = {}
+
+
+class Memories:
+    """All pieces of memory of one run, found by the object they belong to."""
+
+    def __init__(self, tape: Tape):
+        self.tape = tape
+        self.by_owner: dict[int, list[Memory]] = {}
+
+    def new(self, array: np.ndarray, version: Value) -> Memory:
+        """The memory of a fresh result."""
+        owner = owner_of(array)
+        memory = Memory(owner, array, version)
+        self.by_owner[id(owner)] = [memory]
+        return memory
+
+    def find(self, array: np.ndarray) -> Memory | None:
+        """The memory that an array reads, if it is known."""
+        known = self.by_owner.get(id(owner_of(array)))
+        if not known:
+            return None
+        if len(known) == 1 and not known[0].foreign:
+            return known[0]
+        low, high = byte_bounds(array)
+        for memory in known:
+            start, end = byte_bounds(memory.array)
+            if start <= low and high <= end:
+                return memory
+        if any(low < end and start < high for start, end in (byte_bounds(each.array) for each in known)):
+            raise NotRecorded("an array overlaps one that was met before, and reaches beyond it", _here())
+        return None
+
+    def adopt(self, array: np.ndarray, path: str | None = None, foreign: bool = True) -> Memory:
+        """The memory of an array that was there before, or that somebody else made."""
+        memory = self.find(array)
+        if memory is None:
+            version = self.tape.add(Given(path), (), array.copy(order="K") if foreign else array)
+            if path is not None:
+                version._code = None
+            owner = owner_of(array)
+            memory = Memory(owner, array, version, foreign)
+            self.by_owner.setdefault(id(owner), []).append(memory)
+        elif memory.foreign:
+            self._renew(memory)
+        return memory
+
+    def _renew(self, memory: Memory) -> None:
+        """Notice what was written to plain memory by plain code."""
+        if not _same_bits(memory.version.array, memory.array):
+            memory.keep()
+            memory.version = self.tape.add(Given(None), (), memory.array.copy(order="K"))
+
+    def keep_all(self) -> None:
+        """Make the tape independent of all memory, at the end of the run."""
+        for known in self.by_owner.values():
+            for memory in known:
+                memory.keep()
+
+    def read(self, array: np.ndarray, memory: Memory) -> Value:
+        """The value of an array as it is now."""
+        version = memory.version
+        layout = memory.layout(array)
+        if layout == memory.root:
+            if version.array is None:
+                version.array = memory.array
+            return version
+        value = memory.reads.get(layout)
+        if value is None:
+            seen = array if not memory.foreign else array.copy()
+            value = memory.reads[layout] = self.tape.add(Read(memory.root, layout), (version,), seen)
+        return value
+
+    def write(self, array: np.ndarray, memory: Memory, value: Value) -> None:
+        """Note that an array now holds a value; `Memory.keep` was called before NumPy wrote it."""
+        layout = memory.layout(array)
+        memory.written = True
+        if layout == memory.root and value.shape == array.shape and value.dtype == array.dtype:
+            memory.version = value
+        else:
+            inputs = (memory.version, value)
+            memory.version = self.tape.add(Write(memory.root, layout), inputs, None, like=memory.array)
+        if memory.foreign:
+            memory.version.array = memory.array.copy(order="K")
+
+
+def owner_of(array: Any) -> Any:
+    """The object at the end of the chain of ``.base``."""
+    while True:
+        base = getattr(array, "base", None)
+        if base is None:
+            return array
+        array = base
+
+
+def lay_out(value: np.ndarray, root: Layout) -> np.ndarray:
+    """The memory of a value, one-dimensional, in the order of addresses.
+
+    Args:
+        value: in the shape of ``root``.
+        root: the layout of the memory.
+
+    Returns:
+        A view of ``value`` if it is in that order already, else a new array.
+    """
+    size = _extent(root)
+    if size == value.size:
+        if root.strides == _c_strides(root.shape):
+            return value.reshape(-1)
+        transposed = value.T
+        if root.strides == _c_strides(root.shape[::-1])[::-1]:
+            return transposed.reshape(-1)
+    flat = np.zeros(size, value.dtype)
+    window(flat, root)[...] = value
+    return flat
+
+
+def window(flat: np.ndarray, at: Layout) -> np.ndarray:
+    """A view of one-dimensional memory at a layout's positions."""
+    size = flat.itemsize
+    return np.ndarray(at.shape, flat.dtype, flat, at.offset * size, tuple(s * size for s in at.strides))
+
+
+def is_injective(at: Layout) -> bool:
+    """Whether no two entries of a layout are surely at different positions."""
+    reach = 0
+    for stride, length in sorted((abs(s), n) for s, n in zip(at.strides, at.shape, strict=True) if n > 1):
+        if stride <= reach:
+            return False
+        reach += stride * (length - 1)
+    return True
+
+
+def _extent(root: Layout) -> int:
+    if 0 in root.shape:
+        return 0
+    return 1 + sum(
+        abs(stride) * (length - 1) for stride, length in zip(root.strides, root.shape, strict=True)
+    )
+
+
+def _c_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    strides = []
+    step = 1
+    for length in reversed(shape):
+        strides.append(step if length > 1 else 0)
+        step *= length
+    return tuple(reversed(strides))
+
+
+def _address(array: np.ndarray) -> int:
+    address: int = array.__array_interface__["data"][0]
+    return address
+
+
+def _same_bits(a: np.ndarray, b: np.ndarray) -> bool:
+    return bool(np.array_equal(a, b, equal_nan=a.dtype.kind in "fc"))
+
+
+def _here() -> Any:
+    code, position = here()
+    return place_of(code, position) if code else None

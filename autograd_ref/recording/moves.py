@@ -1,0 +1,147 @@
+"""Functions that move entries about without changing them: NumPy's own function replays them.
+
+Where the entries of a result came from is found by running the same function on arrays of positions, so no
+function has a rule of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from autograd_ref.recording.tape import Move
+from autograd_ref.recording.template import fill
+
+__all__ = ["CONSTANT", "INPLACE", "knows", "move", "pull_back"]
+
+# What depends on shapes and dtypes alone, or prints.
+CONSTANT = {
+    "array2string", "array_repr", "array_str", "broadcast_shapes", "can_cast", "common_type",
+    "diag_indices_from", "einsum_path", "iscomplexobj", "isrealobj", "may_share_memory", "min_scalar_type",
+    "ndim", "result_type", "save", "savetxt", "savez", "savez_compressed", "shape", "shares_memory", "size",
+    "tril_indices_from", "triu_indices_from", "ndarray.tobytes", "ndarray.tofile", "ndarray.dump",
+    "ndarray.dumps",
+}  # fmt: skip
+
+MOVES = {
+    "append", "array", "array_split", "atleast_1d", "atleast_2d", "atleast_3d", "block", "broadcast_arrays",
+    "broadcast_to", "column_stack", "compress", "concat", "concatenate", "copy", "delete", "diag", "diagflat",
+    "diagonal", "dsplit", "dstack", "expand_dims", "extract", "flip", "fliplr", "flipud", "hsplit", "hstack",
+    "insert", "matrix_transpose", "meshgrid", "moveaxis", "pad", "permute_dims", "ravel", "repeat", "reshape",
+    "resize", "roll", "rollaxis", "rot90", "split", "squeeze", "stack", "swapaxes", "take", "take_along_axis",
+    "tile", "transpose", "tril", "trim_zeros", "triu", "unstack", "vsplit", "vstack",
+    "linalg.diagonal", "linalg.matrix_transpose", "full_like", "real", "imag",
+    "lib.stride_tricks.as_strided", "lib.stride_tricks.sliding_window_view",
+}  # fmt: skip
+METHODS = {
+    "T", "compress", "copy", "diagonal", "flatten", "mT", "ravel", "real", "repeat", "reshape", "squeeze",
+    "swapaxes", "take", "transpose", "conj", "conjugate",
+}  # fmt: skip
+INPLACE = {
+    "copyto", "fill_diagonal", "ndarray.fill", "ndarray.partition", "ndarray.put", "ndarray.sort", "place",
+    "put", "put_along_axis", "putmask",
+}  # fmt: skip
+
+# What has no derivative, since it has steps: NumPy replays these, too.
+DISCRETE = {
+    "all", "allclose", "any", "argmax", "argmin", "argpartition", "argsort", "argwhere", "array_equal",
+    "array_equiv", "count_nonzero", "digitize", "flatnonzero", "isclose", "isin", "isneginf", "isposinf",
+    "lexsort", "nanargmax", "nanargmin", "nonzero", "searchsorted", "unravel_index",
+}  # fmt: skip
+
+# Positions begin here; what is smaller was put in by the function itself.
+_OFFSET = 1 << 40
+
+# np.pad computes entries in these modes.
+_COMPUTING_PADS = {"linear_ramp", "maximum", "mean", "median", "minimum"}
+
+
+def knows(name: str) -> bool:
+    """Whether a function only moves entries."""
+    if name.startswith("ndarray."):
+        return name.removeprefix("ndarray.") in METHODS
+    return name in MOVES or name in DISCRETE
+
+
+def _function(name: str) -> Callable[..., Any]:
+    if name.startswith("ndarray."):
+        attribute = getattr(np.ndarray, name.removeprefix("ndarray."))
+        return attribute if callable(attribute) else lambda a: getattr(a, name.removeprefix("ndarray."))
+    found: Any = np
+    for part in name.split("."):
+        found = getattr(found, part)
+    return found  # type: ignore[no-any-return]
+
+
+def move(operation: Move, inputs: Sequence[Any], literal: Callable[[Any], Any] | None = None) -> np.ndarray:
+    """The result of a move, on other arrays of the same shapes."""
+    name, template, index = operation
+    if name == "getitem":
+        return np.asarray(inputs[0][fill(template, inputs, literal)])
+    if name == "setitem":
+        changed = np.array(inputs[0])
+        changed[fill(template, inputs, literal)] = inputs[-1]
+        return changed
+    if name == "array":
+        return np.array(fill(template, inputs, literal))
+    args, kwargs = (fill(part, inputs, literal) for part in template)
+    if name in INPLACE:
+        changed = np.array(args[0])
+        _function(name)(changed, *args[1:], **kwargs)
+        return changed
+    result = _function(name)(*args, **kwargs)
+    return np.asarray(result if index is None else result[index])
+
+
+def pull_back(
+    operation: Move, inputs: Sequence[Any], active: Sequence[int], cotangent: np.ndarray
+) -> list[np.ndarray]:
+    """The contributions of a move to the adjoints of some of its inputs.
+
+    Args:
+        operation: the move.
+        inputs: its inputs.
+        active: which of them are asked for.
+        cotangent: the adjoint of its result.
+    """
+    if operation.name == "getitem":
+        contribution = np.zeros(np.shape(inputs[0]))
+        np.add.at(contribution, fill(operation.template, inputs), cotangent)
+        return [contribution]
+    places, starts, total = positions_of(operation, inputs, active)
+    moved = places >= 0
+    summed = np.bincount(places[moved], weights=cotangent[moved], minlength=total).astype(np.float64)
+    return [
+        summed[start : start + np.size(inputs[i])].reshape(np.shape(inputs[i]))
+        for i, start in zip(active, starts, strict=True)
+    ]
+
+
+def positions_of(
+    operation: Move, inputs: Sequence[Any], active: Sequence[int]
+) -> tuple[np.ndarray, list[int], int]:
+    """For every entry of the result, the entry it came from among those of the active inputs, or −1."""
+    marked: list[Any] = [
+        np.zeros(np.shape(each), np.int64) if np.asarray(each).dtype.kind == "f" else each for each in inputs
+    ]
+    starts, total = [], 0
+    for i in active:
+        size = int(np.size(inputs[i]))
+        marked[i] = np.arange(total, total + size).reshape(np.shape(inputs[i])) + _OFFSET
+        starts.append(total)
+        total += size
+    places = move(operation, marked, _without_fractions)
+    return np.where(places >= _OFFSET, places - _OFFSET, -1), starts, total
+
+
+def _without_fractions(literal: Any) -> Any:
+    """Arguments for arrays of positions: no fractions to put in, no floating dtype."""
+    if isinstance(literal, float):
+        return 0
+    if isinstance(literal, np.dtype) and literal.kind == "f":
+        return np.dtype(np.int64)
+    if isinstance(literal, type) and issubclass(literal, (np.floating, float)):
+        return np.int64
+    return literal

@@ -1,0 +1,75 @@
+"""Where in the user's source an operation is: file, line and columns of the very expression."""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from types import CodeType
+from typing import NamedTuple
+
+__all__ = ["Place", "here", "is_foreign", "place_of"]
+
+_HERE = str(Path(__file__).parent) + os.sep
+_STANDARD = sysconfig.get_paths()["stdlib"] + os.sep
+_OTHERS = {"beartype", "jax", "jaxlib", "jaxtyping", "numpy", "scipy", "torch"}
+_INSTALLED = (f"site-packages{os.sep}", f"dist-packages{os.sep}")
+_foreign_files: dict[str, bool] = {}
+
+
+class Place(NamedTuple):
+    """An expression in a source file.
+
+    Attributes:
+        file: as the code object names it.
+        line: of its first character, from 1.
+        end_line: of its last.
+        column: of its first character, in bytes from 0, as the compiler counts.
+        end_column: behind its last.
+        function: the qualified name of the function that it is in.
+    """
+
+    file: str
+    line: int
+    end_line: int
+    column: int
+    end_column: int
+    function: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column + 1}"
+
+
+def is_foreign(file: str) -> bool:
+    """Whether a file belongs to Python, NumPy or this instrument, not to the program."""
+    found = _foreign_files.get(file)
+    if found is None:
+        found = file.startswith(("<__array_function__", "<frozen ", "<@beartype", _HERE))
+        package = next((file.split(part, 1)[1].split(os.sep)[0] for part in _INSTALLED if part in file), None)
+        found = found or (file.startswith(_STANDARD) if package is None else package in _OTHERS)
+        _foreign_files[file] = found
+    return found
+
+
+def here() -> tuple[CodeType | None, int]:
+    """The innermost running instruction of the program itself."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        if not is_foreign(code.co_filename):
+            return code, frame.f_lasti
+        frame = frame.f_back  # type: ignore[assignment]
+    return None, -1
+
+
+@cache
+def place_of(code: CodeType, position: int) -> Place:
+    """The place of an instruction."""
+    line, end_line, column, end_column = next(
+        islice(code.co_positions(), max(position, 0) // 2, None), (None,) * 4
+    )
+    first = code.co_firstlineno if line is None else line
+    return Place(code.co_filename, first, end_line or first, column or 0, end_column or 0, code.co_qualname)

@@ -1,0 +1,160 @@
+"""Run a function once, on NumPy, and record all that it computes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from autograd_ref.recording.call.given import Given, Leaf
+from autograd_ref.recording.call.reachable import Walk
+from autograd_ref.recording.call.release import release, unsearched
+from autograd_ref.recording.call.state import State
+from autograd_ref.recording.memory import Memories
+from autograd_ref.recording.stand_ins import objects
+from autograd_ref.recording.stand_ins.array import RecordedArray
+from autograd_ref.recording.stand_ins.targets import shadowed
+from autograd_ref.recording.tape import NotRecorded, Read, Tape, Value, current
+
+__all__ = ["Recording", "record"]
+
+objects.ARRAY.append(RecordedArray)
+objects.RECORDED.add(RecordedArray)
+
+
+class Recording:
+    """What one run computed.
+
+    Attributes:
+        result: what the function returned, plain.
+        tape: every value, in the order of the run.
+        leaves: the floating arrays that were there before the call and were read.
+        written: those among all arrays of before that were written to, by path.
+        error: the exception that the function raised, if any.
+    """
+
+    def __init__(self, tape: Tape, memories: Memories):
+        self.tape = tape
+        self.memories = memories
+        self.given: Given
+        self.before: State
+        self.result: Any = None
+        self.leaves: list[Leaf] = []
+        self.written: dict[str, np.ndarray] = {}
+        self.final: dict[str, tuple[Any, Value | None]] = {}
+        self._left: dict[str, Any] = {}
+        self._numbers: dict[int, tuple[Any, Value]] = {}
+
+    def take(self, path: str, thing: Any) -> Any:
+        """Keep in mind what was left behind at a path; returns what is plain in its place."""
+        twin = objects.plain(thing)
+        if isinstance(twin, (np.ndarray, np.generic)) or twin is not thing:
+            self._left.setdefault(path, twin)
+        if twin is not thing and not isinstance(twin, np.ndarray):
+            self._numbers[id(twin)] = (twin, thing._value)
+        return twin
+
+    def finish(self, given: Given) -> None:
+        """Keep what the run left behind, before anybody changes it."""
+        self.given = given
+        given.check_memory(self.tape, self.before)
+        for path, thing in self._left.items():
+            value = self.value(thing)
+            self.final[path] = (thing.copy() if isinstance(thing, np.ndarray) else thing, value)
+
+    def value(self, thing: Any) -> Value | None:
+        """The tape's value of an array or number that the run left behind, wherever it is."""
+        known = self._numbers.get(id(thing))
+        if known is not None:
+            return known[1]
+        if not isinstance(thing, np.ndarray):
+            return None
+        memory = self.memories.find(thing)
+        if memory is None:
+            return None
+        layout = memory.layout(thing)
+        if layout == memory.root:
+            return memory.version
+        value = memory.reads.get(layout)
+        if value is None:
+            value = memory.reads[layout] = self.tape.add(
+                Read(memory.root, layout), (memory.version,), None, like=thing
+            )
+        return value
+
+    # The call itself, to be made again.
+
+    @property
+    def module(self) -> str | None:
+        """The module that the function is from."""
+        return self.given.module
+
+    def call(self) -> Any:
+        """Make the call plainly."""
+        return self.given.function(*self.given.args, **self.given.kwargs)
+
+    def visit_call(self, walk: Walk) -> None:
+        """Visit all that the call can reach."""
+        self.given.walk(walk)
+
+    def visit(self, walk: Walk) -> None:
+        """Visit all that the call can reach, and what it returned."""
+        walk.visit("return", self.result)
+        self.given.walk(walk)
+
+    def movable(self) -> list[tuple[Value, np.ndarray]]:
+        """The floating memory of before, with what it held."""
+        return [(first, first.array) for memory, first in self.given.memories if first.is_floating]
+
+    def put(self, moved: dict[Value, np.ndarray]) -> None:
+        """Write other numbers into the floating memory of before."""
+        for memory, first in self.given.memories:
+            if first in moved:
+                memory.array[...] = moved[first]
+
+
+def record(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Recording:
+    """Run a function once and record it.
+
+    Args:
+        function: any callable that computes with NumPy.
+        args: its arguments.
+        kwargs: its keyword arguments.
+
+    Returns:
+        The recording. An exception of the function itself is passed on, with its own traceback.
+
+    Raises:
+        NotRecorded: the function does what cannot be recorded; the message names the operation and its place.
+    """
+    if current.tape is not None:
+        raise NotRecorded("a recording is being made already: record() was called inside record()")
+    tape = Tape()
+    memories = Memories(tape)
+    recording = Recording(tape, memories)
+    given = Given(function, args, kwargs)
+    recording.before = State(given.walk, given.module)
+    returned: list[Any] = []
+    with unsearched():
+        try:
+            with shadowed(getattr(inspect.unwrap(function), "__globals__", {}), module=given.module):
+                current.tape, current.memories = tape, memories
+                given.wrap()
+                returned.append(given.function(*given.args, **given.kwargs))
+            current.tape = current.memories = None
+            recording.result = release(given, recording.take, returned)
+        except BaseException as error:
+            current.tape = current.memories = None
+            release(given, recording.take, returned, error)
+            if isinstance(error, NotRecorded):
+                raise error.with_traceback(None) from None  # its place says where; ours is of no interest
+            raise
+    memories.keep_all()
+    if tape.refusal is not None:  # the program caught it
+        raise tape.refusal
+    recording.leaves = given.leaves(tape)
+    recording.written = given.written()
+    recording.finish(given)
+    return recording

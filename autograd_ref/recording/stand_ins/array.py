@@ -1,0 +1,217 @@
+"""Arrays that record: NumPy computes as always, on plain twins, and the tape is written beside it.
+
+Every recording array has a *twin*: the plain array that a plain run would have in its place. All computing is
+done on twins, so values, views, dtypes, flags, warnings and errors are NumPy's own, and afterwards each
+recording array is replaced by its twin.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from autograd_ref.recording.memory import Memory
+from autograd_ref.recording.place import here, place_of
+from autograd_ref.recording.stand_ins.calls import record_function, record_method, record_ufunc
+from autograd_ref.recording.stand_ins.objects import (
+    flat_iterator,
+    index_read,
+    index_write,
+    plain,
+    value_of,
+    wrap_view,
+)
+from autograd_ref.recording.tape import Move, NotRecorded, Value, current
+from autograd_ref.recording.template import Group, Literal, Slot
+
+__all__ = ["RecordedArray"]
+
+
+class RecordedArray(np.ndarray):
+    """An array whose every use is recorded while a tape is written; afterwards it acts as its twin."""
+
+    __slots__ = ("_memory", "_twin", "_value", "_version")
+
+    _twin: np.ndarray
+    _memory: Memory
+    _version: Value | None
+    _value: Value | None
+
+    # Operators, through ufuncs; and functions.
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return record_ufunc(ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return record_function(function, args, kwargs)
+
+    # Indexing.
+
+    def __getitem__(self, key: Any) -> Any:
+        return index_read(self, key)
+
+    def __setitem__(self, key: Any, source: Any) -> None:
+        index_write(self, key, source)
+
+    def __iter__(self) -> Iterator[Any]:
+        if self.ndim == 0:
+            raise TypeError("iteration over a 0-d array")
+        return (index_read(self, i) for i in range(len(self)))
+
+    def __contains__(self, item: Any) -> bool:
+        return bool((self == item).any())
+
+    # What leaves the tape on purpose.
+
+    def __bool__(self) -> bool:
+        return bool(self._leave("branch"))
+
+    def __int__(self) -> int:
+        return int(self._leave("int"))
+
+    def __float__(self) -> float:
+        return float(self._leave("float"))
+
+    def __complex__(self) -> complex:
+        return complex(self._leave("complex"))
+
+    def __index__(self) -> int:
+        return operator.index(self._leave("index"))
+
+    def _leave(self, kind: str) -> Any:
+        if current.tape is not None:
+            current.tape.control(value_of(self), kind)
+        return plain(self)
+
+    def item(self, *args: Any) -> Any:
+        """One entry, as a Python number that is still recorded."""
+        if not args and self.size == 1:
+            return index_read(self.reshape(()), ())._python()
+        if len(args) == 1 and isinstance(args[0], tuple):
+            args = args[0]
+        chosen = self.flat[args[0]] if len(args) == 1 else self[tuple(args)]
+        return chosen._python() if hasattr(chosen, "_python") else chosen
+
+    def tolist(self) -> Any:
+        """Nested lists of Python numbers that are still recorded."""
+        if self.ndim == 0:
+            return self.item()
+        return [each.tolist() if isinstance(each, RecordedArray) else each.item() for each in self]
+
+    # What a plain run would show.
+
+    def __repr__(self) -> str:
+        return repr(plain(self))
+
+    def __str__(self) -> str:
+        return str(plain(self))
+
+    def __format__(self, spec: str) -> str:
+        return format(plain(self), spec)
+
+    def __reduce__(self) -> Any:
+        return plain(self).__reduce__()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return plain(self).__reduce_ex__(protocol)
+
+    def __copy__(self) -> Any:
+        return self.copy("K")
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        copied = self.copy("K")
+        memo[id(self)] = copied
+        return copied
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return np.ndarray
+
+    @property
+    def base(self) -> Any:
+        """The array whose memory this is a view of."""
+        base = plain(self).base
+        return wrap_view(base) if type(base) is np.ndarray and current.tape is not None else base
+
+    @property
+    def flags(self) -> Any:
+        """The flags that a plain run's array has."""
+        return plain(self).flags
+
+    def setflags(self, *args: Any, **kwargs: Any) -> None:
+        """As NumPy's."""
+        plain(self).setflags(*args, **kwargs)
+
+    @property
+    def flat(self) -> Any:
+        """All entries, one after the other."""
+        return flat_iterator(self)
+
+    @flat.setter
+    def flat(self, source: Any) -> None:
+        self.flat[:] = source
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """As NumPy's; it can be set."""
+        return tuple(np.ndarray.shape.__get__(self))
+
+    @shape.setter
+    def shape(self, shape: Any) -> None:
+        twin = plain(self)
+        whole = current.tape is not None and self._memory.array is twin
+        before = value_of(self) if whole else None
+        if before is not None:
+            self._memory.keep()
+        twin.shape = shape
+        np.ndarray.shape.__set__(self, twin.shape)  # type: ignore[attr-defined]
+        self._version = None
+        if before is not None:
+            template = (Group("tuple", (Slot(0), Literal(tuple, twin.shape))), Group("dict", ()))
+            self._memory.reshaped(current.tape.add(Move("reshape", template), (before,), twin))  # type: ignore[union-attr]
+
+    def resize(self, *shape: Any, refcheck: bool = True) -> None:
+        """Another shape in place, for as many entries."""
+        wanted = shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape
+        if int(np.prod(wanted)) != self.size:
+            raise NotRecorded("ndarray.resize to another size is not recorded; np.resize is", _place())
+        self.shape = wanted
+
+
+def _method(name: str) -> Callable[..., Any]:
+    def method(self: RecordedArray, *args: Any, **kwargs: Any) -> Any:
+        return record_method(name, self, args, kwargs)
+
+    method.__name__ = name
+    method.__doc__ = getattr(np.ndarray, name).__doc__
+    return method
+
+
+def _attribute(name: str) -> property:
+    def read(self: RecordedArray) -> Any:
+        return record_method(name, self, (), {})
+
+    def write(self: RecordedArray, source: Any) -> None:
+        index_write(read(self), ..., source)
+
+    return property(read, write if name in ("real", "imag") else None)
+
+
+def _place() -> Any:
+    code, position = here()
+    return place_of(code, position) if code else None
+
+
+for _name in (
+    "all", "any", "argmax", "argmin", "argpartition", "argsort", "astype", "byteswap", "choose", "clip",
+    "compress", "conj", "conjugate", "copy", "cumprod", "cumsum", "diagonal", "dot", "fill", "flatten",
+    "getfield", "max", "mean", "min", "nonzero", "partition", "prod", "put", "ravel", "repeat", "reshape",
+    "round", "searchsorted", "setfield", "sort", "squeeze", "std", "sum", "swapaxes", "take", "trace",
+    "transpose", "var", "view",
+):  # fmt: skip
+    setattr(RecordedArray, _name, _method(_name))
+for _name in ("T", "mT", "real", "imag"):
+    setattr(RecordedArray, _name, _attribute(_name))

@@ -1,0 +1,84 @@
+"""Stand-ins for `math` and for `sum`, `max` and `min`: numbers stay on the tape."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from autograd_ref.recording.meaning import MATH
+from autograd_ref.recording.stand_ins.calls import refuse
+from autograd_ref.recording.stand_ins.numbers import is_number
+from autograd_ref.recording.stand_ins.objects import NUMBERS, is_recorded, plain, plain_all, value_of
+from autograd_ref.recording.tape import Compute, current
+
+__all__ = ["BUILT_IN", "math_function"]
+
+
+def math_function(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The stand-in for a function of `math`."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if function is math.fsum or function is math.prod:
+            terms = list(args[0])
+            result = function(plain_all(terms), **kwargs)
+            args = tuple(terms)
+        else:
+            result = function(*plain_all(args), **kwargs)
+        if current.tape is None or not any(map(is_recorded, args)):
+            return result
+        if function.__name__ not in MATH:
+            raise refuse(f"math.{function.__name__} is not recorded")
+        values = tuple([value_of(each) for each in args])
+        name = f"math.{function.__name__}"
+        value = current.tape.add(Compute("number", name, None), values, np.asarray(result))
+        return NUMBERS[type(result)](result, value)
+
+    call.__name__ = function.__name__
+    call.__doc__ = function.__doc__
+    return call
+
+
+def _sum(iterable: Any, /, start: Any = 0) -> Any:
+    items = list(iterable)
+    if (
+        current.tape is None
+        or not all(map(_is_plain_number, (*items, start)))
+        or not any(map(is_number, items))
+    ):
+        return builtins.sum(items, start)
+    return _of_numbers("sum", builtins.sum(plain_all(items), plain(start)), (start, *items))
+
+
+def _extreme(original: Callable[..., Any], name: str) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        items = list(args[0]) if len(args) == 1 else list(args)
+        numbers = all(map(_is_plain_number, items)) and any(map(is_number, items))
+        if current.tape is None or kwargs or not numbers:
+            return original(items, **kwargs) if len(args) == 1 else original(*args, **kwargs)
+        return _of_numbers(name, original(plain_all(items)), tuple(items))
+
+    call.__name__ = name
+    call.__doc__ = original.__doc__
+    return call
+
+
+def _of_numbers(name: str, result: Any, items: tuple[Any, ...]) -> Any:
+    values = tuple([value_of(each) for each in items])
+    value = current.tape.add(Compute("number", name, None), values, np.asarray(result))  # type: ignore[union-attr]
+    return NUMBERS[type(result)](result, value)
+
+
+def _is_plain_number(thing: Any) -> bool:
+    return is_number(thing) or type(thing) in (int, float, bool) or isinstance(thing, np.generic)
+
+
+BUILT_IN: dict[Any, Any] = {
+    builtins.sum: _sum,
+    builtins.max: _extreme(builtins.max, "max"),
+    builtins.min: _extreme(builtins.min, "min"),
+    math.isclose: None,  # gives a Boolean of floats that it takes out itself
+}

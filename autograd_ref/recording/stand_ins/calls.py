@@ -1,0 +1,313 @@
+"""What a call to NumPy puts on the tape: a ufunc, a function or a method of an array.
+
+NumPy computes on the twins; then, whatever the call was, its result is one of these:
+
+- memory that is known already: a view, which needs no record;
+- entries moved about (`moves`);
+- a computation whose meaning in jax.numpy is known (`meaning`);
+- constant by nature, as a shape is;
+- or the call is refused, with its place.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from autograd_ref.recording import meaning, moves
+from autograd_ref.recording.memory import owner_of
+from autograd_ref.recording.place import here, place_of
+from autograd_ref.recording.stand_ins.objects import (
+    arrays_in,
+    from_nested,
+    is_input,
+    is_recorded,
+    is_view_of_known,
+    plain,
+    plain_all,
+    value_of,
+    wrap_new,
+    wrap_number,
+    wrap_view,
+)
+from autograd_ref.recording.tape import Compute, Move, NotRecorded, Value, current
+from autograd_ref.recording.template import freeze
+
+__all__ = ["record_function", "record_method", "record_number", "record_ufunc", "refuse"]
+
+
+# Functions that make an array like another: filled by `creation`.
+SPECIAL: dict[str, Callable[..., Any]] = {}
+
+
+def refuse(what: str) -> NotRecorded:
+    """The error for what is not covered, with the place in the user's code."""
+    code, position = here()
+    return NotRecorded(what, place_of(code, position) if code else None)
+
+
+def record_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call a ufunc, or a method of one, and record it."""
+    tape = current.tape
+    if tape is None:
+        return getattr(ufunc, method)(*plain_all(inputs), **_plain_kwargs(kwargs))
+    if method == "at":
+        return _record_at(ufunc, inputs)
+    inputs = tuple([_as_input(each) for each in inputs])
+    if method == "reduceat":  # where the parts begin is part of what is done, not of what it is done to
+        kwargs = {"indices": tuple(np.asarray(plain_all(inputs[1])).tolist()), **kwargs}
+        inputs = inputs[:1]
+    out = kwargs.pop("out", None)
+    if out is not None and not isinstance(out, tuple):
+        out = (out,)
+    values = tuple([value_of(each) for each in inputs])
+    twins = [plain(each) for each in inputs]
+    if not kwargs and out is None:
+        result = getattr(ufunc, method)(*twins)
+        template: Any = method
+    else:
+        more: list[Any] = []
+        options = {key: plain(each) if isinstance(each, type) else each for key, each in kwargs.items()}
+        template = (method, freeze(options, is_input, more)) if kwargs else method
+        values += tuple([value_of(each) for each in more])
+        plain_kwargs = _plain_kwargs(kwargs)
+        if out is not None:
+            return _record_into(ufunc, method, twins, plain_kwargs, template, values, out)
+        result = getattr(ufunc, method)(*twins, **plain_kwargs)
+    if not meaning.knows_ufunc(ufunc):
+        raise refuse(f"the ufunc {ufunc.__name__} is not recorded")
+    return _results(result, lambda index: Compute("ufunc", ufunc.__name__, template, index), values)
+
+
+def _as_input(argument: Any) -> Any:
+    """A list with recorded numbers in it as an array; everything else as it is."""
+    return from_nested(argument, None) if arrays_in(argument) and not is_recorded(argument) else argument
+
+
+def _record_into(
+    ufunc: np.ufunc,
+    method: str,
+    twins: list[Any],
+    kwargs: Any,
+    template: Any,
+    values: tuple[Value, ...],
+    out: Any,
+) -> Any:
+    """A ufunc with ``out=``."""
+    if len([each for each in out if each is not None]) != ufunc.nout or ufunc.nout != 1:
+        raise refuse(f"{ufunc.__name__} with several outputs and out= is not recorded")
+    if not meaning.knows_ufunc(ufunc):
+        raise refuse(f"the ufunc {ufunc.__name__} is not recorded")
+    (target,) = out
+    twin = plain(target)
+    masked = isinstance(template, tuple) and kwargs.get("where", True) is not True and method == "__call__"
+    before = value_of(target)
+    memory = current.memories.adopt(twin)
+    memory.keep()
+    getattr(ufunc, method)(*twins, out=twin, **kwargs)
+    operation = Compute("ufunc", ufunc.__name__, template)
+    shared = memory.array is twin and not memory.foreign
+    array = twin if shared else twin.copy(order="K")
+    if masked:
+        operation = operation._replace(template=(*template, "masked"))
+        values = (*values, before)
+    value = current.tape.add(operation, values, array)  # type: ignore[union-attr]
+    current.memories.write(twin, memory, value)
+    return target
+
+
+def _record_at(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> None:
+    """``ufunc.at(a, indices[, b])``: once for each index, in their order."""
+    target, key, *operand = inputs
+    twin = plain(target)
+    if not meaning.knows_ufunc(ufunc):
+        raise refuse(f"the ufunc {ufunc.__name__} is not recorded")
+    for each in key if isinstance(key, tuple) else (key,):
+        if is_recorded(each):
+            current.tape.control(value_of(each), "index")  # type: ignore[union-attr]
+    positions = np.arange(twin.size).reshape(twin.shape)[plain_all(key)]
+    values = (value_of(target), value_of(positions), *[value_of(each) for each in operand])
+    memory = current.memories.adopt(twin)
+    memory.keep()
+    ufunc.at(twin, plain_all(key), *[plain(each) for each in operand])
+    operation = Compute("ufunc", ufunc.__name__, "at")
+    value = current.tape.add(operation, values, twin.copy(order="K"))  # type: ignore[union-attr]
+    current.memories.write(twin, memory, value)
+
+
+def record_function(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call one of NumPy's functions, and record it."""
+    if current.tape is None:
+        return function(*plain_all(args), **_plain_kwargs(kwargs))
+    name = name_of(function)
+    special = SPECIAL.get(name)
+    if special is not None:
+        return special(*args, **kwargs)
+    args, kwargs, out = _without_out(function, args, kwargs)
+    return _record(name, function, args, kwargs, out)
+
+
+def record_method(name: str, array: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call a method of an array, or read an attribute, and record it."""
+    if isinstance(getattr(np.ndarray, name), type(np.ndarray.T)):
+        function: Callable[..., Any] = lambda twin: getattr(twin, name)  # noqa: E731
+    else:
+        function = getattr(np.ndarray, name)
+    if current.tape is None:
+        return function(*plain_all((array, *args)), **_plain_kwargs(kwargs))
+    out = kwargs.pop("out", None)
+    if "ndarray." + name in moves.INPLACE:
+        return _record_in_place("ndarray." + name, function, (array, *args), kwargs)
+    known = meaning.knows_function(name) or name in moves.CONSTANT or name in moves.DISCRETE
+    return _record(name if known else "ndarray." + name, function, (array, *args), kwargs, out)
+
+
+def _record(name: str, function: Callable[..., Any], args: Any, kwargs: Any, out: Any) -> Any:
+    if name in moves.INPLACE:
+        return _record_in_place(name, function, args, kwargs)
+    if name in moves.CONSTANT:
+        return function(*plain_all(args), **_plain_kwargs(kwargs))
+    if name == "where" and len(args) == 1:
+        name = "nonzero"
+    if meaning.takes_arrays(name):
+        args = tuple([_as_input(each) for each in args])
+    inputs: list[Any] = []
+    template = (freeze(_unshadowed(args), is_input, inputs), freeze(_unshadowed(kwargs), is_input, inputs))
+    values = tuple([value_of(each) for each in inputs])
+    memory = None
+    if out is not None:
+        value_of(out)
+        memory = current.memories.adopt(plain(out))
+        memory.keep()
+        kwargs = {**kwargs, "out": plain(out)}
+    result = function(*plain_all(args), **_plain_kwargs(kwargs))
+
+    def operation(index: int | None) -> Any:
+        if meaning.knows_function(name):
+            return Compute("function", name, template, index)
+        if moves.knows(name):
+            return Move(name, template, index)
+        raise refuse(f"{name} is not recorded")
+
+    if memory is not None:
+        value = current.tape.add(operation(None), values, plain(out).copy(order="K"))  # type: ignore[union-attr]
+        current.memories.write(plain(out), memory, value)
+        return out
+    for each in inputs:
+        if plain(each) is result:
+            return each
+    return _results(result, operation, values)
+
+
+def _record_in_place(name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """A function that changes its first argument."""
+    target = args[0]
+    twin = plain(target)
+    inputs: list[Any] = []
+    template = (freeze(_unshadowed(args), is_input, inputs), freeze(_unshadowed(kwargs), is_input, inputs))
+    values = tuple([value_of(each) for each in inputs])
+    memory = current.memories.adopt(twin)
+    memory.keep()
+    result = function(*plain_all(args), **_plain_kwargs(kwargs))
+    kind = Compute("function", name, template) if meaning.knows_function(name) else Move(name, template)
+    value = current.tape.add(kind, values, twin.copy(order="K"))  # type: ignore[union-attr]
+    current.memories.write(twin, memory, value)
+    return result
+
+
+def record_number(name: str, result: Any, operands: tuple[Any, ...]) -> Any:
+    """Record what an operation on numbers gave."""
+    if result is NotImplemented:
+        return result
+    if not meaning.knows_name(name):
+        raise refuse(f"{name} of recorded numbers is not recorded")
+    values = tuple([value_of(each) for each in operands])
+    value = current.tape.add(Compute("ufunc", name, "__call__"), values, np.asarray(result))  # type: ignore[union-attr]
+    return wrap_number(result, value)
+
+
+def _results(result: Any, operation: Callable[[int | None], Any], values: tuple[Value, ...]) -> Any:
+    """Recording objects for all that a call gave."""
+    if isinstance(result, (tuple, list)):
+        result = _apart(result)
+        wrapped = [_one_result(each, operation, i, values) for i, each in enumerate(result)]
+        if type(result) in (tuple, list):
+            return type(result)(wrapped)
+        return type(result)(*wrapped)  # named tuples: slogdet, eigh, …
+    return _one_result(result, operation, None, values)
+
+
+def _apart(results: Any) -> Any:
+    """Several results that share memory nobody knows (`np.nonzero` fills one array), each in its own."""
+    owners = [id(owner_of(each)) for each in results]
+    if len(set(owners)) == len(owners) or any(is_view_of_known(each) is not None for each in results):
+        return results
+    apart = []
+    for each in results:
+        owner = owner_of(each)
+        copy = owner.copy(order="K")
+        offset = each.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
+        apart.append(np.ndarray(each.shape, each.dtype, copy, offset, each.strides))
+    return type(results)(apart)
+
+
+def _one_result(result: Any, operation: Callable[[int | None], Any], index: int | None, values: Any) -> Any:
+    if isinstance(result, np.ndarray):
+        memory = is_view_of_known(result)
+        if memory is not None:
+            return wrap_view(result, memory)
+        value = current.tape.add(operation(index), values, result)  # type: ignore[union-attr]
+        return wrap_new(result, value)
+    if isinstance(result, (np.generic, float, int, bool)):
+        value = current.tape.add(operation(index), values, np.asarray(result))  # type: ignore[union-attr]
+        return wrap_number(result, value)
+    raise refuse(f"a result of type {type(result).__name__} is not recorded")
+
+
+def _plain_kwargs(kwargs: dict[str, Any]) -> dict[str, Any]:
+    return {key: plain_all(each) for key, each in kwargs.items()} if kwargs else kwargs
+
+
+def _unshadowed(thing: Any) -> Any:
+    """The same with stand-ins for types replaced by what they stand for."""
+    if isinstance(thing, tuple):
+        return tuple([plain(each) if isinstance(each, type) else each for each in thing])
+    return {key: plain(each) if isinstance(each, type) else each for key, each in thing.items()}
+
+
+def _without_out(function: Any, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
+    """The arguments without ``out``, wherever it was given."""
+    if kwargs.get("out") is not None:
+        kwargs = dict(kwargs)
+        out = kwargs.pop("out")
+        return args, kwargs, out[0] if isinstance(out, tuple) else out
+    position = _position_of_out(function)
+    if position is not None and len(args) > position and args[position] is not None:
+        return (*args[:position], None, *args[position + 1 :]), kwargs, args[position]
+    return args, {key: each for key, each in kwargs.items() if key != "out"}, None
+
+
+@cache
+def _position_of_out(function: Any) -> int | None:
+    try:
+        names = list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return None
+    parameter = inspect.signature(function).parameters.get("out")
+    return (
+        names.index("out")
+        if parameter is not None and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+        else None
+    )
+
+
+@cache
+def name_of(function: Any) -> str:
+    """The name of a function of NumPy's, with its module behind numpy: "sum", "linalg.norm"."""
+    module = (function.__module__ or "").removeprefix("numpy").lstrip(".")
+    module = "" if module.startswith(("_core", "lib")) else module
+    return f"{module}.{function.__name__}" if module else str(function.__name__)

@@ -1,0 +1,157 @@
+"""Stand-ins for the functions that make arrays: what they make records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from autograd_ref.recording.memory import owner_of
+from autograd_ref.recording.stand_ins.calls import SPECIAL
+from autograd_ref.recording.stand_ins.generators import define, recording_generator, shuffled
+from autograd_ref.recording.stand_ins.objects import (
+    arrays_in,
+    from_nested,
+    index_write,
+    is_recorded,
+    plain,
+    plain_all,
+    value_of,
+    wrap_new,
+    wrap_view,
+)
+from autograd_ref.recording.tape import Compute, Given, Move, current
+from autograd_ref.recording.template import Group, Literal, Slot
+
+__all__ = ["CREATION", "call_unaware", "constant", "without_shadow"]
+
+
+def call_unaware(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call a function that knows nothing of recording."""
+    result = function(*plain_all(args), **{key: plain_all(each) for key, each in kwargs.items()})
+    if type(result) is np.ndarray and current.memories.find(result) is not None:
+        return wrap_view(result)
+    for each in (*args, *kwargs.values()):
+        _escaping(each)
+    return constant(result)
+
+
+def _escaping(argument: Any) -> Any:
+    """An argument of a function that knows nothing of recording: sizes, bounds, seeds."""
+    if type(argument) in (list, tuple):
+        return type(argument)([_escaping(each) for each in argument])
+    if is_recorded(argument):
+        current.tape.control(value_of(argument), "argument")  # type: ignore[union-attr]
+        return plain(argument)
+    return argument
+
+
+def without_shadow(argument: Any) -> Any:
+    """An argument, with what a stand-in for a type stands for in its place."""
+    return plain(argument) if isinstance(argument, type) else argument
+
+
+def constant(result: Any) -> Any:
+    """A recording array for what was created now, or had been made by plain code."""
+    if type(result) is np.ndarray and result.dtype.kind in "fiub":
+        if current.memories.find(result) is not None:
+            return wrap_view(result)
+        if owner_of(result) is result or result.base is None:
+            return wrap_new(result, current.tape.add(Given(None), (), result))  # type: ignore[union-attr]
+        return wrap_view(result)
+    if type(result) in (list, tuple):
+        return type(result)([constant(each) for each in result])
+    return recording_generator(result) or result if type(result) in _RANDOM else result
+
+
+def _array(original: Callable[..., Any]) -> Callable[..., Any]:
+    """`np.array` and its relatives."""
+
+    def call(a: Any, *args: Any, **kwargs: Any) -> Any:
+        if current.tape is None:
+            return original(plain_all(a), *args, **kwargs)
+        args = tuple([without_shadow(each) for each in args])
+        kwargs = {key: without_shadow(each) for key, each in kwargs.items()}
+        if isinstance(a, range) or not arrays_in(a):
+            if type(a) is np.ndarray and (known := current.memories.find(a)) is not None:
+                a = wrap_view(a, known)
+            else:
+                return constant(original(a, *args, **kwargs))
+        if not is_recorded(a):
+            plain_result = original(plain_all(a), *args, **kwargs)
+            made = from_nested(a, None)
+            return _like(made, plain_result)
+        twin = plain(a)
+        result = original(twin, *args, **kwargs)
+        if result is twin:
+            return a
+        return _like(a, result)
+
+    call.__name__ = original.__name__
+    call.__doc__ = original.__doc__
+    return call
+
+
+def _like(recorded: Any, result: np.ndarray) -> Any:
+    """A plain array that holds what a recorded one holds, perhaps in another dtype or shape."""
+    if current.memories.find(result) is not None:
+        return wrap_view(result)
+    value = value_of(recorded)
+    if value.shape != result.shape:  # ndmin
+        value = value_of(recorded.reshape(result.shape))
+    same = value.dtype == result.dtype
+    args = Group("tuple", (Slot(0),) if same else (Slot(0), Literal(type(result.dtype), result.dtype)))
+    template = (args, Group("dict", ()))
+    if same:
+        operation: Any = Move("copy", template, None)
+    else:
+        operation = Compute("function", "astype", template)
+    return wrap_new(result, current.tape.add(operation, (value,), result))  # type: ignore[union-attr]
+
+
+def _like_function(original: Callable[..., Any]) -> Callable[..., Any]:
+    """`np.zeros_like` and its relatives, given something recorded."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return constant(original(*plain_all(args), **{key: plain(each) for key, each in kwargs.items()}))
+
+    return call
+
+
+def _full_like(a: Any, fill_value: Any, *args: Any, **kwargs: Any) -> Any:
+    made = constant(np.full_like(plain(a), 0, *args, **kwargs))
+    made[...] = fill_value
+    return made
+
+
+def _full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", **kwargs: Any) -> Any:
+    dtype = plain(dtype)
+    made = constant(np.full(_escaping(shape), plain_all(fill_value), dtype, order, **kwargs))
+    if current.tape is not None and arrays_in(fill_value):
+        index_write(made, ..., fill_value)
+    return made
+
+
+def _ndenumerate(array: Any) -> Any:
+    for index in np.ndindex(array.shape):
+        yield index, array[index]
+
+
+_RANDOM = (np.random.Generator, np.random.RandomState)
+define(constant)
+
+# Functions that know no argument that records, and what stands in for them.
+CREATION: dict[Any, Any] = {
+    np.full: _full,
+    np.ndenumerate: _ndenumerate,
+    np.random.shuffle: shuffled(np.random.shuffle),
+}
+for _function in (
+    np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray, np.asarray_chkfinite,
+    np.require,
+):  # fmt: skip
+    CREATION[_function] = _array(_function)
+for _name in ("zeros_like", "ones_like", "empty_like"):
+    SPECIAL[_name] = _like_function(getattr(np, _name))
+SPECIAL["full_like"] = _full_like

@@ -1,0 +1,73 @@
+"""Random generators whose arrays record: a subclass of NumPy's own, around the program's own generator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from autograd_ref.recording.stand_ins.objects import is_recorded, plain, plain_all
+from autograd_ref.recording.tape import current
+
+__all__ = ["GENERATORS", "recording_generator"]
+
+Created = Callable[[Any], Any]
+
+
+def shuffled(original: Callable[..., Any]) -> Callable[..., Any]:
+    """A shuffle writes into its argument: as a move by the permutation that it draws."""
+
+    def call(x: Any, *args: Any, **kwargs: Any) -> None:
+        if not is_recorded(x) or current.tape is None:
+            original(plain(x), *args, **kwargs)
+            return
+        axis = args[0] if args else kwargs.get("axis", 0)
+        order = np.arange(x.shape[axis])
+        original(order)
+        x[...] = np.take(x, order, axis)
+
+    return call
+
+
+def _method(kind: type, name: str, created: Created) -> Callable[..., Any]:
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        method = getattr(self._twin, name)
+        if name == "shuffle":
+            return shuffled(method)(*args, **kwargs)
+        result = method(*plain_all(args), **{key: plain_all(each) for key, each in kwargs.items()})
+        return created(result) if current.tape is not None else result
+
+    call.__name__ = name
+    call.__doc__ = getattr(kind, name).__doc__
+    return call
+
+
+def _define(kind: type, created: Created) -> type:
+    names = [name for name in dir(kind) if not name.startswith("_") and callable(getattr(kind, name))]
+    members: dict[str, Any] = {name: _method(kind, name, created) for name in names}
+    members["__reduce__"] = lambda self: self._twin.__reduce__()
+    return type(f"Recording{kind.__name__}", (kind,), members)
+
+
+# From each of NumPy's kinds to ours, and ours alone.
+_KINDS: dict[type, type] = {}
+GENERATORS: set[type] = set()
+
+
+def define(created: Created) -> None:
+    """Make the subclasses; ``created`` wraps what they draw."""
+    for kind in (np.random.Generator, np.random.RandomState):
+        _KINDS[kind] = _define(kind, created)
+        GENERATORS.add(_KINDS[kind])
+
+
+def recording_generator(generator: Any) -> Any:
+    """The generator that draws from the same stream and gives recording arrays; None for any other thing."""
+    kind = _KINDS.get(type(generator))
+    if kind is None:
+        return None
+    is_new = type(generator) is np.random.Generator
+    made = kind(generator.bit_generator if is_new else generator._bit_generator)
+    made._twin = generator
+    return made

@@ -1,0 +1,178 @@
+"""What the program's modules see in place of NumPy, `math` and some built-in functions while it is recorded.
+
+`np.zeros` and `np.random` know no argument that records, a list of recorded numbers is turned into an array
+by C code that asks nobody, and `math.exp` takes what it is given for a plain float. So the names that refer
+to them are bound to stand-ins for the time of the run. Each stand-in does just what its original does, and
+returns arrays that record.
+"""
+
+from __future__ import annotations
+
+import builtins
+import types
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from autograd_ref.recording.stand_ins.built_in import BUILT_IN, math_function
+from autograd_ref.recording.stand_ins.calls import record_function, record_ufunc
+from autograd_ref.recording.stand_ins.creation import CREATION, call_unaware, constant, without_shadow
+from autograd_ref.recording.stand_ins.number_types import NUMBER_TYPES, number_type, random_type
+from autograd_ref.recording.stand_ins.objects import arrays_in, plain, plain_all
+from autograd_ref.recording.tape import current
+
+__all__ = ["SHADOWS", "originals", "stand_in_for"]
+
+_stand_ins: dict[int, tuple[Any, Any]] = {}
+
+
+def stand_in_for(thing: Any) -> Any:
+    """The stand-in for a module, function or type; None if it needs none."""
+    known = _stand_ins.get(id(thing))
+    if known is not None:
+        return known[1]
+    made = _make(thing)
+    _stand_ins[id(thing)] = (thing, made)
+    return made
+
+
+def originals() -> dict[int, Any]:
+    """What each stand-in stands for, by the stand-in's id."""
+    return {id(made): thing for thing, made in _stand_ins.values() if made is not None}
+
+
+def _make(thing: Any) -> Any:
+    try:
+        if thing in _WRITTEN:
+            return _WRITTEN[thing]
+    except TypeError:
+        return None
+    if isinstance(thing, types.ModuleType):
+        return _Module(thing) if thing.__name__ == "math" or _is_numpys(thing.__name__) else None
+    if isinstance(thing, type):
+        if thing in _RANDOM:
+            return random_type(thing)
+        return number_type(thing) if thing in NUMBER_TYPES else None
+    if isinstance(thing, np.ufunc):
+        return _Ufunc(thing)
+    if not callable(thing):
+        return None
+    module = getattr(thing, "__module__", None) or ""
+    owner = getattr(thing, "__self__", None)
+    if module == "math" or getattr(owner, "__name__", None) == "math":
+        return math_function(thing)
+    if _is_numpys(module) or (isinstance(owner, np.random.RandomState) and owner is _GLOBAL_RANDOM):
+        return _numpy_function(thing)
+    return None
+
+
+def _is_numpys(name: str) -> bool:
+    return name == "numpy" or name.startswith("numpy.")
+
+
+class _Module(types.ModuleType):
+    """A module whose functions return arrays that record."""
+
+    def __init__(self, original: types.ModuleType):
+        super().__init__(original.__name__, original.__doc__)
+        self.__dict__["_original"] = original
+        for name in ("__file__", "__path__", "__spec__", "__loader__", "__package__"):
+            if hasattr(original, name):
+                self.__dict__[name] = getattr(original, name)
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.__dict__["_original"], name)
+        made = stand_in_for(found)
+        found = found if made is None else made
+        self.__dict__[name] = found
+        return found
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self.__dict__["_original"], name, value)
+        self.__dict__.pop(name, None)
+
+    def __dir__(self) -> list[str]:
+        return dir(self.__dict__["_original"])
+
+
+def _numpy_function(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of NumPy's that takes lists with recorded numbers, and gives arrays that record."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if current.tape is None:
+            return function(*plain_all(args), **{key: plain_all(each) for key, each in kwargs.items()})
+        args = tuple([without_shadow(each) for each in args])
+        kwargs = {key: without_shadow(each) for key, each in kwargs.items()}
+        if hasattr(function, "_implementation") and (
+            any(map(arrays_in, args)) or any(map(arrays_in, kwargs.values()))
+        ):
+            return record_function(function, args, kwargs)
+        return call_unaware(function, args, kwargs)
+
+    call.__name__ = getattr(function, "__name__", "function")
+    call.__qualname__ = getattr(function, "__qualname__", call.__name__)
+    call.__doc__ = function.__doc__
+    call.__wrapped__ = function  # type: ignore[attr-defined]
+    return call
+
+
+class _Ufunc:
+    """A ufunc that takes lists with recorded numbers, and gives arrays that record."""
+
+    def __init__(self, original: np.ufunc):
+        self._original = original
+        self.__name__ = original.__name__
+        self.__doc__ = original.__doc__
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._call("__call__", args, kwargs)
+
+    def _call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if "dtype" in kwargs:
+            kwargs["dtype"] = plain(kwargs["dtype"])
+        if current.tape is not None and (any(map(arrays_in, args)) or arrays_in(kwargs.get("out"))):
+            return record_ufunc(self._original, method, *_with_out(self._original, method, args, kwargs))
+        result = getattr(self._original, method)(
+            *plain_all(args), **{key: plain_all(v) for key, v in kwargs.items()}
+        )
+        return result if current.tape is None else constant(result)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("reduce", "accumulate", "reduceat", "outer", "at"):
+            return lambda *args, **kwargs: self._call(name, args, kwargs)
+        return getattr(self._original, name)
+
+    def __eq__(self, other: Any) -> bool:
+        return other is self or other is self._original
+
+    def __hash__(self) -> int:
+        return hash(self._original)
+
+    def __repr__(self) -> str:
+        return repr(self._original)
+
+
+def _with_out(ufunc: np.ufunc, method: str, args: Any, kwargs: Any) -> tuple[Any, Any]:
+    """The arguments as NumPy hands them on: outputs, axes and dtypes given by position by their names."""
+    if method == "__call__" and len(args) > ufunc.nin:
+        return args[: ufunc.nin], {**kwargs, "out": args[ufunc.nin :]}
+    names: tuple[str, ...] = {
+        "reduce": ("axis", "dtype", "out", "keepdims", "initial", "where"),
+        "accumulate": ("axis", "dtype", "out"),
+        "reduceat": ("axis", "dtype", "out"),
+    }.get(method, ())
+    first = 2 if method == "reduceat" else 1
+    if names and len(args) > first:
+        return args[:first], {**dict(zip(names, args[first:], strict=False)), **kwargs}
+    return args, kwargs
+
+
+_RANDOM = (np.random.Generator, np.random.RandomState)
+_GLOBAL_RANDOM = np.random.mtrand._rand
+_WRITTEN: dict[Any, Any] = {**CREATION, **BUILT_IN, np.ndarray: None, np.ufunc: None, np.dtype: None}
+
+# Built-in names that every module of the program sees shadowed. `abs` and `round` ask the number itself.
+SHADOWS: dict[str, Any] = {
+    name: stand_in_for(getattr(builtins, name)) for name in ("float", "int", "max", "min", "sum")
+}

@@ -1,0 +1,92 @@
+"""Stand-ins for `float`, `int` and NumPy's scalar types: called, they keep what is recorded on the tape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from autograd_ref.recording.stand_ins.generators import recording_generator
+from autograd_ref.recording.stand_ins.numbers import array_of, as_python
+from autograd_ref.recording.stand_ins.objects import (
+    UNSHADOWED,
+    arrays_in,
+    from_nested,
+    is_recorded,
+    plain,
+    plain_all,
+)
+from autograd_ref.recording.tape import current
+
+__all__ = ["NUMBER_TYPES", "number_type", "random_type"]
+
+_KINDS = (np.random.Generator, np.random.RandomState)
+NUMBER_TYPES = {float, int, np.float16, np.float32, np.float64, np.int32, np.int64}
+
+
+class _NumberType(type):
+    """The type of a stand-in for `float`, `int` or one of NumPy's scalar types."""
+
+    _original: type
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        original = cls._original
+        if current.tape is not None and len(args) == 1 and not kwargs:
+            if is_recorded(args[0]):
+                return _converted(args[0], original)
+            if issubclass(original, np.generic) and arrays_in(args[0]):
+                return from_nested(args[0], original)
+        made = original(*plain_all(args), **kwargs)
+        return recording_generator(made) if current.tape is not None and original in _KINDS else made
+
+    def __instancecheck__(cls, thing: Any) -> bool:
+        return isinstance(thing, cls._original)
+
+    def __subclasscheck__(cls, other: Any) -> bool:
+        return issubclass(plain(other), cls._original)
+
+    def __eq__(cls, other: Any) -> Any:
+        return True if other is cls or other is cls._original else NotImplemented  # a dtype knows better
+
+    def __hash__(cls) -> int:
+        return hash(cls._original)
+
+    def __repr__(cls) -> str:
+        return repr(cls._original)
+
+    def __or__(cls, other: Any) -> Any:
+        return cls._original | plain(other)
+
+    def __ror__(cls, other: Any) -> Any:
+        return plain(other) | cls._original
+
+    def __getattr__(cls, name: str) -> Any:
+        return getattr(cls._original, name)
+
+    def __mro_entries__(cls, bases: Any) -> tuple[type, ...]:
+        return (cls._original,)
+
+
+def number_type(original: type) -> type:
+    """A stand-in for a type of numbers; its ``dtype`` makes NumPy take it for the original as a dtype."""
+    names = {"_original": original, "dtype": np.dtype(original), "__doc__": original.__doc__}
+    made = _NumberType(original.__name__, (), names)
+    UNSHADOWED[id(made)] = original
+    return made
+
+
+def random_type(original: type) -> type:
+    """A stand-in for a class of random generators, whose instances give recording arrays."""
+    made = _NumberType(original.__name__, (), {"_original": original, "__doc__": original.__doc__})
+    UNSHADOWED[id(made)] = original
+    return made
+
+
+def _converted(thing: Any, kind: type) -> Any:
+    """``float(x)``, ``np.float32(x)`` of something recorded."""
+    if kind in (float, int, bool):
+        return as_python(thing, kind)
+    if isinstance(thing, np.ndarray) and thing.ndim:
+        return thing.astype(kind)
+    array = thing if isinstance(thing, np.ndarray) else array_of(thing)
+    return array.astype(kind)[()]

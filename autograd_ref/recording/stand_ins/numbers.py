@@ -1,0 +1,276 @@
+"""Numbers that record: subclasses of Python's and NumPy's own, computed by their own arithmetic.
+
+A NumPy scalar gives other bits than an array with one entry (``x**3``), is a float to ``isinstance``, can be
+hashed, and does not change when what it was read from does. So each recorded number *is* a number of the type
+that a plain run would have. Booleans cannot be subclassed; theirs passes for one by ``__class__``.
+"""
+
+from __future__ import annotations
+
+import builtins
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from autograd_ref.recording.stand_ins.calls import record_function, record_number, record_ufunc
+from autograd_ref.recording.stand_ins.objects import NUMBERS, RECORDED, is_recorded, plain, value_of
+from autograd_ref.recording.tape import Compute, Value, current
+
+__all__ = ["RecordedNumber"]
+
+_BINARY = {
+    "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "floordiv": "floor_divide",
+    "mod": "remainder", "pow": "power", "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor",
+    "lshift": "left_shift", "rshift": "right_shift",
+}  # fmt: skip
+_COMPARISONS = {
+    "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal", "eq": "equal", "ne":
+    "not_equal",
+}  # fmt: skip
+_UNARY = {"neg": "negative", "pos": "positive", "abs": "absolute", "invert": "invert"}
+
+
+class RecordedNumber:
+    """What all recorded numbers share."""
+
+    __slots__ = ()
+
+    _twin: Any
+    _value: Value
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return record_ufunc(ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return record_function(function, args, kwargs)
+
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return other // self, other % self
+
+    def _leave(self, kind: str) -> Any:
+        if current.tape is not None:
+            current.tape.control(self._value, kind)
+        return self._twin
+
+    def __bool__(self) -> bool:
+        return bool(self._leave("branch"))
+
+    def __float__(self) -> float:
+        return float(self._leave("float"))
+
+    def __int__(self) -> int:
+        return int(self._leave("int"))
+
+    def __complex__(self) -> complex:
+        return complex(self._leave("complex"))
+
+    def __index__(self) -> int:
+        return operator.index(self._leave("index"))
+
+    def __trunc__(self) -> int:
+        return math.trunc(self._leave("int"))  # type: ignore[no-any-return]
+
+    def __floor__(self) -> int:
+        return math.floor(self._leave("int"))  # type: ignore[no-any-return]
+
+    def __ceil__(self) -> int:
+        return math.ceil(self._leave("int"))  # type: ignore[no-any-return]
+
+    def __round__(self, digits: Any = None) -> Any:
+        rounded = builtins.round(self._twin, digits)
+        return _recorded_round(self, rounded, digits) if current.tape is not None else rounded
+
+    def __hash__(self) -> int:
+        return hash(self._twin)
+
+    def __repr__(self) -> str:
+        return repr(self._twin)
+
+    def __str__(self) -> str:
+        return str(self._twin)
+
+    def __format__(self, spec: str) -> str:
+        return format(self._twin, spec)
+
+    def __reduce__(self) -> Any:
+        return (
+            self._twin.__reduce__()
+            if isinstance(self._twin, np.generic)
+            else (type(self._twin), (self._twin,))
+        )
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self.__reduce__()
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self
+
+    def _python(self) -> Any:
+        """The same as a Python number, still recorded."""
+        number = self._twin.item() if isinstance(self._twin, np.generic) else self._twin
+        return as_python(self, type(number))
+
+
+def as_python(number: Any, kind: type) -> Any:
+    """``float(number)`` or ``int(number)`` of a recorded number or array with one entry, still recorded."""
+    result = kind(plain(number))
+    if current.tape is None:
+        return result
+    name = {float: "float", int: "trunc", bool: "bool"}[kind]
+    value = current.tape.add(Compute("number", name, None), (value_of(number),), np.asarray(result))
+    return NUMBERS[kind](result, value)
+
+
+def _recorded_round(number: Any, rounded: Any, digits: Any) -> Any:
+    value = current.tape.add(  # type: ignore[union-attr]
+        Compute("number", "round", digits or 0), (number._value,), np.asarray(rounded)
+    )
+    return NUMBERS[type(rounded)](rounded, value)
+
+
+def _operator(name: str, ufunc: str, reflected: bool) -> Callable[..., Any]:
+    compute = getattr(operator, f"__{name}__")
+
+    def operate(self: Any, other: Any) -> Any:
+        kind = type(other)
+        if kind not in RECORDED and not isinstance(other, (int, float, complex, np.generic)):
+            if isinstance(other, np.ndarray):
+                operands = (other, self) if reflected else (self, other)
+                return record_ufunc(getattr(np, ufunc), "__call__", operands, {})
+            if isinstance(other, (list, tuple)) and isinstance(self._twin, np.generic):
+                other = np.asarray(other)
+                operands = (other, self) if reflected else (self, other)
+                return record_ufunc(getattr(np, ufunc), "__call__", operands, {})
+            return compute(other, self._twin) if reflected else compute(self._twin, other)
+        if isinstance(other, np.ndarray):
+            operands = (other, self) if reflected else (self, other)
+            return record_ufunc(getattr(np, ufunc), "__call__", operands, {})
+        operands = (other, self) if reflected else (self, other)
+        result = compute(plain(operands[0]), plain(operands[1]))
+        return record_number(ufunc, result, operands) if current.tape is not None else result
+
+    operate.__name__ = f"__r{name}__" if reflected else f"__{name}__"
+    return operate
+
+
+def _unary(name: str, ufunc: str) -> Callable[..., Any]:
+    compute = getattr(operator, f"__{name}__")
+
+    def operate(self: Any) -> Any:
+        result = compute(self._twin)
+        return record_number(ufunc, result, (self,)) if current.tape is not None else result
+
+    return operate
+
+
+def _delegate(name: str) -> Callable[..., Any]:
+    """A method of NumPy's scalars, as the function of the same name."""
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if current.tape is None:
+            return getattr(self._twin, name)(*args, **kwargs)
+        return getattr(array_of(self), name)(*args, **kwargs)[()]
+
+    return method
+
+
+def array_of(number: Any) -> Any:
+    from autograd_ref.recording.stand_ins.objects import wrap_new
+
+    return wrap_new(np.array(number._twin), number._value)
+
+
+_METHODS: dict[str, Any] = {}
+for _name, _ufunc in _BINARY.items():
+    _METHODS[f"__{_name}__"] = _operator(_name, _ufunc, reflected=False)
+    _METHODS[f"__r{_name}__"] = _operator(_name, _ufunc, reflected=True)
+for _name, _ufunc in _COMPARISONS.items():
+    _METHODS[f"__{_name}__"] = _operator(_name, _ufunc, reflected=False)
+for _name, _ufunc in _UNARY.items():
+    _METHODS[f"__{_name}__"] = _unary(_name, _ufunc)
+for _name in RecordedNumber.__dict__:
+    if _name not in ("__slots__", "__module__", "__doc__", "__qualname__", "__annotations__", "__dict__"):
+        _METHODS[_name] = RecordedNumber.__dict__[_name]
+
+_NUMPY_METHODS: dict[str, Any] = {
+    name: _delegate(name)
+    for name in (
+        "all", "any", "argmax", "argmin", "astype", "clip", "conj", "conjugate", "cumprod", "cumsum",
+        "flatten", "max", "mean", "min", "prod", "ravel", "repeat", "reshape", "round", "squeeze", "std",
+        "sum", "take", "trace", "transpose", "var",
+    )
+}  # fmt: skip
+_NUMPY_METHODS["copy"] = lambda self: self
+_NUMPY_METHODS["item"] = lambda self, *args: self._python()
+_NUMPY_METHODS["tolist"] = lambda self: self._python()
+_NUMPY_METHODS["T"] = property(lambda self: self)
+_NUMPY_METHODS["real"] = property(lambda self: self)
+_NUMPY_METHODS["__getitem__"] = lambda self, key: (
+    array_of(self)[key] if current.tape is not None else self._twin[key]
+)
+_NUMPY_METHODS["__class__"] = property(lambda self: type(self._twin))
+
+
+def _define(kind: type) -> type:
+    """The recorded numbers of one type."""
+
+    def new(cls: type, number: Any, value: Value) -> Any:
+        self: Any = kind.__new__(cls, number)
+        self._twin = number
+        self._value = value
+        return self
+
+    methods = dict(_METHODS)
+    if issubclass(kind, np.generic):
+        methods |= _NUMPY_METHODS
+    else:
+        methods |= {
+            "__class__": property(lambda self: type(self._twin)),
+            "is_integer": lambda self: self._twin.is_integer(),
+            "conjugate": lambda self: self,
+            "real": property(lambda self: self),
+        }
+    if kind is int:  # as instances of varying size, ints have no slots of their own
+        return type("RecordedInt", (kind,), {**methods, "__new__": new})
+    return type(
+        f"Recorded_{kind.__name__}", (kind,), {**methods, "__slots__": ("_twin", "_value"), "__new__": new}
+    )
+
+
+def _define_bool() -> type:
+    """Booleans cannot be subclassed: these pass for one by ``__class__``."""
+
+    def start(self: Any, twin: Any, value: Value) -> None:
+        self._twin = twin
+        self._value = value
+
+    def array(self: Any, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        return np.asarray(self._leave("array"), dtype=dtype)
+
+    methods = {**_METHODS, **_NUMPY_METHODS, "__init__": start, "__array__": array}
+    for name in ("dtype", "shape", "ndim", "size", "itemsize", "nbytes"):
+        methods[name] = property(operator.attrgetter(f"_twin.{name}"))
+    return type("RecordedBool", (), {**methods, "__slots__": ("_twin", "_value")})
+
+
+NUMBERS[bool] = NUMBERS[np.bool_] = _define_bool()
+for _kind in (
+    float, int, np.float16, np.float32, np.float64, np.int8, np.int16, np.int32, np.int64, np.uint8,
+    np.uint16, np.uint32, np.uint64, np.longlong, np.ulonglong,
+):  # fmt: skip
+    NUMBERS[_kind] = _define(_kind)
+RECORDED.update(NUMBERS.values())
+
+
+def is_number(thing: Any) -> bool:
+    """Whether it is a recorded number."""
+    return is_recorded(thing) and not isinstance(thing, np.ndarray)

@@ -1,0 +1,131 @@
+"""Which modules are the program's, and what they see while it runs."""
+
+from __future__ import annotations
+
+import builtins
+import os
+import sys
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from autograd_ref.recording.stand_ins.modules import SHADOWS, stand_in_for
+
+__all__ = ["is_installed", "is_target", "shadowed"]
+
+_NOT_TARGETS = {
+    *sys.stdlib_module_names, "_pytest", "autograd_ref", "beartype", "handgrad", "hypothesis", "jax",
+    "jaxlib", "jaxtyping", "numpy", "pytest", "scipy", "torch",
+} - {"__main__"}  # fmt: skip
+
+
+def is_target(name: str, function_module: str | None = None) -> bool:
+    """Whether a module belongs to the program, by its name."""
+    return name == function_module or name.partition(".")[0] not in _NOT_TARGETS or name == "__main__"
+
+
+def is_installed(module: types.ModuleType) -> bool:
+    """Whether a module came with a package, so that its globals are nobody's parameters."""
+    file = getattr(module, "__file__", None) or ""
+    return f"site-packages{os.sep}" in file or f"dist-packages{os.sep}" in file
+
+
+class _Bindings:
+    """Names in module namespaces that are bound to stand-ins for a while."""
+
+    def __init__(self) -> None:
+        self._bound: list[tuple[dict[str, Any], str, Any, Any]] = []
+        self._done: set[int] = set()
+        self.namespaces: list[dict[str, Any]] = []
+
+    def bind(self, namespace: dict[str, Any]) -> None:
+        if id(namespace) in self._done:
+            return
+        self._done.add(id(namespace))
+        self.namespaces.append(namespace)
+        for name, thing in list(namespace.items()):
+            made = stand_in_for(thing) if _might_need(thing) else None
+            if made is not None:
+                self._set(namespace, name, made)
+        for name, shadow in SHADOWS.items():
+            if name not in namespace:
+                self._set(namespace, name, shadow)
+
+    def _set(self, namespace: dict[str, Any], name: str, made: Any) -> None:
+        self._bound.append((namespace, name, namespace.get(name, _ABSENT), made))
+        namespace[name] = made
+
+    def restore(self) -> None:
+        for namespace, name, before, made in reversed(self._bound):
+            if namespace.get(name) is not made:
+                continue
+            if before is _ABSENT:
+                del namespace[name]
+            else:
+                namespace[name] = before
+
+
+_ABSENT = object()
+
+
+def _might_need(thing: Any) -> bool:
+    kind = type(thing)
+    if kind is types.ModuleType:
+        return True
+    return (
+        kind in _FUNCTIONS or kind is type or (callable(thing) and str(kind.__module__).startswith("numpy"))
+    )
+
+
+_FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType)
+
+
+@contextmanager
+def shadowed(*extra: dict[str, Any], module: str | None = None) -> Iterator[None]:
+    """The program's modules see stand-ins, those that are imported meanwhile, too; restored whatever happens.
+
+    Args:
+        extra: more namespaces that belong to the program.
+        module: the name of a module that is the program's even if it does not look so.
+    """
+    bindings = _Bindings()
+    original_import = builtins.__import__
+
+    def importing(
+        name: str,
+        globals: Any = None,
+        locals: Any = None,
+        fromlist: Any = (),
+        level: int = 0,
+    ) -> Any:
+        found = original_import(name, globals, locals, fromlist, level)
+        if globals is None or not is_target(globals.get("__name__", ""), module):
+            return found
+        bindings.bind(globals)
+        return stand_in_for(found) or found
+
+    try:
+        for name, each in list(sys.modules.items()):
+            if isinstance(each, types.ModuleType) and is_target(name, module):
+                bindings.bind(vars(each))
+        for namespace in extra:
+            bindings.bind(namespace)
+        builtins.__import__ = importing
+        yield
+    finally:
+        builtins.__import__ = original_import
+        bindings.restore()
+        _restore_imported(bindings)
+
+
+def _restore_imported(bindings: _Bindings) -> None:
+    """Names bound by import statements or copied during the run."""
+    from autograd_ref.recording.stand_ins.modules import originals
+
+    found = originals()
+    for namespace in bindings.namespaces:
+        for name, thing in list(namespace.items()):
+            original = found.get(id(thing))
+            if original is not None:
+                namespace[name] = original

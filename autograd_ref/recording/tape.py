@@ -1,0 +1,193 @@
+"""The tape: every value of a run, what made it and from what."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autograd_ref.recording.place import Place, here, place_of
+
+__all__ = ["Compute", "Control", "Given", "Move", "NotRecorded", "Read", "Tape", "Value", "Write", "current"]
+
+
+class NotRecorded(Exception):  # noqa: N818 - it says what happened, as StopIteration does
+    """What the program did cannot be recorded; the message names the operation and its place."""
+
+    def __init__(self, message: str, place: Place | None = None):
+        super().__init__(f"{place}: {message}" if place else message)
+        self.place = place
+        if current.tape is not None and current.tape.refusal is None:
+            current.tape.refusal = self  # should the program catch it
+
+
+class Layout(NamedTuple):
+    """Where in a piece of memory an array's entries are, counted in entries."""
+
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+class Given(NamedTuple):
+    """A value that no operation of the tape made.
+
+    Attributes:
+        path: how the program reaches it, for what was there before the call; None for what it made itself.
+        is_number: whether it is a number written in the code, not an array.
+    """
+
+    path: str | None
+    is_number: bool = False
+
+
+class Read(NamedTuple):
+    """The entries of a memory at some positions; ``root`` is the memory's own layout."""
+
+    root: Layout
+    at: Layout
+
+
+class Write(NamedTuple):
+    """A memory with the entries at some positions replaced: inputs are the memory and the new entries."""
+
+    root: Layout
+    at: Layout
+
+
+class Move(NamedTuple):
+    """Entries moved, repeated or left out, never changed: NumPy's own function replays it.
+
+    Attributes:
+        name: of the function in `moves.FUNCTIONS`.
+        template: its arguments, with a `template.Slot` for every input.
+        output: which of several results; None for the only one.
+    """
+
+    name: str
+    template: Any
+    output: int | None = None
+
+
+class Compute(NamedTuple):
+    """Everything else: `meaning` says what it is in jax.numpy.
+
+    Attributes:
+        kind: "ufunc" or "function".
+        name: of the ufunc or function.
+        template: how it was called, hashable.
+        output: which of several results; None for the only one.
+    """
+
+    kind: str
+    name: str
+    template: Any
+    output: int | None = None
+
+
+Operation = Given | Read | Write | Move | Compute
+
+
+class Value:
+    """One value on the tape.
+
+    Attributes:
+        number: its place in the order of the run.
+        operation: what made it.
+        inputs: what it was made from.
+        array: what NumPy computed; None for a memory in between two writes that nobody read as a whole.
+        shape: of the value.
+        dtype: of the value.
+        weak: the Python type of a Python number, which does not take part in NumPy's promotion.
+    """
+
+    __slots__ = ("_code", "_position", "array", "dtype", "inputs", "number", "operation", "shape", "weak")
+
+    _code: Any
+    _position: int
+    number: int
+    operation: Operation
+    inputs: tuple[Value, ...]
+    array: Any
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    weak: type | None
+
+    @property
+    def place(self) -> Place | None:
+        """The expression that made it; None for what was there before."""
+        return place_of(self._code, self._position) if self._code is not None else None
+
+    @property
+    def is_floating(self) -> bool:
+        """Whether it can have a derivative."""
+        return self.dtype.kind == "f"
+
+    def __repr__(self) -> str:
+        return (
+            f"<{self.number}: {type(self.operation).__name__} {self.dtype}{list(self.shape)} at {self.place}>"
+        )
+
+
+class Control(NamedTuple):
+    """A value that steered the program: a branch taken, an index, a number that left the tape on purpose."""
+
+    value: Value
+    kind: str
+
+
+class Tape:
+    """The values of one run, in their order."""
+
+    def __init__(self) -> None:
+        self.values: list[Value] = []
+        self.controls: list[Control] = []
+        self.refusal: NotRecorded | None = None
+        self._numbers: dict[tuple[type, Any], Value] = {}
+
+    def add(self, operation: Operation, inputs: tuple[Value, ...], array: Any, like: Any = None) -> Value:
+        """Put one operation on the tape.
+
+        Args:
+            operation: what was done.
+            inputs: to what.
+            array: the result, or None if it is not kept.
+            like: whose shape and dtype the value has, if ``array`` is None.
+        """
+        value = Value()
+        value.number = len(self.values)
+        value.operation = operation
+        value.inputs = inputs
+        value.array = array
+        shaped = array if like is None else like
+        value.shape = shaped.shape
+        value.dtype = shaped.dtype
+        value.weak = None
+        value._code, value._position = here()
+        if value.dtype.kind not in "fiub" or value.dtype.itemsize > 8:
+            raise NotRecorded(f"values of dtype {value.dtype} are not recorded", value.place)
+        self.values.append(value)
+        return value
+
+    def number(self, number: Any) -> Value:
+        """The value of a Python or NumPy number that does not depend on anything recorded."""
+        key = (type(number), repr(number))
+        value = self._numbers.get(key)
+        if value is None:
+            value = self._numbers[key] = self.add(Given(None, True), (), np.asarray(number))
+            value.weak = type(number) if type(number) in (bool, int, float, complex) else None
+        return value
+
+    def control(self, value: Value, kind: str) -> None:
+        """Note that a value decided what the program does next."""
+        self.controls.append(Control(value, kind))
+
+
+class _Current:
+    """The tape that is being written, if any, and its memories."""
+
+    tape: Tape | None = None
+    memories: Any = None
+
+
+current = _Current()

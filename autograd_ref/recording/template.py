@@ -1,0 +1,100 @@
+"""The arguments of a call, with everything that may be recorded taken out: what is left can be hashed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+__all__ = ["Slot", "fill", "freeze"]
+
+
+class Slot(NamedTuple):
+    """Where an input goes: its position among the inputs."""
+
+    position: int
+
+
+class Literal(NamedTuple):
+    """A constant with its type: 1, 1.0 and True are equal, and not the same argument."""
+
+    kind: type
+    value: Any
+
+
+class Group(NamedTuple):
+    """A list, tuple, slice or dict of arguments."""
+
+    kind: str
+    items: tuple[Any, ...]
+
+
+def freeze(argument: Any, is_input: Callable[[Any], bool], inputs: list[Any]) -> Any:
+    """The template of an argument; what is an input is appended to ``inputs``."""
+    if is_input(argument):
+        inputs.append(argument)
+        return Slot(len(inputs) - 1)
+    if isinstance(argument, (list, tuple)):
+        kind = "list" if isinstance(argument, list) else "tuple"
+        return Group(kind, tuple([freeze(each, is_input, inputs) for each in argument]))
+    if isinstance(argument, slice):
+        ends = (argument.start, argument.stop, argument.step)
+        return Group("slice", tuple([freeze(each, is_input, inputs) for each in ends]))
+    if isinstance(argument, dict):
+        items = [(key, freeze(each, is_input, inputs)) for key, each in argument.items()]
+        return Group("dict", tuple(items))
+    return Literal(type(argument), argument if type(argument) is not float else argument.hex())
+
+
+def fill(template: Any, inputs: Sequence[Any], literal: Callable[[Any], Any] | None = None) -> Any:
+    """The argument again, with other inputs.
+
+    Args:
+        template: from `freeze`.
+        inputs: one for every slot.
+        literal: what to put for a constant; by default the constant.
+    """
+    if isinstance(template, Slot):
+        return inputs[template.position]
+    if isinstance(template, Literal):
+        value = float.fromhex(template.value) if template.kind is float else template.value
+        return value if literal is None else literal(value)
+    if isinstance(template, Group):
+        if template.kind == "dict":
+            return {key: fill(each, inputs, literal) for key, each in template.items}
+        items = [fill(each, inputs, literal) for each in template.items]
+        return (
+            {"list": list, "tuple": tuple}[template.kind](items)
+            if template.kind != "slice"
+            else slice(*items)
+        )
+    raise TypeError(f"not a template: {template!r}")
+
+
+def widened(literal: Any) -> Any:
+    """A dtype of a lower precision as float64; every other constant as it is."""
+    if isinstance(literal, np.dtype) and literal.kind == "f":
+        return np.dtype(np.float64)
+    if isinstance(literal, type) and issubclass(literal, (np.floating, float)):
+        return np.float64
+    if isinstance(literal, str) and literal in _FLOATING_NAMES:
+        return "float64"
+    return literal
+
+
+_FLOATING_NAMES = {
+    "float16",
+    "float32",
+    "float64",
+    "float",
+    "f",
+    "f2",
+    "f4",
+    "f8",
+    "d",
+    "e",
+    "half",
+    "single",
+    "double",
+}

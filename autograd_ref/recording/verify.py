@@ -1,0 +1,252 @@
+"""The instrument held to account: is the tape what NumPy did, and did nothing leave it?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from autograd_ref.arithmetic.rounding import unit_roundoff
+from autograd_ref.recording.call.state import State, collect
+from autograd_ref.recording.kernels import in_double
+from autograd_ref.recording.record import Recording, record
+from autograd_ref.recording.replay import evaluate, replay
+from autograd_ref.recording.tape import Compute, Given, NotRecorded, Value
+
+__all__ = ["InstrumentFault", "check_complete", "check_operations"]
+
+# How far each leaf is moved, relative to its entries' root mean square; smaller where a branch changes.
+_STEPS = (2e-2, 1e-3, 3e-5, 1e-6)
+_DRAWS = 4
+
+
+class InstrumentFault(Exception):  # noqa: N818
+    """An operation on the tape is not what NumPy computed: a fault of the instrument, not of the program."""
+
+
+def check_operations(recording: Recording) -> None:
+    """Compute every operation in the dtypes NumPy had, from NumPy's own inputs, and compare.
+
+    Raises:
+        InstrumentFault: an operation differs by more than its rounding; with its name and place.
+    """
+    arrays: list[np.ndarray] = []
+    with in_double(), np.errstate(all="ignore"):
+        for value in recording.tape.values:
+            inputs = [arrays[each.number] for each in value.inputs]
+            known = value.array
+            if known is None:
+                arrays.append(evaluate(value, inputs, False))
+                continue
+            arrays.append(known)
+            if not isinstance(value.operation, Given):
+                _check(value, inputs, known)
+
+
+def _check(value: Value, inputs: list[np.ndarray], known: np.ndarray) -> None:
+    again = evaluate(value, inputs, False)
+    if again.shape != known.shape or again.dtype != known.dtype:
+        raise InstrumentFault(
+            f"{_described(value)}: {again.dtype} of shape {again.shape}, not {known.dtype}{known.shape}"
+        )
+    if not value.is_floating:
+        if not np.array_equal(again, known):
+            raise InstrumentFault(f"{_described(value)} is another value than NumPy's")
+        return
+    u = unit_roundoff(value.dtype)
+    finite = np.isfinite(known) & np.isfinite(again)
+    same = (again == known) | (np.isnan(known) & np.isnan(again))
+    off = np.where(finite & ~same, np.abs(again.astype(np.float64) - known), 0.0)
+    if not isinstance(value.operation, Compute):
+        if not same.all():
+            raise InstrumentFault(f"{_described(value)} is another value than NumPy's")
+        return
+    if (off <= 16 * u * np.abs(known)).all() and (finite | same).all():
+        return
+    allowed = _conditioned(value, inputs, u)
+    if not (finite | same | ~np.isfinite(allowed)).all() or (off > allowed).any():
+        raise InstrumentFault(f"{_described(value)} differs from NumPy's value by {off.max():.2g}")
+
+
+def _conditioned(value: Value, inputs: list[np.ndarray], u: float) -> np.ndarray:
+    """What rounding errors in the inputs do to an operation's result."""
+    rng = np.random.default_rng(0)
+    exact = evaluate(value, [_double(each) for each in inputs], True)
+    largest = np.zeros(np.shape(exact))
+    for _ in range(_DRAWS):
+        moved = [
+            np.asarray(each * (1 + u * rng.choice([-1.0, 1.0], each.shape)))
+            if each.dtype.kind == "f"
+            else each
+            for each in map(_double, inputs)
+        ]
+        largest = np.maximum(largest, np.abs(evaluate(value, moved, True) - exact))
+    terms = max([each.size for each in inputs], default=1)
+    tiny = float(np.finfo(value.dtype).tiny)
+    return np.asarray(
+        32 * np.maximum(largest, largest.mean()) + (16 + 4 * np.sqrt(terms)) * u * np.abs(exact) + 64 * tiny
+    )
+
+
+def _double(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.float64) if array.dtype.kind == "f" else array
+
+
+def _described(value: Value) -> str:
+    operation = value.operation
+    name = getattr(operation, "name", type(operation).__name__.lower())
+    return f"{value.place}: the recorded {name}"
+
+
+def check_complete(recording: Recording, seed: int = 0) -> bool:
+    """Look for what left the tape: at a second point nearby, a plain run and the replay must agree.
+
+    The call is made again, plainly, with its leaves moved; afterwards everything is as the recorded run left
+    it.
+
+    Args:
+        recording: of a call that can be made again.
+        seed: of the moves.
+
+    Returns:
+        Whether a second point could be compared: False if every one tried took another branch or failed.
+
+    Raises:
+        NotRecorded: a value left the tape; with the place of the first operation that the replay did not
+            foresee.
+    """
+    exact = replay(recording.tape)
+    after = State(recording.visit, recording.module)
+    try:
+        for number, step in enumerate(_STEPS):
+            rng = np.random.default_rng((seed, number))
+            moved = {value: _moved(array, step, rng) for value, array in recording.movable()}
+            foreseen = replay(recording.tape, moved)
+            if _steered_elsewhere(recording, exact, foreseen):
+                continue
+            found = _plain_run(recording, moved)
+            if found is None:
+                continue
+            if _agrees(recording, found, exact, foreseen):
+                return True
+            unforeseen = _first_unforeseen(recording, moved, exact, foreseen)
+            if unforeseen is not None:
+                raise unforeseen
+        return False
+    finally:
+        after.restore()
+
+
+def _moved(array: np.ndarray, step: float, rng: np.random.Generator) -> np.ndarray:
+    size = float(np.sqrt(np.mean(np.square(array, dtype=np.float64)))) if array.size else 0.0
+    move = step * (size if 0 < size < np.inf else 1.0) * rng.uniform(0.3, 1.0, array.shape)
+    moved = array + move * rng.choice([-1.0, 1.0], array.shape)
+    return np.asarray(moved).astype(array.dtype)
+
+
+def _steered_elsewhere(
+    recording: Recording, exact: Sequence[np.ndarray], foreseen: Sequence[np.ndarray]
+) -> bool:
+    """Whether the program would take another branch, or use another index, at the moved point."""
+    for value, kind in recording.tape.controls:
+        if kind == "float":
+            continue
+        now, then = foreseen[value.number], value.array
+        if value.is_floating:
+            now, then = now != 0, None if then is None else then != 0
+        # In float64 a loop may take other turns than it did in float32: such a decision is no guide.
+        if (
+            then is not None
+            and np.array_equal(exact[value.number] != 0, then != 0)
+            and not np.array_equal(now, then)
+        ):
+            return True
+    return False
+
+
+def _plain_run(recording: Recording, moved: dict[Value, np.ndarray]) -> dict[str, Any] | None:
+    """What the call leaves behind at the moved point; None if it fails there."""
+    recording.before.restore()
+    recording.put(moved)
+    try:
+        with np.errstate(all="ignore"):
+            result = recording.call()
+    except Exception:
+        return None
+    return collect(recording.visit_call, result, recording.module)
+
+
+def _agrees(
+    recording: Recording, found: dict[str, Any], exact: Sequence[np.ndarray], foreseen: Sequence[np.ndarray]
+) -> bool:
+    for path, (thing, value) in recording.final.items():
+        there = found.get(path)
+        if there is None or np.shape(there) != np.shape(thing) or np.asarray(thing).dtype.kind != "f":
+            continue
+        held = np.asarray(thing, np.float64)
+        before, now = (held, held) if value is None else (exact[value.number], foreseen[value.number])
+        if not _close(np.asarray(there, np.float64), now, held, before, np.asarray(thing).dtype):
+            return False
+    return True
+
+
+def _close(there: np.ndarray, now: np.ndarray, held: np.ndarray, before: np.ndarray, dtype: Any) -> bool:
+    """Whether two values agree at the moved point as well as at the first, up to rounding."""
+    with np.errstate(all="ignore"):
+        finite = np.isfinite(there) & np.isfinite(now)
+        if not finite.any():
+            return True
+        rounding = np.abs(held - before)
+        known = np.isfinite(rounding)
+        rounding = 64 * (rounding[known].max() if known.any() else 0.0)
+        scale = np.abs(now[finite]).max()
+        tolerance = rounding + 512 * unit_roundoff(dtype) * scale
+        return bool((np.abs(there - now)[finite] <= tolerance).all())
+
+
+def _decisions(recording: Recording) -> list[tuple[str, bytes]]:
+    """What steered a run."""
+    return [
+        (kind, np.asarray(value.array != 0 if value.is_floating else value.array).tobytes())
+        for value, kind in recording.tape.controls
+        if kind != "float" and value.array is not None
+    ]
+
+
+def _first_unforeseen(
+    recording: Recording,
+    moved: dict[Value, np.ndarray],
+    exact: Sequence[np.ndarray],
+    foreseen: Sequence[np.ndarray],
+) -> NotRecorded | None:
+    """Record the moved point, too, and find the first operation that comes out otherwise.
+
+    Returns:
+        None if the program took another branch there.
+    """
+    recording.before.restore()
+    recording.put(moved)
+    with np.errstate(all="ignore"):
+        second = record(recording.given.function, *recording.given.args, **recording.given.kwargs)
+    if _decisions(recording) != _decisions(second):
+        return None
+    for mine, other in zip(recording.tape.values, second.tape.values, strict=False):
+        if mine.operation != other.operation and not isinstance(mine.operation, Given):
+            return NotRecorded("what is done here depends on values that left the tape", mine.place)
+        if mine.array is None or other.array is None or mine.dtype.kind != "f" or mine in moved:
+            continue
+        held, there = (np.asarray(each.array, np.float64) for each in (mine, other))
+        if there.shape != held.shape or not _close(
+            there, foreseen[mine.number], held, exact[mine.number], mine.dtype
+        ):
+            used = next((each for each in recording.tape.values if mine in each.inputs), mine)
+            place = mine.place or used.place
+            return NotRecorded(
+                "a value used here left the tape: it changes with the arrays of the call, but how was not "
+                "recorded (C code wrote to plain memory, or took a number out)",
+                place,
+            )
+    return NotRecorded(
+        "a value left the tape: a plain run at a second point gives another result than the replay"
+    )

@@ -1,0 +1,57 @@
+"""The corpus: right programs in all the styles that people write, recorded, replayed and differentiated."""
+
+import numpy as np
+import pytest
+from recorded_corpus import CASES
+
+from autograd_ref.recording import adjoints, check_complete, check_operations, record
+
+# One of each kind of trouble; all the others are slow together.
+QUICK = {"two_layer_class", "layer_objects", "moved_weights", "training_at_import", "in_place_buffers"}
+SELECTED = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CASES]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, pytest.param(np.float32, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", SELECTED)
+def test_program_gradients_are_adjoints(name, dtype):
+    built = CASES[name](np.random.default_rng(1), dtype)
+    recording = record(built.call)
+    loss = recording.value(built.loss(recording.result))
+    gradients = built.gradients(recording.result)
+    check_operations(recording)
+    found = adjoints(recording, loss)
+    leaves = {leaf.path: leaf for leaf in recording.leaves}
+    assert gradients
+    for path, gradient in gradients.items():
+        if isinstance(gradient, tuple):
+            array, gradient = gradient
+            adjoint = found.of[recording.value(array)]
+        else:
+            (leaf,) = [each for key, each in leaves.items() if key.endswith(path)]
+            adjoint = found.of[leaf.value]
+        assert adjoint.slack is None
+        size = np.abs(adjoint.centre).max()
+        u = np.finfo(dtype).eps
+        np.testing.assert_allclose(
+            gradient, adjoint.centre, rtol=0, atol=(1e-12 if dtype is np.float64 else 40 * u) * size
+        )
+    assert check_complete(recording)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_program_derivative_along_a_direction(name):
+    rng = np.random.default_rng(2)
+    built = CASES[name](np.random.default_rng(1), np.float64)
+    recording = record(built.call)
+    found = adjoints(recording, recording.value(built.loss(recording.result)))
+    leaves = [leaf for leaf in recording.leaves if leaf.value in found.of]
+    directions = {leaf.path: rng.standard_normal(leaf.array.shape) for leaf in leaves}
+    expected = sum(float(np.sum(found.of[leaf.value].centre * directions[leaf.path])) for leaf in leaves)
+    ends = []
+    for sign in (1, -1):
+        recording.before.restore()
+        for leaf in leaves:
+            leaf.array[...] += sign * 1e-6 * directions[leaf.path]
+        ends.append(float(built.loss(built.call())))
+    assert (ends[0] - ends[1]) / 2e-6 == pytest.approx(expected, rel=1e-6, abs=1e-8)

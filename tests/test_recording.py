@@ -1,0 +1,103 @@
+"""A recorded run is a plain run; its adjoints are the derivatives."""
+
+import numpy as np
+import pytest
+from recorded_snippets import SNIPPETS
+
+from autograd_ref.recording import adjoints, check_complete, check_operations, record
+
+
+def drawn(dtype, seed=0):
+    rng = np.random.default_rng(seed)
+    x, w = rng.standard_normal((3, 4)), rng.standard_normal((4, 2))
+    return x.astype(dtype), w.astype(dtype), np.array([1, 0, 2])
+
+
+def assert_same(a, b, path="result"):
+    """Equal to the bit, in type, layout and dtype."""
+    assert type(a) is type(b), (path, type(a), type(b))
+    if isinstance(a, np.ndarray):
+        assert a.dtype == b.dtype, path
+        assert a.shape == b.shape, path
+        assert a.strides == b.strides, path
+        assert a.flags == b.flags, path
+        np.testing.assert_array_equal(
+            a.view(np.uint8) if a.flags.contiguous else a, b.view(np.uint8) if b.flags.contiguous else b
+        )
+    elif isinstance(a, dict):
+        assert list(a) == list(b)
+        for key in a:
+            assert_same(a[key], b[key], f"{path}[{key!r}]")
+    elif isinstance(a, (list, tuple)):
+        assert len(a) == len(b)
+        for i, (left, right) in enumerate(zip(a, b, strict=True)):
+            assert_same(left, right, f"{path}[{i}]")
+    else:
+        assert a == b or (a != a and b != b), (path, a, b)
+
+
+def differences(function, arguments, leaf, step=1e-6):
+    """Central differences of a plain function by one of its arguments."""
+    base = [np.array(each) for each in arguments]
+    found = np.zeros(base[leaf].shape)
+    for index in np.ndindex(found.shape):
+        ends = []
+        for sign in (1, -1):
+            moved = [np.array(each) for each in base]
+            moved[leaf][index] += sign * step
+            ends.append(float(function(*moved)))
+        found[index] = (ends[0] - ends[1]) / (2 * step)
+    return found
+
+
+CHANGED_BY_FLOAT32 = {"sum_dtype", "astype", "float32_inside", "copies", "stacked_float"}
+
+
+# What the rest of the suite leans on; all the others are slow together.
+QUICK = {
+    "in_place",
+    "view_of_view",
+    "scalar_power",
+    "indices",
+    "masks",
+    "where",
+    "einsum",
+    "float_",
+    "builtins_",
+    "add_at",
+}
+SELECTED = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in SNIPPETS]
+
+
+@pytest.mark.parametrize("name", SELECTED)
+def test_snippet_derivative(name):
+    function = SNIPPETS[name]
+    arguments = drawn(np.float64)
+    with np.errstate(all="ignore"):
+        plain = function(*(np.array(each) for each in arguments))
+        recording = record(function, *arguments)
+    assert_same(recording.result, plain)
+    check_operations(recording)
+    assert check_complete(recording)
+    found = adjoints(recording, recording.value(recording.result))
+    for leaf in recording.leaves:
+        position = ["x", "w", "m"].index(leaf.path)
+        expected = differences(function, drawn(np.float64), position)
+        tolerance = 0.3 if name in CHANGED_BY_FLOAT32 else 1e-5
+        if name in CHANGED_BY_FLOAT32:
+            expected = differences(function, drawn(np.float64), position, 1e-2)
+        adjoint = found.of.get(leaf.value)
+        centre = np.zeros(leaf.value.shape) if adjoint is None else adjoint.centre
+        np.testing.assert_allclose(centre, expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SNIPPETS)
+def test_snippet_in_single_precision(name):
+    function = SNIPPETS[name]
+    with np.errstate(all="ignore"):
+        plain = function(*drawn(np.float32))
+        recording = record(function, *drawn(np.float32))
+    assert_same(recording.result, plain)
+    check_operations(recording)
+    assert check_complete(recording)

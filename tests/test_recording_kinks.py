@@ -1,0 +1,137 @@
+"""At kinks and ties an adjoint is the interval between one-sided derivatives, and nothing else widens."""
+
+import numpy as np
+import pytest
+
+from autograd_ref.recording import adjoints, record
+
+X = np.array([0.0, 0.0, 1.0, -1.0])
+
+
+def interval(function, *arguments):
+    recording = record(function, *arguments)
+    found = adjoints(recording, recording.value(recording.result))
+    adjoint = found.of[recording.leaves[0].value]
+    return adjoint.low, adjoint.high
+
+
+def masked_write(x):
+    h = x * 1.0
+    h[h < 0] = 0
+    return np.sum(h)
+
+
+RELUS = {
+    "maximum": lambda x: np.sum(np.maximum(x, 0)),
+    "maximum_out": lambda x: np.sum(np.maximum(0, x, out=np.empty_like(x))),
+    "where": lambda x: np.sum(np.where(x > 0, x, 0)),
+    "where_kept_mask": lambda x: np.sum(np.where(np.logical_not(x <= 0), x, 0.0)),
+    "mask": lambda x: np.sum(x * (x > 0)),
+    "float_mask": lambda x: np.sum((x > 0).astype(float) * x),
+    "clip": lambda x: np.sum(np.clip(x, 0, None)),
+    "clip_method": lambda x: x.clip(0, 10).sum(),
+    "masked_write": masked_write,
+    "by_number": lambda x: sum(max(0.0, each) for each in x),
+    "flat": lambda x: np.sum(np.fmax(x.reshape(2, 2), 0)),
+}
+
+
+@pytest.mark.parametrize("name", RELUS)
+def test_relu_at_zero_is_between_its_slopes(name):
+    low, high = interval(RELUS[name], X.copy())
+    np.testing.assert_array_equal(low, [0, 0, 1, 0])
+    np.testing.assert_array_equal(high, [1, 1, 1, 0])
+
+
+def test_absolute_value_at_zero():
+    low, high = interval(lambda x: np.abs(x).sum(), X.copy())
+    np.testing.assert_array_equal(low, [-1, -1, 1, -1])
+    np.testing.assert_array_equal(high, [1, 1, 1, -1])
+
+
+def test_tied_maximum_is_shared():
+    low, high = interval(lambda x: 3 * np.max(x), np.array([2.0, 1.0, 2.0]))
+    np.testing.assert_array_equal(low, [0, 0, 0])
+    np.testing.assert_array_equal(high, [3, 0, 3])
+    low, high = interval(lambda x: x.max(axis=1).sum(), np.array([[2.0, 1.0], [1.0, 1.0]]))
+    np.testing.assert_array_equal(low, [[1, 0], [0, 0]])
+    np.testing.assert_array_equal(high, [[1, 0], [1, 1]])
+
+
+def test_tied_sort():
+    low, high = interval(lambda x: np.sum(np.sort(x) * np.array([1.0, 2.0, 4.0])), np.array([5.0, 1.0, 1.0]))
+    np.testing.assert_array_equal(low, [4, 1, 1])
+    np.testing.assert_array_equal(high, [4, 2, 2])
+
+
+def test_only_what_depends_on_a_tie_is_an_interval():
+    def network(x, w):
+        h = np.maximum(x @ w, 0)
+        return np.sum(np.tanh(h) * np.array([1.0, 2.0]))
+
+    x = np.array([[1.0, 2.0], [0.5, -1.0]])
+    w = np.array([[2.0, 0.3], [-1.0, 0.4]])
+    recording = record(network, x, w)
+    found = adjoints(recording, recording.value(recording.result))
+    leaf = {each.path: found.of[each.value] for each in recording.leaves}
+    assert (x @ w)[0, 0] == 0
+    np.testing.assert_allclose(leaf["x"].slack, np.array([[1.0, 0.5], [0, 0]]) * [[1], [0]] * 1.0, rtol=1e-15)
+    np.testing.assert_allclose(leaf["w"].slack, [[0.5, 0], [1.0, 0]], rtol=1e-15)
+
+
+def test_jump_is_no_kink():
+    low, high = interval(lambda x: np.sum(np.where(x > 0, x, 5.0)), X.copy())
+    np.testing.assert_array_equal(low, high)
+
+
+def test_mask_that_is_not_at_its_edge_widens_nothing():
+    mask = np.array([True, False, True, False])
+    low, high = interval(lambda x: np.sum(np.where(mask, x, 0.0)), X.copy())
+    np.testing.assert_array_equal(low, high)
+
+
+def test_softmax_shift_at_a_tie_stays_sharp():
+    def loss(x):
+        e = np.exp(x - x.max())
+        return np.log(e.sum()) - np.log(e[0])
+
+    low, high = interval(loss, np.array([1.0, 1.0, 0.0]))
+    assert np.abs(high - low).max() < 1e-14
+
+
+def test_zero_cotangent_through_an_infinite_slope_is_zero():
+    low, high = interval(lambda x: np.sum(np.where(x > 0.5, np.sqrt(np.abs(x)), 1.0)), X.copy())
+    np.testing.assert_allclose(low, [0, 0, 0.5, 0])
+    np.testing.assert_array_equal(low, high)
+
+
+def test_every_use_has_its_contribution():
+    def loss(x):
+        return np.sum(x * x) + np.sum(np.sin(x)) + 3 * x[0]
+
+    x = np.array([0.3, -0.2])
+    recording = record(loss, x)
+    found = adjoints(recording, recording.value(recording.result))
+    leaf = recording.leaves[0].value
+    parts = [part.centre for (user, i), part in found.contributions.items() if user.inputs[i] is leaf]
+    assert len(parts) == 4
+    np.testing.assert_allclose(sum(parts), found.of[leaf].centre, rtol=1e-15)
+    np.testing.assert_allclose(found.of[leaf].centre, 2 * x + np.cos(x) + [3, 0], rtol=1e-15)
+
+
+def test_forward_is_what_the_loss_depends_on():
+    def step(w):
+        loss = np.sum(w**2)
+        gradient = 2 * w
+        return loss, gradient
+
+    recording = record(step, np.ones(3))
+    found = adjoints(recording, recording.value(recording.result[0]))
+    assert found.is_forward(recording.leaves[0].value)
+    assert not found.is_forward(recording.value(recording.result[1]))
+
+
+def test_loss_of_several_entries_is_refused():
+    recording = record(lambda w: w * 2, np.ones(3))
+    with pytest.raises(ValueError, match=r"one floating number; this is float64 of shape \(3,\)"):
+        adjoints(recording, recording.value(recording.result))
