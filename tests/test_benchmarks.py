@@ -36,6 +36,7 @@ def ordinary():
     return random_problem(np.random.default_rng(0), (9, 7, 10, 5), reg=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PASSING)
 def test_checkers_pass_right_and_catch_coarse(name):
     _, edits = networks.MISTAKES["bias-mean"]
@@ -68,6 +69,7 @@ def test_missing_checker_is_listed_with_install_command(monkeypatch, tmp_path, c
     assert [path.name for path in tmp_path.iterdir()] == ["checkers.json"]
 
 
+@pytest.mark.slow
 def test_smallest_error_of_handgrads_checker():
     assert checkers.smallest_error_caught(CONTENDERS["handgrad check_network"], ordinary()) <= 1e-10
 
@@ -88,6 +90,7 @@ def test_check_over_the_limit_has_no_time(monkeypatch):
     assert list(timing.time_checks(["CS231n ≤ 1e-4"], [100, 1000])["CS231n ≤ 1e-4"].values()) == [None]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("as_users_call")
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("network", NETWORKS)
@@ -107,6 +110,7 @@ def test_hard_problem_is_reproduced_by_its_number():
     assert np.array_equal(one.X, again.X)
 
 
+@pytest.mark.slow
 def test_bounds_command_reports_false_alarms(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("benchmarks.checkers.bounds.LARGE", (5, 4, 3, 2))
     monkeypatch.setattr("benchmarks.checkers.bounds.DRAWS", 1)
@@ -226,6 +230,7 @@ def test_paused_worker_does_not_answer_until_asked(echo):
     assert echo.ask_paused("one") == ["lost", "more"]
 
 
+@pytest.mark.slow
 def test_activation_run_is_measured_after_every_epoch(monkeypatch, digits):
     monkeypatch.setattr(activation_runs, "EPOCH", 3)
     result = activation_runs.train(Run("tanh", "Glorot", 0.1, 0, epochs=2, calm=1), digits)
@@ -244,6 +249,7 @@ def test_activation_runs_are_distinct():
     assert {run.activation for run in runs} == set(ACTIVATIONS)
 
 
+@pytest.mark.slow
 def test_kept_activation_runs_are_not_made_again(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("benchmarks.activations.compare.train", None)
     (tmp_path / "activations.json").write_text((RESULTS / "activations.json").read_text())

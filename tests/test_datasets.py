@@ -480,6 +480,7 @@ print(1024 * int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").rea
 """
 
 
+@pytest.mark.slow
 def test_training_on_all_of_it_takes_less_than_400_mb(tmp_path):
     rng = np.random.default_rng(0)
     folder = tmp_path / BINARY

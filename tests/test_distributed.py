@@ -13,6 +13,8 @@ from autograd_ref.devices import check as sharded
 from autograd_ref.devices.processes import NOTICED, ProcessEndedError, start_together
 from handgrad.shards import combine_shards, shard_gradients, split_rows
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = Path(__file__).with_name("sharded_program.py")
 
 

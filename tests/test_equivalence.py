@@ -144,6 +144,7 @@ def test_the_hard_places(hard, dtype):
     assert_equal_gradients(hard(problem))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in ACTIVATIONS if name != "relu"])
 def test_every_activation_in_both_dtypes_and_in_the_hard_places(name):
     """The sizes are one, so that JAX compiles each activation once; the reference is float64 for both."""
@@ -156,6 +157,7 @@ def test_every_activation_in_both_dtypes_and_in_the_hard_places(name):
             assert_equal_gradients(harden(problem))
 
 
+@pytest.mark.slow
 @given(
     sizes=st.sampled_from(list(SIZES.values())),
     reg=st.sampled_from([0.0, 1e-12, 0.09, 10.0]),

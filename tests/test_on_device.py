@@ -15,6 +15,8 @@ from autograd_ref.crosscheck.problems import random_problem
 from autograd_ref.devices.on_device import check_on_device, find_device
 from autograd_ref.two_layer_net import matmul_precision, precision
 
+pytestmark = pytest.mark.slow
+
 PROBLEM = random_problem(np.random.default_rng(0), (9, 7, 10, 5), dtype="float32")
 AFFINE = two_layer_net.affine
 

@@ -52,6 +52,7 @@ def run(trained, tmp_path):
     return tmp_path / "run"
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_goes_on_bit_for_bit(handgrad, trained, tmp_path):
     run = tmp_path / "run"
     path = run / "checkpoint.npz"
@@ -79,6 +80,7 @@ def test_killed_at_any_moment_it_goes_on_bit_for_bit(handgrad, trained, tmp_path
     assert {each.name for each in run.iterdir()} == FILES
 
 
+@pytest.mark.slow
 def test_killed_from_outside_it_goes_on_bit_for_bit(handgrad, tmp_path):
     flags = "--hidden 20 --iters 20000 --momentum 0.5 --threads 1 --dtype float64"
     process = child(CHILD, 0.1, UNLIMITED, "train", "--out", tmp_path / "run", *flags.split())
@@ -132,6 +134,7 @@ def test_a_restored_trainer_goes_the_same_way(config, first, digits, tmp_path_fa
         np.testing.assert_array_equal(state[name], q, err_msg=name)
 
 
+@pytest.mark.slow
 def test_control_c_saves_and_says_how_to_go_on(handgrad, tmp_path):
     run = tmp_path / "run"
     process = child(CHILD, 0.1, UNLIMITED, "train", "--out", run, "--hidden", "20", "--iters", "1000000")
@@ -146,6 +149,7 @@ def test_control_c_saves_and_says_how_to_go_on(handgrad, tmp_path):
     assert {path.name for path in run.iterdir()} == FILES
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_found_out_before_training(tmp_path):
     # 1000 bytes hold the settings but no checkpoint.
     code, out, err = finished(child(CHILD, 1, 1000, "train", "--out", tmp_path / "run", *FLAGS))
@@ -155,6 +159,7 @@ def test_a_full_disk_is_found_out_before_training(tmp_path):
     assert not list((tmp_path / "run").glob(".*"))
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_costs_no_checkpoint(handgrad, tmp_path):
     # The checkpoint has room at first, and no more when it holds some hundred losses.
     run, flags = tmp_path / "run", ("--hidden", "6", "--iters", "5000", "--threads", "1")
@@ -168,6 +173,7 @@ def test_a_disk_that_fills_up_costs_no_checkpoint(handgrad, tmp_path):
     assert not list(run.glob(".*"))
 
 
+@pytest.mark.slow
 def test_a_run_is_neither_overwritten_nor_trained_twice_at_once(handgrad, trained, run):
     before = (run / "checkpoint.npz").read_bytes()
     code, _, err = handgrad("train", "--out", run)

@@ -39,6 +39,7 @@ def test_a_run_leaves_its_settings_checkpoint_history_and_pictures(handgrad, tmp
         assert all(cells) if step in evaluated else not any(cells)
 
 
+@pytest.mark.slow
 def test_progress_is_plain_lines_away_from_a_terminal_and_a_bar_on_one(handgrad, tmp_path, monkeypatch):
     _, _, err = handgrad("train", "--out", tmp_path / "plain", *FLAGS)
     line = err.splitlines()[-1]
@@ -53,6 +54,7 @@ def test_progress_is_plain_lines_away_from_a_terminal_and_a_bar_on_one(handgrad,
     assert "images/s" in err
 
 
+@pytest.mark.slow
 def test_divergence_is_told_and_the_last_good_checkpoint_kept(handgrad, tmp_path):
     run = tmp_path / "run"
     code, _, err = handgrad("train", "--out", run, "--lr", "80", "--iters", "500", "--decay", "0.9")
@@ -91,6 +93,7 @@ def test_a_directory_that_cannot_be_made_exits_with_2(handgrad, tmp_path):
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_runs_are_numbered_where_no_directory_is_named(handgrad, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
@@ -134,6 +137,7 @@ def test_a_preset_gives_the_settings_that_no_flag_gives(handgrad, monkeypatch, t
     assert started == [Config(**notes, decay=0.95, std=1e-4, seed=7)]
 
 
+@pytest.mark.slow
 def test_predict_tells_accuracy_in_all_and_for_each_class(handgrad, tmp_path, digits):
     run = tmp_path / "run"
     assert handgrad("train", "--out", run, "--iters", "700", "--threads", "1")[0] == 0

@@ -155,6 +155,7 @@ def deviation_over_steps(sgd, dtype, kind, params, X, y, steps, lr=0.1, reg=0.05
     return [largest_ratio((sgd.params, sgd.velocity), other, twice) for other in (plain, by_jax, by_scan)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_many_steps_agree_with_the_plain_path_and_with_jax(kind, dtype):

@@ -13,6 +13,8 @@ from autograd_ref.crosscheck.problems import network_problems, random_problem
 from autograd_ref.devices import check as sharded
 from autograd_ref.two_layer_net import value_and_grad
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = Path(__file__).with_name("sharded_program.py")
 MESHES = [(3, 1), (2, 3), (1, 4)]
 

@@ -44,6 +44,7 @@ def computed_by(contender):
     return arrays
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", INSTALLED)
 def test_contender_is_right(name, tiny):
     for task, arrays in computed_by(load(name)(Data(TINY, tiny.folder))).items():
@@ -167,6 +168,7 @@ def test_cases_vary_one_size_at_a_time():
     assert BASE in cases
 
 
+@pytest.mark.slow
 def test_run_keeps_what_it_measured(monkeypatch, tmp_path, two_rounds, capsys):
     monkeypatch.setattr(full, "quick_cases", lambda: [TINY, replace(TINY, hidden=4)])
     monkeypatch.setattr(full, "CONTENDERS", {name: CONTENDERS[name] for name in ("course notes", OURS)})

@@ -21,6 +21,8 @@ from autograd_ref.study.source import read_steps
 from autograd_ref.two_layer_net import precision
 from handgrad.activations import ACTIVATIONS, ActivationName
 
+pytestmark = pytest.mark.slow
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 

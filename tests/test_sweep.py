@@ -208,6 +208,7 @@ def until(look, seconds=60):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [("--jobs", 2), ("--local-cluster", 2)])
 def test_a_worker_that_is_killed_changes_no_result(undisturbed, tmp_path, workers):
     directory = tmp_path / "sweep"
@@ -222,6 +223,7 @@ def test_a_worker_that_is_killed_changes_no_result(undisturbed, tmp_path, worker
     assert f':{victim}"' not in (directory / "results.jsonl").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("as_users_call")
 def test_a_sweep_that_is_killed_goes_on_where_it_was(undisturbed, digits, tmp_path):
     directory = tmp_path / "sweep"
@@ -277,6 +279,7 @@ def die(points, shared):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_worker_that_always_dies_ends_the_sweep(digits, tmp_path, monkeypatch):
     monkeypatch.setattr(sweep_module, "DEATHS", 2)
     monkeypatch.setattr(sweep_module, "train_stack", die)
@@ -345,6 +348,7 @@ def test_a_sweep_is_neither_overwritten_nor_run_twice_at_once(handgrad, tmp_path
     assert "is in use by another process" in err
 
 
+@pytest.mark.slow
 def test_the_command_trains_shows_and_tests_the_best_alone_with_its_pictures(handgrad, tmp_path, monkeypatch):
     monkeypatch.setattr("handgrad.sweep.workers.process_pool", lambda count: nullcontext(ONE))
     directory = tmp_path / "sweep"

@@ -55,6 +55,7 @@ def test_training_writes_to_no_argument(data):
         np.testing.assert_array_equal(value, was)
 
 
+@pytest.mark.slow
 def test_it_learns_the_digits():
     X, y = load_digits()
     net = TwoLayerNet(64, 40, 10, std=0.1, rng=0)

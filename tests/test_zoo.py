@@ -65,6 +65,7 @@ def test_the_zoo_is_large_enough():
     assert all(len(set(entry.right)) >= 2 for entry in ENTRIES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", LIGHT[::20], ids=named)
 def test_references_agree_with_right_hands(entry):
     check_reference(entry)
