@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from autograd_ref.crosscheck.comparison import Quantity
 from autograd_ref.crosscheck.isolated.process import Answer
 from autograd_ref.crosscheck.isolated.result import TargetResult, tally
+from autograd_ref.crosscheck.quantity import Quantity
 from autograd_ref.crosscheck.report import Advice, Diagnosis, Report
 
 RIGHT = "handgrad.two_layer_net:TwoLayerNet"

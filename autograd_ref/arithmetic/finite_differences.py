@@ -1,4 +1,10 @@
-"""Central differences of function values, in float64."""
+r"""Derivatives from function values alone, in float64, and whether they can be believed.
+
+A difference is a *witness* only where the function shows itself differentiable along a line: its central
+differences agree over three steps, far apart, each within its error, and the forward and the backward difference
+approach one another as the step shrinks. At a kink the two keep apart; at a jump they run away; where the values
+come in steps, because they are computed in low precision or rounded, small and large steps disagree.
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -7,12 +13,16 @@ import numpy as np
 
 from autograd_ref.arithmetic.rounding import unit_roundoff
 
-__all__ = ["FiniteDifference", "central_difference"]
+__all__ = ["FiniteDifference", "central_difference", "line_difference"]
 
 # Near the cube root of the unit roundoff, where truncation and rounding of a central difference balance
 # (Press et al., Numerical Recipes, 3rd ed., §5.7); a power of two, so that a sum with a number near 1 is
 # exact.
 STEP = 2.0**-17
+
+# The largest of three steps, each a sixteenth of the one before; the first such ladder that agrees is taken.
+LADDERS, RUNG = (2.0**-9, 2.0**-13, 2.0**-6), 16.0
+AGREE = 1e-3
 
 
 class FiniteDifference(NamedTuple):
@@ -20,11 +30,15 @@ class FiniteDifference(NamedTuple):
 
     Attributes:
         value: (f(x + h) − f(x − h)) / 2h.
-        error: its distance from the same with 2h, plus the rounding of the function values over h.
+        error: its distance from the same with another step, plus the rounding of the function values over h.
     """
 
     value: float
     error: float
+
+
+# What the values of a constant give.
+FLAT = FiniteDifference(0.0, 0.0)
 
 
 def central_difference(
@@ -51,3 +65,53 @@ def central_difference(
     near, far = (f[0] - f[1]) / (2 * h), (f[2] - f[3]) / (4 * h)
     rounding = 8 * unit_roundoff(np.float64) * (np.abs(f).max() + abs(near * x)) / h
     return FiniteDifference(float(near), float(abs(near - far) + rounding))
+
+
+def line_difference(
+    function: Callable[[float], float], scale: float = 1.0, roundoff: float | None = None
+) -> FiniteDifference | None:
+    """The derivative at 0 of a function of one number, where its values can tell.
+
+    Args:
+        function: gives a value in float64.
+        scale: by how much its argument can change for the function to change by much.
+        roundoff: the unit roundoff of the lowest precision inside of the function; float64's unless told.
+
+    Returns:
+        The difference and its error; None where the values are no witness.
+    """
+    u = unit_roundoff(np.float64) if roundoff is None else roundoff
+    centre = function(0.0)
+    if not np.isfinite(centre):
+        return None
+    coarsest = max(1.0, (u / unit_roundoff(np.float64)) ** (1 / 3) / 8)
+    for largest in LADDERS:
+        found = _climb(function, centre, min(largest * coarsest, 0.25) * scale, u)
+        if found == FLAT and function(LADDERS[-1] * scale) != function(-LADDERS[-1] * scale):
+            return None  # one step of a staircase
+        if found is not None:
+            return found
+    return None
+
+
+def _climb(function: Callable[[float], float], centre: float, largest: float, u: float) -> FiniteDifference | None:
+    steps = largest / RUNG ** np.arange(3)
+    ahead = np.array([function(h) for h in steps])
+    behind = np.array([function(-h) for h in steps])
+    if np.all(ahead == centre) and np.all(behind == centre):
+        return FLAT
+    if not (np.isfinite(ahead).all() and np.isfinite(behind).all()):
+        return None
+    size = max(abs(centre), float(np.abs(ahead).max()), float(np.abs(behind).max()))
+    rounding = 16 * u * size / steps
+    central = (ahead - behind) / (2 * steps)
+    # A difference's truncation error shrinks with the square of the step, the gap of the two sides with it.
+    truncation = np.array([np.inf, *np.abs(np.diff(central)) / (RUNG**2 - 1)])
+    gap = np.abs((ahead - 2 * centre + behind) / steps)
+    best = int(np.argmin(rounding + np.where(np.isfinite(truncation), truncation, np.inf)))
+    value, error = float(central[best]), float(truncation[best] + rounding[best])
+    if np.any(np.abs(central - value) > 2 * rounding + error + AGREE * np.array([16.0, 1.0, 1.0]) * abs(value)):
+        return None
+    if np.any(gap[1:] > gap[:-1] / (RUNG / 2) + 4 * rounding[1:]):
+        return None
+    return FiniteDifference(value, error)

@@ -42,7 +42,7 @@ from jaxtyping import Float
 from numpy.typing import DTypeLike
 from scipy.special import log_softmax, softmax
 
-from autograd_ref.arithmetic.rounding import unit_roundoff
+from autograd_ref.arithmetic.rounding import Bound, unit_roundoff
 from handgrad.activations import ACTIVATIONS, GELU_CUBIC, LEAK, ActivationName
 from handgrad.objective import Objective
 from handgrad.trace import PARAMETERS, adjoint_of
@@ -88,6 +88,10 @@ class Bounds:
     centre: dict[str, Matrix] = field(default_factory=dict)
     slack: dict[str, Matrix] = field(default_factory=dict)
     kinks: list[tuple[int, int]] = field(default_factory=list)
+
+    def of(self, name: str, right: np.ndarray) -> Bound:
+        """What is allowed of one quantity, given its right value."""
+        return Bound(self.radius[name], self.centre.get(name, right), self.slack.get(name, np.zeros(())))
 
 
 def stagewise_bounds(trace: Mapping[str, Any], dtype: DTypeLike, objective: Objective) -> Bounds:

@@ -10,10 +10,14 @@ from rich.console import Console, ConsoleOptions
 from rich.table import Table
 from rich.text import Text
 
-from autograd_ref.crosscheck.comparison import Quantity
+from autograd_ref.crosscheck.quantity import Quantity
 from autograd_ref.crosscheck.table import quantity_json, quantity_table
 
 __all__ = ["Advice", "Diagnosis", "NotJudged", "Report"]
+
+
+# The part of the largest entry from which on an error is grave.
+GRAVE = 1e-2
 
 
 class NotJudged(ValueError):  # noqa: N818
@@ -57,7 +61,8 @@ class Report:
     Attributes:
         target: what was checked.
         dtype: the dtype that was asked for.
-        ok: whether every quantity is within its bound and every probe passed.
+        ok: whether every quantity is within its bound and every probe passed; None where nothing is wrong and
+            something could not be judged.
         first_wrong: the earliest wrong quantity in the order of computation, or the failed probe: X, y,
             params, scores or determinism. None if all is well.
         diagnosis: the mistakes that explain everything, empty when nothing in the catalogue does.
@@ -68,11 +73,12 @@ class Report:
             `handgrad.activations`; None for what has none, or none of these.
         quantities: each at its worst over all problems.
         kinks: (problem, sample, unit) of every pre-activation within rounding of the activation's kink.
+        points: how many points it was checked at.
     """
 
     target: str
     dtype: str
-    ok: bool
+    ok: bool | None
     first_wrong: str | None
     diagnosis: tuple[Diagnosis, ...] = ()
     signature: str | None = None
@@ -81,6 +87,7 @@ class Report:
     activation: str | None = None
     quantities: tuple[Quantity, ...] = ()
     kinks: tuple[tuple[str, int, int], ...] = ()
+    points: int = 1
 
     def to_json(self) -> dict[str, Any]:
         """The attributes, for JSON; null stands for a number that is not finite."""
@@ -121,6 +128,11 @@ class Report:
         """One line: right, or what is wrong first."""
         if self.ok:
             return f"{self.target}: the gradient is right ({self.dtype})."
+        if self.ok is None:
+            named = ", ".join(
+                each.name for each in self.quantities if each.ok is None and each.name != "loss"
+            )
+            return f"{self.target}: {named} is not judged ({self.dtype})."
         named = ", ".join(each.id for each in self.diagnosis)
         return f"{self.target}: {self.first_wrong} is wrong ({self.dtype})" + (
             f": {named}." if named else "."
@@ -132,6 +144,7 @@ class Report:
         if self.signature is not None:
             said.append(self.signature)
         said += [quantity_witness(each) for each in self.quantities if each.odd_one_out == "automatic"]
+        said += [quantity_both(each) for each in self.quantities if each.odd_one_out == "both"]
         said += [f"Warning: {each.text}" for each in self.warnings]
         if self.penalty:
             if self.activation is None:
@@ -151,14 +164,21 @@ class Report:
 
     def __str__(self) -> str:
         """The summary, the wrong quantities and what was found; short enough for a failing test."""
-        wrong = [each for each in self.quantities if not each.ok]
-        return "\n".join([self.summary(), *map(str, wrong), *self.sentences()])
+        return "\n".join([self.summary(), *self.witnesses(), *self.sentences()])
+
+    def witnesses(self) -> list[str]:
+        """The worst entry of every wrong quantity, grave ones before slight, and why others are not judged."""
+        wrong = [each for each in self.quantities if each.ok is False]
+        grave = [each for each in wrong if not each.max_rel < GRAVE]
+        slight = [each for each in wrong if each.max_rel < GRAVE]
+        unjudged = [each for each in self.quantities if each.ok is None and each.name != "loss"]
+        return [str(each) for each in [*grave, *slight, *unjudged]]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text | Table]:
         yield Text(self.summary(), style="bold" if self.ok else "bold red")
         if self.quantities:
             yield quantity_table(self.quantities)
-        for sentence in self.sentences():
+        for sentence in [*self.witnesses(), *self.sentences()]:
             yield Text(sentence)
 
     def _repr_html_(self) -> str:
@@ -173,4 +193,12 @@ def quantity_witness(quantity: Quantity) -> str:
         f"{quantity.name}[{', '.join(map(str, quantity.index))}]: by hand {quantity.hand:.9g} and by finite "
         f"difference {quantity.finite_difference:.9g} agree; the reference's {quantity.automatic:.9g} is the "
         "odd one out, so look for the mistake there."
+    )
+
+
+def quantity_both(quantity: Quantity) -> str:
+    """What is to be done where hand and reference share a mistake."""
+    return (
+        f"{quantity.name}: hand and reference give the same gradient, and the reference's values another one: "
+        "look for the mistake in a rule that both share, or pass surrogate=True (--surrogate) if it is meant."
     )

@@ -7,7 +7,8 @@ from typing import Any
 
 from rich.table import Table
 
-from autograd_ref.crosscheck.comparison import Comparison, Quantity
+from autograd_ref.crosscheck.comparison import Comparison
+from autograd_ref.crosscheck.quantity import Quantity
 
 __all__ = ["comparison_json", "comparison_table", "quantity_json", "quantity_table"]
 
@@ -45,7 +46,9 @@ def quantity_table(quantities: Iterable[Quantity]) -> Table:
     table.add_column("detects", justify="right")
     table.add_column("verdict")
     for quantity in quantities:
-        table.add_row(*_row(quantity), style=None if quantity.ok else "bold red")
+        table.add_row(
+            *_row(quantity), style=None if quantity.ok else "yellow" if quantity.ok is None else "bold red"
+        )
     return table
 
 
@@ -97,5 +100,5 @@ def _row(quantity: Quantity) -> list[str]:
         f"{quantity.bound_units:.3f}" if quantity.bound_units < 1000 else f"{quantity.bound_units:.1e}",
         ",".join(map(str, quantity.index)),
         f"{quantity.resolution:.0e}",
-        "ok" if quantity.ok else "WRONG",
+        "ok" if quantity.ok else "not judged" if quantity.ok is None else "WRONG",
     ]

@@ -8,9 +8,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import Jaxpr, Literal
+from jax.extend.core import JaxprEqn
 from jaxtyping import Array
 
+from autograd_ref.arithmetic.interpreter import bind, interpret_closed
 from autograd_ref.study.source import Step
 from autograd_ref.two_layer_net import (
     CROSS_ENTROPY,
@@ -27,8 +28,6 @@ __all__ = ["Equation", "counterpart", "equations"]
 
 Values = Mapping[str, Any]
 
-# Calls of other functions, which are shown as the equations inside them.
-INNER = ("jaxpr", "call_jaxpr")
 # Of an operation's parameters, those that say what it does; the rest is in the shapes, or is bookkeeping.
 TOLD = {"reduce_sum": "axes", "reduce_max": "axes", "transpose": "permutation"}
 
@@ -139,8 +138,7 @@ class _Traced:
     def run(self, before: Mapping[str, Array]) -> list[Array]:
         """The value of every operation, in order."""
         named = [_Value(before[name], name) for name in self.step.before]
-        constants = [_Value(jnp.asarray(array)) for array in self.closed.consts]
-        self.results = _interpret(self.closed.jaxpr, constants, named, self.made)
+        self.results = interpret_closed(self.closed, named, _recording(self.made), _constant)
         return [value.array for value in self.made]
 
     def equations(self, arrays: Sequence[Array], sizes: Mapping[str, int]) -> list[Equation]:
@@ -166,29 +164,21 @@ class _Value:
     operands: list["_Value"] = field(default_factory=list)
 
 
-def _interpret(
-    jaxpr: Jaxpr, constants: Sequence[_Value], arguments: Sequence[_Value], made: list[_Value]
-) -> list[_Value]:
-    """Compute a jaxpr operation by operation, also inside the functions that it calls."""
-    known = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*constants, *arguments], strict=True))
+def _recording(made: list[_Value]) -> Callable[[JaxprEqn, list[_Value]], list[_Value]]:
+    """The rule that computes an operation and notes what it made."""
 
-    def read(atom: Any) -> _Value:
-        return _Value(atom.val, _literal(atom.val)) if isinstance(atom, Literal) else known[atom]
+    def apply(equation: JaxprEqn, operands: list[_Value]) -> list[_Value]:
+        name, told = equation.primitive.name, _parameters(equation.primitive.name, equation.params)
+        arrays = bind(equation, [each.array for each in operands])
+        outcome = [_Value(array, "", name, told, operands) for array in arrays]
+        made.extend(outcome)
+        return outcome
 
-    for equation in jaxpr.eqns:
-        operands = [read(atom) for atom in equation.invars]
-        inner = next((equation.params[name] for name in INNER if name in equation.params), None)
-        if inner is not None:
-            consts = [_Value(jnp.asarray(array)) for array in inner.consts]
-            outcome = _interpret(inner.jaxpr, consts, operands, made)
-        else:
-            computed = equation.primitive.bind(*(each.array for each in operands), **equation.params)
-            arrays = computed if equation.primitive.multiple_results else [computed]
-            told = _parameters(equation.primitive.name, equation.params)
-            outcome = [_Value(array, "", equation.primitive.name, told, operands) for array in arrays]
-            made += outcome
-        known.update(zip(equation.outvars, outcome, strict=True))
-    return [read(atom) for atom in jaxpr.outvars]
+    return apply
+
+
+def _constant(value: Any) -> _Value:
+    return _Value(jnp.asarray(value), _literal(value)) if np.ndim(value) == 0 else _Value(jnp.asarray(value))
 
 
 def _literal(value: Any) -> str:

@@ -8,8 +8,8 @@ import jax
 import numpy as np
 
 from autograd_ref.crosscheck.bounds import stagewise_bounds
-from autograd_ref.crosscheck.comparison import Quantity, judge
 from autograd_ref.crosscheck.problems import Problem
+from autograd_ref.crosscheck.quantity import Quantity, judge
 from autograd_ref.study.equations import counterpart
 from autograd_ref.study.source import Step
 from autograd_ref.two_layer_net import precision
@@ -86,5 +86,7 @@ def _judge(
     judged = []
     for name, value in step.made.items():
         hand, other = np.asarray(value), np.asarray(automatic[name])
-        judged.append(Judged(name, hand, other, judge(name, hand, other, bounds, lambda *_: None)))
+        judged.append(
+            Judged(name, hand, other, judge(name, hand, other, bounds.of(name, other), lambda *_: None))
+        )
     return judged

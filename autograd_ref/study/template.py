@@ -9,7 +9,7 @@ import jinja2
 import numpy as np
 from markupsafe import Markup, escape
 
-from autograd_ref.crosscheck.comparison import Quantity
+from autograd_ref.crosscheck.quantity import Quantity
 from autograd_ref.crosscheck.report import Report
 from autograd_ref.study.charts import witness_chart
 from autograd_ref.study.language import Words

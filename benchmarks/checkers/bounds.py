@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from autograd_ref.crosscheck.bounds import stagewise_bounds
-from autograd_ref.crosscheck.comparison import GRADIENTS, Comparison, compare_gradients, compare_trace, judge
+from autograd_ref.crosscheck.comparison import GRADIENTS, Comparison, compare_gradients, compare_trace
 from autograd_ref.crosscheck.problems import Problem, random_problem
+from autograd_ref.crosscheck.quantity import judge
 from autograd_ref.crosscheck.reference import Reference, reference_of
 from autograd_ref.two_layer_net import QUANTITIES, stagewise
 from benchmarks.checkers.hard_problems import hard_problem
@@ -134,7 +135,7 @@ def smallest_errors_of_stages(dtype: str) -> dict[str, float]:
 
     def is_caught(name: str, relative: float) -> bool:
         off = with_error(trace[name], relative)
-        return not judge(name, off, automatic[name], bounds, lambda *_: None).ok
+        return not judge(name, off, automatic[name], bounds.of(name, automatic[name]), lambda *_: None).ok
 
     errors = {name: smallest_caught(partial(is_caught, name)) or np.inf for name in QUANTITIES}
     for name, error in errors.items():

@@ -1,34 +1,29 @@
 """Check the gradient of any function: by hand in NumPy, automatically from the same function in JAX."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
-from jaxtyping import Array
 from numpy.typing import DTypeLike
 
-from autograd_ref.arithmetic.finite_differences import FiniteDifference, central_difference
-from autograd_ref.arithmetic.sensitivity import Sensitivity, measure_sensitivity
-from autograd_ref.crosscheck.bounds import Bounds
-from autograd_ref.crosscheck.comparison import Quantity, judge
-from autograd_ref.crosscheck.error_pattern import describe
-from autograd_ref.crosscheck.function.pytrees import (
-    Leaf,
-    copy_arrays,
-    find_leaf,
-    is_floating_array,
-    parameter_dtype,
-    parameter_leaves,
-)
-from autograd_ref.crosscheck.report import Diagnosis, NotJudged, Report
+from autograd_ref.crosscheck.function.diagnosis import describe_everywhere, describe_losses
+from autograd_ref.crosscheck.function.hand import Answer, Hand, changed_names
+from autograd_ref.crosscheck.function.judging import AtPoint, judge_gradient, judge_loss
+from autograd_ref.crosscheck.function.own_precision import coarseness, lower_precision
+from autograd_ref.crosscheck.function.points import Point, drawn_points, moved_points
+from autograd_ref.crosscheck.function.pytrees import parameter_dtype, parameter_leaves
+from autograd_ref.crosscheck.function.reference import Reference
+from autograd_ref.crosscheck.function.witnesses import Witness
+from autograd_ref.crosscheck.quantity import Quantity
+from autograd_ref.crosscheck.report import Diagnosis, NotJudged, Report, Advice
+from autograd_ref.arithmetic.rounding import Bound, unit_roundoff
 from autograd_ref.two_layer_net import precision
-from handgrad.validation import check_dtype
+from handgrad.validation import check_dtype, check_positive_int, check_real
 
-__all__ = ["assert_gradients", "check_gradients"]
+__all__ = ["assert_gradients", "check_gradients", "check_gradients_at"]
+
+POINTS = 3
 
 
 def check_gradients(
@@ -39,73 +34,89 @@ def check_gradients(
     dtype: DTypeLike | None = None,
     seed: int = 0,
     name: str | None = None,
+    points: int = POINTS,
+    surrogate: bool = False,
+    tolerance: float = 0.0,
 ) -> Report:
     """Hold a hand-written gradient of any function against automatic differentiation.
 
-    Every gradient is judged by a bound measured on the reference (see `sensitivity`), and at its worst entry
-    stand three witnesses: the hand's value, the automatic one, and a central difference of the reference's
-    *values* in float64. Where the losses agree these are values of one and the same function, and nobody's
-    derivative has a part in them, so that a reference whose values are right and whose gradient is wrong is
-    found as well. Where the losses differ, the hand gradient is held against differences of the hand's own
-    loss too, called with float64, and the signature says what came of it.
+    Every gradient is judged by a bound measured on the reference (see `rounding_bounds`), at the given point
+    and at others beside it. Three witnesses decide together: the hand's value, the automatic one, and a
+    central difference of the reference's *values* in float64, in which nobody's derivative has a part. Where
+    such a difference contradicts a gradient on which hand and reference agree, it is wrong; so is one whose
+    reference is wrong. A gradient is *not judged* where nothing flows into it at any point, or where rounding
+    hides it.
 
-    The quantities are ``loss``, then ``d`` and the path of each array in params, in JAX's order (dicts by
-    sorted keys): ``dW1``, ``dlayers[0].w``, ``dparams[0]``, ``dparams``; `pytrees.Leaf` has the rule.
+    The quantities are ``loss``, then ``d`` and the path of each array in params, ``dW1``, ``dlayers[0].w``,
+    ``dparams[0]``, ``dparams`` (see `pytrees.Leaf`), the parameters that the reference uses last first: the
+    order in which a backward pass computes them.
 
     Args:
-        hand: ``hand(params, *args) -> (loss, grads)``, with grads in the structure of params. It is given
-            NumPy arrays in the checked dtype.
+        hand: ``hand(params, *args) -> (loss, grads)``, with grads in the structure of params; the loss may be
+            None. It is given NumPy arrays in the checked dtype, laid out in memory as they were given here,
+            and JAX computes in that dtype meanwhile.
         reference: ``reference(params, *args) -> loss``, a JAX function that `jax.jit` can trace as a function
             of params and of the floating arrays among args. It is given their values in float64.
         params: a pytree of floating arrays; Python's floats become arrays of shape ().
         *args: what both take besides. Floating arrays, wherever in a pytree they stand, are cast like params;
             anything else is passed as it is.
         dtype: float32 or float64, which is checked; None takes that of params.
-        seed: of the random errors from which the bound is measured.
+        seed: of the random errors from which the bound is measured, and of the moves.
         name: what to call it in the report.
+        points: how many to check at; at all but the first, params are moved by about 1e-2 of themselves.
+            Parameters that are bound to each other (symmetric, normalised, sorted) want 1.
+        surrogate: whether the rules are meant to differ from the derivative (straight-through, gradient
+            reversal): then the hand is held against the reference's rules as they stand.
+        tolerance: a part of the larger of an entry and its array's root mean square to which each bound is
+            widened, for what is inexact by design.
 
     Returns:
-        The report. Its first_wrong is ``params``, ``args`` or ``determinism`` where hand changes what it is
-        given, or answers differently the second time.
+        The report; ok is None where something could not be judged. Its first_wrong is ``params``, ``args`` or
+        ``determinism`` where hand changes what it is given, or answers differently the second time.
 
     Raises:
-        NotJudged: the gradient cannot be judged right or wrong; the message says why.
+        NotJudged: hand or reference could not be run, or gave nothing that can be judged.
         TypeError: dtype is neither float32 nor float64.
     """
     leaves = parameter_leaves(params)
     checked = parameter_dtype(leaves) if dtype is None else check_dtype(dtype)
-    params = jax.tree.unflatten(jax.tree.structure(params), [leaf.value.astype(checked) for leaf in leaves])
-    leaves = parameter_leaves(params)
-    args = tuple(copy_arrays(args, checked))
+    where = moved_points(params, args, check_positive_int("points", points), checked, seed)
+    return _Check(hand, reference, checked, seed, name, surrogate, _tolerance(tolerance)).report(where)
 
-    subject = _Hand(hand, params, args, leaves, checked)
-    answer, changed = subject.answer()
-    traced = _trace(reference, params, args)
-    with precision(np.float64):
-        loss, *gradients = measure_sensitivity(traced.gradient, traced.inputs, checked, seed)
-    _refuse_unjudgeable(loss, gradients, leaves)
-    quantities = [_judge("loss", answer.loss, loss, None)]
-    for i, (leaf, found) in enumerate(zip(leaves, gradients, strict=True)):
-        quantities.append(_judge(f"d{leaf.name}", answer.grads[i], found, traced.difference(i)))
 
-    fault = changed or _find_difference(answer, subject.answer()[0], [loss, *gradients], leaves)
-    wrong = [quantity.name for quantity in quantities if not quantity.ok]
-    signature = []
-    if not quantities[0].ok:
-        signature += _describe("loss", answer.loss, loss, None)
-        signature.append(_own_difference(subject, answer, quantities[1:], gradients))
-    for leaf, quantity, grad, found in zip(leaves, quantities[1:], answer.grads, gradients, strict=True):
-        if not quantity.ok and quantity.odd_one_out != "automatic":
-            signature += _describe(quantity.name, grad, found, leaf.value)
-    return Report(
-        target=name or getattr(hand, "__qualname__", None) or type(hand).__qualname__,
-        dtype=checked.name,
-        ok=not wrong and fault is None,
-        first_wrong=fault[0] if fault else next(iter(wrong), None),
-        diagnosis=(fault[1],) if fault else (),
-        signature=" ".join(signature) or None,
-        quantities=tuple(quantities),
-    )
+def check_gradients_at(
+    hand: Callable[..., Any],
+    reference: Callable[..., Any],
+    examples: Sequence[tuple[Any, ...]],
+    *,
+    dtype: DTypeLike | None = None,
+    seed: int = 0,
+    name: str | None = None,
+    surrogate: bool = False,
+    tolerance: float = 0.0,
+) -> Report:
+    """Check a gradient at several examples; where parameters are the same in all, they are moved in the others.
+
+    Args:
+        hand: as in `check_gradients`.
+        reference: as in `check_gradients`.
+        examples: each (params, *args).
+        dtype: as in `check_gradients`; None takes that of the first example's params.
+        seed: as in `check_gradients`.
+        name: as in `check_gradients`.
+        surrogate: as in `check_gradients`.
+        tolerance: as in `check_gradients`.
+
+    Returns:
+        The report.
+
+    Raises:
+        NotJudged, TypeError: as `check_gradients`.
+    """
+    leaves = parameter_leaves(examples[0][0])
+    checked = parameter_dtype(leaves) if dtype is None else check_dtype(dtype)
+    where = drawn_points(examples, checked, seed)
+    return _Check(hand, reference, checked, seed, name, surrogate, _tolerance(tolerance)).report(where)
 
 
 def assert_gradients(
@@ -118,229 +129,247 @@ def assert_gradients(
         reference: as in `check_gradients`.
         params: as in `check_gradients`.
         *args: as in `check_gradients`.
-        **options: dtype, seed and name, as in `check_gradients`.
+        **options: the keyword arguments of `check_gradients`.
 
     Raises:
         AssertionError: it is not; the message is the report.
-        NotJudged, TypeError: as `check_gradients`.
+        NotJudged: it could not be judged; the message is the report, or says what could not be run.
+        TypeError: as `check_gradients`.
     """
     report = check_gradients(hand, reference, params, *args, **options)
+    if report.ok is None:
+        raise NotJudged(str(report))
     if not report.ok:
         raise AssertionError(str(report))
 
 
-class _Answer(NamedTuple):
-    """What a call of the hand gave, in float64: the loss, and the gradients in the order of the leaves."""
-
-    loss: np.ndarray
-    grads: list[np.ndarray]
+def _tolerance(value: float) -> float:
+    return check_real("tolerance", value, minimum=0.0)
 
 
-class _Hand:
-    """The hand's function at one point; every call gets copies of everything."""
+class _Check:
+    """One hand against one reference."""
 
     def __init__(
         self,
-        function: Callable[..., Any],
-        params: Any,
-        args: tuple[Any, ...],
-        leaves: Sequence[Leaf],
+        hand: Callable[..., Any],
+        reference: Callable[..., Any],
         dtype: np.dtype[Any],
+        seed: int,
+        name: str | None,
+        surrogate: bool,
+        tolerance: float,
     ) -> None:
-        self.function, self.params, self.args = function, params, args
-        self.leaves, self.dtype = leaves, dtype
+        self.hand, self.reference = Hand(hand, dtype), Reference(reference, dtype)
+        self.given, self.dtype, self.seed = (hand, reference), dtype, seed
+        self.surrogate, self.tolerance = surrogate, tolerance
+        self.name = name or getattr(hand, "__qualname__", None) or type(hand).__qualname__
+        self.warnings: list[Advice] = []
+        self.right_at_first: set[str] = set()
 
-    def answer(self) -> tuple[_Answer, tuple[str, Diagnosis] | None]:
-        """The loss and gradients, and what the call changed of what it was given."""
-        params, args = copy_arrays((self.params, self.args), self.dtype)
-        result = self._call(params, args)
-        try:
-            loss, grads = result
-        except (TypeError, ValueError):
-            raise NotJudged(f"hand must return (loss, grads), not {type(result).__name__}") from None
-        given = _real("loss", loss)
-        found = [_real(f"d{leaf.name}", find_leaf(grads, leaf, self.params)) for leaf in self.leaves]
-        return _Answer(given, found), self._changed(params, args)
+    def report(self, points: Sequence[Point]) -> Report:
+        """Evaluate both at every point, and judge."""
+        found = self._evaluate(points)
+        first = found[0]
+        leaves = parameter_leaves(first.point.params)
+        names = [f"d{leaf.name}" for leaf in leaves]
+        fault = self._state(first) or self._find_difference(first, names)
+        if fault is not None and fault[0] == "determinism":
+            found = found[:1]
+        quantities = self._judge(found, names)
+        if fault is None:
+            quantities = self._in_own_precision(found, quantities, names)
+            if not self.surrogate:
+                quantities = self._hear_values(found, quantities, names)
+        ordered = self._ordered(first, quantities, names)
+        wrong = [each for each in ordered if each.ok is False]
+        signature = [] if fault else self._signature(found, quantities, names)
+        if self.surrogate:
+            signature.append("Held against the reference's own rules, whatever its values say (surrogate).")
+        if self.tolerance:
+            signature.append(f"Every bound was widened to {self.tolerance:g} (tolerance).")
+        open_ = any(each.ok is None for each in ordered if each.name != "loss")
+        return Report(
+            target=self.name,
+            dtype=self.dtype.name,
+            ok=False if wrong or fault else None if open_ else True,
+            first_wrong=fault[0] if fault else wrong[0].name if wrong else None,
+            diagnosis=(fault[1],) if fault else (),
+            signature=" ".join(signature) or None,
+            warnings=tuple(self.warnings),
+            quantities=tuple(ordered),
+            points=len(found),
+        )
 
-    def loss_at(self, leaf: Leaf, value: np.ndarray) -> float:
-        """The hand's own loss in float64, with another value of one of the parameters."""
-        params, args = copy_arrays((self.params, self.args), np.float64)
-        values, structure = jax.tree.flatten(params)
-        at = next(i for i, each in enumerate(self.leaves) if each.path == leaf.path)
-        values[at] = value
-        result = self._call(jax.tree.unflatten(structure, values), args)
-        return float(np.asarray(result[0], np.float64).reshape(()))
+    # Evaluation.
 
-    def _call(self, params: Any, args: tuple[Any, ...]) -> Any:
-        try:
-            return self.function(params, *args)
-        except (Exception, SystemExit) as error:
-            raise NotJudged(f"hand raised {_one_line(error)}") from None
+    def _evaluate(self, points: Sequence[Point]) -> list[AtPoint]:
+        found = []
+        for number, point in enumerate(points):
+            rng = np.random.default_rng([self.seed, number])
+            try:
+                answer = self.hand.answer(point)
+                with precision(np.float64):
+                    traced, inputs = self.reference.at(point)
+                    loss, *gradients = traced.rounded.measure(inputs, rng, few=number > 0)
+            except NotJudged as error:
+                if number == 0:
+                    raise
+                self._warn("point-failed", f"At {point.name} there is no verdict: {error}.")
+                continue
+            finite = np.isfinite(loss.value).all() and all(np.isfinite(each.value).all() for each in gradients)
+            if not finite:
+                self._warn("point-not-finite", f"At {point.name} the reference is not finite everywhere.")
+            witness = Witness(traced, inputs, rng)
+            at = AtPoint(point, number, answer, loss, gradients, traced, inputs, witness)
+            if any(not _is_seen(each) for each in gradients):
+                with precision(np.float64):
+                    at.noise = (
+                        traced.rounded.response(inputs, rng, np.float32),
+                        traced.rounded.response(inputs, rng, np.float64),
+                    )
+            found.append(at)
+        return found
 
-    def _changed(self, params: Any, args: tuple[Any, ...]) -> tuple[str, Diagnosis] | None:
-        for what, now, before in (("params", params, self.params), ("args", args, self.args)):
-            structures: list[Any] = [jax.tree.structure(now), jax.tree.structure(before)]
-            if structures[0] != structures[1] or not all(
-                map(_same, jax.tree.leaves(now), jax.tree.leaves(before))
-            ):
-                text = f"A call of hand changes {what}, which belong to the caller: work on a copy."
-                return what, Diagnosis("inputs-mutated", (what,), (), text)
+    def _warn(self, id_: str, text: str) -> None:
+        self.warnings.append(Advice(id_, text))
+
+    def _state(self, first: AtPoint) -> tuple[str, Diagnosis] | None:
+        """What the call changed of what it was given: an error, or state that is its own."""
+        answer, count = first.answer, first.traced.params
+        mine = [i for i in answer.changed if i >= count and self.reference.ignores(first.point, first.traced, i)]
+        theirs = [i for i in answer.changed if i not in mine]
+        if theirs:
+            what = "params" if any(i < count for i in theirs) else "args"
+            listed = ", ".join(changed_names(first.point, theirs))
+            text = f"A call of hand changes {listed}, which belongs to the caller: work on a copy."
+            return what, Diagnosis("inputs-mutated", (what,), (), text)
+        if mine or answer.added:
+            listed = ", ".join(changed_names(first.point, mine))
+            what = f"changes {listed}, on which the loss does not depend" if mine else "adds to what it is given"
+            self._warn("state-changed", f"A call of hand {what}: state that it keeps.")
         return None
 
+    def _find_difference(self, first: AtPoint, names: list[str]) -> tuple[str, Diagnosis] | None:
+        """Two answers to the same call, which may differ by rounding."""
+        again = self.hand.answer(first.point)
+        one, other = _flat(first.answer), _flat(again)
+        allowed = ([] if first.answer.loss is None else [first.loss]) + first.gradients
+        names = ([] if first.answer.loss is None else ["loss"]) + names
+        if len(one) != len(other):
+            names, one, other, allowed = ["loss"], [np.zeros(1)], [np.zeros(2)], [first.loss]
+        for name, a, b, right in zip(names, one, other, allowed, strict=True):
+            size = np.max(np.abs(right.value), initial=0.0, where=np.isfinite(right.value))
+            largest = max(np.max(right.bound.radius, initial=0.0), self.tolerance * size)
+            with np.errstate(invalid="ignore"):
+                same = (np.abs(a - b) <= largest) | (~np.isfinite(a) & ~np.isfinite(b)) if a.shape == b.shape else False
+            if not np.all(same):
+                text = f"The same call gives another {name} the second time: something random or left over."
+                return "determinism", Diagnosis("not-deterministic", (name,), (), text)
+        return None
 
-class _Traced(NamedTuple):
-    """The reference and its gradient, as functions of a flat list of floating arrays, params first."""
+    # Verdicts.
 
-    value: Callable[..., list[Array]]
-    gradient: ClosedJaxpr
-    inputs: list[Array]
+    def _judge(self, found: Sequence[AtPoint], names: list[str], dtype: str | None = None) -> list[Quantity]:
+        told = dtype or self.dtype.name
+        loss = judge_loss(found, self.tolerance, told)
+        if loss is not None and loss.ok is None:
+            self._warn("loss-undetermined", f"The loss is not judged: {loss.reason}.")
+        gradients = [judge_gradient(found, i, name, self.tolerance, told) for i, name in enumerate(names)]
+        self.right_at_first = {name for name, (_, first) in zip(names, gradients, strict=True) if first}
+        return [*([] if loss is None else [loss]), *(each for each, _ in gradients)]
 
-    def difference(self, i: int) -> Callable[[str, tuple[int, ...]], FiniteDifference | None]:
-        """Central differences of the reference's value by the parameter at position i."""
+    def _in_own_precision(
+        self, found: Sequence[AtPoint], quantities: list[Quantity], names: list[str]
+    ) -> list[Quantity]:
+        """Judge anew a hand that computes in less than was asked for, by what that precision allows."""
+        if all(each.ok is not False or each.mismatch for each in quantities):
+            return quantities
+        lower = lower_precision(self.hand, found[-1], self.dtype, self.seed)
+        if lower is None:
+            return quantities
+        factor = coarseness(lower) / unit_roundoff(self.dtype)
+        wider = [replace(each, loss=_wider(each.loss, factor), gradients=[_wider(g, factor) for g in each.gradients]) for each in found]
+        told = "float32" if lower == "float32" else "half precision (float16 or bfloat16)"
+        self._warn("low-precision", f"hand computes in {told}, not in {self.dtype.name}, and is judged by that.")
+        self.warnings = [each for each in self.warnings if each.id != "loss-undetermined"]
+        return self._judge(wider, names, told)
 
-        def difference(_: str, index: tuple[int, ...]) -> FiniteDifference:
-            def at(shifted: np.ndarray) -> float:
-                (value,) = self.value(*self.inputs[:i], jnp.array(shifted), *self.inputs[i + 1 :])
-                return float(value)
-
-            with precision(np.float64):
-                return central_difference(at, np.asarray(self.inputs[i]), index)
-
-        return difference
-
-
-def _trace(reference: Callable[..., Any], params: Any, args: tuple[Any, ...]) -> _Traced:
-    leaves, structure = jax.tree.flatten((params, args))
-    floating = [i for i, leaf in enumerate(leaves) if is_floating_array(leaf)]
-    count = len(jax.tree.leaves(params))
-
-    def value(*inputs: Any) -> Any:
-        filled = list(leaves)
-        for i, given in zip(floating, inputs, strict=True):
-            filled[i] = given
-        given_params, given_args = jax.tree.unflatten(structure, filled)
-        return reference(given_params, *given_args)
-
-    def loss(*inputs: Any) -> Any:
-        return jnp.asarray(value(*inputs)).astype(np.float64)
-
-    def gradient(*inputs: Any) -> Any:
-        return jax.value_and_grad(loss, argnums=tuple(range(count)))(*inputs)
-
-    with precision(np.float64):
-        exact = [jnp.array(leaves[i], np.float64) for i in floating]
-        try:
-            result = jax.eval_shape(value, *exact)
-        except Exception as error:
-            raise NotJudged(f"reference raised {_one_line(error)}") from None
-        given = jax.tree.leaves(result)
-        if not isinstance(result, jax.ShapeDtypeStruct) or result.shape != ():
-            shapes = ", ".join(str(each.shape) for each in given) or "nothing"
-            raise NotJudged(f"reference must return one number, not {type(result).__name__} of {shapes}")
-        if not jnp.issubdtype(result.dtype, jnp.floating):
-            raise NotJudged(f"reference must return a floating number, not {result.dtype}")
-        try:
-            return _Traced(jax.jit(jaxpr_as_fun(_flat(loss, exact))), _flat(gradient, exact), exact)
-        except Exception as error:
-            raise NotJudged(f"reference cannot be differentiated: {_one_line(error)}") from None
-
-
-def _flat(function: Callable[..., Any], inputs: Sequence[Any]) -> ClosedJaxpr:
-    traced: ClosedJaxpr = jax.make_jaxpr(lambda *given: jax.tree.leaves(function(*given)))(*inputs)
-    return traced
-
-
-def _judge(name: str, hand: np.ndarray, found: Sensitivity, difference: Any) -> Quantity:
-    if found.value.size == 0 and hand.shape == found.value.shape:
-        nan = float("nan")
-        return Quantity(name, hand.shape, True, 0.0, 0.0, 0.0, float("inf"), (), nan, nan)
-    bounds = Bounds({name: found.radius}, {name: found.centre}, {name: found.slack}, [])
-    return judge(name, hand, found.value, bounds, difference or (lambda name, index: None))
-
-
-def _refuse_unjudgeable(loss: Sensitivity, gradients: Sequence[Sensitivity], leaves: Sequence[Leaf]) -> None:
-    names = ["loss", *(f"d{leaf.name}" for leaf in leaves)]
-    for name, found in zip(names, [loss, *gradients], strict=True):
-        _refuse_non_finite("reference", name, found.value)
-    for name, found in zip(names, [loss, *gradients], strict=True):
-        if not np.isfinite(found.radius).all():
-            raise NotJudged(f"{name} cannot be judged: rounding alone can make the reference's not finite")
-
-
-def _refuse_non_finite(who: str, name: str, value: np.ndarray) -> None:
-    bad = np.argwhere(~np.isfinite(value))
-    if len(bad):
-        where = f"[{', '.join(map(str, bad[0]))}]" if value.ndim else ""
-        raise NotJudged(f"{who} gives {value[tuple(bad[0])]} in {name}{where}")
-
-
-def _find_difference(
-    first: _Answer, second: _Answer, allowed: Sequence[Sensitivity], leaves: Sequence[Leaf]
-) -> tuple[str, Diagnosis] | None:
-    """Two answers to the same call, which may differ by rounding."""
-    names = ["loss", *(f"d{leaf.name}" for leaf in leaves)]
-    pairs = zip(names, [first.loss, *first.grads], [second.loss, *second.grads], allowed, strict=True)
-    for name, one, other, found in pairs:
-        largest = np.max(found.radius, initial=0.0)
-        if one.shape != other.shape or not np.all(np.abs(one - other) <= largest):
-            text = f"The same call gives another {name} the second time: something random or left over."
-            return "determinism", Diagnosis("not-deterministic", (name,), (), text)
-    return None
-
-
-def _describe(name: str, hand: np.ndarray, found: Sensitivity, parameter: np.ndarray | None) -> list[str]:
-    if hand.shape != found.value.shape:
-        text = describe(name, hand, found.value, parameter)
-    else:
-        at = None if parameter is None else np.atleast_1d(parameter)
-        one, other, allowed = np.atleast_1d(hand, found.value, found.radius + 2 * found.slack)
-        text = describe(name, one, other, at, allowed)
-    return [] if text is None else [text]
-
-
-def _own_difference(
-    subject: _Hand, answer: _Answer, quantities: Sequence[Quantity], gradients: Sequence[Sensitivity]
-) -> str:
-    """Where the losses differ: is the hand gradient at least that of the hand's own loss?"""
-    pairs = zip(subject.leaves, quantities, answer.grads, gradients, strict=True)
-    for leaf, quantity, grad, found in pairs:
-        if quantity.mismatch is not None or not grad.size:
-            continue
-        exact, index = leaf.value.astype(np.float64), quantity.index
-        try:
-            own = central_difference(partial(subject.loss_at, leaf), exact, index)
-        except Exception:
-            return "The losses differ; the hand's own cannot be had in float64 to see if its gradient fits."
-        if not abs(grad[index] - own.value) <= own.error + found.radius[index]:
-            at = f"{quantity.name}[{', '.join(map(str, index))}]"
-            return (
-                "The losses differ, and the hand gradient is not that of the hand's own loss either: "
-                f"{at} is {grad[index]:.9g} by hand, {own.value:.9g} by finite difference."
+    def _hear_values(
+        self, found: Sequence[AtPoint], quantities: list[Quantity], names: list[str]
+    ) -> list[Quantity]:
+        """Let the values of the reference contradict a gradient on which both sides agree."""
+        heard = {each.name: each for each in quantities}
+        stopped: set[str] = set()
+        for each in found:
+            suspects = [i for i, name in enumerate(names) if heard[name].ok is not False]
+            bounds = [right.bound for right in each.gradients]
+            for i, index in each.witness.contradiction(bounds, suspects).items():
+                if each.witness.explained_by_stops(i, index, bounds[i]):
+                    stopped.add(names[i])
+                    continue
+                difference = each.witness.by_entry(i, index)
+                right, hand = each.gradients[i], each.answer.grads[i]
+                heard[names[i]] = replace(
+                    heard[names[i]], ok=False, odd_one_out="both", index=index, hand=float(hand[index]),
+                    automatic=float(right.value[index]), point=each.number, reason=None,
+                    finite_difference=None if difference is None else difference.value,
+                )  # fmt: skip
+        for i, name in enumerate(names):
+            quantity = heard[name]
+            if quantity.ok is False and quantity.odd_one_out == "automatic":
+                at = next(each for each in found if each.number == quantity.point)
+                if at.witness.explained_by_stops(i, quantity.index, at.gradients[i].bound):
+                    stopped.add(name)
+                    heard[name] = replace(quantity, odd_one_out=None)
+            unmoved = all(not each.gradients[i].value.any() for each in found)
+            if name in stopped and quantity.ok is None and unmoved:
+                heard[name] = replace(quantity, ok=True, reason=None)
+        if stopped:
+            listed = ", ".join(name for name in names if name in stopped)
+            self._warn(
+                "gradient-stopped",
+                f"The reference stops a gradient, and without the stop its derivative is what its values say: "
+                f"{listed} was held against the derivative with the stop.",
             )
-    return (
-        "The losses differ; the hand gradient agrees with finite differences of the hand's own loss, so look "
-        "at the loss first."
-    )
+        return [heard[each.name] for each in quantities]
+
+    def _ordered(self, first: AtPoint, quantities: list[Quantity], names: list[str]) -> list[Quantity]:
+        """In the order of a backward pass: what the loss uses last comes first."""
+        uses = {name: first.traced.first_uses[i] for i, name in enumerate(names)}
+        place = {name: -1 if use is None else use for name, use in uses.items()}
+        return sorted(quantities, key=lambda each: -place.get(each.name, 10**9))
+
+    def _signature(self, found: Sequence[AtPoint], quantities: list[Quantity], names: list[str]) -> list[str]:
+        said = []
+        by_name = {each.name: each for each in quantities}
+        if "loss" in by_name and by_name["loss"].ok is False:
+            said += describe_losses(self.hand, found, by_name, names)
+        for i, name in enumerate(names):
+            quantity = by_name[name]
+            if quantity.ok is False and quantity.odd_one_out not in ("automatic", "both"):
+                said += describe_everywhere(name, found, i)
+        wrong = {each.name for each in quantities if each.ok is False}
+        beside = [each for each in quantities if each.ok is False and each.point > 0]
+        if beside and wrong <= self.right_at_first:
+            at = next(each for each in found if each.number == beside[0].point)
+            said.append(f"Right at {found[0].point.name}, wrong at {at.point.name}.")
+            if at.point.moved:
+                said.append(
+                    "Parameters that are bound to each other (symmetric, normalised, sorted) want points=1, or an "
+                    "example that keeps the bond."
+                )
+        return said
 
 
-def _real(name: str, value: Any) -> np.ndarray:
-    try:
-        array = np.asarray(value)
-        if array.dtype.kind not in "fiuV":
-            raise TypeError(f"it holds {array.dtype}")
-        exact = np.array(array, np.float64)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise NotJudged(f"hand's {name} is no array of real numbers: {_one_line(error)}") from None
-    _refuse_non_finite("hand", name, exact)
-    return exact
+def _is_seen(right: Any) -> bool:
+    return bool(right.value.any() and np.median(right.bound.radius) < 1e-3 * np.abs(right.value).max(initial=0.0))
 
 
-def _same(one: Any, other: Any) -> bool:
-    if not isinstance(one, np.ndarray) or not isinstance(other, np.ndarray):
-        return True
-    return one.shape == other.shape and np.array_equal(one, other, equal_nan=one.dtype.kind in "fc")
+def _flat(answer: Answer) -> list[np.ndarray]:
+    return [*([] if answer.loss is None else [answer.loss]), *answer.grads]
 
 
-def _one_line(error: BaseException) -> str:
-    first = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+def _wider(right: Any, factor: float) -> Any:
+    bound: Bound = right.bound
+    return right._replace(bound=bound._replace(radius=factor * bound.radius), ties=None)

@@ -13,6 +13,9 @@ from autograd_ref.crosscheck.report import NotJudged
 
 __all__ = ["Leaf", "copy_arrays", "find_leaf", "is_floating_array", "parameter_dtype", "parameter_leaves"]
 
+# The largest memory around a small view that is copied with it.
+MOST_AROUND = 2**22
+
 
 class Leaf(NamedTuple):
     """One array of a pytree.
@@ -116,14 +119,40 @@ def find_leaf(tree: Any, leaf: Leaf, params: Any) -> Any:
 
 
 def copy_arrays(tree: Any, dtype: DTypeLike) -> Any:
-    """A tree with NumPy copies of its arrays, the floating ones cast; everything else as it is."""
+    """Copy a tree with its arrays, the floating ones cast; everything else as it is.
+
+    Args:
+        tree: whose arrays are of NumPy or JAX.
+        dtype: of the floating arrays of the copy.
+
+    Returns:
+        The tree. Its arrays are NumPy's, with the strides and in memory laid out as they were given.
+    """
 
     def copied(value: Any) -> Any:
         if is_floating_array(value):
-            return np.array(value).astype(dtype)
-        return np.array(value) if _is_array(value) and np.ndim(value) else value
+            return _copy_as_laid_out(np.asarray(value), np.dtype(dtype))
+        if _is_array(value) and np.ndim(value):
+            array = np.asarray(value)
+            return _copy_as_laid_out(array, array.dtype)
+        return value
 
     return jax.tree.map(copied, tree)
+
+
+def _copy_as_laid_out(array: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+    """A view of the same place in a copy of the whole memory that it is a view of."""
+    whole, size = array, array.itemsize
+    while isinstance(whole.base, np.ndarray):
+        whole = whole.base
+    contiguous = whole.flags.c_contiguous or whole.flags.f_contiguous
+    strange = whole.dtype != array.dtype or any(stride % size for stride in array.strides)
+    if whole is array or not contiguous or strange or whole.size > max(MOST_AROUND, 16 * array.size):
+        return np.array(array).astype(dtype)
+    memory = whole.ravel(order="K").astype(dtype)
+    offset = (array.ctypes.data - whole.ctypes.data) // size * dtype.itemsize
+    strides = tuple(stride // size * dtype.itemsize for stride in array.strides)
+    return np.ndarray(array.shape, dtype, memory, offset, strides)
 
 
 def is_floating_array(value: Any) -> bool:

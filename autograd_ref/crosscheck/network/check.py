@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from autograd_ref.crosscheck.comparison import Comparison, Quantity, compare_gradients, compare_trace
+from autograd_ref.crosscheck.comparison import Comparison, compare_gradients, compare_trace
 from autograd_ref.crosscheck.network.call_forms import CallResult, NetworkUnderTest, fixed_sizes
 from autograd_ref.crosscheck.network.diagnosis import CheckedProblem, diagnose
 from autograd_ref.crosscheck.network.read_activation import read_activation
@@ -17,6 +17,7 @@ from autograd_ref.crosscheck.network.read_penalty import Penalty, read_penalty
 from autograd_ref.crosscheck.network.side_effects import find_faults, find_weaknesses
 from autograd_ref.crosscheck.network.unexplained import describe_unexplained
 from autograd_ref.crosscheck.problems import Problem, network_problems
+from autograd_ref.crosscheck.quantity import Quantity
 from autograd_ref.crosscheck.reference import reference_of
 from autograd_ref.crosscheck.report import Advice, Diagnosis, NotJudged, Report
 from handgrad.validation import check_dtype, check_real

@@ -1,0 +1,89 @@
+"""One walk over a jaxpr, for any kind of value that a rule can compute with."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
+
+__all__ = ["bind", "inner_jaxpr", "interpret", "interpret_closed"]
+
+Value = TypeVar("Value")
+Rule = Callable[[JaxprEqn, list[Value]], Sequence[Value]]
+
+# Calls that mean no more than what is inside them.
+CALLS = {
+    "checkpoint", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call",
+    "custom_vjp_call_jaxpr", "jit", "pjit", "remat", "remat2",
+}  # fmt: skip
+
+
+def interpret(
+    jaxpr: Jaxpr,
+    constants: Sequence[Value],
+    inputs: Sequence[Value],
+    rule: Rule[Value],
+    constant: Callable[[Any], Value],
+) -> list[Value]:
+    """Evaluate a jaxpr equation by equation, also inside the functions that it calls.
+
+    Args:
+        jaxpr: the function.
+        constants: the values of its constants.
+        inputs: its arguments, flat.
+        rule: computes the results of one equation from its operands. Loops and branches are such equations.
+        constant: makes a value of a literal or of an inner function's constant.
+
+    Returns:
+        The results, flat.
+    """
+    values = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*constants, *inputs], strict=True))
+
+    def read(atom: Any) -> Value:
+        return constant(atom.val) if isinstance(atom, Literal) else values[atom]
+
+    for equation in jaxpr.eqns:
+        operands = [read(atom) for atom in equation.invars]
+        inner = inner_jaxpr(equation)
+        made = (
+            rule(equation, operands)
+            if inner is None
+            else interpret_closed(inner, operands, rule, constant)
+        )
+        values.update(zip(equation.outvars, made, strict=True))
+    return [read(atom) for atom in jaxpr.outvars]
+
+
+def interpret_closed(
+    function: ClosedJaxpr | Jaxpr,
+    inputs: Sequence[Value],
+    rule: Rule[Value],
+    constant: Callable[[Any], Value],
+) -> list[Value]:
+    """Evaluate a jaxpr that brings its constants along; see `interpret`."""
+    if isinstance(function, ClosedJaxpr):
+        constants = [constant(value) for value in function.consts]
+        return interpret(function.jaxpr, constants, inputs, rule, constant)
+    return interpret(function, [], inputs, rule, constant)
+
+
+def inner_jaxpr(equation: JaxprEqn) -> ClosedJaxpr | Jaxpr | None:
+    """The function that an equation only calls; None where it does more than that, or something else."""
+    if equation.primitive.name not in CALLS:
+        return None
+    keys = ("jaxpr", "call_jaxpr", "fun_jaxpr")
+    return next(equation.params[key] for key in keys if key in equation.params)
+
+
+def bind(equation: JaxprEqn, operands: Sequence[Any]) -> list[Any]:
+    """Compute an equation's results from other operands.
+
+    Args:
+        equation: whose operation is meant.
+        operands: arrays or tracers.
+
+    Returns:
+        The results.
+    """
+    primitive: Any = equation.primitive
+    results = primitive.bind(*operands, **primitive.get_bind_params(equation.params))
+    return list(results) if primitive.multiple_results else [results]

@@ -1,0 +1,87 @@
+"""What can be read off a jaxpr without evaluating it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, jaxprs_in_params
+
+from autograd_ref.arithmetic.interpreter import bind, inner_jaxpr, interpret_closed
+from autograd_ref.arithmetic.rounding_model import float_epsilon
+
+__all__ = ["draws_random_numbers", "first_uses", "lowest_precision", "stops_gradients", "without_stops"]
+
+STOP = "stop_gradient"
+
+
+def first_uses(function: ClosedJaxpr) -> list[int | None]:
+    """When each argument is first used by something that the results depend on.
+
+    Args:
+        function: to read.
+
+    Returns:
+        For each argument the number of an equation, or None where the results do not depend on it.
+    """
+    uses: dict[int, int] = {}
+    count = 0
+
+    def rule(equation: JaxprEqn, operands: list[frozenset[int]]) -> Sequence[frozenset[int]]:
+        nonlocal count
+        count += 1
+        together = frozenset().union(*operands)
+        for i in together:
+            uses.setdefault(i, count)
+        return [together] * len(equation.outvars)
+
+    arguments = [frozenset([i]) for i in range(len(function.jaxpr.invars))]
+    results = interpret_closed(function, arguments, rule, lambda _: frozenset())
+    needed = frozenset().union(*results)
+    return [uses.get(i, 0) if i in needed else None for i in range(len(arguments))]
+
+
+def lowest_precision(function: ClosedJaxpr, moved: int) -> np.dtype[Any]:
+    """The coarsest floating dtype of any value that depends on the first so many arguments."""
+    found = [np.dtype(np.float64)]
+
+    def rule(equation: JaxprEqn, operands: list[bool]) -> Sequence[bool]:
+        if any(operands):
+            inside = [each for inner in jaxprs_in_params(equation.params) for each in _equations(inner)]
+            avals = [var.aval for each in [equation, *inside] for var in each.outvars]
+            found.extend(aval.dtype for aval in avals if jnp.issubdtype(aval.dtype, jnp.floating))
+        return [any(operands)] * len(equation.outvars)
+
+    depends = [i < moved for i in range(len(function.jaxpr.invars))]
+    interpret_closed(function, depends, rule, lambda _: False)
+    return max(found, key=float_epsilon)
+
+
+def draws_random_numbers(function: ClosedJaxpr) -> bool:
+    """Whether it draws random numbers."""
+    names = {equation.primitive.name for equation in _equations(function.jaxpr)}
+    return any(name.startswith(("random_bits", "threefry", "rng_")) for name in names)
+
+
+def stops_gradients(function: ClosedJaxpr) -> bool:
+    """Whether it has a `jax.lax.stop_gradient`."""
+    return any(equation.primitive.name == STOP for equation in _equations(function.jaxpr))
+
+
+def without_stops(function: ClosedJaxpr) -> Callable[..., list[jax.Array]]:
+    """The same function where no gradient is stopped; of the same flat arguments."""
+
+    def rule(equation: JaxprEqn, operands: list[Any]) -> Sequence[Any]:
+        return operands if equation.primitive.name == STOP else bind(equation, operands)
+
+    return lambda *inputs: interpret_closed(function, inputs, rule, lambda value: value)
+
+
+def _equations(jaxpr: Jaxpr) -> Iterator[JaxprEqn]:
+    for equation in jaxpr.eqns:
+        yield equation
+        inner = inner_jaxpr(equation)
+        inside = [inner.jaxpr if isinstance(inner, ClosedJaxpr) else inner] if inner else []
+        for each in inside or jaxprs_in_params(equation.params):
+            yield from _equations(each)

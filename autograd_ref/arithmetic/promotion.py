@@ -1,0 +1,61 @@
+"""A function that was traced in float32, computed in float64: what it draws at random stays what it was.
+
+JAX draws other random bits for float64 than for float32. To compare with a program that runs in float32, a
+reference is traced in float32, where it draws as that program does, and then computed in float64.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import ClosedJaxpr, JaxprEqn
+
+from autograd_ref.arithmetic.interpreter import bind, interpret_closed
+
+__all__ = ["in_float64"]
+
+DTYPES = ("new_dtype", "preferred_element_type", "dtype")
+BITS = "bitcast_convert_type"
+
+
+def in_float64(function: ClosedJaxpr) -> ClosedJaxpr:
+    """Trace a function anew with float64 in the place of float32; to be called in float64.
+
+    Args:
+        function: traced where float32 is the widest.
+
+    Returns:
+        The function, of float64 arguments.
+    """
+    shapes = [jax.ShapeDtypeStruct(var.aval.shape, _wider(var.aval.dtype)) for var in function.jaxpr.invars]
+    traced: ClosedJaxpr = jax.make_jaxpr(lambda *inputs: interpret_closed(function, inputs, _rule, _promoted))(*shapes)
+    return traced
+
+
+def _wider(dtype: Any) -> Any:
+    return np.dtype(np.float64) if dtype == np.float32 else dtype
+
+
+def _promoted(value: Any) -> Any:
+    return jnp.asarray(value, np.float64) if getattr(value, "dtype", None) == np.float32 else value
+
+
+def _rule(equation: JaxprEqn, operands: list[Any]) -> Sequence[Any]:
+    if equation.primitive.name == BITS:
+        narrow = [
+            each.astype(var.aval.dtype) if each.dtype != var.aval.dtype else each
+            for each, var in zip(operands, equation.invars, strict=True)
+        ]
+        return [_promoted(each) for each in bind(equation, narrow)]
+    params = {key: _wider_parameter(key, value) for key, value in equation.params.items()}
+    return bind(equation.replace(params=params), operands)
+
+
+def _wider_parameter(key: str, value: Any) -> Any:
+    if isinstance(value, ClosedJaxpr):
+        return in_float64(value)
+    if isinstance(value, tuple) and value and all(isinstance(each, ClosedJaxpr) for each in value):
+        return tuple(map(in_float64, value))
+    return _wider(value) if key in DTYPES and value is not None else value

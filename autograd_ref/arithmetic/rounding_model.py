@@ -1,0 +1,169 @@
+r"""How large a rounding error an honest program, in any order of summation, may make in one operation.
+
+A model at the primitives of a jaxpr, in units of the unit roundoff $u$ of the checked dtype:
+
+- inputs and constants: $u|x|$. Nobody's inputs are rounded, but somebody's first operation on them is;
+  constants only where the checked dtype cannot hold them;
+- sums of $k$ terms $t$, and contractions: $\sqrt{k}\,u$ times the size of their partial sums, by the
+  probabilistic analysis of Higham & Mary ("A new approach to probabilistic rounding error analysis", SIAM J.
+  Sci. Comput. 41, 2019). Partial sums are as large as the sum itself and $\sqrt{\sum t^2}$, or, should the
+  terms come sorted by sign, $\sum|t|$, of which a 32nd is granted: as much as 16 such errors have room for.
+  In contractions of more than 10⁷ products the sums of powers give way to products of norms, their bounds by
+  Cauchy-Schwarz;
+- $a + b$ and $a - b$: $u(|a| + |b|)$, so that a chain of them may be summed in another order;
+- products of $k$ factors: $\sqrt{k}\,u|y|$;
+- factorisations, solves and Fourier transforms: $\sqrt{k}\,u$ times the largest entry of the matrix, in
+  what goes in and in what comes out, since these are stable by norm, not by entry (Higham, *Accuracy and
+  Stability of Numerical Algorithms*, 2nd ed., §9.3, §10.1);
+- $e^{a - b}$: $u(|a| + |b|)$ times itself, once more in a product or quotient that it enters. In a softmax
+  written as $e / \sum e$ the error of the exponent cancels; in $e^{a - \log\sum e^a}$ it does not;
+- what only moves, compares or negates numbers is exact;
+- everything else: $u|y|$.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+from jax.extend.core import JaxprEqn
+from jaxtyping import Array
+
+from autograd_ref.arithmetic.interpreter import bind
+
+__all__ = ["DENSE", "error_by_norm", "error_size", "float_epsilon", "is_exact", "is_inexact"]
+
+BIG_CONTRACTION = 10**7
+
+# What part of Σ|t| a sum's partial sums are granted for terms that come sorted by sign.
+UNSORTED = 32
+
+EXACT = {
+    "abs", "argmax", "argmin", "broadcast_in_dim", "ceil", "clamp", "concatenate", "conj",
+    "convert_element_type", "copy", "copy_p", "cummax", "cummin", "device_put", "dynamic_slice",
+    "dynamic_update_slice", "expand_dims", "floor", "gather", "imag", "iota", "max", "min", "name", "neg",
+    "optimization_barrier", "pad", "real", "reduce_max", "reduce_min", "reduce_window_max",
+    "reduce_window_min", "reshape", "rev", "round", "scatter", "select_n", "sign", "slice", "sort",
+    "split", "squeeze", "stop_gradient", "top_k", "transpose",
+}  # fmt: skip
+DENSE = {
+    "cholesky", "cholesky_update", "custom_linear_solve", "eig", "eigh", "fft", "geqrf", "hessenberg",
+    "householder_product", "lu", "qr", "schur", "svd", "triangular_solve", "tridiagonal",
+    "tridiagonal_solve",
+}  # fmt: skip
+
+
+def _shape(var: Any) -> tuple[int, ...]:
+    return tuple(var.aval.shape)
+
+
+def _reduced(eqn: JaxprEqn) -> int:
+    return math.prod(_shape(eqn.invars[0])[axis] for axis in eqn.params["axes"])
+
+
+def _along_axis(eqn: JaxprEqn) -> int:
+    axis: int = eqn.params["axis"]
+    return _shape(eqn.invars[0])[axis]
+
+
+def _contracted(eqn: JaxprEqn) -> int:
+    (axes, _), _ = eqn.params["dimension_numbers"]
+    return math.prod(_shape(eqn.invars[0])[axis] for axis in axes)
+
+
+def _in_kernel(eqn: JaxprEqn) -> int:
+    kernel = _shape(eqn.invars[1])
+    return math.prod(kernel) // int(kernel[eqn.params["dimension_numbers"].rhs_spec[0]])
+
+
+def _scattered(eqn: JaxprEqn) -> int:
+    indices = _shape(eqn.invars[1])
+    return math.prod(indices[:-1])
+
+
+# How many terms a primitive adds up, or factors it multiplies.
+SUMS: dict[str, Callable[[JaxprEqn], int]] = {
+    "reduce_sum": _reduced,
+    "cumsum": _along_axis,
+    "reduce_window_sum": lambda eqn: math.prod(eqn.params["window_dimensions"]),
+    "dot_general": _contracted,
+    "conv_general_dilated": _in_kernel,
+    "scatter-add": _scattered,
+    "scatter_add": _scattered,
+}
+PRODUCTS: dict[str, Callable[[JaxprEqn], int]] = {
+    "reduce_prod": _reduced,
+    "cumprod": _along_axis,
+    "integer_pow": lambda eqn: int(eqn.params["y"]) ** 2,
+}
+
+
+def is_inexact(value: Any) -> bool:
+    """Whether something with a dtype holds floating numbers."""
+    return bool(jnp.issubdtype(value.dtype, jnp.inexact))
+
+
+def is_exact(eqn: JaxprEqn) -> bool:
+    """Whether an operation makes no rounding error."""
+    return eqn.primitive.name in EXACT and not _narrows(eqn)
+
+
+def _narrows(eqn: JaxprEqn) -> bool:
+    """Whether a conversion of floating numbers rounds them."""
+    if eqn.primitive.name != "convert_element_type":
+        return False
+    before: Any = eqn.invars[0].aval
+    after: Any = eqn.outvars[0].aval
+    return is_inexact(before) and is_inexact(after) and float_epsilon(after.dtype) > float_epsilon(before.dtype)
+
+
+def float_epsilon(dtype: Any) -> float:
+    """Twice the unit roundoff of any floating dtype, bfloat16 among them."""
+    info: Any = jnp.finfo(dtype)  # type: ignore[no-untyped-call]
+    return float(info.eps)
+
+
+def error_size(eqn: JaxprEqn, inputs: Sequence[Any], output: Array) -> Any:
+    """What u is multiplied by in the error of one operation's result.
+
+    Args:
+        eqn: the operation.
+        inputs: its operands.
+        output: its result, or the first of them.
+
+    Returns:
+        An array like the result.
+    """
+    name = eqn.primitive.name
+    if name in PRODUCTS:
+        return math.sqrt(PRODUCTS[name](eqn)) * jnp.abs(output)
+    if name not in SUMS and name not in ("add", "add_any", "sub"):
+        return jnp.abs(output)
+    sizes = [jnp.abs(value) if is_inexact(value) else value for value in map(jnp.asarray, inputs)]
+    if name in ("add", "add_any", "sub"):
+        return sizes[0] + sizes[1]
+    terms = SUMS[name](eqn)
+    big = name == "dot_general" and terms * math.prod(output.shape) > BIG_CONTRACTION
+    partial = jnp.sqrt(_sum_of_powers(eqn, sizes, 2, by_norms=big))
+    if terms > UNSORTED**2:
+        partial = jnp.maximum(partial, _sum_of_powers(eqn, sizes, 1, by_norms=big) / UNSORTED)
+    return math.sqrt(terms) * (jnp.abs(output) + partial)
+
+
+def _sum_of_powers(eqn: JaxprEqn, sizes: Sequence[Any], power: int, *, by_norms: bool) -> Any:
+    """The same sum of the terms' absolute values, each to a power; or a bound of it, by Cauchy-Schwarz."""
+    powers = [value**power if is_inexact(value) else value for value in sizes]
+    if by_norms:
+        powers = [
+            jnp.sqrt(jnp.sum(value * value, axis=axes, keepdims=True))
+            for value, axes in zip(powers, eqn.params["dimension_numbers"][0], strict=True)
+        ]
+    (total,) = bind(eqn, powers)
+    return total
+
+
+def error_by_norm(value: Array) -> Array:
+    """The same for an operand or a result of a dense operation: the largest entry of each matrix, times √k."""
+    axes = tuple(range(max(0, value.ndim - 2), value.ndim))
+    largest = jnp.max(jnp.abs(value), axis=axes, keepdims=True)
+    return math.sqrt(value.shape[-1]) * jnp.broadcast_to(largest, value.shape)

@@ -1,0 +1,188 @@
+r"""What ties leave open: the interval between the one-sided derivatives, for the entries that depend on one.
+
+At a tie (a kink of ReLU, two equal largest entries) a derivative has several right values. Each sided
+evaluation (see `paired_evaluation`) resolves all ties at once, consistently and at random, and gives one of
+them. Its distance from the undisturbed result is a sum of *jumps*, one for each decision $f_{sk}$ that came out
+differently in sample $s$: $J_s = \sum_k f_{sk} C_k$, linear where ties do not gate one another. With several
+times more samples than decisions, least squares gives every $C_k$, and from them
+
+- **the interval** of each entry: the sum over its decisions of what each may add. Where no value of the entry
+  was rare among the samples they have shown all of them, and the interval is exactly what they span, also for
+  ties that are not independent of one another;
+- **what ties cannot do** to one array as a whole: leave the space that the $C_k$ span. Of $k$ equal largest
+  entries the shares sum to 1 whatever is chosen.
+
+Where there are too many ties to tell them apart, the interval has room for $\sqrt{k}$ standard deviations of
+the samples, which no choice exceeds.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from autograd_ref.arithmetic.paired_evaluation import Evaluated
+
+__all__ = ["Ties", "measure_ties"]
+
+PROBES = 8
+# So many samples for each decision, and so often must a value be seen not to be rare.
+SAMPLES, OFTEN = 12, 3
+# Jumps of a smaller part of the largest of an array are rounding.
+SMALLEST = 1e-9
+# The largest number of entries whose joint constraints are looked at.
+MOST_JOINT = 2000
+
+
+class Ties(NamedTuple):
+    """What ties leave open of one array.
+
+    Attributes:
+        low: the lowest that each entry may be, as its distance from the undisturbed value. Both ends are on
+            one side of it where the undisturbed value takes both sides of the same tie at once.
+        high: the same for the highest.
+        entries: flat indices of those that depend on a tie.
+        span: an orthonormal basis (rank, entries) of what choices at ties can add to them, together; None
+            where that is not known.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    entries: np.ndarray
+    span: np.ndarray | None
+
+
+def measure_ties(
+    base: Evaluated,
+    evaluate: Callable[[np.ndarray, float], Evaluated],
+    pool: Callable[[], np.ndarray],
+    most: int,
+) -> list[Ties | None]:
+    """Sample the sides of all ties at one point.
+
+    Args:
+        base: the undisturbed evaluation.
+        evaluate: a sided evaluation, of a pool of errors and ±1.
+        pool: draws such a pool.
+        most: so many evaluations at most.
+
+    Returns:
+        One for each result of the function; None for one that depends on no tie.
+    """
+    undisturbed = [np.asarray(value).ravel() for value in base.results]
+    decided = [np.asarray(outcome).ravel() for outcome in base.outcomes]
+    jumps: list[list[np.ndarray]] = [[] for _ in undisturbed]
+    patterns: list[dict[tuple[int, int], float]] = []
+    seen: set[tuple[tuple[int, int], float]] = set()
+    wanted = PROBES
+    while len(patterns) < min(wanted, most):
+        errors = pool()
+        for sign in (1.0, -1.0):
+            sample = evaluate(errors, sign)
+            patterns.append(_changes(decided, sample))
+            for kept, value, now in zip(jumps, undisturbed, sample.results, strict=True):
+                kept.append(_jump(value, np.asarray(now).ravel()))
+            seen.update(patterns[-1].items())
+        if not seen and not any(np.any(each[-2:]) for each in jumps):
+            if len(patterns) >= PROBES:
+                return [None] * len(undisturbed)
+            continue
+        wanted = max(4 * PROBES, SAMPLES * len(seen))
+        if wanted > most:  # too many to be told apart
+            wanted = 8 * PROBES
+    features, owners = _features(patterns)
+    return [
+        _ties(np.array(kept), features, owners, np.shape(value))
+        for kept, value in zip(jumps, base.results, strict=True)
+    ]
+
+
+def _jump(value: np.ndarray, now: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore"):
+        jump = now - value
+    return np.where(np.isfinite(jump), jump, 0.0)
+
+
+def _changes(decided: Sequence[np.ndarray], sample: Evaluated) -> dict[tuple[int, int], float]:
+    """The decisions that came out differently, by (number, flat index), and how."""
+    found = {}
+    for number, (before, outcome) in enumerate(zip(decided, sample.outcomes, strict=True)):
+        now = np.asarray(outcome).ravel()
+        for i in np.flatnonzero(now != before):
+            if now[i] == now[i]:
+                found[number, int(i)] = float(now[i])
+    return found
+
+
+def _features(patterns: Sequence[dict[tuple[int, int], float]]) -> tuple[np.ndarray, list[tuple[int, int]]]:
+    """Which decision came out how in which sample, without repetitions, and whose decision it is."""
+    columns: dict[bytes, tuple[np.ndarray, tuple[int, int]]] = {}
+    for owner, outcome in sorted({change for pattern in patterns for change in pattern.items()}):
+        column = np.array([pattern.get(owner) == outcome for pattern in patterns], np.float64)
+        columns.setdefault(column.tobytes(), (column, owner))
+    if not columns:
+        return np.zeros((len(patterns), 0)), []
+    return np.stack([column for column, _ in columns.values()], axis=1), [owner for _, owner in columns.values()]
+
+
+def _ties(
+    jumps: np.ndarray, features: np.ndarray, owners: list[tuple[int, int]], shape: tuple[int, ...]
+) -> Ties | None:
+    largest = np.max(np.abs(jumps), initial=0.0)
+    jumps = np.where(np.abs(jumps) > SMALLEST * largest, jumps, 0.0)
+    entries = np.flatnonzero(jumps.any(axis=0))
+    if not len(entries):
+        return None
+    jumps = jumps[:, entries]
+    span_low, span_high = jumps.min(axis=0), jumps.max(axis=0)
+    samples, count = features.shape
+    if count and SAMPLES * count <= 2 * samples:
+        parts = np.linalg.lstsq(features, jumps)[0]
+        left = np.abs(features @ parts - jumps).max(axis=0)
+        low, high = _summed(parts, features, owners)
+        low, high = np.minimum(low - left, span_low), np.maximum(high + left, span_high)
+        chosen = features.sum(axis=0)
+        often = np.minimum(chosen, samples - chosen).min() >= OFTEN
+        additive = bool(np.all(left <= SMALLEST * np.abs(jumps).max()))
+        span = _basis(parts) if often and additive and len(entries) <= MOST_JOINT else None
+    else:
+        middle, spread = jumps.mean(axis=0), np.sqrt(max(count, 1)) * jumps.std(axis=0)
+        low, high, span = np.minimum(middle - spread, span_low), np.maximum(middle + spread, span_high), None
+    complete = _shown_all(jumps)
+    low, high = np.where(complete, span_low, low), np.where(complete, span_high, high)
+    whole_low, whole_high = np.zeros(np.prod(shape, dtype=int)), np.zeros(np.prod(shape, dtype=int))
+    whole_low[entries], whole_high[entries] = low, high
+    return Ties(whole_low.reshape(shape), whole_high.reshape(shape), entries, span)
+
+
+def _summed(
+    parts: np.ndarray, features: np.ndarray, owners: list[tuple[int, int]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """What all decisions together may take away and add, where the outcomes of each exclude one another."""
+    low, high = np.zeros(parts.shape[1]), np.zeros(parts.shape[1])
+    for owner in dict.fromkeys(owners):
+        mine = np.array([each == owner for each in owners])
+        own = parts[mine]
+        if features[:, mine].sum() < len(features):  # else the undisturbed outcome is on neither side
+            own = np.vstack([own, np.zeros(parts.shape[1])])
+        low += own.min(axis=0)
+        high += own.max(axis=0)
+    return low, high
+
+
+def _shown_all(jumps: np.ndarray) -> np.ndarray:
+    """For each entry, whether no value among its samples is rare, so that none is likely to be missing."""
+    ordered = np.sort(jumps, axis=0)
+    scale = np.abs(ordered).max(axis=0)
+    new = np.vstack([np.ones(ordered.shape[1], bool), np.diff(ordered, axis=0) > SMALLEST * scale])
+    rarest = np.full(ordered.shape[1], len(ordered))
+    for column in range(ordered.shape[1]):
+        starts = np.flatnonzero(new[:, column])
+        rarest[column] = np.diff([*starts, len(ordered)]).min()
+    return rarest >= OFTEN
+
+
+def _basis(parts: np.ndarray) -> np.ndarray:
+    """An orthonormal basis of the rows."""
+    _, sizes, rows = np.linalg.svd(parts, full_matrices=False)
+    return rows[sizes > SMALLEST * sizes[0]]

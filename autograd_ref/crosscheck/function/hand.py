@@ -1,0 +1,142 @@
+"""Calls of the hand-written function: what it is given, what it gives, and what it changes meanwhile."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from numpy.typing import DTypeLike
+
+from autograd_ref.crosscheck.errors import what_stopped
+from autograd_ref.crosscheck.function.points import Point
+from autograd_ref.crosscheck.function.pytrees import Leaf, copy_arrays, find_leaf, parameter_leaves
+from autograd_ref.crosscheck.report import NotJudged
+from autograd_ref.two_layer_net import precision
+
+__all__ = ["Answer", "Hand", "changed_names"]
+
+
+class Answer(NamedTuple):
+    """What a call gave, in float64.
+
+    Attributes:
+        loss: one number; None where hand computes none.
+        grads: in the order of the parameters.
+        dtypes: the lowest precision of what came back, as a name of NumPy's or ml_dtypes'.
+        changed: the positions of the leaves of (params, args) that the call changed.
+        added: whether it added something to one of their containers.
+    """
+
+    loss: np.ndarray | None
+    grads: list[np.ndarray]
+    dtypes: list[str]
+    changed: tuple[int, ...]
+    added: bool
+
+
+class Hand:
+    """The hand's function; every call gets copies of everything, in the precision that is checked."""
+
+    def __init__(self, function: Callable[..., Any], dtype: DTypeLike) -> None:
+        self.function, self.dtype = function, np.dtype(dtype)
+
+    def answer(self, point: Point) -> Answer:
+        """The loss and the gradients at a point.
+
+        Raises:
+            NotJudged: hand raised, or what came back is no loss with gradients.
+        """
+        leaves = parameter_leaves(point.params)
+        params, args = copy_arrays((point.params, point.args), self.dtype)
+        result = self.call(params, args, self.dtype)
+        if not isinstance(result, tuple | list) or len(result) != 2:
+            raise NotJudged(
+                f"hand must return (loss, grads), or (None, grads) where it computes no loss, not {_told(result)}"
+            )
+        loss, grads = result
+        found = [_real(f"d{leaf.name}", find_leaf(grads, leaf, point.params)) for leaf in leaves]
+        value = None if loss is None else _real("loss", loss)
+        if value is not None and value[0].size != 1:
+            raise NotJudged(
+                f"hand must return (loss, grads) with one number as the loss, not {_told(loss)}: "
+                "return (None, grads) where it computes no loss"
+            )
+        changed, added = _changes((params, args), (point.params, point.args))
+        return Answer(
+            None if value is None else value[0].reshape(()),
+            [array for array, _ in found],
+            [dtype for _, dtype in found],
+            changed,
+            added,
+        )
+
+    def call(self, params: Any, args: tuple[Any, ...], dtype: DTypeLike) -> Any:
+        """One call, on just these objects."""
+        try:
+            with precision(dtype):
+                return self.function(params, *args)
+        except (Exception, SystemExit) as error:
+            raise NotJudged(f"hand raised {what_stopped(error, _file(self.function))}") from error
+
+
+def _file(function: Callable[..., Any]) -> str:
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return "" if code is None else str(code.co_filename)
+
+
+def _told(value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    kind = type(value).__name__
+    if isinstance(value, tuple | list):
+        return f"a {kind} of {len(value)}"
+    return kind if not shape else f"an array of shape {tuple(shape)}"
+
+
+def _real(name: str, value: Any) -> tuple[np.ndarray, str]:
+    """What was given as real numbers in float64, and the dtype that they came in."""
+    try:
+        array = np.asarray(_detached(value))
+        if array.dtype.kind not in "fiuV":
+            raise TypeError(f"it holds {array.dtype}")
+        return np.array(array, np.float64), str(getattr(value, "dtype", array.dtype)).removeprefix("torch.")
+    except (TypeError, ValueError, RuntimeError) as error:
+        first = str(error).strip().partition("\n")[0]
+        raise NotJudged(f"hand's {name} is no array of real numbers: {type(error).__name__}: {first}") from error
+
+
+def _detached(value: Any) -> Any:
+    """A tensor of torch's without its graph, in a dtype that NumPy knows."""
+    if not hasattr(value, "detach"):
+        return value
+    tensor = value.detach()
+    return tensor.double() if tensor.is_floating_point() else tensor
+
+
+def _changes(now: Any, before: Any) -> tuple[tuple[int, ...], bool]:
+    """Which leaves of a tree are others than before, by their position, and whether there are more."""
+    after = {_key(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(now)[0]}
+    changed = []
+    known = jax.tree_util.tree_flatten_with_path(before)[0]
+    for position, (path, leaf) in enumerate(known):
+        if _key(path) not in after or not _equal(after[_key(path)], leaf):
+            changed.append(position)
+    return tuple(changed), bool(after.keys() - {_key(path) for path, _ in known})
+
+
+def _key(path: Sequence[Any]) -> str:
+    return jax.tree_util.keystr(tuple(path))
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if not isinstance(one, np.ndarray) or not isinstance(other, np.ndarray):
+        return isinstance(one, np.ndarray) == isinstance(other, np.ndarray)
+    return one.shape == other.shape and np.array_equal(one, other, equal_nan=one.dtype.kind in "fc")
+
+
+def changed_names(point: Point, positions: Sequence[int]) -> list[str]:
+    """The names of leaves of (params, args)."""
+    leaves: list[Leaf] = parameter_leaves(point.params)
+    paths = [path for path, _ in jax.tree_util.tree_flatten_with_path(point.args)[0]]
+    names = [leaf.name for leaf in leaves] + [f"args{jax.tree_util.keystr(path)}" for path in paths]
+    return [names[i] for i in positions]

@@ -1,0 +1,193 @@
+"""From what was found at each point to a verdict: right, wrong, or not judged."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Array
+
+from autograd_ref.arithmetic.rounding import Bound
+from autograd_ref.arithmetic.rounding_bounds import Measured
+from autograd_ref.arithmetic.ties import Ties
+from autograd_ref.crosscheck.function.hand import Answer
+from autograd_ref.crosscheck.function.points import Point
+from autograd_ref.crosscheck.function.reference import Traced
+from autograd_ref.crosscheck.function.witnesses import Witness
+from autograd_ref.crosscheck.quantity import SEEN_SHARE, Quantity, judge, seen_entries
+
+__all__ = ["AtPoint", "judge_gradient", "judge_loss"]
+
+# A value that cancels is at most this part of what rounding in float32 makes of it, and at most so many
+# roundings in float64.
+CANCELS, ROUNDINGS = 2.0**-14, 64.0
+
+
+@dataclass
+class AtPoint:
+    """What hand and reference gave at one point.
+
+    Attributes:
+        point: where.
+        number: of the point.
+        answer: by hand.
+        loss: the reference's.
+        gradients: the reference's, in the order of the parameters.
+        traced: the reference.
+        inputs: its arguments here.
+        witness: differences of its values here.
+        noise: how far rounding in float32 and in float64 moves each gradient, where that was asked for.
+    """
+
+    point: Point
+    number: int
+    answer: Answer
+    loss: Measured
+    gradients: list[Measured]
+    traced: Traced
+    inputs: list[Array]
+    witness: Witness
+    noise: tuple[list[np.ndarray], list[np.ndarray]] | None = None
+
+
+def judge_loss(found: Sequence[AtPoint], tolerance: float, dtype: str) -> Quantity | None:
+    """The verdict on the loss; None where hand computes none.
+
+    A loss that rounding leaves open to more than 1 % is not judged, and says why.
+    """
+    judged = []
+    for each in found:
+        if each.answer.loss is not None:
+            judged.append(_at(each, "loss", each.answer.loss, each.loss, tolerance, lambda *_: None))
+    if not judged:
+        return None
+    worst = _worst(judged)
+    seen = max(each.seen for each in judged)
+    flat = all(each.loss.value == 0 for each in found)
+    if worst.ok and not seen and not flat:
+        size = min(float(each.loss.bound.radius / np.abs(each.loss.value)) for each in found if each.loss.value)
+        moved = f"move it by {_percent(size)}" if np.isfinite(size) else "make anything of it"
+        reason = f"rounding in {dtype} alone may {moved}"
+        return replace(worst, ok=None, seen=0.0, reason=reason)
+    return replace(worst, seen=1.0 if flat else seen)
+
+
+def judge_gradient(
+    found: Sequence[AtPoint], i: int, name: str, tolerance: float, dtype: str
+) -> tuple[Quantity, bool]:
+    """The verdict on the gradient by one parameter, over all points.
+
+    Args:
+        found: at every point.
+        i: the number of the parameter.
+        name: of the gradient.
+        tolerance: to which part of itself a bound is widened.
+        dtype: in which it was computed, for the reader.
+
+    Returns:
+        The verdict, and whether the gradient is right at the first point.
+    """
+    judged = [
+        _at(each, name, each.answer.grads[i], each.gradients[i], tolerance, _difference(each, i)) for each in found
+    ]
+    worst = _worst(judged)
+    first = bool(judged[0].ok) and judged[0].seen >= SEEN_SHARE
+    if not worst.ok:
+        return worst, first
+    seen = max(each.seen for each in judged)
+    values = [each.gradients[i].value for each in found]
+    if not values[0].size or found[0].traced.first_uses[i] is None or _cancels(found, i):
+        return replace(worst, seen=1.0), True
+    if seen >= SEEN_SHARE:
+        return replace(worst, seen=seen), first
+    reason = _reason(found, i, seen, dtype)
+    return replace(worst, ok=None, seen=seen, reason=reason), False
+
+
+def _difference(each: AtPoint, i: int) -> Any:
+    return lambda _, index: each.witness.by_entry(i, index)
+
+
+def _at(
+    each: AtPoint, name: str, hand: np.ndarray, right: Measured, tolerance: float, difference: Any
+) -> Quantity:
+    """One quantity at one point; where the reference is not finite, nothing is asked of hand."""
+    value, bound = right.value, right.bound
+    joint = None
+    if hand.shape == value.shape:
+        hand = np.where(np.isfinite(value), hand, np.nan)
+        joint = _joint_units(hand, value, bound, right.ties)
+    wide = bound
+    if tolerance:
+        finite = np.where(np.isfinite(value), np.abs(value), 0.0)
+        usual = np.sqrt(np.mean(finite**2)) if finite.size else 0.0
+        wide = bound._replace(radius=np.maximum(bound.radius, tolerance * np.maximum(finite, usual)))
+        joint = None
+    quantity = judge(name, hand, value, wide, difference, joint)
+    seen = float(np.mean(seen_entries(value, np.broadcast_to(bound.radius, value.shape)))) if value.size else 1.0
+    return replace(quantity, seen=0.0 if quantity.mismatch else seen, point=each.number)
+
+
+def _joint_units(hand: np.ndarray, value: np.ndarray, bound: Bound, ties: Ties | None) -> np.ndarray | None:
+    """How far the entries together are outside of what choices at ties can make of them, in bounds.
+
+    Whatever is chosen at the ties, the error lies in their span: what is left beside it is rounding.
+    """
+    if ties is None or ties.span is None or len(ties.span) >= len(ties.entries):
+        return None
+    error = (hand - value).ravel()[ties.entries]
+    radius = np.broadcast_to(bound.radius, value.shape).ravel()[ties.entries]
+    if not np.all(np.isfinite(error) & np.isfinite(radius)):
+        return None
+    beside = np.eye(len(ties.entries)) - ties.span.T @ ties.span
+    units = np.zeros(value.size)
+    # The projection itself is exact to a few roundings of float64.
+    slip = 1e-12 * np.abs(error).max(initial=0.0)
+    units[ties.entries] = np.abs(beside @ error) / (np.abs(beside) @ radius + slip + np.finfo(float).tiny)
+    return units.reshape(value.shape)
+
+
+def _worst(judged: Sequence[Quantity]) -> Quantity:
+    """The first of the points with a wrong one, or else where the error is the largest part of its bound."""
+    wrong = [each for each in judged if not each.ok]
+    return wrong[0] if wrong else max(judged, key=lambda each: each.bound_units)
+
+
+def _cancels(found: Sequence[AtPoint], i: int) -> bool:
+    """Whether terms flow into a gradient and cancel, at every point: its right value is 0."""
+    for each in found:
+        if each.noise is None:
+            return False
+        size = np.abs(each.gradients[i].value).max(initial=0.0)
+        coarse, fine = (np.max(noise[i], initial=0.0) for noise in each.noise)
+        if not (coarse > 0 and size <= CANCELS * coarse and size <= ROUNDINGS * fine):
+            return False
+    return True
+
+
+def _reason(found: Sequence[AtPoint], i: int, seen: float, dtype: str) -> str:
+    values = [each.gradients[i].value for each in found]
+    tried = "at the one point tried" if len(found) == 1 else f"at any of the {len(found)} points tried"
+    if not any(np.isfinite(value).all() for value in values):
+        return f"the reference's is not finite {tried}"
+    if not any(value.any() for value in values):
+        return (
+            f"nothing flows into it {tried}: its right value is 0 everywhere there, so that 0 by hand proves "
+            "nothing"
+        )
+    lowest = found[0].traced.lowest.name
+    cause = f"in {dtype}" if lowest in (dtype, "float64") else f"in {dtype}, of which the reference computes a part in {lowest},"
+    allowed = [_relative(each.gradients[i]) for each in found]
+    may = f": rounding {cause} may move the median entry by {_percent(min(allowed))}"
+    return f"only {_percent(seen)} of its entries are determined to 1 % {tried}{may if min(allowed) < np.inf else ''}"
+
+
+def _relative(right: Measured) -> float:
+    with np.errstate(all="ignore"):
+        ratios = np.asarray(right.bound.radius / np.abs(right.value))
+    finite = ratios[np.isfinite(ratios)]
+    return float(np.median(finite)) if finite.size else float("inf")
+
+
+def _percent(part: float) -> str:
+    return f"{100 * part:.3g} %" if part < 10 else f"{part:.2g} times itself"

@@ -1,0 +1,110 @@
+"""In what precision the hand's function really computes: told from how coarse its results are."""
+
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import DTypeLike
+
+from autograd_ref.arithmetic.rounding import unit_roundoff
+from autograd_ref.arithmetic.rounding_model import float_epsilon
+from autograd_ref.crosscheck.function.hand import Answer, Hand
+from autograd_ref.crosscheck.function.judging import AtPoint
+from autograd_ref.crosscheck.report import NotJudged
+from autograd_ref.two_layer_net import precision
+
+__all__ = ["coarseness", "lower_precision"]
+
+# From the finest.
+FORMATS = ("float32", "float16", "bfloat16")
+PAIRS = 3
+# A smooth second difference shrinks sixteenfold with a quarter of the step, a coarse one does not.
+SHRINKS = 1 / 2
+
+
+def coarseness(name: str) -> float:
+    """The unit roundoff of a floating format by its name."""
+    return float_epsilon(jnp.dtype(name)) / 2
+
+
+def lower_precision(hand: Hand, at: AtPoint, dtype: DTypeLike, seed: int) -> str | None:
+    """The precision in which hand computes, if it is lower than what was asked for.
+
+    What comes back in a lower dtype tells by itself. Else the function is called at pairs of points on both
+    sides of this one, at steps of a few units of each lower format: second differences of a smooth function
+    are tiny there and shrink with the square of the step, those of one that rounds are as large as its unit.
+    Where the reference's are large as well, a kink was crossed, and nothing is concluded.
+
+    Args:
+        hand: to call.
+        at: a point on no kink, and what hand and reference gave there.
+        dtype: that was asked for.
+        seed: of the directions.
+
+    Returns:
+        float32, float16 or bfloat16, the coarsest that fits; None where it computes as was asked.
+    """
+    asked = unit_roundoff(dtype)
+    returned = [name for name in at.answer.dtypes if name in FORMATS and coarseness(name) > asked]
+    if returned:
+        return max(returned, key=coarseness)
+    rng = np.random.default_rng([seed, 2])
+    found = None
+    for name in FORMATS:
+        u = coarseness(name)
+        if u <= asked:
+            continue
+        try:
+            (wide, _), (narrow, smooth) = (_second_differences(hand, at, step * u, rng) for step in (16, 4))
+        except NotJudged:
+            continue
+        coarse = (narrow > 0.05 * u) & (narrow < 16 * u) & (narrow > 64 * asked)
+        if np.any(coarse & (narrow > SHRINKS * wide) & (narrow > 8 * smooth)):
+            found = name
+    return found
+
+
+def _second_differences(
+    hand: Hand, at: AtPoint, step: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """f(x + h) + f(x − h) − 2 f(x) of each result by hand and of the reference's, relative to its size."""
+    squares = []
+    for _ in range(PAIRS):
+        random = int(rng.integers(2**32))
+        moved = [at.point._replace(params=_shifted(at.point.params, sign * step, random)) for sign in (1, -1)]
+        by_hand = [_results(answer) for answer in (*map(hand.answer, moved), at.answer)]
+        automatic = [_reference(at, params) for params in (*(point.params for point in moved), at.point.params)]
+        squares.append([
+            [(_size(a + b - 2 * c) / (_size(c) or 1.0)) ** 2 for a, b, c in zip(*side, strict=True)]
+            for side in (by_hand, automatic)
+        ])  # fmt: skip
+    rms = np.sqrt(np.mean(squares, axis=0))
+    return rms[0], rms[1]
+
+
+def _reference(at: AtPoint, params: Any) -> list[np.ndarray]:
+    exact = [np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(params)]
+    with precision(np.float64):
+        results = at.traced.rounded.evaluate([*exact, *at.inputs[len(exact) :]])
+    return results if at.answer.loss is not None else results[1:]
+
+
+def _shifted(params: Any, step: float, seed: int) -> Any:
+    rng = np.random.default_rng(seed)
+
+    def shifted(leaf: np.ndarray) -> np.ndarray:
+        return np.asarray(leaf * (1 + step * rng.standard_normal(leaf.shape))).astype(leaf.dtype)
+
+    return jax.tree.map(shifted, params)
+
+
+def _results(answer: Answer) -> list[np.ndarray]:
+    return [*([] if answer.loss is None else [answer.loss]), *answer.grads]
+
+
+def _size(array: Any) -> float:
+    with np.errstate(all="ignore"):
+        size = float(np.sqrt(np.mean(np.square(array)))) if array.size else 0.0
+    return size if np.isfinite(size) else 0.0

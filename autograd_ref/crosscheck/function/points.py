@@ -1,0 +1,98 @@
+"""Where a gradient is checked: the point that was given, and points beside it."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from numpy.typing import DTypeLike
+
+from autograd_ref.crosscheck.function.pytrees import copy_arrays, is_floating_array, parameter_leaves
+
+__all__ = ["Point", "drawn_points", "moved_points"]
+
+# By what part of the larger of itself and its array's root mean square an entry is moved.
+MOVE = 1e-2
+
+
+class Point(NamedTuple):
+    """Arguments of the function that is checked.
+
+    Attributes:
+        params: what the gradient is taken by; all in the checked dtype.
+        args: what the function takes besides; the floating arrays in the checked dtype.
+        moved: whether params were moved from where somebody put them.
+        name: as it is said to the reader.
+    """
+
+    params: Any
+    args: tuple[Any, ...]
+    moved: bool
+    name: str
+
+
+def moved_points(params: Any, args: tuple[Any, ...], count: int, dtype: DTypeLike, seed: int) -> list[Point]:
+    """The given point, and others beside it.
+
+    Args:
+        params: a pytree of floating arrays.
+        args: what the function takes besides; the same at all points.
+        count: of points.
+        dtype: that is checked.
+        seed: of the moves.
+
+    Returns:
+        So many points; the first is the given one.
+    """
+    given = Point(_in_dtype(params, dtype), copy_arrays(args, dtype), False, "the given point")
+    rng = np.random.default_rng([seed, 1])
+    others = [
+        Point(_moved(given.params, rng), given.args, True, f"moved point {i}") for i in range(1, count)
+    ]
+    return [given, *others]
+
+
+def drawn_points(examples: Sequence[tuple[Any, ...]], dtype: DTypeLike, seed: int) -> list[Point]:
+    """A point for each example, with parameters that are the same in all of them moved in all but the first.
+
+    Args:
+        examples: each (params, *args).
+        dtype: that is checked.
+        seed: of the moves.
+
+    Returns:
+        The points.
+    """
+    given = [(_in_dtype(params, dtype), copy_arrays(tuple(args), dtype)) for params, *args in examples]
+    points = [Point(*given[0], False, "the first example")]
+    rng = np.random.default_rng([seed, 1])
+    flat = [jax.tree.flatten(params) for params, _ in given]
+    alike = all(structure == flat[0][1] for _, structure in flat)
+    for number, ((params, args), (leaves, structure)) in enumerate(zip(given[1:], flat[1:], strict=True), 2):
+        stays = [alike and _same([each[i] for each, _ in flat]) for i in range(len(leaves))]
+        moved = [_move(leaf, rng) if stay else leaf for leaf, stay in zip(leaves, stays, strict=True)]
+        name = f"example {number}" + (", moved" if any(stays) else "")
+        points.append(Point(jax.tree.unflatten(structure, moved), args, any(stays), name))
+    return points
+
+
+def _in_dtype(params: Any, dtype: DTypeLike) -> Any:
+    parameter_leaves(params)
+    whole = jax.tree.map(lambda leaf: np.asarray(leaf) if isinstance(leaf, float) else leaf, params)
+    return copy_arrays(whole, dtype)
+
+
+def _same(leaves: Sequence[np.ndarray]) -> bool:
+    return all(leaf.shape == leaves[0].shape and np.array_equal(leaf, leaves[0]) for leaf in leaves)
+
+
+def _moved(params: Any, rng: np.random.Generator) -> Any:
+    return jax.tree.map(lambda leaf: _move(leaf, rng) if is_floating_array(leaf) else leaf, params)
+
+
+def _move(leaf: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    size = np.abs(np.asarray(leaf, np.float64))
+    usual = np.sqrt(np.mean(size**2)) if size.any() else 1.0
+    moved: np.ndarray = copy_arrays(leaf, leaf.dtype)
+    moved[...] = leaf + (MOVE * rng.standard_normal(leaf.shape) * np.maximum(size, usual)).astype(leaf.dtype)
+    return moved
