@@ -4,9 +4,10 @@ import importlib.util
 import re
 import traceback
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
-__all__ = ["cause", "one_line", "what_stopped"]
+__all__ = ["cause", "one_line", "own_frames", "what_stopped"]
 
 # Packages that are installed under another name than they are imported by.
 PACKAGES = {
@@ -28,6 +29,8 @@ PYTHON_2_LINE = re.compile(
     re.VERBOSE,
 )
 LONGEST = 300
+# How far above a file its project may begin.
+LEVELS = 5
 
 
 def what_stopped(error: BaseException, file: str) -> str:
@@ -46,7 +49,23 @@ def what_stopped(error: BaseException, file: str) -> str:
         said = (error.text or "").strip() if python_2 else f"{type(error).__name__}: {error.msg}"
         return one_line(f"{python_2}{place}line {error.lineno}: {said}")
     lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if _is_in(frame, file)]
-    return one_line((f"line {lines[-1]}: " if lines else "") + cause(error))
+    return one_line((f"line {lines[-1]}: " if lines else "") + cause(error, file))
+
+
+def own_frames(error: BaseException, file: str) -> TracebackType | None:
+    """The traceback of an exception from the target's file on, without the frames that led there.
+
+    Args:
+        error: as it was caught.
+        file: the target's.
+
+    Returns:
+        The traceback, for ``error.__traceback__``; all of it where no frame is in the file.
+    """
+    trace = error.__traceback__
+    while trace is not None and not _is_in(trace.tb_frame, file):
+        trace = trace.tb_next
+    return error.__traceback__ if trace is None else trace
 
 
 def one_line(text: str) -> str:
@@ -55,13 +74,24 @@ def one_line(text: str) -> str:
     return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
 
 
-def cause(error: BaseException) -> str:
-    """What was raised or, for the usual causes, what to do about it."""
+def cause(error: BaseException, file: str = "") -> str:
+    """What was raised or, for the usual causes, what to do about it.
+
+    Args:
+        error: as it was caught.
+        file: the target's, beside or above which a module may lie that was not found.
+    """
     match error:
         case ModuleNotFoundError(name=str(name)) if name.split(".")[0] in PYTHON_2_MODULES:
             return f"is Python 2: imports {name}"
         case ModuleNotFoundError(name=str(name)) if importlib.util.find_spec(name.split(".")[0]) is None:
             package = name.split(".")[0]
+            folder = _folder_of(package, file)
+            if folder is not None:
+                return (
+                    f"{package} is part of the same project and not found from here: run the check in "
+                    f"{folder}, or set PYTHONPATH={folder}"
+                )
             return f"{package} is not installed: pip install {PACKAGES.get(package, package)}"
         case NameError(name=str(name)) if name in PYTHON_2_NAMES:
             return f"is Python 2: uses {name}"
@@ -71,10 +101,24 @@ def cause(error: BaseException) -> str:
             return "reads standard input, which is empty here"
         case MemoryError():
             return f"runs out of memory: {_text(error)}"
+        case FileNotFoundError(filename=str(name)) if _is_beside(name, file):
+            return f"{name} is not found from here: run the check in {Path(file).parent}"
         case ImportError() if "no known parent package" in str(error):
             return f"{error}: its folder lacks an __init__.py"
         case _:
             return f"{type(error).__name__}: {_text(error)}".rstrip(": ")
+
+
+def _folder_of(module: str, file: str) -> Path | None:
+    """The folder of a file, or one not far above, that holds a module or a package of this name."""
+    for folder in list(Path(file).parents)[:LEVELS] if file else ():
+        if (folder / f"{module}.py").is_file() or any((folder / module).glob("*.py")):
+            return folder
+    return None
+
+
+def _is_beside(name: str, file: str) -> bool:
+    return bool(file) and not Path(name).is_absolute() and (Path(file).parent / name).exists()
 
 
 def _text(error: BaseException) -> str:
