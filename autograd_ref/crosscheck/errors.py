@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-__all__ = ["cause", "one_line", "own_frames", "what_stopped"]
+__all__ = ["LONGEST_REFUSAL", "cause", "is_beside", "one_line", "own_frames", "what_stopped"]
 
 # Packages that are installed under another name than they are imported by.
 PACKAGES = {
@@ -28,7 +28,7 @@ PYTHON_2_LINE = re.compile(
     | (?<![\w.])(\d+L\b | 0\d+\b) | \bur["']""",
     re.VERBOSE,
 )
-LONGEST = 300
+LONGEST, LONGEST_REFUSAL = 300, 600
 # How far above a file its project may begin.
 LEVELS = 5
 
@@ -52,6 +52,12 @@ def what_stopped(error: BaseException, file: str) -> str:
     return one_line((f"line {lines[-1]}: " if lines else "") + cause(error, file))
 
 
+def is_beside(error: FileNotFoundError, file: str) -> bool:
+    """Whether what was not found from the working directory is found from the target's own folder."""
+    name = error.filename
+    return bool(file) and isinstance(name, str) and (Path(file).parent / name).exists()
+
+
 def own_frames(error: BaseException, file: str) -> TracebackType | None:
     """The traceback of an exception from the target's file on, without the frames that led there.
 
@@ -68,10 +74,10 @@ def own_frames(error: BaseException, file: str) -> TracebackType | None:
     return error.__traceback__ if trace is None else trace
 
 
-def one_line(text: str) -> str:
+def one_line(text: str, longest: int = LONGEST) -> str:
     """The text in one line that a screen can hold, without control characters."""
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
+    return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
 def cause(error: BaseException, file: str = "") -> str:
@@ -101,7 +107,7 @@ def cause(error: BaseException, file: str = "") -> str:
             return "reads standard input, which is empty here"
         case MemoryError():
             return f"runs out of memory: {_text(error)}"
-        case FileNotFoundError(filename=str(name)) if _is_beside(name, file):
+        case FileNotFoundError(filename=str(name)) if is_beside(error, file):
             return f"{name} is not found from here: run the check in {Path(file).parent}"
         case ImportError() if "no known parent package" in str(error):
             return f"{error}: its folder lacks an __init__.py"
@@ -115,10 +121,6 @@ def _folder_of(module: str, file: str) -> Path | None:
         if (folder / f"{module}.py").is_file() or any((folder / module).glob("*.py")):
             return folder
     return None
-
-
-def _is_beside(name: str, file: str) -> bool:
-    return bool(file) and not Path(name).is_absolute() and (Path(file).parent / name).exists()
 
 
 def _text(error: BaseException) -> str:

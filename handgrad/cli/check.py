@@ -35,7 +35,7 @@ class Check:
 
     reference: Annotated[str | None, tyro.conf.arg(metavar="FILE.py:NAME")] = None
     """A function of JAX, (params, *args) -> loss, for a target (params, *args) -> (loss, grads). The file of
-    either says where to check: its example(rng) returns (params, *args)."""
+    either says where to check: its example(rng), drawn three times, returns (params, *args)."""
 
     input_size: int = 7
     """Features D of the first problem of a network; the others are made to leave no blind spot."""
@@ -57,6 +57,14 @@ class Check:
 
     seed: int = 0
     """Of the random problems."""
+
+    tolerance: float = 0.0
+    """Widen every bound to this part of the larger of an entry and its array's root mean square, for what is
+    inexact by design."""
+
+    surrogate: bool = False
+    """With --reference: its rules are meant to differ from the derivative of its values (straight-through,
+    gradient reversal, clipping), and hold as they stand."""
 
     strict: bool = False
     """Exit with 1 for a warning about a right gradient, too."""
@@ -99,12 +107,16 @@ def _check_targets(options: Check) -> int:
     sizes = ("batch", "input_size", "hidden_size", "output_size")
     if options.reference is not None:
         _refuse(options, (*sizes, "reg"), "is for networks; with --reference, example(rng) says where")
+    else:
+        _refuse(options, ("surrogate",), "goes with --reference, whose rules it is about")
     request = {
         "reference": options.reference,
         "sizes": [check_positive_int(_flag(size), getattr(options, size)) for size in sizes],
         "reg": None if options.reg is None else check_real("--reg", options.reg, minimum=0.0),
         "dtype": options.dtype,
         "seed": int(check_real("--seed", options.seed, minimum=0)),
+        "tolerance": check_real("--tolerance", options.tolerance, minimum=0.0),
+        "surrogate": options.surrogate,
     }
     time_limit = check_real("--time-limit", options.time_limit, minimum=0.0)
     outcome = check_targets(

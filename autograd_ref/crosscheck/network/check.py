@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from autograd_ref.arithmetic.rounding import unit_roundoff
 from autograd_ref.crosscheck.comparison import Comparison, compare_gradients, compare_trace
 from autograd_ref.crosscheck.network.call_forms import CallResult, NetworkUnderTest, fixed_sizes
 from autograd_ref.crosscheck.network.diagnosis import CheckedProblem, diagnose
@@ -87,7 +88,10 @@ def assert_network_gradients(target: Any, **options: Any) -> None:
         AssertionError: it has not; the message is the report.
         NotJudged: it could not be judged; the message is the report, or says what could not be run.
     """
-    report = check_network(target, **options)
+    try:
+        report = check_network(target, **options)
+    except NotJudged as error:
+        raise error.with_traceback(None)  # what its author needs is the cause, in the author's own frames
     if report.ok is None:
         raise NotJudged(str(report))
     if not report.ok:
@@ -140,7 +144,7 @@ class _Check:
         unexplained: set[str] = set()
         if wrong or len(answered) < len(checked):
             named, unexplained = diagnose(checked, wrong)
-        if not rounded and any(map(_has_another_loss, checked)):
+        if not rounded and any(one.has_another_loss for one in checked):
             complete = bool(named) and not unexplained
             if not complete or (
                 not {each.id for each in named} & NUMBERS and fits_its_own_loss(self.networks, checked)
@@ -251,16 +255,19 @@ def _size(problem: Problem) -> int:
     return sum(value.size for value in problem.params.values())
 
 
-def _has_another_loss(one: CheckedProblem) -> bool:
-    return one.result.error is None and bool(np.isfinite(one.result.loss)) and not _loss_fits(one)
-
-
 def _is_rounded(checked: Sequence[CheckedProblem]) -> bool:
-    """Whether the loss alone was rounded to float32 on the way, on every problem."""
-    found = [one for one in checked if one.result.error is None]
-    if found[0].problem.dtype == np.float32 or all(map(_loss_fits, found)):
+    """Whether the loss, and nothing else, was rounded to float32 on the way, on every problem."""
+    if checked[0].problem.dtype == np.float32 or not any(one.has_another_loss for one in checked):
         return False
-    return all(one.result.loss == np.float32(one.reference.trace.loss) for one in found)
+    for one in checked:
+        loss, right = one.result.loss, float(one.reference.trace.loss)
+        if one.result.error is not None:
+            continue
+        if loss != float(np.float32(loss)) or abs(loss - right) > 1.001 * unit_roundoff(np.float32) * abs(
+            right
+        ):
+            return False
+    return True
 
 
 def _judge_by_own_loss(
@@ -273,7 +280,7 @@ def _judge_by_own_loss(
         if problems[i].reg > 0 and results[i].error is None:
             if known is not None:
                 checked[i] = _with_penalty(problems[i], results[i], known)
-                if _loss_fits(checked[i]):
+                if not checked[i].has_another_loss and np.isfinite(results[i].loss):
                     continue  # then there is no other penalty to be read
             penalties[i] = read_penalty(networks[i], problems[i]) or penalties[i]
             known = known or penalties[i]
@@ -285,11 +292,6 @@ def _judge_by_own_loss(
 def _with_penalty(problem: Problem, result: CallResult, penalty: Penalty) -> CheckedProblem:
     penalised = replace(problem, penalty=penalty.coefficients)
     return CheckedProblem(penalised, result, reference_of(penalised, penalty.uncertainty))
-
-
-def _loss_fits(one: CheckedProblem) -> bool:
-    error = np.abs(one.result.loss - one.reference.trace.loss)
-    return bool(error <= one.reference.bounds.radius["loss"])
 
 
 @contextmanager

@@ -61,6 +61,14 @@ class CheckedProblem:
     result: CallResult
     reference: Reference
 
+    @property
+    def has_another_loss(self) -> bool:
+        """Whether it gave a finite loss, and another one."""
+        if self.result.error is not None or not np.isfinite(self.result.loss):
+            return False
+        error = abs(self.result.loss - float(self.reference.trace.loss))
+        return bool(error > self.reference.bounds.radius["loss"])
+
 
 class _Explanation(NamedTuple):
     """Mistakes, and the tensors in which each shows."""

@@ -133,8 +133,8 @@ class _Compared:
 
 
 def _own_differences(networks: Sequence[NetworkUnderTest], checked: Sequence[CheckedProblem]) -> list[str]:
-    """What differences of the loss itself say of the gradient, on the first problem that it answers."""
-    i = next(i for i, one in enumerate(checked) if one.result.error is None)
+    """What differences of the loss itself say of the gradient, on the first problem where it is another one."""
+    i = next(i for i, one in enumerate(checked) if one.has_another_loss)
     compared = [_compared(networks[i], checked[i], tensor) for tensor in TENSORS]
     found = [each for each in compared if each is not None]
     against = [each for each in found if not each.agrees]
