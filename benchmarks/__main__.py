@@ -16,7 +16,7 @@ def speed(out: Path | None = None, quick: bool = False, native_blas: bool = Fals
     """Time a training step against autodiff, and against the machine's limit.
 
     Args:
-        out: Write results.json and the pictures to this folder. Without it they go to benchmarks/results,
+        out: Write results.json and the picture to this folder. Without it they go to benchmarks/results,
             and the tables into the READMEs.
         quick: Measure a small part, in 2 minutes instead of 30, into benchmarks/results/quick.
         native_blas: Start the contenders without the variables that pin OpenBLAS to an older core.
@@ -33,7 +33,7 @@ def speed(out: Path | None = None, quick: bool = False, native_blas: bool = Fals
 
 
 def report(out: Path = RESULTS) -> None:
-    """Print and draw the results of a speed run once more.
+    """Print and draw the results of a speed run again.
 
     Args:
         out: Folder of the run. The project's own results also go into the READMEs.
@@ -41,21 +41,17 @@ def report(out: Path = RESULTS) -> None:
     from benchmarks.speed import report
     from benchmarks.speed.schema import Results
 
-    try:
-        results = Results.read(out / "results.json")
-    except ValueError as error:
-        raise BenchmarkError(str(error)) from None
-    report.report(results, out)
+    report.report(Results.read(out / "results.json"), out)
 
 
 def checkers(
     parameters: tuple[int, ...] = (100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000), out: Path = RESULTS
 ) -> None:
-    """Show planted mistakes to handgrad's checker and to those of PyTorch, JAX, SciPy and CS231n.
+    """Show planted mistakes to the checkers of handgrad, PyTorch, JAX, SciPy and CS231n.
 
     Args:
         parameters: Time the checkers on networks with about these numbers of parameters.
-        out: Write the JSON and the picture to this folder.
+        out: Write the JSON to this folder.
     """
     from benchmarks.checkers.compare import compare_checkers
 
@@ -103,19 +99,6 @@ def recipe(threads: int = 2, seed: int = 0, data_dir: Path | None = None, out: P
     compare_recipes(threads, seed, data_dir, out)
 
 
-def gap(seeds: int = 3, data_dir: Path | None = None, out: Path = RESULTS) -> None:
-    """Measure on CIFAR-10 whether more data, hidden units or penalty close the gap to the test accuracy.
-
-    Args:
-        seeds: Train each network with this number of seeds.
-        data_dir: Read CIFAR-10 from this folder; without it, from where `handgrad data` keeps it.
-        out: Write the JSON to this folder. What it has already is not measured again.
-    """
-    from benchmarks.recipe.gap import measure_gap
-
-    measure_gap(seeds, data_dir, out)
-
-
 def activations(data_dir: Path | None = None, out: Path = RESULTS) -> None:
     """Train with every activation function on CIFAR-10, and look at the hidden layer.
 
@@ -128,9 +111,7 @@ def activations(data_dir: Path | None = None, out: Path = RESULTS) -> None:
     compare_activations(data_dir, out)
 
 
-COMMANDS = {
-    command.__name__: command for command in (report, checkers, bounds, sweep, recipe, gap, activations)
-}
+COMMANDS = {command.__name__: command for command in (report, checkers, bounds, sweep, recipe, activations)}
 
 
 def main() -> None:

@@ -35,11 +35,9 @@ class WorkerFailedError(BenchmarkError):
 
 
 def environment(threads: int, native_blas: bool = True) -> dict[str, str]:
-    """Return environment variables that limit every library to some threads, on the CPU.
+    """Return environment variables that limit every library to a number of threads, on the CPU.
 
-    Args:
-        threads: number of threads of each library.
-        native_blas: leave out the variables that pin OpenBLAS to a core.
+    ``native_blas`` leaves out the variables that pin OpenBLAS to a core.
     """
     left_out = PINS if native_blas else ()
     variables = {name: value for name, value in os.environ.items() if name not in left_out}
@@ -63,13 +61,9 @@ class Worker:
     """The near end of a worker process, which is bound to some CPUs and has one thread for each of them."""
 
     def __init__(self, module: str, *arguments: object, cpus: list[int], native_blas: bool = True) -> None:
-        """Start the process; `receive` its first answer to know that it is ready.
+        """Start the process: a module whose ``main`` calls `connect`, and its command line.
 
-        Args:
-            module: the module to run, whose ``main`` calls `connect`.
-            arguments: its command line.
-            cpus: the CPUs.
-            native_blas: see `environment`.
+        A first answer that nobody asked for says that it is ready. For ``native_blas`` see `environment`.
         """
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
         before = os.sched_getaffinity(0)
@@ -90,11 +84,8 @@ class Worker:
     def receive(self, timeout: float | None = None) -> Any:
         """Wait for the next answer.
 
-        Args:
-            timeout: in seconds; None to wait as long as it takes.
-
         Raises:
-            WorkerFailedError: the process ended, or there was no answer in time.
+            WorkerFailedError: the process ended, or there was no answer within ``timeout`` seconds.
         """
         assert self._process.stdout is not None
         readable, _, _ = select.select([self._process.stdout], [], [], timeout)
@@ -137,8 +128,8 @@ class Worker:
 def connect() -> tuple[Iterator[Any], Callable[[Any], None]]:
     """Become a worker: return the questions, and the function that answers one.
 
-    From here on whatever libraries print goes to standard error, and cannot come between the answers. The
-    process ends with its parent, even while it is paused.
+    From here on, libraries print to standard error, so that nothing comes between the answers. The process
+    ends with its parent, even while it is paused.
     """
     PR_SET_PDEATHSIG = 1
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -45,13 +45,7 @@ Part = Table | Picture | str  # text is a paragraph
 
 
 def publish(section: str, parts: Sequence[Part], out: Path) -> None:
-    """Print the parts; if they are the project's own results, put them into benchmarks/README.md too.
-
-    Args:
-        section: name of the README's section, see `write_section`.
-        parts: tables, pictures and paragraphs.
-        out: folder of the results.
-    """
+    """Print the parts; if ``out`` is the project's own folder, put them into a section of its README too."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=WIDE)  # a table in a file needs no folding
@@ -72,12 +66,7 @@ def publish(section: str, parts: Sequence[Part], out: Path) -> None:
 
 
 def as_markdown(parts: Iterable[Part], results: str = "results") -> str:
-    """Return the parts as Markdown.
-
-    Args:
-        parts: tables, pictures and paragraphs.
-        results: folder of the pictures, as seen from the Markdown file.
-    """
+    """Return the parts as Markdown; ``results`` is the pictures' folder, seen from the Markdown file."""
     texts = []
     for part in parts:
         if isinstance(part, Table):
@@ -116,7 +105,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write or replace a text file; its folder is made."""
+    """Write or replace a text file; make its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, text.encode())
 
@@ -132,7 +121,7 @@ def write_picture(path: Path, figure: "Figure") -> None:
 
 
 def environment_line(*libraries: str) -> str:
-    """Name the processor, the core that OpenBLAS takes it for, and the versions of some libraries."""
+    """Name the processor, the core that OpenBLAS assumes, and the versions of some libraries."""
     from threadpoolctl import threadpool_info
 
     cores = sorted({pool["architecture"] for pool in threadpool_info() if "architecture" in pool})
@@ -146,7 +135,7 @@ def environment_line(*libraries: str) -> str:
 
 
 def cpu_name() -> str:
-    """Return the processor's name, as the system has it."""
+    """Return the processor's name."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     names = [line.split(":")[1].strip() for line in lines if "model name" in line]
@@ -154,7 +143,7 @@ def cpu_name() -> str:
 
 
 def progress(items: Sequence[T], description: str, lines: int = 10) -> Iterator[T]:
-    """Yield the items under a progress bar; where there is no terminal, print a line now and then."""
+    """Yield the items under a progress bar; without a terminal, print about ``lines`` lines instead."""
     from rich.progress import BarColumn, MofNCompleteColumn
 
     columns = ("{task.description}", BarColumn(), MofNCompleteColumn())

@@ -11,14 +11,10 @@ __all__ = ["locked", "make_directory", "replace_file", "replace_json", "unused_d
 
 
 def replace_file(path: Path, content: bytes | memoryview) -> None:
-    """Write a file such that whoever reads it, at any moment and after any end, finds the old or the new one.
-
-    Args:
-        path: the file; its folder exists.
-        content: all of it.
+    """Write a whole file such that a reader, at any moment and after any crash, finds the old or the new one.
 
     Raises:
-        OSError: it cannot be written; the old one, if there was one, is as it was. The error names the path.
+        OSError: it cannot be written; an old file is unchanged. The error names the path.
     """
     # Always the same name, so that what a killed process leaves behind is overwritten and does not pile up.
     partial = path.with_name(f".{path.name}.partial")
@@ -40,11 +36,7 @@ def replace_json(path: Path, content: Any) -> None:
 
 
 def make_directory(directory: Path) -> None:
-    """Make a directory, and the ones above it, unless it exists.
-
-    Raises:
-        OSError: it cannot be made; the error names it.
-    """
+    """Make a directory and its parents, unless it exists; raise OSError, which names it, if that fails."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -61,10 +53,7 @@ def unused_directory(parent: str, name: str) -> Path:
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Keep other processes from using the same directory; the lock ends with the process at the latest.
-
-    Args:
-        directory: it exists.
+    """Keep other processes from using an existing directory; the lock ends with the process at the latest.
 
     Raises:
         ValueError: another process holds it.

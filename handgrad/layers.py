@@ -44,7 +44,8 @@ def affine_backward_params(
 
     $z_{nj} = \sum_i x_{ni} W_{ij} + b_j$. Each $W_{ij}$ feeds $z_{nj}$ for every $n$, so
     $\partial L/\partial W_{ij} = \sum_n x_{ni}\, dz_{nj}$: a sum over the batch, which is
-    $dW = x^\top dz$. The transpose stands on $x$ because $n$, the index summed over, must meet $n$.
+    $dW = x^\top dz$. The transpose is on $x$ because the summed index $n$ must be adjacent in
+    the product.
 
     Each $b_j$ feeds $z_{nj}$ for every $n$ with slope 1, so $db_j = \sum_n dz_{nj}$:
     broadcasting forward is summing backward.
@@ -66,7 +67,8 @@ def affine_backward(
 
     $z_{nj} = \sum_i x_{ni} W_{ij} + b_j$. Each $x_{ni}$ feeds $z_{nj}$ for every $j$ with slope
     $W_{ij}$, so $dx_{ni} = \sum_j dz_{nj} W_{ij}$: a sum over the outputs, which is
-    $dx = dz\, W^\top$. The transpose stands on $W$ because $j$, the index summed over, must meet $j$.
+    $dx = dz\, W^\top$. The transpose is on $W$ because the summed index $j$ must be adjacent in
+    the product.
 
     The parameters' adjoints are those of `affine_backward_params`.
 
@@ -124,12 +126,12 @@ def softmax_cross_entropy_backward(
     $\partial L/\partial s_j = p_j - [j = y]$, and the mean over $N$ samples divides by $N$:
     $ds_{nj} = (p_{nj} - [j = y_n]) / N$.
 
-    The long way leads to the same place: $\partial p_k / \partial s_j = p_k ([k = j] - p_j)$ is the
+    Derived in two steps, it is the same: $\partial p_k / \partial s_j = p_k ([k = j] - p_j)$ is the
     softmax's Jacobian, $\partial L / \partial p_k = -[k = y]/p_y$, and the sum over $k$ of their
     products collapses to $-([y = j] - p_j)$.
 
-    As matrices $ds = (P - Y)/N$ with $Y$ the one-hot labels. The result is a new array: to subtract
-    the one-hot from ``probs`` itself would leave the caller with probabilities that are none.
+    As matrices $ds = (P - Y)/N$ with $Y$ the one-hot labels. The result is a new array: subtracting
+    the one-hot from ``probs`` itself would overwrite the caller's probabilities.
 
     Args:
         probs: the probabilities of the forward pass.

@@ -12,16 +12,10 @@ Bar = TypeVar("Bar", bound="ProgressBar")
 
 
 class ProgressBar:
-    """What runs, sweeps and downloads show while they work."""
+    """The progress bar of runs, sweeps and downloads."""
 
     def __init__(self, *columns: "str | ProgressColumn", total: float | None, completed: float = 0) -> None:
-        """Show nothing yet; the bar appears when the context is entered.
-
-        Args:
-            columns: of the bar, as `rich.progress.Progress` takes them.
-            total: what there is to do; None if that is not known yet.
-            completed: what was done before.
-        """
+        """Show nothing until the context is entered; ``total`` is None while it is unknown."""
         from rich.console import Console
         from rich.progress import Progress
 
@@ -40,15 +34,9 @@ class ProgressBar:
         self._progress.stop()
 
     def show(self, completed: float, text: str = "", total: float | None = None) -> None:
-        """Move the bar.
-
-        Args:
-            completed: what was done so far.
-            text: the task's description.
-            total: what there is to do, once that is known.
-        """
+        """Move the bar and set its description."""
         self._progress.update(self._task, completed=completed, description=text, total=total)
 
     def print_line(self, line: str) -> None:
-        """Print a line, for use where there is no terminal."""
+        """Print a line, in place of the bar where the output is not a terminal."""
         self._console.print(line, highlight=False, soft_wrap=True)

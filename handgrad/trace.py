@@ -18,24 +18,13 @@ class Trace(Mapping[str, Any]):
     """Every quantity of one pass, in the order of use and computation; ``trace["z1"]`` is ``trace.z1``.
 
     Attributes:
-        X: inputs.
-        y: labels in [0, C).
-        W1: weights of the hidden layer.
-        b1: its biases.
         z1: pre-activations X·W1 + b1.
         h1: outputs of the hidden layer, the activation of z1.
-        W2: weights of the output layer.
-        b2: its biases.
         scores: h1·W2 + b2.
         probs: softmax of the scores along the classes.
         loss: mean cross-entropy of the batch plus the penalty.
-        dscores: ∂loss/∂scores; likewise every ``dq`` after it, in the shape of ``q``.
-        dW2: adjoint of W2, penalty included.
-        db2: adjoint of b2.
-        dh1: adjoint of h1.
-        dz1: adjoint of z1.
-        dW1: adjoint of W1, penalty included.
-        db1: adjoint of b1.
+        dscores: ∂loss/∂scores; likewise every ``dq`` after it, in the shape of ``q``. dW2 and dW1 include the
+            penalty.
     """
 
     X: Float[np.ndarray, "N D"]
@@ -75,21 +64,17 @@ class Trace(Mapping[str, Any]):
 
 
 def adjoint_of(quantity: str) -> str:
-    """The name of a quantity's adjoint: "dW1" for "W1"."""
+    """Return the name of a quantity's adjoint: "dW1" for "W1"."""
     return f"d{quantity}"
 
 
 def quantity_of(adjoint: str) -> str:
-    """The name of what an adjoint belongs to: "W1" for "dW1"."""
+    """Return the name of the quantity that an adjoint belongs to: "W1" for "dW1"."""
     return adjoint.removeprefix("d")
 
 
 def layer_of(name: str) -> int:
-    """The layer, 1 or 2, of a parameter, a hidden quantity or an adjoint of one: 1 for "W1", "z1", "dz1".
-
-    Raises:
-        ValueError: the name belongs to no single layer, such as "loss".
-    """
+    """Return the layer of a parameter, a hidden quantity or an adjoint: 1 for "W1", "z1", "dz1"."""
     if name[-1] not in "12":
         raise ValueError(f"{name} belongs to no single layer")
     return int(name[-1])

@@ -45,7 +45,7 @@ def trace_gradients(
     reg: float,
     activation: ActivationName = "relu",
 ) -> Trace:
-    """The loss and its gradient, with every quantity on the way.
+    """Return the loss and its gradient, with every quantity on the way, in the order of computation.
 
     Args:
         params: W1 (D, H), b1 (H,), W2 (H, C), b2 (C,), in the dtype of X.
@@ -53,9 +53,6 @@ def trace_gradients(
         y: labels in [0, C).
         reg: strength of the penalty 2·reg·(‖W1‖² + ‖W2‖²).
         activation: of the hidden layer, a name in `handgrad.activations`.
-
-    Returns:
-        Every quantity, in the order in which they are used and computed.
     """
     W1, b1, W2, b2 = (params[name] for name in PARAMETERS)
     activate, derivative = ACTIVATIONS[activation]
@@ -83,7 +80,7 @@ class TwoLayerNet:
         params: W1 (D, H), b1 (H,), W2 (H, C), b2 (C,), in ``dtype``. A caller may replace any of them.
         dtype: float32 or float64; every result has it.
         activation: of the hidden layer, a name in `handgrad.activations`.
-        rng: where the initial weights came from and the minibatches come from.
+        rng: source of the initial weights and of the minibatches.
     """
 
     def __init__(
@@ -140,7 +137,7 @@ class TwoLayerNet:
     def loss(
         self, X: ArrayLike, y: ArrayLike | None = None, reg: float = 0.0
     ) -> Float[np.ndarray, "N C"] | tuple[np.floating, dict[str, np.ndarray]]:
-        """The scores, or the loss and its gradient.
+        """Return the scores, or the loss and its gradient.
 
         Args:
             X: inputs (N, D); integers are converted to the network's dtype.
@@ -152,7 +149,7 @@ class TwoLayerNet:
             keys and shapes of ``params``.
 
         Raises:
-            TypeError: an argument holds something else than the numbers it must.
+            TypeError: an argument does not hold numbers of the right kind.
             ValueError: a shape does not fit, the batch is empty, X is not finite, a label is out of
                 range, or reg is negative or not finite.
         """
@@ -162,19 +159,10 @@ class TwoLayerNet:
         return trace.loss, trace.grads
 
     def trace(self, X: ArrayLike, y: ArrayLike, reg: float = 0.0) -> Trace:
-        """Every quantity of one forward and backward pass, by name, in the order of computation.
+        """Return every quantity of one forward and backward pass, by name, in the order of computation.
 
-        Args:
-            X: inputs (N, D).
-            y: integer labels (N,) in [0, C).
-            reg: strength of the penalty.
-
-        Returns:
-            The quantities; ``trace["z1"]`` and ``trace.z1`` are the same. ``X`` and the parameters in it are
-            the network's own, not copies.
-
-        Raises:
-            TypeError, ValueError: as `loss`.
+        ``trace["z1"]`` and ``trace.z1`` are the same; ``X`` and the parameters are not copies. Arguments and
+        errors: see `loss`.
         """
         inputs = self._checked_inputs(X)
         labels = check_labels("y", y, len(inputs), self._shapes["b2"][0])
@@ -182,14 +170,11 @@ class TwoLayerNet:
         return trace_gradients(self._checked_params(), inputs, labels, reg, self.activation)
 
     def predict(self, X: ArrayLike, *, mean: ArrayLike | None = None) -> Integer[np.ndarray, " N"]:
-        """The class with the highest score for each row, in bounded memory for any number of rows.
+        """Return the class with the highest score for each row, in bounded memory for any number of rows.
 
         Args:
             X: inputs (N, D).
-            mean: is subtracted from every row (D,), as `train` does; None for zero.
-
-        Returns:
-            Class indices (N,).
+            mean: subtracted from every row (D,), as `train` does; None for zero.
 
         Raises:
             TypeError, ValueError: as `loss`.
@@ -218,10 +203,10 @@ class TwoLayerNet:
         *,
         mean: ArrayLike | None = None,
     ) -> dict[str, list[float]]:
-        """Minibatch SGD. Each batch is drawn with replacement, ``rng.choice(num_train, batch_size)``.
+        """Train by minibatch SGD. Batches are drawn with replacement, ``rng.choice(num_train, batch_size)``.
 
-        Pixels may stay bytes: every batch is converted, and freed of the mean image, when its turn comes.
-        ``params`` are new arrays afterwards; those that the network had are left as they were.
+        Pixels may stay bytes: each batch is converted, and the mean subtracted, when its turn comes.
+        ``params`` are new arrays afterwards; the old arrays are unchanged.
 
         Args:
             X: training inputs (N, D).
@@ -235,7 +220,7 @@ class TwoLayerNet:
             num_iters: steps.
             batch_size: rows of a minibatch.
             verbose: print a line every 100 steps.
-            mean: is subtracted from every row of X and of X_val (D,); None for zero.
+            mean: subtracted from every row of X and of X_val (D,); None for zero.
 
         Returns:
             ``loss_history``, the minibatch's loss before each step, penalty included; and for each
@@ -297,7 +282,7 @@ class TwoLayerNet:
     def _checked_data(
         self, X_name: str, X: ArrayLike, y_name: str, y: ArrayLike
     ) -> tuple[np.ndarray, Integer[np.ndarray, " N"]]:
-        """A data set, whose bytes stay bytes: each batch is converted when its turn comes."""
+        """Return a checked data set, whose bytes stay bytes: each batch is converted when its turn comes."""
         D, C = self._shapes["W1"][0], self._shapes["b2"][0]
         inputs = check_matrix(X_name, X, D)
         if inputs.dtype.kind == "f":
@@ -305,7 +290,7 @@ class TwoLayerNet:
         return inputs, check_labels(y_name, y, len(inputs), C)
 
     def _checked_params(self) -> dict[str, np.ndarray]:
-        """The parameters in the network's dtype, or an error that names the one that does not fit."""
+        """Return the parameters in the network's dtype; an error names the one that does not fit."""
         if set(self.params) != set(PARAMETERS):
             raise ValueError(f"params must have the keys W1, b1, W2, b2, not {sorted(self.params)}")
         checked = {}

@@ -22,22 +22,14 @@ __all__ = [
 
 
 def check_choice(name: str, value: Any, choices: Any) -> Any:
-    """The value, if it is one of those that a ``Literal`` lists.
-
-    Raises:
-        ValueError: it is not.
-    """
+    """Return the value, or raise ValueError unless the ``Literal`` of choices lists it."""
     if value not in get_args(choices):
         raise ValueError(f"{name} must be one of {', '.join(get_args(choices))}, not {value!r}")
     return value
 
 
 def check_dtype(dtype: DTypeLike) -> np.dtype[np.floating]:
-    """The dtype, if it is one that the networks compute in.
-
-    Raises:
-        TypeError: it is neither float32 nor float64.
-    """
+    """Return the dtype, or raise TypeError if it is neither float32 nor float64."""
     try:
         given = np.dtype(dtype)
     except TypeError:
@@ -49,22 +41,12 @@ def check_dtype(dtype: DTypeLike) -> np.dtype[np.floating]:
 
 
 def check_positive_int(name: str, value: Any) -> int:
-    """The value as an int.
-
-    Raises:
-        TypeError: it is not an integer.
-        ValueError: it is below 1.
-    """
+    """Return the value as an int; raise TypeError unless it is an integer, ValueError if it is below 1."""
     return _check_int(name, value, minimum=1)
 
 
 def check_natural(name: str, value: Any) -> int:
-    """The value as an int.
-
-    Raises:
-        TypeError: it is not an integer.
-        ValueError: it is below 0.
-    """
+    """Return the value as an int; raise TypeError unless it is an integer, ValueError if it is below 0."""
     return _check_int(name, value, minimum=0)
 
 
@@ -77,7 +59,7 @@ def _check_int(name: str, value: Any, *, minimum: int) -> int:
 
 
 def check_real(name: str, value: Any, *, minimum: float = -math.inf) -> float:
-    """The value as a float.
+    """Return the value as a float.
 
     Raises:
         TypeError: it is not a real number.
@@ -94,12 +76,7 @@ def check_real(name: str, value: Any, *, minimum: float = -math.inf) -> float:
 
 
 def check_fraction(name: str, value: Any) -> float:
-    """The value as a float.
-
-    Raises:
-        TypeError: it is not a real number.
-        ValueError: it is not in [0, 1).
-    """
+    """Return the value as a float; raise TypeError for anything but a number, ValueError outside [0, 1)."""
     fraction = check_real(name, value, minimum=0)
     if fraction >= 1:
         raise ValueError(f"{name} must be below 1, not {value}")
@@ -107,13 +84,13 @@ def check_fraction(name: str, value: Any) -> float:
 
 
 def check_matrix(name: str, X: ArrayLike, columns: int) -> np.ndarray:
-    """X as a matrix of numbers, in the dtype it came in.
+    """Return X as a matrix of numbers, in the dtype it came in.
 
     Raises:
         TypeError: it does not hold real numbers.
         ValueError: it is empty or has another shape than (N, columns).
     """
-    matrix = as_array(name, X)
+    matrix = _as_array(name, X)
     if matrix.dtype.kind not in "biuf":
         raise TypeError(f"{name} must hold real numbers, not dtype {matrix.dtype}")
     if matrix.ndim != 2 or matrix.shape[1] != columns:
@@ -126,7 +103,7 @@ def check_matrix(name: str, X: ArrayLike, columns: int) -> np.ndarray:
 def check_inputs(
     name: str, X: ArrayLike, columns: int, dtype: np.dtype[np.floating]
 ) -> Float[np.ndarray, "N D"]:
-    """X as a matrix of finite numbers in the given dtype; the array itself where it already is one.
+    """Return X as a matrix of finite numbers in the given dtype; the array itself where it already is one.
 
     Raises:
         TypeError: it does not hold real numbers.
@@ -146,13 +123,13 @@ def check_inputs(
 
 
 def check_labels(name: str, y: ArrayLike, rows: int, classes: int) -> Integer[np.ndarray, " N"]:
-    """The labels as a vector of class indices.
+    """Return the labels as a vector of class indices.
 
     Raises:
         TypeError: it does not hold integers.
         ValueError: it has another shape than (rows,), or an entry outside [0, classes).
     """
-    labels = as_array(name, y)
+    labels = _as_array(name, y)
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{name} must hold integers, not dtype {labels.dtype}")
     if labels.shape != (rows,):
@@ -164,13 +141,8 @@ def check_labels(name: str, y: ArrayLike, rows: int, classes: int) -> Integer[np
     return labels
 
 
-def as_array(name: str, value: ArrayLike) -> np.ndarray:
-    """The value as an array.
-
-    Raises:
-        TypeError: its rows have different lengths, or it is no array at all.
-    """
+def _as_array(name: str, value: ArrayLike) -> np.ndarray:
     try:
         return np.asarray(value)
-    except ValueError as error:
+    except ValueError as error:  # its rows have different lengths
         raise TypeError(f"{name} must be an array of numbers: {error}") from None

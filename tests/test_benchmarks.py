@@ -14,8 +14,8 @@ from autograd_ref.crosscheck.problems import random_problem
 from autograd_ref.crosscheck.reference import reference_of
 from benchmarks import __main__ as command_line
 from benchmarks.activations import runs as activation_runs
-from benchmarks.activations.runs import Run, RunResult, all_runs, describe_path
-from benchmarks.activations.tables import best_rate, dead_table, loss_table
+from benchmarks.activations.compare import best, compare_activations, dead_table, loss_table
+from benchmarks.activations.runs import Run, RunResult, all_runs
 from benchmarks.checkers import compare as checkers
 from benchmarks.checkers import mistaken_networks as networks
 from benchmarks.checkers import timing
@@ -24,7 +24,7 @@ from benchmarks.checkers.contenders import CONTENDERS
 from benchmarks.checkers.hard_problems import hard_problem
 from benchmarks.checkers.smallest_error import smallest_caught, with_error
 from benchmarks.processes import BenchmarkError, Worker, WorkerFailedError, environment, some_cpus
-from benchmarks.results import Picture, Table, as_markdown, publish, write_json, write_section
+from benchmarks.results import RESULTS, Picture, Table, as_markdown, publish, write_json, write_section
 from handgrad.activations import ACTIVATIONS
 
 # SciPy's own threshold is too tight for a forward difference: it flags the right network.
@@ -65,7 +65,7 @@ def test_missing_checker_is_listed_with_install_command(monkeypatch, tmp_path, c
     assert "Not installed: torch; `pip install -e '.[torch]'`" in printed
     assert "torch gradcheck" not in printed
     assert not any(contender.needs == "torch" for contender in asked)
-    assert {path.name for path in tmp_path.iterdir()} == {"checkers.json", "checkers.png"}
+    assert [path.name for path in tmp_path.iterdir()] == ["checkers.json"]
 
 
 def test_smallest_error_of_handgrads_checker():
@@ -228,7 +228,6 @@ def test_paused_worker_does_not_answer_until_asked(echo):
 
 def test_activation_run_is_measured_after_every_epoch(monkeypatch, digits):
     monkeypatch.setattr(activation_runs, "EPOCH", 3)
-    monkeypatch.setattr(activation_runs, "PATH_STEPS", 3)
     result = activation_runs.train(Run("tanh", "Glorot", 0.1, 0, epochs=2, calm=1), digits)
     assert not result.diverged
     assert {len(values) for values in result.epochs.values()} == {4}
@@ -236,17 +235,7 @@ def test_activation_run_is_measured_after_every_epoch(monkeypatch, digits):
     assert loss[0] is None
     assert accuracy[0] < 0.3 < accuracy[2]
     assert abs(accuracy[3] - accuracy[2]) < 0.1  # a hundredth of the learning rate
-    assert result.path.keys() == {"signs", "cosine", "straightness"}
     assert activation_runs.train(Run("relu", "He", 1e9, 0, epochs=2), digits).diverged
-
-
-def test_path_of_weights_is_described():
-    ahead = [np.full((2, 2), step) for step in range(60)]
-    assert describe_path(ahead) == pytest.approx({"signs": 1, "cosine": 1, "straightness": 1})
-    back_and_forth = [np.full((2, 2), step % 2) for step in range(51)]
-    assert describe_path(back_and_forth) == pytest.approx({"signs": 1, "cosine": -1, "straightness": 0})
-    assert describe_path(ahead[:10]) is None
-    assert describe_path([np.ones((2, 2))] * 60) is None
 
 
 def test_activation_runs_are_distinct():
@@ -255,21 +244,29 @@ def test_activation_runs_are_distinct():
     assert {run.activation for run in runs} == set(ACTIVATIONS)
 
 
+def test_kept_activation_runs_are_not_made_again(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("benchmarks.activations.compare.train", None)
+    (tmp_path / "activations.json").write_text((RESULTS / "activations.json").read_text())
+    compare_activations(None, tmp_path)
+    assert "Dead units of 100" in capsys.readouterr().out
+    assert {path.name for path in tmp_path.iterdir()} == {"activations.json", "activations.png"}
+
+
 def test_best_rate_ignores_diverged_runs():
     names = ("loss", "val", *activation_runs.MEASURED)
     runs = {
         run.key: RunResult(run.learning_rate < 0.05, {name: [run.learning_rate] * 5 for name in names})
         for run in all_runs()
     }
-    assert best_rate(runs, "relu", "He") == 0.1
-    assert best_rate(runs, "relu", "notes") is None
+    assert best(runs, "relu", "He")[0] == 0.1
+    assert best(runs, "relu", "notes") is None
     assert loss_table(runs).rows[0][1:3] == ["0.1", "0.100"]
     assert loss_table(runs).rows[0][-1] == "–"
     assert dead_table(runs).rows[0][2] == "0.001 → 0.001 (diverged)"
 
 
 @pytest.mark.parametrize(
-    "command", [["report"], ["gap", "--data-dir", "nowhere"], ["recipe", "--threads", "100000"]]
+    "command", [["report"], ["activations", "--data-dir", "nowhere"], ["recipe", "--threads", "100000"]]
 )
 def test_failure_is_one_line_and_exit_code_2(command, monkeypatch, capsys, tmp_path):
     (tmp_path / "damaged").mkdir()

@@ -18,7 +18,6 @@ import pytest
 
 from handgrad.cli.main import main
 from handgrad.data import byte_pickle, cifar10, datasets, download
-from handgrad.data.byte_pickle import load_byte_pickle
 from handgrad.data.cifar10 import BATCHES, BINARY, PICKLED, read_cifar10
 from handgrad.data.datasets import load_cifar10, load_dataset
 from handgrad.data.download import data_directory, download_cifar10
@@ -203,7 +202,7 @@ GOOD = {"labels": [1] * ROWS, "data": np.zeros((ROWS, 3072), np.uint8)}
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ([1, 2], "must hold a dict"),
+        ([1, 2], "this is not a pickled dict of plain data and bytes"),
         ({"labels": GOOD["labels"]}, "must hold data of shape (20, 3072), not None"),
         ({**GOOD, "data": GOOD["data"][:, :-1]}, "must hold data of shape (20, 3072), not (20, 3071)"),
         ({**GOOD, "data": np.zeros((ROWS, 3072))}, "it holds an array of dtype 'f8', not of bytes"),
@@ -276,7 +275,7 @@ def test_no_hostile_pickle_runs_an_instruction(tmp_path, images, monkeypatch):
     hostile = list(hostile_pickles(target))
     for content in hostile:
         path.write_bytes(content)
-        assert str(path) in fails(tmp_path, "is no pickle of plain data and bytes")
+        assert str(path) in fails(tmp_path, "is not a pickled dict of plain data and bytes")
         assert not target.exists()
     # The pickles do what they say where they are trusted, and none left a trace in the reader.
     pickle.loads(hostile[0])
@@ -288,26 +287,19 @@ def test_no_hostile_pickle_runs_an_instruction(tmp_path, images, monkeypatch):
 def test_a_hostile_pickle_takes_no_memory():
     """A few bytes that ask for gigabytes, in a process that may have little more than it needs."""
     program = """
-import io, resource
+import resource
 from handgrad.data.byte_pickle import load_byte_pickle
 held = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (held + 2**27, held + 2**27))
 for body in (b"X\\xff\\xff\\xff\\x7fs", b"\\x8e" + (2**40).to_bytes(8, "little"), b"Nr\\xff\\xff\\xff\\x0f"):
     try:
-        load_byte_pickle(io.BytesIO(b"\\x80\\x04" + body + b"."), len(body) + 3)
+        load_byte_pickle(b"\\x80\\x04" + body + b".")
     except ValueError as error:
         assert "MemoryError" not in repr(error.__context__), body
     else:
         raise SystemExit("it was read")
 """
     subprocess.run([sys.executable, "-c", program], check=True)
-
-
-def test_bytes_after_the_stated_size_are_not_read():
-    data = pickle.dumps({"a": 1}, 2)
-    assert load_byte_pickle(io.BytesIO(data + b"more"), len(data)) == {"a": 1}
-    with pytest.raises(ValueError, match="is no pickle"):
-        load_byte_pickle(io.BytesIO(data), len(data) - 1)
 
 
 # Bad archives.
@@ -336,17 +328,17 @@ def test_an_archive_with_another_plain_file_is_read(archive, images):
     np.testing.assert_array_equal(read_cifar10(archive(f"{BINARY}/readme.html", b"hello"))[0], images[0])
 
 
-@pytest.mark.parametrize("name", ["../evil", "/tmp/evil", f"{BINARY}/../../evil"])
-def test_an_entry_outside_the_folder_is_refused(archive, tmp_path, name):
+def test_nothing_is_written_for_an_entry_outside_the_folder(archive, tmp_path, images):
     before = sorted(tmp_path.rglob("*"))
-    fails(archive(name, b"x"), "has an entry outside its own folder")
+    for name in ("../evil", f"{tmp_path}/evil", f"{BINARY}/../../evil"):
+        np.testing.assert_array_equal(read_cifar10(archive(name, b"x"))[0], images[0])
     assert [path.name for path in sorted(tmp_path.rglob("*")) if path not in before] == ["with.tar.gz"]
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
-def test_links_and_devices_are_refused(archive, kind):
+def test_links_and_devices_are_not_followed(archive, images, kind):
     path = archive(f"{BINARY}/data_batch_1.bin", type=kind, linkname="/etc/passwd")
-    fails(path, "neither a plain file nor a folder")
+    np.testing.assert_array_equal(read_cifar10(path)[0], images[0])
 
 
 def test_the_same_batch_twice_is_refused(archive):

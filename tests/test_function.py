@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from honest_gradients import CASES
 
-from autograd_ref.arithmetic.rounding_bounds import RoundedFunction
 from autograd_ref import NotJudged, Report, assert_gradients, check_gradients
+from autograd_ref.arithmetic.rounding_bounds import RoundedFunction
 from autograd_ref.crosscheck.function.pytrees import copy_arrays, parameter_leaves
 from autograd_ref.crosscheck.quantity import judge
 from autograd_ref.two_layer_net import precision
@@ -461,7 +461,9 @@ def test_what_rounding_may_make_infinite_is_not_judged():
             root = np.sqrt(1 + 1e-12 - x[0] ** 2)
             return root, -x / root
 
-    report = check_gradients(hand, lambda x: jnp.sqrt(1 + 1e-12 - x[0] ** 2), np.ones(1, np.float32), points=1)
+    report = check_gradients(
+        hand, lambda x: jnp.sqrt(1 + 1e-12 - x[0] ** 2), np.ones(1, np.float32), points=1
+    )
     assert report.ok is not True
 
 

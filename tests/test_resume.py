@@ -220,10 +220,10 @@ def another_activation(run):
         (None, ["--out", "x"], "no --out, no --preset"),
         (None, ["--preset", "notes"], "no --out, no --preset"),
         (damage_config, [], "config.json does not hold the settings of a run: .*hiden"),
-        (truncate_checkpoint, [], "checkpoint.npz is no checkpoint, or a damaged one"),
-        (pickle_checkpoint, [], "checkpoint.npz is no checkpoint, or a damaged one"),
+        (truncate_checkpoint, [], "checkpoint.npz is not a checkpoint, or is damaged"),
+        (pickle_checkpoint, [], "checkpoint.npz is not a checkpoint, or is damaged"),
         (narrow_checkpoint, [], r"checkpoint.npz holds W2 as float32 \(5, 10\), not as float32 \(6, 10\)"),
-        (another_activation, [], "checkpoint.npz is that of a network with relu, not tanh"),
+        (another_activation, [], "checkpoint.npz belongs to a network with relu, not tanh"),
         (other_images, [], "checkpoint.npz comes from other training images"),
     ],
 )

@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 
 from benchmarks.processes import BenchmarkError, Worker
-from benchmarks.speed import contenders, full, referee, rounds, tables
+from benchmarks.speed import contenders, full, referee, rounds
 from benchmarks.speed.cases import BASE, Case, full_cases
-from benchmarks.speed.contenders import CONTENDERS, LIMIT, OURS, entry, load, missing
+from benchmarks.speed.contenders import CONTENDERS, LIMIT, OURS, load, missing
 from benchmarks.speed.contenders.course_notes import Contender as CourseNotes
 from benchmarks.speed.contenders.interface import Data
 from benchmarks.speed.ratios import limit, ratio_of, share_of_limit, spread, summarize
-from benchmarks.speed.report import all_tables, notes, report
+from benchmarks.speed.report import STEADY_SPREAD, all_tables, headline_table, notes, report
+from benchmarks.speed.rounds import Pass
 from benchmarks.speed.schema import CaseResult, ContenderResult, Results
 
 TINY = Case(hidden=8, batch_size=5, features=12, rows=40, classes=3)
@@ -80,44 +81,47 @@ def test_disagreement_with_the_reference_ends_the_run(monkeypatch, tmp_path):
         referee.prepare(TINY, tmp_path)
 
 
-def test_pass_times_right_contenders_and_pauses_them(monkeypatch):
-    play = rounds._play
+@pytest.fixture
+def two_rounds(monkeypatch):
+    """Let a pass end after two rounds."""
+    monkeypatch.setattr(rounds, "LEAST_ROUNDS", 2)
 
-    def watch(turns, workers, results, budget):
+
+def test_pass_times_right_contenders_and_pauses_them(monkeypatch, two_rounds):
+    play = rounds.play
+
+    def watch(turns, workers, done, until):
         deadline = time.monotonic() + 30  # a signal may take a moment
         for worker in workers.values():
             while Path(f"/proc/{worker.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "T":
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
-        play(turns, workers, results, budget)
+        play(turns, workers, done, until)
 
-    monkeypatch.setattr(rounds, "_play", watch)
+    monkeypatch.setattr(rounds, "play", watch)
     monkeypatch.setattr(rounds, "TURN_SECONDS", 1e-4)
-    done = rounds.run_pass(TINY, ["course notes"], rounds.Budget(2, 2, 0.0))
-    result = done.contenders["course notes"]
-    assert result.refused is None
-    counts = {task: [len(seconds) for seconds in passes] for task, passes in result.rounds.items()}
-    assert counts == {"gradient": [1], "step": [2]}
-    assert result.busy_cpus > 0
-    assert done.versions["numpy"] == np.__version__
+    done = rounds.run_pass(TINY, ["course notes"], 0.0)
+    assert not done.refused
+    counts = {task: len(seconds) for task, seconds in done.rounds["course notes"].items()}
+    assert counts == {"gradient": 1, "step": 2}
+    assert f"numpy {np.__version__}" in done.libraries
 
 
-def test_pass_gives_no_time_to_wrong_or_failing_contenders(monkeypatch):
+def test_pass_gives_no_time_to_wrong_or_failing_contenders(monkeypatch, two_rounds):
     def prepare_another(case, folder):
         expected = referee.prepare(case, folder)
         return expected | {"step": {name: q + 1 for name, q in expected["step"].items()}}
 
     monkeypatch.setattr(rounds, "prepare", prepare_another)
-    monkeypatch.setitem(CONTENDERS, "fails", CONTENDERS["course notes"])  # unknown to the other process
-    names = ["course notes", "handgrad fused", "fails"]
-    results = rounds.run_pass(TINY, names, rounds.Budget(2, 2, 0.0)).contenders
+    names = ["course notes", "handgrad fused", "fails"]  # the last is unknown to its process
+    done = rounds.run_pass(TINY, names, 0.0)
     for name in names[:2]:
-        assert results[name].refused.startswith("step: W1 is wrong by")
-    assert results["fails"].refused == "ended with code 1: KeyError: 'fails'"
-    assert not any(result.rounds for result in results.values())
+        assert done.refused[name].startswith("step: W1 is wrong by")
+    assert done.refused["fails"] == "ended with code 1: KeyError: 'fails'"
+    assert not done.rounds
 
 
-def test_contender_that_ends_in_a_round_is_refused(monkeypatch):
+def test_contender_that_ends_in_a_round_is_refused(monkeypatch, two_rounds):
     ask = Worker.ask
 
     def end(worker, question, timeout=None):
@@ -127,37 +131,30 @@ def test_contender_that_ends_in_a_round_is_refused(monkeypatch):
 
     monkeypatch.setattr(rounds, "_times", lambda worker, task: 2)
     monkeypatch.setattr(Worker, "ask", end)
-    results = rounds.run_pass(TINY, ["course notes"], rounds.Budget(2, 2, 0.0)).contenders
-    assert results["course notes"].refused.startswith("ended with code -9")
-    assert not results["course notes"].rounds
+    done = rounds.run_pass(TINY, ["course notes"], 0.0)
+    assert done.refused["course notes"].startswith("ended with code -9")
+    assert summarize([done]) == {"course notes": ContenderResult(done.refused["course notes"])}
 
 
-def test_one_thread_too_many_is_refused(monkeypatch, tiny):
-    np.savez(tiny.folder / "some.step.npz", **tiny.expected["step"])
-    answers = {"first": 0.1, "turn": [1.0, 1.0], "threads": {"XLA": 2, "numpy": 1}}
-    monkeypatch.setattr(rounds, "_ask", lambda worker, question, *_: answers[question])
-    result = ContenderResult()
-    rounds._admit(None, "some", result, TINY, ["step"], tiny.expected, tiny.folder)
-    assert result.refused == "threads: {'XLA': 2} where 1 were asked for"
+def test_one_thread_too_many_is_refused(monkeypatch):
+    monkeypatch.setattr(rounds, "_ask", lambda worker, question: {"XLA": 2, "numpy": 1})
+    with pytest.raises(BenchmarkError, match=r"threads: .'XLA': 2. where 1 were asked for"):
+        rounds.check_threads(None, 1)
 
 
-def test_budget_has_a_least_and_a_most():
-    assert [rounds.Budget(2, 4, 0.0).goes_on(done) for done in range(5)] == [True, True, False, False, False]
-    assert [rounds.Budget(2, 4, np.inf).goes_on(done) for done in range(5)] == [True] * 4 + [False]
+@pytest.mark.parametrize(("until", "count"), [(0.0, 2), (np.inf, 4)])
+def test_pass_has_a_least_and_a_most_of_rounds(until, count, monkeypatch, two_rounds):
+    monkeypatch.setattr(rounds, "MOST_ROUNDS", 4)
+    monkeypatch.setattr(rounds, "_ask", lambda worker, *question: 1.0)
+    done = Pass()
+    rounds.play({"one": {"step": 5}}, {"one": None}, done, until)
+    assert done.rounds == {"one": {"step": [0.2] * count}}
 
 
 def test_missing_library_is_named_with_its_command(monkeypatch):
     monkeypatch.setattr(contenders, "find_spec", lambda name: None if name == "torch" else find_spec(name))
     command = "pip install -e '.[torch]'"
     assert missing([*CONTENDERS, LIMIT]) == {"PyTorch": command, "torch.compile": command}
-
-
-def test_pin_gives_a_warning(monkeypatch):
-    monkeypatch.setenv("OPENBLAS_CORETYPE", "Prescott")
-    (warning,) = full.warnings(full.empty_results({}, quick=False, native_blas=False))
-    assert "OPENBLAS_CORETYPE=Prescott" in warning
-    assert "--native-blas" in warning
-    assert not full.warnings(full.empty_results({}, quick=False, native_blas=True))
 
 
 def test_cases_vary_one_size_at_a_time():
@@ -170,18 +167,26 @@ def test_cases_vary_one_size_at_a_time():
     assert BASE in cases
 
 
-def test_run_keeps_what_it_measured(monkeypatch, tmp_path):
+def test_run_keeps_what_it_measured(monkeypatch, tmp_path, two_rounds, capsys):
     monkeypatch.setattr(full, "quick_cases", lambda: [TINY, replace(TINY, hidden=4)])
     monkeypatch.setattr(full, "CONTENDERS", {name: CONTENDERS[name] for name in ("course notes", OURS)})
-    monkeypatch.setattr(full, "LEAST_ROUNDS", 2)
-    monkeypatch.setattr(full, "MOST_ROUNDS", 2)
+    monkeypatch.setattr(rounds, "MOST_ROUNDS", 2)
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Prescott")
     results = full.run(tmp_path, quick=True, native_blas=True)
     assert [result.passes for result in results.cases] == [1, 1]
     kept = Results.read(tmp_path / "results.json")
     ratio = kept.cases[0].ratio("course notes")
     assert ratio.low <= ratio.value <= ratio.high
-    assert kept.import_seconds.keys() == {"numpy", "handgrad.fused.sgd"}
     assert share_of_limit(kept.cases[0], OURS) > 0
+    assert f"numpy {np.__version__}; " in kept.environment
+    assert "no pin on OpenBLAS. `python -m benchmarks --native-blas --quick`" in kept.environment
+    assert "Warning" not in capsys.readouterr().err
+
+    monkeypatch.setattr(full, "QUICK_SECONDS", -1.0)
+    full.run(tmp_path, quick=True, native_blas=False)
+    warnings = capsys.readouterr().err
+    assert "OPENBLAS_CORETYPE=Prescott pins" in warnings
+    assert "--native-blas" in warnings
 
 
 def results_of(seconds, sizes=(50, 150, 500)):
@@ -189,20 +194,18 @@ def results_of(seconds, sizes=(50, 150, 500)):
     rng = np.random.default_rng(0)
     cases = []
     for hidden in sizes:
-        by_name = {
-            name: ContenderResult(
-                rounds={"step": [[step(hidden) * rng.normal(1, 0.01) for _ in range(6)] for _ in range(2)]},
-                first_seconds={"step": step(hidden) + 2},
+        passes = [
+            Pass(
+                {
+                    name: {"step": list(step(hidden) * rng.normal(1, 0.01, 6))}
+                    for name, step in seconds.items()
+                }
+                | {LIMIT: {"gemm": [0.17] * 6, "copy": [0.02] * 6}}
             )
-            for name, step in seconds.items()
-        }
-        by_name[LIMIT] = ContenderResult(rounds={"gemm": [[0.17] * 6] * 2, "copy": [[0.02] * 6] * 2})
-        summarize(by_name)
-        cases.append(CaseResult(replace(BASE, hidden=hidden), 2, by_name))
-    libraries = {entry(name).imports: [0.5] for name in seconds}
-    head = ("a CPU", 2, "3.11", "Linux", "2025-01-01T00:00:00+00:00", "python -m benchmarks", {})
-    absent = {"PyTorch": "pip install -e '.[torch]'"}
-    return Results(*head, missing=absent, import_seconds=libraries, cases=cases)
+            for _ in range(2)
+        ]
+        cases.append(CaseResult(replace(BASE, hidden=hidden), 2, summarize(passes)))
+    return Results("a CPU", {"PyTorch": "pip install -e '.[torch]'"}, cases)
 
 
 SOME = {OURS: lambda H: 1e-5 * H, "course notes": lambda H: 2e-5 * H, "JAX jit": lambda H: 2e-3 + 5e-6 * H}
@@ -222,25 +225,18 @@ def test_file_that_is_not_a_result_is_refused(change, tmp_path):
     path = tmp_path / "results.json"
     results_of(SOME).write(path)
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
-    with pytest.raises(ValueError, match=r"results.json is not a results.json of this benchmark: "):
+    with pytest.raises(BenchmarkError, match=r"results.json is not a results.json of this benchmark: "):
         Results.read(path)
 
 
 def test_refusal_in_one_pass_leaves_no_times():
-    results = {
-        OURS: ContenderResult(rounds={"step": [[1.0, 2.0]]}),
-        "two": ContenderResult(rounds={"step": [[3.0, 6.0]]}),
-    }
-    summarize(results)
-    assert results["two"].ratio == (3, 3, 3)
-    again = {OURS: ContenderResult(rounds={"step": [[4.0]]}), "two": ContenderResult(refused="wrong")}
-    full.merge(results, again)
-    summarize(results)
-    assert results[OURS].rounds == {"step": [[1.0, 2.0], [4.0]]}
+    first = Pass({OURS: {"step": [1.0, 2.0]}, "two": {"step": [3.0, 6.0]}})
+    assert summarize([first])["two"].ratio == (3, 3, 3)
+    again = Pass({OURS: {"step": [4.0]}}, {"two": "wrong"})
+    results = summarize([first, again])
     assert results[OURS].median == {"step": 2.0}
-    assert results["two"].refused == "wrong"
-    assert results["two"].ratio is None
-    assert not results["two"].median
+    assert results["two"] == ContenderResult("wrong")
+    assert summarize([Pass(first.rounds, {OURS: "wrong"})])["two"].ratio is None
 
 
 def test_ratio_is_of_the_rounds_and_in_its_interval():
@@ -251,7 +247,7 @@ def test_ratio_is_of_the_rounds_and_in_its_interval():
     assert ratio.high - ratio.low < 0.2
     assert ratio_of([2 * ours, 2 * ours], [ours, ours]) == (2, 2, 2)
     assert ratio_of([[2.0], [3.0]], [[1.0], [1.0]]) == (2.5, 2, 3)  # too few rounds to draw from
-    assert spread(ours) > tables.STEADY_SPREAD > spread(noise)
+    assert spread(ours) > STEADY_SPREAD > spread(noise)
 
 
 def test_interval_narrows_with_processes_not_with_rounds():
@@ -281,7 +277,6 @@ def test_limit_is_the_gemms_at_their_rate_and_the_gather():
     gather = 2 * 200 * 3072 * 4 * 0.02 / (2 * 2**27)
     assert limit(case, "gradient") == pytest.approx(gemm)
     assert limit(case, "step") == pytest.approx(gemm + gather)
-    assert limit(case, "epoch") == pytest.approx(50 * (gemm + gather))
 
 
 def test_report_tells_losses_refusals_and_missing(tmp_path, capsys):
@@ -293,19 +288,12 @@ def test_report_tells_losses_refusals_and_missing(tmp_path, capsys):
     assert "JAX scan 0.50" in printed
     assert "scikit-learn, H=50, N=200, D=3072, float32, 1 thread: step: W1 is wrong" in printed
     assert "PyTorch; `pip install -e '.[torch]'` installs it" in printed
-    assert {path.name for path in tmp_path.iterdir()} == {"step-time.png", "step-ratios.png"}
+    assert {path.name for path in tmp_path.iterdir()} == {"step-time.png"}
     cells = set(chain(*chain(*(table.rows for table in all_tables(results)))))
     assert "nan" not in cells
-    (row,) = [row for row in tables.headline_table(results).rows if row[2] == "150"]
+    (row,) = [row for row in headline_table(results).rows if row[2] == "150"]
     assert row[5].endswith(", JAX scan")
     assert not [text for text in notes(results_of({OURS: SOME[OURS]})) if "loses" in text]
-
-
-def test_start_table_takes_later_calls_from_the_first():
-    (table,) = [table for table in all_tables(results_of(SOME)) if table.title.startswith("Before")]
-    rows = {row[0]: row[1:] for row in table.rows}
-    assert rows["JAX jit"] == ["0.50", "–", "2.00"]
-    assert rows["course notes"] == ["0.50", "–", "–"]  # compiles nothing
 
 
 def test_part_of_a_run_is_reported(tmp_path, capsys):

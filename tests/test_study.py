@@ -1,26 +1,38 @@
 """The study page, from the source that it is read from to the numbers that it shows; no browser here."""
 
+import json
+import re
 import shutil
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
+from typing import get_args
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import handgrad
+from autograd_ref import two_layer_net as reference
 from autograd_ref.crosscheck.problems import random_problem
-from autograd_ref.study import page, witnesses
+from autograd_ref.study import page, speed, witnesses
 from autograd_ref.study.equations import equations
 from autograd_ref.study.example import judge_steps, worked_problem
-from autograd_ref.study.language import FOLDER, LANGUAGES, Words
-from autograd_ref.study.markup import code_html, formula, prose
-from autograd_ref.study.mistaken_networks import mistakes
+from autograd_ref.study.jax_source import GRADIENT, jax_source, loss_source
+from autograd_ref.study.mistaken_networks import break_it, train
 from autograd_ref.study.network_diagram import draw
+from autograd_ref.study.program import PROGRAM, run, slip_ups
+from autograd_ref.study.rendering.language import FOLDER, LANGUAGES, Words
+from autograd_ref.study.rendering.markup import code_html, formula, prose
+from autograd_ref.study.rendering.matrices import matrix
 from autograd_ref.study.source import read_steps
 from handgrad import layers, two_layer_net
+from handgrad.activations import ActivationName
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +118,7 @@ def test_a_change_in_layers_shows_with_no_other_edit(tmp_path):
     file.write_text(source)
     program = """
 from autograd_ref.study.example import worked_problem
-from autograd_ref.study.language import Words
+from autograd_ref.study.rendering.language import Words
 from autograd_ref.study.source import read_steps
 rule = next(rule for step in read_steps(worked_problem()) if step.key == "dW1" for rule in step.rules)
 words = Words([])
@@ -118,7 +130,7 @@ print(rule.code, words.derivation(rule.derivation, rule.marks))
         capture_output=True, text=True, check=True, cwd=tmp_path,
     ).stdout  # fmt: skip
     assert "np.add.reduce(dz, axis=0)" in shown
-    assert shown.count("<mi>m</mi>") == 2 * 2  # the sum and its term, in each language
+    assert shown.count(">m</mi>") == 2 * 2  # the sum and its term, in each language
     assert '<div class="zh" lang="zh-Hans"><p lang="zh-Hans">' in shown
     assert shown.count('<p lang="en">') == shown.count('<p lang="zh-Hans">')
 
@@ -136,18 +148,24 @@ def test_what_comes_from_code_or_text_is_escaped():
         formula("\\frac{")
 
 
-def test_both_languages_are_complete_and_a_missing_key_is_named(tmp_path):
-    for language in LANGUAGES:
-        table = tomllib.loads((FOLDER / f"{language}.toml").read_text(encoding="utf-8"))
-        lacking = [mistake.id for mistake in mistakes() if mistake.id not in table["mistakes"]]
-        assert not lacking, f"autograd_ref/study/text/{language}.toml, [mistakes] lacks {lacking}"
-        shutil.copy(FOLDER / f"{language}.toml", tmp_path)
-    Words([], tmp_path)
-    chinese = tmp_path / "zh.toml"
+def test_texts_are_complete_in_both_languages(tmp_path):
+    shutil.copytree(FOLDER, tmp_path / "text")
+    Words([], tmp_path / "text")
+    chinese = tmp_path / "text" / "zh" / "steps.toml"
     text = chinese.read_text(encoding="utf-8")
+    assert text.count('next = "下一步"\n') == 1
     chinese.write_text(text.replace('next = "下一步"\n', ""), encoding="utf-8")
-    with pytest.raises(ValueError, match=r"zh\.toml lacks walk\.next"):
-        Words([], tmp_path)
+    with pytest.raises(ValueError, match=r"zh lacks walk\.next"):
+        Words([], tmp_path / "text")
+
+
+def test_every_mistake_has_its_words():
+    ids = {mistake.id for mistake in slip_ups()}
+    for language in LANGUAGES:
+        table = tomllib.loads((FOLDER / language / "break.toml").read_text(encoding="utf-8"))
+        assert table["mistakes"].keys() == ids
+    # The checker speaks English; what it says is translated mistake by mistake.
+    assert table["sentences"].keys() == ids | {"refusal"}
 
 
 def test_a_derivation_without_translation_stands_in_the_original():
@@ -164,11 +182,103 @@ def test_the_true_gradient_is_that_of_the_loss():
     assert Decimal(1) / 3 == Decimal("0.3333333333333333333333333333")  # the precision is as it was
 
 
-def test_the_benchmarks_picture_is_shown_if_there_is_a_result(tmp_path):
-    (tmp_path / page.SPEED_PICTURE).write_bytes(b"png")
-    assert page._speed(tmp_path) is None
-    (tmp_path / "results.json").write_text("{}")
-    assert page._speed(tmp_path) == "data:image/png;base64,cG5n"
+def test_speed_is_what_the_benchmark_found():
+    results = json.loads(speed.RESULTS.read_text(encoding="utf-8"))
+    assert speed.read_speed() == speed.summarise(results), "run python -m autograd_ref.study.speed"
+
+
+@pytest.mark.parametrize("upright", [False, True])
+def test_diagram_edges_pass_beside_boxes(steps, upright):
+    picture = draw(steps, upright=upright)
+    boxes = {node.name: (node.x, node.y, node.half_width + 2, node.half_height + 2) for node in picture.nodes}
+    for edge in picture.edges:
+        for start, end in pairwise(edge.points):
+            for x, y in np.linspace(start, end, 50):
+                behind = [
+                    name
+                    for name, (x0, y0, w, h) in boxes.items()
+                    if name not in (edge.start, edge.end) and abs(x - x0) < w and abs(y - y0) < h
+                ]
+                assert not behind, (edge.start, edge.end)
+    for x, y, w, h in boxes.values():
+        assert w < x < picture.width - w
+        assert h < y < picture.height - h
+    assert {"reg", "dloss"} <= boxes.keys()
+
+
+@pytest.mark.parametrize("activation", get_args(ActivationName))
+def test_jax_source_makes_the_step(activation):
+    problem = replace(worked_problem(), activation=activation)
+    with reference.precision(np.float64):
+        for step in read_steps(problem):
+            scope = {**vars(reference), "jax": jax, "jnp": jnp}
+            scope |= {name: jnp.asarray(value) for name, value in step.before.items()}
+            scope["y"] = scope["y"].astype(jnp.int32)
+            exec(jax_source(step, activation).code, scope)
+            for name, value in step.made.items():
+                np.testing.assert_allclose(scope[name], value, rtol=1e-12, atol=1e-15, err_msg=step.key)
+
+
+def test_one_line_of_jax_makes_the_gradient():
+    problem = worked_problem()
+    with reference.precision(np.float64):
+        scope = {
+            **vars(reference), "jax": jax, "reg": problem.reg,
+            "params": {q: jnp.asarray(value) for q, value in problem.params.items()},
+            "X": jnp.asarray(problem.X), "y": jnp.asarray(problem.y, jnp.int32),
+        }  # fmt: skip
+        exec(loss_source(read_steps(problem)), scope)
+        exec(GRADIENT, scope)
+    made = run(PROGRAM, problem.params, problem.X, problem.y, problem.reg)
+    for q, gradient in scope["grads"].items():
+        np.testing.assert_allclose(gradient, made[f"d{q}"], rtol=1e-12, atol=1e-15)
+
+
+def test_program_is_the_hand_derivation(steps):
+    problem = worked_problem()
+    made = run(PROGRAM, problem.params, problem.X, problem.y, problem.reg)
+    for step in steps:
+        for name, value in step.made.items():
+            if step.key != "dh1" or name != "dW2":
+                np.testing.assert_allclose(
+                    made[name],
+                    value + 4 * problem.reg * problem.params["W1"]
+                    if (step.key, name) == ("dW1", "dW1")
+                    else value,
+                    rtol=1e-12,
+                    atol=1e-15,
+                )
+
+
+@pytest.mark.slow
+def test_mistakes_are_what_the_checker_calls_them():
+    problem = worked_problem()
+    for mistake in slip_ups():
+        broken = break_it(mistake, problem)
+        assert mistake.id in [each.id for each in broken.whole.diagnosis]
+        assert not broken.whole.ok
+        assert broken.unchanged == (
+            mistake.id in ("reg-bias-in-loss-only", "integer-truncation", "float32-inside")
+        )
+
+
+def test_training_with_a_mistake_is_worse():
+    losses, stopped = train(PROGRAM)
+    assert losses[-1] < losses[0] / 1.5
+    assert not stopped
+    by_id = {mistake.id: mistake for mistake in slip_ups()}
+    wrong, _ = train(by_id["relu-mask-missing"].lines)
+    assert wrong[-1] > losses[-1] + 0.05
+    diverged, _ = train(by_id["one-hot-sign"].lines)
+    assert len(diverged) < len(losses)
+    _, stopped = train(by_id["dW-transposed"].lines)
+    assert "could not be broadcast" in stopped
+
+
+def test_matrix_columns_align_by_their_points():
+    shown = matrix([[1.0, 0.25], [-0.5, 3.0]], right=[[1.0, 0.25], [0.5, 3.0]])
+    cells = re.findall(r'<td( class="wrong")? data-pad="([.0]*)">([^<]*)</td>', shown)
+    assert cells == [("", ".0", "1"), ("", "", "0.25"), (' class="wrong"', "", "−0.5"), ("", ".00", "3")]
 
 
 def test_a_folder_that_cannot_be_made_is_an_error(handgrad, tmp_path):

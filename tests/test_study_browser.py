@@ -1,18 +1,28 @@
-"""The study page in a real browser: both languages, the walk, the mistakes, any width, and no JavaScript."""
+"""The study page in a real browser: language, picture, numbers, mistakes, any width, no JavaScript, paper."""
 
 import os
 import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect, sync_playwright
 
-from autograd_ref.study.mistaken_networks import break_it, mistakes
+from autograd_ref.study.example import worked_problem
+from autograd_ref.study.mistaken_networks import break_it
+from autograd_ref.study.numbers import page_numbers
+from autograd_ref.study.program import slip_ups
+from autograd_ref.study.rendering.matrices import number
+from autograd_ref.study.source import read_steps
+
+pytestmark = pytest.mark.slow
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+LAPTOP, PHONE, DESK = (1366, 657), (360, 800), (1920, 1080)
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +32,7 @@ def browser():
         hint = "no Chromium on this machine; to get it: apt-get install chromium"
         pytest.fail(hint) if os.environ.get("HANDGRAD_REQUIRE_BROWSER") else pytest.skip(hint)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable)
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         yield browser
         browser.close()
 
@@ -49,8 +59,10 @@ def visit(browser, page_file):
     """Opens the page; at the end nothing may have gone wrong, and nothing may have been fetched."""
     pages, faults = [], []
 
-    def visit(query="", *, width=1280, **options):
-        page = browser.new_page(viewport={"width": width, "height": 900}, reduced_motion="reduce", **options)
+    def visit(query="", size=(1280, 900), **options):
+        viewport = {"width": size[0], "height": size[1]}
+        options = {"locale": "en-US", "reduced_motion": "reduce", **options}
+        page = browser.new_page(viewport=viewport, **options)
         page.on("console", lambda message: faults.append(message.text))
         page.on("pageerror", lambda error: faults.append(str(error)))
         address = page_file.as_uri()
@@ -82,18 +94,35 @@ def visible(page, selector):
     )
 
 
-def lit(page):
-    return page.eval_on_selector_all(".lit", "found => found.map(each => [each.dataset.q, each.localName])")
+def in_view(page, selector):
+    """How many pixels of an element's height are on the screen, below what stays at the top."""
+    return page.evaluate(
+        """selector => {
+            const box = document.querySelector(selector).getBoundingClientRect();
+            return Math.min(box.bottom, innerHeight) - Math.max(box.top, 0);
+        }""",
+        selector,
+    )
 
 
-def test_it_is_one_small_file(page_file):
+def shown(page, key):
+    """The entries of the matrices with a key, as they are read."""
+    cells = page.locator(f'table.m[data-key="{key}"]').first.locator("td")
+    return [text.replace("−", "-") for text in cells.all_text_contents()]
+
+
+def expected(numbers, key):
+    return [number(value).replace("−", "-") for value in np.atleast_2d(numbers[key]).ravel()]
+
+
+def test_page_is_one_small_file(page_file):
     text = page_file.read_text(encoding="utf-8")
     assert 100_000 < len(text.encode()) < 2_000_000
     assert not re.search(r"""(src|href)="(?!#|data:)|@import|url\((?!#)""", text)
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_every_text_stands_there_in_both_languages(visit, language):
+def test_every_text_is_there_in_both_languages(visit, language):
     page = visit(f"?lang={language}")
     assert page.evaluate(
         """() => [...document.querySelectorAll('.en')].filter(each => {
@@ -101,7 +130,7 @@ def test_every_text_stands_there_in_both_languages(visit, language):
             return !other?.classList.contains('zh') || !other.textContent.trim() || !each.textContent.trim();
         }).map(each => each.textContent)"""
     ) == []  # fmt: skip
-    assert page.locator('.zh p[lang="en"]').all_text_contents() == [], "not in zh.toml's [derivations]"
+    assert page.locator('.zh p[lang="en"]').all_text_contents() == [], "not in zh/derivations.toml"
     hidden = {"en": "zh", "zh": "en"}[language]
     assert visible(page, f".{hidden}") == 0
     expect(page.get_by_role("heading", level=1)).to_have_text(
@@ -112,114 +141,297 @@ def test_every_text_stands_there_in_both_languages(visit, language):
     assert chinese > 100 if language == "zh" else chinese == 0
 
 
-def test_the_switch_changes_the_language_and_the_address(visit):
+@pytest.mark.parametrize(("locale", "title"), [("zh-CN", "反向传播"), ("fr-FR", "Backpropagation")])
+def test_language_is_the_browsers(visit, locale, title):
+    page = visit(locale=locale)
+    expect(page.get_by_role("heading", level=1)).to_contain_text(title, use_inner_text=True)
+
+
+def test_language_is_chosen_anywhere_and_kept(visit):
     page = visit()
-    page.get_by_text("简体中文").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("反向传播的两种推导", use_inner_text=True)
-    assert page.url.endswith("?lang=zh")
+    page.locator("#hard-kink").scroll_into_view_if_needed()
+    page.get_by_text("中文", exact=True).click()
+    expect(page.locator("#hard-kink h3")).to_have_text(re.compile("折点"), use_inner_text=True)
+    assert "lang=zh" in page.url
     assert page.title() == "反向传播的两种推导 · handgrad"
+    page.goto(page.url.partition("?")[0])
+    expect(page.get_by_role("heading", level=1)).to_have_text("反向传播的两种推导", use_inner_text=True)
 
 
-def test_the_walk_steps_by_keys_and_by_buttons_and_the_row_follows(visit):
-    page = visit()
-    rows = page.locator("article.step")
-    current, position = page.locator("article.step.current"), page.get_by_role("status")
-    assert current.count() == 0
-    page.keyboard.press("ArrowRight")
-    expect(current).to_have_id("step-z1")
-    expect(position).to_contain_text(f"1/{rows.count()} · Into the hidden layer", use_inner_text=True)
-    expect(page.locator("#walk .across .node.now")).to_have_text("z1")
-    for _ in range(6):
-        page.get_by_role("button", name="Next step").click()
-    expect(current).to_have_id("step-dh1")
-    expect(page.locator("#walk .across .node.now")).to_have_text(["dh1", "dW2", "db2"])
-    expect(current).to_be_in_viewport()
-    page.keyboard.press("ArrowLeft")
-    expect(current).to_have_id("step-dscores")
-    for _ in range(20):
-        page.keyboard.press("ArrowRight")
-    expect(current).to_have_id("step-dW1_penalty")
-    expect(page.get_by_role("button", name="Next step")).to_be_disabled()
+def test_language_without_storage(browser, page_file):
+    context = browser.new_context(locale="zh-CN")
+    context.add_init_script(
+        "Object.defineProperty(window, 'localStorage', { get() { throw new Error('none'); } })"
+    )
+    page = context.new_page()
+    faults = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.goto(page_file.as_uri())
+    expect(page.get_by_role("heading", level=1)).to_contain_text("反向传播", use_inner_text=True)
+    page.get_by_text("English", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Backpropagation", use_inner_text=True)
+    context.close()
+    assert faults == []
+
+
+@pytest.mark.parametrize("size", [LAPTOP, PHONE, DESK], ids=str)
+def test_picture_stays_in_view_and_in_step(visit, size):
+    page = visit(size=size)
+    rows, current = page.locator("article.step"), page.locator("article.step.current")
+    # The text moves the picture.
+    for key in ("z1", "data_loss", "dh1", "dW1_penalty"):
+        page.locator(f"#step-{key}").evaluate("each => each.scrollIntoView({ block: 'start' })")
+        expect(current).to_have_id(f"step-{key}")
+        picture = "#walk .upright" if size[0] > 1100 else "#walk .across"
+        assert in_view(page, picture) > 200
+        position = page.locator("#position [data-at]:not([hidden])")
+        number = rows.evaluate_all("(all, id) => all.findIndex(each => each.id === id) + 1", f"step-{key}")
+        expect(position).to_contain_text(f"{number}/{rows.count()}")
+        box = page.locator(f"{picture} .node.now").first.bounding_box()
+        assert 0 <= box["x"] < size[0] - box["width"] / 2
+        assert 0 < box["y"] < size[1]
+    # And the picture moves the text.
+    page.locator("#previous").click()
+    expect(current).to_have_id("step-dW1")
+    assert in_view(page, "#step-dW1") > 100
+    page.locator(f"{picture} .node[data-q=dz1]").click()
+    expect(current).to_have_id("step-dz1")
+    assert in_view(page, "#step-dz1 h3") > 20
+    # dW2 is finished by the penalty.
+    page.locator(f"{picture} .node[data-q=dW2]").evaluate(
+        "each => each.dispatchEvent(new MouseEvent('click', { bubbles: true, cancelable: true }))"
+    )
+    expect(current).to_have_id("step-dW2_penalty")
+
+
+def test_play_takes_the_text_along(visit):
+    page = visit(size=LAPTOP)
+    page.locator("#steps").evaluate("each => each.scrollIntoView()")
     page.get_by_role("button", name="Play").click()
-    expect(current).to_have_id("step-z1")
+    expect(page.locator("article.step.current")).to_have_id("step-z1")
+    assert in_view(page, "#step-z1 h3") > 20
     page.get_by_role("button", name="Pause").click()
 
 
-def test_a_quantity_is_marked_everywhere_by_the_keyboard_and_by_the_mouse(visit):
+def test_arrow_keys_act_where_the_reader_is(visit):
+    page = visit(size=LAPTOP)
+    page.keyboard.press("ArrowRight")
+    assert page.locator("article.step.current").count() == 0
+    assert page.evaluate("scrollY") == 0
+    page.locator("#step-scores").evaluate("each => each.scrollIntoView()")
+    expect(page.locator("article.step.current")).to_have_id("step-scores")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("article.step.current")).to_have_id("step-data_loss")
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("article.step.current")).to_have_id("step-scores")
+    page.locator(".bench").evaluate("each => each.scrollIntoView()")
+    first = page.locator("article.mistake:visible").get_attribute("id")
+    page.keyboard.press("ArrowRight")
+    second = page.locator("article.mistake:visible").get_attribute("id")
+    assert first != second
+    assert in_view(page, f"#{second} h3") > 10
+    page.locator("#speed").evaluate("each => each.scrollIntoView()")
+    before = page.evaluate("scrollY")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("scrollY") == before
+
+
+def test_quantity_is_lit_everywhere(visit):
     page = visit()
     page.locator("#step-dh1 a.q[data-q=dscores]").focus()
-    assert {name for name, _ in lit(page)} == {"dscores"}
-    for place in (
-        "#walk .across",
-        "#broken .across",
-        "#step-dh1 .derivation",
-        "#step-dh1 pre",
-        "#step-dh1 .jaxpr",
-    ):
+    assert set(page.locator(".lit").evaluate_all("all => all.map(each => each.dataset.q)")) == {"dscores"}
+    for place in ("#walk .upright", "#broken .across", "#step-dh1 .derivation", "#step-dh1 .hand pre"):
         assert page.locator(f"{place} .lit").count() > 0, place
-    page.locator("#step-dz1 .jaxpr [data-q=z1]").first.hover()
-    assert {name for name, _ in lit(page)} == {"z1"}
+    page.locator("#step-dz1 .hand [data-q=z1]").first.hover()
+    assert set(page.locator(".lit").evaluate_all("all => all.map(each => each.dataset.q)")) == {"z1"}
+
+
+def test_entry_shows_its_sum(visit):
+    page = visit(size=LAPTOP)
+    page.locator('#step-z1 table.m[data-key="z1/z1"] td').first.click()
+    total = page.locator("#step-z1 .sum")
+    expect(total).to_have_text("z1[0, 0] = 1·1 + 2·0.5 + (−1)·(−1) − 0.5 = 2.5")
+    assert page.locator('table.m[data-key="given/X"] td.used').all_text_contents() == ["1", "2", "−1"]
+    page.keyboard.press("ArrowRight")
+    expect(total).to_contain_text("z1[0, 1] =")
+    page.keyboard.press("ArrowDown")
+    expect(total).to_contain_text("z1[1, 1] =")
+    assert page.evaluate("document.activeElement.textContent") == "2.5"
+    page.locator('#step-dW1 table.m[data-key="dW1/dW1"] td').first.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#step-dW1 .sum")).to_contain_text("dW1[0, 0] = 1·(−0.0649) + 2·(−0.1347)")
+
+
+def test_script_leaves_the_worked_example_as_it_was_built(visit):
+    texts = "() => [...document.querySelectorAll('main [data-key]')].map(each => each.textContent)"
+    pads = "() => [...document.querySelectorAll('main [data-pad]')].map(each => each.dataset.pad)"
+    page, plain = visit(), visit(java_script_enabled=False)
+    for script in (texts, pads):
+        assert page.evaluate(script) == plain.evaluate(script)
+
+
+def test_edited_numbers_are_followed_by_everything(visit):
+    page = visit(size=LAPTOP)
+    page.get_by_role("button", name="Change the numbers").click()
+    page.get_by_label("X[0, 1]").fill("-1.5")
+    page.get_by_label("y[0, 0]").fill("1")
+    page.get_by_label("reg[0, 0]").fill("0.25")
+    page.get_by_label("activation", exact=True).select_option("tanh")
+    problem = worked_problem()
+    X = problem.X.copy()
+    X[0, 1] = -1.5
+    problem = replace(problem, X=X, y=np.array([1, 2]), reg=0.25, activation="tanh")
+    numbers = page_numbers(problem, read_steps(problem))
+
+    def agrees(page):
+        for key in (
+            "z1/z1",
+            "h1/h1",
+            "loss/loss",
+            "dh1/dW2",
+            "dW1_penalty/dW1",
+            "hard/jacobian",
+            "shards/1/dW1",
+        ):
+            assert shown(page, key) == expected(numbers, key), key
+        rate = page.locator('td[data-key="update/loss/0.5"]').text_content()
+        assert rate == number(float(numbers["update/loss/0.5"]))
+        assert visible(page, "#step-h1 [data-activation=tanh]") > 0
+        assert visible(page, "#step-h1 [data-activation=relu]") == 0
+        # JAX is not in the browser: beside the adjoints are finite differences.
+        differences = page.locator('[data-difference="dz1/dz1"] td').all_text_contents()
+        hand = shown(page, "dz1/dz1")
+        assert [float(x.replace("−", "-")) for x in differences] == pytest.approx(
+            list(map(float, hand)), abs=2e-4
+        )
+
+    agrees(page)
+    # The address keeps them, for another visit.
+    page.goto(page.url)
+    agrees(page)
+    expect(page.get_by_text("Your own numbers").first).to_be_visible()
+    page.get_by_role("button", name="Back to the worked example").click()
+    example = page_numbers(worked_problem(), read_steps(worked_problem()))
+    assert shown(page, "z1/z1") == expected(example, "z1/z1")
+    assert "X=" not in page.url
+
+
+@pytest.mark.parametrize("typed", ["", "abc", "1e9", "NaN"])
+def test_numbers_that_do_not_fit_are_refused(visit, typed):
+    page = visit()
+    page.get_by_role("button", name="Change the numbers").click()
+    page.get_by_label("W1[0, 0]").fill(typed)
+    expect(page.locator("#editor-says")).to_contain_text(
+        "Not a number that fits: W1[0, 0]", use_inner_text=True
+    )
+    assert page.get_by_label("W1[0, 0]").get_attribute("aria-invalid") == "true"
+    assert shown(page, "z1/z1")[0] == "2.5"
+    page.get_by_label("y[0, 0]").fill("3")
+    expect(page.locator("#editor-says")).to_contain_text("y[0, 0]", use_inner_text=True)
+
+
+@pytest.mark.parametrize("query", ["?X=1,2", "?activation=toString", "?reg=-1", "?y=0,7"])
+def test_an_address_that_cannot_be_read_says_so(visit, query):
+    page = visit(query)
+    expect(page.locator("#editor-says")).to_contain_text("could not be read", use_inner_text=True)
+    assert shown(page, "z1/z1")[0] == "2.5"
+
+
+@pytest.mark.parametrize("size", [LAPTOP, PHONE], ids=str)
+def test_chosen_mistake_is_in_view(visit, size):
+    page = visit(size=size)
+    link = page.locator("a[data-mistake=one-hot-sign]")
+    link.scroll_into_view_if_needed()
+    link.click()
+    article = page.locator("article.mistake:visible")
+    expect(article).to_have_id("mistake-one-hot-sign")
+    for part in ("h3", ".beside-right", ".report"):
+        assert in_view(page, f"#mistake-one-hot-sign {part}") > 15, part
+    expect(article.locator("pre.mistaken")).to_have_text("dscores[np.arange(N), y] += 1")
+    assert article.locator(".training polyline.mistaken").count() == 1
 
 
 @pytest.mark.parametrize("chosen", ["relu-mask-missing", "bias-scalar"])
-def test_a_chosen_mistake_shows_the_numbers_of_the_checkers_json(visit, chosen):
+def test_chosen_mistake_shows_the_checkers_numbers(visit, chosen):
     page = visit()
     page.locator(f"a[data-mistake={chosen}]").click()
-    shown = page.locator("article.mistake:visible")
-    expect(shown).to_have_id(f"mistake-{chosen}")
-    broken = break_it(next(each for each in mistakes() if each.id == chosen))
-    expect(shown.locator("samp")).to_contain_text(broken.whole.diagnosis[0].text)
-    reports = [broken.whole.to_json(), broken.stages.to_json() if broken.stages else {"quantities": []}]
-    for report, wanted in zip(reports, (("max_rel", "bound_units"), ("bound_units",)), strict=True):
-        for quantity in report["quantities"]:
-            row = shown.locator(f"tr[data-quantity={quantity['name']}]")
-            if quantity["problem"] is not None:
-                expect(row).to_contain_text(quantity["problem"])
-                continue
-            values = row.locator("data").evaluate_all("found => found.map(each => Number(each.value))")
-            numbers = values[:2] if report is reports[0] else values[-1:]
-            assert numbers == [quantity[name] for name in wanted]
-            assert row.locator("td.wrong").count() > 0 or quantity["ok"]
-    wrong = {quantity["name"] for quantity in reports[0]["quantities"] if not quantity["ok"]}
+    article = page.locator("article.mistake:visible")
+    article.locator("summary").click()
+    broken = break_it(next(each for each in slip_ups() if each.id == chosen), worked_problem())
+    expect(article.locator(".report")).to_contain_text(broken.whole.diagnosis[0].text)
+    for quantity in broken.whole.quantities:
+        row = article.locator(f"tr[data-quantity={quantity.name}]")
+        if quantity.mismatch is not None:
+            expect(row).to_contain_text("wrong shape")
+            continue
+        values = row.locator("data").evaluate_all("found => found.map(each => Number(each.value))")
+        assert values[:2] == [quantity.max_rel, quantity.bound_units]
+        assert row.locator("td.wrong").count() > 0 or quantity.ok
     red = page.locator("#broken .across .node:is(.wrong, .spoiled)").evaluate_all(
         "all => all.map(x => x.dataset.q)"
     )
-    assert wrong <= set(red)
+    assert {quantity.name for quantity in broken.whole.quantities if not quantity.ok} <= set(red)
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_nothing_overflows_a_phone(visit, language):
-    page = visit(f"?lang={language}", width=360)
-    page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+@pytest.mark.parametrize("width", [320, 360])
+def test_nothing_overflows_a_phone(visit, language, width):
+    page = visit(f"?lang={language}", size=(width, 800))
+    page.evaluate("document.querySelectorAll('main details').forEach(each => { each.open = true; })")
     page.evaluate("document.querySelectorAll('.mistake').forEach(each => { each.hidden = false; })")
-    assert page.evaluate("document.scrollingElement.scrollWidth") == 360
-    assert page.evaluate(
-        """() => [...document.querySelectorAll('main *')]
-            .filter(each => each.getBoundingClientRect().right > 360.5 && each.getClientRects().length)
-            .map(each => `${each.localName} in ${each.closest('[id]').id}: ${each.textContent}`)"""
-    ) == []  # fmt: skip
+    page.evaluate("document.querySelectorAll('[data-activation]').forEach(each => { each.hidden = false; })")
+    page.evaluate("dispatchEvent(new Event('resize'))")
+    # Which fonts there are is the reader's affair: a pixel of theirs is none of the page's.
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= width + 1
+
+
+def test_few_stops_before_the_content(visit):
+    page = visit()
+    stops = page.evaluate(
+        """() => {
+            const play = document.getElementById('play');
+            return [...document.querySelectorAll('a[href], button, input, select, summary, [tabindex="0"]')]
+                .filter(each => each.tabIndex >= 0 && !each.disabled)
+                .filter(each => each.checkVisibility({ contentVisibilityAuto: true }))
+                .filter(each => each.compareDocumentPosition(play) & Node.DOCUMENT_POSITION_FOLLOWING).length;
+        }"""
+    )
+    assert stops <= 8
+
+
+def test_contents_are_reached_from_anywhere(visit):
+    page = visit(size=PHONE)
+    page.locator("#shards").evaluate("each => each.scrollIntoView()")
+    page.locator("#menu summary").click()
+    page.get_by_role("link", name="Step by step").click()
+    assert in_view(page, "#steps-title") > 10
+    expect(page.locator("#menu")).not_to_have_attribute("open", "")
 
 
 @pytest.mark.parametrize(("language", "scheme"), [("en", "light"), ("zh", "dark")])
-def test_axe_finds_nothing_serious(visit, language, scheme):
-    page = visit(f"?lang={language}", color_scheme=scheme)
-    page.keyboard.press("ArrowRight")
+@pytest.mark.parametrize("size", [LAPTOP, PHONE], ids=str)
+def test_axe_finds_nothing(visit, language, scheme, size):
+    page = visit(f"?lang={language}", size=size, color_scheme=scheme)
+    page.locator("#edit").click()
+    page.locator('table.m[data-key="z1/z1"] td').first.click()
     page.evaluate(FEW)
     found = Axe().run(page).response["violations"]
-    serious = [fault for fault in found if fault["impact"] in ("serious", "critical")]
-    assert [(fault["id"], fault["nodes"][0]["html"][:200]) for fault in serious] == []
+    assert [(fault["id"], fault["nodes"][0]["html"][:200]) for fault in found] == []
 
 
-def test_without_javascript_only_the_play_is_lost(visit):
+def test_without_javascript_everything_can_be_read(visit):
     page = visit(java_script_enabled=False)
     for selector, least in (("article.mistake", 20), ("article.step", 11), ("math", 100)):
         assert visible(page, selector) >= least
-    assert visible(page, "button") == 0
-    page.get_by_text("简体中文").click()
+    assert visible(page, "main button") == 0
+    page.get_by_text("中文", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("反向传播的两种推导", use_inner_text=True)
 
 
-def test_on_paper_there_are_no_controls_and_all_steps(visit):
-    page = visit()
+def test_paper_has_both_sides_and_no_controls(visit):
+    page = visit(size=(700, 1000))
     page.emulate_media(media="print")
     assert [visible(page, selector) for selector in ("button", "article.step", ".mistake")] == [0, 11, 1]
+    hand, machine = (page.locator(f"#step-dh1 .{side}").bounding_box() for side in ("hand", "machine"))
+    assert hand["y"] == machine["y"]
+    assert hand["x"] + hand["width"] < machine["x"]

@@ -15,6 +15,7 @@ import pytest
 from child_runs import child, finished
 from matplotlib.image import imread
 from strict_types import unchecked
+from threadpoolctl import threadpool_limits
 
 from handgrad.files import locked
 from handgrad.runs.config import Config
@@ -22,7 +23,7 @@ from handgrad.runs.trainer import Trainer
 from handgrad.sweep import directory as sweep_module
 from handgrad.sweep.directory import SweepError, make_sweep, run_sweep
 from handgrad.sweep.grid import Grid
-from handgrad.sweep.shared_data import share_data
+from handgrad.sweep.shared_data import load_shared, share_data
 from handgrad.sweep.stacks import train_points
 from handgrad.sweep.workers import Workers, process_pool
 
@@ -46,9 +47,8 @@ SWEEP = """
 import os, signal, sys
 from handgrad.cli.main import main
 from handgrad.sweep import directory as sweep
-from handgrad.sweep import best as sweep_best
 sweep.draw_sweep = lambda *_: {}
-sweep_best.train_and_test = lambda *_: "untested"
+sweep.train_and_test = lambda *_: "untested"
 left, fsync = int(sys.argv.pop(1)), os.fsync
 def dying(descriptor):
     global left
@@ -89,6 +89,13 @@ def lines(directory):
 def _no_pictures(request, monkeypatch):
     if "pictures" not in request.node.name:
         monkeypatch.setattr(sweep_module, "draw_sweep", lambda grid, settings: {})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_blas_thread():
+    """Undo the limit that training a stack in this process leaves behind."""
+    with threadpool_limits(1, "blas"):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -360,7 +367,7 @@ def test_the_command_trains_shows_and_tests_the_best_alone_with_its_pictures(han
         assert np.ptp(imread(directory / f"{name}.png")[..., :3]) > 0.5
 
     # Again: nothing is trained and the test part is left alone.
-    monkeypatch.setattr("handgrad.sweep.best.predict_run", None)
+    monkeypatch.setattr("handgrad.sweep.directory.predict_run", None)
     code, again, _ = handgrad("sweep", "--resume", directory)
     assert (code, again) == (0, out)
 
@@ -380,10 +387,10 @@ def test_a_sweep_in_which_all_diverge_says_so(handgrad, tmp_path, monkeypatch):
 
 def test_workers_of_another_machine_load_the_same_images_or_refuse(digits, tmp_path):
     shared = share_data(digits, "digits", None, tmp_path / "data")
-    near, far = shared.load(), replace(shared, directory=tmp_path / "not there").load()
+    near, far = load_shared(shared), load_shared(replace(shared, directory=tmp_path / "not there"))
     for data in (near, far):
         assert len(data.X_test) == 0
         for name in ("X_train", "y_train", "X_val", "y_val", "mean"):
             np.testing.assert_array_equal(getattr(data, name), getattr(digits, name))
     with pytest.raises(ValueError, match="not those that the sweep was started with"):
-        replace(shared, digest="").load()
+        load_shared(replace(shared, digest=""))

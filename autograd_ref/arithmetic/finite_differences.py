@@ -1,9 +1,10 @@
 r"""Derivatives from function values alone, in float64, and whether they can be believed.
 
 A difference is a *witness* only where the function shows itself differentiable along a line: its central
-differences agree over three steps, far apart, each within its error, and the forward and the backward difference
-approach one another as the step shrinks. At a kink the two keep apart; at a jump they run away; where the values
-come in steps, because they are computed in low precision or rounded, small and large steps disagree.
+differences agree over three steps, far apart, each within its error, and the forward and the backward
+difference approach one another as the step shrinks. At a kink the two keep apart; at a jump they run away;
+where the values come in steps, because they are computed in low precision or rounded, small and large steps
+disagree.
 """
 
 from collections.abc import Callable
@@ -94,7 +95,9 @@ def line_difference(
     return None
 
 
-def _climb(function: Callable[[float], float], centre: float, largest: float, u: float) -> FiniteDifference | None:
+def _climb(
+    function: Callable[[float], float], centre: float, largest: float, u: float
+) -> FiniteDifference | None:
     steps = largest / RUNG ** np.arange(3)
     ahead = np.array([function(h) for h in steps])
     behind = np.array([function(-h) for h in steps])
@@ -110,7 +113,9 @@ def _climb(function: Callable[[float], float], centre: float, largest: float, u:
     gap = np.abs((ahead - 2 * centre + behind) / steps)
     best = int(np.argmin(rounding + np.where(np.isfinite(truncation), truncation, np.inf)))
     value, error = float(central[best]), float(truncation[best] + rounding[best])
-    if np.any(np.abs(central - value) > 2 * rounding + error + AGREE * np.array([16.0, 1.0, 1.0]) * abs(value)):
+    if np.any(
+        np.abs(central - value) > 2 * rounding + error + AGREE * np.array([16.0, 1.0, 1.0]) * abs(value)
+    ):
         return None
     if np.any(gap[1:] > gap[:-1] / (RUNG / 2) + 4 * rounding[1:]):
         return None

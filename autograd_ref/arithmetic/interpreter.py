@@ -15,6 +15,8 @@ CALLS = {
     "checkpoint", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call",
     "custom_vjp_call_jaxpr", "jit", "pjit", "remat", "remat2",
 }  # fmt: skip
+# A linear system: a function that solves it, among others that say what is solved.
+SOLVE = "custom_linear_solve"
 
 
 def interpret(
@@ -44,11 +46,12 @@ def interpret(
     for equation in jaxpr.eqns:
         operands = [read(atom) for atom in equation.invars]
         inner = inner_jaxpr(equation)
-        made = (
-            rule(equation, operands)
-            if inner is None
-            else interpret_closed(inner, operands, rule, constant)
-        )
+        if inner is None:
+            made = rule(equation, operands)
+        else:
+            if equation.primitive.name == SOLVE:
+                operands = _operands_of_solve(equation, operands)
+            made = interpret_closed(inner, operands, rule, constant)
         values.update(zip(equation.outvars, made, strict=True))
     return [read(atom) for atom in jaxpr.outvars]
 
@@ -68,10 +71,21 @@ def interpret_closed(
 
 def inner_jaxpr(equation: JaxprEqn) -> ClosedJaxpr | Jaxpr | None:
     """The function that an equation only calls; None where it does more than that, or something else."""
+    if equation.primitive.name == SOLVE:
+        solve: ClosedJaxpr = equation.params["jaxprs"].solve
+        return solve
     if equation.primitive.name not in CALLS:
         return None
     keys = ("jaxpr", "call_jaxpr", "fun_jaxpr")
     return next(equation.params[key] for key in keys if key in equation.params)
+
+
+def _operands_of_solve(equation: JaxprEqn, operands: list[Value]) -> list[Value]:
+    """What a linear solve hands to the function that solves it: its constants and the right-hand side."""
+    lengths = equation.params["const_lengths"]
+    before = lengths.matvec + lengths.vecmat
+    after = before + lengths.solve + lengths.transpose_solve
+    return [*operands[before : before + lengths.solve], *operands[after:]]
 
 
 def bind(equation: JaxprEqn, operands: Sequence[Any]) -> list[Any]:

@@ -49,7 +49,7 @@ def lowest_precision(function: ClosedJaxpr, moved: int) -> np.dtype[Any]:
     def rule(equation: JaxprEqn, operands: list[bool]) -> Sequence[bool]:
         if any(operands):
             inside = [each for inner in jaxprs_in_params(equation.params) for each in _equations(inner)]
-            avals = [var.aval for each in [equation, *inside] for var in each.outvars]
+            avals: list[Any] = [var.aval for each in [equation, *inside] for var in each.outvars]
             found.extend(aval.dtype for aval in avals if jnp.issubdtype(aval.dtype, jnp.floating))
         return [any(operands)] * len(equation.outvars)
 

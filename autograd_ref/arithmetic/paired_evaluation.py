@@ -153,7 +153,7 @@ class _Run:
             return LOOPS[name](self, eqn, operands)
         depends = any(each.depends for each in operands)
         if name in DENSE:
-            operands = [self._by_norm(each) for each in operands]
+            operands = [self._by_norm(eqn, each, i) for i, each in enumerate(operands)]
         leaders = [each.leader for each in operands]
         results = bind(eqn, leaders)
         pairs = [
@@ -163,7 +163,7 @@ class _Run:
         if is_exact(eqn) or not all(map(is_inexact, results)):
             return pairs
         if name in DENSE:
-            return [self._by_norm(each) for each in pairs]
+            return [self._by_norm(eqn, each, None) for each in pairs]
         size = error_size(eqn, leaders, results[0])
         source = {"exp": "sub", "mul": "exp", "div": "exp"}.get(name)
         noted = (self.differences.get(id(value)) for value in leaders)
@@ -238,10 +238,12 @@ class _Run:
             depends,
         )
 
-    def _by_norm(self, pair: _Pair) -> _Pair:
+    def _by_norm(self, eqn: JaxprEqn, pair: _Pair, operand: int | None) -> _Pair:
         if not hasattr(pair.leader, "dtype") or not is_inexact(pair.leader) or pair.leader.ndim == 0:
             return pair
-        return self._disturb(pair.leader, pair.follower, error_by_norm(pair.leader), depends=pair.depends)
+        return self._disturb(
+            pair.leader, pair.follower, error_by_norm(eqn, pair.leader, operand=operand), depends=pair.depends
+        )
 
     def _draw(self, shape: tuple[int, ...]) -> Array:
         """Independent random numbers; pairwise independent where there are very many."""

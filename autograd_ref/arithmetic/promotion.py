@@ -29,8 +29,11 @@ def in_float64(function: ClosedJaxpr) -> ClosedJaxpr:
     Returns:
         The function, of float64 arguments.
     """
-    shapes = [jax.ShapeDtypeStruct(var.aval.shape, _wider(var.aval.dtype)) for var in function.jaxpr.invars]
-    traced: ClosedJaxpr = jax.make_jaxpr(lambda *inputs: interpret_closed(function, inputs, _rule, _promoted))(*shapes)
+    avals: list[Any] = [var.aval for var in function.jaxpr.invars]
+    shapes = [jax.ShapeDtypeStruct(aval.shape, _wider(aval.dtype)) for aval in avals]
+    traced: ClosedJaxpr = jax.make_jaxpr(
+        lambda *inputs: interpret_closed(function, inputs, _rule, _promoted)
+    )(*shapes)
     return traced
 
 
@@ -44,10 +47,9 @@ def _promoted(value: Any) -> Any:
 
 def _rule(equation: JaxprEqn, operands: list[Any]) -> Sequence[Any]:
     if equation.primitive.name == BITS:
-        narrow = [
-            each.astype(var.aval.dtype) if each.dtype != var.aval.dtype else each
-            for each, var in zip(operands, equation.invars, strict=True)
-        ]
+        avals: list[Any] = [var.aval for var in equation.invars]
+        pairs = zip(operands, avals, strict=True)
+        narrow = [each.astype(aval.dtype) if each.dtype != aval.dtype else each for each, aval in pairs]
         return [_promoted(each) for each in bind(equation, narrow)]
     params = {key: _wider_parameter(key, value) for key, value in equation.params.items()}
     return bind(equation.replace(params=params), operands)

@@ -1,13 +1,13 @@
 r"""How far two correct computations of the same function may lie apart: the bound, measured.
 
-Where nobody has derived a bound, the reference itself is asked. `paired_evaluation` evaluates it with a random
-rounding error in every operation, and two things are measured:
+Where nobody has derived a bound, the reference itself is asked. `paired_evaluation` evaluates it with a
+random rounding error in every operation, and two things are measured:
 
 - **How much rounding moves each entry**, with every decision frozen. To first order the error of a computed
   gradient is a sum of local errors times derivatives (Bauer, "Computational graphs and rounding error", SIAM
   J. Numer. Anal. 11, 1974), so its size is the root mean square $s$ over the draws. The bound is $16 s$: six
   standard deviations, for the luck of 10⁹ entries, of a hand that takes two or three times the reference's
-  operations. No entry borrows from its neighbours. What the draws may have been kind to an entry is paid for by
+  operations. No entry borrows from its neighbours. Draws that happen to be kind to an entry are paid for by
   their number: the quantile of Student's t for that many draws takes the place of 16 where it is larger.
 - **The interval that ties leave open**, with exact arithmetic and other decisions: see `ties`.
 
@@ -39,7 +39,7 @@ DRAWS, FEWER, FEW = 16, 8, 4
 FLOPS = 4e9
 
 # For what runs in milliseconds and would take seconds to compile.
-QUICK = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0}
+QUICK: dict[str, str | bool] = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": "0"}
 
 
 class Measured(NamedTuple):
@@ -68,7 +68,7 @@ class RoundedFunction:
             dtype: whose arithmetic is allowed for, float32 or float64.
         """
         self.function, self.moved, self.dtype = function, moved, np.dtype(dtype)
-        self._evaluate = None
+        self._evaluate: jax.stages.Compiled | None = None
         self.cost = 0.0
 
     def measure(self, inputs: Sequence[ArrayLike], rng: np.random.Generator, *, few: bool) -> list[Measured]:
@@ -101,7 +101,10 @@ class RoundedFunction:
             pool = _pool(rng)
             ties = measure_ties(base, evaluate, lambda: np.roll(pool, rng.integers(POOL)), most)
         return [
-            self._measured(*each) for each in zip(values, map(np.asarray, squares), counts, ties, [draws] * len(values), strict=True)
+            self._measured(*each)
+            for each in zip(
+                values, map(np.asarray, squares), counts, ties, [draws] * len(values), strict=True
+            )
         ]
 
     def evaluate(self, inputs: Sequence[ArrayLike]) -> list[np.ndarray]:
@@ -109,25 +112,33 @@ class RoundedFunction:
         exact = [jnp.asarray(x) for x in inputs]
         return [np.asarray(value) for value in self._run(exact, np.ones(POOL), 0.0, 0.0).results]
 
-    def response(self, inputs: Sequence[ArrayLike], rng: np.random.Generator, dtype: DTypeLike) -> list[np.ndarray]:
+    def response(
+        self, inputs: Sequence[ArrayLike], rng: np.random.Generator, dtype: DTypeLike
+    ) -> list[np.ndarray]:
         """How far rounding in another dtype moves each entry, without any safety."""
         exact = [jnp.asarray(x) for x in inputs]
         base = self._run(exact, np.ones(POOL), 0.0, 0.0)
         size = unit_roundoff(dtype) / unit_roundoff(self.dtype)
         runs = [self._run(exact, _pool(rng), 0.0, size) for _ in range(4)]
-        moved = [[np.abs(np.asarray(a - b)) for a, b in zip(run.results, base.results, strict=True)] for run in runs]
+        moved = [
+            [np.abs(np.asarray(a - b)) for a, b in zip(run.results, base.results, strict=True)]
+            for run in runs
+        ]
         return [np.asarray(np.max(each, axis=0)) for each in zip(*moved, strict=True)]
 
     def _run(self, exact: list[Array], pool: np.ndarray, leads: float, follows: float) -> Evaluated:
         sizes = jnp.asarray(leads, np.float64), jnp.asarray(follows, np.float64)
         if self._evaluate is None:
             self._evaluate = self._compiled(exact, pool, sizes)
-        return self._evaluate(exact, pool, sizes)
+        found: Evaluated = self._evaluate(exact, pool, sizes)
+        return found
 
     def _run_sided(self, exact: list[Array], pool: np.ndarray, sign: float) -> Evaluated:
         return self._run(exact, pool, sign * STEP, 0.0)
 
-    def _compiled(self, exact: list[Array], pool: np.ndarray, sizes: tuple[Array, Array]) -> jax.stages.Compiled:
+    def _compiled(
+        self, exact: list[Array], pool: np.ndarray, sizes: tuple[Array, Array]
+    ) -> jax.stages.Compiled:
         def evaluate(inputs: list[Array], pool: Array, sizes: tuple[Array, Array]) -> Evaluated:
             return evaluate_pair(self.function, inputs, self.moved, self.dtype, pool, sizes)
 
@@ -135,7 +146,9 @@ class RoundedFunction:
         self.cost = float((lowered.cost_analysis() or {}).get("flops", 0.0))
         return lowered.compile(compiler_options=QUICK if self.cost * DRAWS < FLOPS else None)
 
-    def _measured(self, value: np.ndarray, squares: np.ndarray, counts: Array, ties: Ties | None, draws: int) -> Measured:
+    def _measured(
+        self, value: np.ndarray, squares: np.ndarray, counts: Array, ties: Ties | None, draws: int
+    ) -> Measured:
         count = np.asarray(counts)
         u = unit_roundoff(self.dtype) + unit_roundoff(np.float64)
         floor = 2**20 * float(np.finfo(self.dtype).tiny)
@@ -144,7 +157,9 @@ class RoundedFunction:
         radius = np.where(count < draws, np.inf, response + 4 * u * np.abs(value) + floor)
         if ties is None:
             return Measured(value, Bound(radius, value, np.zeros_like(value)), None)
-        return Measured(value, Bound(radius, value + (ties.low + ties.high) / 2, (ties.high - ties.low) / 2), ties)
+        return Measured(
+            value, Bound(radius, value + (ties.low + ties.high) / 2, (ties.high - ties.low) / 2), ties
+        )
 
 
 def _pool(rng: np.random.Generator) -> np.ndarray:

@@ -10,7 +10,8 @@ A model at the primitives of a jaxpr, in units of the unit roundoff $u$ of the c
   terms come sorted by sign, $\sum|t|$, of which a 32nd is granted: as much as 16 such errors have room for.
   In contractions of more than 10⁷ products the sums of powers give way to products of norms, their bounds by
   Cauchy-Schwarz;
-- $a + b$ and $a - b$: $u(|a| + |b|)$, so that a chain of them may be summed in another order;
+- $a + b$ and $a - b$: $u(|a| + |b|)$, so that a chain of them may be summed in another order; none where $a$
+  and $b$ are the same number, as the scores of a row that is masked throughout;
 - products of $k$ factors: $\sqrt{k}\,u|y|$;
 - factorisations, solves and Fourier transforms: $\sqrt{k}\,u$ times the largest entry of the matrix, in
   what goes in and in what comes out, since these are stable by norm, not by entry (Higham, *Accuracy and
@@ -47,10 +48,12 @@ EXACT = {
     "split", "squeeze", "stop_gradient", "top_k", "transpose",
 }  # fmt: skip
 DENSE = {
-    "cholesky", "cholesky_update", "custom_linear_solve", "eig", "eigh", "fft", "geqrf", "hessenberg",
+    "cholesky", "cholesky_update", "eig", "eigh", "fft", "geqrf", "hessenberg",
     "householder_product", "lu", "qr", "schur", "svd", "triangular_solve", "tridiagonal",
     "tridiagonal_solve",
 }  # fmt: skip
+# Results that hold two triangles.
+PACKED = {"lu", "geqrf"}
 
 
 def _shape(var: Any) -> tuple[int, ...]:
@@ -114,7 +117,9 @@ def _narrows(eqn: JaxprEqn) -> bool:
         return False
     before: Any = eqn.invars[0].aval
     after: Any = eqn.outvars[0].aval
-    return is_inexact(before) and is_inexact(after) and float_epsilon(after.dtype) > float_epsilon(before.dtype)
+    return (
+        is_inexact(before) and is_inexact(after) and float_epsilon(after.dtype) > float_epsilon(before.dtype)
+    )
 
 
 def float_epsilon(dtype: Any) -> float:
@@ -141,7 +146,8 @@ def error_size(eqn: JaxprEqn, inputs: Sequence[Any], output: Array) -> Any:
         return jnp.abs(output)
     sizes = [jnp.abs(value) if is_inexact(value) else value for value in map(jnp.asarray, inputs)]
     if name in ("add", "add_any", "sub"):
-        return sizes[0] + sizes[1]
+        size = sizes[0] + sizes[1]
+        return size if name != "sub" else jnp.where(output == 0, 0.0, size)
     terms = SUMS[name](eqn)
     big = name == "dot_general" and terms * math.prod(output.shape) > BIG_CONTRACTION
     partial = jnp.sqrt(_sum_of_powers(eqn, sizes, 2, by_norms=big))
@@ -162,8 +168,41 @@ def _sum_of_powers(eqn: JaxprEqn, sizes: Sequence[Any], power: int, *, by_norms:
     return total
 
 
-def error_by_norm(value: Array) -> Array:
-    """The same for an operand or a result of a dense operation: the largest entry of each matrix, times √k."""
+def error_by_norm(eqn: JaxprEqn, value: Array, *, operand: int | None) -> Array:
+    """The same for an operand or a result of a dense operation: the largest entry of each matrix, times √k.
+
+    Two triangles that are packed in one matrix, or of which one is not read, have nothing to do with each
+    other: each has the error of its own largest entry.
+
+    Args:
+        eqn: the operation.
+        value: the operand or the result.
+        operand: its number among the operands; None for a result.
+
+    Returns:
+        An array like the value.
+    """
+    name = eqn.primitive.name
+    if value.ndim >= 2 and name in PACKED and operand is None:
+        return _largest(jnp.tril(value, -1)) * _ones_below(value) + _largest(jnp.triu(value)) * _ones_above(
+            value
+        )
+    if name == "triangular_solve" and operand == 0:
+        within = _ones_below if eqn.params["lower"] else _ones_above
+        read = within(value, diagonal=not eqn.params["unit_diagonal"])
+        return _largest(value * read) * read
+    return _largest(value)
+
+
+def _largest(value: Array) -> Array:
     axes = tuple(range(max(0, value.ndim - 2), value.ndim))
     largest = jnp.max(jnp.abs(value), axis=axes, keepdims=True)
     return math.sqrt(value.shape[-1]) * jnp.broadcast_to(largest, value.shape)
+
+
+def _ones_below(value: Array, *, diagonal: bool = False) -> Array:
+    return jnp.tril(jnp.ones_like(value), 0 if diagonal else -1)
+
+
+def _ones_above(value: Array, *, diagonal: bool = True) -> Array:
+    return jnp.triu(jnp.ones_like(value), 0 if diagonal else 1)

@@ -2,9 +2,9 @@ r"""What ties leave open: the interval between the one-sided derivatives, for th
 
 At a tie (a kink of ReLU, two equal largest entries) a derivative has several right values. Each sided
 evaluation (see `paired_evaluation`) resolves all ties at once, consistently and at random, and gives one of
-them. Its distance from the undisturbed result is a sum of *jumps*, one for each decision $f_{sk}$ that came out
-differently in sample $s$: $J_s = \sum_k f_{sk} C_k$, linear where ties do not gate one another. With several
-times more samples than decisions, least squares gives every $C_k$, and from them
+them. Its distance from the undisturbed result is a sum of *jumps*, one for each decision $f_{sk}$ that came
+out differently in sample $s$: $J_s = \sum_k f_{sk} C_k$, linear where ties do not gate one another. With
+several times more samples than decisions, least squares gives every $C_k$, and from them
 
 - **the interval** of each entry: the sum over its decisions of what each may add. Where no value of the entry
   was rare among the samples they have shown all of them, and the interval is exactly what they span, also for
@@ -122,7 +122,9 @@ def _features(patterns: Sequence[dict[tuple[int, int], float]]) -> tuple[np.ndar
         columns.setdefault(column.tobytes(), (column, owner))
     if not columns:
         return np.zeros((len(patterns), 0)), []
-    return np.stack([column for column, _ in columns.values()], axis=1), [owner for _, owner in columns.values()]
+    return np.stack([column for column, _ in columns.values()], axis=1), [
+        owner for _, owner in columns.values()
+    ]
 
 
 def _ties(

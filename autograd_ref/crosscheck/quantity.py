@@ -161,6 +161,7 @@ def _resolution(automatic: np.ndarray, radius: np.ndarray) -> float:
     """The relative size of the bound at the entry of median size, among those that are not 0."""
     step = max(1, automatic.size // MOST_FOR_MEDIAN)
     size = np.abs(automatic.ravel()[::step])
+    size = np.where(np.isfinite(size), size, 0.0)
     nonzero = np.flatnonzero(size)
     if not nonzero.size:
         return float("inf")

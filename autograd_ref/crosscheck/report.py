@@ -167,7 +167,7 @@ class Report:
         return "\n".join([self.summary(), *self.witnesses(), *self.sentences()])
 
     def witnesses(self) -> list[str]:
-        """The worst entry of every wrong quantity, grave ones before slight, and why others are not judged."""
+        """The worst entry of each wrong quantity, grave before slight, and why others are not judged."""
         wrong = [each for each in self.quantities if each.ok is False]
         grave = [each for each in wrong if not each.max_rel < GRAVE]
         slight = [each for each in wrong if each.max_rel < GRAVE]
@@ -199,6 +199,6 @@ def quantity_witness(quantity: Quantity) -> str:
 def quantity_both(quantity: Quantity) -> str:
     """What is to be done where hand and reference share a mistake."""
     return (
-        f"{quantity.name}: hand and reference give the same gradient, and the reference's values another one: "
-        "look for the mistake in a rule that both share, or pass surrogate=True (--surrogate) if it is meant."
+        f"{quantity.name}: hand and reference give the same gradient, the reference's values another one. "
+        "Look for a mistake in a rule that both share, or pass surrogate=True (--surrogate) if it is meant."
     )

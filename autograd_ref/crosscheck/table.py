@@ -12,6 +12,8 @@ from autograd_ref.crosscheck.quantity import Quantity
 
 __all__ = ["comparison_json", "comparison_table", "quantity_json", "quantity_table"]
 
+STYLES = {True: None, None: "yellow", False: "bold red"}
+
 
 def comparison_table(comparison: Comparison) -> Table:
     """The quantities as rows; readable without colour and within 80 columns.
@@ -46,9 +48,7 @@ def quantity_table(quantities: Iterable[Quantity]) -> Table:
     table.add_column("detects", justify="right")
     table.add_column("verdict")
     for quantity in quantities:
-        table.add_row(
-            *_row(quantity), style=None if quantity.ok else "yellow" if quantity.ok is None else "bold red"
-        )
+        table.add_row(*_row(quantity), style=STYLES[quantity.ok])
     return table
 
 

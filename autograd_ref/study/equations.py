@@ -24,10 +24,12 @@ from autograd_ref.two_layer_net import (
 )
 from handgrad.objective import PENALTY
 
-__all__ = ["Equation", "counterpart", "equations"]
+__all__ = ["QUICKLY", "Equation", "counterpart", "equations"]
 
 Values = Mapping[str, Any]
 
+# What runs once is compiled quickly rather than well.
+QUICKLY = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 # Of an operation's parameters, those that say what it does; the rest is in the shapes, or is bookkeeping.
 TOLD = {"reduce_sum": "axes", "reduce_max": "axes", "transpose": "permutation"}
 
@@ -111,7 +113,8 @@ def equations(steps: Sequence[Step], sizes: Mapping[str, int]) -> list[list[Equa
         traced = [_Traced(step, values) for step, values in zip(steps, before, strict=True)]
         # Compiled as a whole, which is faster than operation by operation.
         computed = jax.jit(
-            lambda inputs: [each.run(given) for each, given in zip(traced, inputs, strict=True)]
+            lambda inputs: [each.run(given) for each, given in zip(traced, inputs, strict=True)],
+            compiler_options=QUICKLY,
         )(before)
     return [each.equations(arrays, sizes) for each, arrays in zip(traced, computed, strict=True)]
 

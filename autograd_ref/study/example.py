@@ -10,7 +10,7 @@ import numpy as np
 from autograd_ref.crosscheck.bounds import stagewise_bounds
 from autograd_ref.crosscheck.problems import Problem
 from autograd_ref.crosscheck.quantity import Quantity, judge
-from autograd_ref.study.equations import counterpart
+from autograd_ref.study.equations import QUICKLY, counterpart
 from autograd_ref.study.source import Step
 from autograd_ref.two_layer_net import precision
 from handgrad.objective import Objective
@@ -63,9 +63,10 @@ def judge_steps(steps: Sequence[Step], problem: Problem) -> list[list[Judged]]:
     functions = [counterpart(step) for step in steps]
     with precision(np.float64):
         before = [{**step.before, "y": step.before["y"].astype(np.int32)} for step in steps]
-        automatic = jax.jit(lambda inputs: [f(given) for f, given in zip(functions, inputs, strict=True)])(
-            before
-        )
+        automatic = jax.jit(
+            lambda inputs: [f(given) for f, given in zip(functions, inputs, strict=True)],
+            compiler_options=QUICKLY,
+        )(before)
     final: dict[str, Any] = dict(steps[0].before)
     for step in steps:
         final |= step.made
@@ -86,7 +87,6 @@ def _judge(
     judged = []
     for name, value in step.made.items():
         hand, other = np.asarray(value), np.asarray(automatic[name])
-        judged.append(
-            Judged(name, hand, other, judge(name, hand, other, bounds.of(name, other), lambda *_: None))
-        )
+        quantity = judge(name, hand, other, bounds.of(name, other), lambda *_: None)
+        judged.append(Judged(name, hand, other, quantity))
     return judged

@@ -1,13 +1,11 @@
 """What the page shows at the hard places: every number computed on the worked example, by both sides."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
 
 from autograd_ref.crosscheck.comparison import Comparison, compare_trace
 from autograd_ref.crosscheck.network.check import check_network
@@ -17,62 +15,11 @@ from autograd_ref.study import course_notes as notes
 from autograd_ref.two_layer_net import precision
 from handgrad.activations import relu, relu_derivative
 
-__all__ = ["Alias", "Collapse", "alias", "collapse", "kink", "notes_reports", "products"]
+__all__ = ["alias", "kink", "notes_reports", "products"]
 
 
-@dataclass(frozen=True)
-class Collapse:
-    """The softmax's Jacobian of one sample, and what becomes of it.
-
-    Attributes:
-        p: the probabilities.
-        y: the right class.
-        jacobian: ∂p_k/∂s_j, by `jax.jacobian`, one row for each k.
-        dp: ∂L/∂p, where L is the sample's own loss.
-        ds: their product, ∂L/∂s.
-        short: p − 1_y.
-    """
-
-    p: Float[np.ndarray, " C"]
-    y: int
-    jacobian: Float[np.ndarray, "C C"]
-    dp: Float[np.ndarray, " C"]
-    ds: Float[np.ndarray, " C"]
-    short: Float[np.ndarray, " C"]
-
-
-def collapse(scores: Float[np.ndarray, " C"], y: int) -> Collapse:
-    """The long way from the loss of one sample to the adjoint of its scores, and the short one.
-
-    Args:
-        scores: of the sample.
-        y: its right class.
-    """
-    with precision(np.float64):
-        p = np.asarray(jax.nn.softmax(jnp.asarray(scores)))
-        jacobian = np.asarray(jax.jit(jax.jacobian(jax.nn.softmax))(jnp.asarray(scores)))
-    one_hot = np.eye(len(p))[y]
-    dp = -one_hot / p[y]
-    return Collapse(p, y, jacobian, dp, dp @ jacobian, p - one_hot)
-
-
-@dataclass(frozen=True)
-class Alias:
-    """What becomes of the probabilities when dscores is another name for them.
-
-    Attributes:
-        before: the probabilities.
-        after: the same array, once the labels were subtracted from dscores.
-        comparison: what the checker says of the trace that has them.
-    """
-
-    before: Float[np.ndarray, "N C"]
-    after: Float[np.ndarray, "N C"]
-    comparison: Comparison
-
-
-def alias(problem: Problem, trace: Mapping[str, Any]) -> Alias:
-    """Leave out the copy, and check what the trace holds then.
+def alias(problem: Problem, trace: Mapping[str, Any]) -> Comparison:
+    """What the checker says of a trace in which dscores was another name for the probabilities.
 
     Args:
         problem: where.
@@ -81,8 +28,7 @@ def alias(problem: Problem, trace: Mapping[str, Any]) -> Alias:
     probs = trace["probs"].copy()
     dscores = probs
     dscores[np.arange(len(problem.y)), problem.y] -= 1
-    comparison = compare_trace(problem, {**trace, "probs": probs, "dscores": dscores / len(problem.y)})
-    return Alias(trace["probs"], probs, comparison)
+    return compare_trace(problem, {**trace, "probs": probs, "dscores": dscores / len(problem.y)})
 
 
 def kink() -> dict[str, float]:

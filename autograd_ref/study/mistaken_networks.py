@@ -1,103 +1,171 @@
-"""Every mistake of the checker's catalogue, made in a network and put before the checker."""
+"""Every mistake made: in the worked example, before the checker, and in training."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
-from autograd_ref.crosscheck.mistakes.catalogue import CATALOGUE, log_epsilon
-from autograd_ref.crosscheck.mistakes.replay import (
-    LOCAL,
-    UPSTREAM,
-    Mistake,
-    local_gradient,
-    replay,
-)
+from autograd_ref.crosscheck.comparison import compare_trace
 from autograd_ref.crosscheck.network.check import check_network
-from autograd_ref.crosscheck.problems import Problem
+from autograd_ref.crosscheck.problems import Problem, random_problem
+from autograd_ref.crosscheck.quantity import Quantity
 from autograd_ref.crosscheck.report import Report
-from handgrad.objective import PENALTY
+from autograd_ref.study.program import PROGRAM, SlipUp, run
+from autograd_ref.two_layer_net import QUANTITIES
 from handgrad.two_layer_net import PARAMETERS
 
-__all__ = ["Broken", "break_it", "mistakes"]
+__all__ = ["Broken", "break_it", "train"]
+
+# The spiral of CS231n's notes (https://cs231n.github.io/neural-networks-case-study/), small.
+POINTS, TURNS, NOISE = 30, 4.0, 0.2
+BATCH, SIZE = 5, 6
+HIDDEN, STEPS, LEARNING_RATE, REG = 12, 100, 0.5, 1e-3
 
 
 @dataclass(frozen=True)
 class Broken:
-    """A network with one mistake, as the checker sees it.
+    """A network with one mistake.
 
     Attributes:
-        mistake: of the catalogue.
-        whole: the report on the loss and the gradient it returns, as of any network.
-        stages: the report on a network that shows its trace as well, where it has one of the right shapes.
+        mistake: what is written wrongly.
+        right: the value of ``mistake.shows`` in the worked example.
+        wrong: what the mistaken network has there; None where it stops before.
+        error: what stopped it, or nothing.
+        whole: the checker's report on the loss and the gradient it returns, as of any network.
+        stages: every quantity judged as one step alone, where all have their right shapes.
+        losses: the true loss before each training step of the right network.
+        mistaken_losses: that of the mistaken one; it ends where that stops or overflows.
+        training_error: what stopped its training, or nothing.
     """
 
-    mistake: Mistake
+    mistake: SlipUp
+    right: np.ndarray
+    wrong: np.ndarray | None
+    error: str
     whole: Report
-    stages: Report | None
+    stages: tuple[Quantity, ...] | None
+    losses: Float[np.ndarray, " steps"]
+    mistaken_losses: Float[np.ndarray, " fewer"]
+    training_error: str
+
+    @property
+    def first_wrong(self) -> str:
+        """The first quantity that is wrong by itself; where steps cannot be judged, the checker's."""
+        wrong = [quantity.name for quantity in self.stages or () if not quantity.ok]
+        return wrong[0] if wrong else str(self.whole.first_wrong)
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether the worked example does not show the mistake."""
+        return self.wrong is not None and np.array_equal(self.right, self.wrong)
 
 
-def mistakes() -> list[Mistake]:
-    """Those of the catalogue that a network with a ReLU can have, one of each kind, in its order."""
-    kinds: dict[str, Mistake] = {}
-    for mistake in (*CATALOGUE, log_epsilon(1e-8)):
-        if "relu" in mistake.activations:
-            kinds.setdefault(mistake.id, mistake)
-    return list(kinds.values())
-
-
-def break_it(mistake: Mistake) -> Broken:
-    """Make a mistake and check the network that has it.
+def break_it(mistake: SlipUp, problem: Problem) -> Broken:
+    """Make a mistake, and look what comes of it.
 
     Args:
-        mistake: of the catalogue.
+        mistake: of `program.slip_ups`.
+        problem: the worked example.
 
     Returns:
-        What the checker says.
+        Its effects.
     """
-    # A penalty's gradient that is missing from the biases is only a mistake where the loss penalises them.
-    penalised = PARAMETERS if mistake.id == "reg-bias-in-loss-only" else tuple(PENALTY)
-    coefficients = {q: 2.0 if q in penalised else 0.0 for q in PARAMETERS}
-    whole = check_network(_network(mistake, coefficients), name=mistake.id)
-    stages = check_network(_network(mistake, coefficients, traced=True), name=mistake.id)
-    return Broken(mistake, whole, stages if len(stages.quantities) > len(whole.quantities) else None)
+    given = (problem.params, problem.X, problem.y, problem.reg)
+    right = np.asarray(run(PROGRAM, *given)[mistake.shows])
+    wrong, error = None, ""
+    try:
+        wrong = np.asarray(run(mistake.lines, *given)[mistake.shows], np.float64)
+    except ValueError as stopped:
+        error = str(stopped)
+    whole = check_network(_returning(mistake), name=mistake.id)
+    # A product that fits only by chance does so where there are as many hidden units as classes.
+    hidden = 3 if mistake.id == "W2-not-transposed" else HIDDEN
+    losses, _ = train(PROGRAM, hidden)
+    mistaken_losses, training_error = train(mistake.lines, hidden)
+    return Broken(
+        mistake,
+        right,
+        wrong,
+        error,
+        whole,
+        _stages(mistake),
+        losses,
+        mistaken_losses,
+        training_error,
+    )
 
 
-def _network(mistake: Mistake, coefficients: Mapping[str, float], *, traced: bool = False) -> type:
-    """A class in the form that the checker takes, whose loss and gradient have the mistake."""
+def _returning(mistake: SlipUp) -> Any:
+    """A function in the form that the checker takes."""
 
-    class Network:
-        def __init__(self, input_size: int, hidden_size: int, output_size: int, std: float) -> None:
-            self.params = {
-                "W1": np.zeros((input_size, hidden_size)),
-                "b1": np.zeros(hidden_size),
-                "W2": np.zeros((hidden_size, output_size)),
-                "b2": np.zeros(output_size),
-            }
+    def network(params: Any, X: Any, y: Any, reg: Any) -> Any:
+        values = run(mistake.lines, params, X, y, reg)
+        return values["loss"], {name: values[f"d{name}"] for name in PARAMETERS}
 
-        def loss(self, X: Any, y: Any = None, reg: float = 0.0) -> Any:
-            if y is None:
-                return self._trace(X, np.zeros(len(X), int), reg)["scores"]
-            trace = self._trace(X, y, reg)
-            return trace["loss"], {name: trace[f"d{name}"] for name in PARAMETERS}
-
-        def _trace(self, X: Any, y: Any, reg: float) -> dict[str, Any]:
-            return _computed(mistake, Problem(mistake.id, self.params, X, y, reg, penalty=coefficients))
-
-    if not traced:
-        return Network
-    return type("Traced", (Network,), {"trace": Network._trace})
+    return network
 
 
-def _computed(mistake: Mistake, problem: Problem) -> dict[str, Any]:
-    """Every quantity, as code with the mistake computes it."""
-    v = replay(problem, (mistake,) if mistake.step in UPSTREAM else ())
-    if mistake.step == "loss":
-        v.loss = mistake.replacement(v)
-    gradients = {}
-    for name in PARAMETERS:
-        tensor = f"d{name}"
-        made = (mistake,) if mistake.step in LOCAL and tensor in mistake.tensors else ()
-        gradients[tensor] = local_gradient(tensor, v, problem, made)
-    return {**vars(v), **gradients}
+def _stages(mistake: SlipUp) -> tuple[Quantity, ...] | None:
+    """Each step judged on the values that it was given, where all have the right shapes.
+
+    All layers are equally wide, so that a product that fits only by chance does fit.
+    """
+    problem = random_problem(np.random.default_rng(0), (BATCH, SIZE, SIZE, SIZE), reg=0.1)
+    values = run(mistake.lines, problem.params, problem.X, problem.y, problem.reg)
+    right = run(PROGRAM, problem.params, problem.X, problem.y, problem.reg)
+    if any(np.shape(values[name]) != np.shape(right[name]) for name in QUANTITIES):
+        return None
+    given = {"X": problem.X, "y": problem.y, **problem.params}
+    return compare_trace(problem, {**given, **{name: values[name] for name in QUANTITIES}}).quantities
+
+
+@cache
+def train(lines: tuple[str, ...], hidden: int = HIDDEN) -> tuple[Float[np.ndarray, " steps"], str]:
+    """Train on a spiral with the gradient of a program, and measure with the right loss.
+
+    Args:
+        lines: `PROGRAM`, or that of a mistake.
+        hidden: units.
+
+    Returns:
+        The true loss before each step, and what stopped the training, if something did.
+    """
+    X, y = _spiral()
+    params = _initial(hidden)
+    losses: list[float] = []
+    with np.errstate(all="ignore"):
+        for _ in range(STEPS):
+            true = float(run(PROGRAM, params, X, y, REG)["loss"])
+            if not np.isfinite(true):
+                break
+            losses.append(true)
+            try:
+                made = run(lines, params, X, y, REG)
+                params = {q: value - LEARNING_RATE * made[f"d{q}"] for q, value in params.items()}
+            except ValueError as stopped:
+                return np.array(losses), str(stopped)
+    return np.array(losses), ""
+
+
+def _initial(hidden: int) -> Mapping[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return {
+        "W1": 0.5 * rng.standard_normal((2, hidden)),
+        "b1": np.zeros(hidden),
+        "W2": 0.5 * rng.standard_normal((hidden, 3)),
+        "b2": np.zeros(3),
+    }
+
+
+def _spiral() -> tuple[np.ndarray, np.ndarray]:
+    """Three classes, each an arm of a spiral around the origin."""
+    rng = np.random.default_rng(0)
+    radius = np.linspace(0.05, 1, POINTS)
+    arms = []
+    for j in range(3):
+        angle = np.linspace(j * TURNS, (j + 1) * TURNS, POINTS) + NOISE * rng.standard_normal(POINTS)
+        arms.append(np.column_stack([radius * np.sin(angle), radius * np.cos(angle)]))
+    return np.concatenate(arms), np.repeat(np.arange(3), POINTS)

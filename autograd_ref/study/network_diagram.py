@@ -1,42 +1,68 @@
 """The picture of the network: a node for each quantity, an edge for each thing that leads to another."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from autograd_ref.study.source import Step
 
-__all__ = ["Edge", "Node", "Picture", "draw"]
+__all__ = ["SEED", "Cell", "Edge", "Node", "Picture", "draw"]
 
-# Where each quantity stands: how far along the way forward, and in which lane. Parameters above, values in
-# the middle, adjoints below each value, gradients at the bottom.
+# Where each quantity is: how far along the way from the inputs to the loss, and in which lane. The lanes are
+# parameters, values, adjoints, gradients.
 PLACES = {
-    "X": (50, 125), "W1": (130, 50), "b1": (210, 50), "z1": (210, 125), "h1": (340, 125),
-    "W2": (400, 50), "b2": (480, 50), "scores": (480, 125), "y": (640, 50),
-    "probs": (640, 200), "data_loss": (640, 125), "loss": (765, 125),
-    "dscores": (480, 215), "dh1": (340, 215), "dz1": (210, 215),
-    "dW2": (400, 290), "db2": (480, 290), "dW1": (130, 290), "db1": (210, 290),
+    "X": (30, 162), "W1": (42, 50), "b1": (122, 50), "z1": (112, 162), "h1": (190, 162),
+    "W2": (248, 50), "b2": (315, 48), "scores": (315, 162), "y": (412, 50), "probs": (395, 226),
+    "data_loss": (472, 162), "reg": (550, 50), "loss": (550, 162), "dloss": (550, 282),
+    "dscores": (315, 282), "dh1": (248, 276), "dz1": (128, 282),
+    "dW2": (188, 400), "db2": (315, 404), "dW1": (42, 400), "db1": (128, 400),
 }  # fmt: skip
-LENGTH, DEPTH = 820, 330
-# The lanes of the upright picture, which is narrow and has its adjoints on the right.
-LANES = {50: 42, 125: 140, 200: 245, 215: 245, 290: 332}
-UPRIGHT_LENGTH, UPRIGHT_DEPTH = 800, 374
-HALF_HEIGHT = 16
-# What reg leads to is everybody's business; drawn, it would be an edge to half of the nodes.
-UNDRAWN = ("reg",)
+
+# Edges that would run behind a node go around: by these places, with None where the end's own is meant.
+BEFORE, BEHIND, LEFT, RIGHT = -12, 594, -16, 470
+BELOW = 608
+DETOURS: dict[tuple[str, str], tuple[tuple[int | None, int | None], ...]] = {
+    ("W1", "loss"): ((None, LEFT), (BEHIND, LEFT), (BEHIND, None)),
+    ("W2", "loss"): ((None, LEFT), (BEHIND, LEFT), (BEHIND, None)),
+    ("W1", "dW1"): ((BEFORE, None), (BEFORE, None)),
+    ("reg", "dW2"): ((BELOW, None), (BELOW, RIGHT), (None, RIGHT)),
+    ("reg", "dW1"): ((BELOW, None), (BELOW, RIGHT), (None, RIGHT)),
+}
+
+# The seed of the way back, ∂L/∂L = 1, which no step makes.
+SEED = "dloss"
+SEEDED = "dscores"
+
+NAME_HEIGHT, ROW_HEIGHT, CELL_WIDTH, PADDING = 17, 12, 32, 4
+MARGIN = 8
+# A picture from left to right is longer and flatter than one from top to bottom.
+STRETCH, FLATTEN = 1.74, 0.72
+
+
+@dataclass(frozen=True)
+class Cell:
+    """An entry of a node's value: its index, and where its right end is written."""
+
+    row: int
+    column: int
+    x: float
+    y: float
 
 
 @dataclass(frozen=True)
 class Node:
-    """A quantity's box: its centre, half of its width, and what it is."""
+    """A quantity's box: its centre, half of its width and height, what it is, and its entries."""
 
     name: str
     shown: str
     x: float
     y: float
     half_width: float
+    half_height: float
     kind: str
+    cells: tuple[Cell, ...]
 
 
 @dataclass(frozen=True)
@@ -46,16 +72,21 @@ class Edge:
     step: int
     start: str
     end: str
-    path: str
+    points: tuple[tuple[float, float], ...]
     backward: bool
+
+    @property
+    def path(self) -> str:
+        """For SVG."""
+        return "M" + " L".join(f"{x:.1f},{y:.1f}" for x, y in self.points)
 
 
 @dataclass(frozen=True)
 class Picture:
     """Nodes and edges in a box of this size."""
 
-    width: int
-    height: int
+    width: float
+    height: float
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
 
@@ -65,7 +96,7 @@ def draw(steps: Sequence[Step], *, upright: bool = False) -> Picture:
 
     Args:
         steps: whose targets and operands are the nodes, and whose leads are the edges.
-        upright: from top to bottom, for narrow screens, instead of from left to right.
+        upright: from top to bottom instead of from left to right.
 
     Returns:
         The picture.
@@ -73,59 +104,86 @@ def draw(steps: Sequence[Step], *, upright: bool = False) -> Picture:
     Raises:
         ValueError: a quantity has no place.
     """
-    names = dict.fromkeys(name for step in steps for name in (*step.operands, *step.targets))
-    missing = [name for name in names if name not in PLACES and name not in UNDRAWN]
+    values: dict[str, Any] = {}
+    for step in steps:
+        values |= {name: step.before[name] for name in step.operands if name not in values}
+        values |= step.made
+    values[SEED] = 1.0
+    missing = [name for name in values if name not in PLACES]
     if missing:
         raise ValueError(f"autograd_ref/study/network_diagram.py has no place for {', '.join(missing)}")
-    places = {name: _turned(*PLACES[name]) if upright else PLACES[name] for name in names if name in PLACES}
-    adjoints = {name for step in steps if step.backward for name in step.targets}
-    given = names.keys() - {name for step in steps for name in step.targets}
-
-    nodes = [
-        Node(name, name.replace("_", " "), x, y, _half_width(name), _kind(name, adjoints, given))
-        for name, (x, y) in places.items()
-    ]
-    edges = [
-        Edge(number, start, end, _arrow(start, end, places), start in adjoints)
+    adjoints = {SEED, *(name for step in steps if step.backward for name in step.targets)}
+    given = values.keys() - {SEED} - {name for step in steps for name in step.targets}
+    nodes = {
+        name: _node(
+            name, value, "adjoint" if name in adjoints else "given" if name in given else "value", upright
+        )
+        for name, value in values.items()
+    }
+    pairs = [
+        (number, start, end)
         for number, step in enumerate(steps)
         for end, leads in step.leads.items()
-        for start in leads
-        if start in places and start != end
+        for start in (*leads, *((SEED,) if end == SEEDED else ()))
+        if start != end
     ]
-    width, height = (UPRIGHT_DEPTH, UPRIGHT_LENGTH) if upright else (LENGTH, DEPTH)
-    return Picture(width, height, tuple(nodes), tuple(edges))
+    edges = [
+        Edge(number, start, end, _arrow(nodes[start], nodes[end], upright), start in adjoints)
+        for number, start, end in pairs
+    ]
+    width, height = _place(BELOW - BEFORE, RIGHT - LEFT, upright, origin=(0, 0))
+    return Picture(width + 2 * MARGIN, height + 2 * MARGIN, tuple(nodes.values()), tuple(edges))
 
 
-def _kind(name: str, adjoints: set[str], given: set[str]) -> str:
-    return "adjoint" if name in adjoints else "given" if name in given else "value"
-
-
-def _turned(x: int, y: int) -> tuple[float, float]:
-    return LANES[y], x
-
-
-def _half_width(name: str) -> float:
-    return max(33.0, 4.4 * len(name) + 5)
-
-
-def _arrow(start: str, end: str, places: Mapping[str, tuple[float, float]]) -> str:
-    """From the edge of one box to that of another, bowed a little where it is long."""
-    (x, y), (to_x, to_y) = places[start], places[end]
-    dx, dy = to_x - x, to_y - y
-    bow = 0.0 if np.hypot(dx, dy) < 170 else 0.12
-    middle = ((x + to_x) / 2 + bow * dy, (y + to_y) / 2 - bow * dx)
-    x1, y1 = _border(places[start], _half_width(start), middle, 2)
-    x2, y2 = _border(places[end], _half_width(end), middle, 7)
-    return f"M{x1:.1f},{y1:.1f} Q{middle[0]:.1f},{middle[1]:.1f} {x2:.1f},{y2:.1f}"
-
-
-def _border(
-    centre: tuple[float, float], half_width: float, towards: tuple[float, float], gap: float
+def _place(
+    along: float, lane: float, upright: bool, origin: tuple[float, float] = (BEFORE, LEFT)
 ) -> tuple[float, float]:
-    """Where the line from a box's centre leaves the box, and a gap further."""
-    dx, dy = towards[0] - centre[0], towards[1] - centre[1]
-    scale = min(
-        (half_width + gap) / abs(dx) if dx else float("inf"),
-        (HALF_HEIGHT + gap) / abs(dy) if dy else float("inf"),
+    margin = MARGIN if origin != (0, 0) else 0
+    along, lane = along - origin[0], lane - origin[1]
+    x, y = (lane, along) if upright else (STRETCH * along, FLATTEN * lane)
+    return x + margin, y + margin
+
+
+def _node(name: str, value: Any, kind: str, upright: bool) -> Node:
+    rows, columns = np.atleast_2d(np.asarray(value)).shape
+    shown = "∂L/∂L" if name == SEED else name.replace("_", " ")
+    half_width = max(7.8 * len(shown), CELL_WIDTH * columns) / 2 + PADDING
+    height = NAME_HEIGHT + ROW_HEIGHT * rows + PADDING
+    x, y = _place(*PLACES[name], upright)
+    right = CELL_WIDTH * columns / 2
+    cells = tuple(
+        Cell(
+            i,
+            j,
+            right - CELL_WIDTH * (columns - 1 - j) - 2,
+            NAME_HEIGHT + ROW_HEIGHT * (i + 0.75) - height / 2,
+        )
+        for i in range(rows)
+        for j in range(columns)
     )
-    return centre[0] + scale * dx, centre[1] + scale * dy
+    return Node(name, shown, x, y, half_width, height / 2, kind, cells)
+
+
+def _arrow(start: Node, end: Node, upright: bool) -> tuple[tuple[float, float], ...]:
+    """From the edge of one box to the edge of another, around whatever is between."""
+    by = DETOURS.get((start.name, end.name), ())
+    ends = (start.name,) * (len(by) - len(by) // 2) + (end.name,) * (len(by) // 2)
+    corners = []
+    for (along, lane), near in zip(by, ends, strict=True):
+        own_along, own_lane = PLACES[near]
+        corners.append(
+            _place(own_along if along is None else along, own_lane if lane is None else lane, upright)
+        )
+    first = corners[0] if corners else (end.x, end.y)
+    last = corners[-1] if corners else (start.x, start.y)
+    return (_border(start, first, 1), *corners, _border(end, last, 6))
+
+
+def _border(node: Node, towards: tuple[float, float], gap: float) -> tuple[float, float]:
+    """Where the line from a box's centre leaves the box, and a gap further."""
+    dx, dy = towards[0] - node.x, towards[1] - node.y
+    scale = min(
+        (node.half_width + gap) / abs(dx) if dx else float("inf"),
+        (node.half_height + gap) / abs(dy) if dy else float("inf"),
+    )
+    return node.x + scale * dx, node.y + scale * dy

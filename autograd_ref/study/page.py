@@ -1,51 +1,66 @@
 """The study page: everything gathered, computed, and written into one file."""
 
-import base64
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import jax
 import numpy as np
+from markupsafe import Markup
 
 from autograd_ref.crosscheck.problems import Problem, random_problem
-from autograd_ref.study import charts, hard_places
+from autograd_ref.study import hard_places
 from autograd_ref.study.course_notes import as_published
 from autograd_ref.study.equations import Equation, equations
 from autograd_ref.study.example import Judged, judge_steps, worked_problem
-from autograd_ref.study.language import Words
-from autograd_ref.study.mistaken_networks import Broken, break_it, mistakes
-from autograd_ref.study.network_diagram import draw
-from autograd_ref.study.source import GIVEN, Step, read_function, read_steps
-from autograd_ref.study.template import render
+from autograd_ref.study.jax_source import GRADIENT, JaxSource, jax_source, loss_source
+from autograd_ref.study.mistaken_networks import Broken, break_it
+from autograd_ref.study.network_diagram import SEED, draw
+from autograd_ref.study.numbers import LEARNING_RATE, LEARNING_RATES, page_numbers
+from autograd_ref.study.program import slip_ups
+from autograd_ref.study.rendering.charts import activation_charts
+from autograd_ref.study.rendering.language import Words
+from autograd_ref.study.rendering.template import render
+from autograd_ref.study.source import GIVEN, Rule, Step, read_derivation, read_function, read_steps
+from autograd_ref.study.speed import Speed, read_speed
 from autograd_ref.study.witnesses import hear_witnesses
 from autograd_ref.two_layer_net import QUANTITIES
+from handgrad import shards
+from handgrad.activations import ActivationName
 from handgrad.files import replace_file
 
 __all__ = ["build_page", "write_page"]
 
-FOLDER = Path(__file__).parent
-BENCHMARKS = FOLDER.parents[1] / "benchmarks" / "results"
-SPEED_PICTURE = "step-time.png"
-
 # By these sizes the letters of the shapes are recognised: all different, and none of them a likely constant.
 SIZES = {"N": 13, "D": 17, "H": 19, "C": 11}
+
+SECTIONS = ("network", "steps", "hard", "break", "witnesses", "activations", "after")
+
+
+class Variant(NamedTuple):
+    """What a step shows of both sides' sources, under one activation, or under all of them."""
+
+    activation: str
+    rules: tuple[Rule, ...]
+    jax: JaxSource
 
 
 class Row(NamedTuple):
     """A step with everything that its row shows."""
 
     step: Step
+    variants: list[Variant]
     equations: list[Equation]
     judged: list[Judged]
 
 
-def write_page(directory: Path, results: Path = BENCHMARKS) -> Path:
+def write_page(directory: Path) -> Path:
     """Build the page and write it as ``index.html``.
 
     Args:
         directory: where; it is made if it is not there.
-        results: where benchmarks leave their pictures.
 
     Returns:
         The file.
@@ -59,15 +74,12 @@ def write_page(directory: Path, results: Path = BENCHMARKS) -> Path:
     except OSError as error:
         raise OSError(f"cannot make the folder {directory}: {error.strerror}") from None
     file = directory / "index.html"
-    replace_file(file, build_page(results).encode())
+    replace_file(file, build_page().encode())
     return file
 
 
-def build_page(results: Path) -> str:
+def build_page() -> str:
     """Compute everything and put it into the template.
-
-    Args:
-        results: where benchmarks leave their pictures.
 
     Returns:
         The page.
@@ -79,32 +91,51 @@ def build_page(results: Path) -> str:
     steps = read_steps(problem)
     sizes = (SIZES["N"], SIZES["D"], SIZES["H"], SIZES["C"])
     lettered = read_steps(random_problem(np.random.default_rng(0), sizes))
-    values = {name: value for step in steps for name, value in {**step.before, **step.made}.items()}
-    shapes = {
-        name: _shape(value) for step in lettered for name, value in {**step.before, **step.made}.items()
-    }
+    values = _values(steps)
+    numbers = page_numbers(problem, steps)
+    speed = read_speed()
     context = {
         **_hard_places(problem, values),
-        "given": GIVEN,
+        "sections": SECTIONS,
+        "given": (*GIVEN, "reg"),
         "values": values,
-        "shapes": shapes,
-        "made_in": {
-            name: number for number, step in reversed(list(enumerate(steps))) for name in step.targets
-        },
+        "numbers": numbers,
+        "entry": lambda key, i, j: float(np.atleast_2d(numbers[key])[i, j]),
+        "example": Markup(json.dumps(_example(problem))),  # noqa: S704 - numbers and names of our own
+        "shapes": {name: _shape(value) for name, value in _values(lettered).items()},
+        "quantities_shown": list(values),
+        "places": _places(steps),
         "rows": [
             Row(*row)
-            for row in zip(steps, equations(lettered, SIZES), judge_steps(steps, problem), strict=True)
+            for row in zip(
+                steps,
+                _variants(problem, steps),
+                equations(lettered, SIZES),
+                judge_steps(steps, problem),
+                strict=True,
+            )
         ],
+        "gradient": GRADIENT,
+        "loss_source": loss_source(steps),
         "pictures": [draw(steps), draw(steps, upright=True)],
-        "groups": _by_group([break_it(mistake) for mistake in mistakes()]),
+        "seeds": (SEED,),
+        "groups": _by_group([break_it(mistake, problem) for mistake in slip_ups()]),
         "named": {name: name for name in values},
         "quantities": QUANTITIES,
         "witnesses": [hear_witnesses(dtype) for dtype in ("float64", "float32")],
-        "activations": charts.activation_charts(),
-        "speed": _speed(results),
+        "activations": activation_charts(),
+        "learning_rate": LEARNING_RATE,
+        "learning_rates": LEARNING_RATES,
+        "shards_derivation": read_derivation(shards),
+        "speed": speed,
+        "speed_figures": _speed_figures(speed),
         "versions": f"NumPy {np.__version__}, JAX {jax.__version__}",
     }
     return render(context, Words(values))
+
+
+def _values(steps: Sequence[Step]) -> dict[str, Any]:
+    return {name: value for step in steps for name, value in {**step.before, **step.made}.items()}
 
 
 def _shape(value: Any) -> str:
@@ -112,11 +143,37 @@ def _shape(value: Any) -> str:
     return "×".join(letters[size] for size in np.shape(value))
 
 
-def _hard_places(problem: Problem, values: dict[str, Any]) -> dict[str, Any]:
+def _example(problem: Problem) -> dict[str, Any]:
+    """What the page's script starts from."""
+    params = {name: value.tolist() for name, value in problem.params.items()}
+    own = {"X": problem.X.tolist(), "y": problem.y.tolist(), "reg": problem.reg}
+    return {**own, **params, "activation": problem.activation}
+
+
+def _places(steps: Sequence[Step]) -> dict[str, str]:
+    """Where each quantity is explained: at the step that finishes it, or where it is given."""
+    places = {name: f"step-{step.key}" for step in steps for name in step.targets}
+    return {**dict.fromkeys((*GIVEN, "reg"), "given"), **places, SEED: "instead-title"}
+
+
+def _variants(problem: Problem, steps: Sequence[Step]) -> list[list[Variant]]:
+    """For each step its sources: one for all activations, or one for each where they differ."""
+    by_activation = {name: read_steps(replace(problem, activation=name)) for name in get_args(ActivationName)}
+    found = []
+    for number in range(len(steps)):
+        variants = [
+            Variant(name, other[number].rules, jax_source(other[number], name))
+            for name, other in by_activation.items()
+        ]
+        same = all(variant[1:] == variants[0][1:] for variant in variants)
+        found.append([variants[0]._replace(activation="")] if same else variants)
+    return found
+
+
+def _hard_places(problem: Problem, values: Mapping[str, Any]) -> dict[str, Any]:
     trace = problem.net().trace(problem.X, problem.y, problem.reg)
     refusal, report = hard_places.notes_reports()
     return {
-        "collapse": hard_places.collapse(values["scores"][0], int(problem.y[0])),
         "alias": hard_places.alias(problem, trace),
         "kink": hard_places.kink(),
         "products": hard_places.products(trace),
@@ -128,17 +185,21 @@ def _hard_places(problem: Problem, values: dict[str, Any]) -> dict[str, Any]:
 
 def _by_group(broken: Sequence[Broken]) -> dict[str, list[Broken]]:
     """The mistakes by the part of the computation in which they are made."""
-    groups: dict[str, list[Broken]] = {"penalty": [], "local": [], "upstream": [], "values": []}
-    steps = {"penalty": "penalty", "data": "local", "scale": "local", "whole": "local"}
-    steps |= {"loss": "values", "inputs": "values"}
+    groups: dict[str, list[Broken]] = {}
     for each in broken:
-        groups[steps.get(each.mistake.step, "upstream")].append(each)
+        groups.setdefault(each.mistake.group, []).append(each)
     return groups
 
 
-def _speed(results: Path) -> str | None:
-    """The benchmarks' picture as a data URL, if there is one of a run on record."""
-    picture = results / SPEED_PICTURE
-    if not (results / "results.json").is_file() or not picture.is_file():
-        return None
-    return "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode()
+def _speed_figures(speed: Speed) -> dict[str, str]:
+    """The figures of the answer in words."""
+    wide = [ratio for H, ratio in zip(speed.hidden, speed.gradient_ratio, strict=True) if H >= 150]
+    return {
+        "narrow": f"{speed.gradient_ratio[0]:.1f}",
+        "narrow_width": f"{speed.hidden[0]}",
+        "low": f"{min(wide):.2f}",
+        "high": f"{max(wide):.2f}",
+        "fused_low": f"{min(speed.step_ratio):.2f}",
+        "fused_high": f"{max(speed.step_ratio):.2f}",
+        "compile": f"{speed.compile_seconds:.1f}",
+    }

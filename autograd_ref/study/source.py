@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from autograd_ref.crosscheck.problems import Problem
 from autograd_ref.two_layer_net import QUANTITIES
 from handgrad import activations, layers, two_layer_net
 
-__all__ = ["GIVEN", "Rule", "Source", "Step", "read_function", "read_steps"]
+__all__ = ["GIVEN", "Rule", "Source", "Step", "read_derivation", "read_function", "read_steps"]
 
 GIVEN = ("X", "y", "W1", "b1", "W2", "b2")
 
@@ -86,7 +87,8 @@ def read_steps(problem: Problem) -> list[Step]:
     function = inspect.unwrap(two_layer_net.trace_gradients)
     source = textwrap.dedent(inspect.getsource(function))
     lines = source.splitlines()
-    given = inspect.signature(function).bind(problem.params, problem.X, problem.y, problem.reg)
+    arguments = (problem.params, problem.X, problem.y, problem.reg, problem.activation)
+    given = inspect.signature(function).bind(*arguments)
     given.apply_defaults()
     scope = {**vars(two_layer_net), **given.arguments}
     steps: list[Step] = []
@@ -142,6 +144,19 @@ def read_function(function: Callable[..., Any]) -> Source:
     return Source(paragraphs, code, arguments, results, definition)
 
 
+def read_derivation(module: ModuleType) -> tuple[str, ...]:
+    """The paragraphs of a module's docstring after its first line, ``$$`` formulas and items one by one."""
+    text = inspect.getdoc(module) or ""
+    _, _, derivation = text.partition("\n\n")
+    found: list[str] = []
+    for block in derivation.split("\n\n"):
+        for item in re.split(r"\n(?=- )", block):
+            for part in re.split(r"(\$\$[^$]+\$\$)", item):
+                paragraph = " ".join(part.replace("$$", "$").split())
+                found += [paragraph] if paragraph else []
+    return tuple(found)
+
+
 def _definition(source: str) -> ast.FunctionDef:
     (definition,) = ast.parse(source).body
     if not isinstance(definition, ast.FunctionDef):
@@ -165,7 +180,8 @@ def _calls(node: ast.AST, scope: Scope) -> Iterator[tuple[ast.Call, Callable[...
                 function = getattr(scope.get(name), attribute, None)
             case _:
                 function = None
-        if callable(function) and function.__module__ in (layers.__name__, activations.__name__):
+        ours = getattr(function, "__module__", None) in (layers.__name__, activations.__name__)
+        if callable(function) and ours and not function.__name__.startswith("_"):
             yield each, function
 
 

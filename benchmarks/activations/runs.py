@@ -1,6 +1,5 @@
 """Training runs on CIFAR-10 with each activation, and the state of the hidden layer in each."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import product
 from typing import get_args
@@ -16,8 +15,6 @@ from handgrad.runs.diagnostics import Diagnoser
 from handgrad.two_layer_net import PARAMETERS
 
 HIDDEN, BATCH, EPOCH = 100, 200, 245
-# Steps, after the first epoch, over which the path of W2 is followed.
-PATH_STEPS = 50
 SMALL = 0.01  # factor of the learning rate in the calm epochs: do dead units come back?
 MEASURED = ("dead_units", "saturated", "activation_mean", "dz1_to_dh1")  # of `Diagnostics`
 
@@ -60,25 +57,23 @@ class Run:
 
 @dataclass
 class RunResult:
-    """What a run gave.
+    """The measurements of a run.
 
     Attributes:
         diverged: whether the loss stopped being finite, which ended the run.
         epochs: by quantity, its values at the start and after every epoch; None for NaN. ``loss`` is the mean
             over the last half epoch's minibatches, ``val`` the validation accuracy; the others are fields of
             `handgrad.runs.diagnostics.Diagnostics`.
-        path: how W2 moved in the steps after the first epoch, see `describe_path`.
     """
 
     diverged: bool = False
     epochs: dict[str, list[float | None]] = field(
         default_factory=lambda: {name: [] for name in ("loss", "val", *MEASURED)}
     )
-    path: dict[str, float] | None = None
 
 
 def start_of(name: str) -> str:
-    """Return the initialization made for it: Glorot's for sigmoid and tanh, He's for the others."""
+    """Return the initialization made for an activation: Glorot for sigmoid and tanh, He for the others."""
     return "Glorot" if name in ("sigmoid", "tanh") else "He"
 
 
@@ -99,17 +94,21 @@ def train(run: Run, data: Dataset) -> RunResult:
     """Train, and measure the network at the start and after every epoch."""
     rng = np.random.default_rng(run.seed)
     D, C = data.X_train.shape[1], len(data.classes)
-    pixel = 1.0 if run.start == "notes" else _spread(data)
-    net = TwoLayerNet(D, HIDDEN, C, activation=run.activation, dtype=np.float32, rng=rng)
-    for name, fan_in, fan_out in (("W1", D, HIDDEN), ("W2", HIDDEN, C)):
-        net.params[name] *= np.float32(_std(run.start, fan_in, fan_out) / 1e-4)
-    sgd = Sgd(net.params, BATCH, reg=0.045 if run.start == "notes" else 0.0, activation=run.activation)
+    notes = run.start == "notes"
+    # The standard deviation of the training pixels around the mean image.
+    pixel = 1.0 if notes else float(np.std(data.X_train[:: len(data.X_train) // 1000] - data.mean))
+    net = TwoLayerNet(D, HIDDEN, C, activation=run.activation, dtype=np.float32, rng=rng)  # of std 1e-4
+    if not notes:
+        for name, fan_in, fan_out in (("W1", D, HIDDEN), ("W2", HIDDEN, C)):
+            std = np.sqrt(2 / fan_in if run.start == "He" else 2 / (fan_in + fan_out))
+            net.params[name] *= np.float32(std / 1e-4)
+    sgd = Sgd(net.params, BATCH, reg=0.045 if notes else 0.0, activation=run.activation)
     data = data if run.centred else replace(data, mean=np.zeros_like(data.mean))
     minibatch = Minibatch(data.X_train, data.y_train, BATCH, net.dtype, mean=data.mean)
     sample = np.linspace(0, len(data.X_train) - 1, 1000).astype(np.intp)
     diagnoser = Diagnoser(net, (data.X_train[sample], data.y_train[sample]), data.X_train, data.mean)
 
-    result, losses, path = RunResult(), [float("nan")], []
+    result, losses = RunResult(), [float("nan")]
     for step in range(EPOCH * (run.epochs + run.calm) + 1):
         if step % EPOCH == 0:
             net.params = {name: sgd.params[name].copy() for name in PARAMETERS}
@@ -120,51 +119,10 @@ def train(run: Run, data: Dataset) -> RunResult:
             for name, values in result.epochs.items():
                 values.append(None if np.isnan(measured[name]) else measured[name])
         minibatch.gather(rng.integers(len(data.X_train), size=BATCH))
-        if pixel != 1.0:
-            np.multiply(minibatch.X, np.float32(1 / pixel), out=minibatch.X)
+        minibatch.X *= np.float32(1 / pixel)
         rate = run.learning_rate * (1 if step < EPOCH * run.epochs else SMALL)
         losses.append(sgd.step(minibatch.X, minibatch.y, rate))
         if not np.isfinite(losses[-1]):
             result.diverged = True
             break
-        if EPOCH <= step < EPOCH + PATH_STEPS:
-            path.append(sgd.params["W2"].astype(np.float64))
-    result.path = describe_path(path)
     return result
-
-
-def describe_path(weights: Sequence[np.ndarray]) -> dict[str, float] | None:
-    """Describe how weights move from step to step; None if they stop or there are too few steps.
-
-    Args:
-        weights: the weights (H, C) after every step.
-
-    Returns:
-        "signs", the agreement within a class: |mean of the signs| of a move of one class's weights, 1 if all
-        have one sign; "cosine" between one move and the next; "straightness", the length of the straight line
-        from the first weights to the last over the length of the path.
-    """
-    if len(weights) < PATH_STEPS:
-        return None
-    moves = np.diff(np.array(weights), axis=0)
-    length = np.linalg.norm(moves, axis=(1, 2))
-    if not (length > 0).all():
-        return None
-    cosines = (moves[1:] * moves[:-1]).sum(axis=(1, 2)) / (length[1:] * length[:-1])
-    return {
-        "signs": float(np.abs(np.sign(moves).mean(axis=1)).mean()),
-        "cosine": float(cosines.mean()),
-        "straightness": float(np.linalg.norm(moves.sum(axis=0)) / length.sum()),
-    }
-
-
-def _std(start: str, fan_in: int, fan_out: int) -> float:
-    if start == "notes":
-        return 1e-4
-    return float(np.sqrt(2 / fan_in if start == "He" else 2 / (fan_in + fan_out)))
-
-
-def _spread(data: Dataset) -> float:
-    """Return the standard deviation of the training pixels around the mean image."""
-    sample = data.X_train[:: len(data.X_train) // 1000]
-    return float(np.std(sample - data.mean))

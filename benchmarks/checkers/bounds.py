@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def by_matrices(problem: Problem) -> Trace:
 
 
 def one_by_one(problem: Problem) -> Trace:
-    """Return the same quantities written differently: every sum term by term, in the problem's dtype."""
+    """Return the same trace, computed differently: every sum term by term, in the problem's dtype."""
     X, y, N, real = problem.X, problem.y, len(problem.y), problem.dtype.type
     W1, b1, W2, b2 = (problem.params[name] for name in PARAMETERS)
     reg = real(problem.reg)
@@ -72,13 +73,10 @@ def whole(problem: Problem, trace: Trace, known: Reference) -> Comparison:
 
 
 def false_alarms(problems: int) -> dict[str, Any]:
-    """Judge right networks on hard problems.
-
-    Args:
-        problems: number of problems.
+    """Judge right networks on a number of hard problems.
 
     Returns:
-        The alarms, each with what is needed to reproduce it, and by dtype and quantity the largest error in
+        The alarms, each with the problem that reproduces it, and by dtype and quantity the largest error in
         units of its bound.
     """
     alarms: list[str] = []
@@ -104,8 +102,7 @@ def smallest_errors_end_to_end(dtype: str) -> dict[str, float]:
     """Return the smallest error caught in the loss and in each gradient: the worst of some small problems."""
     problems = [
         random_problem(np.random.default_rng(seed), sizes, dtype=dtype)
-        for seed in range(DRAWS)
-        for sizes in SMALL
+        for seed, sizes in product(range(DRAWS), SMALL)
     ]
     by_problem = [_smallest_errors(problem) for problem in problems]
     return {name: max(errors[name] for errors in by_problem) for name in GRADIENTS}
@@ -122,9 +119,9 @@ def _smallest_errors(problem: Problem) -> dict[str, float]:
 
 
 def smallest_errors_of_stages(dtype: str) -> dict[str, float]:
-    """Return the smallest error caught in each quantity of a trace, on a network of the exercise's size.
+    """Return the smallest error caught in each quantity of a trace, on a network of CS231n's size.
 
-    The stage that is off is judged alone at first; the error is then shown to `compare_trace`.
+    The bisection judges the wrong stage alone; `compare_trace` then confirms the error that it found.
     """
     problem = random_problem(np.random.default_rng(0), LARGE, dtype=dtype)
     trace = by_matrices(problem)
@@ -146,18 +143,16 @@ def smallest_errors_of_stages(dtype: str) -> dict[str, float]:
 
 
 def measure_bounds(problems: int, out: Path) -> None:
-    """Count false alarms and find the smallest errors caught; write JSON and publish a table.
-
-    Args:
-        problems: number of problems on which right networks are judged.
-        out: folder of the results.
-    """
+    """Count false alarms on a number of problems, find the smallest errors, write JSON, publish a table."""
     counts = false_alarms(problems)
-    ways = {"end to end": smallest_errors_end_to_end, "trace": smallest_errors_of_stages}
-    cases = [(way, dtype) for way in ways for dtype in DTYPES]
-    smallest: dict[str, dict[str, dict[str, float]]] = {way: {} for way in ways}
-    for way, dtype in progress(cases, "Smallest errors"):
-        smallest[way][dtype] = ways[way](dtype)
+    N, D, H, C = LARGE
+    ways = {
+        "end to end, N, D, H, C near 10": smallest_errors_end_to_end,
+        f".trace, N={N}, D={D}, H={H}, C={C}": smallest_errors_of_stages,
+    }
+    smallest: dict[str, dict[str, float]] = {}
+    for way, dtype in progress(list(product(ways, DTYPES)), "Smallest errors"):
+        smallest[f"{way}, {dtype}"] = ways[way](dtype)
     environment = environment_line("numpy", "scipy", "jax")
     write_json(out / "bounds.json", {"environment": environment, **counts, "smallest errors": smallest})
 
@@ -171,23 +166,9 @@ def measure_bounds(problems: int, out: Path) -> None:
         f"units of it: {'; '.join(nearest)}."
     )
     alarms = [f"False alarm: {alarm}" for alarm in counts["alarms"]]
-    publish("bounds", [summary, *alarms, smallest_errors_table(smallest), environment], out)
-
-
-def smallest_errors_table(smallest: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Table:
-    """Return the smallest errors by quantity, way of judging and dtype."""
-    N, D, H, C = LARGE
-    settings = {
-        "end to end": "end to end, N, D, H, C near 10",
-        "trace": f".trace, N={N}, D={D}, H={H}, C={C}",
-    }
-    columns = {
-        f"{settings[way]}, {dtype}": errors
-        for way, by_dtype in smallest.items()
-        for dtype, errors in by_dtype.items()
-    }
     rows = [
-        [name, *(f"{errors[name]:.1e}" if name in errors else "–" for errors in columns.values())]
+        [name, *(f"{errors[name]:.1e}" if name in errors else "–" for errors in smallest.values())]
         for name in QUANTITIES
     ]
-    return Table("Smallest relative error caught in one entry of median size", ["quantity", *columns], rows)
+    title = "Smallest relative error caught in one entry of median size"
+    publish("bounds", [summary, *alarms, Table(title, ["quantity", *smallest], rows), environment], out)

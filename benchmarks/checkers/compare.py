@@ -1,25 +1,22 @@
 """The same planted mistakes and the same harmless variants, shown to every gradient checker."""
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from autograd_ref.crosscheck.comparison import GRADIENTS
 from autograd_ref.crosscheck.problems import Problem, random_problem
-from benchmarks.checkers import mistaken_networks
 from benchmarks.checkers.contenders import CONTENDERS, INSTALL, Contender, judge
-from benchmarks.checkers.plot import draw
+from benchmarks.checkers.mistaken_networks import HARMLESS, MISTAKES, UNKNOWN, network
 from benchmarks.checkers.smallest_error import smallest_caught, with_error
 from benchmarks.checkers.timing import LIMIT, Times, time_checks
 from benchmarks.results import (
     PROJECT_README,
     RESULTS,
-    Picture,
     Table,
     as_markdown,
     environment_line,
@@ -45,13 +42,12 @@ TIMED = (
 )
 
 
-@dataclass(frozen=True)
-class Mistake:
+class Mistake(NamedTuple):
     """A network with one mistake.
 
     Attributes:
         name: in `mistaken_networks`.
-        id: in the catalogue; None for what is not in it.
+        id: in the catalogue; None for a mistake that is not in it.
         first_wrong: the quantity that is wrong first.
         network: the class.
     """
@@ -63,34 +59,24 @@ class Mistake:
 
 
 def compare_checkers(parameters: Sequence[int], out: Path) -> None:
-    """Score and time all checkers; write JSON and picture, and publish the tables.
-
-    Args:
-        parameters: about how many parameters the networks have that the checkers are timed on.
-        out: folder of the results.
-    """
+    """Score all checkers, time them on networks of these sizes; write the JSON, publish the tables."""
     present = {name: checker for name, checker in CONTENDERS.items() if find_spec(checker.needs) is not None}
     missing = {checker.needs for name, checker in CONTENDERS.items() if name not in present}
-    problems = {
-        dtype: random_problem(np.random.default_rng(0), SIZES, reg=REG, dtype=dtype) for dtype in DTYPES
-    }
-    cases = [(dtype, name) for dtype in DTYPES for name in present]
     scores: dict[str, dict[str, Any]] = {dtype: {} for dtype in DTYPES}
-    for dtype, name in progress(cases, "Scoring"):
-        scores[dtype][name] = score(present[name], problems[dtype])
+    for dtype, name in progress([(dtype, name) for dtype in DTYPES for name in present], "Scoring"):
+        problem = random_problem(np.random.default_rng(0), SIZES, reg=REG, dtype=dtype)
+        scores[dtype][name] = score(present[name], problem)
     times = time_checks([name for name in TIMED if name in present], parameters)
 
     environment = environment_line("numpy", "scipy", "jax", "torch")
     write_json(out / "checkers.json", {"environment": environment, "scores": scores, "seconds": times})
-    draw(scores, times, LIMIT, out / "checkers.png")
     tables = [score_table(dtype, scores[dtype]) for dtype in DTYPES]
-    tables.append(time_table("CPU seconds of one check, float64, one thread", times, _again))
-    tables.append(time_table("The same, of the first check of that size, which compiles", times, _first))
-    picture = Picture("checkers.png", "Time and sensitivity of the checkers")
+    tables.append(time_table(times))
+    tables.append(time_table(times, first=True))
     notes = [
         f"Not installed: {name}; `{INSTALL[name]}` brings it into the table." for name in sorted(missing)
     ]
-    publish("checkers", [*tables, picture, environment, *notes], out)
+    publish("checkers", [*tables, environment, *notes], out)
     if out.resolve() == RESULTS:
         write_section("checkers", as_markdown(tables[:1]), PROJECT_README)
 
@@ -98,49 +84,41 @@ def compare_checkers(parameters: Sequence[int], out: Path) -> None:
 def mistakes(dtype: str) -> list[Mistake]:
     """Return all planted mistakes that are mistakes in this dtype."""
     planted = []
-    for name, (tensors, edits) in mistaken_networks.MISTAKES.items():
+    for name, (tensors, edits) in MISTAKES.items():
         first = next(quantity for quantity in GRADIENTS if quantity in tensors)
-        planted.append(Mistake(name, name.split(" [")[0], first, mistaken_networks.network(*edits)))
-    for name, (first, edits) in mistaken_networks.UNKNOWN.items():
-        planted.append(Mistake(name, None, first, mistaken_networks.network(*edits)))
+        planted.append(Mistake(name, name.split(" [")[0], first, network(*edits)))
+    for name, (first, edits) in UNKNOWN.items():
+        planted.append(Mistake(name, None, first, network(*edits)))
     return [mistake for mistake in planted if dtype == "float64" or not mistake.name.startswith(FLOAT64_ONLY)]
 
 
-def harmless() -> dict[str, type]:
-    """Return the right network, and every right way to write it differently."""
-    variants: dict[str, Sequence[tuple[str, str]]] = {"right": (), **mistaken_networks.HARMLESS}
-    return {name: mistaken_networks.network(*edits) for name, edits in variants.items()}
-
-
 def score(contender: Contender, problem: Problem) -> dict[str, Any]:
-    """Show every network to one checker: what it missed, misplaced, misnamed and wrongly flagged."""
+    """Show every network to one checker; return the mistakes it missed or misnamed, and its false alarms."""
     planted = mistakes(problem.dtype.name)
-    findings = {mistake.name: judge(contender, mistake.network, problem) for mistake in planted}
-    in_catalogue = [mistake for mistake in planted if mistake.id is not None]
-    outside = [mistake for mistake in planted if mistake.id is None]
-    right = harmless()
+    right = {"right": network(), **{name: network(*edits) for name, edits in HARMLESS.items()}}
+    found = [(mistake, judge(contender, mistake.network, problem)) for mistake in planted]
+    catalogued = [(mistake, finding) for mistake, finding in found if mistake.id is not None]
     return {
         "mistakes": len(planted),
-        "in_catalogue": len(in_catalogue),
+        "in_catalogue": len(catalogued),
         "harmless": len(right),
-        "missed": [mistake.name for mistake in planted if findings[mistake.name].ok],
+        "missed": [mistake.name for mistake, finding in found if finding.ok],
         "first_wrong_not_named": [
-            mistake.name for mistake in planted if findings[mistake.name].first_wrong != mistake.first_wrong
+            mistake.name for mistake, finding in found if finding.first_wrong != mistake.first_wrong
         ],
         "mistake_not_named": [
-            mistake.name for mistake in in_catalogue if findings[mistake.name].mistakes != {mistake.id}
+            mistake.name for mistake, finding in catalogued if finding.mistakes != {mistake.id}
         ],
-        "wrongly_named": [mistake.name for mistake in outside if findings[mistake.name].mistakes],
         "false_alarms": [
-            name for name, network in right.items() if not judge(contender, network, problem).ok
+            name for name, variant in right.items() if not judge(contender, variant, problem).ok
         ],
         "smallest_caught": smallest_error_caught(contender, problem),
     }
 
 
 def network_with_error(relative: float) -> type:
-    """Return the right network, but for a relative error in the entry of median size of dW1."""
-    right: Any = mistaken_networks.network()
+    """Return the right network with a relative error in the entry of median size of dW1."""
+    right: Any = network()
 
     class Off(right):  # type: ignore[misc]
         def loss(self, X: np.ndarray, y: np.ndarray | None = None, reg: float = 0.0) -> Any:
@@ -156,7 +134,7 @@ def network_with_error(relative: float) -> type:
 def smallest_error_caught(contender: Contender, problem: Problem) -> float | None:
     """Return the smallest relative error that a checker catches; None if it misses errors of 1024.
 
-    None too for a checker that flags the right network, so that its alarms say nothing.
+    None also for a checker that flags the right network: its alarms say nothing.
     """
 
     def is_caught(error: float) -> bool:
@@ -187,23 +165,19 @@ def score_table(dtype: str, scores: Mapping[str, Mapping[str, Any]]) -> Table:
     return Table(title, head, rows)
 
 
-def time_table(title: str, times: Times, value_of: Callable[[list[float]], float]) -> Table:
-    """Return one value of every checker's times, by number of parameters."""
+def time_table(times: Times, *, first: bool = False) -> Table:
+    """Return the times of the first checks, or the medians of the later ones, by number of parameters."""
+    title = "CPU seconds of one check, float64, one thread"
+    if first:
+        title = "The same, of the first check of that size, which compiles"
     sizes = sorted({size for by_size in times.values() for size in by_size})
     rows = []
     for name, by_size in times.items():
         cells = []
         for size in sizes:
-            seconds = by_size.get(size)
-            missing = f"> {LIMIT:.0f}" if size in by_size else "–"
-            cells.append(f"{value_of(seconds):.2g}" if seconds else missing)
+            if seconds := by_size.get(size):
+                cells.append(f"{seconds[0] if first else statistics.median(seconds[1:]):.2g}")
+            else:
+                cells.append(f"> {LIMIT:.0f}" if size in by_size else "–")
         rows.append([name, *cells])
     return Table(title, ["parameters", *(f"{size:.1e}" for size in sizes)], rows)
-
-
-def _again(seconds: list[float]) -> float:
-    return statistics.median(seconds[1:])
-
-
-def _first(seconds: list[float]) -> float:
-    return seconds[0]

@@ -1,11 +1,12 @@
 """Gradient checkers, each called as its documentation says, with its own defaults and thresholds.
 
-All of them but handgrad's see a network as a function of its four parameters, on one batch. They get the
-parameters in the order W2, b2, W1, b1, in which the backward pass reaches them, so that a checker that
-names the first input it finds wrong names the first wrong gradient.
+All but handgrad's see a network as a function of its four parameters, on one batch. They get the parameters
+in the order W2, b2, W1, b1, in which the backward pass reaches them, so that a checker that names the first
+wrong input names the first wrong gradient.
 """
 
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -19,12 +20,12 @@ BACKWARD_ORDER = ("W2", "b2", "W1", "b1")
 
 @dataclass(frozen=True)
 class Finding:
-    """What a checker said of a network.
+    """A checker's verdict on a network.
 
     Attributes:
         ok: whether it passed the network.
         first_wrong: the quantity it named, or the first of several in the order of the backward pass.
-        mistakes: the ids of what it said the mistake was.
+        mistakes: the ids of the mistakes that it named.
     """
 
     ok: bool
@@ -168,9 +169,9 @@ class Scipy:
 class Course:
     """CS231n's check: central differences with h = 1e-5, the largest relative error of each gradient.
 
-    Relative error and step are those of the exercise (two_layer_net.ipynb, gradient_check.py, 2017); the
-    thresholds those of the notes (cs231n.github.io/neural-networks-3, "Gradient Checks"): up to 1e-4 is
-    usually okay for objectives with kinks, 1e-7 and less should make one happy.
+    The relative error and the step are the exercise's (two_layer_net.ipynb, gradient_check.py, 2017), the
+    thresholds the notes' (cs231n.github.io/neural-networks-3, "Gradient Checks"): 1e-4 is usually okay for
+    objectives with kinks, 1e-7 is the error to be happy with.
     """
 
     needs = "numpy"
@@ -194,7 +195,7 @@ class Course:
 
 
 def _relative_error(one: np.ndarray, other: np.ndarray) -> float:
-    """Return the largest of all entries; infinite where the shapes do not fit: the exercise's loop ends."""
+    """Return the largest over all entries; infinite for shapes that do not fit: the exercise's loop ends."""
     try:
         return float(np.max(np.abs(one - other) / np.maximum(1e-8, np.abs(one) + np.abs(other))))
     except ValueError:
@@ -202,7 +203,7 @@ def _relative_error(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def _central_differences(loss: Any, x: np.ndarray, h: float = 1e-5) -> np.ndarray:
-    """Return the derivative of the loss by every entry of x, which is changed in place and put back."""
+    """Return the derivative of the loss by every entry of x; x is changed in place and restored."""
     slopes = np.zeros_like(x)
     for index in np.ndindex(x.shape):
         before = x[index]
@@ -233,8 +234,6 @@ INSTALL = {"torch": "pip install -e '.[torch]'"}
 
 def judge(contender: Contender, target: Any, problem: Problem) -> Finding:
     """Check without warnings. An exception of the checker counts as a failed check that names nothing."""
-    import warnings
-
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         try:

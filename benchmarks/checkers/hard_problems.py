@@ -1,6 +1,5 @@
-"""Random problems in which whatever can be hard about rounding may come together."""
+"""Random problems in which several difficulties for rounding can meet."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -18,72 +17,47 @@ PROBABILITY = 0.2  # of each difficulty
 Arrays = dict[str, np.ndarray]
 
 
-def _tiny_first_weights(q: Arrays, rng: np.random.Generator) -> None:
-    q["W1"] *= 1e-8
+DIFFICULTIES = (
+    "tiny first weights", "tiny second weights", "no biases", "large inputs", "large logits", "large weights",
+    "ties", "equal rows", "dead unit", "zero row", "on the kink", "near the kink",
+)  # fmt: skip
 
 
-def _tiny_second_weights(q: Arrays, rng: np.random.Generator) -> None:
-    q["W2"] *= 1e-8
-
-
-def _no_biases(q: Arrays, rng: np.random.Generator) -> None:
-    q["b1"][:] = q["b2"][:] = 0
-
-
-def _large_inputs(q: Arrays, rng: np.random.Generator) -> None:
-    q["X"] *= 1e4
-
-
-def _large_logits(q: Arrays, rng: np.random.Generator) -> None:
-    q["b2"][:] = 1e3 * rng.choice([-1, 1], q["b2"].shape)
-
-
-def _large_weights(q: Arrays, rng: np.random.Generator) -> None:
-    q["W2"] *= 1e3
-
-
-def _ties(q: Arrays, rng: np.random.Generator) -> None:
-    q["W2"][:], q["b2"][:] = q["W2"][:, :1], q["b2"][0]
-
-
-def _equal_rows(q: Arrays, rng: np.random.Generator) -> None:
-    q["X"][:] = q["X"][0]
-
-
-def _dead_unit(q: Arrays, rng: np.random.Generator) -> None:
-    q["b1"][0] = -1e6
-
-
-def _zero_row(q: Arrays, rng: np.random.Generator) -> None:
-    q["X"][-1] = 0
-
-
-def _on_the_kink(q: Arrays, rng: np.random.Generator) -> None:
-    q["X"][0], q["b1"][-1] = 0, 0
-
-
-def _near_the_kink(q: Arrays, rng: np.random.Generator) -> None:
-    q["b1"][0] = -(q["X"] @ q["W1"])[0, 0]
-
-
-DIFFICULTIES: dict[str, Callable[[Arrays, np.random.Generator], None]] = {
-    function.__name__.strip("_").replace("_", " "): function
-    for function in (
-        _tiny_first_weights, _tiny_second_weights, _no_biases, _large_inputs, _large_logits, _large_weights,
-        _ties, _equal_rows, _dead_unit, _zero_row, _on_the_kink, _near_the_kink,
-    )
-}  # fmt: skip
+def add_difficulty(name: str, q: Arrays, rng: np.random.Generator) -> None:
+    """Change X and the parameters in place so that one of `DIFFICULTIES` arises."""
+    match name:
+        case "tiny first weights":
+            q["W1"] *= 1e-8
+        case "tiny second weights":
+            q["W2"] *= 1e-8
+        case "no biases":
+            q["b1"][:] = q["b2"][:] = 0
+        case "large inputs":
+            q["X"] *= 1e4
+        case "large logits":
+            q["b2"][:] = 1e3 * rng.choice([-1, 1], q["b2"].shape)
+        case "large weights":
+            q["W2"] *= 1e3
+        case "ties":
+            q["W2"][:], q["b2"][:] = q["W2"][:, :1], q["b2"][0]
+        case "equal rows":
+            q["X"][:] = q["X"][0]
+        case "dead unit":
+            q["b1"][0] = -1e6
+        case "zero row":
+            q["X"][-1] = 0
+        case "on the kink":
+            q["X"][0], q["b1"][-1] = 0, 0
+        case "near the kink":
+            q["b1"][0] = -(q["X"] @ q["W1"])[0, 0]
+        case _:
+            raise ValueError(name)
 
 
 def hard_problem(number: int, dtype: str) -> Problem:
-    """A problem with a random choice of difficulties, named by its number and by them.
+    """Return a problem with a random choice of difficulties, named by its number and by them.
 
-    Args:
-        number: of the problem; the same number gives the same problem, in either dtype as far as it goes.
-        dtype: float32 or float64.
-
-    Returns:
-        The problem.
+    The same number gives the same problem in both dtypes, up to rounding.
     """
     rng = np.random.default_rng([20, number])
     sizes, reg = SHAPES[rng.integers(len(SHAPES))], REGS[rng.integers(len(REGS))]
@@ -91,7 +65,7 @@ def hard_problem(number: int, dtype: str) -> Problem:
     arrays = {"X": problem.X, **problem.params}
     chosen = [name for name in DIFFICULTIES if rng.random() < PROBABILITY]
     for name in chosen:
-        DIFFICULTIES[name](arrays, rng)
+        add_difficulty(name, arrays, rng)
     name = f"{number}: N, D, H, C = {sizes}, reg {reg}, {', '.join(chosen) or 'ordinary'}"
     X = arrays.pop("X")
     return replace(problem, name=name, X=X, params=arrays)

@@ -23,14 +23,10 @@ Times = dict[str, dict[int, list[float] | None]]
 
 
 def time_checks(names: Sequence[str], parameters: Sequence[int]) -> Times:
-    """Time the checkers, which take turns on one CPU.
+    """Time the checkers, which take turns on one CPU, on networks of about these sizes in rising order.
 
-    The first time of each list includes what is compiled at the first call; a third comes where the second
-    took no more than two seconds. CPU time is what the clock of a free machine would show.
-
-    Args:
-        names: of the checkers.
-        parameters: about how many parameters the networks have, in rising order.
+    The first time of each list includes compilation; there is no third if the second is above two seconds.
+    CPU time is the time that a free machine would take.
     """
     times: Times = {name: {} for name in names}
     workers = {name: Worker("benchmarks.checkers.timing", name, cpus=some_cpus(1)) for name in names}
@@ -54,7 +50,7 @@ def time_checks(names: Sequence[str], parameters: Sequence[int]) -> Times:
 
 
 def _time_again(worker: Worker, size: int, seconds: list[float] | None) -> list[float] | None:
-    """Return the times with one more, if it is needed; None if the check passed the limit."""
+    """Return the times with one more, if it is needed; None if the check took longer than the limit."""
     if seconds is None or (len(seconds) > 1 and seconds[1] > 2):
         return seconds
     try:
@@ -66,7 +62,7 @@ def _time_again(worker: Worker, size: int, seconds: list[float] | None) -> list[
 
 
 def problem_of_size(parameters: int) -> Problem:
-    """Draw a problem with H = D, and as many hidden units as give about this number of parameters."""
+    """Draw a problem with H = D and about this number of parameters."""
     # H² + H weights and biases of the first layer, C·H + C of the second.
     C = CLASSES
     H = round((-(1 + C) + ((1 + C) ** 2 + 4 * (parameters - C)) ** 0.5) / 2)

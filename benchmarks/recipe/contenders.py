@@ -1,15 +1,18 @@
 """The recipe `handgrad train --preset best` in each library, epoch by epoch, in a process of its own.
 
 All start from the same weights and see the same images the same number of times; each draws its own
-minibatches, flips and dropout, and gathers its minibatches from the bytes of all the data itself.
+minibatches, flips and dropout, and gathers its minibatches from the bytes of all the data itself. Their
+``epoch`` takes one step with each of some learning rates, and waits until all is done; ``params`` returns W1,
+b1, W2, b2 as they are now.
 """
 
 import sys
 import time
 import warnings
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -17,18 +20,6 @@ from benchmarks.processes import connect
 from handgrad.data.datasets import Dataset, load_cifar10
 from handgrad.runs.config import PRESETS, Config
 from handgrad.two_layer_net import TwoLayerNet
-
-__all__ = ["CONTENDERS", "Contender"]
-
-
-class Contender(Protocol):
-    """One library's training."""
-
-    def epoch(self, learning_rates: np.ndarray) -> None:
-        """Take one step with each of the learning rates, and wait until all is done."""
-
-    def params(self) -> dict[str, np.ndarray]:
-        """W1, b1, W2, b2 as they are now."""
 
 
 class Handgrad:
@@ -70,16 +61,13 @@ class Jax:
 
         self._jax, self._jnp = jax, jnp
         # jnp.array copies: JAX must not share memory with NumPy.
-        self._data = (
-            jnp.array(data.X_train),
-            jnp.array(data.y_train, jnp.int32),
-            jnp.array(data.mean, jnp.float32),
-        )
-        velocity = {name: jnp.zeros(q.shape, q.dtype) for name, q in params.items()}
-        self._state = (
-            {name: jnp.array(q) for name, q in params.items()},
-            velocity,
-            jax.random.key(config.seed),
+        X, y = jnp.array(data.X_train), jnp.array(data.y_train, jnp.int32)
+        self._data = X, y, jnp.array(data.mean, jnp.float32)
+        start = {name: jnp.array(q) for name, q in params.items()}
+        velocity = {name: jnp.zeros_like(q) for name, q in start.items()}
+        self._state = start, velocity, jax.random.key(config.seed)
+        move = partial(
+            step, objective=Objective(config.reg), momentum=config.momentum, nesterov=config.nesterov
         )
 
         def epoch(state: Any, X: Any, y: Any, mean: Any, learning_rates: Any) -> Any:
@@ -93,18 +81,8 @@ class Jax:
                 inputs = images.astype(jnp.float32) - mean
                 kept = jax.random.bernoulli(units, 1 - config.dropout, (config.batch, config.hidden))
                 mask = kept / jnp.float32(1 - config.dropout)
-                new, moved, _ = step(
-                    params,
-                    velocity,
-                    inputs,
-                    y[batch],
-                    learning_rate,
-                    Objective(config.reg),
-                    config.momentum,
-                    config.nesterov,
-                    mask,
-                )
-                return (new, moved, key), None
+                params, velocity, _ = move(params, velocity, inputs, y[batch], learning_rate, mask=mask)
+                return (params, velocity, key), None
 
             return jax.lax.scan(body, state, learning_rates)[0]
 
@@ -177,10 +155,9 @@ class ScikitLearn:
             random_state=config.seed, max_iter=1, warm_start=True, tol=0.0, n_iter_no_change=10**9,
         )  # fmt: skip
         warnings.simplefilter("ignore")  # that it has not converged
-        # To have it make its arrays and then give it the common weights.
-        self._net.fit(
-            np.zeros((config.batch, data.X_train.shape[1]), np.float32), np.arange(config.batch) % 10
-        )
+        # It makes its arrays in a first fit, and then gets the common weights.
+        zeros = np.zeros((config.batch, data.X_train.shape[1]), np.float32)
+        self._net.fit(zeros, np.arange(config.batch) % 10)
         for velocity in self._net._optimizer.velocities:
             velocity[...] = 0
         for name, array in self.params().items():
@@ -216,8 +193,9 @@ def main() -> None:
     data = load_cifar10(Path(data_dir) if data_dir else None, test=10_000)
     shape = (data.X_train.shape[1], config.hidden, len(data.classes))
     net = TwoLayerNet(*shape, config.std, dtype=config.dtype, rng=seed)
-    contender: Contender = CONTENDERS[name](config, data, net.params, threads)
+    contender = CONTENDERS[name](config, data, net.params, threads)
     learning_rate = config.learning_rates(len(data.X_train) // config.batch)
+    answer("ready")
     for first, end in questions:
         rates = np.array([learning_rate(step) for step in range(first, end)])
         begin = time.perf_counter()

@@ -3,8 +3,6 @@
 import os
 from dataclasses import dataclass, replace
 
-__all__ = ["ALL_CPUS", "BASE", "Case", "full_cases", "quick_cases"]
-
 ALL_CPUS = len(os.sched_getaffinity(0))
 
 
@@ -34,12 +32,6 @@ class Case:
     learning_rate: float = 1e-2
     reg: float = 1e-2
 
-    @property
-    def tasks(self) -> tuple[str, ...]:
-        """The tasks to be timed; an epoch, which is steps and a shuffle, only at the base sizes."""
-        sizes = replace(self, dtype=BASE.dtype, threads=BASE.threads)
-        return ("gradient", "step", "epoch") if sizes == BASE else ("gradient", "step")
-
     def __str__(self) -> str:
         """The case in a few words."""
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
@@ -50,6 +42,11 @@ BASE = Case()
 HIDDEN = 50, 150, 500, 1024, 4096
 BATCH_SIZES = 1, 20, 2000
 FEATURES = 64, 768
+
+
+def is_width(case: Case) -> bool:
+    """Return whether the case is one of those that differ in H."""
+    return (case.batch_size, case.features) == (BASE.batch_size, BASE.features)
 
 
 def full_cases() -> list[Case]:

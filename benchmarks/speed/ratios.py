@@ -5,32 +5,41 @@ from itertools import chain
 
 import numpy as np
 
-from benchmarks.speed.cases import Case
 from benchmarks.speed.contenders import LIMIT, OURS
 from benchmarks.speed.contenders.limit import COPY_BYTES, GEMM_SIZE
+from benchmarks.speed.rounds import Pass
 from benchmarks.speed.schema import CaseResult, ContenderResult, Ratio
 
 CONFIDENCE = 0.99  # that another run's ratio is within the interval
 RESAMPLES = 20_000
 
 
-def summarize(contenders: dict[str, ContenderResult]) -> None:
-    """Set every contender's median, spread and ratio from the rounds."""
-    ours = contenders[OURS].rounds.get("step", []) if OURS in contenders else []
-    for name, contender in contenders.items():
-        every = {task: list(chain(*passes)) for task, passes in contender.rounds.items()}
-        contender.median = {task: float(np.median(seconds)) for task, seconds in every.items()}
-        contender.spread = {task: spread(seconds) for task, seconds in every.items()}
-        compared = name != OURS and ours and "step" in contender.rounds
-        contender.ratio = ratio_of(contender.rounds["step"], ours) if compared else None
+def summarize(passes: Sequence[Pass]) -> dict[str, ContenderResult]:
+    """Return every contender's median, spread and ratio; one that was refused in any pass has none."""
+    refused: dict[str, str] = {}
+    for one in reversed(passes):  # the first reason is kept
+        refused |= one.refused
+    results = {name: ContenderResult(reason) for name, reason in refused.items()}
+    for name, tasks in passes[0].rounds.items():
+        if name in refused:
+            continue
+        every = {task: list(chain(*(one.rounds[name][task] for one in passes))) for task in tasks}
+        result = results[name] = ContenderResult()
+        result.median = {task: float(np.median(seconds)) for task, seconds in every.items()}
+        result.spread = {task: spread(seconds) for task, seconds in every.items()}
+        if "step" in tasks and name != OURS and OURS in passes[0].rounds and OURS not in refused:
+            theirs, ours = ([one.rounds[who]["step"] for one in passes] for who in (name, OURS))
+            result.ratio = ratio_of(theirs, ours)
+    return results
 
 
 def ratio_of(theirs: Sequence[Sequence[float]], ours: Sequence[Sequence[float]]) -> Ratio:
     """Return the median of the rounds' own ratios.
 
-    The interval is meant to hold what another run finds, in other processes. Rounds of a pass share theirs:
-    however many there are, they tell of these processes alone. So a pass counts as one observation: a
-    percentile bootstrap (`scipy.stats.bootstrap`) draws one round of each, and takes their median.
+    The interval is meant to hold the ratio of another run, in other processes. The rounds of a pass share
+    their processes and say nothing of others, however many rounds there are. So a pass counts as one
+    observation: a percentile bootstrap (`scipy.stats.bootstrap`) draws one round of each, and takes their
+    median.
 
     Args:
         theirs: seconds by pass and round.
@@ -67,17 +76,6 @@ def spread(seconds: Sequence[float]) -> float:
     return float((upper - lower) / middle)
 
 
-def gemm_flops(case: Case) -> int:
-    """Return the floating-point operations of the five products of a gradient, or of a step."""
-    D, H, C, N = case.features, case.hidden, case.classes, case.batch_size
-    return 2 * N * (2 * D * H + 3 * H * C)
-
-
-def gather_bytes(case: Case) -> int:
-    """Return what the gather of a minibatch reads and writes."""
-    return 2 * case.batch_size * case.features * np.dtype(case.dtype).itemsize
-
-
 def gemm_rate(result: CaseResult) -> float | None:
     """Return the machine's floating-point operations per second, in a 2048×2048×2048 product."""
     seconds = result.median(LIMIT, "gemm")
@@ -91,18 +89,19 @@ def bandwidth(result: CaseResult) -> float | None:
 
 
 def limit(result: CaseResult, task: str) -> float | None:
-    """Return the seconds that the GEMMs take at that rate and, in a step, the gather at that bandwidth."""
+    """Return the seconds of the five GEMMs at that rate and, in a step, of the gather at that bandwidth."""
     rate, bytes_per_second = gemm_rate(result), bandwidth(result)
     if rate is None or bytes_per_second is None:
         return None
-    seconds = gemm_flops(result.case) / rate
-    if task == "gradient":
-        return seconds
-    seconds += gather_bytes(result.case) / bytes_per_second
-    return seconds * (result.case.rows // result.case.batch_size if task == "epoch" else 1)
+    case = result.case
+    D, H, C, N = case.features, case.hidden, case.classes, case.batch_size
+    seconds = 2 * N * (2 * D * H + 3 * H * C) / rate
+    if task == "step":
+        seconds += 2 * N * D * np.dtype(case.dtype).itemsize / bytes_per_second
+    return seconds
 
 
 def share_of_limit(result: CaseResult, name: str) -> float | None:
-    """Return which share of the limit a contender's step reaches; None if there is no such time."""
+    """Return the limit of a step over a contender's time; None if either is missing."""
     own, bound = result.median(name, "step"), limit(result, "step")
     return None if own is None or bound is None else bound / own

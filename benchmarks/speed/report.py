@@ -1,67 +1,119 @@
-"""A run told: on the terminal, in pictures, and in both READMEs."""
+"""A run told in tables, lists and a picture: on the terminal, and in both READMEs."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.results import PROJECT_README, RESULTS, Part, Table, as_markdown, publish, write_section
-from benchmarks.speed import plots, tables
-from benchmarks.speed.contenders import OURS
-from benchmarks.speed.ratios import CONFIDENCE
-from benchmarks.speed.schema import Results
+from benchmarks.speed.cases import BASE, Case, is_width
+from benchmarks.speed.contenders import CONTENDERS, LIMIT, OURS
+from benchmarks.speed.plot import draw
+from benchmarks.speed.ratios import CONFIDENCE, bandwidth, gemm_rate, limit, share_of_limit
+from benchmarks.speed.schema import CaseResult, Results
+
+NONE = "–"
+UNSTEADY = "~"  # before a time whose rounds disagree
+# Rounds whose middle half spreads over more than this share of their median disagree.
+STEADY_SPREAD = 0.15
+OUR_OWN = ("course notes", "handgrad plain", OURS)
+SIZE_HEAD = ["threads", "dtype", "H", "N", "D"]
 
 
 def report(results: Results, out: Path) -> None:
-    """Print every table and draw every picture; with the project's own results, bring the READMEs up to date.
-
-    Args:
-        results: of the run, whole or in part.
-        out: the folder of the results.
-    """
-    pictures = plots.draw(results, out)
-    environment = environment_text(results)
-    publish("speed", [environment, *pictures, *all_tables(results), *notes(results)], out)
+    """Print every table and draw the picture; with the project's own results, update the READMEs."""
+    pictures = draw(results, out)
+    publish("speed", [results.environment, *pictures, *all_tables(results), *notes(results)], out)
     if out.resolve() == RESULTS:
-        parts: list[Part] = [tables.headline_table(results), *pictures[:1], losses(results), environment]
+        parts: list[Part] = [headline_table(results), *pictures, losses(results), results.environment]
         write_section("speed", as_markdown(parts, "benchmarks/results"), PROJECT_README)
 
 
 def all_tables(results: Results) -> list[Table]:
     """Return the tables that have rows."""
-    results = replace(results, cases=[result for result in results.cases if result.contenders])
     candidates = [
-        tables.headline_table(results),
-        tables.ratio_table(results),
-        *(tables.time_table(results, task) for task in ("step", "gradient", "epoch")),
-        tables.start_table(results),
-        tables.machine_table(results),
+        headline_table(results),
+        ratio_table(results),
+        time_table(results, "step"),
+        time_table(results, "gradient"),
+        machine_table(results),
     ]
     return [table for table in candidates if table.rows]
 
 
-def environment_text(results: Results) -> str:
-    """Name the machine, the libraries and the threads, and say how long it took."""
-    threads = sorted({result.case.threads for result in results.cases})
-    pins = ", ".join(f"{name}={value}" for name, value in results.pins.items())
-    parts = [
-        f"{results.cpu}, {results.cpus} CPUs",
-        results.platform,
-        f"Python {results.python}",
-        *(f"{name} {version}" for name, version in sorted(results.versions.items())),
-        *(f"{name} (core {core})" for name, core in sorted(results.cores.items())),
-        f"threads {' and '.join(map(str, threads))}, seen in every library",
-        f"OpenBLAS pinned by {pins}" if pins else "no pin on OpenBLAS",
+def headline_table(results: Results) -> Table:
+    """Return the widths in a few columns: handgrad, the fastest other library, the ratio, the limit."""
+    rows = []
+    for result in measured(results):
+        if not is_width(result.case):
+            continue
+        rival = fastest_other(result)
+        ratio = result.ratio(rival) if rival else None
+        row = [str(result.case.threads), result.case.dtype, str(result.case.hidden)]
+        row += [_time(result, name, "step") for name in ("course notes", OURS)]
+        row.append(f"{_time(result, rival, 'step')}, {rival}" if rival else NONE)
+        rows.append([*row, str(ratio or NONE), _percent(share_of_limit(result, OURS))])
+    head = ["threads", "dtype", "H", "course notes", OURS, "fastest library", "× ours", "ours of the limit"]
+    return Table("One training step, milliseconds", head, rows)
+
+
+def ratio_table(results: Results) -> Table:
+    """Return the time of each contender's step over handgrad's fused one, and our share of the limit."""
+    others = [name for name in names_of(results) if name != OURS]
+    rows = []
+    for result in measured(results):
+        ratios = [str(result.ratio(name) or NONE) for name in others]
+        rows.append([*_sizes(result.case), *ratios, _percent(share_of_limit(result, OURS))])
+    return Table(f"Times as long as {OURS}, one step", [*SIZE_HEAD, *others, "of the limit"], rows)
+
+
+def time_table(results: Results, task: str) -> Table:
+    """Return the times of a step or a gradient by contender, and the limit."""
+    cases = measured(results)
+    names = [
+        name for name in names_of(results) if any(result.median(name, task) is not None for result in cases)
     ]
-    return f"{'; '.join(parts)}. `{results.command}`, {results.started}, {results.elapsed_seconds:.0f} s."
+    rows = []
+    for result in cases:
+        times = [_time(result, name, task) for name in names]
+        rows.append([*_sizes(result.case), *times, _number(limit(result, task), 1e3)])
+    return Table(f"One {task}, milliseconds", [*SIZE_HEAD, *names, LIMIT], rows)
+
+
+def machine_table(results: Results) -> Table:
+    """Return the machine's rates, from which the limit is computed."""
+    rows = []
+    for result in measured(results):
+        if is_width(result.case) and result.case.hidden == BASE.hidden:
+            rates = [_number(gemm_rate(result), 1e-9, 0), _number(bandwidth(result), 1e-9, 1)]
+            rows.append([str(result.case.threads), result.case.dtype, *rates])
+    return Table("The machine", ["threads", "dtype", "GEMM, Gflop/s", "copy, GB/s"], rows)
 
 
 def losses(results: Results) -> str:
     """List where another contender is faster in a step, however little, or say that none is."""
+    lines = []
+    for result in results.cases:
+        ratios = {name: result.ratio(name) for name in names_of(results)}
+        faster = [f"{name} {ratio}" for name, ratio in ratios.items() if ratio and ratio.value < 1]
+        if faster:
+            lines.append(f"{result.case}: {'; '.join(faster)}")
     title = f"Where {OURS} loses, surely if the interval ({CONFIDENCE:.0%}) ends below 1"
-    return _list(title, tables.losses(results)) or f"No contender is faster than {OURS} in any case."
+    return _list(title, lines) or f"No contender is faster than {OURS} in any case."
 
 
 def notes(results: Results) -> list[str]:
     """List where handgrad loses, whose rounds disagree, and what was refused, missing or cut short."""
+    unsteady = []
+    for task in ("gradient", "step", "gemm", "copy"):
+        contenders = [contender for result in results.cases for contender in result.contenders.values()]
+        spreads = [contender.spread[task] for contender in contenders if task in contender.spread]
+        disagreeing = sum(spread > STEADY_SPREAD for spread in spreads)
+        if disagreeing:
+            unsteady.append(f"{task}: {disagreeing} of {len(spreads)} times")
+    refused = [
+        f"{name}, {result.case}: {contender.refused}"
+        for result in results.cases
+        for name, contender in result.contenders.items()
+        if contender.refused
+    ]
     missing = [f"{name}; `{command}` installs it" for name, command in results.missing.items()]
     whole = max(result.passes for result in results.cases)
     unfinished = [
@@ -69,20 +121,63 @@ def notes(results: Results) -> list[str]:
         for result in results.cases
         if result.passes < whole
     ]
-    unsteady = (
-        f"Rounds disagree, their middle half spreads over more than {tables.STEADY_SPREAD:.0%} of the median "
-        f"(marked {tables.UNSTEADY})"
-    )
     candidates = [
         losses(results),
-        _list(unsteady, tables.unsteady(results)),
-        _list("Refused, so that no time is given", tables.refusals(results)),
+        _list(
+            f"Rounds disagree, their middle half spreads over more than {STEADY_SPREAD:.0%} of the median "
+            f"(marked {UNSTEADY})",
+            unsteady,
+        ),
+        _list("Refused, so that no time is given", refused),
         _list("Not installed", missing),
         _list("Not measured as often as the others, for lack of time", unfinished),
     ]
     return [text for text in candidates if text]
 
 
+def measured(results: Results) -> list[CaseResult]:
+    """Return the cases that had a pass."""
+    return [result for result in results.cases if result.contenders]
+
+
+def names_of(results: Results) -> list[str]:
+    """Return the contenders that took part, in the order of the columns."""
+    return [name for name in CONTENDERS if any(name in result.contenders for result in results.cases)]
+
+
+def fastest_other(result: CaseResult) -> str | None:
+    """Return the contender from another library whose step is the fastest."""
+    steps = {name: result.median(name, "step") for name in CONTENDERS if name not in OUR_OWN}
+    known = {name: seconds for name, seconds in steps.items() if seconds is not None}
+    return min(known, key=known.__getitem__, default=None)
+
+
 def _list(title: str, lines: list[str]) -> str:
     """Return a list under its title; empty if there is nothing to list."""
     return "\n".join([f"{title}:", "", *(f"- {line}" for line in lines)]) if lines else ""
+
+
+def _sizes(case: Case) -> list[str]:
+    return [str(case.threads), case.dtype, str(case.hidden), str(case.batch_size), str(case.features)]
+
+
+def _percent(share: float | None) -> str:
+    return NONE if share is None else f"{share:.0%}"
+
+
+def _number(value: float | None, scale: float, digits: int | None = None) -> str:
+    if value is None:
+        return NONE
+    value *= scale
+    if digits is None:
+        digits = 3 if value < 1 else 2 if value < 100 else 1
+    return f"{value:.{digits}f}"
+
+
+def _time(result: CaseResult, name: str, task: str) -> str:
+    """Return a time in milliseconds."""
+    seconds = result.median(name, task)
+    if seconds is None:
+        return NONE
+    mark = UNSTEADY if result.contenders[name].spread[task] > STEADY_SPREAD else ""
+    return mark + _number(seconds, 1e3)

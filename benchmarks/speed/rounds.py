@@ -5,171 +5,146 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.processes import Worker, WorkerFailedError, some_cpus
+from benchmarks.processes import BenchmarkError, Worker, some_cpus
 from benchmarks.speed.cases import Case
 from benchmarks.speed.referee import Arrays, find_error, prepare
-from benchmarks.speed.schema import ContenderResult
 
 ANSWER_SECONDS = 240.0  # the longest answer is a compilation's
 TURN_SECONDS = 0.05  # about; a step that takes longer is a turn of its own
+LEAST_ROUNDS, MOST_ROUNDS = 6, 30  # of a pass
 SELDOM = 3  # all but the steps come in one round of three: the ratios are ratios of steps
-AT_ONCE = ("epoch", "gemm", "copy")  # a turn has one of these
-
-
-@dataclass
-class Budget:
-    """How long the rounds may go on.
-
-    Attributes:
-        least: number of rounds that there are in any case.
-        most: number of rounds after which it is enough.
-        until: the moment, of `time.perf_counter`, after which only the least number of rounds is completed.
-    """
-
-    least: int
-    most: int
-    until: float
-
-    def goes_on(self, done: int) -> bool:
-        """Return whether another round follows."""
-        return done < self.least or (done < self.most and time.perf_counter() < self.until)
+AT_ONCE = ("gemm", "copy")  # a turn has one of these
 
 
 @dataclass
 class Pass:
-    """What one pass over a case gave.
+    """The times of one pass over a case.
 
     Attributes:
-        contenders: the results by name, with one pass of rounds each.
-        versions: of the libraries.
-        cores: the core that each OpenBLAS takes the CPU for.
+        rounds: seconds of one gradient, step, GEMM or copy, by contender, task and round. Rounds of one
+            number in two contenders belong together. A refused contender's rounds say nothing.
+        refused: why a contender gets no time, by contender.
+        libraries: names and versions, and the core that each OpenBLAS takes the CPU for.
     """
 
-    contenders: dict[str, ContenderResult]
-    versions: dict[str, str]
-    cores: dict[str, str]
+    rounds: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    libraries: set[str] = field(default_factory=set)
+
+    @contextmanager
+    def refusing(self, name: str) -> Iterator[None]:
+        """Refuse the contender if it is wrong or its worker fails."""
+        try:
+            yield
+        except BenchmarkError as error:
+            self.refused[name] = str(error)
 
 
-def run_pass(case: Case, names: Sequence[str], budget: Budget, native_blas: bool = True) -> Pass:
+def run_pass(case: Case, names: Sequence[str], until: float, native_blas: bool = True) -> Pass:
     """Time a case.
 
     Args:
         case: what is timed.
         names: the contenders.
-        budget: of the rounds.
+        until: the moment, of `time.perf_counter`, after which only the least number of rounds is completed.
         native_blas: start the contenders without the variables that pin OpenBLAS to a core.
     """
     cpus = some_cpus(case.threads)
-    done = Pass({name: ContenderResult() for name in names}, {}, {})
+    done = Pass()
     with tempfile.TemporaryDirectory(prefix="handgrad-benchmark-") as folder, ExitStack() as stack:
         expected = prepare(case, Path(folder))
-        workers = {}
+        workers, tasks, turns = {}, {}, {}
         for name in names:
             arguments = (name, json.dumps(asdict(case)), folder)
-            worker = Worker("benchmarks.speed.worker", *arguments, cpus=cpus, native_blas=native_blas)
-            stack.callback(worker.stop)
-            workers[name] = worker
-        tasks = {}
+            workers[name] = Worker("benchmarks.speed.worker", *arguments, cpus=cpus, native_blas=native_blas)
+            stack.callback(workers[name].stop)
         for name, worker in workers.items():
-            with _refuse_on_failure(done.contenders[name]):
+            with done.refusing(name):
                 ready = worker.receive(ANSWER_SECONDS)
                 worker.pause()
                 tasks[name] = ready["tasks"]
-                done.versions |= ready["versions"]
-                done.cores |= ready["cores"]
-        turns = {}
-        for name in tasks:
-            result = done.contenders[name]
-            with _refuse_on_failure(result):
-                times = _admit(workers[name], name, result, case, tasks[name], expected, Path(folder))
-                if result.refused is None:
-                    turns[name] = times
-        _play(turns, workers, done.contenders, budget)
+                done.libraries.update(ready["libraries"])
+        for name, of_contender in tasks.items():
+            with done.refusing(name):
+                judge(workers[name], name, of_contender, case, expected, Path(folder))
+                times = {task: _times(workers[name], task) for task in of_contender}
+                check_threads(workers[name], case.threads)
+                turns[name] = times
+        play(turns, workers, done, until)
     return done
 
 
-@contextmanager
-def _refuse_on_failure(result: ContenderResult) -> Iterator[None]:
-    """Refuse the contender if its worker fails."""
-    try:
-        yield
-    except WorkerFailedError as failure:
-        result.refused = str(failure)
-
-
-def _admit(
+def judge(
     worker: Worker,
     name: str,
-    result: ContenderResult,
-    case: Case,
     tasks: Sequence[str],
+    case: Case,
     expected: Mapping[str, Arrays],
     folder: Path,
-) -> dict[str, int]:
-    """Judge a contender, and return how much of each task makes a turn; sets `refused` if it is not right."""
+) -> None:
+    """Raise BenchmarkError if a contender's gradient or its first two steps are wrong."""
     for task in tasks:
-        if task in ("gradient", "step"):
-            result.first_seconds[task] = _ask(worker, "first", task)
-            with np.load(folder / f"{name}.{task}.npz", allow_pickle=False) as arrays:
-                result.refused = find_error(case, expected, task, dict(arrays))
-            if result.refused is not None:
-                return {}
-    times = {task: 1 if task in AT_ONCE else _times(worker, task) for task in tasks}
-    threads = _ask(worker, "threads")
-    wrong = {library: count for library, count in threads.items() if count != case.threads}
+        if task in AT_ONCE:
+            continue
+        _ask(worker, "compute", task)
+        with np.load(folder / f"{name}.{task}.npz", allow_pickle=False) as arrays:
+            error = find_error(case, expected, task, dict(arrays))
+        if error is not None:
+            raise BenchmarkError(error)
+
+
+def check_threads(worker: Worker, threads: int) -> None:
+    """Raise BenchmarkError if a library of the worker has another number of threads."""
+    wrong = {library: count for library, count in _ask(worker, "threads").items() if count != threads}
     if wrong:
-        result.refused = f"threads: {wrong} where {case.threads} were asked for"
-    return times
+        raise BenchmarkError(f"threads: {wrong} where {threads} were asked for")
 
 
 def _times(worker: Worker, task: str) -> int:
     """Return how many gradients or steps make a turn; this number was run, and compiled, once."""
+    if task in AT_ONCE:
+        return 1
     times = 2
-    while (elapsed := _ask(worker, "turn", task, times)[0]) < TURN_SECONDS:
+    while (elapsed := _ask(worker, "turn", task, times)) < TURN_SECONDS:
         # An even number, however short a step is; the estimate from a few is poor.
         times = 2 * min(5 * times, 1 + int(times * TURN_SECONDS / elapsed) // 2)
     return times
 
 
-def _play(
-    turns: Mapping[str, Mapping[str, int]],
-    workers: Mapping[str, Worker],
-    results: Mapping[str, ContenderResult],
-    budget: Budget,
+def play(
+    turns: Mapping[str, Mapping[str, int]], workers: Mapping[str, Worker], done: Pass, until: float
 ) -> None:
-    """Play the rounds: in each, the contenders take their turns in an order drawn anew."""
+    """Play the rounds: in each, the contenders take their turns in an order drawn anew.
+
+    Args:
+        turns: how many gradients or steps make a turn, by contender and task.
+        workers: by contender.
+        done: the pass, which gets the times.
+        until: see `run_pass`.
+    """
     rng = np.random.default_rng()
-    seconds = {name: {task: list[float]() for task in times} for name, times in turns.items()}
-    busy: dict[str, list[float]] = {name: [] for name in turns}
-    done = 0
-    while budget.goes_on(done) and any(results[name].refused is None for name in turns):
+    done.rounds = {name: {task: [] for task in times} for name, times in turns.items()}
+    played = 0
+    while played < LEAST_ROUNDS or (played < MOST_ROUNDS and time.perf_counter() < until):
         order = [
             (name, task)
             for name, times in turns.items()
             for task in times
-            if task == "step" or done % SELDOM == 0
+            if task == "step" or played % SELDOM == 0
         ]
         for i in rng.permutation(len(order)):
             name, task = order[i]
-            if results[name].refused is not None:
-                continue
-            with _refuse_on_failure(results[name]):
-                elapsed, cpu_seconds = _ask(workers[name], "turn", task, turns[name][task])
-                seconds[name][task].append(elapsed / turns[name][task])
-                if task == "step":
-                    busy[name].append(cpu_seconds / elapsed)
-        done += 1
-    for name in turns:
-        result = results[name]
-        if result.refused is None:
-            result.rounds = {task: [times] for task, times in seconds[name].items()}
-            result.busy_cpus = float(np.median(busy[name])) if busy[name] else 0.0
+            if name not in done.refused:
+                with done.refusing(name):
+                    elapsed = _ask(workers[name], "turn", task, turns[name][task])
+                    done.rounds[name][task].append(elapsed / turns[name][task])
+        played += 1
 
 
 def _ask(worker: Worker, *question: Any) -> Any:

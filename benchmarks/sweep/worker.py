@@ -1,17 +1,20 @@
 """A process in which one way to train several networks waits for its turns.
 
-All but the one that is their limit train K networks of H hidden units, each with a penalty and a learning
-rate of its own, on the same rows and minibatches, on one thread, and wait until that is done.
+The contenders train K networks of H hidden units, each with a penalty and a learning rate of its own, on the
+same rows and minibatches, on one thread, and wait until the steps are done. One with ``params`` is checked.
 """
 
 import sys
 import time
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from benchmarks.processes import connect
+from handgrad import TwoLayerNet
+from handgrad.data.minibatches import Minibatch
 
 ROWS, FEATURES, CLASSES, BATCH = 10_000, 3072, 10, 200
 STEPS = 25  # of a turn
@@ -25,26 +28,23 @@ class Data:
         self.hidden, self.networks = hidden, networks
         self.X = rng.standard_normal((ROWS, FEATURES), np.float32)
         self.y = rng.integers(0, CLASSES, ROWS)
-        self.starts = [self._start(rng) for _ in range(networks)]
+        shape = (FEATURES, hidden, CLASSES)
+        self.starts = [TwoLayerNet(*shape, 0.01, dtype=np.float32, rng=rng).params for _ in range(networks)]
         self.regs = np.linspace(0, 0.3, networks).tolist()
         self.rates = np.geomspace(1e-3, 1e-2, networks).tolist()
         self.batches = rng.integers(0, ROWS, (STEPS, BATCH))
+        self._minibatch = Minibatch(self.X, self.y, BATCH, self.X.dtype)
 
-    def _start(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        shapes = {"W1": (FEATURES, self.hidden), "W2": (self.hidden, CLASSES)}
-        weights = {
-            name: (0.01 * rng.standard_normal(shape)).astype(np.float32) for name, shape in shapes.items()
-        }
-        return weights | {"b1": np.zeros(self.hidden, np.float32), "b2": np.zeros(CLASSES, np.float32)}
+    def gather(self, batches: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield the inputs and labels of one minibatch after the other, each in the same memory."""
+        for batch in batches:
+            self._minibatch.gather(batch)
+            yield self._minibatch.X, self._minibatch.y
 
     def check(self, params: list[dict[str, np.ndarray]], steps: int) -> None:
         """Raise AssertionError unless the networks are where the plain path in float64 leads.
 
-        The difference must be small beside the length of that path.
-
-        Args:
-            params: of the networks.
-            steps: number of steps that they took.
+        The difference must be below a hundredth of the length of that path, for each parameter.
         """
         from handgrad.two_layer_net import trace_gradients
 
@@ -64,17 +64,14 @@ class Stacked:
     """All networks side by side."""
 
     def __init__(self, data: Data) -> None:
-        from handgrad.data.minibatches import Minibatch
         from handgrad.fused.stacked_sgd import StackedSgd
 
         self._data = data
         self._sgd = StackedSgd(data.starts, BATCH, regs=data.regs, activations=["relu"] * data.networks)
-        self._minibatch = Minibatch(data.X, data.y, BATCH, data.X.dtype)
 
     def run(self, batches: np.ndarray) -> None:
-        for batch in batches:
-            self._minibatch.gather(batch)
-            self._sgd.step(self._minibatch.X, self._minibatch.y, self._data.rates)
+        for X, y in self._data.gather(batches):
+            self._sgd.step(X, y, self._data.rates)
 
     def params(self) -> list[dict[str, np.ndarray]]:
         return [self._sgd.params(number) for number in range(self._data.networks)]
@@ -84,40 +81,31 @@ class Products:
     """The limit of any stack: the gather and the two GEMMs over the features, and nothing else."""
 
     def __init__(self, data: Data) -> None:
-        from handgrad.data.minibatches import Minibatch
         from handgrad.fused.blas import multiply_add
 
-        self._multiply_add = multiply_add
-        self._minibatch = Minibatch(data.X, data.y, BATCH, data.X.dtype)
+        self._data, self._multiply_add = data, multiply_add
         self._W1 = np.asfortranarray(np.hstack([start["W1"] for start in data.starts]))
         self._z1 = np.empty((BATCH, self._W1.shape[1]), np.float32, "F")
 
     def run(self, batches: np.ndarray) -> None:
-        for batch in batches:
-            self._minibatch.gather(batch)
-            self._multiply_add(1, self._minibatch.X, self._W1, 0, self._z1)
-            self._multiply_add(-1e-6, self._minibatch.X.T, self._z1, 1, self._W1)
-
-    def params(self) -> None:
-        return None
+        for X, _ in self._data.gather(batches):
+            self._multiply_add(1, X, self._W1, 0, self._z1)
+            self._multiply_add(-1e-6, X.T, self._z1, 1, self._W1)
 
 
 class OneByOne:
     """The fused step of each network, one network after the other."""
 
     def __init__(self, data: Data) -> None:
-        from handgrad.data.minibatches import Minibatch
         from handgrad.fused.sgd import Sgd
 
-        self._rates = data.rates
+        self._data = data
         self._sgds = [Sgd(start, BATCH, reg=reg) for start, reg in zip(data.starts, data.regs, strict=True)]
-        self._minibatch = Minibatch(data.X, data.y, BATCH, data.X.dtype)
 
     def run(self, batches: np.ndarray) -> None:
-        for sgd, rate in zip(self._sgds, self._rates, strict=True):
-            for batch in batches:
-                self._minibatch.gather(batch)
-                sgd.step(self._minibatch.X, self._minibatch.y, rate)
+        for sgd, rate in zip(self._sgds, self._data.rates, strict=True):
+            for X, y in self._data.gather(batches):
+                sgd.step(X, y, rate)
 
     def params(self) -> list[dict[str, np.ndarray]]:
         return [sgd.params for sgd in self._sgds]
@@ -164,7 +152,7 @@ class GridSearch:
     """scikit-learn's GridSearchCV over MLPClassifier, plain SGD: an epoch of as many steps for each network.
 
     Each starts from weights of its own, takes its minibatches without replacement, and is scored on 200 rows.
-    That it takes the same steps is not checked here, since it cannot be handed the weights.
+    It cannot be given the weights, so its steps are not checked.
     """
 
     def __init__(self, data: Data) -> None:
@@ -188,9 +176,6 @@ class GridSearch:
         assert len(batches) == STEPS
         self._search.fit(self._data.X[: batches.size], self._data.y[: batches.size])
 
-    def params(self) -> None:
-        return None
-
 
 CONTENDERS: dict[str, Any] = {
     "stacked": Stacked,
@@ -207,7 +192,7 @@ def main() -> None:
     questions, answer = connect()
     data = Data(hidden, networks)
     contender = CONTENDERS[name](data)
-    if contender.params() is not None:
+    if hasattr(contender, "params"):
         contender.run(data.batches[:2])
         data.check(contender.params(), steps=2)
     contender.run(data.batches)  # compiles for this number of steps

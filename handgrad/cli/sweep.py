@@ -40,13 +40,13 @@ class Sweep:
     """Start from one of the course notes' explorations; other flags then change single settings."""
 
     out: Annotated[Path | None, tyro.conf.arg(metavar="SWEEP")] = None
-    """The sweep's directory; otherwise a new one in sweeps/."""
+    """The sweep's directory; by default, a new one in sweeps/."""
 
     resume: Annotated[Path | None, tyro.conf.arg(metavar="SWEEP")] = None
     """Go on with the sweep in this directory."""
 
     jobs: int | None = None
-    """Processes of this machine; otherwise one for each of its CPUs."""
+    """Number of processes on this machine; by default, one for each of its CPUs."""
 
     scheduler: Annotated[str | None, tyro.conf.arg(metavar="tcp://HOST:PORT")] = None
     """Train on the workers of this Dask cluster instead."""
@@ -55,7 +55,7 @@ class Sweep:
     """Start a Dask cluster with this many workers on this machine instead."""
 
     def run(self) -> int:
-        """Train what is left, say what came out, and return the exit code."""
+        """Train the points that are left, print the best, and return the exit code."""
         from handgrad.data.datasets import load_dataset
         from handgrad.runs.directory import InterruptedRunError
         from handgrad.runs.trainer import DivergedError
@@ -86,18 +86,17 @@ class Sweep:
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} are different ways to train: give one")
         if self.scheduler is not None:
-            return dask_workers(self.scheduler, None)
+            return dask_workers(self.scheduler)
         if self.local_cluster is not None:
-            return dask_workers(None, check_positive_int("--local-cluster", self.local_cluster))
+            return dask_workers(check_positive_int("--local-cluster", self.local_cluster))
         cpus = len(os.sched_getaffinity(0))
-        return process_pool(
-            min(stacks, cpus if self.jobs is None else check_positive_int("--jobs", self.jobs))
-        )
+        jobs = cpus if self.jobs is None else check_positive_int("--jobs", self.jobs)
+        return process_pool(min(stacks, jobs))
 
     def _report(self, directory: Path, settings: "Sequence[Setting]") -> int:
         from rich.console import Console
 
-        from handgrad.sweep.best import train_and_test
+        from handgrad.sweep.directory import train_and_test
         from handgrad.sweep.summary import best_table, train_command
 
         console = Console(highlight=False, soft_wrap=True)
@@ -106,14 +105,13 @@ class Sweep:
         if best.diverged:
             print(f"{directory}: every combination diverged with at least one of its seeds")
             return FAILED
-        said = train_and_test(directory, best)
-        print(f"the best, trained alone, {said}\n")
+        print(f"the best, trained alone, {train_and_test(directory, best)}\n")
         print(f"{directory}: {len(settings)} combinations; to train the best again:")
         print(train_command(best.point))
         return OK
 
     def base(self) -> SweepSettings | None:
-        """The settings that the given flags are to change, if they are not the usual ones."""
+        """Return the settings that the given flags change, if they are not the defaults."""
         if self.resume is not None:
             if self.out is not None or self.preset is not None or self.settings != SweepSettings():
                 raise ValueError("--resume takes the sweep's directory and settings: give no others")

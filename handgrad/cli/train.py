@@ -29,13 +29,13 @@ class Train:
     """Start from these settings; other flags then change single ones."""
 
     out: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
-    """The run's directory; otherwise a new one in runs/."""
+    """The run's directory; by default, a new one in runs/."""
 
     resume: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
     """Go on with the run in this directory, with its settings."""
 
     def run(self) -> int:
-        """Train, say where everything is, and return the exit code."""
+        """Train, print the run's directory, and return the exit code."""
         from handgrad.runs.directory import InterruptedRunError, resume_run, start_run
         from handgrad.runs.trainer import DivergedError
 
@@ -55,7 +55,7 @@ class Train:
         return OK
 
     def base(self) -> Config | None:
-        """The settings that the given flags are to change, if they are not the usual ones."""
+        """Return the settings that the given flags change, if they are not the defaults."""
         from handgrad.runs.directory import read_config
 
         if self.resume is not None:

@@ -1,19 +1,16 @@
 """A reader of pickles that hold arrays of bytes, and that cannot make anything else happen.
 
-Unpickling calls whatever a file names. Here a file can name what NumPy's arrays need, and each name gets a
-stand-in that takes the arguments which a file of CIFAR-10 has and refuses all others.
+Unpickling calls whatever a file names. Here a file can name only what NumPy's arrays need, and gets a
+stand-in that accepts what a batch of CIFAR-10 contains and refuses the rest.
 """
 
 import math
 import pickle
 import pickletools
-from collections.abc import Callable
-from io import BufferedIOBase
-from typing import Any, cast
+from io import BytesIO
+from typing import Any
 
 import numpy as np
-
-from handgrad.data.bounded_file import BoundedFile
 
 __all__ = ["load_byte_pickle"]
 
@@ -21,38 +18,30 @@ __all__ = ["load_byte_pickle"]
 MOST_INSTRUCTIONS = 1_000_000
 
 
-def load_byte_pickle(file: BufferedIOBase, size: int) -> Any:
-    """Read one pickle of dicts, lists, tuples, numbers, strings, and arrays of dtype uint8.
+def load_byte_pickle(content: bytes) -> dict[Any, Any]:
+    """Read a pickled dict of lists, tuples, numbers, strings, and arrays of dtype uint8.
 
-    Written by Python 2 or 3, with any protocol. Python 2's strings become bytes.
-
-    Args:
-        file: open for reading, and able to seek.
-        size: how many bytes it holds; no more are read.
+    Python 2 or 3 may have written it, with any protocol. Python 2's strings become bytes.
 
     Returns:
-        The object. Arrays that are values of a dict at the top are read-only views of the file's bytes;
-        deeper ones stay unreadable.
+        The dict. Arrays that are its values are read-only views of the file's bytes; deeper ones stay
+        unreadable.
 
     Raises:
-        ValueError: it is not such a pickle, or it asks for something else.
+        ValueError: the content is not such a pickle, or asks for something else.
     """
-    start = file.tell()
     try:
-        _check_lengths(BoundedFile(file, size))
-        file.seek(start)
-        content = _Unpickler(BoundedFile(file, size), encoding="bytes").load()
+        _check_lengths(content)
+        batch = _Unpickler(BytesIO(content), encoding="bytes").load()
+        return {key: value.array if isinstance(value, _Array) else value for key, value in batch.items()}
     # A damaged or hostile file can make an unpickler fail in any way.
     except Exception as error:
-        raise ValueError(f"this is no pickle of plain data and bytes: {error}") from None
-    if isinstance(content, dict):
-        return {key: value.array if isinstance(value, _Array) else value for key, value in content.items()}
-    return content
+        raise ValueError(f"this is not a pickled dict of plain data and bytes: {error}") from None
 
 
-def _check_lengths(file: BoundedFile) -> None:
-    """Read the instructions without carrying them out: the unpickler makes room before it reads."""
-    for count, (opcode, argument, _) in enumerate(pickletools.genops(cast(Any, file))):
+def _check_lengths(content: bytes) -> None:
+    """Parse the instructions without executing them: the unpickler allocates memory before it reads."""
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(content)):
         # PUT names a place in a table that grows as far as the place.
         place = argument if "PUT" in opcode.name else 0
         if max(count, place or 0) > MOST_INSTRUCTIONS:
@@ -66,63 +55,51 @@ class _Unpickler(pickle.Unpickler):
         return NAMES[f"{module}.{name}"]
 
 
-class _StandIn:
-    """Something that a file may call by name, and do nothing else with."""
-
-    def __init__(self, call: Callable[..., Any]) -> None:
-        self._call = call
-
-    def __call__(self, *arguments: Any) -> Any:
-        return self._call(*arguments)
-
-    def __setstate__(self, state: Any) -> None:
-        raise pickle.UnpicklingError("it changes a function")
-
-
 class _Dtype:
-    """``numpy.dtype("u1")``, the only one admitted."""
+    """Stands for ``numpy.dtype("u1")``, the only dtype admitted."""
 
     def __init__(self, code: Any, *flags: Any) -> None:
         if code not in ("u1", b"u1", "|u1"):
             raise pickle.UnpicklingError(f"it holds an array of dtype {code!r:.20}, not of bytes")
 
     def __setstate__(self, state: Any) -> None:
-        """Do nothing: byte order, fields and the like do not concern bytes."""
+        """Ignore byte order, fields and the like: bytes have none."""
 
 
 class _Array:
-    """An array of bytes; NumPy makes an empty one first and then sets its state."""
+    """Stands for an array of bytes; NumPy makes an empty one first and then sets its state."""
 
     array: np.ndarray
 
-    def __setstate__(self, state: Any) -> None:
-        _, shape, dtype, column_major, data = state
-        self.fill(data, dtype, shape, "F" if column_major else "C")
+    def __init__(self, *arguments: Any) -> None:
+        pass
 
-    def fill(self, data: Any, dtype: Any, shape: Any, order: Any) -> "_Array":
-        sizes_fit = isinstance(shape, tuple) and all(type(size) is int and size >= 0 for size in shape)
-        if not (isinstance(dtype, _Dtype) and isinstance(data, bytes | bytearray) and sizes_fit):
-            raise pickle.UnpicklingError("it holds an array that is not one of bytes")
+    def __setstate__(self, state: Any) -> None:
+        _, shape, _, column_major, data = state
         if math.prod(shape) != len(data):
             raise pickle.UnpicklingError(f"it holds {len(data)} bytes for an array of shape {shape}")
-        self.array = np.frombuffer(data, np.uint8).reshape(shape, order="F" if order == "F" else "C")
-        return self
+        self.array = np.frombuffer(data, np.uint8).reshape(shape, order="F" if column_major else "C")
 
 
-def _encode(text: Any, encoding: Any) -> bytes:
-    """How Python 3 writes bytes with the protocols of Python 2."""
-    if not (isinstance(text, str) and encoding in ("latin1", "latin-1")):
-        raise pickle.UnpicklingError("it encodes something else than bytes written as text")
-    return text.encode("latin-1")
+class _FullArray(_Array):
+    """Stands for an array that is made with its contents."""
+
+    def __init__(self, data: Any, dtype: Any, shape: Any, order: Any) -> None:
+        self.__setstate__((None, shape, dtype, order == "F", data))
 
 
-_new_array = _StandIn(lambda *_: _Array())
-_array_of_bytes = _StandIn(lambda data, dtype, shape, order: _Array().fill(data, dtype, shape, order))
-NAMES = {
-    "numpy.ndarray": _new_array,
-    "numpy.dtype": _StandIn(_Dtype),
-    "_codecs.encode": _StandIn(_encode),
-}
+class _Encode:
+    """Stands for ``codecs.encode(text, "latin1")``: Python 3 writes bytes so with Python 2's protocols."""
+
+    def __new__(cls, text: Any, encoding: Any) -> Any:
+        return text.encode("latin-1")
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
+# Classes with a __setstate__, which nothing can change: a file may set the attributes of functions.
+NAMES: dict[str, type] = {"numpy.ndarray": _Array, "numpy.dtype": _Dtype, "_codecs.encode": _Encode}
 for _core in ("numpy.core", "numpy._core"):  # in NumPy 1 and in NumPy 2
-    NAMES[f"{_core}.multiarray._reconstruct"] = _new_array
-    NAMES[f"{_core}.numeric._frombuffer"] = _array_of_bytes
+    NAMES[f"{_core}.multiarray._reconstruct"] = _Array
+    NAMES[f"{_core}.numeric._frombuffer"] = _FullArray

@@ -8,14 +8,13 @@ import gzip
 import tarfile
 import zlib
 from collections.abc import Iterator
-from io import BufferedIOBase, BytesIO
+from io import BufferedIOBase
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 import numpy as np
 from jaxtyping import Integer, UInt8
 
-from handgrad.data.bounded_file import BoundedFile
 from handgrad.data.byte_pickle import load_byte_pickle
 
 __all__ = ["BINARY_ARCHIVE", "CLASSES", "PIXELS", "read_cifar10", "split_records"]
@@ -35,7 +34,7 @@ MOST_BYTES_UNZIPPED = 320 * 2**20
 
 
 def read_cifar10(path: Path) -> tuple[UInt8[np.ndarray, "N 3072"], Integer[np.ndarray, " N"]]:
-    """All 60,000 images: the five training batches in their order, then the test batch.
+    """Read all 60,000 images: the five training batches in their order, then the test batch.
 
     Args:
         path: a folder or an archive (.tar.gz) with the batches of one layout, or a folder that holds such
@@ -52,13 +51,13 @@ def read_cifar10(path: Path) -> tuple[UInt8[np.ndarray, "N 3072"], Integer[np.nd
     y = np.empty(len(BATCHES) * ROWS, np.int64)
     place = _find(path)
     missing = list(BATCHES)
-    for batch, where, size, file in _archived(place) if place.is_file() else _unpacked(place):
+    for batch, where, content in _archived(place) if place.is_file() else _unpacked(place):
         if batch not in missing:
             raise ValueError(f"{where} is there a second time")
         missing.remove(batch)
         try:
             rows = slice(BATCHES.index(batch) * ROWS, (BATCHES.index(batch) + 1) * ROWS)
-            X[rows], y[rows] = (_binary if where.endswith(".bin") else _pickled)(file, size)
+            X[rows], y[rows] = (_binary if where.endswith(".bin") else _pickled)(content)
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from None
     if missing:
@@ -69,16 +68,10 @@ def read_cifar10(path: Path) -> tuple[UInt8[np.ndarray, "N 3072"], Integer[np.nd
 def split_records(
     records: UInt8[np.ndarray, " bytes"],
 ) -> tuple[UInt8[np.ndarray, "N 3072"], Integer[np.ndarray, " N"]]:
-    """The binary layout's records: one byte of label, then the pixels.
-
-    Args:
-        records: the bytes of any number of records.
-
-    Returns:
-        ``(X, y)``: pixels, as a view, and labels.
+    """Split records of the binary layout, a label byte and then the pixels, into pixels (a view) and labels.
 
     Raises:
-        ValueError: they are no whole records, or a label is out of range.
+        ValueError: the last record is not whole, or a label is out of range.
     """
     if len(records) == 0 or len(records) % (1 + PIXELS):
         raise ValueError(f"must hold records of {1 + PIXELS} bytes, not {len(records)} bytes")
@@ -87,7 +80,7 @@ def split_records(
 
 
 def _find(path: Path) -> Path:
-    """The archive, or the folder in which the batches lie."""
+    """Return the archive, or the folder that holds the batches."""
     if path.is_file():
         return path
     if not path.is_dir():
@@ -103,57 +96,60 @@ def _find(path: Path) -> Path:
     )
 
 
-def _unpacked(folder: Path) -> Iterator[tuple[str, str, int, BufferedIOBase]]:
+def _unpacked(folder: Path) -> Iterator[tuple[str, str, bytes]]:
+    """Yield each batch in a folder: its name, its file and its content."""
     ending = ".bin" if any((folder / f"{batch}.bin").exists() for batch in BATCHES) else ""
     for batch in BATCHES:
         path = folder / (batch + ending)
         if path.is_file():
-            with path.open("rb") as file:
-                yield batch, str(path), path.stat().st_size, file
+            _check_size(str(path), path.stat().st_size)
+            yield batch, str(path), path.read_bytes()
 
 
-def _archived(archive: Path) -> Iterator[tuple[str, str, int, BufferedIOBase]]:
-    """The batches as they come in the archive, which is read from front to back and never unpacked."""
+def _archived(archive: Path) -> Iterator[tuple[str, str, bytes]]:
+    """Yield the same in the order of an archive, which is read from front to back and never unpacked."""
     try:
         with gzip.open(archive) as unzipped:
-            whole = BoundedFile(unzipped, MOST_BYTES_UNZIPPED)
+            whole = _BoundedFile(unzipped, MOST_BYTES_UNZIPPED)
             with tarfile.open(fileobj=cast(IO[bytes], whole), mode="r|") as entries:
                 for entry in entries:
-                    _check_entry(archive, entry)
+                    _check_size(f"{archive}: {entry.name}", entry.size)
                     name = PurePosixPath(entry.name).name.removesuffix(".bin")
-                    file = entries.extractfile(entry) if name in BATCHES else None
+                    file = entries.extractfile(entry) if name in BATCHES and entry.isfile() else None
                     if file is not None:
-                        yield name, f"{archive}: {entry.name}", entry.size, BytesIO(file.read())
+                        yield name, f"{archive}: {entry.name}", file.read()
             while whole.read(2**20):  # to the end, where the checksum is
                 pass
     except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise ValueError(f"{archive} is damaged, or no .tar.gz of a layout of CIFAR-10: {error}") from None
+        raise ValueError(f"{archive} is damaged, or not a .tar.gz of CIFAR-10: {error}") from None
 
 
-def _check_entry(archive: Path, entry: tarfile.TarInfo) -> None:
-    """Nothing is unpacked; but an archive with any such entry is not the one it should be."""
-    path = PurePosixPath(entry.name)
-    if path.is_absolute() or ".." in path.parts:
-        raise ValueError(f"{archive} has an entry outside its own folder: {entry.name}")
-    if entry.issparse() or not (entry.isfile() or entry.isdir()):
-        raise ValueError(f"{archive} has an entry that is neither a plain file nor a folder: {entry.name}")
-    if not 0 <= entry.size <= MOST_BYTES:
-        raise ValueError(f"{archive}: {entry.name} has {entry.size} bytes; no batch has over {MOST_BYTES}")
+class _BoundedFile:
+    """A file that seems to end at a limit: no size in a header makes tarfile read, or allocate, more."""
+
+    def __init__(self, file: BufferedIOBase, limit: int) -> None:
+        self._file, self._left = file, limit
+
+    def read(self, size: int) -> bytes:
+        data = self._file.read(min(size, self._left))
+        self._left -= len(data)
+        return data
 
 
-def _binary(file: BufferedIOBase, size: int) -> tuple[np.ndarray, np.ndarray]:
+def _check_size(where: str, size: int) -> None:
+    if not 0 <= size <= MOST_BYTES:
+        raise ValueError(f"{where} has {size} bytes; no batch has over {MOST_BYTES}")
+
+
+def _binary(content: bytes) -> tuple[np.ndarray, np.ndarray]:
     expected = ROWS * (1 + PIXELS)
-    if size != expected:
-        raise ValueError(f"must have {expected} bytes, not {size}")
-    return split_records(np.frombuffer(file.read(expected), np.uint8))
+    if len(content) != expected:
+        raise ValueError(f"must have {expected} bytes, not {len(content)}")
+    return split_records(np.frombuffer(content, np.uint8))
 
 
-def _pickled(file: BufferedIOBase, size: int) -> tuple[np.ndarray, np.ndarray]:
-    if size > MOST_BYTES:
-        raise ValueError(f"has {size} bytes; no batch has over {MOST_BYTES}")
-    batch = load_byte_pickle(file, size)
-    if not isinstance(batch, dict):
-        raise ValueError("must hold a dict with the keys data and labels")
+def _pickled(content: bytes) -> tuple[np.ndarray, np.ndarray]:
+    batch = load_byte_pickle(content)
     # Python 2's strings, and so its keys, come as bytes.
     pixels, labels = (batch.get(key, batch.get(key.encode())) for key in ("data", "labels"))
     if not isinstance(pixels, np.ndarray) or pixels.shape != (ROWS, PIXELS):

@@ -25,19 +25,14 @@ DataName = Literal["digits", "cifar10"]
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images in three parts, as bytes, with the mean that is to be subtracted from each.
+    """Images in three parts, as bytes.
 
     A minibatch is converted when its turn comes (`handgrad.data.minibatches.Minibatch`, or ``mean=`` of
     `TwoLayerNet.train` and `TwoLayerNet.predict`), so that the whole set never takes more than its bytes.
+    The validation part may have no rows.
 
     Attributes:
-        X_train: pixels (N, D), a view of the whole set.
-        y_train: labels (N,).
-        X_val: pixels of the validation part, which may have no rows.
-        y_val: its labels.
-        X_test: pixels of the test part.
-        y_test: its labels.
-        mean: the mean image of the training part (D,).
+        mean: the mean image of the training part, to be subtracted from every image.
         image_shape: (channels, height, width), of which D is the product.
         classes: the classes' names, in the order of the labels.
     """
@@ -54,34 +49,28 @@ class Dataset:
 
 
 def load_dataset(name: DataName, directory: Path | None = None) -> Dataset:
-    """A data set by its name, in the parts that it is usually taken in.
+    """Load a data set in the parts of a run: digits 1397 / 200 / 200, CIFAR-10 49,000 / 1,000 / 10,000.
 
     Args:
         name: ``"digits"`` or ``"cifar10"``.
-        directory: where CIFAR-10 lies, as for `load_cifar10`; the digits need none.
-
-    Returns:
-        Digits: 1397 / 200 / 200. CIFAR-10: 49,000 / 1,000 / 1,000.
+        directory: where CIFAR-10 is, as for `load_cifar10`; the digits need none.
 
     Raises:
         FileNotFoundError, ValueError: as `load_cifar10`.
     """
     if name == "cifar10":
-        return load_cifar10(directory)
+        return load_cifar10(directory, test=10_000)
     X, y = load_digits()
     return split(X, y, 1397, 200, 200, (1, 8, 8), tuple(map(str, range(10))))
 
 
 def load_cifar10(directory: Path | None = None, *, validation: int = 1000, test: int = 1000) -> Dataset:
-    """CIFAR-10 in the course's parts, 49,000 / 1,000 / 1,000, or in others.
+    """Load CIFAR-10, whose pixels take 184 MB, in CS231n's parts, 49,000 / 1,000 / 1,000, or in others.
 
     Args:
         directory: as `handgrad.data.cifar10.read_cifar10`; None for `handgrad.data.download.data_directory`.
         validation: how many of the 50,000 training images, the last ones, are set aside; 0 for none.
         test: how many of the 10,000 test images, the first ones, are taken.
-
-    Returns:
-        The data set; 184 MB of it are pixels.
 
     Raises:
         FileNotFoundError: there are no such files.
@@ -104,31 +93,14 @@ def split(
     image_shape: tuple[int, int, int],
     classes: tuple[str, ...],
 ) -> Dataset:
-    """Cut a set into consecutive parts, without a copy, and take the mean of the first.
-
-    Args:
-        X: all pixels.
-        y: all labels.
-        train: how many rows of the training part, the first.
-        validation: how many of the validation part, the next.
-        test: how many of the test part, the next.
-        image_shape: (channels, height, width).
-        classes: the classes' names.
-
-    Returns:
-        The data set.
-    """
+    """Cut a set into consecutive parts, without a copy, and take the mean of the first."""
     a, b, c = train, train + validation, train + validation + test
     mean = X[:a].sum(axis=0, dtype=np.int64) / train
     return Dataset(X[:a], y[:a], X[a:b], y[a:b], X[b:c], y[b:c], mean, image_shape, classes)
 
 
 def load_digits() -> tuple[UInt8[np.ndarray, "N 64"], Integer[np.ndarray, " N"]]:
-    """The 1797 handwritten digits that scikit-learn ships, 8×8 pixels from 0 to 16.
-
-    Returns:
-        ``(X, y)``: pixels (1797, 64) and labels (1797,) in [0, 10).
-    """
+    """Load the 1797 handwritten digits that scikit-learn ships: 8×8 pixels from 0 to 16, and labels."""
     from sklearn.datasets import load_digits as load
 
     bunch = load()
@@ -136,13 +108,10 @@ def load_digits() -> tuple[UInt8[np.ndarray, "N 64"], Integer[np.ndarray, " N"]]
 
 
 def read_cifar10_batch(directory: Path) -> tuple[UInt8[np.ndarray, "N 3072"], Integer[np.ndarray, " N"]]:
-    """The first training batch of CIFAR-10's binary layout.
+    """Read pixels and labels of the first training batch in CIFAR-10's binary layout.
 
     Args:
         directory: the folder that holds ``data_batch_1.bin``, or its parent.
-
-    Returns:
-        ``(X, y)``: pixels and labels in [0, 10).
 
     Raises:
         FileNotFoundError: there is no such file.

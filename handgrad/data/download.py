@@ -13,27 +13,19 @@ CIFAR10_SHA256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1
 
 
 def data_directory() -> Path:
-    """Where data sets are kept: the environment's HANDGRAD_DATA, or else this user's cache."""
+    """Return where data sets are kept: the environment's HANDGRAD_DATA, or else this user's cache."""
     import pooch
 
     return Path(os.environ.get("HANDGRAD_DATA") or pooch.os_cache("handgrad"))
 
 
 def download_cifar10(directory: Path, url: str = CIFAR10_URL, sha256: str = CIFAR10_SHA256) -> Path:
-    """Download the archive of the binary layout, unless it is there already.
+    """Download the archive of the binary layout to a directory, unless it is there already; return its path.
 
     It appears under its name only when it is whole and its checksum is right.
 
-    Args:
-        directory: where it goes; is created.
-        url: where it comes from.
-        sha256: its checksum.
-
-    Returns:
-        The archive's path.
-
     Raises:
-        ValueError: what came has another checksum; it was removed again.
+        ValueError: the downloaded file has another checksum; it was removed again.
         OSError: it cannot be downloaded or written.
     """
     import pooch

@@ -11,9 +11,9 @@ __all__ = ["Minibatch"]
 
 
 class Minibatch:
-    """Room for the rows of one minibatch, gathered from a data set that may stay as bytes.
+    """Buffers for one minibatch, gathered from a data set that may stay as bytes.
 
-    Nothing of the size of an array is allocated after the first `gather`; the next one overwrites what
+    Nothing of the size of an array is allocated after the first `gather`; each call overwrites what
     the last one returned.
 
     Attributes:
@@ -42,7 +42,7 @@ class Minibatch:
             mean: subtracted from every row after its conversion.
             flip: the images' shape (channels, height, width), to mirror each image left to right with
                 probability ½; None leaves them as they are.
-            rng: the source of the flips; it must be given when there are any.
+            rng: source of the flips, required with ``flip``.
 
         Raises:
             TypeError: ``batch`` is not an integer.
@@ -69,11 +69,8 @@ class Minibatch:
     def gather(self, rows: Integer[np.ndarray, " N"]) -> None:
         """Fill ``X`` and ``y`` with the given rows of the data set.
 
-        Args:
-            rows: their indices.
-
         Raises:
-            IndexError: an index is not that of a row.
+            IndexError: there is no such row.
         """
         if rows.min() < 0 or rows.max() >= len(self._all):
             raise IndexError(f"a minibatch takes rows in [0, {len(self._all)}), not {rows}")

@@ -13,11 +13,7 @@ __all__ = ["load_checkpoint", "save_checkpoint"]
 
 
 def save_checkpoint(path: Path, state: Mapping[str, np.ndarray]) -> None:
-    """Replace a checkpoint, arrays of numbers or strings, atomically.
-
-    Raises:
-        OSError: it cannot be written; the previous one is kept.
-    """
+    """Replace a checkpoint, arrays of numbers or strings, atomically."""
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **state)
     replace_file(path, buffer.getbuffer())
@@ -28,10 +24,10 @@ def load_checkpoint(path: Path) -> dict[str, np.ndarray]:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is damaged or no checkpoint.
+        ValueError: it is not a checkpoint, or is damaged; the message does not name the file.
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return dict(arrays)
     except (ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
-        raise ValueError(f"{path} is no checkpoint, or a damaged one: {error}") from None
+        raise ValueError(f"is not a checkpoint, or is damaged: {error}") from None

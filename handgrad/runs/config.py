@@ -33,7 +33,7 @@ class CommonSettings:
     """Which images: scikit-learn's digits, or CIFAR-10."""
 
     data_dir: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Where CIFAR-10 lies, in either layout or as its archive; otherwise where `handgrad data` keeps it."""
+    """Directory with CIFAR-10 in either layout, or its archive; by default, that of `handgrad data`."""
 
     batch: int = 200
     """Rows of a minibatch, drawn with replacement."""
@@ -45,7 +45,7 @@ class CommonSettings:
     """The factor of the schedule "decay"."""
 
     warmup: int = 0
-    """Steps over which the learning rate rises to that of the schedule."""
+    """Steps over which the learning rate rises to the rate of the schedule."""
 
     momentum: float = 0.0
     """Factor of the velocity, in [0, 1)."""
@@ -63,7 +63,7 @@ class CommonSettings:
     """Standard deviation of the initial weights."""
 
     dtype: DtypeName = "float32"
-    """Of the parameters and of all computation."""
+    """Dtype of the parameters and of all computation."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Config(CommonSettings):
     """Hidden units H."""
 
     activation: ActivationName = "relu"
-    """Of the hidden layer."""
+    """Activation of the hidden layer."""
 
     lr: float = 2e-3
     """Learning rate, before the schedule."""
@@ -91,10 +91,10 @@ class Config(CommonSettings):
     """Training steps."""
 
     seed: int = 0
-    """Of the initial weights, the minibatches, the flips and dropout, each from a stream of its own."""
+    """Seed of the initial weights, the minibatches, the flips and dropout, each with its own stream."""
 
     threads: int | None = None
-    """Threads of the BLAS; otherwise as many as it takes by itself. A run is resumed with as many."""
+    """Threads of the BLAS; by default, its own choice. A run is resumed with the same number."""
 
     def __post_init__(self) -> None:
         for name in ("hidden", "iters", "batch"):
@@ -117,7 +117,7 @@ class Config(CommonSettings):
         check_dtype(self.dtype)
 
     def learning_rates(self, steps_per_epoch: int) -> Schedule:
-        """The learning rate of every step."""
+        """Return the learning rate of every step."""
         schedules = {
             "decay": epoch_decay(self.lr, self.decay, steps_per_epoch),
             "cosine": cosine(self.lr, self.iters),
@@ -125,24 +125,19 @@ class Config(CommonSettings):
         return linear_warmup(schedules[self.schedule], self.warmup)
 
     def to_json(self) -> dict[str, Any]:
-        """The settings as what JSON can hold."""
+        """Return the settings as JSON can hold them."""
         return asdict(self) | {"data_dir": None if self.data_dir is None else str(self.data_dir)}
 
     @classmethod
     def from_json(cls, settings: dict[str, Any]) -> "Config":
-        """The settings that `to_json` gave.
-
-        Raises:
-            TypeError: a setting is unknown or of the wrong kind.
-            ValueError: a setting is out of its range.
-        """
+        """Return the settings that `to_json` gave; raise TypeError or ValueError for one that is wrong."""
         data_dir = settings.get("data_dir")
         return cls(**settings | {"data_dir": None if data_dir is None else Path(data_dir)})
 
 
 # "best" is the cheapest recipe found that is safely above 58 % on CIFAR-10; benchmarks/README.md says how it
-# was found. "notes" is the course notes' best network. Their gradient of the penalty is 2·reg·W with reg =
-# 0.09, which is that of the loss 2·reg·‖W‖² with reg = 0.045.
+# was found. "notes" is the course notes' best network. Their gradient of the penalty, 2·reg·W with
+# reg = 0.09, belongs to the loss 2·reg·‖W‖² with reg = 0.045.
 PRESETS: dict[PresetName, Config] = {
     "best": Config(
         data="cifar10",

@@ -1,4 +1,4 @@
-"""How the hidden layer fares in training: dead units, saturation, what flows back, how the weights move."""
+"""Diagnostics of the hidden layer in training: dead units, saturation, adjoints, updates of the weights."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -15,21 +15,20 @@ __all__ = ["SATURATED", "Diagnoser", "Diagnostics"]
 
 # A unit is saturated on an image where its |derivative| is below this: sigmoid beyond |z| = 6.9, tanh 4.1.
 SATURATED = 1e-3
-# Rows that are looked through at a time for a sign of life: as floating-point numbers they stay in the cache.
+# Rows that are tested at a time for units that are alive: as floating-point numbers they stay in the cache.
 ROWS = 64
 
 
 class Diagnostics(NamedTuple):
-    """The state of a network after a number of steps.
+    """The state of a network after ``step`` steps.
 
     Attributes:
-        step: how many steps were taken.
         dead_units: hidden units that are saturated on every training image; a ReLU that never fires.
         saturated: share of the activations, over units and sampled training images, that are saturated.
         activation_mean: mean of the activations h1 over units and sampled images: 0 if they are centred.
         activation_std: their standard deviation.
         dh1_norm: Frobenius norm of the adjoint of h1, of the mean loss over the sampled images.
-        dz1_norm: the same of z1.
+        dz1_norm: Frobenius norm of the adjoint of z1.
         dz1_to_dh1: their ratio, what the activation lets through on the way back; NaN where nothing arrives.
         update_W1: ‖ΔW1‖/‖W1‖ of the last step.
         update_W2: ‖ΔW2‖/‖W2‖ of the last step.
@@ -48,7 +47,7 @@ class Diagnostics(NamedTuple):
 
 
 class Diagnoser:
-    """Looks at a network after a step; keeps in mind what is dead, so that the next look takes less time."""
+    """Looks at a network after a step; remembers which units are dead, which makes the next look faster."""
 
     def __init__(
         self,
@@ -57,28 +56,16 @@ class Diagnoser:
         X: Shaped[np.ndarray, "N D"],
         mean: Float[np.ndarray, " D"],
     ) -> None:
-        """Remember where to look.
+        """Look at ``net`` on all training images X for dead units, and on a sample for everything else.
 
-        Args:
-            net: the network, which will have changed at each look.
-            sample: training images and their labels: all but the dead units is measured on these.
-            X: all training images, integers or floating-point numbers.
-            mean: is subtracted from every image.
+        ``mean`` is subtracted from every image.
         """
         self._net, self._X, self._mean = net, X, mean.astype(net.dtype)
         self._images, self._y = sample
         self._known: dict[int, tuple[np.ndarray, float]] = {}
 
     def diagnose(self, before: Mapping[str, np.ndarray], step: int) -> Diagnostics:
-        """Look at the network right after a step.
-
-        Args:
-            before: W1 and W2 as they were before it.
-            step: how many steps were taken.
-
-        Returns:
-            What was found.
-        """
+        """Look at the network right after a step, the number ``step``; ``before`` has the old W1 and W2."""
         params = self._net.params
         activate, derivative = ACTIVATIONS[self._net.activation]
         z1 = affine_forward(self._images.astype(self._net.dtype) - self._mean, params["W1"], params["b1"])
@@ -101,17 +88,11 @@ class Diagnoser:
         )
 
     def find_dead_units(self, suspects: Bool[np.ndarray, " H"]) -> Bool[np.ndarray, " H"]:
-        """Which hidden units are saturated on every training image.
+        """Return which of the suspects, hidden units, are saturated on every training image.
 
-        One image on which a unit is not saturated acquits it, and only the units that are left are looked at
-        on further images. A unit that was far enough below 0 on all of them, and whose weights have hardly
-        done more than shrink since, as those of a dead ReLU do, is still dead and needs no look.
-
-        Args:
-            suspects: the units that may be dead.
-
-        Returns:
-            True for each dead unit.
+        One image on which a unit is not saturated suffices: only the others are tested on further images. A
+        unit that was far enough below 0 on all of them, and whose weights have hardly done more than shrink
+        since, as the weights of a dead ReLU do, is still dead and needs no test.
         """
         dead = suspects.copy()
         self._known = {
@@ -140,7 +121,7 @@ class Diagnoser:
         return dead
 
     def _is_still_dead(self, unit: int, then: Float[np.ndarray, " weights"], highest: float) -> bool:
-        """Whether a unit's pre-activations, of which none was above this one, must still be far below 0.
+        """Return whether a unit's pre-activations, none of which was above this one, are still far below 0.
 
         With w′ = s·w + r, s ≥ 0, the pre-activation x·w′ + b′ is s·(z - b) + b′ + x·r, which is not above
         s·(highest - b) + b′ + ‖x‖‖r‖.
@@ -158,7 +139,7 @@ class Diagnoser:
 
     @cached_property
     def _saturated_below(self) -> float:
-        """Every smaller pre-activation is a saturated one."""
+        """Below this pre-activation every unit is saturated."""
         z = np.linspace(0, -20, 2001)
         saturated = np.abs(ACTIVATIONS[self._net.activation].derivative(z)) < SATURATED
         unsaturated = np.flatnonzero(~saturated)
@@ -167,7 +148,7 @@ class Diagnoser:
 
     @cached_property
     def _longest(self) -> float:
-        """No image less the mean is longer."""
+        """An upper bound of the norm of an image less the mean."""
         farthest = np.maximum(self._X.max() - self._mean, self._mean - self._X.min())
         return float(np.linalg.norm(farthest.astype(np.float64)))
 

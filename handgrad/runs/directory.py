@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from handgrad.data.datasets import Dataset, load_cifar10, load_dataset
+from handgrad.data.datasets import Dataset, load_dataset
 from handgrad.files import locked, make_directory, replace_file, replace_json, unused_directory
 from handgrad.fused.blas import blas_threads
 from handgrad.runs.checkpoint import load_checkpoint, save_checkpoint
@@ -22,35 +22,29 @@ __all__ = ["InterruptedRunError", "holds_run", "load_run", "read_config", "resum
 
 CONFIG, CHECKPOINT, HISTORY = "config.json", "checkpoint.npz", "history.csv"
 
-# A checkpoint is made when it is at least so long after the last, and long enough for its own cost to stay
-# below this share of the time.
+# The least time between two checkpoints, and the largest share of the time that saving them may take.
 SAVE_SECONDS, SAVE_SHARE = 2.0, 0.01
 
 
 class InterruptedRunError(Exception):
-    """Ctrl-C: the run was saved and can go on."""
+    """Ctrl-C was pressed; the run was saved and can go on."""
 
 
 def start_run(config: Config, directory: Path | None) -> Path:
-    """Train from the beginning, and leave everything in a new run directory.
+    """Train from the beginning, leave everything in a new run directory, and return it.
 
-    Args:
-        config: the settings.
-        directory: where; None for the first unused ``runs/<data>-<number>``.
-
-    Returns:
-        The directory.
+    With None, it is the first unused ``runs/<data>-<number>``.
 
     Raises:
         ValueError: the directory holds a run already, or the data is not what it should be.
-        OSError: the data cannot be read or the directory not be written.
-        DivergedError: the loss is not finite any more; the last good checkpoint is kept.
+        OSError: the data cannot be read or the directory cannot be written.
+        DivergedError: the loss is no longer finite; the last good checkpoint is kept.
         InterruptedRunError: Ctrl-C was pressed; the run was saved.
     """
     with blas_threads(config.threads) as threads:
         data_dir = None if config.data_dir is None else config.data_dir.absolute()
         config = replace(config, threads=threads, data_dir=data_dir)
-        data = _load_data(config)
+        data = load_dataset(config.data, config.data_dir)
         trainer = Trainer(config, data)
         directory = unused_directory("runs", config.data) if directory is None else directory
         if holds_run(directory):
@@ -67,12 +61,10 @@ def start_run(config: Config, directory: Path | None) -> Path:
 def resume_run(directory: Path, config: Config) -> None:
     """Go on where the last checkpoint is, bit for bit as if the run had never ended.
 
-    Args:
-        directory: that of the run.
-        config: its settings, which differ from `read_config`'s at most in where the data lies.
+    The settings may differ from `read_config`'s only in ``data_dir``.
 
     Raises:
-        ValueError: the settings are others, or what the directory or the data set holds is not the run's.
+        ValueError: other settings differ, or the checkpoint or the data set is not the run's.
         OSError, DivergedError, InterruptedRunError: as `start_run`.
     """
     mine, given = read_config(directory).to_json(), config.to_json()
@@ -85,16 +77,12 @@ def resume_run(directory: Path, config: Config) -> None:
 
 
 def holds_run(directory: Path) -> bool:
-    """Whether a run was started in this directory."""
+    """Return whether a run was started in this directory."""
     return (directory / CONFIG).exists()
 
 
 def read_config(directory: Path) -> Config:
-    """The settings of the run in a directory.
-
-    Raises:
-        ValueError: there is none, or its settings are damaged.
-    """
+    """Return the settings of the run in a directory; raise ValueError if it has none or they are damaged."""
     path = directory / CONFIG
     if not path.is_file():
         raise ValueError(f"{directory} holds no run: there is no {CONFIG}")
@@ -105,26 +93,25 @@ def read_config(directory: Path) -> Config:
 
 
 def load_run(directory: Path, config: Config) -> tuple[Trainer, Dataset]:
-    """The run in a directory, as its last checkpoint has it; at its beginning if there is none yet.
+    """Return the run in a directory, as of its last checkpoint, or at its beginning without one.
 
     Raises:
         ValueError: the checkpoint or the data is not what it should be.
         OSError: a file cannot be read.
     """
-    data = _load_data(config)
+    data = load_dataset(config.data, config.data_dir)
     trainer = Trainer(config, data)
     path = directory / CHECKPOINT
     if path.exists():
         try:
             trainer.restore(load_checkpoint(path))
         except ValueError as error:
-            message = str(error)
-            raise ValueError(message if str(path) in message else f"{path} {message}") from None
+            raise ValueError(f"{path} {error}") from None
     return trainer, data
 
 
 def _train(trainer: Trainer, data: Dataset, directory: Path) -> None:
-    """Take the steps that are left; keep checkpoints, the history and the pictures."""
+    """Take the remaining steps; write checkpoints, the history and the pictures."""
     keeper = _Keeper(trainer, directory)
     keeper.save()  # before the first step: a directory that cannot be written is found out now
     try:
@@ -185,20 +172,10 @@ def _draw(trainer: Trainer, data: Dataset, directory: Path) -> None:
     replace_file(directory / "weights.png", plot_weights(trainer.net.params["W1"], data.image_shape))
 
 
-def _load_data(config: Config) -> Dataset:
-    """The images of a run, with all of the test part."""
-    if config.data == "cifar10":
-        return load_cifar10(config.data_dir, test=10_000)
-    return load_dataset(config.data)
-
-
 @contextmanager
 def _interruption() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C sets, so that no step is left half done; the second acts as usual."""
+    """Yield an event that the first Ctrl-C sets, so that the step is finished; the second acts as usual."""
     interrupted = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield interrupted  # signals reach the main thread alone
-        return
     usual = signal.getsignal(signal.SIGINT)
 
     def on_interrupt(number: int, frame: object) -> None:

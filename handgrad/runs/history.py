@@ -1,4 +1,4 @@
-"""What a training run has been through: a loss for every step, accuracies and diagnostics now and then."""
+"""The course of a training run: a loss for every step, accuracies and diagnostics now and then."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -13,13 +13,7 @@ __all__ = ["Evaluation", "History"]
 
 
 class Evaluation(NamedTuple):
-    """The accuracies after a number of steps.
-
-    Attributes:
-        step: how many steps were taken.
-        train_accuracy: on rows of the training part, as many as the validation part has.
-        val_accuracy: on the validation part.
-    """
+    """The accuracies after ``step`` steps: on the validation part, and on as many training images."""
 
     step: int
     train_accuracy: float
@@ -27,7 +21,7 @@ class Evaluation(NamedTuple):
 
     @property
     def gap(self) -> float:
-        """How much better the network is on what it was trained on."""
+        """How much better the network is on training images."""
         return self.train_accuracy - self.val_accuracy
 
 
@@ -46,7 +40,7 @@ class History:
     diagnostics: list[Diagnostics] = field(default_factory=list)
 
     def to_csv(self, learning_rates: Schedule) -> str:
-        """One line for each step; its accuracies and diagnostics are empty where none were taken."""
+        """Return one line for each step; accuracies and diagnostics are empty where none were taken."""
         accuracy, layer = Evaluation._fields[1:], Diagnostics._fields[1:]
         unknown = [(None,) * len(names) for names in (accuracy, layer)]
         evaluations = {evaluation.step: evaluation[1:] for evaluation in self.evaluations}
@@ -59,7 +53,7 @@ class History:
         return "\n".join(lines) + "\n"
 
     def to_arrays(self) -> dict[str, Float[np.ndarray, "..."]]:
-        """The history as ``losses`` (steps,), ``evaluations`` and ``diagnostics`` (one row each)."""
+        """Return ``losses`` (steps,), ``evaluations`` and ``diagnostics`` (one row each)."""
         return {
             "losses": np.array(self.losses, np.float64),
             "evaluations": np.array(self.evaluations, np.float64).reshape(-1, len(Evaluation._fields)),
@@ -73,7 +67,7 @@ class History:
         evaluations: Float[np.ndarray, "evaluations 3"],
         diagnostics: Float[np.ndarray, "diagnostics 10"],
     ) -> "History":
-        """The history that `to_arrays` gave."""
+        """Return the history that `to_arrays` gave."""
         return cls(
             losses.tolist(),
             [Evaluation(int(step), *rest) for step, *rest in evaluations.tolist()],

@@ -28,16 +28,16 @@ __all__ = [
 ]
 
 TRAIN, VALIDATION = "tab:blue", "tab:orange"
-# Pixels of a filter's longer side in the picture, at least, and of the space between two.
+# Least number of pixels of a filter's longer side, and pixels between two filters.
 FILTER_PIXELS, SPACE = 48, 2
-# More curve points than this only hide one another: the mean over so many parts of the run is drawn above.
+# The loss is also drawn as its mean over this many parts of the run; more points only hide one another.
 CURVE_POINTS = 100
-# What a loss is drawn at, at most: a logarithmic axis computes somewhat beyond its ends and would overflow.
+# Losses are clipped here: a logarithmic axis computes somewhat beyond its ends and would overflow.
 HIGHEST = 1e100
 
 
 def plot_loss(history: History) -> bytes:
-    """The loss of every minibatch, and its mean over hundredths of the run."""
+    """Draw the loss of every minibatch, and its mean over hundredths of the run."""
     figure, axes = new_axes("step", "loss, penalty included")
     losses = np.minimum(history.losses, HIGHEST)
     steps = np.arange(1, len(losses) + 1)
@@ -52,7 +52,7 @@ def plot_loss(history: History) -> bytes:
 
 
 def plot_accuracy(history: History) -> bytes:
-    """The accuracy on training and on validation images, and the gap between them."""
+    """Draw the accuracy on training and on validation images, and the gap between them."""
     figure, axes = new_axes("step", "accuracy (%)")
     steps = [evaluation.step for evaluation in history.evaluations]
     train = [100 * evaluation.train_accuracy for evaluation in history.evaluations]
@@ -67,7 +67,7 @@ def plot_accuracy(history: History) -> bytes:
 
 
 def plot_diagnostics(history: History, hidden: int) -> bytes:
-    """How the hidden layer fared: dead and saturated units, activations, adjoints, how the weights moved."""
+    """Draw dead and saturated units, activations, adjoints, and how far the weights moved."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 7), layout="constrained")
@@ -103,13 +103,9 @@ def plot_diagnostics(history: History, hidden: int) -> bytes:
 
 
 def plot_weights(W1: Float[np.ndarray, "D H"], image_shape: tuple[int, int, int]) -> bytes:
-    """What each hidden unit looks for: its weights, at the places of the pixels that they multiply.
+    """Draw each hidden unit's weights where the pixels are that they multiply, in colour for three channels.
 
-    In colour for three channels and grey for one.
-
-    Args:
-        W1: the first layer's weights.
-        image_shape: (channels, height, width) of the images, whose rows hold one channel after the other.
+    ``image_shape`` is (channels, height, width).
     """
     from matplotlib.image import imsave
 
@@ -132,15 +128,7 @@ def plot_weights(W1: Float[np.ndarray, "D H"], image_shape: tuple[int, int, int]
 def filter_images(
     W1: Float[np.ndarray, "D H"], image_shape: tuple[int, int, int]
 ) -> Float[np.ndarray, "H height width channels"]:
-    """The weights of each hidden unit as an image with values in [0, 1].
-
-    Args:
-        W1: the first layer's weights.
-        image_shape: (channels, height, width), in which order a row of the data holds an image.
-
-    Returns:
-        The images: ½ where a weight is 0, 0 or 1 where it is the unit's largest in size.
-    """
+    """Return each hidden unit's weights as an image: ½ for a weight of 0, 0 or 1 for the unit's largest."""
     channels, height, width = image_shape
     images = W1.T.reshape(-1, channels, height, width).transpose(0, 2, 3, 1).astype(np.float64)
     largest = np.abs(images).max(axis=(1, 2, 3), keepdims=True)
@@ -148,7 +136,7 @@ def filter_images(
 
 
 def plot_confusion(confusion: Integer[np.ndarray, "C C"], classes: tuple[str, ...]) -> bytes:
-    """How often each class was taken for each; a row's colours are the shares of its own images."""
+    """Draw how often each class was taken for each; a row's colours are the shares of its own images."""
     figure, axes = new_axes("predicted", "true", (8, 7), grid=False)
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -165,7 +153,7 @@ def plot_confusion(confusion: Integer[np.ndarray, "C C"], classes: tuple[str, ..
 def new_axes(
     x: str, y: str, size: tuple[float, float] = (8, 5), *, grid: bool = True
 ) -> "tuple[Figure, Axes]":
-    """An empty picture with labelled axes, its size in inches, outside of matplotlib's global state."""
+    """Return an empty picture, its size in inches, with labelled axes, outside matplotlib's global state."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, layout="constrained")
@@ -182,7 +170,7 @@ def _label(name: str, values: list[float], unit: str) -> str:
 
 
 def png(figure: "Figure") -> bytes:
-    """A figure as the bytes of a PNG."""
+    """Return a figure as the bytes of a PNG."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=120)
     return buffer.getvalue()

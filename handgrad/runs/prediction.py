@@ -1,4 +1,4 @@
-"""How good a trained network is on the test part, which it never saw."""
+"""The accuracy of a trained network on the test part, which it never saw."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +16,9 @@ __all__ = ["Prediction", "count_confusion", "predict_run"]
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a network said about the test part.
+    """The classes that a network predicted for the test part after ``step`` steps.
 
     Attributes:
-        step: how many steps the network was trained.
-        classes: the classes' names.
         confusion: the number of images of the row's class that were taken for the column's.
     """
 
@@ -30,7 +28,7 @@ class Prediction:
 
     @property
     def accuracy(self) -> float:
-        """The share of all images that were taken for what they are."""
+        """The share of all images whose class was predicted."""
         return float(self.confusion.trace() / self.confusion.sum())
 
     def __str__(self) -> str:
@@ -60,6 +58,6 @@ def predict_run(directory: Path, config: Config) -> Prediction:
 def count_confusion(
     y: Integer[np.ndarray, " N"], predicted: Integer[np.ndarray, " N"], classes: int
 ) -> Integer[np.ndarray, "C C"]:
-    """How often each class was taken for each: rows are true, columns predicted."""
+    """Count how often each class was taken for each: rows are true, columns predicted."""
     pairs = np.bincount(y.astype(np.intp) * classes + predicted, minlength=classes**2)
     return pairs.reshape(classes, classes)

@@ -1,4 +1,4 @@
-"""How far a training run is."""
+"""The progress of a training run."""
 
 import time
 from types import TracebackType
@@ -36,7 +36,7 @@ class TrainingProgress(ProgressBar):
         super().__exit__(kind, error, trace)
 
     def update(self) -> None:
-        """Take note of another step."""
+        """Note another step."""
         history = self._trainer.history
         newest = history.losses[-1]
         self._loss = newest if self._loss is None else (1 - NEWEST) * self._loss + NEWEST * newest

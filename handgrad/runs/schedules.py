@@ -10,7 +10,7 @@ Schedule = Callable[[int], float]
 
 
 def epoch_decay(learning_rate: float, decay: float, steps_per_epoch: int) -> Schedule:
-    """A learning rate that is multiplied by ``decay`` at the end of every epoch."""
+    """Return a learning rate that is multiplied by ``decay`` at the end of every epoch."""
     return lambda step: learning_rate * decay ** (step // steps_per_epoch)
 
 
@@ -24,7 +24,7 @@ def cosine(learning_rate: float, steps: int) -> Schedule:
 
 
 def linear_warmup(schedule: Schedule, steps: int) -> Schedule:
-    """A schedule whose step t, one of the first, takes the part (t + 1) / (steps + 1) of what comes after.
+    """Return a schedule whose first steps t take the part (t + 1) / (steps + 1) of the rate after them.
 
     Source: Goyal et al., "Accurate, large minibatch SGD: training ImageNet in 1 hour", 2017, §2.2.
     """

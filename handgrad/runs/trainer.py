@@ -37,12 +37,7 @@ class DivergedError(Exception):
 class Trainer:
     """The network, the optimizer, the random streams and the history of one run.
 
-    Attributes:
-        config: the settings.
-        net: the network, whose parameters move with every step.
-        history: the course of the run so far.
-        learning_rates: the learning rate of every step.
-        mean: what is subtracted from every image (D,).
+    ``mean`` (D,) is subtracted from every image.
     """
 
     def __init__(self, config: Config, data: Dataset) -> None:
@@ -72,7 +67,7 @@ class Trainer:
 
     @property
     def steps(self) -> int:
-        """How many steps were taken."""
+        """The number of steps taken."""
         return len(self.history.losses)
 
     @property
@@ -81,7 +76,7 @@ class Trainer:
         return self.steps >= self.config.iters
 
     def step(self) -> None:
-        """Take a step, and the accuracies and diagnostics when it is their turn.
+        """Take a step, and measure accuracies and diagnostics when they are due.
 
         Raises:
             DivergedError: the loss is infinite or NaN; the history ends with the last finite loss.
@@ -100,17 +95,13 @@ class Trainer:
                 self.history.diagnostics.append(self._diagnoser.diagnose(before, self.steps))
 
     def check_finite(self) -> None:
-        """Check that every parameter is a finite number: only such a state is worth keeping.
-
-        Raises:
-            DivergedError: one is not; the loss of the next step would show it.
-        """
+        """Raise DivergedError unless every parameter is finite: only such a state is worth keeping."""
         for name, q in self.net.params.items():
             if not np.isfinite(q).all():
                 raise DivergedError(self._say_diverged(f"{name} is no longer finite", self.steps))
 
     def state(self) -> dict[str, np.ndarray]:
-        """All that the next steps depend on, and the history, as arrays by name."""
+        """Return all that the next steps depend on, and the history, as arrays by name."""
         rngs = {name: rng.bit_generator.state for name, rng in self._rngs.items()}
         return {
             **self.net.params,
@@ -122,7 +113,7 @@ class Trainer:
         }
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Go back to what `state` gave; from there training goes on to the last bit as it did.
+        """Go back to what `state` gave; training goes on from there bit for bit.
 
         Raises:
             ValueError: it is the state of another network, or of one trained on other images.
@@ -137,7 +128,7 @@ class Trainer:
                     f"holds {name} as {state[name].dtype} {state[name].shape}, not as {q.dtype} {q.shape}"
                 )
         if (theirs := str(state["activation"])) != self.net.activation:
-            raise ValueError(f"is that of a network with {theirs}, not {self.net.activation}")
+            raise ValueError(f"belongs to a network with {theirs}, not {self.net.activation}")
         if not np.array_equal(state["mean"], self.mean):
             raise ValueError("comes from other training images: their mean is another")
         for name, rng_state in json.loads(str(state["rngs"])).items():
@@ -158,29 +149,29 @@ class Trainer:
 
 
 def random_streams(seed: int) -> dict[str, np.random.Generator]:
-    """The independent sources of a run's randomness: weights, sampling, flips, dropout."""
+    """Return the independent sources of a run's randomness: weights, sampling, flips, dropout."""
     streams = np.random.SeedSequence(seed).spawn(4)
     names = ("weights", "sampling", "flips", "dropout")
     return {name: np.random.default_rng(stream) for name, stream in zip(names, streams, strict=True)}
 
 
 def draw_network(config: Config, data: Dataset, rng: np.random.Generator) -> TwoLayerNet:
-    """The network of a run before its first step, with weights from the given source."""
+    """Return the network of a run before its first step, with weights from the given source."""
     shape = (data.X_train.shape[1], config.hidden, len(data.classes))
     return TwoLayerNet(*shape, config.std, activation=config.activation, dtype=config.dtype, rng=rng)
 
 
 def make_minibatch(config: Config, data: Dataset, rng: np.random.Generator) -> Minibatch:
-    """Room for the minibatches of a run, whose flips come from the given source."""
+    """Return the buffers for a run's minibatches, whose flips come from the given source."""
     flip = data.image_shape if config.flip else None
     dtype = check_dtype(config.dtype)
     return Minibatch(data.X_train, data.y_train, config.batch, dtype, mean=data.mean, flip=flip, rng=rng)
 
 
 def evaluation_parts(data: Dataset) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """Images and labels that accuracies are taken on: of the training part, then of the validation part.
+    """Return the training and the validation images and labels on which accuracies are measured.
 
-    Of the training part as many as there are to validate on, spread over the whole of it.
+    The training images are as many as the validation images, spread evenly over their part.
     """
     count = min(len(data.X_val), len(data.X_train))
     sample = np.linspace(0, len(data.X_train) - 1, count).astype(np.intp)
@@ -193,5 +184,5 @@ def accuracy(
     y: Integer[np.ndarray, " N"],
     mean: Float[np.ndarray, " D"],
 ) -> float:
-    """The share of the images, freed of the mean, that a network takes for what they are; NaN for none."""
+    """Return the share of the images, less the mean, that a network classifies rightly; NaN for none."""
     return float(np.mean(net.predict(X, mean=mean) == y)) if len(y) else math.nan

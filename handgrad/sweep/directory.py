@@ -1,4 +1,4 @@
-"""A sweep: its directory, from which it can go on after any end, and the training that fills it."""
+"""A sweep: its directory, from which it can be resumed after any end, and the training that fills it."""
 
 import json
 import shutil
@@ -6,27 +6,31 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from handgrad.data.datasets import Dataset
 from handgrad.files import locked, make_directory, replace_file, replace_json, unused_directory
 from handgrad.runs.config import Config
+from handgrad.runs.directory import holds_run, resume_run, start_run
+from handgrad.runs.prediction import predict_run
 from handgrad.sweep.grid import Grid
 from handgrad.sweep.plots import draw_sweep
 from handgrad.sweep.progress import SweepProgress
 from handgrad.sweep.record import Record
-from handgrad.sweep.shared_data import SharedData, share_data
+from handgrad.sweep.shared_data import SharedData, load_shared, share_data
 from handgrad.sweep.stacks import train_points
 from handgrad.sweep.summary import Setting, summarise
 from handgrad.sweep.workers import Workers
 
-__all__ = ["SweepError", "make_sweep", "read_grid", "run_sweep"]
+__all__ = ["SweepError", "make_sweep", "read_grid", "run_sweep", "train_and_test"]
 
 GRID, RESULTS, DATA = "sweep.json", "results.jsonl", "data"
+BEST, TEST = "best", "test.json"
 # Seconds between two updates of the display.
 TICK = 0.5
-# How often in a row workers may die without a task having been finished.
+# Number of deaths of workers, without a finished task between them, that end a sweep.
 DEATHS = 3
 
 
@@ -35,7 +39,7 @@ class SweepError(Exception):
 
 
 def make_sweep(grid: Grid, directory: Path | None) -> Path:
-    """Make the directory of a new sweep; None for the first unused ``sweeps/<data>-<number>``.
+    """Make the directory of a new sweep; with None, the first unused ``sweeps/<data>-<number>``.
 
     Raises:
         ValueError: the directory holds a sweep already.
@@ -50,11 +54,7 @@ def make_sweep(grid: Grid, directory: Path | None) -> Path:
 
 
 def read_grid(directory: Path) -> Grid:
-    """The grid of the sweep in a directory.
-
-    Raises:
-        ValueError: there is none, or it is damaged.
-    """
+    """Return the grid of the sweep in a directory; raise ValueError if it has none or it is damaged."""
     path = directory / GRID
     if not path.is_file():
         raise ValueError(f"{directory} holds no sweep: there is no {GRID}")
@@ -67,11 +67,11 @@ def read_grid(directory: Path) -> Grid:
 def run_sweep(directory: Path, data: Dataset, workers: Workers) -> list[Setting]:
     """Train all points without a result, draw the pictures, and return the combinations, the best first.
 
-    The results, apart from ``run`` and the order of their lines, are the same however often the sweep was
-    killed and resumed, whoever trained what, and in whatever order.
+    The results, apart from ``run`` and the order of their lines, depend neither on the workers nor on the
+    order in which they finish, nor on how often the sweep was killed and resumed.
 
     Raises:
-        ValueError: what the directory holds is not the sweep's.
+        ValueError: the directory's content is not the sweep's.
         OSError: a file cannot be read or written.
         SweepError: points could not be trained.
     """
@@ -79,7 +79,7 @@ def run_sweep(directory: Path, data: Dataset, workers: Workers) -> list[Setting]
     with locked(directory):
         record = Record(directory / RESULTS, grid)
         # A stack is trained whole even where only some of its points are missing.
-        stacks = [stack for stack in grid.stacks if record.missing(stack)]
+        stacks = [stack for stack in grid.stacks if not record.results.keys() >= set(stack)]
         try:
             if stacks:
                 shared = share_data(data, grid.base.data, grid.base.data_dir, directory / DATA)
@@ -98,12 +98,12 @@ def run_sweep(directory: Path, data: Dataset, workers: Workers) -> list[Setting]
 def _train(
     grid: Grid, stacks: Sequence[tuple[int, ...]], record: Record, shared: SharedData, workers: Workers
 ) -> None:
-    """Keep the workers busy; record each stack as it comes in, train again what was lost with its worker."""
+    """Keep the workers busy; record each finished stack, and train again those lost with their worker."""
     waiting, deaths = deque(stacks), 0
     running: dict[Future[Any], tuple[int, ...]] = {}
     with SweepProgress(grid, record.results) as progress:
         while waiting or running:
-            # No more than can run: what was handed out cannot always be called back.
+            # No more than can run: a submitted task cannot always be cancelled.
             for _ in range(min(len(waiting), workers.capacity() - len(running))):
                 stack = waiting.popleft()
                 points = tuple(grid.points[number] for number in stack)
@@ -130,5 +130,29 @@ def _train(
 
 
 def train_stack(points: Sequence[Config], shared: SharedData) -> list[dict[str, Any]]:
-    """The work of one task: `handgrad.sweep.stacks.train_points` on the shared images."""
-    return train_points(points, shared.load())
+    """Train one stack in a worker, which keeps one thread for its BLAS from then on."""
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1, "blas")
+    return train_points(points, load_shared(shared))
+
+
+def train_and_test(directory: Path, best: Setting) -> str:
+    """Train the best combination with its first seed as a run of its own, and test it, unless that is done.
+
+    Returns:
+        The report to print.
+
+    Raises:
+        ValueError, OSError, DivergedError, InterruptedRunError: as `handgrad.runs.directory.start_run`.
+    """
+    run, test = directory / BEST, directory / TEST
+    if not test.exists():
+        config = replace(best.point, threads=1)
+        if holds_run(run):
+            resume_run(run, config)
+        else:
+            start_run(config, run)
+        prediction = predict_run(run, config)
+        replace_json(test, {"accuracy": prediction.accuracy, "report": str(prediction)})
+    return str(json.loads(test.read_text())["report"])

@@ -13,7 +13,7 @@ from handgrad.validation import check_positive_int
 
 __all__ = ["AXES", "Grid", "format_value", "network_of", "network_steps", "parse_axis", "stackable"]
 
-# The settings that a sweep may go over, and what each is read as.
+# The settings that a sweep may vary, and their types.
 AXES: dict[str, type] = {
     "hidden": int,
     "activation": str,
@@ -22,7 +22,7 @@ AXES: dict[str, type] = {
     "iters": int,
 }
 
-# Hidden units of a stack, at most: beyond, its GEMMs gain nothing, and a sweep that was killed loses more.
+# Most hidden units of a stack: beyond, its GEMMs gain nothing, and a sweep that was killed loses more.
 STACK_UNITS = 2560
 # Significant digits of a number out of a range, so that 0.03 is not 0.030000000000000002.
 DIGITS = 12
@@ -31,15 +31,10 @@ RANGE = "FIRST:LAST:COUNT[:log]"
 
 
 def parse_axis(name: str, text: str) -> tuple[Any, ...]:
-    """The values of an axis as they are written on the command line.
+    """Read the values of one of the `AXES` from the command line.
 
-    Args:
-        name: one of `AXES`.
-        text: values separated by commas, or a range ``first:last:count``, evenly spaced, with both ends;
-            with ``:log`` at the end, evenly spaced in their logarithms. Whole numbers are rounded.
-
-    Returns:
-        The values, in the order given.
+    They are separated by commas, or a range ``first:last:count`` with both ends, evenly spaced, with ``:log``
+    in their logarithms. Whole numbers are rounded.
 
     Raises:
         ValueError: the text is neither, or two values are the same.
@@ -81,7 +76,7 @@ def _number(name: str, text: str, kind: type) -> Any:
 
 
 def format_value(value: Any, digits: int = 6) -> str:
-    """The value of an axis for people: a number to some significant digits, a word as it is."""
+    """Return the value of an axis as text, a number to some significant digits."""
     return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
 
 
@@ -89,16 +84,16 @@ def format_value(value: Any, digits: int = 6) -> str:
 class Grid:
     """Every combination of the values of some axes, each trained with several seeds.
 
-    A point is the `Config` of a training run, and its result is that of ``handgrad train`` with these
-    settings: its network is drawn afresh from its own seed.
+    A point is the `Config` of a training run; ``handgrad train`` with these settings gives the same result,
+    since its network is drawn afresh from its own seed.
 
     Attributes:
-        base: the settings that all points share; those of the axes and the seed count for nothing.
+        base: the settings that all points share; its values on the axes and its seed are ignored.
         axes: the values of each axis, by its name in `AXES`.
-        seeds: how often each combination is trained, with the seeds 0, 1, ...
+        seeds: the number of seeds, 0, 1, ..., with which each combination is trained.
 
     Raises:
-        TypeError, ValueError: a point's settings are not those of a training run.
+        TypeError, ValueError: a point's settings are wrong.
     """
 
     base: Config
@@ -127,10 +122,10 @@ class Grid:
     def stacks(self) -> tuple[tuple[int, ...], ...]:
         """The numbers of the points that are trained together, the longest work first.
 
-        Points of a seed draw the same minibatches. Those that can be stacked are, in the order of the grid,
-        up to `STACK_UNITS` hidden units; points that differ in nothing but ``iters`` are one network, looked
-        at several times, and count once. This depends on the grid alone: a stack's results, to the last
-        bit, depend on who is in it.
+        Points of a seed draw the same minibatches and are stacked in the order of the grid, up to
+        `STACK_UNITS` hidden units. Points that differ only in ``iters`` are one network, evaluated several
+        times, and count once. The stacks depend on the grid alone, since each member influences the last bits
+        of the others' results.
         """
         stacks: list[list[int]] = []
         for seed in range(self.seeds):
@@ -149,32 +144,28 @@ class Grid:
         return tuple(sorted(map(tuple, stacks), key=self.work, reverse=True))
 
     def work(self, numbers: tuple[int, ...]) -> int:
-        """Hidden units times steps of these points, each network counted once: what training them costs."""
+        """Return the cost of training these points: hidden units times steps, each network counted once."""
         steps = network_steps(self.points[number] for number in numbers)
         return sum(network.hidden * iters for network, iters in steps.items())
 
     def to_json(self) -> dict[str, Any]:
-        """The grid as what JSON can hold."""
+        """Return the grid as JSON can hold it."""
         return {"base": self.base.to_json(), "axes": dict(self.axes), "seeds": self.seeds}
 
     @classmethod
     def from_json(cls, grid: Mapping[str, Any]) -> "Grid":
-        """The grid that `to_json` gave.
-
-        Raises:
-            KeyError, TypeError, ValueError: it is not one.
-        """
+        """Return the grid that `to_json` gave; raise KeyError, TypeError or ValueError for anything else."""
         axes = {name: tuple(grid["axes"][name]) for name in AXES}
         return cls(Config.from_json(grid["base"]), axes, grid["seeds"])
 
 
 def stackable(config: Config) -> bool:
-    """Whether training with these settings can be stacked: plain gradient descent, without dropout."""
+    """Return whether training with these settings can be stacked: no momentum, no dropout."""
     return not config.momentum and not config.dropout
 
 
 def network_of(config: Config) -> Config:
-    """One key for all points that are one network, looked at after different numbers of steps.
+    """Return one key for all points that are one network, evaluated after different numbers of steps.
 
     With the schedule "cosine" every step depends on their number, so each point is a network of its own.
     """
@@ -182,7 +173,7 @@ def network_of(config: Config) -> Config:
 
 
 def network_steps(points: Iterable[Config]) -> dict[Config, int]:
-    """The networks of these points, by `network_of`, and the most steps that each must take."""
+    """Return the networks of these points, by `network_of`, and the most steps that each must take."""
     steps: dict[Config, int] = {}
     for point in points:
         network = network_of(point)

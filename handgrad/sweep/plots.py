@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 __all__ = ["draw_sweep", "plot_axis", "plot_heat_map", "plot_time"]
 
 DIVERGED = "tab:red"
-# From this ratio of the largest to the smallest value on, an axis is logarithmic.
+# An axis is logarithmic if the ratio of its largest to its smallest value is above this.
 WIDE = 50.0
-# The room beside the ends of an axis, which are shown even where all networks diverged.
+# Padding at the ends of an axis, which are shown even where all networks diverged.
 PADDING = 0.05
 
 
 def draw_sweep(grid: Grid, settings: Sequence[Setting]) -> dict[str, bytes]:
-    """All pictures by name: for each axis with several values, for each pair of such axes, and the time."""
+    """Return all pictures by name: one for each varied axis, for each pair of them, and for the time."""
     pictures = {f"accuracy-{axis}": plot_axis(grid, settings, axis) for axis in grid.varied}
     for x, y in combinations(grid.varied, 2):
         pictures[f"heatmap-{x}-{y}"] = plot_heat_map(grid, settings, x, y)
@@ -32,7 +32,7 @@ def draw_sweep(grid: Grid, settings: Sequence[Setting]) -> dict[str, bytes]:
 
 
 def plot_axis(grid: Grid, settings: Sequence[Setting], axis: str) -> bytes:
-    """The accuracies along an axis, with their spread over the seeds; elsewhere as the best."""
+    """Draw the accuracies along an axis, with their spread over the seeds; other axes are as for the best."""
     figure, axes = new_axes(axis, "accuracy (%)")
     line = {setting.values[axis]: setting for setting in settings if _beside(setting, settings[0], axis)}
     values = grid.axes[axis]
@@ -57,7 +57,7 @@ def plot_axis(grid: Grid, settings: Sequence[Setting], axis: str) -> bytes:
 
 
 def plot_heat_map(grid: Grid, settings: Sequence[Setting], x: str, y: str) -> bytes:
-    """The validation accuracy over two axes; the others have the value of the best."""
+    """Draw the validation accuracy over two axes; the others have the value of the best."""
     across, upward = grid.axes[x], grid.axes[y]
     accuracy = np.full((len(upward), len(across)), math.nan)
     diverged = np.zeros(accuracy.shape, int)
@@ -83,7 +83,7 @@ def plot_heat_map(grid: Grid, settings: Sequence[Setting], x: str, y: str) -> by
 
 
 def plot_time(settings: Sequence[Setting]) -> bytes:
-    """What each combination cost and gave, and those that nothing cheaper surpasses."""
+    """Draw each combination's time and accuracy, and the line of those that nothing cheaper surpasses."""
     figure, axes = new_axes(
         "seconds of training, one thread (in a stack: its share)", "validation accuracy (%)"
     )
@@ -94,7 +94,7 @@ def plot_time(settings: Sequence[Setting]) -> bytes:
     front.sort(key=lambda setting: setting.seconds)
     cost, value = [setting.seconds for setting in front], [100 * setting.val for setting in front]
     axes.plot(cost, value, color="black", linewidth=0.8, label="nothing cheaper is as good")
-    # The labels are for the ends and what lies evenly between them: more would cover one another.
+    # Five labels, evenly spaced along the line: more would cover one another.
     for place in sorted(set(np.linspace(0, len(front) - 1, min(len(front), 5)).round().astype(int).tolist())):
         setting = front[place]
         text = ", ".join(f"{name} {format_value(value, 3)}" for name, value in setting.values.items())
@@ -115,12 +115,12 @@ def plot_time(settings: Sequence[Setting]) -> bytes:
 
 
 def _beside(setting: Setting, best: Setting, *axes: str) -> bool:
-    """Whether the two differ in nothing but these axes."""
+    """Return whether the two differ only on these axes."""
     return all(value == best.values[name] for name, value in setting.values.items() if name not in axes)
 
 
 def _positions(axes: "Axes", values: Sequence[Any]) -> list[float]:
-    """Where the values of an axis are drawn; words are evenly spaced."""
+    """Return the positions of an axis's values; words are evenly spaced."""
     if isinstance(values[0], str):
         axes.set_xticks(range(len(values)), values)
         return list(range(len(values)))
@@ -152,7 +152,7 @@ def _mark_diverged(axes: "Axes", x: Sequence[float], settings: Sequence[Setting]
 
 
 def _about(best: Setting, without: Sequence[str]) -> str:
-    """The settings that a picture does not show, as words."""
+    """Return the settings that a picture does not show, as words."""
     point = best.point
     shown = {name: getattr(point, name) for name in AXES}
     words = [f"{name} {format_value(value, 3)}" for name, value in shown.items() if name not in without]

@@ -1,4 +1,4 @@
-"""How far a sweep is."""
+"""The progress of a sweep."""
 
 import time
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ class SweepProgress(ProgressBar):
         super().__exit__(kind, error, trace)
 
     def show_points(self, running: int) -> None:
-        """Show where the sweep is, and how many points are being trained."""
+        """Show the points done and the number of running ones."""
         done = len(self._results)
         text = (f", {running} running" if running else "") + self._best() + self._time_left()
         if self.on_terminal:

@@ -2,14 +2,14 @@
 
 Each line is a JSON object: ``point``, its number in the grid; its settings by the names of
 `handgrad.runs.config.Config`; its outcome: ``train_accuracy`` and ``val_accuracy`` as `runs.trainer`
-takes them, ``loss``, that of the last minibatch before its step, with the penalty, and ``diverged``, in
+takes them, ``loss``, on the last minibatch before its step, with the penalty, and ``diverged``, in
 which case the others are null; and ``run``, what may differ from run to run: the ``seconds`` of training
 (for a network in a stack its share, by hidden units), the ``worker`` and the ``time`` at which it was done.
 """
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from handgrad.sweep.grid import Grid
 
 __all__ = ["Record"]
 
-# Where a run's data lies and how many threads it takes do not belong to a point.
+# These settings of a run may differ from machine to machine.
 NOT_OF_A_POINT = ("data_dir", "threads")
 
 
@@ -30,10 +30,10 @@ class Record:
     """
 
     def __init__(self, path: Path, grid: Grid) -> None:
-        """Read what is there, which may be nothing. A last line that was cut off with its writer is removed.
+        """Read the file, if there is one, and remove a last line that was cut off with its writer.
 
         Raises:
-            ValueError: a line is damaged, or its point is none of the grid, another, or there twice.
+            ValueError: a line is damaged, or its point is not the grid's, or there twice.
             OSError: the file cannot be read or written.
         """
         self._path, self._grid = path, grid
@@ -69,10 +69,6 @@ class Record:
         for line in new:
             self._take(line)
 
-    def missing(self, numbers: Iterable[int]) -> list[int]:
-        """Those of the points that have no result yet."""
-        return [number for number in numbers if number not in self.results]
-
     def _take(self, line: dict[str, Any]) -> None:
         number = line["point"]
         if number in self.results:
@@ -86,5 +82,5 @@ class Record:
 
 
 def settings(point: Config) -> dict[str, Any]:
-    """The settings of a point as its line has them."""
+    """Return the settings in a point's line."""
     return {name: value for name, value in point.to_json().items() if name not in NOT_OF_A_POINT}

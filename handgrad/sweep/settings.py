@@ -1,4 +1,4 @@
-"""A sweep as it is written on the command line, and the three of the course notes."""
+"""The settings of a sweep on the command line, and the three sweeps of the course notes."""
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ Values = Annotated[str, tyro.conf.arg(metavar="VALUES")]
 
 @dataclass(frozen=True)
 class SweepSettings(CommonSettings):
-    """The axes of a sweep, and what all of its points share."""
+    """The axes of a sweep, and the settings that all of its points share."""
 
     hidden: Values = "150"
     """Hidden units H: 50,100 or first:last:count, whole numbers."""
@@ -39,11 +39,7 @@ class SweepSettings(CommonSettings):
     """Train each combination with this many seeds, 0, 1, ...; several give mean and spread."""
 
     def grid(self) -> Grid:
-        """The points.
-
-        Raises:
-            TypeError, ValueError: a setting is of the wrong kind or out of its range.
-        """
+        """Return the points; raise TypeError or ValueError for a setting that is wrong."""
         axes = {name: parse_axis(name, getattr(self, name)) for name in AXES}
         common = {field.name: getattr(self, field.name) for field in fields(CommonSettings)}
         if self.data_dir is not None:
@@ -53,7 +49,7 @@ class SweepSettings(CommonSettings):
 
 # The course notes' three explorations, of the network of CS231n's exercise: decay 0.95, weights of 1e-4,
 # batches of 200. Its penalty of 0.25 is 0.125 in the loss here, as the notes' gradient has it; the axis from
-# 0 to 0.3 is taken as it stands.
+# 0 to 0.3 is kept as published.
 _NOTES = SweepSettings(data="cifar10", batch=200, decay=0.95, std=1e-4, lr="1e-3", iters="1000")
 SWEEP_PRESETS: dict[SweepPresetName, SweepSettings] = {
     "notes-hidden": replace(_NOTES, hidden="10:200:20", reg="0.125"),

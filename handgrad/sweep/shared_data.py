@@ -10,22 +10,19 @@ import numpy as np
 
 from handgrad.data.datasets import DataName, Dataset, load_dataset
 
-__all__ = ["SharedData", "share_data"]
+__all__ = ["SharedData", "load_shared", "share_data"]
 
 ARRAYS = ("X_train", "y_train", "X_val", "y_val", "mean")
 
 
 @dataclass(frozen=True)
 class SharedData:
-    """Where a worker finds the images; this is sent to it in place of them.
+    """The place where a worker finds the images; this is sent to it instead of them.
 
     Attributes:
         directory: where `share_data` left them. A worker on another machine, which does not see it, loads
             the data set itself.
-        name: the data set.
-        data_dir: its directory; where there is none, the worker looks in its usual place.
-        image_shape: as in `Dataset`.
-        classes: as in `Dataset`.
+        data_dir: the data set's directory; if it does not exist there, the worker looks in its usual place.
         digest: the fingerprint of the right images.
     """
 
@@ -36,21 +33,18 @@ class SharedData:
     classes: tuple[str, ...]
     digest: str
 
-    def load(self) -> Dataset:
-        """The training and validation parts; workers never see the test part.
-
-        Raises:
-            ValueError: the data set of this machine is another.
-            OSError: it cannot be read.
-        """
-        return _load(self)
-
 
 @lru_cache(maxsize=1)
-def _load(shared: SharedData) -> Dataset:
+def load_shared(shared: SharedData) -> Dataset:
+    """Return the training and validation parts; workers never see the test part.
+
+    Raises:
+        ValueError: the data set of this machine is another.
+        OSError: it cannot be read.
+    """
     if shared.directory.exists():
         arrays = {name: np.load(shared.directory / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
-        # Without the subclass, whose every slice costs a call of Python.
+        # Plain arrays: every slice of a memmap costs a call of Python.
         views = {name: array.view(np.ndarray) for name, array in arrays.items()}
         no_test = {"X_test": views["X_val"][:0], "y_test": views["y_val"][:0]}
         data = Dataset(**views, **no_test, image_shape=shared.image_shape, classes=shared.classes)
@@ -64,18 +58,8 @@ def _load(shared: SharedData) -> Dataset:
 
 
 def share_data(data: Dataset, name: DataName, data_dir: Path | None, directory: Path) -> SharedData:
-    """Write the images to a directory, and return what is to be sent to the workers.
-
-    Args:
-        data: the images.
-        name: of the data set.
-        data_dir: where it was read from.
-        directory: where to write; whatever it held is replaced.
-
-    Raises:
-        OSError: they cannot be written.
-    """
-    # Not written over: a worker that a killed sweep left behind may still have the old files mapped.
+    """Write the images, read from ``data_dir``, to a directory for the workers, and replace its content."""
+    # Not overwritten: a worker that a killed sweep left behind may still have the old files mapped.
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir()
     for array in ARRAYS:
@@ -84,7 +68,7 @@ def share_data(data: Dataset, name: DataName, data_dir: Path | None, directory: 
 
 
 def _digest(data: Dataset) -> str:
-    """A fingerprint of all labels and of the mean of the training part."""
+    """Return a fingerprint of all labels and of the mean of the training part."""
     digest = hashlib.sha256()
     for array in (data.y_train, data.y_val, data.mean):
         digest.update(np.ascontiguousarray(array).tobytes())

@@ -1,12 +1,10 @@
-"""Train the points of a stack, together where that is possible, and say what came out."""
+"""The training of a stack's points, together where that is possible."""
 
 import math
 import os
 import platform
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,12 +28,11 @@ __all__ = ["train_points"]
 
 
 def train_points(points: Sequence[Config], data: Dataset) -> list[dict[str, Any]]:
-    """Train the points of one stack of `handgrad.sweep.grid.Grid`, on one thread; return their outcomes."""
-    with _one_blas_thread():
-        if stackable(points[0]):
-            outcomes = _train_stack(points, data)
-        else:
-            outcomes = [_train_alone(point, data) for point in points]
+    """Train the points of one stack of `handgrad.sweep.grid.Grid`, and return their outcomes."""
+    if stackable(points[0]):
+        outcomes = _train_stack(points, data)
+    else:
+        outcomes = [_train_alone(point, data) for point in points]
     where = {
         "worker": f"{platform.node()}:{os.getpid()}",
         "time": datetime.now(UTC).isoformat("T", "seconds"),
@@ -43,32 +40,8 @@ def train_points(points: Sequence[Config], data: Dataset) -> list[dict[str, Any]
     return [outcome | {"run": outcome["run"] | where} for outcome in outcomes]
 
 
-_stacks_in_training = 0
-_training_lock = threading.Lock()
-_usual_threads: Any = None
-
-
-@contextmanager
-def _one_blas_thread() -> Iterator[None]:
-    """One thread for the BLAS while any thread of this process trains a stack, whichever ends first."""
-    global _stacks_in_training, _usual_threads
-    with _training_lock:
-        if not _stacks_in_training:
-            from threadpoolctl import threadpool_limits
-
-            _usual_threads = threadpool_limits(1, "blas")
-        _stacks_in_training += 1
-    try:
-        yield
-    finally:
-        with _training_lock:
-            _stacks_in_training -= 1
-            if not _stacks_in_training:
-                _usual_threads.restore_original_limits()
-
-
 def _outcome(loss: float, accuracies: Sequence[float], seconds: float) -> dict[str, Any]:
-    """A point's outcome; without accuracies the network has diverged, and its numbers would mean nothing."""
+    """Return a point's outcome; without accuracies the network has diverged, and the loss means nothing."""
     diverged = not accuracies
     train, val = (None, None) if diverged else accuracies
     return {
@@ -95,7 +68,7 @@ def _train_alone(point: Config, data: Dataset) -> dict[str, Any]:
 
 
 class _Stack:
-    """Networks in training side by side, those that take most steps on the left."""
+    """Networks in training side by side, in descending order of their numbers of steps."""
 
     def __init__(self, points: Sequence[Config], data: Dataset) -> None:
         self._data, self._parts = data, evaluation_parts(data)
@@ -122,11 +95,11 @@ class _Stack:
         self.steps = 0
         self.losses = np.zeros(len(self.networks))
         self._finite = np.ones(len(self.networks), bool)
-        # The seconds that a network has taken so far: of each step's, its share of the hidden units.
+        # Each network's share of the time so far, in proportion to its hidden units.
         self.seconds = np.zeros(len(self.networks))
 
     def advance(self, steps: int) -> None:
-        """Go on up to this number of steps, with the networks that take as many."""
+        """Go on to this number of steps with the networks that take at least as many."""
         started = time.perf_counter()
         count = sum(end >= steps for end in self._ends)
         self._sgd.keep(count)
@@ -147,7 +120,7 @@ class _Stack:
         self._finite[:count] &= np.isfinite(self.losses[:count])
 
     def outcome(self, network: Config) -> dict[str, Any]:
-        """The outcome of one network after the steps taken so far."""
+        """Return the outcome of one network after the steps taken so far."""
         number = self.networks.index(network)
         net = self._nets[number]
         with np.errstate(over="ignore", invalid="ignore"):

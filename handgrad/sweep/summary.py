@@ -1,4 +1,4 @@
-"""What a sweep says of each combination of its settings, and which of them is best."""
+"""The results of a sweep for each combination of its settings, the best first."""
 
 import math
 import shlex
@@ -18,19 +18,19 @@ __all__ = ["Setting", "best_table", "summarise", "train_command"]
 
 @dataclass(frozen=True)
 class Setting:
-    """One combination of the axes' values, over those of its seeds with which it did not diverge.
+    """One combination of the axes' values: means over the seeds with which it did not diverge.
+
+    Means are NaN if all diverged, spreads (standard deviations) if fewer than two did not. Only ``seconds``,
+    of training, includes the seeds that diverged.
 
     Attributes:
         point: its settings, with the first seed.
         values: the value on each axis that has several.
-        seeds: with how many seeds it was trained.
-        diverged: with how many of them it diverged.
-        train: mean accuracy on the training part; NaN if all diverged, as all means.
-        val: mean accuracy on the validation part.
-        val_spread: standard deviation of ``val`` over the seeds; NaN for fewer than two.
-        train_spread: that of ``train``.
-        loss: mean last loss.
-        seconds: mean seconds of training, those that diverged included.
+        seeds: the number of seeds.
+        diverged: the number of seeds with which it diverged.
+        train: accuracy on the training part.
+        val: accuracy on the validation part.
+        loss: the last loss.
     """
 
     point: Config
@@ -46,12 +46,12 @@ class Setting:
 
     @property
     def gap(self) -> float:
-        """How much better the networks are on what they were trained on."""
+        """How much better the networks are on training images."""
         return self.train - self.val
 
 
 def summarise(grid: Grid, results: Mapping[int, Mapping[str, Any]]) -> list[Setting]:
-    """All combinations, the best first: by validation accuracy, those that diverged with any seed last."""
+    """Return all combinations by falling validation accuracy; those that diverged with any seed come last."""
     settings = []
     for first in range(0, len(grid.points), grid.seeds):
         lines = [results[number] for number in range(first, first + grid.seeds)]
@@ -72,11 +72,7 @@ def summarise(grid: Grid, results: Mapping[int, Mapping[str, Any]]) -> list[Sett
                 _mean([line["run"]["seconds"] for line in lines]),
             )
         )
-    return sorted(settings, key=_rank)
-
-
-def _rank(setting: Setting) -> tuple[bool, float]:
-    return setting.diverged > 0, 0.0 if math.isnan(setting.val) else -setting.val
+    return sorted(settings, key=lambda s: (s.diverged > 0, 0.0 if math.isnan(s.val) else -s.val))
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -88,7 +84,7 @@ def _spread(values: Sequence[float]) -> float:
 
 
 def best_table(settings: Sequence[Setting], rows: int = 10) -> "Table":
-    """A table of the best combinations, one a row."""
+    """Return a table of the best combinations."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
@@ -111,7 +107,7 @@ def _percent(mean: float, spread: float) -> str:
 
 
 def train_command(point: Config) -> str:
-    """The command that trains one network with these settings, a flag for each that is not the default."""
+    """Return the command that trains one network so, with a flag for each setting that is not the default."""
     words = ["handgrad", "train"]
     for field in fields(Config):
         value = getattr(point, field.name)

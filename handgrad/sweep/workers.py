@@ -1,4 +1,4 @@
-"""Who trains the points of a sweep: processes of this machine, or the workers of a Dask cluster."""
+"""The workers of a sweep: processes of this machine, or a Dask cluster."""
 
 import logging
 import os
@@ -7,23 +7,21 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 __all__ = ["Workers", "dask_workers", "process_pool"]
 
-# Seconds between two looks of a worker whether the process that started it is still there.
+# Seconds between a worker's checks that its parent process is alive.
 WATCH_SECONDS = 1
-# Seconds until a scheduler must have answered, and its first worker be there.
+# Seconds within which a scheduler must answer, and its first worker be there.
 PATIENCE = 30
 
 
 class Workers(NamedTuple):
-    """Who does the tasks.
+    """The way to start a task, as `concurrent.futures.Executor.submit`, and the number that run at once.
 
-    Attributes:
-        submit: starts a task, a function and its arguments, as `concurrent.futures.Executor.submit` does.
-        capacity: how many tasks are done at once, which on a cluster may change.
+    On a cluster, the capacity may change.
     """
 
     submit: Callable[..., "Future[Any]"]
@@ -34,8 +32,8 @@ class Workers(NamedTuple):
 def process_pool(workers: int) -> Iterator[Workers]:
     """Processes of this machine.
 
-    When one of them dies (killed, or for want of memory), the tasks under way end with a `BrokenProcessPool`;
-    the next task is given to new processes.
+    When one of them is killed or runs out of memory, the running tasks end with a `BrokenProcessPool`; the
+    next task goes to new processes.
     """
     from joblib.externals.loky import get_reusable_executor
 
@@ -64,39 +62,30 @@ def _live_with_parent() -> None:
 
 
 @contextmanager
-def dask_workers(scheduler: str | None, local: int | None) -> Iterator[Workers]:
-    """The workers of a Dask cluster.
-
-    Args:
-        scheduler: the address of its scheduler, or None to start a cluster on this machine.
-        local: the number of its workers, where it is started here.
+def dask_workers(cluster: str | int) -> Iterator[Workers]:
+    """The workers of a Dask cluster: the address of its scheduler, or the number of workers to start here.
 
     Raises:
         ValueError: Dask is not installed.
         OSError: the scheduler or its workers cannot be reached.
     """
     try:
-        from distributed import Client, LocalCluster
+        from distributed import Client
     except ImportError:
         raise ValueError("a cluster needs Dask: pip install 'handgrad[cluster]'") from None
-    with ExitStack() as stack:
-        address = scheduler
-        if address is None:
-            cluster = LocalCluster(
-                n_workers=local,
-                threads_per_worker=1,
-                dashboard_address=None,
-                silence_logs=logging.CRITICAL,
-            )
-            address = stack.enter_context(cluster).scheduler_address
-        try:
-            client = stack.enter_context(Client(address, timeout=PATIENCE))
-        except (OSError, ValueError) as error:
-            raise OSError(f"no Dask scheduler answers at {address}: {error}") from None
+    options: dict[str, Any] = {"address": cluster}
+    if isinstance(cluster, int):
+        options = {"n_workers": cluster, "threads_per_worker": 1, "dashboard_address": None}
+        options["silence_logs"] = logging.CRITICAL
+    try:
+        client = Client(timeout=PATIENCE, **options)
+    except (OSError, ValueError) as error:
+        raise OSError(f"no Dask scheduler answers at {cluster}: {error}") from None
+    with client:
         try:
             client.wait_for_workers(1, timeout=PATIENCE)
         except TimeoutError:
-            raise OSError(f"the Dask scheduler at {address} has no workers") from None
+            raise OSError(f"the Dask scheduler at {cluster} has no workers") from None
         # Not pure: a point whose result was lost is trained again, not looked up. The scheduler gives a dead
         # worker's tasks to others.
         submit = client.get_executor(pure=False).submit

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from autograd_ref.arithmetic.rounding import Bound, unit_roundoff
 from autograd_ref.crosscheck.function.diagnosis import describe_everywhere, describe_losses
 from autograd_ref.crosscheck.function.hand import Answer, Hand, changed_names
 from autograd_ref.crosscheck.function.judging import AtPoint, judge_gradient, judge_loss
@@ -16,13 +17,13 @@ from autograd_ref.crosscheck.function.pytrees import parameter_dtype, parameter_
 from autograd_ref.crosscheck.function.reference import Reference
 from autograd_ref.crosscheck.function.witnesses import Witness
 from autograd_ref.crosscheck.quantity import Quantity
-from autograd_ref.crosscheck.report import Diagnosis, NotJudged, Report, Advice
-from autograd_ref.arithmetic.rounding import Bound, unit_roundoff
+from autograd_ref.crosscheck.report import Advice, Diagnosis, NotJudged, Report
 from autograd_ref.two_layer_net import precision
 from handgrad.validation import check_dtype, check_positive_int, check_real
 
-__all__ = ["assert_gradients", "check_gradients", "check_gradients_at"]
+__all__ = ["POINTS", "assert_gradients", "check_gradients", "check_gradients_at"]
 
+# At how many points a gradient is checked.
 POINTS = 3
 
 
@@ -95,7 +96,7 @@ def check_gradients_at(
     surrogate: bool = False,
     tolerance: float = 0.0,
 ) -> Report:
-    """Check a gradient at several examples; where parameters are the same in all, they are moved in the others.
+    """Check a gradient at several examples; parameters that are the same in all are moved in the others.
 
     Args:
         hand: as in `check_gradients`.
@@ -188,11 +189,12 @@ class _Check:
             signature.append("Held against the reference's own rules, whatever its values say (surrogate).")
         if self.tolerance:
             signature.append(f"Every bound was widened to {self.tolerance:g} (tolerance).")
-        open_ = any(each.ok is None for each in ordered if each.name != "loss")
+        unjudged = [each.name for each in ordered if each.ok is None and each.name != "loss"]
+        signature += self._way_out(first, unjudged)
         return Report(
             target=self.name,
             dtype=self.dtype.name,
-            ok=False if wrong or fault else None if open_ else True,
+            ok=False if wrong or fault else None if unjudged else True,
             first_wrong=fault[0] if fault else wrong[0].name if wrong else None,
             diagnosis=(fault[1],) if fault else (),
             signature=" ".join(signature) or None,
@@ -217,7 +219,9 @@ class _Check:
                     raise
                 self._warn("point-failed", f"At {point.name} there is no verdict: {error}.")
                 continue
-            finite = np.isfinite(loss.value).all() and all(np.isfinite(each.value).all() for each in gradients)
+            finite = np.isfinite(loss.value).all() and all(
+                np.isfinite(each.value).all() for each in gradients
+            )
             if not finite:
                 self._warn("point-not-finite", f"At {point.name} the reference is not finite everywhere.")
             witness = Witness(traced, inputs, rng)
@@ -225,8 +229,8 @@ class _Check:
             if any(not _is_seen(each) for each in gradients):
                 with precision(np.float64):
                     at.noise = (
-                        traced.rounded.response(inputs, rng, np.float32),
-                        traced.rounded.response(inputs, rng, np.float64),
+                        traced.rounded.response(inputs, rng, np.float32)[1:],
+                        traced.rounded.response(inputs, rng, np.float64)[1:],
                     )
             found.append(at)
         return found
@@ -237,7 +241,9 @@ class _Check:
     def _state(self, first: AtPoint) -> tuple[str, Diagnosis] | None:
         """What the call changed of what it was given: an error, or state that is its own."""
         answer, count = first.answer, first.traced.params
-        mine = [i for i in answer.changed if i >= count and self.reference.ignores(first.point, first.traced, i)]
+        mine = [
+            i for i in answer.changed if i >= count and self.reference.ignores(first.point, first.traced, i)
+        ]
         theirs = [i for i in answer.changed if i not in mine]
         if theirs:
             what = "params" if any(i < count for i in theirs) else "args"
@@ -246,7 +252,9 @@ class _Check:
             return what, Diagnosis("inputs-mutated", (what,), (), text)
         if mine or answer.added:
             listed = ", ".join(changed_names(first.point, mine))
-            what = f"changes {listed}, on which the loss does not depend" if mine else "adds to what it is given"
+            what = (
+                f"changes {listed}, on which the loss does not depend" if mine else "adds to what it is given"
+            )
             self._warn("state-changed", f"A call of hand {what}: state that it keeps.")
         return None
 
@@ -262,11 +270,28 @@ class _Check:
             size = np.max(np.abs(right.value), initial=0.0, where=np.isfinite(right.value))
             largest = max(np.max(right.bound.radius, initial=0.0), self.tolerance * size)
             with np.errstate(invalid="ignore"):
-                same = (np.abs(a - b) <= largest) | (~np.isfinite(a) & ~np.isfinite(b)) if a.shape == b.shape else False
+                same = (
+                    (np.abs(a - b) <= largest) | (~np.isfinite(a) & ~np.isfinite(b))
+                    if a.shape == b.shape
+                    else False
+                )
             if not np.all(same):
                 text = f"The same call gives another {name} the second time: something random or left over."
                 return "determinism", Diagnosis("not-deterministic", (name,), (), text)
         return None
+
+    def _way_out(self, first: AtPoint, unjudged: list[str]) -> list[str]:
+        """Whether float64 helps, if it was not asked for: said only where it was tried."""
+        if not unjudged or self.dtype == np.float64:
+            return []
+        wide = moved_points(first.point.params, first.point.args, 1, np.float64, self.seed)
+        again = _Check(*self.given, np.dtype(np.float64), self.seed, None, self.surrogate, self.tolerance)
+        try:
+            judged = {each.name for each in again.report(wide).quantities if each.ok is not None}
+        except NotJudged:
+            return []
+        helped = [name for name in unjudged if name in judged]
+        return [f"In float64 it can be judged: {', '.join(helped)}."] if helped else []
 
     # Verdicts.
 
@@ -289,9 +314,16 @@ class _Check:
         if lower is None:
             return quantities
         factor = coarseness(lower) / unit_roundoff(self.dtype)
-        wider = [replace(each, loss=_wider(each.loss, factor), gradients=[_wider(g, factor) for g in each.gradients]) for each in found]
+        wider = [
+            replace(
+                each, loss=_wider(each.loss, factor), gradients=[_wider(g, factor) for g in each.gradients]
+            )
+            for each in found
+        ]
         told = "float32" if lower == "float32" else "half precision (float16 or bfloat16)"
-        self._warn("low-precision", f"hand computes in {told}, not in {self.dtype.name}, and is judged by that.")
+        self._warn(
+            "low-precision", f"hand computes in {told}, not in {self.dtype.name}, and is judged by that."
+        )
         self.warnings = [each for each in self.warnings if each.id != "loss-undetermined"]
         return self._judge(wider, names, told)
 
@@ -329,7 +361,7 @@ class _Check:
             listed = ", ".join(name for name in names if name in stopped)
             self._warn(
                 "gradient-stopped",
-                f"The reference stops a gradient, and without the stop its derivative is what its values say: "
+                "The reference stops a gradient, and without the stop its derivative is what its values say: "
                 f"{listed} was held against the derivative with the stop.",
             )
         return [heard[each.name] for each in quantities]
@@ -356,14 +388,16 @@ class _Check:
             said.append(f"Right at {found[0].point.name}, wrong at {at.point.name}.")
             if at.point.moved:
                 said.append(
-                    "Parameters that are bound to each other (symmetric, normalised, sorted) want points=1, or an "
-                    "example that keeps the bond."
+                    "Parameters that are bound to each other (symmetric, normalised, sorted) want points=1, "
+                    "or an example that keeps the bond."
                 )
         return said
 
 
 def _is_seen(right: Any) -> bool:
-    return bool(right.value.any() and np.median(right.bound.radius) < 1e-3 * np.abs(right.value).max(initial=0.0))
+    return bool(
+        right.value.any() and np.median(right.bound.radius) < 1e-3 * np.abs(right.value).max(initial=0.0)
+    )
 
 
 def _flat(answer: Answer) -> list[np.ndarray]:

@@ -69,15 +69,21 @@ def describe_losses(
         Sentences.
     """
     said = []
-    losses = [(float(each.answer.loss), float(each.loss.value)) for each in found if each.answer.loss is not None]
+    losses = [
+        (float(each.answer.loss), float(each.loss.value)) for each in found if each.answer.loss is not None
+    ]
     ratios = [one / other for one, other in losses if other and np.isfinite([one, other]).all()]
-    if 1 < len(ratios) == len(losses) and np.ptp(ratios) < 1e-4 * abs(ratios[0]) and abs(ratios[0] - 1) > 1e-4:
+    if (
+        1 < len(ratios) == len(losses)
+        and np.ptp(ratios) < 1e-4 * abs(ratios[0])
+        and abs(ratios[0] - 1) > 1e-4
+    ):
         said.append(f"loss is {float(ratios[0]):.6g} times the right one.")
     first = found[0]
     compared = 0
     for i, name in enumerate(names):
         quantity = quantities[name]
-        if quantity.mismatch is not None or not quantity.shape and first.answer.grads[i].size != 1:
+        if quantity.mismatch is not None or (not quantity.shape and first.answer.grads[i].size != 1):
             continue
         given, index = first.answer.grads[i], quantity.index
         if not given.size:
@@ -86,7 +92,10 @@ def describe_losses(
             scale = max(1.0, abs(float(parameter_leaves(first.point.params)[i].value[index])))
             own = line_difference(partial(_own_loss, hand, first, i, index), scale)
         except Exception:
-            return [*said, "The losses differ; the hand's own cannot be had in float64 to see if its gradient fits."]
+            return [
+                *said,
+                "The losses differ; the hand's own cannot be had in float64 to see if its gradient fits.",
+            ]
         if own is None:
             continue
         compared += 1

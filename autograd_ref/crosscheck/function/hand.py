@@ -52,7 +52,8 @@ class Hand:
         result = self.call(params, args, self.dtype)
         if not isinstance(result, tuple | list) or len(result) != 2:
             raise NotJudged(
-                f"hand must return (loss, grads), or (None, grads) where it computes no loss, not {_told(result)}"
+                "hand must return (loss, grads), or (None, grads) where it computes no loss, "
+                f"not {_told(result)}"
             )
         loss, grads = result
         found = [_real(f"d{leaf.name}", find_leaf(grads, leaf, point.params)) for leaf in leaves]
@@ -102,7 +103,9 @@ def _real(name: str, value: Any) -> tuple[np.ndarray, str]:
         return np.array(array, np.float64), str(getattr(value, "dtype", array.dtype)).removeprefix("torch.")
     except (TypeError, ValueError, RuntimeError) as error:
         first = str(error).strip().partition("\n")[0]
-        raise NotJudged(f"hand's {name} is no array of real numbers: {type(error).__name__}: {first}") from error
+        raise NotJudged(
+            f"hand's {name} is no array of real numbers: {type(error).__name__}: {first}"
+        ) from error
 
 
 def _detached(value: Any) -> Any:

@@ -22,6 +22,9 @@ __all__ = ["AtPoint", "judge_gradient", "judge_loss"]
 # roundings in float64.
 CANCELS, ROUNDINGS = 2.0**-14, 64.0
 
+# Where a bound is more than this part of what it bounds, it has room for so many times as much.
+NONLINEAR, ROOM = 0.1, 30.0
+
 
 @dataclass
 class AtPoint:
@@ -65,7 +68,9 @@ def judge_loss(found: Sequence[AtPoint], tolerance: float, dtype: str) -> Quanti
     seen = max(each.seen for each in judged)
     flat = all(each.loss.value == 0 for each in found)
     if worst.ok and not seen and not flat:
-        size = min(float(each.loss.bound.radius / np.abs(each.loss.value)) for each in found if each.loss.value)
+        size = min(
+            float(each.loss.bound.radius / np.abs(each.loss.value)) for each in found if each.loss.value
+        )
         moved = f"move it by {_percent(size)}" if np.isfinite(size) else "make anything of it"
         reason = f"rounding in {dtype} alone may {moved}"
         return replace(worst, ok=None, seen=0.0, reason=reason)
@@ -88,7 +93,8 @@ def judge_gradient(
         The verdict, and whether the gradient is right at the first point.
     """
     judged = [
-        _at(each, name, each.answer.grads[i], each.gradients[i], tolerance, _difference(each, i)) for each in found
+        _at(each, name, each.answer.grads[i], each.gradients[i], tolerance, _difference(each, i))
+        for each in found
     ]
     worst = _worst(judged)
     first = bool(judged[0].ok) and judged[0].seen >= SEEN_SHARE
@@ -117,15 +123,29 @@ def _at(
     if hand.shape == value.shape:
         hand = np.where(np.isfinite(value), hand, np.nan)
         joint = _joint_units(hand, value, bound, right.ties)
-    wide = bound
+    size = _sizes(value)
+    # Bounds are of first order: where one is as large as what it bounds, more is no evidence of a mistake.
+    radius = (
+        np.where(bound.radius > NONLINEAR * size, ROOM * bound.radius, bound.radius)
+        if size.any()
+        else bound.radius
+    )
     if tolerance:
-        finite = np.where(np.isfinite(value), np.abs(value), 0.0)
-        usual = np.sqrt(np.mean(finite**2)) if finite.size else 0.0
-        wide = bound._replace(radius=np.maximum(bound.radius, tolerance * np.maximum(finite, usual)))
-        joint = None
+        radius, joint = np.maximum(radius, tolerance * size), None
+    wide = bound._replace(radius=radius)
     quantity = judge(name, hand, value, wide, difference, joint)
-    seen = float(np.mean(seen_entries(value, np.broadcast_to(bound.radius, value.shape)))) if value.size else 1.0
+    seen = (
+        float(np.mean(seen_entries(value, np.broadcast_to(bound.radius, value.shape)))) if value.size else 1.0
+    )
     return replace(quantity, seen=0.0 if quantity.mismatch else seen, point=each.number)
+
+
+def _sizes(value: np.ndarray) -> np.ndarray:
+    """The larger of each entry and the root mean square of all."""
+    finite = np.where(np.isfinite(value), np.abs(value), 0.0)
+    largest = finite.max(initial=0.0)
+    usual = largest * np.sqrt(np.mean((finite / largest) ** 2)) if largest else 0.0
+    return np.asarray(np.maximum(finite, usual))
 
 
 def _joint_units(hand: np.ndarray, value: np.ndarray, bound: Bound, ties: Ties | None) -> np.ndarray | None:
@@ -156,7 +176,7 @@ def _worst(judged: Sequence[Quantity]) -> Quantity:
 def _cancels(found: Sequence[AtPoint], i: int) -> bool:
     """Whether terms flow into a gradient and cancel, at every point: its right value is 0."""
     for each in found:
-        if each.noise is None:
+        if each.noise is None or each.traced.lowest != np.float64:
             return False
         size = np.abs(each.gradients[i].value).max(initial=0.0)
         coarse, fine = (np.max(noise[i], initial=0.0) for noise in each.noise)
@@ -176,10 +196,15 @@ def _reason(found: Sequence[AtPoint], i: int, seen: float, dtype: str) -> str:
             "nothing"
         )
     lowest = found[0].traced.lowest.name
-    cause = f"in {dtype}" if lowest in (dtype, "float64") else f"in {dtype}, of which the reference computes a part in {lowest},"
+    cause = (
+        f"in {dtype}"
+        if lowest in (dtype, "float64")
+        else f"in {dtype}, of which the reference computes a part in {lowest},"
+    )
     allowed = [_relative(each.gradients[i]) for each in found]
-    may = f": rounding {cause} may move the median entry by {_percent(min(allowed))}"
-    return f"only {_percent(seen)} of its entries are determined to 1 % {tried}{may if min(allowed) < np.inf else ''}"
+    least = min(allowed)
+    may = "" if least == np.inf else f": rounding {cause} may move the median entry by {_percent(least)}"
+    return f"only {_percent(seen)} of its entries are determined to 1 % {tried}{may}"
 
 
 def _relative(right: Measured) -> float:

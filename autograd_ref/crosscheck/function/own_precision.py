@@ -1,6 +1,5 @@
 """In what precision the hand's function really computes: told from how coarse its results are."""
 
-
 from typing import Any
 
 import jax
@@ -75,7 +74,9 @@ def _second_differences(
         random = int(rng.integers(2**32))
         moved = [at.point._replace(params=_shifted(at.point.params, sign * step, random)) for sign in (1, -1)]
         by_hand = [_results(answer) for answer in (*map(hand.answer, moved), at.answer)]
-        automatic = [_reference(at, params) for params in (*(point.params for point in moved), at.point.params)]
+        automatic = [
+            _reference(at, params) for params in (*(point.params for point in moved), at.point.params)
+        ]
         squares.append([
             [(_size(a + b - 2 * c) / (_size(c) or 1.0)) ** 2 for a, b, c in zip(*side, strict=True)]
             for side in (by_hand, automatic)
@@ -88,6 +89,7 @@ def _reference(at: AtPoint, params: Any) -> list[np.ndarray]:
     exact = [np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(params)]
     with precision(np.float64):
         results = at.traced.rounded.evaluate([*exact, *at.inputs[len(exact) :]])
+    results = [np.where(np.isfinite(each), each, 0.0) for each in results]
     return results if at.answer.loss is not None else results[1:]
 
 
@@ -101,7 +103,8 @@ def _shifted(params: Any, step: float, seed: int) -> Any:
 
 
 def _results(answer: Answer) -> list[np.ndarray]:
-    return [*([] if answer.loss is None else [answer.loss]), *answer.grads]
+    results = [*([] if answer.loss is None else [answer.loss]), *answer.grads]
+    return [np.where(np.isfinite(each), each, 0.0) for each in results]
 
 
 def _size(array: Any) -> float:

@@ -46,9 +46,7 @@ def moved_points(params: Any, args: tuple[Any, ...], count: int, dtype: DTypeLik
     """
     given = Point(_in_dtype(params, dtype), copy_arrays(args, dtype), False, "the given point")
     rng = np.random.default_rng([seed, 1])
-    others = [
-        Point(_moved(given.params, rng), given.args, True, f"moved point {i}") for i in range(1, count)
-    ]
+    others = [Point(_moved(given.params, rng), given.args, True, f"moved point {i}") for i in range(1, count)]
     return [given, *others]
 
 
@@ -66,9 +64,9 @@ def drawn_points(examples: Sequence[tuple[Any, ...]], dtype: DTypeLike, seed: in
     given = [(_in_dtype(params, dtype), copy_arrays(tuple(args), dtype)) for params, *args in examples]
     points = [Point(*given[0], False, "the first example")]
     rng = np.random.default_rng([seed, 1])
-    flat = [jax.tree.flatten(params) for params, _ in given]
+    flat: list[tuple[list[Any], Any]] = [jax.tree.flatten(params) for params, _ in given]
     alike = all(structure == flat[0][1] for _, structure in flat)
-    for number, ((params, args), (leaves, structure)) in enumerate(zip(given[1:], flat[1:], strict=True), 2):
+    for number, ((_, args), (leaves, structure)) in enumerate(zip(given[1:], flat[1:], strict=True), 2):
         stays = [alike and _same([each[i] for each, _ in flat]) for i in range(len(leaves))]
         moved = [_move(leaf, rng) if stay else leaf for leaf, stay in zip(leaves, stays, strict=True)]
         name = f"example {number}" + (", moved" if any(stays) else "")

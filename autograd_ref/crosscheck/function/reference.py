@@ -106,13 +106,13 @@ class Reference:
                 return traced, _inputs(leaves, traced.positions)
         floating = [i for i, leaf in enumerate(leaves) if is_floating_array(leaf)]
         given = [i for i, leaf in enumerate(leaves) if hasattr(leaf, "shape")]
-        traced = None
+        found: Traced | None = None
         if alike:  # Labels, keys or masks differ: as arguments, the trace is good for all points.
             try:
-                traced = self._trace(point, floating + [i for i in given if i not in floating])
+                found = self._trace(point, floating + [i for i in given if i not in floating])
             except NotJudged:
-                traced = None
-        traced = traced or self._trace(point, floating)
+                found = None
+        traced = found or self._trace(point, floating)
         fixed = {i: leaf for i, leaf in enumerate(leaves) if i not in traced.positions}
         self.traces.append((shapes, fixed, traced))
         return traced, _inputs(leaves, traced.positions)

@@ -91,7 +91,9 @@ class Witness:
         radius = sum(np.sum(bound.radius * np.abs(move)) for bound, move in along)
         slack = sum(np.sum(bound.slack * np.abs(move)) for bound, move in along)
         centre = sum(np.sum(bound.centre * move) for bound, move in along)
-        return bool(np.isfinite(radius)) and _contradicts(found, Bound(*map(np.asarray, (radius, centre, slack))))
+        return bool(np.isfinite(radius)) and _contradicts(
+            found, Bound(*map(np.asarray, (radius, centre, slack)))
+        )
 
     def _shown(self, i: int, bound: Bound) -> tuple[int, ...] | None:
         shape = self.params[i].shape
@@ -112,8 +114,6 @@ class Witness:
 
         with precision(np.float64):
             return line_difference(at, scale, self.roundoff)
-
-
 
 
 def _usual(array: Any) -> float:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from autograd_ref.crosscheck.errors import LONGEST_REFUSAL, one_line, what_stopped
-from autograd_ref.crosscheck.function.check import check_gradients_at
+from autograd_ref.crosscheck.function.check import POINTS, check_gradients_at
 from autograd_ref.crosscheck.isolated.targets import Target, load_target
 from autograd_ref.crosscheck.network.check import check_network
 from autograd_ref.crosscheck.report import NotJudged, Report
@@ -23,7 +23,7 @@ from handgrad.files import replace_json
 
 __all__: list[str] = []
 
-EXAMPLE, DRAWS = "example", 3
+EXAMPLE = "example"
 # How many seconds before the end is noted where the target is.
 MARGIN = 0.5
 OWN = str(Path(__file__).parents[2])
@@ -88,7 +88,7 @@ def _examples(target: Target, reference: Target, seed: int) -> list[tuple[Any, .
         example = getattr(held.module, EXAMPLE, None)
         if example is None:
             continue
-        drawn = [example(np.random.default_rng([seed, draw])) for draw in range(DRAWS)]
+        drawn = [example(np.random.default_rng([seed, draw])) for draw in range(POINTS)]
         for given in drawn:
             if not isinstance(given, tuple) or not given:
                 what = type(given).__name__

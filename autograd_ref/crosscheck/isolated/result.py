@@ -34,7 +34,7 @@ class TargetResult:
     @property
     def outcome(self) -> Outcome:
         """What came of the check."""
-        if self.report is None:
+        if self.report is None or self.report.ok is None:
             return Outcome.NOT_JUDGED
         if self.report.ok is None:
             return Outcome.NOT_JUDGED

@@ -8,7 +8,7 @@ from benchmarks.speed.contenders.interface import Data
 class Contender:
     """Their `loss`, and the body of their training loop."""
 
-    tasks = ("gradient", "step", "epoch")
+    tasks = ("gradient", "step")
     penalty_factor = 4  # of reg·W in the gradient; the notes have 2, which does not belong to their loss
 
     def __init__(self, data: Data) -> None:

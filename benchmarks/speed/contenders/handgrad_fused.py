@@ -8,7 +8,7 @@ from benchmarks.speed.contenders.interface import Data
 class Contender:
     """What `TwoLayerNet.train` and `handgrad train` run."""
 
-    tasks = ("step", "epoch")
+    tasks = ("step",)
 
     def __init__(self, data: Data) -> None:
         from handgrad.data.minibatches import Minibatch

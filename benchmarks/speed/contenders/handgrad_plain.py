@@ -8,7 +8,7 @@ from benchmarks.speed.contenders.interface import Data
 class Contender:
     """As in the README: `net.loss(X, y, reg)`."""
 
-    tasks = ("gradient", "step", "epoch")
+    tasks = ("gradient", "step")
 
     def __init__(self, data: Data) -> None:
         from handgrad import TwoLayerNet

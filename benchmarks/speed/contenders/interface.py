@@ -1,7 +1,15 @@
-"""What every contender does, and the data that all of them get."""
+"""The methods of every contender, and the data that all of them get.
+
+A contender is made of a `Data` and makes once whatever it needs once. Its ``tasks`` are those of ``gradient``
+and ``step`` that it can be asked for:
+
+- ``gradient(times)`` computes the loss, penalty included, and its gradient on the first N rows, a number of
+  times; it returns the last ``(loss, grads)`` when they are computed, and copies no array for that.
+- ``steps(batches)`` takes one step on each minibatch, given by its rows, and waits until it is done.
+- ``params()`` returns W1, b1, W2, b2 as they are now.
+"""
 
 from pathlib import Path
-from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -36,33 +44,3 @@ class Data:
     def some_batches(self, count: int) -> np.ndarray:
         """Minibatches drawn with replacement, (count, N)."""
         return self._rng.integers(0, self.case.rows, (count, self.case.batch_size))
-
-    def shuffled_batches(self) -> np.ndarray:
-        """An epoch: every row once."""
-        return self._rng.permutation(self.case.rows).reshape(-1, self.case.batch_size)
-
-
-class Contender(Protocol):
-    """One library's gradient and training; a process has one of them.
-
-    Attributes:
-        tasks: what it can be asked for: gradient, step, epoch.
-    """
-
-    tasks: ClassVar[tuple[str, ...]]
-
-    def __init__(self, data: Data) -> None:
-        """Make what is made once."""
-
-    def gradient(self, times: int) -> tuple[float, dict[str, np.ndarray]]:
-        """Compute the loss, penalty included, and its gradient on the first N rows, ``times`` times.
-
-        Returns:
-            The last ``(loss, grads)``, when they are there; no array is copied for that.
-        """
-
-    def steps(self, batches: np.ndarray) -> None:
-        """Take one step on each minibatch, given by its rows, and wait until it is done."""
-
-    def params(self) -> dict[str, np.ndarray]:
-        """W1, b1, W2, b2 as they are now."""

@@ -10,7 +10,7 @@ from benchmarks.speed.contenders.interface import PARAMETERS, Data
 class Contender:
     """Autograd; in the step the penalty is the fused SGD's own weight decay, which costs it least."""
 
-    tasks = ("gradient", "step", "epoch")
+    tasks = ("gradient", "step")
 
     def __init__(self, data: Data) -> None:
         import torch

@@ -8,7 +8,7 @@ from benchmarks.speed.contenders.interface import Data
 class Contender:
     """`partial_fit`, which draws its minibatches itself, without replacement; the gradient is private."""
 
-    tasks = ("step", "epoch")
+    tasks = ("step",)
 
     def __init__(self, data: Data) -> None:
         from sklearn.neural_network import MLPClassifier

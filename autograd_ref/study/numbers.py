@@ -1,0 +1,83 @@
+"""Every number of the worked example that the page shows, under the key by which its script finds it.
+
+The script computes the same numbers from what a reader enters (`rendering/script/network.js`); the tests hold
+the two against each other.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from autograd_ref.crosscheck.problems import Problem
+from autograd_ref.study.source import GIVEN, Step, read_steps
+from handgrad.shards import shard_gradients
+from handgrad.two_layer_net import PARAMETERS
+
+__all__ = ["LEARNING_RATE", "LEARNING_RATES", "page_numbers"]
+
+LEARNING_RATE = 0.1
+# What one update does to the loss is shown for each of these.
+LEARNING_RATES = (0.01, 0.1, 0.5, 1.0, 2.0)
+
+
+def page_numbers(problem: Problem, steps: Sequence[Step]) -> dict[str, np.ndarray]:
+    """The numbers, computed by the hand derivation.
+
+    Args:
+        problem: the worked example.
+        steps: its own, of `source.read_steps`.
+
+    Returns:
+        Arrays in float64, under ``given/q``, ``<step>/q``, ``last/q``, ``hard/...``, ``shards/k/q``,
+        ``update/...``.
+    """
+    given = {"X": problem.X, "y": problem.y, **problem.params, "reg": problem.reg}
+    found = {f"given/{name}": given[name] for name in (*GIVEN, "reg")}
+    last: dict[str, Any] = {}
+    for step in steps:
+        found |= {f"{step.key}/{name}": value for name, value in step.made.items()}
+        last |= step.made
+    found |= {f"last/{name}": value for name, value in {**given, **last}.items()}
+    found |= _softmax_of_the_first(last, problem.y)
+    found |= _shards(problem)
+    found |= _updates(problem, last)
+    return {key: np.asarray(value, np.float64) for key, value in found.items()}
+
+
+def _softmax_of_the_first(last: Mapping[str, Any], y: np.ndarray) -> dict[str, Any]:
+    """The softmax's Jacobian of the first sample, and the two ways to the adjoint of its scores."""
+    p, one_hot = last["probs"][0], np.eye(last["probs"].shape[1])
+    jacobian = np.diag(p) - np.outer(p, p)
+    dp = -one_hot[y[0]] / p[y[0]]
+    return {
+        "hard/dp": dp,
+        "hard/jacobian": jacobian,
+        "hard/long": dp @ jacobian,
+        "hard/short": p - one_hot[y[0]],
+        "hard/spoiled": last["probs"] - one_hot[y],
+    }
+
+
+def _shards(problem: Problem) -> dict[str, Any]:
+    """The part of each sample, as if each had a machine of its own."""
+    found: dict[str, Any] = {}
+    for k in range(len(problem.y)):
+        rows = slice(k, k + 1)
+        part = shard_gradients(problem.params, problem.X[rows], problem.y[rows], problem.activation)
+        found[f"shards/{k}/dW1"] = part.grads["W1"]
+    return found
+
+
+def _updates(problem: Problem, last: Mapping[str, Any]) -> dict[str, Any]:
+    """One step of gradient descent, and the loss after it for several learning rates."""
+    square = sum(float(np.vdot(last[f"d{q}"], last[f"d{q}"])) for q in PARAMETERS)
+    found: dict[str, Any] = {"update/square": square}
+    for q in PARAMETERS:
+        found[f"update/{q}"] = problem.params[q] - LEARNING_RATE * last[f"d{q}"]
+    for rate in LEARNING_RATES:
+        params = {q: problem.params[q] - rate * last[f"d{q}"] for q in PARAMETERS}
+        moved = Problem("after an update", params, problem.X, problem.y, problem.reg, problem.activation)
+        found[f"update/loss/{rate:g}"] = read_steps(moved)[4].made["loss"]
+        found[f"update/predicted/{rate:g}"] = float(last["loss"]) - rate * square
+    return found

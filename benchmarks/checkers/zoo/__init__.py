@@ -1,0 +1,1 @@
+"""The hostile zoo: functions that are hard to judge, with right gradients and wrong ones."""

@@ -1,0 +1,295 @@
+"""Put every hand of the zoo to the checker, and count: wrong called right, right called wrong, not judged.
+
+A wrong hand counts only if it was shown to be wrong without the checker (`truth`). *Not judged* is asked for
+where nothing flows, and allowed where two honest ways differ by more than 0.1 % of the root mean square.
+"""
+
+import inspect
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.checkers.zoo.entry import Entry, Hand
+from benchmarks.checkers.zoo.mutations import mutations
+from benchmarks.checkers.zoo.truth import Truth, cast
+from benchmarks.results import environment_line, markdown, progress, write_json
+
+DTYPES = "float32", "float64"
+APART = 1e-3  # root mean squares between two honest ways, from which on nobody need judge
+QUICK = 4  # of the wrong hands of a function
+RIGHT, WRONG, NOT_JUDGED, CRASHED, UNASKED = "right", "wrong", "not judged", "crashed", "not asked"
+NOTHING_FLOWS = "nothing flows"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One hand, and what the checker said.
+
+    Attributes:
+        kind: file of the function.
+        function: its name.
+        dtype: float32 or float64.
+        hand: the honest way or the mistake.
+        truth: right or wrong.
+        shown: where a wrong one was shown to be wrong.
+        verdict: right, wrong, not judged; crashed for any exception but NotJudged; not asked where the
+            checker has no such option.
+        reason: what the checker said to it.
+        excuse: why not judging is allowed here, or None.
+        seconds: that the checker took.
+    """
+
+    kind: str
+    function: str
+    dtype: str
+    hand: str
+    truth: str
+    shown: str | None
+    verdict: str
+    reason: str
+    excuse: str | None
+    seconds: float
+
+    @property
+    def fault(self) -> str | None:
+        """What is wrong with the verdict, or None."""
+        if self.verdict == RIGHT and self.excuse == NOTHING_FLOWS:
+            return "called right though nothing flows"
+        if self.verdict in (self.truth, UNASKED):
+            return None
+        if self.verdict == NOT_JUDGED:
+            return None if self.excuse else "not judged without need"
+        return self.verdict if self.verdict == CRASHED else f"{self.truth} called {self.verdict}"
+
+
+def hands(truth: Truth) -> Iterator[tuple[str, Hand, str | None]]:
+    """The hands of a function: name, hand, and for a wrong one where it was shown to be wrong."""
+    if not truth.entry.misled:
+        for hand in truth.entry.right:
+            yield getattr(hand, "__name__", "honest").strip("_<>").replace("_", " "), hand, None
+    best = min(range(len(truth.honest)), key=lambda i: truth.error(truth.honest[i]))
+    for name, hand in [*truth.entry.wrong.items(), *mutations(truth, truth.entry.right[best])]:
+        shown = truth.shown_wrong(truth.answer(hand))
+        if shown is not None:
+            yield name, hand, shown
+
+
+def ask(entry: Entry, truth: Truth, hand: Hand) -> tuple[str, str]:
+    """The checker's verdict of a hand, and what it said."""
+    from autograd_ref import NotJudged, check_gradients
+
+    known = inspect.signature(check_gradients).parameters
+    if set(entry.options) - set(known):
+        return UNASKED, f"the checker has no {', '.join(set(entry.options) - set(known))}"
+    point = cast(truth.point, truth.dtype)
+    try:
+        with np.errstate(all="ignore"):
+            report = check_gradients(
+                hand, entry.loss, *point, dtype=truth.dtype, name=entry.name, **entry.options
+            )
+    except NotJudged as error:
+        return NOT_JUDGED, str(error)
+    except Exception as error:
+        return CRASHED, f"{type(error).__name__}: {error}"
+    said = " ".join(str(each) for each in report.quantities if each.ok is not True)
+    if report.ok is None:
+        reasons = [each.reason for each in report.quantities if getattr(each, "reason", None)]
+        return NOT_JUDGED, " ".join(reasons)
+    return (RIGHT, "") if report.ok else (WRONG, said or " ".join(report.sentences()))
+
+
+def judge(kind: str, position: int, dtype: str, quick: bool) -> list[Asked]:
+    """Everything that is asked of one function in one dtype."""
+    import jax
+
+    from benchmarks.checkers.zoo.functions import ZOO
+
+    entry = ZOO[kind][position]
+    truth = Truth.at_example(entry, dtype)
+    excuse = NOTHING_FLOWS if entry.dead else None
+    if excuse is None and truth.spread > APART:
+        excuse = f"two honest ways differ by {100 * truth.spread:.2g} % of the root mean square"
+    asked = []
+    for name, hand, shown in _some(list(hands(truth)), quick, position):
+        begin = time.perf_counter()
+        verdict, reason = ask(entry, truth, hand)
+        kinds = kind, entry.name, dtype, name, RIGHT if shown is None else WRONG
+        asked.append(Asked(*kinds, shown, verdict, reason, excuse, time.perf_counter() - begin))
+    jax.clear_caches()  # hundreds of compiled functions that nobody needs again
+    return asked
+
+
+def _some(
+    every: list[tuple[str, Hand, str | None]], quick: bool, turn: int
+) -> list[tuple[str, Hand, str | None]]:
+    """All hands; or one right one and a few wrong ones, others for each function."""
+    if not quick:
+        return every
+    right = [each for each in every if each[2] is None]
+    wrong = [each for each in every if each[2] is not None]
+    step = max(1, len(wrong) // QUICK)
+    return right[:1] + wrong[turn % step :: step][:QUICK]
+
+
+def choose(only: str = "", quick: bool = False) -> list[tuple[str, int, str]]:
+    """The functions to ask about, in either dtype: kind, position in it, dtype.
+
+    Args:
+        only: part of the name of a kind or function; all for "".
+        quick: every third function.
+
+    Returns:
+        In the order of the zoo.
+
+    Raises:
+        ValueError: no kind or function has such a name.
+    """
+    from benchmarks.checkers.zoo.functions import ZOO
+
+    functions = [
+        (kind, i)
+        for kind, entries in ZOO.items()
+        for i, entry in enumerate(entries)
+        if only in kind or only in entry.name
+    ]
+    if not functions:
+        raise ValueError(f"no function has {only!r} in its name, and no kind: {', '.join(ZOO)}")
+    return [(kind, i, dtype) for kind, i in functions[:: 3 if quick else 1] for dtype in DTYPES]
+
+
+def run_zoo(
+    every: Sequence[tuple[str, int, str]], quick: bool = False, processes: int | None = None
+) -> list[Asked]:
+    """Ask the checker about some functions.
+
+    Args:
+        every: what `choose` gave.
+        quick: one right hand and four wrong ones of each.
+        processes: how many at a time; as many as there are cores, otherwise.
+
+    Returns:
+        One for each hand, in that order.
+    """
+    found: dict[int, list[Asked]] = {}
+    with (
+        tempfile.TemporaryDirectory() as cache,
+        ProcessPoolExecutor(
+            processes or os.cpu_count() or 1, get_context("spawn"), _prepare, (cache,)
+        ) as pool,
+    ):
+        numbers = {pool.submit(judge, *each, quick): n for n, each in enumerate(every)}
+        finished = as_completed(numbers)
+        for _ in progress(range(len(every)), "Zoo"):
+            done = next(finished)
+            found[numbers[done]] = done.result()
+    return [asked for n in sorted(found) for asked in found[n]]
+
+
+def _prepare(cache: str) -> None:
+    """One compilation for all hands of a function: JAX finds it again on disk."""
+    import warnings
+
+    import jax
+
+    warnings.simplefilter("ignore")
+    jax.config.update("jax_compilation_cache_dir", cache)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+FAULTS = (
+    "wrong called right", "right called wrong", CRASHED, "called right though nothing flows",
+    "not judged without need",
+)  # fmt: skip
+
+HEAD = [
+    "functions", "number", "right hands", "called wrong", "not judged", "wrong hands", "called right",
+    "not judged", "without need",
+]  # fmt: skip
+
+
+def table(asked: list[Asked]) -> tuple[list[str], list[list[str]]]:
+    """Head and rows by kind and dtype, the sum last."""
+    groups = [
+        (f"{kind}, {dtype}", [each for each in asked if (each.kind, each.dtype) == (kind, dtype)])
+        for kind in dict.fromkeys(each.kind for each in asked)
+        for dtype in DTYPES
+    ]
+    return HEAD, [_row(name, some) for name, some in [*groups, ("all", asked)] if some]
+
+
+def _row(name: str, some: list[Asked]) -> list[str]:
+    def count(truth: str, verdict: str | None = None) -> int:
+        return sum(each.truth == truth and verdict in (None, each.verdict) for each in some)
+
+    without = sum(each.fault == "not judged without need" for each in some)
+    counts = [
+        len({each.function for each in some}),
+        count(RIGHT), count(RIGHT, WRONG), count(RIGHT, NOT_JUDGED),
+        count(WRONG), count(WRONG, RIGHT), count(WRONG, NOT_JUDGED), without,
+    ]  # fmt: skip
+    return [name, *(f"{each:,}" for each in counts)]
+
+
+def faults(asked: list[Asked]) -> list[str]:
+    """A line for each verdict that is not as it should be, the gravest first."""
+    found = sorted((each for each in asked if each.fault), key=lambda each: FAULTS.index(each.fault or ""))
+    return [
+        f"{each.fault}: {each.function}, {each.dtype}: {each.hand}"
+        + (f" ({each.shown})" if each.shown else "")
+        + (f": {each.reason[:300]}" if each.reason else "")
+        for each in found
+    ]
+
+
+def excused(asked: list[Asked]) -> list[str]:
+    """A line for each function that was not judged, for a reason that is allowed."""
+    lines: dict[str, int] = {}
+    for each in asked:
+        if each.verdict == NOT_JUDGED and each.excuse:
+            line = f"{each.function}, {each.dtype}: {each.excuse}"
+            lines[line] = lines.get(line, 0) + 1
+    return [f"{line} ({count} hands)" for line, count in lines.items()]
+
+
+def summary(asked: list[Asked]) -> str:
+    """What was counted, as Markdown: a sentence, the table, the functions that were not judged, and why."""
+    number = len({each.function for each in asked})
+    by_fault = {
+        name: sum(each.fault == name for each in asked)
+        for name in ("wrong called right", "right called wrong")
+    }
+    crashed, unasked = (sum(each.verdict == what for each in asked) for what in (CRASHED, UNASKED))
+    said = (
+        f"{number} functions, {len(asked):,} hands. "
+        + "; ".join(f"{k}: {v}" for k, v in by_fault.items())
+        + "."
+    )
+    said += f" Crashed: {crashed}." if crashed else ""
+    said += f" Not asked, for want of an option: {unasked}." if unasked else ""
+    lists = [("Not judged, and why", excused(asked)), ("Faults", faults(asked))]
+    named = [f"{title}:\n\n" + "\n".join(f"- {line}" for line in lines) for title, lines in lists if lines]
+    return "\n\n".join([said, markdown(*table(asked)), *named])
+
+
+def write_zoo(asked: list[Asked], folder: Path) -> None:
+    """Write zoo.json: the counts, and every verdict that is not simply right."""
+    head, rows = table(asked)
+    kept = [asdict(each) for each in asked if each.fault or each.verdict in (NOT_JUDGED, UNASKED)]
+    found: dict[str, Any] = {
+        "environment": environment_line("numpy", "scipy", "jax"),
+        "hands": len(asked),
+        "table": [head, *rows],
+        "faults": faults(asked),
+        "not judged": excused(asked),
+        "verdicts": kept,
+    }
+    write_json(folder / "zoo.json", found)

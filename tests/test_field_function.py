@@ -1,0 +1,345 @@
+"""What was met in the field, in the general form: every kind of fault gets the verdict it should have had."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from field import functions as f
+from field.functions import Case
+
+from autograd_ref import NotJudged, check_gradients
+from autograd_ref.crosscheck.function.check import check_gradients_at
+
+RIGHT, WRONG, NOT_JUDGED = True, False, None
+
+STOPPED = f.stopped_example
+
+
+def in_jax_example(rng):
+    return rng.normal(size=(5, 3)), rng.normal(size=(4, 5))
+
+
+def factor_example(rng):
+    return {"rho": np.ones(1), "x": np.ones(4)}, rng.normal(size=(4, 4))
+
+
+def borrows_the_loss(pred, label):
+    return f.distance_loss(pred, label), pred - label
+
+
+CASES = {
+    "dropout": (RIGHT, Case(f.dropout, f.dropout_loss, f.dropout_example)),
+    "dropout, no mask back": (WRONG, Case(f.dropout_without_mask_back, f.dropout_loss, f.dropout_example)),
+    "dropout, fresh mask": (WRONG, Case(f.dropout_with_fresh_mask, f.dropout_loss, f.dropout_example)),
+    **{f"memory walked, {layout}": (WRONG, f.laid_out(layout)) for layout in f.LAYOUTS},
+    "cumprod by division": (WRONG, Case(f.cumprod_by_division, f.cumprod_loss, f.cumprod_example)),
+    "cumprod, silently zero": (WRONG, Case(f.cumprod_silently_zero, f.cumprod_loss, f.cumprod_example)),
+    "cumprod": (RIGHT, Case(f.cumprod, f.cumprod_loss, f.cumprod_example)),
+    "a factor of 1": (WRONG, Case(f.factor_hidden, f.factor_loss, factor_example)),
+    "a hinge that never opens": (NOT_JUDGED, Case(f.hinge, f.hinge_loss, f.spread_out(1.0))),
+    "a hinge that opens": (WRONG, Case(f.hinge, f.hinge_loss, f.spread_out(0.3))),
+    "log-sum-exp at 1e50": (WRONG, Case(f.lse, jax.nn.logsumexp, lambda rng: (np.array([1e50, 1e50]),))),
+    "another formula at 1e50": (
+        WRONG,
+        Case(f.negative_binomial, lambda x: x[0] * jnp.log(0.8 / 1.8), lambda rng: (np.array([1e50, 1e50]),)),
+    ),
+    "JAX by hand": (RIGHT, Case(f.in_jax(f.softplus), f.softplus_loss, in_jax_example)),
+    "JAX by hand, wrong": (
+        WRONG,
+        Case(f.in_jax(f.softplus_without_cotangent), f.softplus_loss, in_jax_example),
+    ),
+    "a wrong rule on both sides": (
+        WRONG,
+        Case(jax.value_and_grad(f.shared_rule), f.shared_rule, lambda rng: (rng.normal(size=4),)),
+    ),
+    "half stopped": (RIGHT, Case(f.half_stopped, f.stopped_loss, STOPPED)),
+    "stop forgotten": (WRONG, Case(f.not_stopped, f.stopped_loss, STOPPED)),
+    "straight through": (RIGHT, Case(f.straight_through, f.straight_through_loss, STOPPED)),
+    "reversal": (WRONG, Case(f.reversal, f.reversal_loss, STOPPED)),
+    "a loss of shape (1,)": (RIGHT, Case(f.squares, f.squares_loss, f.squares_example)),
+    "clipped": (WRONG, Case(f.squares_clipped, f.squares_loss, f.wide_squares_example)),
+    "the reference's loss": (
+        RIGHT,
+        Case(borrows_the_loss, f.distance_loss, f.distance_example),
+    ),
+    "no loss": (RIGHT, Case(lambda pred, label: (None, pred - label), f.distance_loss, f.distance_example)),
+    "dead": (
+        NOT_JUDGED,
+        Case(
+            lambda w, x: (0.0, 0 * w),
+            lambda w, x: jnp.sum(jnp.maximum(0.0, x @ w - 100.0)),
+            lambda rng: (rng.normal(size=3), rng.normal(size=(5, 3))),
+        ),
+    ),
+    "packed": (WRONG, Case(f.packed, lambda x, s: jnp.sum(s * x**2), f.packed_example)),
+}
+
+
+def check(case, count=3, seed=0, **options):
+    rng = np.random.default_rng(seed)
+    return check_gradients_at(case.hand, case.reference, [case.example(rng) for _ in range(count)], **options)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_was_met_gets_the_right_verdict(name):
+    right, case = CASES[name]
+    report = check(case, dtype="float64")
+    assert report.ok is right, str(report)
+    assert report.points == (1 if name == "dropout, fresh mask" else 3)
+
+
+@pytest.mark.parametrize("name", ["dropout", "JAX by hand", "packed", "half stopped"])
+def test_what_was_met_in_float32_gets_the_right_verdict(name):
+    right, case = CASES[name]
+    report = check(case, dtype="float32")
+    assert report.ok is right, str(report)
+
+
+def test_the_hand_runs_in_the_precision_that_is_checked_whatever_the_switch():
+    case = CASES["JAX by hand"][1]
+    with jax.enable_x64(True):
+        assert check(case, dtype="float64").ok
+        assert check(case, dtype="float32").ok
+
+
+def test_a_rule_that_is_meant_passes_as_a_surrogate():
+    assert check(CASES["reversal"][1], dtype="float64", surrogate=True).ok
+
+
+def test_a_stop_that_is_meant_is_a_warning():
+    for name in ("half stopped", "straight through", "stop forgotten"):
+        report = check(CASES[name][1], dtype="float64")
+        assert [each.id for each in report.warnings] == ["gradient-stopped"]
+        assert all(each.odd_one_out != "automatic" for each in report.quantities)
+
+
+def test_wrong_beside_the_given_point_is_said_as_just_that():
+    report = check(CASES["a factor of 1"][1], dtype="float64")
+    assert "Right at the first example, wrong at example 2, moved." in report.signature
+    assert "points=1" in report.signature
+    report = check(CASES["log-sum-exp at 1e50"][1], dtype="float64")
+    assert "Right at" not in report.signature
+
+
+def test_what_is_returned_must_be_a_loss_and_gradients():
+    message = r"hand must return \(loss, grads\), or \(None, grads\) .* not an array of shape \(2,\)"
+    with pytest.raises(NotJudged, match=message):
+        check_gradients(lambda w: 2 * w, lambda w: jnp.sum(w**2), np.array([1.0, 2.0]))
+
+
+# Ties and kinks.
+
+
+@pytest.mark.parametrize("activation", [lambda x: jnp.maximum(x, 0), jax.nn.relu])
+@pytest.mark.parametrize(
+    ("slope", "right"),
+    [(0.0, True), (0.5, True), (1.0, True), (1.5, False), (2.4, False), (-1.4, False), (1.0 + 1e-9, False)],
+)
+def test_at_a_tie_the_interval_is_right_and_nothing_else(activation, slope, right):
+    def hand(x):
+        return np.sum(np.maximum(x, 0)), np.where(x == 0, slope, x > 0)
+
+    report = check_gradients(hand, lambda x: jnp.sum(activation(x)), np.array([0.0, 1.0, -1.0]))
+    assert report.ok is right, str(report)
+
+
+@pytest.mark.parametrize("activation", [lambda x: jnp.maximum(x, 0), jax.nn.relu])
+@pytest.mark.parametrize("grad", [[0.5, 0.5, 1 + 1e-12, 0], [0.5, 0.5, 1, 1e-12]])
+def test_a_tie_blinds_no_other_entry(activation, grad):
+    def hand(x):
+        at_ties = np.array(grad) if (x == [0, 0, 1, -1]).all() else (x > 0).astype(float)
+        return np.sum(np.maximum(x, 0)), at_ties
+
+    report = check_gradients(hand, lambda x: jnp.sum(activation(x)), np.array([0.0, 0.0, 1.0, -1.0]))
+    assert report.ok is False
+
+
+@pytest.mark.parametrize("count", [2, 3, 7])
+@pytest.mark.parametrize("share", ["all", "first", "last", "equal", "none", "more", "less"])
+def test_shares_of_several_maxima_sum_to_one(count, share):
+    def hand(x):
+        tied = np.flatnonzero(x == x.max())
+        if len(tied) < count:
+            return x.max(), np.eye(len(x))[tied[0]]
+        grad = np.zeros(len(x))
+        grad[tied] = {"all": 1, "equal": 1 / count, "more": 1.1 / count, "less": 0.9 / count}.get(share, 0)
+        if share in ("first", "last"):
+            grad[tied[0 if share == "first" else -1]] = 1
+        return x.max(), grad
+
+    report = check_gradients(hand, jnp.max, np.array([1.0, *[2.0] * count]))
+    assert report.ok is (share in ("first", "last", "equal")), str(report)
+
+
+def test_a_kink_that_is_none_leaves_no_interval():
+    """Softplus by a maximum and an absolute value, whose kinks cancel: its slope at 0 is a half."""
+
+    def reference(x):
+        return jnp.sum(jnp.maximum(x, 0) + jnp.log1p(jnp.exp(-jnp.abs(x))))
+
+    def hand(slope, x):
+        return np.sum(np.logaddexp(x, 0)), np.where(x == 0, slope, 1 / (1 + np.exp(-x)))
+
+    x = np.array([0.0, 1.0, -2.0])
+    assert check_gradients(lambda x: hand(0.5, x), reference, x).ok is True
+    assert check_gradients(lambda x: hand(0.0, x), reference, x).ok is False
+    assert check_gradients(lambda x: hand(1.0, x), reference, x).ok is False
+
+
+# Precision.
+
+
+@pytest.mark.parametrize(
+    ("inside", "dtype", "right"),
+    [(np.float32, "float64", True), (np.float16, "float32", None), (np.float64, "float64", True)],
+)
+def test_a_hand_that_computes_in_less_is_judged_by_that(inside, dtype, right):
+    def example(rng):
+        return rng.normal(size=(3, 2)), rng.normal(size=(4, 3))
+
+    report = check(Case(f.low_inside(inside), f.squares_loss, example), dtype=dtype)
+    assert report.ok is right, str(report)
+    assert ("low-precision" in [each.id for each in report.warnings]) is (np.dtype(inside) != dtype)
+
+
+def test_a_wrong_gradient_is_not_taken_for_low_precision():
+    def hand(w, x):
+        loss, grad = f.low_inside(np.float32)(w, x)
+        return loss, 1.001 * grad
+
+    def example(rng):
+        return rng.normal(size=(3, 2)), rng.normal(size=(4, 3))
+
+    assert check(Case(hand, f.squares_loss, example), dtype="float64").ok is False
+
+
+def test_a_reference_in_low_precision_shows_nothing():
+    def reference(w, x):
+        return (jnp.sum((x.astype(jnp.bfloat16) @ w.astype(jnp.bfloat16)) ** 2) / 2).astype(x.dtype)
+
+    rng = np.random.default_rng(0)
+    w, x = rng.normal(size=(3, 2)), rng.normal(size=(4, 3))
+    report = check_gradients(lambda w, x: (np.sum((x @ w) ** 2) / 2, 0 * w), reference, w, x)
+    assert report.ok is not True
+    assert "by finite difference" not in str(report)
+
+
+@pytest.mark.parametrize("offset", [1e5, 1e7])
+def test_a_zero_gradient_that_rounding_hides_is_never_right(offset):
+    y = np.arange(8) % 5
+
+    def hand(s):
+        m = s.max(axis=1, keepdims=True)
+        loss = m[:, 0] + np.log(np.exp(s - m).sum(axis=1))
+        return np.mean(loss - s[np.arange(8), y]), 0 * s
+
+    def reference(s):
+        return jnp.mean(jax.nn.logsumexp(s, axis=1) - s[jnp.arange(8), y])
+
+    s = offset + np.random.default_rng(0).normal(size=(8, 5))
+    assert check_gradients(hand, reference, s, dtype="float32").ok is not True
+    assert check_gradients(hand, reference, s, dtype="float32", points=1).ok is not True
+
+
+# What cancels, what is not used.
+
+
+def test_terms_that_cancel_leave_zero_to_be_judged():
+    """A bias before a normalisation."""
+
+    def reference(p, X):
+        Z = X * p["w"][None, :] + p["b"][None, :]
+        return jnp.sum(((Z - Z.mean(axis=0)[None, :]) * X) ** 2)
+
+    def hand(wrong, p, X):
+        Z = X * p["w"] + p["b"]
+        C = Z - Z.mean(axis=0)
+        dC = 2 * C * X * X
+        dZ = dC - dC.mean(axis=0)
+        return np.sum((C * X) ** 2), {"w": (dZ * X).sum(axis=0), "b": dZ.sum(axis=0) + wrong}
+
+    rng = np.random.default_rng(0)
+    p, X = {"w": rng.normal(size=3), "b": rng.normal(size=3)}, rng.normal(size=(6, 3))
+    for dtype in ("float64", "float32"):
+        assert check_gradients(lambda p, X: hand(0, p, X), reference, p, X, dtype=dtype).ok is True
+        report = check_gradients(lambda p, X: hand(X.dtype.type(1e-3), p, X), reference, p, X, dtype=dtype)
+        assert report.ok is False
+
+
+def test_the_gradient_by_a_parameter_that_is_not_used_is_zero():
+    def hand(wrong, p):
+        return np.sum(p["a"] ** 2), {"a": 2 * p["a"], "b": 0 * p["b"] + wrong}
+
+    p = {"a": np.ones(2), "b": np.ones(2)}
+    assert check_gradients(lambda p: hand(0, p), lambda p: jnp.sum(p["a"] ** 2), p).ok is True
+    assert check_gradients(lambda p: hand(1e-9, p), lambda p: jnp.sum(p["a"] ** 2), p).ok is False
+
+
+# State, layout, tolerance.
+
+
+def test_a_running_mean_is_state_and_a_changed_input_is_none():
+    def normalised(w, x, mean):
+        mean += x.mean(axis=0)
+        return np.sum((x @ w) ** 2) / 2, x.T @ (x @ w)
+
+    rng = np.random.default_rng(0)
+    given = rng.normal(size=(3, 2)), rng.normal(size=(4, 3)), np.zeros(3)
+    report = check_gradients(normalised, lambda w, x, mean: jnp.sum((x @ w) ** 2) / 2, *given)
+    assert report.ok is True
+    assert [each.id for each in report.warnings] == ["state-changed"]
+    report = check_gradients(
+        normalised, lambda w, x, mean: jnp.sum((x @ w) ** 2) / 2 + 0 * mean.sum(), *given
+    )
+    assert report.first_wrong == "args"
+
+
+def test_tolerance_widens_and_says_so():
+    def hand(w):
+        return np.sum(w**2), 2 * w * (1 + 1e-4)
+
+    w = np.array([1.0, -2.0])
+    assert check_gradients(hand, lambda w: jnp.sum(w**2), w).ok is False
+    report = check_gradients(hand, lambda w: jnp.sum(w**2), w, tolerance=1e-3)
+    assert report.ok is True
+    assert "tolerance" in report.signature
+
+
+def test_points_of_the_same_shapes_share_one_trace():
+    traced = []
+
+    def reference(w, x, y):
+        traced.append(1)
+        return jnp.sum(((x @ w) * y[:, None]) ** 2)
+
+    def hand(w, x, y):
+        r = (x @ w) * y[:, None]
+        return np.sum(r**2), x.T @ (2 * r * y[:, None])
+
+    def example(rng):
+        return rng.normal(size=(3, 2)), rng.normal(size=(4, 3)), rng.normal(size=4)
+
+    assert check(Case(hand, reference, example), count=1).ok
+    once, traced[:] = len(traced), []
+    assert check(Case(hand, reference, example)).ok
+    assert len(traced) == once
+
+
+@pytest.mark.parametrize("value", [-1e30, -np.inf])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_masked_row_is_judged(value, dtype):
+    """A causal softmax, and a row of scores that is masked throughout; with −inf no row is."""
+    mask = np.tri(5, dtype=bool)
+    mask[3] &= value == -np.inf
+
+    def hand(s):
+        z = np.where(mask, s, s.dtype.type(value))
+        e = np.exp(z - z.max(axis=1, keepdims=True))
+        p = e / e.sum(axis=1, keepdims=True)
+        return np.sum(p**2), np.where(mask, 2 * p * (p - np.sum(p * p, axis=1, keepdims=True)), 0)
+
+    def reference(s):
+        return jnp.sum(jax.nn.softmax(jnp.where(mask, s, value), axis=1) ** 2)
+
+    report = check_gradients(hand, reference, np.random.default_rng(0).normal(size=(5, 5)), dtype=dtype)
+    assert report.ok is True, str(report)
