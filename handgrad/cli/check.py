@@ -72,14 +72,6 @@ class Check:
     time_limit: float = 60.0
     """Seconds for each target, or for all that --shards and --processes compute."""
 
-    surrogate: bool = False
-    """With --reference: the rules are meant to differ from the derivative (straight-through, gradient
-    reversal), and the target is held against the reference's rules as they stand."""
-
-    tolerance: float = 0.0
-    """With --reference: widen each bound to this part of the larger of an entry and its array's root mean
-    square, for what is inexact by design."""
-
     cifar10: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Without a target: check on a batch of CIFAR-10 instead, from the folder that holds data_batch_1.bin, or
     its parent."""

@@ -91,7 +91,8 @@ def assert_network_gradients(target: Any, **options: Any) -> None:
     try:
         report = check_network(target, **options)
     except NotJudged as error:
-        raise error.with_traceback(None)  # what its author needs is the cause, in the author's own frames
+        # What its author needs is the cause, in the author's own frames.
+        raise error.with_traceback(None) from error.__cause__
     if report.ok is None:
         raise NotJudged(str(report))
     if not report.ok:

@@ -58,8 +58,8 @@ def refuse_columns(shapes: Mapping[str, tuple[int, ...]], sizes: tuple[int, int,
     D, H, C = sizes
     if D != H and (shapes["W1"], shapes["W2"]) == ((H, D), (C, H)):
         raise NotJudged(
-            f"W1 has the shape {shapes['W1']}, (H, D), for samples in the columns of X; expected are W1 (D, H), "
-            f"W2 (H, C) and samples in the rows of X{WAY_OUT}"
+            f"W1 has the shape {shapes['W1']}, (H, D), for samples in the columns of X; expected are "
+            f"W1 (D, H), W2 (H, C) and samples in the rows of X{WAY_OUT}"
         )
 
 
@@ -73,8 +73,8 @@ def refuse_unanswered(network: "NetworkUnderTest", problem: "Problem", result: "
     network.set_params(problem.params)
     if network.call(problem.X.copy(), np.eye(C)[problem.y], problem.reg).error is None:
         raise NotJudged(
-            f"it answers for one-hot labels y (N, C) only, and is given integer labels y (N,), 0 to C - 1, on "
-            f"which it stops at {result.error}: write np.eye(C)[y] where it uses them{WAY_OUT}"
+            f"it answers for one-hot labels y (N, C) only, and is given integer labels y (N,), 0 to C - 1, "
+            f"on which it stops at {result.error}: write np.eye(C)[y] where it uses them{WAY_OUT}"
         ) from result.raised
     if network.net is None:
         columns = {
@@ -83,8 +83,8 @@ def refuse_unanswered(network: "NetworkUnderTest", problem: "Problem", result: "
         network.set_params(columns)
         if network.call(problem.X.T.copy(), problem.y.copy(), problem.reg).error is None:
             raise NotJudged(
-                f"it answers for samples in the columns of X only; expected are W1 (D, H), W2 (H, C) and samples "
-                f"in the rows of X{WAY_OUT}"
+                f"it answers for samples in the columns of X only; expected are W1 (D, H), W2 (H, C) and "
+                f"samples in the rows of X{WAY_OUT}"
             ) from result.raised
     raise NotJudged(f"loss stops at {result.error}") from result.raised
 

@@ -108,7 +108,7 @@ def _recognised(networks: Sequence[NetworkUnderTest], checked: Sequence[CheckedP
 
 
 def _distance_to_cross_entropy(checked: Sequence[CheckedProblem], other: OtherLoss | None) -> float:
-    """How far the gradients are from those of the mean softmax cross-entropy, relative to the largest entry."""
+    """How far the gradients are from the mean softmax cross-entropy's, relative to the largest entry."""
     worst = 0.0
     for one in checked:
         if one.result.error is not None:
@@ -133,7 +133,7 @@ class _Compared:
 
 
 def _own_differences(networks: Sequence[NetworkUnderTest], checked: Sequence[CheckedProblem]) -> list[str]:
-    """What differences of the loss itself say of the gradient, on the first problem where it is another one."""
+    """What differences of the loss say of the gradient, on the first problem where it is another one."""
     i = next(i for i, one in enumerate(checked) if one.has_another_loss)
     compared = [_compared(networks[i], checked[i], tensor) for tensor in TENSORS]
     found = [each for each in compared if each is not None]

@@ -5,6 +5,7 @@ from dataclasses import replace
 from math import isfinite
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from autograd_ref.arithmetic.rounding import Bound
@@ -60,7 +61,7 @@ def measured_bounds(problem: Problem, uncertainty: Mapping[str, float], seed: in
 
     def gradients(*inputs: jax.Array) -> tuple[jax.Array, ...]:
         *params, X = inputs
-        found = jax.grad(lambda p: loss(p, X, y, objective))(dict(zip(PARAMETERS, params, strict=True)))
+        found = jax.grad(lambda p: loss(p, X, jnp.asarray(y), objective))(dict(zip(PARAMETERS, params, strict=True)))
         return tuple(found[quantity_of(name)] for name in TENSORS)
 
     with precision(np.float64):
