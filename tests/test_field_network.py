@@ -37,8 +37,12 @@ CASES = {
     "in JAX": (True, f.in_jax, "the gradient is right"),
     "half": (False, f.penalised(0.5), "The adjoints of the hidden layer are 0.5 times the right ones"),
     "sign": (False, f.penalised(-1), "The adjoints of the hidden layer have the wrong sign"),
-    "penalty of the sum": (None, f.penalised(1, np.sum), "it grows as sum(W1)"),
-    "penalty of sizes": (None, f.penalised(1, lambda W: np.abs(W).sum()), "it grows as sum(|W1|)"),
+    "penalty of the sum": (None, f.penalised(1, np.sum), "it grows as sum(W1) and sum(W2)"),
+    "penalty of sizes": (
+        None,
+        f.penalised(1, lambda W: np.abs(W).sum()),
+        "it grows as sum(|W1|) and sum(|W2|)",
+    ),
     "a key added": (True, f.adds_a_key, "A call adds cache to params"),
 }
 REFUSED = {
@@ -56,7 +60,7 @@ def test_a_network_gets_its_verdict(name):
     ok, target, said = CASES[name]
     report = check_network(target)
     assert report.ok is ok, str(report)
-    assert said in str(report).replace("sum(W1), sum(W2)", "sum(W1)")
+    assert said in str(report)
     if ok is None:
         assert "--reference" in report.signature
         assert (report.diagnosis, report.penalty, report.first_wrong) == ((), {}, None)

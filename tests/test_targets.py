@@ -97,7 +97,7 @@ def test_a_folder_without_init_is_a_package_where_a_file_imports_relatively(tmp_
 
 def test_a_file_opens_what_is_beside_it_from_anywhere(tmp_path):
     write(tmp_path / "sub/sizes.txt", "7")
-    write(tmp_path / "sub/net.py", "size = int(open('sizes.txt').read())\n")
+    write(tmp_path / "sub/net.py", "from pathlib import Path\nsize = int(Path('sizes.txt').read_text())\n")
     assert load_target("sub/net.py:size").value == 7
 
 

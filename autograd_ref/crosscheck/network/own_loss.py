@@ -89,11 +89,9 @@ def _odd_penalties(checked: Sequence[CheckedProblem], penalties: Sequence[Penalt
     names = read[0].not_a_square
     if any(penalty.not_a_square != names or penalty.instead != read[0].instead for penalty in read):
         return []
-    kinds = {read[0].instead.get(name) for name in names}
-    listed = ", ".join(names)
-    kind = kinds.pop() if len(kinds) == 1 else None
-    instead = "" if kind is None else f": it grows as {kind}"
-    return [f"Its penalty of {listed} is not a square{instead}."]
+    known = [read[0].instead[name] for name in names if name in read[0].instead]
+    instead = f": it grows as {' and '.join(known)}" if len(known) == len(names) else ""
+    return [f"Its penalty of {', '.join(names)} is not a square{instead}."]
 
 
 def _recognised(networks: Sequence[NetworkUnderTest], checked: Sequence[CheckedProblem]) -> OtherLoss | None:

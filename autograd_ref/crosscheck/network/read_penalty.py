@@ -47,7 +47,6 @@ def read_penalty(network: NetworkUnderTest, problem: Problem) -> Penalty | None:
     """
     penalty = Penalty()
     zeros = {name: np.zeros_like(value) for name, value in problem.params.items()}
-    u = unit_roundoff(problem.dtype)
     for name in PARAMETERS:
         q = problem.params[name]
         once, twice = (_difference(network, problem, {**zeros, name: scale * q}) for scale in (1, 2))
@@ -55,7 +54,7 @@ def read_penalty(network: NetworkUnderTest, problem: Problem) -> Penalty | None:
             return None
         square = problem.reg * float(np.vdot(q.astype(np.float64), q.astype(np.float64)))
         roundings = min(q.size, 16 * np.sqrt(q.size) + 64) + 64
-        (value, size), (value2, size2) = once, twice
+        (value, size, u), (value2, size2, _) = once, twice
         error, error2 = roundings * u * size, roundings * u * size2
         # Allow for a loss that is rounded on the way, say to float32: it is still the same function.
         if abs(value2 - 4 * value) > error2 + 4 * error + 1e-5 * size2:
@@ -95,15 +94,18 @@ def _kind(network: NetworkUnderTest, problem: Problem, zeros: dict[str, np.ndarr
 
 def _difference(
     network: NetworkUnderTest, problem: Problem, params: dict[str, np.ndarray]
-) -> tuple[float, float] | None:
-    """L(reg) − L(0), and the size of what was subtracted."""
+) -> tuple[float, float, float] | None:
+    """L(reg) − L(0), the size of what was subtracted, and the unit roundoff of the two losses."""
     losses = []
     for reg in (problem.reg, 0.0):
         result = network.evaluate(replace(problem, params=params, reg=reg))
         if result.error is not None or not np.isfinite(result.loss):
             return None
         losses.append(result.loss)
-    return losses[0] - losses[1], abs(losses[0]) + abs(losses[1])
+    # A loss may be rounded to float32 on the way, whatever is checked.
+    rounded = all(loss == float(np.float32(loss)) for loss in losses)
+    u = unit_roundoff(np.float32 if rounded else problem.dtype)
+    return losses[0] - losses[1], abs(losses[0]) + abs(losses[1]), u
 
 
 def _written(c: float, delta: float, N: int) -> tuple[float, float]:

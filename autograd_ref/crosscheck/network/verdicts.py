@@ -61,7 +61,9 @@ def measured_bounds(problem: Problem, uncertainty: Mapping[str, float], seed: in
 
     def gradients(*inputs: jax.Array) -> tuple[jax.Array, ...]:
         *params, X = inputs
-        found = jax.grad(lambda p: loss(p, X, jnp.asarray(y), objective))(dict(zip(PARAMETERS, params, strict=True)))
+        found = jax.grad(lambda p: loss(p, X, jnp.asarray(y), objective))(
+            dict(zip(PARAMETERS, params, strict=True))
+        )
         return tuple(found[quantity_of(name)] for name in TENSORS)
 
     with precision(np.float64):
