@@ -150,15 +150,14 @@ class _Check:
             if not complete or (
                 not {each.id for each in named} & NUMBERS and fits_its_own_loss(self.networks, checked)
             ):
-                signature = describe_own_loss(self.networks, checked, penalties)
-                if complete:
-                    signature = f"{named[0].text} {signature}"
+                said = [named[0].text] if complete else []
+                said.append(describe_own_loss(self.networks, checked, penalties))
                 first = checked[answered[0]]
                 return self._report(
                     ok=False if fault else None,
                     first_wrong=fault[0] if fault else None,
                     diagnosis=(fault[1],) if fault else (),
-                    signature=signature,
+                    signature=" ".join(said),
                     quantities=unjudged_quantities(first),
                 )
         signature = None
@@ -264,9 +263,9 @@ def _is_rounded(checked: Sequence[CheckedProblem]) -> bool:
         loss, right = one.result.loss, float(one.reference.trace.loss)
         if one.result.error is not None:
             continue
-        if loss != float(np.float32(loss)) or abs(loss - right) > 1.001 * unit_roundoff(np.float32) * abs(
-            right
-        ):
+        with np.errstate(over="ignore"):
+            single = float(np.float32(loss))
+        if loss != single or abs(loss - right) > 1.001 * unit_roundoff(np.float32) * abs(right):
             return False
     return True
 

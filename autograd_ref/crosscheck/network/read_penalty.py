@@ -103,7 +103,8 @@ def _difference(
             return None
         losses.append(result.loss)
     # A loss may be rounded to float32 on the way, whatever is checked.
-    rounded = all(loss == float(np.float32(loss)) for loss in losses)
+    with np.errstate(over="ignore"):
+        rounded = all(loss == float(np.float32(loss)) for loss in losses)
     u = unit_roundoff(np.float32 if rounded else problem.dtype)
     return losses[0] - losses[1], abs(losses[0]) + abs(losses[1]), u
 
