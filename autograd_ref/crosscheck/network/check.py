@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike
 from autograd_ref.arithmetic.rounding import unit_roundoff
 from autograd_ref.crosscheck.comparison import Comparison, compare_gradients, compare_trace
 from autograd_ref.crosscheck.network.call_forms import CallResult, NetworkUnderTest, fixed_sizes
-from autograd_ref.crosscheck.network.diagnosis import CheckedProblem, diagnose
+from autograd_ref.crosscheck.network.diagnosis import CheckedProblem, computed_in_float32, diagnose
 from autograd_ref.crosscheck.network.other_forms import refuse_unanswered
 from autograd_ref.crosscheck.network.own_loss import (
     describe_own_loss,
@@ -259,6 +259,8 @@ def _is_rounded(checked: Sequence[CheckedProblem]) -> bool:
     """Whether the loss, and nothing else, was rounded to float32 on the way, on every problem."""
     if checked[0].problem.dtype == np.float32 or not any(one.has_another_loss for one in checked):
         return False
+    if computed_in_float32(checked):
+        return False  # everything was
     for one in checked:
         loss, right = one.result.loss, float(one.reference.trace.loss)
         if one.result.error is not None:
