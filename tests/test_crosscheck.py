@@ -51,8 +51,9 @@ def test_each_mistake_alone_is_found_and_named(name, dtype):
 def test_a_mistake_outside_the_catalogue_is_flagged_but_not_misnamed(name, dtype):
     first_wrong, edits = networks.UNKNOWN[name]
     report = check_network(networks.network(*edits), dtype=dtype)
-    assert not report.ok
-    assert report.first_wrong == first_wrong
+    another_loss = first_wrong == "loss"  # which is not judged by softmax cross-entropy
+    assert report.ok is (None if another_loss else False)
+    assert report.first_wrong == (None if another_loss else first_wrong)
     assert report.diagnosis == (), str(report)
 
 

@@ -82,7 +82,6 @@ REFUSED = {
         "line 3: ValueError: a b [31m",
     ),
     "fails in its loss": ({"inside": "raise OSError('a\\nb')"}, "OSError: a b"),
-    "not finite": ({"inside": "reg = float('nan')"}, "not finite on an ordinary problem"),
     "not a gradient": ({"inside": "return 1.0, {{}}"}, "grads must have the keys W1, b1, W2, b2"),
 }
 
@@ -134,11 +133,8 @@ def test_what_does_not_end_is_ended_with_all_that_it_started(handgrad, tmp_path,
     code, found = check(handgrad, tmp_path, ENDED, "--time-limit", "4")
     assert code == 2
     for line in found.values():
-        assert line == {
-            "target": line["target"],
-            "ok": None,
-            "error": "does not come to an end within 4 s (see --time-limit)",
-        }
+        assert (line["ok"], set(line)) == (None, {"target", "ok", "error"})
+        assert line["error"].startswith("does not come to an end within 4 s")
     assert watched() == []
 
 

@@ -1,11 +1,16 @@
 """What `check_network` accepts, refuses and reports beside the gradient."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from autograd_ref import NotJudged, Report, assert_network_gradients, check_network
+from autograd_ref.crosscheck.comparison import compare_gradients
+from autograd_ref.crosscheck.network.verdicts import measured_bounds, verdicts
+from autograd_ref.crosscheck.problems import random_problem
+from autograd_ref.crosscheck.reference import reference_of
 from autograd_ref.two_layer_net import QUANTITIES
 from benchmarks.checkers import mistaken_networks as networks
 from handgrad import TwoLayerNet, two_layer_net
@@ -81,10 +86,11 @@ def test_the_penalty_read_off_the_loss_is_reported():
 
 def test_the_loss_that_is_not_this_networks_loss_is_said_first():
     report = check_network(networks.network(*networks.UNKNOWN["cubic penalty"][1]))
-    assert report.first_wrong == "loss"
-    assert "is not a square" in report.signature
+    assert report.ok is None
+    assert "Its penalty of W1 is not a square." in report.signature
     report = check_network(networks.network(*networks.UNKNOWN["loss off by a constant"][1]))
-    assert "not this network's loss" in report.signature
+    assert report.ok is None
+    assert "The loss is not the mean softmax cross-entropy" in report.signature
 
 
 @pytest.mark.parametrize(
@@ -168,8 +174,6 @@ def test_a_trace_does_not_hide_what_loss_returns():
         ([(RETURN, 'return loss, {"W1": grads["W1"]}')], "grads must have the keys W1, b1, W2, b2; found W1"),
         ([(RETURN, "return loss, list(grads.values())")], "grads must be a dict, not list"),
         ([(RETURN, "raise RuntimeError('later')")], r"loss stops at line \d+: RuntimeError: later"),
-        ([(RETURN, "return np.nan * loss, grads")], "loss is not finite on an ordinary problem"),
-        ([(RETURN, 'grads["W2"] *= np.inf; return loss, grads')], "gradient of W2 is not finite"),
         ([(RETURN, 'grads["b1"] = "none"; return loss, grads')], "must hold real numbers"),
         (
             [(RETURN, "return np.ones(3) * loss, grads")],
@@ -231,8 +235,11 @@ def test_part_of_what_is_wrong_is_named_where_the_rest_is_unknown():
         ("W1 gradient times 1.1", "dW1 is 1.1 times the right one."),
         ("one column of dW2 zero", "dW2 is wrong only in column 1."),
         ("sign of db1", "db1 has the wrong sign."),
-        ("one entry of dW1 off by a billionth", "dW1 is wrong in 1 of 70 entries, the first at [1, 2]."),
-        ("three times the penalty", "dW1 is off by 0.1 times W1."),
+        (
+            "one entry of dW1 off by a billionth",
+            "On the problem 'ordinary': dW1 is wrong in 1 of 70 entries, the first at [1, 2].",
+        ),
+        ("three times the penalty", "dW1 is off by reg·W1."),
     ],
 )
 def test_the_signature_of_the_unknown(name, signature):
@@ -313,9 +320,9 @@ def test_two_mistakes_in_the_same_gradient_are_both_named(edits, ids):
 @pytest.mark.parametrize(
     ("edits", "first_wrong"),
     [
-        ([("h1 = np.maximum(0, z1)", "h1 = np.clip(z1, 0, 6)")], "loss"),
-        ([("scores = h1.dot(W2) + b2", "scores = np.clip(h1.dot(W2) + b2, -10, 10)")], "loss"),
-        ([("N, D = X.shape", "N, D = X.shape; X = np.clip(X, -5, 5)")], "loss"),
+        ([("h1 = np.maximum(0, z1)", "h1 = np.clip(z1, 0, 6)")], None),
+        ([("scores = h1.dot(W2) + b2", "scores = np.clip(h1.dot(W2) + b2, -10, 10)")], None),
+        ([("N, D = X.shape", "N, D = X.shape; X = np.clip(X, -5, 5)")], None),
         ([("dscores /= N", "dscores = np.clip(dscores, -0.5, 0.5) / N")], "dW2"),
         ([(networks.BIAS_1, "np.clip(dz1.sum(axis=0), -1, 1)")], "db1"),
         ([(networks.MASK, "dz1 = dh1 * (z1 > 1e-3)")], "dW1"),
@@ -325,6 +332,7 @@ def test_two_mistakes_in_the_same_gradient_are_both_named(edits, ids):
 def test_clipping_shows_where_numbers_are_large(edits, first_wrong, dtype):
     report = check_network(networks.network(*edits), dtype=dtype)
     assert report.first_wrong == first_wrong
+    assert report.ok is (None if first_wrong is None else False)  # a clipped loss is another loss
     assert report.diagnosis == ()
 
 
@@ -380,10 +388,23 @@ def test_a_call_that_fails_the_second_time_is_not_deterministic():
     assert "stops at" in report.diagnosis[0].text
 
 
-def test_a_rounded_loss_is_said_to_be_one():
-    report = check_network(networks.network((RETURN, "return np.float32(loss), grads")))
-    assert report.first_wrong == "loss"
-    assert "rounded on the way" in report.signature
+def test_a_rounded_loss_keeps_no_gradient_from_being_judged():
+    rounded = (RETURN, "return np.float32(loss), grads")
+    report = check_network(networks.network(rounded))
+    assert report.ok
+    assert [each.id for each in report.warnings] == ["loss-rounded"]
+    report = check_network(networks.network(rounded, *networks.MISTAKES["reg-halved"][1]))
+    assert report.first_wrong == "dW1"
+
+
+@pytest.mark.parametrize(
+    ("edit", "first_wrong"),
+    [("return np.nan * loss, grads", "loss"), ('grads["W2"] *= np.inf; return loss, grads', "dW2")],
+)
+def test_what_is_not_finite_is_wrong(edit, first_wrong):
+    report = check_network(networks.network((RETURN, edit)))
+    assert (report.ok, report.first_wrong) == (False, first_wrong)
+    assert "finite" in report.signature
 
 
 def test_a_fault_beside_the_gradient_does_not_hide_a_wrong_one():
@@ -397,7 +418,7 @@ def test_a_fault_beside_the_gradient_does_not_hide_a_wrong_one():
     ("mask", "signature"),
     [
         ("dz1 = dh1 * np.where(h1 > 0, 1, 0.2)", "dz1 is wrong only in inactive units, where z1 <= 0."),
-        ("dz1 = np.clip(dh1 * (h1 > 0), -0.05, 0.05)", "dz1 is wrong only where |dz1| is large, above 0.0"),
+        ("dz1 = np.clip(dh1 * (h1 > 0), -0.05, 0.05)", "dz1 is wrong only where |dz1| is large."),
     ],
 )
 def test_the_signature_of_an_error_in_the_hidden_layer(mask, signature):
@@ -413,7 +434,48 @@ def test_an_unknown_gradient_of_another_shape_is_described():
     assert "db1 has the shape (9, 10) instead of (10,)" in report.signature
 
 
-def test_a_loss_that_is_finite_nowhere_cannot_be_judged():
+def test_a_loss_that_is_finite_nowhere_is_wrong():
     edit = (RETURN, "assert not (N == 9 and D == 7 and reg == 0.1); return np.nan, grads")
-    with pytest.raises(NotJudged, match="loss stops at"):
-        check_network(networks.network(edit))
+    report = check_network(networks.network(edit))
+    assert (report.ok, report.first_wrong) == (False, "loss")
+    assert report.signature == "The loss is finite on no problem."
+
+
+def test_what_gets_nothing_is_not_judged():
+    report = check_network(networks.network()(7, 10, 1))  # one class: no score moves the loss
+    assert report.ok is None
+    assert {each.name for each in report.quantities if each.ok is None} == {"db2", "db1"}
+    assert "nothing flows into it" in str(report)
+    with pytest.raises(NotJudged, match="nothing flows into it"):
+        assert_network_gradients(networks.network()(7, 10, 1))
+
+
+def test_measured_bounds_take_the_place_of_wide_ones():
+    problem = random_problem(np.random.default_rng(0), (9, 7, 10, 5), dtype="float32")
+    derived = reference_of(problem).bounds
+    for name, bound in measured_bounds(problem, {}, seed=0).items():
+        assert 0 < np.median(bound.radius) < np.median(derived.radius[name]), name
+    grads = dict(problem.params)  # any values: what counts is which bounds are asked for
+    wide = compare_gradients(problem, 0.0, grads)
+    hidden = replace(wide, quantities=tuple(replace(q, ok=True, seen=0.03) for q in wide.quantities))
+    seen = replace(wide, quantities=tuple(replace(q, ok=True, seen=1.0) for q in wide.quantities))
+    assert {q.ok for q in verdicts([hidden], lambda _: hidden, "float32")[1:]} == {None}
+    assert all(q.ok for q in verdicts([hidden], lambda _: seen, "float32"))
+    found = verdicts([hidden], lambda _: wide, "float32")
+    assert not any(q.ok for q in found[1:])
+
+
+def test_a_tolerance_widens_every_bound():
+    rough = (RETURN, 'grads["W1"] = grads["W1"] * 1.001; return loss, grads')
+    assert check_network(networks.network(rough)).first_wrong == "dW1"
+    report = check_network(networks.network(rough), tolerance=0.01)
+    assert report.ok
+    assert "widened to 0.01" in str(report)
+
+
+def test_an_exception_of_the_authors_code_is_the_cause_with_its_own_frames(tmp_path):
+    with pytest.raises(NotJudged, match="RuntimeError: later") as caught:
+        assert_network_gradients(networks.network((RETURN, "raise RuntimeError('later')")))
+    trace = caught.value.__cause__.__traceback__
+    assert trace.tb_frame.f_code.co_name == "loss"
+    assert trace.tb_next is None

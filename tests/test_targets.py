@@ -87,6 +87,28 @@ def test_a_file_in_a_package_is_imported_as_part_of_it(tmp_path):
     assert load_target("course/lib/__init__.py:__name__").value == "lib"
 
 
+def test_a_folder_without_init_is_a_package_where_a_file_imports_relatively(tmp_path):
+    write(tmp_path / "course/lib/layers.py", "def relu(x): ...\n")
+    write(tmp_path / "course/lib/models/net.py", "from ..layers import relu\n")
+    target = load_target("course/lib/models/net.py:relu")
+    assert target.module.__name__ == "lib.models.net"
+    assert target.value.__module__ == "lib.layers"
+
+
+def test_a_file_opens_what_is_beside_it_from_anywhere(tmp_path):
+    write(tmp_path / "sub/sizes.txt", "7")
+    write(tmp_path / "sub/net.py", "from pathlib import Path\nsize = int(Path('sizes.txt').read_text())\n")
+    assert load_target("sub/net.py:size").value == 7
+
+
+def test_a_module_of_the_same_project_is_not_to_be_installed(tmp_path):
+    write(tmp_path / "repo/cs231n/layers.py", "")
+    write(tmp_path / "repo/cs231n/classifiers/net.py", "import cs231n.layers\n")
+    said = complaint("repo/cs231n/classifiers/net.py:Net")
+    assert "pip" not in said
+    assert said.endswith(f"run the check in {tmp_path / 'repo'}, or set PYTHONPATH={tmp_path / 'repo'}")
+
+
 def test_a_module_is_found_from_the_working_directory(tmp_path):
     write(tmp_path / "parts/net.py", NETWORK)
     assert load_target("parts.net:Net").file == str(tmp_path / "parts/net.py")
@@ -174,7 +196,6 @@ def test_python_2_in_what_is_imported(tmp_path):
         ("from past.builtins import xrange", "past is not installed: pip install future"),
         ("import json.nowhere", "ModuleNotFoundError: No module named 'json.nowhere'"),
         ("from json import nowhere", "ImportError: cannot import name 'nowhere' from 'json'"),
-        ("from .layers import relu", "with no known parent package: its folder lacks an __init__.py"),
         ("1 / 0", "ZeroDivisionError: division by zero"),
         ("import json; json.loads('{')", "JSONDecodeError: "),
         ("raise ValueError", "ValueError"),

@@ -1,16 +1,17 @@
 """One network on one problem: each quantity by hand beside the automatic one, judged by its bound."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from autograd_ref.arithmetic.rounding import Bound
 from autograd_ref.crosscheck.bounds import stagewise_bounds
 from autograd_ref.crosscheck.finite_differences import difference, one_stage, whole_loss
 from autograd_ref.crosscheck.problems import Problem
-from autograd_ref.crosscheck.quantity import Quantity, judge
+from autograd_ref.crosscheck.quantity import Quantity, judge, seen_entries
 from autograd_ref.crosscheck.reference import Reference, reference_of
 from autograd_ref.two_layer_net import QUANTITIES, stagewise
 from handgrad.trace import quantity_of
@@ -75,7 +76,13 @@ def compare_trace(problem: Problem, trace: Mapping[str, Any]) -> Comparison:
 
 
 def compare_gradients(
-    problem: Problem, loss: Any, grads: Mapping[str, Any], reference: Reference | None = None
+    problem: Problem,
+    loss: Any,
+    grads: Mapping[str, Any],
+    reference: Reference | None = None,
+    *,
+    tolerance: float = 0.0,
+    bounds: Mapping[str, Bound] | None = None,
 ) -> Comparison:
     """Judge a loss and its gradient from end to end.
 
@@ -84,16 +91,29 @@ def compare_gradients(
         loss: by hand.
         grads: W1, b1, W2, b2, by hand.
         reference: of the problem, where it is known already.
+        tolerance: a part of the larger of an entry and its array's root mean square to which each bound is
+            widened.
+        bounds: instead of the derived ones, for the quantities in it.
 
     Returns:
         The judgements of `GRADIENTS`.
     """
     right = reference or reference_of(problem)
-    hand = {name: loss if name == "loss" else grads[quantity_of(name)] for name in GRADIENTS}
     witness = partial(difference, values=right.trace, objective=problem.objective, forward=whole_loss)
-    automatic = {name: np.asarray(right.trace[name]) for name in GRADIENTS}
-    quantities = tuple(
-        judge(name, hand[name], automatic[name], right.bounds.of(name, automatic[name]), witness)
-        for name in GRADIENTS
-    )
-    return Comparison(problem.name, problem.dtype.name, quantities, right.bounds.kinks)
+    quantities = []
+    for name in GRADIENTS:
+        hand, automatic = loss if name == "loss" else grads[quantity_of(name)], np.asarray(right.trace[name])
+        bound = (bounds or {}).get(name) or right.bounds.of(name, automatic)
+        judged = judge(name, hand, automatic, _widened(bound, automatic, tolerance), witness)
+        if tolerance and judged.mismatch is None:
+            seen = seen_entries(automatic, np.broadcast_to(bound.radius, automatic.shape))
+            judged = replace(judged, seen=float(seen.mean()))
+        quantities.append(judged)
+    return Comparison(problem.name, problem.dtype.name, tuple(quantities), right.bounds.kinks)
+
+
+def _widened(bound: Bound, right: np.ndarray, tolerance: float) -> Bound:
+    if not tolerance:
+        return bound
+    size = np.maximum(np.abs(right), np.sqrt(np.mean(right**2)))
+    return bound._replace(radius=np.maximum(bound.radius, tolerance * size))

@@ -56,7 +56,30 @@ def describe(
         factor = _ratio(error, np.asarray(parameter, np.float64))
         if factor is not None:
             return f"{name} is off by {factor:.6g} times {quantity_of(name)}."
+        beside = _off_by_parameter_in_part(name, error, off, np.asarray(parameter, np.float64))
+        if beside is not None:
+            return beside
     return _where(name, off)
+
+
+def _off_by_parameter_in_part(
+    name: str, error: np.ndarray, off: np.ndarray, parameter: np.ndarray
+) -> str | None:
+    """An error that is a multiple of the parameter in all columns, or rows, but some."""
+    if off.ndim != 2:
+        return None
+    for axis, kind in ((0, "column"), (1, "row")):
+        lines = np.asarray(off.any(axis=axis))
+        if lines.all() or lines.sum() < 2:
+            continue
+        inside = (slice(None), lines) if axis == 0 else (lines, slice(None))
+        factor = _ratio(error[inside], parameter[inside])
+        if factor is not None:
+            return (
+                f"{name} is off by {factor:.6g} times {quantity_of(name)} in every {kind} but"
+                f"{_listed(~lines)}."
+            )
+    return None
 
 
 def _where(name: str, off: np.ndarray) -> str | None:

@@ -4,9 +4,10 @@ import importlib.util
 import re
 import traceback
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
-__all__ = ["cause", "one_line", "what_stopped"]
+__all__ = ["LONGEST_REFUSAL", "cause", "is_beside", "one_line", "own_frames", "what_stopped"]
 
 # Packages that are installed under another name than they are imported by.
 PACKAGES = {
@@ -27,7 +28,9 @@ PYTHON_2_LINE = re.compile(
     | (?<![\w.])(\d+L\b | 0\d+\b) | \bur["']""",
     re.VERBOSE,
 )
-LONGEST = 300
+LONGEST, LONGEST_REFUSAL = 300, 600
+# How far above a file its project may begin.
+LEVELS = 5
 
 
 def what_stopped(error: BaseException, file: str) -> str:
@@ -46,22 +49,55 @@ def what_stopped(error: BaseException, file: str) -> str:
         said = (error.text or "").strip() if python_2 else f"{type(error).__name__}: {error.msg}"
         return one_line(f"{python_2}{place}line {error.lineno}: {said}")
     lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if _is_in(frame, file)]
-    return one_line((f"line {lines[-1]}: " if lines else "") + cause(error))
+    return one_line((f"line {lines[-1]}: " if lines else "") + cause(error, file))
 
 
-def one_line(text: str) -> str:
+def is_beside(error: FileNotFoundError, file: str) -> bool:
+    """Whether what was not found from the working directory is found from the target's own folder."""
+    name = error.filename
+    return bool(file) and isinstance(name, str) and (Path(file).parent / name).exists()
+
+
+def own_frames(error: BaseException, file: str) -> TracebackType | None:
+    """The traceback of an exception from the target's file on, without the frames that led there.
+
+    Args:
+        error: as it was caught.
+        file: the target's.
+
+    Returns:
+        The traceback, for ``error.__traceback__``; all of it where no frame is in the file.
+    """
+    trace = error.__traceback__
+    while trace is not None and not _is_in(trace.tb_frame, file):
+        trace = trace.tb_next
+    return error.__traceback__ if trace is None else trace
+
+
+def one_line(text: str, longest: int = LONGEST) -> str:
     """The text in one line that a screen can hold, without control characters."""
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
+    return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
-def cause(error: BaseException) -> str:
-    """What was raised or, for the usual causes, what to do about it."""
+def cause(error: BaseException, file: str = "") -> str:
+    """What was raised or, for the usual causes, what to do about it.
+
+    Args:
+        error: as it was caught.
+        file: the target's, beside or above which a module may lie that was not found.
+    """
     match error:
         case ModuleNotFoundError(name=str(name)) if name.split(".")[0] in PYTHON_2_MODULES:
             return f"is Python 2: imports {name}"
         case ModuleNotFoundError(name=str(name)) if importlib.util.find_spec(name.split(".")[0]) is None:
             package = name.split(".")[0]
+            folder = _folder_of(package, file)
+            if folder is not None:
+                return (
+                    f"{package} is part of the same project and not found from here: run the check in "
+                    f"{folder}, or set PYTHONPATH={folder}"
+                )
             return f"{package} is not installed: pip install {PACKAGES.get(package, package)}"
         case NameError(name=str(name)) if name in PYTHON_2_NAMES:
             return f"is Python 2: uses {name}"
@@ -71,10 +107,20 @@ def cause(error: BaseException) -> str:
             return "reads standard input, which is empty here"
         case MemoryError():
             return f"runs out of memory: {_text(error)}"
+        case FileNotFoundError(filename=str(name)) if is_beside(error, file):
+            return f"{name} is not found from here: run the check in {Path(file).parent}"
         case ImportError() if "no known parent package" in str(error):
             return f"{error}: its folder lacks an __init__.py"
         case _:
             return f"{type(error).__name__}: {_text(error)}".rstrip(": ")
+
+
+def _folder_of(module: str, file: str) -> Path | None:
+    """The folder of a file, or one not far above, that holds a module or a package of this name."""
+    for folder in list(Path(file).parents)[:LEVELS] if file else ():
+        if (folder / f"{module}.py").is_file() or any((folder / module).glob("*.py")):
+            return folder
+    return None
 
 
 def _text(error: BaseException) -> str:

@@ -35,7 +35,7 @@ class Check:
 
     reference: Annotated[str | None, tyro.conf.arg(metavar="FILE.py:NAME")] = None
     """A function of JAX, (params, *args) -> loss, for a target (params, *args) -> (loss, grads). The file of
-    either says where to check: its example(rng) returns (params, *args)."""
+    either says where to check: its example(rng), drawn three times, returns (params, *args)."""
 
     input_size: int = 7
     """Features D of the first problem of a network; the others are made to leave no blind spot."""
@@ -58,19 +58,19 @@ class Check:
     seed: int = 0
     """Of the random problems."""
 
+    tolerance: float = 0.0
+    """Widen every bound to this part of the larger of an entry and its array's root mean square, for what is
+    inexact by design."""
+
+    surrogate: bool = False
+    """With --reference: its rules are meant to differ from the derivative of its values (straight-through,
+    gradient reversal, clipping), and hold as they stand."""
+
     strict: bool = False
     """Exit with 1 for a warning about a right gradient, too."""
 
     time_limit: float = 60.0
     """Seconds for each target, or for all that --shards and --processes compute."""
-
-    surrogate: bool = False
-    """With --reference: the rules are meant to differ from the derivative (straight-through, gradient
-    reversal), and the target is held against the reference's rules as they stand."""
-
-    tolerance: float = 0.0
-    """With --reference: widen each bound to this part of the larger of an entry and its array's root mean
-    square, for what is inexact by design."""
 
     cifar10: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Without a target: check on a batch of CIFAR-10 instead, from the folder that holds data_batch_1.bin, or
@@ -108,15 +108,15 @@ def _check_targets(options: Check) -> int:
     if options.reference is not None:
         _refuse(options, (*sizes, "reg"), "is for networks; with --reference, example(rng) says where")
     else:
-        _refuse(options, ("surrogate", "tolerance"), "goes with --reference")
+        _refuse(options, ("surrogate",), "goes with --reference, whose rules it is about")
     request = {
         "reference": options.reference,
         "sizes": [check_positive_int(_flag(size), getattr(options, size)) for size in sizes],
         "reg": None if options.reg is None else check_real("--reg", options.reg, minimum=0.0),
         "dtype": options.dtype,
         "seed": int(check_real("--seed", options.seed, minimum=0)),
-        "surrogate": options.surrogate,
         "tolerance": check_real("--tolerance", options.tolerance, minimum=0.0),
+        "surrogate": options.surrogate,
     }
     time_limit = check_real("--time-limit", options.time_limit, minimum=0.0)
     outcome = check_targets(

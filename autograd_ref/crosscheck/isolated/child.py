@@ -5,14 +5,16 @@
 
 import json
 import os
-import resource
 import sys
+import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from autograd_ref.crosscheck.errors import one_line, what_stopped
+from autograd_ref.crosscheck.errors import LONGEST_REFUSAL, one_line, what_stopped
 from autograd_ref.crosscheck.function.check import POINTS, check_gradients_at
 from autograd_ref.crosscheck.isolated.targets import Target, load_target
 from autograd_ref.crosscheck.network.check import check_network
@@ -22,6 +24,9 @@ from handgrad.files import replace_json
 __all__: list[str] = []
 
 EXAMPLE = "example"
+# How many seconds before the end is noted where the target is.
+MARGIN = 0.5
+OWN = str(Path(__file__).parents[2])
 
 
 def main() -> None:
@@ -29,11 +34,12 @@ def main() -> None:
     folder, pid = Path(sys.argv[1]), os.getpid()
     request = json.loads((folder / "request.json").read_text())
     _limit(request["memory"], request["time_limit"])
+    _note_where(folder / "where.json", request["deadline"] - time.time() - MARGIN)
     answer: dict[str, Any] = {"report": None, "error": None}
     try:
         answer["report"] = _judge(request).to_json()
     except NotJudged as error:
-        answer["error"] = one_line(str(error))
+        answer["error"] = one_line(str(error), LONGEST_REFUSAL)
     if os.getpid() == pid:  # the target's own forks may come this far as well
         replace_json(folder / "answer.json", answer)
     os._exit(0)  # do not wait for the target's threads, nor for what it registered with atexit
@@ -50,6 +56,7 @@ def _judge(request: dict[str, Any]) -> Report:
                 reg=request["reg"],
                 seed=request["seed"],
                 name=request["target"],
+                tolerance=request["tolerance"],
             )
         reference = _load_reference(request["reference"])
         return check_gradients_at(
@@ -76,25 +83,48 @@ def _load_reference(spec: str) -> Target:
 
 
 def _examples(target: Target, reference: Target, seed: int) -> list[tuple[Any, ...]]:
-    """Call `example(rng)` of the target's file, or else of the reference's, once for each point."""
+    """Draws of `example(rng)`, of the file that holds the target or else of the reference's, by own seeds."""
     for held in (target, reference):
         example = getattr(held.module, EXAMPLE, None)
         if example is None:
             continue
-        rng = np.random.default_rng(seed)
-        drawn = [example(rng) for _ in range(POINTS)]
+        drawn = [example(np.random.default_rng([seed, draw])) for draw in range(POINTS)]
         for given in drawn:
             if not isinstance(given, tuple) or not given:
-                kind = type(given).__name__
-                raise NotJudged(f"{EXAMPLE}(rng) must return a tuple (params, *args), not {kind}")
+                what = type(given).__name__
+                raise NotJudged(f"{EXAMPLE}(rng) must return a tuple (params, *args), not {what}")
         return drawn
     raise NotJudged(
         f"nothing says where to check it: define {EXAMPLE}(rng) -> (params, *args), NumPy arrays, beside it"
     )
 
 
+def _note_where(file: Path, seconds: float) -> None:
+    """Write down which line the main thread is at after so many seconds."""
+    main = threading.main_thread().ident
+
+    def note() -> None:
+        time.sleep(max(0.0, seconds))
+        frame = sys._current_frames().get(main or 0)
+        importing, place = False, None
+        while frame is not None:
+            name = frame.f_code.co_filename
+            importing = importing or frame.f_code is load_target.__code__
+            if place is None and not name.startswith((OWN, sys.prefix, sys.base_prefix, "<")):
+                place = {"file": Path(name).name, "line": frame.f_lineno}
+            frame = frame.f_back
+        with suppress(OSError):  # the folder may be gone
+            replace_json(file, {"importing": importing, "place": place})
+
+    threading.Thread(target=note, daemon=True).start()
+
+
 def _limit(memory: int, time_limit: float) -> None:
-    """Set bounds that hold even if the process that started this one is gone."""
+    """Set bounds that hold even if the process that started this one is gone, where the system has any."""
+    try:
+        import resource
+    except ImportError:
+        return
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     seconds = min(int(time_limit * (os.cpu_count() or 1)) + 1, 2**31)
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))

@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
@@ -26,7 +27,7 @@ def check_targets(
 
     Args:
         targets: FILE.py:NAME or package.module:NAME, each.
-        request: reference, sizes, reg, dtype and seed, which hold for all.
+        request: reference, sizes, reg, dtype, seed, tolerance and surrogate, which hold for all.
         as_json: print an object a line, not text.
         strict: let a warning about a right gradient count as wrong.
         time_limit: seconds for each.
@@ -44,7 +45,8 @@ async def _check_targets(
     targets: Sequence[str], request: dict[str, Any], as_json: bool, strict: bool, time_limit: float
 ) -> Outcome:
     # To be told to end is like Ctrl-C, which ends all children first.
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
+    with suppress(NotImplementedError):  # on Windows
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
     side_by_side = min(len(targets), cores())
     gate = asyncio.Semaphore(side_by_side)
 

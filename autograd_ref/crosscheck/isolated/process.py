@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import time
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
@@ -60,7 +61,8 @@ async def run_apart(request: dict[str, Any], *, time_limit: float, side_by_side:
     """
     with TemporaryDirectory(prefix="handgrad-") as folder:
         memory = min(MEMORY, _physical_memory() // side_by_side)
-        asked = {**request, "time_limit": time_limit, "memory": memory}
+        deadline = time.time() + time_limit
+        asked = {**request, "time_limit": time_limit, "deadline": deadline, "memory": memory}
         Path(folder, "request.json").write_text(json.dumps(asked))
         child = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -78,10 +80,13 @@ async def run_apart(request: dict[str, Any], *, time_limit: float, side_by_side:
         try:
             code = await asyncio.wait_for(child.wait(), time_limit)
         except TimeoutError:
-            return Answer(None, f"does not come to an end within {time_limit:g} s (see --time-limit)")
+            return Answer(None, _where_it_was(Path(folder, "where.json"), request["target"], time_limit))
         finally:
             with suppress(ProcessLookupError, PermissionError):
-                os.killpg(child.pid, signal.SIGKILL)
+                if hasattr(os, "killpg"):
+                    os.killpg(child.pid, signal.SIGKILL)
+                else:
+                    child.kill()
             await child.wait()
         file = Path(folder, "answer.json")
         return Answer(**json.loads(file.read_text())) if file.exists() else Answer(None, _how_it_ended(code))
@@ -94,13 +99,33 @@ def _environment(threads: int) -> dict[str, str]:
 
 
 def _physical_memory() -> int:
+    if not hasattr(os, "sysconf"):
+        return MEMORY
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _where_it_was(file: Path, target: str, time_limit: float) -> str:
+    """Why there is no answer in time: what was going on, and at which line."""
+    try:
+        found = json.loads(file.read_text())
+    except (OSError, ValueError):
+        found = {"importing": False, "place": None}
+    place, said = found["place"], f"does not come to an end within {time_limit:g} s"
+    where = "" if place is None else f" at line {place['line']}"
+    if place is not None and place["file"] != Path(target.rpartition(":")[0]).name:
+        where += f" of {place['file']}"
+    if found["importing"]:
+        return (
+            f"{said}: its import still runs{where}; put what trains under if __name__ == '__main__': (or see "
+            "--time-limit)"
+        )
+    return said + (f": it is still{where}" if where else "") + " (see --time-limit)"
 
 
 def _how_it_ended(code: int) -> str:
     if code >= 0:
         return f"ended its process, with exit code {code}, before it was judged"
-    if -code == signal.SIGXCPU:
+    if -code == getattr(signal, "SIGXCPU", None):
         return "used up its time"
     want = ", perhaps for want of memory" if -code == signal.SIGKILL else ""
     return f"crashed: {signal.strsignal(-code) or f'signal {-code}'}{want}"

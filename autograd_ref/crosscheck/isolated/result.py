@@ -36,6 +36,8 @@ class TargetResult:
         """What came of the check."""
         if self.report is None or self.report.ok is None:
             return Outcome.NOT_JUDGED
+        if self.report.ok is None:
+            return Outcome.NOT_JUDGED
         if not self.report.ok:
             return Outcome.WRONG
         return Outcome.WARNED if self.report.warnings else Outcome.RIGHT

@@ -1,5 +1,6 @@
 """Find and load what somebody wants checked: FILE.py:NAME or package.module:NAME."""
 
+import ast
 import importlib
 import importlib.util
 import inspect
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_ref.crosscheck.errors import cause, one_line, what_stopped
+from autograd_ref.crosscheck.errors import cause, is_beside, one_line, what_stopped
 from autograd_ref.crosscheck.report import NotJudged
 
 __all__ = ["Target", "load_target"]
@@ -39,8 +40,9 @@ def load_target(spec: str) -> Target:
     """Import the module that a target names, and take the target out of it.
 
     A file inside a package is imported as part of it, with the folder that holds the package put first on
-    the path, as pytest does; so relative imports work. This runs the module's code, so it belongs in an
-    interpreter of its own.
+    the path, as pytest does; so relative imports work, in a folder without an __init__.py, too. A file that
+    opens another one beside it is run in its own folder. This runs the module's code and may change the
+    working directory, so it belongs in an interpreter of its own.
 
     Args:
         spec: FILE.py:NAME or package.module:NAME, where NAME may have dots.
@@ -62,7 +64,13 @@ def load_target(spec: str) -> Target:
     try:
         # What the module does to NumPy's errors and to the warnings shall not reach the check.
         with np.errstate(), warnings.catch_warnings():
-            module = _import_file(Path(file)) if is_file else importlib.import_module(where)
+            try:
+                module = _import_file(Path(file)) if is_file else importlib.import_module(where)
+            except FileNotFoundError as error:
+                if not is_beside(error, file):
+                    raise
+                os.chdir(Path(file).parent)
+                module = _import_file(Path(file)) if is_file else importlib.import_module(where)
     except NotJudged:
         raise
     except BaseException as error:
@@ -91,9 +99,10 @@ def _file_of_module(name: str) -> str:
 def _import_file(file: Path) -> ModuleType:
     """Import a file, as part of its package where it lies in one."""
     root, parts = file.parent, [] if file.stem == "__init__" else [file.stem]
-    while (root / "__init__.py").is_file() and root.name.isidentifier():
+    levels = _levels(file) if file.stem.isidentifier() else 0
+    while root.name.isidentifier() and ((root / "__init__.py").is_file() or len(parts) <= levels):
         root, parts = root.parent, [root.name, *parts]
-    sys.path[:] = [str(root), *sys.path, str(Path.cwd())]
+    sys.path[:] = [str(root), *sys.path, str(Path.cwd()), str(file.parent)]
     if root == file.parent:
         return _import_alone(file)
     name = ".".join(parts)
@@ -101,6 +110,15 @@ def _import_file(file: Path) -> ModuleType:
     if Path(module.__file__ or "").resolve() != file:
         raise NotJudged(f"another module of the name {name} stands in the way: {module.__file__}")
     return module
+
+
+def _levels(file: Path) -> int:
+    """How many folders up its relative imports reach; 0 where it has none."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError):
+        return 0
+    return max((node.level for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)), default=0)
 
 
 def _import_alone(file: Path) -> ModuleType:

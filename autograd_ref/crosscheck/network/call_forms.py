@@ -11,17 +11,23 @@
 import inspect
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from autograd_ref.crosscheck.arrays import real_array
-from autograd_ref.crosscheck.errors import what_stopped
+from autograd_ref.crosscheck.errors import own_frames, what_stopped
+from autograd_ref.crosscheck.network.other_forms import (
+    WAY_OUT,
+    elsewhere,
+    refuse_columns,
+    refuse_other_arguments,
+)
 from autograd_ref.crosscheck.problems import Problem
 from autograd_ref.crosscheck.report import NotJudged
-from autograd_ref.two_layer_net import QUANTITIES
+from autograd_ref.two_layer_net import QUANTITIES, precision
 from handgrad.trace import BIASES, PARAMETERS, adjoint_of
 
 __all__ = ["CallResult", "NetworkUnderTest", "fixed_sizes"]
@@ -38,11 +44,13 @@ class CallResult:
         loss: the loss; NaN if the call failed.
         grads: by parameter, in float64, in whatever shape they came.
         error: why there is no loss and no gradient, or None.
+        raised: what the author's code raised then.
     """
 
     loss: float
     grads: dict[str, np.ndarray]
     error: str | None = None
+    raised: BaseException | None = field(default=None, compare=False)
 
     def by_quantity(self) -> dict[str, np.ndarray]:
         """The loss and the gradient as the comparison names them; the loss alone if the call failed."""
@@ -64,11 +72,13 @@ class NetworkUnderTest:
         """
         self.net: Any = None
         self.function: Any = None
+        self.dtype = problem.dtype
         if inspect.isclass(target):
             self.net = _construct(target, problem)
         elif hasattr(target, "loss") and hasattr(target, "params"):
             self.net = target
         elif callable(target):
+            refuse_other_arguments(target)
             self.function = target
         else:
             raise NotJudged(
@@ -78,6 +88,7 @@ class NetworkUnderTest:
         self.params: dict[str, np.ndarray] = {}
         if self.net is not None:
             self._shapes = _parameter_shapes(self.net)
+            refuse_columns(self._shapes, problem.sizes)
 
     def set_params(self, params: Mapping[str, np.ndarray]) -> None:
         """Give the network copies of the parameters."""
@@ -87,9 +98,17 @@ class NetworkUnderTest:
                 self.params[name] = self.params[name].reshape(self._shapes[name])
                 self.net.params[name] = self.params[name]
 
+    def given_params(self) -> Mapping[str, Any]:
+        """The parameters as the last call left them."""
+        params: Mapping[str, Any] = self.params if self.net is None else self.net.params
+        return params
+
     def loss(self, X: np.ndarray, y: np.ndarray, reg: float) -> Any:
-        """The author's own (loss, grads), as they came; whatever it raises, it raises."""
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
+        """The author's own (loss, grads), as they came; whatever it raises, it raises.
+
+        What is written in JAX computes in the dtype that is checked, whatever JAX's own switch says.
+        """
+        with warnings.catch_warnings(), np.errstate(all="ignore"), precision(self.dtype):
             warnings.simplefilter("ignore")
             loss = self.net.loss if self.function is None else partial(self.function, self.params)
             accepted = _accepted(loss)
@@ -105,7 +124,7 @@ class NetworkUnderTest:
         """The scores as they came; None for a function, which has none to give."""
         if self.net is None:
             return None
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
+        with warnings.catch_warnings(), np.errstate(all="ignore"), precision(self.dtype):
             warnings.simplefilter("ignore")
             return self.net.loss(X)
 
@@ -130,7 +149,8 @@ class NetworkUnderTest:
         try:
             result = self.loss(X, y, reg)
         except Exception as error:
-            return CallResult(float("nan"), {}, what_stopped(error, self._file()))
+            error.__traceback__ = own_frames(error, self._file())
+            return CallResult(float("nan"), {}, what_stopped(error, self._file()), error)
         return self._read(result)
 
     def _file(self) -> str:
@@ -145,27 +165,32 @@ class NetworkUnderTest:
         Raises:
             NotJudged: it is no such thing, or lacks a key.
         """
-        try:
-            loss, grads = result
-        except (TypeError, ValueError):
-            what = f"{type(result).__name__}"
-            what += f" of {len(result)}" if isinstance(result, tuple | list) else ""
-            raise NotJudged(f"loss must return (loss, grads), not {what}") from None
-        if not isinstance(grads, Mapping):
-            raise NotJudged(f"grads must be a dict, not {type(grads).__name__}")
-        missing = [name for name in PARAMETERS if name not in grads]
-        if missing:
-            keys = ", ".join(sorted(map(str, grads))) or "none"
-            raise NotJudged(f"grads must have the keys W1, b1, W2, b2; found {keys}")
+        loss, grads = self._parts(result)
         value = real_array("loss", loss)
         arrays = {name: real_array(f"grads[{name!r}]", grads[name]) for name in PARAMETERS}
         if value.size != 1:
-            raise NotJudged(f"loss must be one number, not an array of shape {value.shape}")
+            raise NotJudged(f"loss must be one number, not an array of shape {value.shape}{WAY_OUT}")
         for name, array in arrays.items():
             given = self.params[name].shape
             if array.shape == given and self.net is not None:
                 arrays[name] = array.reshape(_plain(name, given))
         return CallResult(float(value.reshape(())), arrays)
+
+    def _parts(self, result: Any) -> tuple[Any, Mapping[str, Any]]:
+        try:
+            loss, grads = result
+        except (TypeError, ValueError):
+            what = f"{type(result).__name__}"
+            what += f" of {len(result)}" if isinstance(result, tuple | list) else ""
+            told = elsewhere(self.net)
+            raise NotJudged(f"loss must return (loss, grads), not {what}{told}{WAY_OUT}") from None
+        if not isinstance(grads, Mapping):
+            raise NotJudged(f"grads must be a dict, not {type(grads).__name__}{WAY_OUT}")
+        missing = [name for name in PARAMETERS if name not in grads]
+        if missing:
+            keys = ", ".join(sorted(map(str, grads))) or "none"
+            raise NotJudged(f"grads must have the keys W1, b1, W2, b2; found {keys}{WAY_OUT}")
+        return loss, grads
 
 
 def fixed_sizes(target: Any) -> tuple[int, int, int] | None:
@@ -192,12 +217,17 @@ def _construct(target: type, problem: Problem) -> Any:
         for name, value in wanted.items()
         if name in accepted and (name == "dtype" or accepted[name].default is inspect.Parameter.empty)
     }
+    if not callable(getattr(target, "loss", None)):
+        raise NotJudged(f"{target.__name__} is a class without loss(X, y, reg){WAY_OUT}")
     try:
         if named is not None:
             return target(**dict(zip(named, problem.sizes, strict=True)), **options)
         return target(*problem.sizes, **options)
     except Exception as error:
-        raise NotJudged(f"{target.__name__}{problem.sizes} raised {type(error).__name__}: {error}") from None
+        sizes = ", ".join(map(str, problem.sizes))
+        raise NotJudged(
+            f"{target.__name__}({sizes}), its sizes D, H, C, raised {type(error).__name__}: {error}{WAY_OUT}"
+        ) from error
 
 
 def _accepted(function: Any) -> Mapping[str, inspect.Parameter]:
@@ -216,7 +246,7 @@ def _parameter_shapes(net: Any) -> dict[str, tuple[int, ...]]:
     params = getattr(net, "params", None)
     if not isinstance(params, Mapping) or any(name not in params for name in PARAMETERS):
         keys = sorted(map(str, params)) if isinstance(params, Mapping) else type(params).__name__
-        raise NotJudged(f"params must be a dict with the keys W1, b1, W2, b2, not {keys}")
+        raise NotJudged(f"params must be a dict with the keys W1, b1, W2, b2, not {keys}{WAY_OUT}")
     return {name: np.shape(params[name]) for name in PARAMETERS}
 
 

@@ -1,28 +1,39 @@
 """Check anyone's two-layer network: is its gradient right, which quantity is wrong first, and why?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import compress
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from autograd_ref.arithmetic.rounding import unit_roundoff
 from autograd_ref.crosscheck.comparison import Comparison, compare_gradients, compare_trace
 from autograd_ref.crosscheck.network.call_forms import CallResult, NetworkUnderTest, fixed_sizes
-from autograd_ref.crosscheck.network.diagnosis import CheckedProblem, diagnose
+from autograd_ref.crosscheck.network.diagnosis import CheckedProblem, computed_in_float32, diagnose
+from autograd_ref.crosscheck.network.other_forms import refuse_unanswered
+from autograd_ref.crosscheck.network.own_loss import (
+    describe_own_loss,
+    fits_its_own_loss,
+    unjudged_quantities,
+)
 from autograd_ref.crosscheck.network.read_activation import read_activation
 from autograd_ref.crosscheck.network.read_penalty import Penalty, read_penalty
 from autograd_ref.crosscheck.network.side_effects import find_faults, find_weaknesses
 from autograd_ref.crosscheck.network.unexplained import describe_unexplained
+from autograd_ref.crosscheck.network.verdicts import measured_bounds, verdicts
 from autograd_ref.crosscheck.problems import Problem, network_problems
-from autograd_ref.crosscheck.quantity import Quantity
 from autograd_ref.crosscheck.reference import reference_of
 from autograd_ref.crosscheck.report import Advice, Diagnosis, NotJudged, Report
 from handgrad.validation import check_dtype, check_real
 
 __all__ = ["assert_network_gradients", "check_network"]
+
+# Mistakes in the numbers themselves: the network is the right one, on other numbers than it was given.
+NUMBERS = {"float32-inside", "integer-truncation"}
 
 
 def check_network(
@@ -33,10 +44,12 @@ def check_network(
     reg: float | None = None,
     seed: int = 0,
     name: str | None = None,
+    tolerance: float = 0.0,
 ) -> Report:
     """Hold someone's two-layer network against automatic differentiation.
 
-    The loss is the specification: the penalty is read off it, and the gradient has to match that loss.
+    The loss is the specification: the penalty and the activation are read off it, and the gradient has to
+    match that loss. A network with another loss than softmax cross-entropy is not judged.
 
     Args:
         target: a class, an instance or a function, in one of the forms of `call_forms`.
@@ -45,20 +58,23 @@ def check_network(
         reg: strength of the penalty in the first problem.
         seed: of the random problems.
         name: what to call it in the report.
+        tolerance: a part of the larger of an entry and its array's root mean square to which each bound is
+            widened, for what is inexact by design.
 
     Returns:
-        The report.
+        The report; its ok is None where something could not be judged.
 
     Raises:
-        NotJudged: it cannot be judged right or wrong; the message says why.
+        NotJudged: it could not be run, or gave nothing that can be judged; the message says why.
         TypeError, ValueError: an argument of this function is wrong.
     """
     known = check_dtype(dtype)
     reg = 0.1 if reg is None else check_real("reg", reg, minimum=0.0)
     name = name or getattr(target, "__qualname__", None) or type(target).__qualname__
     problems = network_problems(known, seed, sizes=sizes, reg=reg, fixed=fixed_sizes(target))
+    given = check_real("tolerance", tolerance, minimum=0.0)
     with _left_as_it_was(target):
-        return _check(target, problems, name)
+        return _Check(target, problems, name, seed, given).report()
 
 
 def assert_network_gradients(target: Any, **options: Any) -> None:
@@ -70,80 +86,190 @@ def assert_network_gradients(target: Any, **options: Any) -> None:
 
     Raises:
         AssertionError: it has not; the message is the report.
-        NotJudged: as `check_network`.
+        NotJudged: it could not be judged; the message is the report, or says what could not be run.
     """
-    report = check_network(target, **options)
+    try:
+        report = check_network(target, **options)
+    except NotJudged as error:
+        # What its author needs is the cause, in the author's own frames.
+        raise error.with_traceback(None) from error.__cause__
+    if report.ok is None:
+        raise NotJudged(str(report))
     if not report.ok:
         raise AssertionError(str(report))
 
 
-def _check(target: Any, problems: Sequence[Problem], name: str) -> Report:
-    networks = [NetworkUnderTest(target, problem) for problem in problems]
-    results = [network.evaluate(problem) for network, problem in zip(networks, problems, strict=True)]
-    _refuse_unjudgeable(results)
-    # What calls the network many times takes the smallest problem that it answers.
-    i = _smallest_answered(problems, results)
-    activation = read_activation(networks[i], problems[i])
-    problems = [replace(problem, activation=activation or "relu") for problem in problems]
-    checked, penalties = _judge_by_own_loss(networks, problems, results)
-    comparisons = [
-        _compare(network, one)
-        for network, one in zip(networks, checked, strict=True)
-        if one.result.error is None
-    ]
-    quantities = _worst(comparisons)
-    wrong = [quantity.name for quantity in quantities if not quantity.ok]
+class _Check:
+    """One network on its problems."""
 
-    first_wrong = wrong[0] if wrong else None
-    diagnosis: tuple[Diagnosis, ...] = ()
-    signature = None
-    fault = find_faults(networks[i], problems[i], checked[i].reference.bounds)
-    if fault is not None:
-        first_wrong, diagnosis = fault[0], (fault[1],)
-    if wrong or any(result.error for result in results):
-        named, unexplained = diagnose(checked, wrong)
-        diagnosis = (*diagnosis, *named)
-        if unexplained or not diagnosis:
-            signature = describe_unexplained(checked, unexplained, penalties)
-        first_wrong = first_wrong or "loss"
-    legible = [one.problem.reg > 0 and one.result.error is None for one in checked]
-    read = next(compress(penalties, legible), Penalty())
-    warnings = find_weaknesses(networks[i], problems[i])
-    if not any(read.coefficients.values()) and not read.not_a_square:
-        warnings.append(Advice("no-penalty", "The loss has no penalty: it does not change with reg."))
-    return Report(
-        target=name,
-        dtype=problems[0].dtype.name,
-        ok=first_wrong is None,
-        first_wrong=first_wrong,
-        diagnosis=diagnosis,
-        signature=signature,
-        warnings=tuple(warnings),
-        penalty=read.coefficients,
-        activation=activation,
-        quantities=quantities,
-        kinks=tuple((comparison.name, n, h) for comparison in comparisons for n, h in comparison.kinks),
-    )
+    def __init__(
+        self, target: Any, problems: Sequence[Problem], name: str, seed: int, tolerance: float
+    ) -> None:
+        self.problems, self.name, self.seed, self.tolerance = list(problems), name, seed, tolerance
+        self.networks = [NetworkUnderTest(target, problem) for problem in problems]
+        self.results = [
+            network.evaluate(problem) for network, problem in zip(self.networks, problems, strict=True)
+        ]
+        self.warnings: list[Advice] = []
 
+    def report(self) -> Report:
+        """What holds of it."""
+        answered = [i for i, result in enumerate(self.results) if result.error is None]
+        if not answered:
+            refuse_unanswered(self.networks[0], self.problems[0], self.results[0])
+        # What calls the network many times takes the smallest problem that it answers.
+        smallest = min(answered, key=lambda i: _size(self.problems[i]))
+        fault = find_faults(self.networks[smallest], self.problems[smallest])
+        if fault is not None and fault[0] == "determinism":
+            return self._report(ok=False, first_wrong=fault[0], diagnosis=(fault[1],))
+        finite = [i for i in answered if np.isfinite(self.results[i].loss)]
+        if not finite:
+            return self._not_finite(answered[0])
 
-def _refuse_unjudgeable(results: Sequence[CallResult]) -> None:
-    first = results[0]
-    if first.error is None:
-        for name, value in {"loss": np.asarray(first.loss), **first.grads}.items():
-            if not np.isfinite(value).all():
-                what = name if name == "loss" else f"the gradient of {name}"
-                raise NotJudged(f"{what} is not finite on an ordinary problem")
-    if not any(result.error is None and np.isfinite(result.loss) for result in results):
-        raise NotJudged(f"loss stops at {first.error}")
+        smallest = min(finite, key=lambda i: _size(self.problems[i]))
+        network, ordinary = self.networks[smallest], self.problems[smallest]
+        activation = read_activation(network, ordinary)
+        self.problems = [replace(problem, activation=activation or "relu") for problem in self.problems]
+        checked, penalties = _judge_by_own_loss(self.networks, self.problems, self.results)
+        legible = [one.problem.reg > 0 and one.result.error is None for one in checked]
+        read = next(compress(penalties, legible), Penalty())
+        self._warn_of_weaknesses(network, ordinary, read)
 
+        rounded = _is_rounded(checked)
+        comparisons = [self._compare(i, checked[i], rounded=rounded) for i in answered]
+        pairs = [(checked[i], penalties[i].uncertainty) for i in answered]
+        measured = partial(self._measured, pairs)
+        quantities = verdicts(comparisons, measured, self.problems[0].dtype.name)
+        wrong = [quantity.name for quantity in quantities if quantity.ok is False]
+        named: tuple[Diagnosis, ...] = ()
+        unexplained: set[str] = set()
+        if wrong or len(answered) < len(checked):
+            named, unexplained = diagnose(checked, wrong)
+        if not rounded and any(one.has_another_loss for one in checked):
+            complete = bool(named) and not unexplained
+            if not complete or (
+                not {each.id for each in named} & NUMBERS and fits_its_own_loss(self.networks, checked)
+            ):
+                said = [named[0].text] if complete else []
+                said.append(describe_own_loss(self.networks, checked, penalties))
+                first = checked[answered[0]]
+                return self._report(
+                    ok=False if fault else None,
+                    first_wrong=fault[0] if fault else None,
+                    diagnosis=(fault[1],) if fault else (),
+                    signature=" ".join(said),
+                    quantities=unjudged_quantities(first),
+                )
+        signature = None
+        if wrong or len(answered) < len(checked):
+            if unexplained or not named:
+                signature = describe_unexplained(checked, unexplained)
+            wrong = wrong or ["loss"]
+        if rounded:
+            self._warn("loss-rounded", "The loss is rounded to float32 on the way; the gradient is judged.")
+        undetermined = next((each for each in quantities if each.name == "loss" and each.ok is None), None)
+        if undetermined is not None:
+            self._warn("loss-undetermined", f"The loss is not judged: {undetermined.reason}.")
+        open_ = any(each.ok is None and each.name != "loss" for each in quantities)
+        return self._report(
+            ok=False if wrong or fault else None if open_ else True,
+            first_wrong=fault[0] if fault else wrong[0] if wrong else None,
+            diagnosis=(*((fault[1],) if fault else ()), *named),
+            signature=signature,
+            penalty=read.coefficients,
+            activation=activation,
+            quantities=quantities,
+            kinks=tuple((comparison.name, n, h) for comparison in comparisons for n, h in comparison.kinks),
+        )
 
-def _smallest_answered(problems: Sequence[Problem], results: Sequence[CallResult]) -> int:
-    answered = [i for i, result in enumerate(results) if result.error is None and np.isfinite(result.loss)]
-    return min(answered, key=lambda i: _size(problems[i]))
+    def _report(self, *, signature: str | None = None, **found: Any) -> Report:
+        said = [] if signature is None else [signature]
+        if self.tolerance:
+            said.append(f"Every bound was widened to {self.tolerance:g} (tolerance).")
+        return Report(
+            target=self.name,
+            dtype=self.problems[0].dtype.name,
+            signature=" ".join(said) or None,
+            warnings=tuple(self.warnings),
+            points=len(self.problems),
+            **found,
+        )
+
+    def _warn(self, id_: str, text: str) -> None:
+        self.warnings.append(Advice(id_, text))
+
+    def _warn_of_weaknesses(self, network: NetworkUnderTest, problem: Problem, read: Penalty) -> None:
+        added = sorted(set(map(str, network.given_params())) - set(problem.params))
+        if network.net is None and added:
+            self._warn("state-changed", f"A call adds {', '.join(added)} to params: state that it keeps.")
+        self.warnings += find_weaknesses(network, problem)
+        if not any(read.coefficients.values()) and not read.not_a_square:
+            self._warn("no-penalty", "The loss has no penalty: it does not change with reg.")
+
+    def _not_finite(self, i: int) -> Report:
+        """The loss is finite on no problem, so that nothing else can be read off it."""
+        problem, result = self.problems[i], self.results[i]
+        comparison = compare_gradients(problem, result.loss, result.grads)
+        wrong = [
+            quantity
+            for quantity in comparison.quantities
+            if not np.isfinite(result.by_quantity()[quantity.name]).all()
+        ]
+        return self._report(
+            ok=False,
+            first_wrong=wrong[0].name,
+            signature="The loss is finite on no problem.",
+            quantities=tuple(wrong),
+        )
+
+    def _compare(self, i: int, one: CheckedProblem, *, rounded: bool) -> Comparison:
+        """Stage by stage where there is a trace of what loss returned, else from end to end."""
+        right, radius = one.reference.trace, one.reference.bounds.radius
+        trace = None if self.tolerance else self.networks[i].trace(one.problem)
+        # A trace may be of another shape, or inherited from another network.
+        if (
+            trace is not None
+            and all(value.shape == np.shape(right[name]) for name, value in trace.items())
+            and all(
+                trace[name].shape == value.shape and bool(np.all(np.abs(trace[name] - value) <= radius[name]))
+                for name, value in one.result.by_quantity().items()
+            )
+        ):
+            return compare_trace(one.problem, trace)
+        loss = float(right.loss) if rounded else one.result.loss
+        grads = one.result.grads
+        return compare_gradients(one.problem, loss, grads, one.reference, tolerance=self.tolerance)
+
+    def _measured(
+        self, answered: Sequence[tuple[CheckedProblem, Mapping[str, float]]], number: int
+    ) -> Comparison:
+        one, uncertainty = answered[number]
+        bounds = measured_bounds(one.problem, uncertainty, self.seed)
+        loss, grads = one.result.loss, one.result.grads
+        return compare_gradients(
+            one.problem, loss, grads, one.reference, tolerance=self.tolerance, bounds=bounds
+        )
 
 
 def _size(problem: Problem) -> int:
     return sum(value.size for value in problem.params.values())
+
+
+def _is_rounded(checked: Sequence[CheckedProblem]) -> bool:
+    """Whether the loss, and nothing else, was rounded to float32 on the way, on every problem."""
+    if checked[0].problem.dtype == np.float32 or not any(one.has_another_loss for one in checked):
+        return False
+    if computed_in_float32(checked):
+        return False  # everything was
+    for one in checked:
+        loss, right = one.result.loss, float(one.reference.trace.loss)
+        if one.result.error is not None:
+            continue
+        with np.errstate(over="ignore"):
+            single = float(np.float32(loss))
+        if loss != single or abs(loss - right) > 1.001 * unit_roundoff(np.float32) * abs(right):
+            return False
+    return True
 
 
 def _judge_by_own_loss(
@@ -156,7 +282,7 @@ def _judge_by_own_loss(
         if problems[i].reg > 0 and results[i].error is None:
             if known is not None:
                 checked[i] = _with_penalty(problems[i], results[i], known)
-                if _loss_fits(checked[i]):
+                if not checked[i].has_another_loss and np.isfinite(results[i].loss):
                     continue  # then there is no other penalty to be read
             penalties[i] = read_penalty(networks[i], problems[i]) or penalties[i]
             known = known or penalties[i]
@@ -168,40 +294,6 @@ def _judge_by_own_loss(
 def _with_penalty(problem: Problem, result: CallResult, penalty: Penalty) -> CheckedProblem:
     penalised = replace(problem, penalty=penalty.coefficients)
     return CheckedProblem(penalised, result, reference_of(penalised, penalty.uncertainty))
-
-
-def _loss_fits(one: CheckedProblem) -> bool:
-    error = np.abs(one.result.loss - one.reference.trace.loss)
-    return bool(error <= one.reference.bounds.radius["loss"])
-
-
-def _compare(network: NetworkUnderTest, one: CheckedProblem) -> Comparison:
-    """Stage by stage where there is a trace of what loss returned, else from end to end."""
-    trace, right, radius = network.trace(one.problem), one.reference.trace, one.reference.bounds.radius
-    # A trace may be of another shape, or inherited from another network.
-    if (
-        trace is not None
-        and all(value.shape == np.shape(right[name]) for name, value in trace.items())
-        and all(
-            trace[name].shape == value.shape and bool(np.all(np.abs(trace[name] - value) <= radius[name]))
-            for name, value in one.result.by_quantity().items()
-        )
-    ):
-        return compare_trace(one.problem, trace)
-    return compare_gradients(one.problem, one.result.loss, one.result.grads, one.reference)
-
-
-def _worst(comparisons: Sequence[Comparison]) -> tuple[Quantity, ...]:
-    """Each quantity at its worst over the problems."""
-    by_name: dict[str, list[Quantity]] = {}
-    for comparison in comparisons:
-        for quantity in comparison.quantities:
-            by_name.setdefault(quantity.name, []).append(quantity)
-    return tuple(max(quantities, key=_badness) for quantities in by_name.values())
-
-
-def _badness(quantity: Quantity) -> tuple[bool, bool, float]:
-    return not quantity.ok, quantity.mismatch is not None, quantity.bound_units
 
 
 @contextmanager

@@ -30,7 +30,7 @@ from autograd_ref.crosscheck.reference import Reference, reference_of
 from autograd_ref.crosscheck.report import Diagnosis
 from handgrad.trace import WEIGHTS, quantity_of
 
-__all__ = ["CheckedProblem", "diagnose"]
+__all__ = ["CheckedProblem", "computed_in_float32", "diagnose"]
 
 MOST = 3  # mistakes in one explanation
 # A mistaken computation rounds like the right one, on numbers of another size; twice for two of them, and
@@ -60,6 +60,14 @@ class CheckedProblem:
     problem: Problem
     result: CallResult
     reference: Reference
+
+    @property
+    def has_another_loss(self) -> bool:
+        """Whether it gave a finite loss, and another one."""
+        if self.result.error is not None or not np.isfinite(self.result.loss):
+            return False
+        error = abs(self.result.loss - float(self.reference.trace.loss))
+        return bool(error > self.reference.bounds.radius["loss"])
 
 
 class _Explanation(NamedTuple):
@@ -91,7 +99,7 @@ def diagnose(
         the wrong ones that it leaves unexplained.
     """
     explanations = list(_complete(checked))
-    if not explanations and _computed_in_float32(checked):
+    if not explanations and computed_in_float32(checked):
         rounded = [replace(one, reference=reference_of(one.problem, dtype=np.float32)) for one in checked]
         inside = (FLOAT32_INSIDE, GRADIENTS)
         if all(_fits_right(one) for one in rounded):
@@ -296,7 +304,7 @@ def _matches(name: str, predicted: np.ndarray, given: np.ndarray, one: CheckedPr
         return bool(np.all(np.abs(predicted - given) <= SLACK * growth * radius))
 
 
-def _computed_in_float32(checked: Sequence[CheckedProblem]) -> bool:
+def computed_in_float32(checked: Sequence[CheckedProblem]) -> bool:
     """Whether float64 was asked for and, where no penalty is added, every number is one of float32."""
     plain = [one for one in checked if one.problem.reg == 0 and one.result.error is None]
     if not plain or plain[0].problem.dtype == np.float32:
