@@ -9,6 +9,8 @@ from autograd_ref.crosscheck.isolated.result import TargetResult, tally
 from autograd_ref.crosscheck.quantity import Quantity
 from autograd_ref.crosscheck.report import Advice, Diagnosis, Report
 
+pytestmark = pytest.mark.slow
+
 RIGHT = "handgrad.two_layer_net:TwoLayerNet"
 SUBMISSION = """\
 import handgrad

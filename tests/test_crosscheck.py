@@ -47,6 +47,7 @@ def test_each_mistake_alone_is_found_and_named(name, dtype):
     assert report.first_wrong == next(name for name in order if name in tensors)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "dtype"), visible(networks.UNKNOWN))
 def test_a_mistake_outside_the_catalogue_is_flagged_but_not_misnamed(name, dtype):
     first_wrong, edits = networks.UNKNOWN[name]
@@ -72,6 +73,7 @@ def combinable():
             yield one, other
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("as_users_call")  # some hundred checks: the types were checked above
 @pytest.mark.parametrize(("one", "other"), list(combinable()))
 def test_two_mistakes_in_different_gradients_are_both_named(one, other):

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 # The network of the course with its penalty 2·reg·‖W‖², right; {before} runs at import, {inside} in the loss.
 FUNCTION = """\
 import os, sys

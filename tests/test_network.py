@@ -229,6 +229,7 @@ def test_part_of_what_is_wrong_is_named_where_the_rest_is_unknown():
     assert report.signature == "dW2 is wrong only in column 1."
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "signature"),
     [
@@ -278,6 +279,7 @@ def test_three_witnesses_name_the_odd_one_out():
     assert abs(wrong.finite_difference - wrong.automatic) < 1e-6 * abs(wrong.automatic - wrong.hand)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sizes", [(3, 4, 5, 6), (1, 3, 2, 2), (20, 30, 8, 4)])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_sizes_and_reg_of_the_first_problem_can_be_chosen(sizes, dtype):
@@ -298,6 +300,7 @@ def test_units_within_rounding_of_the_kink_are_listed():
 NO_MEAN, TWICE = ("dscores /= N", "pass"), ("dscores /= N", "dscores /= N * N")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("edits", "ids"),
     [
@@ -317,6 +320,7 @@ def test_two_mistakes_in_the_same_gradient_are_both_named(edits, ids):
     assert {each.id for each in report.diagnosis} == ids, str(report)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("edits", "first_wrong"),
     [
@@ -336,6 +340,7 @@ def test_clipping_shows_where_numbers_are_large(edits, first_wrong, dtype):
     assert report.diagnosis == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("name", ["relu-mask-replaces-upstream", "scores-used-as-dscores", "one-hot-missing"])
 def test_a_name_does_not_hang_on_the_draw(name, seed):

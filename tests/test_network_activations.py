@@ -78,6 +78,7 @@ def instance(*edited):
     return networks.network(*edited)(7, 10, 5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WRITTEN)
 def test_a_right_network_passes_and_its_activation_is_read(name):
     for dtype in ("float64", "float32"):
@@ -93,6 +94,7 @@ def test_a_trace_is_judged_stage_by_stage_with_the_activation_read():
     assert (report.activation, len(report.quantities)) == ("tanh", 12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "factor", "id_"), MISTAKES)
 def test_a_mistaken_slope_is_named(name, factor, id_):
     report = check_network(instance(*edits(name, factor)))
@@ -112,6 +114,7 @@ def test_the_activation_is_read_off_the_scores_or_the_loss_even_if_that_is_mista
             assert read_activation(NetworkUnderTest(target, problem), problem) == name
 
 
+@pytest.mark.slow
 def test_two_mistakes_are_named_in_a_network_with_tanh():
     both = [*edits("tanh", "(1 - z1**2)"), *networks.MISTAKES["reg-halved"][1]]
     # Both change dW1: the slope upstream of it, the penalty in it.
