@@ -91,8 +91,8 @@ def ufunc_named(name: str) -> np.ufunc:
     if name == "clip":
         from numpy._core import umath
 
-        return vars(umath)["clip"]  # type: ignore[no-any-return]
-    return getattr(np if name in UFUNCS else sys.modules["scipy.special"], name)  # type: ignore[no-any-return]
+        return vars(umath)["clip"]
+    return getattr(np if name in UFUNCS else sys.modules["scipy.special"], name)
 
 
 def knows_function(name: str) -> bool:
@@ -135,7 +135,7 @@ def _named(name: str) -> Callable[..., Any]:
     found: Any = jnp
     for part in name.split("."):
         found = getattr(found, part)
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _number_function(operation: Compute) -> Callable[..., Any]:
@@ -169,8 +169,8 @@ def ufunc_function(name: str) -> Callable[..., Any]:
     if name in _UFUNCS_WRITTEN:
         return _UFUNCS_WRITTEN[name]
     if name in UFUNCS:
-        return getattr(jnp, name)  # type: ignore[no-any-return]
-    return getattr(jax.scipy.special, SPECIAL_UFUNCS[name])  # type: ignore[no-any-return]
+        return getattr(jnp, name)
+    return getattr(jax.scipy.special, SPECIAL_UFUNCS[name])
 
 
 _UFUNCS_WRITTEN: dict[str, Callable[..., Any]] = {

@@ -72,7 +72,7 @@ def _function(name: str) -> Callable[..., Any]:
     found: Any = np
     for part in name.split("."):
         found = getattr(found, part)
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def move(operation: Move, inputs: Sequence[Any], literal: Callable[[Any], Any] | None = None) -> np.ndarray:

@@ -74,13 +74,13 @@ class RecordedNumber:
         return operator.index(self._leave("index"))
 
     def __trunc__(self) -> int:
-        return math.trunc(self._leave("int"))  # type: ignore[no-any-return]
+        return math.trunc(self._leave("int"))
 
     def __floor__(self) -> int:
-        return math.floor(self._leave("int"))  # type: ignore[no-any-return]
+        return math.floor(self._leave("int"))
 
     def __ceil__(self) -> int:
-        return math.ceil(self._leave("int"))  # type: ignore[no-any-return]
+        return math.ceil(self._leave("int"))
 
     def __round__(self, digits: Any = None) -> Any:
         rounded = builtins.round(self._twin, digits)

@@ -70,7 +70,7 @@ def value_of(thing: Any) -> Value:
     kind = type(thing)
     if kind in RECORDED:
         if kind is not ARRAY[0]:
-            return thing._value  # type: ignore[no-any-return]
+            return thing._value
         try:
             memory = thing._memory
         except AttributeError:
@@ -78,14 +78,14 @@ def value_of(thing: Any) -> Value:
         if memory is None:
             memory = thing._memory = current.memories.adopt(thing._twin)
         if thing._version is memory.version and not memory.foreign:
-            return thing._value  # type: ignore[no-any-return]
+            return thing._value
         if memory.foreign:
             memory = current.memories.adopt(thing._twin)
         value: Value = current.memories.read(thing._twin, memory)
         thing._version, thing._value = memory.version, value
         return value
     if isinstance(thing, np.ndarray):
-        return current.memories.read(thing, current.memories.adopt(thing))  # type: ignore[no-any-return]
+        return current.memories.read(thing, current.memories.adopt(thing))
     return current.tape.number(thing)  # type: ignore[union-attr]
 
 
