@@ -127,6 +127,11 @@ class TwoLayerNet:
             "b2": np.zeros(C, self.dtype),
         }
 
+    def __repr__(self) -> str:
+        (D, H), (_, C) = self._shapes["W1"], self._shapes["W2"]
+        sizes = f"input_size={D}, hidden_size={H}, output_size={C}"
+        return f"{type(self).__name__}({sizes}, activation={self.activation!r}, dtype={self.dtype.name})"
+
     @overload
     def loss(self, X: ArrayLike, y: None = None, reg: float = 0.0) -> Float[np.ndarray, "N C"]: ...
     @overload

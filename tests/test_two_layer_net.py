@@ -268,3 +268,9 @@ def test_only_the_known_activations():
 def test_only_the_two_dtypes():
     with pytest.raises(TypeError, match="dtype must be float32 or float64"):
         TwoLayerNet(2, 2, 2, dtype=np.int64)
+
+
+def test_repr_says_sizes_activation_and_dtype():
+    net = TwoLayerNet(4, 3, 2, activation="tanh", dtype=np.float32)
+    said = "TwoLayerNet(input_size=4, hidden_size=3, output_size=2, activation='tanh', dtype=float32)"
+    assert repr(net) == said

@@ -1,0 +1,25 @@
+"""What the README shows works when it is copied."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def test_there_are_python_blocks():
+    assert len(BLOCKS) >= 2
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.split("\n")[0])
+def test_python_block_runs(block):
+    exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
+
+
+def test_files_it_names_are_there():
+    root = Path(__file__).parents[1]
+    named = set(re.findall(r"`((?:handgrad|autograd_ref|tests|benchmarks)/[\w./]*)`", README))
+    assert named
+    assert not [name for name in named if not (root / name).exists()]
