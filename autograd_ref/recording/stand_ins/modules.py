@@ -58,7 +58,9 @@ def _make(thing: Any) -> Any:
         return _Ufunc(thing)
     if not callable(thing):
         return None
-    module = getattr(thing, "__module__", None) or ""
+    module = getattr(thing, "__module__", "")
+    if not isinstance(module, str):  # some extensions give the module itself
+        return None
     owner = getattr(thing, "__self__", None)
     if module == "math" or getattr(owner, "__name__", None) == "math":
         return math_function(thing)
