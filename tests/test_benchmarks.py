@@ -46,6 +46,7 @@ def test_checkers_pass_right_and_catch_coarse(name):
     assert CONTENDERS[name].check(networks.network(), ordinary()).ok
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMING)
 def test_checkers_name_wrong_shape(name):
     _, edits = networks.MISTAKES["bias-wrong-axis"]

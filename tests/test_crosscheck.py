@@ -35,6 +35,7 @@ def visible(names):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "dtype"), visible(networks.MISTAKES))
 def test_each_mistake_alone_is_found_and_named(name, dtype):
     tensors, edits = networks.MISTAKES[name]

@@ -89,12 +89,14 @@ def test_a_gradient_that_fits_another_loss_is_not_contradicted():
     assert "dW1[" not in said  # the first layer's gradient is right by its own loss
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("switch", [False, True])
 def test_a_network_in_jax_computes_in_the_checked_precision(switch):
     with jax.enable_x64(switch):
         assert check_network(f.in_jax, sizes=(3, 4, 5, 6)).ok
 
 
+@pytest.mark.slow
 def test_an_import_that_does_not_end_says_where(handgrad, tmp_path):
     file = tmp_path / "forever.py"
     file.write_text(FOREVER)
@@ -118,6 +120,7 @@ def test_verdicts_on_the_command_line(handgrad, tmp_path):
     assert "nothing flows into it" in found["quantities"][-1]["reason"]
 
 
+@pytest.mark.slow
 def test_surrogate_and_tolerance_reach_the_check(handgrad, tmp_path):
     file = tmp_path / "hands.py"
     file.write_text(

@@ -93,6 +93,7 @@ def test_the_loss_that_is_not_this_networks_loss_is_said_first():
     assert "The loss is not the mean softmax cross-entropy" in report.signature
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("edits", "first_wrong", "id_"),
     [
@@ -350,6 +351,7 @@ def test_a_name_does_not_hang_on_the_draw(name, seed):
         assert [each.id for each in report.diagnosis] == [name], str(report)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_what_is_right_is_right_on_every_draw(seed):
     for dtype, sizes in (("float32", None), ("float64", None), ("float32", (30, 5, 8, 4))):
@@ -419,6 +421,7 @@ def test_a_fault_beside_the_gradient_does_not_hide_a_wrong_one():
     assert [each.id for each in report.diagnosis] == ["inputs-mutated", "reg-halved"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mask", "signature"),
     [
@@ -455,6 +458,7 @@ def test_what_gets_nothing_is_not_judged():
         assert_network_gradients(networks.network()(7, 10, 1))
 
 
+@pytest.mark.slow
 def test_measured_bounds_take_the_place_of_wide_ones():
     problem = random_problem(np.random.default_rng(0), (9, 7, 10, 5), dtype="float32")
     derived = reference_of(problem).bounds

@@ -117,6 +117,7 @@ def test_a_gradient_off_by_a_billionth_is_caught(name):
     assert wrong(compare_gradients(problem, trace["loss"], grads)) == {name}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "error"), [("float32", 1e-3), ("float64", 1e-10)])
 @pytest.mark.parametrize(
     "name", ["z1", "scores", "probs", "dscores", "dW2", "db2", "dh1", "dz1", "dW1", "db1"]

@@ -219,6 +219,7 @@ def another_activation(run):
     (run / "config.json").write_text(text.replace('"activation": "relu"', '"activation": "tanh"'))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "flags", "message"),
     [

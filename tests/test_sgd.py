@@ -164,6 +164,7 @@ def test_many_steps_agree_with_the_plain_path_and_with_jax(kind, dtype):
     assert max(deviation_over_steps(sgd, dtype, kind, params, X, y, steps=8)) <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault",
     [{"reg": 0.05 * (1 + 1e-3)}, {"reg": 0.025}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}],
@@ -215,6 +216,7 @@ def check_one_step(N, D, H, C, dtype, kind, seed):
     assert abs(loss - after[2]) <= bounds.radius["loss"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_a_step_with_every_activation_is_the_plain_one_and_jaxs(name, dtype):

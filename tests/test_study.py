@@ -105,6 +105,7 @@ def test_jax_equations_make_the_step_from_what_is_known():
     assert (transposed.result, transposed.shape, transposed.primitive) == ("dW1", "D×H", "transpose")
 
 
+@pytest.mark.slow
 def test_a_change_in_layers_shows_with_no_other_edit(tmp_path):
     shutil.copytree(Path(handgrad.__file__).parent, tmp_path / "handgrad")
     file = tmp_path / "handgrad" / "layers.py"

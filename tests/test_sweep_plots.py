@@ -29,6 +29,7 @@ def found(grid, diverges):
     return results
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("diverges", [lambda number: number % 2, lambda number: True])
 def test_every_sweep_can_be_drawn(diverges):
     grid = Grid(Config(), AXES, seeds=2)
