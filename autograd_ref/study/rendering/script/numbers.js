@@ -40,7 +40,7 @@ const page = (() => {
       else fill(rowsOf(place), value);
     }
     document.documentElement.classList.toggle("yours", edited);
-    for (const each of all("[data-activation]")) each.hidden = each.dataset.activation !== given.activation;
+    for (const each of all("[data-activation]")) each.hidden = !each.dataset.activation.split(" ").includes(given.activation);
     if (edited) {
       for (const place of all("[data-difference]")) {
         const [step, name] = place.dataset.difference.split("/");
