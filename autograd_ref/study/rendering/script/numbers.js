@@ -2,7 +2,7 @@
 const page = (() => {
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   const { write } = explain;
-  const short = (x) => write(x, Math.abs(x) < 100 ? 2 : 0);
+  const short = (x) => write(x, Math.abs(x) < 10 ? 2 : Math.abs(x) < 100 ? 1 : 0);
   const places = all("[data-key]");
   const rowsOf = (place) => (place.matches("td") ? [[place]] : [...place.rows].map((row) => all("td", row)));
   let given = null, values = null, chosen = null;
