@@ -21,8 +21,10 @@ import handgrad
 from autograd_ref import two_layer_net as reference
 from autograd_ref.crosscheck.problems import random_problem
 from autograd_ref.study import page, speed, witnesses
+from autograd_ref.study.course_notes import as_published
 from autograd_ref.study.equations import equations
 from autograd_ref.study.example import judge_steps, worked_problem
+from autograd_ref.study.hard_places import notes_reports
 from autograd_ref.study.jax_source import GRADIENT, jax_source, loss_source
 from autograd_ref.study.mistaken_networks import break_it, train
 from autograd_ref.study.network_diagram import draw
@@ -30,7 +32,7 @@ from autograd_ref.study.program import PROGRAM, run, slip_ups
 from autograd_ref.study.rendering.language import FOLDER, LANGUAGES, Words
 from autograd_ref.study.rendering.markup import code_html, formula, prose
 from autograd_ref.study.rendering.matrices import matrix
-from autograd_ref.study.source import read_steps
+from autograd_ref.study.source import read_function, read_steps
 from handgrad import layers, two_layer_net
 from handgrad.activations import ActivationName
 
@@ -218,6 +220,25 @@ def test_jax_source_makes_the_step(activation):
             exec(jax_source(step, activation).code, scope)
             for name, value in step.made.items():
                 np.testing.assert_allclose(scope[name], value, rtol=1e-12, atol=1e-15, err_msg=step.key)
+
+
+def test_functions_are_shown_with_their_defaults(steps):
+    shown = [rule.code for step in steps for rule in step.rules]
+    shown += [code for step in steps for code in jax_source(step).functions]
+    for code in ("def l2_penalty_forward(W, reg, c=2.0):", "def penalty(W, reg, c=2.0):"):
+        assert any(each.startswith(code) for each in shown), code
+    # No annotation is left, and each can be pasted and defined.
+    for code in shown:
+        exec(code, {"np": np, "jnp": jnp, "jax": jax})
+        assert ":" not in code.splitlines()[0].rstrip(":")
+
+
+def test_refusal_names_the_line_that_is_shown():
+    refusal, _ = notes_reports()
+    number = int(re.search(r"line (\d+)", refusal)[1])
+    assert "dscores" in read_function(as_published).code.splitlines()[number - 1]
+    chinese = tomllib.loads((FOLDER / "zh" / "break.toml").read_text(encoding="utf-8"))
+    assert re.findall(r"第 (\d+) 行", json.dumps(chinese, ensure_ascii=False)) == [str(number)]
 
 
 def test_one_line_of_jax_makes_the_gradient():

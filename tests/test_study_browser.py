@@ -177,6 +177,30 @@ def test_entry_shows_its_sum(visit):
     expect(page.locator("#step-dW1 .sum")).to_contain_text("dW1[0, 0] = 1·(−0.0649) + 2·(−0.1347)")
 
 
+def test_hard_places_stay_when_an_entry_is_asked(visit):
+    page = visit(size=LAPTOP)
+    before = visible(page, "#hard table")
+    page.locator('#step-z1 table.m[data-key="z1/z1"] td').first.click()
+    assert visible(page, "#hard table") == before > 5
+
+
+def test_words_fit_the_activation(visit):
+    page = visit("?activation=gelu")
+    for step in ("h1", "dz1"):
+        head = page.locator(f":is(#step-{step} > header, #step-{step} > .text):visible").all_inner_texts()
+        assert "activation" in "".join(head)
+        assert not re.search("ReLU|inactive|mask", "".join(head))
+    assert visible(page, "#hard .when-example") == 0
+    expect(page.locator("#hard-copy h4")).to_have_text("On your numbers", use_inner_text=True)
+
+
+def test_broken_picture_has_no_right_numbers_in_wrong_boxes(visit):
+    page = visit()
+    page.locator("a[data-mistake=one-hot-sign]").click()
+    assert visible(page, "#broken .wrong .entry, #broken .spoiled .entry") == 0
+    assert visible(page, "#broken .across .entry") > 10
+
+
 def test_script_leaves_the_worked_example_as_it_was_built(visit):
     texts = "() => [...document.querySelectorAll('main [data-key]')].map(each => each.textContent)"
     pads = "() => [...document.querySelectorAll('main [data-pad]')].map(each => each.dataset.pad)"

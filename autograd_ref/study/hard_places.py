@@ -1,5 +1,7 @@
 """What the page shows at the hard places: every number computed on the worked example, by both sides."""
 
+import inspect
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +14,7 @@ from autograd_ref.crosscheck.network.check import check_network
 from autograd_ref.crosscheck.problems import Problem
 from autograd_ref.crosscheck.report import NotJudged, Report
 from autograd_ref.study import course_notes as notes
+from autograd_ref.study.source import read_function
 from autograd_ref.two_layer_net import precision
 from handgrad.activations import relu, relu_derivative
 
@@ -71,7 +74,17 @@ def notes_reports() -> tuple[str, Report]:
     try:
         check_network(notes.as_published)
     except NotJudged as error:
-        refusal = str(error)
+        refusal = _as_shown(str(error))
     else:
         raise ValueError("autograd_ref/study/course_notes.py: what was published runs, which it did not")
     return refusal, check_network(notes.with_the_name_mended, name="notes")
+
+
+def _as_shown(refusal: str) -> str:
+    """The refusal with the number of the line in the code that the page shows, not in its file."""
+    number = re.search(r"(?<=line )\d+", refusal)
+    if number is None:
+        raise ValueError(f"autograd_ref/study/hard_places.py: the checker names no line: {refusal}")
+    line = inspect.getsource(notes).splitlines()[int(number[0]) - 1]
+    shown = read_function(notes.as_published).code.splitlines().index(line) + 1
+    return refusal.replace(f"line {number[0]}", f"line {shown}")

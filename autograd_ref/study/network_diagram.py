@@ -14,14 +14,14 @@ __all__ = ["SEED", "Cell", "Edge", "Node", "Picture", "draw"]
 # parameters, values, adjoints, gradients.
 PLACES = {
     "X": (30, 162), "W1": (42, 50), "b1": (122, 50), "z1": (112, 162), "h1": (190, 162),
-    "W2": (248, 50), "b2": (315, 48), "scores": (315, 162), "y": (412, 50), "probs": (395, 226),
-    "data_loss": (472, 162), "reg": (550, 50), "loss": (550, 162), "dloss": (550, 282),
-    "dscores": (315, 282), "dh1": (248, 276), "dz1": (128, 282),
-    "dW2": (188, 400), "db2": (315, 404), "dW1": (42, 400), "db1": (128, 400),
+    "W2": (245, 50), "b2": (315, 40), "scores": (315, 162), "y": (412, 50), "probs": (395, 224),
+    "data_loss": (472, 162), "reg": (550, 50), "loss": (550, 162), "dloss": (550, 286),
+    "dscores": (315, 286), "dh1": (245, 276), "dz1": (128, 282),
+    "dW2": (188, 400), "db2": (315, 411), "dW1": (42, 400), "db1": (128, 400),
 }  # fmt: skip
 
 # Edges that would run behind a node go around: by these places, with None where the end's own is meant.
-BEFORE, BEHIND, LEFT, RIGHT = -12, 594, -16, 470
+BEFORE, BEHIND, LEFT, RIGHT = -12, 594, -24, 476
 BELOW = 608
 DETOURS: dict[tuple[str, str], tuple[tuple[int | None, int | None], ...]] = {
     ("W1", "loss"): ((None, LEFT), (BEHIND, LEFT), (BEHIND, None)),
@@ -35,7 +35,7 @@ DETOURS: dict[tuple[str, str], tuple[tuple[int | None, int | None], ...]] = {
 SEED = "dloss"
 SEEDED = "dscores"
 
-NAME_HEIGHT, ROW_HEIGHT, CELL_WIDTH, PADDING = 17, 12, 32, 4
+NAME_HEIGHT, ROW_HEIGHT, CELL_WIDTH, PADDING = 17, 12, 35, 4
 MARGIN = 8
 # A picture from left to right is longer and flatter than one from top to bottom.
 STRETCH, FLATTEN = 1.74, 0.72

@@ -5,7 +5,7 @@ import inspect
 import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
-from copy import copy
+from copy import copy, deepcopy
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -138,7 +138,7 @@ def read_function(function: Callable[..., Any]) -> Source:
     paragraphs = tuple(" ".join(paragraph.split()) for paragraph in derivation.split("\n\n"))
     documented = definition.body[0].end_lineno if ast.get_docstring(definition) else definition.lineno
     body = source.splitlines()[documented:]
-    code = "\n".join([f"def {definition.name}({', '.join(arguments)}):", *body])
+    code = "\n".join([f"def {definition.name}({_signature(definition.args)}):", *body])
     if set(results) & set(arguments):
         results = []  # "in the dtype of ``W``"
     return Source(paragraphs, code, arguments, results, definition)
@@ -155,6 +155,15 @@ def read_derivation(module: ModuleType) -> tuple[str, ...]:
                 paragraph = " ".join(part.replace("$$", "$").split())
                 found += [paragraph] if paragraph else []
     return tuple(found)
+
+
+def _signature(arguments: ast.arguments) -> str:
+    """The arguments as one writes them without annotations: names, stars and defaults."""
+    plain = deepcopy(arguments)
+    for each in ast.walk(plain):
+        if isinstance(each, ast.arg):
+            each.annotation = None
+    return ast.unparse(plain)
 
 
 def _definition(source: str) -> ast.FunctionDef:

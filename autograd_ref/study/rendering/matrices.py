@@ -19,8 +19,8 @@ def number(value: float, digits: int = DIGITS) -> str:
 
 
 def short(value: float) -> str:
-    """A number for a box of the picture, where there is room for two decimals."""
-    return number(value, 2) if abs(value) < 100 else number(value, 0)
+    """A number for a box of the picture, where there is room for three digits."""
+    return number(value, 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0)
 
 
 def matrix(

@@ -2,7 +2,7 @@
 const page = (() => {
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   const { write } = explain;
-  const short = (x) => write(x, Math.abs(x) < 100 ? 2 : 0);
+  const short = (x) => write(x, Math.abs(x) < 10 ? 2 : Math.abs(x) < 100 ? 1 : 0);
   const places = all("[data-key]");
   const rowsOf = (place) => (place.matches("td") ? [[place]] : [...place.rows].map((row) => all("td", row)));
   let given = null, values = null, chosen = null;
@@ -40,7 +40,7 @@ const page = (() => {
       else fill(rowsOf(place), value);
     }
     document.documentElement.classList.toggle("yours", edited);
-    for (const each of all("[data-activation]")) each.hidden = each.dataset.activation !== given.activation;
+    for (const each of all("[data-activation]")) each.hidden = !each.dataset.activation.split(" ").includes(given.activation);
     if (edited) {
       for (const place of all("[data-difference]")) {
         const [step, name] = place.dataset.difference.split("/");

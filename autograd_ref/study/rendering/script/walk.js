@@ -64,7 +64,7 @@
   };
   const follow = () => {
     if (performance.now() < moving || playing !== null) return;
-    const margin = parseFloat(getComputedStyle(rows[0]).scrollMarginTop);
+    const margin = parseFloat(getComputedStyle(document.documentElement).scrollPaddingTop) + parseFloat(getComputedStyle(rows[0]).scrollMarginTop);
     const line = margin + (innerHeight - margin) / 3;
     draw(rows.findLastIndex((row) => row.getBoundingClientRect().top <= line));
   };
