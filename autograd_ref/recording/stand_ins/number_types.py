@@ -29,6 +29,12 @@ class _NumberType(type):
 
     _original: type
 
+    def __new__(cls, name: str, bases: tuple[type, ...], members: dict[str, Any], **kwargs: Any) -> Any:
+        """Make a stand-in; or, where the program derives a class from one, a class of the originals."""
+        if not bases:
+            return super().__new__(cls, name, bases, members)
+        return type(name, tuple([plain(each) for each in bases]), members, **kwargs)
+
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         original = cls._original
         if current.tape is not None and len(args) == 1 and not kwargs:
@@ -62,9 +68,6 @@ class _NumberType(type):
 
     def __getattr__(cls, name: str) -> Any:
         return getattr(cls._original, name)
-
-    def __mro_entries__(cls, bases: Any) -> tuple[type, ...]:
-        return (cls._original,)
 
 
 def number_type(original: type) -> type:

@@ -223,7 +223,9 @@ _NUMPY_METHODS["__class__"] = property(lambda self: type(self._twin))
 def _define(kind: type) -> type:
     """The recorded numbers of one type."""
 
-    def new(cls: type, number: Any, value: Value) -> Any:
+    def new(cls: type, number: Any = 0, value: Value | None = None) -> Any:
+        if value is None:  # ``type(x)(number)`` in plain code
+            return kind(plain(number))
         self: Any = kind.__new__(cls, number)
         self._twin = number
         self._value = value
