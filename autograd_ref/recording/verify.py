@@ -165,7 +165,9 @@ def check_complete(recording: Recording, seed: int = 0) -> float:
 def _steady(found: dict[str, Any], again: dict[str, Any]) -> dict[str, Any]:
     """What came out the same when the call was made again at the same point: all but clocks and entropy."""
     return {
-        path: each for path, each in found.items() if path in again and _is_same(np.asarray(each), again[path])
+        path: each
+        for path, each in found.items()
+        if path in again and _is_same(np.asarray(each), again[path])
     }
 
 
