@@ -110,6 +110,7 @@ for _name, _expression in {
     "int_sums": "np.sum(x > 0) * x[0, 0] + np.count_nonzero(x > 0) * x[1, 1] + np.sum(x[0]) / (x > -100).sum()",
     "stride_tricks": "np.sum(np.lib.stride_tricks.sliding_window_view(x[0], 2) ** 2) + np.sum(np.lib.stride_tricks.as_strided(x, (2, 4), x.strides) ** 2)",
     "cross": "np.sum(np.cross(x[0, :3], x[1, :3]) ** 2)",
+    "boolean_means": "np.mean(x > 0) * x[0, 0] + (x[0] > 0).mean() * x[0, 1] + np.std(m) * x[1, 1]",
     "isclose_": "np.sum(x) if not np.allclose(x, 0) else 0.0",
     "where_tuple": "np.sum(x[np.where(x > 0)] ** 2) + np.sum(x[np.nonzero(x > 0)])",
     "interp_": "np.interp(0.5, np.array([0.0, 1.0, 2.0]), x[0, :3]) ** 2",

@@ -12,7 +12,7 @@ from collections import deque
 import numpy as np
 import pytest
 
-from autograd_ref.recording import NotRecorded, check_complete, record
+from autograd_ref.recording import NotCompared, NotRecorded, check_complete, record
 from autograd_ref.recording.stand_ins.generators import GENERATORS
 from autograd_ref.recording.stand_ins.modules import originals
 from autograd_ref.recording.stand_ins.objects import RECORDED
@@ -333,3 +333,84 @@ def test_no_warning_of_its_own():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         record(lambda x: np.sum(x), np.ones(2))
+
+
+def test_types_and_bases_are_those_of_a_plain_run():
+    def call(x):
+        class Loss(float):
+            pass
+
+        y = x * 2
+        number = x[0]
+        return [
+            type(x) is np.ndarray, type(number) is np.float64, type(float(number)) is float, int is int,
+            number.__class__ is np.float64, type(x).__name__, type(number).__name__,
+            isinstance(Loss(1.0), Loss), isinstance(np.ndarray, type), y[:1].base is y, y.base is None,
+        ]  # fmt: skip
+
+    assert record(call, np.ones(2)).result == call(np.ones(2))
+
+
+@pytest.mark.parametrize(
+    "fails",
+    [
+        lambda x: x.absent, lambda x: x[0].absent, lambda x: x[0](), lambda x: len(x[0]),
+        lambda x: iter(x[0]), lambda x: round(x), lambda x: abs("a"), lambda x: sum(x, y=1), lambda x: x[0] + None,
+    ],
+)  # fmt: skip
+def test_error_text_is_that_of_a_plain_run(fails):
+    texts = []
+    for run in (fails, lambda x: record(fails, x)):
+        with pytest.raises((TypeError, AttributeError)) as caught:
+            run(np.ones(2))
+        texts.append(str(caught.value))
+    assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize(
+    "number", [1.26, -2.5, np.float64(1.26), np.float32(-0.75), 7, np.int64(-7), True], ids=repr
+)
+def test_abs_and_round_need_no_shadow(number):
+    def call(x):
+        it = x[0] if isinstance(number, np.generic) else x[0].item()
+        return [abs(it), round(it), round(it, 1), round(it, None), *map(abs, [it]), *map(round, [it])]
+
+    array = np.array([number])
+    recording = record(call, array)
+    plain = call(array)
+    assert [(type(each), each) for each in recording.result] == [(type(each), each) for each in plain]
+    assert all(recording.value(each) is not None for each in recording.result)
+
+
+def returned_number(w):
+    return sum(v * v for v in memoryview(w))
+
+
+def test_number_computed_off_the_tape_is_a_leak():
+    with pytest.raises(NotRecorded, match="left the tape") as caught:
+        check_complete(record(returned_number, np.array([0.3, -0.4])))
+    assert caught.value.place.line == returned_number.__code__.co_firstlineno
+
+
+def test_call_that_cannot_be_compared_is_not_called_complete():
+    def drawn(w):
+        return np.sum(w * np.random.default_rng().standard_normal(2))
+
+    def elsewhere(w):
+        return w[0] if w[0] == 0.3 else w[1]
+
+    w = np.array([0.3, -0.4])
+    with pytest.raises(NotCompared, match="other numbers each time"):
+        check_complete(record(drawn, w))
+    with pytest.raises(NotCompared, match="another branch"):
+        check_complete(record(elsewhere, w))
+
+
+@pytest.mark.parametrize(
+    ("function", "says"),
+    [(lambda x: x.view(np.matrix) * 2.0, "matrix"), (lambda x: np.array([(x[0], 1.0)], "f8,f8"), "dtype"),
+     (lambda x: np.vectorize(lambda v: v * v)(x), "object")],
+)  # fmt: skip
+def test_arrays_of_another_kind_are_refused(function, says):
+    with pytest.raises(NotRecorded, match=says):
+        record(function, np.ones(3))

@@ -13,13 +13,14 @@ from autograd_ref.recording.place import Place
 from autograd_ref.recording.record import Recording, record
 from autograd_ref.recording.replay import replay
 from autograd_ref.recording.tape import NotRecorded, Tape, Value
-from autograd_ref.recording.verify import InstrumentFault, check_complete, check_operations
+from autograd_ref.recording.verify import InstrumentFault, NotCompared, check_complete, check_operations
 
 __all__ = [
     "Adjoint",
     "Adjoints",
     "InstrumentFault",
     "Leaf",
+    "NotCompared",
     "NotRecorded",
     "Place",
     "Recording",

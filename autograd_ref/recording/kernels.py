@@ -21,6 +21,9 @@ from autograd_ref.two_layer_net import precision
 
 __all__ = ["compute", "in_double", "pull_back", "slopes"]
 
+# What NumPy computes in float64 where it is given integers or Booleans, and jax.numpy in float32.
+_AVERAGES = {"average", "mean", "median", "percentile", "quantile", "std", "var"}
+
 # For what runs in microseconds and would take longer to compile.
 _QUICK = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0}
 
@@ -133,12 +136,15 @@ def _loop(value: Value, exact: bool) -> tuple[Any, ...]:
         dtypes = _ufunc_loop(operation, given, value.dtype)
     else:  # NumPy widens what goes in, and narrows what comes out if it is told so
         wide = value.dtype if value.is_floating else None
-        dtypes = (*[_wider(each.dtype, wide) for each in value.inputs], value.dtype)
+        averages = operation.name.removeprefix("nan") in _AVERAGES
+        dtypes = (*[_wider(each.dtype, wide, averages) for each in value.inputs], value.dtype)
     return tuple([_double(each) for each in dtypes]) if exact else dtypes
 
 
-def _wider(dtype: np.dtype[Any], result: np.dtype[Any] | None) -> np.dtype[Any] | None:
-    return result if result is not None and dtype.kind == "f" and dtype.itemsize < result.itemsize else None
+def _wider(dtype: np.dtype[Any], result: np.dtype[Any] | None, averages: bool) -> np.dtype[Any] | None:
+    if result is None or (averages and dtype.kind in "iub"):
+        return result
+    return result if dtype.kind == "f" and dtype.itemsize < result.itemsize else None
 
 
 def _is_double(value: Value) -> bool:

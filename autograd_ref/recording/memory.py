@@ -22,6 +22,10 @@ from autograd_ref.recording.tape import Given, Layout, NotRecorded, Read, Tape, 
 __all__ = ["Layout", "Memories", "Memory", "is_injective", "lay_out", "owner_of", "window"]
 
 
+# The base that NumPy keeps, which a recording array hides.
+_BASE = np.ndarray.base.__get__  # type: ignore[attr-defined]
+
+
 class Memory:
     """One piece of memory.
 
@@ -180,7 +184,7 @@ class Memories:
 def owner_of(array: Any) -> Any:
     """The object at the end of the chain of ``.base``."""
     while True:
-        base = getattr(array, "base", None)
+        base = _BASE(array) if isinstance(array, np.ndarray) else getattr(array, "base", None)
         if base is None:
             return array
         array = base

@@ -13,6 +13,7 @@ from autograd_ref.recording.call.reachable import Walk
 from autograd_ref.recording.call.release import release, unsearched
 from autograd_ref.recording.call.state import State
 from autograd_ref.recording.memory import Memories
+from autograd_ref.recording.place import Place, place_of
 from autograd_ref.recording.stand_ins import objects
 from autograd_ref.recording.stand_ins.array import RecordedArray
 from autograd_ref.recording.stand_ins.targets import shadowed
@@ -50,7 +51,7 @@ class Recording:
     def take(self, path: str, thing: Any) -> Any:
         """Keep in mind what was left behind at a path; returns what is plain in its place."""
         twin = objects.plain(thing)
-        if isinstance(twin, (np.ndarray, np.generic)) or twin is not thing:
+        if isinstance(twin, (np.ndarray, np.generic, float)) or twin is not thing:
             self._left.setdefault(path, twin)
         if twin is not thing and not isinstance(twin, np.ndarray):
             self._numbers[id(twin)] = (twin, thing._value)
@@ -90,6 +91,12 @@ class Recording:
     def module(self) -> str | None:
         """The module that the function is from."""
         return self.given.module
+
+    @property
+    def definition(self) -> Place | None:
+        """Where the function begins; None for one without Python code."""
+        code = getattr(inspect.unwrap(self.given.function), "__code__", None)
+        return place_of(code, -1) if code is not None else None
 
     def call(self) -> Any:
         """Make the call plainly."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from autograd_ref.recording.record import Recording, record
 from autograd_ref.recording.replay import evaluate, replay
 from autograd_ref.recording.tape import Compute, Given, NotRecorded, Value
 
-__all__ = ["InstrumentFault", "check_complete", "check_operations"]
+__all__ = ["InstrumentFault", "NotCompared", "check_complete", "check_operations"]
 
 # How far each leaf is moved, relative to its entries' root mean square; smaller where a branch changes.
 _STEPS = (2e-2, 1e-3, 3e-5, 1e-6)
@@ -99,7 +100,11 @@ def _described(value: Value) -> str:
     return f"{value.place}: the recorded {name}"
 
 
-def check_complete(recording: Recording, seed: int = 0) -> bool:
+class NotCompared(Exception):  # noqa: N818
+    """No second point could be compared, so nobody knows whether a value left the tape; says why."""
+
+
+def check_complete(recording: Recording, seed: int = 0) -> float:
     """Look for what left the tape: at a second point nearby, a plain run and the replay must agree.
 
     The call is made again, plainly, with its leaves moved; afterwards everything is as the recorded run left
@@ -110,32 +115,64 @@ def check_complete(recording: Recording, seed: int = 0) -> bool:
         seed: of the moves.
 
     Returns:
-        Whether a second point could be compared: False if every one tried took another branch or failed.
+        How far the leaves of the point that agreed were moved, relative to their size.
 
     Raises:
         NotRecorded: a value left the tape; with the place of the first operation that the replay did not
             foresee.
+        NotCompared: every point tried took another branch or failed, or the call does not repeat itself.
     """
     exact = replay(recording.tape)
     after = State(recording.visit, recording.module)
+    reasons: dict[str, None] = {}
     try:
         for number, step in enumerate(_STEPS):
             rng = np.random.default_rng((seed, number))
             moved = {value: _moved(array, step, rng) for value, array in recording.movable()}
             foreseen = replay(recording.tape, moved)
-            if _steered_elsewhere(recording, exact, foreseen):
+            elsewhere = _steered_elsewhere(recording, exact, foreseen)
+            if elsewhere is not None:
+                reasons[f"{elsewhere.place}: the program takes another branch or index there"] = None
                 continue
-            found = _plain_run(recording, moved)
-            if found is None:
+            try:
+                found = _plain_run(recording, moved)
+            except Exception as error:
+                reasons[f"the call fails there ({type(error).__name__}: {error})"] = None
                 continue
             if _agrees(recording, found, exact, foreseen):
-                return True
+                return step
+            steady = _steady(found, _plain_run(recording, moved))
+            if any(
+                value is not None and path in found and path not in steady
+                for path, (_, value) in recording.final.items()
+            ):
+                reasons["the call gives other numbers each time (random numbers without a seed?)"] = None
+                continue
+            if _agrees(recording, steady, exact, foreseen):
+                return step
             unforeseen = _first_unforeseen(recording, moved, exact, foreseen)
             if unforeseen is not None:
                 raise unforeseen
-        return False
+            reasons["a second recording takes another branch there"] = None
     finally:
         after.restore()
+    raise NotCompared(
+        "no second point could be compared with the replay, so a value may have left the tape unseen: "
+        + "; ".join(reasons)
+    )
+
+
+def _steady(found: dict[str, Any], again: dict[str, Any]) -> dict[str, Any]:
+    """What came out the same when the call was made again at the same point: all but clocks and entropy."""
+    return {
+        path: each
+        for path, each in found.items()
+        if path in again and _is_same(np.asarray(each), again[path])
+    }
+
+
+def _is_same(a: np.ndarray, b: Any) -> bool:
+    return np.array_equal(a, b, equal_nan=a.dtype.kind in "fc")
 
 
 def _moved(array: np.ndarray, step: float, rng: np.random.Generator) -> np.ndarray:
@@ -147,8 +184,8 @@ def _moved(array: np.ndarray, step: float, rng: np.random.Generator) -> np.ndarr
 
 def _steered_elsewhere(
     recording: Recording, exact: Sequence[np.ndarray], foreseen: Sequence[np.ndarray]
-) -> bool:
-    """Whether the program would take another branch, or use another index, at the moved point."""
+) -> Value | None:
+    """What would make the program take another branch, or use another index, at the moved point."""
     for value, kind in recording.tape.controls:
         if kind == "float":
             continue
@@ -161,19 +198,17 @@ def _steered_elsewhere(
             and np.array_equal(exact[value.number] != 0, then != 0)
             and not np.array_equal(now, then)
         ):
-            return True
-    return False
+            return value
+    return None
 
 
-def _plain_run(recording: Recording, moved: dict[Value, np.ndarray]) -> dict[str, Any] | None:
-    """What the call leaves behind at the moved point; None if it fails there."""
+def _plain_run(recording: Recording, moved: dict[Value, np.ndarray]) -> dict[str, Any]:
+    """What the call leaves behind at the moved point."""
     recording.before.restore()
     recording.put(moved)
-    try:
-        with np.errstate(all="ignore"):
-            result = recording.call()
-    except Exception:
-        return None
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = recording.call()
     return collect(recording.visit_call, result, recording.module)
 
 
@@ -227,7 +262,8 @@ def _first_unforeseen(
     """
     recording.before.restore()
     recording.put(moved)
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         second = record(recording.given.function, *recording.given.args, **recording.given.kwargs)
     if _decisions(recording) != _decisions(second):
         return None
@@ -248,5 +284,7 @@ def _first_unforeseen(
                 place,
             )
     return NotRecorded(
-        "a value left the tape: a plain run at a second point gives another result than the replay"
+        "a value left the tape: a plain run at a second point gives another result than the replay, and no "
+        "recorded operation saw it (the computation itself was not recorded)",
+        recording.definition,
     )

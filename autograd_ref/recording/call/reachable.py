@@ -34,10 +34,13 @@ class Walk:
         self._module = module
         self._made: dict[int, tuple[Any, Any]] = {}
         self.containers: list[Any] = []
+        self.with_floats = False  # for what was returned: elsewhere nobody needs Python's numbers
 
     def visit(self, path: str, thing: Any, depth: int = 0) -> Any:
         """What belongs in the place of a thing; containers stay, and are changed inside."""
         kind = type(thing)
+        if kind is float and self.with_floats:
+            return self._replace(path, thing)
         if kind in _ATOMS or depth > _DEEPEST:
             return thing
         known = self._made.get(id(thing))

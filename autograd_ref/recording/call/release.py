@@ -58,7 +58,9 @@ def release(given: Given, take: Take, returned: list[Any], error: BaseException 
         return stand_ins[id(thing)] if id(thing) in stand_ins else take(path, thing)
 
     walk = Walk(replace, given.module)
+    walk.with_floats = True
     result = walk.visit("return", returned.pop()) if returned else None
+    walk.with_floats = False
     given.walk(walk)
     given.forget()
     if error is not None:

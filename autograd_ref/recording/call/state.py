@@ -93,13 +93,13 @@ def collect(call: Callable[[Walk], Any], result: Any, module: str | None) -> dic
     found: dict[str, Any] = {}
 
     def note(path: str, thing: Any) -> Any:
-        if isinstance(thing, (np.ndarray, np.generic)):
-            found.setdefault(path, thing.copy())
+        if isinstance(thing, (np.ndarray, np.generic, float)):
+            found.setdefault(path, thing.copy() if isinstance(thing, np.ndarray) else thing)
         return thing
 
     walk = Walk(note, module)
+    walk.with_floats = True
     walk.visit("return", result)
+    walk.with_floats = False
     call(walk)
-    if isinstance(result, float):
-        found["return"] = np.float64(result)
     return found

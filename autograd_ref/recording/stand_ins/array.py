@@ -17,6 +17,7 @@ from autograd_ref.recording.memory import Memory
 from autograd_ref.recording.place import here, place_of
 from autograd_ref.recording.stand_ins.calls import record_function, record_method, record_ufunc
 from autograd_ref.recording.stand_ins.objects import (
+    WRAPPED,
     flat_iterator,
     index_read,
     index_write,
@@ -134,7 +135,10 @@ class RecordedArray(np.ndarray):
     def base(self) -> Any:
         """The array whose memory this is a view of."""
         base = plain(self).base
-        return wrap_view(base) if type(base) is np.ndarray and current.tape is not None else base
+        if type(base) is not np.ndarray or current.tape is None:
+            return base
+        known = WRAPPED.get(id(base))
+        return wrap_view(base) if known is None else known
 
     @property
     def flags(self) -> Any:
@@ -179,6 +183,10 @@ class RecordedArray(np.ndarray):
         if int(np.prod(wanted)) != self.size:
             raise NotRecorded("ndarray.resize to another size is not recorded; np.resize is", _place())
         self.shape = wanted
+
+
+# As errors name it: 'numpy.ndarray' object has no attribute ….
+RecordedArray.__name__ = "numpy.ndarray"
 
 
 def _method(name: str) -> Callable[..., Any]:

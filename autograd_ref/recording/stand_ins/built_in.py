@@ -42,8 +42,11 @@ def math_function(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _sum(iterable: Any, /, start: Any = 0) -> Any:
-    items = list(iterable)
+def _sum(*args: Any, **kwargs: Any) -> Any:
+    if not args or len(args) + len(kwargs) > 2 or kwargs.keys() - {"start"}:
+        return builtins.sum(*args, **kwargs)  # which says what is wrong
+    start = args[1] if len(args) > 1 else kwargs.get("start", 0)
+    items = list(args[0])
     if (
         current.tape is None
         or not all(map(_is_plain_number, (*items, start)))

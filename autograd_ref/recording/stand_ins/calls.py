@@ -257,6 +257,8 @@ def _apart(results: Any) -> Any:
 
 def _one_result(result: Any, operation: Callable[[int | None], Any], index: int | None, values: Any) -> Any:
     if isinstance(result, np.ndarray):
+        if type(result) is not np.ndarray:  # a matrix or masked array has operators of its own
+            raise refuse(f"arrays of class {type(result).__name__} are not recorded")
         memory = is_view_of_known(result)
         if memory is not None:
             return wrap_view(result, memory)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from autograd_ref.recording.memory import owner_of
-from autograd_ref.recording.stand_ins.calls import SPECIAL
+from autograd_ref.recording.stand_ins.calls import SPECIAL, refuse
 from autograd_ref.recording.stand_ins.generators import define, recording_generator, shuffled
 from autograd_ref.recording.stand_ins.objects import (
     arrays_in,
@@ -80,6 +80,8 @@ def _array(original: Callable[..., Any]) -> Callable[..., Any]:
                 return constant(original(a, *args, **kwargs))
         if not is_recorded(a):
             plain_result = original(plain_all(a), *args, **kwargs)
+            if plain_result.dtype.kind not in "fiub":
+                raise refuse(f"values of dtype {plain_result.dtype} are not recorded")
             made = from_nested(a, None)
             return _like(made, plain_result)
         twin = plain(a)

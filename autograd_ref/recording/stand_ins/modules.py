@@ -18,7 +18,7 @@ import numpy as np
 from autograd_ref.recording.stand_ins.built_in import BUILT_IN, math_function
 from autograd_ref.recording.stand_ins.calls import record_function, record_ufunc
 from autograd_ref.recording.stand_ins.creation import CREATION, call_unaware, constant, without_shadow
-from autograd_ref.recording.stand_ins.number_types import NUMBER_TYPES, number_type, random_type
+from autograd_ref.recording.stand_ins.number_types import NUMBER_TYPES, TYPE, number_type, random_type
 from autograd_ref.recording.stand_ins.objects import arrays_in, plain, plain_all
 from autograd_ref.recording.tape import current
 
@@ -172,9 +172,20 @@ def _with_out(ufunc: np.ufunc, method: str, args: Any, kwargs: Any) -> tuple[Any
 
 _RANDOM = (np.random.Generator, np.random.RandomState)
 _GLOBAL_RANDOM = np.random.mtrand._rand
-_WRITTEN: dict[Any, Any] = {**CREATION, **BUILT_IN, np.ndarray: None, np.ufunc: None, np.dtype: None}
+_WRITTEN: dict[Any, Any] = {
+    **CREATION,
+    **BUILT_IN,
+    np.ndarray: None,
+    np.ufunc: None,
+    np.dtype: None,
+    type: TYPE,
+}
 
-# Built-in names that every module of the program sees shadowed. `abs` and `round` ask the number itself.
+for _kind in NUMBER_TYPES:
+    stand_in_for(_kind)  # before ``type(x) is np.float64`` asks which one it is
+
+# Built-in names that every module of the program sees shadowed. `abs` and `round` need no stand-in: they call
+# `__abs__` and `__round__` of what they are given and nothing else, and so does ``map(abs, x)``.
 SHADOWS: dict[str, Any] = {
-    name: stand_in_for(getattr(builtins, name)) for name in ("float", "int", "max", "min", "sum")
+    name: stand_in_for(getattr(builtins, name)) for name in ("float", "int", "max", "min", "sum", "type")
 }

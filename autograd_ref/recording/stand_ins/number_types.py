@@ -9,16 +9,18 @@ import numpy as np
 from autograd_ref.recording.stand_ins.generators import recording_generator
 from autograd_ref.recording.stand_ins.numbers import array_of, as_python
 from autograd_ref.recording.stand_ins.objects import (
+    SHADOWED,
     UNSHADOWED,
     arrays_in,
     from_nested,
     is_recorded,
     plain,
     plain_all,
+    type_of,
 )
 from autograd_ref.recording.tape import current
 
-__all__ = ["NUMBER_TYPES", "number_type", "random_type"]
+__all__ = ["NUMBER_TYPES", "TYPE", "number_type", "random_type"]
 
 _KINDS = (np.random.Generator, np.random.RandomState)
 NUMBER_TYPES = {float, int, np.float16, np.float32, np.float64, np.int32, np.int64}
@@ -28,6 +30,12 @@ class _NumberType(type):
     """The type of a stand-in for `float`, `int` or one of NumPy's scalar types."""
 
     _original: type
+
+    def __new__(cls, name: str, bases: tuple[type, ...], members: dict[str, Any], **kwargs: Any) -> Any:
+        """Make a stand-in; or, where the program derives a class from one, a class of the originals."""
+        if not bases:
+            return super().__new__(cls, name, bases, members)
+        return type(name, tuple([plain(each) for each in bases]), members, **kwargs)
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         original = cls._original
@@ -63,16 +71,63 @@ class _NumberType(type):
     def __getattr__(cls, name: str) -> Any:
         return getattr(cls._original, name)
 
-    def __mro_entries__(cls, bases: Any) -> tuple[type, ...]:
-        return (cls._original,)
-
 
 def number_type(original: type) -> type:
     """A stand-in for a type of numbers; its ``dtype`` makes NumPy take it for the original as a dtype."""
     names = {"_original": original, "dtype": np.dtype(original), "__doc__": original.__doc__}
     made = _NumberType(original.__name__, (), names)
     UNSHADOWED[id(made)] = original
+    SHADOWED[original] = made
     return made
+
+
+class _TypeOfType(type):
+    """The type of the stand-in for `type`: ``type(x)`` is what it is in a plain run."""
+
+    def __new__(cls, name: str, bases: tuple[type, ...], members: dict[str, Any], **kwargs: Any) -> Any:
+        """Make the stand-in; or, where the program writes a metaclass, a class derived from `type`."""
+        if not bases:
+            return super().__new__(cls, name, bases, members)
+        return type(name, tuple([plain(each) for each in bases]), members, **kwargs)
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        if len(args) == 1 and not kwargs:
+            return type_of(args[0])
+        if len(args) == 3:
+            args = (args[0], tuple([plain(each) for each in args[1]]), args[2])
+        return type(*args, **kwargs)
+
+    def __instancecheck__(cls, thing: Any) -> bool:
+        return isinstance(thing, type)
+
+    def __subclasscheck__(cls, other: Any) -> bool:
+        return issubclass(plain(other), type)
+
+    def __eq__(cls, other: Any) -> Any:
+        return other is cls or other is type
+
+    def __hash__(cls) -> int:
+        return hash(type)
+
+    def __repr__(cls) -> str:
+        return repr(type)
+
+    def __or__(cls, other: Any) -> Any:
+        return type | plain(other)
+
+    def __ror__(cls, other: Any) -> Any:
+        return plain(other) | type
+
+    def __getitem__(cls, item: Any) -> Any:
+        return type[plain(item)]
+
+    def __getattr__(cls, name: str) -> Any:
+        return getattr(type, name)
+
+
+TYPE: type = _TypeOfType("type", (), {"__doc__": type.__doc__})
+UNSHADOWED[id(TYPE)] = type
+SHADOWED[type] = TYPE
 
 
 def random_type(original: type) -> type:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from autograd_ref.recording.stand_ins.calls import record_function, record_number, record_ufunc
-from autograd_ref.recording.stand_ins.objects import NUMBERS, RECORDED, is_recorded, plain, value_of
+from autograd_ref.recording.stand_ins.objects import NUMBERS, RECORDED, is_recorded, plain, type_of, value_of
 from autograd_ref.recording.tape import Compute, Value, current
 
 __all__ = ["RecordedNumber"]
@@ -217,13 +217,16 @@ _NUMPY_METHODS["real"] = property(lambda self: self)
 _NUMPY_METHODS["__getitem__"] = lambda self, key: (
     array_of(self)[key] if current.tape is not None else self._twin[key]
 )
-_NUMPY_METHODS["__class__"] = property(lambda self: type(self._twin))
+_NUMPY_METHODS["__iter__"] = None  # an index does not make it iterable
+_NUMPY_METHODS["__class__"] = property(type_of)
 
 
 def _define(kind: type) -> type:
     """The recorded numbers of one type."""
 
-    def new(cls: type, number: Any, value: Value) -> Any:
+    def new(cls: type, number: Any = 0, value: Value | None = None) -> Any:
+        if value is None:  # ``type(x)(number)`` in plain code
+            return kind(plain(number))
         self: Any = kind.__new__(cls, number)
         self._twin = number
         self._value = value
@@ -234,16 +237,16 @@ def _define(kind: type) -> type:
         methods |= _NUMPY_METHODS
     else:
         methods |= {
-            "__class__": property(lambda self: type(self._twin)),
+            "__class__": property(type_of),
             "is_integer": lambda self: self._twin.is_integer(),
             "conjugate": lambda self: self,
             "real": property(lambda self: self),
         }
     if kind is int:  # as instances of varying size, ints have no slots of their own
-        return type("RecordedInt", (kind,), {**methods, "__new__": new})
-    return type(
-        f"Recorded_{kind.__name__}", (kind,), {**methods, "__slots__": ("_twin", "_value"), "__new__": new}
-    )
+        return type("int", (kind,), {**methods, "__new__": new})
+    # As errors name it: 'numpy.float64' object is not callable.
+    name = f"numpy.{kind.__name__}" if issubclass(kind, np.generic) else kind.__name__
+    return type(name, (kind,), {**methods, "__slots__": ("_twin", "_value"), "__new__": new})
 
 
 def _define_bool() -> type:

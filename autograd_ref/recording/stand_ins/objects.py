@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,9 @@ ARRAY: list[type] = []
 NUMBERS: dict[type, type] = {}
 RECORDED: set[type] = set()
 
+# The recording array of each plain one, by the plain one's id, while it lives.
+WRAPPED: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+
 
 def is_recorded(thing: Any) -> bool:
     """Whether it is a recording array or number."""
@@ -36,8 +40,15 @@ def plain(thing: Any) -> Any:
         return _lost(thing)._twin
 
 
-# What stand-ins for types stand for, by their ids.
+# What stand-ins for types stand for, by their ids; and the other way round.
 UNSHADOWED: dict[int, type] = {}
+SHADOWED: dict[type, type] = {}
+
+
+def type_of(thing: Any) -> type:
+    """The type that the program sees: of a recording object its twin's, by the name that the program has."""
+    kind = type(plain(thing))
+    return SHADOWED.get(kind, kind) if current.tape is not None else kind
 
 
 def _lost(array: Any) -> Any:
@@ -108,6 +119,7 @@ def wrap_view(array: np.ndarray, memory: Any = None) -> Any:
 def _wrapped(array: np.ndarray) -> Any:
     wrapped: Any = np.ndarray.view(array, ARRAY[0])
     wrapped._twin = array
+    WRAPPED[id(array)] = wrapped
     return wrapped
 
 
