@@ -10,7 +10,13 @@ from numpy.typing import DTypeLike
 
 from autograd_ref.crosscheck.errors import what_stopped
 from autograd_ref.crosscheck.function.points import Point
-from autograd_ref.crosscheck.function.pytrees import Leaf, copy_arrays, find_leaf, parameter_leaves
+from autograd_ref.crosscheck.function.pytrees import (
+    Leaf,
+    copy_arrays,
+    find_leaf,
+    leaves_with_paths,
+    parameter_leaves,
+)
 from autograd_ref.crosscheck.report import NotJudged
 from autograd_ref.two_layer_net import precision
 
@@ -118,9 +124,9 @@ def _detached(value: Any) -> Any:
 
 def _changes(now: Any, before: Any) -> tuple[tuple[int, ...], bool]:
     """Which leaves of a tree are others than before, by their position, and whether there are more."""
-    after = {_key(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(now)[0]}
+    after = {_key(path): leaf for path, leaf in leaves_with_paths(now, "params and args after the call")}
     changed = []
-    known = jax.tree_util.tree_flatten_with_path(before)[0]
+    known = leaves_with_paths(before, "params and args")
     for position, (path, leaf) in enumerate(known):
         if _key(path) not in after or not _equal(after[_key(path)], leaf):
             changed.append(position)
@@ -140,6 +146,6 @@ def _equal(one: Any, other: Any) -> bool:
 def changed_names(point: Point, positions: Sequence[int]) -> list[str]:
     """The names of leaves of (params, args)."""
     leaves: list[Leaf] = parameter_leaves(point.params)
-    paths = [path for path, _ in jax.tree_util.tree_flatten_with_path(point.args)[0]]
+    paths = [path for path, _ in leaves_with_paths(point.args, "args")]
     names = [leaf.name for leaf in leaves] + [f"args{jax.tree_util.keystr(path)}" for path in paths]
     return [names[i] for i in positions]

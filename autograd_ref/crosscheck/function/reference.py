@@ -160,17 +160,31 @@ class Reference:
     def _refuse_no_loss(self, value: Callable[..., Any], exact: Sequence[Array]) -> None:
         try:
             result = jax.eval_shape(value, *exact)
+        except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError) as error:
+            place = f"{self._stopped(error)}: ".partition(f"{type(error).__name__}")[0]
+            raise NotJudged(
+                f"reference cannot be traced by JAX: {place}{type(error).__name__}: it must compute with "
+                "jax.numpy throughout, without float(), NumPy's functions, or an if on a value that depends "
+                "on params or args (jnp.where instead)"
+            ) from error
         except Exception as error:
             raise NotJudged(f"reference raised {self._stopped(error)}") from error
-        if not isinstance(result, jax.ShapeDtypeStruct) or result.size != 1:
-            shapes = ", ".join(str(each.shape) for each in jax.tree.leaves(result)) or "nothing"
-            raise NotJudged(f"reference must return one number, not {type(result).__name__} of {shapes}")
+        if not isinstance(result, jax.ShapeDtypeStruct):
+            listed = ", ".join(_told(each) for each in jax.tree.leaves(result))
+            made = f" of {listed}" if listed else ""
+            raise NotJudged(f"reference must return one number, not {type(result).__name__}{made}")
+        if result.size != 1:
+            raise NotJudged(f"reference must return one number, not {_told(result)}")
         if not jnp.issubdtype(result.dtype, jnp.floating):
             raise NotJudged(f"reference must return a floating number, not {result.dtype}")
 
     def _stopped(self, error: BaseException) -> str:
         code = getattr(self.function, "__code__", None)
         return what_stopped(error, "" if code is None else code.co_filename)
+
+
+def _told(result: Any) -> str:
+    return f"an array of shape {tuple(result.shape)}" if result.shape else "a number"
 
 
 def _inputs(leaves: Sequence[Any], positions: Sequence[int]) -> list[Array]:
