@@ -46,6 +46,7 @@ class Hand:
 
     def __init__(self, function: Callable[..., Any], dtype: DTypeLike) -> None:
         self.function, self.dtype = function, np.dtype(dtype)
+        self.floating_errors = np.geterr()
 
     def answer(self, point: Point) -> Answer:
         """The loss and the gradients at a point.
@@ -81,7 +82,8 @@ class Hand:
     def call(self, params: Any, args: tuple[Any, ...], dtype: DTypeLike) -> Any:
         """One call, on just these objects."""
         try:
-            with precision(dtype):
+            # The caller's settings; those that the function leaves behind are undone.
+            with np.errstate(**self.floating_errors), precision(dtype):
                 return self.function(params, *args)
         except (Exception, SystemExit) as error:
             raise NotJudged(f"hand raised {what_stopped(error, _file(self.function))}") from error

@@ -36,6 +36,7 @@ class Point(NamedTuple):
     name: str
 
 
+@np.errstate(all="ignore")
 def moved_points(params: Any, args: tuple[Any, ...], count: int, dtype: DTypeLike, seed: int) -> list[Point]:
     """The given point, and others beside it.
 
@@ -55,6 +56,7 @@ def moved_points(params: Any, args: tuple[Any, ...], count: int, dtype: DTypeLik
     return [given, *others]
 
 
+@np.errstate(all="ignore")
 def drawn_points(examples: Sequence[tuple[Any, ...]], dtype: DTypeLike, seed: int) -> list[Point]:
     """A point for each example, with parameters that are the same in all of them moved in all but the first.
 

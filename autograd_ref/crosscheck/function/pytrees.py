@@ -54,7 +54,8 @@ def parameter_leaves(params: Any) -> list[Leaf]:
         array = np.asarray(value) if isinstance(value, float) or _is_array(value) else None
         if array is None or not jnp.issubdtype(array.dtype, jnp.floating):
             what = type(value).__name__ if array is None else f"{array.dtype}"
-            raise NotJudged(f"params: {name} must hold floating numbers to be differentiated by, not {what}")
+            where = name if name.startswith("params") else f"params: {name}"
+            raise NotJudged(f"{where} must hold floating numbers to be differentiated by, not {what}")
         leaves.append(Leaf(name, path, array))
     if not leaves:
         raise NotJudged("params must hold at least one array")
