@@ -58,16 +58,29 @@ def checkers(
     compare_checkers(parameters, out)
 
 
-def bounds(problems: int = 10_000, out: Path = RESULTS) -> None:
-    """Measure the checker's error bounds from both sides: false alarms, and the smallest error caught.
+def bounds(
+    problems: int = 10_000, zoo: str | None = None, quick: bool = False, out: Path | None = None
+) -> None:
+    """Measure the checker's error bounds from both sides, and count its mistakes in a zoo of hostile functions.
 
     Args:
         problems: Judge right networks on this number of random problems, in each dtype.
-        out: Write the JSON to this folder.
+        zoo: Judge only the hostile functions with this in their kind or name, and no random problems.
+        quick: Take 100 random problems and a sample of the zoo.
+        out: Write the JSON to this folder. Without it, it goes to benchmarks/results, and that of a part to
+            benchmarks/results/quick.
     """
     from benchmarks.checkers.bounds import measure_bounds
+    from benchmarks.checkers.zoo.report import measure_zoo
 
-    measure_bounds(problems, out)
+    folder = out or (RESULTS / "quick" if quick or zoo else RESULTS)
+    if zoo is None:
+        measure_bounds(min(problems, 100) if quick else problems, folder)
+    try:
+        mistakes = measure_zoo(folder, zoo or "", quick)
+    except ValueError as error:
+        raise BenchmarkError(str(error)) from error
+    sys.exit(1 if mistakes else 0)
 
 
 def sweep(

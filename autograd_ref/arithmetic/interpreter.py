@@ -1,11 +1,11 @@
 """One walk over a jaxpr, for any kind of value that a rule can compute with."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any, TypeVar
 
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 
-__all__ = ["bind", "inner_jaxpr", "interpret", "interpret_closed"]
+__all__ = ["CUSTOM_RULES", "bind", "inner_jaxpr", "interpret", "interpret_closed"]
 
 Value = TypeVar("Value")
 Rule = Callable[[JaxprEqn, list[Value]], Sequence[Value]]
@@ -15,6 +15,8 @@ CALLS = {
     "checkpoint", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call",
     "custom_vjp_call_jaxpr", "jit", "pjit", "remat", "remat2",
 }  # fmt: skip
+# Those among them that bring a derivative of their own, which is lost inside.
+CUSTOM_RULES = {"custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"}
 # A linear system: a function that solves it, among others that say what is solved.
 SOLVE = "custom_linear_solve"
 
@@ -25,6 +27,7 @@ def interpret(
     inputs: Sequence[Value],
     rule: Rule[Value],
     constant: Callable[[Any], Value],
+    whole: Container[str] = (),
 ) -> list[Value]:
     """Evaluate a jaxpr equation by equation, also inside the functions that it calls.
 
@@ -34,6 +37,7 @@ def interpret(
         inputs: its arguments, flat.
         rule: computes the results of one equation from its operands. Loops and branches are such equations.
         constant: makes a value of a literal or of an inner function's constant.
+        whole: names of calls that are not entered; the rule computes their results.
 
     Returns:
         The results, flat.
@@ -45,13 +49,13 @@ def interpret(
 
     for equation in jaxpr.eqns:
         operands = [read(atom) for atom in equation.invars]
-        inner = inner_jaxpr(equation)
+        inner = None if equation.primitive.name in whole else inner_jaxpr(equation)
         if inner is None:
             made = rule(equation, operands)
         else:
             if equation.primitive.name == SOLVE:
                 operands = _operands_of_solve(equation, operands)
-            made = interpret_closed(inner, operands, rule, constant)
+            made = interpret_closed(inner, operands, rule, constant, whole)
         values.update(zip(equation.outvars, made, strict=True))
     return [read(atom) for atom in jaxpr.outvars]
 
@@ -61,12 +65,13 @@ def interpret_closed(
     inputs: Sequence[Value],
     rule: Rule[Value],
     constant: Callable[[Any], Value],
+    whole: Container[str] = (),
 ) -> list[Value]:
     """Evaluate a jaxpr that brings its constants along; see `interpret`."""
     if isinstance(function, ClosedJaxpr):
         constants = [constant(value) for value in function.consts]
-        return interpret(function.jaxpr, constants, inputs, rule, constant)
-    return interpret(function, [], inputs, rule, constant)
+        return interpret(function.jaxpr, constants, inputs, rule, constant, whole)
+    return interpret(function, [], inputs, rule, constant, whole)
 
 
 def inner_jaxpr(equation: JaxprEqn) -> ClosedJaxpr | Jaxpr | None:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, jaxprs_in_params
 
-from autograd_ref.arithmetic.interpreter import bind, inner_jaxpr, interpret_closed
+from autograd_ref.arithmetic.interpreter import CUSTOM_RULES, bind, inner_jaxpr, interpret_closed
 from autograd_ref.arithmetic.rounding_model import float_epsilon
 
 __all__ = ["draws_random_numbers", "first_uses", "lowest_precision", "stops_gradients", "without_stops"]
@@ -70,12 +70,15 @@ def stops_gradients(function: ClosedJaxpr) -> bool:
 
 
 def without_stops(function: ClosedJaxpr) -> Callable[..., list[jax.Array]]:
-    """The same function where no gradient is stopped; of the same flat arguments."""
+    """The same function, of the same flat arguments, where no gradient is stopped.
+
+    Custom rules are left as they are: only a stop outside of them is undone.
+    """
 
     def rule(equation: JaxprEqn, operands: list[Any]) -> Sequence[Any]:
         return operands if equation.primitive.name == STOP else bind(equation, operands)
 
-    return lambda *inputs: interpret_closed(function, inputs, rule, lambda value: value)
+    return lambda *inputs: interpret_closed(function, inputs, rule, lambda value: value, CUSTOM_RULES)
 
 
 def _equations(jaxpr: Jaxpr) -> Iterator[JaxprEqn]:

@@ -168,6 +168,7 @@ class _Check:
         self.warnings: list[Advice] = []
         self.right_at_first: set[str] = set()
 
+    @np.errstate(all="ignore")
     def report(self, points: Sequence[Point]) -> Report:
         """Evaluate both at every point, and judge."""
         found = self._evaluate(points)
@@ -302,6 +303,8 @@ class _Check:
             self._warn("loss-undetermined", f"The loss is not judged: {loss.reason}.")
         gradients = [judge_gradient(found, i, name, self.tolerance, told) for i, name in enumerate(names)]
         self.right_at_first = {name for name, (_, first) in zip(names, gradients, strict=True) if first}
+        if loss is not None and (loss.ok is not False or loss.point > found[0].number):
+            self.right_at_first.add("loss")
         return [*([] if loss is None else [loss]), *(each for each, _ in gradients)]
 
     def _in_own_precision(
@@ -375,7 +378,7 @@ class _Check:
     def _signature(self, found: Sequence[AtPoint], quantities: list[Quantity], names: list[str]) -> list[str]:
         said = []
         by_name = {each.name: each for each in quantities}
-        if "loss" in by_name and by_name["loss"].ok is False:
+        if "loss" in by_name and by_name["loss"].ok is False and "loss" not in self.right_at_first:
             said += describe_losses(self.hand, found, by_name, names)
         for i, name in enumerate(names):
             quantity = by_name[name]

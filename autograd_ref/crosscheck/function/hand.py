@@ -10,7 +10,13 @@ from numpy.typing import DTypeLike
 
 from autograd_ref.crosscheck.errors import what_stopped
 from autograd_ref.crosscheck.function.points import Point
-from autograd_ref.crosscheck.function.pytrees import Leaf, copy_arrays, find_leaf, parameter_leaves
+from autograd_ref.crosscheck.function.pytrees import (
+    Leaf,
+    copy_arrays,
+    find_leaf,
+    leaves_with_paths,
+    parameter_leaves,
+)
 from autograd_ref.crosscheck.report import NotJudged
 from autograd_ref.two_layer_net import precision
 
@@ -40,6 +46,7 @@ class Hand:
 
     def __init__(self, function: Callable[..., Any], dtype: DTypeLike) -> None:
         self.function, self.dtype = function, np.dtype(dtype)
+        self.floating_errors = np.geterr()
 
     def answer(self, point: Point) -> Answer:
         """The loss and the gradients at a point.
@@ -75,7 +82,8 @@ class Hand:
     def call(self, params: Any, args: tuple[Any, ...], dtype: DTypeLike) -> Any:
         """One call, on just these objects."""
         try:
-            with precision(dtype):
+            # The caller's settings; those that the function leaves behind are undone.
+            with np.errstate(**self.floating_errors), precision(dtype):
                 return self.function(params, *args)
         except (Exception, SystemExit) as error:
             raise NotJudged(f"hand raised {what_stopped(error, _file(self.function))}") from error
@@ -118,9 +126,9 @@ def _detached(value: Any) -> Any:
 
 def _changes(now: Any, before: Any) -> tuple[tuple[int, ...], bool]:
     """Which leaves of a tree are others than before, by their position, and whether there are more."""
-    after = {_key(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(now)[0]}
+    after = {_key(path): leaf for path, leaf in leaves_with_paths(now, "params and args after the call")}
     changed = []
-    known = jax.tree_util.tree_flatten_with_path(before)[0]
+    known = leaves_with_paths(before, "params and args")
     for position, (path, leaf) in enumerate(known):
         if _key(path) not in after or not _equal(after[_key(path)], leaf):
             changed.append(position)
@@ -140,6 +148,6 @@ def _equal(one: Any, other: Any) -> bool:
 def changed_names(point: Point, positions: Sequence[int]) -> list[str]:
     """The names of leaves of (params, args)."""
     leaves: list[Leaf] = parameter_leaves(point.params)
-    paths = [path for path, _ in jax.tree_util.tree_flatten_with_path(point.args)[0]]
+    paths = [path for path, _ in leaves_with_paths(point.args, "args")]
     names = [leaf.name for leaf in leaves] + [f"args{jax.tree_util.keystr(path)}" for path in paths]
     return [names[i] for i in positions]

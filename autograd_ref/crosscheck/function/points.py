@@ -7,7 +7,12 @@ import jax
 import numpy as np
 from numpy.typing import DTypeLike
 
-from autograd_ref.crosscheck.function.pytrees import copy_arrays, is_floating_array, parameter_leaves
+from autograd_ref.crosscheck.function.pytrees import (
+    copy_arrays,
+    is_floating_array,
+    leaves_with_paths,
+    parameter_leaves,
+)
 
 __all__ = ["Point", "drawn_points", "moved_points"]
 
@@ -31,6 +36,7 @@ class Point(NamedTuple):
     name: str
 
 
+@np.errstate(all="ignore")
 def moved_points(params: Any, args: tuple[Any, ...], count: int, dtype: DTypeLike, seed: int) -> list[Point]:
     """The given point, and others beside it.
 
@@ -44,12 +50,13 @@ def moved_points(params: Any, args: tuple[Any, ...], count: int, dtype: DTypeLik
     Returns:
         So many points; the first is the given one.
     """
-    given = Point(_in_dtype(params, dtype), copy_arrays(args, dtype), False, "the given point")
+    given = Point(_in_dtype(params, dtype), _args_in_dtype(args, dtype), False, "the given point")
     rng = np.random.default_rng([seed, 1])
     others = [Point(_moved(given.params, rng), given.args, True, f"moved point {i}") for i in range(1, count)]
     return [given, *others]
 
 
+@np.errstate(all="ignore")
 def drawn_points(examples: Sequence[tuple[Any, ...]], dtype: DTypeLike, seed: int) -> list[Point]:
     """A point for each example, with parameters that are the same in all of them moved in all but the first.
 
@@ -61,7 +68,7 @@ def drawn_points(examples: Sequence[tuple[Any, ...]], dtype: DTypeLike, seed: in
     Returns:
         The points.
     """
-    given = [(_in_dtype(params, dtype), copy_arrays(tuple(args), dtype)) for params, *args in examples]
+    given = [(_in_dtype(params, dtype), _args_in_dtype(tuple(args), dtype)) for params, *args in examples]
     points = [Point(*given[0], False, "the first example")]
     rng = np.random.default_rng([seed, 1])
     flat: list[tuple[list[Any], Any]] = [jax.tree.flatten(params) for params, _ in given]
@@ -78,6 +85,12 @@ def _in_dtype(params: Any, dtype: DTypeLike) -> Any:
     parameter_leaves(params)
     whole = jax.tree.map(lambda leaf: np.asarray(leaf) if isinstance(leaf, float) else leaf, params)
     return copy_arrays(whole, dtype)
+
+
+def _args_in_dtype(args: tuple[Any, ...], dtype: DTypeLike) -> tuple[Any, ...]:
+    leaves_with_paths(args, "args")
+    copied: tuple[Any, ...] = copy_arrays(args, dtype)
+    return copied
 
 
 def _same(leaves: Sequence[np.ndarray]) -> bool:

@@ -11,7 +11,10 @@ from numpy.typing import DTypeLike
 
 from autograd_ref.crosscheck.report import NotJudged
 
-__all__ = ["Leaf", "copy_arrays", "find_leaf", "is_floating_array", "parameter_dtype", "parameter_leaves"]
+__all__ = [
+    "Leaf", "copy_arrays", "find_leaf", "is_floating_array", "leaves_with_paths", "parameter_dtype",
+    "parameter_leaves",
+]  # fmt: skip
 
 # The largest memory around a small view that is copied with it.
 MOST_AROUND = 2**22
@@ -46,16 +49,39 @@ def parameter_leaves(params: Any) -> list[Leaf]:
         NotJudged: there are none, or one is no array of floating numbers.
     """
     leaves = []
-    for path, value in jax.tree_util.tree_flatten_with_path(params)[0]:
+    for path, value in leaves_with_paths(params, "params"):
         name = path_name(path)
         array = np.asarray(value) if isinstance(value, float) or _is_array(value) else None
         if array is None or not jnp.issubdtype(array.dtype, jnp.floating):
             what = type(value).__name__ if array is None else f"{array.dtype}"
-            raise NotJudged(f"params: {name} must hold floating numbers to be differentiated by, not {what}")
+            where = name if name.startswith("params") else f"params: {name}"
+            raise NotJudged(f"{where} must hold floating numbers to be differentiated by, not {what}")
         leaves.append(Leaf(name, path, array))
     if not leaves:
         raise NotJudged("params must hold at least one array")
     return leaves
+
+
+def leaves_with_paths(tree: Any, name: str) -> list[tuple[tuple[Any, ...], Any]]:
+    """The leaves of a tree, each with its path.
+
+    Args:
+        tree: a pytree.
+        name: what to call it in the error.
+
+    Returns:
+        Paths and leaves, in JAX's order.
+
+    Raises:
+        NotJudged: a dict has keys that cannot be sorted.
+    """
+    try:
+        return list(jax.tree_util.tree_flatten_with_path(tree)[0])
+    except ValueError as error:
+        raise NotJudged(
+            f"{name}: JAX sorts the keys of every dict, and these cannot be sorted: name them all by strings "
+            f"or all by numbers ({error.__cause__ or error})"
+        ) from error
 
 
 def parameter_dtype(leaves: Sequence[Leaf]) -> np.dtype[Any]:

@@ -105,7 +105,7 @@ class Reference:
             if all(_same(leaves[i], value) for i, value in fixed.items()):
                 return traced, _inputs(leaves, traced.positions)
         floating = [i for i, leaf in enumerate(leaves) if is_floating_array(leaf)]
-        given = [i for i, leaf in enumerate(leaves) if hasattr(leaf, "shape")]
+        given = [i for i, leaf in enumerate(leaves) if _can_be_traced(leaf)]
         found: Traced | None = None
         if alike:  # Labels, keys or masks differ: as arguments, the trace is good for all points.
             try:
@@ -121,6 +121,8 @@ class Reference:
         """Whether the loss does not depend on a leaf of (params, args); False where that cannot be told."""
         if position in traced.positions:
             return traced.unused(position)
+        if not _can_be_traced(jax.tree.leaves((point.params, point.args))[position]):
+            return False
         try:
             with precision(np.float64):
                 return self._trace(point, [*traced.positions, position]).unused(position)
@@ -160,17 +162,38 @@ class Reference:
     def _refuse_no_loss(self, value: Callable[..., Any], exact: Sequence[Array]) -> None:
         try:
             result = jax.eval_shape(value, *exact)
+        except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError) as error:
+            place = f"{self._stopped(error)}: ".partition(f"{type(error).__name__}")[0]
+            raise NotJudged(
+                f"reference cannot be traced by JAX: {place}{type(error).__name__}: it must compute with "
+                "jax.numpy throughout, without float(), NumPy's functions, or an if on a value that depends "
+                "on params or args (jnp.where instead)"
+            ) from error
         except Exception as error:
             raise NotJudged(f"reference raised {self._stopped(error)}") from error
-        if not isinstance(result, jax.ShapeDtypeStruct) or result.size != 1:
-            shapes = ", ".join(str(each.shape) for each in jax.tree.leaves(result)) or "nothing"
-            raise NotJudged(f"reference must return one number, not {type(result).__name__} of {shapes}")
+        if not isinstance(result, jax.ShapeDtypeStruct):
+            listed = ", ".join(_told(each) for each in jax.tree.leaves(result))
+            made = f" of {listed}" if listed else ""
+            raise NotJudged(f"reference must return one number, not {type(result).__name__}{made}")
+        if result.size != 1:
+            raise NotJudged(f"reference must return one number, not {_told(result)}")
         if not jnp.issubdtype(result.dtype, jnp.floating):
             raise NotJudged(f"reference must return a floating number, not {result.dtype}")
 
     def _stopped(self, error: BaseException) -> str:
         code = getattr(self.function, "__code__", None)
         return what_stopped(error, "" if code is None else code.co_filename)
+
+
+def _can_be_traced(leaf: Any) -> bool:
+    """Whether a leaf can be an argument of a traced function: an array of numbers or keys."""
+    if isinstance(leaf, jax.Array):
+        return True
+    return isinstance(leaf, np.ndarray | np.generic) and leaf.dtype.kind in "biufc"
+
+
+def _told(result: Any) -> str:
+    return f"an array of shape {tuple(result.shape)}" if result.shape else "a number"
 
 
 def _inputs(leaves: Sequence[Any], positions: Sequence[int]) -> list[Array]:
@@ -193,6 +216,11 @@ def _flat(
 def _same(one: Any, other: Any) -> bool:
     if isinstance(one, jax.Array) and jnp.issubdtype(one.dtype, jax.dtypes.prng_key):
         one, other = jax.random.key_data(one), jax.random.key_data(other)
-    if hasattr(one, "shape"):
-        return bool(np.array_equal(np.asarray(one), np.asarray(other)))
-    return one is other or bool(one == other)
+    if one is other:
+        return True
+    try:  # Anybody's __eq__ may raise, or answer with an array.
+        if hasattr(one, "shape"):
+            return bool(np.array_equal(np.asarray(one), np.asarray(other)))
+        return bool(one == other)
+    except Exception:
+        return False

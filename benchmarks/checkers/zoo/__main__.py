@@ -20,8 +20,9 @@ def zoo(quick: bool = False, only: str = "", processes: int | None = None, out: 
         1 if anything wrong was called right or anything right called wrong, 2 if nothing has such a name,
         else 0.
     """
-    from benchmarks.checkers.zoo.run import choose, run_zoo, summary, write_zoo
-    from benchmarks.results import RESULTS, write_text
+    from benchmarks.checkers.zoo.run import choose, run_zoo
+    from benchmarks.checkers.zoo.report import counted, table, excused, faults
+    from benchmarks.results import RESULTS, write_text, markdown, write_json
 
     begin = time.perf_counter()
     try:
@@ -30,11 +31,12 @@ def zoo(quick: bool = False, only: str = "", processes: int | None = None, out: 
         print(f"error: {error}", file=sys.stderr)
         return 2
     asked = run_zoo(every, quick, processes)
-    text = summary(asked)
+    text = "\n".join([counted(asked), markdown(*table(asked)), *excused(asked), *faults(asked)])
     print(text, f"\n{time.perf_counter() - begin:.0f} s")
     folder = out or (None if quick or only else RESULTS)
     if folder is not None:
-        write_zoo(asked, folder)
+        from dataclasses import asdict
+        write_json(folder / "asked.json", [asdict(a) for a in asked])
         write_text(folder / "zoo.md", text + "\n")
     return int(any(each.fault in ("wrong called right", "right called wrong", "crashed") for each in asked))
 

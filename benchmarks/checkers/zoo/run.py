@@ -10,17 +10,15 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from multiprocessing import get_context
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from benchmarks.checkers.zoo.entry import Entry, Hand
 from benchmarks.checkers.zoo.mutations import mutations
 from benchmarks.checkers.zoo.truth import Truth, cast
-from benchmarks.results import environment_line, markdown, progress, write_json
+from benchmarks.results import progress
 
 DTYPES = "float32", "float64"
 APART = 1e-3  # root mean squares between two honest ways, from which on nobody need judge
@@ -203,93 +201,3 @@ def _prepare(cache: str) -> None:
     jax.config.update("jax_compilation_cache_dir", cache)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-
-
-FAULTS = (
-    "wrong called right", "right called wrong", CRASHED, "called right though nothing flows",
-    "not judged without need",
-)  # fmt: skip
-
-HEAD = [
-    "functions", "number", "right hands", "called wrong", "not judged", "wrong hands", "called right",
-    "not judged", "without need",
-]  # fmt: skip
-
-
-def table(asked: list[Asked]) -> tuple[list[str], list[list[str]]]:
-    """Head and rows by kind and dtype, the sum last."""
-    groups = [
-        (f"{kind}, {dtype}", [each for each in asked if (each.kind, each.dtype) == (kind, dtype)])
-        for kind in dict.fromkeys(each.kind for each in asked)
-        for dtype in DTYPES
-    ]
-    return HEAD, [_row(name, some) for name, some in [*groups, ("all", asked)] if some]
-
-
-def _row(name: str, some: list[Asked]) -> list[str]:
-    def count(truth: str, verdict: str | None = None) -> int:
-        return sum(each.truth == truth and verdict in (None, each.verdict) for each in some)
-
-    without = sum(each.fault == "not judged without need" for each in some)
-    counts = [
-        len({each.function for each in some}),
-        count(RIGHT), count(RIGHT, WRONG), count(RIGHT, NOT_JUDGED),
-        count(WRONG), count(WRONG, RIGHT), count(WRONG, NOT_JUDGED), without,
-    ]  # fmt: skip
-    return [name, *(f"{each:,}" for each in counts)]
-
-
-def faults(asked: list[Asked]) -> list[str]:
-    """A line for each verdict that is not as it should be, the gravest first."""
-    found = sorted((each for each in asked if each.fault), key=lambda each: FAULTS.index(each.fault or ""))
-    return [
-        f"{each.fault}: {each.function}, {each.dtype}: {each.hand}"
-        + (f" ({each.shown})" if each.shown else "")
-        + (f": {each.reason[:300]}" if each.reason else "")
-        for each in found
-    ]
-
-
-def excused(asked: list[Asked]) -> list[str]:
-    """A line for each function that was not judged, for a reason that is allowed."""
-    lines: dict[str, int] = {}
-    for each in asked:
-        if each.verdict == NOT_JUDGED and each.excuse:
-            line = f"{each.function}, {each.dtype}: {each.excuse}"
-            lines[line] = lines.get(line, 0) + 1
-    return [f"{line} ({count} hands)" for line, count in lines.items()]
-
-
-def summary(asked: list[Asked]) -> str:
-    """What was counted, as Markdown: a sentence, the table, the functions that were not judged, and why."""
-    number = len({each.function for each in asked})
-    by_fault = {
-        name: sum(each.fault == name for each in asked)
-        for name in ("wrong called right", "right called wrong")
-    }
-    crashed, unasked = (sum(each.verdict == what for each in asked) for what in (CRASHED, UNASKED))
-    said = (
-        f"{number} functions, {len(asked):,} hands. "
-        + "; ".join(f"{k}: {v}" for k, v in by_fault.items())
-        + "."
-    )
-    said += f" Crashed: {crashed}." if crashed else ""
-    said += f" Not asked, for want of an option: {unasked}." if unasked else ""
-    lists = [("Not judged, and why", excused(asked)), ("Faults", faults(asked))]
-    named = [f"{title}:\n\n" + "\n".join(f"- {line}" for line in lines) for title, lines in lists if lines]
-    return "\n\n".join([said, markdown(*table(asked)), *named])
-
-
-def write_zoo(asked: list[Asked], folder: Path) -> None:
-    """Write zoo.json: the counts, and every verdict that is not simply right."""
-    head, rows = table(asked)
-    kept = [asdict(each) for each in asked if each.fault or each.verdict in (NOT_JUDGED, UNASKED)]
-    found: dict[str, Any] = {
-        "environment": environment_line("numpy", "scipy", "jax"),
-        "hands": len(asked),
-        "table": [head, *rows],
-        "faults": faults(asked),
-        "not judged": excused(asked),
-        "verdicts": kept,
-    }
-    write_json(folder / "zoo.json", found)
