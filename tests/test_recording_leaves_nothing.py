@@ -355,7 +355,8 @@ def test_types_and_bases_are_those_of_a_plain_run():
     "fails",
     [
         lambda x: x.absent, lambda x: x[0].absent, lambda x: x[0](), lambda x: len(x[0]),
-        lambda x: iter(x[0]), lambda x: round(x), lambda x: abs("a"), lambda x: sum(x, y=1), lambda x: x[0] + None,
+        lambda x: iter(x[0]), lambda x: round(x), lambda x: abs("a"), lambda x: sum(x, y=1),
+        lambda x: x[0] + None,
     ],
 )  # fmt: skip
 def test_error_text_is_that_of_a_plain_run(fails):

@@ -23,7 +23,7 @@ __all__ = ["Layout", "Memories", "Memory", "is_injective", "lay_out", "owner_of"
 
 
 # The base that NumPy keeps, which a recording array hides.
-_BASE = np.ndarray.base.__get__  # type: ignore[attr-defined]
+_BASE = np.ndarray.base.__get__
 
 
 class Memory:
