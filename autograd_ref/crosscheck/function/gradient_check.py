@@ -160,7 +160,8 @@ class GradientCheck:
         if not unjudged or self.dtype == np.float64:
             return []
         wide = moved_points(first.point.params, first.point.args, 1, np.float64, self.seed)
-        again = GradientCheck(*self.given, np.dtype(np.float64), self.seed, None, self.surrogate, self.tolerance)
+        double = np.dtype(np.float64)
+        again = GradientCheck(*self.given, double, self.seed, None, self.surrogate, self.tolerance)
         try:
             judged = {each.name for each in again.report(wide).quantities if each.ok is not None}
         except NotJudged:
