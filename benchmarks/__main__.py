@@ -61,7 +61,7 @@ def checkers(
 def bounds(
     problems: int = 10_000, zoo: str | None = None, quick: bool = False, out: Path | None = None
 ) -> None:
-    """Measure the checker's error bounds from both sides; count its mistakes on hostile functions.
+    """Measure the checker's error bounds from both sides, and count its mistakes on hostile functions.
 
     Args:
         problems: Judge right networks on this number of random problems, in each dtype.

@@ -12,6 +12,7 @@ from honest_gradients import CASES
 
 from autograd_ref import NotJudged, Report, assert_gradients, check_gradients
 from autograd_ref.arithmetic.rounding_bounds import RoundedFunction
+from autograd_ref.crosscheck.function.check import check_gradients_at
 from autograd_ref.crosscheck.function.pytrees import copy_arrays, parameter_leaves
 from autograd_ref.crosscheck.quantity import judge
 from autograd_ref.two_layer_net import precision
@@ -39,6 +40,16 @@ def problem():
 
 def wrong(report):
     return {quantity.name for quantity in report.quantities if not quantity.ok}
+
+
+class Holder:
+    """Compares as a dataclass of arrays does: not at all."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __eq__(self, other):
+        raise ValueError("the truth value of an array is ambiguous")
 
 
 def square(x):
@@ -417,14 +428,24 @@ def fails(x):
         (lambda x: (1.0, [1.0]), lambda p: square(p[1]), [np.ones(2)] * 2, "grads must have 2 entries"),
         (lambda x: (1.0, "no"), square, np.ones(2), "hand's dparams is no array of real numbers"),
         (square_by_hand, fails, np.ones(2), r"reference raised line \d+: RuntimeError: no more$"),
-        (square_by_hand, lambda x: x**2, np.ones(2), r"reference must return one number, not .* of \(2,\)"),
+        (
+            square_by_hand,
+            lambda x: x**2,
+            np.ones(2),
+            r"reference must return one number, not an array of shape \(2,\)",
+        ),
         (square_by_hand, lambda x: (square(x), x), np.ones(2), "reference must return one number, not tuple"),
         (square_by_hand, lambda x: jnp.argmax(x), np.ones(2), "reference must return a floating number"),
         (square_by_hand, square, np.arange(3), "params must hold floating numbers"),
         (square_by_hand, square, {"a": {"n": 3}}, "a.n must hold floating numbers .* not int"),
         (square_by_hand, square, {}, "params must hold at least one array"),
         (square_by_hand, square, [np.ones(1), np.ones(1, np.float32)], "all float32 or all float64"),
-        (square_by_hand, lambda x: jnp.sum(x) if x[0] > 0 else 0.0, np.ones(2), "reference raised .*Tracer"),
+        (
+            square_by_hand,
+            lambda x: jnp.sum(x) if x[0] > 0 else 0.0,
+            np.ones(2),
+            "reference cannot be traced by JAX: .*Tracer",
+        ),
     ],
 )
 def test_what_cannot_be_judged_says_why(hand, reference, params, message):
@@ -470,3 +491,76 @@ def test_what_rounding_may_make_infinite_is_not_judged():
 def test_dtype_must_be_a_known_one():
     with pytest.raises(TypeError, match="float32 or float64"):
         check_gradients(square_by_hand, square, np.ones(2), dtype=np.float16)
+
+
+# What else people bring along.
+
+
+@pytest.mark.parametrize("where", ["params", "args"])
+def test_keys_that_cannot_be_sorted_are_one_sentence(where):
+    mixed = {"a": np.ones(2), 1: np.ones(2)}
+    given = (mixed,) if where == "params" else (np.ones(2), mixed)
+    with pytest.raises(NotJudged, match=f"{where}: JAX sorts the keys"):
+        check_gradients(lambda p, *_: (1.0, p), lambda p, *_: 1.0, *given)
+
+
+@pytest.mark.parametrize(
+    "reference", [lambda x: jnp.sum(x) if x[0] > 0 else jnp.sum(x**2), lambda x: float(jnp.sum(x))]
+)
+def test_a_reference_that_cannot_be_traced_is_told_what_to_write(reference):
+    with pytest.raises(NotJudged, match=r"reference cannot be traced by JAX: line \d+: .*jnp\.where instead"):
+        check_gradients(square_by_hand, reference, np.ones(3))
+
+
+def test_a_wrong_rule_beside_a_stop_is_wrong():
+    @jax.custom_vjp
+    def squared(x):
+        return x**2
+
+    squared.defvjp(lambda x: (x**2, x), lambda x, g: (g * x,))
+    report = check_gradients(
+        lambda x: (np.sum(x**2 * np.exp(x)), x * np.exp(x)),
+        lambda x: jnp.sum(squared(x) * jax.lax.stop_gradient(jnp.exp(x))),
+        np.array([0.5, -1.5, 2.0]),
+    )
+    assert report.ok is False
+
+
+def test_a_loss_that_differs_beside_the_given_point_only_is_said():
+    def by_hand(s):
+        w, v = np.linalg.eigh(s)
+        return np.sum(w**3), 3 * v @ np.diag(w**2) @ v.T
+
+    s = np.array([[1.0, 0.5], [0.5, -2.0]])
+    report = check_gradients(by_hand, lambda s: jnp.sum(jnp.linalg.eigvalsh(s) ** 3), s)
+    assert report.first_wrong == "loss"
+    assert "Right at the given point, wrong at moved point 1" in report.signature
+    assert "points=1" in report.signature
+
+
+def test_settings_that_hand_leaves_behind_do_not_stop_the_check():
+    def raising(x):
+        np.seterr(all="raise")
+        return square_by_hand(x)
+
+    before = np.geterr()
+    assert check_gradients(raising, square, np.array([1.0, 2.0], np.float32)).ok
+    assert np.geterr() == before
+
+
+@pytest.mark.parametrize("others", [[np.array([each]) for each in "abc"], [Holder(each) for each in "abc"]])
+def test_arguments_that_cannot_be_traced_or_compared_may_differ(others):
+    examples = [(np.arange(1.0, 4) + i, other) for i, other in enumerate(others)]
+    report = check_gradients_at(lambda x, _: square_by_hand(x), lambda x, _: square(x), examples)
+    assert report.ok
+
+
+def test_a_softmax_by_its_normaliser_is_right_at_large_logits():
+    def by_hand(s):
+        m = s.max(axis=1, keepdims=True)
+        log_sum = m + np.log(np.exp(s - m).sum(axis=1, keepdims=True))
+        return np.sum(log_sum - s[:, :1]), np.exp(s - log_sum) - np.eye(s.shape[1], dtype=s.dtype)[0]
+
+    s = 1e3 + np.random.default_rng(0).normal(size=(12, 5))
+    report = check_gradients(by_hand, lambda s: jnp.sum(jax.nn.logsumexp(s, axis=1) - s[:, 0]), s)
+    assert report.ok

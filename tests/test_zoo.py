@@ -7,7 +7,8 @@ import pytest
 from benchmarks.checkers.zoo.entry import Entry
 from benchmarks.checkers.zoo.functions import ZOO
 from benchmarks.checkers.zoo.mutations import mutations
-from benchmarks.checkers.zoo.run import APART, Asked, _some, choose, excused, faults, hands, table
+from benchmarks.checkers.zoo.report import excused, faults, table
+from benchmarks.checkers.zoo.run import APART, Asked, _some, choose, hands
 from benchmarks.checkers.zoo.truth import PLANTED, Truth, cast, leaves
 
 ENTRIES = [entry for entries in ZOO.values() for entry in entries]

@@ -164,7 +164,7 @@ class _Run:
             return pairs
         if name in DENSE:
             return [self._by_norm(eqn, each, None) for each in pairs]
-        size = error_size(eqn, leaders, results[0])
+        size = error_size(eqn, leaders, results[0], self.u)
         source = {"exp": "sub", "mul": "exp", "div": "exp"}.get(name)
         noted = (self.differences.get(id(value)) for value in leaders)
         known = [note.size for note in noted if note is not None and note.maker == source]

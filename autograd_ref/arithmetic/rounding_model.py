@@ -11,7 +11,8 @@ A model at the primitives of a jaxpr, in units of the unit roundoff $u$ of the c
   In contractions of more than 10⁷ products the sums of powers give way to products of norms, their bounds by
   Cauchy-Schwarz;
 - $a + b$ and $a - b$: $u(|a| + |b|)$, so that a chain of them may be summed in another order; none where $a$
-  and $b$ are the same number, as the scores of a row that is masked throughout;
+  and $b$ are the same number and so large that this would hide all that is computed with their difference, as
+  the scores of a row that is masked throughout;
 - products of $k$ factors: $\sqrt{k}\,u|y|$;
 - factorisations, solves and Fourier transforms: $\sqrt{k}\,u$ times the largest entry of the matrix, in
   what goes in and in what comes out, since these are stable by norm, not by entry (Higham, *Accuracy and
@@ -35,6 +36,9 @@ from autograd_ref.arithmetic.interpreter import bind
 __all__ = ["DENSE", "error_by_norm", "error_size", "float_epsilon", "is_exact", "is_inexact"]
 
 BIG_CONTRACTION = 10**7
+
+# Errors of a difference of equal numbers that are larger than this are not granted.
+EQUAL = 2.0**-12
 
 # What part of Σ|t| a sum's partial sums are granted for terms that come sorted by sign.
 UNSORTED = 32
@@ -128,13 +132,14 @@ def float_epsilon(dtype: Any) -> float:
     return float(info.eps)
 
 
-def error_size(eqn: JaxprEqn, inputs: Sequence[Any], output: Array) -> Any:
+def error_size(eqn: JaxprEqn, inputs: Sequence[Any], output: Array, u: float) -> Any:
     """What u is multiplied by in the error of one operation's result.
 
     Args:
         eqn: the operation.
         inputs: its operands.
         output: its result, or the first of them.
+        u: unit roundoff of the checked dtype.
 
     Returns:
         An array like the result.
@@ -147,7 +152,8 @@ def error_size(eqn: JaxprEqn, inputs: Sequence[Any], output: Array) -> Any:
     sizes = [jnp.abs(value) if is_inexact(value) else value for value in map(jnp.asarray, inputs)]
     if name in ("add", "add_any", "sub"):
         size = sizes[0] + sizes[1]
-        return size if name != "sub" else jnp.where(output == 0, 0.0, size)
+        hidden = (output == 0) & (u * size > EQUAL)
+        return size if name != "sub" else jnp.where(hidden, 0.0, size)
     terms = SUMS[name](eqn)
     big = name == "dot_general" and terms * math.prod(output.shape) > BIG_CONTRACTION
     partial = jnp.sqrt(_sum_of_powers(eqn, sizes, 2, by_norms=big))

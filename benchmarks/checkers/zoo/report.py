@@ -102,10 +102,12 @@ def measure_zoo(out: Path, only: str = "", quick: bool = False) -> int:
     title = "Right and wrong gradients of hostile functions, and what was said of them"
     environment = environment_line("numpy", "scipy", "jax")
     head, rows = table(asked)
-    wrong, reasons = faults(asked), excused(asked)
-    found = {"hands": len(asked), "table": [head, *rows], "faults": wrong, "not judged": reasons}
-    write_json(out / "zoo.json", {"environment": environment, **found})
-    lists = [("Not judged, and why", reasons), ("Faults", wrong)]
-    named = [f"{name}:\n\n" + "\n".join(f"- {line}" for line in lines) for name, lines in lists if lines]
+    lists = {"Not judged, and why": excused(asked), "Faults": faults(asked)}
+    write_json(
+        out / "zoo.json", {"environment": environment, "hands": len(asked), "table": [head, *rows], **lists}
+    )
+    named = [
+        f"{name}:\n\n" + "\n".join(f"- {line}" for line in lines) for name, lines in lists.items() if lines
+    ]
     publish("zoo", [counted(asked), Table(title, head, rows), *named, environment], out)
     return sum(each.fault in ("wrong called right", "right called wrong", CRASHED) for each in asked)
