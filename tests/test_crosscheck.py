@@ -76,7 +76,11 @@ def combinable():
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("as_users_call")  # some hundred checks: the types were checked above
-@pytest.mark.parametrize(("one", "other"), list(combinable()))
+# A sum in the loss and in the gradient is the right gradient of another loss.
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [pair for pair in combinable() if set(map(bare, pair)) != {"batch-mean-missing", "loss-sum-not-mean"}],
+)
 def test_two_mistakes_in_different_gradients_are_both_named(one, other):
     edits = [*networks.MISTAKES[one][1], *networks.MISTAKES[other][1]]
     report = check_network(networks.network(*edits))
