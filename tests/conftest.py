@@ -8,8 +8,13 @@ import pytest
 # Before the first import of either package: the hook rewrites modules as they are loaded.
 jaxtyping.install_import_hook(["handgrad", "autograd_ref"], "strict_types.check")
 
+import hypothesis  # noqa: E402
 import jax  # noqa: E402
 from strict_types import unchecked  # noqa: E402
+
+# The same examples on every machine; `--hypothesis-profile default` looks for new ones.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+hypothesis.settings.load_profile("repeatable")
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")

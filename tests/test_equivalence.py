@@ -165,7 +165,7 @@ def test_every_activation_in_both_dtypes_and_in_the_hard_places(name):
     seed=st.integers(0, 2**32 - 1),
     hard=st.lists(st.sampled_from(HARD), unique=True, max_size=3),
 )
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_any_combination_of_them(sizes, reg, dtype, seed, hard):
     problem = random_problem(np.random.default_rng(seed), sizes, reg=reg, dtype=dtype)
     for harden in hard:

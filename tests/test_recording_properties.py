@@ -249,20 +249,20 @@ def agree(steps, seed):
         assert (right <= high + size).all()
 
 
-@settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4, suppress_health_check=list(HealthCheck))
 @given(steps=programs(), seed=st.integers(0, 5))
 def test_random_program(steps, seed):
     agree(steps, seed)
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(steps=programs(), seed=st.integers(0, 1000))
 def test_many_random_programs(steps, seed):
     agree(steps, seed)
 
 
-@settings(max_examples=3, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=3, suppress_health_check=list(HealthCheck))
 @given(steps=programs(), seed=st.integers(0, 5))
 def test_random_program_against_central_differences(steps, seed):
     steps = [step for step in steps if step[0] != "float32"]

@@ -102,7 +102,7 @@ def test_killed_from_outside_it_goes_on_bit_for_bit(handgrad, tmp_path):
 
 
 # Unshrunk: every example is small, and shrinking takes minutes.
-@settings(max_examples=25, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(max_examples=25, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(
     config=st.builds(
         Config,

@@ -176,7 +176,7 @@ def test_the_bound_catches_a_step_that_is_slightly_another(fault):
     assert min(deviation_over_steps(sgd, np.float32, kind, params, X, y, steps=8)) > 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     N=st.integers(1, 40), D=st.integers(1, 40), H=st.integers(1, 40), C=st.integers(1, 12),
     seed=st.integers(0, 99), dtype=st.sampled_from(DTYPES), kind=st.sampled_from(sorted(KINDS)),

@@ -28,7 +28,7 @@ def wrong(loss, grads):
     return [quantity.name for quantity in found.quantities if not quantity.ok]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.integers(0, 11), max_size=14), st.randoms(use_true_random=False))
 def test_any_shards_in_any_order_combine_to_the_whole(ends, random):
     shards = parts(sorted(ends))

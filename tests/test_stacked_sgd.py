@@ -104,7 +104,7 @@ def test_the_bound_catches_a_penalty_that_is_slightly_another():
     assert min(ratio for ratio, network in zip(ratios, NETWORKS, strict=True) if network[-1]) > 1
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     N=st.integers(1, 30), D=st.integers(1, 30), C=st.integers(1, 12), dtype=st.sampled_from(DTYPES),
     networks=st.lists(

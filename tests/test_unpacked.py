@@ -18,7 +18,7 @@ def integers(*shape, dtype, seed=0):
     return np.random.default_rng(seed).integers(-8, 9, shape).astype(dtype)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     N=st.integers(1, 150), D=st.integers(1, 90), H=st.integers(1, 180),
     largest=st.sampled_from([1, 2000, 10**6]),
@@ -56,7 +56,7 @@ def test_matrices_in_another_order_are_refused():
         UnpackedProduct(np.zeros((6, 3)), np.zeros((4, 3), np.float32), transposed=False)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     N=st.integers(1, 6000), D=st.integers(1, 4000), H=st.integers(1, 5000), threads=st.integers(1, 64),
     core=st.sampled_from(["SkylakeX", "Haswell", "Zen", "neoversen1", ""]), dtype=st.sampled_from(DTYPES),
@@ -73,7 +73,7 @@ def test_the_blas_says_how_many_threads_it_has():
     assert blas.threads >= 1
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     N=st.integers(1, 6000), D=st.integers(1, 4000), H=st.integers(1, 5000), threads=st.integers(2, 64),
     core=st.sampled_from(["SkylakeX", "Haswell", ""]), dtype=st.sampled_from(DTYPES),
