@@ -64,15 +64,7 @@ class Broken:
 
 
 def break_it(mistake: SlipUp, problem: Problem) -> Broken:
-    """Make a mistake, and look what comes of it.
-
-    Args:
-        mistake: of `program.slip_ups`.
-        problem: the worked example.
-
-    Returns:
-        Its effects.
-    """
+    """Make a mistake in the worked example, and return its effects."""
     given = (problem.params, problem.X, problem.y, problem.reg)
     right = np.asarray(run(PROGRAM, *given)[mistake.shows])
     wrong, error = None, ""
@@ -126,12 +118,7 @@ def _stages(mistake: SlipUp) -> tuple[Quantity, ...] | None:
 def train(lines: tuple[str, ...], hidden: int = HIDDEN) -> tuple[Float[np.ndarray, " steps"], str]:
     """Train on a spiral with the gradient of a program, and measure with the right loss.
 
-    Args:
-        lines: `PROGRAM`, or that of a mistake.
-        hidden: units.
-
-    Returns:
-        The true loss before each step, and what stopped the training, if something did.
+    Return the true loss before each step, and what stopped the training, if something did.
     """
     X, y = _spiral()
     params = _initial(hidden)

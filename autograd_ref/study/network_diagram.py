@@ -92,17 +92,10 @@ class Picture:
 
 
 def draw(steps: Sequence[Step], *, upright: bool = False) -> Picture:
-    """Lay the network out.
+    """Lay the network out, from left to right or upright from top to bottom.
 
-    Args:
-        steps: whose targets and operands are the nodes, and whose leads are the edges.
-        upright: from top to bottom instead of from left to right.
-
-    Returns:
-        The picture.
-
-    Raises:
-        ValueError: a quantity has no place.
+    The steps' targets and operands are the nodes; what leads to what are the edges. Raise ValueError for a
+    quantity that has no place.
     """
     values: dict[str, Any] = {}
     for step in steps:

@@ -22,15 +22,9 @@ LEARNING_RATES = (0.01, 0.1, 0.5, 1.0, 2.0)
 
 
 def page_numbers(problem: Problem, steps: Sequence[Step]) -> dict[str, np.ndarray]:
-    """The numbers, computed by the hand derivation.
+    """Return the numbers that the hand derivation computes, as arrays in float64.
 
-    Args:
-        problem: the worked example.
-        steps: its own, of `source.read_steps`.
-
-    Returns:
-        Arrays in float64, under ``given/q``, ``<step>/q``, ``last/q``, ``hard/...``, ``shards/k/q``,
-        ``update/...``.
+    Their keys are ``given/q``, ``<step>/q``, ``last/q``, ``hard/...``, ``shards/k/q`` and ``update/...``.
     """
     given = {"X": problem.X, "y": problem.y, **problem.params, "reg": problem.reg}
     found = {f"given/{name}": given[name] for name in (*GIVEN, "reg")}

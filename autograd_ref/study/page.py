@@ -29,7 +29,7 @@ from autograd_ref.study.witnesses import hear_witnesses
 from autograd_ref.two_layer_net import QUANTITIES
 from handgrad import shards
 from handgrad.activations import ActivationName
-from handgrad.files import replace_file
+from handgrad.files import make_directory, replace_file
 
 __all__ = ["build_page", "write_page"]
 
@@ -57,36 +57,20 @@ class Row(NamedTuple):
 
 
 def write_page(directory: Path) -> Path:
-    """Build the page and write it as ``index.html``.
-
-    Args:
-        directory: where; it is made if it is not there.
-
-    Returns:
-        The file.
+    """Build the page, and return the file ``index.html`` in a directory, which is made if need be.
 
     Raises:
         OSError: it cannot be written.
         ValueError: a text is missing, or the sources are no longer what the page can read.
     """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OSError(f"cannot make the folder {directory}: {error.strerror}") from None
+    make_directory(directory)
     file = directory / "index.html"
     replace_file(file, build_page().encode())
     return file
 
 
 def build_page() -> str:
-    """Compute everything and put it into the template.
-
-    Returns:
-        The page.
-
-    Raises:
-        ValueError: as `write_page`.
-    """
+    """Compute everything, and return the page; raise ValueError as `write_page`."""
     problem = worked_problem()
     steps = read_steps(problem)
     sizes = (SIZES["N"], SIZES["D"], SIZES["H"], SIZES["C"])

@@ -52,14 +52,7 @@ def read_speed(file: Path = FILE) -> Speed:
 
 
 def summarise(results: Mapping[str, Any]) -> Speed:
-    """Choose the figures from a run of the benchmark.
-
-    Args:
-        results: what ``results.json`` holds.
-
-    Returns:
-        The figures; times are medians of all rounds.
-    """
+    """Choose the figures from what ``results.json`` holds; times are medians of all rounds."""
     cases = {
         each["case"]["hidden"]: each["contenders"]
         for each in results["cases"]

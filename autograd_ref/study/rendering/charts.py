@@ -22,15 +22,7 @@ BARE_LEFT = 34  # where the vertical axis has no title
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis.
-
-    Attributes:
-        low: its lower end; an exponent of ten if ``log``.
-        high: its upper end.
-        ticks: where it is labelled.
-        label: what it shows, as SVG in every language; None for nothing.
-        log: whether it is logarithmic.
-    """
+    """One axis; with ``log``, its ends and ticks are exponents of ten. Its label is SVG in every language."""
 
     low: float
     high: float
@@ -55,11 +47,9 @@ class Axis:
 
 @dataclass(frozen=True)
 class Line:
-    """A curve.
+    """A curve, which leaves out what is not finite.
 
     Attributes:
-        x: where.
-        y: what; what is not finite is left out.
         css: its class.
         label: written beside it, as SVG in every language; None for nothing.
         at: the index of the point where it is written.
@@ -75,18 +65,7 @@ class Line:
 
 
 def chart(x: Axis, y: Axis, lines: Sequence[Line], *, width: int = 420, height: int = 300) -> Markup:
-    """A chart, to be put into an ``svg`` element with the view box ``0 0 width height``.
-
-    Args:
-        x: the horizontal axis.
-        y: the vertical axis.
-        lines: the curves, the last on top.
-        width: of the whole.
-        height: of the whole.
-
-    Returns:
-        The elements.
-    """
+    """Return the elements of a chart, for an ``svg`` element with the view box ``0 0 width height``."""
     left = LEFT if y.label else BARE_LEFT
     inner_width, inner_height = width - left - RIGHT, height - TOP - BOTTOM
 
@@ -148,15 +127,7 @@ def _tick(
 
 
 def witness_chart(witnesses: Witnesses, words: Words) -> Markup:
-    """The finite differences' error against their step size, with the two derivations' errors.
-
-    Args:
-        witnesses: in one dtype.
-        words: for the labels.
-
-    Returns:
-        What stands in an ``svg`` of 420×320.
-    """
+    """Draw the finite differences' error against their step size, beside the errors of both derivations."""
     steps = witnesses.steps
     ends = np.array([steps[0], steps[-1]])
     lowest = min(witnesses.hand, witnesses.automatic)
@@ -216,16 +187,7 @@ def _cut(values: Any) -> Any:
 
 
 def training_chart(losses: np.ndarray, mistaken: np.ndarray, words: Words) -> Markup:
-    """The true loss of a right network and a mistaken one, against their steps.
-
-    Args:
-        losses: of the right one.
-        mistaken: of the mistaken one; it may end early.
-        words: for the labels.
-
-    Returns:
-        What stands in an ``svg`` of 420×230.
-    """
+    """Draw the true loss of a right network and a mistaken one, which may end early, against their steps."""
     top = float(np.clip(max(losses.max(), mistaken.max()), 1.25, 3.0))
     high = 3.0 if top > 2 else 2.0 if top > 1.25 else 1.25
     x = Axis(0, len(losses), range(0, len(losses) + 1, 25), words.svg("break.steps"))
@@ -238,15 +200,7 @@ def training_chart(losses: np.ndarray, mistaken: np.ndarray, words: Words) -> Ma
 
 
 def speed_chart(speed: Speed, words: Words) -> Markup:
-    """The time of a training step against the width, for each contender.
-
-    Args:
-        speed: the figures.
-        words: for the labels.
-
-    Returns:
-        What stands in an ``svg`` of 640×360.
-    """
+    """Draw the time of a training step against the width, for each contender."""
     hidden = np.array(speed.hidden, float)
     times = np.array(list(speed.steps.values()))
     low, high = np.floor(np.log10(times.min())), np.ceil(np.log10(times.max()) * 2) / 2

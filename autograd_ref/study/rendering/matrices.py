@@ -26,16 +26,13 @@ def short(value: float) -> str:
 def matrix(
     values: ArrayLike, key: str | None = None, name: str | None = None, right: ArrayLike | None = None
 ) -> Markup:
-    """A scalar, a vector as a row, or a matrix; the style sheet draws the brackets.
+    """Return a scalar, a vector as a row, or a matrix as a ``table``; the style sheet draws the brackets.
 
     Args:
-        values: the entries.
+        values: the entries, whose cells bear what is missing behind them for the points to align.
         key: that of `numbers.page_numbers`, under which the page's script computes them anew.
         name: the quantity's.
         right: what they should be; entries that are not are marked.
-
-    Returns:
-        A ``table`` whose cells bear what is missing behind them for the points to align.
     """
     rows = np.atleast_2d(np.asarray(values, float))
     wrong = np.zeros(rows.shape, bool)

@@ -29,17 +29,9 @@ BAR = (-3.0, 17.0)
 
 
 def render(context: Mapping[str, Any], words: Words) -> str:
-    """The page.
+    """Return the page, with everything escaped that is not HTML of this package's own making.
 
-    Args:
-        context: what `page.build_page` gathered.
-        words: the texts.
-
-    Returns:
-        HTML in which everything is escaped that is not HTML of this package's own making.
-
-    Raises:
-        ValueError: a text is missing.
+    Raise ValueError if a text is missing.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER / "html"),
