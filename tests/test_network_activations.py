@@ -88,6 +88,7 @@ def test_a_right_network_passes_and_its_activation_is_read(name):
         assert f"Activation of the hidden layer, read off its outputs: {name}." in report.sentences()
 
 
+@pytest.mark.slow
 def test_a_trace_is_judged_stage_by_stage_with_the_activation_read():
     report = check_network(TwoLayerNet(7, 10, 5, activation="tanh"))
     assert report.ok, str(report)

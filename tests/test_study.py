@@ -209,6 +209,8 @@ def test_diagram_edges_pass_beside_boxes(steps, upright):
     assert {"reg", "dloss"} <= boxes.keys()
 
 
+# That of the ReLU is what `test_every_step_agrees_with_jax_and_a_wrong_one_does_not` runs.
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", get_args(ActivationName))
 def test_jax_source_makes_the_step(activation):
     problem = replace(worked_problem(), activation=activation)
