@@ -63,18 +63,18 @@ def epoch(
     momentum: Float[ArrayLike, ""] = 0.0,
     nesterov: bool = False,
 ) -> tuple[dict[str, Array], dict[str, Array], Float[Array, " steps"]]:
-    """One step for each batch, which is gathered from the data where it is.
+    """Take one step for each batch, which is gathered from the data where it is.
 
     Args:
-        params: W1, b1, W2, b2.
-        velocity: arrays of the same names and shapes; an empty mapping for no momentum.
+        params: as in `step`, like every argument that is not listed here.
+        velocity: as in `step`.
         X: all inputs; integers are converted batch by batch.
         y: all labels.
         batches: the rows of each minibatch.
         learning_rates: the learning rate of each step.
         objective: the penalty and the activation.
         momentum: the velocity's factor.
-        nesterov: take Nesterov's momentum instead of the classical one.
+        nesterov: as in `step`.
 
     Returns:
         ``(params, velocity, losses)``, each loss being that before its step.

@@ -49,13 +49,7 @@ REACH = {
 
 @dataclass(frozen=True)
 class CheckedProblem:
-    """What someone's network gave on one problem, and what would have been right.
-
-    Attributes:
-        problem: with the penalty that was read off the loss.
-        result: what the network gave.
-        reference: what would have been right.
-    """
+    """A problem with the penalty that was read off the loss, what the network gave, and what is right."""
 
     problem: Problem
     result: CallResult
@@ -88,15 +82,9 @@ class _Explanation(NamedTuple):
 def diagnose(
     checked: Sequence[CheckedProblem], wrong: Sequence[str]
 ) -> tuple[tuple[Diagnosis, ...], set[str]]:
-    """Find the mistakes that explain everything that was found.
+    """Return the mistakes that explain what was found wrong, and the quantities that they leave unexplained.
 
-    Args:
-        checked: one for each problem.
-        wrong: the quantities that were found wrong.
-
-    Returns:
-        The diagnosis, empty if nothing in the catalogue explains what was found; and the quantities among
-        the wrong ones that it leaves unexplained.
+    There are none if nothing in the catalogue explains it.
     """
     explanations = list(_complete(checked))
     if not explanations and computed_in_float32(checked):
