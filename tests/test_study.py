@@ -243,6 +243,7 @@ def test_refusal_names_the_line_that_is_shown():
     assert re.findall(r"第 (\d+) 行", json.dumps(chinese, ensure_ascii=False)) == [str(number)]
 
 
+@pytest.mark.slow
 def test_one_line_of_jax_makes_the_gradient():
     problem = worked_problem()
     with reference.precision(np.float64):
