@@ -76,6 +76,7 @@ def build_page() -> str:
     sizes = (SIZES["N"], SIZES["D"], SIZES["H"], SIZES["C"])
     lettered = read_steps(random_problem(np.random.default_rng(0), sizes))
     values = _values(steps)
+    judged = judge_steps(steps, problem)
     numbers = page_numbers(problem, steps)
     speed = read_speed()
     context = {
@@ -89,16 +90,7 @@ def build_page() -> str:
         "shapes": {name: _shape(value) for name, value in _values(lettered).items()},
         "quantities_shown": list(values),
         "places": _places(steps),
-        "rows": [
-            Row(*row)
-            for row in zip(
-                steps,
-                _variants(problem, steps),
-                equations(lettered, SIZES),
-                judge_steps(steps, problem),
-                strict=True,
-            )
-        ],
+        "rows": list(map(Row, steps, _variants(problem, steps), equations(lettered, SIZES), judged)),
         "gradient": GRADIENT,
         "loss_source": loss_source(steps),
         "pictures": [draw(steps), draw(steps, upright=True)],

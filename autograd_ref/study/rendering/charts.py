@@ -1,4 +1,4 @@
-"""The page's charts, as SVG that takes its colours from the page and its words in every language."""
+"""The page's charts: what is drawn where. The templates make SVG of it, in the colours of the page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from autograd_ref.study.speed import Speed
 from autograd_ref.study.witnesses import Witnesses
 from handgrad.activations import ACTIVATIONS
 
-__all__ = ["ActivationChart", "activation_charts", "speed_chart", "training_chart", "witness_chart"]
+__all__ = ["ActivationChart", "Chart", "activation_charts", "speed_chart", "training_chart", "witness_chart"]
 
 BELOW = -16.0  # where a label stands that its line's place has no room for above
 LEFT, RIGHT, TOP, BOTTOM = 62, 12, 10, 42
@@ -37,12 +37,9 @@ class Axis:
         placed: np.ndarray = (np.clip(at, self.low, self.high) - self.low) / (self.high - self.low)
         return placed
 
-    def shown(self, tick: float) -> Markup:
-        """A tick's label."""
-        if not self.log:
-            return Markup("{}").format(f"{tick:g}".replace("-", "−"))
-        power = f"{tick:g}".replace("-", "−")
-        return Markup('10<tspan dy="-5" font-size="8">{}</tspan>').format(power)
+    def place_of(self, tick: float) -> float:
+        """A tick as a part of the axis."""
+        return float(self.place(np.array(10.0**tick if self.log else tick)))
 
 
 @dataclass(frozen=True)
@@ -64,69 +61,48 @@ class Line:
     above: float = 6.0
 
 
-def chart(x: Axis, y: Axis, lines: Sequence[Line], *, width: int = 420, height: int = 300) -> Markup:
-    """Return the elements of a chart, for an ``svg`` element with the view box ``0 0 width height``."""
-    left = LEFT if y.label else BARE_LEFT
-    inner_width, inner_height = width - left - RIGHT, height - TOP - BOTTOM
+@dataclass(frozen=True)
+class Chart:
+    """Two axes and the curves between them, the last on top; the templates' macro `chart` draws it."""
 
-    def across(values: Sequence[float] | np.ndarray) -> np.ndarray:
-        at: np.ndarray = left + inner_width * x.place(np.asarray(values, float))
-        return at
+    x: Axis
+    y: Axis
+    lines: Sequence[Line]
+    width: int = 420
+    height: int = 300
+    top = TOP
 
-    def down(values: Sequence[float] | np.ndarray) -> np.ndarray:
-        at: np.ndarray = TOP + inner_height * (1 - y.place(np.asarray(values, float)))
-        return at
+    @property
+    def left(self) -> int:
+        """The left end of the horizontal axis."""
+        return LEFT if self.y.label else BARE_LEFT
 
-    parts = []
-    for tick in x.ticks:
-        at = across([10.0**tick if x.log else tick])[0]
-        parts.append(_tick(at, TOP, at, height - BOTTOM, at, height - BOTTOM + 15, "middle", x.shown(tick)))
-    for tick in y.ticks:
-        at = down([10.0**tick if y.log else tick])[0]
-        parts.append(_tick(left, at, width - RIGHT, at, left - 5, at + 4, "end", y.shown(tick)))
-    if x.label:
-        parts.append(
-            Markup('<g class="axis" text-anchor="middle" transform="translate({},{})">{}</g>').format(
-                left + inner_width / 2, height - 6, x.label
-            )
-        )
-    if y.label:
-        parts.append(
-            Markup(
-                '<g class="axis" text-anchor="middle" transform="translate(11,{}) rotate(-90)">{}</g>'
-            ).format(TOP + inner_height / 2, y.label)
-        )
-    for line in lines:
+    @property
+    def right(self) -> int:
+        """The right end of the horizontal axis."""
+        return self.width - RIGHT
+
+    @property
+    def bottom(self) -> int:
+        """The lower end of the vertical axis."""
+        return self.height - BOTTOM
+
+    def across(self, part: Any) -> Any:
+        """Where parts of the horizontal axis are."""
+        return self.left + (self.right - self.left) * part
+
+    def down(self, part: Any) -> Any:
+        """Where parts of the vertical axis are."""
+        return self.top + (self.bottom - self.top) * (1 - part)
+
+    def points(self, line: Line) -> list[tuple[float, float]]:
+        """Where the points of a curve are."""
         seen = np.isfinite(line.y)
-        px, py = across(line.x[seen]), down(line.y[seen])
-        path = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(px, py, strict=True))
-        parts.append(Markup('<polyline class="{}" points="{}"/>').format(line.css, path))
-        if line.label is not None:
-            right = px[line.at] > left + inner_width / 2
-            parts.append(
-                Markup(
-                    '<g class="label {}" text-anchor="{}" transform="translate({:.1f},{:.1f})">{}</g>'
-                ).format(
-                    line.css,
-                    "end" if right else "start",
-                    px[line.at] + (-2 if right else 2),
-                    py[line.at] - line.above,
-                    line.label,
-                )
-            )
-    return Markup("").join(parts)
+        across, down = self.across(self.x.place(line.x[seen])), self.down(self.y.place(line.y[seen]))
+        return list(zip(across.tolist(), down.tolist(), strict=True))
 
 
-def _tick(
-    x1: float, y1: float, x2: float, y2: float, at_x: float, at_y: float, anchor: str, label: Markup
-) -> Markup:
-    return Markup(
-        '<line class="grid" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>'
-        '<text class="tick" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>'
-    ).format(x1, y1, x2, y2, at_x, at_y, anchor, label)
-
-
-def witness_chart(witnesses: Witnesses, words: Words) -> Markup:
+def witness_chart(witnesses: Witnesses, words: Words) -> Chart:
     """Draw the finite differences' error against their step size, beside the errors of both derivations."""
     steps = witnesses.steps
     ends = np.array([steps[0], steps[-1]])
@@ -157,7 +133,7 @@ def witness_chart(witnesses: Witnesses, words: Words) -> Markup:
     differences = words.svg("witnesses.differences")
     curve = Line(steps, witnesses.differences, "difference", differences, witnesses.best, BELOW)
     lines = [*level.values(), curve]
-    return chart(x, y, lines, height=320)
+    return Chart(x, y, lines, height=320)
 
 
 class ActivationChart(NamedTuple):
@@ -165,7 +141,7 @@ class ActivationChart(NamedTuple):
 
     name: str
     derivation: tuple[str, ...]
-    picture: Markup
+    picture: Chart
 
 
 def activation_charts() -> list[ActivationChart]:
@@ -176,8 +152,7 @@ def activation_charts() -> list[ActivationChart]:
     for name, (function, derivative) in ACTIVATIONS.items():
         lines = [Line(z, _cut(function(z)), "value"), Line(z, derivative(z), "slope")]
         derivation = (*read_function(function).derivation, *read_function(derivative).derivation)
-        picture = chart(x, y, lines, width=240, height=190)
-        found.append(ActivationChart(name, derivation, picture))
+        found.append(ActivationChart(name, derivation, Chart(x, y, lines, width=240, height=190)))
     return found
 
 
@@ -186,7 +161,7 @@ def _cut(values: Any) -> Any:
     return np.where(np.abs(values) <= 2.2, values, np.nan)
 
 
-def training_chart(losses: np.ndarray, mistaken: np.ndarray, words: Words) -> Markup:
+def training_chart(losses: np.ndarray, mistaken: np.ndarray, words: Words) -> Chart:
     """Draw the true loss of a right network and a mistaken one, which may end early, against their steps."""
     top = float(np.clip(max(losses.max(), mistaken.max()), 1.25, 3.0))
     high = 3.0 if top > 2 else 2.0 if top > 1.25 else 1.25
@@ -196,10 +171,10 @@ def training_chart(losses: np.ndarray, mistaken: np.ndarray, words: Words) -> Ma
         Line(np.arange(len(losses)), losses, "right"),
         Line(np.arange(len(mistaken)), np.where(mistaken <= high, mistaken, np.nan), "mistaken"),
     ]
-    return chart(x, y, lines, height=230)
+    return Chart(x, y, lines, height=230)
 
 
-def speed_chart(speed: Speed, words: Words) -> Markup:
+def speed_chart(speed: Speed, words: Words) -> Chart:
     """Draw the time of a training step against the width, for each contender."""
     hidden = np.array(speed.hidden, float)
     times = np.array(list(speed.steps.values()))
@@ -218,4 +193,4 @@ def speed_chart(speed: Speed, words: Words) -> Markup:
         Line(hidden, np.array(values), f"contender-{number}")
         for number, values in enumerate(speed.steps.values())
     ]
-    return chart(x, y, lines, width=640, height=360)
+    return Chart(x, y, lines, width=640, height=360)

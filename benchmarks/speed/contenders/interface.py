@@ -19,7 +19,7 @@ PARAMETERS = ("W1", "b1", "W2", "b2")
 
 
 class Data:
-    """What `speed.referee.prepare` wrote, to be read only: rows, labels and first weights; and minibatches."""
+    """Rows, labels and first weights that `speed.referee.prepare` wrote, to be read only; and minibatches."""
 
     def __init__(self, case: Case, folder: Path) -> None:
         """Read the arrays."""
