@@ -46,9 +46,9 @@ class Speed(NamedTuple):
     compile_seconds: float
 
 
-def read_speed(file: Path = FILE) -> Speed:
+def read_speed() -> Speed:
     """Return the figures that were kept."""
-    return Speed(**json.loads(file.read_text(encoding="utf-8")))
+    return Speed(**json.loads(FILE.read_text(encoding="utf-8")))
 
 
 def summarise(results: Mapping[str, Any]) -> Speed:
