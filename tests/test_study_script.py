@@ -64,7 +64,7 @@ def deviations(found, expected):
 
 @pytest.mark.parametrize("activation", get_args(ActivationName))
 def test_script_computes_what_python_computes(script, activation):
-    problems = [drawn(activation, seed, scale) for seed in range(5) for scale in (0.3, 1.0, 4.0)]
+    problems = [drawn(activation, seed, scale) for seed in range(3) for scale in (0.3, 1.0, 4.0)]
     problems.append(replace(worked_problem(), activation=activation))
     found = script.evaluate("all => all.map(network.numbers)", [given(problem) for problem in problems])
     for problem, numbers in zip(problems, found, strict=True):
