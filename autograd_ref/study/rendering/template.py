@@ -57,7 +57,7 @@ def render(context: Mapping[str, Any], words: Words) -> str:
         "bindings": _bindings,
         "scientific": _scientific,
         "units": _units,
-        "judged": _judged,
+        "reach": _reach,
         "table_matrix": lambda key: matrix(context["numbers"][key], key, key.rpartition("/")[2]),
         "by_name": lambda quantities: {quantity.name: quantity for quantity in quantities},
         "wrong_names": _wrong_names,
@@ -95,18 +95,10 @@ def _units(value: float) -> Markup:
     return escape(f"{value:.3f}") if value < 1000 else _scientific(value)
 
 
-def _judged(quantity: Quantity) -> Markup:
-    """A cell with an error in units of its bound, and a bar."""
+def _reach(units: float) -> float:
+    """How much of its bar an error in units of its bound fills, in percent."""
     low, high = BAR
-    exponent = np.log10(np.clip(quantity.bound_units, 10**low, 10**high))
-    return Markup(
-        '<td class="{}"><data value="{}">{}</data><span class="bar-of" style="--reach:{:.1f}%"></span></td>'
-    ).format(
-        "judged" if quantity.ok else "judged wrong",
-        quantity.bound_units,
-        _units(quantity.bound_units),
-        100 * (exponent - low) / (high - low),
-    )
+    return 100 * float(np.log10(np.clip(units, 10**low, 10**high)) - low) / (high - low)
 
 
 def _wrong_names(quantities: Sequence[Quantity]) -> str:
