@@ -13,7 +13,7 @@ from autograd_ref.crosscheck.quantity import Quantity
 from autograd_ref.study.rendering.charts import speed_chart, training_chart, witness_chart
 from autograd_ref.study.rendering.language import Words
 from autograd_ref.study.rendering.markup import code_html, formula, formulas_in, mark
-from autograd_ref.study.rendering.matrices import matrix, number, short
+from autograd_ref.study.rendering.matrices import cells, number, short
 from autograd_ref.study.source import Rule
 
 __all__ = ["render"]
@@ -52,13 +52,13 @@ def render(context: Mapping[str, Any], words: Words) -> str:
         "mark": mark,
         "number": number,
         "short": short,
-        "matrix": matrix,
+        "cells": cells,
+        "is_scalar": lambda values: np.ndim(values) == 0,
         "name": lambda name: mark(name) if name in context["named"] else escape(name),
         "bindings": _bindings,
         "scientific": _scientific,
         "units": _units,
         "reach": _reach,
-        "table_matrix": lambda key: matrix(context["numbers"][key], key, key.rpartition("/")[2]),
         "by_name": lambda quantities: {quantity.name: quantity for quantity in quantities},
         "wrong_names": _wrong_names,
         "said": words.said,
