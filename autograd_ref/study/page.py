@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -16,7 +17,7 @@ from autograd_ref.study.course_notes import as_published
 from autograd_ref.study.equations import Equation, equations
 from autograd_ref.study.example import Judged, judge_steps, worked_problem
 from autograd_ref.study.jax_source import GRADIENT, JaxSource, jax_source, loss_source
-from autograd_ref.study.mistaken_networks import Broken, break_it
+from autograd_ref.study.mistaken_networks import break_it
 from autograd_ref.study.network_diagram import SEED, draw
 from autograd_ref.study.numbers import LEARNING_RATE, LEARNING_RATES, page_numbers
 from autograd_ref.study.program import slip_ups
@@ -77,6 +78,7 @@ def build_page() -> str:
     lettered = read_steps(random_problem(np.random.default_rng(0), sizes))
     values = _values(steps)
     judged = judge_steps(steps, problem)
+    broken = [break_it(mistake, problem) for mistake in slip_ups()]
     numbers = page_numbers(problem, steps)
     speed = read_speed()
     context = {
@@ -95,7 +97,7 @@ def build_page() -> str:
         "loss_source": loss_source(steps),
         "pictures": [draw(steps), draw(steps, upright=True)],
         "seeds": (SEED,),
-        "groups": _by_group([break_it(mistake, problem) for mistake in slip_ups()]),
+        "groups": {group: list(each) for group, each in groupby(broken, lambda it: it.mistake.group)},
         "named": {name: name for name in values},
         "quantities": QUANTITIES,
         "witnesses": [hear_witnesses(dtype) for dtype in ("float64", "float32")],
@@ -157,14 +159,6 @@ def _hard_places(problem: Problem, values: Mapping[str, Any]) -> dict[str, Any]:
         "notes_report": report,
         "notes_code": read_function(as_published).code,
     }
-
-
-def _by_group(broken: Sequence[Broken]) -> dict[str, list[Broken]]:
-    """The mistakes by the part of the computation in which they are made."""
-    groups: dict[str, list[Broken]] = {}
-    for each in broken:
-        groups.setdefault(each.mistake.group, []).append(each)
-    return groups
 
 
 def _speed_figures(speed: Speed) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The page's charts: what is drawn where. The templates make SVG of it, in the colours of the page."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from handgrad.activations import ACTIVATIONS
 
 __all__ = ["ActivationChart", "Chart", "activation_charts", "speed_chart", "training_chart", "witness_chart"]
 
-BELOW = -16.0  # where a label stands that its line's place has no room for above
+ABOVE, BELOW = 6.0, -16.0  # how far above its line a label is, and where there is no room for that
 LEFT, RIGHT, TOP, BOTTOM = 62, 12, 10, 42
 BARE_LEFT = 34  # where the vertical axis has no title
 
@@ -58,7 +58,7 @@ class Line:
     css: str
     label: Markup | None = None
     at: int = -1
-    above: float = 6.0
+    above: float = ABOVE
 
 
 @dataclass(frozen=True)
@@ -122,17 +122,13 @@ def witness_chart(witnesses: Witnesses, words: Words) -> Chart:
         words.svg("witnesses.error"),
         log=True,
     )
-    level = {
-        "hand": Line(ends, np.full(2, witnesses.hand), "hand", words.svg("witnesses.hand"), 0),
-        "machine": Line(
-            ends, np.full(2, witnesses.automatic), "machine", words.svg("witnesses.automatic"), 0
-        ),
-    }
-    lower = "hand" if witnesses.hand < witnesses.automatic else "machine"
-    level[lower] = replace(level[lower], above=BELOW)
+    levels = (("hand", "hand", witnesses.hand), ("machine", "automatic", witnesses.automatic))
+    lines = []
+    for css, who, error in levels:
+        above = BELOW if error == lowest else ABOVE
+        lines.append(Line(ends, np.full(2, error), css, words.svg(f"witnesses.{who}"), 0, above))
     differences = words.svg("witnesses.differences")
-    curve = Line(steps, witnesses.differences, "difference", differences, witnesses.best, BELOW)
-    lines = [*level.values(), curve]
+    lines.append(Line(steps, witnesses.differences, "difference", differences, witnesses.best, BELOW))
     return Chart(x, y, lines, height=320)
 
 
