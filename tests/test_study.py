@@ -235,6 +235,7 @@ def test_functions_are_shown_with_their_defaults(steps):
         assert ":" not in code.splitlines()[0].rstrip(":")
 
 
+@pytest.mark.slow
 def test_refusal_names_the_line_that_is_shown():
     refusal, _ = notes_reports()
     number = int(re.search(r"line (\d+)", refusal)[1])

@@ -170,6 +170,7 @@ class Backwards(Here):
             future.set_result(function(*arguments))
 
 
+@pytest.mark.slow
 def test_neither_the_order_of_completion_nor_threads_change_a_result(digits, tmp_path, monkeypatch):
     monkeypatch.setattr("handgrad.sweep.grid.STACK_UNITS", 27)
     grid = Grid(GRID.base, AXES | {"iters": (5, 30)}, seeds=2)
