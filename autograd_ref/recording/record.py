@@ -154,9 +154,11 @@ def record(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Recording
             recording.result = release(given, recording.take, returned)
         except BaseException as error:
             current.tape = current.memories = None
+            if isinstance(error, NotRecorded):  # its place says where; our own frames are of no interest
+                error.__context__ = error.__traceback__ = None
             release(given, recording.take, returned, error)
             if isinstance(error, NotRecorded):
-                raise error.with_traceback(None) from None  # its place says where; ours is of no interest
+                raise error.with_traceback(None) from None
             raise
     memories.keep_all()
     if tape.refusal is not None:  # the program caught it
