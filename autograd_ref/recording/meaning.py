@@ -322,6 +322,12 @@ def _clip(
     return x if high is None else jnp.minimum(x, high)
 
 
+@_written("choose")
+def _choose(a: Any, choices: Any, *_: Any, mode: str = "raise", **__: Any) -> Any:
+    # In mode "raise" every index was found to be in range.
+    return jnp.choose(jnp.asarray(a), choices, mode="wrap" if mode == "raise" else mode)
+
+
 @_written("ndarray.sort")
 def _sort(x: Any, axis: int = -1, *_: Any, **__: Any) -> Any:
     return jnp.sort(x, axis)

@@ -183,10 +183,13 @@ class Memories:
 
 def owner_of(array: Any) -> Any:
     """The object at the end of the chain of ``.base``."""
+    seen: set[int] = set()  # somebody else's ``base`` may mean anything, also the object itself
     while True:
         base = _BASE(array) if isinstance(array, np.ndarray) else getattr(array, "base", None)
-        if base is None:
+        if base is None or id(base) in seen:
             return array
+        if not isinstance(array, np.ndarray):
+            seen.add(id(array))
         array = base
 
 

@@ -86,6 +86,8 @@ def move(operation: Move, inputs: Sequence[Any], literal: Callable[[Any], Any] |
         return changed
     if name == "array":
         return np.array(fill(template, inputs, literal))
+    if name in ("r_", "c_"):
+        return np.asarray(getattr(np, name)[fill(template, inputs, literal)])
     args, kwargs = (fill(part, inputs, literal) for part in template)
     if name in INPLACE:
         changed = np.array(args[0])

@@ -9,8 +9,11 @@ returns arrays that record.
 from __future__ import annotations
 
 import builtins
+import dis
+import sys
 import types
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -85,6 +88,9 @@ class _Module(types.ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.__dict__["_original"], name)
+        if isinstance(found, type) and found in NUMBER_TYPES:
+            frame = sys._getframe(1)
+            return found if _is_type_of_dtype(frame.f_code, frame.f_lasti) else stand_in_for(found)
         made = stand_in_for(found)
         found = found if made is None else made
         self.__dict__[name] = found
@@ -96,6 +102,15 @@ class _Module(types.ModuleType):
 
     def __dir__(self) -> list[str]:
         return dir(self.__dict__["_original"])
+
+
+@cache
+def _is_type_of_dtype(code: types.CodeType, position: int) -> bool:
+    """Whether a name is read for ``x.dtype.type is np.float64``: a dtype knows the original alone."""
+    instructions = list(dis.get_instructions(code))
+    at = next(i for i, each in enumerate(instructions) if each.offset == position)
+    asks = at >= 2 and at + 1 < len(instructions) and instructions[at + 1].opname == "IS_OP"
+    return asks and (instructions[at - 2].opname, instructions[at - 2].argval) == ("LOAD_ATTR", "type")
 
 
 def _numpy_function(function: Callable[..., Any]) -> Callable[..., Any]:

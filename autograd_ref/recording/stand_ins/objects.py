@@ -184,7 +184,9 @@ def index_write(array: Any, key: Any, source: Any) -> None:
     plain_key = plain_all(key)
     target = twin[plain_key] if _is_basic(plain_key) else None
     # NumPy reads the right-hand side before it writes, also where the two overlap.
-    new = value_of(source if not isinstance(source, (list, tuple)) else np.asarray(source))
+    if not is_recorded(source):
+        source = _assignable(twin, plain_key, source)
+    new = value_of(source)
     if target is None or not isinstance(target, np.ndarray):
         target = _entry(twin, plain_key)
     if target is not None:
@@ -199,6 +201,15 @@ def index_write(array: Any, key: Any, source: Any) -> None:
         raise AssertionError("a value shares memory that was written")
     changed = tape.add(Move("setitem", template, None), values, twin.copy(order="K"))
     memories.write(twin, memory, changed)
+
+
+def _assignable(twin: np.ndarray, key: Any, source: Any) -> Any:
+    """What is assigned, as numbers: NumPy's own error if it cannot be."""
+    found = np.asarray(source)
+    if found.dtype.kind in "fiub":
+        return found if isinstance(source, (list, tuple)) else source
+    twin.copy()[key] = source
+    return found.astype(twin.dtype)
 
 
 def _key_template(key: Any, inputs: list[Any]) -> Any:
