@@ -1,24 +1,32 @@
 """What becomes of every name of NumPy's and SciPy's: the expressions that prove it, and the names they prove.
 
-In an expression `{}` is the name, `x` a matrix (3, 4) that everything depends on, `p` has entries between 0.2 and
-0.8, `q` between 1.1 and 1.9, `v` is a vector of 4, `w` (4, 2), `s` symmetric and positive definite (3, 3), `z`
+In an expression `{}` is the name, `x` a matrix (3, 4) that everything depends on,
+`p` has entries between 0.2 and 0.8, `q` between 1.1 and 1.9,
+`v` is a vector of 4, `w` (4, 2), `s` symmetric and positive definite (3, 3), `z`
 complex (3, 4), `i` integers (3, 4), `b` their Booleans.
 """
 
 RECORDED = {
     "numpy": {
-        "np.{}(x)": "abs absolute arcsinh asinh arctan atan cbrt ceil conj conjugate cos cosh deg2rad degrees exp exp2 expm1 "
-        "fabs fix floor i0 imag negative positive rad2deg radians real reciprocal rint sign sin sinc sinh square tan "
-        "tanh trunc modf frexp nan_to_num amax amin around average cumprod cumsum diff ediff1d gradient max "
-        "mean median min nancumprod nancumsum nanmax nanmean nanmedian nanmin nanprod nanstd nansum nanvar prod ptp "
-        "round sort std sum trace trapezoid unwrap var array asanyarray asarray asarray_chkfinite ascontiguousarray "
-        "asfortranarray atleast_1d atleast_2d atleast_3d copy diag diagonal flip fliplr flipud matrix_transpose "
-        "permute_dims ravel rot90 squeeze transpose tril triu diagflat require corrcoef cov sort_complex unstack",
+        "np.{}(x)": (
+            "abs absolute arcsinh asinh arctan atan cbrt ceil conj conjugate cos cosh deg2rad "
+            "degrees exp exp2 expm1 fabs fix floor i0 imag negative positive rad2deg radians real "
+            "reciprocal rint sign sin sinc sinh square tan tanh trunc modf frexp nan_to_num amax "
+            "amin around average cumprod cumsum diff ediff1d gradient max mean median min "
+            "nancumprod nancumsum nanmax nanmean nanmedian nanmin nanprod nanstd nansum nanvar "
+            "prod ptp round sort std sum trace trapezoid unwrap var array asanyarray asarray "
+            "asarray_chkfinite ascontiguousarray asfortranarray atleast_1d atleast_2d atleast_3d "
+            "copy diag diagonal flip fliplr flipud matrix_transpose permute_dims ravel rot90 "
+            "squeeze transpose tril triu diagflat require corrcoef cov sort_complex unstack"
+        ),
         "np.{}(z)": "angle real_if_close",
         "np.{}(q)": "arccosh acosh log log10 log1p log2 sqrt",
         "np.{}(p)": "arccos acos arcsin asin arctanh atanh",
-        "np.{}(x, q)": "add arctan2 atan2 copysign divide true_divide floor_divide fmax fmin fmod heaviside hypot "
-        "logaddexp logaddexp2 maximum minimum mod multiply remainder subtract divmod vecdot append",
+        "np.{}(x, q)": (
+            "add arctan2 atan2 copysign divide true_divide floor_divide fmax fmin fmod heaviside "
+            "hypot logaddexp logaddexp2 maximum minimum mod multiply remainder subtract divmod "
+            "vecdot append"
+        ),
         "np.{}(q, x)": "float_power power pow",
         "np.{}(x, w)": "dot matmul kron",
         "np.{}(x, w, 1)": "tensordot",
@@ -77,7 +85,10 @@ RECORDED = {
         "[a := x * 1, np.{}(a, i % 3, v[None], 0)][0]": "put_along_axis",
     },
     "numpy.linalg": {
-        "np.linalg.{}(s)": "cholesky cond det eigh eigvalsh inv norm pinv slogdet svdvals matrix_norm trace diagonal matrix_transpose",
+        "np.linalg.{}(s)": (
+            "cholesky cond det eigh eigvalsh inv norm pinv slogdet svdvals matrix_norm trace "
+            "diagonal matrix_transpose"
+        ),
         "np.linalg.{}(x[:, :3] + 2 * np.eye(3))": "qr",
         "np.linalg.{}(s, compute_uv=False)": "svd",
         "np.linalg.{}(s, x)": "matmul solve",
@@ -104,12 +115,16 @@ RECORDED = {
         "[np.random.seed(0), np.random.{}(x)]": "permutation",
     },
     "scipy.special": {
-        "scipy.special.{}(x)": "erf erfc erfcx expit expm1 cbrt exp10 exp2 exprel cosm1 cosdg sindg tandg dawsn i0 i0e i1 i1e log_expit "
-        "log_ndtr ndtr softplus softmax log_softmax logsumexp sinc round",
+        "scipy.special.{}(x)": (
+            "erf erfc erfcx expit expm1 cbrt exp10 exp2 exprel cosm1 cosdg sindg tandg dawsn i0 "
+            "i0e i1 i1e log_expit log_ndtr ndtr softplus softmax log_softmax logsumexp sinc round"
+        ),
         "scipy.special.{}(q)": "gamma gammaln digamma psi entr rgamma exp1 expi log1p spence cotdg",
         "scipy.special.{}(p)": "erfinv logit ndtri",
-        "scipy.special.{}(p, q)": "kl_div rel_entr xlogy xlog1py beta betaln boxcox boxcox1p inv_boxcox inv_boxcox1p huber "
-        "pseudo_huber powm1 poch owens_t",
+        "scipy.special.{}(p, q)": (
+            "kl_div rel_entr xlogy xlog1py beta betaln boxcox boxcox1p inv_boxcox inv_boxcox1p "
+            "huber pseudo_huber powm1 poch owens_t"
+        ),
         "scipy.special.{}(1.5, 2.5, p)": "betainc",
         "scipy.special.{}(x, 0.5, 0.5)": "radian",
         "scipy.special.{}(q + 2, 2)": "multigammaln",
@@ -130,23 +145,42 @@ RECORDED = {
 
 CONSTANT = {
     "numpy": {
-        "np.{}(x)": "argmax argmin argsort argwhere array2string array_repr array_str flatnonzero isfinite isinf isnan isneginf "
-        "isposinf iscomplex iscomplexobj isreal isrealobj isfortran isscalar iterable logical_not nanargmax nanargmin ndim nonzero "
-        "shape signbit size all any count_nonzero common_type min_scalar_type empty_like ones_like zeros_like",
+        "np.{}(x)": (
+            "argmax argmin argsort argwhere array2string array_repr array_str flatnonzero "
+            "isfinite isinf isnan isneginf isposinf iscomplex iscomplexobj isreal isrealobj "
+            "isfortran isscalar iterable logical_not nanargmax nanargmin ndim nonzero shape "
+            "signbit size all any count_nonzero common_type min_scalar_type empty_like ones_like "
+            "zeros_like"
+        ),
     },
 }
+
 REFUSED = {
     "numpy": {
-        "np.{}([[1.0, 2.0]])": "matrix asmatrix bmat",
-        "np.{}(x)": "spacing histogram unique save",
+        "np.{}([[1.0, 2.0]])": "matrix asmatrix",
+        "np.{}(x)": "spacing histogram unique",
         "np.{}(x, q)": "nextafter",
+        "np.{}([[x, x]])": "bmat",
+        "np.{}('unused', x)": "save",
         "np.{}(v[0], 3.0)": "arange",
         "np.{}(2, [('a', float)])": "zeros empty ones",
         "np.{}(lambda a: a, 1, 1)(x)": "frompyfunc",
     },
-    "numpy.linalg": {"np.linalg.{}(s)": "eig eigvals"},
-    "numpy.random": {"np.random.{}(x)": "normal exponential"},
-    "scipy.special": {"scipy.special.{}(x)": "j0 lambertw zetac"},
-    "scipy.linalg": {"scipy.linalg.{}(s)": "schur hessenberg"},
-    "ndarray": {"x.{}()": "tobytes dumps", "x.{}": "data ctypes", "x.{}(object)": "astype"},
+    "numpy.linalg": {
+        "np.linalg.{}(s)": "eig eigvals",
+    },
+    "numpy.random": {
+        "np.random.{}(q)": "normal exponential",
+    },
+    "scipy.special": {
+        "scipy.special.{}(x)": "j0 lambertw zetac",
+    },
+    "scipy.linalg": {
+        "scipy.linalg.{}(s)": "schur hessenberg",
+    },
+    "ndarray": {
+        "x.{}()": "tobytes dumps",
+        "x.{}": "data ctypes",
+        "x.{}(object)": "astype",
+    },
 }

@@ -62,7 +62,9 @@ def ufunc_named(name: str) -> np.ufunc:
 
 def knows_function(name: str) -> bool:
     """Whether a function has a meaning."""
-    return name in FUNCTIONS or name in _WRITTEN or (name.removeprefix("scipy.") in SCIPY and "scipy." in name)
+    return (
+        name in FUNCTIONS or name in _WRITTEN or (name.removeprefix("scipy.") in SCIPY and "scipy." in name)
+    )
 
 
 def takes_arrays(name: str) -> bool:

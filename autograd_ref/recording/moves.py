@@ -49,7 +49,8 @@ INPLACE = {
 # What has no derivative, since it has steps: NumPy replays these, too.
 DISCRETE = {
     "all", "allclose", "any", "argmax", "argmin", "argpartition", "argsort", "argwhere", "array_equal",
-    "array_equiv", "count_nonzero", "digitize", "flatnonzero", "isclose", "iscomplex", "isin", "isneginf", "isreal", "isposinf",
+    "array_equiv", "count_nonzero", "digitize", "flatnonzero", "isclose", "iscomplex", "isin",
+    "isneginf", "isreal", "isposinf",
     "lexsort", "nanargmax", "nanargmin", "nonzero", "searchsorted", "unravel_index",
 }  # fmt: skip
 
@@ -74,7 +75,7 @@ def _function(name: str) -> Callable[..., Any]:
     found: Any = sys.modules["scipy"] if name.startswith("scipy.") else np
     for part in name.removeprefix("scipy.").split("."):
         found = getattr(found, part)
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def move(operation: Move, inputs: Sequence[Any], literal: Callable[[Any], Any] | None = None) -> np.ndarray:

@@ -26,8 +26,10 @@ SPECIAL_UFUNCS = {
     **{
         name: name
         for name in (
-            "beta", "betainc", "betaln", "boxcox", "boxcox1p", "dawsn", "digamma", "entr", "erf", "erfc", "erfcx",
-            "erfinv", "exp1", "expi", "expit", "gamma", "gammaln", "i0", "i0e", "i1", "i1e", "kl_div", "log_ndtr",
+            "beta", "betainc", "betaln", "boxcox", "boxcox1p", "dawsn", "digamma", "entr", "erf",
+            "erfc", "erfcx",
+            "erfinv", "exp1", "expi", "expit", "gamma", "gammaln", "i0", "i0e", "i1", "i1e", "kl_div",
+            "log_ndtr",
             "logit", "ndtr", "ndtri", "owens_t", "poch", "rel_entr", "spence", "xlog1py", "xlogy",
         )
     },
@@ -50,7 +52,8 @@ FUNCTIONS = {
     "linalg.slogdet", "linalg.solve", "linalg.svd", "linalg.svdvals", "linalg.tensordot", "linalg.tensorinv",
     "linalg.tensorsolve", "linalg.trace", "linalg.vecdot", "linalg.vector_norm",
     "angle", "geomspace", "logspace", "polydiv", "polyfit", "sort_complex",
-    "fft.fft", "fft.fft2", "fft.fftn", "fft.hfft", "fft.ifft", "fft.ifft2", "fft.ifftn", "fft.ihfft", "fft.irfft",
+    "fft.fft", "fft.fft2", "fft.fftn", "fft.hfft", "fft.ifft", "fft.ifft2", "fft.ifftn", "fft.ihfft",
+    "fft.irfft",
     "fft.irfft2", "fft.irfftn", "fft.rfft", "fft.rfft2", "fft.rfftn",
 }  # fmt: skip
 # scipy's functions that are no ufuncs, in jax.scipy.

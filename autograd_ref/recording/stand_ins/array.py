@@ -120,7 +120,7 @@ class RecordedArray(np.ndarray):
     def _taken_out(self, how: str) -> np.ndarray:
         if current.tape is not None:
             raise refuse(f"{how} takes an array out of the recording, and is not recorded")
-        return plain(self)  # type: ignore[no-any-return]
+        return plain(self)
 
     def __copy__(self) -> Any:
         return self.copy("K")

@@ -56,17 +56,16 @@ def _is_floating(result: Any) -> bool:
 def _depends(argument: Any) -> bool:
     if type(argument) in (list, tuple):
         return any(map(_depends, argument))
-    return (
-        is_recorded(argument) and value_of(argument).is_floating and current.tape.depends(value_of(argument))
-    )  # type: ignore[union-attr]
+    if current.tape is None or not is_recorded(argument):
+        return False
+    value = value_of(argument)
+    return value.is_floating and current.tape.depends(value)
 
 
 def refuse_containers(function: Callable[..., Any], result: Any) -> None:
     """Refuse what is made to be written to, and would not record: structured arrays, and those of objects."""
-    if (
-        (type(result) is np.ndarray
-        and result.dtype.kind in "VO")
-        or isinstance(result, (np.matrix, np.ma.MaskedArray))
+    if (type(result) is np.ndarray and result.dtype.kind in "VO") or isinstance(
+        result, (np.matrix, np.ma.MaskedArray)
     ):
         raise refuse(
             f"{function.__name__} of {type(result).__name__} with dtype {result.dtype} is not recorded"

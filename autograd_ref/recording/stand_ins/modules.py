@@ -128,7 +128,7 @@ def _numpy_function(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _met_again(argument: Any) -> Any:
-    """An argument without shadows; a plain view of recorded memory, as NumPy's own code makes, records again."""
+    """An argument without shadows; a plain view of recorded memory, as NumPy's own code makes, records."""
     if type(argument) is np.ndarray and current.memories.find(argument) is not None:
         return wrap_view(argument)
     return without_shadow(argument)
