@@ -133,5 +133,5 @@ def test_forward_is_what_the_loss_depends_on():
 
 def test_loss_of_several_entries_is_refused():
     recording = record(lambda w: w * 2, np.ones(3))
-    with pytest.raises(ValueError, match=r"one floating number; this is float64 of shape \(3,\)"):
+    with pytest.raises(ValueError, match=r"one real number; this is float64 of shape \(3,\)"):
         adjoints(recording, recording.value(recording.result))

@@ -217,20 +217,20 @@ def test_every_operation_has_its_place():
 
 
 def unknown_function(x):
-    return np.unwrap(x) + np.fft.fft(x).real
+    return np.unwrap(x) + np.histogram(x)[0]
 
 
 def unknown_scalar(x):
     return math.gamma(2.0) * math.ulp(x[0])
 
 
-def complex_values(x):
-    return np.sum(np.abs(1j * x))
+def extended_values(x):
+    return np.sum(x.astype(np.longdouble))
 
 
 @pytest.mark.parametrize(
     ("function", "says"),
-    [(complex_values, "complex128"), (unknown_function, "fft"), (unknown_scalar, "math.ulp")],
+    [(extended_values, "longdouble|float128"), (unknown_function, "histogram"), (unknown_scalar, "math.ulp")],
 )
 def test_unknown_operation_is_one_error_with_its_place(function, says):
     with pytest.raises(NotRecorded, match=says) as caught:
@@ -243,11 +243,11 @@ def test_unknown_operation_is_one_error_with_its_place(function, says):
 def test_a_refusal_that_the_program_catches_is_raised_all_the_same():
     def call(x):
         try:
-            return np.sum(np.fft.fft(x).real)
+            return np.sum(np.histogram(x)[0])
         except Exception:
             return np.sum(x)
 
-    with pytest.raises(NotRecorded, match="fft"):
+    with pytest.raises(NotRecorded, match="histogram"):
         record(call, np.ones(4))
 
 
@@ -257,7 +257,7 @@ CACHE = {}
 
 
 def into_plain_memory(w):
-    memoryview(BUFFER)[:] = np.tanh(w).tobytes()
+    memoryview(BUFFER)[:] = memoryview(np.tanh(w)).cast("B")
     return np.sum(np.frombuffer(BUFFER) * w)
 
 
@@ -410,7 +410,7 @@ def test_call_that_cannot_be_compared_is_not_called_complete():
 @pytest.mark.parametrize(
     ("function", "says"),
     [(lambda x: x.view(np.matrix) * 2.0, "matrix"), (lambda x: np.array([(x[0], 1.0)], "f8,f8"), "dtype"),
-     (lambda x: np.vectorize(lambda v: v * v)(x), "object")],
+     (lambda x: np.frompyfunc(lambda v: v * v, 1, 1)(x), "ufunc")],
 )  # fmt: skip
 def test_arrays_of_another_kind_are_refused(function, says):
     with pytest.raises(NotRecorded, match=says):

@@ -7,7 +7,7 @@ is 0.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -94,10 +94,10 @@ def adjoints(recording: Recording, loss: Value, arrays: list[np.ndarray] | None 
         All adjoints.
 
     Raises:
-        ValueError: the loss has more than one entry or is not floating.
+        ValueError: the loss has more than one entry or is not real.
     """
-    if not loss.is_floating or int(np.prod(loss.shape)) != 1:
-        raise ValueError(f"a loss is one floating number; this is {loss.dtype} of shape {loss.shape}")
+    if loss.dtype.kind != "f" or int(np.prod(loss.shape)) != 1:
+        raise ValueError(f"a loss is one real number; this is {loss.dtype} of shape {loss.shape}")
     tape = recording.tape
     exact = replay(tape) if arrays is None else arrays
     active = _active(tape, ancestors(loss))
@@ -141,6 +141,8 @@ def _pull_back(value: Value, found: Adjoints, active: set[Value], undecided: kin
             slacks = list(kinks.spread(value, inputs, chosen, adjoint.slack, linear))
         contributions = list(zip(centres, slacks, strict=True))
     for i, (centre, slack) in zip(chosen, contributions, strict=True):
+        if value.inputs[i].dtype.kind == "f":
+            centre = np.real(centre)
         part = Adjoint(np.asarray(centre), np.asarray(slack) if slack is not None and slack.any() else None)
         found.contributions[value, i] = part
         source = value.inputs[i]
@@ -157,8 +159,10 @@ def linear(
     if isinstance(operation, Move):
         return moves.pull_back(operation, inputs, active, cotangent)
     if isinstance(operation, Read):
-        return [_scattered(cotangent, operation.root, operation.at)]
+        return [_scattered(cotangent, operation.root, operation.at, kernels.double(value.inputs[0].dtype))]
     assert isinstance(operation, Write)  # noqa: S101
+    turned = np.conj if operation.at.halves else np.asarray
+    cotangent = turned(cotangent)
     flat = lay_out(cotangent, operation.root)
     into_new = window(flat, operation.at)
     results = []
@@ -166,21 +170,25 @@ def linear(
         if i == 0:
             old = lay_out(np.array(cotangent), operation.root)
             window(old, operation.at)[...] = 0
-            results.append(window(old, operation.root))
+            results.append(turned(window(old, operation.root)))
         else:
             results.append(kernels.sum_to(np.array(into_new), value.inputs[1].shape))
     return results
 
 
-def _scattered(cotangent: np.ndarray, root: Layout, at: Layout) -> np.ndarray:
-    """The adjoint of a memory from that of what was read from it."""
-    flat = lay_out(np.zeros(root.shape), root)
+def _scattered(cotangent: np.ndarray, root: Layout, at: Layout, dtype: Any) -> np.ndarray:
+    """The adjoint of a memory from that of what was read from it.
+
+    The adjoint of x + iy is that of x minus i times that of y, as in JAX; hence the conjugates.
+    """
+    flat = lay_out(np.zeros(root.shape, dtype), root)
     if is_injective(at):
         window(flat, at)[...] = cotangent
     else:
-        places = window(np.arange(flat.size), at)
-        np.add.at(flat, places, cotangent)
-    return window(flat, root)
+        parts = flat.view(flat.real.dtype) if at.halves else flat
+        places = window(np.arange(parts.size), at._replace(halves=False))
+        np.add.at(parts, places, cotangent)
+    return np.conj(window(flat, root)) if at.halves else window(flat, root)
 
 
 def _sum(a: Adjoint, b: Adjoint) -> Adjoint:

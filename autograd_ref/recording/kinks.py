@@ -12,6 +12,7 @@ where the branches it chooses between are equal as well: a jump has no derivativ
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -266,22 +267,25 @@ def spread(
 ) -> list[np.ndarray]:
     """How wide an interval of the result makes those of its inputs: by the derivative's absolute values."""
     operation = value.operation
+    units = (1.0, 1j) if value.dtype.kind == "c" else (1.0,)
     if not isinstance(operation, Compute):
-        return linear(value, inputs, active, slack)
+        every = np.asarray(slack * sum(units).conjugate())
+        return [np.asarray(np.abs(each)) for each in linear(value, inputs, active, every)]
     if meaning.is_elementwise(operation):
-        found = kernels.slopes(value, inputs, active)
+        ways = [kernels.slopes(value, inputs, active, unit) for unit in units]
+        found = [sum(map(np.abs, each)) for each in zip(*ways, strict=True)]
         wide = [np.where(slack == 0, 0.0, np.abs(slope) * slack) for slope in found]
         return [kernels.sum_to(each, inputs[i].shape) for each, i in zip(wide, active, strict=True)]
     reduces = operation.kind == "ufunc" and operation.name in ("add", "multiply", "maximum", "minimum")
-    if operation.name in _POSITIVE or reduces:
+    if len(units) == 1 and (operation.name in _POSITIVE or reduces):
         sizes = [np.abs(each) if each.dtype.kind == "f" else each for each in inputs]
         if operation.name in _LARGEST or operation.name in ("sort", "ndarray.sort"):
             sizes = inputs
         return linear(value, sizes, active, slack)
     totals = [np.zeros(inputs[i].shape) for i in active]
-    for place in np.argwhere(slack != 0):
-        unit = np.zeros(slack.shape)
-        unit[tuple(place)] = 1.0
+    for place, part in product(np.argwhere(slack != 0), units):
+        unit = np.zeros(slack.shape, type(part))
+        unit[tuple(place)] = part
         for total, row in zip(totals, linear(value, inputs, active, unit), strict=True):
             total += np.abs(row) * slack[tuple(place)]
     return totals

@@ -66,6 +66,8 @@ class Memory:
         if array is self.array:
             return root
         if array.dtype != self.array.dtype:
+            if self.array.dtype.kind == "c" and array.dtype == self.array.real.dtype:
+                return self._layout(array, _address(array))._replace(halves=True)
             raise NotRecorded(
                 f"memory of dtype {self.array.dtype} is read as {array.dtype}, which has no derivative",
                 _here(),
@@ -217,6 +219,8 @@ def lay_out(value: np.ndarray, root: Layout) -> np.ndarray:
 
 def window(flat: np.ndarray, at: Layout) -> np.ndarray:
     """A view of one-dimensional memory at a layout's positions."""
+    if at.halves:
+        flat = flat.view(flat.real.dtype) if flat.dtype.kind == "c" else np.repeat(flat, 2)
     size = flat.itemsize
     return np.ndarray(at.shape, flat.dtype, flat, at.offset * size, tuple(s * size for s in at.strides))
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from autograd_ref.recording import moves
-from autograd_ref.recording.kernels import compute, in_double
+from autograd_ref.recording.kernels import compute, double, in_double
 from autograd_ref.recording.memory import lay_out, window
 from autograd_ref.recording.tape import Compute, Given, Move, Read, Tape, Value, Write
 from autograd_ref.recording.template import widened
@@ -55,5 +55,5 @@ def evaluate(value: Value, inputs: list[np.ndarray], exact: bool) -> np.ndarray:
 
 
 def _cast(array: Any, value: Value, exact: bool) -> np.ndarray:
-    dtype = np.dtype(np.float64) if exact and value.is_floating else value.dtype
+    dtype = double(value.dtype) if exact else value.dtype
     return np.asarray(array).astype(dtype, copy=False)

@@ -74,10 +74,12 @@ def fill(template: Any, inputs: Sequence[Any], literal: Callable[[Any], Any] | N
 
 def widened(literal: Any) -> Any:
     """A dtype of a lower precision as float64; every other constant as it is."""
-    if isinstance(literal, np.dtype) and literal.kind == "f":
-        return np.dtype(np.float64)
+    if isinstance(literal, np.dtype) and literal.kind in "fc":
+        return np.dtype(np.float64 if literal.kind == "f" else np.complex128)
     if isinstance(literal, type) and issubclass(literal, (np.floating, float)):
         return np.float64
+    if isinstance(literal, type) and issubclass(literal, (np.complexfloating, complex)):
+        return np.complex128
     if isinstance(literal, str) and literal in _FLOATING_NAMES:
         return "float64"
     return literal

@@ -10,7 +10,7 @@ import numpy as np
 
 from autograd_ref.arithmetic.rounding import unit_roundoff
 from autograd_ref.recording.call.state import State, collect
-from autograd_ref.recording.kernels import in_double
+from autograd_ref.recording.kernels import double, in_double
 from autograd_ref.recording.record import Recording, record
 from autograd_ref.recording.replay import evaluate, replay
 from autograd_ref.recording.tape import Compute, Given, NotRecorded, Value
@@ -58,7 +58,7 @@ def _check(value: Value, inputs: list[np.ndarray], known: np.ndarray) -> None:
     u = unit_roundoff(value.dtype)
     finite = np.isfinite(known) & np.isfinite(again)
     same = (again == known) | (np.isnan(known) & np.isnan(again))
-    off = np.where(finite & ~same, np.abs(again.astype(np.float64) - known), 0.0)
+    off = np.where(finite & ~same, np.abs(_double(again) - known), 0.0)
     if not isinstance(value.operation, Compute):
         if not same.all():
             raise InstrumentFault(f"{_described(value)} is another value than NumPy's")
@@ -78,7 +78,7 @@ def _conditioned(value: Value, inputs: list[np.ndarray], u: float) -> np.ndarray
     for _ in range(_DRAWS):
         moved = [
             np.asarray(each * (1 + u * rng.choice([-1.0, 1.0], each.shape)))
-            if each.dtype.kind == "f"
+            if each.dtype.kind in "fc"
             else each
             for each in map(_double, inputs)
         ]
@@ -91,7 +91,7 @@ def _conditioned(value: Value, inputs: list[np.ndarray], u: float) -> np.ndarray
 
 
 def _double(array: np.ndarray) -> np.ndarray:
-    return array.astype(np.float64) if array.dtype.kind == "f" else array
+    return array.astype(double(array.dtype), copy=False)
 
 
 def _described(value: Value) -> str:
@@ -176,7 +176,7 @@ def _is_same(a: np.ndarray, b: Any) -> bool:
 
 
 def _moved(array: np.ndarray, step: float, rng: np.random.Generator) -> np.ndarray:
-    size = float(np.sqrt(np.mean(np.square(array, dtype=np.float64)))) if array.size else 0.0
+    size = float(np.sqrt(np.mean(np.square(np.abs(array), dtype=np.float64)))) if array.size else 0.0
     move = step * (size if 0 < size < np.inf else 1.0) * rng.uniform(0.3, 1.0, array.shape)
     moved = array + move * rng.choice([-1.0, 1.0], array.shape)
     return np.asarray(moved).astype(array.dtype)

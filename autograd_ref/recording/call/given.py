@@ -74,7 +74,7 @@ class Given:
         self._wrapped.clear()
 
     def _note(self, path: str, thing: Any) -> Any:
-        if type(thing) is np.ndarray and thing.dtype.kind in "fiub" and id(thing) not in self._arrays:
+        if type(thing) is np.ndarray and thing.dtype.kind in "fiubc" and id(thing) not in self._arrays:
             self._arrays[id(thing)] = (path, thing)
         return thing
 

@@ -59,7 +59,7 @@ class Walk:
 
     def _other(self, path: str, thing: Any, depth: int) -> Any:
         replaced = self._replace(path, thing)
-        if replaced is not thing or type(thing).__module__.startswith("autograd_ref."):
+        if replaced is not thing or str(type(thing).__module__).startswith("autograd_ref."):
             return replaced  # a recording of before is no part of the program
         self._made[id(thing)] = (thing, thing)
         for kind in (dict, list, tuple, collections.deque, types.ModuleType, type, BaseException):

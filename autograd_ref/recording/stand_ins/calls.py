@@ -37,7 +37,7 @@ from autograd_ref.recording.stand_ins.objects import (
 from autograd_ref.recording.tape import Compute, Move, NotRecorded, Value, current
 from autograd_ref.recording.template import freeze
 
-__all__ = ["record_function", "record_method", "record_number", "record_ufunc", "refuse"]
+__all__ = ["record_function", "record_method", "record_number", "record_scipy", "record_ufunc", "refuse"]
 
 
 # Functions that make an array like another: filled by `creation`.
@@ -172,6 +172,15 @@ def record_function(function: Callable[..., Any], args: tuple[Any, ...], kwargs:
     return _record(name, function, args, kwargs, out)
 
 
+def record_scipy(
+    name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Call one of SciPy's functions that are no ufuncs, and record it."""
+    if any(kwargs.get(key) for key in ("overwrite_a", "overwrite_b")):
+        raise refuse(f"{name} that may overwrite its argument is not recorded")
+    return _record(name, function, args, kwargs, None)
+
+
 def record_method(name: str, array: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call a method of an array, or read an attribute, and record it."""
     if isinstance(getattr(np.ndarray, name), type(np.ndarray.T)):
@@ -210,7 +219,7 @@ def _record(name: str, function: Callable[..., Any], args: Any, kwargs: Any, out
     def operation(index: int | None) -> Any:
         if meaning.knows_function(name):
             return Compute("function", name, template, index)
-        if moves.knows(name):
+        if moves.knows(name) or not any(each.is_floating for each in values):
             return Move(name, template, index)
         raise refuse(f"{name} is not recorded")
 
@@ -255,7 +264,10 @@ def _results(result: Any, operation: Callable[[int | None], Any], values: tuple[
     """Recording objects for all that a call gave."""
     if isinstance(result, (tuple, list)):
         result = _apart(result)
-        wrapped = [_one_result(each, operation, i, values) for i, each in enumerate(result)]
+        wrapped = [
+            each if type(each) is bool else _one_result(each, operation, i, values)
+            for i, each in enumerate(result)
+        ]
         if type(result) in (tuple, list):
             return type(result)(wrapped)
         return type(result)(*wrapped)  # named tuples: slogdet, eigh, …
