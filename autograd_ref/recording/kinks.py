@@ -55,7 +55,7 @@ _POSITIVE = {
 }  # fmt: skip
 
 
-def undecided(tape: Tape, arrays: list[np.ndarray], active: set[Value]) -> Flags:
+def undecided(tape: Tape, arrays: Sequence[np.ndarray], active: set[Value]) -> Flags:
     """Which entries of Booleans, and of the numbers 0 and 1 made from them, lie on their boundary."""
     flags: Flags = {}
     for value in tape.values:
@@ -79,14 +79,14 @@ def undecided(tape: Tape, arrays: list[np.ndarray], active: set[Value]) -> Flags
     return flags
 
 
-def _keeps_mask(value: Value, arrays: list[np.ndarray]) -> bool:
+def _keeps_mask(value: Value, arrays: Sequence[np.ndarray]) -> bool:
     """Whether it is a mask times 1."""
     numbers = [arrays[each.number] for each in value.inputs if each.dtype.kind != "b"]
     multiplies = isinstance(value.operation, Compute) and value.operation.name == "multiply"
     return multiplies and all(each.ndim == 0 and each == 1 for each in numbers)
 
 
-def _moved(operation: Move, value: Value, flags: Flags, arrays: list[np.ndarray]) -> np.ndarray:
+def _moved(operation: Move, value: Value, flags: Flags, arrays: Sequence[np.ndarray]) -> np.ndarray:
     first = value.inputs[0]
     inputs = [
         flags.get(each, np.zeros(each.shape, bool)) if each in flags or each is first else arrays[each.number]

@@ -19,7 +19,9 @@ from numpy.lib.array_utils import byte_bounds
 from autograd_ref.recording.place import here, place_of
 from autograd_ref.recording.tape import Given, Layout, NotRecorded, Read, Tape, Value, Write
 
-__all__ = ["Layout", "Memories", "Memory", "is_injective", "lay_out", "owner_of", "window"]
+__all__ = [
+    "Layout", "Memories", "Memory", "extent", "is_injective", "lay_out", "owner_of", "positions", "window",
+]  # fmt: skip
 
 
 # The base that NumPy keeps, which a recording array hides.
@@ -92,8 +94,9 @@ class Memory:
     def keep(self) -> None:
         """Give every value that shares this memory a copy of its own: it is about to change."""
         version = self.version
-        if version.array is self.array:
-            version.array = self.array.copy(order="K")
+        if version.array is self.array:  # what was written in parts can be put together again
+            in_parts = isinstance(version.operation, Write)
+            version.array = None if in_parts else self.array.copy(order="K")
         for value in self.reads.values():
             if value is not version:
                 value.array = value.array.copy(order="K")
@@ -174,6 +177,8 @@ class Memories:
         """Note that an array now holds a value; `Memory.keep` was called before NumPy wrote it."""
         layout = memory.layout(array)
         memory.written = True
+        if memory.foreign and isinstance(memory.version.operation, Write):
+            memory.version.array = None
         if layout == memory.root and value.shape == array.shape and value.dtype == array.dtype:
             memory.version = value
         else:
@@ -205,7 +210,7 @@ def lay_out(value: np.ndarray, root: Layout) -> np.ndarray:
     Returns:
         A view of ``value`` if it is in that order already, else a new array.
     """
-    size = _extent(root)
+    size = extent(root)
     if size == value.size:
         if root.strides == _c_strides(root.shape):
             return value.reshape(-1)
@@ -225,6 +230,15 @@ def window(flat: np.ndarray, at: Layout) -> np.ndarray:
     return np.ndarray(at.shape, flat.dtype, flat, at.offset * size, tuple(s * size for s in at.strides))
 
 
+def positions(at: Layout) -> np.ndarray:
+    """The positions of a layout's entries, in its shape."""
+    found = np.array(at.offset)
+    for axis, (stride, length) in enumerate(zip(at.strides, at.shape, strict=True)):
+        along = np.arange(length) * stride
+        found = found + along.reshape(-1, *[1] * (len(at.shape) - axis - 1))
+    return np.broadcast_to(found, at.shape)
+
+
 def is_injective(at: Layout) -> bool:
     """Whether no two entries of a layout are surely at different positions."""
     reach = 0
@@ -235,7 +249,8 @@ def is_injective(at: Layout) -> bool:
     return True
 
 
-def _extent(root: Layout) -> int:
+def extent(root: Layout) -> int:
+    """The number of entries from the first position of a memory to its last."""
     if 0 in root.shape:
         return 0
     return 1 + sum(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from autograd_ref.recording.memory import owner_of
-from autograd_ref.recording.tape import Move, NotRecorded, Value, current
+from autograd_ref.recording.tape import Move, NotRecorded, Read, Value, current
 from autograd_ref.recording.template import freeze
 
 __all__ = [
@@ -165,6 +165,13 @@ def index_read(array: Any, key: Any) -> Any:
         return wrap_view(result, value_of_memory)
     inputs: list[Any] = [array]
     template = _key_template(key, inputs)
+    entry = _entry(twin, plain_all(key)) if not isinstance(result, np.ndarray) else None
+    if entry is not None:  # the memory is not read as a whole for it
+        memory = array._memory
+        if memory is None or memory.foreign:
+            memory = current.memories.adopt(twin)
+        read = Read(memory.root, memory.layout(entry))
+        return wrap_number(result, current.tape.add(read, (memory.version,), np.asarray(result)))
     values = tuple([value_of(each) for each in inputs])
     return wrap_result(result, current.tape.add(Move("getitem", template, None), values, _as_array(result)))
 
