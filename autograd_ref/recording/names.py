@@ -42,7 +42,7 @@ FUNCTIONS = {
     "dot", "ediff1d", "einsum", "gradient", "i0", "inner", "interp",
     "kron", "linspace", "max", "mean", "median", "min", "nan_to_num",
     "nancumprod", "nancumsum", "nanmax", "nanmean", "nanmedian", "nanmin",
-    "nanpercentile", "nanprod", "nanquantile", "nanstd", "nansum", "nanvar", "outer", "partition",
+    "nanpercentile", "nanprod", "nanquantile", "nanstd", "nansum", "nanvar", "outer",
     "percentile", "polyadd", "polyder", "polyint", "polymul", "polysub", "polyval", "prod", "ptp", "quantile",
     "round", "select", "sinc", "sort", "std", "sum", "tensordot", "trace", "trapezoid",
     "unwrap", "vander", "var", "vdot", "where",

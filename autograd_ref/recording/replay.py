@@ -8,9 +8,8 @@ from typing import Any, overload
 import numpy as np
 
 from autograd_ref.recording import moves
-from autograd_ref.recording.history import History
 from autograd_ref.recording.kernels import compute, double, in_double
-from autograd_ref.recording.memory import Layout, lay_out, window
+from autograd_ref.recording.memory import History, Layout, lay_out, window
 from autograd_ref.recording.tape import Compute, Given, Move, Read, Tape, Value, Write
 from autograd_ref.recording.template import widened
 

@@ -152,9 +152,7 @@ def _holders(things: list[Any]) -> list[Any]:
     if len(things) <= _FEW:
         return gc.get_referrers(*things)
     wanted = set(map(id, things))  # get_referrers compares every reference with every thing
-    return [
-        each for each in gc.get_objects() if not wanted.isdisjoint(map(id, gc.get_referents(each)))
-    ]
+    return [each for each in gc.get_objects() if not wanted.isdisjoint(map(id, gc.get_referents(each)))]
 
 
 def _still_held(left: list[Any]) -> list[Any]:

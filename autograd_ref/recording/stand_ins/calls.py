@@ -100,7 +100,9 @@ def _values_or_error(inputs: tuple[Any, ...], call: Callable[[], Any]) -> tuple[
 
 def _call_apart(ufunc: np.ufunc, method: str, twins: list[Any], kwargs: dict[str, Any], out: Any) -> None:
     """The same call, which writes to nothing."""
-    outputs = {} if out is None else {"out": tuple([None if each is None else plain(each).copy() for each in out])}
+    outputs = (
+        {} if out is None else {"out": tuple([None if each is None else plain(each).copy() for each in out])}
+    )
     getattr(ufunc, method)(*twins, **_plain_kwargs(kwargs), **outputs)
 
 

@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd_ref.recording.history import History
 from autograd_ref.recording.kernels import double, sum_to
-from autograd_ref.recording.memory import Layout, extent
+from autograd_ref.recording.memory import History, Layout, extent
 from autograd_ref.recording.tape import Read, Value, Write
 
 __all__ = ["Adjoint", "Gathered"]

@@ -8,16 +8,17 @@ is 0.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from autograd_ref.recording import kernels, kinks, moves
-from autograd_ref.recording.gathered import Adjoint, Gathered
-from autograd_ref.recording.memory import Layout, is_injective, lay_out, positions, window
+from autograd_ref.recording import kernels
+from autograd_ref.recording.adjoints import kinks
+from autograd_ref.recording.adjoints.gathered import Adjoint, Gathered
+from autograd_ref.recording.adjoints.transposed import linear
 from autograd_ref.recording.record import Recording
 from autograd_ref.recording.replay import replay
-from autograd_ref.recording.tape import Compute, Given, Move, Read, Tape, Value, Write
+from autograd_ref.recording.tape import Given, Tape, Value
 
 __all__ = ["Adjoint", "Adjoints", "adjoints"]
 
@@ -111,7 +112,7 @@ def adjoints(recording: Recording, loss: Value, arrays: Sequence[np.ndarray] | N
         raise ValueError(f"a loss is one real number; this is {loss.dtype} of shape {loss.shape}")
     tape = recording.tape
     exact = replay(tape) if arrays is None else arrays
-    active = _active(tape, ancestors(loss))
+    active = active_values(tape, ancestors(loss))
     of = Gathered()
     of.add(loss, Adjoint(np.ones(loss.shape), None))
     found = Adjoints(loss, exact, of, Contributions(of), [])
@@ -124,7 +125,7 @@ def adjoints(recording: Recording, loss: Value, arrays: Sequence[np.ndarray] | N
     return found
 
 
-def _active(tape: Tape, forward: set[Value]) -> set[Value]:
+def active_values(tape: Tape, forward: set[Value]) -> set[Value]:
     """The floating values of the forward part that depend on something that can be moved."""
     active: set[Value] = set()
     for value in tape.values:
@@ -164,44 +165,3 @@ def _pull_back(value: Value, found: Adjoints, active: set[Value], undecided: kin
         part = Adjoint(np.asarray(centre), np.asarray(slack) if slack is not None and slack.any() else None)
         found.contributions.note(value, i, part)
         found.of.add(value.inputs[i], part)
-
-
-def linear(
-    value: Value, inputs: list[np.ndarray], active: tuple[int, ...], cotangent: np.ndarray
-) -> list[np.ndarray]:
-    """The transposed derivative of one operation, applied."""
-    operation = value.operation
-    if isinstance(operation, Compute):
-        return kernels.pull_back(value, inputs, active, cotangent)
-    if isinstance(operation, Move):
-        return moves.pull_back(operation, inputs, active, cotangent)
-    if isinstance(operation, Read):
-        return [_scattered(cotangent, operation.root, operation.at, kernels.double(value.inputs[0].dtype))]
-    assert isinstance(operation, Write)  # noqa: S101
-    turned = np.conj if operation.at.halves else np.asarray
-    cotangent = turned(cotangent)
-    flat = lay_out(cotangent, operation.root)
-    into_new = window(flat, operation.at)
-    results = []
-    for i in active:
-        if i == 0:
-            old = lay_out(np.array(cotangent), operation.root)
-            window(old, operation.at)[...] = 0
-            results.append(turned(window(old, operation.root)))
-        else:
-            results.append(kernels.sum_to(np.array(into_new), value.inputs[1].shape))
-    return results
-
-
-def _scattered(cotangent: np.ndarray, root: Layout, at: Layout, dtype: Any) -> np.ndarray:
-    """The adjoint of a memory from that of what was read from it.
-
-    The adjoint of x + iy is that of x minus i times that of y, as in JAX; hence the conjugates.
-    """
-    flat = lay_out(np.zeros(root.shape, dtype), root)
-    if is_injective(at):
-        window(flat, at)[...] = cotangent
-    else:
-        parts = flat.view(flat.real.dtype) if at.halves else flat
-        np.add.at(parts, positions(at), cotangent)
-    return np.conj(window(flat, root)) if at.halves else window(flat, root)
