@@ -11,7 +11,7 @@ import numpy as np
 from autograd_ref.recording.call.given import Given, Leaf
 from autograd_ref.recording.call.reachable import Walk
 from autograd_ref.recording.call.release import release, unsearched
-from autograd_ref.recording.call.state import State
+from autograd_ref.recording.call.state import State, can_be_written, overwrite
 from autograd_ref.recording.memory import Memories
 from autograd_ref.recording.place import Place, place_of
 from autograd_ref.recording.stand_ins import objects
@@ -112,14 +112,18 @@ class Recording:
         self.given.walk(walk)
 
     def movable(self) -> list[tuple[Value, np.ndarray]]:
-        """The floating memory of before, with what it held."""
-        return [(first, first.array) for memory, first in self.given.memories if first.is_floating]
+        """The floating memory of before that can be written to, with what it held."""
+        return [
+            (first, first.array)
+            for memory, first in self.given.memories
+            if first.is_floating and can_be_written(memory.array)
+        ]
 
     def put(self, moved: dict[Value, np.ndarray]) -> None:
         """Write other numbers into the floating memory of before."""
         for memory, first in self.given.memories:
             if first in moved:
-                memory.array[...] = moved[first]
+                overwrite(memory.array, moved[first])
 
 
 def record(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Recording:

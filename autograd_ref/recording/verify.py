@@ -124,6 +124,9 @@ def check_complete(recording: Recording, seed: int = 0) -> float:
     exact = replay(recording.tape)
     after = State(recording.visit, recording.module)
     reasons: dict[str, None] = {}
+    movable = {value for value, _ in recording.movable()}
+    if recording.leaves and not any(each in movable for leaf in recording.leaves for each in leaf.sources):
+        raise NotCompared("the arrays of the call are in memory that cannot be written to")
     try:
         for number, step in enumerate(_STEPS):
             rng = np.random.default_rng((seed, number))

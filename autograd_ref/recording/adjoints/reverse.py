@@ -26,7 +26,7 @@ __all__ = ["Adjoint", "Adjoints", "adjoints"]
 class Contributions(Mapping[tuple[Value, int], Adjoint]):
     """What each use of a value contributes to its adjoint.
 
-    Of what was read from a memory, or written to it, this is as large as the memory: it is made when asked for.
+    Of what was read from a memory, or written to it, this is as large as the memory: made when asked for.
     """
 
     def __init__(self, of: Gathered):

@@ -44,6 +44,9 @@ __all__ = ["record_function", "record_method", "record_number", "record_scipy", 
 SPECIAL: dict[str, Callable[..., Any]] = {}
 
 
+_OWN_AXES = [(-2, -1)] * 3
+
+
 def refuse(what: str) -> NotRecorded:
     """The error for what is not covered, with the place in the user's code."""
     code, position = here()
@@ -61,6 +64,8 @@ def record_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: 
     if method == "reduceat":  # where the parts begin is part of what is done, not of what it is done to
         kwargs = {"indices": tuple(np.asarray(plain_all(inputs[1])).tolist()), **kwargs}
         inputs = inputs[:1]
+    if kwargs.get("axes") == _OWN_AXES and ufunc is np.matmul:  # what ``a @= b`` asks for
+        kwargs = {key: each for key, each in kwargs.items() if key != "axes"}
     out = kwargs.pop("out", None)
     if out is not None and not isinstance(out, tuple):
         out = (out,)

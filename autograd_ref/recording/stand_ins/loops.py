@@ -179,6 +179,34 @@ def _nditer(op: Any, *args: Any, **kwargs: Any) -> Any:
     return _Nditer(op, *args, **kwargs)
 
 
+class _Broadcast:
+    """`np.broadcast`, whose entries are those of the recorded arrays."""
+
+    def __init__(self, *args: Any):
+        self._original = np.broadcast(*plain_all(args))
+        self._arrays = np.broadcast_arrays(*args)
+        self._indices = np.ndindex(self._original.shape)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        index = next(self._indices)
+        return tuple([each[index] for each in self._arrays])
+
+    def reset(self) -> None:
+        """Start again."""
+        self._indices = np.ndindex(self._original.shape)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._original, name)
+
+
+def _broadcast(*args: Any) -> Any:
+    recorded = current.tape is not None and any(map(arrays_in, args))
+    return _Broadcast(*args) if recorded else np.broadcast(*plain_all(args))
+
+
 LOOPS: dict[Any, Any] = {
     np.vectorize: _Vectorized,
     np.apply_along_axis: _apply_along_axis,
@@ -187,4 +215,5 @@ LOOPS: dict[Any, Any] = {
     np.fromiter: _fromiter,
     np.ndenumerate: _ndenumerate,
     np.nditer: _nditer,
+    np.broadcast: _broadcast,
 }
