@@ -150,8 +150,8 @@ def slots_and_properties(x, w):
     it.cache["h"] = it.h
     kept = it.h
     del it.h
-    setattr(it, "h", kept**2)
-    return np.sum(getattr(it, "h")) + it.cache["h"].sum()
+    it.h = kept**2
+    return np.sum(it.h) + it.cache["h"].sum()
 
 
 @style
@@ -159,7 +159,7 @@ def partial_and_caches(x, w):
     scaled = functools.partial(np.multiply, 3.0)
     shifted = functools.partial(lambda a, b, c=1.0: a * c + b, b=x[0, 1])
 
-    @functools.lru_cache(maxsize=None)
+    @functools.cache
     def power(n):
         return x[0, 0] if n == 0 else power(n - 1) * x[1, 1]
 
@@ -192,121 +192,7 @@ def global_writes(x, w):
     RUNNING[:] = 0.9 * RUNNING + 0.1 * np.sum(w)
     LAST = {"h": np.exp(RUNNING)}
     globals()["EXTRA"] = LAST["h"][0]
-    return np.sum(LAST["h"]) + EXTRA  # noqa: F821
-
-
-@style
-def exceptions_in_the_middle(x, w):
-    total = 0.0
-    for i in range(5):
-        try:
-            try:
-                row = x[i]
-            except IndexError as error:
-                raise ValueError("no such row", total) from error
-            total += np.sum(row) ** 2
-        except ValueError as error:
-            total += 0.5 * error.args[1]
-            if i == 4:
-                break
-        else:
-            total -= row[0]
-        finally:
-            total *= 1.5
-    try:
-        x.reshape(7, 7)
-    except ValueError:
-        total += x[0, 0]
-    try:
-        raise StopIteration(total)
-    except StopIteration as stop:
-        return stop.value * 2
-
-
-@style
-def recursion_over_trees(x, w):
-    def build(values):
-        if len(values) == 1:
-            return values[0]
-        half = len(values) // 2
-        return {"left": build(values[:half]), "right": build(values[half:])}
-
-    def evaluate(tree):
-        if not isinstance(tree, dict):
-            return math.tanh(tree)
-        return evaluate(tree["left"]) * w[0, 0] + evaluate(tree["right"]) * w[1, 1]
-
-    return evaluate(build(list(x[0]))) + evaluate(build(x[1]))
-
-
-@style
-def iterators_of_numpy(x, w):
-    total = 0.0
-    out = np.zeros(x.shape)
-    for index in np.ndindex(2, 3):
-        out[index] = x[index] ** 2
-    for i, each in np.ndenumerate(x):
-        total += each * (i[0] + 1)
-    for a, b in np.broadcast(x[0], x[1]):
-        total += a * b
-    it = np.nditer(x, flags=["multi_index"])
-    for each in it:
-        total = total + x[it.multi_index] * 0.5
-    return total + np.sum(out)
-
-
-@style
-def zip_sorted_enumerate(x, w):
-    total = 0.0
-    for i, (row, column) in enumerate(zip(x, w.T, strict=False)):
-        total += np.dot(row, column) * (i + 1)
-    ordered = sorted(x[0])
-    by_size = sorted(x[1], key=abs, reverse=True)
-    largest = max(x, key=np.sum)
-    i, smallest = min(enumerate(x[2]), key=lambda pair: pair[1])
-    for a, b in itertools.pairwise(ordered):
-        total += (b - a) ** 2
-    for a in reversed(by_size):
-        total = total * 0.5 + a
-    running = list(itertools.accumulate(x[0], lambda a, b: a * 0.5 + b))
-    chained = list(itertools.chain(*x.tolist()))
-    return total + largest[0] * smallest + running[-1] + chained[5] + sum(map(np.square, x[2])) + i
-
-
-@style
-def conditions_on_numbers(x, w):
-    total = 0.0
-    if any(row[0] > 0 for row in x) and not all(x[0] > 0):
-        total += x[0, 0]
-    if -10 < x[0, 1] < 10 <= 10 + abs(x[0, 2]):
-        total += x[0, 1]
-    if isinstance(x[0, 0], float) and isinstance(x.sum(), np.floating) and not isinstance(x[0], float):
-        total += x[1, 1] * 2
-    if np.isscalar(x[0, 0]) and x[0, 0] in x and math.isfinite(x[0, 0]) and x[0, 0] == x[0, 0].item():
-        total += x[2, 2].item() ** 2
-    total += x[0, 3] if x[0, 3] else x[1, 3]
-    total += (x[0, 0] or 1.0) * (x[0, 1] and 2.0)
-    while total > 3:
-        total -= abs(x[0, 0]) + 1
-    return total
-
-
-@style
-def text_of_values(x, w):
-    loss = np.sum(x @ w)
-    lines = [f"{loss:.3f}", f"{loss!r} {x[0]}", "%.2e" % loss, "{:>10.4f}".format(loss), str(float(loss))]
-    log = "\n".join(lines)
-    names = {f"{i}": row for i, row in enumerate(x)}
-    return np.sum(names["1"] * names["2"]) + (len(log) > 0) * loss
-
-
-@style
-def sums_of_python(x, w):
-    numbers = [each.item() for each in x.ravel()]
-    total = math.fsum(numbers) + math.prod(numbers[:3]) + sum(numbers, 0.5) + sum(x).sum()
-    total += math.hypot(numbers[0], numbers[1]) + math.copysign(numbers[2], -1.0) + pow(numbers[3], 2)
-    total += divmod(numbers[4], 0.3)[1] + round(numbers[5], 1) + float(numbers[6]) * int(3.7)
-    return total + math.exp(-(x[0, 0] ** 2)) + math.log1p(numbers[7] ** 2) + complex(1, 0).real
+    return np.sum(LAST["h"]) + EXTRA
 
 
 @style
@@ -316,7 +202,7 @@ def dictionaries_of_all_kinds(x, w):
     grads["w"][0] -= w[0]
     settings = ChainMap({"scale": x[0, 0]}, {"scale": 1.0, "shift": x[0, 1]})
     counts = Counter("abca")
-    merged = {**{"a": x[0]}, "b": x[1]} | {"c": x[2]}
+    merged = {"a": x[0], "b": x[1]} | {"c": x[2]}
     rates = {key: value.sum() for key, value in merged.items()}
     rates.update(a=rates.pop("b") * 2)
     return np.sum(grads["w"]) * settings["scale"] + settings["shift"] * counts["a"] + sum(rates.values())
@@ -387,7 +273,7 @@ def an_engine_of_its_own(x, w):
     leaves = [[Tensor(each) for each in row] for row in x.tolist()]
     out = leaves[0][0]
     for row in leaves:
-        for a, b in zip(row, row[1:], strict=False):
+        for a, b in itertools.pairwise(row):
             out = (out * a + b).tanh()
     out.backward()
     return out.data + leaves[0][1].grad * 0.5
@@ -408,31 +294,3 @@ def optimiser_with_momentum(x, w):
             v -= 0.1 * grads[name]
             each += v
     return loss
-
-
-@style
-def numbers_as_arrays_and_back(x, w):
-    total = np.array(0.0)
-    total += x[0, 0]
-    total[()] = total * 2
-    one = np.array([x[0, 1]])
-    one[0] += total
-    scalar = one.item() + float(total) + np.asarray(x[0, 2])[()] + np.squeeze(x[:1, :1])
-    column = np.array([[x[0, 0]], [x[1, 0]]])
-    stacked = np.vstack([column.T, [x[2, 0], 1.0]])
-    return scalar + stacked.sum() + np.float64(scalar) + np.array([scalar, *x[0]]).max()
-
-
-@style
-def lists_as_matrices(x, w):
-    a, b = x.tolist(), w.tolist()
-    product = [
-        [sum(p * q for p, q in zip(row, column, strict=True)) for column in zip(*b, strict=True)] for row in a
-    ]
-    product[0][0] += 1
-    product.append([0.0, a[0][0]])
-    flat = [each for row in product for each in row if each != 0]
-    flat.sort()
-    flat[0], flat[-1] = flat[-1] * 2, flat[0]
-    del flat[1]
-    return np.linalg.norm(flat) ** 2 + np.mean(product) + sum(flat[::2])

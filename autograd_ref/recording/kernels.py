@@ -17,6 +17,7 @@ import numpy as np
 
 from autograd_ref.recording import meaning
 from autograd_ref.recording.tape import Compute, Value
+from autograd_ref.recording.template import names_dtype
 from autograd_ref.two_layer_net import precision
 
 __all__ = ["compute", "double", "in_double", "pull_back", "slopes"]
@@ -158,8 +159,10 @@ def _wider(dtype: np.dtype[Any], result: np.dtype[Any] | None, averages: bool) -
 
 
 def _is_double(value: Value) -> bool:
-    """Whether all of it is in float64 anyway, so that both replays are one."""
-    return all(each.dtype == double(each.dtype) for each in (value, *value.inputs))
+    """Whether both replays compute the same function, so that it is compiled once."""
+    return not names_dtype(value.operation) or all(
+        each.dtype == double(each.dtype) for each in (value, *value.inputs)
+    )
 
 
 def double(dtype: Any) -> Any:
