@@ -6,7 +6,7 @@ import builtins
 import os
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -47,7 +47,8 @@ class _Bindings:
         self._done.add(id(namespace))
         self.namespaces.append(namespace)
         for name, thing in list(namespace.items()):
-            if not _might_need(type(thing)):
+            kind: Hashable = type(thing)
+            if not _might_need(kind):
                 continue
             known = STAND_INS.get(id(thing))
             made = stand_in_for(thing) if known is None else known[1]
