@@ -154,6 +154,9 @@ def test_what_cannot_be_judged_says_why_in_one_line(handgrad, tmp_path, watched)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_who_interrupts_the_check_ends_all_of_it(tmp_path, watched, number):
     target = write(tmp_path, "sleeps", before="import time\ntime.sleep(1000)")
+    program = [sys.executable, "-m", "handgrad", "check", target, target]
+    with subprocess.Popen(
+        program,
         env={**os.environ, "TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
