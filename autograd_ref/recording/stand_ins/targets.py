@@ -6,7 +6,7 @@ import builtins
 import os
 import sys
 import types
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -47,8 +47,7 @@ class _Bindings:
         self._done.add(id(namespace))
         self.namespaces.append(namespace)
         for name, thing in list(namespace.items()):
-            kind: Hashable = type(thing)
-            if not _might_need(kind):
+            if not _might_need(type(thing)):  # type: ignore[arg-type]
                 continue
             known = STAND_INS.get(id(thing))
             made = stand_in_for(thing) if known is None else known[1]
