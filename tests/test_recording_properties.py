@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from test_recording import assert_same
 
@@ -249,6 +249,10 @@ def agree(steps, seed):
         assert (right <= high + size).all()
 
 
+# Its sum in float32 comes out sharper at the recorded point than anywhere near it.
+KINDLY_ROUNDED = [("float32", 0, 0, 0.5), ("cumsum", 3, 0, 0.5), ("stack", 8, 0, 0.5), ("T", 0, 0, 0.5)]
+
+
 @settings(max_examples=5, suppress_health_check=list(HealthCheck))
 @given(steps=programs(), seed=st.integers(0, 5))
 def test_random_program_computes_as_in_a_plain_run(steps, seed):
@@ -259,6 +263,7 @@ def test_random_program_computes_as_in_a_plain_run(steps, seed):
 @pytest.mark.slow
 @settings(max_examples=5, suppress_health_check=list(HealthCheck))
 @given(steps=programs(), seed=st.integers(0, 1000))
+@example(steps=KINDLY_ROUNDED, seed=1000)
 def test_random_program_against_jax(steps, seed):
     agree(steps, seed)
 
