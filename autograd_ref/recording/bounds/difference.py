@@ -10,9 +10,10 @@ import numpy as np
 
 from autograd_ref.arithmetic.finite_differences import FiniteDifference, line_difference
 from autograd_ref.arithmetic.rounding import unit_roundoff
+from autograd_ref.recording.adjoints import ancestors
 from autograd_ref.recording.call.state import State, collect
 from autograd_ref.recording.record import Recording
-from autograd_ref.recording.tape import NotRecorded, Value
+from autograd_ref.recording.tape import Compute, NotRecorded, Value
 
 __all__ = ["difference"]
 
@@ -42,9 +43,9 @@ def difference(
     read = _reader(recording, loss) if isinstance(loss, Value) else loss
     leaves = {leaf.path: leaf for leaf in recording.leaves}
     moves = [(leaves[path].array, np.asarray(direction)) for path, direction in directions.items()]
-    lowest = max(
-        (unit_roundoff(each.dtype) for each in recording.tape.values if each.is_floating), default=None
-    )
+    used = ancestors(loss) if isinstance(loss, Value) else set(recording.tape.values)
+    computed = [each for each in used if each.is_floating and isinstance(each.operation, Compute)]
+    lowest = max((unit_roundoff(np.finfo(each.dtype).dtype) for each in computed), default=None)
     after = State(recording.visit, recording.module)
 
     def value_at(step: float) -> float:
@@ -58,12 +59,20 @@ def difference(
         except Exception:
             return np.nan
 
-    sizes = [np.abs(array[direction != 0]).max(initial=0.0) for array, direction in moves]
-    largest = max((np.abs(direction).max(initial=0.0) for _, direction in moves), default=1.0)
+    scale = max((_scale(array, direction) for array, direction in moves), default=1.0)
     try:
-        return line_difference(value_at, max([1.0, *map(float, sizes)]) / (float(largest) or 1.0), lowest)
+        return line_difference(value_at, scale, lowest)
     finally:
         after.restore()
+
+
+def _scale(array: np.ndarray, direction: np.ndarray) -> float:
+    """By how many steps an array can change for the loss to change by much."""
+    wide = np.asarray(array, np.float64)
+    usual = float(np.sqrt(np.mean(wide**2))) if wide.any() else 1.0
+    moved = wide[direction != 0]
+    longest = float(np.abs(direction).max(initial=0.0))
+    return max(usual, abs(float(moved[0])) if moved.size == 1 else 0.0) / (longest or 1.0)
 
 
 def _reader(recording: Recording, loss: Value) -> Callable[[Any], Any]:

@@ -6,57 +6,87 @@ contributions and their sums going back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from autograd_ref.arithmetic.rounding import unit_roundoff
 from autograd_ref.recording import kinks
-from autograd_ref.recording.adjoints import Adjoints
+from autograd_ref.recording.adjoints import Adjoints, ancestors
 from autograd_ref.recording.bounds import disturbed, stacked
 from autograd_ref.recording.bounds.disturbed import Errors, Note
 from autograd_ref.recording.kernels import in_double
 from autograd_ref.recording.tape import Compute, Given, Tape, Value
 
-__all__ = ["Drawn", "draw", "precision_of", "roundoff"]
+__all__ = ["Drawn", "Plan", "Sizes", "draw", "precision_of", "roundoff"]
 
 Drawn = dict[Value, np.ndarray]
-Sizes = Callable[[Value], np.ndarray]
+Sizes = Mapping[Value, np.ndarray]
 
 
-def draw(
-    tape: Tape, found: Adjoints, errors: Errors, sizes: Sizes, wanted: Collection[Value], flags: kinks.Flags
-) -> Drawn:
-    """Draw the adjoints of some values.
+class Plan(NamedTuple):
+    """What is to be drawn.
+
+    Attributes:
+        found: the exact adjoints of one loss.
+        needed: the floating values that the loss or a value in ``by_hand`` was made from, in their order.
+        wanted: whose adjoints are asked for.
+        by_hand: what is asked for itself.
+        flags: what `kinks.undecided` gives.
+        held: the dtype of the errors in what was given: the finest that any operation computed with it.
+    """
+
+    found: Adjoints
+    needed: list[Value]
+    wanted: set[Value]
+    by_hand: set[Value]
+    flags: kinks.Flags
+    held: dict[Value, np.dtype[Any]]
+
+
+def plan(tape: Tape, found: Adjoints, wanted: Iterable[Value], by_hand: Iterable[Value]) -> Plan:
+    """Find out once what every pass has to know."""
+    hands = set(by_hand)
+    used = found.forward.union(*map(ancestors, hands))
+    needed = [value for value in tape.values if value in used and value.is_floating]
+    active = {value for value in found.of if value.is_floating}
+    flags = kinks.undecided(tape, found.arrays, active) if found.ties else {}
+    held: dict[Value, np.dtype[Any]] = {}
+    for value in reversed(needed):
+        user = precision_of(value) if isinstance(value.operation, Compute) else held.get(value)
+        for each in value.inputs:
+            if each.is_floating and user is not None:
+                held[each] = _finer(held.get(each, precision_of(each)), user)
+    return Plan(found, needed, set(wanted), hands, flags, held)
+
+
+def draw(plan: Plan, errors: Errors, sizes: Sizes) -> tuple[Drawn, Drawn]:
+    """Draw the adjoints that are wanted, and the values by hand.
 
     Args:
-        tape: of the recording.
-        found: the exact adjoints.
+        plan: which they are.
         errors: to draw from.
-        sizes: of the errors of an operation in each draw (draws,), in honest ones.
-        wanted: the values.
-        flags: what `kinks.undecided` gives.
+        sizes: for each needed value, of the errors of its operation in each draw (draws,), in honest ones.
 
     Returns:
-        Their adjoints (draws, *shape); one into which no error comes is missing.
+        Both (draws, *shape); one into which no error comes is missing.
     """
+    found = plan.found
     with in_double(), np.errstate(all="ignore"):
-        run = _Run(found, errors, sizes, flags)
-        needed = found.forward
-        for value in tape.values[: found.loss.number + 1]:
-            if value in needed and value.is_floating:
-                run.go_forward(value)
+        run = _Run(plan, errors, sizes)
+        for value in plan.needed:
+            run.go_forward(value)
+        by_hand = {value: run.values[value] for value in plan.by_hand if value in run.values}
         run.exact[found.loss] = found.of[found.loss].centre
-        kept = set(wanted)
-        for value in reversed(tape.values[: found.loss.number + 1]):
+        for value in reversed(plan.needed):
             if value in run.exact:
                 run.go_back(value)
-                if value not in kept:
+                if value not in plan.wanted:
                     run.adjoints.pop(value, None)
                 del run.exact[value]
             run.values.pop(value, None)
-        return run.adjoints
+        return run.adjoints, by_hand
 
 
 def precision_of(value: Value) -> np.dtype[Any]:
@@ -72,9 +102,10 @@ def roundoff(dtype: np.dtype[Any]) -> float:
 class _Run:
     """The state of one pass."""
 
-    def __init__(self, found: Adjoints, errors: Errors, sizes: Sizes, flags: kinks.Flags):
-        self.found, self.errors, self.sizes, self.flags = found, errors, sizes, flags
-        self.ties = set(found.ties)
+    def __init__(self, plan: Plan, errors: Errors, sizes: Sizes):
+        self.found, self.flags, self.held = plan.found, plan.flags, plan.held
+        self.errors, self.sizes = errors, sizes
+        self.ties = set(plan.found.ties)
         self.values: Drawn = {}
         self.notes: dict[Value, Note] = {}
         self.adjoints: Drawn = {}
@@ -86,12 +117,12 @@ class _Run:
         exact = self.found.arrays[value.number]
         if isinstance(operation, Given):
             if operation.path is not None:
-                self._make(value, np.abs(exact))
+                self._make(value, np.abs(exact), self.held.get(value))
             return
         inputs = [self.found.arrays[each.number] for each in value.inputs]
         if isinstance(operation, Compute):
             self.values[value], note = disturbed.forward(
-                value, inputs, *self._operands(value), precision_of(value), self.errors, self.sizes(value)
+                value, inputs, *self._operands(value), precision_of(value), self.errors, self.sizes[value]
             )
             if note is not None:
                 self.notes[value] = note
@@ -102,10 +133,10 @@ class _Run:
         if any(_is_wider(each, value) for each in value.inputs):
             self._make(value, np.abs(exact))
 
-    def _make(self, value: Value, size: np.ndarray) -> None:
+    def _make(self, value: Value, size: np.ndarray, dtype: np.dtype[Any] | None = None) -> None:
         """One error more in a value."""
         base = self.values.get(value, self.found.arrays[value.number])
-        self.values[value] = base + self._errors(value, value, size)
+        self.values[value] = base + self._errors(value, dtype or precision_of(value), size)
 
     def _operands(self, value: Value) -> tuple[list[np.ndarray | None], list[Note | None]]:
         drawn = [
@@ -118,11 +149,11 @@ class _Run:
         exact = self.found.arrays[number.number]
         if not user.is_floating or user.dtype.type(exact) == exact:
             return None
-        return np.asarray(exact + self._errors(user, user, np.abs(exact)))
+        return np.asarray(exact + self._errors(user, precision_of(user), np.abs(exact)))
 
-    def _errors(self, value: Value, held: Value, size: np.ndarray) -> np.ndarray:
-        """Errors of a given size, in units of the unit roundoff of the dtype that holds the result."""
-        scale = (roundoff(precision_of(held)) * self.sizes(value)).reshape(-1, *[1] * size.ndim)
+    def _errors(self, value: Value, dtype: np.dtype[Any], size: np.ndarray) -> np.ndarray:
+        """Errors of a given size, in units of a dtype's unit roundoff."""
+        scale = (roundoff(dtype) * self.sizes[value]).reshape(-1, *[1] * size.ndim)
         return np.asarray(scale * self.errors.like(size.shape) * size)
 
     def go_back(self, value: Value) -> None:
@@ -142,7 +173,7 @@ class _Run:
                 *self._operands(value),
                 precision_of(value),
                 self.errors,
-                self.sizes(value),
+                self.sizes[value],
                 chosen,
                 (exact, stack),
             )
@@ -159,9 +190,9 @@ class _Run:
         source = value.inputs[i]
         exact = self.found.contributions[value, i].centre
         if size is not None:
-            part = part + self._errors(value, value, size)
+            part = part + self._errors(value, precision_of(value), size)
         if _is_wider(value, source):
-            part = part + self._errors(value, source, np.abs(exact))
+            part = part + self._errors(value, precision_of(source), np.abs(exact))
         known = self.exact.get(source)
         if known is None:
             self.exact[source] = exact
@@ -170,7 +201,8 @@ class _Run:
             return
         before = self.adjoints.get(source, known)
         self.exact[source] = np.asarray(known + exact)
-        self.adjoints[source] = before + part + self._errors(source, source, np.abs(known) + np.abs(exact))
+        size = np.abs(known) + np.abs(exact)
+        self.adjoints[source] = before + part + self._errors(source, precision_of(source), size)
 
     def _across_a_tie(
         self, value: Value, inputs: list[np.ndarray], chosen: tuple[int, ...], stack: np.ndarray | None
@@ -192,6 +224,10 @@ class _Run:
             (np.stack(kept), np.abs(middle) + np.asarray(half))
             for kept, (middle, half) in zip(sides, base, strict=True)
         ]
+
+
+def _finer(a: np.dtype[Any], b: np.dtype[Any]) -> np.dtype[Any]:
+    return a if np.finfo(a).eps <= np.finfo(b).eps else b
 
 
 def _is_wider(source: Value, target: Value) -> bool:

@@ -7,18 +7,16 @@ mean square over the draws; `rounding_bounds.granted` makes the bound of it, as 
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import NamedTuple
+from collections.abc import Collection, Mapping
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd_ref.arithmetic.rounding import unit_roundoff
 from autograd_ref.arithmetic.rounding_bounds import STEP, granted
-from autograd_ref.recording import kinks
 from autograd_ref.recording.adjoints import Adjoint, Adjoints, adjoints
 from autograd_ref.recording.bounds.disturbed import Errors
-from autograd_ref.recording.bounds.draws import Sizes, draw, precision_of, roundoff
-from autograd_ref.recording.call.given import Leaf
+from autograd_ref.recording.bounds.draws import Sizes, draw, plan, precision_of, roundoff
 from autograd_ref.recording.place import Place
 from autograd_ref.recording.record import Recording
 from autograd_ref.recording.tape import Value
@@ -70,6 +68,7 @@ def measure(
     draws: int = DRAWS,
     seed: int = 0,
     leaves: Collection[str] | None = None,
+    by_hand: Mapping[str, Value] | None = None,
     found: Adjoints | None = None,
 ) -> Bounds:
     """Measure how far rounding may move each entry of each gradient.
@@ -80,111 +79,125 @@ def measure(
         draws: how often to draw; with fewer than 16 the bounds are wider.
         seed: of the random errors.
         leaves: the paths of the leaves whose gradients are asked for; all unless told.
+        by_hand: for the paths of some leaves, the value that the program computed as the gradient: what
+            rounding does to it on the program's own way is granted, too.
         found: the loss's adjoints, if they were computed already.
 
     Returns:
         A bound for each leaf. A leaf that the loss does not depend on has the gradient 0.
 
     Raises:
-        ValueError: the loss has more than one entry or is not floating.
+        ValueError: the loss has more than one entry or is not floating, or a gradient by hand has another
+            shape than its leaf.
     """
     exact = adjoints(recording, loss) if found is None else found
     asked = [each for each in recording.leaves if leaves is None or each.path in leaves]
-    measuring = _Measuring(recording, exact, [each.value for each in asked if each.value in exact.of], seed)
-    response = measuring.response(draws)
-    return Bounds({leaf.path: measuring.bound(leaf, response, draws) for leaf in asked}, exact)
+    hands = {leaf.value: by_hand[leaf.path] for leaf in asked if by_hand and leaf.path in by_hand}
+    for leaf in asked:
+        hand = hands.get(leaf.value)
+        if hand is not None and hand.shape != leaf.value.shape:
+            raise ValueError(f"the gradient by {leaf.path} has shape {hand.shape}, not {leaf.value.shape}")
+    measuring = _Measuring(recording, exact, [leaf.value for leaf in asked], hands, draws, seed)
+    bounds = measuring.bounds()
+    return Bounds({leaf.path: bounds[leaf.value] for leaf in asked}, exact)
 
 
 class _Measuring:
     """One loss of one recording."""
 
-    def __init__(self, recording: Recording, found: Adjoints, wanted: list[Value], seed: int):
-        self.tape, self.found, self.wanted = recording.tape, found, wanted
-        self.rng = np.random.default_rng(seed)
-        self.forward = [each for each in self.tape.values if each.is_floating and each in found.forward]
-        active = {each for each in found.of if each.is_floating}
-        self.flags = kinks.undecided(self.tape, found.arrays, active) if found.ties else {}
-        self._in_double: dict[Value, np.ndarray] | None = None
-
-    def response(self, draws: int, sizes: Sizes | None = None) -> dict[Value, np.ndarray]:
-        """How far honest errors move each adjoint: the root mean square over some draws."""
-        together = self._together(draws)
-        squares = {each: np.zeros(each.shape) for each in self.wanted}
-        every = np.full(together, STEP)
-        for _ in range(draws // together):
-            for value, moved in self._moved(together, sizes or (lambda _: every)).items():
-                squares[value] += np.sum(moved**2, axis=0)
-        return {value: np.sqrt(each / draws) / STEP for value, each in squares.items()}
-
-    def _moved(self, draws: int, sizes: Sizes) -> dict[Value, np.ndarray]:
-        """How far each adjoint was moved in each draw."""
-        errors = Errors(draws, self.rng)
-        drawn = draw(self.tape, self.found, errors, sizes, self.wanted, self.flags)
-        return {
-            value: np.abs(stack - self.found.of[value].centre)
-            for value, stack in drawn.items()
-            if value in self.found.of and value in self.wanted
-        }
-
-    def _together(self, draws: int) -> int:
-        """How many draws are made side by side."""
-        size = sum(8 * int(np.prod(each.shape)) for each in self.forward)
+    def __init__(
+        self,
+        recording: Recording,
+        found: Adjoints,
+        asked: list[Value],
+        hands: dict[Value, Value],
+        draws: int,
+        seed: int,
+    ):
+        self.found, self.asked, self.hands, self.draws = found, asked, hands, draws
+        self.plan = plan(recording.tape, found, [each for each in asked if each in found.of], hands.values())
+        size = sum(8 * int(np.prod(each.shape)) for each in self.plan.needed)
         most = max(MEMORY // max(size, 1), 1)
-        return max(each for each in range(1, draws + 1) if draws % each == 0 and each <= most)
+        self.together = max(each for each in range(1, draws + 1) if draws % each == 0 and each <= most)
+        self.rng = np.random.default_rng(seed)
 
-    def bound(self, leaf: Leaf, response: dict[Value, np.ndarray], draws: int) -> LeafBound:
-        """The bound on the gradient by one leaf."""
-        value, dtype = leaf.value, precision_of(leaf.value)
-        if value not in self.found.of:
-            nothing = np.zeros(value.shape)
-            return LeafBound(Adjoint(nothing, None), granted(nothing, nothing, draws, dtype), [], False)
-        right = self.found.of[value]
-        size = np.maximum(np.abs(right.low), np.abs(right.high))
-        bound = granted(response[value], size, draws, dtype)
-        bound = np.where(np.isfinite(bound), bound, np.inf)
-        return LeafBound(right, bound, self._lines(value, bound), self._cancels(value, bound, draws))
+    def bounds(self) -> dict[Value, LeafBound]:
+        """The bounds on the gradients by all leaves."""
+        found = {}
+        for leaf in self.asked:
+            right = self.found.of.get(leaf, Adjoint(np.zeros(leaf.shape), None))
+            size = np.maximum(np.abs(right.low), np.abs(right.high))
+            bound = self._granted(self._response[leaf], size, precision_of(leaf))
+            found[leaf] = LeafBound(right, bound, [], self._cancels(leaf, right, bound))
+        for dtype in {leaf.dtype for leaf in self.asked}:
+            same = {leaf: each.bound for leaf, each in found.items() if leaf.dtype == dtype}
+            for leaf, lines in self._lines(dtype, same).items():
+                found[leaf] = found[leaf]._replace(lines=lines)
+        return found
 
-    def _lines(self, value: Value, bound: np.ndarray) -> list[Place]:
-        """Where a lower dtype than the leaf's was computed in, if that widens the bound."""
-        suspects = [each for each in self.forward if _is_lower(each, value) and each.place is not None]
-        places = list(dict.fromkeys(each.place for each in suspects))
-        lines = []
-        draws = self._together(DRAWS)
-        for first in range(0, len(places), draws):
-            some = places[first : first + draws]
-            own = {
-                place: np.where(np.arange(draws) == i, STEP, 0.0)
-                for i, place in enumerate(some)
-                if place is not None
-            }
-            none = np.zeros(draws)
-            lower = set(suspects)
-            moved = self._moved(
-                draws,
-                lambda each: own.get(each.place, none) if each in lower and each.place is not None else none,  # noqa: B023
-            ).get(value)
-            if moved is not None:
-                lines += [
-                    place
-                    for place, each in zip(some, moved, strict=False)
-                    if place is not None and (each > PART * bound / 4).any()
-                ]
-        return lines
+    def _granted(self, response: np.ndarray, size: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+        bound = granted(response, size, self.draws, dtype)
+        return np.where(np.isfinite(bound), bound, np.inf)
 
-    def _cancels(self, value: Value, bound: np.ndarray, draws: int) -> bool:
+    @cached_property
+    def _response(self) -> dict[Value, np.ndarray]:
+        """How far honest errors move each gradient."""
+        every = np.full(self.together, STEP)
+        return self._root_mean_square(dict.fromkeys(self.plan.needed, every))
+
+    @cached_property
+    def _response_in_double(self) -> dict[Value, np.ndarray]:
+        """The same if all were computed in float64."""
+        double = roundoff(np.dtype(np.float64))
+        every = np.full(self.together, STEP)
+        return self._root_mean_square(
+            {each: every * (double / roundoff(precision_of(each))) for each in self.plan.needed}
+        )
+
+    def _root_mean_square(self, sizes: Sizes) -> dict[Value, np.ndarray]:
+        squares = {leaf: np.zeros(leaf.shape) for leaf in self.asked}
+        for _ in range(self.draws // self.together):
+            for leaf, moved in self._moved(sizes):
+                squares[leaf] += np.sum(moved**2, axis=0)
+        return {leaf: np.asarray(np.sqrt(each / self.draws) / STEP) for leaf, each in squares.items()}
+
+    def _moved(self, sizes: Sizes) -> list[tuple[Value, np.ndarray]]:
+        """How far each adjoint, and each gradient by hand, was moved in each draw."""
+        adjoint, value = draw(self.plan, Errors(self.together, self.rng), sizes)
+        moved = [
+            (leaf, np.abs(stack - self.found.of[leaf].centre))
+            for leaf, stack in adjoint.items()
+            if leaf in self.plan.wanted
+        ]
+        for leaf, hand in self.hands.items():
+            if hand in value:
+                moved.append((leaf, np.abs(value[hand] - self.found.arrays[hand.number])))
+        return moved
+
+    def _lines(self, dtype: np.dtype[Any], bounds: dict[Value, np.ndarray]) -> dict[Value, list[Place]]:
+        """Where a lower dtype than the leaves' was computed in, if that widens their bounds."""
+        at: dict[Place, list[Value]] = {}
+        for each in self.plan.needed:
+            if np.finfo(each.dtype).eps > np.finfo(dtype).eps and each.place is not None:
+                at.setdefault(each.place, []).append(each)
+        places = list(at)
+        found: dict[Value, dict[Place, None]] = {leaf: {} for leaf in bounds}
+        for first in range(0, len(places), self.together):
+            # In each draw the errors of one place alone.
+            sizes = dict.fromkeys(self.plan.needed, np.zeros(self.together))
+            some = places[first : first + self.together]
+            for place, alone in zip(some, STEP * np.eye(self.together), strict=False):
+                sizes |= dict.fromkeys(at[place], alone)
+            for leaf, moved in self._moved(sizes):
+                if leaf in bounds:
+                    widens = (moved > PART * bounds[leaf]).reshape(self.together, -1).any(axis=1)
+                    found[leaf] |= {some[i]: None for i in np.flatnonzero(widens)}
+        return {leaf: list(lines) for leaf, lines in found.items()}
+
+    def _cancels(self, leaf: Value, right: Adjoint, bound: np.ndarray) -> bool:
         """Whether nothing but float64's rounding is left of what flows in."""
-        size = np.abs(self.found.of[value].centre)
-        if self.found.of[value].slack is not None or not size.size or (size > bound).any():
+        size = np.abs(right.centre)
+        if right.slack is not None or not size.size or (size > bound).any():
             return False
-        if self._in_double is None:
-            double = 2 * unit_roundoff(np.float64)
-            together = self._together(draws)
-            self._in_double = self.response(
-                draws, lambda each: np.full(together, STEP * double / roundoff(precision_of(each)))
-            )
-        fine = self._in_double[value]
-        return bool(fine.any() and (size <= granted(fine, size, draws, np.dtype(np.float64))).all())
-
-
-def _is_lower(value: Value, than: Value) -> bool:
-    return bool(np.finfo(value.dtype).eps > np.finfo(than.dtype).eps)
+        fine = self._response_in_double[leaf]
+        return bool(fine.any() and (size <= self._granted(fine, size, np.dtype(np.float64))).all())
