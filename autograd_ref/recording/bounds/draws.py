@@ -133,7 +133,7 @@ class _Run:
         if any(_is_wider(each, value) for each in value.inputs):
             self._make(value, np.abs(exact))
 
-    def _make(self, value: Value, size: np.ndarray, dtype: np.dtype[Any] | None = None) -> None:
+    def _make(self, value: Value, size: Any, dtype: np.dtype[Any] | None = None) -> None:
         """One error more in a value."""
         base = self.values.get(value, self.found.arrays[value.number])
         self.values[value] = base + self._errors(value, dtype or precision_of(value), size)
@@ -151,7 +151,7 @@ class _Run:
             return None
         return np.asarray(exact + self._errors(user, precision_of(user), np.abs(exact)))
 
-    def _errors(self, value: Value, dtype: np.dtype[Any], size: np.ndarray) -> np.ndarray:
+    def _errors(self, value: Value, dtype: np.dtype[Any], size: Any) -> np.ndarray:
         """Errors of a given size, in units of a dtype's unit roundoff."""
         scale = (roundoff(dtype) * self.sizes[value]).reshape(-1, *[1] * size.ndim)
         return np.asarray(scale * self.errors.like(size.shape) * size)
