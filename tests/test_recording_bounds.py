@@ -31,7 +31,8 @@ QUICK = ["two_layer_class"]
 SLOW = [
     "two_layer_function", "layer_objects", "global_parameters", "flat_vector", "lists_by_layer", "affine",
     "relu", "batchnorm_alt", "convolution", "pooling", "im2col", "rnn", "gru", "three_layer_svm",
-    "svm_loss_naive", "svm_loss_vectorized", "hinge_of_lists", "skipgram", "in_place_buffers", "least_squares",
+    "svm_loss_naive", "svm_loss_vectorized", "hinge_of_lists", "skipgram", "in_place_buffers",
+    "least_squares",
 ]  # fmt: skip
 
 

@@ -46,6 +46,9 @@ POOL = 131_071
 
 NEARLY_ZERO, NUDGE = 1e-77, 2.0**-40
 
+# An error of what is infinite is as large as this, and so none.
+LARGE = 1e300
+
 # Decisions whose outcome is itself a floating number.
 FLOATING_DECISIONS = {"ceil", "floor", "round", "sign"}
 
@@ -214,6 +217,8 @@ class _Run:
         """The follower's results, with the leader's decisions."""
         if all(each.leader is each.follower for each in operands):
             return leaders
+        if self.sizes[0] is None and not any(map(is_inexact, leaders)):
+            return leaders
         name, followers = eqn.primitive.name, [each.follower for each in operands]
         if name == "select_and_scatter_add":  # (what is scattered, where the windows' largest are)
             return bind(eqn, [followers[0], operands[1].leader])
@@ -247,7 +252,7 @@ class _Run:
 
     def _decide(self, leader: Any, own: Any) -> Any:
         """Note a decision; both go on with the leader's."""
-        if jnp.issubdtype(leader.dtype, jax.dtypes.extended):
+        if self.sizes[0] is None or jnp.issubdtype(leader.dtype, jax.dtypes.extended):
             return leader
         self.outcomes.append(leader)
         differs = leader != own
@@ -258,8 +263,8 @@ class _Run:
 
     def _disturb(self, leader: Array, follower: Array, size: Array, *, depends: bool) -> _Pair:
         """Both values with errors of the given size in units of u."""
-        size = size.astype(np.float64)
-        error = self.u * self._draw(leader.shape) * jnp.where(jnp.isfinite(size), size, 0.0)
+        finite = jax.lax.clamp(0.0, jax.lax.convert_element_type(size, np.float64), LARGE)
+        error = (self._draw(leader.shape) * self.u) * finite
         held = float_epsilon(leader.dtype) / 2
         if held > self.u:  # a reference that computes this in less than what is checked
             error = (held / self.u) * error
@@ -267,7 +272,7 @@ class _Run:
         kept = error if depends else jnp.where(leader == jnp.round(leader), 0.0, error)
         leads, follows = self.sizes
         if leads is None:
-            return _Pair(leader, follower + (follows * kept).astype(follower.dtype), depends)
+            return _Pair(leader, follower + kept * follows, depends)
         leader = leader + (leads * kept).astype(leader.dtype)
         return _Pair(leader, follower + (follows * error).astype(follower.dtype), depends)
 
@@ -294,7 +299,8 @@ class _Run:
         start = self.position % self.period
         self.position += count + 1
         if self.start is not None:
-            part = jax.lax.dynamic_slice(pool, (self.start + start,), (min(count, self.period),))
+            place, length = (self.start + start,), (min(count, self.period),)
+            part = jax.lax.dynamic_slice(pool, place, length, allow_negative_indices=False)
             return part if count <= self.period else jnp.resize(part, (count,))
         rounds = -(-(start + count) // POOL)
         pool = pool if rounds == 1 else jnp.tile(pool, rounds)

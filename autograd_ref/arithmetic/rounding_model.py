@@ -156,10 +156,10 @@ def error_size(eqn: JaxprEqn, inputs: Sequence[Any], output: Array, u: float) ->
     """
     name = eqn.primitive.name
     if name in PRODUCTS:
-        return math.sqrt(PRODUCTS[name](eqn)) * jnp.abs(output)
+        return math.sqrt(PRODUCTS[name](eqn)) * abs(output)
     if name not in SUMS and name not in ("add", "add_any", "sub"):
-        return jnp.abs(output)
-    sizes = [jnp.abs(value) if is_inexact(value) else value for value in map(jnp.asarray, inputs)]
+        return abs(output)
+    sizes = [abs(value) if is_inexact(value) else value for value in map(jnp.asarray, inputs)]
     if name in ("add", "add_any", "sub"):
         size = sizes[0] + sizes[1]
         hidden = (output == 0) & (u * size > EQUAL)

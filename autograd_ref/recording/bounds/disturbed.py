@@ -12,10 +12,11 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from autograd_ref.arithmetic.paired_evaluation import Difference, follow
-from autograd_ref.recording.kernels import uncompiled
+from autograd_ref.recording.kernels import in_double, uncompiled
 from autograd_ref.recording.tape import Value
 
 __all__ = ["Errors", "Note", "forward", "pull_back"]
@@ -41,6 +42,8 @@ class Errors:
         self.draws, self.rng = draws, rng
         shape = (draws, 3 * _PERIOD)
         self.pool = rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape)
+        with in_double():
+            self.pool_in_jax = jnp.asarray(self.pool)
 
     def start(self) -> int:
         """Where an operation begins in the pool."""
@@ -130,7 +133,7 @@ def _run(
         leaders,
         [each for each in drawn if each is not None],
         [each.size for each in notes if each is not None],
-        errors.pool,
+        errors.pool_in_jax,
         errors.start(),
         size,
     )
