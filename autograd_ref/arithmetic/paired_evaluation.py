@@ -46,9 +46,6 @@ POOL = 131_071
 
 NEARLY_ZERO, NUDGE = 1e-77, 2.0**-40
 
-# An error of what is infinite is as large as this, and so none.
-LARGE = 1e300
-
 # Decisions whose outcome is itself a floating number.
 FLOATING_DECISIONS = {"ceil", "floor", "round", "sign"}
 
@@ -263,7 +260,8 @@ class _Run:
 
     def _disturb(self, leader: Array, follower: Array, size: Array, *, depends: bool) -> _Pair:
         """Both values with errors of the given size in units of u."""
-        finite = jax.lax.clamp(0.0, jax.lax.convert_element_type(size, np.float64), LARGE)
+        size = jax.lax.convert_element_type(size, np.float64)
+        finite = jax.lax.select(jax.lax.is_finite(size), size, jax.lax.full_like(size, 0.0))
         error = (self._draw(leader.shape) * self.u) * finite
         held = float_epsilon(leader.dtype) / 2
         if held > self.u:  # a reference that computes this in less than what is checked
