@@ -8,7 +8,8 @@ leader's decisions.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
+from itertools import cycle
 from typing import Any, NamedTuple
 
 import jax
@@ -19,7 +20,10 @@ from autograd_ref.arithmetic.paired_evaluation import Difference, follow
 from autograd_ref.recording.kernels import in_double, uncompiled
 from autograd_ref.recording.tape import Value
 
-__all__ = ["Errors", "Note", "forward", "pull_back"]
+__all__ = ["Errors", "Note", "Stack", "add", "forward", "pull_back"]
+
+# All draws of a value (draws, *shape). What JAX computes is waited for only where NumPy needs it.
+Stack = np.ndarray | jax.Array
 
 # For what runs in microseconds and would take longer to compile.
 _QUICK = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0}
@@ -44,10 +48,11 @@ class Errors:
         self.pool = rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape)
         with in_double():
             self.pool_in_jax = jnp.asarray(self.pool)
+        self._starts = cycle(rng.integers(_PERIOD, size=_PERIOD).tolist())
 
     def start(self) -> int:
         """Where an operation begins in the pool."""
-        return int(self.rng.integers(_PERIOD))
+        return next(self._starts)
 
     def like(self, shape: tuple[int, ...]) -> np.ndarray:
         """Numbers for every entry of an array (draws, *shape)."""
@@ -62,12 +67,12 @@ class Errors:
 def forward(
     value: Value,
     inputs: Sequence[np.ndarray],
-    drawn: Sequence[np.ndarray | None],
+    drawn: Sequence[Stack | None],
     notes: Sequence[Note | None],
     dtype: np.dtype[Any],
     errors: Errors,
     size: np.ndarray,
-) -> tuple[np.ndarray, Note | None]:
+) -> tuple[Stack, Note | None]:
     """The result of an operation, (draws, *shape), with what is known of it.
 
     Args:
@@ -86,14 +91,14 @@ def forward(
 def pull_back(
     value: Value,
     inputs: Sequence[np.ndarray],
-    drawn: Sequence[np.ndarray | None],
+    drawn: Sequence[Stack | None],
     notes: Sequence[Note | None],
     dtype: np.dtype[Any],
     errors: Errors,
     size: np.ndarray,
     active: tuple[int, ...],
-    cotangent: tuple[np.ndarray, np.ndarray | None],
-) -> list[np.ndarray]:
+    cotangent: tuple[np.ndarray, Stack | None],
+) -> list[Stack]:
     """The contributions (draws, *shape) to the adjoints of some inputs.
 
     Args:
@@ -118,14 +123,14 @@ def pull_back(
 def _run(
     function: Callable[..., Any],
     leaders: list[np.ndarray],
-    drawn: Sequence[np.ndarray | None],
+    drawn: Sequence[Stack | None],
     notes: Sequence[Note | None],
     dtype: np.dtype[Any],
     errors: Errors,
     size: np.ndarray,
     *,
     backward: bool = False,
-) -> tuple[list[np.ndarray], list[Note | None]]:
+) -> tuple[list[Stack], list[Note | None]]:
     moved = tuple([each is not None for each in drawn])
     makers = tuple([None if each is None else each.maker for each in notes])
     kernel = _kernel(function, moved, makers, dtype, backward)
@@ -137,11 +142,30 @@ def _run(
         errors.start(),
         size,
     )
-    return [np.asarray(each) for each in results], [
+    return results, [
         None if each is None else Note(maker, np.asarray(each[maker]))
         for each in sizes
         for maker in (each or [None])
     ]
+
+
+def add(a: Stack, b: Stack, size: np.ndarray, errors: np.ndarray, scale: np.ndarray) -> Stack:
+    """A sum with rounding errors.
+
+    Args:
+        a: all draws, or one for all.
+        b: the same.
+        size: of the errors (*shape).
+        errors: to take, (draws, *shape).
+        scale: what the errors are in units of, in each draw (draws,).
+    """
+    found: Stack = _added(a, b, size, errors, scale)
+    return found
+
+
+@partial(jax.jit, compiler_options=_QUICK)
+def _added(a: Any, b: Any, size: Any, errors: Any, scale: Any) -> Any:
+    return a + b + errors * (scale.reshape(-1, *[1] * size.ndim) * size)
 
 
 @cache

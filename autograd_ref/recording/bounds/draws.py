@@ -15,13 +15,13 @@ from autograd_ref.arithmetic.rounding import unit_roundoff
 from autograd_ref.recording import kinks
 from autograd_ref.recording.adjoints import Adjoints, ancestors
 from autograd_ref.recording.bounds import disturbed, stacked
-from autograd_ref.recording.bounds.disturbed import Errors, Note
+from autograd_ref.recording.bounds.disturbed import Errors, Note, Stack
 from autograd_ref.recording.kernels import in_double
 from autograd_ref.recording.tape import Compute, Given, Tape, Value
 
 __all__ = ["Drawn", "Plan", "Sizes", "draw", "precision_of", "roundoff"]
 
-Drawn = dict[Value, np.ndarray]
+Drawn = dict[Value, Stack]
 Sizes = Mapping[Value, np.ndarray]
 
 
@@ -127,7 +127,7 @@ class _Run:
             if note is not None:
                 self.notes[value] = note
         else:
-            drawn, _ = self._operands(value)
+            drawn = [None if each is None else np.asarray(each) for each in self._operands(value)[0]]
             if any(each is not None for each in drawn):
                 self.values[value] = stacked.forward(value, inputs, drawn, exact)
         if any(_is_wider(each, value) for each in value.inputs):
@@ -135,10 +135,10 @@ class _Run:
 
     def _make(self, value: Value, size: Any, dtype: np.dtype[Any] | None = None) -> None:
         """One error more in a value."""
-        base = self.values.get(value, self.found.arrays[value.number])
+        base = np.asarray(self.values.get(value, self.found.arrays[value.number]))
         self.values[value] = base + self._errors(value, dtype or precision_of(value), size)
 
-    def _operands(self, value: Value) -> tuple[list[np.ndarray | None], list[Note | None]]:
+    def _operands(self, value: Value) -> tuple[list[Stack | None], list[Note | None]]:
         drawn = [
             self._held(each, value) if each.weak is float else self.values.get(each) for each in value.inputs
         ]
@@ -163,7 +163,7 @@ class _Run:
             return
         inputs = [self.found.arrays[each.number] for each in value.inputs]
         exact, stack = self.exact[value], self.adjoints.get(value)
-        parts: list[stacked.Part]
+        parts: list[tuple[Stack, np.ndarray | None]]
         if value in self.ties:
             parts = self._across_a_tie(value, inputs, chosen, stack)
         elif isinstance(value.operation, Compute):
@@ -181,18 +181,18 @@ class _Run:
         elif stack is None:
             parts = [(self.found.contributions[value, i].centre, None) for i in chosen]
         else:
-            parts = stacked.pull_back(value, inputs, chosen, (exact, stack))
+            parts = [*stacked.pull_back(value, inputs, chosen, (exact, np.asarray(stack)))]
         for i, (part, size) in zip(chosen, parts, strict=True):
             self._add(value, i, part, size)
 
-    def _add(self, value: Value, i: int, part: np.ndarray, size: np.ndarray | None) -> None:
+    def _add(self, value: Value, i: int, part: Stack, size: np.ndarray | None) -> None:
         """Add a contribution to an adjoint, with the errors of doing so."""
         source = value.inputs[i]
         exact = self.found.contributions[value, i].centre
         if size is not None:
-            part = part + self._errors(value, precision_of(value), size)
+            part = np.asarray(part) + self._errors(value, precision_of(value), size)
         if _is_wider(value, source):
-            part = part + self._errors(value, precision_of(source), np.abs(exact))
+            part = np.asarray(part) + self._errors(value, precision_of(source), np.abs(exact))
         known = self.exact.get(source)
         if known is None:
             self.exact[source] = exact
@@ -202,21 +202,23 @@ class _Run:
         before = self.adjoints.get(source, known)
         self.exact[source] = np.asarray(known + exact)
         size = np.abs(known) + np.abs(exact)
-        self.adjoints[source] = before + part + self._errors(source, precision_of(source), size)
+        scale = roundoff(precision_of(source)) * self.sizes[source]
+        self.adjoints[source] = disturbed.add(before, part, size, self.errors.like(size.shape), scale)
 
     def _across_a_tie(
-        self, value: Value, inputs: list[np.ndarray], chosen: tuple[int, ...], stack: np.ndarray | None
-    ) -> list[stacked.Part]:
+        self, value: Value, inputs: list[np.ndarray], chosen: tuple[int, ...], stack: Stack | None
+    ) -> list[tuple[Stack, np.ndarray | None]]:
         """The contributions where several are right: those of one side or the other, from draw to draw."""
         exact = self.exact[value]
         base = kinks.contributions(value, inputs, chosen, self.flags, (exact, None))
         assert base is not None  # noqa: S101
         sides: list[list[np.ndarray]] = [[] for _ in chosen]
+        every = (
+            np.broadcast_to(exact, (self.errors.draws, *exact.shape)) if stack is None else np.asarray(stack)
+        )
         signs = np.sign(self.errors.like(()))
-        for draw, sign in enumerate(signs):
-            moved = kinks.contributions(
-                value, inputs, chosen, self.flags, (exact if stack is None else stack[draw], None)
-            )
+        for one, sign in zip(every, signs, strict=True):
+            moved = kinks.contributions(value, inputs, chosen, self.flags, (one, None))
             assert moved is not None  # noqa: S101
             for kept, (middle, half), (_, usual) in zip(sides, moved, base, strict=True):
                 kept.append(middle + sign * (np.asarray(half) - np.asarray(usual)))

@@ -165,13 +165,13 @@ class _Measuring:
         """How far each adjoint, and each gradient by hand, was moved in each draw."""
         adjoint, value = draw(self.plan, Errors(self.together, self.rng), sizes)
         moved = [
-            (leaf, np.abs(stack - self.found.of[leaf].centre))
+            (leaf, np.abs(np.asarray(stack) - self.found.of[leaf].centre))
             for leaf, stack in adjoint.items()
             if leaf in self.plan.wanted
         ]
         for leaf, hand in self.hands.items():
             if hand in value:
-                moved.append((leaf, np.abs(value[hand] - self.found.arrays[hand.number])))
+                moved.append((leaf, np.abs(np.asarray(value[hand]) - self.found.arrays[hand.number])))
         return moved
 
     def _lines(self, dtype: np.dtype[Any], bounds: dict[Value, np.ndarray]) -> dict[Value, list[Place]]:
