@@ -41,6 +41,8 @@ class Quantity:
         seen: the share of its entries that are seen, at the point where most are.
         reason: a sentence, where it could not be judged.
         point: the number of the point where it is worst; 0 is the first.
+        of: the array that it is the gradient by, as the code of a recorded call reaches it.
+        source: where in a recorded call it was found; "from" in JSON.
     """
 
     name: str
@@ -59,6 +61,8 @@ class Quantity:
     seen: float = 1.0
     reason: str | None = None
     point: int = 0
+    of: str | None = None
+    source: str | None = None
 
     def __str__(self) -> str:
         """One line that says what is wrong, or that nothing is."""

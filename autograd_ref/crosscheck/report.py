@@ -74,6 +74,9 @@ class Report:
         quantities: each at its worst over all problems.
         kinks: (problem, sample, unit) of every pre-activation within rounding of the activation's kink.
         points: how many points it was checked at.
+        form: network, reference or recorded: what the gradient was held against.
+        call: the expression that made a recorded call, if it was given as one.
+        loss: where a recorded call's loss came from: ``return[0]``, or an expression.
     """
 
     target: str
@@ -88,6 +91,9 @@ class Report:
     quantities: tuple[Quantity, ...] = ()
     kinks: tuple[tuple[str, int, int], ...] = ()
     points: int = 1
+    form: str = "reference"
+    call: str | None = None
+    loss: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The attributes, for JSON; null stands for a number that is not finite."""
@@ -109,7 +115,8 @@ class Report:
         quantities = []
         for each in found["quantities"]:
             numbers = {f.name: float("nan") for f in fields(Quantity) if f.type is float or f.type == "float"}
-            known = {name: value for name, value in each.items() if value is not None or name not in numbers}
+            named = {"source" if name == "from" else name: value for name, value in each.items()}
+            known = {name: value for name, value in named.items() if value is not None or name not in numbers}
             sequences = {name: tuple(each[name]) for name in ("shape", "index")}
             quantities.append(Quantity(**{**numbers, **known, **sequences}))
         parts = {
@@ -153,6 +160,8 @@ class Report:
                 said.append(f"Activation of the hidden layer, read off its outputs: {self.activation}.")
             read = ", ".join(f"{q} {c:.6g}" for q, c in self.penalty.items())
             said.append(f"Penalty read off the loss, c in c·reg·‖q‖²: {read}.")
+        if self.form == "recorded":
+            said.append(f"Loss: {self.loss}. Gradients: {self.assignment()}.")
         if self.kinks:
             listed = [f"z1[{n}, {h}] ({problem})" for problem, n, h in self.kinks[:4]]
             listed += ["…"] * (len(self.kinks) > 4)
@@ -165,6 +174,11 @@ class Report:
     def __str__(self) -> str:
         """The summary, the wrong quantities and what was found; short enough for a failing test."""
         return "\n".join([self.summary(), *self.witnesses(), *self.sentences()])
+
+    def assignment(self) -> str:
+        """Which gradient of a recorded call was held against the derivative by what."""
+        pairs = [(each.source, each.of) for each in self.quantities if each.source is not None]
+        return ", ".join(f"{source} by {leaf}" for source, leaf in pairs) or "none"
 
     def witnesses(self) -> list[str]:
         """The worst entry of each wrong quantity, grave before slight, and why others are not judged."""

@@ -79,7 +79,8 @@ def quantity_json(quantity: Quantity) -> dict[str, Any]:
     Returns:
         Numbers, strings and lists; null stands for a number that is not finite.
     """
-    return {name: _finite(value) for name, value in dataclasses.asdict(quantity).items()}
+    found = {name: _finite(value) for name, value in dataclasses.asdict(quantity).items()}
+    return {"from" if name == "source" else name: value for name, value in found.items()}
 
 
 def _finite(value: Any) -> Any:

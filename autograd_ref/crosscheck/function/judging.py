@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import Array
 
+from autograd_ref.arithmetic.finite_differences import FiniteDifference
 from autograd_ref.arithmetic.rounding import Bound
 from autograd_ref.arithmetic.rounding_bounds import Measured
 from autograd_ref.arithmetic.ties import Ties
@@ -16,7 +17,7 @@ from autograd_ref.crosscheck.function.reference import Traced
 from autograd_ref.crosscheck.function.witnesses import Witness
 from autograd_ref.crosscheck.quantity import SEEN_SHARE, Quantity, judge, seen_entries
 
-__all__ = ["AtPoint", "judge_gradient", "judge_loss"]
+__all__ = ["AtPoint", "Judged", "judge_gradient", "judge_loss"]
 
 # A value that cancels is at most this part of what rounding in float32 makes of it, and at most so many
 # roundings in float64.
@@ -52,6 +53,41 @@ class AtPoint:
     witness: Witness
     noise: tuple[list[np.ndarray], list[np.ndarray]] | None = None
 
+    @property
+    def by_hand(self) -> list[np.ndarray]:
+        """The gradients by hand."""
+        return self.answer.grads
+
+    @property
+    def lowest(self) -> np.dtype[Any]:
+        """The lowest precision in which the reference computes."""
+        return self.traced.lowest
+
+    def is_used(self, i: int) -> bool:
+        """Whether the loss depends on a parameter."""
+        return self.traced.first_uses[i] is not None
+
+    def difference(self, i: int, index: tuple[int, ...]) -> FiniteDifference | None:
+        """The derivative by one entry of one parameter, by the reference's values."""
+        return self.witness.by_entry(i, index)
+
+
+class Judged(Protocol):
+    """What a gradient is judged by at one point, wherever it comes from: as in `AtPoint`."""
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def by_hand(self) -> Sequence[np.ndarray]: ...
+    @property
+    def gradients(self) -> Sequence[Measured]: ...
+    @property
+    def noise(self) -> tuple[list[np.ndarray], list[np.ndarray]] | None: ...
+    @property
+    def lowest(self) -> np.dtype[Any]: ...
+    def is_used(self, i: int) -> bool: ...
+    def difference(self, i: int, index: tuple[int, ...]) -> FiniteDifference | None: ...
+
 
 def judge_loss(found: Sequence[AtPoint], tolerance: float, dtype: str) -> Quantity | None:
     """The verdict on the loss; None where hand computes none.
@@ -78,7 +114,7 @@ def judge_loss(found: Sequence[AtPoint], tolerance: float, dtype: str) -> Quanti
 
 
 def judge_gradient(
-    found: Sequence[AtPoint], i: int, name: str, tolerance: float, dtype: str
+    found: Sequence[Judged], i: int, name: str, tolerance: float, dtype: str
 ) -> tuple[Quantity, bool]:
     """The verdict on the gradient by one parameter, over all points.
 
@@ -93,7 +129,7 @@ def judge_gradient(
         The verdict, and whether the gradient is right at the first point.
     """
     judged = [
-        _at(each, name, each.answer.grads[i], each.gradients[i], tolerance, _difference(each, i))
+        _at(each, name, each.by_hand[i], each.gradients[i], tolerance, _difference(each, i))
         for each in found
     ]
     worst = _worst(judged)
@@ -102,7 +138,7 @@ def judge_gradient(
         return worst, first
     seen = max(each.seen for each in judged)
     values = [each.gradients[i].value for each in found]
-    if not values[0].size or found[0].traced.first_uses[i] is None or _cancels(found, i):
+    if not values[0].size or not found[0].is_used(i) or _cancels(found, i):
         return replace(worst, seen=1.0), True
     if seen >= SEEN_SHARE:
         return replace(worst, seen=seen), first
@@ -110,12 +146,12 @@ def judge_gradient(
     return replace(worst, ok=None, seen=seen, reason=reason), False
 
 
-def _difference(each: AtPoint, i: int) -> Any:
-    return lambda _, index: each.witness.by_entry(i, index)
+def _difference(each: Judged, i: int) -> Any:
+    return lambda _, index: each.difference(i, index)
 
 
 def _at(
-    each: AtPoint, name: str, hand: np.ndarray, right: Measured, tolerance: float, difference: Any
+    each: Judged, name: str, hand: np.ndarray, right: Measured, tolerance: float, difference: Any
 ) -> Quantity:
     """One quantity at one point; where the reference is not finite, nothing is asked of hand."""
     value, bound = right.value, right.bound
@@ -173,10 +209,10 @@ def _worst(judged: Sequence[Quantity]) -> Quantity:
     return wrong[0] if wrong else max(judged, key=lambda each: each.bound_units)
 
 
-def _cancels(found: Sequence[AtPoint], i: int) -> bool:
+def _cancels(found: Sequence[Judged], i: int) -> bool:
     """Whether terms flow into a gradient and cancel, at every point: its right value is 0."""
     for each in found:
-        if each.noise is None or each.traced.lowest != np.float64:
+        if each.noise is None or each.lowest != np.float64:
             return False
         size = np.abs(each.gradients[i].value).max(initial=0.0)
         coarse, fine = (np.max(noise[i], initial=0.0) for noise in each.noise)
@@ -185,7 +221,7 @@ def _cancels(found: Sequence[AtPoint], i: int) -> bool:
     return True
 
 
-def _reason(found: Sequence[AtPoint], i: int, seen: float, dtype: str) -> str:
+def _reason(found: Sequence[Judged], i: int, seen: float, dtype: str) -> str:
     values = [each.gradients[i].value for each in found]
     tried = "at the one point tried" if len(found) == 1 else f"at any of the {len(found)} points tried"
     if not any(np.isfinite(value).all() for value in values):
@@ -195,7 +231,7 @@ def _reason(found: Sequence[AtPoint], i: int, seen: float, dtype: str) -> str:
             f"nothing flows into it {tried}: its right value is 0 everywhere there, so that 0 by hand proves "
             "nothing"
         )
-    lowest = found[0].traced.lowest.name
+    lowest = found[0].lowest.name
     cause = (
         f"in {dtype}"
         if lowest in (dtype, "float64")

@@ -187,6 +187,7 @@ class _Check:
         if self.tolerance:
             said.append(f"Every bound was widened to {self.tolerance:g} (tolerance).")
         return Report(
+            form="network",
             target=self.name,
             dtype=self.problems[0].dtype.name,
             signature=" ".join(said) or None,

@@ -1,0 +1,224 @@
+"""Which gradient belongs to what: names before shapes, shapes before values.
+
+A right value under the wrong name stays wrong. What could belong to several leaves belongs to none until
+somebody says to which.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from autograd_ref.crosscheck.program.gradients import Candidate
+from autograd_ref.crosscheck.program.moved import is_moved
+from autograd_ref.crosscheck.program.paths import cores, is_of_gradients, of_path, shown
+from autograd_ref.crosscheck.report import NotJudged
+from autograd_ref.recording import Leaf, Recording
+from autograd_ref.recording.adjoints import Adjoints
+
+__all__ = ["Assigned", "Assignment", "assign"]
+
+# How near a leaf's adjoint an array must be to be it.
+NEAR = 1e-4
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """A gradient and the leaf that it belongs to.
+
+    Attributes:
+        leaf: the path of the leaf.
+        found: the path of the gradient.
+        is_change: whether it is the leaf itself, moved by a step against its gradient.
+    """
+
+    leaf: str
+    found: str
+    is_change: bool = False
+
+
+@dataclass
+class Assignment:
+    """All of a call.
+
+    Attributes:
+        pairs: in the order of the leaves.
+        ambiguous: sentences on what could belong to several leaves.
+        spare: paths of returned gradients that belong to nothing.
+    """
+
+    pairs: list[Assigned] = field(default_factory=list)
+    ambiguous: list[str] = field(default_factory=list)
+    spare: list[str] = field(default_factory=list)
+
+
+def assign(
+    recording: Recording, found: Adjoints, known: Sequence[Candidate], of: Mapping[str, str]
+) -> Assignment:
+    """Assign gradients to leaves.
+
+    Args:
+        recording: of the call.
+        found: the adjoints of its loss.
+        known: what may be a gradient.
+        of: what the user says: the gradient's name or path, and the leaf's.
+
+    Returns:
+        The assignment.
+
+    Raises:
+        NotJudged: ``of`` names what is not there.
+    """
+    return _Assigning(recording, found, known).all(of)
+
+
+class _Assigning:
+    def __init__(self, recording: Recording, found: Adjoints, known: Sequence[Candidate]):
+        self.found, self.leaves = found, list(recording.leaves)
+        self.left = list(known)
+        self.final = recording.final
+        self.result = Assignment()
+        self.taken: set[str] = set()
+
+    def all(self, of: Mapping[str, str]) -> Assignment:
+        for name, leaf in of.items():
+            self._take(self._candidate(name), self._leaf(leaf))
+        for tier in (_exactly, _in_other_case, _abbreviated):
+            for each in list(self.left):
+                matches = [leaf for leaf in self._free() if tier(each, leaf)]
+                if (chosen := _closest(each, matches)) is not None:
+                    self._take(each, chosen)
+        self._changes()
+        self._by_shape()
+        self.result.spare += [each.path for each in self.left if each.is_returned and each.array.ndim]
+        order = {leaf.path: i for i, leaf in enumerate(self.leaves)}
+        self.result.pairs.sort(key=lambda pair: order[pair.leaf])
+        return self.result
+
+    def _free(self) -> list[Leaf]:
+        return [leaf for leaf in self.leaves if leaf.path not in self.taken]
+
+    def _take(self, each: Candidate, leaf: Leaf, *, is_change: bool = False) -> None:
+        self.result.pairs.append(Assigned(leaf.path, each.path, is_change))
+        self.taken.add(leaf.path)
+        self.left = [other for other in self.left if other.path != each.path]
+
+    def _changes(self) -> None:
+        """Parameters that the call moves, in place or into what it returns."""
+        for leaf in self._free():
+            if leaf.value not in self.found.of:
+                continue
+            for each in self.left:
+                if each.array.shape != leaf.array.shape or not is_moved(each.value, leaf.value):
+                    continue
+                if each.path == leaf.path or not self._is_adjoint(each, leaf):
+                    self._take(each, leaf, is_change=True)
+                    break
+
+    def _by_shape(self) -> None:
+        """What was returned without a name, by position among leaves of its shape, or else by value."""
+        nameless = [each for each in self.left if each.is_returned and each.array.size]
+        shapes = dict.fromkeys(each.array.shape for each in nameless)
+        for shape in shapes:
+            these = [each for each in nameless if each.array.shape == shape]
+            leaves = [leaf for leaf in self._free() if leaf.array.shape == shape and leaf.value in self.found.of]
+            if len(these) == len(leaves):
+                for each, leaf in zip(these, leaves, strict=True):
+                    self._take(each, leaf)
+                continue
+            for each in list(these):
+                equal = [leaf for leaf in leaves if self._is_adjoint(each, leaf)]
+                if len(equal) == 1:
+                    self._take(each, equal[0])
+                    these.remove(each)
+                    leaves.remove(equal[0])
+            if these and leaves and not self._in_order(these, leaves):
+                self._refuse(these, leaves)
+
+    def _in_order(self, these: list[Candidate], leaves: list[Leaf]) -> bool:
+        """Whether all that is left are the first parameters, in their order."""
+        every = [each for each in self.left if each.is_returned and each.array.size]
+        free = [leaf for leaf in self._free() if leaf.value in self.found.of]
+        shapes = [each.array.shape for each in every]
+        if self.result.pairs or shapes != [leaf.array.shape for leaf in free[: len(every)]]:
+            return False
+        for each, leaf in zip(every, free, strict=False):
+            self._take(each, leaf)
+        return True
+
+    def _refuse(self, these: list[Candidate], leaves: list[Leaf]) -> None:
+        names = [each.name.name if each.name.name != "return" else shown(each.path) for each in these]
+        paths = " or ".join(shown(leaf.path) for leaf in leaves)
+        self.result.ambiguous.append(
+            f"{', '.join(names)} may be the gradient by {paths}: say which, --of '{names[0]}={shown(leaves[0].path)}'"
+        )
+
+    def _is_adjoint(self, each: Candidate, leaf: Leaf) -> bool:
+        right = self.found.of[leaf.value].centre
+        size = float(np.abs(right).max(initial=0.0))
+        return size > 0 and bool((np.abs(each.array - right) <= NEAR * size).all())
+
+    # What the user says.
+
+    def _candidate(self, text: str) -> Candidate:
+        wanted = _plain(text)
+        for each in self.left:
+            if wanted in (_plain(each.path), _plain(_whole(each))) or (wanted == each.name.name and not each.name.index):
+                return each
+        near = [each for each in self.left if _plain(each.path).endswith(wanted)]
+        if len(near) == 1:
+            return near[0]
+        listed = ", ".join(shown(_whole(each)) for each in self.left) or "none"
+        raise NotJudged(f"there is no gradient {text} for --of; the call made {listed}")
+
+    def _leaf(self, text: str) -> Leaf:
+        wanted = _plain(text)
+        near = [leaf for leaf in self.leaves if _plain(leaf.path) == wanted]
+        near = near or [leaf for leaf in self.leaves if _plain(leaf.path).endswith(wanted)]
+        if len(near) != 1:
+            raise NotJudged(f"there is no array {text} for --of; the call reads {', '.join(shown(leaf.path) for leaf in self.leaves)}")
+        return near[0]
+
+
+def _whole(each: Candidate) -> str:
+    return each.path if each.name.name == "return" else each.name.name + "".join(f"[{i}]" for i in each.name.index)
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\s", "", text).replace('"', "'")
+
+
+def _wanted(each: Candidate) -> list[str]:
+    """What a candidate's name says it is the gradient of; a bare name says so where gradients are kept."""
+    found = cores(each.name.name)
+    keyed = each.name.is_key and (each.is_returned or is_of_gradients(each.name.owner))
+    return [*found, each.name.name] if keyed else found
+
+
+def _exactly(each: Candidate, leaf: Leaf) -> bool:
+    return of_path(leaf.path).name in _wanted(each)
+
+
+def _in_other_case(each: Candidate, leaf: Leaf) -> bool:
+    return of_path(leaf.path).name.lower() in [name.lower() for name in _wanted(each)]
+
+
+def _abbreviated(each: Candidate, leaf: Leaf) -> bool:
+    """``nabla_w`` for ``weights``, ``grad_center`` for ``center_vectors``."""
+    name = of_path(leaf.path).name.lower()
+    wanted = [core.lower() for core in _wanted(each)]
+    return each.array.shape == leaf.array.shape and any(name.startswith(core) and not core[-1].isdigit() for core in wanted)
+
+
+def _closest(each: Candidate, leaves: list[Leaf]) -> Leaf | None:
+    """Of leaves of one name, the one in the same place of its list, in the same object."""
+    for same in (
+        lambda leaf: of_path(leaf.path).index == each.name.index,
+        lambda leaf: of_path(leaf.path).owner == each.name.owner,
+    ):
+        if len(leaves) > 1:
+            leaves = [leaf for leaf in leaves if same(leaf)]
+    if len(leaves) == 1 and (of_path(leaves[0].path).index == each.name.index or not each.name.index):
+        return leaves[0]
+    return None

@@ -1,0 +1,206 @@
+"""Forms of call: a function, a forward and its backward, a gradient beside its loss, a loss in an expression.
+
+Each becomes one function, which is recorded. It sees the globals of the program's own function, so that it
+counts as part of the program.
+"""
+
+import inspect
+import sys
+import types
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autograd_ref.crosscheck.report import NotJudged
+
+__all__ = ["Form", "counterpart", "gradient_beside", "pair", "plain", "with_expression"]
+
+
+class Form(NamedTuple):
+    """How a call is made.
+
+    Attributes:
+        function: to be recorded, with the arguments of the call.
+        loss: the path of the loss in what it leaves behind; None where it has to be found.
+        told: where the loss comes from, for the reader; None where it has to be found.
+        results: the path of what the program itself returned, and the function that returned it.
+    """
+
+    function: Callable[..., Any]
+    loss: str | None
+    told: str | None
+    results: tuple[str, Callable[..., Any]]
+
+
+def plain(function: Callable[..., Any]) -> Form:
+    """A function that computes loss and gradients."""
+    return Form(function, None, None, ("return", function))
+
+
+def with_expression(function: Callable[..., Any], text: str, names: Mapping[str, Any]) -> Form:
+    """A loss that the program never computes, evaluated after the call in its function's own names."""
+    try:
+        code = compile(text.strip(), "<loss>", "eval")
+    except SyntaxError as error:
+        raise NotJudged(f"--loss is no expression: {error.msg}: {text.strip()}") from None
+    inner, watch, evaluate = _code(function), _watched, eval
+
+    def call(*args, **kwargs):  # type: ignore[no-untyped-def]
+        out, known = watch(function, inner, args, kwargs)
+        return evaluate(code, space, {**names, **known, "out": out}), out
+
+    space = getattr(inspect.unwrap(function), "__globals__", {})
+    return Form(_in_program(call, function), "return[0]", f"--loss {text.strip()}", ("return[1]", function))
+
+
+def gradient_beside(loss: Callable[..., Any], gradient: Callable[..., Any], name: str) -> Form:
+    """A function that computes the loss, and another that computes its gradient."""
+
+    def call(*args, **kwargs):  # type: ignore[no-untyped-def]
+        return loss(*args, **kwargs), gradient(*args, **kwargs)
+
+    return Form(_in_program(call, gradient), "return[0]", f"{name}()", ("return[1]", gradient))
+
+
+def pair(forward: Callable[..., Any], backward: Callable[..., Any], seed: int) -> Form:
+    """⟨dout, out⟩ of a forward and backward function, with a random dout for each output that backward takes."""
+    arguments, weigh = _arguments, _weighed
+    signature = _signature(forward)
+
+    def call(*args, **kwargs):  # type: ignore[no-untyped-def]
+        out = forward(*args, **kwargs)
+        given, outs, cotangents = arguments(backward, out, signature, args, kwargs, seed)
+        return weigh(outs, cotangents), backward(*given)
+
+    return Form(_in_program(call, forward), "return[0]", "⟨dout, out⟩, dout at random", ("return[1]", backward))
+
+
+def counterpart(name: str, known: Callable[[str], Any]) -> tuple[str, str] | None:
+    """What is another half by its name.
+
+    Args:
+        name: of the target.
+        known: what has a name, or None.
+
+    Returns:
+        "backward" or "loss", and the name of the other half; None where there is none.
+    """
+    head, _, last = name.rpartition(".")
+    dotted = f"{head}." if head else ""
+    if "forward" in last:
+        other = dotted + last.replace("forward", "backward")
+        if callable(known(other)):
+            return "backward", other
+    if callable(known(f"{name}_backward")):
+        return "backward", f"{name}_backward"
+    for word, losses in _BESIDE.items():
+        if word in last:
+            for loss in losses:
+                other = dotted + last.replace(word, loss).strip("_")
+                if other != name and callable(known(other)):
+                    return "loss", other
+    return None
+
+
+_BESIDE = {
+    "gradient": ("loss", "cost", "objective", "", "f"),
+    "grad": ("loss", "cost", "objective", "", "f", "fun"),
+    "jac": ("fun", "loss", "cost"),
+    "fprime": ("f", "func", "fun"),
+}
+
+
+def _in_program(call: Any, like: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that belongs to the module of another."""
+    inner = inspect.unwrap(like)
+    space = getattr(inner, "__globals__", {})
+    made = types.FunctionType(call.__code__, space, getattr(inner, "__name__", "call"), None, call.__closure__)
+    made.__module__ = str(getattr(like, "__module__", None))
+    made.__qualname__ = getattr(like, "__qualname__", made.__name__)
+    signature = _signature(like)
+    if signature is not None:
+        made.__signature__ = signature  # type: ignore[attr-defined]
+    return made
+
+
+def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
+    try:
+        return inspect.signature(function)
+    except (TypeError, ValueError):
+        return None
+
+
+def _code(function: Callable[..., Any]) -> types.CodeType | None:
+    return getattr(inspect.unwrap(function), "__code__", None)
+
+
+def _watched(
+    function: Callable[..., Any], code: types.CodeType | None, args: Any, kwargs: Any
+) -> tuple[Any, dict[str, Any]]:
+    """What a function returned, and its local variables at that moment."""
+    known: dict[str, Any] = {}
+
+    def note(frame: types.FrameType, event: str, _: Any) -> None:
+        if event == "return" and frame.f_code is code:
+            known.clear()
+            known.update(frame.f_locals)
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        out = function(*args, **kwargs)
+    finally:
+        sys.setprofile(before)
+    return out, known
+
+
+def _arguments(
+    backward: Callable[..., Any],
+    out: Any,
+    signature: inspect.Signature | None,
+    args: Any,
+    kwargs: Any,
+    seed: int,
+) -> tuple[list[Any], list[Any], list[Any]]:
+    """What backward is given, the outputs that it takes the adjoints of, and these adjoints."""
+    taken = _signature(backward)
+    names = [
+        each.name
+        for each in ([] if taken is None else taken.parameters.values())
+        if each.default is each.empty and each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
+    ] or ["dout"]
+    parts = list(out) if isinstance(out, tuple) else [out]
+    bound: dict[str, Any] = {}
+    if signature is not None:
+        bound = dict(signature.bind(*args, **kwargs).arguments)
+    if len(names) == len(parts):  # (dout, …, cache) for (out, …, cache)
+        last = isinstance(out, tuple) and (len(parts) > 1 or not _is_floating(parts[0]))
+        outs = parts[:-1] if last else parts
+        kept = parts[-1:] if last else []
+    else:
+        outs = [each for each in parts if _is_floating(each)][:1]
+        rest = [each for each in parts if not any(each is one for one in outs)]
+        kept = [bound.get(name, _unless(rest)) for name in names[1:]]
+    rng = np.random.default_rng([seed, 3])
+    cotangents = [
+        rng.standard_normal(np.shape(each)).astype(each.dtype if _is_floating(each) else float) for each in outs
+    ]
+    return [*cotangents, *kept], outs, cotangents
+
+
+def _unless(rest: list[Any]) -> Any:
+    if not rest:
+        raise NotJudged("backward takes arguments that forward neither takes nor returns")
+    return rest.pop(0)
+
+
+def _is_floating(thing: Any) -> bool:
+    return getattr(getattr(thing, "dtype", None), "kind", "") == "f"
+
+
+def _weighed(outs: list[Any], cotangents: list[Any]) -> Any:
+    total = np.sum(outs[0] * cotangents[0])
+    for out, cotangent in zip(outs[1:], cotangents[1:], strict=True):
+        total = total + np.sum(out * cotangent)
+    return total

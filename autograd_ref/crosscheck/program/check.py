@@ -1,0 +1,201 @@
+"""Check the gradients that a call of any NumPy code computes, against its own forward pass."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from autograd_ref.crosscheck.function.points import MOVE
+from autograd_ref.crosscheck.program.assign import Assignment
+from autograd_ref.crosscheck.program.calls import Form, gradient_beside, pair, plain, with_expression
+from autograd_ref.crosscheck.program.point import RecordedPoint, Run, read_gradients, run
+from autograd_ref.crosscheck.program.verdict import Settings, report_on
+from autograd_ref.crosscheck.report import Advice, NotJudged, Report
+from autograd_ref.recording import InstrumentFault, NotCompared, NotRecorded, check_complete, check_operations
+from handgrad.validation import check_positive_int, check_real
+
+__all__ = ["assert_call", "check_call", "check_points", "form_of"]
+
+POINTS = 3
+
+
+def check_call(
+    function: Callable[..., Any],
+    *args: Any,
+    backward: Callable[..., Any] | None = None,
+    loss: str | Callable[..., Any] | None = None,
+    of: Mapping[str, str] | None = None,
+    points: int = POINTS,
+    seed: int = 0,
+    tolerance: float = 0.0,
+    name: str | None = None,
+    **kwargs: Any,
+) -> Report:
+    """Judge the gradients that one call computes, whatever its shape.
+
+    The call is recorded on NumPy; what its loss was computed from is the reference. The loss is the number
+    that it returns, alone or first or under a key or attribute that says so. The gradients are what it
+    returns, stores or writes besides, each assigned to an array that was there before the call: by name, then
+    by position and shape, then by value. What the call changed is put back.
+
+    Args:
+        function: any callable that computes with NumPy: a function, a bound method, a lambda.
+        *args: its arguments.
+        backward: the other half of a forward function, ``backward(dout, cache)``. Then ⟨dout, out⟩ is
+            differentiated, with a random dout.
+        loss: where the call computes none: an expression of ``out``, what it returned, and the function's own
+            variables, or another function of the same arguments.
+        of: which gradient belongs to which array where that is not clear, ``{"dW": 'params["W1"]'}``.
+        points: how many to check at; at all but the first, the arrays that have a gradient are moved by about
+            1e-2 of themselves.
+        seed: of the moves, of the random errors and of dout.
+        tolerance: a part of the larger of an entry and its array's root mean square to which each bound is
+            widened, for what is inexact by design.
+        name: what to call it in the report.
+        **kwargs: its keyword arguments.
+
+    Returns:
+        The report; ok is None where something could not be judged.
+
+    Raises:
+        NotJudged: the call raised, cannot be recorded, or has no loss or no gradient.
+    """
+    form = form_of(function, backward, loss, seed)
+    called = name or getattr(function, "__qualname__", None) or type(function).__qualname__
+    settings = Settings(
+        called, of or {}, seed, check_real("tolerance", tolerance, minimum=0.0), form.told, None, form.results[0]
+    )
+    return check_points(form, [(args, kwargs)], check_positive_int("points", points), _file(function), settings)
+
+
+def assert_call(function: Callable[..., Any], *args: Any, **options: Any) -> None:
+    """Assert that the gradients of a call are right; for one line in a test.
+
+    Args:
+        function: as in `check_call`.
+        *args: as in `check_call`.
+        **options: the keyword arguments of `check_call`.
+
+    Raises:
+        AssertionError: one is wrong; the message is the report.
+        NotJudged: the call could not be judged; the message says why.
+    """
+    report = check_call(function, *args, **options)
+    if report.ok is None:
+        raise NotJudged(str(report))
+    if not report.ok:
+        raise AssertionError(str(report))
+
+
+def form_of(
+    function: Callable[..., Any],
+    backward: Callable[..., Any] | None,
+    loss: str | Callable[..., Any] | None,
+    seed: int,
+    names: Mapping[str, Any] | None = None,
+) -> Form:
+    """The form of a call."""
+    if backward is not None and loss is not None:
+        raise NotJudged("--backward and --loss are different ways to say what the loss is: give one")
+    if not callable(function):
+        raise NotJudged(f"is no function but {type(function).__name__}: name what is to be called")
+    if backward is not None:
+        return pair(function, backward, seed)
+    if callable(loss):
+        return gradient_beside(loss, function, getattr(loss, "__name__", "loss"))
+    return plain(function) if loss is None else with_expression(function, loss, names or {})
+
+
+Arguments = tuple[Sequence[Any], Mapping[str, Any]]
+
+
+@np.errstate(all="ignore")
+def check_points(form: Form, calls: Sequence[Arguments], points: int, file: str, settings: Settings) -> Report:
+    """Judge a call at several points.
+
+    Args:
+        form: how it is made.
+        calls: its arguments: once, or anew for every point.
+        points: how many.
+        file: of the program, for the lines of its exceptions.
+        settings: of the check.
+
+    Returns:
+        The report.
+
+    Raises:
+        NotJudged: as `check_call`.
+    """
+    warnings: list[Advice] = []
+    first = run(form, *calls[0], file)
+    try:
+        _hold_to_account(first, settings.seed)
+        assignment = first.assignment(settings.of)
+        if not assignment.pairs and not assignment.ambiguous:
+            raise NotJudged(_no_gradient(assignment))
+        found = [read_gradients(first, 0, assignment.pairs, settings.seed)]
+        for number in range(1, points):
+            call = calls[number] if number < len(calls) else calls[0]
+            try:
+                found.append(_at_another(form, call, file, first, assignment, number, settings.seed))
+            except (NotJudged, NotRecorded) as error:
+                warnings.append(Advice("point-failed", f"At point {number} there is no verdict: {error}."))
+        return report_on(found, assignment, warnings, settings)
+    finally:
+        first.recording.before.restore()
+
+
+def _hold_to_account(found: Run, seed: int) -> None:
+    try:
+        check_operations(found.recording)
+        check_complete(found.recording, seed)
+    except InstrumentFault as error:
+        raise NotJudged(f"this checker computes an operation otherwise than NumPy: {error}") from error
+    except (NotRecorded, NotCompared) as error:
+        raise NotJudged(str(error)) from error
+
+
+def _at_another(
+    form: Form, call: Arguments, file: str, first: Run, assignment: Assignment, number: int, seed: int
+) -> RecordedPoint:
+    """The call once more, with the leaves that have a gradient moved where they are the same as before."""
+    asked = [pair.leaf for pair in assignment.pairs]
+    rng = np.random.default_rng([seed, number])
+    first.recording.before.restore()
+    found = run(form, *call, file)
+    found.recording.before.restore()
+    leaves = {leaf.path: leaf for leaf in found.recording.leaves}
+    moved = False
+    for path in asked:
+        if path not in leaves:
+            raise NotJudged(f"{path} is not read there")
+        array, held = leaves[path].array, first.leaf(path).value.array
+        if array.shape == held.shape and np.array_equal(array, held):
+            size = np.abs(np.asarray(held, np.float64))
+            usual = np.sqrt(np.mean(size**2)) if size.any() else 1.0
+            array[...] += (MOVE * rng.standard_normal(held.shape) * np.maximum(size, usual)).astype(array.dtype)
+            moved = True
+    try:
+        if moved:
+            before = found.recording.before
+            found = run(form, *call, file)
+            before_moved = found.recording.before
+        return read_gradients(found, number, assignment.pairs, seed)
+    finally:
+        if moved:
+            before_moved.restore()
+            before.restore()
+
+
+def _no_gradient(assignment: Assignment) -> str:
+    spare = f" ({', '.join(assignment.spare)} belong to none of its arrays)" if assignment.spare else ""
+    return (
+        f"it returns, stores or writes no gradient{spare}: judge the function that computes one, or name its "
+        "other half, --backward NAME"
+    )
+
+
+def _file(function: Callable[..., Any]) -> str:
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return "" if code is None else str(code.co_filename)

@@ -1,0 +1,88 @@
+"""Where the loss is in what a call left behind."""
+
+import re
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autograd_ref.crosscheck.program.paths import of_path
+from autograd_ref.crosscheck.report import NotJudged
+from autograd_ref.recording import Recording, Value
+
+__all__ = ["Loss", "find_loss"]
+
+_NAMED = re.compile(
+    r"^(?:\w*loss\w*|\w*cost|\w*objective|err|error|mse|nll|energy|elbo|J|E|L|f|fun|value|total)$", re.IGNORECASE
+)
+
+
+class Loss(NamedTuple):
+    """The number that is differentiated.
+
+    Attributes:
+        path: where it was found.
+        value: on the tape.
+        number: itself.
+    """
+
+    path: str
+    value: Value
+    number: float
+
+
+def find_loss(recording: Recording, path: str | None = None) -> Loss:
+    """The number that is returned, alone or first or under a name that says so, or is stored under one.
+
+    Args:
+        recording: of the call.
+        path: where it is, if that is known.
+
+    Returns:
+        The loss.
+
+    Raises:
+        NotJudged: there is none.
+    """
+    numbers = {key: found for key, found in recording.final.items() if _is_number(*found)}
+    if path is not None:
+        if path not in numbers:
+            raise NotJudged(f"the loss is {_told(recording, path)}, not one number computed from the call's arrays")
+        return Loss(path, *_found(numbers[path]))
+    returned = [key for key in numbers if key.startswith("return")]
+    order = [
+        [key for key in returned if key == "return"],
+        [key for key in returned if key == "return[0]"],
+        [key for key in returned if _says_so(key)],
+        [key for key in numbers if key not in returned and _says_so(key)],
+        returned if len(returned) == 1 else [],
+    ]
+    for keys in order:
+        if keys:
+            return Loss(keys[0], *_found(numbers[keys[0]]))
+    raise NotJudged(
+        "it returns no loss, and stores none under a name that says so: write what its loss is, --loss '0.5 * "
+        "np.sum((out - y) ** 2)' (out is what it returned), or name its other half, --backward NAME"
+    )
+
+
+def _says_so(path: str) -> bool:
+    name = of_path(path)
+    return name.is_key and not name.index and _NAMED.match(name.name) is not None
+
+
+def _is_number(thing: Any, value: Value | None) -> bool:
+    return value is not None and value.dtype.kind == "f" and np.size(thing) == 1 and bool(value.inputs)
+
+
+def _found(found: tuple[Any, Value | None]) -> tuple[Value, float]:
+    thing, value = found
+    assert value is not None  # noqa: S101
+    return value, float(np.asarray(thing, np.float64).reshape(()))
+
+
+def _told(recording: Recording, path: str) -> str:
+    if path not in recording.final:
+        return "no number"
+    thing, value = recording.final[path]
+    shape = np.shape(thing)
+    return f"an array of shape {shape}" if shape else "a number that depends on none of them" if value is None else "a number"

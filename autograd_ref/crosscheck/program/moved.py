@@ -1,0 +1,72 @@
+"""Parameters that a call moves: the gradient is their change, divided by the step size that fits."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from autograd_ref.recording import Recording, Value
+from autograd_ref.recording.tape import Compute, Given, Read, Write
+
+__all__ = ["is_moved", "step_size"]
+
+_NEAR = 1e-3
+
+
+def is_moved(value: Value | None, start: Value) -> bool:
+    """Whether a value is another one with something added to it or taken from it."""
+    if value is None or value is start:
+        return False
+    return _leads_to(value, start, 0)
+
+
+def _leads_to(value: Value, start: Value, depth: int) -> bool:
+    operation = value.operation
+    if value is start or (isinstance(start.operation, Read) and value is start.inputs[0]):
+        return True
+    if depth > 400:
+        return False
+    if isinstance(operation, Read):
+        return _leads_to(value.inputs[0], start, depth + 1)
+    if isinstance(operation, Write):
+        return all(_leads_to(each, start, depth + 1) for each in value.inputs)
+    if isinstance(operation, Compute) and operation.name in ("add", "subtract"):
+        return any(
+            _leads_to(each, start, depth + 1) for each in value.inputs[: 1 if operation.name == "subtract" else 2]
+        )
+    return False
+
+
+def step_size(
+    recording: Recording, changes: Mapping[str, np.ndarray], right: Mapping[str, np.ndarray]
+) -> float | None:
+    """The number in the program that makes most of the changes right, or else comes nearest.
+
+    Args:
+        recording: in which the numbers are looked for.
+        changes: before − after, by leaf.
+        right: the gradients, by leaf.
+
+    Returns:
+        The number; None where no change goes down the gradient at all.
+    """
+    numbers = {1.0}
+    for value in recording.tape.values:
+        given = isinstance(value.operation, Given) and value.array is not None and np.size(value.array) == 1
+        if given and value.dtype.kind in "fi":
+            numbers.add(float(np.asarray(value.array).reshape(())))
+    ratios = [_ratio(changes[path], right[path]) for path in changes]
+    ratios = [each for each in ratios if each > 0 and np.isfinite(each)]
+    if not ratios:
+        return None
+    usable = sorted(each for each in numbers if each > 0 and np.isfinite(each))
+    return max(usable, key=lambda number: _fitness(number, ratios))
+
+
+def _ratio(change: np.ndarray, right: np.ndarray) -> float:
+    square = float(np.sum(right * right))
+    return float(np.sum(change * right)) / square if square else 0.0
+
+
+def _fitness(number: float, ratios: Sequence[float]) -> tuple[int, float]:
+    off = [abs(float(np.log(number / each))) for each in ratios]
+    return sum(each < _NEAR for each in off), -min(off)

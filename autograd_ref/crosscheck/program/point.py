@@ -1,0 +1,178 @@
+"""A call at one point: recorded, differentiated, and what it says its gradients are."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from autograd_ref.arithmetic.finite_differences import FiniteDifference
+from autograd_ref.arithmetic.rounding import Bound, unit_roundoff
+from autograd_ref.arithmetic.rounding_bounds import Measured
+from autograd_ref.crosscheck.errors import what_stopped
+from autograd_ref.crosscheck.program.assign import Assigned, Assignment, assign
+from autograd_ref.crosscheck.program.calls import Form
+from autograd_ref.crosscheck.program.gradients import candidates
+from autograd_ref.crosscheck.program.losses import Loss, find_loss
+from autograd_ref.crosscheck.program.moved import step_size
+from autograd_ref.crosscheck.program.returned import returned_names
+from autograd_ref.crosscheck.report import NotJudged
+from autograd_ref.recording import Leaf, NotRecorded, Recording, adjoints, record
+from autograd_ref.recording.adjoints import Adjoints, ties_of
+from autograd_ref.recording.bounds import LeafBound, difference, measure
+
+__all__ = ["RecordedPoint", "Run", "read_gradients", "run"]
+
+
+@dataclass
+class Run:
+    """One recorded call, with its loss and the adjoints.
+
+    Attributes:
+        recording: the call.
+        loss: its loss.
+        found: the adjoints of it.
+        names: what the return statement calls what it returned.
+    """
+
+    recording: Recording
+    loss: Loss
+    found: Adjoints
+    names: dict[str, str]
+
+    def assignment(self, of: Mapping[str, str]) -> Assignment:
+        """Which gradient belongs to which leaf."""
+        return assign(self.recording, self.found, candidates(self.recording, self.found, self.loss, self.names), of)
+
+    def leaf(self, path: str) -> Leaf:
+        """One leaf."""
+        return next(leaf for leaf in self.recording.leaves if leaf.path == path)
+
+
+@dataclass
+class RecordedPoint:
+    """What there is to judge at one point; see `function.judging.Judged`.
+
+    Attributes:
+        run: the call.
+        number: of the point.
+        pairs: which gradient belongs to which leaf.
+        by_hand: the gradients that the program gives.
+        gradients: the right ones.
+        bounds: of the right ones.
+        noise: none: whether terms cancel is known from the bounds.
+        witnessed: whether differences are asked for.
+    """
+
+    run: Run
+    number: int
+    pairs: Sequence[Assigned]
+    by_hand: list[np.ndarray]
+    gradients: list[Measured]
+    bounds: list[LeafBound]
+    noise: tuple[list[np.ndarray], list[np.ndarray]] | None = None
+    witnessed: bool = False
+
+    @property
+    def lowest(self) -> np.dtype[Any]:
+        """What it is held against is in float64."""
+        return np.dtype(np.float64)
+
+    def is_used(self, i: int) -> bool:
+        """Whether the loss depends on a leaf."""
+        return self.run.leaf(self.pairs[i].leaf).value in self.run.found.of
+
+    def difference(self, i: int, index: tuple[int, ...]) -> FiniteDifference | None:
+        """The derivative by one entry of one leaf, by plain runs."""
+        if not self.witnessed:
+            return None
+        leaf = self.run.leaf(self.pairs[i].leaf)
+        direction = np.zeros(leaf.array.shape)
+        direction[index] = 1.0
+        try:
+            return difference(self.run.recording, self.run.loss.value, {leaf.path: direction})
+        except NotRecorded:
+            return None
+
+
+def run(form: Form, args: Sequence[Any], kwargs: Mapping[str, Any], file: str) -> Run:
+    """Record a call; afterwards everything is as it left it.
+
+    Raises:
+        NotJudged: it raised, could not be recorded, or has no loss.
+    """
+    try:
+        recording = record(form.function, *args, **kwargs)
+    except NotRecorded as error:
+        raise NotJudged(f"cannot be recorded: {error}") from error
+    except NotJudged:
+        raise
+    except (Exception, SystemExit) as error:
+        raise NotJudged(f"raised {what_stopped(error, file)}") from error
+    if not any(leaf.array.size for leaf in recording.leaves):
+        raise NotJudged(
+            "the call reads no floating array from before it, so there is nothing to take a gradient by: give "
+            "it its parameters and inputs as NumPy arrays of float64 or float32"
+        )
+    loss = find_loss(recording, form.loss)
+    where, function = form.results
+    result = recording.result if where == "return" else recording.result[1]
+    named = {where + path.removeprefix("return"): name for path, name in returned_names(function, result).items()}
+    return Run(recording, loss, adjoints(recording, loss.value), named)
+
+
+def read_gradients(found: Run, number: int, pairs: Sequence[Assigned], seed: int) -> RecordedPoint:
+    """The gradients by hand at one point, and the right ones."""
+    recording = found.recording
+    by_hand, exact = [], {}
+    for pair in pairs:
+        thing, value = recording.final.get(pair.found, (None, None))
+        by_hand.append(np.asarray(np.nan if thing is None else thing, np.float64))
+        leaf = found.leaf(pair.leaf)
+        if not pair.is_change and value is not None and value.dtype.kind == "f" and value.shape == leaf.value.shape:
+            exact[pair.leaf] = value
+    asked = [pair.leaf for pair in pairs]
+    bounds = measure(recording, found.loss.value, seed=seed + number, leaves=asked, by_hand=exact, found=found.found)
+    rights = [bounds.of[path] for path in asked]
+    slips = _by_change(found, pairs, by_hand, rights)
+    return RecordedPoint(
+        found,
+        number,
+        pairs,
+        by_hand,
+        [_measured(found, path, right, slip) for path, right, slip in zip(asked, rights, slips, strict=True)],
+        rights,
+    )
+
+
+def _by_change(
+    found: Run, pairs: Sequence[Assigned], by_hand: list[np.ndarray], rights: Sequence[LeafBound]
+) -> list[np.ndarray | float]:
+    """Put the gradient in the place of moved parameters; returns what the subtraction may cancel."""
+    slips: list[np.ndarray | float] = [0.0] * len(pairs)
+    held = {pair.leaf: np.asarray(found.leaf(pair.leaf).value.array, np.float64) for pair in pairs if pair.is_change}
+    changes = {pair.leaf: held[pair.leaf] - after for pair, after in zip(pairs, by_hand, strict=True) if pair.is_change}
+    if not changes:
+        return slips
+    centres = {pair.leaf: right.right.centre for pair, right in zip(pairs, rights, strict=True)}
+    rate = step_size(found.recording, changes, centres) or 1.0
+    for i, pair in enumerate(pairs):
+        if pair.is_change:
+            leaf = found.leaf(pair.leaf)
+            steps = sum(value.shape == leaf.value.shape for value in found.recording.tape.values) + 4
+            size = np.abs(held[pair.leaf]) + np.abs(by_hand[i])
+            slips[i] = min(steps, 64) * unit_roundoff(leaf.array.dtype) * size / rate
+            by_hand[i] = changes[pair.leaf] / rate
+    return slips
+
+
+def _measured(found: Run, path: str, right: LeafBound, slip: np.ndarray | float) -> Measured:
+    centre, slack = right.right
+    bound = Bound(np.asarray(right.bound + slip), centre, np.zeros(centre.shape) if slack is None else slack)
+    if slack is None:
+        return Measured(centre, bound, None)
+    open_ = ties_of(found.recording.tape, found.found, found.leaf(path).value)
+    return Measured(centre, bound, None) if open_ is None else Measured(open_[0], bound, open_[1])
+
+
+Points = Callable[[int], Run | None]

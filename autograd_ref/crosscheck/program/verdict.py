@@ -1,0 +1,154 @@
+"""From a recorded call at several points to a report."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from autograd_ref.crosscheck.function.judging import judge_gradient
+from autograd_ref.crosscheck.program.assign import Assignment
+from autograd_ref.crosscheck.program.paths import short_name, shown
+from autograd_ref.crosscheck.program.point import RecordedPoint, Run
+from autograd_ref.crosscheck.quantity import SEEN_SHARE, Quantity
+from autograd_ref.crosscheck.report import Advice, Report
+
+__all__ = ["Settings", "report_on"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a check of a call is asked for.
+
+    Attributes:
+        name: of what is called.
+        of: what the user says of which gradient belongs to what.
+        seed: of the moves, of the errors and of random cotangents.
+        tolerance: to which part of itself every bound is widened.
+        told: where the loss comes from, if it does not have to be found.
+        call: the expression that made the call.
+        prefix: what comes before the path of what the program returned.
+    """
+
+    name: str
+    of: Mapping[str, str] = field(default_factory=dict)
+    seed: int = 0
+    tolerance: float = 0.0
+    told: str | None = None
+    call: str | None = None
+    prefix: str = "return"
+
+
+def report_on(
+    found: Sequence[RecordedPoint], assignment: Assignment, warnings: Sequence[Advice], settings: Settings
+) -> Report:
+    """The report.
+
+    Args:
+        found: at every point.
+        assignment: at the first.
+        warnings: from the evaluation.
+        settings: of the check.
+    """
+    first = found[0].run
+    dtype = _dtype(found[0])
+    quantities = []
+    for i, pair in enumerate(found[0].pairs):
+        name = f"d{_names(found[0])[i]}"
+        quantity, _ = judge_gradient(found, i, name, settings.tolerance, dtype)
+        if quantity.ok is False:
+            for each in found:
+                each.witnessed = True
+            quantity, _ = judge_gradient(found, i, name, settings.tolerance, dtype)
+        elif quantity.ok is None and all(each.bounds[i].cancels for each in found):
+            quantity = replace(quantity, ok=True, seen=1.0, reason=None)
+        source = _in_result(pair.found, settings) if not pair.is_change else f"the change of {shown(pair.found)}"
+        quantities.append(replace(quantity, of=shown(pair.leaf), source=source))
+    ordered = _in_backward_order(first, found[0], quantities)
+    wrong = [each for each in ordered if each.ok is False]
+    unjudged = [each for each in ordered if each.ok is None]
+    return Report(
+        target=settings.name,
+        dtype=dtype,
+        ok=False if wrong else None if unjudged or assignment.ambiguous or not ordered else True,
+        first_wrong=wrong[0].name if wrong else None,
+        signature=" ".join(_said(first, assignment, found, settings)) or None,
+        warnings=tuple([*warnings, *_precision(found[0])]),
+        quantities=tuple(ordered),
+        points=len(found),
+        form="recorded",
+        call=settings.call,
+        loss=settings.told or _in_result(first.loss.path, settings),
+    )
+
+
+def _names(point: RecordedPoint) -> list[str]:
+    """Short names of the leaves; whole paths where two would be alike."""
+    short = [short_name(pair.leaf) for pair in point.pairs]
+    return [
+        name if short.count(name) == 1 else shown(pair.leaf).removeprefix("self.")
+        for name, pair in zip(short, point.pairs, strict=True)
+    ]
+
+
+def _in_result(path: str, settings: Settings) -> str:
+    if path.startswith(settings.prefix):
+        return shown("return" + path.removeprefix(settings.prefix))
+    return shown(path)
+
+
+def _dtype(point: RecordedPoint) -> str:
+    dtypes = {point.run.leaf(pair.leaf).array.dtype for pair in point.pairs}
+    dtypes = dtypes or {leaf.array.dtype for leaf in point.run.recording.leaves}
+    return min(dtypes, key=lambda dtype: dtype.itemsize).name
+
+
+def _in_backward_order(run: Run, point: RecordedPoint, quantities: Sequence[Quantity]) -> list[Quantity]:
+    """What the loss uses last comes first."""
+    forward = run.found.forward
+    first_use: dict[str, int] = {}
+    for value in run.recording.tape.values:
+        if value in forward:
+            for each in value.inputs:
+                first_use.setdefault(each.number, value.number)  # type: ignore[call-overload]
+    use = {
+        shown(pair.leaf): first_use.get(run.leaf(pair.leaf).value.number, -1)  # type: ignore[call-overload]
+        for pair in point.pairs
+    }
+    return sorted(quantities, key=lambda each: -use[each.of or ""])
+
+
+def _said(run: Run, assignment: Assignment, found: Sequence[RecordedPoint], settings: Settings) -> list[str]:
+    said = [f"Not judged: {each}." for each in assignment.ambiguous]
+    if assignment.spare:
+        listed = ", ".join(_in_result(path, settings) for path in assignment.spare)
+        said.append(f"Belongs to no array of the call: {listed}.")
+    taken = {pair.leaf for pair in assignment.pairs}
+    without = [leaf.path for leaf in run.recording.leaves if leaf.path not in taken and leaf.value in run.found.of]
+    if without:
+        said.append(f"Without a gradient: {', '.join(map(shown, without))}.")
+    unjudged = [
+        pair.leaf for i, pair in enumerate(found[0].pairs) if not any(_is_seen(each, i) for each in found)
+    ]
+    if unjudged and _dtype(found[0]) != "float64" and found[0].pairs:
+        said.append("In float64 rounding hides less: --dtype float64.")
+    if settings.tolerance:
+        said.append(f"Every bound was widened to {settings.tolerance:g} (tolerance).")
+    return said
+
+
+def _is_seen(each: RecordedPoint, i: int) -> bool:
+    value, bound = each.gradients[i].value, each.gradients[i].bound.radius
+    if not value.size or not value.any():
+        return True
+    size = np.sqrt(np.mean(np.square(value)))
+    return bool(np.mean(bound < 0.01 * np.maximum(np.abs(value), size)) >= SEEN_SHARE)
+
+
+def _precision(point: RecordedPoint) -> list[Advice]:
+    places = {place for bound in point.bounds for place in bound.lines}
+    if not places:
+        return []
+    lines = ", ".join(f"line {line} of {Path(file).name}" for file, line in sorted({(p.file, p.line) for p in places}))
+    text = f"{lines} computes in a lower precision than the arrays have; the gradient was judged by what that allows."
+    return [Advice("lower-precision", text)]
