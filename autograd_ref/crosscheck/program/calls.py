@@ -1,7 +1,8 @@
 """Forms of call: a function, a forward and its backward, a gradient beside its loss, a loss in an expression.
 
 Each becomes one function, which is recorded. It sees the globals of the program's own function, so that it
-counts as part of the program.
+counts as part of the program. Arrays are named by the first variable that leads to them, in alphabetical
+order: hence `self` for the function itself, which may be a method, and `the_…` for the other.
 """
 
 import inspect
@@ -44,11 +45,11 @@ def with_expression(function: Callable[..., Any], text: str, names: Mapping[str,
         code = compile(text.strip(), "<loss>", "eval")
     except SyntaxError as error:
         raise NotJudged(f"--loss is no expression: {error.msg}: {text.strip()}") from None
-    inner, watch, evaluate = _code(function), _watched, eval
+    self, variables, inner, watch, evaluate = function, names, _code(function), _watched, eval
 
     def call(*args, **kwargs):  # type: ignore[no-untyped-def]
-        out, known = watch(function, inner, args, kwargs)
-        return evaluate(code, space, {**names, **known, "out": out}), out
+        out, known = watch(self, inner, args, kwargs)
+        return evaluate(code, space, {**variables, **known, "out": out}), out
 
     space = getattr(inspect.unwrap(function), "__globals__", {})
     return Form(_in_program(call, function), "return[0]", f"--loss {text.strip()}", ("return[1]", function))
@@ -57,21 +58,23 @@ def with_expression(function: Callable[..., Any], text: str, names: Mapping[str,
 def gradient_beside(loss: Callable[..., Any], gradient: Callable[..., Any], name: str) -> Form:
     """A function that computes the loss, and another that computes its gradient."""
 
+    self, the_loss = gradient, loss
+
     def call(*args, **kwargs):  # type: ignore[no-untyped-def]
-        return loss(*args, **kwargs), gradient(*args, **kwargs)
+        return the_loss(*args, **kwargs), self(*args, **kwargs)
 
     return Form(_in_program(call, gradient), "return[0]", f"{name}()", ("return[1]", gradient))
 
 
 def pair(forward: Callable[..., Any], backward: Callable[..., Any], seed: int) -> Form:
     """⟨dout, out⟩ of a forward and backward function, with a random dout for each output that backward takes."""
-    arguments, weigh = _arguments, _weighed
-    signature = _signature(forward)
+    arguments, weigh, signature = _arguments, _weighed, _signature(forward)
+    self, the_other = forward, backward
 
     def call(*args, **kwargs):  # type: ignore[no-untyped-def]
-        out = forward(*args, **kwargs)
-        given, outs, cotangents = arguments(backward, out, signature, args, kwargs, seed)
-        return weigh(outs, cotangents), backward(*given)
+        out = self(*args, **kwargs)
+        given, outs, cotangents = arguments(the_other, out, signature, args, kwargs, seed)
+        return weigh(outs, cotangents), the_other(*given)
 
     return Form(_in_program(call, forward), "return[0]", "⟨dout, out⟩, dout at random", ("return[1]", backward))
 
@@ -183,10 +186,14 @@ def _arguments(
         rest = [each for each in parts if not any(each is one for one in outs)]
         kept = [bound.get(name, _unless(rest)) for name in names[1:]]
     rng = np.random.default_rng([seed, 3])
-    cotangents = [
-        rng.standard_normal(np.shape(each)).astype(each.dtype if _is_floating(each) else float) for each in outs
-    ]
+    cotangents = [_cotangent(each, rng) for each in outs]
     return [*cotangents, *kept], outs, cotangents
+
+
+def _cotangent(out: Any, rng: np.random.Generator) -> Any:
+    """A random adjoint; an array that records where ``out`` is one, as methods of plain arrays are not recorded."""
+    dtype = out.dtype if _is_floating(out) else np.dtype(float)
+    return np.zeros_like(out, dtype=dtype) + rng.standard_normal(np.shape(out)).astype(dtype)
 
 
 def _unless(rest: list[Any]) -> Any:
