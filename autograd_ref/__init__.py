@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from autograd_ref.crosscheck.function.check import assert_gradients, check_gradients
     from autograd_ref.crosscheck.network.check import assert_network_gradients, check_network
+    from autograd_ref.crosscheck.program.check import assert_call, check_call
     from autograd_ref.crosscheck.report import NotJudged, Report
 
 __all__ = [
     "NotJudged",
     "Report",
+    "assert_call",
     "assert_gradients",
     "assert_network_gradients",
+    "check_call",
     "check_gradients",
     "check_network",
 ]
@@ -26,5 +29,7 @@ def __getattr__(name: str) -> Any:
     from autograd_ref.crosscheck import report
     from autograd_ref.crosscheck.function import check as function
     from autograd_ref.crosscheck.network import check as network
+    from autograd_ref.crosscheck.program import check as program
 
-    return next(getattr(module, name) for module in (report, function, network) if hasattr(module, name))
+    modules = (report, function, network, program)
+    return next(getattr(module, name) for module in modules if hasattr(module, name))

@@ -24,14 +24,45 @@ class Check:
     """Hold hand-derived gradients against the automatic ones.
 
     Without a target: handgrad's own network, quantity by quantity, on the course's toy problem and on the
-    digits that scikit-learn ships, in float64 and float32. With targets: anybody's two-layer networks or,
-    with --reference, any functions, each in an interpreter of its own.
+    digits that scikit-learn ships, in float64 and float32. With targets: anybody's NumPy code, each in an
+    interpreter of its own. A call of it is recorded, and its own forward pass is the reference:
+
+    handgrad check net.py:loss --call 'loss(rng.standard_normal((4, 3)), X, y)' (returns loss, gradients)
+
+    handgrad check net.py:Net.step --call 'net = Net(4, 3); net.step(x, y)' (stores self.loss, self.dW)
+
+    handgrad check net.py:affine_forward --call 'affine_forward(x, w, b)' (with affine_backward beside it)
+
+    handgrad check net.py:train --call 'train(W, x, y)' --loss '0.5 * np.sum((out - y) ** 2)'
+
+    Without --call, example_NAME(rng) or example(rng) in the file returns the arguments. Without either, a
+    two-layer network is tried on problems made for it; with --reference, a function is held against JAX.
 
     Exits with 0 if all agree, 1 if a gradient is wrong, 2 for bad input or what could not be judged.
     """
 
     targets: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="TARGET ...")] = ()
-    """FILE.py:NAME or package.module:NAME: a class with a loss, or a function loss(params, X, y, reg)."""
+    """FILE.py:NAME or package.module:NAME, NAME a function, Class.method, or a class with a loss."""
+
+    call: Annotated[str | None, tyro.conf.arg(metavar="EXPR")] = None
+    """Python that calls NAME, with np, rng and the names of its file. The first call with floating arrays is
+    judged, once more for each point with new random numbers."""
+
+    nth: int = 1
+    """Judge another call than the first."""
+
+    loss: Annotated[str | None, tyro.conf.arg(metavar="EXPR")] = None
+    """The loss of a call that computes none: an expression of `out`, what NAME returned, and of NAME's own
+    variables, or the name of another function of the same arguments."""
+
+    backward: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    """The other half of a forward function, where its name does not say so."""
+
+    of: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Which gradient belongs to which array where that is not clear: --of 'dW=params["W1"]'."""
+
+    points: int = 3
+    """At how many points a call is judged."""
 
     reference: Annotated[str | None, tyro.conf.arg(metavar="FILE.py:NAME")] = None
     """A function of JAX, (params, *args) -> loss, for a target (params, *args) -> (loss, grads). The file of
@@ -52,8 +83,8 @@ class Check:
     reg: float | None = None
     """Strength of the penalty."""
 
-    dtype: Literal["float64", "float32"] = "float64"
-    """Of parameters and inputs."""
+    dtype: Literal["float64", "float32"] | None = None
+    """Of parameters and inputs; by default float64, and what a recorded call is given stays as it is."""
 
     seed: int = 0
     """Of the random problems."""
@@ -110,6 +141,7 @@ def _check_targets(options: Check) -> int:
     else:
         _refuse(options, ("surrogate",), "goes with --reference, whose rules it is about")
     request = {
+        "recorded": _recorded(options),
         "reference": options.reference,
         "sizes": [check_positive_int(_flag(size), getattr(options, size)) for size in sizes],
         "reg": None if options.reg is None else check_real("--reg", options.reg, minimum=0.0),
@@ -123,6 +155,25 @@ def _check_targets(options: Check) -> int:
         options.targets, request, as_json=options.json, strict=options.strict, time_limit=time_limit
     )
     return {Outcome.WRONG: FAILED, Outcome.NOT_JUDGED: BAD_INPUT}.get(outcome, OK)
+
+
+def _recorded(options: Check) -> dict[str, object]:
+    """What is asked of a call that is recorded."""
+    if options.reference is not None:
+        own = ("call", "nth", "loss", "backward", "of", "points")
+        _refuse(options, own, "is for a recorded call, whose own forward pass is the reference: not with --reference")
+    of = [each.partition("=") for each in options.of]
+    for name, sign, leaf in of:
+        if not (name.strip() and sign and leaf.strip()):
+            raise ValueError(f"--of takes GRADIENT=ARRAY, as in 'dW=params[\"W1\"]', not {name}{sign}{leaf}")
+    return {
+        "call": options.call,
+        "nth": check_positive_int("--nth", options.nth),
+        "loss": options.loss,
+        "backward": options.backward,
+        "of": {name.strip(): leaf.strip() for name, _, leaf in of},
+        "points": check_positive_int("--points", options.points),
+    }
 
 
 def _check_own_network(options: Check) -> int:

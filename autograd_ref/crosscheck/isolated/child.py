@@ -18,6 +18,7 @@ from autograd_ref.crosscheck.errors import LONGEST_REFUSAL, one_line, what_stopp
 from autograd_ref.crosscheck.function.check import POINTS, check_gradients_at
 from autograd_ref.crosscheck.isolated.targets import Target, load_target
 from autograd_ref.crosscheck.network.check import check_network
+from autograd_ref.crosscheck.program.target import Asked, check_target, example_of
 from autograd_ref.crosscheck.report import NotJudged, Report
 from handgrad.files import replace_json
 
@@ -49,7 +50,9 @@ def _judge(request: dict[str, Any]) -> Report:
     target = load_target(request["target"])
     try:
         options = {name: request[name] for name in ("dtype", "seed", "tolerance")}
-        options["name"] = request["target"]
+        if _is_recorded(request, target):
+            return check_target(target.module, target.file, Asked(request["target"], **request["recorded"], **options))
+        options |= {"name": request["target"], "dtype": request["dtype"] or "float64"}
         if request["reference"] is None:
             return check_network(target.value, sizes=tuple(request["sizes"]), reg=request["reg"], **options)
         reference = _load_reference(request["reference"])
@@ -61,6 +64,15 @@ def _judge(request: dict[str, Any]) -> Report:
         raise
     except BaseException as error:
         raise NotJudged(what_stopped(error, target.file)) from error
+
+
+def _is_recorded(request: dict[str, Any], target: Target) -> bool:
+    """Whether the target's own forward pass is its reference: a call of it is given, or drawn by an example."""
+    asked = request["recorded"]
+    if any(asked[name] for name in ("call", "loss", "backward", "of")):
+        return True
+    name = request["target"].rpartition(":")[2]
+    return request["reference"] is None and example_of(target.module, name) is not None
 
 
 def _load_reference(spec: str) -> Target:

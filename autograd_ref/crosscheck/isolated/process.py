@@ -64,7 +64,7 @@ async def run_apart(request: dict[str, Any], *, time_limit: float, side_by_side:
             "autograd_ref.crosscheck.isolated.child",
             folder,
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
+            stdout=_standard_error(),  # what it prints: standard output is for the answer
             stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,
             env=_environment(max(1, cores() // side_by_side)),
@@ -82,6 +82,13 @@ async def run_apart(request: dict[str, Any], *, time_limit: float, side_by_side:
             await child.wait()
         file = Path(folder, "answer.json")
         return Answer(**json.loads(file.read_text())) if file.exists() else Answer(None, _how_it_ended(code))
+
+
+def _standard_error() -> int:
+    try:
+        return sys.stderr.fileno()
+    except (AttributeError, OSError, ValueError):
+        return asyncio.subprocess.DEVNULL
 
 
 def _environment(threads: int) -> dict[str, str]:

@@ -66,7 +66,7 @@ def check_call(
     settings = Settings(
         called, of or {}, seed, check_real("tolerance", tolerance, minimum=0.0), form.told, None, form.results[0]
     )
-    return check_points(form, [(args, kwargs)], check_positive_int("points", points), _file(function), settings)
+    return check_points(form, lambda _: (args, kwargs), check_positive_int("points", points), _file(function), settings)
 
 
 def assert_call(function: Callable[..., Any], *args: Any, **options: Any) -> None:
@@ -111,12 +111,14 @@ Arguments = tuple[Sequence[Any], Mapping[str, Any]]
 
 
 @np.errstate(all="ignore")
-def check_points(form: Form, calls: Sequence[Arguments], points: int, file: str, settings: Settings) -> Report:
+def check_points(
+    form: Form, call_at: Callable[[int], Arguments], points: int, file: str, settings: Settings
+) -> Report:
     """Judge a call at several points.
 
     Args:
         form: how it is made.
-        calls: its arguments: once, or anew for every point.
+        call_at: gives its arguments, by the number of the point.
         points: how many.
         file: of the program, for the lines of its exceptions.
         settings: of the check.
@@ -128,7 +130,7 @@ def check_points(form: Form, calls: Sequence[Arguments], points: int, file: str,
         NotJudged: as `check_call`.
     """
     warnings: list[Advice] = []
-    first = run(form, *calls[0], file)
+    first = run(form, *call_at(0), file)
     try:
         _hold_to_account(first, settings.seed)
         assignment = first.assignment(settings.of)
@@ -136,9 +138,9 @@ def check_points(form: Form, calls: Sequence[Arguments], points: int, file: str,
             raise NotJudged(_no_gradient(assignment))
         found = [read_gradients(first, 0, assignment.pairs, settings.seed)]
         for number in range(1, points):
-            call = calls[number] if number < len(calls) else calls[0]
+            first.recording.before.restore()
             try:
-                found.append(_at_another(form, call, file, first, assignment, number, settings.seed))
+                found.append(_at_another(form, call_at(number), file, first, assignment, number, settings.seed))
             except (NotJudged, NotRecorded) as error:
                 warnings.append(Advice("point-failed", f"At point {number} there is no verdict: {error}."))
         return report_on(found, assignment, warnings, settings)
@@ -162,7 +164,6 @@ def _at_another(
     """The call once more, with the leaves that have a gradient moved where they are the same as before."""
     asked = [pair.leaf for pair in assignment.pairs]
     rng = np.random.default_rng([seed, number])
-    first.recording.before.restore()
     found = run(form, *call, file)
     found.recording.before.restore()
     leaves = {leaf.path: leaf for leaf in found.recording.leaves}

@@ -1,0 +1,139 @@
+"""The call that an expression makes: its arguments, caught when the named function is called."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autograd_ref.crosscheck.errors import what_stopped
+from autograd_ref.crosscheck.report import NotJudged
+from autograd_ref.recording.call.given import Given
+from autograd_ref.recording.call.reachable import Walk
+
+__all__ = ["Call", "catch", "in_dtype", "seeded"]
+
+
+class Call(NamedTuple):
+    """A call that was about to be made.
+
+    Attributes:
+        args: its arguments; the object first, for a method.
+        kwargs: its keyword arguments.
+        names: the variables of the expression that made it.
+    """
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    names: dict[str, Any]
+
+
+class _Caught(BaseException):
+    """Ends the expression: what comes after the call is of no interest."""
+
+
+def seeded(seed: int, point: int) -> np.random.Generator:
+    """Seed NumPy's global generator and Python's; returns a third for the expression."""
+    rng = np.random.default_rng([seed, point])
+    np.random.seed(int(rng.integers(2**32)))
+    random.seed(int(rng.integers(2**32)))
+    return np.random.default_rng([seed, point])
+
+
+def catch(owner: Any, name: str, text: str, space: Mapping[str, Any], file: str, nth: int) -> Call:
+    """Evaluate an expression or statements up to a call.
+
+    Args:
+        owner: the module or class that has the function.
+        name: of the function.
+        text: the expression.
+        space: the names that it sees.
+        file: of the program.
+        nth: which call with floating arrays is wanted, from 1.
+
+    Returns:
+        The call.
+
+    Raises:
+        NotJudged: the expression fails, or never calls the function that often.
+    """
+    calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+    floating = 0
+    names = dict(space)
+    known = set(names)
+
+    def note(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        nonlocal floating
+        calls.append((args, kwargs))
+        if _has_floating(args, kwargs):
+            floating += 1
+            if floating == nth:
+                raise _Caught
+
+    with _trapped(owner, name, note, names):
+        try:
+            exec(compile(text, "<call>", "exec"), names)  # noqa: S102 - it is the user's own, as is the file
+        except _Caught:
+            pass
+        except SyntaxError as error:
+            raise NotJudged(f"--call is no Python: {error.msg}: {(error.text or text).strip()}") from None
+        except (Exception, SystemExit) as error:
+            raise NotJudged(f"--call raised {what_stopped(error, file)}") from error
+    told = getattr(owner, "__qualname__", None)
+    whole = f"{told}.{name}" if told else name
+    if floating < nth and not (calls and nth == 1 and not floating):
+        times = f"{floating} times with floating arrays" if calls else "not at all"
+        raise NotJudged(f"--call calls {whole} {times}, not {nth}" if nth > 1 else f"--call never calls {whole}: write --call '{whole}(...)'")
+    args, kwargs = calls[-1] if floating else calls[0]
+    return Call(args, kwargs, {key: each for key, each in names.items() if key not in known})
+
+
+def in_dtype(call: Call, function: Callable[..., Any], dtype: np.dtype[Any]) -> Call:
+    """A call with all floating arrays that it can reach in one dtype, where they are."""
+    given = Given(function, call.args, call.kwargs)
+
+    def cast(path: str, thing: Any) -> Any:
+        floats = isinstance(thing, (np.ndarray, np.generic)) and thing.dtype.kind == "f" and thing.dtype != dtype
+        return thing.astype(dtype) if floats else thing
+
+    given.walk(Walk(cast, given.module))
+    return call._replace(args=given.args, kwargs=given.kwargs)
+
+
+@contextmanager
+def _trapped(owner: Any, name: str, note: Callable[..., None], names: dict[str, Any]) -> Iterator[None]:
+    held = inspect.getattr_static(owner, name)
+    inner = held.__func__ if isinstance(held, (staticmethod, classmethod)) else held
+
+    @functools.wraps(inner)
+    def trap(*args: Any, **kwargs: Any) -> Any:
+        note(args, kwargs)
+        return inner(*args, **kwargs)
+
+    placed: Any = type(held)(trap) if isinstance(held, (staticmethod, classmethod)) else trap
+    setattr(owner, name, placed)
+    if names.get(name) is held:
+        names[name] = placed
+    try:
+        yield
+    finally:
+        setattr(owner, name, held)
+
+
+def _has_floating(args: Any, kwargs: Any) -> bool:
+    found = False
+
+    def look(path: str, thing: Any) -> Any:
+        nonlocal found
+        found = found or (isinstance(thing, (np.ndarray, np.generic)) and thing.dtype.kind == "f")
+        return thing
+
+    walk = Walk(look)
+    for each in (args, kwargs):
+        walk.visit("", each)
+    return found

@@ -1,0 +1,132 @@
+"""A target of the command line whose call is recorded: where the call comes from, and its other half."""
+
+import inspect
+from functools import reduce
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autograd_ref.crosscheck.program.calls import counterpart
+from autograd_ref.crosscheck.program.caught import Call, catch, in_dtype, seeded
+from autograd_ref.crosscheck.program.check import Settings, check_points, form_of
+from autograd_ref.crosscheck.report import NotJudged, Report
+
+__all__ = ["Asked", "check_target", "example_of"]
+
+
+class Asked(NamedTuple):
+    """What the command line asks of one recorded target.
+
+    Attributes:
+        spec: the target, as it was named.
+        call: the expression that calls it; None for a call with what ``example`` draws.
+        nth: which call is judged.
+        loss: an expression, or the name of a function.
+        backward: the name of a function.
+        of: which gradient belongs to what.
+        points: how many.
+        dtype: of the floating arrays; None keeps what they have.
+        seed: of everything random.
+        tolerance: of the bounds.
+    """
+
+    spec: str
+    call: str | None
+    nth: int
+    loss: str | None
+    backward: str | None
+    of: dict[str, str]
+    points: int
+    dtype: str | None
+    seed: int
+    tolerance: float
+
+
+def example_of(module: Any, name: str) -> str | None:
+    """The name of the function that draws a target's arguments; None where there is none."""
+    for known in (f"example_{name.replace('.', '_')}", "example"):
+        if callable(getattr(module, known, None)):
+            return known
+    return None
+
+
+def check_target(module: Any, file: str, asked: Asked) -> Report:
+    """Judge the gradients of a call.
+
+    Args:
+        module: that holds the target.
+        file: of the module.
+        asked: what is asked for.
+
+    Returns:
+        The report.
+
+    Raises:
+        NotJudged: it cannot be judged; says why.
+    """
+    name = asked.spec.rpartition(":")[2]
+    owner, last = _owner(module, name)
+    function = getattr(owner, last)
+    if inspect.isclass(function):
+        owner, last, name = function, "loss", f"{name}.loss"
+        if not callable(getattr(owner, last, None)):
+            raise NotJudged(f"is a class without a method loss: name the method that is to be judged, {asked.spec}.METHOD")
+        function = getattr(owner, last)
+
+    def call_at(point: int) -> Call:
+        rng = seeded(asked.seed, point)
+        if asked.call is None:
+            call = _drawn(module, example_of(module, name) or "example", rng)
+        else:
+            space = {**vars(module), "np": np, "rng": rng}
+            call = catch(owner, last, asked.call, space, file, asked.nth)
+        return call if asked.dtype is None else in_dtype(call, function, np.dtype(asked.dtype))
+
+    first = call_at(0)
+    loss, backward = _other_half(module, owner, name, asked)
+    form = form_of(function, backward, loss, asked.seed, first.names)
+    settings = Settings(
+        asked.spec, asked.of, asked.seed, asked.tolerance, form.told, asked.call, form.results[0]
+    )
+
+    def arguments_at(point: int) -> tuple[Any, Any]:
+        call = first if point == 0 else call_at(point)
+        return call.args, call.kwargs
+
+    return check_points(form, arguments_at, asked.points, file, settings)
+
+
+def _owner(module: Any, name: str) -> tuple[Any, str]:
+    head, _, last = name.rpartition(".")
+    return (reduce(getattr, head.split("."), module) if head else module), last
+
+
+def _drawn(module: Any, example: str, rng: np.random.Generator) -> Call:
+    given = getattr(module, example)(rng)
+    if isinstance(given, dict):
+        return Call((), given, {})
+    if not isinstance(given, tuple) or not given:
+        raise NotJudged(f"{example}(rng) must return a tuple, the arguments of the call, not {type(given).__name__}")
+    return Call(given, {}, {})
+
+
+def _other_half(module: Any, owner: Any, name: str, asked: Asked) -> tuple[Any, Any]:
+    """The loss, or the backward function, that belongs to a target."""
+
+    def known(other: str) -> Any:
+        for start in (module, owner):
+            try:
+                return reduce(getattr, other.split("."), start)
+            except AttributeError:
+                continue
+        return None
+
+    loss: Any = asked.loss
+    if loss is not None and loss.strip().replace(".", "").isidentifier() and callable(known(loss.strip())):
+        loss = known(loss.strip())
+    backward = asked.backward and known(asked.backward)
+    if asked.backward and not callable(backward):
+        raise NotJudged(f"there is no function {asked.backward} for --backward")
+    if loss is None and backward is None and (found := counterpart(name, known)) is not None:
+        loss, backward = (known(found[1]), None) if found[0] == "loss" else (None, known(found[1]))
+    return loss, backward
