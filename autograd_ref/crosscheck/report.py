@@ -139,7 +139,7 @@ class Report:
             named = ", ".join(
                 each.name for each in self.quantities if each.ok is None and each.name != "loss"
             )
-            return f"{self.target}: {named} is not judged ({self.dtype})."
+            return f"{self.target}: {named or 'a gradient'} is not judged ({self.dtype})."
         named = ", ".join(each.id for each in self.diagnosis)
         return f"{self.target}: {self.first_wrong} is wrong ({self.dtype})" + (
             f": {named}." if named else "."

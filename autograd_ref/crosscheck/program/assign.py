@@ -141,7 +141,7 @@ class _Assigning:
         every = [each for each in self.left if each.is_returned and each.array.size]
         free = [leaf for leaf in self._free() if leaf.value in self.found.of]
         shapes = [each.array.shape for each in every]
-        if self.result.pairs or shapes != [leaf.array.shape for leaf in free[: len(every)]]:
+        if self.result.pairs or len(every) < 2 or shapes != [leaf.array.shape for leaf in free[: len(every)]]:
             return False
         for each, leaf in zip(every, free, strict=False):
             self._take(each, leaf)

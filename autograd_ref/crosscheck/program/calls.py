@@ -98,9 +98,10 @@ def counterpart(name: str, known: Callable[[str], Any]) -> tuple[str, str] | Non
     if callable(known(f"{name}_backward")):
         return "backward", f"{name}_backward"
     for word, losses in _BESIDE.items():
-        if word in last:
+        words = last.split("_")
+        if word in words:
             for loss in losses:
-                other = dotted + last.replace(word, loss).strip("_")
+                other = dotted + "_".join(filter(None, [loss if each == word else each for each in words]))
                 if other != name and callable(known(other)):
                     return "loss", other
     return None
@@ -173,6 +174,8 @@ def _arguments(
         for each in ([] if taken is None else taken.parameters.values())
         if each.default is each.empty and each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
     ] or ["dout"]
+    owner = list(args[:1]) if names[0] == "self" else []  # forward is a method as its class has it
+    names = names[len(owner) :]
     parts = list(out) if isinstance(out, tuple) else [out]
     bound: dict[str, Any] = {}
     if signature is not None:
@@ -187,7 +190,7 @@ def _arguments(
         kept = [bound.get(name, _unless(rest)) for name in names[1:]]
     rng = np.random.default_rng([seed, 3])
     cotangents = [_cotangent(each, rng) for each in outs]
-    return [*cotangents, *kept], outs, cotangents
+    return [*owner, *cotangents, *kept], outs, cotangents
 
 
 def _cotangent(out: Any, rng: np.random.Generator) -> Any:

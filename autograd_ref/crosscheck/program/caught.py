@@ -86,9 +86,10 @@ def catch(owner: Any, name: str, text: str, space: Mapping[str, Any], file: str,
             raise NotJudged(f"--call raised {what_stopped(error, file)}") from error
     told = getattr(owner, "__qualname__", None)
     whole = f"{told}.{name}" if told else name
-    if floating < nth and not (calls and nth == 1 and not floating):
-        times = f"{floating} times with floating arrays" if calls else "not at all"
-        raise NotJudged(f"--call calls {whole} {times}, not {nth}" if nth > 1 else f"--call never calls {whole}: write --call '{whole}(...)'")
+    if not calls:
+        raise NotJudged(f"--call never calls {whole}: write --call '{whole}(...)'")
+    if floating < nth and (nth > 1 or floating):
+        raise NotJudged(f"--call makes {floating} of the calls of {whole} with floating arrays, so there is none for --nth {nth}")
     args, kwargs = calls[-1] if floating else calls[0]
     return Call(args, kwargs, {key: each for key, each in names.items() if key not in known})
 

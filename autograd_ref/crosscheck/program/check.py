@@ -134,8 +134,8 @@ def check_points(
     try:
         _hold_to_account(first, settings.seed)
         assignment = first.assignment(settings.of)
-        if not assignment.pairs and not assignment.ambiguous:
-            raise NotJudged(_no_gradient(assignment))
+        if not assignment.pairs:
+            raise NotJudged("; ".join(assignment.ambiguous) or _no_gradient(assignment))
         found = [read_gradients(first, 0, assignment.pairs, settings.seed)]
         for number in range(1, points):
             first.recording.before.restore()

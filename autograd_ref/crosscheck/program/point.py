@@ -1,6 +1,7 @@
 """A call at one point: recorded, differentiated, and what it says its gradients are."""
 
-from collections.abc import Callable, Mapping, Sequence
+import traceback
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,7 +109,9 @@ def run(form: Form, args: Sequence[Any], kwargs: Mapping[str, Any], file: str) -
     except NotJudged:
         raise
     except (Exception, SystemExit) as error:
-        raise NotJudged(f"raised {what_stopped(error, file)}") from error
+        frames = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
+        where = "--loss " if "<loss>" in frames else ""
+        raise NotJudged(f"{where}raised {what_stopped(error, file)}") from error
     if not any(leaf.array.size for leaf in recording.leaves):
         raise NotJudged(
             "the call reads no floating array from before it, so there is nothing to take a gradient by: give "
@@ -174,5 +177,3 @@ def _measured(found: Run, path: str, right: LeafBound, slip: np.ndarray | float)
     open_ = ties_of(found.recording.tape, found.found, found.leaf(path).value)
     return Measured(centre, bound, None) if open_ is None else Measured(open_[0], bound, open_[1])
 
-
-Points = Callable[[int], Run | None]

@@ -75,8 +75,14 @@ def check_target(module: Any, file: str, asked: Asked) -> Report:
 
     def call_at(point: int) -> Call:
         rng = seeded(asked.seed, point)
+        example = example_of(module, name)
+        if asked.call is None and example is None:
+            raise NotJudged(
+                f"nothing says how to call it: write --call '{name}(...)', or define "
+                f"example_{name.replace('.', '_')}(rng) beside it, which returns its arguments"
+            )
         if asked.call is None:
-            call = _drawn(module, example_of(module, name) or "example", rng)
+            call = _drawn(module, example or "", rng)
         else:
             space = {**vars(module), "np": np, "rng": rng}
             call = catch(owner, last, asked.call, space, file, asked.nth)
