@@ -33,10 +33,15 @@ _RECURRENT = {
     "rnn": _draws((2, 3, 4), (2, 5), (4, 5), (5, 5), (5,)),
     "lstm": _draws((2, 3, 4), (2, 5), (4, 20), (5, 20), (20,)),
 }
+_CAPTIONS = _draws((6, 3), (2, 5), (3, 5), (5, 5), (5,), (5, 6), (6,))
+_SQUARES = _draws((4, 4), (4, 4), (4, 4), (4, 4))
+_WORDS = "rng.integers(0, 4, 3).tolist()"
 _NORMAL = _draws((5, 4), (4,), (4,))
 
 CALLS = {
-    "two_layer_function": Called("two_layer_function:two_layer_loss", f"two_layer_loss({_NETWORK}, {_X}, {_Y}, 0.1)", 4),
+    "two_layer_function": Called(
+        "two_layer_function:two_layer_loss", f"two_layer_loss({_NETWORK}, {_X}, {_Y}, 0.1)", 4
+    ),
     "two_layer_class": Called(
         "two_layer_class:TwoLayerNet.loss", f"net = TwoLayerNet(4, 5, 3, 0.5); net.loss({_X}, {_Y}, 0.1)", 4
     ),
@@ -44,10 +49,14 @@ CALLS = {
         "layer_objects:Model.step", f"Model({_draws((4, 5), (1, 5), (5, 3), (1, 3))}).step({_X}, {_Y})", 4
     ),
     "global_parameters": Called(
-        "global_parameters:step", "step(rng.standard_normal((5, 3)), rng.integers(0, 2, (5, 1)).astype(float))", 4
+        "global_parameters:step",
+        "step(rng.standard_normal((5, 3)), rng.integers(0, 2, (5, 1)).astype(float))",
+        4,
     ),
     "flat_vector": Called(
-        "flat_vector:nn_cost", f"nn_cost(rng.standard_normal(31), 3, 4, 3, rng.standard_normal((6, 3)), {_Y}, 0.3)", 1
+        "flat_vector:nn_cost",
+        f"nn_cost(rng.standard_normal(31), 3, 4, 3, rng.standard_normal((6, 3)), {_Y}, 0.3)",
+        1,
     ),
     "lists_by_layer": Called(
         "lists_by_layer:Network.backprop",
@@ -70,7 +79,9 @@ CALLS = {
         f"ThreeLayerNet({{k: rng.standard_normal(s) for k, s in sizes.items()}}).loss({_X}, {_Y})",
         6,
     ),
-    "softmax_layer": Called("cs231n_layers:softmax_loss", "softmax_loss(rng.standard_normal((5, 3)), rng.integers(0, 3, 5))", 1),
+    "softmax_layer": Called(
+        "cs231n_layers:softmax_loss", "softmax_loss(rng.standard_normal((5, 3)), rng.integers(0, 3, 5))", 1
+    ),
     "batchnorm": Called(
         "normalisation:batchnorm_forward", f"batchnorm_forward({_NORMAL}, {{'mode': 'train'}})", 3
     ),
@@ -91,8 +102,12 @@ CALLS = {
         f"conv_forward_naive({_draws((2, 2, 4, 4), (2, 2, 3, 3), (2,))}, {{'stride': 2, 'pad': 1}})",
         3,
     ),
-    "pooling": Called("convolution_loops:max_pool_forward_naive", f"max_pool_forward_naive({_draws((2, 2, 4, 4))}, 2, 2)", 1),
-    "im2col": Called("convolution_im2col:conv_forward", f"conv_forward({_draws((2, 2, 3, 3), (3, 2, 3, 3), (3,))})", 3),
+    "pooling": Called(
+        "convolution_loops:max_pool_forward_naive", f"max_pool_forward_naive({_draws((2, 2, 4, 4))}, 2, 2)", 1
+    ),
+    "im2col": Called(
+        "convolution_im2col:conv_forward", f"conv_forward({_draws((2, 2, 3, 3), (3, 2, 3, 3), (3,))})", 3
+    ),
     "rnn": Called("recurrent:rnn_forward", f"rnn_forward({_RECURRENT['rnn']})", 5),
     "lstm": Called("recurrent:lstm_forward", f"lstm_forward({_RECURRENT['lstm']})", 5),
     "gru": Called(
@@ -102,13 +117,15 @@ CALLS = {
     ),
     "captions": Called(
         "recurrent:caption_loss",
-        f"caption_loss(rng.integers(0, 6, (2, 4)), {_draws((6, 3), (2, 5), (3, 5), (5, 5), (5,), (5, 6), (6,))})",
+        f"caption_loss(rng.integers(0, 6, (2, 4)), {_CAPTIONS})",
         7,
     ),
-    "gelu_block": Called("attention:gelu_block_forward", f"gelu_block_forward({_draws((2, 3, 4), (4, 6), (6, 4))})", 3),
+    "gelu_block": Called(
+        "attention:gelu_block_forward", f"gelu_block_forward({_draws((2, 3, 4), (4, 6), (6, 4))})", 3
+    ),
     "attention": Called(
         "attention:MultiHeadAttention.forward",
-        f"MultiHeadAttention(2, {_draws((4, 4), (4, 4), (4, 4), (4, 4))}).forward(rng.standard_normal((2, 3, 4)))",
+        f"MultiHeadAttention(2, {_SQUARES}).forward(rng.standard_normal((2, 3, 4)))",
         5,
     ),
     "dropout": Called(
@@ -118,7 +135,7 @@ CALLS = {
     ),
     "char_rnn": Called(
         "char_rnn:loss_fun",
-        "loss_fun(rng.integers(0, 4, 3).tolist(), rng.integers(0, 4, 3).tolist(), rng.standard_normal((5, 1)))",
+        f"loss_fun({_WORDS}, {_WORDS}, rng.standard_normal((5, 1)))",
         5,
     ),
     **{
@@ -133,14 +150,26 @@ CALLS = {
         "constant_factors:least_squares", f"least_squares({_draws((5, 3), (5, 2), (3, 4), (4, 2))}, 0.2)", 2
     ),
     "logistic": Called(
-        "constant_factors:logistic", f"logistic({_draws((3,), (5, 3))}, rng.integers(0, 2, 5).astype(float))", 1
+        "constant_factors:logistic",
+        f"logistic({_draws((3,), (5, 3))}, rng.integers(0, 2, 5).astype(float))",
+        1,
     ),
     "neuron_loss": Called(
-        "plain_python:neuron_loss", f"neuron_loss({_draws((3,), (1,), (5, 3))}, rng.integers(0, 2, 5).tolist())", 2
+        "plain_python:neuron_loss",
+        f"neuron_loss({_draws((3,), (1,), (5, 3))}, rng.integers(0, 2, 5).tolist())",
+        2,
     ),
-    "hinge_of_lists": Called("plain_python:hinge_of_lists", f"hinge_of_lists({_draws((3,), (5, 3))}, [1, -1, 1, 1, -1])", 1),
-    "word_softmax": Called("word_vectors:naive_softmax", "naive_softmax(rng.standard_normal(4), 2, rng.standard_normal((5, 4)))", 2),
-    "skipgram": Called("word_vectors:skipgram", f"skipgram({_draws((4, 3), (5, 3))}, 1, [0, 2, 2], [1, 3, 3])", 2),
+    "hinge_of_lists": Called(
+        "plain_python:hinge_of_lists", f"hinge_of_lists({_draws((3,), (5, 3))}, [1, -1, 1, 1, -1])", 1
+    ),
+    "word_softmax": Called(
+        "word_vectors:naive_softmax",
+        "naive_softmax(rng.standard_normal(4), 2, rng.standard_normal((5, 4)))",
+        2,
+    ),
+    "skipgram": Called(
+        "word_vectors:skipgram", f"skipgram({_draws((4, 3), (5, 3))}, 1, [0, 2, 2], [1, 3, 3])", 2
+    ),
     "in_place_buffers": Called(
         "in_place_buffers:Workspace.run",
         f"X = {_X}; Workspace(X, 5, 3).run(X, {_Y}, {_draws((4, 5), (5, 3))})",

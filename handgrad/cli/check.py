@@ -161,7 +161,11 @@ def _recorded(options: Check) -> dict[str, object]:
     """What is asked of a call that is recorded."""
     if options.reference is not None:
         own = ("call", "nth", "loss", "backward", "of", "points")
-        _refuse(options, own, "is for a recorded call, whose own forward pass is the reference: not with --reference")
+        _refuse(
+            options,
+            own,
+            "is for a recorded call, whose own forward pass is the reference: not with --reference",
+        )
     of = [each.partition("=") for each in options.of]
     for name, sign, leaf in of:
         if not (name.strip() and sign and leaf.strip()):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Array
@@ -72,21 +72,42 @@ class AtPoint:
         return self.witness.by_entry(i, index)
 
 
+@runtime_checkable
 class Judged(Protocol):
     """What a gradient is judged by at one point, wherever it comes from: as in `AtPoint`."""
 
     @property
-    def number(self) -> int: ...
+    def number(self) -> int:
+        """The number of the point."""
+        ...
+
     @property
-    def by_hand(self) -> Sequence[np.ndarray]: ...
+    def by_hand(self) -> Sequence[np.ndarray]:
+        """The gradients by hand."""
+        ...
+
     @property
-    def gradients(self) -> Sequence[Measured]: ...
+    def gradients(self) -> Sequence[Measured]:
+        """The right ones."""
+        ...
+
     @property
-    def noise(self) -> tuple[list[np.ndarray], list[np.ndarray]] | None: ...
+    def noise(self) -> tuple[list[np.ndarray], list[np.ndarray]] | None:
+        """How far rounding moves each of them."""
+        ...
+
     @property
-    def lowest(self) -> np.dtype[Any]: ...
-    def is_used(self, i: int) -> bool: ...
-    def difference(self, i: int, index: tuple[int, ...]) -> FiniteDifference | None: ...
+    def lowest(self) -> np.dtype[Any]:
+        """The lowest precision in which the reference computes."""
+        ...
+
+    def is_used(self, i: int) -> bool:
+        """Whether the loss depends on a parameter."""
+        ...
+
+    def difference(self, i: int, index: tuple[int, ...]) -> FiniteDifference | None:
+        """The derivative by one entry of one parameter, by values alone."""
+        ...
 
 
 def judge_loss(found: Sequence[AtPoint], tolerance: float, dtype: str) -> Quantity | None:
@@ -129,8 +150,7 @@ def judge_gradient(
         The verdict, and whether the gradient is right at the first point.
     """
     judged = [
-        _at(each, name, each.by_hand[i], each.gradients[i], tolerance, _difference(each, i))
-        for each in found
+        _at(each, name, each.by_hand[i], each.gradients[i], tolerance, _difference(each, i)) for each in found
     ]
     worst = _worst(judged)
     first = bool(judged[0].ok) and judged[0].seen >= SEEN_SHARE

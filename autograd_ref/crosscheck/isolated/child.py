@@ -51,7 +51,8 @@ def _judge(request: dict[str, Any]) -> Report:
     try:
         options = {name: request[name] for name in ("dtype", "seed", "tolerance")}
         if _is_recorded(request, target):
-            return check_target(target.module, target.file, Asked(request["target"], **request["recorded"], **options))
+            asked = Asked(request["target"], **request["recorded"], **options)
+            return check_target(target.module, target.file, asked)
         options |= {"name": request["target"], "dtype": request["dtype"] or "float64"}
         if request["reference"] is None:
             return check_network(target.value, sizes=tuple(request["sizes"]), reg=request["reg"], **options)
@@ -67,7 +68,7 @@ def _judge(request: dict[str, Any]) -> Report:
 
 
 def _is_recorded(request: dict[str, Any], target: Target) -> bool:
-    """Whether the target's own forward pass is its reference: a call of it is given, or drawn by an example."""
+    """Whether the target's own forward pass is its reference: a call is given, or drawn by an example."""
     asked = request["recorded"]
     if any(asked[name] for name in ("call", "loss", "backward", "of")):
         return True

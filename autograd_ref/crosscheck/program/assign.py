@@ -122,7 +122,9 @@ class _Assigning:
         shapes = dict.fromkeys(each.array.shape for each in nameless)
         for shape in shapes:
             these = [each for each in nameless if each.array.shape == shape]
-            leaves = [leaf for leaf in self._free() if leaf.array.shape == shape and leaf.value in self.found.of]
+            leaves = [
+                leaf for leaf in self._free() if leaf.array.shape == shape and leaf.value in self.found.of
+            ]
             if len(these) == len(leaves):
                 for each, leaf in zip(these, leaves, strict=True):
                     self._take(each, leaf)
@@ -150,9 +152,8 @@ class _Assigning:
     def _refuse(self, these: list[Candidate], leaves: list[Leaf]) -> None:
         names = [each.name.name if each.name.name != "return" else shown(each.path) for each in these]
         paths = " or ".join(shown(leaf.path) for leaf in leaves)
-        self.result.ambiguous.append(
-            f"{', '.join(names)} may be the gradient by {paths}: say which, --of '{names[0]}={shown(leaves[0].path)}'"
-        )
+        told = f"--of '{names[0]}={shown(leaves[0].path)}'"
+        self.result.ambiguous.append(f"{', '.join(names)} may be the gradient by {paths}: say which, {told}")
 
     def _is_adjoint(self, each: Candidate, leaf: Leaf) -> bool:
         right = self.found.of[leaf.value].centre
@@ -164,7 +165,9 @@ class _Assigning:
     def _candidate(self, text: str) -> Candidate:
         wanted = _plain(text)
         for each in self.left:
-            if wanted in (_plain(each.path), _plain(_whole(each))) or (wanted == each.name.name and not each.name.index):
+            if wanted in (_plain(each.path), _plain(_whole(each))) or (
+                wanted == each.name.name and not each.name.at
+            ):
                 return each
         near = [each for each in self.left if _plain(each.path).endswith(wanted)]
         if len(near) == 1:
@@ -177,12 +180,15 @@ class _Assigning:
         near = [leaf for leaf in self.leaves if _plain(leaf.path) == wanted]
         near = near or [leaf for leaf in self.leaves if _plain(leaf.path).endswith(wanted)]
         if len(near) != 1:
-            raise NotJudged(f"there is no array {text} for --of; the call reads {', '.join(shown(leaf.path) for leaf in self.leaves)}")
+            listed = ", ".join(shown(leaf.path) for leaf in self.leaves)
+            raise NotJudged(f"there is no array {text} for --of; the call reads {listed}")
         return near[0]
 
 
 def _whole(each: Candidate) -> str:
-    return each.path if each.name.name == "return" else each.name.name + "".join(f"[{i}]" for i in each.name.index)
+    return (
+        each.path if each.name.name == "return" else each.name.name + "".join(f"[{i}]" for i in each.name.at)
+    )
 
 
 def _plain(text: str) -> str:
@@ -208,17 +214,17 @@ def _abbreviated(each: Candidate, leaf: Leaf) -> bool:
     """``nabla_w`` for ``weights``, ``grad_center`` for ``center_vectors``."""
     name = of_path(leaf.path).name.lower()
     wanted = [core.lower() for core in _wanted(each)]
-    return each.array.shape == leaf.array.shape and any(name.startswith(core) and not core[-1].isdigit() for core in wanted)
+    return each.array.shape == leaf.array.shape and any(
+        name.startswith(core) and not core[-1].isdigit() for core in wanted
+    )
 
 
 def _closest(each: Candidate, leaves: list[Leaf]) -> Leaf | None:
     """Of leaves of one name, the one in the same place of its list, in the same object."""
-    for same in (
-        lambda leaf: of_path(leaf.path).index == each.name.index,
-        lambda leaf: of_path(leaf.path).owner == each.name.owner,
-    ):
-        if len(leaves) > 1:
-            leaves = [leaf for leaf in leaves if same(leaf)]
-    if len(leaves) == 1 and (of_path(leaves[0].path).index == each.name.index or not each.name.index):
+    if len(leaves) > 1:
+        leaves = [leaf for leaf in leaves if of_path(leaf.path).at == each.name.at]
+    if len(leaves) > 1:
+        leaves = [leaf for leaf in leaves if of_path(leaf.path).owner == each.name.owner]
+    if len(leaves) == 1 and (of_path(leaves[0].path).at == each.name.at or not each.name.at):
         return leaves[0]
     return None

@@ -57,7 +57,6 @@ def with_expression(function: Callable[..., Any], text: str, names: Mapping[str,
 
 def gradient_beside(loss: Callable[..., Any], gradient: Callable[..., Any], name: str) -> Form:
     """A function that computes the loss, and another that computes its gradient."""
-
     self, the_loss = gradient, loss
 
     def call(*args, **kwargs):  # type: ignore[no-untyped-def]
@@ -67,7 +66,7 @@ def gradient_beside(loss: Callable[..., Any], gradient: Callable[..., Any], name
 
 
 def pair(forward: Callable[..., Any], backward: Callable[..., Any], seed: int) -> Form:
-    """⟨dout, out⟩ of a forward and backward function, with a random dout for each output that backward takes."""
+    """⟨dout, out⟩ of a forward and its backward, with a random dout for each output that backward takes."""
     arguments, weigh, signature = _arguments, _weighed, _signature(forward)
     self, the_other = forward, backward
 
@@ -76,7 +75,9 @@ def pair(forward: Callable[..., Any], backward: Callable[..., Any], seed: int) -
         given, outs, cotangents = arguments(the_other, out, signature, args, kwargs, seed)
         return weigh(outs, cotangents), the_other(*given)
 
-    return Form(_in_program(call, forward), "return[0]", "⟨dout, out⟩, dout at random", ("return[1]", backward))
+    return Form(
+        _in_program(call, forward), "return[0]", "⟨dout, out⟩, dout at random", ("return[1]", backward)
+    )
 
 
 def counterpart(name: str, known: Callable[[str], Any]) -> tuple[str, str] | None:
@@ -117,9 +118,11 @@ _BESIDE = {
 
 def _in_program(call: Any, like: Callable[..., Any]) -> Callable[..., Any]:
     """A function that belongs to the module of another."""
-    inner = inspect.unwrap(like)
+    inner, call = inspect.unwrap(like), inspect.unwrap(call)
     space = getattr(inner, "__globals__", {})
-    made = types.FunctionType(call.__code__, space, getattr(inner, "__name__", "call"), None, call.__closure__)
+    made = types.FunctionType(
+        call.__code__, space, getattr(inner, "__name__", "call"), None, call.__closure__
+    )
     made.__module__ = str(getattr(like, "__module__", None))
     made.__qualname__ = getattr(like, "__qualname__", made.__name__)
     signature = _signature(like)
@@ -187,14 +190,14 @@ def _arguments(
     else:
         outs = [each for each in parts if _is_floating(each)][:1]
         rest = [each for each in parts if not any(each is one for one in outs)]
-        kept = [bound.get(name, _unless(rest)) for name in names[1:]]
+        kept = [bound[name] if name in bound else _unless(rest) for name in names[1:]]
     rng = np.random.default_rng([seed, 3])
     cotangents = [_cotangent(each, rng) for each in outs]
     return [*owner, *cotangents, *kept], outs, cotangents
 
 
 def _cotangent(out: Any, rng: np.random.Generator) -> Any:
-    """A random adjoint; an array that records where ``out`` is one, as methods of plain arrays are not recorded."""
+    """A random adjoint, which records where ``out`` does: methods of plain arrays are not recorded."""
     dtype = out.dtype if _is_floating(out) else np.dtype(float)
     return np.zeros_like(out, dtype=dtype) + rng.standard_normal(np.shape(out)).astype(dtype)
 

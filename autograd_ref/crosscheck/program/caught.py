@@ -89,7 +89,9 @@ def catch(owner: Any, name: str, text: str, space: Mapping[str, Any], file: str,
     if not calls:
         raise NotJudged(f"--call never calls {whole}: write --call '{whole}(...)'")
     if floating < nth and (nth > 1 or floating):
-        raise NotJudged(f"--call makes {floating} of the calls of {whole} with floating arrays, so there is none for --nth {nth}")
+        raise NotJudged(
+            f"--call calls {whole} with floating arrays only {floating} times: too few for --nth {nth}"
+        )
     args, kwargs = calls[-1] if floating else calls[0]
     return Call(args, kwargs, {key: each for key, each in names.items() if key not in known})
 
@@ -99,7 +101,9 @@ def in_dtype(call: Call, function: Callable[..., Any], dtype: np.dtype[Any]) -> 
     given = Given(function, call.args, call.kwargs)
 
     def cast(path: str, thing: Any) -> Any:
-        floats = isinstance(thing, (np.ndarray, np.generic)) and thing.dtype.kind == "f" and thing.dtype != dtype
+        floats = (
+            isinstance(thing, (np.ndarray, np.generic)) and thing.dtype.kind == "f" and thing.dtype != dtype
+        )
         return thing.astype(dtype) if floats else thing
 
     given.walk(Walk(cast, given.module))

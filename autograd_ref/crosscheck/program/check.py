@@ -64,9 +64,17 @@ def check_call(
     form = form_of(function, backward, loss, seed)
     called = name or getattr(function, "__qualname__", None) or type(function).__qualname__
     settings = Settings(
-        called, of or {}, seed, check_real("tolerance", tolerance, minimum=0.0), form.told, None, form.results[0]
+        called,
+        of or {},
+        seed,
+        check_real("tolerance", tolerance, minimum=0.0),
+        form.told,
+        None,
+        form.results[0],
     )
-    return check_points(form, lambda _: (args, kwargs), check_positive_int("points", points), _file(function), settings)
+    return check_points(
+        form, lambda _: (args, kwargs), check_positive_int("points", points), _file(function), settings
+    )
 
 
 def assert_call(function: Callable[..., Any], *args: Any, **options: Any) -> None:
@@ -140,7 +148,9 @@ def check_points(
         for number in range(1, points):
             first.recording.before.restore()
             try:
-                found.append(_at_another(form, call_at(number), file, first, assignment, number, settings.seed))
+                found.append(
+                    _at_another(form, call_at(number), file, first, assignment, number, settings.seed)
+                )
             except (NotJudged, NotRecorded) as error:
                 warnings.append(Advice("point-failed", f"At point {number} there is no verdict: {error}."))
         return report_on(found, assignment, warnings, settings)
@@ -175,7 +185,9 @@ def _at_another(
         if array.shape == held.shape and np.array_equal(array, held):
             size = np.abs(np.asarray(held, np.float64))
             usual = np.sqrt(np.mean(size**2)) if size.any() else 1.0
-            array[...] += (MOVE * rng.standard_normal(held.shape) * np.maximum(size, usual)).astype(array.dtype)
+            array[...] += (MOVE * rng.standard_normal(held.shape) * np.maximum(size, usual)).astype(
+                array.dtype
+            )
             moved = True
     try:
         if moved:

@@ -1,6 +1,5 @@
 """What a call left behind that may be a gradient: returned, stored, or written in place."""
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -33,7 +32,7 @@ class Candidate(NamedTuple):
     is_returned: bool
 
 
-def candidates(recording: Recording, found: Adjoints, loss: Loss, names: Mapping[str, str]) -> list[Candidate]:
+def candidates(recording: Recording, found: Adjoints, loss: Loss, names: dict[str, str]) -> list[Candidate]:
     """All floating arrays and numbers that the call made and the loss was not made from.
 
     Args:

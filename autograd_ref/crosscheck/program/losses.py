@@ -12,7 +12,8 @@ from autograd_ref.recording import Recording, Value
 __all__ = ["Loss", "find_loss"]
 
 _NAMED = re.compile(
-    r"^(?:\w*loss\w*|\w*cost|\w*objective|err|error|mse|nll|energy|elbo|J|E|L|f|fun|value|total)$", re.IGNORECASE
+    r"^(?:\w*loss\w*|\w*cost|\w*objective|err|error|mse|nll|energy|elbo|J|E|L|f|fun|value|total)$",
+    re.IGNORECASE,
 )
 
 
@@ -46,7 +47,9 @@ def find_loss(recording: Recording, path: str | None = None) -> Loss:
     numbers = {key: found for key, found in recording.final.items() if _is_number(*found)}
     if path is not None:
         if path not in numbers:
-            raise NotJudged(f"the loss is {_told(recording, path)}, not one number computed from the call's arrays")
+            raise NotJudged(
+                f"the loss is {_told(recording, path)}, not one number computed from the call's arrays"
+            )
         return Loss(path, *_found(numbers[path]))
     returned = [key for key in numbers if key.startswith("return")]
     order = [
@@ -60,14 +63,14 @@ def find_loss(recording: Recording, path: str | None = None) -> Loss:
         if keys:
             return Loss(keys[0], *_found(numbers[keys[0]]))
     raise NotJudged(
-        "it returns no loss, and stores none under a name that says so: write what its loss is, --loss '0.5 * "
-        "np.sum((out - y) ** 2)' (out is what it returned), or name its other half, --backward NAME"
+        "it returns no loss, and stores none under a name that says so: write what its loss is, --loss '0.5 "
+        "* np.sum((out - y) ** 2)' (out is what it returned), or name its other half, --backward NAME"
     )
 
 
 def _says_so(path: str) -> bool:
     name = of_path(path)
-    return name.is_key and not name.index and _NAMED.match(name.name) is not None
+    return name.is_key and not name.at and _NAMED.match(name.name) is not None
 
 
 def _is_number(thing: Any, value: Value | None) -> bool:
@@ -84,5 +87,6 @@ def _told(recording: Recording, path: str) -> str:
     if path not in recording.final:
         return "no number"
     thing, value = recording.final[path]
-    shape = np.shape(thing)
-    return f"an array of shape {shape}" if shape else "a number that depends on none of them" if value is None else "a number"
+    if np.shape(thing):
+        return f"an array of shape {np.shape(thing)}"
+    return "a number that depends on none of them" if value is None else "a number"

@@ -31,7 +31,8 @@ def _leads_to(value: Value, start: Value, depth: int) -> bool:
         return all(_leads_to(each, start, depth + 1) for each in value.inputs)
     if isinstance(operation, Compute) and operation.name in ("add", "subtract"):
         return any(
-            _leads_to(each, start, depth + 1) for each in value.inputs[: 1 if operation.name == "subtract" else 2]
+            _leads_to(each, start, depth + 1)
+            for each in value.inputs[: 1 if operation.name == "subtract" else 2]
         )
     return False
 

@@ -7,7 +7,8 @@ __all__ = ["Name", "cores", "is_of_gradients", "of_path", "short_name", "shown"]
 
 _PART = re.compile(r"""^(?P<root>\w+)|\.(?P<attribute>\w+)|\['(?P<key>[^']*)'\]|\[(?P<index>-?\d+)\]""")
 _BEFORE = re.compile(
-    r"^(?:d(?:l|loss|j|cost|e)_?/?d_?|grads?(?:ients?)?_?(?:of_|wrt_)?|nabla_?|delta_?|d_?|g_)(?=.)", re.IGNORECASE
+    r"^(?:d(?:l|loss|j|cost|e)_?/?d_?|grads?(?:ients?)?_?(?:of_|wrt_)?|nabla_?|delta_?|d_?|g_)(?=.)",
+    re.IGNORECASE,
 )
 _AFTER = re.compile(r"(?:_?grads?(?:ients?)?|_nabla|_delta|_d)$", re.IGNORECASE)
 _GRADIENTS = re.compile(r"^(?:\w*grad\w*|nabla\w*|d|d_?(?:params|weights|theta)|deltas?|g)$", re.IGNORECASE)
@@ -19,13 +20,13 @@ class Name(NamedTuple):
     Attributes:
         owner: the path before it.
         name: itself.
-        index: the positions in lists that follow it.
+        at: the positions in lists that follow it.
         is_key: whether it is a key or an attribute, not a variable.
     """
 
     owner: str
     name: str
-    index: tuple[int, ...]
+    at: tuple[int, ...]
     is_key: bool
 
 
@@ -43,7 +44,7 @@ def of_path(path: str) -> Name:
 
 
 def cores(name: str) -> list[str]:
-    """What a gradient's name says it is the gradient of: W for ``dW``, ``grad_W``, ``W_grad``, ``nabla_W``."""
+    """What a gradient's name says it belongs to: W for ``dW``, ``grad_W``, ``W_grad``, ``nabla_W``."""
     found = [rest for rest in (_BEFORE.sub("", name), _AFTER.sub("", name)) if rest and rest != name]
     if name[:1] == "d" and len(name) > 1 and name[1:] not in found:
         found.append(name[1:].lstrip("_") or name[1:])
@@ -59,7 +60,9 @@ def is_of_gradients(path: str) -> bool:
 def short_name(path: str) -> str:
     """The name of a leaf without what it has in common with the others: ``W1`` for ``self.params['W1']``."""
     rest = re.sub(r"^self\.(?=\w)", "", path)
-    while (shorter := re.match(r"^\w+(?:\.(?P<rest>\w.*)|\['(?P<key>[^']+)'\](?P<more>.*))$", rest)) is not None:
+    while (
+        shorter := re.match(r"^\w+(?:\.(?P<rest>\w.*)|\['(?P<key>[^']+)'\](?P<more>.*))$", rest)
+    ) is not None:
         if shorter["rest"] is not None and shorter["rest"].isidentifier() and not rest[0].isupper():
             break  # an object's attribute keeps the object's name
         rest = shorter["rest"] if shorter["rest"] is not None else shorter["key"] + shorter["more"]

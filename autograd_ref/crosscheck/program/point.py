@@ -43,7 +43,9 @@ class Run:
 
     def assignment(self, of: Mapping[str, str]) -> Assignment:
         """Which gradient belongs to which leaf."""
-        return assign(self.recording, self.found, candidates(self.recording, self.found, self.loss, self.names), of)
+        return assign(
+            self.recording, self.found, candidates(self.recording, self.found, self.loss, self.names), of
+        )
 
     def leaf(self, path: str) -> Leaf:
         """One leaf."""
@@ -114,13 +116,15 @@ def run(form: Form, args: Sequence[Any], kwargs: Mapping[str, Any], file: str) -
         raise NotJudged(f"{where}raised {what_stopped(error, file)}") from error
     if not any(leaf.array.size for leaf in recording.leaves):
         raise NotJudged(
-            "the call reads no floating array from before it, so there is nothing to take a gradient by: give "
-            "it its parameters and inputs as NumPy arrays of float64 or float32"
+            "the call reads no floating array from before it, so there is nothing to take a gradient by: give it "
+            "its parameters and inputs as NumPy arrays of float64 or float32"
         )
     loss = find_loss(recording, form.loss)
     where, function = form.results
     result = recording.result if where == "return" else recording.result[1]
-    named = {where + path.removeprefix("return"): name for path, name in returned_names(function, result).items()}
+    named = {
+        where + path.removeprefix("return"): name for path, name in returned_names(function, result).items()
+    }
     return Run(recording, loss, adjoints(recording, loss.value), named)
 
 
@@ -132,10 +136,17 @@ def read_gradients(found: Run, number: int, pairs: Sequence[Assigned], seed: int
         thing, value = recording.final.get(pair.found, (None, None))
         by_hand.append(np.asarray(np.nan if thing is None else thing, np.float64))
         leaf = found.leaf(pair.leaf)
-        if not pair.is_change and value is not None and value.dtype.kind == "f" and value.shape == leaf.value.shape:
+        if (
+            not pair.is_change
+            and value is not None
+            and value.dtype.kind == "f"
+            and value.shape == leaf.value.shape
+        ):
             exact[pair.leaf] = value
     asked = [pair.leaf for pair in pairs]
-    bounds = measure(recording, found.loss.value, seed=seed + number, leaves=asked, by_hand=exact, found=found.found)
+    bounds = measure(
+        recording, found.loss.value, seed=seed + number, leaves=asked, by_hand=exact, found=found.found
+    )
     rights = [bounds.of[path] for path in asked]
     slips = _by_change(found, pairs, by_hand, rights)
     return RecordedPoint(
@@ -153,8 +164,16 @@ def _by_change(
 ) -> list[np.ndarray | float]:
     """Put the gradient in the place of moved parameters; returns what the subtraction may cancel."""
     slips: list[np.ndarray | float] = [0.0] * len(pairs)
-    held = {pair.leaf: np.asarray(found.leaf(pair.leaf).value.array, np.float64) for pair in pairs if pair.is_change}
-    changes = {pair.leaf: held[pair.leaf] - after for pair, after in zip(pairs, by_hand, strict=True) if pair.is_change}
+    held = {
+        pair.leaf: np.asarray(found.leaf(pair.leaf).value.array, np.float64)
+        for pair in pairs
+        if pair.is_change
+    }
+    changes = {
+        pair.leaf: held[pair.leaf] - after
+        for pair, after in zip(pairs, by_hand, strict=True)
+        if pair.is_change
+    }
     if not changes:
         return slips
     centres = {pair.leaf: right.right.centre for pair, right in zip(pairs, rights, strict=True)}
@@ -176,4 +195,3 @@ def _measured(found: Run, path: str, right: LeafBound, slip: np.ndarray | float)
         return Measured(centre, bound, None)
     open_ = ties_of(found.recording.tape, found.found, found.leaf(path).value)
     return Measured(centre, bound, None) if open_ is None else Measured(open_[0], bound, open_[1])
-

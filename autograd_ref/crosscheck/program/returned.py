@@ -48,8 +48,17 @@ def _named(node: ast.expr, path: str) -> list[tuple[str, str]]:
     if isinstance(node, ast.Tuple | ast.List):
         return [each for i, item in enumerate(node.elts) for each in _named(item, f"{path}[{i}]")]
     if isinstance(node, ast.Dict):
-        keys = [(key.value, item) for key, item in zip(node.keys, node.values, strict=True) if isinstance(key, ast.Constant)]
-        return [each for key, item in keys for each in _named(item, f"{path}[{key!r}]") if "[" in each[0][len(path) + len(repr(key)) + 2 :]]
+        keys = [
+            (key.value, item)
+            for key, item in zip(node.keys, node.values, strict=True)
+            if isinstance(key, ast.Constant)
+        ]
+        return [
+            each
+            for key, item in keys
+            for each in _named(item, f"{path}[{key!r}]")
+            if "[" in each[0][len(path) + len(repr(key)) + 2 :]
+        ]
     if isinstance(node, ast.Name):
         return [(path, node.id)]
     if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):

@@ -8,7 +8,8 @@ import numpy as np
 
 from autograd_ref.crosscheck.program.calls import counterpart
 from autograd_ref.crosscheck.program.caught import Call, catch, in_dtype, seeded
-from autograd_ref.crosscheck.program.check import Settings, check_points, form_of
+from autograd_ref.crosscheck.program.check import check_points, form_of
+from autograd_ref.crosscheck.program.verdict import Settings
 from autograd_ref.crosscheck.report import NotJudged, Report
 
 __all__ = ["Asked", "check_target", "example_of"]
@@ -70,7 +71,9 @@ def check_target(module: Any, file: str, asked: Asked) -> Report:
     if inspect.isclass(function):
         owner, last, name = function, "loss", f"{name}.loss"
         if not callable(getattr(owner, last, None)):
-            raise NotJudged(f"is a class without a method loss: name the method that is to be judged, {asked.spec}.METHOD")
+            raise NotJudged(
+                f"is a class without a method loss: name the method that is to be judged, {asked.spec}.METHOD"
+            )
         function = getattr(owner, last)
 
     def call_at(point: int) -> Call:
@@ -112,7 +115,9 @@ def _drawn(module: Any, example: str, rng: np.random.Generator) -> Call:
     if isinstance(given, dict):
         return Call((), given, {})
     if not isinstance(given, tuple) or not given:
-        raise NotJudged(f"{example}(rng) must return a tuple, the arguments of the call, not {type(given).__name__}")
+        raise NotJudged(
+            f"{example}(rng) must return a tuple, the arguments of the call, not {type(given).__name__}"
+        )
     return Call(given, {}, {})
 
 

@@ -62,7 +62,9 @@ def report_on(
             quantity, _ = judge_gradient(found, i, name, settings.tolerance, dtype)
         elif quantity.ok is None and all(each.bounds[i].cancels for each in found):
             quantity = replace(quantity, ok=True, seen=1.0, reason=None)
-        source = _in_result(pair.found, settings) if not pair.is_change else f"the change of {shown(pair.found)}"
+        source = (
+            _in_result(pair.found, settings) if not pair.is_change else f"the change of {shown(pair.found)}"
+        )
         quantities.append(replace(quantity, of=shown(pair.leaf), source=source))
     ordered = _in_backward_order(first, found[0], quantities)
     wrong = [each for each in ordered if each.ok is False]
@@ -73,7 +75,7 @@ def report_on(
         ok=False if wrong else None if unjudged or assignment.ambiguous or not ordered else True,
         first_wrong=wrong[0].name if wrong else None,
         signature=" ".join(_said(first, assignment, found, settings)) or None,
-        warnings=tuple([*warnings, *_precision(found[0])]),
+        warnings=(*warnings, *_precision(found[0])),
         quantities=tuple(ordered),
         points=len(found),
         form="recorded",
@@ -106,15 +108,12 @@ def _dtype(point: RecordedPoint) -> str:
 def _in_backward_order(run: Run, point: RecordedPoint, quantities: Sequence[Quantity]) -> list[Quantity]:
     """What the loss uses last comes first."""
     forward = run.found.forward
-    first_use: dict[str, int] = {}
+    first_use: dict[int, int] = {}
     for value in run.recording.tape.values:
         if value in forward:
             for each in value.inputs:
-                first_use.setdefault(each.number, value.number)  # type: ignore[call-overload]
-    use = {
-        shown(pair.leaf): first_use.get(run.leaf(pair.leaf).value.number, -1)  # type: ignore[call-overload]
-        for pair in point.pairs
-    }
+                first_use.setdefault(each.number, value.number)
+    use = {shown(pair.leaf): first_use.get(run.leaf(pair.leaf).value.number, -1) for pair in point.pairs}
     return sorted(quantities, key=lambda each: -use[each.of or ""])
 
 
@@ -124,7 +123,9 @@ def _said(run: Run, assignment: Assignment, found: Sequence[RecordedPoint], sett
         listed = ", ".join(_in_result(path, settings) for path in assignment.spare)
         said.append(f"Belongs to no array of the call: {listed}.")
     taken = {pair.leaf for pair in assignment.pairs}
-    without = [leaf.path for leaf in run.recording.leaves if leaf.path not in taken and leaf.value in run.found.of]
+    without = [
+        leaf.path for leaf in run.recording.leaves if leaf.path not in taken and leaf.value in run.found.of
+    ]
     if without:
         said.append(f"Without a gradient: {', '.join(map(shown, without))}.")
     unjudged = [
@@ -149,6 +150,9 @@ def _precision(point: RecordedPoint) -> list[Advice]:
     places = {place for bound in point.bounds for place in bound.lines}
     if not places:
         return []
-    lines = ", ".join(f"line {line} of {Path(file).name}" for file, line in sorted({(p.file, p.line) for p in places}))
-    text = f"{lines} computes in a lower precision than the arrays have; the gradient was judged by what that allows."
+    lines = [f"line {line} of {Path(file).name}" for file, line in sorted({(p.file, p.line) for p in places})]
+    text = (
+        f"{', '.join(lines)} {'computes' if len(lines) == 1 else 'compute'} in a lower precision than the "
+        "arrays have; the gradient was judged by what that allows."
+    )
     return [Advice("lower-precision", text)]

@@ -1,0 +1,190 @@
+"""Calls of any NumPy code, judged against their own forward pass: their loss and what belongs to what."""
+
+import re
+
+import numpy as np
+import pytest
+from program_calls import CALLS
+from recorded_networks import PROGRAMS, load
+
+from autograd_ref import NotJudged, assert_call, check_call
+from autograd_ref.crosscheck.program.target import Asked, check_target
+
+RNG = np.random.default_rng(5)
+W, V, x = RNG.standard_normal((3, 2)), RNG.standard_normal((3, 2)), RNG.standard_normal((4, 3))
+y = RNG.standard_normal((4, 2))
+A, B = RNG.standard_normal((3, 3)), RNG.standard_normal((3, 3))
+
+
+def judged(name, module, file, dtype=None):
+    called = CALLS[name]
+    asked = Asked(called.target, called.call, 1, called.loss, called.backward, {}, 3, dtype, 0, 0.0)
+    return check_target(module, file, asked)
+
+
+# The whole corpus; both dtypes, by turns.
+TURNS = [(name, ("float64", "float32")[i % 2]) for i, name in enumerate(CALLS)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "dtype"), TURNS)
+def test_program_is_right(name, dtype):
+    file = CALLS[name].target.partition(":")[0]
+    report = judged(name, load(file), str(PROGRAMS / f"{file}.py"), dtype)
+    assert report.ok, str(report)
+    assert len(report.quantities) == CALLS[name].gradients
+    assert report.form == "recorded"
+    assert all(each.of and each.source and each.seen >= 0.99 for each in report.quantities)
+
+
+# A mistake in one line, and the quantities that it makes wrong.
+MISTAKES = [
+    ("moved_weights", "syn1 += l1.T.dot(l2_delta)", "syn1 += 2 * l1.T.dot(l2_delta)", {"dsyn1"}),
+    ("training_at_import", "dW1 = X.T @ (dh * (1 - h**2))", "dW1 = X.T @ (dh * (1 - h))", {"dW1"}),
+    ("two_layer_class", 'grads["b1"] = dh1.sum(axis=0)', 'grads["b1"] = dh1.mean(axis=0)', {"db1"}),
+    ("layer_objects", "biases = np.sum(dv", "biases = np.mean(dv", {"ddense1.biases", "ddense2.biases"}),
+    ("lists_by_layer", "nabla_b[-1] = delta", "nabla_b[-1] = -delta", {"dbiases[1]"}),
+    ("relu", "return dout * (cache > 0)", "return dout * (cache > 0.2)", {"dx"}),
+    ("skipgram", "grad_center[center] += gin", "grad_center[center] = gin", {"dcenter_vectors"}),
+    ("gru", "joined.T @ daz, joined.T @ dar", "joined.T @ dar, joined.T @ daz", {"dWz", "dWr"}),
+]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "line", "mistaken", "wrong"), MISTAKES)
+def test_mistake_is_wrong_where_it_is(name, line, mistaken, wrong, tmp_path, monkeypatch):
+    file = CALLS[name].target.partition(":")[0]
+    text = (PROGRAMS / f"{file}.py").read_text()
+    assert line in text
+    (tmp_path / f"{file}.py").write_text(text.replace(line, mistaken))
+    monkeypatch.setattr("recorded_networks.PROGRAMS", tmp_path)
+    report = judged(name, load(file), str(tmp_path / f"{file}.py"))
+    assert {each.name for each in report.quantities if each.ok is False} == wrong, str(report)
+    assert report.ok is False
+    for each in report.quantities:
+        if each.ok is False:
+            assert each.finite_difference == pytest.approx(each.automatic, rel=1e-4, abs=1e-6)
+
+
+class Layer:
+    """A layer with state, and everything that a call may change."""
+
+    def __init__(self):
+        self.W, self.grads, self.calls = W.copy(), {"W": np.zeros_like(W)}, []
+
+    def step(self, x, y, factor=1.0):
+        self.calls.append(1)
+        r = x @ self.W - y
+        self.cost = 0.5 * np.sum(r * r)
+        self.grads["W"][...] = factor * (x.T @ r)
+        self.W -= 0.1 * self.grads["W"]
+
+
+def test_written_gradient_before_moved_weight_and_all_is_put_back():
+    layer = Layer()
+    report = check_call(layer.step, x, y)
+    assert report.ok
+    (quantity,) = report.quantities
+    assert (quantity.name, quantity.of, quantity.source) == ("dW", "self.W", 'self.grads["W"]')
+    assert report.loss == "self.cost"
+    assert np.array_equal(layer.W, W)
+    assert not layer.grads["W"].any()
+    assert layer.calls == []
+    assert not hasattr(layer, "cost")
+    with pytest.raises(AssertionError, match="dW is wrong"):
+        assert_call(layer.step, x, y, factor=1.001)
+
+
+def two(W, V):
+    r = x @ W - x @ (2 * V)
+    dW = x.T @ r
+    dV = -2 * dW
+    return 0.5 * np.sum(r * r), dW, dV
+
+
+def swapped(W, V):
+    loss, dV, dW = two(W, V)
+    return loss, dW, dV
+
+
+def test_name_comes_before_value():
+    assert check_call(two, W, V).ok
+    report = check_call(swapped, W, V)
+    assert {(each.name, each.ok) for each in report.quantities} == {("dW", False), ("dV", False)}
+
+
+def one_of_two(A, B):
+    loss = np.sum(A @ B * B)
+    return loss, (B @ B.T) * 0.5
+
+
+def test_ambiguous_gradient_is_not_judged_until_told():
+    with pytest.raises(NotJudged, match="may be the gradient by A or B: say which") as caught:
+        check_call(one_of_two, A, B)
+    told = re.search(r"--of '(.*?)=(.*?)'", str(caught.value))
+    report = check_call(one_of_two, A, B, of={told[1]: told[2]})
+    assert [(each.name, each.ok) for each in report.quantities] == [("dA", False)]
+    with pytest.raises(NotJudged, match="no array C for --of; the call reads A, B"):
+        check_call(one_of_two, A, B, of={told[1]: "C"})
+
+
+def predict(W, x):
+    return np.tanh(x @ W)
+
+
+def predict_back(dhidden, W, x):
+    da = dhidden * (1 - np.tanh(x @ W) ** 2)
+    return da @ W.T, x.T @ da
+
+
+def test_pair_whose_backward_takes_the_inputs_and_returns_them_in_another_order():
+    report = check_call(predict, W, x, backward=predict_back)
+    assert report.ok, str(report)
+    assert {(each.of, each.source) for each in report.quantities} == {("x", "return[0]"), ("W", "return[1]")}
+
+
+def delta_rule(W, x, y):
+    p = np.tanh(x @ W)
+    return x.T @ ((p - y) * (1 - p * p))
+
+
+def squared(W, x, y):
+    return 0.5 * np.sum((np.tanh(x @ W) - y) ** 2)
+
+
+@pytest.mark.slow
+def test_loss_by_expression_of_locals_and_by_another_function():
+    by_expression = check_call(delta_rule, W, x, y, loss="0.5 * np.sum((p - y) ** 2)")
+    by_function = check_call(delta_rule, W, x, y, loss=squared)
+    for report in (by_expression, by_function):
+        assert report.ok, str(report)
+        assert report.quantities[0].of == "W"
+    assert by_expression.loss == "--loss 0.5 * np.sum((p - y) ** 2)"
+    assert by_function.loss == "squared()"
+
+
+@pytest.mark.parametrize(
+    ("function", "options", "said"),
+    [
+        (lambda W: W @ W.T, {}, "the loss is an array of shape|returns no loss"),
+        (lambda W: np.sum(W), {}, "no gradient"),
+        (lambda W: 3, {}, "no floating array"),
+        (lambda W: W.nothing, {}, r"raised line \d+: AttributeError: .*'nothing'"),
+        (lambda W: x @ W, {"loss": "np.sum(oot)"}, "--loss raised .*'oot' is not defined"),
+        (lambda W: x @ W, {"loss": "np.sum(out"}, "--loss is no expression"),
+        (lambda W: x @ W, {"loss": "out", "backward": np.sum}, "give one"),
+    ],
+)
+def test_refusal_says_what_to_do(function, options, said):
+    with pytest.raises(NotJudged, match=said) as caught:
+        check_call(function, W, **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_report_survives_json():
+    report = check_call(two, W, V)
+    found = report.to_json()
+    assert found["form"] == "recorded"
+    assert found["quantities"][0].keys() >= {"of", "from"}
+    assert type(report).from_json(found) == report
+    assert "return[1] by W" in report._repr_html_()
