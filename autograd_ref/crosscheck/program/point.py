@@ -116,8 +116,8 @@ def run(form: Form, args: Sequence[Any], kwargs: Mapping[str, Any], file: str) -
         raise NotJudged(f"{where}raised {what_stopped(error, file)}") from error
     if not any(leaf.array.size for leaf in recording.leaves):
         raise NotJudged(
-            "the call reads no floating array from before it, so there is nothing to take a gradient by: give it "
-            "its parameters and inputs as NumPy arrays of float64 or float32"
+            "the call reads no floating array from before it, so there is nothing to take a gradient by: give "
+            "it its parameters and inputs as NumPy arrays of float64 or float32"
         )
     loss = find_loss(recording, form.loss)
     where, function = form.results
