@@ -1,14 +1,18 @@
 """Calls of any NumPy code, judged against their own forward pass: their loss and what belongs to what."""
 
+import json
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from program_calls import CALLS
-from recorded_networks import PROGRAMS, load
+from recorded_networks import PROGRAMS
 
 from autograd_ref import NotJudged, assert_call, check_call
-from autograd_ref.crosscheck.program.target import Asked, check_target
 
 RNG = np.random.default_rng(5)
 W, V, x = RNG.standard_normal((3, 2)), RNG.standard_normal((3, 2)), RNG.standard_normal((4, 3))
@@ -16,25 +20,15 @@ y = RNG.standard_normal((4, 2))
 A, B = RNG.standard_normal((3, 3)), RNG.standard_normal((3, 3))
 
 
-def judged(name, module, file, dtype=None):
-    called = CALLS[name]
-    asked = Asked(called.target, called.call, 1, called.loss, called.backward, {}, 3, dtype, 0, 0.0)
-    return check_target(module, file, asked)
-
-
-# The whole corpus; both dtypes, by turns.
-TURNS = [(name, ("float64", "float32")[i % 2]) for i, name in enumerate(CALLS)]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "dtype"), TURNS)
-def test_program_is_right(name, dtype):
-    file = CALLS[name].target.partition(":")[0]
-    report = judged(name, load(file), str(PROGRAMS / f"{file}.py"), dtype)
-    assert report.ok, str(report)
-    assert len(report.quantities) == CALLS[name].gradients
-    assert report.form == "recorded"
-    assert all(each.of and each.source and each.seen >= 0.99 for each in report.quantities)
+def judged(asked):
+    """The verdicts on programs, each (name, folder, dtype), all from one plain interpreter."""
+    here = Path(__file__).parent
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (here, here.parent)))}
+    command = [sys.executable, str(here / "judged_programs.py")]
+    done = subprocess.run(
+        command, input=json.dumps(asked), env=environment, capture_output=True, text=True, check=True
+    )
+    return json.loads(done.stdout)
 
 
 # A mistake in one line, and the quantities that it makes wrong.
@@ -51,19 +45,30 @@ MISTAKES = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "line", "mistaken", "wrong"), MISTAKES)
-def test_mistake_is_wrong_where_it_is(name, line, mistaken, wrong, tmp_path, monkeypatch):
-    file = CALLS[name].target.partition(":")[0]
-    text = (PROGRAMS / f"{file}.py").read_text()
-    assert line in text
-    (tmp_path / f"{file}.py").write_text(text.replace(line, mistaken))
-    monkeypatch.setattr("recorded_networks.PROGRAMS", tmp_path)
-    report = judged(name, load(file), str(tmp_path / f"{file}.py"))
-    assert {each.name for each in report.quantities if each.ok is False} == wrong, str(report)
-    assert report.ok is False
-    for each in report.quantities:
-        if each.ok is False:
-            assert each.finite_difference == pytest.approx(each.automatic, rel=1e-4, abs=1e-6)
+def test_every_program_is_right_and_mistaken_ones_are_wrong_where_they_are(tmp_path):
+    # Both dtypes, by turns.
+    turns = [(name, str(PROGRAMS), ("float64", "float32")[i % 2]) for i, name in enumerate(CALLS)]
+    mistaken = []
+    for i, (name, line, instead, _) in enumerate(MISTAKES):
+        file = f"{CALLS[name].target.partition(':')[0]}.py"
+        text = (PROGRAMS / file).read_text()
+        assert line in text
+        (tmp_path / str(i)).mkdir()
+        (tmp_path / str(i) / file).write_text(text.replace(line, instead))
+        mistaken.append((name, str(tmp_path / str(i)), "float64"))
+    verdicts = judged([*turns, *mistaken])
+    for (name, _, dtype), found in zip(turns, verdicts[: len(turns)], strict=True):
+        assert found["ok"], (name, dtype, found)
+        assert found["form"] == "recorded"
+        quantities = found["quantities"]
+        assert len(quantities) == CALLS[name].gradients
+        assert all(each["of"] and each["from"] and each["seen"] >= 0.99 for each in quantities)
+    for (name, *_, wrong), found in zip(MISTAKES, verdicts[len(turns) :], strict=True):
+        assert found["ok"] is False, (name, found)
+        by_name = {each["name"]: each for each in found["quantities"] if each["ok"] is False}
+        assert set(by_name) == wrong, (name, found["text"])
+        for each in by_name.values():
+            assert each["finite_difference"] == pytest.approx(each["automatic"], rel=1e-4, abs=1e-6)
 
 
 class Layer:

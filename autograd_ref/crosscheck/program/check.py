@@ -154,6 +154,8 @@ def check_points(
             except (NotJudged, NotRecorded) as error:
                 warnings.append(Advice("point-failed", f"At point {number} there is no verdict: {error}."))
         return report_on(found, assignment, warnings, settings)
+    except NotRecorded as error:
+        raise NotJudged(f"cannot be recorded: {error}") from error
     finally:
         first.recording.before.restore()
 
@@ -181,7 +183,7 @@ def _at_another(
     for path in asked:
         if path not in leaves:
             raise NotJudged(f"{path} is not read there")
-        array, held = leaves[path].array, first.leaf(path).value.array
+        array, held = leaves[path].array, first.held(path)
         if array.shape == held.shape and np.array_equal(array, held):
             size = np.abs(np.asarray(held, np.float64))
             usual = np.sqrt(np.mean(size**2)) if size.any() else 1.0

@@ -1,6 +1,6 @@
 """Parameters that a call moves: the gradient is their change, divided by the step size that fits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -38,23 +38,35 @@ def _leads_to(value: Value, start: Value, depth: int) -> bool:
 
 
 def step_size(
-    recording: Recording, changes: Mapping[str, np.ndarray], right: Mapping[str, np.ndarray]
+    recording: Recording,
+    forward: Collection[Value],
+    changes: Mapping[str, np.ndarray],
+    right: Mapping[str, np.ndarray],
 ) -> float | None:
-    """The number in the program that makes most of the changes right, or else comes nearest.
+    """The factor in the program's backward part that makes most of the changes right, or else comes nearest.
 
     Args:
-        recording: in which the numbers are looked for.
+        recording: in which the factors are looked for.
+        forward: what the loss was made from.
         changes: before − after, by leaf.
         right: the gradients, by leaf.
 
     Returns:
-        The number; None where no change goes down the gradient at all.
+        The factor, 1 among them; None where no change goes down the gradient at all.
     """
     numbers = {1.0}
     for value in recording.tape.values:
-        given = isinstance(value.operation, Given) and value.array is not None and np.size(value.array) == 1
-        if given and value.dtype.kind in "fi":
-            numbers.add(float(np.asarray(value.array).reshape(())))
+        operation = value.operation
+        if (
+            value in forward
+            or not isinstance(operation, Compute)
+            or operation.name not in ("multiply", "divide")
+        ):
+            continue
+        for each in value.inputs:
+            if isinstance(each.operation, Given) and each.array is not None and np.size(each.array) == 1:
+                factor = float(np.abs(np.asarray(each.array, np.float64)).reshape(()))
+                numbers.add(1 / factor if operation.name == "divide" and factor else factor)
     ratios = [_ratio(changes[path], right[path]) for path in changes]
     ratios = [each for each in ratios if each > 0 and np.isfinite(each)]
     if not ratios:
@@ -68,6 +80,6 @@ def _ratio(change: np.ndarray, right: np.ndarray) -> float:
     return float(np.sum(change * right)) / square if square else 0.0
 
 
-def _fitness(number: float, ratios: Sequence[float]) -> tuple[int, float]:
+def _fitness(number: float, ratios: Sequence[float]) -> tuple[int, bool, float]:
     off = [abs(float(np.log(number / each))) for each in ratios]
-    return sum(each < _NEAR for each in off), -min(off)
+    return sum(each < _NEAR for each in off), number == 1, -min(off)

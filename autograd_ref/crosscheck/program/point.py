@@ -47,6 +47,10 @@ class Run:
             self.recording, self.found, candidates(self.recording, self.found, self.loss, self.names), of
         )
 
+    def held(self, path: str) -> np.ndarray:
+        """What a leaf held before the call, in float64."""
+        return np.asarray(self.found.arrays[self.leaf(path).value.number], np.float64)
+
     def leaf(self, path: str) -> Leaf:
         """One leaf."""
         return next(leaf for leaf in self.recording.leaves if leaf.path == path)
@@ -63,6 +67,7 @@ class RecordedPoint:
         by_hand: the gradients that the program gives.
         gradients: the right ones.
         bounds: of the right ones.
+        step: the size of the step by which parameters are moved.
         noise: none: whether terms cancel is known from the bounds.
         witnessed: whether differences are asked for.
     """
@@ -73,6 +78,7 @@ class RecordedPoint:
     by_hand: list[np.ndarray]
     gradients: list[Measured]
     bounds: list[LeafBound]
+    step: float
     noise: tuple[list[np.ndarray], list[np.ndarray]] | None = None
     witnessed: bool = False
 
@@ -116,8 +122,8 @@ def run(form: Form, args: Sequence[Any], kwargs: Mapping[str, Any], file: str) -
         raise NotJudged(f"{where}raised {what_stopped(error, file)}") from error
     if not any(leaf.array.size for leaf in recording.leaves):
         raise NotJudged(
-            "the call reads no floating array from before it, so there is nothing to take a gradient by: give "
-            "it its parameters and inputs as NumPy arrays of float64 or float32"
+            "the call reads no floating array from before it, so nothing has a gradient: give it its "
+            "parameters and inputs as NumPy arrays of float64 or float32"
         )
     loss = find_loss(recording, form.loss)
     where, function = form.results
@@ -148,7 +154,7 @@ def read_gradients(found: Run, number: int, pairs: Sequence[Assigned], seed: int
         recording, found.loss.value, seed=seed + number, leaves=asked, by_hand=exact, found=found.found
     )
     rights = [bounds.of[path] for path in asked]
-    slips = _by_change(found, pairs, by_hand, rights)
+    step, slips = _by_change(found, pairs, by_hand, rights)
     return RecordedPoint(
         found,
         number,
@@ -156,28 +162,25 @@ def read_gradients(found: Run, number: int, pairs: Sequence[Assigned], seed: int
         by_hand,
         [_measured(found, path, right, slip) for path, right, slip in zip(asked, rights, slips, strict=True)],
         rights,
+        step,
     )
 
 
 def _by_change(
     found: Run, pairs: Sequence[Assigned], by_hand: list[np.ndarray], rights: Sequence[LeafBound]
-) -> list[np.ndarray | float]:
-    """Put the gradient in the place of moved parameters; returns what the subtraction may cancel."""
+) -> tuple[float, list[np.ndarray | float]]:
+    """Put gradients in the place of moved parameters; returns the step's size, and what they lost by it."""
     slips: list[np.ndarray | float] = [0.0] * len(pairs)
-    held = {
-        pair.leaf: np.asarray(found.leaf(pair.leaf).value.array, np.float64)
-        for pair in pairs
-        if pair.is_change
-    }
+    held = {pair.leaf: found.held(pair.leaf) for pair in pairs if pair.is_change}
     changes = {
         pair.leaf: held[pair.leaf] - after
         for pair, after in zip(pairs, by_hand, strict=True)
         if pair.is_change
     }
     if not changes:
-        return slips
+        return 1.0, slips
     centres = {pair.leaf: right.right.centre for pair, right in zip(pairs, rights, strict=True)}
-    rate = step_size(found.recording, changes, centres) or 1.0
+    rate = step_size(found.recording, found.found.forward, changes, centres) or 1.0
     for i, pair in enumerate(pairs):
         if pair.is_change:
             leaf = found.leaf(pair.leaf)
@@ -185,7 +188,7 @@ def _by_change(
             size = np.abs(held[pair.leaf]) + np.abs(by_hand[i])
             slips[i] = min(steps, 64) * unit_roundoff(leaf.array.dtype) * size / rate
             by_hand[i] = changes[pair.leaf] / rate
-    return slips
+    return rate, slips
 
 
 def _measured(found: Run, path: str, right: LeafBound, slip: np.ndarray | float) -> Measured:

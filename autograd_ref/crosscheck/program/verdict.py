@@ -62,9 +62,9 @@ def report_on(
             quantity, _ = judge_gradient(found, i, name, settings.tolerance, dtype)
         elif quantity.ok is None and all(each.bounds[i].cancels for each in found):
             quantity = replace(quantity, ok=True, seen=1.0, reason=None)
-        source = (
-            _in_result(pair.found, settings) if not pair.is_change else f"the change of {shown(pair.found)}"
-        )
+        source = _in_result(pair.found, settings)
+        if pair.is_change:
+            source = f"({shown(pair.leaf)} before − {source} after) / {found[0].step:g}"
         quantities.append(replace(quantity, of=shown(pair.leaf), source=source))
     ordered = _in_backward_order(first, found[0], quantities)
     wrong = [each for each in ordered if each.ok is False]
