@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from autograd_ref.crosscheck.errors import what_stopped
+from autograd_ref.crosscheck.function.cancelling import finer_precision
 from autograd_ref.crosscheck.function.points import Point
 from autograd_ref.crosscheck.function.pytrees import (
     Leaf,
@@ -79,11 +80,22 @@ class Hand:
             added,
         )
 
+    def finer_answer(self, point: Point) -> Answer | None:
+        """The same in the next finer precision; None where there is none, or hand does not run in it."""
+        finer = finer_precision(self.dtype)
+        try:
+            return None if finer is None else Hand(self.function, finer).answer(point)
+        except NotJudged:
+            return None
+
     def call(self, params: Any, args: tuple[Any, ...], dtype: DTypeLike) -> Any:
         """One call, on just these objects."""
         try:
             # The caller's settings; those that the function leaves behind are undone.
-            with np.errstate(**self.floating_errors), precision(dtype):
+            with (
+                np.errstate(**self.floating_errors),
+                precision(np.float32 if np.dtype(dtype) == np.float32 else np.float64),
+            ):
                 return self.function(params, *args)
         except (Exception, SystemExit) as error:
             raise NotJudged(f"hand raised {what_stopped(error, _file(self.function))}") from error

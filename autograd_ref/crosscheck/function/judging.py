@@ -1,20 +1,29 @@
 """From what was found at each point to a verdict: right, wrong, or not judged."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Array
 
+from autograd_ref.arithmetic.finite_differences import FiniteDifference
 from autograd_ref.arithmetic.rounding import Bound
 from autograd_ref.arithmetic.rounding_bounds import Measured
 from autograd_ref.arithmetic.ties import Ties
+from autograd_ref.crosscheck.function.cancelling import widened
 from autograd_ref.crosscheck.function.hand import Answer
+from autograd_ref.crosscheck.function.known_points import KnownPoint
 from autograd_ref.crosscheck.function.points import Point
 from autograd_ref.crosscheck.function.reference import Traced
 from autograd_ref.crosscheck.function.witnesses import Witness
-from autograd_ref.crosscheck.quantity import SEEN_SHARE, Quantity, judge, seen_entries
+from autograd_ref.crosscheck.quantity import (
+    SEEN,
+    SEEN_SHARE,
+    Quantity,
+    judge,
+    root_mean_square,
+    seen_entries,
+)
 
 __all__ = ["AtPoint", "judge_gradient", "judge_loss"]
 
@@ -33,24 +42,32 @@ class AtPoint:
     Attributes:
         point: where.
         number: of the point.
+        dtype: that is checked.
         answer: by hand.
-        loss: the reference's.
-        gradients: the reference's, in the order of the parameters.
-        traced: the reference.
-        inputs: its arguments here.
-        witness: differences of its values here.
-        noise: how far rounding in float32 and in float64 moves each gradient, where that was asked for.
+        finer: the same call in the next finer precision; None where that fails.
+        known: the reference here.
+        loss: the reference's, with the bound by which hand is judged.
+        gradients: the same, in the order of the parameters.
     """
 
     point: Point
     number: int
+    dtype: np.dtype[Any]
     answer: Answer
+    finer: Callable[[], Answer | None]
+    known: KnownPoint
     loss: Measured
     gradients: list[Measured]
-    traced: Traced
-    inputs: list[Array]
-    witness: Witness
-    noise: tuple[list[np.ndarray], list[np.ndarray]] | None = None
+
+    @property
+    def traced(self) -> Traced:
+        """The reference."""
+        return self.known.traced
+
+    @property
+    def witness(self) -> Witness:
+        """Differences of the reference's values here."""
+        return self.known.witness
 
 
 def judge_loss(found: Sequence[AtPoint], tolerance: float, dtype: str) -> Quantity | None:
@@ -61,7 +78,7 @@ def judge_loss(found: Sequence[AtPoint], tolerance: float, dtype: str) -> Quanti
     judged = []
     for each in found:
         if each.answer.loss is not None:
-            judged.append(_at(each, "loss", each.answer.loss, each.loss, tolerance, lambda *_: None))
+            judged.append(_at(each, "loss", each.answer.loss, each.loss, tolerance))
     if not judged:
         return None
     worst = _worst(judged)
@@ -92,10 +109,7 @@ def judge_gradient(
     Returns:
         The verdict, and whether the gradient is right at the first point.
     """
-    judged = [
-        _at(each, name, each.answer.grads[i], each.gradients[i], tolerance, _difference(each, i))
-        for each in found
-    ]
+    judged = [_at(each, name, each.answer.grads[i], each.gradients[i], tolerance, i) for each in found]
     worst = _worst(judged)
     first = bool(judged[0].ok) and judged[0].seen >= SEEN_SHARE
     if not worst.ok:
@@ -104,20 +118,29 @@ def judge_gradient(
     values = [each.gradients[i].value for each in found]
     if not values[0].size or found[0].traced.first_uses[i] is None or _cancels(found, i):
         return replace(worst, seen=1.0), True
-    if seen >= SEEN_SHARE:
+    covered = min(_covered(found, each, i) for each in found if not each.point.moved)
+    if min(seen, covered) >= SEEN_SHARE:
         return replace(worst, seen=seen), first
+    if seen >= SEEN_SHARE:
+        name = next(each.point.name for each in found if _covered(found, each, i) < SEEN_SHARE)
+        reason = f"at {name} rounding in {dtype} hides more than 1 % of what it is elsewhere"
+        return replace(worst, ok=None, seen=covered, reason=reason), False
     reason = _reason(found, i, seen, dtype)
     return replace(worst, ok=None, seen=seen, reason=reason), False
 
 
-def _difference(each: AtPoint, i: int) -> Any:
-    return lambda _, index: each.witness.by_entry(i, index)
-
-
 def _at(
-    each: AtPoint, name: str, hand: np.ndarray, right: Measured, tolerance: float, difference: Any
+    each: AtPoint, name: str, hand: np.ndarray, right: Measured, tolerance: float, i: int | None = None
 ) -> Quantity:
-    """One quantity at one point; where the reference is not finite, nothing is asked of hand."""
+    """The loss or gradient i at one point; where the reference is not finite, nothing is asked of hand."""
+
+    def difference(_: str, index: tuple[int, ...]) -> FiniteDifference | None:
+        return None if i is None else each.witness.by_entry(i, index)
+
+    def finer() -> np.ndarray | None:
+        again = each.finer()
+        return None if again is None or i is None else again.grads[i]
+
     value, bound = right.value, right.bound
     joint = None
     if hand.shape == value.shape:
@@ -132,6 +155,8 @@ def _at(
     )
     if tolerance:
         radius, joint = np.maximum(radius, tolerance * size), None
+    if i is not None and hand.shape == value.shape:
+        radius = widened(radius, hand, value, bound, each.dtype, finer)
     wide = bound._replace(radius=radius)
     quantity = judge(name, hand, value, wide, difference, joint)
     seen = (
@@ -142,10 +167,7 @@ def _at(
 
 def _sizes(value: np.ndarray) -> np.ndarray:
     """The larger of each entry and the root mean square of all."""
-    finite = np.where(np.isfinite(value), np.abs(value), 0.0)
-    largest = finite.max(initial=0.0)
-    usual = largest * np.sqrt(np.mean((finite / largest) ** 2)) if largest else 0.0
-    return np.asarray(np.maximum(finite, usual))
+    return np.asarray(np.maximum(np.where(np.isfinite(value), np.abs(value), 0.0), root_mean_square(value)))
 
 
 def _joint_units(hand: np.ndarray, value: np.ndarray, bound: Bound, ties: Ties | None) -> np.ndarray | None:
@@ -167,6 +189,21 @@ def _joint_units(hand: np.ndarray, value: np.ndarray, bound: Bound, ties: Ties |
     return units.reshape(value.shape)
 
 
+def _covered(found: Sequence[AtPoint], each: AtPoint, i: int) -> float:
+    """The share of entries in which rounding at one point hides little of what the gradient is at any.
+
+    Where somebody's own point is hidden, points beside it speak of another branch of the function: beside a
+    tie at 1e30 a softmax is 0 or 1. Where a gradient is merely near 0, at an optimum, they speak for it.
+    """
+    right = each.gradients[i]
+    finite = np.isfinite(right.value)
+    if not finite.any() or not right.value.any():
+        return 1.0
+    usual = max(root_mean_square(other.gradients[i].value) for other in found)
+    radius = np.broadcast_to(right.bound.radius, right.value.shape)[finite]
+    return float(np.mean(radius < SEEN * np.maximum(np.abs(right.value[finite]), usual)))
+
+
 def _worst(judged: Sequence[Quantity]) -> Quantity:
     """The first of the points with a wrong one, or else where the error is the largest part of its bound."""
     wrong = [each for each in judged if not each.ok]
@@ -176,10 +213,10 @@ def _worst(judged: Sequence[Quantity]) -> Quantity:
 def _cancels(found: Sequence[AtPoint], i: int) -> bool:
     """Whether terms flow into a gradient and cancel, at every point: its right value is 0."""
     for each in found:
-        if each.noise is None or each.traced.lowest != np.float64:
+        if each.traced.lowest != np.float64:
             return False
         size = np.abs(each.gradients[i].value).max(initial=0.0)
-        coarse, fine = (np.max(noise[i], initial=0.0) for noise in each.noise)
+        coarse, fine = (np.max(noise[i], initial=0.0) for noise in each.known.noise)
         if not (coarse > 0 and size <= CANCELS * coarse and size <= ROUNDINGS * fine):
             return False
     return True

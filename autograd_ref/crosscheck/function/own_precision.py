@@ -88,7 +88,7 @@ def _second_differences(
 def _reference(at: AtPoint, params: Any) -> list[np.ndarray]:
     exact = [np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(params)]
     with precision(np.float64):
-        results = at.traced.rounded.evaluate([*exact, *at.inputs[len(exact) :]])
+        results = at.traced.rounded.evaluate([*exact, *at.known.inputs[len(exact) :]])
     results = [np.where(np.isfinite(each), each, 0.0) for each in results]
     return results if at.answer.loss is not None else results[1:]
 
