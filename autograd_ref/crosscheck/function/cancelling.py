@@ -12,13 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from autograd_ref.arithmetic.rounding import Bound, unit_roundoff
-from autograd_ref.crosscheck.quantity import root_mean_square
+from autograd_ref.arithmetic.rounding import Bound
+from autograd_ref.crosscheck.quantity import SEEN, root_mean_square
 
 __all__ = ["finer_precision", "widened"]
 
-# Up to so many roundings of a number as large as its array's root mean square may be lost in an entry.
-LOST = 16.0
+# An error above this share of the larger of an entry and its array's root mean square matters, whatever it
+# comes from: twice as much, and the entry would not be seen.
+LOST = SEEN / 2
+# So many roundings in the finer precision are none of the bound's concern.
+ROUNDINGS = 16.0
 
 
 def finer_precision(dtype: DTypeLike) -> np.dtype[Any] | None:
@@ -35,7 +38,7 @@ def widened(
     dtype: DTypeLike,
     finer: Callable[[], np.ndarray | None],
 ) -> np.ndarray:
-    """Widen the bound of entries in which hand loses no more than what rounding to its array's scale takes.
+    """Widen the bound of entries in which hand loses digits that a finer precision gives back.
 
     Args:
         radius: the bound so far.
@@ -46,16 +49,16 @@ def widened(
         finer: gives the same by hand in the next finer precision; called only where it matters.
 
     Returns:
-        The bound. Wider only where hand's error in the finer precision is no more than the bound or than
-        rounding in that precision.
+        The bound. Wider, to twice hand's error, only where its error in the finer precision is within the
+        bound or a few roundings in that precision.
     """
     usual = root_mean_square(value)
-    error, most = bound.excess(hand), LOST * unit_roundoff(dtype) * usual
+    error, most = bound.excess(hand), LOST * np.maximum(np.abs(value), usual)
     lost = (error > radius) & (error <= most)
     if not lost.any() or np.any(error > np.maximum(radius, most)):
         return radius
     precise, again = finer_precision(dtype), finer()
     if precise is None or again is None or again.shape != value.shape:
         return radius
-    least = LOST * float(np.finfo(precise).eps) / 2 * usual
-    return np.where(lost & (bound.excess(again) <= np.maximum(radius, least)), most, radius)
+    least = ROUNDINGS * float(np.finfo(precise).eps) / 2 * usual
+    return np.where(lost & (bound.excess(again) <= np.maximum(radius, least)), 2 * error, radius)

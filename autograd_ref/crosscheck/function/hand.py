@@ -1,7 +1,7 @@
 """Calls of the hand-written function: what it is given, what it gives, and what it changes meanwhile."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -58,12 +58,7 @@ class Hand:
         leaves = parameter_leaves(point.params)
         params, args = copy_arrays((point.params, point.args), self.dtype)
         result = self.call(params, args, self.dtype)
-        if not isinstance(result, tuple | list) or len(result) != 2:
-            raise NotJudged(
-                "hand must return (loss, grads), or (None, grads) where it computes no loss, "
-                f"not {_told(result)}"
-            )
-        loss, grads = result
+        loss, grads = _parts(result, point.params)
         found = [_real(f"d{leaf.name}", find_leaf(grads, leaf, point.params)) for leaf in leaves]
         value = None if loss is None else _real("loss", loss)
         if value is not None and value[0].size != 1:
@@ -99,6 +94,20 @@ class Hand:
                 return self.function(params, *args)
         except (Exception, SystemExit) as error:
             raise NotJudged(f"hand raised {what_stopped(error, _file(self.function))}") from error
+
+
+def _parts(result: Any, params: Any) -> tuple[Any, Any]:
+    """The loss and the gradients; those of a list of parameters may also follow the loss one by one."""
+    if isinstance(result, tuple | list):
+        if len(result) == 2:
+            return result[0], result[1]
+        if isinstance(params, tuple | list) and len(result) == 1 + len(params):
+            return result[0], list(result[1:])
+    laid_out = "" if not isinstance(params, Mapping) else f", grads a dict with {', '.join(map(str, params))}"
+    raise NotJudged(
+        f"hand must return (loss, grads){laid_out}, or (None, grads) where it computes no loss, "
+        f"not {_told(result)}"
+    )
 
 
 def _file(function: Callable[..., Any]) -> str:
