@@ -17,7 +17,6 @@ from autograd_ref.crosscheck.function.points import Point
 from autograd_ref.crosscheck.function.reference import Traced
 from autograd_ref.crosscheck.function.witnesses import Witness
 from autograd_ref.crosscheck.quantity import (
-    SEEN,
     SEEN_SHARE,
     Quantity,
     judge,
@@ -122,8 +121,11 @@ def judge_gradient(
     if min(seen, covered) >= SEEN_SHARE:
         return replace(worst, seen=seen), first
     if seen >= SEEN_SHARE:
-        name = next(each.point.name for each in found if _covered(found, each, i) < SEEN_SHARE)
-        reason = f"at {name} rounding in {dtype} hides more than 1 % of what it is elsewhere"
+        at = next(each for each in found if not each.point.moved and _covered(found, each, i) == covered)
+        reason = (
+            f"at {at.point.name} rounding in {dtype} hides {_percent(1 - covered)} of its entries, and other "
+            "points do not speak for them"
+        )
         return replace(worst, ok=None, seen=covered, reason=reason), False
     reason = _reason(found, i, seen, dtype)
     return replace(worst, ok=None, seen=seen, reason=reason), False
@@ -190,7 +192,7 @@ def _joint_units(hand: np.ndarray, value: np.ndarray, bound: Bound, ties: Ties |
 
 
 def _covered(found: Sequence[AtPoint], each: AtPoint, i: int) -> float:
-    """The share of entries in which rounding at one point hides little of what the gradient is at any.
+    """The share of entries that rounding at a point leaves to be judged, by the gradient's size at any.
 
     Where somebody's own point is hidden, points beside it speak of another branch of the function: beside a
     tie at 1e30 a softmax is 0 or 1. Where a gradient is merely near 0, at an optimum, they speak for it.
@@ -201,7 +203,7 @@ def _covered(found: Sequence[AtPoint], each: AtPoint, i: int) -> float:
         return 1.0
     usual = max(root_mean_square(other.gradients[i].value) for other in found)
     radius = np.broadcast_to(right.bound.radius, right.value.shape)[finite]
-    return float(np.mean(radius < SEEN * np.maximum(np.abs(right.value[finite]), usual)))
+    return float(np.mean(radius < NONLINEAR * np.maximum(np.abs(right.value[finite]), usual)))
 
 
 def _worst(judged: Sequence[Quantity]) -> Quantity:
