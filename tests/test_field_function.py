@@ -424,3 +424,71 @@ def test_a_reference_is_measured_once_for_all_hands(monkeypatch):
         check = GradientCheck(hand, known, np.dtype("float64"), 0, "squares", False, 0.0)
         assert check.report(points).ok is right
     assert len(measured) == 3
+
+
+# Other ways to hand gradients over.
+
+
+def affine_loss(p, x, y):
+    W, b = p if isinstance(p, list) else (p["W"], p["b"])
+    return jnp.sum((x @ W + b[None] - y) ** 2) / 2
+
+
+def affine_by_hand(W, b, x, y):
+    r = x @ W + b - y
+    return np.sum(r * r) / 2, x.T @ r, r.sum(0)
+
+
+def affine_example(seed, kind=dict):
+    rng = np.random.default_rng(seed)
+    W, b, x, y = (rng.standard_normal(shape) for shape in [(3, 2), (2,), (5, 3), (5, 2)])
+    return ({"W": W, "b": b} if kind is dict else [W, b]), x, y
+
+
+def test_gradients_of_a_list_may_follow_the_loss():
+    def hand(p, x, y):
+        return affine_by_hand(*p, x, y)
+
+    assert check_gradients_at(hand, affine_loss, [affine_example(0, list)]).ok
+
+
+@pytest.mark.parametrize(("factor", "right"), [(1, True), (2, False)])
+def test_a_gradient_may_be_named_after_its_parameter(factor, right):
+    def hand(p, x, y):
+        loss, dW, db = affine_by_hand(p["W"], p["b"], x, y)
+        return loss, {"dW": factor * dW, "db": db}
+
+    report = check_gradients_at(hand, affine_loss, [affine_example(0)])
+    assert report.ok is right
+    assert report.first_wrong == (None if right else "dW")
+
+
+def test_a_dicts_gradients_one_by_one_are_told_what_was_expected():
+    def hand(p, x, y):
+        return affine_by_hand(p["W"], p["b"], x, y)
+
+    with pytest.raises(NotJudged, match=r"\(loss, grads\), grads a dict with W, b, .* not a tuple of 3"):
+        check_gradients_at(hand, affine_loss, [affine_example(0)])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(("factor", "right"), [(1, True), (1.001, False)])
+def test_what_an_update_cancels_is_no_mistake(dtype, factor, right):
+    def hand(p, x, y):
+        loss, dW, db = affine_by_hand(p["W"], p["b"], x, y)
+        W = 10 * p["W"]
+        return loss, {"W": factor * (W - (W - 0.005 * dW)) / 0.005, "b": db}
+
+    report = check_gradients_at(hand, affine_loss, [affine_example(seed) for seed in range(3)], dtype=dtype)
+    assert report.ok is right, str(report)
+
+
+def test_a_new_key_that_cannot_be_sorted_is_state():
+    def hand(p, x, y, cache):
+        cache[0], cache["loss"] = x, 1.0
+        loss, dW, db = affine_by_hand(p["W"], p["b"], x, y)
+        return loss, {"W": dW, "b": db}
+
+    report = check_gradients_at(hand, lambda p, x, y, _: affine_loss(p, x, y), [(*affine_example(0), {})])
+    assert report.ok
+    assert [fault.id for fault in report.warnings]

@@ -75,11 +75,16 @@ class Hand:
             added,
         )
 
+    def finer(self) -> "Hand | None":
+        """The same function in the next finer precision; None where there is none."""
+        dtype = finer_precision(self.dtype)
+        return None if dtype is None else Hand(self.function, dtype)
+
     def finer_answer(self, point: Point) -> Answer | None:
-        """The same in the next finer precision; None where there is none, or hand does not run in it."""
-        finer = finer_precision(self.dtype)
+        """The answer in the next finer precision; None where hand does not run in it."""
+        finer = self.finer()
         try:
-            return None if finer is None else Hand(self.function, finer).answer(point)
+            return None if finer is None else finer.answer(point)
         except NotJudged:
             return None
 
@@ -147,13 +152,31 @@ def _detached(value: Any) -> Any:
 
 def _changes(now: Any, before: Any) -> tuple[tuple[int, ...], bool]:
     """Which leaves of a tree are others than before, by their position, and whether there are more."""
-    after = {_key(path): leaf for path, leaf in leaves_with_paths(now, "params and args after the call")}
+    kept = _without_new_keys(now, before)
+    after = {_key(path): leaf for path, leaf in leaves_with_paths(kept, "params and args after the call")}
     changed = []
     known = leaves_with_paths(before, "params and args")
     for position, (path, leaf) in enumerate(known):
         if _key(path) not in after or not _equal(after[_key(path)], leaf):
             changed.append(position)
-    return tuple(changed), bool(after.keys() - {_key(path) for path, _ in known})
+    added = kept is not now or bool(after.keys() - {_key(path) for path, _ in known})
+    return tuple(changed), added
+
+
+def _without_new_keys(now: Any, before: Any) -> Any:
+    """The tree itself, or its dicts without what was added: new keys may not be sortable among the others."""
+    if isinstance(now, dict) and isinstance(before, dict):
+        parts: Any = {key: _without_new_keys(now[key], each) for key, each in before.items() if key in now}
+    elif type(now) is type(before) and type(now) in (list, tuple) and len(now) == len(before):
+        parts = type(now)(_without_new_keys(a, b) for a, b in zip(now, before, strict=True))
+    else:
+        return now
+    same = len(parts) == len(now) and all(a is b for a, b in zip(_values(parts), _values(now), strict=True))
+    return now if same else parts
+
+
+def _values(tree: Any) -> list[Any]:
+    return list(tree.values() if isinstance(tree, dict) else tree)
 
 
 def _key(path: Sequence[Any]) -> str:
