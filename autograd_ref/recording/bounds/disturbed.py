@@ -7,20 +7,21 @@ leader's decisions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable
 from functools import cache, partial
 from itertools import cycle
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import Jaxpr, jaxprs_in_params
 
 from autograd_ref.arithmetic.paired_evaluation import Difference, follow
-from autograd_ref.recording.kernels import in_double, uncompiled
+from autograd_ref.recording.kernels import uncompiled
 from autograd_ref.recording.tape import Value
 
-__all__ = ["Errors", "Note", "Stack", "add", "forward", "pull_back"]
+__all__ = ["Errors", "Note", "Operands", "Stack", "add", "forward", "pull_back"]
 
 # All draws of a value (draws, *shape). What JAX computes is waited for only where NumPy needs it.
 Stack = np.ndarray | jax.Array
@@ -29,7 +30,7 @@ Stack = np.ndarray | jax.Array
 _QUICK = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0}
 
 # A prime; draws of more numbers than this repeat themselves.
-_PERIOD = 16_381
+PERIOD = 16_381
 
 
 class Note(NamedTuple):
@@ -44,109 +45,81 @@ class Errors:
 
     def __init__(self, draws: int, rng: np.random.Generator):
         self.draws, self.rng = draws, rng
-        shape = (draws, 3 * _PERIOD)
-        self.pool = rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape)
-        with in_double():
-            self.pool_in_jax = jnp.asarray(self.pool)
-        self._starts = cycle(rng.integers(_PERIOD, size=_PERIOD).tolist())
+        shape = (3 * PERIOD, draws)
+        self._pool = rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape)
+        self._starts = cycle(rng.integers(PERIOD, size=PERIOD).tolist())
 
-    def start(self) -> int:
-        """Where an operation begins in the pool."""
-        return next(self._starts)
+    def some(self, count: int) -> np.ndarray:
+        """A few numbers (count, draws)."""
+        start = next(self._starts)
+        return self._pool[start : start + count]
 
     def like(self, shape: tuple[int, ...]) -> np.ndarray:
         """Numbers for every entry of an array (draws, *shape)."""
-        count = int(np.prod(shape))
-        if count > 2 * _PERIOD:
+        count = math.prod(shape)
+        if count > 2 * PERIOD:
             drawn = 2 * self.rng.random((self.draws, count), np.float32) - 1
             return (drawn + np.copysign(np.float32(0.5), drawn)).reshape(self.draws, *shape)
-        start = self.start()
-        return self.pool[:, start : start + count].reshape(self.draws, *shape)
+        return self.some(count).T.reshape(self.draws, *shape)
 
 
-def forward(
-    value: Value,
-    inputs: Sequence[np.ndarray],
-    drawn: Sequence[Stack | None],
-    notes: Sequence[Note | None],
-    dtype: np.dtype[Any],
-    errors: Errors,
-    size: np.ndarray,
-) -> tuple[Stack, Note | None]:
-    """The result of an operation, (draws, *shape), with what is known of it.
+class Operands(NamedTuple):
+    """What an operation works on, and how it rounds.
 
-    Args:
-        value: on the tape, made by a `Compute`.
-        inputs: the exact ones.
-        drawn: with errors (draws, *shape); None for one without.
-        notes: what is known of the inputs.
+    Attributes:
+        exact: its inputs.
+        drawn: the same with errors; None for one without.
+        notes: what is known of them.
         dtype: in which NumPy computed.
-        errors: to draw from.
-        size: of the errors in each draw (draws,), in honest ones.
+        scale: of the errors of the operation in each draw (draws,).
     """
-    (result,), (note,) = _run(uncompiled(value), list(inputs), drawn, notes, dtype, errors, size)
-    return result, note
+
+    exact: list[np.ndarray]
+    drawn: list[Stack | None]
+    notes: list[Note | None]
+    dtype: np.dtype[Any]
+    scale: np.ndarray
+
+
+def forward(value: Value, operands: Operands, errors: Errors) -> Stack:
+    """The result of an operation on the tape, made by a `Compute`."""
+    (result,) = _run(uncompiled(value), operands, errors, backward=False)
+    return result
 
 
 def pull_back(
     value: Value,
-    inputs: Sequence[np.ndarray],
-    drawn: Sequence[Stack | None],
-    notes: Sequence[Note | None],
-    dtype: np.dtype[Any],
+    operands: Operands,
     errors: Errors,
-    size: np.ndarray,
     active: tuple[int, ...],
     cotangent: tuple[np.ndarray, Stack | None],
 ) -> list[Stack]:
-    """The contributions (draws, *shape) to the adjoints of some inputs.
+    """The contributions to the adjoints of some inputs.
 
     Args:
-        value: as for `forward`, and so are all others but the last two.
-        inputs: the exact ones.
-        drawn: with errors.
-        notes: what is known of the inputs.
-        dtype: in which NumPy computed.
+        value: as for `forward`.
+        operands: of the operation.
         errors: to draw from.
-        size: of the errors.
         active: the inputs that are asked for.
         cotangent: the adjoint of the result, exact and with errors.
     """
     exact, moved = cotangent
-    function = uncompiled(value, active)
-    results, _ = _run(
-        function, [*inputs, exact], [*drawn, moved], [*notes, None], dtype, errors, size, backward=True
+    more = operands._replace(
+        exact=[*operands.exact, exact], drawn=[*operands.drawn, moved], notes=[*operands.notes, None]
     )
-    return results
+    return _run(uncompiled(value, active), more, errors, backward=True)
 
 
-def _run(
-    function: Callable[..., Any],
-    leaders: list[np.ndarray],
-    drawn: Sequence[Stack | None],
-    notes: Sequence[Note | None],
-    dtype: np.dtype[Any],
-    errors: Errors,
-    size: np.ndarray,
-    *,
-    backward: bool = False,
-) -> tuple[list[Stack], list[Note | None]]:
+def _run(function: Callable[..., Any], operands: Operands, errors: Errors, *, backward: bool) -> list[Stack]:
+    exact, drawn, notes, dtype, scale = operands
     moved = tuple([each is not None for each in drawn])
     makers = tuple([None if each is None else each.maker for each in notes])
-    kernel = _kernel(function, moved, makers, dtype, backward)
-    results, sizes = kernel(
-        leaders,
-        [each for each in drawn if each is not None],
-        [each.size for each in notes if each is not None],
-        errors.pool_in_jax,
-        errors.start(),
-        size,
-    )
-    return results, [
-        None if each is None else Note(maker, np.asarray(each[maker]))
-        for each in sizes
-        for maker in (each or [None])
-    ]
+    shapes = tuple([(each.shape, each.dtype) for each in exact])
+    kernel, count = _kernel(function, moved, makers, shapes, dtype, backward)
+    stacks = [each for each in drawn if each is not None]
+    sizes = [each.size for each in notes if each is not None]
+    results: list[Stack] = kernel(exact, stacks, sizes, errors.some(count) * scale)
+    return results
 
 
 def add(a: Stack, b: Stack, size: np.ndarray, errors: np.ndarray, scale: np.ndarray) -> Stack:
@@ -173,21 +146,30 @@ def _kernel(
     function: Callable[..., Any],
     moved: tuple[bool, ...],
     makers: tuple[str | None, ...],
+    shapes: tuple[tuple[tuple[int, ...], Any], ...],
     dtype: np.dtype[Any],
     backward: bool,
-) -> Callable[..., Any]:
-    def call(leaders: Any, followers: Any, sizes: Any, pool: Any, start: Any, size: Any) -> Any:
-        shapes = [jax.ShapeDtypeStruct(each.shape, each.dtype) for each in leaders]
-        traced = jax.make_jaxpr(function)(*((shapes[:-1], shapes[-1]) if backward else shapes))
+) -> tuple[Callable[..., Any], int]:
+    """A compiled function, and how many errors it wants."""
+    like = [jax.ShapeDtypeStruct(*each) for each in shapes]
+    traced = jax.make_jaxpr(function)(*((like[:-1], like[-1]) if backward else like))
+
+    def call(leaders: Any, followers: Any, sizes: Any, errors: Any) -> Any:
         rest, noted = iter(followers), iter(sizes)
         known = [
             None if maker is None else Difference(leader, maker, next(noted))
             for leader, maker in zip(leaders, makers, strict=True)
         ]
         beside = [next(rest) if is_moved else leader for leader, is_moved in zip(leaders, moved, strict=True)]
-        results, differences = follow(traced, leaders, beside, known, dtype, pool, start, size)
-        return results, [each and {each.maker: each.size} for each in differences]
+        return follow(traced, leaders, beside, known, dtype, errors)
 
-    # What is known is the same in every draw.
-    every = jax.vmap(call, in_axes=(None, 0, None, 0, None, 0), out_axes=(0, None))
-    return jax.jit(every, compiler_options=_QUICK)
+    every = jax.vmap(call, in_axes=(None, 0, None, 1))
+    count = sum(math.prod(shape) for shape, _ in shapes) + _results(traced.jaxpr)
+    return jax.jit(every, compiler_options=_QUICK), min(count, 2 * PERIOD)
+
+
+def _results(jaxpr: Jaxpr) -> int:
+    """How many numbers are computed on the way."""
+    avals: list[Any] = [var.aval for each in jaxpr.eqns for var in each.outvars]
+    own = sum(math.prod(aval.shape) + 1 for aval in avals)
+    return own + sum(_results(inner) for each in jaxpr.eqns for inner in jaxprs_in_params(each.params))

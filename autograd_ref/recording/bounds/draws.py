@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd_ref.arithmetic.rounding import unit_roundoff
+from autograd_ref.arithmetic.rounding_model import difference_error
 from autograd_ref.recording import kinks
 from autograd_ref.recording.adjoints import Adjoints, ancestors
 from autograd_ref.recording.bounds import disturbed, stacked
-from autograd_ref.recording.bounds.disturbed import Errors, Note, Stack
+from autograd_ref.recording.bounds.disturbed import Errors, Note, Operands, Stack
 from autograd_ref.recording.kernels import in_double
 from autograd_ref.recording.tape import Compute, Given, Tape, Value
 
@@ -23,6 +24,10 @@ __all__ = ["Drawn", "Plan", "Sizes", "draw", "precision_of", "roundoff"]
 
 Drawn = dict[Value, Stack]
 Sizes = Mapping[Value, np.ndarray]
+
+
+# Of which operands a ufunc wants to know more; see `rounding_model`.
+_NOTED = {"exp": "sub", "multiply": "exp", "divide": "exp"}
 
 
 class Plan(NamedTuple):
@@ -107,7 +112,6 @@ class _Run:
         self.errors, self.sizes = errors, sizes
         self.ties = set(plan.found.ties)
         self.values: Drawn = {}
-        self.notes: dict[Value, Note] = {}
         self.adjoints: Drawn = {}
         self.exact: dict[Value, np.ndarray] = {}  # adjoints, as far as they were added up
 
@@ -119,17 +123,14 @@ class _Run:
             if operation.path is not None:
                 self._make(value, np.abs(exact), self.held.get(value))
             return
-        inputs = [self.found.arrays[each.number] for each in value.inputs]
         if isinstance(operation, Compute):
-            self.values[value], note = disturbed.forward(
-                value, inputs, *self._operands(value), precision_of(value), self.errors, self.sizes[value]
-            )
-            if note is not None:
-                self.notes[value] = note
+            self.values[value] = disturbed.forward(value, self._operands(value), self.errors)
         else:
-            drawn = [None if each is None else np.asarray(each) for each in self._operands(value)[0]]
+            drawn = [
+                each if each is None else np.asarray(each) for each in map(self.values.get, value.inputs)
+            ]
             if any(each is not None for each in drawn):
-                self.values[value] = stacked.forward(value, inputs, drawn, exact)
+                self.values[value] = stacked.forward(value, self._inputs(value), drawn, exact)
         if any(_is_wider(each, value) for each in value.inputs):
             self._make(value, np.abs(exact))
 
@@ -138,11 +139,27 @@ class _Run:
         base = np.asarray(self.values.get(value, self.found.arrays[value.number]))
         self.values[value] = base + self._errors(value, dtype or precision_of(value), size)
 
-    def _operands(self, value: Value) -> tuple[list[Stack | None], list[Note | None]]:
+    def _inputs(self, value: Value) -> list[np.ndarray]:
+        return [self.found.arrays[each.number] for each in value.inputs]
+
+    def _operands(self, value: Value) -> Operands:
         drawn = [
             self._held(each, value) if each.weak is float else self.values.get(each) for each in value.inputs
         ]
-        return drawn, [self.notes.get(each) for each in value.inputs]
+        dtype = precision_of(value)
+        notes = [self._note(each, _NOTED.get(_ufunc(value))) for each in value.inputs]
+        return Operands(self._inputs(value), drawn, notes, dtype, roundoff(dtype) * self.sizes[value])
+
+    def _note(self, value: Value, maker: str | None) -> Note | None:
+        """What is known of a difference or its exponential, if that is what is asked for."""
+        if maker == "sub" and _ufunc(value) == "subtract":
+            a, b = (np.abs(each) for each in self._inputs(value))
+            exact = np.asarray(self.found.arrays[value.number])
+            return Note(maker, difference_error(a, b, exact, roundoff(precision_of(value))))
+        if maker == "exp" and _ufunc(value) == "exp":
+            inner = self._note(value.inputs[0], "sub")
+            return inner and Note(maker, inner.size)
+        return None
 
     def _held(self, number: Value, user: Value) -> np.ndarray | None:
         """A Python number in a dtype that cannot hold it."""
@@ -161,22 +178,13 @@ class _Run:
         chosen = tuple([i for i in range(len(value.inputs)) if (value, i) in self.found.contributions])
         if not chosen:
             return
-        inputs = [self.found.arrays[each.number] for each in value.inputs]
+        inputs = self._inputs(value)
         exact, stack = self.exact[value], self.adjoints.get(value)
         parts: list[tuple[Stack, np.ndarray | None]]
         if value in self.ties:
             parts = self._across_a_tie(value, inputs, chosen, stack)
         elif isinstance(value.operation, Compute):
-            results = disturbed.pull_back(
-                value,
-                inputs,
-                *self._operands(value),
-                precision_of(value),
-                self.errors,
-                self.sizes[value],
-                chosen,
-                (exact, stack),
-            )
+            results = disturbed.pull_back(value, self._operands(value), self.errors, chosen, (exact, stack))
             parts = [(each, None) for each in results]
         elif stack is None:
             parts = [(self.found.contributions[value, i].centre, None) for i in chosen]
@@ -226,6 +234,14 @@ class _Run:
             (np.stack(kept), np.abs(middle) + np.asarray(half))
             for kept, (middle, half) in zip(sides, base, strict=True)
         ]
+
+
+def _ufunc(value: Value) -> str:
+    """The name of a ufunc that is applied entry by entry."""
+    operation = value.operation
+    if not isinstance(operation, Compute) or operation.kind != "ufunc" or operation.template != "__call__":
+        return ""
+    return operation.name
 
 
 def _finer(a: np.dtype[Any], b: np.dtype[Any]) -> np.dtype[Any]:
