@@ -8,7 +8,8 @@ leader's decisions.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from itertools import cycle
 from typing import Any, NamedTuple
@@ -18,16 +19,19 @@ import numpy as np
 from jax.extend.core import Jaxpr, jaxprs_in_params
 
 from autograd_ref.arithmetic.paired_evaluation import Difference, follow
-from autograd_ref.recording.kernels import uncompiled
+from autograd_ref.recording.kernels import in_double, uncompiled
 from autograd_ref.recording.tape import Value
 
-__all__ = ["Errors", "Note", "Operands", "Stack", "add", "forward", "pull_back"]
+__all__ = ["Errors", "Kind", "Note", "Operands", "Stack", "add", "compile_all", "kind_of", "run"]
 
 # All draws of a value (draws, *shape). What JAX computes is waited for only where NumPy needs it.
 Stack = np.ndarray | jax.Array
 
 # For what runs in microseconds and would take longer to compile.
 _QUICK = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0}
+
+# More do not help: all but XLA's own work is done by one thread at a time.
+_THREADS = 2
 
 # A prime; draws of more numbers than this repeat themselves.
 PERIOD = 16_381
@@ -81,45 +85,72 @@ class Operands(NamedTuple):
     scale: np.ndarray
 
 
-def forward(value: Value, operands: Operands, errors: Errors) -> Stack:
-    """The result of an operation on the tape, made by a `Compute`."""
-    (result,) = _run(uncompiled(value), operands, errors, backward=False)
-    return result
+class Kind(NamedTuple):
+    """All that one compiled function depends on but the number of draws.
+
+    Attributes:
+        function: the operation, or its transposed derivative.
+        moved: which arguments have errors.
+        makers: what is known of them.
+        shapes: of the arguments, with their dtypes.
+        dtype: in which NumPy computed.
+        backward: whether it is a derivative.
+    """
+
+    function: Callable[..., Any]
+    moved: tuple[bool, ...]
+    makers: tuple[str | None, ...]
+    shapes: tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]
+    dtype: np.dtype[Any]
+    backward: bool
 
 
-def pull_back(
-    value: Value,
-    operands: Operands,
-    errors: Errors,
-    active: tuple[int, ...],
-    cotangent: tuple[np.ndarray, Stack | None],
-) -> list[Stack]:
-    """The contributions to the adjoints of some inputs.
+def kind_of(value: Value, operands: Operands, active: tuple[int, ...] | None = None) -> Kind:
+    """What is to be compiled for an operation made by a `Compute`.
 
     Args:
-        value: as for `forward`.
-        operands: of the operation.
-        errors: to draw from.
-        active: the inputs that are asked for.
-        cotangent: the adjoint of the result, exact and with errors.
+        value: on the tape.
+        operands: of the operation; with the adjoint of its result as the last, for a derivative.
+        active: the inputs whose contributions are asked for; None for the operation itself.
     """
-    exact, moved = cotangent
-    more = operands._replace(
-        exact=[*operands.exact, exact], drawn=[*operands.drawn, moved], notes=[*operands.notes, None]
+    return Kind(
+        uncompiled(value, active),
+        tuple([each is not None for each in operands.drawn]),
+        tuple([None if each is None else each.maker for each in operands.notes]),
+        tuple([(each.shape, each.dtype) for each in operands.exact]),
+        operands.dtype,
+        active is not None,
     )
-    return _run(uncompiled(value, active), more, errors, backward=True)
 
 
-def _run(function: Callable[..., Any], operands: Operands, errors: Errors, *, backward: bool) -> list[Stack]:
-    exact, drawn, notes, dtype, scale = operands
-    moved = tuple([each is not None for each in drawn])
-    makers = tuple([None if each is None else each.maker for each in notes])
-    shapes = tuple([(each.shape, each.dtype) for each in exact])
-    kernel, count = _kernel(function, moved, makers, shapes, dtype, backward)
-    stacks = [each for each in drawn if each is not None]
-    sizes = [each.size for each in notes if each is not None]
-    results: list[Stack] = kernel(exact, stacks, sizes, errors.some(count) * scale)
+def run(kind: Kind, operands: Operands, errors: Errors) -> list[Stack]:
+    """Draw an operation's result, or the contributions to the adjoints of its active inputs."""
+    kernel, count = _kernel(kind)
+    stacks = [each for each in operands.drawn if each is not None]
+    sizes = [each.size for each in operands.notes if each is not None]
+    results: list[Stack] = kernel(operands.exact, stacks, sizes, errors.some(count) * operands.scale)
     return results
+
+
+def compile_all(kinds: Iterable[Kind], draws: int) -> None:
+    """Compile before anything is run, in several threads: XLA compiles while Python traces."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        list(pool.map(lambda kind: _compile(kind, draws), kinds))
+
+
+@cache
+def _compile(kind: Kind, draws: int) -> None:
+    """Call a function once."""
+    with in_double(), np.errstate(all="ignore"):
+        kernel, count = _kernel(kind)
+        exact = [np.zeros(shape, dtype) for shape, dtype in kind.shapes]
+        stacks = [
+            np.zeros((draws, *each.shape), each.dtype)
+            for each, moved in zip(exact, kind.moved, strict=True)
+            if moved
+        ]
+        sizes = [each for each, maker in zip(exact, kind.makers, strict=True) if maker is not None]
+        kernel(exact, stacks, sizes, np.zeros((count, draws)))
 
 
 def add(a: Stack, b: Stack, size: np.ndarray, errors: np.ndarray, scale: np.ndarray) -> Stack:
@@ -142,15 +173,9 @@ def _added(a: Any, b: Any, size: Any, errors: Any, scale: Any) -> Any:
 
 
 @cache
-def _kernel(
-    function: Callable[..., Any],
-    moved: tuple[bool, ...],
-    makers: tuple[str | None, ...],
-    shapes: tuple[tuple[tuple[int, ...], Any], ...],
-    dtype: np.dtype[Any],
-    backward: bool,
-) -> tuple[Callable[..., Any], int]:
+def _kernel(kind: Kind) -> tuple[Callable[..., Any], int]:
     """A compiled function, and how many errors it wants."""
+    function, moved, makers, shapes, dtype, backward = kind
     like = [jax.ShapeDtypeStruct(*each) for each in shapes]
     traced = jax.make_jaxpr(function)(*((like[:-1], like[-1]) if backward else like))
 

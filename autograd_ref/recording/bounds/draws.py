@@ -6,6 +6,7 @@ contributions and their sums going back.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from autograd_ref.arithmetic.rounding_model import difference_error
 from autograd_ref.recording import kinks
 from autograd_ref.recording.adjoints import Adjoints, ancestors
 from autograd_ref.recording.bounds import disturbed, stacked
-from autograd_ref.recording.bounds.disturbed import Errors, Note, Operands, Stack
+from autograd_ref.recording.bounds.disturbed import Errors, Kind, Note, Operands, Stack
 from autograd_ref.recording.kernels import in_double
 from autograd_ref.recording.tape import Compute, Given, Tape, Value
 
@@ -28,6 +29,10 @@ Sizes = Mapping[Value, np.ndarray]
 
 # Of which operands a ufunc wants to know more; see `rounding_model`.
 _NOTED = {"exp": "sub", "multiply": "exp", "divide": "exp"}
+
+
+# Operations on more entries take as long to run as to compile, and are compiled when they are run.
+SMALL = 100_000
 
 
 class Plan(NamedTuple):
@@ -80,6 +85,7 @@ def draw(plan: Plan, errors: Errors, sizes: Sizes) -> tuple[Drawn, Drawn]:
     found = plan.found
     with in_double(), np.errstate(all="ignore"):
         run = _Run(plan, errors, sizes)
+        run.prepare(plan.needed)
         for value in plan.needed:
             run.go_forward(value)
         by_hand = {value: run.values[value] for value in plan.by_hand if value in run.values}
@@ -115,6 +121,42 @@ class _Run:
         self.adjoints: Drawn = {}
         self.exact: dict[Value, np.ndarray] = {}  # adjoints, as far as they were added up
 
+    def prepare(self, needed: list[Value]) -> None:
+        """Compile what the pass will call: one of each function and its inputs' shapes."""
+        kinds: dict[Kind, None] = {}
+        seen = set()
+        for value in needed:
+            operation = value.operation
+            if isinstance(operation, Given):
+                is_moved = operation.path is not None
+            else:
+                is_moved = isinstance(operation, Compute) or any(each in self.values for each in value.inputs)
+            if isinstance(operation, Compute):
+                chosen = self._chosen(value)
+                key = (
+                    operation,
+                    chosen,
+                    value.dtype,
+                    tuple([(each.shape, each.dtype) for each in value.inputs]),
+                )
+                if key not in seen and sum(math.prod(each.shape) for each in (value, *value.inputs)) < SMALL:
+                    seen.add(key)
+                    operands = self._operands(value)
+                    kinds[disturbed.kind_of(value, operands)] = None
+                    if chosen:
+                        self.exact[value] = self.found.of[value].centre
+                        back = self._operands_back(value, self.exact[value])
+                        kinds[disturbed.kind_of(value, back, chosen)] = None
+            if is_moved:
+                self.values[value] = self.found.arrays[value.number]
+        disturbed.compile_all(kinds, self.errors.draws)
+        self.values.clear()
+        self.exact.clear()
+
+    def _chosen(self, value: Value) -> tuple[int, ...]:
+        """The inputs that an adjoint is handed on to."""
+        return tuple([i for i in range(len(value.inputs)) if (value, i) in self.found.contributions])
+
     def go_forward(self, value: Value) -> None:
         """Draw one value."""
         operation = value.operation
@@ -124,7 +166,8 @@ class _Run:
                 self._make(value, np.abs(exact), self.held.get(value))
             return
         if isinstance(operation, Compute):
-            self.values[value] = disturbed.forward(value, self._operands(value), self.errors)
+            operands = self._operands(value)
+            (self.values[value],) = disturbed.run(disturbed.kind_of(value, operands), operands, self.errors)
         else:
             drawn = [
                 each if each is None else np.asarray(each) for each in map(self.values.get, value.inputs)
@@ -149,6 +192,14 @@ class _Run:
         dtype = precision_of(value)
         notes = [self._note(each, _NOTED.get(_ufunc(value))) for each in value.inputs]
         return Operands(self._inputs(value), drawn, notes, dtype, roundoff(dtype) * self.sizes[value])
+
+    def _operands_back(self, value: Value, stack: Stack | None) -> Operands:
+        operands = self._operands(value)
+        return operands._replace(
+            exact=[*operands.exact, self.exact[value]],
+            drawn=[*operands.drawn, stack],
+            notes=[*operands.notes, None],
+        )
 
     def _note(self, value: Value, maker: str | None) -> Note | None:
         """What is known of a difference or its exponential, if that is what is asked for."""
@@ -175,7 +226,7 @@ class _Run:
 
     def go_back(self, value: Value) -> None:
         """Hand an adjoint on."""
-        chosen = tuple([i for i in range(len(value.inputs)) if (value, i) in self.found.contributions])
+        chosen = self._chosen(value)
         if not chosen:
             return
         inputs = self._inputs(value)
@@ -184,7 +235,9 @@ class _Run:
         if value in self.ties:
             parts = self._across_a_tie(value, inputs, chosen, stack)
         elif isinstance(value.operation, Compute):
-            results = disturbed.pull_back(value, self._operands(value), self.errors, chosen, (exact, stack))
+            operands = self._operands_back(value, stack)
+            kind = disturbed.kind_of(value, operands, chosen)
+            results = disturbed.run(kind, operands, self.errors)
             parts = [(each, None) for each in results]
         elif stack is None:
             parts = [(self.found.contributions[value, i].centre, None) for i in chosen]
