@@ -25,7 +25,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr
 from jaxtyping import Array, ArrayLike
 from numpy.typing import DTypeLike
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from autograd_ref.arithmetic.paired_evaluation import POOL, Evaluated, evaluate_pair
 from autograd_ref.arithmetic.rounding import Bound, unit_roundoff
@@ -171,7 +171,7 @@ def granted(response: np.ndarray, size: np.ndarray, draws: int, dtype: DTypeLike
         dtype: in which an entry is held.
     """
     u = unit_roundoff(dtype) + unit_roundoff(np.float64)
-    quantile = max(SAFETY, float(student.isf(UNLIKELY / 2, draws)))
+    quantile = max(SAFETY, -float(stdtrit(draws, UNLIKELY / 2)))
     return np.asarray(quantile * response + 4 * u * size + 2**20 * float(np.finfo(np.dtype(dtype)).tiny))
 
 

@@ -17,9 +17,10 @@ import numpy as np
 
 from autograd_ref.recording import meaning
 from autograd_ref.recording.tape import Compute, Value
+from autograd_ref.recording.template import names_dtype
 from autograd_ref.two_layer_net import precision
 
-__all__ = ["compute", "in_double", "pull_back", "slopes", "uncompiled"]
+__all__ = ["compute", "double", "in_double", "pull_back", "slopes", "uncompiled"]
 
 # What NumPy computes in float64 where it is given integers or Booleans, and jax.numpy in float32.
 _AVERAGES = {"average", "mean", "median", "percentile", "quantile", "std", "var"}
@@ -58,9 +59,19 @@ def pull_back(
     return [np.asarray(each) for each in kernel(list(inputs), cotangent)]
 
 
-def slopes(value: Value, inputs: Sequence[Any], active: tuple[int, ...]) -> list[np.ndarray]:
-    """The derivative of every entry of the result by the entry of each active input that it depends on."""
-    return [np.asarray(each) for each in _slopes(value.operation, _loop(value, True), active)(list(inputs))]
+def slopes(
+    value: Value, inputs: Sequence[Any], active: tuple[int, ...], unit: complex = 1.0
+) -> list[np.ndarray]:
+    """The derivative of every entry of the result by the entry of each active input that it depends on.
+
+    Args:
+        value: the result of an operation entry by entry.
+        inputs: arrays in the shapes of its inputs.
+        active: which of them are asked for.
+        unit: the adjoint of every entry; of a complex result, the imaginary part has a derivative of its own.
+    """
+    kernel = _slopes(value.operation, _loop(value, True), active, unit)
+    return [np.asarray(each) for each in kernel(list(inputs))]
 
 
 def uncompiled(value: Value, active: tuple[int, ...] | None = None) -> Callable[..., Any]:
@@ -115,11 +126,11 @@ def _backward(operation: Compute, loop: Any, active: tuple[int, ...]) -> Callabl
 
 
 @cache
-def _slopes(operation: Compute, loop: Any, active: tuple[int, ...]) -> Callable[..., Any]:
+def _slopes(operation: Compute, loop: Any, active: tuple[int, ...], unit: complex) -> Callable[..., Any]:
     def call(inputs: list[Any]) -> list[Any]:
         shape = jnp.broadcast_shapes(*(each.shape for each in inputs))
         wide = [jnp.broadcast_to(each, shape) for each in inputs]
-        return list(_vjp(operation, loop, active, wide, jnp.ones(shape)))
+        return list(_vjp(operation, loop, active, wide, jnp.full(shape, unit, loop[-1])))
 
     return jax.jit(call, compiler_options=_QUICK)
 
@@ -153,22 +164,28 @@ def _loop(value: Value, exact: bool) -> tuple[Any, ...]:
         wide = value.dtype if value.is_floating else None
         averages = operation.name.removeprefix("nan") in _AVERAGES
         dtypes = (*[_wider(each.dtype, wide, averages) for each in value.inputs], value.dtype)
-    return tuple([_double(each) for each in dtypes]) if exact else dtypes
+    return tuple([double(each) for each in dtypes]) if exact else dtypes
 
 
 def _wider(dtype: np.dtype[Any], result: np.dtype[Any] | None, averages: bool) -> np.dtype[Any] | None:
     if result is None or (averages and dtype.kind in "iub"):
         return result
-    return result if dtype.kind == "f" and dtype.itemsize < result.itemsize else None
+    return result if dtype.kind == result.kind and dtype.itemsize < result.itemsize else None
 
 
 def _is_double(value: Value) -> bool:
-    """Whether all of it is in float64 anyway, so that both replays are one."""
-    return all(each.dtype.kind != "f" or each.dtype == np.float64 for each in (value, *value.inputs))
+    """Whether both replays compute the same function, so that it is compiled once."""
+    return not names_dtype(value.operation) or all(
+        each.dtype == double(each.dtype) for each in (value, *value.inputs)
+    )
 
 
-def _double(dtype: Any) -> Any:
-    return np.dtype(np.float64) if dtype is not None and dtype.kind == "f" else dtype
+def double(dtype: Any) -> Any:
+    """The dtype in which the exact replay computes."""
+    return np.dtype(_DOUBLES.get(dtype.kind, dtype)) if dtype is not None else None
+
+
+_DOUBLES = {"f": np.float64, "c": np.complex128}
 
 
 @cache
@@ -177,7 +194,7 @@ def _ufunc_loop(operation: Compute, given: tuple[Any, ...], result: np.dtype[Any
     rest: tuple[Any, ...]
     if method in ("__call__", "outer"):
         ufunc = meaning.ufunc_named(operation.name)
-        asked = [None if kind in (bool, complex) else kind for kind in given[: ufunc.nin]]
+        asked = [None if kind is bool else kind for kind in given[: ufunc.nin]]
         asked = [np.dtype(bool) if kind is None else kind for kind in asked]
         dtypes = list(ufunc.resolve_dtypes((*asked, *[None] * ufunc.nout))[: ufunc.nin])
         if result.kind == "f":  # asked for by dtype=, or Python's own division and powers of integers
@@ -189,7 +206,7 @@ def _ufunc_loop(operation: Compute, given: tuple[Any, ...], result: np.dtype[Any
         dtypes, rest = [given[0], np.dtype(np.int64)], given[2:]
         return (*dtypes, *[given[0]] * len(rest), result)
     else:
-        dtypes, rest = [given[0] if given[0].kind == "f" else result], given[1:]
+        dtypes, rest = [given[0] if given[0].kind in "fc" else result], given[1:]
     return (*dtypes, *[None] * len(rest), result)
 
 

@@ -1,13 +1,14 @@
-"""What each operation is in jax.numpy: one table of ufuncs, one of functions.
+"""What each operation is in jax.numpy.
 
-jax.numpy has nearly all of NumPy under the same names, with the same arguments; listed here is what is taken
-from it, and written here is what differs.
+jax.numpy has nearly all of NumPy under the same names, with the same arguments: `names` lists what is taken
+from it; written here is what differs.
 """
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache, reduce
 from typing import Any
 
@@ -15,51 +16,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from autograd_ref.recording.names import FUNCTIONS, SCIPY, SPECIAL_UFUNCS, UFUNCS
 from autograd_ref.recording.tape import Compute
 from autograd_ref.recording.template import fill, widened
 
 __all__ = ["function_of", "is_elementwise", "knows_function", "knows_name", "knows_ufunc", "ufunc_named"]
 
-UFUNCS = {
-    "absolute", "add", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh",
-    "bitwise_and", "bitwise_count", "bitwise_or", "bitwise_xor", "cbrt", "ceil", "conjugate", "copysign",
-    "cos", "cosh", "deg2rad", "degrees", "divide", "equal", "exp", "exp2", "expm1", "fabs", "float_power",
-    "floor", "floor_divide", "fmax", "fmin", "fmod", "gcd", "greater", "greater_equal", "heaviside",
-    "hypot", "invert", "isfinite", "isinf", "isnan", "lcm", "ldexp", "left_shift", "less", "less_equal",
-    "log", "log10", "log1p", "log2", "logaddexp", "logaddexp2", "logical_and", "logical_not", "logical_or",
-    "logical_xor", "matmul", "matvec", "maximum", "minimum", "multiply", "negative", "nextafter",
-    "not_equal", "positive", "power", "rad2deg", "radians", "reciprocal", "remainder", "right_shift",
-    "rint", "sign", "signbit", "sin", "sinh", "sqrt", "square", "subtract", "tan", "tanh", "trunc",
-    "vecdot", "vecmat", "modf", "divmod", "frexp", "spacing",
-}  # fmt: skip
-SPECIAL_UFUNCS = {
-    "digamma": "digamma", "psi": "digamma", "erf": "erf", "erfc": "erfc", "erfinv": "erfinv",
-    "entr": "entr", "expit": "expit", "gammaln": "gammaln", "gamma": "gamma", "i0": "i0", "i0e": "i0e",
-    "i1": "i1", "i1e": "i1e", "kl_div": "kl_div", "log_ndtr": "log_ndtr", "logit": "logit", "ndtr": "ndtr",
-    "ndtri": "ndtri", "rel_entr": "rel_entr", "xlog1py": "xlog1py", "xlogy": "xlogy", "betaln": "betaln",
-    "zeta": "zeta", "betainc": "betainc",
-}  # fmt: skip
-
 # With several axes of their own: not entry by entry.
 CORE = {"matmul", "matvec", "vecdot", "vecmat"}
 
-FUNCTIONS = {
-    "amax", "amin", "around",
-    "average", "bincount", "choose", "clip", "convolve", "corrcoef", "correlate",
-    "cov", "cross", "cumprod", "cumsum", "cumulative_prod", "cumulative_sum", "diff",
-    "dot", "ediff1d", "einsum", "fix", "gradient", "i0", "inner", "interp",
-    "kron", "linspace", "max", "mean", "median", "min", "nan_to_num",
-    "nancumprod", "nancumsum", "nanmax", "nanmean", "nanmedian", "nanmin",
-    "nanpercentile", "nanprod", "nanquantile", "nanstd", "nansum", "nanvar", "outer", "partition",
-    "percentile", "polyadd", "polyder", "polyint", "polymul", "polysub", "polyval", "prod", "ptp", "quantile",
-    "round", "select", "sinc", "sort", "std", "sum", "tensordot", "trace", "trapezoid",
-    "unwrap", "vander", "var", "vdot", "where",
-    "linalg.cholesky", "linalg.cond", "linalg.cross", "linalg.det", "linalg.eigh", "linalg.eigvalsh",
-    "linalg.inv", "linalg.lstsq", "linalg.matmul", "linalg.matrix_norm", "linalg.matrix_power",
-    "linalg.matrix_rank", "linalg.multi_dot", "linalg.norm", "linalg.outer", "linalg.pinv", "linalg.qr",
-    "linalg.slogdet", "linalg.solve", "linalg.svd", "linalg.svdvals", "linalg.tensordot", "linalg.tensorinv",
-    "linalg.tensorsolve", "linalg.trace", "linalg.vecdot", "linalg.vector_norm",
-}  # fmt: skip
 _WRITTEN: dict[str, Callable[..., Any]] = {}
 
 
@@ -80,10 +45,10 @@ def knows_name(name: str) -> bool:
 def knows_ufunc(ufunc: np.ufunc) -> bool:
     """Whether a ufunc has a meaning."""
     name = ufunc.__name__
+    special = getattr(sys.modules.get("scipy.special"), name, None) is ufunc
     if name in UFUNCS or name == "clip":
-        return getattr(np, name, None) is ufunc or name == "clip"
-    special = sys.modules.get("scipy.special")
-    return name in SPECIAL_UFUNCS and getattr(special, name, None) is ufunc
+        return special or getattr(np, name, None) is ufunc or name == "clip"
+    return special and (name in SPECIAL_UFUNCS or name in _UFUNCS_WRITTEN)
 
 
 def ufunc_named(name: str) -> np.ufunc:
@@ -97,7 +62,9 @@ def ufunc_named(name: str) -> np.ufunc:
 
 def knows_function(name: str) -> bool:
     """Whether a function has a meaning."""
-    return name in FUNCTIONS or name in _WRITTEN
+    return (
+        name in FUNCTIONS or name in _WRITTEN or (name.removeprefix("scipy.") in SCIPY and "scipy." in name)
+    )
 
 
 def takes_arrays(name: str) -> bool:
@@ -126,14 +93,33 @@ def function_of(operation: Compute, exact: bool) -> Callable[..., Any]:
     args, kwargs = operation.template
     literal = widened if exact else None
     function = _named(operation.name)
-    return lambda *inputs: function(*fill(args, inputs, literal), **fill(kwargs, inputs, literal))
+    arrays = _arrays_of_lists if takes_arrays(operation.name) and "tensordot" not in operation.name else list
+
+    def call(*inputs: Any) -> Any:
+        options = fill(kwargs, inputs, literal)
+        return function(
+            *arrays(fill(args, inputs, literal)),
+            **dict(zip(options, arrays(options.values()), strict=True)),
+        )
+
+    return call
+
+
+def _arrays_of_lists(arguments: Iterable[Any]) -> list[Any]:
+    """What NumPy turns into arrays; a tuple of integers may be axes or a shape."""
+    return [
+        jnp.asarray(each)
+        if isinstance(each, list) or (isinstance(each, tuple) and any(isinstance(x, float) for x in each))
+        else each
+        for each in arguments
+    ]
 
 
 def _named(name: str) -> Callable[..., Any]:
     if name in _WRITTEN:
         return _WRITTEN[name]
-    found: Any = jnp
-    for part in name.split("."):
+    found: Any = jax.scipy if name.startswith("scipy.") else jnp
+    for part in name.removeprefix("scipy.").split("."):
         found = getattr(found, part)
     return found
 
@@ -141,7 +127,7 @@ def _named(name: str) -> Callable[..., Any]:
 def _number_function(operation: Compute) -> Callable[..., Any]:
     if operation.name == "round":
         return lambda x: jnp.round(x, operation.template)
-    if operation.name in ("float", "bool"):
+    if operation.name in ("float", "bool", "complex"):
         return lambda x: jnp.reshape(x, ())
     if operation.name == "trunc":
         return lambda x: jnp.reshape(jnp.trunc(x), ())
@@ -176,11 +162,30 @@ def ufunc_function(name: str) -> Callable[..., Any]:
 _UFUNCS_WRITTEN: dict[str, Callable[..., Any]] = {
     "clip": lambda x, low, high: jnp.minimum(jnp.maximum(x, low), high),
     "fabs": jnp.abs,
-    "conjugate": lambda x: x,
     "sign": jnp.sign,
-    # Without jnp.hypot's and jnp.sqrt's care for 0 the derivative there is not finite, as it should be.
     "float_power": jnp.power,
+    "ldexp": lambda x, n: x * jnp.exp2(n.astype(x.dtype)),
+    # scipy.special's that are elementary.
+    "cosdg": lambda x: jnp.cos(jnp.deg2rad(x)),
+    "cosm1": lambda x: -2 * jnp.sin(x / 2) ** 2,
+    "cotdg": lambda x: 1 / jnp.tan(jnp.deg2rad(x)),
+    "exp10": lambda x: jnp.exp(x * math.log(10.0)),
+    "exprel": lambda x: jnp.where(x == 0, 1.0 + x / 2, jnp.expm1(x) / jnp.where(x == 0, 1.0, x)),
+    "huber": lambda d, r: jnp.where(jnp.abs(r) <= d, r * r / 2, d * (jnp.abs(r) - d / 2)),
+    "inv_boxcox": lambda y, a: jnp.where(a == 0, jnp.exp(y), jnp.exp(jnp.log1p(a * y) / _nonzero(a))),
+    "inv_boxcox1p": lambda y, a: jnp.where(a == 0, jnp.expm1(y), jnp.expm1(jnp.log1p(a * y) / _nonzero(a))),
+    "log_expit": jax.nn.log_sigmoid,
+    "powm1": lambda x, y: jnp.expm1(y * jnp.log(x)),
+    "pseudo_huber": lambda d, r: d * d * (jnp.sqrt(1 + (r / d) ** 2) - 1),
+    "radian": lambda d, m, s: jnp.deg2rad(d + m / 60 + s / 3600),
+    "rgamma": lambda x: 1 / jax.scipy.special.gamma(x),
+    "sindg": lambda x: jnp.sin(jnp.deg2rad(x)),
+    "tandg": lambda x: jnp.tan(jnp.deg2rad(x)),
 }
+
+
+def _nonzero(a: Any) -> Any:
+    return jnp.where(a == 0, 1.0, a)
 
 
 def _ufunc_function(operation: Compute, exact: bool) -> Callable[..., Any]:
@@ -307,6 +312,49 @@ def _at(name: str, x: Any, positions: Any, *operand: Any) -> Any:
     return flat.reshape(x.shape)
 
 
+@_written("conj")
+@_written("conjugate")
+def _conjugate(x: Any) -> Any:
+    return jnp.conj(x)
+
+
+@_written("fix")
+def _fix(x: Any, *_: Any) -> Any:
+    return jnp.trunc(x)
+
+
+@_written("scipy.special.softplus")
+def _softplus(x: Any) -> Any:
+    return jnp.logaddexp(x, 0.0)
+
+
+@_written("scipy.linalg.norm")
+def _norm(
+    x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False, check_finite: bool = True
+) -> Any:
+    return jnp.linalg.norm(x, ord, axis, keepdims)
+
+
+@_written("scipy.linalg.pinv")
+def _pinv(x: Any, **_: Any) -> Any:
+    return jnp.linalg.pinv(x)
+
+
+@_written("scipy.linalg.svdvals")
+def _svdvals(x: Any, *_: Any, **__: Any) -> Any:
+    return jnp.linalg.svdvals(x)
+
+
+@_written("scipy.linalg.eigvalsh")
+def _eigvalsh(x: Any, *_: Any, **__: Any) -> Any:
+    return jnp.linalg.eigvalsh(x)
+
+
+@_written("scipy.linalg.khatri_rao")
+def _khatri_rao(a: Any, b: Any) -> Any:
+    return (a[:, None] * b[None]).reshape(-1, a.shape[1])
+
+
 @_written("astype")
 def _astype(x: Any, dtype: Any, *_: Any, **__: Any) -> Any:
     return x.astype(dtype)
@@ -320,6 +368,12 @@ def _clip(
     high = a_max if a_max is not None else max
     x = x if low is None else jnp.maximum(x, low)
     return x if high is None else jnp.minimum(x, high)
+
+
+@_written("choose")
+def _choose(a: Any, choices: Any, *_: Any, mode: str = "raise", **__: Any) -> Any:
+    # In mode "raise" every index was found to be in range.
+    return jnp.choose(jnp.asarray(a), choices, mode="wrap" if mode == "raise" else mode)
 
 
 @_written("ndarray.sort")

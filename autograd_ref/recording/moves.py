@@ -6,6 +6,7 @@ function has a rule of its own.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,9 +21,8 @@ __all__ = ["CONSTANT", "INPLACE", "knows", "move", "pull_back"]
 CONSTANT = {
     "array2string", "array_repr", "array_str", "broadcast_shapes", "can_cast", "common_type",
     "diag_indices_from", "einsum_path", "iscomplexobj", "isrealobj", "may_share_memory", "min_scalar_type",
-    "ndim", "result_type", "save", "savetxt", "savez", "savez_compressed", "shape", "shares_memory", "size",
-    "tril_indices_from", "triu_indices_from", "ndarray.tobytes", "ndarray.tofile", "ndarray.dump",
-    "ndarray.dumps",
+    "ndim", "result_type", "shape", "shares_memory", "size",
+    "tril_indices_from", "triu_indices_from",
 }  # fmt: skip
 
 MOVES = {
@@ -32,22 +32,27 @@ MOVES = {
     "insert", "matrix_transpose", "meshgrid", "moveaxis", "pad", "permute_dims", "ravel", "repeat", "reshape",
     "resize", "roll", "rollaxis", "rot90", "split", "squeeze", "stack", "swapaxes", "take", "take_along_axis",
     "tile", "transpose", "tril", "trim_zeros", "triu", "unstack", "vsplit", "vstack",
-    "linalg.diagonal", "linalg.matrix_transpose", "full_like", "real", "imag",
-    "lib.stride_tricks.as_strided", "lib.stride_tricks.sliding_window_view",
+    "linalg.diagonal", "linalg.matrix_transpose", "full_like", "partition", "real", "imag",
+    "lib.stride_tricks.as_strided", "lib.stride_tricks.sliding_window_view", "fft.fftshift", "fft.ifftshift",
+    "scipy.linalg.block_diag", "scipy.linalg.circulant", "scipy.linalg.convolution_matrix",
+    "scipy.linalg.hankel", "scipy.linalg.toeplitz",
 }  # fmt: skip
 METHODS = {
     "T", "compress", "copy", "diagonal", "flatten", "mT", "ravel", "real", "repeat", "reshape", "squeeze",
-    "swapaxes", "take", "transpose", "conj", "conjugate",
+    "swapaxes", "take", "transpose", "imag",
 }  # fmt: skip
 INPLACE = {
     "copyto", "fill_diagonal", "ndarray.fill", "ndarray.partition", "ndarray.put", "ndarray.sort", "place",
     "put", "put_along_axis", "putmask",
 }  # fmt: skip
 
+PARTITIONS = {"partition", "ndarray.partition"}
+
 # What has no derivative, since it has steps: NumPy replays these, too.
 DISCRETE = {
     "all", "allclose", "any", "argmax", "argmin", "argpartition", "argsort", "argwhere", "array_equal",
-    "array_equiv", "count_nonzero", "digitize", "flatnonzero", "isclose", "isin", "isneginf", "isposinf",
+    "array_equiv", "count_nonzero", "digitize", "flatnonzero", "isclose", "iscomplex", "isin",
+    "isneginf", "isreal", "isposinf",
     "lexsort", "nanargmax", "nanargmin", "nonzero", "searchsorted", "unravel_index",
 }  # fmt: skip
 
@@ -69,8 +74,8 @@ def _function(name: str) -> Callable[..., Any]:
     if name.startswith("ndarray."):
         attribute = getattr(np.ndarray, name.removeprefix("ndarray."))
         return attribute if callable(attribute) else lambda a: getattr(a, name.removeprefix("ndarray."))
-    found: Any = np
-    for part in name.split("."):
+    found: Any = sys.modules["scipy"] if name.startswith("scipy.") else np
+    for part in name.removeprefix("scipy.").split("."):
         found = getattr(found, part)
     return found
 
@@ -86,6 +91,8 @@ def move(operation: Move, inputs: Sequence[Any], literal: Callable[[Any], Any] |
         return changed
     if name == "array":
         return np.array(fill(template, inputs, literal))
+    if name in ("r_", "c_"):
+        return np.asarray(getattr(np, name)[fill(template, inputs, literal)])
     args, kwargs = (fill(part, inputs, literal) for part in template)
     if name in INPLACE:
         changed = np.array(args[0])
@@ -106,17 +113,38 @@ def pull_back(
         active: which of them are asked for.
         cotangent: the adjoint of its result.
     """
+    if operation.name in PARTITIONS:
+        return [_unpartitioned(operation, inputs, cotangent)]
     if operation.name == "getitem":
-        contribution = np.zeros(np.shape(inputs[0]))
+        contribution = np.zeros(np.shape(inputs[0]), cotangent.dtype)
         np.add.at(contribution, fill(operation.template, inputs), cotangent)
         return [contribution]
     places, starts, total = positions_of(operation, inputs, active)
     moved = places >= 0
-    summed = np.bincount(places[moved], weights=cotangent[moved], minlength=total).astype(np.float64)
+    summed = _summed(places[moved], cotangent[moved], total)
     return [
         summed[start : start + np.size(inputs[i])].reshape(np.shape(inputs[i]))
         for i, start in zip(active, starts, strict=True)
     ]
+
+
+def _summed(places: np.ndarray, terms: np.ndarray, total: int) -> np.ndarray:
+    if terms.dtype.kind == "c":
+        return _summed(places, terms.real, total) + 1j * _summed(places, terms.imag, total)
+    return np.bincount(places, weights=terms, minlength=total).astype(np.float64)
+
+
+def _unpartitioned(operation: Move, inputs: Sequence[Any], cotangent: np.ndarray) -> np.ndarray:
+    """A partition puts entries in an order that only their values tell: the same ranks, the same entries."""
+    args, kwargs = (fill(part, inputs) for part in operation.template)
+    axis = args[2] if len(args) > 2 else kwargs.get("axis", -1)
+    before, after = np.asarray(inputs[0]), move(operation, inputs)
+    if axis is None:
+        before, axis = before.reshape(-1), 0
+    ranked = np.take_along_axis(cotangent, np.argsort(after, axis, kind="stable"), axis)
+    contribution = np.empty_like(ranked)
+    np.put_along_axis(contribution, np.argsort(before, axis, kind="stable"), ranked, axis)
+    return contribution.reshape(np.shape(inputs[0]))
 
 
 def positions_of(
@@ -124,7 +152,7 @@ def positions_of(
 ) -> tuple[np.ndarray, list[int], int]:
     """For every entry of the result, the entry it came from among those of the active inputs, or −1."""
     marked: list[Any] = [
-        np.zeros(np.shape(each), np.int64) if np.asarray(each).dtype.kind == "f" else each for each in inputs
+        np.zeros(np.shape(each), np.int64) if np.asarray(each).dtype.kind in "fc" else each for each in inputs
     ]
     starts, total = [], 0
     for i in active:
@@ -138,10 +166,10 @@ def positions_of(
 
 def _without_fractions(literal: Any) -> Any:
     """Arguments for arrays of positions: no fractions to put in, no floating dtype."""
-    if isinstance(literal, float):
+    if isinstance(literal, (float, complex)):
         return 0
-    if isinstance(literal, np.dtype) and literal.kind == "f":
+    if isinstance(literal, np.dtype) and literal.kind in "fc":
         return np.dtype(np.int64)
-    if isinstance(literal, type) and issubclass(literal, (np.floating, float)):
+    if isinstance(literal, type) and issubclass(literal, (np.inexact, float, complex)):
         return np.int64
     return literal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import get_ident
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,11 +23,15 @@ class NotRecorded(Exception):  # noqa: N818 - it says what happened, as StopIter
 
 
 class Layout(NamedTuple):
-    """Where in a piece of memory an array's entries are, counted in entries."""
+    """Where in a piece of memory an array's entries are, counted in entries.
+
+    Complex memory that is read as real numbers is counted in ``halves``: real parts and imaginary parts.
+    """
 
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
+    halves: bool = False
 
 
 class Given(NamedTuple):
@@ -121,7 +126,7 @@ class Value:
     @property
     def is_floating(self) -> bool:
         """Whether it can have a derivative."""
-        return self.dtype.kind == "f"
+        return self.dtype.kind in "fc"
 
     def __repr__(self) -> str:
         return (
@@ -134,6 +139,11 @@ class Control(NamedTuple):
 
     value: Value
     kind: str
+    array: np.ndarray | None
+
+
+# What JAX computes with, too.
+_DTYPES = {np.dtype(code) for code in "?bBhHiIlLqQefdFD"}
 
 
 class Tape:
@@ -144,6 +154,7 @@ class Tape:
         self.controls: list[Control] = []
         self.refusal: NotRecorded | None = None
         self._numbers: dict[tuple[type, Any], Value] = {}
+        self._thread = get_ident()
 
     def add(self, operation: Operation, inputs: tuple[Value, ...], array: Any, like: Any = None) -> Value:
         """Put one operation on the tape.
@@ -164,7 +175,9 @@ class Tape:
         value.dtype = shaped.dtype
         value.weak = None
         value._code, value._position = here()
-        if value.dtype.kind not in "fiub" or value.dtype.itemsize > 8:
+        if get_ident() != self._thread:
+            raise NotRecorded("NumPy in another thread is not recorded", value.place)
+        if value.dtype not in _DTYPES:
             raise NotRecorded(f"values of dtype {value.dtype} are not recorded", value.place)
         self.values.append(value)
         return value
@@ -178,9 +191,24 @@ class Tape:
             value.weak = type(number) if type(number) in (bool, int, float, complex) else None
         return value
 
+    def depends(self, value: Value) -> bool:
+        """Whether a value was made from a floating array that was there before the call."""
+        waiting, seen = [value], {value}
+        while waiting:
+            each = waiting.pop()
+            if isinstance(each.operation, Given) and each.operation.path is not None and each.is_floating:
+                return True
+            new = [source for source in each.inputs if source not in seen]
+            seen.update(new)
+            waiting.extend(new)
+        return False
+
     def control(self, value: Value, kind: str) -> None:
         """Note that a value decided what the program does next."""
-        self.controls.append(Control(value, kind))
+        array = value.array
+        if isinstance(value.operation, Write):  # whose array is not kept
+            array = array if array is None else array.copy()
+        self.controls.append(Control(value, kind, array))
 
 
 class _Current:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -74,13 +75,23 @@ def fill(template: Any, inputs: Sequence[Any], literal: Callable[[Any], Any] | N
 
 def widened(literal: Any) -> Any:
     """A dtype of a lower precision as float64; every other constant as it is."""
-    if isinstance(literal, np.dtype) and literal.kind == "f":
-        return np.dtype(np.float64)
+    if isinstance(literal, np.dtype) and literal.kind in "fc":
+        return np.dtype(np.float64 if literal.kind == "f" else np.complex128)
     if isinstance(literal, type) and issubclass(literal, (np.floating, float)):
         return np.float64
+    if isinstance(literal, type) and issubclass(literal, (np.complexfloating, complex)):
+        return np.complex128
     if isinstance(literal, str) and literal in _FLOATING_NAMES:
         return "float64"
     return literal
+
+
+@cache
+def names_dtype(template: Any) -> bool:
+    """Whether a constant in a template, or in an operation that has one, is another one in float64."""
+    if isinstance(template, Literal):
+        return widened(template.value) is not template.value
+    return isinstance(template, tuple) and any(map(names_dtype, template))
 
 
 _FLOATING_NAMES = {

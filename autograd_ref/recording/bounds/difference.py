@@ -10,7 +10,7 @@ import numpy as np
 
 from autograd_ref.arithmetic.finite_differences import FiniteDifference, line_difference
 from autograd_ref.arithmetic.rounding import unit_roundoff
-from autograd_ref.recording.adjoints import ancestors
+from autograd_ref.recording.adjoints.reverse import ancestors
 from autograd_ref.recording.call.state import State, collect
 from autograd_ref.recording.record import Recording
 from autograd_ref.recording.tape import Compute, NotRecorded, Value

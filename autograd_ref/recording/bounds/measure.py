@@ -16,7 +16,8 @@ import numpy as np
 from autograd_ref.arithmetic.rounding_bounds import STEP, granted
 from autograd_ref.recording.adjoints import Adjoint, Adjoints, adjoints
 from autograd_ref.recording.bounds.disturbed import Errors
-from autograd_ref.recording.bounds.draws import Sizes, draw, plan, precision_of, roundoff
+from autograd_ref.recording.bounds.draws import draw, plan
+from autograd_ref.recording.bounds.forward import Sizes, precision_of, roundoff
 from autograd_ref.recording.place import Place
 from autograd_ref.recording.record import Recording
 from autograd_ref.recording.tape import Value

@@ -36,6 +36,11 @@ class Leaf(NamedTuple):
     value: Value
     written: bool
 
+    @property
+    def sources(self) -> tuple[Value, ...]:
+        """The value itself, and the memory that it was read from if that is larger."""
+        return (self.value, *self.value.inputs)
+
 
 class Given:
     """What can be reached from a call before it is made."""
@@ -74,7 +79,7 @@ class Given:
         self._wrapped.clear()
 
     def _note(self, path: str, thing: Any) -> Any:
-        if type(thing) is np.ndarray and thing.dtype.kind in "fiub" and id(thing) not in self._arrays:
+        if type(thing) is np.ndarray and thing.dtype.kind in "fiubc" and id(thing) not in self._arrays:
             self._arrays[id(thing)] = (path, thing)
         return thing
 

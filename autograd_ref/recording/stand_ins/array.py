@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from autograd_ref.recording.memory import Memory
-from autograd_ref.recording.place import here, place_of
-from autograd_ref.recording.stand_ins.calls import record_function, record_method, record_ufunc
+from autograd_ref.recording.stand_ins.calls import record_function, record_method, record_ufunc, refuse
 from autograd_ref.recording.stand_ins.objects import (
     WRAPPED,
     flat_iterator,
@@ -25,7 +24,7 @@ from autograd_ref.recording.stand_ins.objects import (
     value_of,
     wrap_view,
 )
-from autograd_ref.recording.tape import Move, NotRecorded, Value, current
+from autograd_ref.recording.tape import Move, Value, current
 from autograd_ref.recording.template import Group, Literal, Slot
 
 __all__ = ["RecordedArray"]
@@ -114,10 +113,15 @@ class RecordedArray(np.ndarray):
         return format(plain(self), spec)
 
     def __reduce__(self) -> Any:
-        return plain(self).__reduce__()
+        return self._taken_out("pickling").__reduce__()
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return plain(self).__reduce_ex__(protocol)
+        return self._taken_out("pickling").__reduce_ex__(protocol)
+
+    def _taken_out(self, how: str) -> np.ndarray:
+        if current.tape is not None:
+            raise refuse(f"{how} takes an array out of the recording, and is not recorded")
+        return plain(self)
 
     def __copy__(self) -> Any:
         return self.copy("K")
@@ -181,7 +185,7 @@ class RecordedArray(np.ndarray):
         """Another shape in place, for as many entries."""
         wanted = shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape
         if int(np.prod(wanted)) != self.size:
-            raise NotRecorded("ndarray.resize to another size is not recorded; np.resize is", _place())
+            raise refuse("ndarray.resize to another size is not recorded; np.resize is")
         self.shape = wanted
 
 
@@ -208,9 +212,17 @@ def _attribute(name: str) -> property:
     return property(read, write if name in ("real", "imag") else None)
 
 
-def _place() -> Any:
-    code, position = here()
-    return place_of(code, position) if code else None
+def _bytes_method(name: str) -> Callable[..., Any]:
+    def method(self: RecordedArray, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self._taken_out(f"ndarray.{name}"), name)(*args, **kwargs)
+
+    method.__name__ = name
+    method.__doc__ = getattr(np.ndarray, name).__doc__
+    return method
+
+
+def _bytes_attribute(name: str) -> property:
+    return property(lambda self: getattr(self._taken_out(f"ndarray.{name}"), name))
 
 
 for _name in (
@@ -221,5 +233,9 @@ for _name in (
     "transpose", "var", "view",
 ):  # fmt: skip
     setattr(RecordedArray, _name, _method(_name))
+for _name in ("tobytes", "tofile", "dump", "dumps", "to_device", "__dlpack__"):
+    setattr(RecordedArray, _name, _bytes_method(_name))
+for _name in ("data", "ctypes", "__array_interface__", "__array_struct__"):
+    setattr(RecordedArray, _name, _bytes_attribute(_name))
 for _name in ("T", "mT", "real", "imag"):
     setattr(RecordedArray, _name, _attribute(_name))

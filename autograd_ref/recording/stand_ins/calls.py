@@ -37,11 +37,14 @@ from autograd_ref.recording.stand_ins.objects import (
 from autograd_ref.recording.tape import Compute, Move, NotRecorded, Value, current
 from autograd_ref.recording.template import freeze
 
-__all__ = ["record_function", "record_method", "record_number", "record_ufunc", "refuse"]
+__all__ = ["record_function", "record_method", "record_number", "record_scipy", "record_ufunc", "refuse"]
 
 
 # Functions that make an array like another: filled by `creation`.
 SPECIAL: dict[str, Callable[..., Any]] = {}
+
+
+_OWN_AXES = [(-2, -1)] * 3
 
 
 def refuse(what: str) -> NotRecorded:
@@ -61,11 +64,13 @@ def record_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: 
     if method == "reduceat":  # where the parts begin is part of what is done, not of what it is done to
         kwargs = {"indices": tuple(np.asarray(plain_all(inputs[1])).tolist()), **kwargs}
         inputs = inputs[:1]
+    if kwargs.get("axes") == _OWN_AXES and ufunc is np.matmul:  # what ``a @= b`` asks for
+        kwargs = {key: each for key, each in kwargs.items() if key != "axes"}
     out = kwargs.pop("out", None)
     if out is not None and not isinstance(out, tuple):
         out = (out,)
-    values = tuple([value_of(each) for each in inputs])
     twins = [plain(each) for each in inputs]
+    values = _values_or_error(inputs, lambda: _call_apart(ufunc, method, twins, kwargs, out))
     if not kwargs and out is None:
         result = getattr(ufunc, method)(*twins)
         template: Any = method
@@ -81,6 +86,29 @@ def record_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: 
     if not meaning.knows_ufunc(ufunc):
         raise refuse(f"the ufunc {ufunc.__name__} is not recorded")
     return _results(result, lambda index: Compute("ufunc", ufunc.__name__, template, index), values)
+
+
+def _values_or_error(inputs: tuple[Any, ...], call: Callable[[], Any]) -> tuple[Value, ...]:
+    """The values of operands; where one cannot be recorded, NumPy's own error goes first if there is one."""
+    tape = current.tape
+    assert tape is not None  # noqa: S101
+    before = tape.refusal
+    try:
+        return tuple([value_of(each) for each in inputs])
+    except NotRecorded as error:
+        refusal = error
+    tape.refusal = before
+    call()
+    tape.refusal = refusal
+    raise refusal
+
+
+def _call_apart(ufunc: np.ufunc, method: str, twins: list[Any], kwargs: dict[str, Any], out: Any) -> None:
+    """The same call, which writes to nothing."""
+    outputs = (
+        {} if out is None else {"out": tuple([None if each is None else plain(each).copy() for each in out])}
+    )
+    getattr(ufunc, method)(*twins, **_plain_kwargs(kwargs), **outputs)
 
 
 def _as_input(argument: Any) -> Any:
@@ -151,6 +179,15 @@ def record_function(function: Callable[..., Any], args: tuple[Any, ...], kwargs:
     return _record(name, function, args, kwargs, out)
 
 
+def record_scipy(
+    name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Call one of SciPy's functions that are no ufuncs, and record it."""
+    if any(kwargs.get(key) for key in ("overwrite_a", "overwrite_b")):
+        raise refuse(f"{name} that may overwrite its argument is not recorded")
+    return _record(name, function, args, kwargs, None)
+
+
 def record_method(name: str, array: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call a method of an array, or read an attribute, and record it."""
     if isinstance(getattr(np.ndarray, name), type(np.ndarray.T)):
@@ -189,7 +226,7 @@ def _record(name: str, function: Callable[..., Any], args: Any, kwargs: Any, out
     def operation(index: int | None) -> Any:
         if meaning.knows_function(name):
             return Compute("function", name, template, index)
-        if moves.knows(name):
+        if moves.knows(name) or not any(each.is_floating for each in values):
             return Move(name, template, index)
         raise refuse(f"{name} is not recorded")
 
@@ -234,7 +271,10 @@ def _results(result: Any, operation: Callable[[int | None], Any], values: tuple[
     """Recording objects for all that a call gave."""
     if isinstance(result, (tuple, list)):
         result = _apart(result)
-        wrapped = [_one_result(each, operation, i, values) for i, each in enumerate(result)]
+        wrapped = [
+            each if type(each) is bool else _one_result(each, operation, i, values)
+            for i, each in enumerate(result)
+        ]
         if type(result) in (tuple, list):
             return type(result)(wrapped)
         return type(result)(*wrapped)  # named tuples: slogdet, eigh, …

@@ -9,11 +9,12 @@ import numpy as np
 
 from autograd_ref.recording.memory import owner_of
 from autograd_ref.recording.stand_ins.calls import SPECIAL, refuse
-from autograd_ref.recording.stand_ins.generators import define, recording_generator, shuffled
+from autograd_ref.recording.stand_ins.generators import define, permuted, recording_generator, shuffled
 from autograd_ref.recording.stand_ins.objects import (
     arrays_in,
     from_nested,
     index_write,
+    is_input,
     is_recorded,
     plain,
     plain_all,
@@ -22,19 +23,54 @@ from autograd_ref.recording.stand_ins.objects import (
     wrap_view,
 )
 from autograd_ref.recording.tape import Compute, Given, Move, current
-from autograd_ref.recording.template import Group, Literal, Slot
+from autograd_ref.recording.template import Group, Literal, Slot, freeze
 
-__all__ = ["CREATION", "call_unaware", "constant", "without_shadow"]
+__all__ = ["CREATION", "call_unaware", "constant", "refuse_dependent", "without_shadow"]
 
 
 def call_unaware(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call a function that knows nothing of recording."""
     result = function(*plain_all(args), **{key: plain_all(each) for key, each in kwargs.items()})
+    refuse_containers(function, result)
     if type(result) is np.ndarray and current.memories.find(result) is not None:
         return wrap_view(result)
+    refuse_dependent(function.__name__, (*args, *kwargs.values()), result)
     for each in (*args, *kwargs.values()):
         _escaping(each)
     return constant(result)
+
+
+def refuse_dependent(name: str, arguments: Any, result: Any) -> None:
+    """Refuse a floating result of something recorded, from a function that knows nothing of recording."""
+    if _is_floating(result) and _depends(arguments):
+        raise refuse(f"{name} of recorded values is not recorded")
+
+
+def _is_floating(result: Any) -> bool:
+    if isinstance(result, (list, tuple)):
+        return any(map(_is_floating, result))
+    if isinstance(result, (np.ndarray, np.generic)):
+        return result.dtype.kind not in "iubSUMm"
+    return not isinstance(result, (bool, int, str, bytes, type(None), type, np.dtype))
+
+
+def _depends(argument: Any) -> bool:
+    if type(argument) in (list, tuple):
+        return any(map(_depends, argument))
+    if current.tape is None or not is_recorded(argument):
+        return False
+    value = value_of(argument)
+    return value.is_floating and current.tape.depends(value)
+
+
+def refuse_containers(function: Callable[..., Any], result: Any) -> None:
+    """Refuse what is made to be written to, and would not record: structured arrays, and those of objects."""
+    if (type(result) is np.ndarray and result.dtype.kind in "VO") or isinstance(
+        result, (np.matrix, np.ma.MaskedArray)
+    ):
+        raise refuse(
+            f"{function.__name__} of {type(result).__name__} with dtype {result.dtype} is not recorded"
+        )
 
 
 def _escaping(argument: Any) -> Any:
@@ -54,7 +90,7 @@ def without_shadow(argument: Any) -> Any:
 
 def constant(result: Any) -> Any:
     """A recording array for what was created now, or had been made by plain code."""
-    if type(result) is np.ndarray and result.dtype.kind in "fiub":
+    if type(result) is np.ndarray and result.dtype.kind in "fiubc":
         if current.memories.find(result) is not None:
             return wrap_view(result)
         if owner_of(result) is result or result.base is None:
@@ -77,7 +113,9 @@ def _array(original: Callable[..., Any]) -> Callable[..., Any]:
             if type(a) is np.ndarray and (known := current.memories.find(a)) is not None:
                 a = wrap_view(a, known)
             else:
-                return constant(original(a, *args, **kwargs))
+                result = original(a, *args, **kwargs)
+                refuse_containers(original, result)
+                return constant(result)
         if not is_recorded(a):
             plain_result = original(plain_all(a), *args, **kwargs)
             if plain_result.dtype.kind not in "fiub":
@@ -135,18 +173,44 @@ def _full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", **kw
     return made
 
 
-def _ndenumerate(array: Any) -> Any:
-    for index in np.ndindex(array.shape):
-        yield index, array[index]
+class _Joined:
+    """`np.r_` or `np.c_`, which turns numbers into arrays without asking them."""
+
+    def __init__(self, name: str):
+        self._name = name
+        self._original = getattr(np, name)
+
+    def __getitem__(self, key: Any) -> Any:
+        parts = key if isinstance(key, tuple) else (key,)
+        numbers = [each for each in parts if is_recorded(each) and not isinstance(each, np.ndarray)]
+        if current.tape is None or not (numbers or any(map(_is_list, parts))):
+            return self._original[key]
+        inputs: list[Any] = []
+        template = freeze(key, is_input, inputs)
+        values = tuple([value_of(each) for each in inputs])
+        result = self._original[plain_all(key)]
+        return wrap_new(result, current.tape.add(Move(self._name, template), values, result))
+
+    def __len__(self) -> int:
+        return 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._original, name)
+
+
+def _is_list(thing: Any) -> bool:
+    return isinstance(thing, (list, tuple)) and arrays_in(thing)
 
 
 _RANDOM = (np.random.Generator, np.random.RandomState)
-define(constant)
+define(constant, refuse_dependent)
 
 # Functions that know no argument that records, and what stands in for them.
 CREATION: dict[Any, Any] = {
     np.full: _full,
-    np.ndenumerate: _ndenumerate,
+    np.r_: _Joined("r_"),
+    np.c_: _Joined("c_"),
+    np.random.permutation: permuted(np.random.permutation),
     np.random.shuffle: shuffled(np.random.shuffle),
 }
 for _function in (

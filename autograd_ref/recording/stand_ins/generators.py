@@ -30,22 +30,39 @@ def shuffled(original: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _method(kind: type, name: str, created: Created) -> Callable[..., Any]:
+def permuted(original: Callable[..., Any]) -> Callable[..., Any]:
+    """A permutation of something recorded: as a move by the permutation that it draws."""
+
+    def call(x: Any, axis: int = 0) -> Any:
+        order = original(x.shape[axis] if isinstance(x, np.ndarray) else plain_all(x))
+        return np.take(x, order, axis) if isinstance(x, np.ndarray) else order
+
+    return call
+
+
+def _method(
+    kind: type, name: str, created: Created, refuse_dependent: Callable[..., None]
+) -> Callable[..., Any]:
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         method = getattr(self._twin, name)
         if name == "shuffle":
             return shuffled(method)(*args, **kwargs)
+        if name == "permutation" and current.tape is not None and any(map(is_recorded, args)):
+            return permuted(method)(*args, **kwargs)
         result = method(*plain_all(args), **{key: plain_all(each) for key, each in kwargs.items()})
-        return created(result) if current.tape is not None else result
+        if current.tape is None:
+            return result
+        refuse_dependent(f"{kind.__name__}.{name}", (*args, *kwargs.values()), result)
+        return created(result)
 
     call.__name__ = name
     call.__doc__ = getattr(kind, name).__doc__
     return call
 
 
-def _define(kind: type, created: Created) -> type:
+def _define(kind: type, created: Created, refuse_dependent: Callable[..., None]) -> type:
     names = [name for name in dir(kind) if not name.startswith("_") and callable(getattr(kind, name))]
-    members: dict[str, Any] = {name: _method(kind, name, created) for name in names}
+    members: dict[str, Any] = {name: _method(kind, name, created, refuse_dependent) for name in names}
     members["__reduce__"] = lambda self: self._twin.__reduce__()
     return type(f"Recording{kind.__name__}", (kind,), members)
 
@@ -55,10 +72,10 @@ _KINDS: dict[type, type] = {}
 GENERATORS: set[type] = set()
 
 
-def define(created: Created) -> None:
-    """Make the subclasses; ``created`` wraps what they draw."""
+def define(created: Created, refuse_dependent: Callable[..., None]) -> None:
+    """Make the subclasses; ``created`` wraps what they draw, if ``refuse_dependent`` lets it pass."""
     for kind in (np.random.Generator, np.random.RandomState):
-        _KINDS[kind] = _define(kind, created)
+        _KINDS[kind] = _define(kind, created, refuse_dependent)
         GENERATORS.add(_KINDS[kind])
 
 

@@ -9,37 +9,41 @@ returns arrays that record.
 from __future__ import annotations
 
 import builtins
+import dis
+import sys
 import types
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from autograd_ref.recording.stand_ins.built_in import BUILT_IN, math_function
-from autograd_ref.recording.stand_ins.calls import record_function, record_ufunc
+from autograd_ref.recording.stand_ins.calls import record_function, record_scipy, record_ufunc
 from autograd_ref.recording.stand_ins.creation import CREATION, call_unaware, constant, without_shadow
-from autograd_ref.recording.stand_ins.number_types import NUMBER_TYPES, TYPE, number_type, random_type
-from autograd_ref.recording.stand_ins.objects import arrays_in, plain, plain_all
+from autograd_ref.recording.stand_ins.loops import LOOPS, vectorized
+from autograd_ref.recording.stand_ins.number_types import NUMBER_TYPES, TYPE, class_type, number_type
+from autograd_ref.recording.stand_ins.objects import arrays_in, plain, plain_all, wrap_view
 from autograd_ref.recording.tape import current
 
-__all__ = ["SHADOWS", "originals", "stand_in_for"]
+__all__ = ["SHADOWS", "STAND_INS", "originals", "stand_in_for"]
 
-_stand_ins: dict[int, tuple[Any, Any]] = {}
+STAND_INS: dict[int, tuple[Any, Any]] = {}
 
 
 def stand_in_for(thing: Any) -> Any:
     """The stand-in for a module, function or type; None if it needs none."""
-    known = _stand_ins.get(id(thing))
+    known = STAND_INS.get(id(thing))
     if known is not None:
         return known[1]
     made = _make(thing)
-    _stand_ins[id(thing)] = (thing, made)
+    STAND_INS[id(thing)] = (thing, made)
     return made
 
 
 def originals() -> dict[int, Any]:
     """What each stand-in stands for, by the stand-in's id."""
-    return {id(made): thing for thing, made in _stand_ins.values() if made is not None}
+    return {id(made): thing for thing, made in STAND_INS.values() if made is not None}
 
 
 def _make(thing: Any) -> Any:
@@ -49,13 +53,16 @@ def _make(thing: Any) -> Any:
     except TypeError:
         return None
     if isinstance(thing, types.ModuleType):
-        return _Module(thing) if thing.__name__ == "math" or _is_numpys(thing.__name__) else None
+        is_covered = thing.__name__ == "math" or _is_numpys(thing.__name__) or _is_scipys(thing.__name__)
+        return _Module(thing) if is_covered else None
     if isinstance(thing, type):
-        if thing in _RANDOM:
-            return random_type(thing)
+        if thing in _RANDOM or thing in (np.matrix, np.recarray):
+            return class_type(thing)
         return number_type(thing) if thing in NUMBER_TYPES else None
     if isinstance(thing, np.ufunc):
         return _Ufunc(thing)
+    if isinstance(thing, np.vectorize):
+        return vectorized(thing)
     if not callable(thing):
         return None
     module = getattr(thing, "__module__", "")
@@ -66,11 +73,17 @@ def _make(thing: Any) -> Any:
         return math_function(thing)
     if _is_numpys(module) or (isinstance(owner, np.random.RandomState) and owner is _GLOBAL_RANDOM):
         return _numpy_function(thing)
+    if _is_scipys(module) and isinstance(thing, types.FunctionType):
+        return _scipy_function(thing)
     return None
 
 
 def _is_numpys(name: str) -> bool:
     return name == "numpy" or name.startswith("numpy.")
+
+
+def _is_scipys(name: str) -> bool:
+    return name == "scipy" or name.startswith("scipy.")
 
 
 class _Module(types.ModuleType):
@@ -85,6 +98,9 @@ class _Module(types.ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.__dict__["_original"], name)
+        if isinstance(found, type) and found in NUMBER_TYPES:
+            frame = sys._getframe(1)
+            return found if _is_type_of_dtype(frame.f_code, frame.f_lasti) else stand_in_for(found)
         made = stand_in_for(found)
         found = found if made is None else made
         self.__dict__[name] = found
@@ -98,14 +114,23 @@ class _Module(types.ModuleType):
         return dir(self.__dict__["_original"])
 
 
+@cache
+def _is_type_of_dtype(code: types.CodeType, position: int) -> bool:
+    """Whether a name is read for ``x.dtype.type is np.float64``: a dtype knows the original alone."""
+    instructions = list(dis.get_instructions(code))
+    at = next(i for i, each in enumerate(instructions) if each.offset == position)
+    asks = at >= 2 and at + 1 < len(instructions) and instructions[at + 1].opname == "IS_OP"
+    return asks and (instructions[at - 2].opname, instructions[at - 2].argval) == ("LOAD_ATTR", "type")
+
+
 def _numpy_function(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function of NumPy's that takes lists with recorded numbers, and gives arrays that record."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if current.tape is None:
             return function(*plain_all(args), **{key: plain_all(each) for key, each in kwargs.items()})
-        args = tuple([without_shadow(each) for each in args])
-        kwargs = {key: without_shadow(each) for key, each in kwargs.items()}
+        args = tuple([_met_again(each) for each in args])
+        kwargs = {key: _met_again(each) for key, each in kwargs.items()}
         if hasattr(function, "_implementation") and (
             any(map(arrays_in, args)) or any(map(arrays_in, kwargs.values()))
         ):
@@ -114,6 +139,31 @@ def _numpy_function(function: Callable[..., Any]) -> Callable[..., Any]:
 
     call.__name__ = getattr(function, "__name__", "function")
     call.__qualname__ = getattr(function, "__qualname__", call.__name__)
+    call.__doc__ = function.__doc__
+    call.__wrapped__ = function  # type: ignore[attr-defined]
+    return call
+
+
+def _met_again(argument: Any) -> Any:
+    """An argument without shadows; a plain view of recorded memory, as NumPy's own code makes, records."""
+    if type(argument) is np.ndarray and current.memories.find(argument) is not None:
+        return wrap_view(argument)
+    return without_shadow(argument)
+
+
+def _scipy_function(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of SciPy's: recorded, or refused where it is given something recorded."""
+    room = function.__module__.split(".")[1]
+    name = f"scipy.{room}.{function.__name__}"
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if current.tape is None or not any(map(arrays_in, (*args, *kwargs.values()))):
+            result = function(*plain_all(args), **{key: plain_all(each) for key, each in kwargs.items()})
+            return result if current.tape is None else constant(result)
+        return record_scipy(name, function, args, kwargs)
+
+    call.__name__ = function.__name__
+    call.__qualname__ = function.__qualname__
     call.__doc__ = function.__doc__
     call.__wrapped__ = function  # type: ignore[attr-defined]
     return call
@@ -174,6 +224,7 @@ _RANDOM = (np.random.Generator, np.random.RandomState)
 _GLOBAL_RANDOM = np.random.mtrand._rand
 _WRITTEN: dict[Any, Any] = {
     **CREATION,
+    **LOOPS,
     **BUILT_IN,
     np.ndarray: None,
     np.ufunc: None,

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from autograd_ref.recording.stand_ins.calls import refuse
 from autograd_ref.recording.stand_ins.generators import recording_generator
 from autograd_ref.recording.stand_ins.numbers import array_of, as_python
 from autograd_ref.recording.stand_ins.objects import (
@@ -20,10 +21,21 @@ from autograd_ref.recording.stand_ins.objects import (
 )
 from autograd_ref.recording.tape import current
 
-__all__ = ["NUMBER_TYPES", "TYPE", "number_type", "random_type"]
+__all__ = ["NUMBER_TYPES", "TYPE", "class_type", "number_type"]
 
 _KINDS = (np.random.Generator, np.random.RandomState)
-NUMBER_TYPES = {float, int, np.float16, np.float32, np.float64, np.int32, np.int64}
+NUMBER_TYPES = {
+    float,
+    int,
+    complex,
+    np.float16,
+    np.float32,
+    np.float64,
+    np.complex64,
+    np.complex128,
+    np.int32,
+    np.int64,
+}
 
 
 class _NumberType(type):
@@ -44,6 +56,8 @@ class _NumberType(type):
                 return _converted(args[0], original)
             if issubclass(original, np.generic) and arrays_in(args[0]):
                 return from_nested(args[0], original)
+        if current.tape is not None and issubclass(original, np.ndarray):
+            raise refuse(f"np.{original.__name__} is not recorded")
         made = original(*plain_all(args), **kwargs)
         return recording_generator(made) if current.tape is not None and original in _KINDS else made
 
@@ -130,8 +144,8 @@ UNSHADOWED[id(TYPE)] = type
 SHADOWED[type] = TYPE
 
 
-def random_type(original: type) -> type:
-    """A stand-in for a class of random generators, whose instances give recording arrays."""
+def class_type(original: type) -> type:
+    """A stand-in for a class: random generators give recording arrays, matrices cannot be made."""
     made = _NumberType(original.__name__, (), {"_original": original, "__doc__": original.__doc__})
     UNSHADOWED[id(made)] = original
     return made
@@ -139,7 +153,7 @@ def random_type(original: type) -> type:
 
 def _converted(thing: Any, kind: type) -> Any:
     """``float(x)``, ``np.float32(x)`` of something recorded."""
-    if kind in (float, int, bool):
+    if kind in (float, int, bool, complex):
         return as_python(thing, kind)
     if isinstance(thing, np.ndarray) and thing.ndim:
         return thing.astype(kind)

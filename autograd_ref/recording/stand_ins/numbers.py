@@ -125,7 +125,7 @@ def as_python(number: Any, kind: type) -> Any:
     result = kind(plain(number))
     if current.tape is None:
         return result
-    name = {float: "float", int: "trunc", bool: "bool"}[kind]
+    name = {float: "float", int: "trunc", bool: "bool", complex: "complex"}[kind]
     value = current.tape.add(Compute("number", name, None), (value_of(number),), np.asarray(result))
     return NUMBERS[kind](result, value)
 
@@ -221,6 +221,22 @@ _NUMPY_METHODS["__iter__"] = None  # an index does not make it iterable
 _NUMPY_METHODS["__class__"] = property(type_of)
 
 
+def _part(name: str) -> property:
+    """The real or imaginary part of a complex number."""
+
+    def read(self: Any) -> Any:
+        if current.tape is None:
+            return getattr(self._twin, name)
+        part = getattr(array_of(self), name)
+        return part[()] if isinstance(self._twin, np.generic) else part.item()
+
+    return property(read)
+
+
+def _conjugate(self: Any) -> Any:
+    return record_ufunc(np.conjugate, "__call__", (self,), {})
+
+
 def _define(kind: type) -> type:
     """The recorded numbers of one type."""
 
@@ -242,6 +258,8 @@ def _define(kind: type) -> type:
             "conjugate": lambda self: self,
             "real": property(lambda self: self),
         }
+    if issubclass(kind, (complex, np.complexfloating)):
+        methods |= {"real": _part("real"), "imag": _part("imag"), "conjugate": _conjugate, "conj": _conjugate}
     if kind is int:  # as instances of varying size, ints have no slots of their own
         return type("int", (kind,), {**methods, "__new__": new})
     # As errors name it: 'numpy.float64' object is not callable.
@@ -268,7 +286,7 @@ def _define_bool() -> type:
 NUMBERS[bool] = NUMBERS[np.bool_] = _define_bool()
 for _kind in (
     float, int, np.float16, np.float32, np.float64, np.int8, np.int16, np.int32, np.int64, np.uint8,
-    np.uint16, np.uint32, np.uint64, np.longlong, np.ulonglong,
+    np.uint16, np.uint32, np.uint64, np.longlong, np.ulonglong, complex, np.complex64, np.complex128,
 ):  # fmt: skip
     NUMBERS[_kind] = _define(_kind)
 RECORDED.update(NUMBERS.values())

@@ -1,0 +1,186 @@
+"""What becomes of every name of NumPy's and SciPy's: the expressions that prove it, and the names they prove.
+
+In an expression `{}` is the name, `x` a matrix (3, 4) that everything depends on,
+`p` has entries between 0.2 and 0.8, `q` between 1.1 and 1.9,
+`v` is a vector of 4, `w` (4, 2), `s` symmetric and positive definite (3, 3), `z`
+complex (3, 4), `i` integers (3, 4), `b` their Booleans.
+"""
+
+RECORDED = {
+    "numpy": {
+        "np.{}(x)": (
+            "abs absolute arcsinh asinh arctan atan cbrt ceil conj conjugate cos cosh deg2rad "
+            "degrees exp exp2 expm1 fabs fix floor i0 imag negative positive rad2deg radians real "
+            "reciprocal rint sign sin sinc sinh square tan tanh trunc modf frexp nan_to_num amax "
+            "amin around average cumprod cumsum diff ediff1d gradient max mean median min "
+            "nancumprod nancumsum nanmax nanmean nanmedian nanmin nanprod nanstd nansum nanvar "
+            "prod ptp round sort std sum trace trapezoid unwrap var array asanyarray asarray "
+            "asarray_chkfinite ascontiguousarray asfortranarray atleast_1d atleast_2d atleast_3d "
+            "copy diag diagonal flip fliplr flipud matrix_transpose permute_dims ravel rot90 "
+            "squeeze transpose tril triu diagflat require corrcoef cov sort_complex unstack"
+        ),
+        "np.{}(z)": "angle real_if_close",
+        "np.{}(q)": "arccosh acosh log log10 log1p log2 sqrt",
+        "np.{}(p)": "arccos acos arcsin asin arctanh atanh",
+        "np.{}(x, q)": (
+            "add arctan2 atan2 copysign divide true_divide floor_divide fmax fmin fmod heaviside "
+            "hypot logaddexp logaddexp2 maximum minimum mod multiply remainder subtract divmod "
+            "vecdot append"
+        ),
+        "np.{}(q, x)": "float_power power pow",
+        "np.{}(x, w)": "dot matmul kron",
+        "np.{}(x, w, 1)": "tensordot",
+        "np.{}(x, v)": "matvec inner",
+        "np.{}(v, w)": "vecmat",
+        "np.{}(x[0], v)": "convolve correlate outer polyadd polymul polysub vdot",
+        "np.{}(v[:3], x[0, :3])": "cross",
+        "np.{}(x, axis=1)": "cumulative_prod cumulative_sum",
+        "np.{}(x, -0.3, 0.4)": "clip",
+        "np.{}('ij,kj->ik', x, x)": "einsum",
+        "np.{}(v[0], q[0, 0], 5)": "linspace logspace",
+        "np.{}(x, 30, axis=1)": "nanpercentile percentile",
+        "np.{}(x, 0.3, axis=1)": "nanquantile quantile",
+        "np.{}(x, 2, axis=1)": "partition repeat roll array_split",
+        "np.{}(v)": "polyder polyint vander",
+        "np.{}(v, x)": "polyval",
+        "np.{}(np.arange(4.0), v, 1)": "polyfit",
+        "np.{}([b, x > 0], [x, q], 0.5)": "select",
+        "np.{}(b, x, q)": "where",
+        "np.{}([[x, q]])": "block",
+        "np.{}(x, q[:1])": "broadcast_arrays",
+        "np.{}(x, (2, 3, 4))": "broadcast_to",
+        "np.{}([x, q])": "column_stack concat concatenate dstack hstack stack vstack",
+        "np.{}(b[0], v)": "compress extract",
+        "np.{}(x, 1, axis=1)": "delete",
+        "np.{}(x, 2)": "hsplit",
+        "np.{}(x[:2], 2)": "vsplit split",
+        "np.{}(x.reshape(3, 2, 2), 2)": "dsplit",
+        "np.{}(x, 0)": "expand_dims",
+        "np.{}(x, 1, v[:3], axis=1)": "insert",
+        "np.{}(v, x[0])": "meshgrid",
+        "np.{}(x, 0, 1)": "moveaxis rollaxis swapaxes",
+        "np.{}(x, ((1, 1), (0, 2)))": "pad",
+        "np.{}(x, (4, 3))": "reshape resize",
+        "np.{}(x, [0, 2, 2])": "take",
+        "np.{}(x, i % 3, axis=0)": "take_along_axis",
+        "np.{}(x, (2, 1))": "tile",
+        "np.{}(np.append(0.0, v))": "trim_zeros",
+        "np.{}(x, v[0])": "full_like",
+        "np.{}((2, 2), v[0])": "full",
+        "np.{}(lambda row: row * row[0], 1, x)": "apply_along_axis",
+        "np.{}(np.sum, x, [0, 1])": "apply_over_axes",
+        "np.{}(x, [b, ~b], [np.sin, 0.5])": "piecewise",
+        "np.{}((each * each for each in v), float)": "fromiter",
+        "np.{}(lambda a, c: a * x[0, 0] + c, (2, 2))": "fromfunction",
+        "np.{}(lambda a, c: a * c if a > 0 else c)(x, v)": "vectorize",
+        "[each * each for each in np.{}(x)]": "nditer",
+        "[n * each for (n, _), each in np.{}(x)]": "ndenumerate",
+        "np.{}(v[0])": "float64 double",
+        "np.{}[v, 1.0, x[0]]": "r_",
+        "np.{}[v, x[0]]": "c_",
+        "[a := x * 1, np.{}(a, q)][0]": "copyto",
+        "[a := x * 1, np.{}(a, v[0])][0]": "fill_diagonal",
+        "[a := x * 1, np.{}(a, b, v[:2])][0]": "place putmask",
+        "[a := x * 1, np.{}(a, [0, 5], v[:2])][0]": "put",
+        "[a := x * 1, np.{}(a, i % 3, v[None], 0)][0]": "put_along_axis",
+    },
+    "numpy.linalg": {
+        "np.linalg.{}(s)": (
+            "cholesky cond det eigh eigvalsh inv norm pinv slogdet svdvals matrix_norm trace "
+            "diagonal matrix_transpose"
+        ),
+        "np.linalg.{}(x[:, :3] + 2 * np.eye(3))": "qr",
+        "np.linalg.{}(s, compute_uv=False)": "svd",
+        "np.linalg.{}(s, x)": "matmul solve",
+        "np.linalg.{}(x, w, axes=1)": "tensordot",
+        "np.linalg.{}(s, v[:3])": "tensorsolve",
+        "np.linalg.{}(s, x, rcond=None)[0]": "lstsq",
+        "np.linalg.{}(s, 3)": "matrix_power",
+        "np.linalg.{}([x, w, w.T])": "multi_dot",
+        "np.linalg.{}(v[:3], x[0, :3])": "cross outer",
+        "np.linalg.{}((x @ w).T @ (x @ w) + np.eye(2), ind=1)": "tensorinv",
+        "np.linalg.{}(x, x * x)": "vecdot",
+        "np.linalg.{}(x)": "vector_norm",
+    },
+    "numpy.fft": {
+        "np.fft.{}(x)": "fft fft2 fftn fftshift hfft ifft ifft2 ifftn ifftshift ihfft rfft rfft2 rfftn",
+        "np.fft.{}(z)": "irfft irfft2 irfftn",
+    },
+    "numpy.lib.stride_tricks": {
+        "np.lib.stride_tricks.{}(x, (2, 4), x.strides)": "as_strided",
+        "np.lib.stride_tricks.{}(v, 2)": "sliding_window_view",
+    },
+    "numpy.random": {
+        "[a := x * 1, np.random.seed(0), np.random.{}(a)][0]": "shuffle",
+        "[np.random.seed(0), np.random.{}(x)]": "permutation",
+    },
+    "scipy.special": {
+        "scipy.special.{}(x)": (
+            "erf erfc erfcx expit expm1 cbrt exp10 exp2 exprel cosm1 cosdg sindg tandg dawsn i0 "
+            "i0e i1 i1e log_expit log_ndtr ndtr softplus softmax log_softmax logsumexp sinc round"
+        ),
+        "scipy.special.{}(q)": "gamma gammaln digamma psi entr rgamma exp1 expi log1p spence cotdg",
+        "scipy.special.{}(p)": "erfinv logit ndtri",
+        "scipy.special.{}(p, q)": (
+            "kl_div rel_entr xlogy xlog1py beta betaln boxcox boxcox1p inv_boxcox inv_boxcox1p "
+            "huber pseudo_huber powm1 poch owens_t"
+        ),
+        "scipy.special.{}(1.5, 2.5, p)": "betainc",
+        "scipy.special.{}(x, 0.5, 0.5)": "radian",
+        "scipy.special.{}(q + 2, 2)": "multigammaln",
+    },
+    "scipy.linalg": {
+        "scipy.linalg.{}(s)": "cholesky det eigh eigvalsh expm inv norm pinv svdvals",
+        "scipy.linalg.{}(x[:, :3] + 2 * np.eye(3))": "qr lu",
+        "scipy.linalg.{}(x, compute_uv=False)": "svd",
+        "scipy.linalg.{}(s, x)": "solve",
+        "scipy.linalg.{}(np.tril(s), x, lower=True)": "solve_triangular",
+        "scipy.linalg.{}(scipy.linalg.cho_factor(s), x)": "cho_solve",
+        "np.triu(scipy.linalg.{}(s)[0])": "cho_factor",
+        "scipy.linalg.{}(x, q)": "khatri_rao block_diag",
+        "scipy.linalg.{}(v)": "circulant toeplitz hankel",
+        "scipy.linalg.{}(v, 3)": "convolution_matrix",
+    },
+}
+
+CONSTANT = {
+    "numpy": {
+        "np.{}(x)": (
+            "argmax argmin argsort argwhere array2string array_repr array_str flatnonzero "
+            "isfinite isinf isnan isneginf isposinf iscomplex iscomplexobj isreal isrealobj "
+            "isfortran isscalar iterable logical_not nanargmax nanargmin ndim nonzero shape "
+            "signbit size all any count_nonzero common_type min_scalar_type empty_like ones_like "
+            "zeros_like"
+        ),
+    },
+}
+
+REFUSED = {
+    "numpy": {
+        "np.{}([[1.0, 2.0]])": "matrix asmatrix",
+        "np.{}(x)": "spacing histogram unique",
+        "np.{}(x, q)": "nextafter",
+        "np.{}([[x, x]])": "bmat",
+        "np.{}('unused', x)": "save",
+        "np.{}(v[0], 3.0)": "arange",
+        "np.{}(2, [('a', float)])": "zeros empty ones",
+        "np.{}(lambda a: a, 1, 1)(x)": "frompyfunc",
+    },
+    "numpy.linalg": {
+        "np.linalg.{}(s)": "eig eigvals",
+    },
+    "numpy.random": {
+        "np.random.{}(q)": "normal exponential",
+    },
+    "scipy.special": {
+        "scipy.special.{}(x)": "j0 lambertw zetac",
+    },
+    "scipy.linalg": {
+        "scipy.linalg.{}(s)": "schur hessenberg",
+    },
+    "ndarray": {
+        "x.{}()": "tobytes dumps",
+        "x.{}": "data ctypes",
+        "x.{}(object)": "astype",
+    },
+}
