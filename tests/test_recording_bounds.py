@@ -199,6 +199,41 @@ def test_sums_of_what_was_moved_are_granted_their_rounding():
     assert (found.bound < 1e-3 * sizes(found)).all()
 
 
+def test_views_of_one_memory_have_their_parts_of_its_gradient():
+    theta = np.linspace(0.1, 1.2, 12)
+    params = {"W": theta[:6].reshape(2, 3), "b": theta[6:9], "all": theta}
+    found = bounds_of(
+        lambda params: np.sum(np.tanh(params["W"] * params["b"])) + params["all"][7] ** 2, params
+    )
+    slope = 1 - np.tanh(params["W"] * params["b"]) ** 2
+    by_b = (slope * params["W"]).sum(0) + 2 * theta[7] * np.eye(3)[1]
+    assert not outside(slope * params["b"], found["params['W']"]).any()
+    assert not outside(by_b, found["params['b']"]).any()
+    everything = np.concatenate([(slope * params["b"]).ravel(), by_b, np.zeros(3)])
+    assert not outside(everything, found["params['all']"]).any()
+    assert outside(1.001 * by_b, found["params['b']"]).all()
+
+
+def test_memory_that_is_filled_entry_by_entry():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(6)
+
+    def loss(x):
+        h = np.ones((7, 3))
+        for i in range(6):
+            for j in range(3):
+                h[i + 1, j] = np.tanh(h[i, j]) * x[i] + h[i, j - 1]
+        h[2] *= 2.0
+        return np.sum(h**2) + np.sum(np.sin(h[::2, 1:]))
+
+    found = bounds_of(loss, x)["x"]
+    step = 1e-6 * np.eye(6)
+    differences = [(loss(x + each) - loss(x - each)) / 2e-6 for each in step]
+    np.testing.assert_allclose(found.right.centre, differences, rtol=1e-7)
+    assert (found.bound < 1e-11 * sizes(found)).all()
+    assert (found.bound > 1e-15 * sizes(found)).all()
+
+
 def test_the_same_seed_gives_the_same_bounds_and_fewer_draws_wider_ones():
     recording = record(lambda x: np.sum(np.tanh(x) ** 2), np.linspace(0.1, 2, 50))
     loss = recording.value(recording.result)

@@ -43,18 +43,13 @@ class Backward:
     def go(self, value: Value, *, keep: bool) -> None:
         """Hand an adjoint on, and keep it or let it go; all uses of the value have been seen."""
         chosen = self.chosen(value)
-        flow = self._flows.pop(value, None)
-        if flow is not None and not (
-            isinstance(value.operation, Write) and flow.root == value.operation.root
-        ):
+        flow, operation = self._flows.pop(value, None), value.operation
+        if flow is not None and (keep or not isinstance(operation, Write) or flow.root != operation.root):
             self.exact[value], self.stacks[value] = flow.whole()
-            flow = None
-        if flow is not None and isinstance(value.operation, Write):
-            if keep:
-                self.exact[value], self.stacks[value] = flow.whole()
-            self._pass_back(value, value.operation, flow, chosen)
-        elif value in self.exact:
+        if value in self.exact:
             self._hand_on(value, chosen)
+        elif flow is not None and isinstance(operation, Write):
+            self._pass_back(value, operation, flow, chosen)
         if not keep:
             self.exact.pop(value, None)
             self.stacks.pop(value, None)
@@ -144,7 +139,7 @@ class Backward:
             if size is not None:
                 part = part + self.forward.errors_of(value, precision_of(value), size)
             whole, _ = stacked.summed(exact, exact[None], new.shape)
-            self._add(value, new, whole[0], part)
+            self._add(value, new, np.asarray(whole[0]), part)
         if 0 not in chosen:
             return
         if old in self._flows or old in self.exact:

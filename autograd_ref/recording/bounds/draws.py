@@ -106,7 +106,7 @@ def _kinds(plan: Plan, forward: Forward, backward: Backward) -> list[Kind]:
                 continue
             seen.add(key)
             operands = forward.operands(value)
-            drawn = [
+            drawn: list[Stack | None] = [
                 exact if each in moved or own is not None else None
                 for each, exact, own in zip(value.inputs, operands.exact, operands.drawn, strict=True)
             ]

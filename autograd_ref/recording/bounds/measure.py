@@ -18,9 +18,10 @@ from autograd_ref.recording.adjoints import Adjoint, Adjoints, adjoints
 from autograd_ref.recording.bounds.disturbed import Errors
 from autograd_ref.recording.bounds.draws import draw, plan
 from autograd_ref.recording.bounds.forward import Sizes, precision_of, roundoff
+from autograd_ref.recording.bounds.memories import Version
 from autograd_ref.recording.place import Place
 from autograd_ref.recording.record import Recording
-from autograd_ref.recording.tape import Value
+from autograd_ref.recording.tape import Read, Value
 
 __all__ = ["Bounds", "LeafBound", "measure"]
 
@@ -116,7 +117,7 @@ class _Measuring:
         seed: int,
     ):
         self.found, self.asked, self.hands, self.draws = found, asked, hands, draws
-        self.plan = plan(recording.tape, found, [each for each in asked if each in found.of], hands.values())
+        self.plan = plan(recording.tape, found, map(_memory, asked), hands.values())
         size = sum(8 * int(np.prod(each.shape)) for each in self.plan.needed)
         most = max(MEMORY // max(size, 1), 1)
         self.together = max(each for each in range(1, draws + 1) if draws % each == 0 and each <= most)
@@ -126,7 +127,7 @@ class _Measuring:
         """The bounds on the gradients by all leaves."""
         found = {}
         for leaf in self.asked:
-            right = self.found.of.get(leaf, Adjoint(np.zeros(leaf.shape), None))
+            right = self._right(leaf)
             size = np.maximum(np.abs(right.low), np.abs(right.high))
             bound = self._granted(self._response[leaf], size, precision_of(leaf))
             found[leaf] = LeafBound(right, bound, [], self._cancels(leaf, right, bound))
@@ -135,6 +136,15 @@ class _Measuring:
             for leaf, lines in self._lines(dtype, same).items():
                 found[leaf] = found[leaf]._replace(lines=lines)
         return found
+
+    def _right(self, leaf: Value) -> Adjoint:
+        """The exact adjoint of a leaf."""
+        memory = _memory(leaf)
+        if memory not in self.found.of:
+            return Adjoint(np.zeros(leaf.shape), None)
+        centre, slack = self.found.of[memory]
+        own = np.asarray(_part(leaf, centre[None])[0])
+        return Adjoint(own, None if slack is None else np.asarray(_part(leaf, slack[None])[0]))
 
     def _granted(self, response: np.ndarray, size: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
         bound = granted(response, size, self.draws, dtype)
@@ -165,11 +175,12 @@ class _Measuring:
     def _moved(self, sizes: Sizes) -> list[tuple[Value, np.ndarray]]:
         """How far each adjoint, and each gradient by hand, was moved in each draw."""
         adjoint, value = draw(self.plan, Errors(self.together, self.rng), sizes)
-        moved = [
-            (leaf, np.abs(np.asarray(stack) - self.found.of[leaf].centre))
-            for leaf, stack in adjoint.items()
-            if leaf in self.plan.wanted
-        ]
+        moved = []
+        for leaf in self.asked:
+            stack = adjoint.get(_memory(leaf))
+            if stack is not None:
+                exact = self.found.of[_memory(leaf)].centre
+                moved.append((leaf, _part(leaf, np.abs(np.asarray(stack) - exact))))
         for leaf, hand in self.hands.items():
             if hand in value:
                 moved.append((leaf, np.abs(np.asarray(value[hand]) - self.found.arrays[hand.number])))
@@ -202,3 +213,14 @@ class _Measuring:
             return False
         fine = self._response_in_double[leaf]
         return bool(fine.any() and (size <= self._granted(fine, size, np.dtype(np.float64))).all())
+
+
+def _memory(leaf: Value) -> Value:
+    """The value whose adjoint has the leaf's: arrays that share memory are parts of it, and may overlap."""
+    return leaf.inputs[0] if isinstance(leaf.operation, Read) else leaf
+
+
+def _part(leaf: Value, stack: np.ndarray) -> np.ndarray:
+    """What of its memory is the leaf, in every draw."""
+    operation = leaf.operation
+    return Version(stack, operation.root).read(operation.at) if isinstance(operation, Read) else stack
