@@ -28,7 +28,7 @@ __all__ = ["Bounds", "LeafBound", "measure"]
 DRAWS = 16
 
 # The draws may take so many bytes, or as many as the recording itself.
-MEMORY = 2**26
+MEMORY = 2**23
 
 # A line is named where it makes this part of an entry's bound.
 PART = 0.01
@@ -168,13 +168,13 @@ class _Measuring:
     def _root_mean_square(self, sizes: Sizes) -> dict[Value, np.ndarray]:
         squares = {leaf: np.zeros(leaf.shape) for leaf in self.asked}
         for _ in range(self.draws // self.together):
-            for leaf, moved in self._moved(sizes):
+            for leaf, moved in self._moved(sizes, self.together):
                 squares[leaf] += np.sum(moved**2, axis=0)
         return {leaf: np.asarray(np.sqrt(each / self.draws) / STEP) for leaf, each in squares.items()}
 
-    def _moved(self, sizes: Sizes) -> list[tuple[Value, np.ndarray]]:
+    def _moved(self, sizes: Sizes, draws: int) -> list[tuple[Value, np.ndarray]]:
         """How far each adjoint, and each gradient by hand, was moved in each draw."""
-        adjoint, value = draw(self.plan, Errors(self.together, self.rng), sizes)
+        adjoint, value = draw(self.plan, Errors(draws, self.rng), sizes)
         moved = []
         for leaf in self.asked:
             stack = adjoint.get(_memory(leaf))
@@ -194,15 +194,16 @@ class _Measuring:
                 at.setdefault(each.place, []).append(each)
         places = list(at)
         found: dict[Value, dict[Place, None]] = {leaf: {} for leaf in bounds}
-        for first in range(0, len(places), self.together):
-            # In each draw the errors of one place alone.
-            sizes = dict.fromkeys(self.plan.needed, np.zeros(self.together))
-            some = places[first : first + self.together]
-            for place, alone in zip(some, STEP * np.eye(self.together), strict=False):
+        draws = max(self.together, 2)
+        for first in range(0, len(places), draws - 1):
+            # In each draw the errors of one place alone; in the last, none.
+            sizes = dict.fromkeys(self.plan.needed, np.zeros(draws))
+            some = places[first : first + draws - 1]
+            for place, alone in zip(some, STEP * np.eye(draws), strict=False):
                 sizes |= dict.fromkeys(at[place], alone)
-            for leaf, moved in self._moved(sizes):
+            for leaf, moved in self._moved(sizes, draws):
                 if leaf in bounds:
-                    widens = (moved > PART * bounds[leaf]).reshape(self.together, -1).any(axis=1)
+                    widens = (moved - moved[-1] > PART * bounds[leaf]).reshape(draws, -1).any(axis=1)
                     found[leaf] |= {some[i]: None for i in np.flatnonzero(widens)}
         return {leaf: list(lines) for leaf, lines in found.items()}
 
