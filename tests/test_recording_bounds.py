@@ -214,6 +214,21 @@ def test_views_of_one_memory_have_their_parts_of_its_gradient():
     assert outside(1.001 * by_b, found["params['b']"]).all()
 
 
+def test_single_numbers_have_bounds():
+    def step(a, b, x):
+        h = np.maximum(a - x, 0.0)
+        h[1] = b
+        e = np.exp(h - h[0])
+        return np.sum(e / e.sum() * x) + a * b + np.abs(b), np.exp(a)
+
+    given = np.array(0.5), np.array(0.0), np.array([0.5, 0.1, -2.0])
+    recording = record(step, *given)
+    loss, other = (recording.value(each) for each in recording.result)
+    found = measure(recording, loss, by_hand={"a": other}).of
+    assert found["b"].right.slack == 1
+    assert all(0 < each.bound.max() < 1e-13 for each in found.values())
+
+
 def test_memory_that_is_filled_entry_by_entry():
     rng = np.random.default_rng(0)
     x = rng.standard_normal(6)

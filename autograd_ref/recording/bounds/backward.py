@@ -110,7 +110,7 @@ class Backward:
             return
         before = self.stacks.get(source, known)
         self.exact[source] = np.asarray(known + exact)
-        size = np.abs(known) + np.abs(exact)
+        size = np.asarray(np.abs(known) + np.abs(exact))
         scale = roundoff(precision_of(source)) * self.forward.sizes[source]
         errors = self.forward.errors.like(size.shape)
         self.stacks[source] = disturbed.add(before, part, size, errors, scale)

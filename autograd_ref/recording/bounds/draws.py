@@ -17,7 +17,7 @@ from autograd_ref.recording.adjoints.reverse import active_values, ancestors
 from autograd_ref.recording.bounds import disturbed
 from autograd_ref.recording.bounds.backward import Backward
 from autograd_ref.recording.bounds.disturbed import Errors, Kind, Stack
-from autograd_ref.recording.bounds.forward import Forward, Sizes, precision_of
+from autograd_ref.recording.bounds.forward import Forward, Sizes, is_finer, precision_of
 from autograd_ref.recording.kernels import in_double
 from autograd_ref.recording.tape import Compute, Given, Tape, Value
 
@@ -62,7 +62,7 @@ def plan(tape: Tape, found: Adjoints, wanted: Iterable[Value], by_hand: Iterable
         for each in value.inputs:
             if each.is_floating and user is not None:
                 before = held.get(each, precision_of(each))
-                held[each] = min(before, user, key=lambda dtype: np.finfo(dtype).eps)
+                held[each] = user if is_finer(user, before) else before
     return Plan(found, needed, active, set(wanted), hands, flags, held)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from autograd_ref.recording.bounds.disturbed import Errors, Note, Operands, Stac
 from autograd_ref.recording.bounds.memories import Version
 from autograd_ref.recording.tape import Compute, Given, Read, Value, Write
 
-__all__ = ["Forward", "Sizes", "is_wider", "precision_of", "roundoff"]
+__all__ = ["Forward", "Sizes", "is_finer", "is_wider", "precision_of", "roundoff"]
 
 Sizes = Mapping[Value, np.ndarray]
 
@@ -141,9 +142,15 @@ class Forward:
 
 def precision_of(value: Value) -> np.dtype[Any]:
     """The real dtype in which NumPy computed a value."""
-    return np.finfo(value.dtype).dtype
+    return _real(value.dtype)
 
 
+@cache
+def _real(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return np.finfo(dtype).dtype
+
+
+@cache
 def roundoff(dtype: np.dtype[Any]) -> float:
     """What an honest error is in units of: NumPy's rounding, and this instrument's own."""
     return unit_roundoff(dtype) + unit_roundoff(np.float64)
@@ -151,9 +158,15 @@ def roundoff(dtype: np.dtype[Any]) -> float:
 
 def is_wider(source: Value, target: Value) -> bool:
     """Whether a floating value is rounded where it becomes another."""
-    if not (source.is_floating and target.is_floating) or source.weak is not None:
+    if source.dtype == target.dtype or source.weak is not None:
         return False
-    return bool(np.finfo(source.dtype).eps < np.finfo(target.dtype).eps)
+    return source.is_floating and target.is_floating and is_finer(source.dtype, target.dtype)
+
+
+@cache
+def is_finer(a: np.dtype[Any], b: np.dtype[Any]) -> bool:
+    """Whether one floating dtype has a smaller unit roundoff than another."""
+    return bool(np.finfo(a).eps < np.finfo(b).eps)
 
 
 def _ufunc(value: Value) -> str:

@@ -17,7 +17,7 @@ from autograd_ref.arithmetic.rounding_bounds import STEP, granted
 from autograd_ref.recording.adjoints import Adjoint, Adjoints, adjoints
 from autograd_ref.recording.bounds.disturbed import Errors
 from autograd_ref.recording.bounds.draws import draw, plan
-from autograd_ref.recording.bounds.forward import Sizes, precision_of, roundoff
+from autograd_ref.recording.bounds.forward import Sizes, is_finer, precision_of, roundoff
 from autograd_ref.recording.bounds.memories import Version
 from autograd_ref.recording.place import Place
 from autograd_ref.recording.record import Recording
@@ -128,7 +128,7 @@ class _Measuring:
         found = {}
         for leaf in self.asked:
             right = self._right(leaf)
-            size = np.maximum(np.abs(right.low), np.abs(right.high))
+            size = np.asarray(np.abs(right.centre) + (0.0 if right.slack is None else right.slack))
             bound = self._granted(self._response[leaf], size, precision_of(leaf))
             found[leaf] = LeafBound(right, bound, [], self._cancels(leaf, right, bound))
         for dtype in {leaf.dtype for leaf in self.asked}:
@@ -190,7 +190,7 @@ class _Measuring:
         """Where a lower dtype than the leaves' was computed in, if that widens their bounds."""
         at: dict[Place, list[Value]] = {}
         for each in self.plan.needed:
-            if np.finfo(each.dtype).eps > np.finfo(dtype).eps and each.place is not None:
+            if is_finer(dtype, each.dtype) and each.place is not None:
                 at.setdefault(each.place, []).append(each)
         places = list(at)
         found: dict[Value, dict[Place, None]] = {leaf: {} for leaf in bounds}
@@ -209,7 +209,7 @@ class _Measuring:
 
     def _cancels(self, leaf: Value, right: Adjoint, bound: np.ndarray) -> bool:
         """Whether nothing but float64's rounding is left of what flows in."""
-        size = np.abs(right.centre)
+        size = np.asarray(np.abs(right.centre))
         if right.slack is not None or not size.size or (size > bound).any():
             return False
         fine = self._response_in_double[leaf]
