@@ -80,7 +80,7 @@ def check(case, count=3, seed=0, **options):
     return check_gradients_at(case.hand, case.reference, [case.example(rng) for _ in range(count)], **options)
 
 
-QUICK = {"JAX by hand, wrong", "no loss", "dead", "packed", "clipped"}
+QUICK = {"no loss", "dead", "packed", "clipped"}
 SELECTED = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CASES]
 
 
@@ -137,7 +137,10 @@ def test_what_is_returned_must_be_a_loss_and_gradients():
 # Ties and kinks.
 
 
-@pytest.mark.parametrize("activation", [lambda x: jnp.maximum(x, 0), jax.nn.relu])
+ACTIVATIONS = [jax.nn.relu, pytest.param(lambda x: jnp.maximum(x, 0), marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize(
     ("slope", "right"),
     [(0.0, True), (0.5, True), (1.0, True), (1.5, False), (2.4, False), (-1.4, False), (1.0 + 1e-9, False)],
@@ -150,7 +153,7 @@ def test_at_a_tie_the_interval_is_right_and_nothing_else(activation, slope, righ
     assert report.ok is right, str(report)
 
 
-@pytest.mark.parametrize("activation", [lambda x: jnp.maximum(x, 0), jax.nn.relu])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("grad", [[0.5, 0.5, 1 + 1e-12, 0], [0.5, 0.5, 1, 1e-12]])
 def test_a_tie_blinds_no_other_entry(activation, grad):
     def hand(x):
@@ -161,7 +164,7 @@ def test_a_tie_blinds_no_other_entry(activation, grad):
     assert report.ok is False
 
 
-@pytest.mark.parametrize("count", [2, 3, 7])
+@pytest.mark.parametrize("count", [3, *(pytest.param(each, marks=pytest.mark.slow) for each in (2, 7))])
 @pytest.mark.parametrize("share", ["all", "first", "last", "equal", "none", "more", "less"])
 def test_shares_of_several_maxima_sum_to_one(count, share):
     def hand(x):
@@ -211,6 +214,7 @@ def test_a_hand_that_computes_in_less_is_judged_by_that(inside, dtype, right):
     assert ("low-precision" in [each.id for each in report.warnings]) is (np.dtype(inside) != dtype)
 
 
+@pytest.mark.slow
 def test_a_wrong_gradient_is_not_taken_for_low_precision():
     def hand(w, x):
         loss, grad = f.low_inside(np.float32)(w, x)
@@ -278,6 +282,7 @@ def test_terms_that_cancel_leave_zero_to_be_judged():
         assert report.ok is False
 
 
+@pytest.mark.slow
 def test_the_gradient_by_a_parameter_that_is_not_used_is_zero():
     def hand(wrong, p):
         return np.sum(p["a"] ** 2), {"a": 2 * p["a"], "b": 0 * p["b"] + wrong}

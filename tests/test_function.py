@@ -372,6 +372,7 @@ def test_where_the_losses_differ_the_hand_is_held_against_its_own():
 # Beside the gradient.
 
 
+@pytest.mark.slow
 def test_changed_inputs_are_found(problem):
     params, X = problem
 
@@ -534,6 +535,7 @@ def test_a_wrong_rule_beside_a_stop_is_wrong():
     assert report.ok is False
 
 
+@pytest.mark.slow
 def test_a_loss_that_differs_beside_the_given_point_only_is_said():
     def by_hand(s):
         w, v = np.linalg.eigh(s)
@@ -563,6 +565,7 @@ def test_arguments_that_cannot_be_traced_or_compared_may_differ(others):
     assert report.ok
 
 
+@pytest.mark.slow
 def test_a_softmax_by_its_normaliser_is_right_at_large_logits():
     def by_hand(s):
         m = s.max(axis=1, keepdims=True)
