@@ -26,11 +26,11 @@ def sizes(found):
     return np.maximum(np.abs(centre), np.sqrt(np.mean(centre**2)))
 
 
-QUICK = ["two_layer_class"]
+QUICK = ["relu"]
 # All but those whose kinds of operations others have, too.
 SLOW = [
     "two_layer_function", "layer_objects", "global_parameters", "flat_vector", "lists_by_layer", "affine",
-    "relu", "batchnorm_alt", "convolution", "pooling", "im2col", "rnn", "gru", "three_layer_svm",
+    "two_layer_class", "batchnorm_alt", "convolution", "pooling", "im2col", "rnn", "gru", "three_layer_svm",
     "svm_loss_naive", "svm_loss_vectorized", "hinge_of_lists", "skipgram", "in_place_buffers",
     "least_squares",
 ]  # fmt: skip
@@ -94,6 +94,7 @@ def test_one_line_in_float32_is_known_and_widens_what_depends_on_it():
     assert (found["V"].bound < 1e-12 * sizes(found["V"])).all()
 
 
+@pytest.mark.slow
 def test_float32_data_in_float64_code_widens_nothing():
     rng = np.random.default_rng(0)
     found = bounds_of(
@@ -128,6 +129,7 @@ def test_tie_keeps_all_others_sharp_and_has_room_for_both_sides():
     assert max(found["x"].bound.max(), found["w"].bound.max()) < 1e-13
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_what_is_0_by_cancellation_is_known(dtype):
     def loss(b, W, unused, dead, x):
@@ -165,6 +167,7 @@ def test_a_gradient_by_hand_is_granted_its_own_rounding():
         measure(recording, loss, by_hand={"x": loss})
 
 
+@pytest.mark.slow
 def test_float32_on_the_way_back_is_known_by_its_line():
     def step(x):
         y = np.tanh(x)
@@ -249,6 +252,7 @@ def test_memory_that_is_filled_entry_by_entry():
     assert (found.bound > 1e-15 * sizes(found)).all()
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bounds_and_fewer_draws_wider_ones():
     recording = record(lambda x: np.sum(np.tanh(x) ** 2), np.linspace(0.1, 2, 50))
     loss = recording.value(recording.result)

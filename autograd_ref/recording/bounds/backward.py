@@ -161,12 +161,12 @@ class Backward:
         sides: list[list[np.ndarray]] = [[] for _ in chosen]
         signs = np.sign(self.forward.errors.like(()))
         for one, sign in zip(stacked.full(_array(stack), exact, draws), signs, strict=True):
-            moved = kinks.contributions(value, inputs, chosen, self.flags, (one, None))
+            moved = kinks.contributions(value, inputs, chosen, self.flags, (np.asarray(one), None))
             assert moved is not None  # noqa: S101
             for kept, (middle, half), (_, usual) in zip(sides, moved, base, strict=True):
                 kept.append(middle + sign * (_or_0(half) - _or_0(usual)))
         return [
-            (np.stack(kept), np.abs(middle) + _or_0(half))
+            (np.stack(kept), np.asarray(np.abs(middle) + _or_0(half)))
             for kept, (middle, half) in zip(sides, base, strict=True)
         ]
 
