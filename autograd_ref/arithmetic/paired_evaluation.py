@@ -38,7 +38,7 @@ from autograd_ref.arithmetic.rounding_model import (
     is_inexact,
 )
 
-__all__ = ["POOL", "Evaluated", "evaluate_pair"]
+__all__ = ["POOL", "Difference", "Evaluated", "evaluate_pair", "follow"]
 
 # Errors are drawn once and used again from here and there, which compiles faster than drawing them in
 # place; a prime, so that reuse falls out of step with the rows of any matrix.
@@ -72,12 +72,12 @@ class _Pair(NamedTuple):
     depends: bool
 
 
-class _Difference(NamedTuple):
+class Difference(NamedTuple):
     """An a − b or its exponential: the array (held, so that its identity stays its own), maker, |a| + |b|."""
 
-    value: Array
+    value: Any
     maker: str
-    size: Array
+    size: Any
 
 
 def evaluate_pair(
@@ -107,15 +107,45 @@ def evaluate_pair(
     return Evaluated([pair.follower for pair in results], run.outcomes, run.differing)
 
 
-class _Run:
-    """The state of one traversal: the errors still to be used, and the decisions so far."""
+def follow(
+    function: ClosedJaxpr,
+    leaders: Sequence[Any],
+    followers: Sequence[Any],
+    known: Sequence[Difference | None],
+    dtype: DTypeLike,
+    errors: Float[Array, " errors"],
+) -> list[Array]:
+    """Evaluate a follower alone, beside a leader without errors; to be called in float64, and to be compiled.
 
-    def __init__(self, dtype: DTypeLike, pool: Array, sizes: tuple[Array, Array]) -> None:
+    Args:
+        function: one operation, or a few.
+        leaders: its arguments, flat, as they are without errors.
+        followers: the same with errors; the very leaders where there are none.
+        known: what is known of the arguments.
+        dtype: the dtype whose arithmetic is imitated.
+        errors: random numbers of either sign and of the size of one error of 1 (errors,).
+
+    Returns:
+        The follower's results, flat.
+    """
+    run = _Run(dtype, errors, None)
+    run.differences = {id(each.value): each for each in known if each is not None}
+    pairs = [_Pair(a, b, depends=b is not a) for a, b in zip(leaders, followers, strict=True)]
+    return [pair.follower for pair in interpret_closed(function, pairs, run.apply, run.constant)]
+
+
+class _Run:
+    """The state of one traversal: the errors still to be used, and the decisions so far.
+
+    Without sizes of errors the leader has none, and the pool holds the follower's as they are.
+    """
+
+    def __init__(self, dtype: DTypeLike, pool: Array, sizes: tuple[Array, Array] | None) -> None:
         self.dtype, self.pool, self.sizes = dtype, pool, sizes
         self.u = unit_roundoff(dtype) + unit_roundoff(np.float64)
         self.signs = jnp.sign(pool)
         self.position = 0
-        self.differences: dict[int, _Difference] = {}
+        self.differences: dict[int, Difference] = {}
         self.outcomes: list[Array] = []
         self.differing = jnp.zeros((), np.int32)
 
@@ -124,6 +154,7 @@ class _Run:
         if not is_inexact(value):
             return _Pair(value, value, False)
         drawn = self._draw(value.shape)
+        assert self.sizes is not None  # noqa: S101
         leads, follows = self.sizes
         # Of different sizes, so that no two of them cancel and leave a value on its kink.
         different = jnp.sqrt(jnp.arange(value.size, dtype=np.float64) + (2.0 + self.position))
@@ -173,12 +204,14 @@ class _Run:
         first = self._disturb(*pairs[0][:2], size, depends=depends)
         if name == "sub" or (name == "exp" and known):
             carried = size if name == "sub" else known[0]
-            self.differences[id(first.leader)] = _Difference(first.leader, name, carried)
+            self.differences[id(first.leader)] = Difference(first.leader, name, carried)
         return [first, *pairs[1:]]
 
     def _follow(self, eqn: JaxprEqn, operands: list[_Pair], leaders: list[Any]) -> list[Any]:
         """The follower's results, with the leader's decisions."""
         if all(each.leader is each.follower for each in operands):
+            return leaders
+        if self.sizes is None and not any(map(is_inexact, leaders)):
             return leaders
         name, followers = eqn.primitive.name, [each.follower for each in operands]
         if name == "select_and_scatter_add":  # (what is scattered, where the windows' largest are)
@@ -213,7 +246,7 @@ class _Run:
 
     def _decide(self, leader: Any, own: Any) -> Any:
         """Note a decision; both go on with the leader's."""
-        if jnp.issubdtype(leader.dtype, jax.dtypes.extended):
+        if self.sizes is None or jnp.issubdtype(leader.dtype, jax.dtypes.extended):
             return leader
         self.outcomes.append(leader)
         differs = leader != own
@@ -224,14 +257,17 @@ class _Run:
 
     def _disturb(self, leader: Array, follower: Array, size: Array, *, depends: bool) -> _Pair:
         """Both values with errors of the given size in units of u."""
-        size = size.astype(np.float64)
-        error = self.u * self._draw(leader.shape) * jnp.where(jnp.isfinite(size), size, 0.0)
-        held = float_epsilon(leader.dtype) / 2
-        if held > self.u:  # a reference that computes this in less than what is checked
-            error = (held / self.u) * error
-        leads, follows = self.sizes
+        size = jax.lax.convert_element_type(size, np.float64)
+        finite = jax.lax.select(jax.lax.is_finite(size), size, jax.lax.full_like(size, 0.0))
+        error = self._draw(leader.shape) * finite
         # Whole numbers made of data alone, counts and masks, are exact in anybody's arithmetic.
-        lead = error if depends else jnp.where(leader == jnp.round(leader), 0.0, error)
+        whole = False if depends else leader == jnp.round(leader)
+        if self.sizes is None:
+            return _Pair(leader, follower + (error if depends else jnp.where(whole, 0.0, error)), depends)
+        # A reference may compute this in less than what is checked.
+        error = max(self.u, float_epsilon(leader.dtype) / 2) * error
+        leads, follows = self.sizes
+        lead = error if depends else jnp.where(whole, 0.0, error)
         return _Pair(
             leader + (leads * lead).astype(leader.dtype),
             follower + (follows * error).astype(follower.dtype),
@@ -248,7 +284,7 @@ class _Run:
     def _draw(self, shape: tuple[int, ...]) -> Array:
         """Independent random numbers; pairwise independent where there are very many."""
         count = math.prod(shape)
-        if count <= POOL:
+        if count <= self.pool.shape[0]:
             return self._slice(self.pool, count).reshape(shape)
         first, *others = range(len(shape))
         drawn = jnp.expand_dims(self._slice(self.pool, shape[first]), others)
@@ -258,9 +294,10 @@ class _Run:
         return jnp.broadcast_to(drawn, shape)
 
     def _slice(self, pool: Array, count: int) -> Array:
-        start = self.position % POOL
+        length = pool.shape[0]
+        start = self.position % length
         self.position += count + 1
-        rounds = -(-(start + count) // POOL)
+        rounds = -(-(start + count) // length)
         pool = pool if rounds == 1 else jnp.tile(pool, rounds)
         return jax.lax.slice(pool, (start,), (start + count,))
 

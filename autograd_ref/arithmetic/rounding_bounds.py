@@ -31,7 +31,7 @@ from autograd_ref.arithmetic.paired_evaluation import POOL, Evaluated, evaluate_
 from autograd_ref.arithmetic.rounding import Bound, unit_roundoff
 from autograd_ref.arithmetic.ties import Ties, measure_ties
 
-__all__ = ["Measured", "RoundedFunction"]
+__all__ = ["STEP", "Measured", "RoundedFunction", "granted"]
 
 STEP = 4.0
 SAFETY, UNLIKELY = 16.0, 1e-10
@@ -148,16 +148,29 @@ class RoundedFunction:
         self, value: np.ndarray, norms: np.ndarray, counts: Array, ties: Ties | None, draws: int
     ) -> Measured:
         count = np.asarray(counts)
-        u = unit_roundoff(self.dtype) + unit_roundoff(np.float64)
-        floor = 2**20 * float(np.finfo(self.dtype).tiny)
-        quantile = max(SAFETY, -float(stdtrit(draws, UNLIKELY / 2)))
-        response = quantile / STEP * norms / np.sqrt(np.maximum(count, 1))
-        radius = np.where(count < draws, np.inf, response + 4 * u * np.abs(value) + floor)
+        response = np.asarray(norms / np.sqrt(np.maximum(count, 1)) / STEP)
+        radius = np.where(
+            count < draws, np.inf, granted(response, np.asarray(np.abs(value)), draws, self.dtype)
+        )
         if ties is None:
             return Measured(value, Bound(radius, value, np.zeros_like(value)), None)
         return Measured(
             value, Bound(radius, value + (ties.low + ties.high) / 2, (ties.high - ties.low) / 2), ties
         )
+
+
+def granted(response: np.ndarray, size: np.ndarray, draws: int, dtype: DTypeLike) -> np.ndarray:
+    """The bound on rounding errors.
+
+    Args:
+        response: how far honest errors move each entry, as a root mean square over draws.
+        size: of each entry itself.
+        draws: their number.
+        dtype: in which an entry is held.
+    """
+    u = unit_roundoff(dtype) + unit_roundoff(np.float64)
+    quantile = max(SAFETY, -float(stdtrit(draws, UNLIKELY / 2)))
+    return np.asarray(quantile * response + 4 * u * size + 2**20 * float(np.finfo(np.dtype(dtype)).tiny))
 
 
 def _pool(rng: np.random.Generator) -> np.ndarray:

@@ -28,12 +28,23 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jax.extend.core import JaxprEqn
 from jaxtyping import Array
 
 from autograd_ref.arithmetic.interpreter import bind
 
-__all__ = ["DENSE", "error_by_norm", "error_size", "float_epsilon", "is_exact", "is_inexact"]
+__all__ = [
+    "DENSE",
+    "difference_error",
+    "error_by_norm",
+    "error_size",
+    "float_epsilon",
+    "is_exact",
+    "is_inexact",
+    "is_long",
+    "sum_error",
+]
 
 BIG_CONTRACTION = 10**7
 
@@ -146,20 +157,49 @@ def error_size(eqn: JaxprEqn, inputs: Sequence[Any], output: Array, u: float) ->
     """
     name = eqn.primitive.name
     if name in PRODUCTS:
-        return math.sqrt(PRODUCTS[name](eqn)) * jnp.abs(output)
+        return math.sqrt(PRODUCTS[name](eqn)) * abs(output)
     if name not in SUMS and name not in ("add", "add_any", "sub"):
-        return jnp.abs(output)
-    sizes = [jnp.abs(value) if is_inexact(value) else value for value in map(jnp.asarray, inputs)]
+        return abs(output)
+    sizes = [abs(value) if is_inexact(value) else value for value in map(jnp.asarray, inputs)]
     if name in ("add", "add_any", "sub"):
-        size = sizes[0] + sizes[1]
-        hidden = (output == 0) & (u * size > EQUAL)
-        return size if name != "sub" else jnp.where(hidden, 0.0, size)
+        a, b = sizes
+        return difference_error(a, b, output, u) if name == "sub" else a + b
     terms = SUMS[name](eqn)
     big = name == "dot_general" and terms * math.prod(output.shape) > BIG_CONTRACTION
-    partial = jnp.sqrt(_sum_of_powers(eqn, sizes, 2, by_norms=big))
-    if terms > UNSORTED**2:
-        partial = jnp.maximum(partial, _sum_of_powers(eqn, sizes, 1, by_norms=big) / UNSORTED)
-    return math.sqrt(terms) * (jnp.abs(output) + partial)
+    squares = _sum_of_powers(eqn, sizes, 2, by_norms=big)
+    absolute = _sum_of_powers(eqn, sizes, 1, by_norms=big) if is_long(terms) else 0.0
+    return sum_error(terms, output, squares, absolute)
+
+
+def difference_error(a: Any, b: Any, difference: Any, u: float) -> Any:
+    """What u is multiplied by in the error of a difference, of NumPy's or JAX's arrays.
+
+    Args:
+        a: the absolute value of what is subtracted from.
+        b: of what is subtracted.
+        difference: the result.
+        u: unit roundoff.
+    """
+    choose = np.where if isinstance(difference, np.ndarray) else jnp.where
+    return choose((difference == 0) & (u * (a + b) > EQUAL), 0.0, a + b)
+
+
+def is_long(terms: Any) -> Any:
+    """Whether a sum of so many terms may come sorted by sign to its disadvantage."""
+    return terms > UNSORTED**2
+
+
+def sum_error(terms: Any, total: Any, squares: Any, absolute: Any) -> Any:
+    """What u is multiplied by in the error of a sum, of NumPy's or JAX's arrays.
+
+    Args:
+        terms: their number.
+        total: the sum.
+        squares: the sum of their squares.
+        absolute: the sum of their absolute values; 0 unless `is_long`.
+    """
+    larger = np.maximum if isinstance(total, np.ndarray) else jnp.maximum
+    return terms**0.5 * (abs(total) + larger(squares**0.5, absolute / UNSORTED))
 
 
 def _sum_of_powers(eqn: JaxprEqn, sizes: Sequence[Any], power: int, *, by_norms: bool) -> Any:

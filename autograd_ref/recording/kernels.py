@@ -20,7 +20,7 @@ from autograd_ref.recording.tape import Compute, Value
 from autograd_ref.recording.template import names_dtype
 from autograd_ref.two_layer_net import precision
 
-__all__ = ["compute", "double", "in_double", "pull_back", "slopes"]
+__all__ = ["compute", "double", "in_double", "pull_back", "slopes", "uncompiled"]
 
 # What NumPy computes in float64 where it is given integers or Booleans, and jax.numpy in float32.
 _AVERAGES = {"average", "mean", "median", "percentile", "quantile", "std", "var"}
@@ -72,6 +72,21 @@ def slopes(
     """
     kernel = _slopes(value.operation, _loop(value, True), active, unit)
     return [np.asarray(each) for each in kernel(list(inputs))]
+
+
+def uncompiled(value: Value, active: tuple[int, ...] | None = None) -> Callable[..., Any]:
+    """An operation in float64, as a function to be traced; the same object for all operations that are equal.
+
+    Args:
+        value: on the tape, made by a `Compute`.
+        active: if given, the function is the operation's transposed derivative instead: of a list of its
+            inputs and an adjoint, it gives the contributions to the adjoints of the active inputs.
+    """
+    loop = _loop(value, True)
+    if active is not None:
+        return _backward(value.operation, loop, active).__wrapped__  # type: ignore[attr-defined]
+    kernel = _forward(value.operation, loop, not _is_double(value))
+    return kernel.__wrapped__  # type: ignore[attr-defined]
 
 
 def sum_to(contribution: Any, shape: tuple[int, ...]) -> Any:

@@ -1,0 +1,200 @@
+"""Single operations with rounding errors, all draws side by side; compiled once for all that are equal.
+
+An operation and its transposed derivative are jaxprs, so the model of rounding is the one of written
+references: `paired_evaluation` computes the draws (followers) beside the exact values (the leader), with the
+leader's decisions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
+from itertools import cycle
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.extend.core import Jaxpr, jaxprs_in_params
+
+from autograd_ref.arithmetic.paired_evaluation import Difference, follow
+from autograd_ref.recording.kernels import in_double, uncompiled
+from autograd_ref.recording.tape import Value
+
+__all__ = ["Errors", "Kind", "Note", "Operands", "Stack", "add", "compile_all", "kind_of", "run"]
+
+# All draws of a value (draws, *shape). What JAX computes is waited for only where NumPy needs it.
+Stack = np.ndarray | jax.Array
+
+# For what runs in microseconds and would take longer to compile.
+_QUICK = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0}
+
+# More do not help: all but XLA's own work is done by one thread at a time.
+_THREADS = 2
+
+# A prime; draws of more numbers than this repeat themselves.
+PERIOD = 16_381
+
+
+class Note(NamedTuple):
+    """What is known of a value that is a difference or its exponential; see `Difference`."""
+
+    maker: str
+    size: np.ndarray
+
+
+class Errors:
+    """Random numbers of either sign between ½ and 3⁄2, independent between draws."""
+
+    def __init__(self, draws: int, rng: np.random.Generator):
+        self.draws, self.rng = draws, rng
+        shape = (3 * PERIOD, draws)
+        self._pool = rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape)
+        self._starts = cycle(rng.integers(PERIOD, size=PERIOD).tolist())
+
+    def some(self, count: int) -> np.ndarray:
+        """A few numbers (count, draws)."""
+        start = next(self._starts)
+        return self._pool[start : start + count]
+
+    def like(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Numbers for every entry of an array (draws, *shape)."""
+        count = math.prod(shape)
+        if count > 2 * PERIOD:
+            drawn = 2 * self.rng.random((self.draws, count), np.float32) - 1
+            return (drawn + np.copysign(np.float32(0.5), drawn)).reshape(self.draws, *shape)
+        return self.some(count).T.reshape(self.draws, *shape)
+
+
+class Operands(NamedTuple):
+    """What an operation works on, and how it rounds.
+
+    Attributes:
+        exact: its inputs.
+        drawn: the same with errors; None for one without.
+        notes: what is known of them.
+        dtype: in which NumPy computed.
+        scale: of the errors of the operation in each draw (draws,).
+    """
+
+    exact: list[np.ndarray]
+    drawn: list[Stack | None]
+    notes: list[Note | None]
+    dtype: np.dtype[Any]
+    scale: np.ndarray
+
+
+class Kind(NamedTuple):
+    """All that one compiled function depends on but the number of draws.
+
+    Attributes:
+        function: the operation, or its transposed derivative.
+        moved: which arguments have errors.
+        makers: what is known of them.
+        shapes: of the arguments, with their dtypes.
+        dtype: in which NumPy computed.
+        backward: whether it is a derivative.
+    """
+
+    function: Callable[..., Any]
+    moved: tuple[bool, ...]
+    makers: tuple[str | None, ...]
+    shapes: tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]
+    dtype: np.dtype[Any]
+    backward: bool
+
+
+def kind_of(value: Value, operands: Operands, active: tuple[int, ...] | None = None) -> Kind:
+    """What is to be compiled for an operation made by a `Compute`.
+
+    Args:
+        value: on the tape.
+        operands: of the operation; with the adjoint of its result as the last, for a derivative.
+        active: the inputs whose contributions are asked for; None for the operation itself.
+    """
+    return Kind(
+        uncompiled(value, active),
+        tuple([each is not None for each in operands.drawn]),
+        tuple([None if each is None else each.maker for each in operands.notes]),
+        tuple([(each.shape, each.dtype) for each in operands.exact]),
+        operands.dtype,
+        active is not None,
+    )
+
+
+def run(kind: Kind, operands: Operands, errors: Errors) -> list[Stack]:
+    """Draw an operation's result, or the contributions to the adjoints of its active inputs."""
+    kernel, count = _kernel(kind)
+    stacks = [each for each in operands.drawn if each is not None]
+    sizes = [each.size for each in operands.notes if each is not None]
+    results: list[Stack] = kernel(operands.exact, stacks, sizes, errors.some(count) * operands.scale)
+    return results
+
+
+def compile_all(kinds: Iterable[Kind], draws: int) -> None:
+    """Compile before anything is run, in several threads: XLA compiles while Python traces."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        list(pool.map(lambda kind: _compile(kind, draws), kinds))
+
+
+@cache
+def _compile(kind: Kind, draws: int) -> None:
+    """Call a function once."""
+    with in_double(), np.errstate(all="ignore"):
+        kernel, count = _kernel(kind)
+        exact = [np.zeros(shape, dtype) for shape, dtype in kind.shapes]
+        stacks = [
+            np.zeros((draws, *each.shape), each.dtype)
+            for each, moved in zip(exact, kind.moved, strict=True)
+            if moved
+        ]
+        sizes = [each for each, maker in zip(exact, kind.makers, strict=True) if maker is not None]
+        kernel(exact, stacks, sizes, np.zeros((count, draws)))
+
+
+def add(a: Stack, b: Stack, size: np.ndarray, errors: np.ndarray, scale: np.ndarray) -> Stack:
+    """A sum with rounding errors.
+
+    Args:
+        a: all draws, or one for all.
+        b: the same.
+        size: of the errors (*shape).
+        errors: to take, (draws, *shape).
+        scale: what the errors are in units of, in each draw (draws,).
+    """
+    found: Stack = _added(a, b, size, errors, scale)
+    return found
+
+
+@partial(jax.jit, compiler_options=_QUICK)
+def _added(a: Any, b: Any, size: Any, errors: Any, scale: Any) -> Any:
+    return a + b + errors * (scale.reshape(-1, *[1] * size.ndim) * size)
+
+
+@cache
+def _kernel(kind: Kind) -> tuple[Callable[..., Any], int]:
+    """A compiled function, and how many errors it wants."""
+    function, moved, makers, shapes, dtype, backward = kind
+    like = [jax.ShapeDtypeStruct(*each) for each in shapes]
+    traced = jax.make_jaxpr(function)(*((like[:-1], like[-1]) if backward else like))
+
+    def call(leaders: Any, followers: Any, sizes: Any, errors: Any) -> Any:
+        rest, noted = iter(followers), iter(sizes)
+        known = [
+            None if maker is None else Difference(leader, maker, next(noted))
+            for leader, maker in zip(leaders, makers, strict=True)
+        ]
+        beside = [next(rest) if is_moved else leader for leader, is_moved in zip(leaders, moved, strict=True)]
+        return follow(traced, leaders, beside, known, dtype, errors)
+
+    every = jax.vmap(call, in_axes=(None, 0, None, 1))
+    count = sum(math.prod(shape) for shape, _ in shapes) + _results(traced.jaxpr)
+    return jax.jit(every, compiler_options=_QUICK), min(count, 2 * PERIOD)
+
+
+def _results(jaxpr: Jaxpr) -> int:
+    """How many numbers are computed on the way."""
+    avals: list[Any] = [var.aval for each in jaxpr.eqns for var in each.outvars]
+    own = sum(math.prod(aval.shape) + 1 for aval in avals)
+    return own + sum(_results(inner) for each in jaxpr.eqns for inner in jaxprs_in_params(each.params))

@@ -1,0 +1,227 @@
+r"""The bound on each entry of a gradient, measured on the tape.
+
+The adjoints are drawn again and again, with random rounding errors in every operation (see `draws`). To first
+order the error of a computed gradient is a sum of local errors times derivatives, so its size is the root
+mean square over the draws; `rounding_bounds.granted` makes the bound of it, as for a written reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autograd_ref.arithmetic.rounding_bounds import STEP, granted
+from autograd_ref.recording.adjoints import Adjoint, Adjoints, adjoints
+from autograd_ref.recording.bounds.disturbed import Errors
+from autograd_ref.recording.bounds.draws import draw, plan
+from autograd_ref.recording.bounds.forward import Sizes, is_finer, precision_of, roundoff
+from autograd_ref.recording.bounds.memories import Version
+from autograd_ref.recording.place import Place
+from autograd_ref.recording.record import Recording
+from autograd_ref.recording.tape import Read, Value
+
+__all__ = ["Bounds", "LeafBound", "measure"]
+
+DRAWS = 16
+
+# The draws may take so many bytes, or as many as the recording itself.
+MEMORY = 2**26
+
+# A line is named where it makes this part of an entry's bound.
+PART = 0.01
+
+
+class LeafBound(NamedTuple):
+    """The right gradient by one leaf and what rounding may do to it.
+
+    Attributes:
+        right: the gradient, in float64.
+        bound: how far each entry of an honest computation may lie outside of ``right``, in the leaf's shape;
+            infinite where the draws were not finite.
+        lines: where a lower dtype than the leaf's was computed in, if that widens the bound.
+        cancels: whether terms flow into the gradient and leave nothing but rounding: its right value is 0.
+    """
+
+    right: Adjoint
+    bound: np.ndarray
+    lines: list[Place]
+    cancels: bool
+
+
+class Bounds(NamedTuple):
+    """The bounds on all gradients of one loss.
+
+    Attributes:
+        of: by the leaf's path.
+        found: the exact adjoints.
+    """
+
+    of: dict[str, LeafBound]
+    found: Adjoints
+
+
+def measure(
+    recording: Recording,
+    loss: Value,
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+    leaves: Collection[str] | None = None,
+    by_hand: Mapping[str, Value] | None = None,
+    found: Adjoints | None = None,
+) -> Bounds:
+    """Measure how far rounding may move each entry of each gradient.
+
+    Args:
+        recording: of any call.
+        loss: the value on its tape that the gradients are of.
+        draws: how often to draw; with fewer than 16 the bounds are wider.
+        seed: of the random errors.
+        leaves: the paths of the leaves whose gradients are asked for; all unless told.
+        by_hand: for the paths of some leaves, the value that the program computed as the gradient: what
+            rounding does to it on the program's own way is granted, too.
+        found: the loss's adjoints, if they were computed already.
+
+    Returns:
+        A bound for each leaf. A leaf that the loss does not depend on has the gradient 0.
+
+    Raises:
+        ValueError: the loss has more than one entry or is not floating, or a gradient by hand has another
+            shape than its leaf.
+    """
+    exact = adjoints(recording, loss) if found is None else found
+    asked = [each for each in recording.leaves if leaves is None or each.path in leaves]
+    hands = {leaf.value: by_hand[leaf.path] for leaf in asked if by_hand and leaf.path in by_hand}
+    for leaf in asked:
+        hand = hands.get(leaf.value)
+        if hand is not None and hand.shape != leaf.value.shape:
+            raise ValueError(f"the gradient by {leaf.path} has shape {hand.shape}, not {leaf.value.shape}")
+    measuring = _Measuring(recording, exact, [leaf.value for leaf in asked], hands, draws, seed)
+    bounds = measuring.bounds()
+    return Bounds({leaf.path: bounds[leaf.value] for leaf in asked}, exact)
+
+
+class _Measuring:
+    """One loss of one recording."""
+
+    def __init__(
+        self,
+        recording: Recording,
+        found: Adjoints,
+        asked: list[Value],
+        hands: dict[Value, Value],
+        draws: int,
+        seed: int,
+    ):
+        self.found, self.asked, self.hands, self.draws = found, asked, hands, draws
+        self.plan = plan(recording.tape, found, map(_memory, asked), hands.values())
+        size = sum(8 * int(np.prod(each.shape)) for each in self.plan.needed)
+        most = max(MEMORY // max(size, 1), 1)
+        self.together = max(each for each in range(1, draws + 1) if draws % each == 0 and each <= most)
+        self.rng = np.random.default_rng(seed)
+
+    def bounds(self) -> dict[Value, LeafBound]:
+        """The bounds on the gradients by all leaves."""
+        found = {}
+        for leaf in self.asked:
+            right = self._right(leaf)
+            size = np.asarray(np.abs(right.centre) + (0.0 if right.slack is None else right.slack))
+            bound = self._granted(self._response[leaf], size, precision_of(leaf))
+            found[leaf] = LeafBound(right, bound, [], self._cancels(leaf, right, bound))
+        for dtype in {leaf.dtype for leaf in self.asked}:
+            same = {leaf: each.bound for leaf, each in found.items() if leaf.dtype == dtype}
+            for leaf, lines in self._lines(dtype, same).items():
+                found[leaf] = found[leaf]._replace(lines=lines)
+        return found
+
+    def _right(self, leaf: Value) -> Adjoint:
+        """The exact adjoint of a leaf."""
+        memory = _memory(leaf)
+        if memory not in self.found.of:
+            return Adjoint(np.zeros(leaf.shape), None)
+        centre, slack = self.found.of[memory]
+        own = np.asarray(_part(leaf, centre[None])[0])
+        return Adjoint(own, None if slack is None else np.asarray(_part(leaf, slack[None])[0]))
+
+    def _granted(self, response: np.ndarray, size: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+        bound = granted(response, size, self.draws, dtype)
+        return np.where(np.isfinite(bound), bound, np.inf)
+
+    @cached_property
+    def _response(self) -> dict[Value, np.ndarray]:
+        """How far honest errors move each gradient."""
+        every = np.full(self.together, STEP)
+        return self._root_mean_square(dict.fromkeys(self.plan.needed, every))
+
+    @cached_property
+    def _response_in_double(self) -> dict[Value, np.ndarray]:
+        """The same if all were computed in float64."""
+        double = roundoff(np.dtype(np.float64))
+        every = np.full(self.together, STEP)
+        return self._root_mean_square(
+            {each: every * (double / roundoff(precision_of(each))) for each in self.plan.needed}
+        )
+
+    def _root_mean_square(self, sizes: Sizes) -> dict[Value, np.ndarray]:
+        squares = {leaf: np.zeros(leaf.shape) for leaf in self.asked}
+        for _ in range(self.draws // self.together):
+            for leaf, moved in self._moved(sizes, self.together):
+                squares[leaf] += np.sum(moved**2, axis=0)
+        return {leaf: np.asarray(np.sqrt(each / self.draws) / STEP) for leaf, each in squares.items()}
+
+    def _moved(self, sizes: Sizes, draws: int) -> list[tuple[Value, np.ndarray]]:
+        """How far each adjoint, and each gradient by hand, was moved in each draw."""
+        adjoint, value = draw(self.plan, Errors(draws, self.rng), sizes)
+        moved = []
+        for leaf in self.asked:
+            stack = adjoint.get(_memory(leaf))
+            if stack is not None:
+                exact = self.found.of[_memory(leaf)].centre
+                moved.append((leaf, _part(leaf, np.abs(np.asarray(stack) - exact))))
+        for leaf, hand in self.hands.items():
+            if hand in value:
+                moved.append((leaf, np.abs(np.asarray(value[hand]) - self.found.arrays[hand.number])))
+        return moved
+
+    def _lines(self, dtype: np.dtype[Any], bounds: dict[Value, np.ndarray]) -> dict[Value, list[Place]]:
+        """Where a lower dtype than the leaves' was computed in, if that widens their bounds."""
+        at: dict[Place, list[Value]] = {}
+        for each in self.plan.needed:
+            if is_finer(dtype, each.dtype) and each.place is not None:
+                at.setdefault(each.place, []).append(each)
+        places = list(at)
+        found: dict[Value, dict[Place, None]] = {leaf: {} for leaf in bounds}
+        draws = max(self.together, 2)
+        for first in range(0, len(places), draws - 1):
+            # In each draw the errors of one place alone; in the last, none.
+            sizes = dict.fromkeys(self.plan.needed, np.zeros(draws))
+            some = places[first : first + draws - 1]
+            for place, alone in zip(some, STEP * np.eye(draws), strict=False):
+                sizes |= dict.fromkeys(at[place], alone)
+            for leaf, moved in self._moved(sizes, draws):
+                if leaf in bounds:
+                    widens = (moved - moved[-1] > PART * bounds[leaf]).reshape(draws, -1).any(axis=1)
+                    found[leaf] |= {some[i]: None for i in np.flatnonzero(widens)}
+        return {leaf: list(lines) for leaf, lines in found.items()}
+
+    def _cancels(self, leaf: Value, right: Adjoint, bound: np.ndarray) -> bool:
+        """Whether nothing but float64's rounding is left of what flows in."""
+        size = np.asarray(np.abs(right.centre))
+        if right.slack is not None or not size.size or (size > bound).any():
+            return False
+        fine = self._response_in_double[leaf]
+        return bool(fine.any() and (size <= self._granted(fine, size, np.dtype(np.float64))).all())
+
+
+def _memory(leaf: Value) -> Value:
+    """The value whose adjoint has the leaf's: arrays that share memory are parts of it, and may overlap."""
+    return leaf.inputs[0] if isinstance(leaf.operation, Read) else leaf
+
+
+def _part(leaf: Value, stack: np.ndarray) -> np.ndarray:
+    """What of its memory is the leaf, in every draw."""
+    operation = leaf.operation
+    return Version(stack, operation.root).read(operation.at) if isinstance(operation, Read) else stack
