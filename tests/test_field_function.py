@@ -415,3 +415,17 @@ def test_a_reference_is_measured_once_for_all_hands(monkeypatch):
         check = GradientCheck(hand, known, np.dtype("float64"), 0, "squares", False, 0.0)
         assert check.report(points).ok is right
     assert len(measured) == 3
+
+
+@pytest.mark.parametrize(("extra", "right"), [(0.0, None), (1e-9, False)])
+def test_a_gradient_recovered_from_an_update_is_not_called_wrong(extra, right):
+    """What the subtraction cancels is no mistake; what is off in extended precision, too, is one."""
+
+    def hand(w, x):
+        after = w - 1e-3 * x * (x @ w)
+        return (x @ w) ** 2 / 2, (w - after) / 1e-3 * (1 + extra)
+
+    x = np.array([1.3, -0.4, 2.0])
+    report = check_gradients(hand, lambda w, x: (x @ w) ** 2 / 2, np.array([1.0, -700.0, 300.0]), x)
+    assert report.ok is right
+    assert ("loses digits to rounding" in str(report)) is (right is None)

@@ -59,9 +59,11 @@ class Hand:
         params, args = copy_arrays((point.params, point.args), self.dtype)
         result = self.call(params, args, self.dtype)
         if not isinstance(result, tuple | list) or len(result) != 2:
+            more = isinstance(result, tuple) and len(result) > 2
             raise NotJudged(
                 "hand must return (loss, grads), or (None, grads) where it computes no loss, "
                 f"not {_told(result)}"
+                + (": put the gradients in one object built like params" if more else "")
             )
         loss, grads = result
         found = [_real(f"d{leaf.name}", find_leaf(grads, leaf, point.params)) for leaf in leaves]
