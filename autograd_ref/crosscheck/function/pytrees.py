@@ -140,8 +140,12 @@ def find_leaf(tree: Any, leaf: Leaf, params: Any) -> Any:
                 index = key.idx if isinstance(key, SequenceKey) else key.key
                 tree, params = parts[index], wanted[index]
         except (KeyError, IndexError, AttributeError, TypeError):
-            found = ", ".join(map(str, tree)) if isinstance(tree, Mapping) else type(tree).__name__
-            raise NotJudged(f"grads has nothing for {leaf.name}: {where} is or has: {found}") from None
+            named = isinstance(tree, Mapping)
+            found = f"has {', '.join(map(str, tree))}" if named else f"is {type(tree).__name__}"
+            raise NotJudged(
+                f"grads has nothing for {leaf.name}: it must be built like params, with the same names, and "
+                f"{where} {found}"
+            ) from None
     return tree
 
 
