@@ -1,10 +1,36 @@
 """What becomes of every name of NumPy's and SciPy's: the expressions that prove it, and the names they prove.
 
-In an expression `{}` is the name, `x` a matrix (3, 4) that everything depends on,
-`p` has entries between 0.2 and 0.8, `q` between 1.1 and 1.9,
-`v` is a vector of 4, `w` (4, 2), `s` symmetric and positive definite (3, 3), `z`
-complex (3, 4), `i` integers (3, 4), `b` their Booleans.
+In an expression `{}` is the name, and `x` a matrix (3, 4) that everything depends on.
 """
+
+import numpy as np
+import scipy.linalg
+import scipy.special
+
+MODULES = {
+    "numpy": np,
+    "ndarray": np.ndarray,
+    "numpy.linalg": np.linalg,
+    "numpy.fft": np.fft,
+    "numpy.lib.stride_tricks": np.lib.stride_tricks,
+    "numpy.random": np.random,
+    "scipy.special": scipy.special,
+    "scipy.linalg": scipy.linalg,
+}
+
+# What else an expression may use.
+VARIABLES = {
+    "p": "0.5 + 0.3 * np.tanh(x)",  # between 0.2 and 0.8
+    "q": "1.5 + 0.4 * np.sin(x[:1])",  # between 1.1 and 1.9, in one row
+    "r": "np.roll(x, 1) if x.ndim else 2 * x",  # in the shape of x
+    "u": "1.5 + 0.4 * np.sin(x)",  # between 1.1 and 1.9, in the shape of x
+    "v": "0.5 * np.sum(x, axis=0)",  # a vector of 4
+    "w": "x[:2].T * np.sin(x[:1]).T",  # (4, 2)
+    "s": "x @ x.T + 3 * np.eye(len(x), dtype=x.dtype)",  # symmetric, positive definite
+    "z": "x + 1j * np.sin(x)",
+    "i": "np.arange(12).reshape(3, 4) % 5",
+    "b": "np.arange(12).reshape(3, 4) % 5 > 1",
+}
 
 RECORDED = {
     "numpy": {
@@ -130,7 +156,9 @@ RECORDED = {
         "scipy.special.{}(q + 2, 2)": "multigammaln",
     },
     "scipy.linalg": {
-        "scipy.linalg.{}(s)": "cholesky det eigh eigvalsh expm inv norm pinv svdvals",
+        "scipy.linalg.{}(s)": "cholesky det eigvalsh inv norm pinv svdvals",
+        "scipy.linalg.{}(s / 8)": "expm",
+        "[abs(each) for each in scipy.linalg.{}(s)]": "eigh",
         "scipy.linalg.{}(x[:, :3] + 2 * np.eye(3))": "qr lu",
         "scipy.linalg.{}(x, compute_uv=False)": "svd",
         "scipy.linalg.{}(s, x)": "solve",

@@ -28,9 +28,9 @@ SPECIAL_UFUNCS = {
         for name in (
             "beta", "betainc", "betaln", "boxcox", "boxcox1p", "dawsn", "digamma", "entr", "erf",
             "erfc", "erfcx",
-            "erfinv", "exp1", "expi", "expit", "gamma", "gammaln", "i0", "i0e", "i1", "i1e", "kl_div",
+            "erfinv", "exp1", "expi", "expit", "gamma", "gammainc", "gammaincc", "gammaln", "i0", "i0e", "i1", "i1e", "kl_div",
             "log_ndtr",
-            "logit", "ndtr", "ndtri", "owens_t", "poch", "rel_entr", "spence", "xlog1py", "xlogy",
+            "logit", "ndtr", "ndtri", "owens_t", "poch", "rel_entr", "xlog1py", "xlogy",
         )
     },
 }  # fmt: skip
@@ -58,8 +58,9 @@ FUNCTIONS = {
 }  # fmt: skip
 # scipy's functions that are no ufuncs, in jax.scipy.
 SCIPY = {
-    "special.log_softmax", "special.logsumexp", "special.multigammaln", "special.softmax",
-    "linalg.cho_factor", "linalg.cho_solve", "linalg.cholesky", "linalg.det", "linalg.eigh", "linalg.expm",
+    "special.expn", "special.log_softmax", "special.logsumexp", "special.multigammaln", "special.polygamma",
+    "special.softmax",
+    "linalg.cho_solve", "linalg.cholesky", "linalg.det", "linalg.expm", "linalg.lu_factor",
     "linalg.inv", "linalg.lu", "linalg.lu_solve", "linalg.polar", "linalg.qr", "linalg.solve",
     "linalg.solve_sylvester", "linalg.solve_triangular", "linalg.sqrtm", "linalg.svd",
 }  # fmt: skip

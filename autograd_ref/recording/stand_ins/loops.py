@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from autograd_ref.recording.stand_ins.calls import refuse
+from autograd_ref.recording.stand_ins.creation import constant
 from autograd_ref.recording.stand_ins.objects import (
     arrays_in,
     from_nested,
@@ -38,15 +39,21 @@ class _Vectorized(np.vectorize):
             raise refuse("np.vectorize with a signature, excluded or keyword arguments is not recorded")
         arrays = np.broadcast_arrays(*[each if is_recorded(each) else _array(each) for each in args])
         shape = arrays[0].shape
+        if 0 in shape:
+            return constant(super().__call__(*plain_all(args)))
+        types = self.otypes or self._types(arrays)
         results = [self.pyfunc(*[_entry(each, index) for each in arrays]) for index in np.ndindex(shape)]
-        if not results:
-            raise refuse("np.vectorize of an empty array is not recorded")
         several = isinstance(results[0], tuple)
         columns = list(zip(*results, strict=True)) if several else [results]
-        types = self.otypes or [np.asarray(plain(column[0])).dtype.char for column in columns]
         joined = [_joined(list(each), shape, kind) for each, kind in zip(columns, types, strict=True)]
-        joined = [each if each.ndim else each[()] for each in joined]
+        joined = [each.copy() if each.ndim else each[()] for each in joined]
         return tuple(joined) if several else joined[0]
+
+
+    def _types(self, arrays: Any) -> list[str]:
+        """NumPy asks the function once more, with NumPy's own numbers, for the dtypes of its results."""
+        first = self.pyfunc(*[plain(each).flat[0] for each in arrays])
+        return [np.asarray(plain(each)).dtype.char for each in (first if isinstance(first, tuple) else (first,))]
 
 
 def vectorized(original: np.vectorize) -> np.vectorize:
