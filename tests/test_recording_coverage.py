@@ -56,7 +56,7 @@ def total(result):
     if isinstance(result, (list, tuple)):
         return sum([total(each) for each in result], 0.0)
     if isinstance(result, np.ndarray) and result.dtype.kind in "fc":
-        weights = np.cos(np.arange(result.size)).reshape(result.shape)
+        weights = 1.0 + 0.5 * np.cos(np.arange(result.size)).reshape(result.shape)
         if result.dtype.kind == "c":
             return np.sum(result.real * weights) + np.sum(result.imag * (1 + weights))
         return np.sum(result * weights)
@@ -89,8 +89,8 @@ class Program:
             lines += ["        result, loss = error, 0.0"]
             lines += ["    losses.append(loss)", "    results.append(result)"]
         lines += ["    return sum(losses, 0.0 * np.sum(xs)), losses, list(results)"]
-        self.scope = {"np": np, "scipy": scipy, "io": io, "total": total, "results": [], "__name__": "covered"}
-        self.scope |= {"ERRORS": ERRORS, "NotRecorded": NotRecorded}
+        self.scope = {"np": np, "scipy": scipy, "io": io, "total": total, "results": []}
+        self.scope |= {"ERRORS": ERRORS, "NotRecorded": NotRecorded, "__name__": "covered"}
         exec(compile("\n".join(lines), "<covered>", "exec"), self.scope)
 
     def __call__(self, xs, how=lambda function, *args: function(*args)):
@@ -134,12 +134,12 @@ def faults(expressions, form, dtype):
     slack = np.zeros(xs.shape) if found.slack is None else found.slack
     sides = program.differences(xs.astype(np.float64))
     with np.errstate(all="ignore"):
-        # A jump has no derivative: the function is not differentiable there.
-        defined = (np.abs(sides) < 1e4).all(0)
+        # A jump or a vertical tangent has no derivative; and what is not finite says that it cannot be told.
+        defined = (np.abs(sides) < 1e3).all(0) & (np.isfinite(found.centre) | (form == "ordinary"))
         if form != "tied":
             assert not slack.any()
             sides[:] = sides.mean(0)
-        tolerance = slack + (1e-5 if form == "tied" else 3e-6) * (1 + np.abs(sides).max(0))
+        tolerance = slack + (1e-4 if form == "tied" else 3e-6) * (1 + np.abs(sides).max(0))
         wrong = ~(np.abs(sides - found.centre) <= tolerance).all(0) & defined
     return {
         name: (found.centre[k], slack[k], sides[:, k])
@@ -179,6 +179,9 @@ def test_refused_with_its_line(module):
     results = program.scope["results"] = []
     with pytest.raises(NotRecorded):
         program(program.given, record)
-    for (line, name), result in zip(program.lines.items(), results, strict=True):
-        assert isinstance(result, NotRecorded), (name, result)
-        assert (result.place.file, result.place.line) == ("<covered>", line), name
+    passed = {
+        name: result
+        for (line, name), result in zip(program.lines.items(), results, strict=True)
+        if not isinstance(result, NotRecorded) or result.place[:2] != ("<covered>", line)
+    }
+    assert passed == {}

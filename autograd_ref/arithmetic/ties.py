@@ -23,7 +23,7 @@ import numpy as np
 
 from autograd_ref.arithmetic.paired_evaluation import Evaluated
 
-__all__ = ["Ties", "measure_ties"]
+__all__ = ["MOST_JOINT", "Ties", "basis", "measure_ties"]
 
 PROBES = 8
 # So many samples for each decision, and so often must a value be seen not to be rare.
@@ -146,7 +146,7 @@ def _ties(
         chosen = features.sum(axis=0)
         often = np.minimum(chosen, samples - chosen).min() >= OFTEN
         additive = bool(np.all(left <= SMALLEST * np.abs(jumps).max()))
-        span = _basis(parts) if often and additive and len(entries) <= MOST_JOINT else None
+        span = basis(parts) if often and additive and len(entries) <= MOST_JOINT else None
     else:
         middle, spread = jumps.mean(axis=0), np.sqrt(max(count, 1)) * jumps.std(axis=0)
         low, high, span = np.minimum(middle - spread, span_low), np.maximum(middle + spread, span_high), None
@@ -184,7 +184,7 @@ def _shown_all(jumps: np.ndarray) -> np.ndarray:
     return rarest >= OFTEN
 
 
-def _basis(parts: np.ndarray) -> np.ndarray:
+def basis(parts: np.ndarray) -> np.ndarray:
     """An orthonormal basis of the rows."""
     _, sizes, rows = np.linalg.svd(parts, full_matrices=False)
     return rows[sizes > SMALLEST * sizes[0]]

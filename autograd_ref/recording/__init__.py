@@ -7,7 +7,7 @@ found = adjoints(recording, recording.value(recording.result))
 found.of[recording.leaves[0].value].centre
 """
 
-from autograd_ref.recording.adjoints import Adjoint, Adjoints, adjoints
+from autograd_ref.recording.adjoints import Adjoint, Adjoints, Fit, adjoints, fit, ties_of
 from autograd_ref.recording.call.given import Leaf
 from autograd_ref.recording.place import Place
 from autograd_ref.recording.record import Recording, record
@@ -18,6 +18,7 @@ from autograd_ref.recording.verify import InstrumentFault, NotCompared, check_co
 __all__ = [
     "Adjoint",
     "Adjoints",
+    "Fit",
     "InstrumentFault",
     "Leaf",
     "NotCompared",
@@ -29,6 +30,8 @@ __all__ = [
     "adjoints",
     "check_complete",
     "check_operations",
+    "fit",
     "record",
     "replay",
+    "ties_of",
 ]

@@ -17,6 +17,7 @@ import numpy as np
 
 from autograd_ref.recording import meaning
 from autograd_ref.recording.tape import Compute, NotRecorded, Value
+from autograd_ref.recording.template import names_dtype
 from autograd_ref.two_layer_net import precision
 
 __all__ = ["compute", "computed_in", "double", "in_double", "pull_back", "slopes"]
@@ -47,6 +48,8 @@ def compute(value: Value, inputs: Sequence[Any], exact: bool) -> np.ndarray:
     assert isinstance(operation, Compute)  # noqa: S101
     if not value.is_floating and operation.kind == "ufunc":
         return _by_numpy(operation, inputs, value.dtype)
+    if _is_empty(value) and value.array is not None:
+        return np.asarray(value.array).astype(double(value.dtype) if exact else value.dtype)
     return np.asarray(_forward(operation, _loop(value, exact), exact or _is_double(value))(*inputs))
 
 
@@ -54,6 +57,8 @@ def pull_back(
     value: Value, inputs: Sequence[Any], active: tuple[int, ...], cotangent: np.ndarray
 ) -> list[np.ndarray]:
     """The contributions of one operation to the adjoints of its active inputs, in float64."""
+    if _is_empty(value):
+        return [np.zeros(inputs[i].shape, double(value.inputs[i].dtype)) for i in active]
     kernel = _backward(value.operation, _loop(value, True), active)
     try:
         return [np.asarray(each) for each in kernel(list(inputs), cotangent)]
@@ -173,9 +178,16 @@ def computed_in(value: Value) -> list[Value]:
     return [value]
 
 
+def _is_empty(value: Value) -> bool:
+    """Whether there is nothing that could depend on anything: such a result is what it was."""
+    return 0 in value.shape or all(0 in each.shape for each in value.inputs if each.is_floating)
+
+
 def _is_double(value: Value) -> bool:
-    """Whether all of it is in float64 anyway, so that both replays are one."""
-    return all(each.dtype == double(each.dtype) for each in (value, *value.inputs))
+    """Whether both replays compute the same function, so that it is compiled once."""
+    return not names_dtype(value.operation) or all(
+        each.dtype == double(each.dtype) for each in (value, *value.inputs)
+    )
 
 
 def double(dtype: Any) -> Any:

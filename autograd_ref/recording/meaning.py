@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache, partial, reduce
 from typing import Any
 
@@ -108,7 +108,26 @@ def function_of(operation: Compute, exact: bool) -> Callable[..., Any]:
     args, kwargs = operation.template
     literal = widened if exact else None
     function = _named(operation.name)
-    return lambda *inputs: function(*fill(args, inputs, literal), **fill(kwargs, inputs, literal))
+    arrays = _arrays_of_lists if takes_arrays(operation.name) and "tensordot" not in operation.name else list
+
+    def call(*inputs: Any) -> Any:
+        options = fill(kwargs, inputs, literal)
+        return function(
+            *arrays(fill(args, inputs, literal)),
+            **dict(zip(options, arrays(options.values()), strict=True)),
+        )
+
+    return call
+
+
+def _arrays_of_lists(arguments: Iterable[Any]) -> list[Any]:
+    """What NumPy turns into arrays; a tuple of integers may be axes or a shape."""
+    return [
+        jnp.asarray(each)
+        if isinstance(each, list) or (isinstance(each, tuple) and any(isinstance(x, float) for x in each))
+        else each
+        for each in arguments
+    ]
 
 
 def _named(name: str) -> Callable[..., Any]:
@@ -437,6 +456,12 @@ def _clip(
     high = a_max if a_max is not None else max
     x = x if low is None else jnp.maximum(x, low)
     return x if high is None else jnp.minimum(x, high)
+
+
+@_written("choose")
+def _choose(a: Any, choices: Any, *_: Any, mode: str = "raise", **__: Any) -> Any:
+    # In mode "raise" every index was found to be in range.
+    return jnp.choose(jnp.asarray(a), choices, mode="wrap" if mode == "raise" else mode)
 
 
 @_written("ndarray.sort")

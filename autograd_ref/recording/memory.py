@@ -19,7 +19,18 @@ from numpy.lib.array_utils import byte_bounds
 from autograd_ref.recording.place import here, place_of
 from autograd_ref.recording.tape import Given, Layout, NotRecorded, Read, Tape, Value, Write
 
-__all__ = ["Layout", "Memories", "Memory", "is_injective", "lay_out", "owner_of", "window"]
+__all__ = [
+    "History",
+    "Layout",
+    "Memories",
+    "Memory",
+    "extent",
+    "is_injective",
+    "lay_out",
+    "owner_of",
+    "positions",
+    "window",
+]
 
 
 # The base that NumPy keeps, which a recording array hides.
@@ -92,8 +103,9 @@ class Memory:
     def keep(self) -> None:
         """Give every value that shares this memory a copy of its own: it is about to change."""
         version = self.version
-        if version.array is self.array:
-            version.array = self.array.copy(order="K")
+        if version.array is self.array:  # what was written in parts can be put together again
+            in_parts = isinstance(version.operation, Write)
+            version.array = None if in_parts else self.array.copy(order="K")
         for value in self.reads.values():
             if value is not version:
                 value.array = value.array.copy(order="K")
@@ -174,6 +186,8 @@ class Memories:
         """Note that an array now holds a value; `Memory.keep` was called before NumPy wrote it."""
         layout = memory.layout(array)
         memory.written = True
+        if memory.foreign and isinstance(memory.version.operation, Write):
+            memory.version.array = None
         if layout == memory.root and value.shape == array.shape and value.dtype == array.dtype:
             memory.version = value
         else:
@@ -183,12 +197,70 @@ class Memories:
             memory.version.array = memory.array.copy(order="K")
 
 
+class History:
+    """One-dimensional memory and all that it ever held.
+
+    It changes in parts, and keeps what each change replaced. A loop that fills an array of n entries one by
+    one makes n versions of it; a copy for each would be n² entries.
+
+    Args:
+        flat: what it holds at first; this object's own from now on.
+    """
+
+    def __init__(self, flat: np.ndarray):
+        self._flat = flat
+        self._changes: list[tuple[Layout, np.ndarray, np.ndarray]] = []
+        self._shown = 0
+
+    @property
+    def moment(self) -> int:
+        """The number of changes so far, which names the present moment."""
+        return len(self._changes)
+
+    def write(self, at: Layout, new: np.ndarray | float) -> None:
+        """Replace the entries at some positions."""
+        place = self.window(at)
+        old = place.copy()
+        place[...] = new
+        self._note(at, old, place)
+
+    def add(self, at: Layout, more: np.ndarray) -> None:
+        """Add to the entries at some positions, to one that is there several times as often."""
+        place = self.window(at)
+        old = place.copy()
+        if is_injective(at):
+            place += more
+        else:
+            np.add.at(self._flat, positions(at), more)
+        self._note(at, old, place)
+
+    def _note(self, at: Layout, old: np.ndarray, place: np.ndarray) -> None:
+        self._changes.append((at, old, place.copy()))
+        self._shown += 1
+
+    def window(self, at: Layout, moment: int | None = None) -> np.ndarray:
+        """The entries at some positions, as they were at a moment or are now; valid until the next call."""
+        wanted = self.moment if moment is None else moment
+        while self._shown > wanted:
+            self._shown -= 1
+            place, old, _ = self._changes[self._shown]
+            window(self._flat, place)[...] = old
+        while self._shown < wanted:
+            place, _, new = self._changes[self._shown]
+            window(self._flat, place)[...] = new
+            self._shown += 1
+        return window(self._flat, at)
+
+
 def owner_of(array: Any) -> Any:
     """The object at the end of the chain of ``.base``."""
+    seen: set[int] = set()  # somebody else's ``base`` may mean anything, also the object itself
     while True:
         base = _BASE(array) if isinstance(array, np.ndarray) else getattr(array, "base", None)
-        if base is None:
+        if base is None or id(base) in seen:
             return array
+        if not isinstance(array, np.ndarray):
+            seen.add(id(array))
         array = base
 
 
@@ -202,7 +274,7 @@ def lay_out(value: np.ndarray, root: Layout) -> np.ndarray:
     Returns:
         A view of ``value`` if it is in that order already, else a new array.
     """
-    size = _extent(root)
+    size = extent(root)
     if size == value.size:
         if root.strides == _c_strides(root.shape):
             return value.reshape(-1)
@@ -222,6 +294,15 @@ def window(flat: np.ndarray, at: Layout) -> np.ndarray:
     return np.ndarray(at.shape, flat.dtype, flat, at.offset * size, tuple(s * size for s in at.strides))
 
 
+def positions(at: Layout) -> np.ndarray:
+    """The positions of a layout's entries, in its shape."""
+    found = np.array(at.offset)
+    for axis, (stride, length) in enumerate(zip(at.strides, at.shape, strict=True)):
+        along = np.arange(length) * stride
+        found = found + along.reshape(-1, *[1] * (len(at.shape) - axis - 1))
+    return np.broadcast_to(found, at.shape)
+
+
 def is_injective(at: Layout) -> bool:
     """Whether no two entries of a layout are surely at different positions."""
     reach = 0
@@ -232,7 +313,8 @@ def is_injective(at: Layout) -> bool:
     return True
 
 
-def _extent(root: Layout) -> int:
+def extent(root: Layout) -> int:
+    """The number of entries from the first position of a memory to its last."""
     if 0 in root.shape:
         return 0
     return 1 + sum(

@@ -32,7 +32,7 @@ MOVES = {
     "insert", "matrix_transpose", "meshgrid", "moveaxis", "pad", "permute_dims", "ravel", "repeat", "reshape",
     "resize", "roll", "rollaxis", "rot90", "split", "squeeze", "stack", "swapaxes", "take", "take_along_axis",
     "tile", "transpose", "tril", "trim_zeros", "triu", "unstack", "vsplit", "vstack",
-    "linalg.diagonal", "linalg.matrix_transpose", "full_like", "real", "imag",
+    "linalg.diagonal", "linalg.matrix_transpose", "full_like", "partition", "real", "imag",
     "lib.stride_tricks.as_strided", "lib.stride_tricks.sliding_window_view", "fft.fftshift", "fft.ifftshift",
     "scipy.linalg.block_diag", "scipy.linalg.circulant", "scipy.linalg.convolution_matrix",
     "scipy.linalg.hankel", "scipy.linalg.toeplitz",
@@ -45,6 +45,8 @@ INPLACE = {
     "copyto", "fill_diagonal", "ndarray.fill", "ndarray.partition", "ndarray.put", "ndarray.sort", "place",
     "put", "put_along_axis", "putmask",
 }  # fmt: skip
+
+PARTITIONS = {"partition", "ndarray.partition"}
 
 # What has no derivative, since it has steps: NumPy replays these, too.
 DISCRETE = {
@@ -89,6 +91,8 @@ def move(operation: Move, inputs: Sequence[Any], literal: Callable[[Any], Any] |
         return changed
     if name == "array":
         return np.array(fill(template, inputs, literal))
+    if name in ("r_", "c_"):
+        return np.asarray(getattr(np, name)[fill(template, inputs, literal)])
     args, kwargs = (fill(part, inputs, literal) for part in template)
     if name in INPLACE:
         changed = np.array(args[0])
@@ -109,6 +113,8 @@ def pull_back(
         active: which of them are asked for.
         cotangent: the adjoint of its result.
     """
+    if operation.name in PARTITIONS:
+        return [_unpartitioned(operation, inputs, cotangent)]
     if operation.name == "getitem":
         contribution = np.zeros(np.shape(inputs[0]), cotangent.dtype)
         np.add.at(contribution, fill(operation.template, inputs), cotangent)
@@ -126,6 +132,19 @@ def _summed(places: np.ndarray, terms: np.ndarray, total: int) -> np.ndarray:
     if terms.dtype.kind == "c":
         return _summed(places, terms.real, total) + 1j * _summed(places, terms.imag, total)
     return np.bincount(places, weights=terms, minlength=total).astype(np.float64)
+
+
+def _unpartitioned(operation: Move, inputs: Sequence[Any], cotangent: np.ndarray) -> np.ndarray:
+    """A partition puts entries in an order that only their values tell: the same ranks, the same entries."""
+    args, kwargs = (fill(part, inputs) for part in operation.template)
+    axis = args[2] if len(args) > 2 else kwargs.get("axis", -1)
+    before, after = np.asarray(inputs[0]), move(operation, inputs)
+    if axis is None:
+        before, axis = before.reshape(-1), 0
+    ranked = np.take_along_axis(cotangent, np.argsort(after, axis, kind="stable"), axis)
+    contribution = np.empty_like(ranked)
+    np.put_along_axis(contribution, np.argsort(before, axis, kind="stable"), ranked, axis)
+    return contribution.reshape(np.shape(inputs[0]))
 
 
 def positions_of(

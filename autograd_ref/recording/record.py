@@ -11,7 +11,7 @@ import numpy as np
 from autograd_ref.recording.call.given import Given, Leaf
 from autograd_ref.recording.call.reachable import Walk
 from autograd_ref.recording.call.release import release, unsearched
-from autograd_ref.recording.call.state import State
+from autograd_ref.recording.call.state import State, can_be_written, overwrite
 from autograd_ref.recording.memory import Memories
 from autograd_ref.recording.place import Place, place_of
 from autograd_ref.recording.stand_ins import objects
@@ -112,14 +112,18 @@ class Recording:
         self.given.walk(walk)
 
     def movable(self) -> list[tuple[Value, np.ndarray]]:
-        """The floating memory of before, with what it held."""
-        return [(first, first.array) for memory, first in self.given.memories if first.is_floating]
+        """The floating memory of before that can be written to, with what it held."""
+        return [
+            (first, first.array)
+            for memory, first in self.given.memories
+            if first.is_floating and can_be_written(memory.array)
+        ]
 
     def put(self, moved: dict[Value, np.ndarray]) -> None:
         """Write other numbers into the floating memory of before."""
         for memory, first in self.given.memories:
             if first in moved:
-                memory.array[...] = moved[first]
+                overwrite(memory.array, moved[first])
 
 
 def record(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Recording:
@@ -154,9 +158,11 @@ def record(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Recording
             recording.result = release(given, recording.take, returned)
         except BaseException as error:
             current.tape = current.memories = None
+            if isinstance(error, NotRecorded):  # its place says where; our own frames are of no interest
+                error.__context__ = error.__traceback__ = None
             release(given, recording.take, returned, error)
             if isinstance(error, NotRecorded):
-                raise error.with_traceback(None) from None  # its place says where; ours is of no interest
+                raise error.with_traceback(None) from None
             raise
     memories.keep_all()
     if tape.refusal is not None:  # the program caught it

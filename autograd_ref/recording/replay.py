@@ -2,21 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, overload
 
 import numpy as np
 
 from autograd_ref.recording import moves
 from autograd_ref.recording.kernels import compute, double, in_double
-from autograd_ref.recording.memory import lay_out, window
+from autograd_ref.recording.memory import History, Layout, lay_out, window
 from autograd_ref.recording.tape import Compute, Given, Move, Read, Tape, Value, Write
 from autograd_ref.recording.template import widened
 
-__all__ = ["replay"]
+__all__ = ["Arrays", "evaluate", "replay"]
 
 
-def replay(tape: Tape, given: Mapping[Value, Any] | None = None, *, exact: bool = True) -> list[np.ndarray]:
+class Arrays(Sequence[np.ndarray]):
+    """The array of every value of a tape, by its number. They share memory: none may be written to.
+
+    The versions of a memory that is written to in parts have one buffer together; the array of one of them is
+    made when it is asked for.
+    """
+
+    def __init__(self) -> None:
+        self._arrays: list[np.ndarray | None] = []
+        self._versions: dict[int, tuple[History, Layout, int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    @overload
+    def __getitem__(self, number: int) -> np.ndarray: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[np.ndarray]: ...
+    def __getitem__(self, number: int | slice) -> np.ndarray | list[np.ndarray]:
+        if isinstance(number, slice):
+            return [self[i] for i in range(*number.indices(len(self)))]
+        array = self._arrays[number]
+        if array is not None:
+            return array
+        history, root, moment = self._versions[number % len(self)]
+        return history.window(root, moment).copy(order="K")
+
+    def append(self, array: np.ndarray) -> None:
+        """Add the next value's array."""
+        self._arrays.append(array)
+
+    def compute(self, value: Value, exact: bool) -> None:
+        """Add the next value's array, made from those before it."""
+        operation = value.operation
+        if isinstance(operation, Read) and value.inputs[0].number in self._versions:
+            history, root, moment = self._versions[value.inputs[0].number]
+            if root == operation.root:
+                self.append(history.window(operation.at, moment).copy())
+                return
+        if isinstance(operation, Write):
+            self._write(value, operation)
+        else:
+            self.append(evaluate(value, [self[each.number] for each in value.inputs], exact))
+
+    def _write(self, value: Value, operation: Write) -> None:
+        old, new = value.inputs
+        history, root, moment = self._versions.get(old.number, (None, None, 0))
+        if history is None or root != operation.root or moment != history.moment:
+            history = History(lay_out(np.array(self[old.number]), operation.root))
+        history.write(operation.at, self[new.number])
+        self._versions[value.number] = history, operation.root, history.moment
+        self._arrays.append(None)
+
+
+def replay(tape: Tape, given: Mapping[Value, Any] | None = None, *, exact: bool = True) -> Arrays:
     """Compute every value of a tape anew.
 
     Args:
@@ -25,15 +79,17 @@ def replay(tape: Tape, given: Mapping[Value, Any] | None = None, *, exact: bool 
         exact: every floating value in float64, which makes it the reference; else in the dtypes NumPy had.
 
     Returns:
-        The array of every value, by its number. They share memory: none may be written to.
+        The array of every value, by its number.
     """
-    arrays: list[np.ndarray] = []
+    arrays = Arrays()
     other = given or {}
     with in_double(), np.errstate(all="ignore"):
         for value in tape.values:
             start = other.get(value)
-            inputs = [arrays[each.number] for each in value.inputs]
-            arrays.append(_cast(start, value, exact) if start is not None else evaluate(value, inputs, exact))
+            if start is not None:
+                arrays.append(_cast(start, value, exact))
+            else:
+                arrays.compute(value, exact)
     return arrays
 
 

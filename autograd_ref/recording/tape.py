@@ -139,6 +139,7 @@ class Control(NamedTuple):
 
     value: Value
     kind: str
+    array: np.ndarray | None
 
 
 # What JAX computes with, too.
@@ -204,7 +205,10 @@ class Tape:
 
     def control(self, value: Value, kind: str) -> None:
         """Note that a value decided what the program does next."""
-        self.controls.append(Control(value, kind))
+        array = value.array
+        if isinstance(value.operation, Write):  # whose array is not kept
+            array = array if array is None else array.copy()
+        self.controls.append(Control(value, kind, array))
 
 
 class _Current:

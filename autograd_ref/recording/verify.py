@@ -12,7 +12,7 @@ from autograd_ref.arithmetic.rounding import unit_roundoff
 from autograd_ref.recording.call.state import State, collect
 from autograd_ref.recording.kernels import computed_in, double, in_double
 from autograd_ref.recording.record import Recording, record
-from autograd_ref.recording.replay import evaluate, replay
+from autograd_ref.recording.replay import Arrays, evaluate, replay
 from autograd_ref.recording.tape import Compute, Given, NotRecorded, Value
 
 __all__ = ["InstrumentFault", "NotCompared", "check_complete", "check_operations"]
@@ -32,17 +32,16 @@ def check_operations(recording: Recording) -> None:
     Raises:
         InstrumentFault: an operation differs by more than its rounding; with its name and place.
     """
-    arrays: list[np.ndarray] = []
+    arrays = Arrays()
     with in_double(), np.errstate(all="ignore"):
         for value in recording.tape.values:
-            inputs = [arrays[each.number] for each in value.inputs]
             known = value.array
             if known is None:
-                arrays.append(evaluate(value, inputs, False))
+                arrays.compute(value, False)
                 continue
-            arrays.append(known)
             if not isinstance(value.operation, Given):
-                _check(value, inputs, known)
+                _check(value, [arrays[each.number] for each in value.inputs], known)
+            arrays.append(known)
 
 
 def _check(value: Value, inputs: list[np.ndarray], known: np.ndarray) -> None:
@@ -125,6 +124,9 @@ def check_complete(recording: Recording, seed: int = 0) -> float:
     exact = replay(recording.tape)
     after = State(recording.visit, recording.module)
     reasons: dict[str, None] = {}
+    movable = {value for value, _ in recording.movable()}
+    if recording.leaves and not any(each in movable for leaf in recording.leaves for each in leaf.sources):
+        raise NotCompared("the arrays of the call are in memory that cannot be written to")
     try:
         for number, step in enumerate(_STEPS):
             rng = np.random.default_rng((seed, number))
@@ -186,10 +188,10 @@ def _steered_elsewhere(
     recording: Recording, exact: Sequence[np.ndarray], foreseen: Sequence[np.ndarray]
 ) -> Value | None:
     """What would make the program take another branch, or use another index, at the moved point."""
-    for value, kind in recording.tape.controls:
+    for value, kind, then in recording.tape.controls:
         if kind == "float":
             continue
-        now, then = foreseen[value.number], value.array
+        now = foreseen[value.number]
         if value.is_floating:
             now, then = now != 0, None if then is None else then != 0
         # In float64 a loop may take other turns than it did in float32: such a decision is no guide.
@@ -243,9 +245,9 @@ def _close(there: np.ndarray, now: np.ndarray, held: np.ndarray, before: np.ndar
 def _decisions(recording: Recording) -> list[tuple[str, bytes]]:
     """What steered a run."""
     return [
-        (kind, np.asarray(value.array != 0 if value.is_floating else value.array).tobytes())
-        for value, kind in recording.tape.controls
-        if kind != "float" and value.array is not None
+        (kind, np.asarray(array != 0 if value.is_floating else array).tobytes())
+        for value, kind, array in recording.tape.controls
+        if kind != "float" and array is not None
     ]
 
 

@@ -36,6 +36,11 @@ class Leaf(NamedTuple):
     value: Value
     written: bool
 
+    @property
+    def sources(self) -> tuple[Value, ...]:
+        """The value itself, and the memory that it was read from if that is larger."""
+        return (self.value, *self.value.inputs)
+
 
 class Given:
     """What can be reached from a call before it is made."""

@@ -118,6 +118,8 @@ class Walk:
 
     def _list(self, path: str, thing: Any, depth: int) -> Any:
         self.containers.append(thing)
+        if not self.with_floats and _ATOMS.issuperset(map(type, thing)):
+            return thing
         for i, each in enumerate(list(thing)):
             new = self.visit(f"{path}[{i}]", each, depth)
             if new is not each:
@@ -231,6 +233,11 @@ class Walk:
         args = self.visit(f"{path}.args", thing.args, depth)
         if args is not thing.args:
             thing.args = args
+        for name in ("obj", "value"):  # AttributeError and StopIteration keep what they are about
+            each = getattr(thing, name, None) if isinstance(thing, (AttributeError, StopIteration)) else None
+            new = self.visit(f"{path}.{name}", each, depth)
+            if new is not each:
+                setattr(thing, name, new)
         for each in (thing.__cause__, thing.__context__):
             self.visit(path, each, depth)
         return thing

@@ -20,7 +20,8 @@ from autograd_ref.recording.stand_ins.objects import RECORDED
 __all__ = ["release", "unsearched"]
 
 _RECORD = f"recording{os.sep}record.py"
-
+_ROUNDS = 3
+_FEW = 8  # for which one search in C is faster than one in Python
 
 Take = Callable[[str, Any], Any]
 
@@ -72,49 +73,91 @@ def release(given: Given, take: Take, returned: list[Any], error: BaseException 
 
 
 def _release_frames(error: BaseException, walk: Walk) -> None:
-    """The local variables that a debugger or pytest shows for an exception."""
-    trace = error.__traceback__
-    while trace is not None:
-        frame = trace.tb_frame
-        if not frame.f_code.co_filename.endswith(_RECORD) and frame.f_code.co_name != "<module>":
-            names = frame.f_locals
-            for name, each in list(names.items()):
-                names[name] = walk.visit(name, each)
-            if sys.version_info < (3, 13):  # later ones write through
-                ctypes.pythonapi.PyFrame_LocalsToFast(ctypes.py_object(frame), ctypes.c_int(0))
-        trace = trace.tb_next
+    """The local variables that a debugger or pytest shows for an exception, and for those it came from."""
+    waiting: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while waiting:
+        each = waiting.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        waiting += [each.__cause__, each.__context__]
+        trace = each.__traceback__
+        while trace is not None:
+            _release_frame(trace.tb_frame, walk)
+            trace = trace.tb_next
+
+
+def _release_frame(frame: types.FrameType, walk: Walk) -> None:
+    if frame.f_code.co_filename.endswith(_RECORD) or frame.f_code.co_name == "<module>":
+        return
+    names = frame.f_locals
+    for name, each in list(names.items()):
+        names[name] = walk.visit(name, each)
+    if sys.version_info < (3, 13):  # later ones write through
+        ctypes.pythonapi.PyFrame_LocalsToFast(ctypes.py_object(frame), ctypes.c_int(0))
 
 
 def _release_hidden(replace: Take) -> None:
-    """What the walk from the call did not reach: caches of other modules, objects held by C code."""
-    for _ in range(4):
+    """What the walk from the call did not reach: caches of other modules, objects held by C code.
+
+    First among what the run itself made, which is little; what was there before is frozen, and searched only
+    if something is still left: a search of a large process takes a good part of a second.
+    """
+    if not _left_behind():
+        return
+    gc.collect()  # cycles that nobody holds
+    left = _left_behind()
+    if left:
+        _release_holders(left, replace)
+        del left
+        gc.collect()
         left = _left_behind()
+    if not left:
+        return
+    gc.unfreeze()
+    for _ in range(_ROUNDS):
+        _release_holders(left, replace)
+        left = _still_held(left)
         if not left:
             return
-        gc.unfreeze()
-        holders = [each for each in gc.get_referrers(*left) if each is not left]
-        del left
-        walk = Walk(replace)
-        for holder in holders:
-            _release_from(holder, walk)
-        del holders, walk
         gc.collect()
+        left = _still_held(left)
 
 
-def _release_from(holder: Any, walk: Walk) -> None:
-    if isinstance(holder, (types.FrameType, types.GeneratorType)):
-        return  # the frames of an exception: what is in them acts as plain from now on
-    if hasattr(holder, "cache_clear"):
-        holder.cache_clear()  # what functools keeps cannot be replaced; it will be computed again
+def _release_holders(left: list[Any], replace: Take) -> None:
+    walk = Walk(replace)
+    renewed: list[tuple[Any, Any]] = []  # what cannot be changed, as a tuple, with what belongs in its place
+    for holder in _holders(left):
+        if holder is left or isinstance(holder, (types.FrameType, types.GeneratorType)):
+            continue  # the frames of an exception: what is in them acts as plain from now on
+        if hasattr(holder, "cache_clear"):
+            holder.cache_clear()  # what functools keeps cannot be replaced; it will be computed again
+            continue
+        new = walk.visit("", holder)
+        if new is not holder:
+            renewed.append((holder, new))
+    if not renewed:
         return
-    new = walk.visit("", holder)
-    if new is holder:
-        return
-    for outer in gc.get_referrers(holder):
-        if isinstance(outer, (dict, list)):
+    places = {id(old): new for old, new in renewed}
+    for outer in _holders([old for old, _ in renewed]):
+        if isinstance(outer, (dict, list)) and outer is not renewed:
             for key, each in list(outer.items() if isinstance(outer, dict) else enumerate(outer)):
-                if each is holder:
-                    outer[key] = new
+                if id(each) in places:
+                    outer[key] = places[id(each)]
+
+
+def _holders(things: list[Any]) -> list[Any]:
+    """All that refers to one of some things."""
+    if len(things) <= _FEW:
+        return gc.get_referrers(*things)
+    wanted = set(map(id, things))  # get_referrers compares every reference with every thing
+    return [each for each in gc.get_objects() if not wanted.isdisjoint(map(id, gc.get_referents(each)))]
+
+
+def _still_held(left: list[Any]) -> list[Any]:
+    """What somebody beside this list, the loop and the question itself refers to."""
+    return [each for each in left if sys.getrefcount(each) > 3]
 
 
 def _left_behind() -> list[Any]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from autograd_ref.recording.call.reachable import Walk
 
-__all__ = ["State", "collect"]
+__all__ = ["State", "can_be_written", "collect", "overwrite"]
 
 
 class State:
@@ -47,7 +47,7 @@ class State:
             _refill(container, contents)
         for array, held in self._arrays.values():
             if not np.array_equal(array, held, equal_nan=array.dtype.kind in "fc"):
-                array[...] = held
+                overwrite(array, held)
         for generator, state in self._generators:
             if isinstance(generator, random.Random):
                 generator.setstate(state)
@@ -55,6 +55,30 @@ class State:
                 generator.state = state
         np.random.set_state(self._numpy)
         random.setstate(self._python)
+
+
+def overwrite(array: np.ndarray, new: np.ndarray) -> None:
+    """Write into an array, also into one that is locked."""
+    locked = not array.flags.writeable
+    if locked:
+        array.flags.writeable = True
+    try:
+        array[...] = new
+    finally:
+        if locked:
+            array.flags.writeable = False
+
+
+def can_be_written(array: np.ndarray) -> bool:
+    """Whether an array could be written to; the memory of another library, as JAX's, cannot."""
+    if array.flags.writeable:
+        return True
+    try:
+        array.flags.writeable = True
+    except ValueError:
+        return False
+    array.flags.writeable = False
+    return True
 
 
 def _contents(container: Any) -> Any:

@@ -44,6 +44,9 @@ __all__ = ["record_function", "record_method", "record_number", "record_scipy", 
 SPECIAL: dict[str, Callable[..., Any]] = {}
 
 
+_OWN_AXES = [(-2, -1)] * 3
+
+
 def refuse(what: str) -> NotRecorded:
     """The error for what is not covered, with the place in the user's code."""
     code, position = here()
@@ -61,11 +64,13 @@ def record_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: 
     if method == "reduceat":  # where the parts begin is part of what is done, not of what it is done to
         kwargs = {"indices": tuple(np.asarray(plain_all(inputs[1])).tolist()), **kwargs}
         inputs = inputs[:1]
+    if kwargs.get("axes") == _OWN_AXES and ufunc is np.matmul:  # what ``a @= b`` asks for
+        kwargs = {key: each for key, each in kwargs.items() if key != "axes"}
     out = kwargs.pop("out", None)
     if out is not None and not isinstance(out, tuple):
         out = (out,)
-    values = tuple([value_of(each) for each in inputs])
     twins = [plain(each) for each in inputs]
+    values = _values_or_error(inputs, lambda: _call_apart(ufunc, method, twins, kwargs, out))
     if not kwargs and out is None:
         result = getattr(ufunc, method)(*twins)
         template: Any = method
@@ -81,6 +86,29 @@ def record_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: 
     if not meaning.knows_ufunc(ufunc):
         raise refuse(f"the ufunc {ufunc.__name__} is not recorded")
     return _results(result, lambda index: Compute("ufunc", ufunc.__name__, template, index), values)
+
+
+def _values_or_error(inputs: tuple[Any, ...], call: Callable[[], Any]) -> tuple[Value, ...]:
+    """The values of operands; where one cannot be recorded, NumPy's own error goes first if there is one."""
+    tape = current.tape
+    assert tape is not None  # noqa: S101
+    before = tape.refusal
+    try:
+        return tuple([value_of(each) for each in inputs])
+    except NotRecorded as error:
+        refusal = error
+    tape.refusal = before
+    call()
+    tape.refusal = refusal
+    raise refusal
+
+
+def _call_apart(ufunc: np.ufunc, method: str, twins: list[Any], kwargs: dict[str, Any], out: Any) -> None:
+    """The same call, which writes to nothing."""
+    outputs = (
+        {} if out is None else {"out": tuple([None if each is None else plain(each).copy() for each in out])}
+    )
+    getattr(ufunc, method)(*twins, **_plain_kwargs(kwargs), **outputs)
 
 
 def _as_input(argument: Any) -> Any:

@@ -14,6 +14,7 @@ from autograd_ref.recording.stand_ins.objects import (
     arrays_in,
     from_nested,
     index_write,
+    is_input,
     is_recorded,
     plain,
     plain_all,
@@ -22,7 +23,7 @@ from autograd_ref.recording.stand_ins.objects import (
     wrap_view,
 )
 from autograd_ref.recording.tape import Compute, Given, Move, current
-from autograd_ref.recording.template import Group, Literal, Slot
+from autograd_ref.recording.template import Group, Literal, Slot, freeze
 
 __all__ = ["CREATION", "call_unaware", "constant", "refuse_dependent", "without_shadow"]
 
@@ -172,12 +173,43 @@ def _full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", **kw
     return made
 
 
+class _Joined:
+    """`np.r_` or `np.c_`, which turns numbers into arrays without asking them."""
+
+    def __init__(self, name: str):
+        self._name = name
+        self._original = getattr(np, name)
+
+    def __getitem__(self, key: Any) -> Any:
+        parts = key if isinstance(key, tuple) else (key,)
+        numbers = [each for each in parts if is_recorded(each) and not isinstance(each, np.ndarray)]
+        if current.tape is None or not (numbers or any(map(_is_list, parts))):
+            return self._original[key]
+        inputs: list[Any] = []
+        template = freeze(key, is_input, inputs)
+        values = tuple([value_of(each) for each in inputs])
+        result = self._original[plain_all(key)]
+        return wrap_new(result, current.tape.add(Move(self._name, template), values, result))
+
+    def __len__(self) -> int:
+        return 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._original, name)
+
+
+def _is_list(thing: Any) -> bool:
+    return isinstance(thing, (list, tuple)) and arrays_in(thing)
+
+
 _RANDOM = (np.random.Generator, np.random.RandomState)
 define(constant, refuse_dependent)
 
 # Functions that know no argument that records, and what stands in for them.
 CREATION: dict[Any, Any] = {
     np.full: _full,
+    np.r_: _Joined("r_"),
+    np.c_: _Joined("c_"),
     np.random.permutation: permuted(np.random.permutation),
     np.random.shuffle: shuffled(np.random.shuffle),
 }

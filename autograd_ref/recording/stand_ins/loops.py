@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from autograd_ref.recording.stand_ins.calls import refuse
 from autograd_ref.recording.stand_ins.creation import constant
@@ -46,14 +47,15 @@ class _Vectorized(np.vectorize):
         several = isinstance(results[0], tuple)
         columns = list(zip(*results, strict=True)) if several else [results]
         joined = [_joined(list(each), shape, kind) for each, kind in zip(columns, types, strict=True)]
-        joined = [each.copy() if each.ndim else each[()] for each in joined]
+        joined = [each.copy() for each in joined]
         return tuple(joined) if several else joined[0]
 
 
     def _types(self, arrays: Any) -> list[str]:
         """NumPy asks the function once more, with NumPy's own numbers, for the dtypes of its results."""
         first = self.pyfunc(*[plain(each).flat[0] for each in arrays])
-        return [np.asarray(plain(each)).dtype.char for each in (first if isinstance(first, tuple) else (first,))]
+        several = first if isinstance(first, tuple) else (first,)
+        return [np.asarray(plain(each)).dtype.char for each in several]
 
 
 def vectorized(original: np.vectorize) -> np.vectorize:
@@ -77,8 +79,10 @@ def _apply_along_axis(function: Callable[..., Any], axis: int, arr: Any, *args: 
     if current.tape is None or not arrays_in(arr):
         return np.apply_along_axis(function, axis, plain_all(arr), *args, **kwargs)
     arr = _array(arr) if not is_recorded(arr) else arr
-    axis = range(arr.ndim)[axis]
+    axis = normalize_axis_index(axis, arr.ndim)
     rows = np.moveaxis(arr, axis, -1)
+    if 0 in rows.shape[:-1]:
+        return np.apply_along_axis(function, axis, plain(arr), *args, **kwargs)  # which says what is wrong
     results = [function(rows[index], *args, **kwargs) for index in np.ndindex(rows.shape[:-1])]
     first = np.asanyarray(plain_all(results[0]))
     joined = _joined(results, (*rows.shape[:-1], *first.shape), first.dtype)
@@ -175,7 +179,8 @@ class _Nditer:
 
 def _positions(array: np.ndarray) -> np.ndarray:
     """Each entry's position in C order, in memory ordered as the array's, so that the walk is the same."""
-    places = np.empty_like(array, np.intp, order="K")
+    forward = tuple([slice(None, None, -1 if stride < 0 else 1) for stride in array.strides])
+    places = np.empty_like(array[forward], np.intp, order="K")[forward]
     places[...] = np.arange(array.size).reshape(array.shape)
     return places
 
@@ -186,6 +191,34 @@ def _nditer(op: Any, *args: Any, **kwargs: Any) -> Any:
     return _Nditer(op, *args, **kwargs)
 
 
+class _Broadcast:
+    """`np.broadcast`, whose entries are those of the recorded arrays."""
+
+    def __init__(self, *args: Any):
+        self._original = np.broadcast(*plain_all(args))
+        self._arrays = np.broadcast_arrays(*args)
+        self._indices = np.ndindex(self._original.shape)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        index = next(self._indices)
+        return tuple([each[index] for each in self._arrays])
+
+    def reset(self) -> None:
+        """Start again."""
+        self._indices = np.ndindex(self._original.shape)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._original, name)
+
+
+def _broadcast(*args: Any) -> Any:
+    recorded = current.tape is not None and any(map(arrays_in, args))
+    return _Broadcast(*args) if recorded else np.broadcast(*plain_all(args))
+
+
 LOOPS: dict[Any, Any] = {
     np.vectorize: _Vectorized,
     np.apply_along_axis: _apply_along_axis,
@@ -194,4 +227,5 @@ LOOPS: dict[Any, Any] = {
     np.fromiter: _fromiter,
     np.ndenumerate: _ndenumerate,
     np.nditer: _nditer,
+    np.broadcast: _broadcast,
 }

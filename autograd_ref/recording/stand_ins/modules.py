@@ -9,8 +9,11 @@ returns arrays that record.
 from __future__ import annotations
 
 import builtins
+import dis
+import sys
 import types
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -70,7 +73,7 @@ def _make(thing: Any) -> Any:
         return math_function(thing)
     if _is_numpys(module) or (isinstance(owner, np.random.RandomState) and owner is _GLOBAL_RANDOM):
         return _numpy_function(thing)
-    if _is_scipys(module) and isinstance(thing, types.FunctionType):
+    if _is_scipys(module) and type(thing).__name__ in _SCIPYS:
         return _scipy_function(thing)
     return None
 
@@ -95,6 +98,9 @@ class _Module(types.ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.__dict__["_original"], name)
+        if isinstance(found, type) and found in NUMBER_TYPES:
+            frame = sys._getframe(1)
+            return found if _is_type_of_dtype(frame.f_code, frame.f_lasti) else stand_in_for(found)
         made = stand_in_for(found)
         found = found if made is None else made
         self.__dict__[name] = found
@@ -106,6 +112,15 @@ class _Module(types.ModuleType):
 
     def __dir__(self) -> list[str]:
         return dir(self.__dict__["_original"])
+
+
+@cache
+def _is_type_of_dtype(code: types.CodeType, position: int) -> bool:
+    """Whether a name is read for ``x.dtype.type is np.float64``: a dtype knows the original alone."""
+    instructions = list(dis.get_instructions(code))
+    at = next(i for i, each in enumerate(instructions) if each.offset == position)
+    asks = at >= 2 and at + 1 < len(instructions) and instructions[at + 1].opname == "IS_OP"
+    return asks and (instructions[at - 2].opname, instructions[at - 2].argval) == ("LOAD_ATTR", "type")
 
 
 def _numpy_function(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -139,7 +154,8 @@ def _met_again(argument: Any) -> Any:
 def _scipy_function(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function of SciPy's: recorded, or refused where it is given something recorded."""
     room = function.__module__.split(".")[1]
-    name = f"scipy.{room}.{function.__name__}"
+    own = getattr(function, "__name__", None) or type(function).__name__
+    name = f"scipy.{room}.{own}"
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if current.tape is None or not any(map(arrays_in, (*args, *kwargs.values()))):
@@ -147,11 +163,15 @@ def _scipy_function(function: Callable[..., Any]) -> Callable[..., Any]:
             return result if current.tape is None else constant(result)
         return record_scipy(name, function, args, kwargs)
 
-    call.__name__ = function.__name__
-    call.__qualname__ = function.__qualname__
+    call.__name__ = own
+    call.__qualname__ = getattr(function, "__qualname__", own)
     call.__doc__ = function.__doc__
     call.__wrapped__ = function  # type: ignore[attr-defined]
     return call
+
+
+# The classes of SciPy's functions: Python's own, several ufuncs in one, and compiled ones.
+_SCIPYS = {"function", "MultiUFunc", "cython_function_or_method"}
 
 
 class _Ufunc:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from autograd_ref.recording.memory import owner_of
-from autograd_ref.recording.tape import Move, NotRecorded, Value, current
+from autograd_ref.recording.tape import Move, NotRecorded, Read, Value, current
 from autograd_ref.recording.template import freeze
 
 __all__ = [
@@ -165,6 +165,13 @@ def index_read(array: Any, key: Any) -> Any:
         return wrap_view(result, value_of_memory)
     inputs: list[Any] = [array]
     template = _key_template(key, inputs)
+    entry = _entry(twin, plain_all(key)) if not isinstance(result, np.ndarray) else None
+    if entry is not None:  # the memory is not read as a whole for it
+        memory = array._memory
+        if memory is None or memory.foreign:
+            memory = current.memories.adopt(twin)
+        read = Read(memory.root, memory.layout(entry))
+        return wrap_number(result, current.tape.add(read, (memory.version,), np.asarray(result)))
     values = tuple([value_of(each) for each in inputs])
     return wrap_result(result, current.tape.add(Move("getitem", template, None), values, _as_array(result)))
 
@@ -184,7 +191,9 @@ def index_write(array: Any, key: Any, source: Any) -> None:
     plain_key = plain_all(key)
     target = twin[plain_key] if _is_basic(plain_key) else None
     # NumPy reads the right-hand side before it writes, also where the two overlap.
-    new = value_of(source if not isinstance(source, (list, tuple)) else np.asarray(source))
+    if not is_recorded(source):
+        source = _assignable(twin, plain_key, source)
+    new = value_of(source)
     if target is None or not isinstance(target, np.ndarray):
         target = _entry(twin, plain_key)
     if target is not None:
@@ -199,6 +208,15 @@ def index_write(array: Any, key: Any, source: Any) -> None:
         raise AssertionError("a value shares memory that was written")
     changed = tape.add(Move("setitem", template, None), values, twin.copy(order="K"))
     memories.write(twin, memory, changed)
+
+
+def _assignable(twin: np.ndarray, key: Any, source: Any) -> Any:
+    """What is assigned, as numbers: NumPy's own error if it cannot be."""
+    found = np.asarray(source)
+    if found.dtype.kind in "fiub":
+        return found if isinstance(source, (list, tuple)) else source
+    twin.copy()[key] = source
+    return found.astype(twin.dtype)
 
 
 def _key_template(key: Any, inputs: list[Any]) -> Any:

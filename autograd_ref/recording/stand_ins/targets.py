@@ -74,7 +74,7 @@ def _might_need(thing: Any) -> bool:
     if kind is types.ModuleType:
         return True
     return (
-        kind in _FUNCTIONS or kind is type or (callable(thing) and str(kind.__module__).startswith("numpy"))
+        kind in _FUNCTIONS or kind is type or (callable(thing) and str(kind.__module__).startswith(("numpy", "scipy")))
     )
 
 

@@ -13,16 +13,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from autograd_ref.recording import kernels, meaning, moves
+from autograd_ref.recording.adjoints import orders
 from autograd_ref.recording.memory import lay_out, window
 from autograd_ref.recording.tape import Compute, Move, Read, Tape, Value
 from autograd_ref.recording.template import Slot, fill
 
-__all__ = ["Flags", "contributions", "spread", "undecided"]
+__all__ = ["Flags", "Group", "contributions", "groups", "spread", "undecided"]
 
 Flags = dict[Value, np.ndarray]
 Interval = tuple[np.ndarray, np.ndarray | None]
@@ -38,14 +39,6 @@ _LOGIC = {
     "logical_or",
     "logical_xor",
 }
-_LARGEST = {
-    "maximum": np.max,
-    "minimum": np.min,
-    "max": np.max,
-    "amax": np.max,
-    "min": np.min,
-    "amin": np.min,
-}
 
 # Whose derivative has no negative entries once their inputs have none.
 _POSITIVE = {
@@ -55,7 +48,7 @@ _POSITIVE = {
 }  # fmt: skip
 
 
-def undecided(tape: Tape, arrays: list[np.ndarray], active: set[Value]) -> Flags:
+def undecided(tape: Tape, arrays: Sequence[np.ndarray], active: set[Value]) -> Flags:
     """Which entries of Booleans, and of the numbers 0 and 1 made from them, lie on their boundary."""
     flags: Flags = {}
     for value in tape.values:
@@ -79,14 +72,14 @@ def undecided(tape: Tape, arrays: list[np.ndarray], active: set[Value]) -> Flags
     return flags
 
 
-def _keeps_mask(value: Value, arrays: list[np.ndarray]) -> bool:
+def _keeps_mask(value: Value, arrays: Sequence[np.ndarray]) -> bool:
     """Whether it is a mask times 1."""
     numbers = [arrays[each.number] for each in value.inputs if each.dtype.kind != "b"]
     multiplies = isinstance(value.operation, Compute) and value.operation.name == "multiply"
     return multiplies and all(each.ndim == 0 and each == 1 for each in numbers)
 
 
-def _moved(operation: Move, value: Value, flags: Flags, arrays: list[np.ndarray]) -> np.ndarray:
+def _moved(operation: Move, value: Value, flags: Flags, arrays: Sequence[np.ndarray]) -> np.ndarray:
     first = value.inputs[0]
     inputs = [
         flags.get(each, np.zeros(each.shape, bool)) if each in flags or each is first else arrays[each.number]
@@ -100,14 +93,13 @@ def contributions(
 ) -> list[Interval] | None:
     """What flows into the active inputs of an operation that has a kink or tie here; None if it has none."""
     operation = value.operation
+    if orders.decides(value):
+        tied = orders.tied(value, inputs, active, adjoint)
+        return None if tied is None else tied.intervals
     if isinstance(operation, Move):
         return _masked_write(operation, value, inputs, active, flags, adjoint)
     if not isinstance(operation, Compute):
         return None
-    if operation.name in _LARGEST and operation.kind != "number" and operation.template != "__call__":
-        return _tied_extreme(operation, inputs, adjoint)
-    if operation.name in ("sort", "ndarray.sort"):
-        return _tied_sort(value, operation, inputs, active, adjoint)
     kinks = _kinks(operation, value, inputs, flags)
     if kinks is None or not any(kinks[i].any() for i in active):
         return None
@@ -119,6 +111,51 @@ def contributions(
         centre = np.where(at, middle, slope)
         results.append(_through(centre, np.where(at, half, 0.0), adjoint, inputs[i].shape))
     return results
+
+
+class Group(NamedTuple):
+    """Entries of an operation's inputs that one tie leaves open.
+
+    Attributes:
+        members: of the inputs, by position, and flat index.
+        fixed: whether what flows into all of them together is known.
+    """
+
+    members: list[tuple[int, int]]
+    fixed: bool
+
+
+def groups(
+    value: Value, inputs: list[np.ndarray], active: tuple[int, ...], flags: Flags, adjoint: Interval
+) -> list[Group]:
+    """The ties of an operation for which `contributions` gives intervals, one by one."""
+    if orders.decides(value):
+        tied = orders.tied(value, inputs, active, adjoint)
+        members: dict[int, list[tuple[int, int]]] = {}
+        if tied is not None:
+            for i, group in zip(active, tied.groups, strict=True):
+                for place in np.flatnonzero(group >= 0):
+                    members.setdefault(int(group.flat[place]), []).append((i, int(place)))
+        return [Group(each, fixed=True) for each in members.values()]
+    operation = value.operation
+    found = [_masked_entries(value, inputs, flags)] if isinstance(operation, Move) else None
+    kinks = _kinks(operation, value, inputs, flags) if isinstance(operation, Compute) else None
+    if found and found[0] is not None:
+        kinks = [found[0] if i in (0, len(inputs) - 1) else np.zeros((), bool) for i in range(len(inputs))]
+    result = []
+    for place in np.flatnonzero(np.broadcast_to(adjoint[0] != 0, value.shape)) if kinks else ():
+        at = [i for i, each in enumerate(kinks or ()) if np.broadcast_to(each, value.shape).flat[place]]
+        if value.inputs[0].dtype.kind == "b" and at[:1] == [0]:
+            at = at[1:]  # the condition itself
+        used = [(i, _source(inputs[i], value.shape, int(place))) for i in at if i in active]
+        if used:
+            result.append(Group(used, fixed=len(used) == len(at) > 1))
+    return result
+
+
+def _source(array: np.ndarray, shape: tuple[int, ...], place: int) -> int:
+    """Which entry of an array is at a place once it is broadcast."""
+    return int(np.broadcast_to(np.arange(array.size).reshape(array.shape), shape).flat[place])
 
 
 def _through(slope: np.ndarray, half: np.ndarray, adjoint: Interval, shape: tuple[int, ...]) -> Interval:
@@ -183,16 +220,10 @@ def _masked_write(
     adjoint: Interval,
 ) -> list[Interval] | None:
     """``x[mask] = v`` where the mask is undecided and x is v already."""
+    tied = _masked_entries(value, inputs, flags)
+    if tied is None:
+        return None
     key = operation.template
-    if operation.name != "setitem" or not isinstance(key, Slot) or value.inputs[key.position] not in flags:
-        return None
-    flagged = flags[value.inputs[key.position]]
-    if (
-        flagged.shape != value.shape
-        or inputs[-1].ndim
-        or not (tied := flagged & (inputs[0] == inputs[-1])).any()
-    ):
-        return None
     last = len(inputs) - 1
     results = []
     for i in active:
@@ -205,57 +236,15 @@ def _masked_write(
     return results
 
 
-def _tied_extreme(operation: Compute, inputs: list[np.ndarray], adjoint: Interval) -> list[Interval] | None:
-    """A maximum that several entries attain: each has a share from 0 to 1."""
-    if operation.kind == "ufunc":
-        method, *rest = (operation.template,) if isinstance(operation.template, str) else operation.template
-        if method != "reduce" or len(inputs) > 1:
-            return None
-        options = fill(rest[0], inputs[1:]) if rest else {}
-        axis = options.get("axis", 0)
-    else:
-        args, options = (fill(part, inputs) for part in operation.template)
-        axis = args[1] if len(args) > 1 else options.get("axis")
-    keepdims = bool(options.get("keepdims", False) is True)
-    if "where" in options or "initial" in options or inputs[0].size == 0:
+def _masked_entries(value: Value, inputs: list[np.ndarray], flags: Flags) -> np.ndarray | None:
+    name, key, _ = value.operation  # type: ignore[misc]
+    if name != "setitem" or not isinstance(key, Slot) or value.inputs[key.position] not in flags:
         return None
-    extreme = _LARGEST[operation.name](inputs[0], axis=axis, keepdims=True)
-    at = inputs[0] == extreme
-    tied = at & (at.sum(axis=axis, keepdims=True) > 1)
-    if not tied.any():
+    flagged = flags[value.inputs[key.position]]
+    if flagged.shape != value.shape or inputs[-1].ndim:
         return None
-    centre, slack = (
-        None if each is None else each if keepdims else each.reshape(extreme.shape) for each in adjoint
-    )
-    half = np.where(tied, 0.5, 0.0)
-    return [_through(np.where(tied, 0.5, at), half, (centre, slack), inputs[0].shape)]  # type: ignore[arg-type]
-
-
-def _tied_sort(
-    value: Value, operation: Compute, inputs: list[np.ndarray], active: tuple[int, ...], adjoint: Interval
-) -> list[Interval] | None:
-    """Equal entries of a sorted array: each may have become any of them."""
-    args, kwargs = (fill(part, inputs) for part in operation.template)
-    axis = args[1] if len(args) > 1 else kwargs.get("axis", -1)
-    x = inputs[0].reshape(-1) if axis is None else np.moveaxis(inputs[0], axis, -1)
-    order = np.argsort(x, axis=-1, kind="stable")
-    ordered = np.take_along_axis(x, order, -1)
-    if not (ordered[..., 1:] == ordered[..., :-1]).any():
-        return None
-    low, high = (
-        (adjoint[0], adjoint[0]) if adjoint[1] is None else (adjoint[0] - adjoint[1], adjoint[0] + adjoint[1])
-    )
-    ends = []
-    for bound, extreme in ((low, np.minimum), (high, np.maximum)):
-        moved = np.array(bound.reshape(-1) if axis is None else np.moveaxis(bound, axis, -1))
-        rows, keys = moved.reshape(-1, moved.shape[-1]), ordered.reshape(-1, moved.shape[-1])
-        for row, key in zip(rows, keys, strict=True):
-            starts = np.flatnonzero(np.r_[True, key[1:] != key[:-1]])
-            row[:] = np.repeat(extreme.reduceat(row, starts), np.diff(np.r_[starts, len(row)]))
-        back = np.empty_like(moved)
-        np.put_along_axis(back, order, rows.reshape(moved.shape), -1)
-        ends.append(back.reshape(inputs[0].shape) if axis is None else np.moveaxis(back, -1, axis))
-    return [((ends[0] + ends[1]) / 2, (ends[1] - ends[0]) / 2)]
+    tied = flagged & (inputs[0] == inputs[-1])
+    return tied if tied.any() else None
 
 
 def spread(
@@ -279,7 +268,7 @@ def spread(
     reduces = operation.kind == "ufunc" and operation.name in ("add", "multiply", "maximum", "minimum")
     if len(units) == 1 and (operation.name in _POSITIVE or reduces):
         sizes = [np.abs(each) if each.dtype.kind == "f" else each for each in inputs]
-        if operation.name in _LARGEST or operation.name in ("sort", "ndarray.sort"):
+        if operation.name in orders.EXTREMES or operation.name in orders.SORTED:
             sizes = inputs
         return linear(value, sizes, active, slack)
     totals = [np.zeros(inputs[i].shape) for i in active]

@@ -7,39 +7,51 @@ is 0.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from autograd_ref.recording import kernels, kinks, moves
-from autograd_ref.recording.memory import Layout, is_injective, lay_out, window
+from autograd_ref.recording import kernels
+from autograd_ref.recording.adjoints import kinks
+from autograd_ref.recording.adjoints.gathered import Adjoint, Gathered
+from autograd_ref.recording.adjoints.transposed import linear
 from autograd_ref.recording.record import Recording
 from autograd_ref.recording.replay import replay
-from autograd_ref.recording.tape import Compute, Given, Move, Read, Tape, Value, Write
+from autograd_ref.recording.tape import Given, Tape, Value
 
 __all__ = ["Adjoint", "Adjoints", "adjoints"]
 
 
-class Adjoint(NamedTuple):
-    """∂loss/∂value, in the value's shape.
+class Contributions(Mapping[tuple[Value, int], Adjoint]):
+    """What each use of a value contributes to its adjoint.
 
-    Attributes:
-        centre: the derivative; between one-sided derivatives, the middle of them.
-        slack: half the distance between them, or None where every entry has one derivative.
+    Of what was read from a memory, or written to it, this is as large as the memory: made when asked for.
     """
 
-    centre: np.ndarray
-    slack: np.ndarray | None
+    def __init__(self, of: Gathered):
+        self._of = of
+        self._found: dict[tuple[Value, int], Adjoint | None] = {}
 
-    @property
-    def low(self) -> np.ndarray:
-        """The smallest right value of each entry."""
-        return self.centre if self.slack is None else self.centre - self.slack
+    def __getitem__(self, use: tuple[Value, int]) -> Adjoint:
+        found = self._found[use]
+        if found is not None:
+            return found
+        value, position = use
+        adjoint = self._of[value]
+        (centre,) = linear(value, [], (position,), adjoint.centre)
+        (slack,) = [None] if adjoint.slack is None else linear(value, [], (position,), adjoint.slack)
+        return Adjoint(centre, slack)
 
-    @property
-    def high(self) -> np.ndarray:
-        """The largest right value of each entry."""
-        return self.centre if self.slack is None else self.centre + self.slack
+    def __iter__(self) -> Iterator[tuple[Value, int]]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def note(self, value: Value, position: int, part: Adjoint | None) -> None:
+        """Keep a contribution; None for one that is made when asked for."""
+        self._found[value, position] = part
 
 
 class Adjoints(NamedTuple):
@@ -55,9 +67,9 @@ class Adjoints(NamedTuple):
     """
 
     loss: Value
-    arrays: list[np.ndarray]
-    of: dict[Value, Adjoint]
-    contributions: dict[tuple[Value, int], Adjoint]
+    arrays: Sequence[np.ndarray]
+    of: Gathered
+    contributions: Contributions
     ties: list[Value]
 
     def is_forward(self, value: Value) -> bool:
@@ -82,7 +94,7 @@ def ancestors(value: Value) -> set[Value]:
     return found
 
 
-def adjoints(recording: Recording, loss: Value, arrays: list[np.ndarray] | None = None) -> Adjoints:
+def adjoints(recording: Recording, loss: Value, arrays: Sequence[np.ndarray] | None = None) -> Adjoints:
     """Differentiate a recording.
 
     Args:
@@ -100,17 +112,20 @@ def adjoints(recording: Recording, loss: Value, arrays: list[np.ndarray] | None 
         raise ValueError(f"a loss is one real number; this is {loss.dtype} of shape {loss.shape}")
     tape = recording.tape
     exact = replay(tape) if arrays is None else arrays
-    active = _active(tape, ancestors(loss))
-    found = Adjoints(loss, exact, {loss: Adjoint(np.ones(loss.shape), None)}, {}, [])
+    active = active_values(tape, ancestors(loss))
+    of = Gathered()
+    of.add(loss, Adjoint(np.ones(loss.shape), None))
+    found = Adjoints(loss, exact, of, Contributions(of), [])
     undecided = kinks.undecided(tape, exact, active)
     with kernels.in_double(), np.errstate(all="ignore"):
         for value in reversed(tape.values[: loss.number + 1]):
-            if value in active and value in found.of:
+            if value in active and value in of:
+                of.complete(value)
                 _pull_back(value, found, active, undecided)
     return found
 
 
-def _active(tape: Tape, forward: set[Value]) -> set[Value]:
+def active_values(tape: Tape, forward: set[Value]) -> set[Value]:
     """The floating values of the forward part that depend on something that can be moved."""
     active: set[Value] = set()
     for value in tape.values:
@@ -129,6 +144,10 @@ def _pull_back(value: Value, found: Adjoints, active: set[Value], undecided: kin
     chosen = tuple([i for i, each in enumerate(value.inputs) if each in active])
     if not chosen:
         return
+    if found.of.pass_on(value, chosen):
+        for i in chosen:
+            found.contributions.note(value, i, None)
+        return
     inputs = [found.arrays[each.number] for each in value.inputs]
     adjoint = found.of[value]
     contributions = kinks.contributions(value, inputs, chosen, undecided, (adjoint.centre, adjoint.slack))
@@ -144,56 +163,5 @@ def _pull_back(value: Value, found: Adjoints, active: set[Value], undecided: kin
         if value.inputs[i].dtype.kind == "f":
             centre = np.real(centre)
         part = Adjoint(np.asarray(centre), np.asarray(slack) if slack is not None and slack.any() else None)
-        found.contributions[value, i] = part
-        source = value.inputs[i]
-        found.of[source] = part if source not in found.of else _sum(found.of[source], part)
-
-
-def linear(
-    value: Value, inputs: list[np.ndarray], active: tuple[int, ...], cotangent: np.ndarray
-) -> list[np.ndarray]:
-    """The transposed derivative of one operation, applied."""
-    operation = value.operation
-    if isinstance(operation, Compute):
-        return kernels.pull_back(value, inputs, active, cotangent)
-    if isinstance(operation, Move):
-        return moves.pull_back(operation, inputs, active, cotangent)
-    if isinstance(operation, Read):
-        return [_scattered(cotangent, operation.root, operation.at, kernels.double(value.inputs[0].dtype))]
-    assert isinstance(operation, Write)  # noqa: S101
-    turned = np.conj if operation.at.halves else np.asarray
-    cotangent = turned(cotangent)
-    flat = lay_out(cotangent, operation.root)
-    into_new = window(flat, operation.at)
-    results = []
-    for i in active:
-        if i == 0:
-            old = lay_out(np.array(cotangent), operation.root)
-            window(old, operation.at)[...] = 0
-            results.append(turned(window(old, operation.root)))
-        else:
-            results.append(kernels.sum_to(np.array(into_new), value.inputs[1].shape))
-    return results
-
-
-def _scattered(cotangent: np.ndarray, root: Layout, at: Layout, dtype: Any) -> np.ndarray:
-    """The adjoint of a memory from that of what was read from it.
-
-    The adjoint of x + iy is that of x minus i times that of y, as in JAX; hence the conjugates.
-    """
-    flat = lay_out(np.zeros(root.shape, dtype), root)
-    if is_injective(at):
-        window(flat, at)[...] = cotangent
-    else:
-        parts = flat.view(flat.real.dtype) if at.halves else flat
-        places = window(np.arange(parts.size), at._replace(halves=False))
-        np.add.at(parts, places, cotangent)
-    return np.conj(window(flat, root)) if at.halves else window(flat, root)
-
-
-def _sum(a: Adjoint, b: Adjoint) -> Adjoint:
-    if a.slack is None or b.slack is None:
-        slack = b.slack if a.slack is None else a.slack
-    else:
-        slack = np.asarray(a.slack + b.slack)
-    return Adjoint(np.asarray(a.centre + b.centre), slack)  # of two 0-d arrays NumPy makes a scalar
+        found.contributions.note(value, i, part)
+        found.of.add(value.inputs[i], part)

@@ -1,0 +1,7 @@
+"""Adjoints of all that a loss depends on: in reverse over the tape, with what kinks and ties leave open."""
+
+from autograd_ref.recording.adjoints.fits import Fit, fit, ties_of
+from autograd_ref.recording.adjoints.gathered import Adjoint
+from autograd_ref.recording.adjoints.reverse import Adjoints, Contributions, adjoints
+
+__all__ = ["Adjoint", "Adjoints", "Contributions", "Fit", "adjoints", "fit", "ties_of"]

@@ -1,0 +1,196 @@
+r"""Whether a proposed gradient is possible at ties: each entry within its interval, and all of them together.
+
+Of $k$ equal largest entries each share is at least 0, and the shares sum to 1. The intervals alone would let
+every one of them have the whole. So what choices at ties can add to a gradient is followed to it, choice by
+choice: beside the space that these span, a gradient is as certain as any other.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from autograd_ref.arithmetic.ties import MOST_JOINT, Ties, basis
+from autograd_ref.recording import kernels
+from autograd_ref.recording.adjoints import kinks
+from autograd_ref.recording.adjoints.gathered import Adjoint, Gathered
+from autograd_ref.recording.adjoints.reverse import Adjoints, active_values
+from autograd_ref.recording.adjoints.transposed import linear
+from autograd_ref.recording.tape import Tape, Value
+
+__all__ = ["Fit", "fit", "ties_of"]
+
+# With more choices than this nobody says how they hang together.
+_MOST = 200
+
+
+class Fit(NamedTuple):
+    """How a proposed gradient agrees with what is possible.
+
+    Attributes:
+        outside: which entries are outside of their intervals.
+        apart: which entries are possible one by one, but not together with the others at their ties.
+        is_joint: whether the joint constraints are known; if not, ``apart`` has no entry.
+    """
+
+    outside: np.ndarray
+    apart: np.ndarray
+    is_joint: bool
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether some choice at every tie gives the proposed gradient, as far as is known."""
+        return not (self.outside.any() or self.apart.any())
+
+
+def fit(
+    tape: Tape, found: Adjoints, value: Value, proposed: np.ndarray, tolerance: np.ndarray | float = 0.0
+) -> Fit:
+    """Compare a proposed gradient with what is possible.
+
+    Args:
+        tape: of the recording.
+        found: its adjoints.
+        value: whose gradient it is: a leaf's, or any other that the loss depends on.
+        proposed: in the value's shape.
+        tolerance: how far each entry may be off; in the value's shape, or one for all.
+
+    Returns:
+        What is impossible of it.
+
+    Raises:
+        ValueError: the proposed gradient has another shape.
+    """
+    if np.shape(proposed) != value.shape:
+        raise ValueError(f"the gradient of a value of shape {value.shape} has shape {np.shape(proposed)}")
+    adjoint = found.of[value]
+    room = np.broadcast_to(tolerance, value.shape)
+    outside = ~((proposed >= adjoint.low - room) & (proposed <= adjoint.high + room))
+    ties = ties_of(tape, found, value)
+    apart = np.zeros(value.shape, bool)
+    if ties is None:
+        return Fit(outside, apart, True)
+    decided, (_, _, entries, span) = ties
+    if span is None:
+        return Fit(outside, apart, False)
+    error = (proposed - decided).reshape(-1)[entries]
+    beside = np.eye(len(entries)) - span.T @ span
+    slip = 1e-12 * np.abs(adjoint.high - adjoint.low).max(initial=0.0)  # of the projection itself
+    allowed = np.abs(beside) @ room.reshape(-1)[entries] + slip
+    apart.reshape(-1)[entries] = np.abs(beside @ error) > allowed
+    return Fit(outside, apart & ~outside, True)
+
+
+def ties_of(tape: Tape, found: Adjoints, value: Value) -> tuple[np.ndarray, Ties] | None:
+    """What ties leave open of one adjoint.
+
+    Returns:
+        The adjoint with every tie decided in one way, which is one of its right values, and the distances of
+        all others from it; None if it has only one. The joint constraints (``span``) are None where there are
+        too many choices, or where one decides whether another matters.
+    """
+    adjoint = found.of[value]
+    if adjoint.slack is None:
+        return None
+    active = active_values(tape, found.forward)
+    between = _dependents(tape, value) & active
+    with kernels.in_double(), np.errstate(all="ignore"):
+        start = Gathered()
+        start.add(found.loss, Adjoint(np.ones(found.loss.shape), None))
+        decided = _followed(tape, found, start, found.loss, value, between, None)
+        assert decided is not None  # noqa: S101
+        span = _span(tape, found, value, active, between)
+    entries = np.flatnonzero(adjoint.slack)
+    return decided, Ties(adjoint.low - decided, adjoint.high - decided, entries, span)
+
+
+def _span(
+    tape: Tape, found: Adjoints, target: Value, active: set[Value], between: set[Value]
+) -> np.ndarray | None:
+    """A basis of what choices add to one adjoint, in the entries that have an interval."""
+    slack = found.of[target].slack
+    entries = np.flatnonzero(0.0 if slack is None else slack)
+    if len(entries) > MOST_JOINT:
+        return None
+    flags = kinks.undecided(tape, found.arrays, active)
+    rows: list[np.ndarray] = []
+    for value in found.ties:
+        chosen = tuple([i for i, each in enumerate(value.inputs) if each in active])
+        if not any(value.inputs[i] in between for i in chosen):
+            continue
+        adjoint = found.of[value]
+        inputs = [found.arrays[each.number] for each in value.inputs]
+        for group in kinks.groups(value, inputs, chosen, flags, (adjoint.centre, adjoint.slack)):
+            for step in _steps(group):
+                start = _changed(value, step, between)
+                row = None
+                if len(rows) < _MOST:
+                    row = _followed(tape, found, start, value, target, between, flags)
+                if row is None:
+                    return None
+                rows.append(row.reshape(-1)[entries])
+    kept = [row / np.abs(row).max() for row in rows if row.any()]
+    return basis(np.array(kept)) if kept else None
+
+
+def _dependents(tape: Tape, target: Value) -> set[Value]:
+    """A value and all that was made from it."""
+    found = {target}
+    for value in tape.values[target.number + 1 :]:
+        if any(each in found for each in value.inputs):
+            found.add(value)
+    return found
+
+
+def _steps(group: kinks.Group) -> list[list[tuple[int, int, float]]]:
+    """From one choice at a tie to others: what one entry gains, another loses."""
+    if not group.fixed:
+        return [[(*each, 1.0)] for each in group.members]
+    return [[(*a, 1.0), (*b, -1.0)] for a, b in zip(group.members, group.members[1:], strict=False)]
+
+
+def _changed(value: Value, step: list[tuple[int, int, float]], between: set[Value]) -> Gathered:
+    """What a step at the tie of an operation changes in what flows into its inputs."""
+    of = Gathered()
+    for position, place, amount in step:
+        source = value.inputs[position]
+        if source in between:
+            change = np.zeros(source.shape)
+            change.reshape(-1)[place] = amount
+            of.add(source, Adjoint(change, None))
+    return of
+
+
+def _followed(
+    tape: Tape,
+    found: Adjoints,
+    of: Gathered,
+    start: Value,
+    target: Value,
+    between: set[Value],
+    flags: kinks.Flags | None,
+) -> np.ndarray | None:
+    """What adjoints of some values up to ``start`` make of that of the target.
+
+    Returns:
+        None if a tie decides about it; if no flags are given, JAX decides every tie.
+    """
+    for value in reversed(tape.values[target.number + 1 : start.number + 1]):
+        if value not in between or value not in of:
+            continue
+        of.complete(value)
+        chosen = tuple([i for i, each in enumerate(value.inputs) if each in between])
+        if not chosen or of.pass_on(value, chosen):
+            continue
+        inputs = [found.arrays[each.number] for each in value.inputs]
+        adjoint = of[value].centre
+        tied = None
+        if flags is not None:
+            tied = kinks.contributions(value, inputs, chosen, flags, (adjoint, None))
+        if tied is not None and any(half is not None and half.any() for _, half in tied):
+            return None
+        centres = linear(value, inputs, chosen, adjoint) if tied is None else [each for each, _ in tied]
+        for i, centre in zip(chosen, centres, strict=True):
+            of.add(value.inputs[i], Adjoint(np.asarray(centre), None))
+    return of[target].centre if target in of else np.zeros(target.shape)

@@ -1,0 +1,165 @@
+"""While it is recorded, a program sees what it sees in a plain run."""
+
+import numpy as np
+import pytest
+
+from autograd_ref.recording import record
+
+W = np.array([0.5, -1.0, 2.0])
+
+
+class Holder:
+    shared = np.ones(3)
+
+    def __init__(self):
+        self.weights = np.array([1.0, 2.0, 3.0])
+        self.view = self.weights[1:]
+        self.history = []
+        self.rng = np.random.default_rng(0)
+
+
+def test_numpys_own_errors_and_warnings_come_through():
+    def shapes(x):
+        return x @ np.ones((2, 2))
+
+    with pytest.raises(ValueError, match="matmul: Input operand 1 has a mismatch"):
+        record(shapes, np.ones((3, 3)))
+
+    def divides(x):
+        return np.sum(x / np.zeros(3))
+
+    with pytest.warns(RuntimeWarning, match="divide by zero"):
+        record(divides, np.ones(3))
+
+    def read_only(x):
+        x[0] = 1.0
+
+    frozen = np.ones(3)
+    frozen.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        record(read_only, frozen)
+
+
+def test_recorded_objects_pass_for_plain_ones():
+    seen = {}
+
+    def call(x):
+        loss = np.sum(x)
+        seen["types"] = (
+            isinstance(loss, float), isinstance(loss, np.floating), isinstance(loss, np.ndarray),
+            isinstance(x, np.ndarray), isinstance(float(loss), float), type(x.shape), x.flags.owndata,
+            isinstance(loss > 0, (bool, np.bool_)), np.isscalar(loss), callable(np.zeros), isinstance(1, int),
+            isinstance(2.0, (int, float)), np.float64 == x.dtype, x.dtype == float,
+            np.issubdtype(x.dtype, np.floating),
+        )  # fmt: skip
+        seen["hash"] = hash(loss) == hash(float(loss))
+        seen["text"] = f"{loss} {loss:.2f} {x} {loss!r} {x!r}"
+        seen["dtypes"] = [np.zeros(1, float).dtype, x.astype(int).dtype, np.empty(2, dtype=np.float32).dtype]
+        return loss
+
+    plain_x = np.array([1.0, 2.5])
+    call(plain_x)
+    plain = dict(seen)
+    record(call, plain_x)
+    for name in plain:
+        assert seen[name] == plain[name]
+
+
+def test_aliases_stay_aliases():
+    def call(flat):
+        first, second = flat[:2], flat[2:].reshape(2, 1)
+        first += 1
+        second[...] = first.sum()
+        return first, second, flat
+
+    flat = np.arange(4.0)
+    recording = record(call, flat)
+    first, second, whole = recording.result
+    assert whole is flat
+    assert first.base is flat
+    assert second.base is flat
+    np.testing.assert_array_equal(flat, [1, 2, 3, 3])
+    assert list(recording.written) == ["flat"]
+
+
+def test_leaves_are_named_as_the_code_reaches_them():
+    holder = Holder()
+    holder.weights = np.ones(3)
+
+    def call(params, rows, x=np.full(3, 2.0)):
+        total = np.sum(params["W"] * rows[1] * x) + holder.weights.sum() + np.sum(W) + Holder.shared.sum()
+        return total
+
+    recording = record(call, {"W": np.ones(3), "unread": np.ones(2)}, [np.ones(3), np.ones(3)])
+    assert {leaf.path for leaf in recording.leaves} == {
+        "params['W']", "rows[1]", "x", "holder.weights", "W", "Holder.shared",
+    }  # fmt: skip
+
+
+def test_every_operation_has_its_place():
+    def call(x):
+        return np.sum(
+            np.tanh(x) * np.exp(x),
+        )
+
+    recording = record(call, np.ones(2))
+    first = call.__code__.co_firstlineno
+    names = {
+        value.operation.name: value.place
+        for value in recording.tape.values
+        if hasattr(value.operation, "name")
+    }
+    assert names["tanh"].file == __file__
+    assert (names["tanh"].line, names["exp"].line) == (first + 2, first + 2)
+    assert (names["sum"].line, names["sum"].end_line) == (first + 1, first + 3)
+    assert names["tanh"].column == 12
+    assert names["tanh"].end_column == 22
+    assert names["tanh"].function.endswith("call")
+
+
+def test_types_and_bases_are_those_of_a_plain_run():
+    def call(x):
+        class Loss(float):
+            pass
+
+        y = x * 2
+        number = x[0]
+        return [
+            type(x) is np.ndarray, type(number) is np.float64, type(float(number)) is float, int is int,
+            number.__class__ is np.float64, type(x).__name__, type(number).__name__,
+            isinstance(Loss(1.0), Loss), isinstance(np.ndarray, type), y[:1].base is y, y.base is None,
+        ]  # fmt: skip
+
+    assert record(call, np.ones(2)).result == call(np.ones(2))
+
+
+@pytest.mark.parametrize(
+    "fails",
+    [
+        lambda x: x.absent, lambda x: x[0].absent, lambda x: x[0](), lambda x: len(x[0]),
+        lambda x: iter(x[0]), lambda x: round(x), lambda x: abs("a"), lambda x: sum(x, y=1),
+        lambda x: x[0] + None,
+    ],
+)  # fmt: skip
+def test_error_text_is_that_of_a_plain_run(fails):
+    texts = []
+    for run in (fails, lambda x: record(fails, x)):
+        with pytest.raises((TypeError, AttributeError)) as caught:
+            run(np.ones(2))
+        texts.append(str(caught.value))
+    assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize(
+    "number", [1.26, -2.5, np.float64(1.26), np.float32(-0.75), 7, np.int64(-7), True], ids=repr
+)
+def test_abs_and_round_need_no_shadow(number):
+    def call(x):
+        it = x[0] if isinstance(number, np.generic) else x[0].item()
+        return [abs(it), round(it), round(it, 1), round(it, None), *map(abs, [it]), *map(round, [it])]
+
+    array = np.array([number])
+    recording = record(call, array)
+    plain = call(array)
+    assert [(type(each), each) for each in recording.result] == [(type(each), each) for each in plain]
+    assert all(recording.value(each) is not None for each in recording.result)

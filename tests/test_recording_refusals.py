@@ -1,0 +1,137 @@
+"""What is not recorded is refused with its line, and what leaves the tape is found."""
+
+import math
+
+import numpy as np
+import pytest
+from nothing_records import everything_plain
+
+from autograd_ref.recording import NotCompared, NotRecorded, check_complete, record
+
+
+def unknown_function(x):
+    return np.unwrap(x) + np.histogram(x)[0]
+
+
+def unknown_scalar(x):
+    return math.gamma(2.0) * math.ulp(x[0])
+
+
+def extended_values(x):
+    return np.sum(x.astype(np.longdouble))
+
+
+@pytest.mark.parametrize(
+    ("function", "says"),
+    [(extended_values, "longdouble|float128"), (unknown_function, "histogram"), (unknown_scalar, "math.ulp")],
+)
+def test_unknown_operation_is_one_error_with_its_place(function, says):
+    with pytest.raises(NotRecorded, match=says) as caught:
+        record(function, np.ones(4))
+    assert caught.value.place.file == __file__
+    assert caught.value.place.line == function.__code__.co_firstlineno + 1
+    assert everything_plain()
+
+
+def test_a_refusal_that_the_program_catches_is_raised_all_the_same():
+    def call(x):
+        try:
+            return np.sum(np.histogram(x)[0])
+        except Exception:
+            return np.sum(x)
+
+    with pytest.raises(NotRecorded, match="histogram"):
+        record(call, np.ones(4))
+
+
+BUFFER = bytearray(24)
+
+
+PLAIN = np.frombuffer(BUFFER)
+
+
+CACHE = {}
+
+
+def into_plain_memory(w):
+    memoryview(BUFFER)[:] = memoryview(np.tanh(w)).cast("B")
+    return np.sum(np.frombuffer(BUFFER) * w)
+
+
+def into_a_list(w):
+    numbers = [each.hex() for each in w.tolist()]
+    return sum(float.fromhex(each) for each in numbers) * w[0]
+
+
+def into_a_cache(w):
+    CACHE["key"] = str(float(w[0] ** 2))
+    return np.sum(w) * float(CACHE["key"])
+
+
+def through_c(w):
+    import statistics
+    import struct
+
+    packed = struct.pack("d", np.sum(w * w))
+    return np.sum(w) * struct.unpack("d", packed)[0] + 0 * statistics.mean([1.0])
+
+
+@pytest.mark.parametrize("leaky", [into_plain_memory, into_a_list, into_a_cache, through_c])
+def test_leak_is_found_with_its_line(leaky):
+    with pytest.raises(NotRecorded, match="left the tape") as caught:
+        check_complete(record(leaky, np.array([0.3, -0.4, 0.5])))
+    first = leaky.__code__.co_firstlineno
+    source_lines = max(line for _, _, line in leaky.__code__.co_lines() if line)
+    assert caught.value.place.file == __file__
+    assert first < caught.value.place.line <= source_lines
+    assert everything_plain()
+
+
+def default_buffer(w, buf=np.zeros(3)):
+    buf[:] = np.tanh(w)
+    return np.sum(buf * w)
+
+
+def test_buffer_among_the_defaults_is_no_leak():
+    from autograd_ref.recording import adjoints
+
+    w = np.array([0.1, 0.2, 0.3])
+    recording = record(default_buffer, w)
+    assert check_complete(recording)
+    (leaf,) = [each for each in recording.leaves if each.path == "w"]
+    adjoint = adjoints(recording, recording.value(recording.result)).of[leaf.value].centre
+    np.testing.assert_allclose(adjoint, np.tanh(w) + w * (1 - np.tanh(w) ** 2), rtol=1e-14)
+
+
+def returned_number(w):
+    return sum(v * v for v in memoryview(w))
+
+
+def test_number_computed_off_the_tape_is_a_leak():
+    with pytest.raises(NotRecorded, match="left the tape") as caught:
+        check_complete(record(returned_number, np.array([0.3, -0.4])))
+    assert caught.value.place.line == returned_number.__code__.co_firstlineno
+
+
+def test_call_that_cannot_be_compared_is_not_called_complete():
+    def drawn(w):
+        return np.sum(w * np.random.default_rng().standard_normal(2))
+
+    def elsewhere(w):
+        return w[0] if w[0] == 0.3 else w[1]
+
+    w = np.array([0.3, -0.4])
+    with pytest.raises(NotCompared, match="other numbers each time"):
+        check_complete(record(drawn, w))
+    with pytest.raises(NotCompared, match="another branch"):
+        check_complete(record(elsewhere, w))
+
+
+@pytest.mark.parametrize(
+    ("function", "says"),
+    [(lambda x: x.view(np.matrix) * 2.0, "matrix"), (lambda x: np.array([(x[0], 1.0)], "f8,f8"), "dtype"),
+     (lambda x: np.frompyfunc(lambda v: v * v, 1, 1)(x), "ufunc")],
+)  # fmt: skip
+def test_arrays_of_another_kind_are_refused(function, says):
+    with pytest.raises(NotRecorded, match=says):
+        record(function, np.ones(3))
