@@ -25,7 +25,7 @@ def step(
     nesterov: bool = False,
     mask: Float[Array, "N H"] | None = None,
 ) -> tuple[dict[str, Array], dict[str, Array], Float[Array, ""]]:
-    """One step of gradient descent, as the head of `handgrad.fused.sgd` defines it.
+    """Take one step of gradient descent, as the head of `handgrad.fused.sgd` defines it.
 
     Args:
         params: W1 (D, H), b1 (H,), W2 (H, C), b2 (C,).
@@ -63,18 +63,9 @@ def epoch(
     momentum: Float[ArrayLike, ""] = 0.0,
     nesterov: bool = False,
 ) -> tuple[dict[str, Array], dict[str, Array], Float[Array, " steps"]]:
-    """One step for each batch, which is gathered from the data where it is.
+    """Take a `step` for each minibatch, given by its rows, which are gathered from the data where they are.
 
-    Args:
-        params: W1, b1, W2, b2.
-        velocity: arrays of the same names and shapes; an empty mapping for no momentum.
-        X: all inputs; integers are converted batch by batch.
-        y: all labels.
-        batches: the rows of each minibatch.
-        learning_rates: the learning rate of each step.
-        objective: the penalty and the activation.
-        momentum: the velocity's factor.
-        nesterov: take Nesterov's momentum instead of the classical one.
+    X may hold integers, which are converted batch by batch; each step has a learning rate of its own.
 
     Returns:
         ``(params, velocity, losses)``, each loss being that before its step.

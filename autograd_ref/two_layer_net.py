@@ -138,7 +138,7 @@ def precision(dtype: Any) -> Iterator[None]:
 def value_and_grad(
     params: Params, X: Any, y: Any, objective: Objective
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """The loss and its gradient, compiled once for every combination of shapes, dtype and activation.
+    """Return the loss and its gradient, compiled once for every combination of shapes, dtype and activation.
 
     Args:
         params: W1, b1, W2, b2; the dtype of W1 is the dtype of the computation.
@@ -154,17 +154,7 @@ def value_and_grad(
 
 
 def adjoints(params: Params, X: Any, y: Any, objective: Objective) -> Trace:
-    """Every quantity and every adjoint, as `TwoLayerNet.trace` gives them.
-
-    Args:
-        params: W1, b1, W2, b2; the dtype of W1 is the dtype of the computation.
-        X: inputs (N, D).
-        y: integer labels (N,) in [0, C).
-        objective: the penalty and the activation.
-
-    Returns:
-        The trace in NumPy arrays.
-    """
+    """Return every quantity and every adjoint, as `TwoLayerNet.trace`; arguments as in `value_and_grad`."""
     arrays, X, y = _inputs(params, X, y)
     computed: dict[str, Any] = _call(_adjoints, X.dtype, arrays, X, y, objective)
     return Trace(**{"X": X, "y": y, **arrays, **computed, "loss": computed["loss"][()]})
@@ -192,15 +182,12 @@ def stages(activation: ActivationName) -> tuple[Stage, ...]:
 
 
 def stage_vjp(stage: Stage, inputs: Mapping[str, Any], adjoint: Any) -> dict[str, Array]:
-    """One stage alone: the adjoints of its inputs, given the adjoint that arrives at its output.
+    """Return the adjoint ``dq`` of every floating-point input ``q`` of one of `stages`.
 
     Args:
-        stage: one of `stages`.
-        inputs: the values of the stage's inputs, by name.
-        adjoint: the adjoint of the stage's output, in its shape.
-
-    Returns:
-        The adjoint ``dq`` of every floating-point input ``q`` of the stage.
+        stage: the stage.
+        inputs: the values of its inputs, by name.
+        adjoint: what arrives at its output, in the output's shape.
     """
     values = {name: jnp.asarray(inputs[name]) for name in stage.inputs}
     smooth = {name: v for name, v in values.items() if jnp.issubdtype(v.dtype, jnp.floating)}
@@ -214,10 +201,10 @@ def stage_vjp(stage: Stage, inputs: Mapping[str, Any], adjoint: Any) -> dict[str
 
 
 def stagewise(trace: Mapping[str, Any], objective: Objective) -> dict[str, np.ndarray]:
-    """What each stage should have made of the values that someone's trace fed into it.
+    """Return what each stage should have made of the values that someone's trace fed into it.
 
-    A stage is judged on its own input, right or wrong, so that an error shows where it was made and
-    nowhere after.
+    A stage is judged on its own input, right or wrong, so that an error shows where it was made and nowhere
+    after.
 
     Args:
         trace: X, y, the parameters, and everything in `QUANTITIES`, as `TwoLayerNet.trace` gives them.

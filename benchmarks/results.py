@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from handgrad.files import replace_file
+from handgrad.files import make_directory, replace_file
 from handgrad.progress import ProgressBar
 
 if TYPE_CHECKING:
@@ -106,18 +106,16 @@ def write_json(path: Path, content: Any) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write or replace a text file; make its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(path.parent)
     replace_file(path, text.encode())
 
 
 def write_picture(path: Path, figure: "Figure") -> None:
     """Write or replace a PNG."""
-    from io import BytesIO
+    from handgrad.runs.plots import png
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    replace_file(path, buffer.getvalue())
+    make_directory(path.parent)
+    replace_file(path, png(figure))
 
 
 def environment_line(*libraries: str) -> str:

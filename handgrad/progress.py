@@ -1,6 +1,5 @@
 """A progress bar on a terminal, plain lines elsewhere; always on standard error."""
 
-from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -28,9 +27,7 @@ class ProgressBar:
         self._progress.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._progress.stop()
 
     def show(self, completed: float, text: str = "", total: float | None = None) -> None:

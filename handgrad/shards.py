@@ -55,17 +55,12 @@ class Shard:
 
 
 def split_rows(N: int, shards: int) -> list[slice]:
-    """The rows of each shard: neighbours, and as many in each as in any other, or one more.
+    """Return a slice for each shard: neighbouring rows, as many in each as in any other, or one more.
 
-    Args:
-        N: samples; with fewer than shards, the last shards are empty.
-        shards: how many.
-
-    Returns:
-        A slice for each shard.
+    With fewer samples N than shards, the last shards are empty.
 
     Raises:
-        TypeError: one of them is not an integer.
+        TypeError: one of the numbers is not an integer.
         ValueError: one of them is below 1.
     """
     each, more = divmod(check_positive_int("N", N), check_positive_int("shards", shards))
@@ -79,16 +74,13 @@ def shard_gradients(
     y: Integer[np.ndarray, " N_k"],
     activation: ActivationName = "relu",
 ) -> Shard:
-    """One machine's part: the loss of its own samples and the gradient, without the penalty.
+    """Return one machine's part: the loss of its own samples and the gradient, without the penalty.
 
     Args:
-        params: W1 (D, H), b1 (H,), W2 (H, C), b2 (C,), in the dtype of X.
+        params: W1 (D, H), b1 (H,), W2 (H, C), b2 (C,), in the dtype of X, which is that of the part.
         X: the shard's inputs; it may have no rows.
         y: their labels in [0, C).
         activation: of the hidden layer.
-
-    Returns:
-        The part, in the dtype of X.
     """
     if len(y) == 0:
         zeros = {name: np.zeros_like(params[name]) for name in PARAMETERS}

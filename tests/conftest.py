@@ -1,6 +1,10 @@
 """Strict modes for every test: shapes and types checked at run time, no silent promotion in JAX."""
 
+import os
 import sys
+
+# Before NumPy is loaded: the threads of two test processes would take each other's cores.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import jaxtyping
 import pytest

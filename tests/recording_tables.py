@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of names
 """What becomes of every name of NumPy's and SciPy's: the expressions that prove it, and the names they prove.
 
 In an expression `{}` is the name, and `x` a matrix (3, 4) that everything depends on.

@@ -94,6 +94,7 @@ def by_jax(z):
     return {name: (f(z), jax.vjp(f, z)[1](jax.numpy.ones_like(z))[0]) for name, f in REFERENCE.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_function_and_derivative_agree_with_jax(dtype):
     z = np.concatenate([np.linspace(-30, 30, 401), 10.0 ** np.arange(-30, 4)]).astype(dtype)

@@ -56,6 +56,7 @@ def test_a_wrong_gradient_exits_with_1_and_is_named(handgrad, monkeypatch):
     assert {problem["first_wrong"] for problem in json.loads(out)["problems"]} == {"dz1"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parent", [False, True])
 def test_check_cifar10_from_its_folder_or_the_parent(handgrad, cifar10, parent):
     code, out, _ = handgrad("check", "--cifar10", cifar10.parent if parent else cifar10)

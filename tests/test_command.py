@@ -1,9 +1,11 @@
 """What `handgrad check TARGET...` prints, and its exit code."""
 
+import dataclasses
 import json
 
 import pytest
 
+from autograd_ref.crosscheck.isolated import command
 from autograd_ref.crosscheck.isolated.process import Answer
 from autograd_ref.crosscheck.isolated.result import TargetResult, tally
 from autograd_ref.crosscheck.quantity import Quantity
@@ -61,11 +63,26 @@ def test_one_target_gets_its_whole_report_and_a_warning_is_no_failure(handgrad, 
     assert max(map(len, out.splitlines())) <= 80
 
 
-def test_a_warning_is_a_failure_when_strict(handgrad, submission):
-    code, out, _ = handgrad("check", f"{submission}:unpenalised", "--strict", "--json")
+@pytest.fixture
+def answered(monkeypatch):
+    """Sets what comes back about each target, in place of a process."""
+
+    def answer_with(**answers):
+        async def run_apart(request, **options):
+            return answers[request["target"]]
+
+        monkeypatch.setattr(command, "run_apart", run_apart)
+
+    return answer_with
+
+
+def test_a_warning_is_a_failure_when_strict(handgrad, answered):
+    answered(net=Answer(dataclasses.replace(REPORT, ok=True, first_wrong=None).to_json(), None))
+    assert handgrad("check", "net", "--json")[0] == 0
+    code, out, _ = handgrad("check", "net", "--strict", "--json")
     assert code == 1
     assert json.loads(out)["ok"] is True
-    assert [each["id"] for each in json.loads(out)["warnings"]] == ["no-penalty"]
+    assert [each["id"] for each in json.loads(out)["warnings"]] == ["no-max-shift"]
 
 
 def test_one_target_that_cannot_be_judged_is_one_line(handgrad, submission):
@@ -89,8 +106,11 @@ def test_several_targets_are_a_line_each_in_their_order_and_a_tally(handgrad, su
     assert last == "1 right, 1 right with warnings, 1 wrong, 1 could not be judged."
 
 
-def test_what_could_not_be_judged_outweighs_what_is_right(handgrad, submission):
-    assert handgrad("check", f"{submission}:Nobody", RIGHT)[0] == 2
+def test_what_could_not_be_judged_outweighs_what_is_right(handgrad, answered):
+    right = Answer(dataclasses.replace(REPORT, ok=True, first_wrong=None).to_json(), None)
+    answered(nobody=Answer(None, "there is none"), net=right, wrong=Answer(REPORT.to_json(), None))
+    assert handgrad("check", "nobody", "net")[0] == 2
+    assert handgrad("check", "nobody", "wrong", "net")[0] == 1
 
 
 def test_the_first_problem_is_the_one_asked_for(handgrad, submission):

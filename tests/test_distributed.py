@@ -23,7 +23,7 @@ def test_two_processes_agree_and_a_penalty_for_each_shard_is_caught(monkeypatch)
     rng = np.random.default_rng(0)
     right = random_problem(rng, (7, 4, 5, 3))
     planted = random_problem(rng, (8, 4, 5, 3), reg=PLANTED)
-    found = sharded.check_sharded([right, planted], 8, 2, time_limit=60)
+    found = sharded.check_sharded([right, planted], 8, 2, time_limit=600)
     wrong = [
         {side: [q.name for q in each.quantities if not q.ok] for side, each in one.sides.items()}
         for one in found
@@ -67,10 +67,10 @@ def test_a_killed_process_ends_the_run(monkeypatch):
     monkeypatch.setattr(sharded, "PROGRAM", (str(PROGRAM), "die"))
     message = "process 1 of 2 .* was ended by SIGKILL, before it was done, and the others were stopped"
     with pytest.raises(ProcessEndedError, match=message):
-        sharded.check_sharded([toy_problem()], 2, 2, time_limit=60)
+        sharded.check_sharded([toy_problem()], 2, 2, time_limit=600)
 
 
-def together(text, folder, processes=2, time_limit=60.0):
+def together(text, folder, processes=2, time_limit=600.0):
     start_together(["-c", f"import os, sys, time\nme = sys.argv[1]\n{text}"], folder, processes, time_limit)
 
 

@@ -50,16 +50,26 @@ def assert_equal_gradients(problem):
         assert np.isfinite(trace[name]).all(), name
 
 
+# JAX compiles every size anew: two of them are telling enough for the inner loop.
+QUICK = ("all different", "all equal")
+SOME_SLOW = [
+    pytest.param(sizes, id=name, marks=() if name in QUICK else pytest.mark.slow)
+    for name, sizes in SIZES.items()
+]
+FLOAT32_SLOW = ["float64", pytest.param("float32", marks=pytest.mark.slow)]  # of the reference itself
+DIGITS_SLOW = [toy_problem, pytest.param(digits_problem, marks=pytest.mark.slow)]
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("reg", [0.0, 1e-12, 0.09, 10.0])
-@pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES)
+@pytest.mark.parametrize("sizes", SOME_SLOW)
 def test_all_sizes_and_penalties(sizes, reg, dtype):
     rng = np.random.default_rng(sum(sizes))
     assert_equal_gradients(random_problem(rng, sizes, reg=reg, dtype=dtype))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("problem", [toy_problem, digits_problem])
+@pytest.mark.parametrize("problem", DIGITS_SLOW)
 def test_the_courses_toy_problem_and_real_digits(problem, dtype):
     assert_equal_gradients(problem().astype(dtype))
 
@@ -173,10 +183,10 @@ def test_any_combination_of_them(sizes, reg, dtype, seed, hard):
     assert_equal_gradients(problem)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", FLOAT32_SLOW)
 def test_on_the_kink_both_sides_take_slope_0(dtype):
     """The bound leaves the slope at 0 open, since others may choose it; the two sides here do not differ."""
-    problem = random_problem(np.random.default_rng(2), (4, 5, 6, 3), dtype=dtype)
+    problem = random_problem(np.random.default_rng(2), SIZES["all different"], dtype=dtype)
     problem = change(problem, X=np.zeros_like(problem.X), b1=np.zeros_like(problem.params["b1"]))
     trace = problem.net().trace(problem.X, problem.y)
     automatic = adjoints(problem.params, problem.X, problem.y, problem.objective)
@@ -186,7 +196,7 @@ def test_on_the_kink_both_sides_take_slope_0(dtype):
     assert not automatic["dz1"].any()
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", FLOAT32_SLOW)
 def test_the_reference_computes_in_the_dtype_it_is_given(dtype):
     problem = toy_problem().astype(dtype)
     loss, grads = value_and_grad(problem.params, problem.X, problem.y, problem.objective)
@@ -204,7 +214,7 @@ def test_taps_give_the_gradient_that_grad_gives():
     assert compare_gradients(problem, every.loss, every.grads).ok
 
 
-@pytest.mark.parametrize("make", [toy_problem, digits_problem])
+@pytest.mark.parametrize("make", DIGITS_SLOW)
 def test_finite_differences_along_random_directions_agree_with_both(make):
     """The third witness: sum(grad · direction) is the derivative of the loss along the direction."""
     problem = make()

@@ -80,7 +80,11 @@ def check(case, count=3, seed=0, **options):
     return check_gradients_at(case.hand, case.reference, [case.example(rng) for _ in range(count)], **options)
 
 
-@pytest.mark.parametrize("name", CASES)
+QUICK = {"no loss", "dead", "packed", "clipped"}
+SELECTED = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CASES]
+
+
+@pytest.mark.parametrize("name", SELECTED)
 def test_what_was_met_gets_the_right_verdict(name):
     right, case = CASES[name]
     report = check(case, dtype="float64")
@@ -88,6 +92,7 @@ def test_what_was_met_gets_the_right_verdict(name):
     assert report.points == (1 if name == "dropout, fresh mask" else 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["dropout", "JAX by hand", "packed", "half stopped"])
 def test_what_was_met_in_float32_gets_the_right_verdict(name):
     right, case = CASES[name]
@@ -95,6 +100,7 @@ def test_what_was_met_in_float32_gets_the_right_verdict(name):
     assert report.ok is right, str(report)
 
 
+@pytest.mark.slow
 def test_the_hand_runs_in_the_precision_that_is_checked_whatever_the_switch():
     case = CASES["JAX by hand"][1]
     with jax.enable_x64(True):
@@ -106,6 +112,7 @@ def test_a_rule_that_is_meant_passes_as_a_surrogate():
     assert check(CASES["reversal"][1], dtype="float64", surrogate=True).ok
 
 
+@pytest.mark.slow
 def test_a_stop_that_is_meant_is_a_warning():
     for name in ("half stopped", "straight through", "stop forgotten"):
         report = check(CASES[name][1], dtype="float64")
@@ -130,7 +137,10 @@ def test_what_is_returned_must_be_a_loss_and_gradients():
 # Ties and kinks.
 
 
-@pytest.mark.parametrize("activation", [lambda x: jnp.maximum(x, 0), jax.nn.relu])
+ACTIVATIONS = [jax.nn.relu, pytest.param(lambda x: jnp.maximum(x, 0), marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize(
     ("slope", "right"),
     [(0.0, True), (0.5, True), (1.0, True), (1.5, False), (2.4, False), (-1.4, False), (1.0 + 1e-9, False)],
@@ -143,7 +153,7 @@ def test_at_a_tie_the_interval_is_right_and_nothing_else(activation, slope, righ
     assert report.ok is right, str(report)
 
 
-@pytest.mark.parametrize("activation", [lambda x: jnp.maximum(x, 0), jax.nn.relu])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("grad", [[0.5, 0.5, 1 + 1e-12, 0], [0.5, 0.5, 1, 1e-12]])
 def test_a_tie_blinds_no_other_entry(activation, grad):
     def hand(x):
@@ -154,7 +164,7 @@ def test_a_tie_blinds_no_other_entry(activation, grad):
     assert report.ok is False
 
 
-@pytest.mark.parametrize("count", [2, 3, 7])
+@pytest.mark.parametrize("count", [3, *(pytest.param(each, marks=pytest.mark.slow) for each in (2, 7))])
 @pytest.mark.parametrize("share", ["all", "first", "last", "equal", "none", "more", "less"])
 def test_shares_of_several_maxima_sum_to_one(count, share):
     def hand(x):
@@ -171,6 +181,7 @@ def test_shares_of_several_maxima_sum_to_one(count, share):
     assert report.ok is (share in ("first", "last", "equal")), str(report)
 
 
+@pytest.mark.slow
 def test_a_kink_that_is_none_leaves_no_interval():
     """Softplus by a maximum and an absolute value, whose kinks cancel: its slope at 0 is a half."""
 
@@ -189,6 +200,7 @@ def test_a_kink_that_is_none_leaves_no_interval():
 # Precision.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("inside", "dtype", "right"),
     [(np.float32, "float64", True), (np.float16, "float32", None), (np.float64, "float64", True)],
@@ -202,6 +214,7 @@ def test_a_hand_that_computes_in_less_is_judged_by_that(inside, dtype, right):
     assert ("low-precision" in [each.id for each in report.warnings]) is (np.dtype(inside) != dtype)
 
 
+@pytest.mark.slow
 def test_a_wrong_gradient_is_not_taken_for_low_precision():
     def hand(w, x):
         loss, grad = f.low_inside(np.float32)(w, x)
@@ -213,6 +226,7 @@ def test_a_wrong_gradient_is_not_taken_for_low_precision():
     assert check(Case(hand, f.squares_loss, example), dtype="float64").ok is False
 
 
+@pytest.mark.slow
 def test_a_reference_in_low_precision_shows_nothing():
     def reference(w, x):
         return (jnp.sum((x.astype(jnp.bfloat16) @ w.astype(jnp.bfloat16)) ** 2) / 2).astype(x.dtype)
@@ -224,6 +238,7 @@ def test_a_reference_in_low_precision_shows_nothing():
     assert "by finite difference" not in str(report)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("offset", [1e5, 1e7])
 def test_a_zero_gradient_that_rounding_hides_is_never_right(offset):
     y = np.arange(8) % 5
@@ -244,6 +259,7 @@ def test_a_zero_gradient_that_rounding_hides_is_never_right(offset):
 # What cancels, what is not used.
 
 
+@pytest.mark.slow
 def test_terms_that_cancel_leave_zero_to_be_judged():
     """A bias before a normalisation."""
 
@@ -266,6 +282,7 @@ def test_terms_that_cancel_leave_zero_to_be_judged():
         assert report.ok is False
 
 
+@pytest.mark.slow
 def test_the_gradient_by_a_parameter_that_is_not_used_is_zero():
     def hand(wrong, p):
         return np.sum(p["a"] ** 2), {"a": 2 * p["a"], "b": 0 * p["b"] + wrong}
@@ -305,6 +322,7 @@ def test_tolerance_widens_and_says_so():
     assert "tolerance" in report.signature
 
 
+@pytest.mark.slow
 def test_points_of_the_same_shapes_share_one_trace():
     traced = []
 
@@ -325,6 +343,7 @@ def test_points_of_the_same_shapes_share_one_trace():
     assert len(traced) == once
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [-1e30, -np.inf])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_masked_row_is_judged(value, dtype):

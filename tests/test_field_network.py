@@ -55,6 +55,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_a_network_gets_its_verdict(name):
     ok, target, said = CASES[name]
@@ -82,6 +83,7 @@ def test_nothing_is_read_off_a_loss_that_is_not_deterministic():
     assert (report.quantities, report.penalty, report.warnings) == ((), {}, ())
 
 
+@pytest.mark.slow
 def test_a_gradient_that_fits_another_loss_is_not_contradicted():
     assert "agree with differences of its own loss" in check_network(f.label_smoothing).signature
     said = check_network(f.squared_error).signature

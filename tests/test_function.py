@@ -75,8 +75,12 @@ def traced(reference, params, args):
     return jax.make_jaxpr(flat)(*(np.asarray(x, np.float64) for x in inputs))
 
 
+QUICK = {"logistic regression", "embedding"}
+SELECTED = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CASES]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", SELECTED)
 def test_honest_gradients_pass_and_a_small_error_in_one_entry_is_caught(name, dtype):
     case, function = CASES[name], None
     for seed in range(PROBLEMS):
@@ -167,6 +171,7 @@ def nested_but_for_one(p):
     return value, grads
 
 
+@pytest.mark.slow
 def test_nested_parameters_are_named_by_their_paths():
     rng = np.random.default_rng(0)
     layers = [Layer(rng.standard_normal((2, 3)), 1.5), Layer(rng.standard_normal(4), -0.5)]
@@ -224,6 +229,7 @@ def test_arguments_are_cast_or_passed_as_they_are():
     assert seen[:7] == [np.float32, np.float32, np.int16, np.float32, "sum", 3, None]
 
 
+@pytest.mark.slow
 def test_a_reference_with_loops_branches_and_float32_inside():
     def reference(x, n):
         y = jax.lax.fori_loop(0, n, lambda i, y: jnp.sin(y) + x, x)
@@ -252,7 +258,7 @@ def test_a_reference_with_loops_branches_and_float32_inside():
 
 
 @pytest.mark.parametrize(("slope", "right"), [(0, True), (0.5, True), (1, True), (-0.1, False), (1.1, False)])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", [pytest.param("float32", marks=pytest.mark.slow), "float64"])
 def test_on_a_kink_any_slope_between_the_two_sides_is_right(slope, right, dtype):
     """z = X @ w is exactly 0 in the first sample; the others are ordinary."""
 
@@ -269,6 +275,7 @@ def test_on_a_kink_any_slope_between_the_two_sides_is_right(slope, right, dtype)
     assert report.quantities[1].resolution < 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", [1.0, 0.1])  # tenths: what is 0 on paper is within rounding of it
 def test_many_kinks_at_once_are_no_false_alarm(unit):
     rng = np.random.default_rng(0)
@@ -292,6 +299,7 @@ def test_many_kinks_at_once_are_no_false_alarm(unit):
         )
 
 
+@pytest.mark.slow
 def test_an_entry_that_depends_on_no_kink_is_judged_as_sharply_beside_one_that_does():
     def hand(w):
         grad = np.sign(w) + 2 * w
@@ -364,6 +372,7 @@ def test_where_the_losses_differ_the_hand_is_held_against_its_own():
 # Beside the gradient.
 
 
+@pytest.mark.slow
 def test_changed_inputs_are_found(problem):
     params, X = problem
 
@@ -526,6 +535,7 @@ def test_a_wrong_rule_beside_a_stop_is_wrong():
     assert report.ok is False
 
 
+@pytest.mark.slow
 def test_a_loss_that_differs_beside_the_given_point_only_is_said():
     def by_hand(s):
         w, v = np.linalg.eigh(s)
@@ -555,6 +565,7 @@ def test_arguments_that_cannot_be_traced_or_compared_may_differ(others):
     assert report.ok
 
 
+@pytest.mark.slow
 def test_a_softmax_by_its_normaliser_is_right_at_large_logits():
     def by_hand(s):
         m = s.max(axis=1, keepdims=True)

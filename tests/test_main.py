@@ -29,10 +29,16 @@ def test_module_runs_the_command_line():
     assert "--dtype" in said.stderr
 
 
-# Modules whose import ends early, midway and late in the start of a command.
+# Modules whose import ends early, midway and late in the start of a command; what comes then is its own.
 @pytest.mark.slow
-@pytest.mark.parametrize("module", ["tyro", "handgrad.validation", "handgrad.cli.main"])
-@pytest.mark.parametrize("command", ["check", "study", "train", "sweep"])
+@pytest.mark.parametrize(
+    ("module", "command"),
+    [
+        ("tyro", "check"),
+        ("handgrad.validation", "check"),
+        *(("handgrad.cli.main", command) for command in ("check", "study", "train", "sweep")),
+    ],
+)
 def test_interrupt_at_the_start_prints_no_traceback(command, module, tmp_path):
     program = [sys.executable, "-X", "importtime", "-m", "handgrad", command]
     with subprocess.Popen(

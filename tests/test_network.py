@@ -45,6 +45,7 @@ def as_later_contract(net_class):
     return Later
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [lambda c: c, as_function, as_later_contract, lambda c: c(7, 10, 5)])
 def test_every_form_is_judged_alike(form):
     right = networks.network()
@@ -56,6 +57,7 @@ def test_every_form_is_judged_alike(form):
     assert report.penalty == {"W1": 1.0, "b1": 0.0, "W2": 1.0, "b2": 0.0}
 
 
+@pytest.mark.slow
 def test_an_instance_gets_its_parameters_back():
     net = networks.network()(4, 6, 3)
     before = dict(net.params)
@@ -65,6 +67,7 @@ def test_an_instance_gets_its_parameters_back():
         assert net.params[name] is value
 
 
+@pytest.mark.slow
 def test_biases_held_as_rows_are_judged_as_vectors():
     rows = networks.network(
         ("np.zeros(hidden_size)", "np.zeros((1, hidden_size))"),
@@ -84,6 +87,7 @@ def test_the_penalty_read_off_the_loss_is_reported():
     assert check_network(biases).penalty == {"W1": 1.0, "b1": 0.5, "W2": 1.0, "b2": 0.0}
 
 
+@pytest.mark.slow
 def test_the_loss_that_is_not_this_networks_loss_is_said_first():
     report = check_network(networks.network(*networks.UNKNOWN["cubic penalty"][1]))
     assert report.ok is None
@@ -145,6 +149,7 @@ def test_the_right_network_has_no_warning():
     assert check_network(TwoLayerNet).warnings == ()
 
 
+@pytest.mark.slow
 def test_with_a_trace_every_wrong_stage_is_found(monkeypatch):
     mistaken = {"relu": Activation(relu, np.ones_like)}
     monkeypatch.setattr(two_layer_net, "ACTIVATIONS", mistaken)
@@ -156,6 +161,7 @@ def test_with_a_trace_every_wrong_stage_is_found(monkeypatch):
     assert {each.id for each in report.diagnosis} == {"reg-halved", "relu-mask-missing"}
 
 
+@pytest.mark.slow
 def test_a_trace_does_not_hide_what_loss_returns():
     class Deceptive(TwoLayerNet):
         def loss(self, X, y=None, reg=0.0):
@@ -195,6 +201,7 @@ def test_what_is_no_network_says_so(target):
         check_network(target)
 
 
+@pytest.mark.slow
 def test_a_wrong_shape_is_a_wrong_gradient():
     report = check_network(networks.network((BIAS_2, "dscores")))
     assert report.first_wrong == "db2"
@@ -223,6 +230,7 @@ def test_epsilon_is_estimated():
     assert "log(p + 1e-08)" in report.diagnosis[0].text
 
 
+@pytest.mark.slow
 def test_part_of_what_is_wrong_is_named_where_the_rest_is_unknown():
     edits = [*networks.MISTAKES["bias-mean"][1], *networks.UNKNOWN["one column of dW2 zero"][1]]
     report = check_network(networks.network(*edits))
@@ -380,6 +388,7 @@ def test_other_ways_to_write_the_contract_and_the_mistakes(edits, id_):
     assert [each.id for each in report.diagnosis] == ([] if id_ is None else [id_])
 
 
+@pytest.mark.slow
 def test_a_loss_that_fails_somewhere_says_where():
     report = check_network(networks.network((RETURN, "return (loss if reg < 5 else np.nan), grads")))
     assert report.first_wrong == "loss"
@@ -404,6 +413,7 @@ def test_a_rounded_loss_keeps_no_gradient_from_being_judged():
     assert report.first_wrong == "dW1"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("edit", "first_wrong"),
     [("return np.nan * loss, grads", "loss"), ('grads["W2"] *= np.inf; return loss, grads', "dW2")],
@@ -435,6 +445,7 @@ def test_the_signature_of_an_error_in_the_hidden_layer(mask, signature):
     assert report.signature.startswith(signature)
 
 
+@pytest.mark.slow
 def test_an_unknown_gradient_of_another_shape_is_described():
     edits = [(networks.PENALTY_1, "1.1 * (X.T.dot(dz1) + 2 * reg * W1)"), (networks.BIAS_1, "1.1 * dz1")]
     report = check_network(networks.network(*edits))
@@ -449,6 +460,7 @@ def test_a_loss_that_is_finite_nowhere_is_wrong():
     assert report.signature == "The loss is finite on no problem."
 
 
+@pytest.mark.slow
 def test_what_gets_nothing_is_not_judged():
     report = check_network(networks.network()(7, 10, 1))  # one class: no score moves the loss
     assert report.ok is None
@@ -474,6 +486,7 @@ def test_measured_bounds_take_the_place_of_wide_ones():
     assert not any(q.ok for q in found[1:])
 
 
+@pytest.mark.slow
 def test_a_tolerance_widens_every_bound():
     rough = (RETURN, 'grads["W1"] = grads["W1"] * 1.001; return loss, grads')
     assert check_network(networks.network(rough)).first_wrong == "dW1"

@@ -88,6 +88,7 @@ def test_a_right_network_passes_and_its_activation_is_read(name):
         assert f"Activation of the hidden layer, read off its outputs: {name}." in report.sentences()
 
 
+@pytest.mark.slow
 def test_a_trace_is_judged_stage_by_stage_with_the_activation_read():
     report = check_network(TwoLayerNet(7, 10, 5, activation="tanh"))
     assert report.ok, str(report)
@@ -104,7 +105,7 @@ def test_a_mistaken_slope_is_named(name, factor, id_):
     assert "write dz1 = dh1 * " in report.diagnosis[0].text
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
 def test_the_activation_is_read_off_the_scores_or_the_loss_even_if_that_is_mistaken(dtype):
     problem = random_problem(np.random.default_rng(0), (9, 7, 10, 5), dtype=dtype)
     for name in ACTIVATIONS:
@@ -122,6 +123,7 @@ def test_two_mistakes_are_named_in_a_network_with_tanh():
     assert {each.id for each in report.diagnosis} == {"slope-at-input", "reg-halved"}
 
 
+@pytest.mark.slow
 def test_an_activation_that_is_none_of_these_is_said_to_be_none():
     softsign = [(FORWARD, "h1 = z1 / (1 + np.abs(z1))"), (BACKWARD, "dz1 = dh1 / (1 + np.abs(z1))**2")]
     report = check_network(instance(*softsign))

@@ -13,7 +13,13 @@ def test_there_are_python_blocks():
     assert len(BLOCKS) >= 2
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.split("\n")[0])
+@pytest.mark.parametrize(
+    "block",
+    [
+        pytest.param(block, id=block.split("\n")[0], marks=pytest.mark.slow if "jax" in block else ())
+        for block in BLOCKS
+    ],
+)
 def test_python_block_runs(block):
     exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
 

@@ -7,7 +7,7 @@ from recorded_corpus import CASES
 from autograd_ref.recording import adjoints, check_complete, check_operations, record
 
 # One of each kind of trouble; all the others are slow together.
-QUICK = {"two_layer_class", "moved_weights", "in_place_buffers"}
+QUICK = {"moved_weights", "in_place_buffers"}
 SELECTED = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CASES]
 
 

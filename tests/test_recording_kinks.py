@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from autograd_ref.recording import adjoints, record
+from autograd_ref.recording import NotRecorded, adjoints, check_operations, fit, record
 
 X = np.array([0.0, 0.0, 1.0, -1.0])
 
@@ -135,3 +135,84 @@ def test_loss_of_several_entries_is_refused():
     recording = record(lambda w: w * 2, np.ones(3))
     with pytest.raises(ValueError, match=r"one real number; this is float64 of shape \(3,\)"):
         adjoints(recording, recording.value(recording.result))
+
+
+SCALE = np.array([1.0, -2.0, 4.0, 8.0])
+
+
+def maximum_at(x):
+    y = x[:2] * 1.0
+    np.maximum.at(y, [0, 0, 1], x[1:])
+    return np.sum(y * SCALE[:2])
+
+
+def partitioned(x):
+    y = x * 1.0
+    y.partition(1)
+    return np.sum(y * SCALE)
+
+
+@pytest.mark.parametrize(
+    ("function", "x", "low", "high"),
+    [
+        (lambda x: np.sum(np.maximum.accumulate(x) * SCALE), [1, 1, 0, 1], [1, 0, 0, 0], [11, 10, 0, 8]),
+        (lambda x: np.sum(np.minimum.accumulate(x) * SCALE), [1, 1, 3, 1], [1, 0, 0, 0], [11, 10, 0, 8]),
+        (maximum_at, [4, 4, 4, 5], [0, 0, 0, -2], [1, 1, 1, -2]),
+        (partitioned, [2, 2, 5, 1], [-2, -2, 8, 1], [4, 4, 8, 1]),
+        (lambda x: 3 * np.median(x), [2, 2, 5], [0, 0, 0], [3, 3, 0]),
+        (lambda x: np.percentile(x, 40), [2, 2, 5, 1], [0.2, 0.2, 0, 0], [0.8, 0.8, 0, 0]),
+        (lambda x: np.nanmax(x), [4, 4, 1], [0, 0, 0], [1, 1, 0]),
+    ],
+)
+def test_order_among_equals_is_open(function, x, low, high):
+    found = interval(function, np.array(x, float))
+    np.testing.assert_allclose(found, [low, high], atol=1e-15)
+
+
+@pytest.mark.parametrize("function", [np.ptp, np.linalg.norm, lambda x: np.sum(np.maximum.reduceat(x, [0]))])
+def test_corner_without_a_rule_is_refused(function):
+    with pytest.raises(NotRecorded, match="no single derivative here"):
+        interval(lambda x: function(x), np.zeros(3))
+
+
+def test_partition_hands_adjoints_to_what_was_moved():
+    recording = record(partitioned, np.array([4.0, 3.0, 2.0, 1.0]))
+    check_operations(recording)
+    found = adjoints(recording, recording.value(recording.result))
+    order = np.argsort(np.argsort([4.0, 3.0, 2.0, 1.0]))
+    moved = np.argsort(np.argsort(np.partition([4.0, 3.0, 2.0, 1.0], 1)))
+    expected = SCALE[np.argsort(moved)][order]
+    np.testing.assert_array_equal(found.of[recording.leaves[0].value].centre, expected)
+
+
+@pytest.mark.parametrize(
+    ("function", "x", "right", "wrong"),
+    [
+        (lambda x: 3 * np.max(x), [2, 1, 2, 2], [[3, 0, 0, 0], [1, 0, 1, 1]], [[3, 0, 3, 3], [0, 0, 0, 0]]),
+        (lambda x: np.max(x.reshape(2, 2), 1).sum(), [2, 2, 1, 1], [[1, 0, 0.5, 0.5]], [[1, 0, 1, 1]]),
+        (lambda x: np.sum(np.sort(x) * SCALE), [5, 5, 5, 1], [[4, 8, -2, 1]], [[8, 8, 8, 1]]),
+        (lambda x: np.sum(np.maximum(x, 0)), [0, 1, 0], [[0, 1, 0], [1, 1, 0.5]], [[2, 1, 0]]),
+        (lambda x: np.sum(np.maximum(x[:2], x[2:])), [1, 2, 1, 0], [[1, 1, 0, 0]], [[1, 1, 1, 0]]),
+        (lambda x: 2 * max(x[0], x[1], x[2]), [4, 4, 1], [[2, 0, 0], [1, 1, 0]], [[2, 2, 0]]),
+        (masked_write, [0, 1, -1], [[0, 1, 0], [1, 1, 0]], [[1, 1, 1]]),
+    ],
+)
+def test_shares_at_a_tie_belong_together(function, x, right, wrong):
+    recording = record(function, np.array(x, float))
+    found = adjoints(recording, recording.value(recording.result))
+    leaf = recording.leaves[0].value
+    for proposed in right:
+        assert fit(recording.tape, found, leaf, np.array(proposed, float), 1e-12).is_possible
+    for proposed in wrong:
+        assert not fit(recording.tape, found, leaf, np.array(proposed, float), 1e-12).is_possible
+        assert fit(recording.tape, found, leaf, np.array(proposed, float), 100.0).is_possible
+
+
+def test_ties_that_decide_about_others_are_not_joined():
+    recording = record(lambda x: np.maximum(x.max(), 2.0), np.array([2.0, 2.0]))
+    found = adjoints(recording, recording.value(recording.result))
+    agreed = fit(recording.tape, found, recording.leaves[0].value, np.ones(2))
+    assert agreed.is_possible
+    assert not agreed.is_joint
+    with pytest.raises(ValueError, match=r"shape \(2,\) has shape \(3,\)"):
+        fit(recording.tape, found, recording.leaves[0].value, np.ones(3))

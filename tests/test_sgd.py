@@ -185,7 +185,10 @@ def test_a_step_of_any_shape_agrees_with_the_plain_path(N, D, H, C, seed, dtype,
     check_one_step(N, D, H, C, dtype, kind, seed)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+# The others do less of what Nesterov's does.
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=() if kind == "nesterov" else pytest.mark.slow) for kind in KINDS]
+)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     "layout",
@@ -315,7 +318,7 @@ def test_a_saved_state_goes_on_bit_for_bit(kind):
     assert first.steps == second.steps == 6
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "options", [*KINDS.values(), {"dropout": 0.5, "rng": np.random.default_rng(0), "activation": "gelu_tanh"}]
 )
@@ -346,7 +349,9 @@ def test_after_the_first_step_nothing_of_array_size_is_allocated(options, dtype)
         tracemalloc.stop()
 
 
-def test_the_workspace_is_a_minibatch_and_a_few_times_the_layers_outputs():
+def test_the_workspace_is_a_minibatch_and_a_few_times_the_layers_outputs(monkeypatch):
+    # Which it is else depends on the processor and on its threads.
+    monkeypatch.setattr("handgrad.fused.sgd.choose_layout", lambda *_: Layout("C", False, False))
     N, D, H, C = 200, 300, 100, 10
     params, X, y = make(2000, D, H, C, np.float32)
     tracemalloc.start()

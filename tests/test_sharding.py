@@ -37,7 +37,7 @@ def computed():
     """What eight devices found on every problem."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sharded, "PROGRAM", (str(PROGRAM), "penalties"))
-        found = sharded.check_sharded(list(PROBLEMS.values()), 8, 1, time_limit=60)
+        found = sharded.check_sharded(list(PROBLEMS.values()), 8, 1, time_limit=600)
     return dict(zip(PROBLEMS, found, strict=True))
 
 
@@ -75,7 +75,7 @@ def test_sizes_that_do_not_divide_are_filled_up():
     uneven = replace(problem((10, 4, 5, 3)), activation="softplus")
     right, right_grads = value_and_grad(uneven.params, uneven.X, uneven.y, uneven.objective)
     cases = [sharded.Case(uneven, *mesh) for mesh in MESHES]
-    for sides in sharded.compute(cases, processes=1, time_limit=60):
+    for sides in sharded.compute(cases, processes=1, time_limit=600):
         loss, grads = sides["jax"]
         np.testing.assert_allclose(loss, right, rtol=1e-12)
         for name, value in grads.items():

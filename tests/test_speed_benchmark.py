@@ -57,6 +57,7 @@ def test_half_a_penalty_is_refused(monkeypatch, tiny):
         assert referee.find_error(TINY, tiny.expected, task, arrays).startswith(f"{task}: W1 is wrong by")
 
 
+@pytest.mark.slow
 def test_penalty_too_small_to_be_missed_is_refused(tmp_path):
     single = replace(BASE, batch_size=1, rows=2)  # where the data's part of the gradient is largest
     assert referee.prepare(single, tmp_path)
@@ -252,6 +253,7 @@ def test_ratio_is_of_the_rounds_and_in_its_interval():
     assert spread(ours) > STEADY_SPREAD > spread(noise)
 
 
+@pytest.mark.slow
 def test_interval_narrows_with_processes_not_with_rounds():
     ours, noise = np.ones(100), np.random.default_rng(0).normal(1, 0.1, (9, 100))
     few, many = ratio_of([noise[0, :20]], [ours[:20]]), ratio_of([noise[0]], [ours])
@@ -261,6 +263,7 @@ def test_interval_narrows_with_processes_not_with_rounds():
     assert several == pytest.approx(2 * 2.58 * 1.25 * 0.1 / 3, rel=0.1)  # of a median of nine
 
 
+@pytest.mark.slow
 def test_interval_holds_another_runs_ratio():
     rng = np.random.default_rng(0)
 

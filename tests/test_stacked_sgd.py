@@ -94,11 +94,13 @@ def train_both(dtype, steps, fault=0.0):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_network_goes_where_it_goes_alone(dtype):
     assert max(train_both(dtype, steps=7)) <= 1
 
 
+@pytest.mark.slow
 def test_the_bound_catches_a_penalty_that_is_slightly_another():
     ratios = train_both(np.float32, steps=7, fault=1e-3)
     assert min(ratio for ratio, network in zip(ratios, NETWORKS, strict=True) if network[-1]) > 1

@@ -6,7 +6,6 @@ import signal
 import time
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 
@@ -23,7 +22,6 @@ from handgrad.runs.trainer import Trainer
 from handgrad.sweep import directory as sweep_module
 from handgrad.sweep.directory import SweepError, make_sweep, run_sweep
 from handgrad.sweep.grid import Grid
-from handgrad.sweep.shared_data import load_shared, share_data
 from handgrad.sweep.stacks import train_points
 from handgrad.sweep.workers import Workers, process_pool
 
@@ -170,6 +168,7 @@ class Backwards(Here):
             future.set_result(function(*arguments))
 
 
+@pytest.mark.slow
 def test_neither_the_order_of_completion_nor_threads_change_a_result(digits, tmp_path, monkeypatch):
     monkeypatch.setattr("handgrad.sweep.grid.STACK_UNITS", 27)
     grid = Grid(GRID.base, AXES | {"iters": (5, 30)}, seeds=2)
@@ -387,14 +386,3 @@ def test_a_sweep_in_which_all_diverge_says_so(handgrad, tmp_path, monkeypatch):
     code, out, _ = handgrad("sweep", "--lr", "1e9", "--iters", "50", "--out", tmp_path / "sweep")
     assert code == 1
     assert "every combination diverged" in out
-
-
-def test_workers_of_another_machine_load_the_same_images_or_refuse(digits, tmp_path):
-    shared = share_data(digits, "digits", None, tmp_path / "data")
-    near, far = load_shared(shared), load_shared(replace(shared, directory=tmp_path / "not there"))
-    for data in (near, far):
-        assert len(data.X_test) == 0
-        for name in ("X_train", "y_train", "X_val", "y_val", "mean"):
-            np.testing.assert_array_equal(getattr(data, name), getattr(digits, name))
-    with pytest.raises(ValueError, match="not those that the sweep was started with"):
-        load_shared(replace(shared, digest=""))

@@ -205,7 +205,8 @@ def test_python_2_in_what_is_imported(tmp_path):
         ("def f(): f()\nf()", "RecursionError: maximum recursion depth exceeded"),
     ],
 )
-def test_what_stops_an_import_is_said_in_one_line(tmp_path, line, message):
+def test_what_stops_an_import_is_said_in_one_line(tmp_path, monkeypatch, line, message):
+    monkeypatch.setitem(sys.modules, "past", None)  # as if it were not installed
     write(tmp_path / "net.py", f"import os\n{line}\n")
     said = complaint("net.py:Net")
     assert said.startswith("line 2: ")

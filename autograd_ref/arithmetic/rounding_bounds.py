@@ -25,7 +25,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr
 from jaxtyping import Array, ArrayLike
 from numpy.typing import DTypeLike
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from autograd_ref.arithmetic.paired_evaluation import POOL, Evaluated, evaluate_pair
 from autograd_ref.arithmetic.rounding import Bound, unit_roundoff
@@ -152,7 +152,7 @@ class RoundedFunction:
         count = np.asarray(counts)
         u = unit_roundoff(self.dtype) + unit_roundoff(np.float64)
         floor = 2**20 * float(np.finfo(self.dtype).tiny)
-        quantile = max(SAFETY, float(student.isf(UNLIKELY / 2, draws)))
+        quantile = max(SAFETY, -float(stdtrit(draws, UNLIKELY / 2)))
         response = quantile / STEP * np.sqrt(squares / np.maximum(count, 1))
         radius = np.where(count < draws, np.inf, response + 4 * u * np.abs(value) + floor)
         if ties is None:

@@ -51,13 +51,7 @@ PROGRAM = ("-P", "-m", "autograd_ref.devices.child")
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One problem on one mesh of devices.
-
-    Attributes:
-        problem: what is computed.
-        data: shards of the batch.
-        hidden: shards of the hidden units.
-    """
+    """One problem on a mesh of ``data`` shards of the batch and ``hidden`` shards of the hidden units."""
 
     problem: Problem
     data: int
@@ -66,12 +60,9 @@ class Case:
 
 @dataclasses.dataclass(frozen=True)
 class ShardedComparison:
-    """One problem, whole and in shards.
+    """One problem, whole and in shards, each on a device of its own.
 
     Attributes:
-        problem: what was computed.
-        shards: how many devices took part.
-        processes: in how many processes.
         device: "cpu" or "gpu".
         precision: what products of float32 matrices were asked for.
         sides: every way of computing the gradient: "whole" and "by hand", and "JAX" with each mesh.
@@ -102,13 +93,9 @@ class ShardedComparison:
 
 
 def layouts(shards: int) -> list[tuple[int, int]]:
-    """The meshes (data, hidden) that a check takes.
+    """Return the meshes (data, hidden) that a check takes for a number of devices.
 
-    Args:
-        shards: how many devices.
-
-    Returns:
-        All of them along the batch; and as many as the smallest factor along the hidden units.
+    All of them along the batch; and as many as the smallest factor along the hidden units.
     """
     factor = next((k for k in range(2, shards + 1) if shards % k == 0), None)
     return [(shards, 1), *([(shards // factor, factor)] if factor else [])]
@@ -117,17 +104,14 @@ def layouts(shards: int) -> list[tuple[int, int]]:
 def check_sharded(
     problems: Sequence[Problem], shards: int, processes: int, *, device: str = "cpu", time_limit: float
 ) -> list[ShardedComparison]:
-    """Judge the gradients of each problem, whole and in shards.
+    """Judge the gradients of each problem, in its dtype, whole and in shards.
 
     Args:
-        problems: each in the dtype to check it in.
+        problems: what is computed.
         shards: how many devices take part, a multiple of processes.
         processes: in how many processes.
         device: "cpu", whose devices are simulated, or "gpu".
         time_limit: seconds for all.
-
-    Returns:
-        One comparison for each problem.
 
     Raises:
         ValueError: shards and processes do not go together, or there are too few devices.
@@ -153,34 +137,18 @@ def check_sharded(
 def compute(
     cases: Sequence[Case], *, processes: int, device: str = "cpu", time_limit: float
 ) -> list[dict[str, Gradient]]:
-    """The sharded loss and gradient of each case, in processes of their own.
+    """Return the sharded loss and gradient of each case, computed in processes of their own.
 
-    Args:
-        cases: with several processes, each takes all of the devices.
-        processes: how many.
-        device: "cpu", whose devices are simulated, or "gpu".
-        time_limit: seconds for all.
-
-    Returns:
-        For each case ``{"hand": (loss, grads), "jax": (loss, grads)}``; no "hand" where the hidden units are
-        in shards.
-
-    Raises:
-        ProcessEndedError: as `start_together`.
+    For each case it is ``{"hand": (loss, grads), "jax": (loss, grads)}``, without "hand" where the hidden
+    units are in shards. With several processes, each case must take all of the devices. Errors and other
+    arguments: see `check_sharded`.
     """
     devices = max(case.data * case.hidden for case in cases) // processes
     request = {
         "devices": devices if device == "cpu" else None,
         "time_limit": time_limit,
-        "cases": [
-            {
-                "data": case.data,
-                "hidden": case.hidden,
-                "reg": case.problem.reg,
-                "activation": case.problem.activation,
-            }
-            for case in cases
-        ],
+        "meshes": [(case.data, case.hidden) for case in cases],
+        "objectives": [(case.problem.reg, case.problem.activation) for case in cases],
     }
     problems = {
         f"{i}/{name}": value
@@ -204,16 +172,7 @@ def compute(
 
 
 def sharded_bounds(whole: Reference, dtype: np.dtype[Any], shards: int) -> Bounds:
-    """The bounds of a sharded computation.
-
-    Args:
-        whole: the right answer for the whole batch, with its bounds from end to end.
-        dtype: of the checked computation.
-        shards: how many.
-
-    Returns:
-        The same with larger radii, for the loss and the gradients.
-    """
+    """Widen the bounds, from end to end, of the loss and the gradients to those of a sharded computation."""
     u = unit_roundoff(dtype)
     gamma = (shards + 2) * u / (1 - (shards + 2) * u)
     trace, bounds = whole.trace, whole.bounds
@@ -233,14 +192,7 @@ def sharded_bounds(whole: Reference, dtype: np.dtype[Any], shards: int) -> Bound
 
 
 def sharded_table(comparison: ShardedComparison) -> Table:
-    """A problem's quantities as rows, every side's largest error in units of its bound as a column.
-
-    Args:
-        comparison: to show.
-
-    Returns:
-        A table for a rich console, within 80 columns.
-    """
+    """Return a row for each quantity, each side's largest error over its bound, within 80 columns."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title_justify="left", title_style="bold")
     table.title = f"{comparison.problem.name}, {comparison.problem.dtype.name}: {_taking_part(comparison)}"
     table.add_column("quantity")
@@ -260,15 +212,7 @@ def sharded_table(comparison: ShardedComparison) -> Table:
 
 
 def sharded_json(comparison: ShardedComparison) -> dict[str, Any]:
-    """The comparison as an object for JSON.
-
-    Args:
-        comparison: to show.
-
-    Returns:
-        name, dtype, ok, shards, processes, device, precision, rows (of each shard), and sides, a
-        `comparison_json` for each.
-    """
+    """Return the comparison for JSON: `ShardedComparison`, and the rows of each shard."""
     return {
         "name": comparison.problem.name,
         "dtype": comparison.problem.dtype.name,

@@ -31,14 +31,16 @@ def main() -> None:
     answer: dict[str, np.ndarray] = {}
     with np.load(folder / "problems.npz", allow_pickle=False) as stored:
         problems = {name: stored[name] for name in stored.files}
-    for i, case in enumerate(request["cases"]):
+    for i, (shape, (reg, activation)) in enumerate(
+        zip(request["meshes"], request["objectives"], strict=True)
+    ):
         X, y = problems[f"{i}/X"], problems[f"{i}/y"]
         params = {q: problems[f"{i}/{q}"] for q in PARAMETERS}
-        objective = Objective(case["reg"], activation=case["activation"])
-        mesh = device_mesh(case["data"], case["hidden"])
-        sides = {"jax": value_and_grad(mesh, params, X, y, objective)}
-        if case["hidden"] == 1:
-            sides["hand"] = _by_hand(params, X, y, case)
+        objective = Objective(reg, activation=activation)
+        data, hidden = shape
+        sides = {"jax": value_and_grad(device_mesh(data, hidden), params, X, y, objective)}
+        if hidden == 1:
+            sides["hand"] = _by_hand(params, X, y, objective, data)
         for side, (loss, grads) in sides.items():
             answer |= {f"{i}/{side}/{name}": np.asarray(value) for name, value in grads.items()}
             answer[f"{i}/{side}/loss"] = np.asarray(loss)
@@ -48,14 +50,13 @@ def main() -> None:
 
 
 def _by_hand(
-    params: dict[str, np.ndarray], X: np.ndarray, y: np.ndarray, case: dict[str, Any]
+    params: dict[str, np.ndarray], X: np.ndarray, y: np.ndarray, objective: Objective, shards: int
 ) -> tuple[Any, dict[str, np.ndarray]]:
     """The hand side's gradient: this process's shards by NumPy, the others' by the runtime."""
-    shards = case["data"]
     count = shards // jax.process_count()
     first = count * jax.process_index()
     mine = split_rows(len(y), shards)[first : first + count]
-    parts = [shard_gradients(params, X[rows], y[rows], case["activation"]) for rows in mine]
+    parts = [shard_gradients(params, X[rows], y[rows], objective.activation) for rows in mine]
     if jax.process_count() > 1:
         with precision(X.dtype):
             columns = {
@@ -68,7 +69,7 @@ def _by_hand(
             Shard(int(rows), gathered["loss"][k], {q: gathered[q][k] for q in PARAMETERS})
             for k, rows in enumerate(gathered["rows"])
         ]
-    return combine_shards(parts, params, case["reg"])
+    return combine_shards(parts, params, objective.reg)
 
 
 if __name__ == "__main__":

@@ -23,10 +23,9 @@ __all__ = ["OnDevice", "check_on_device", "computing_on", "find_device"]
 
 @dataclass(frozen=True)
 class OnDevice:
-    """JAX's own loss and gradient on one problem.
+    """JAX's own loss and gradient on one problem, each quantity compared with the same in float64.
 
     Attributes:
-        comparison: each quantity against the same in float64.
         device: as JAX describes it.
         precision: what products of float32 matrices were asked for.
         reasons: a sentence that says why they are wrong, where it is the precision; else nothing.
@@ -70,22 +69,12 @@ class OnDevice:
 
 
 def computing_on(device: jax.Device | None) -> AbstractContextManager[Any]:
-    """A context in which JAX computes on this device; None for the one that it chooses."""
+    """Return a context in which JAX computes on this device; None for the one that it chooses."""
     return jax.default_device(device)
 
 
 def find_device(platform: str) -> jax.Device:
-    """The first device of a platform.
-
-    Args:
-        platform: "cpu" or "gpu".
-
-    Returns:
-        The device.
-
-    Raises:
-        ValueError: JAX has none.
-    """
+    """Return the first device of a platform, "cpu" or "gpu"; raise ValueError if JAX has none."""
     try:
         return jax.devices(platform)[0]
     except RuntimeError:
@@ -96,15 +85,7 @@ def find_device(platform: str) -> jax.Device:
 
 
 def check_on_device(problem: Problem, device: jax.Device) -> OnDevice:
-    """Judge what `jax.grad` gives on a device, in the problem's dtype.
-
-    Args:
-        problem: where to check.
-        device: of `find_device`.
-
-    Returns:
-        The judgement, and the reason if it is the precision that is to blame.
-    """
+    """Judge what `jax.grad` gives on a device, in the problem's dtype."""
     with computing_on(device):
         comparison = _compare(problem)
         reasons = () if comparison.ok else tuple(_reasons(problem))

@@ -82,8 +82,8 @@ def join(number: int, processes: int, address: str, *, devices: int | None, time
     Args:
         number: which of them it is, from 0 on.
         processes: how many there are.
-        address: where process 0 coordinates them, ``host:port``.
-        devices: devices to simulate in each on the CPU; None for those that JAX finds.
+        address: ``host:port``, where process 0 coordinates them.
+        devices: to simulate in each on the CPU; None for those that JAX finds.
         time_limit: seconds after which this process ends, whether or not anybody is there to end it.
     """
     signal.alarm(math.ceil(time_limit))

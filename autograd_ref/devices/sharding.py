@@ -40,17 +40,9 @@ ROWS = PartitionSpec("data")
 
 
 def device_mesh(data: int, hidden: int = 1) -> Mesh:
-    """The first devices that JAX has, those of all processes together, as a mesh.
+    """Return the first devices that JAX has, of all processes together, as a mesh (data, hidden).
 
-    Args:
-        data: shards of the batch.
-        hidden: shards of the hidden units.
-
-    Returns:
-        A mesh with the axes ``data`` and ``hidden``.
-
-    Raises:
-        ValueError: there are not so many devices.
+    Raise ValueError if there are not so many.
     """
     devices = jax.devices()
     if data * hidden > len(devices):
@@ -65,19 +57,9 @@ def device_mesh(data: int, hidden: int = 1) -> Mesh:
 def value_and_grad(
     mesh: Mesh, params: Params, X: Any, y: Any, objective: Objective
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """The loss and its gradient, computed on all devices of the mesh.
+    """Return the loss and its gradient as `two_layer_net.value_and_grad`, computed on the whole mesh.
 
     Every process of a run calls it with the same whole arguments, and gets the same whole results.
-
-    Args:
-        mesh: of `device_mesh`.
-        params: W1, b1, W2, b2; the dtype of W1 is the dtype of the computation.
-        X: inputs (N, D).
-        y: labels (N,) in [0, C).
-        objective: the penalty and the activation.
-
-    Returns:
-        ``(loss, grads)`` as NumPy arrays; ``grads`` has the keys and shapes of ``params``.
     """
     dtype = np.asarray(params["W1"]).dtype
     with precision(dtype):

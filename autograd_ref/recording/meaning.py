@@ -222,9 +222,7 @@ def _spence(x: Any) -> Any:
 
 
 # d/dx spence(x) = log(x) / (1 - x), -1 at x = 1: the definition, https://dlmf.nist.gov/25.12.E2.
-_spence.defjvps(
-    lambda step, _, x: step * jnp.where(x == 1, -1.0, jnp.log(x) / jnp.where(x == 1, 1.0, 1 - x))
-)
+_spence.defjvps(lambda step, _, x: step * jnp.where(x == 1, -1.0, jnp.log(x) / jnp.where(x == 1, 1.0, 1 - x)))
 
 
 def _nonzero(a: Any) -> Any:

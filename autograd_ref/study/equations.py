@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import jax
@@ -11,18 +10,11 @@ import numpy as np
 from jax.extend.core import JaxprEqn
 from jaxtyping import Array
 
+from autograd_ref import two_layer_net
 from autograd_ref.arithmetic.interpreter import bind, interpret_closed
+from autograd_ref.study.jax_source import jax_source
 from autograd_ref.study.source import Step
-from autograd_ref.two_layer_net import (
-    CROSS_ENTROPY,
-    Stage,
-    penalty,
-    precision,
-    softmax,
-    stage_vjp,
-    stages,
-)
-from handgrad.objective import PENALTY
+from autograd_ref.two_layer_net import precision
 
 __all__ = ["QUICKLY", "Equation", "counterpart", "equations"]
 
@@ -54,59 +46,27 @@ class Equation:
 
 
 def counterpart(step: Step) -> Callable[[Values], dict[str, Array]]:
-    """What the reference does in a step of the hand derivation.
+    """Return what the reference does in a step: the JAX source that the page shows for it, as a function.
 
-    Args:
-        step: of `source.read_steps`.
-
-    Returns:
-        A function of the quantities known before the step, by name, to those that it makes. In the backward
-        pass that is the stage's own VJP, by `jax.vjp`.
-
-    Raises:
-        ValueError: the reference has no such step.
+    It takes the quantities known before the step, by name, and gives those that the step makes.
     """
-    targets = set(step.targets)
-    if step.adds:
-        (name,) = targets
-        return lambda v: {name: v[name] + jax.grad(penalty)(v[name[1:]], v["reg"], PENALTY[name[1:]])}
-    if targets == {"loss"}:
-        return lambda v: {
-            "loss": v["data_loss"] + sum(penalty(v[q], v["reg"], c) for q, c in PENALTY.items())
-        }
-    if targets == {"data_loss", "probs"}:
-        return lambda v: {
-            "data_loss": CROSS_ENTROPY.forward(v["scores"], v["y"]),
-            "probs": softmax(v["scores"]),
-        }
-    for stage in stages("relu"):
-        if targets == {stage.output}:
-            return partial(_pushed_on, stage)
-        if targets <= {f"d{name}" for name in stage.inputs}:
-            return partial(_pulled_back, stage, step.targets)
-    raise ValueError(f"autograd_ref/two_layer_net.py has no stage that makes {', '.join(step.targets)}")
+    code = compile(jax_source(step).code, "jax", "exec")
 
+    def run(before: Values) -> dict[str, Array]:
+        scope = {**vars(two_layer_net), "jax": jax, **before}
+        exec(code, scope)  # noqa: S102 - our own source
+        return {name: scope[name] for name in step.targets}
 
-def _pushed_on(stage: Stage, values: Values) -> dict[str, Array]:
-    return {stage.output: stage.forward(*(values[name] for name in stage.inputs))}
-
-
-def _pulled_back(stage: Stage, targets: Sequence[str], values: Values) -> dict[str, Array]:
-    adjoint = jnp.ones_like(values["loss"]) if stage is CROSS_ENTROPY else values[f"d{stage.output}"]
-    made = stage_vjp(stage, values, adjoint)
-    return {name: made[name] for name in targets}
+    return run
 
 
 def equations(steps: Sequence[Step], sizes: Mapping[str, int]) -> list[list[Equation]]:
-    """The equations of each step's counterpart, without those whose results nobody uses.
+    """Return each step's equations in JAX's order, without those whose results nobody uses.
 
     Args:
         steps: all of a problem, whose values recognise the results.
         sizes: the letters N, D, H, C and what they are in that problem: all different, and no number that
             would be a constant of the computation.
-
-    Returns:
-        For each step its equations, in JAX's order.
     """
     with precision(np.float64):
         before = [_as_jax_takes_them(step.before) for step in steps]

@@ -35,14 +35,7 @@ def worked_problem() -> Problem:
 
 @dataclass(frozen=True)
 class Judged:
-    """One quantity of one step, by hand and automatically.
-
-    Attributes:
-        name: of the quantity.
-        hand: by hand.
-        automatic: what the reference makes of the same operands.
-        quantity: the checker's judgement of the difference.
-    """
+    """A quantity of a step, by hand and automatically from the same operands, and the judgement of both."""
 
     name: str
     hand: np.ndarray
@@ -51,14 +44,9 @@ class Judged:
 
 
 def judge_steps(steps: Sequence[Step], problem: Problem) -> list[list[Judged]]:
-    """Hold what each step made by hand against what the reference makes of the same operands.
+    """Hold what each step of a problem made by hand against what the reference makes of the same operands.
 
-    Args:
-        steps: all of them, on the problem.
-        problem: where.
-
-    Returns:
-        For each step, one judgement for each target.
+    Return a list for each step, of one judgement for each target.
     """
     functions = [counterpart(step) for step in steps]
     with precision(np.float64):

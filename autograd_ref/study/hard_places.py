@@ -22,12 +22,7 @@ __all__ = ["alias", "kink", "notes_reports", "products"]
 
 
 def alias(problem: Problem, trace: Mapping[str, Any]) -> Comparison:
-    """What the checker says of a trace in which dscores was another name for the probabilities.
-
-    Args:
-        problem: where.
-        trace: the right one.
-    """
+    """Return what the checker says of a trace in which dscores became another name for the probabilities."""
     probs = trace["probs"].copy()
     dscores = probs
     dscores[np.arange(len(problem.y)), problem.y] -= 1

@@ -35,11 +35,7 @@ class JaxSource:
 
 
 def loss_source(steps: Sequence[Step]) -> str:
-    """The loss that `GRADIENT` differentiates: the lines of the forward pass in a function.
-
-    Args:
-        steps: all of them, of `source.read_steps`.
-    """
+    """Return the loss that `GRADIENT` differentiates: the lines of the forward pass in a function."""
     lines = [line for step in steps if not step.backward for line in jax_source(step).code.splitlines()]
     needed = [line for line in lines if not line.startswith("probs =")]
     unpacked = f"{', '.join(PARAMETERS)} = (params[q] for q in {PARAMETERS})".replace("'", '"')
@@ -47,17 +43,10 @@ def loss_source(steps: Sequence[Step]) -> str:
 
 
 def jax_source(step: Step, activation: ActivationName = "relu") -> JaxSource:
-    """What one writes in JAX for a step of the hand derivation.
+    """Return what one writes in JAX for a step of the hand derivation.
 
-    Args:
-        step: of `source.read_steps`.
-        activation: of the hidden layer.
-
-    Returns:
-        Its source; in the backward pass, the call that gives this step's adjoints alone.
-
-    Raises:
-        ValueError: the reference has no such step.
+    In the backward pass, that is the call that gives this step's adjoints alone. Raise ValueError if the
+    reference has no such step.
     """
     targets = set(step.targets)
     if step.adds:

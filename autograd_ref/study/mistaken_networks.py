@@ -15,7 +15,7 @@ from autograd_ref.crosscheck.quantity import Quantity
 from autograd_ref.crosscheck.report import Report
 from autograd_ref.study.program import PROGRAM, SlipUp, run
 from autograd_ref.two_layer_net import QUANTITIES
-from handgrad.two_layer_net import PARAMETERS
+from handgrad.two_layer_net import PARAMETERS, TwoLayerNet
 
 __all__ = ["Broken", "break_it", "train"]
 
@@ -64,15 +64,7 @@ class Broken:
 
 
 def break_it(mistake: SlipUp, problem: Problem) -> Broken:
-    """Make a mistake, and look what comes of it.
-
-    Args:
-        mistake: of `program.slip_ups`.
-        problem: the worked example.
-
-    Returns:
-        Its effects.
-    """
+    """Make a mistake in the worked example, and return its effects."""
     given = (problem.params, problem.X, problem.y, problem.reg)
     right = np.asarray(run(PROGRAM, *given)[mistake.shows])
     wrong, error = None, ""
@@ -126,15 +118,10 @@ def _stages(mistake: SlipUp) -> tuple[Quantity, ...] | None:
 def train(lines: tuple[str, ...], hidden: int = HIDDEN) -> tuple[Float[np.ndarray, " steps"], str]:
     """Train on a spiral with the gradient of a program, and measure with the right loss.
 
-    Args:
-        lines: `PROGRAM`, or that of a mistake.
-        hidden: units.
-
-    Returns:
-        The true loss before each step, and what stopped the training, if something did.
+    Return the true loss before each step, and what stopped the training, if something did.
     """
     X, y = _spiral()
-    params = _initial(hidden)
+    params: Mapping[str, np.ndarray] = TwoLayerNet(2, hidden, 3, std=0.5, rng=0).params
     losses: list[float] = []
     with np.errstate(all="ignore"):
         for _ in range(STEPS):
@@ -148,16 +135,6 @@ def train(lines: tuple[str, ...], hidden: int = HIDDEN) -> tuple[Float[np.ndarra
             except ValueError as stopped:
                 return np.array(losses), str(stopped)
     return np.array(losses), ""
-
-
-def _initial(hidden: int) -> Mapping[str, np.ndarray]:
-    rng = np.random.default_rng(0)
-    return {
-        "W1": 0.5 * rng.standard_normal((2, hidden)),
-        "b1": np.zeros(hidden),
-        "W2": 0.5 * rng.standard_normal((hidden, 3)),
-        "b2": np.zeros(3),
-    }
 
 
 def _spiral() -> tuple[np.ndarray, np.ndarray]:

@@ -92,17 +92,10 @@ class Picture:
 
 
 def draw(steps: Sequence[Step], *, upright: bool = False) -> Picture:
-    """Lay the network out.
+    """Lay the network out, from left to right or upright from top to bottom.
 
-    Args:
-        steps: whose targets and operands are the nodes, and whose leads are the edges.
-        upright: from top to bottom instead of from left to right.
-
-    Returns:
-        The picture.
-
-    Raises:
-        ValueError: a quantity has no place.
+    The steps' targets and operands are the nodes; what leads to what are the edges. Raise ValueError for a
+    quantity that has no place.
     """
     values: dict[str, Any] = {}
     for step in steps:
@@ -131,17 +124,15 @@ def draw(steps: Sequence[Step], *, upright: bool = False) -> Picture:
         Edge(number, start, end, _arrow(nodes[start], nodes[end], upright), start in adjoints)
         for number, start, end in pairs
     ]
-    width, height = _place(BELOW - BEFORE, RIGHT - LEFT, upright, origin=(0, 0))
-    return Picture(width + 2 * MARGIN, height + 2 * MARGIN, tuple(nodes.values()), tuple(edges))
+    x, y = _place(BELOW, RIGHT, upright)
+    return Picture(x + MARGIN, y + MARGIN, tuple(nodes.values()), tuple(edges))
 
 
-def _place(
-    along: float, lane: float, upright: bool, origin: tuple[float, float] = (BEFORE, LEFT)
-) -> tuple[float, float]:
-    margin = MARGIN if origin != (0, 0) else 0
-    along, lane = along - origin[0], lane - origin[1]
+def _place(along: float, lane: float, upright: bool) -> tuple[float, float]:
+    """Where a place between `BEFORE` and `BELOW`, `LEFT` and `RIGHT` is in the picture."""
+    along, lane = along - BEFORE, lane - LEFT
     x, y = (lane, along) if upright else (STRETCH * along, FLATTEN * lane)
-    return x + margin, y + margin
+    return x + MARGIN, y + MARGIN
 
 
 def _node(name: str, value: Any, kind: str, upright: bool) -> Node:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from autograd_ref.crosscheck.problems import Problem
-from autograd_ref.study.source import GIVEN, Step, read_steps
+from autograd_ref.study.source import GIVEN, Step
 from handgrad.shards import shard_gradients
-from handgrad.two_layer_net import PARAMETERS
+from handgrad.two_layer_net import PARAMETERS, trace_gradients
 
 __all__ = ["LEARNING_RATE", "LEARNING_RATES", "page_numbers"]
 
@@ -22,15 +22,9 @@ LEARNING_RATES = (0.01, 0.1, 0.5, 1.0, 2.0)
 
 
 def page_numbers(problem: Problem, steps: Sequence[Step]) -> dict[str, np.ndarray]:
-    """The numbers, computed by the hand derivation.
+    """Return the numbers that the hand derivation computes, as arrays in float64.
 
-    Args:
-        problem: the worked example.
-        steps: its own, of `source.read_steps`.
-
-    Returns:
-        Arrays in float64, under ``given/q``, ``<step>/q``, ``last/q``, ``hard/...``, ``shards/k/q``,
-        ``update/...``.
+    Their keys are ``given/q``, ``<step>/q``, ``last/q``, ``hard/...``, ``shards/k/q`` and ``update/...``.
     """
     given = {"X": problem.X, "y": problem.y, **problem.params, "reg": problem.reg}
     found = {f"given/{name}": given[name] for name in (*GIVEN, "reg")}
@@ -77,7 +71,7 @@ def _updates(problem: Problem, last: Mapping[str, Any]) -> dict[str, Any]:
         found[f"update/{q}"] = problem.params[q] - LEARNING_RATE * last[f"d{q}"]
     for rate in LEARNING_RATES:
         params = {q: problem.params[q] - rate * last[f"d{q}"] for q in PARAMETERS}
-        moved = Problem("after an update", params, problem.X, problem.y, problem.reg, problem.activation)
-        found[f"update/loss/{rate:g}"] = read_steps(moved)[4].made["loss"]
+        moved = trace_gradients(params, problem.X, problem.y, problem.reg, problem.activation)
+        found[f"update/loss/{rate:g}"] = moved.loss
         found[f"update/predicted/{rate:g}"] = float(last["loss"]) - rate * square
     return found

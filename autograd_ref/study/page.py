@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -16,7 +17,7 @@ from autograd_ref.study.course_notes import as_published
 from autograd_ref.study.equations import Equation, equations
 from autograd_ref.study.example import Judged, judge_steps, worked_problem
 from autograd_ref.study.jax_source import GRADIENT, JaxSource, jax_source, loss_source
-from autograd_ref.study.mistaken_networks import Broken, break_it
+from autograd_ref.study.mistaken_networks import break_it
 from autograd_ref.study.network_diagram import SEED, draw
 from autograd_ref.study.numbers import LEARNING_RATE, LEARNING_RATES, page_numbers
 from autograd_ref.study.program import slip_ups
@@ -29,7 +30,7 @@ from autograd_ref.study.witnesses import hear_witnesses
 from autograd_ref.two_layer_net import QUANTITIES
 from handgrad import shards
 from handgrad.activations import ActivationName
-from handgrad.files import replace_file
+from handgrad.files import make_directory, replace_file
 
 __all__ = ["build_page", "write_page"]
 
@@ -57,41 +58,27 @@ class Row(NamedTuple):
 
 
 def write_page(directory: Path) -> Path:
-    """Build the page and write it as ``index.html``.
-
-    Args:
-        directory: where; it is made if it is not there.
-
-    Returns:
-        The file.
+    """Build the page, and return the file ``index.html`` in a directory, which is made if need be.
 
     Raises:
         OSError: it cannot be written.
         ValueError: a text is missing, or the sources are no longer what the page can read.
     """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OSError(f"cannot make the folder {directory}: {error.strerror}") from None
+    make_directory(directory)
     file = directory / "index.html"
     replace_file(file, build_page().encode())
     return file
 
 
 def build_page() -> str:
-    """Compute everything and put it into the template.
-
-    Returns:
-        The page.
-
-    Raises:
-        ValueError: as `write_page`.
-    """
+    """Compute everything, and return the page; raise ValueError as `write_page`."""
     problem = worked_problem()
     steps = read_steps(problem)
     sizes = (SIZES["N"], SIZES["D"], SIZES["H"], SIZES["C"])
     lettered = read_steps(random_problem(np.random.default_rng(0), sizes))
     values = _values(steps)
+    judged = judge_steps(steps, problem)
+    broken = [break_it(mistake, problem) for mistake in slip_ups()]
     numbers = page_numbers(problem, steps)
     speed = read_speed()
     context = {
@@ -105,21 +92,12 @@ def build_page() -> str:
         "shapes": {name: _shape(value) for name, value in _values(lettered).items()},
         "quantities_shown": list(values),
         "places": _places(steps),
-        "rows": [
-            Row(*row)
-            for row in zip(
-                steps,
-                _variants(problem, steps),
-                equations(lettered, SIZES),
-                judge_steps(steps, problem),
-                strict=True,
-            )
-        ],
+        "rows": list(map(Row, steps, _variants(problem, steps), equations(lettered, SIZES), judged)),
         "gradient": GRADIENT,
         "loss_source": loss_source(steps),
         "pictures": [draw(steps), draw(steps, upright=True)],
         "seeds": (SEED,),
-        "groups": _by_group([break_it(mistake, problem) for mistake in slip_ups()]),
+        "groups": {group: list(each) for group, each in groupby(broken, lambda it: it.mistake.group)},
         "named": {name: name for name in values},
         "quantities": QUANTITIES,
         "witnesses": [hear_witnesses(dtype) for dtype in ("float64", "float32")],
@@ -181,14 +159,6 @@ def _hard_places(problem: Problem, values: Mapping[str, Any]) -> dict[str, Any]:
         "notes_report": report,
         "notes_code": read_function(as_published).code,
     }
-
-
-def _by_group(broken: Sequence[Broken]) -> dict[str, list[Broken]]:
-    """The mistakes by the part of the computation in which they are made."""
-    groups: dict[str, list[Broken]] = {}
-    for each in broken:
-        groups.setdefault(each.mistake.group, []).append(each)
-    return groups
 
 
 def _speed_figures(speed: Speed) -> dict[str, str]:

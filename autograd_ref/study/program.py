@@ -134,20 +134,9 @@ def slip_ups() -> list[SlipUp]:
 
 
 def run(lines: tuple[str, ...], params: Any, X: Any, y: Any, reg: float) -> dict[str, Any]:
-    """Run the program.
+    """Run `PROGRAM`, or that of a mistake, and return every name that it assigns, and the inputs.
 
-    Args:
-        lines: `PROGRAM`, or that of a mistake.
-        params: W1, b1, W2, b2.
-        X: inputs.
-        y: labels.
-        reg: strength of the penalty.
-
-    Returns:
-        Every name that it assigns, those of the inputs included.
-
-    Raises:
-        ValueError: shapes do not fit.
+    Raise ValueError if shapes do not fit.
     """
     scope = {"np": np, **params, "X": X, "y": y, "reg": reg}
     exec(_compiled(lines), scope)  # noqa: S102 - the lines above

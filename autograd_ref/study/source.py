@@ -28,7 +28,6 @@ class Rule:
     """A layer function as it is used in one step.
 
     Attributes:
-        name: of the function.
         derivation: the paragraphs of its docstring before the arguments.
         code: its definition without annotations and docstring.
         marks: the step's quantity that each of the function's names and symbols stands for.
@@ -76,14 +75,7 @@ class Step:
 
 
 def read_steps(problem: Problem) -> list[Step]:
-    """The steps of `trace_gradients`, run on a problem.
-
-    Args:
-        problem: where.
-
-    Returns:
-        The statements that call a layer function, in their order.
-    """
+    """Return the statements of `trace_gradients` that call a layer function, in order, run on a problem."""
     function = inspect.unwrap(two_layer_net.trace_gradients)
     source = textwrap.dedent(inspect.getsource(function))
     lines = source.splitlines()
@@ -107,14 +99,11 @@ def read_steps(problem: Problem) -> list[Step]:
 
 
 class Source(NamedTuple):
-    """What is read of a function.
+    """What is read of a function: ``derivation`` and ``code`` are those of a `Rule`.
 
     Attributes:
-        derivation: the paragraphs of its docstring before the arguments.
-        code: its definition without annotations and docstring.
         arguments: their names.
         results: the names under which the docstring returns them, if it gives them new ones.
-        definition: the whole of it.
     """
 
     derivation: tuple[str, ...]

@@ -46,20 +46,13 @@ class Speed(NamedTuple):
     compile_seconds: float
 
 
-def read_speed(file: Path = FILE) -> Speed:
+def read_speed() -> Speed:
     """Return the figures that were kept."""
-    return Speed(**json.loads(file.read_text(encoding="utf-8")))
+    return Speed(**json.loads(FILE.read_text(encoding="utf-8")))
 
 
 def summarise(results: Mapping[str, Any]) -> Speed:
-    """Choose the figures from a run of the benchmark.
-
-    Args:
-        results: what ``results.json`` holds.
-
-    Returns:
-        The figures; times are medians of all rounds.
-    """
+    """Choose the figures from what ``results.json`` holds; times are medians of all rounds."""
     cases = {
         each["case"]["hidden"]: each["contenders"]
         for each in results["cases"]

@@ -45,14 +45,7 @@ class Witnesses:
 
 
 def hear_witnesses(dtype: DTypeLike) -> Witnesses:
-    """Measure all three on an ordinary random problem.
-
-    Args:
-        dtype: float32 or float64.
-
-    Returns:
-        Their errors.
-    """
+    """Measure all three in this dtype, on an ordinary random problem."""
     problem = random_problem(np.random.default_rng(0), (6, 5, 7, 4), reg=0.1, dtype=dtype)
     trace = trace_gradients(problem.params, problem.X, problem.y, problem.reg)
     _, automatic = value_and_grad(problem.params, problem.X, problem.y, problem.objective)

@@ -38,11 +38,7 @@ def compare_recipes(threads: int, seed: int, data_dir: Path | None, out: Path) -
 
 
 def recipe_table(runs: Sequence[dict[str, Any]]) -> Table:
-    """Return the times to the goal and to the end of the recipe.
-
-    Args:
-        runs: each with ``name``, the ``seconds`` of each epoch, and the test ``accuracies`` after each.
-    """
+    """Return the times to the goal and to the end of the recipe."""
     rows = []
     for run in runs:
         seconds, accuracies = run["seconds"], run["accuracies"]

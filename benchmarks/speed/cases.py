@@ -8,17 +8,12 @@ ALL_CPUS = len(os.sched_getaffinity(0))
 
 @dataclass(frozen=True)
 class Case:
-    """One network and its data, the same for all contenders.
+    """One network and its data, the same for all contenders, with plain gradient descent.
 
     Attributes:
-        hidden: hidden units H.
         dtype: float32 or float64, of the data too.
         threads: of every library; the contenders are bound to as many CPUs.
-        batch_size: rows of a minibatch, N.
-        features: D.
         rows: of the data that minibatches are gathered from.
-        classes: C.
-        learning_rate: of plain gradient descent.
         reg: strength of the penalty 2·reg·(‖W1‖² + ‖W2‖²), large enough for its gradient to show.
     """
 

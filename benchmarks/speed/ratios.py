@@ -35,16 +35,12 @@ def summarize(passes: Sequence[Pass]) -> dict[str, ContenderResult]:
 
 
 def ratio_of(theirs: Sequence[Sequence[float]], ours: Sequence[Sequence[float]]) -> Ratio:
-    """Return the median of the rounds' own ratios.
+    """Return the median of the rounds' own ratios, of seconds by pass and round, in the same rounds.
 
     The interval is meant to hold the ratio of another run, in other processes. The rounds of a pass share
     their processes and say nothing of others, however many rounds there are. So a pass counts as one
     observation: a percentile bootstrap (`scipy.stats.bootstrap`) draws one round of each, and takes their
     median.
-
-    Args:
-        theirs: seconds by pass and round.
-        ours: the same, in the same rounds.
     """
     from scipy.stats import bootstrap
 

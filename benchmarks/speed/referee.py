@@ -60,13 +60,9 @@ def prepare(case: Case, folder: Path) -> dict[str, Arrays]:
 def find_error(
     case: Case, expected: Mapping[str, Arrays], task: str, computed: Mapping[str, np.ndarray]
 ) -> str | None:
-    """Return what is wrong with what a contender computed; None if it is right.
+    """Return what is wrong with the arrays that a contender computed; None if they are right.
 
-    Args:
-        case: what was computed.
-        expected: what `prepare` returned.
-        task: gradient or step.
-        computed: the contender's arrays, named as the expected ones.
+    The task is "gradient" or "step", and ``expected`` what `prepare` returned.
     """
     for name, value in expected[task].items():
         if name not in computed or computed[name].shape != value.shape:

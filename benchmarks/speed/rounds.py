@@ -49,13 +49,10 @@ class Pass:
 
 
 def run_pass(case: Case, names: Sequence[str], until: float, native_blas: bool = True) -> Pass:
-    """Time a case.
+    """Time a case, with the contenders of these names.
 
-    Args:
-        case: what is timed.
-        names: the contenders.
-        until: the moment, of `time.perf_counter`, after which only the least number of rounds is completed.
-        native_blas: start the contenders without the variables that pin OpenBLAS to a core.
+    After the moment ``until``, of `time.perf_counter`, only the least number of rounds is completed. For
+    ``native_blas`` see `benchmarks.processes.environment`.
     """
     cpus = some_cpus(case.threads)
     done = Pass()
@@ -94,8 +91,7 @@ def judge(
 ) -> dict[str, float]:
     """Raise BenchmarkError if a contender's gradient or its first two steps are wrong.
 
-    Returns:
-        The seconds of its first calls, by task.
+    Return the seconds of its first calls, by task.
     """
     first_seconds = {}
     for task in tasks:
@@ -130,13 +126,9 @@ def _times(worker: Worker, task: str) -> int:
 def play(
     turns: Mapping[str, Mapping[str, int]], workers: Mapping[str, Worker], done: Pass, until: float
 ) -> None:
-    """Play the rounds: in each, the contenders take their turns in an order drawn anew.
+    """Play the rounds, whose times the pass gets: in each, the contenders take turns in an order drawn anew.
 
-    Args:
-        turns: how many gradients or steps make a turn, by contender and task.
-        workers: by contender.
-        done: the pass, which gets the times.
-        until: see `run_pass`.
+    ``turns`` has the number of gradients or steps that make a turn, by contender and task.
     """
     rng = np.random.default_rng()
     done.rounds = {name: {task: [] for task in times} for name, times in turns.items()}

@@ -45,12 +45,7 @@ def multiply_add(
 
 
 def add_scaled(alpha: float, x: Float[np.ndarray, "*shape"], y: Float[np.ndarray, "*shape"]) -> None:
-    """``y ← y + alpha·x``.
-
-    Args:
-        alpha: factor on ``x``.
-        x: contiguous, in the memory order of ``y``.
-        y: is overwritten; contiguous by rows or by columns.
+    """``y ← y + alpha·x``, for ``x`` contiguous in the memory order of ``y``.
 
     Raises:
         ValueError: ``y`` is not contiguous, so that the BLAS worked on a copy.
@@ -62,10 +57,6 @@ def add_scaled(alpha: float, x: Float[np.ndarray, "*shape"], y: Float[np.ndarray
 
 def scale(alpha: float, x: Float[np.ndarray, "*shape"]) -> None:
     """``x ← alpha·x``.
-
-    Args:
-        alpha: the factor.
-        x: is overwritten; contiguous by rows or by columns.
 
     Raises:
         ValueError: ``x`` is not contiguous, so that the BLAS worked on a copy.
@@ -83,22 +74,13 @@ def squared_norm(x: Float[np.ndarray, "*shape"]) -> float:
 
 
 def check_in_place(in_place: bool) -> None:
-    """Check that a wrapper, which *may* overwrite its argument, did.
-
-    Raises:
-        ValueError: the result has memory of its own.
-    """
+    """Raise ValueError unless a wrapper, which *may* overwrite its argument, did."""
     if not in_place:
         raise ValueError("the BLAS worked on a copy: the output must be contiguous and of the inputs' dtype")
 
 
 class Blas(NamedTuple):
-    """What SciPy's BLAS says of itself.
-
-    Attributes:
-        core: the processor whose kernels it runs, in OpenBLAS's words; empty if it is another BLAS.
-        threads: how many it uses.
-    """
+    """The processor whose kernels OpenBLAS runs (empty for another BLAS), and the number of its threads."""
 
     core: str
     threads: int
@@ -118,14 +100,7 @@ def blas_in_use() -> Blas:
 
 @contextmanager
 def blas_threads(threads: int | None) -> Iterator[int]:
-    """Limit every BLAS of the process for a while.
-
-    Args:
-        threads: the limit; None leaves them as they are.
-
-    Yields:
-        The number of threads.
-    """
+    """Limit every BLAS of the process for a while, and yield their threads; None leaves them as they are."""
     from threadpoolctl import ThreadpoolController
 
     controller = ThreadpoolController().select(user_api="blas")

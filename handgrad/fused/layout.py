@@ -29,15 +29,7 @@ class Layout(NamedTuple):
 
 
 def choose_layout(N: int, D: int, H: int, dtype: np.dtype[np.floating], blas: Blas) -> Layout:
-    """The fastest layout that was found.
-
-    Args:
-        N: rows of a minibatch.
-        D: features.
-        H: hidden units.
-        dtype: float32 or float64.
-        blas: what computes the products.
-    """
+    """Return the fastest layout that was found for N rows of D features and H hidden units."""
     single = dtype == np.float32
     if blas.core not in CORES:
         by_rows = (H < 100 and N >= 64) if single else N < 64

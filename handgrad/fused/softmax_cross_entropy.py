@@ -20,14 +20,7 @@ class SoftmaxCrossEntropy:
     """
 
     def __init__(self, networks: int, classes: int, batch: int, dtype: np.dtype[np.floating]) -> None:
-        """Allocate everything once.
-
-        Args:
-            networks: how many, K.
-            classes: C.
-            batch: rows of every minibatch, N.
-            dtype: float32 or float64.
-        """
+        """Allocate all that K networks need for minibatches of N rows, in float32 or float64."""
         K, C, N = networks, classes, batch
         self.scores = np.empty((K, C, N), dtype)
         self._spread = np.empty((K, C, N), dtype)
@@ -43,25 +36,16 @@ class SoftmaxCrossEntropy:
         self._labels = np.empty((K, 1, N), np.intp)
 
     def keep(self, count: int) -> None:
-        """Go on with the first networks alone.
-
-        Args:
-            count: how many, at least one.
-        """
+        """Go on with the first networks alone, at least one."""
         self.scores, self._spread, self._sums = self.scores[:count], self._spread[:count], self._sums[:count]
         self._logs, self._picked = self._logs[:count], self._picked[:count]
         self._first, self._labels = self._first[:count], self._labels[:count]
 
     def differentiate(self, y: Integer[np.ndarray, " N"]) -> Float[np.ndarray, " K"]:
-        """Replace the scores by their adjoints.
+        """Replace the scores by their adjoints, and return each network's mean loss.
 
-        A diverged network gives NaN, and NumPy's warnings of it are the caller's to silence.
-
-        Args:
-            y: the labels in [0, C), of dtype intp.
-
-        Returns:
-            Each network's mean loss.
+        A diverged network gives NaN, and NumPy's warnings of it are the caller's to silence. The labels, in
+        [0, C), must have dtype intp.
         """
         scores, spread, sums = self.scores, self._spread, self._sums
         logs, picked, labels = self._logs, self._picked, self._labels

@@ -81,11 +81,7 @@ class StackedSgd:
         self.keep(len(networks))
 
     def keep(self, count: int) -> None:
-        """Take no more steps with any but the first networks.
-
-        Args:
-            count: how many go on, at least one.
-        """
+        """Take no more steps with any but the first networks, at least one."""
         self.count = count
         units = self._blocks[count - 1].stop
         self._V1, self._h1, self._dz1 = self._V1[:, :units], self._h1[:, :units], self._dz1[:, :units]
@@ -103,14 +99,7 @@ class StackedSgd:
         )
 
     def params(self, number: int) -> dict[str, np.ndarray]:
-        """A copy of a network's parameters.
-
-        Args:
-            number: the network's place, below ``count``.
-
-        Returns:
-            W1 (D, H), b1 (H,), W2 (H, C), b2 (C,).
-        """
+        """Return a copy of a network's parameters: W1 (D, H), b1 (H,), W2 (H, C), b2 (C,)."""
         block = self._blocks[number]
         W1 = self._V1[:, block] * self.dtype.type(self._scales[number])
         return {

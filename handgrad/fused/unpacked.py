@@ -37,10 +37,7 @@ class UnpackedProduct:
     def __init__(self, b: Float[np.ndarray, "K H"], c: Float[np.ndarray, "M H"], *, transposed: bool) -> None:
         """Cut the product, and make the arguments of every call.
 
-        Args:
-            b: right factor, contiguous by rows.
-            c: the output, likewise.
-            transposed: ``a`` is the transpose of the minibatch, not the minibatch.
+        ``transposed``: ``a`` is the transpose of the minibatch.
 
         Raises:
             ValueError: ``b`` or ``c`` is not contiguous by rows, or of another dtype than the other.
@@ -69,12 +66,7 @@ class UnpackedProduct:
             self._calls.append((x, (n.start * features + d.start) * size, arguments))
 
     def __call__(self, alpha: float, x: Float[np.ndarray, "N D"], beta: float) -> None:
-        """Compute it.
-
-        Args:
-            alpha: factor on the product.
-            x: the minibatch itself in either case, C-contiguous and of the dtype of ``c``.
-            beta: factor on what ``c`` holds.
+        """Compute it with the minibatch itself in either case, C-contiguous and of the dtype of ``c``.
 
         Raises:
             ValueError: ``x`` has another shape, dtype or order.

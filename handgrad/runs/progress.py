@@ -1,7 +1,6 @@
 """The progress of a training run."""
 
 import time
-from types import TracebackType
 
 from handgrad.progress import ProgressBar
 from handgrad.runs.trainer import Trainer
@@ -29,11 +28,9 @@ class TrainingProgress(ProgressBar):
         self._loss: float | None = None
         self._evaluations = 0
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._show_now(time.perf_counter())
-        super().__exit__(kind, error, trace)
+        super().__exit__(*error)
 
     def update(self) -> None:
         """Note another step."""

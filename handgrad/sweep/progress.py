@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any
 
 from handgrad.progress import ProgressBar
@@ -28,11 +27,9 @@ class SweepProgress(ProgressBar):
         self._work = [point.hidden * point.iters for point in grid.points]
         self._work_before = self._work_done()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.show_points(0)
-        super().__exit__(kind, error, trace)
+        super().__exit__(*error)
 
     def show_points(self, running: int) -> None:
         """Show the points done and the number of running ones."""

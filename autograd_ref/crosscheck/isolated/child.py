@@ -48,26 +48,14 @@ def main() -> None:
 def _judge(request: dict[str, Any]) -> Report:
     target = load_target(request["target"])
     try:
+        options = {name: request[name] for name in ("dtype", "seed", "tolerance")}
+        options["name"] = request["target"]
         if request["reference"] is None:
-            return check_network(
-                target.value,
-                dtype=request["dtype"],
-                sizes=tuple(request["sizes"]),
-                reg=request["reg"],
-                seed=request["seed"],
-                name=request["target"],
-                tolerance=request["tolerance"],
-            )
+            return check_network(target.value, sizes=tuple(request["sizes"]), reg=request["reg"], **options)
         reference = _load_reference(request["reference"])
+        examples = _examples(target, reference, request["seed"])
         return check_gradients_at(
-            target.value,
-            reference.value,
-            _examples(target, reference, request["seed"]),
-            dtype=request["dtype"],
-            seed=request["seed"],
-            name=request["target"],
-            surrogate=request["surrogate"],
-            tolerance=request["tolerance"],
+            target.value, reference.value, examples, surrogate=request["surrogate"], **options
         )
     except NotJudged:
         raise

@@ -23,10 +23,10 @@ def check_targets(
     strict: bool,
     time_limit: float,
 ) -> Outcome:
-    """Judge every target and print the results, in the order of the targets.
+    """Judge every target, FILE.py:NAME or package.module:NAME, and print the results in their order.
 
     Args:
-        targets: FILE.py:NAME or package.module:NAME, each.
+        targets: the targets.
         request: reference, sizes, reg, dtype, seed, tolerance and surrogate, which hold for all.
         as_json: print an object a line, not text.
         strict: let a warning about a right gradient count as wrong.

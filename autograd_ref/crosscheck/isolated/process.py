@@ -32,12 +32,7 @@ class Outcome(Enum):
 
 
 class Answer(NamedTuple):
-    """What came back about one target.
-
-    Attributes:
-        report: `Report.to_json`, or None if it could not be judged.
-        error: then one line that says why.
-    """
+    """What came back about one target: `Report.to_json`, or one line that says why there is none."""
 
     report: dict[str, Any] | None
     error: str | None
@@ -49,15 +44,12 @@ def cores() -> int:
 
 
 async def run_apart(request: dict[str, Any], *, time_limit: float, side_by_side: int = 1) -> Answer:
-    """Have one target judged in a process of its own.
+    """Have one target judged in a process of its own, and return its answer, or why there is none.
 
     Args:
         request: target, reference, sizes (N, D, H, C), reg, dtype and seed, for `child`.
         time_limit: seconds after which it is ended, the start of the interpreter included.
         side_by_side: how many such processes run at a time and share the cores and the memory.
-
-    Returns:
-        The child's answer, or why there is none.
     """
     with TemporaryDirectory(prefix="handgrad-") as folder:
         memory = min(MEMORY, _physical_memory() // side_by_side)

@@ -13,13 +13,7 @@ __all__ = ["TargetResult", "tally"]
 
 @dataclass(frozen=True)
 class TargetResult:
-    """One target's report, or the line that says why it could not be judged.
-
-    Attributes:
-        target: as it was named.
-        report: None if it could not be judged.
-        error: None if it could.
-    """
+    """A target, as it was named, with its report or the line that says why it could not be judged."""
 
     target: str
     report: Report | None
@@ -35,8 +29,6 @@ class TargetResult:
     def outcome(self) -> Outcome:
         """What came of the check."""
         if self.report is None or self.report.ok is None:
-            return Outcome.NOT_JUDGED
-        if self.report.ok is None:
             return Outcome.NOT_JUDGED
         if not self.report.ok:
             return Outcome.WRONG

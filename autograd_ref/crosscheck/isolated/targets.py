@@ -8,7 +8,7 @@ import os
 import sys
 import warnings
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,13 +23,7 @@ __all__ = ["Target", "load_target"]
 
 @dataclass(frozen=True)
 class Target:
-    """What was named, loaded.
-
-    Attributes:
-        value: the class, function or object.
-        module: the module that holds it.
-        file: of the module.
-    """
+    """The class, function or object that was named, and the module and the file that hold it."""
 
     value: Any
     module: ModuleType
@@ -37,18 +31,12 @@ class Target:
 
 
 def load_target(spec: str) -> Target:
-    """Import the module that a target names, and take the target out of it.
+    """Import the module that a target names, FILE.py:NAME or package.module:NAME, and return the target.
 
     A file inside a package is imported as part of it, with the folder that holds the package put first on
     the path, as pytest does; so relative imports work, in a folder without an __init__.py, too. A file that
     opens another one beside it is run in its own folder. This runs the module's code and may change the
-    working directory, so it belongs in an interpreter of its own.
-
-    Args:
-        spec: FILE.py:NAME or package.module:NAME, where NAME may have dots.
-
-    Returns:
-        The target.
+    working directory, so it belongs in an interpreter of its own. NAME may have dots.
 
     Raises:
         NotJudged: if there is no such file, module or name, or if importing it fails for any reason.
@@ -64,13 +52,14 @@ def load_target(spec: str) -> Target:
     try:
         # What the module does to NumPy's errors and to the warnings shall not reach the check.
         with np.errstate(), warnings.catch_warnings():
+            load = partial(_import_file, Path(file)) if is_file else partial(importlib.import_module, where)
             try:
-                module = _import_file(Path(file)) if is_file else importlib.import_module(where)
+                module = load()
             except FileNotFoundError as error:
                 if not is_beside(error, file):
                     raise
                 os.chdir(Path(file).parent)
-                module = _import_file(Path(file)) if is_file else importlib.import_module(where)
+                module = load()
     except NotJudged:
         raise
     except BaseException as error:
@@ -142,11 +131,8 @@ def _import_alone(file: Path) -> ModuleType:
 
 def _candidates(module: ModuleType) -> str:
     """The classes of a module that have a loss, and its functions."""
-    own = [(name, value) for name, value in vars(module).items() if _defined_in(module, value)]
+    everything = vars(module).items()
+    own = [item for item in everything if getattr(item[1], "__module__", None) == module.__name__]
     names = [name for name, value in own if callable(getattr(value, "loss", None))]
     names += [name for name, value in own if inspect.isfunction(value)]
     return f"; it has {', '.join(names[:8])}" if names else "; it has no class with a loss and no function"
-
-
-def _defined_in(module: ModuleType, value: Any) -> bool:
-    return bool(getattr(value, "__module__", None) == module.__name__)

@@ -163,14 +163,7 @@ FLOAT32_INSIDE = Mistake("float32-inside", "inputs", lambda v: v, _FLOAT32)
 
 
 def log_epsilon(epsilon: float) -> Mistake:
-    """The mistake of −log(p + ε) in the loss, with the gradient of −log p.
-
-    Args:
-        epsilon: the ε.
-
-    Returns:
-        The mistake, in the step ``loss``.
-    """
+    """Return the mistake of −log(p + ε) in the loss, with the gradient of −log p."""
     text = (
         f"The loss has -log(p + {epsilon:.3g}), the gradient is that of -log(p): go through log-sum-exp, "
         "which needs no epsilon."

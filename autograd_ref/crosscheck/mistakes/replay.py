@@ -42,17 +42,7 @@ ALL = (*OF_WEIGHTS, *OF_BIASES)
 
 @dataclass
 class Values:
-    """Everything that code with mistakes has computed so far, in the order of computation.
-
-    Attributes:
-        X: inputs; likewise y, W1, b1, W2, b2.
-        activation: the hidden layer's function and its derivative.
-        z1: pre-activations; likewise h1, scores and probs.
-        losses: of each sample.
-        penalty: of all parameters.
-        loss: the mean of the losses and the penalty.
-        dscores: adjoint of the scores; likewise dh1 and dz1.
-    """
+    """Everything that code with mistakes has computed so far, in the order of computation."""
 
     X: np.ndarray
     y: np.ndarray
@@ -65,7 +55,7 @@ class Values:
     h1: np.ndarray = field(init=False)
     scores: np.ndarray = field(init=False)
     probs: np.ndarray = field(init=False)
-    losses: np.ndarray = field(init=False)
+    losses: np.ndarray = field(init=False)  # of each sample
     penalty: float = field(init=False)
     loss: float = field(init=False)
     dscores: np.ndarray = field(init=False)
@@ -83,7 +73,6 @@ class Mistake:
     """One way to go wrong.
 
     Attributes:
-        id: what it is called.
         step: the step that it replaces.
         replacement: what stands there instead: of the values so far, for an upstream step or the loss; of
             the `Context`, for a local one.
@@ -130,14 +119,7 @@ class Context:
 
 
 def replay(problem: Problem, mistakes: tuple[Mistake, ...]) -> Values:
-    """Compute every quantity up to dz1 as code with these upstream mistakes does, in float64.
-
-    Args:
-        problem: where.
-        mistakes: upstream ones, in different steps.
-
-    Returns:
-        All of the values.
+    """Compute every quantity up to dz1 in float64, as code with these upstream mistakes does.
 
     Raises:
         ValueError: shapes do not fit, as they would not in the mistaken code.
@@ -175,16 +157,7 @@ def replay(problem: Problem, mistakes: tuple[Mistake, ...]) -> Values:
 
 
 def local_gradient(tensor: str, v: Values, problem: Problem, mistakes: tuple[Mistake, ...]) -> np.ndarray:
-    """Compute one gradient as code with these local mistakes does from the values upstream.
-
-    Args:
-        tensor: dW1, db1, dW2 or db2.
-        v: from `replay`.
-        problem: on which it was replayed.
-        mistakes: local ones, in different steps.
-
-    Returns:
-        The gradient, in the shape in which the mistaken code would return it.
+    """Compute a gradient from the values upstream, as code with these local mistakes does, and in its shape.
 
     Raises:
         ValueError: shapes do not fit, as they would not in the mistaken code.

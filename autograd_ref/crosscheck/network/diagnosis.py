@@ -7,8 +7,9 @@ The fewest mistakes win, then the most specific; what else would explain as much
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from itertools import combinations, product
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import brentq
@@ -49,13 +50,7 @@ REACH = {
 
 @dataclass(frozen=True)
 class CheckedProblem:
-    """What someone's network gave on one problem, and what would have been right.
-
-    Attributes:
-        problem: with the penalty that was read off the loss.
-        result: what the network gave.
-        reference: what would have been right.
-    """
+    """A problem with the penalty that was read off the loss, what the network gave, and what is right."""
 
     problem: Problem
     result: CallResult
@@ -88,15 +83,9 @@ class _Explanation(NamedTuple):
 def diagnose(
     checked: Sequence[CheckedProblem], wrong: Sequence[str]
 ) -> tuple[tuple[Diagnosis, ...], set[str]]:
-    """Find the mistakes that explain everything that was found.
+    """Return the mistakes that explain what was found wrong, and the quantities that they leave unexplained.
 
-    Args:
-        checked: one for each problem.
-        wrong: the quantities that were found wrong.
-
-    Returns:
-        The diagnosis, empty if nothing in the catalogue explains what was found; and the quantities among
-        the wrong ones that it leaves unexplained.
+    There are none if nothing in the catalogue explains it.
     """
     explanations = list(_complete(checked))
     if not explanations and computed_in_float32(checked):
@@ -142,51 +131,38 @@ class _Search:
     """What fits, remembered: a loss or gradient depends on some of the steps upstream only."""
 
     def __init__(self, checked: Sequence[CheckedProblem]) -> None:
-        self.judged = [one for one in checked if one.result.error is None]
+        judged = [one for one in checked if one.result.error is None]
         activation = checked[0].problem.activation
         self.catalogue = [mistake for mistake in CATALOGUE if activation in mistake.activations]
-        self._replays: dict[tuple[Mistake, ...], _Replays] = {}
-        self._losses: dict[tuple[Mistake, ...], list[tuple[Mistake, ...]]] = {}
-        self._locals: dict[tuple[Any, ...], list[tuple[Mistake, ...]]] = {}
+        self._replays = cache(partial(_Replays, judged))
+        self._loss_fits, self._local_fits = cache(_loss_fits), cache(_local_fits)
 
-    def replays(self, upstream: tuple[Mistake, ...], reaching: str) -> "_Replays":
+    def _reaching(self, quantity: str, upstream: tuple[Mistake, ...]) -> "_Replays":
         """The problems replayed with those mistakes upstream that reach a quantity."""
-        that_do = tuple(mistake for mistake in upstream if reaching in REACH[mistake.step])
-        if that_do not in self._replays:
-            self._replays[that_do] = _Replays(self.judged, that_do)
-        return self._replays[that_do]
+        return self._replays(tuple(mistake for mistake in upstream if quantity in REACH[mistake.step]))
 
     def loss_fits(self, upstream: tuple[Mistake, ...]) -> list[tuple[Mistake, ...]]:
         """The mistakes in the loss that explain it: the fewest, in every way that does."""
-        replays = self.replays(upstream, "loss")
-        if replays.upstream not in self._losses:
-            fits = [mistakes for mistakes in _loss_options(replays) if _fits_loss(replays, mistakes)]
-            self._losses[replays.upstream] = [mistakes for mistakes in fits if len(mistakes) == len(fits[0])]
-        return self._losses[replays.upstream]
+        return self._loss_fits(self._reaching("loss", upstream))
 
     def local_fits(self, tensor: str, upstream: tuple[Mistake, ...], most: int) -> list[tuple[Mistake, ...]]:
         """The local mistakes that explain one gradient: the fewest, in every way that does."""
-        replays = self.replays(upstream, tensor)
-        key = (tensor, replays.upstream, most)
-        if key not in self._locals:
-            self._locals[key] = list(_local_fits(tensor, replays, most))
-        return self._locals[key]
+        return self._local_fits(tensor, self._reaching(tensor, upstream), most)
 
 
 class _Replays:
     """What these mistakes upstream give on each problem, computed when asked for: most fail on the first."""
 
     def __init__(self, judged: Sequence[CheckedProblem], upstream: tuple[Mistake, ...]) -> None:
-        self.judged = judged
-        self.upstream = upstream
+        self._judged, self._upstream = judged, upstream
         self._values: list[Values | None] = []
 
     def __iter__(self) -> Iterator[tuple[CheckedProblem, Values | None]]:
         """Each problem with its values; None where the mistaken code raises, as the checked code did not."""
-        for i, one in enumerate(self.judged):
+        for i, one in enumerate(self._judged):
             if i == len(self._values):
                 try:
-                    self._values.append(replay(one.problem, self.upstream))
+                    self._values.append(replay(one.problem, self._upstream))
                 except ValueError:
                     self._values.append(None)
             yield one, self._values[i]
@@ -257,6 +233,11 @@ def _excess(exponent: float, one: CheckedProblem, v: Values) -> float:
     return float(log_epsilon(10.0**exponent).replacement(v)) - one.result.loss
 
 
+def _loss_fits(replays: _Replays) -> list[tuple[Mistake, ...]]:
+    fits = [mistakes for mistakes in _loss_options(replays) if _fits_loss(replays, mistakes)]
+    return [mistakes for mistakes in fits if len(mistakes) == len(fits[0])]
+
+
 def _fits_loss(replays: _Replays, mistakes: tuple[Mistake, ...]) -> bool:
     for one, v in replays:
         if v is None:
@@ -267,16 +248,15 @@ def _fits_loss(replays: _Replays, mistakes: tuple[Mistake, ...]) -> bool:
     return True
 
 
-def _local_fits(tensor: str, replays: _Replays, most: int) -> Iterator[tuple[Mistake, ...]]:
-    """The local mistakes that explain one gradient: the fewest, in every way that does."""
+def _local_fits(tensor: str, replays: _Replays, most: int) -> list[tuple[Mistake, ...]]:
     possible = [mistake for mistake in CATALOGUE if mistake.step in LOCAL and tensor in mistake.tensors]
-    shortest = None
+    fits: list[tuple[Mistake, ...]] = []
     for mistakes in _combinations(LOCAL, possible, most):
-        if shortest is not None and len(mistakes) > shortest:
-            return
+        if fits and len(mistakes) > len(fits[0]):
+            break
         if all(v is not None and _fits(tensor, one, v, mistakes) for one, v in replays):
-            shortest = len(mistakes)
-            yield mistakes
+            fits.append(mistakes)
+    return fits
 
 
 def _fits(tensor: str, one: CheckedProblem, v: Values, mistakes: tuple[Mistake, ...]) -> bool:

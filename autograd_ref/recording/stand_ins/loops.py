@@ -50,7 +50,6 @@ class _Vectorized(np.vectorize):
         joined = [each.copy() for each in joined]
         return tuple(joined) if several else joined[0]
 
-
     def _types(self, arrays: Any) -> list[str]:
         """NumPy asks the function once more, with NumPy's own numbers, for the dtypes of its results."""
         first = self.pyfunc(*[plain(each).flat[0] for each in arrays])

@@ -26,24 +26,24 @@ from autograd_ref.recording.stand_ins.number_types import NUMBER_TYPES, TYPE, cl
 from autograd_ref.recording.stand_ins.objects import arrays_in, plain, plain_all, wrap_view
 from autograd_ref.recording.tape import current
 
-__all__ = ["SHADOWS", "originals", "stand_in_for"]
+__all__ = ["SHADOWS", "STAND_INS", "originals", "stand_in_for"]
 
-_stand_ins: dict[int, tuple[Any, Any]] = {}
+STAND_INS: dict[int, tuple[Any, Any]] = {}
 
 
 def stand_in_for(thing: Any) -> Any:
     """The stand-in for a module, function or type; None if it needs none."""
-    known = _stand_ins.get(id(thing))
+    known = STAND_INS.get(id(thing))
     if known is not None:
         return known[1]
     made = _make(thing)
-    _stand_ins[id(thing)] = (thing, made)
+    STAND_INS[id(thing)] = (thing, made)
     return made
 
 
 def originals() -> dict[int, Any]:
     """What each stand-in stands for, by the stand-in's id."""
-    return {id(made): thing for thing, made in _stand_ins.values() if made is not None}
+    return {id(made): thing for thing, made in STAND_INS.values() if made is not None}
 
 
 def _make(thing: Any) -> Any:

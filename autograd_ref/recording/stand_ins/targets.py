@@ -8,9 +8,10 @@ import sys
 import types
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
-from autograd_ref.recording.stand_ins.modules import SHADOWS, stand_in_for
+from autograd_ref.recording.stand_ins.modules import SHADOWS, STAND_INS, stand_in_for
 
 __all__ = ["is_installed", "is_target", "shadowed"]
 
@@ -20,6 +21,7 @@ _NOT_TARGETS = {
 } - {"__main__"}  # fmt: skip
 
 
+@cache
 def is_target(name: str, function_module: str | None = None) -> bool:
     """Whether a module belongs to the program, by its name."""
     return name == function_module or name.partition(".")[0] not in _NOT_TARGETS or name == "__main__"
@@ -45,7 +47,10 @@ class _Bindings:
         self._done.add(id(namespace))
         self.namespaces.append(namespace)
         for name, thing in list(namespace.items()):
-            made = stand_in_for(thing) if _might_need(thing) else None
+            if not _might_need(type(thing)):  # type: ignore[arg-type]
+                continue
+            known = STAND_INS.get(id(thing))
+            made = stand_in_for(thing) if known is None else known[1]
             if made is not None:
                 self._set(namespace, name, made)
         for name, shadow in SHADOWS.items():
@@ -69,16 +74,12 @@ class _Bindings:
 _ABSENT = object()
 
 
-def _might_need(thing: Any) -> bool:
-    kind = type(thing)
-    if kind is types.ModuleType:
+@cache
+def _might_need(kind: type) -> bool:
+    """Whether things of a type may need a stand-in."""
+    if kind in (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, type):
         return True
-    return (
-        kind in _FUNCTIONS or kind is type or (callable(thing) and str(kind.__module__).startswith(("numpy", "scipy")))
-    )
-
-
-_FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType)
+    return hasattr(kind, "__call__") and str(kind.__module__).startswith(("numpy", "scipy"))  # noqa: B004
 
 
 @contextmanager

@@ -1,7 +1,7 @@
-"""The page's charts, as SVG that takes its colours from the page and its words in every language."""
+"""The page's charts: what is drawn where. The templates make SVG of it, in the colours of the page."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,24 +13,16 @@ from autograd_ref.study.speed import Speed
 from autograd_ref.study.witnesses import Witnesses
 from handgrad.activations import ACTIVATIONS
 
-__all__ = ["ActivationChart", "activation_charts", "speed_chart", "training_chart", "witness_chart"]
+__all__ = ["ActivationChart", "Chart", "activation_charts", "speed_chart", "training_chart", "witness_chart"]
 
-BELOW = -16.0  # where a label stands that its line's place has no room for above
+ABOVE, BELOW = 6.0, -16.0  # how far above its line a label is, and where there is no room for that
 LEFT, RIGHT, TOP, BOTTOM = 62, 12, 10, 42
 BARE_LEFT = 34  # where the vertical axis has no title
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis.
-
-    Attributes:
-        low: its lower end; an exponent of ten if ``log``.
-        high: its upper end.
-        ticks: where it is labelled.
-        label: what it shows, as SVG in every language; None for nothing.
-        log: whether it is logarithmic.
-    """
+    """One axis; with ``log``, its ends and ticks are exponents of ten. Its label is SVG in every language."""
 
     low: float
     high: float
@@ -45,21 +37,16 @@ class Axis:
         placed: np.ndarray = (np.clip(at, self.low, self.high) - self.low) / (self.high - self.low)
         return placed
 
-    def shown(self, tick: float) -> Markup:
-        """A tick's label."""
-        if not self.log:
-            return Markup("{}").format(f"{tick:g}".replace("-", "−"))
-        power = f"{tick:g}".replace("-", "−")
-        return Markup('10<tspan dy="-5" font-size="8">{}</tspan>').format(power)
+    def place_of(self, tick: float) -> float:
+        """A tick as a part of the axis."""
+        return float(self.place(np.array(10.0**tick if self.log else tick)))
 
 
 @dataclass(frozen=True)
 class Line:
-    """A curve.
+    """A curve, which leaves out what is not finite.
 
     Attributes:
-        x: where.
-        y: what; what is not finite is left out.
         css: its class.
         label: written beside it, as SVG in every language; None for nothing.
         at: the index of the point where it is written.
@@ -71,92 +58,52 @@ class Line:
     css: str
     label: Markup | None = None
     at: int = -1
-    above: float = 6.0
+    above: float = ABOVE
 
 
-def chart(x: Axis, y: Axis, lines: Sequence[Line], *, width: int = 420, height: int = 300) -> Markup:
-    """A chart, to be put into an ``svg`` element with the view box ``0 0 width height``.
+@dataclass(frozen=True)
+class Chart:
+    """Two axes and the curves between them, the last on top; the templates' macro `chart` draws it."""
 
-    Args:
-        x: the horizontal axis.
-        y: the vertical axis.
-        lines: the curves, the last on top.
-        width: of the whole.
-        height: of the whole.
+    x: Axis
+    y: Axis
+    lines: Sequence[Line]
+    width: int = 420
+    height: int = 300
+    top = TOP
 
-    Returns:
-        The elements.
-    """
-    left = LEFT if y.label else BARE_LEFT
-    inner_width, inner_height = width - left - RIGHT, height - TOP - BOTTOM
+    @property
+    def left(self) -> int:
+        """The left end of the horizontal axis."""
+        return LEFT if self.y.label else BARE_LEFT
 
-    def across(values: Sequence[float] | np.ndarray) -> np.ndarray:
-        at: np.ndarray = left + inner_width * x.place(np.asarray(values, float))
-        return at
+    @property
+    def right(self) -> int:
+        """The right end of the horizontal axis."""
+        return self.width - RIGHT
 
-    def down(values: Sequence[float] | np.ndarray) -> np.ndarray:
-        at: np.ndarray = TOP + inner_height * (1 - y.place(np.asarray(values, float)))
-        return at
+    @property
+    def bottom(self) -> int:
+        """The lower end of the vertical axis."""
+        return self.height - BOTTOM
 
-    parts = []
-    for tick in x.ticks:
-        at = across([10.0**tick if x.log else tick])[0]
-        parts.append(_tick(at, TOP, at, height - BOTTOM, at, height - BOTTOM + 15, "middle", x.shown(tick)))
-    for tick in y.ticks:
-        at = down([10.0**tick if y.log else tick])[0]
-        parts.append(_tick(left, at, width - RIGHT, at, left - 5, at + 4, "end", y.shown(tick)))
-    if x.label:
-        parts.append(
-            Markup('<g class="axis" text-anchor="middle" transform="translate({},{})">{}</g>').format(
-                left + inner_width / 2, height - 6, x.label
-            )
-        )
-    if y.label:
-        parts.append(
-            Markup(
-                '<g class="axis" text-anchor="middle" transform="translate(11,{}) rotate(-90)">{}</g>'
-            ).format(TOP + inner_height / 2, y.label)
-        )
-    for line in lines:
+    def across(self, part: Any) -> Any:
+        """Where parts of the horizontal axis are."""
+        return self.left + (self.right - self.left) * part
+
+    def down(self, part: Any) -> Any:
+        """Where parts of the vertical axis are."""
+        return self.top + (self.bottom - self.top) * (1 - part)
+
+    def points(self, line: Line) -> list[tuple[float, float]]:
+        """Where the points of a curve are."""
         seen = np.isfinite(line.y)
-        px, py = across(line.x[seen]), down(line.y[seen])
-        path = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(px, py, strict=True))
-        parts.append(Markup('<polyline class="{}" points="{}"/>').format(line.css, path))
-        if line.label is not None:
-            right = px[line.at] > left + inner_width / 2
-            parts.append(
-                Markup(
-                    '<g class="label {}" text-anchor="{}" transform="translate({:.1f},{:.1f})">{}</g>'
-                ).format(
-                    line.css,
-                    "end" if right else "start",
-                    px[line.at] + (-2 if right else 2),
-                    py[line.at] - line.above,
-                    line.label,
-                )
-            )
-    return Markup("").join(parts)
+        across, down = self.across(self.x.place(line.x[seen])), self.down(self.y.place(line.y[seen]))
+        return list(zip(across.tolist(), down.tolist(), strict=True))
 
 
-def _tick(
-    x1: float, y1: float, x2: float, y2: float, at_x: float, at_y: float, anchor: str, label: Markup
-) -> Markup:
-    return Markup(
-        '<line class="grid" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>'
-        '<text class="tick" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>'
-    ).format(x1, y1, x2, y2, at_x, at_y, anchor, label)
-
-
-def witness_chart(witnesses: Witnesses, words: Words) -> Markup:
-    """The finite differences' error against their step size, with the two derivations' errors.
-
-    Args:
-        witnesses: in one dtype.
-        words: for the labels.
-
-    Returns:
-        What stands in an ``svg`` of 420×320.
-    """
+def witness_chart(witnesses: Witnesses, words: Words) -> Chart:
+    """Draw the finite differences' error against their step size, beside the errors of both derivations."""
     steps = witnesses.steps
     ends = np.array([steps[0], steps[-1]])
     lowest = min(witnesses.hand, witnesses.automatic)
@@ -175,18 +122,14 @@ def witness_chart(witnesses: Witnesses, words: Words) -> Markup:
         words.svg("witnesses.error"),
         log=True,
     )
-    level = {
-        "hand": Line(ends, np.full(2, witnesses.hand), "hand", words.svg("witnesses.hand"), 0),
-        "machine": Line(
-            ends, np.full(2, witnesses.automatic), "machine", words.svg("witnesses.automatic"), 0
-        ),
-    }
-    lower = "hand" if witnesses.hand < witnesses.automatic else "machine"
-    level[lower] = replace(level[lower], above=BELOW)
+    levels = (("hand", "hand", witnesses.hand), ("machine", "automatic", witnesses.automatic))
+    lines = []
+    for css, who, error in levels:
+        above = BELOW if error == lowest else ABOVE
+        lines.append(Line(ends, np.full(2, error), css, words.svg(f"witnesses.{who}"), 0, above))
     differences = words.svg("witnesses.differences")
-    curve = Line(steps, witnesses.differences, "difference", differences, witnesses.best, BELOW)
-    lines = [*level.values(), curve]
-    return chart(x, y, lines, height=320)
+    lines.append(Line(steps, witnesses.differences, "difference", differences, witnesses.best, BELOW))
+    return Chart(x, y, lines, height=320)
 
 
 class ActivationChart(NamedTuple):
@@ -194,7 +137,7 @@ class ActivationChart(NamedTuple):
 
     name: str
     derivation: tuple[str, ...]
-    picture: Markup
+    picture: Chart
 
 
 def activation_charts() -> list[ActivationChart]:
@@ -205,8 +148,7 @@ def activation_charts() -> list[ActivationChart]:
     for name, (function, derivative) in ACTIVATIONS.items():
         lines = [Line(z, _cut(function(z)), "value"), Line(z, derivative(z), "slope")]
         derivation = (*read_function(function).derivation, *read_function(derivative).derivation)
-        picture = chart(x, y, lines, width=240, height=190)
-        found.append(ActivationChart(name, derivation, picture))
+        found.append(ActivationChart(name, derivation, Chart(x, y, lines, width=240, height=190)))
     return found
 
 
@@ -215,17 +157,8 @@ def _cut(values: Any) -> Any:
     return np.where(np.abs(values) <= 2.2, values, np.nan)
 
 
-def training_chart(losses: np.ndarray, mistaken: np.ndarray, words: Words) -> Markup:
-    """The true loss of a right network and a mistaken one, against their steps.
-
-    Args:
-        losses: of the right one.
-        mistaken: of the mistaken one; it may end early.
-        words: for the labels.
-
-    Returns:
-        What stands in an ``svg`` of 420×230.
-    """
+def training_chart(losses: np.ndarray, mistaken: np.ndarray, words: Words) -> Chart:
+    """Draw the true loss of a right network and a mistaken one, which may end early, against their steps."""
     top = float(np.clip(max(losses.max(), mistaken.max()), 1.25, 3.0))
     high = 3.0 if top > 2 else 2.0 if top > 1.25 else 1.25
     x = Axis(0, len(losses), range(0, len(losses) + 1, 25), words.svg("break.steps"))
@@ -234,19 +167,11 @@ def training_chart(losses: np.ndarray, mistaken: np.ndarray, words: Words) -> Ma
         Line(np.arange(len(losses)), losses, "right"),
         Line(np.arange(len(mistaken)), np.where(mistaken <= high, mistaken, np.nan), "mistaken"),
     ]
-    return chart(x, y, lines, height=230)
+    return Chart(x, y, lines, height=230)
 
 
-def speed_chart(speed: Speed, words: Words) -> Markup:
-    """The time of a training step against the width, for each contender.
-
-    Args:
-        speed: the figures.
-        words: for the labels.
-
-    Returns:
-        What stands in an ``svg`` of 640×360.
-    """
+def speed_chart(speed: Speed, words: Words) -> Chart:
+    """Draw the time of a training step against the width, for each contender."""
     hidden = np.array(speed.hidden, float)
     times = np.array(list(speed.steps.values()))
     low, high = np.floor(np.log10(times.min())), np.ceil(np.log10(times.max()) * 2) / 2
@@ -264,4 +189,4 @@ def speed_chart(speed: Speed, words: Words) -> Markup:
         Line(hidden, np.array(values), f"contender-{number}")
         for number, values in enumerate(speed.steps.values())
     ]
-    return chart(x, y, lines, width=640, height=360)
+    return Chart(x, y, lines, width=640, height=360)

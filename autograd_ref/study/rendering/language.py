@@ -54,12 +54,7 @@ class Words:
         return _spans(shown, "span")
 
     def paragraphs(self, key: str, **figures: str) -> Markup:
-        """A text in all languages, in paragraphs.
-
-        Args:
-            key: of the text.
-            **figures: what stands for each name between braces.
-        """
+        """Return a text in all languages, in paragraphs; figures stand for the names between braces."""
         shown = {
             language: Markup("").join(
                 self._paragraph(" ".join(part.split()))
@@ -76,11 +71,9 @@ class Words:
         )
 
     def derivation(self, paragraphs: tuple[str, ...], marks: Mapping[str, str]) -> Markup:
-        """A docstring's derivation in all languages; what is not translated stands in the original.
+        """Return a docstring's paragraphs in all languages; what is not translated stands in the original.
 
-        Args:
-            paragraphs: of the docstring.
-            marks: the quantity that each symbol stands for.
+        ``marks`` has the quantity that each symbol stands for.
         """
         shown = {language: Markup("") for language in LANGUAGES}
         for paragraph in paragraphs:
@@ -101,12 +94,7 @@ class Words:
         return _spans(shown, "div")
 
     def said(self, id: str, sentence: str) -> Markup:
-        """A sentence of the checker's, in its own words and in the other languages.
-
-        Args:
-            id: of the mistake that it names.
-            sentence: in its own words.
-        """
+        """Return a sentence of the checker's about a mistake, in its own words and in the other languages."""
         shown = {
             language: Markup("{}").format(self._sentences[language].get(id, sentence))
             for language in LANGUAGES

@@ -28,12 +28,7 @@ TOKEN_CLASSES = {Keyword: "k", Name.Builtin: "b", Number: "n", String: "s", Comm
 
 
 def mark(name: str, shown: str | None = None) -> Markup:
-    """A quantity's name, to be lit wherever it stands.
-
-    Args:
-        name: of the quantity.
-        shown: the text, if another one stands for it.
-    """
+    """Return a quantity's name, or what is shown for it, to be lit wherever it stands."""
     return Markup('<span class="q" data-q="{}">{}</span>').format(name, shown or name)
 
 
@@ -43,16 +38,13 @@ def formulas_in(text: str) -> list[str]:
 
 
 def formula(latex: str, marks: Mapping[str, str] | None = None, *, display: bool = False) -> Markup:
-    """A formula as MathML.
+    """Return a formula as a ``math`` element, ``display`` on a line of its own.
 
     Args:
         latex: the formula.
         marks: the quantity that each symbol stands for; a symbol is a letter, perhaps after ``d`` or before
             ``_1`` or ``_2``.
-        display: on a line of its own.
-
-    Returns:
-        A ``math`` element.
+        display: whether it has a line of its own.
 
     Raises:
         ValueError: it is not LaTeX that can be shown.
@@ -136,16 +128,13 @@ def prose(
     quantities: Iterable[str] = (),
     formulas: list[str] | None = None,
 ) -> Markup:
-    r"""A paragraph: ``$formulas$``, code in backticks, emphasis between asterisks; all else is text.
+    """Return a paragraph: ``$formulas$``, code in backticks, emphasis between asterisks; all else is text.
 
     Args:
         text: the paragraph.
         marks: as `formula`.
         quantities: names to be marked where they stand as code.
         formulas: LaTeX for ``{1}``, ``{2}``, ... in a translation, whose formulas are the original's.
-
-    Returns:
-        What stands between ``<p>`` and ``</p>``.
     """
     if formulas is not None:
         text = re.sub(r"\{(\d+)\}", lambda match: f"${formulas[int(match[1]) - 1]}$", text)
@@ -169,12 +158,7 @@ def prose(
 
 
 def code_html(code: str, marks: Mapping[str, str]) -> Markup:
-    """Python, coloured, with the names of quantities marked.
-
-    Args:
-        code: the source.
-        marks: the quantity that each name stands for.
-    """
+    """Return Python source in colour, its names marked as the quantities that they stand for by ``marks``."""
     parts = []
     for kind, text in PythonLexer().get_tokens(code.strip("\n")):
         if kind in Name and text in marks:

@@ -1,12 +1,12 @@
 """Numbers and matrices, with columns aligned by their decimal points."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
-from markupsafe import Markup
 from numpy.typing import ArrayLike
 
-__all__ = ["DIGITS", "matrix", "number", "short"]
+__all__ = ["DIGITS", "cells", "number", "short"]
 
 DIGITS = 4
 
@@ -23,42 +23,25 @@ def short(value: float) -> str:
     return number(value, 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0)
 
 
-def matrix(
-    values: ArrayLike, key: str | None = None, name: str | None = None, right: ArrayLike | None = None
-) -> Markup:
-    """A scalar, a vector as a row, or a matrix; the style sheet draws the brackets.
+class Cell(NamedTuple):
+    """An entry as it is shown, what it lacks behind it for the points to align, and whether it is wrong."""
 
-    Args:
-        values: the entries.
-        key: that of `numbers.page_numbers`, under which the page's script computes them anew.
-        name: the quantity's.
-        right: what they should be; entries that are not are marked.
+    text: str
+    pad: str
+    wrong: bool
 
-    Returns:
-        A ``table`` whose cells bear what is missing behind them for the points to align.
-    """
+
+def cells(values: ArrayLike, right: ArrayLike | None = None) -> list[list[Cell]]:
+    """Return the rows of a matrix, of a vector as a row, or of a scalar; ``right`` is what they should be."""
     rows = np.atleast_2d(np.asarray(values, float))
     wrong = np.zeros(rows.shape, bool)
     if right is not None:
         same_shape = np.shape(right) == np.shape(values)
         wrong = ~np.isclose(rows, right, rtol=0, atol=0.5 * 10.0**-DIGITS) if same_shape else ~wrong
     shown = [[number(x) for x in row] for row in rows]
-    pads = [_pads([row[j] for row in shown]) for j in range(rows.shape[1])]
-    body = Markup("").join(
-        Markup("<tr>{}</tr>").format(
-            Markup("").join(
-                Markup('<td{} data-pad="{}">{}</td>').format(
-                    Markup(' class="wrong"') if wrong[i, j] else "", pads[j][i], text
-                )
-                for j, text in enumerate(row)
-            )
-        )
-        for i, row in enumerate(shown)
-    )
-    named = Markup(' data-key="{}"').format(key) if key else Markup("")
-    named += Markup(' data-name="{}"').format(name) if name else Markup("")
-    scalar = " scalar" if np.ndim(values) == 0 else ""
-    return Markup('<table class="m{}"{}><tbody>{}</tbody></table>').format(scalar, named, body)
+    pads = zip(*map(_pads, zip(*shown, strict=True)), strict=True)
+    together = zip(shown, pads, wrong.tolist(), strict=True)
+    return [[Cell(*cell) for cell in zip(*row, strict=True)] for row in together]
 
 
 def _pads(column: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ from autograd_ref.crosscheck.quantity import Quantity
 from autograd_ref.study.rendering.charts import speed_chart, training_chart, witness_chart
 from autograd_ref.study.rendering.language import Words
 from autograd_ref.study.rendering.markup import code_html, formula, formulas_in, mark
-from autograd_ref.study.rendering.matrices import matrix, number, short
+from autograd_ref.study.rendering.matrices import cells, number, short
 from autograd_ref.study.source import Rule
 
 __all__ = ["render"]
@@ -29,17 +29,9 @@ BAR = (-3.0, 17.0)
 
 
 def render(context: Mapping[str, Any], words: Words) -> str:
-    """The page.
+    """Return the page, with everything escaped that is not HTML of this package's own making.
 
-    Args:
-        context: what `page.build_page` gathered.
-        words: the texts.
-
-    Returns:
-        HTML in which everything is escaped that is not HTML of this package's own making.
-
-    Raises:
-        ValueError: a text is missing.
+    Raise ValueError if a text is missing.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER / "html"),
@@ -60,13 +52,13 @@ def render(context: Mapping[str, Any], words: Words) -> str:
         "mark": mark,
         "number": number,
         "short": short,
-        "matrix": matrix,
+        "cells": cells,
+        "is_scalar": lambda values: np.ndim(values) == 0,
         "name": lambda name: mark(name) if name in context["named"] else escape(name),
         "bindings": _bindings,
         "scientific": _scientific,
         "units": _units,
-        "judged": _judged,
-        "table_matrix": lambda key: matrix(context["numbers"][key], key, key.rpartition("/")[2]),
+        "reach": _reach,
         "by_name": lambda quantities: {quantity.name: quantity for quantity in quantities},
         "wrong_names": _wrong_names,
         "said": words.said,
@@ -103,18 +95,10 @@ def _units(value: float) -> Markup:
     return escape(f"{value:.3f}") if value < 1000 else _scientific(value)
 
 
-def _judged(quantity: Quantity) -> Markup:
-    """A cell with an error in units of its bound, and a bar."""
+def _reach(units: float) -> float:
+    """How much of its bar an error in units of its bound fills, in percent."""
     low, high = BAR
-    exponent = np.log10(np.clip(quantity.bound_units, 10**low, 10**high))
-    return Markup(
-        '<td class="{}"><data value="{}">{}</data><span class="bar-of" style="--reach:{:.1f}%"></span></td>'
-    ).format(
-        "judged" if quantity.ok else "judged wrong",
-        quantity.bound_units,
-        _units(quantity.bound_units),
-        100 * (exponent - low) / (high - low),
-    )
+    return 100 * float(np.log10(np.clip(units, 10**low, 10**high)) - low) / (high - low)
 
 
 def _wrong_names(quantities: Sequence[Quantity]) -> str:

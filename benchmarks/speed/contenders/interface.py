@@ -19,14 +19,7 @@ PARAMETERS = ("W1", "b1", "W2", "b2")
 
 
 class Data:
-    """The rows, labels and first weights that `speed.referee.prepare` wrote, and minibatches of them.
-
-    Attributes:
-        case: what is timed.
-        X: all rows (rows, D), in the case's dtype.
-        y: their labels (rows,).
-        params: the first W1 (D, H), b1 (H,), W2 (H, C), b2 (C,); to be copied, not written to.
-    """
+    """Rows, labels and first weights that `speed.referee.prepare` wrote, to be read only; and minibatches."""
 
     def __init__(self, case: Case, folder: Path) -> None:
         """Read the arrays."""

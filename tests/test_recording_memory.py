@@ -1,0 +1,59 @@
+"""Memory that is written to in parts costs what is written, and every moment of it can be seen again."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from autograd_ref.recording import adjoints, check_operations, record, replay
+
+ENTRIES = 10**5
+
+
+def filled(w):
+    a = np.zeros(ENTRIES)
+    a[0] = w[0]
+    for i in range(1, 60):
+        a[i] = a[i - 1] * 0.9 + w[i % 5]
+    return np.sum(a * a)
+
+
+@pytest.mark.slow
+def test_writes_into_large_memory_take_no_copy_of_it():
+    w = np.linspace(-1, 1, 5)
+    tracemalloc.start()
+    recording = record(filled, w)
+    check_operations(recording)
+    found = adjoints(recording, recording.value(recording.result), replay(recording.tape))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20 * ENTRIES * 8
+    direction = np.cos(np.arange(5))
+    ends = [filled(w + step * direction) for step in (1e-6, -1e-6)]
+    along = np.sum(found.of[recording.leaves[0].value].centre * direction)
+    assert (ends[0] - ends[1]) / 2e-6 == pytest.approx(along, rel=1e-7)
+
+
+def test_every_version_of_a_memory_is_kept():
+    def call(x):
+        a = x * 2
+        a[0] = x[1]
+        first = np.sum(a * a)
+        a[1:] *= 3
+        a[::-1][0] = 5.0
+        return first + np.sum(a**3)
+
+    x = np.array([0.5, -1.0, 2.0])
+    recording = record(call, x)
+    check_operations(recording)
+    arrays = replay(recording.tape)
+    versions = [arrays[each.number] for each in recording.tape.values if each.shape == (3,)]
+    for wanted in ([1, -2, 4], [-1, -2, 4], [-1, -6, 12], [-1, -6, 5]):
+        assert any(np.array_equal(each, wanted) for each in versions)
+    found = adjoints(recording, recording.value(recording.result))
+    a = [-1.0, -6.0, 5.0]
+    expected = [0.0, 2 * x[1] + 3 * a[0] ** 2 + 8 * x[1] + 3 * a[1] ** 2 * 6, 8 * x[2]]
+    np.testing.assert_allclose(found.of[recording.leaves[0].value].centre, expected)
+    for (value, position), part in found.contributions.items():
+        assert part.centre.shape == value.inputs[position].shape
+        assert part.centre.dtype == np.float64
