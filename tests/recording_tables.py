@@ -28,7 +28,7 @@ VARIABLES = {
     "v": "0.5 * np.sum(x, axis=0)",  # a vector of 4
     "w": "x[:2].T * np.sin(x[:1]).T",  # (4, 2)
     "s": "x @ x.T + 3 * np.eye(len(x), dtype=x.dtype)",  # symmetric, positive definite
-    "z": "x + 1j * np.sin(x)",
+    "z": "x + np.sin(x) * 1j",
     "i": "np.arange(12).reshape(3, 4) % 5",
     "b": "np.arange(12).reshape(3, 4) % 5 > 1",
 }
@@ -138,7 +138,7 @@ RECORDED = {
         "[a := x * 1, a.{}(1)][0]": "partition",
         "[a := x * 1, a.{}([0, 5], v[:2])][0]": "put",
         "[a := x * 1, a.{}()][0]": "sort",
-        "[a := x * 1, a.{}((4, 3))][0]": "resize",
+        "[a := x * 1, a.{}(x.T.shape)][0]": "resize",
     },
     "numpy.linalg": {
         "np.linalg.{}(s)": (

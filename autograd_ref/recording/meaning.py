@@ -21,7 +21,8 @@ from autograd_ref.recording.tape import Compute
 from autograd_ref.recording.template import fill, widened
 
 __all__ = [
-    "function_of", "is_elementwise", "is_scipys", "knows_function", "knows_name", "knows_ufunc", "ufunc_named",
+    "function_of", "is_elementwise", "is_scipys", "knows_function", "knows_name", "knows_ufunc",
+    "ufunc_named",
 ]  # fmt: skip
 
 # What takes a list or tuple of arrays.
@@ -216,10 +217,7 @@ _UFUNCS_WRITTEN: dict[str, Callable[..., Any]] = {
 }
 
 
-@jax.custom_jvp
-def _spence(x: Any) -> Any:
-    return jax.scipy.special.spence(x)
-
+_spence: Any = jax.custom_jvp(jax.scipy.special.spence)
 
 # d/dx spence(x) = log(x) / (1 - x), -1 at x = 1: the definition, https://dlmf.nist.gov/25.12.E2.
 _spence.defjvps(lambda step, _, x: step * jnp.where(x == 1, -1.0, jnp.log(x) / jnp.where(x == 1, 1.0, 1 - x)))

@@ -142,7 +142,8 @@ class _Nditer:
     def _at(self, position: int) -> Any:
         places = self._iterator[position]
         array = self.operands[position]
-        return array[(*np.unravel_index(int(places), array.shape), ...)]
+        index = np.unravel_index(int(places), array.shape) if array.ndim else ()
+        return array[(*index, ...)]
 
     @property
     def value(self) -> Any:
