@@ -107,7 +107,7 @@ RECORDED = {
         "np.{}((each * each for each in v), float)": "fromiter",
         "np.{}(lambda a, c: a * x[0, 0] + c, (2, 2))": "fromfunction",
         "np.{}(lambda a, c: a * c if c < 9 else c)(x, v)": "vectorize",
-        "[each * each for each in np.{}(x)]": "nditer",
+        "[each * each for each in np.{}(np.atleast_1d(x))]": "nditer",
         "[n * each for (n, _), each in np.{}(x)]": "ndenumerate",
         "np.{}(v[0])": "float64 double",
         "np.{}[v, 1.0, x[0]]": "r_",
