@@ -83,6 +83,17 @@ def bounds(
     sys.exit(1 if mistakes else 0)
 
 
+def recording(out: Path = RESULTS) -> None:
+    """Time the recording of NumPy programs, their adjoints and bounds, and measure the memory they take.
+
+    Args:
+        out: Write the JSON to this folder.
+    """
+    from benchmarks.checkers.recording import measure_recording
+
+    measure_recording(out)
+
+
 def sweep(
     cases: tuple[tuple[int, int], ...] = ((50, 11), (150, 11)), rounds: int = 7, out: Path = RESULTS
 ) -> None:
@@ -124,7 +135,9 @@ def activations(data_dir: Path | None = None, out: Path = RESULTS) -> None:
     compare_activations(data_dir, out)
 
 
-COMMANDS = {command.__name__: command for command in (report, checkers, bounds, sweep, recipe, activations)}
+COMMANDS = {
+    command.__name__: command for command in (report, checkers, bounds, recording, sweep, recipe, activations)
+}
 
 
 def main() -> None:

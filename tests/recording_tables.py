@@ -1,10 +1,37 @@
+# ruff: noqa: E501 - tables of names
 """What becomes of every name of NumPy's and SciPy's: the expressions that prove it, and the names they prove.
 
-In an expression `{}` is the name, `x` a matrix (3, 4) that everything depends on,
-`p` has entries between 0.2 and 0.8, `q` between 1.1 and 1.9,
-`v` is a vector of 4, `w` (4, 2), `s` symmetric and positive definite (3, 3), `z`
-complex (3, 4), `i` integers (3, 4), `b` their Booleans.
+In an expression `{}` is the name, and `x` a matrix (3, 4) that everything depends on.
 """
+
+import numpy as np
+import scipy.linalg
+import scipy.special
+
+MODULES = {
+    "numpy": np,
+    "ndarray": np.ndarray,
+    "numpy.linalg": np.linalg,
+    "numpy.fft": np.fft,
+    "numpy.lib.stride_tricks": np.lib.stride_tricks,
+    "numpy.random": np.random,
+    "scipy.special": scipy.special,
+    "scipy.linalg": scipy.linalg,
+}
+
+# What else an expression may use.
+VARIABLES = {
+    "p": "0.5 + 0.3 * np.tanh(x)",  # between 0.2 and 0.8
+    "q": "1.5 + 0.4 * np.sin(x[:1])",  # between 1.1 and 1.9, in one row
+    "r": "np.roll(x, 1) if x.ndim else 2 * x",  # in the shape of x
+    "u": "1.5 + 0.4 * np.sin(x)",  # between 1.1 and 1.9, in the shape of x
+    "v": "0.5 * np.sum(x, axis=0)",  # a vector of 4
+    "w": "x[:2].T * np.sin(x[:1]).T",  # (4, 2)
+    "s": "x @ x.T + 3 * np.eye(len(x), dtype=x.dtype)",  # symmetric, positive definite
+    "z": "x + np.sin(x) * 1j",
+    "i": "np.arange(12).reshape(3, 4) % 5",
+    "b": "np.arange(12).reshape(3, 4) % 5 > 1",
+}
 
 RECORDED = {
     "numpy": {
@@ -19,7 +46,14 @@ RECORDED = {
             "copy diag diagonal flip fliplr flipud matrix_transpose permute_dims ravel rot90 "
             "squeeze transpose tril triu diagflat require corrcoef cov sort_complex unstack"
         ),
-        "np.{}(z)": "angle real_if_close",
+        "np.{}(z)": "angle",
+        "np.{}(v)(0.5)": "poly1d",
+        "np.{}(i % 2, [x, r])": "choose",
+        "np.{}(q, u)": "geomspace",
+        "np.{}(x, np.arange(-3.0, 3.0, 2.0), u[0, :3])": "interp",
+        "np.{}(x, i)": "ldexp",
+        "np.{}(x, x.dtype)": "astype",
+        "np.{}(np.atleast_1d(z))": "real_if_close",
         "np.{}(q)": "arccosh acosh log log10 log1p log2 sqrt",
         "np.{}(p)": "arccos acos arcsin asin arctanh atanh",
         "np.{}(x, q)": (
@@ -64,7 +98,7 @@ RECORDED = {
         "np.{}(x, [0, 2, 2])": "take",
         "np.{}(x, i % 3, axis=0)": "take_along_axis",
         "np.{}(x, (2, 1))": "tile",
-        "np.{}(np.append(0.0, v))": "trim_zeros",
+        "np.{}(np.append(0.0, u))": "trim_zeros",
         "np.{}(x, v[0])": "full_like",
         "np.{}((2, 2), v[0])": "full",
         "np.{}(lambda row: row * row[0], 1, x)": "apply_along_axis",
@@ -72,8 +106,8 @@ RECORDED = {
         "np.{}(x, [b, ~b], [np.sin, 0.5])": "piecewise",
         "np.{}((each * each for each in v), float)": "fromiter",
         "np.{}(lambda a, c: a * x[0, 0] + c, (2, 2))": "fromfunction",
-        "np.{}(lambda a, c: a * c if a > 0 else c)(x, v)": "vectorize",
-        "[each * each for each in np.{}(x)]": "nditer",
+        "np.{}(lambda a, c: a * c if c < 9 else c)(x, v)": "vectorize",
+        "[each * each for each in np.{}(np.atleast_1d(x))]": "nditer",
         "[n * each for (n, _), each in np.{}(x)]": "ndenumerate",
         "np.{}(v[0])": "float64 double",
         "np.{}[v, 1.0, x[0]]": "r_",
@@ -83,6 +117,28 @@ RECORDED = {
         "[a := x * 1, np.{}(a, b, v[:2])][0]": "place putmask",
         "[a := x * 1, np.{}(a, [0, 5], v[:2])][0]": "put",
         "[a := x * 1, np.{}(a, i % 3, v[None], 0)][0]": "put_along_axis",
+    },
+    "ndarray": {
+        "x.{}": "T mT real imag",
+        "list(x.{})": "flat",
+        "x.{}()": (
+            "conj conjugate copy cumprod cumsum diagonal flatten max mean min prod ravel round squeeze std sum "
+            "tolist trace transpose var view"
+        ),
+        "x.{}(-0.3, 0.4)": "clip",
+        "x.{}(b[0])": "compress",
+        "x.{}(0)": "item take",
+        "x.{}(1, 0)": "swapaxes",
+        "x.{}(w)": "dot",
+        "x.{}(2)": "repeat",
+        "x.{}((4, 3))": "reshape",
+        "x.{}(x.dtype)": "astype getfield",
+        "(i % 2).{}([x, r])": "choose",
+        "[a := x * 1, a.{}(v[0])][0]": "fill",
+        "[a := x * 1, a.{}(1)][0]": "partition",
+        "[a := x * 1, a.{}([0, 5], v[:2])][0]": "put",
+        "[a := x * 1, a.{}()][0]": "sort",
+        "[a := x * 1, a.{}(x.T.shape)][0]": "resize",
     },
     "numpy.linalg": {
         "np.linalg.{}(s)": (
@@ -107,7 +163,7 @@ RECORDED = {
         "np.fft.{}(z)": "irfft irfft2 irfftn",
     },
     "numpy.lib.stride_tricks": {
-        "np.lib.stride_tricks.{}(x, (2, 4), x.strides)": "as_strided",
+        "np.lib.stride_tricks.{}(x, x.shape, x.strides)": "as_strided",
         "np.lib.stride_tricks.{}(v, 2)": "sliding_window_view",
     },
     "numpy.random": {
@@ -119,18 +175,25 @@ RECORDED = {
             "erf erfc erfcx expit expm1 cbrt exp10 exp2 exprel cosm1 cosdg sindg tandg dawsn i0 "
             "i0e i1 i1e log_expit log_ndtr ndtr softplus softmax log_softmax logsumexp sinc round"
         ),
-        "scipy.special.{}(q)": "gamma gammaln digamma psi entr rgamma exp1 expi log1p spence cotdg",
-        "scipy.special.{}(p)": "erfinv logit ndtri",
+        "scipy.special.{}(u, q)": "gammainc gammaincc",
+        "scipy.special.{}(1, u)": "polygamma expn",
+        "scipy.special.{}(q)": "erfi loggamma gamma gammaln digamma psi entr rgamma exp1 expi log1p spence cotdg",
+        "scipy.special.{}(p)": "erfcinv erfinv logit ndtri",
         "scipy.special.{}(p, q)": (
             "kl_div rel_entr xlogy xlog1py beta betaln boxcox boxcox1p inv_boxcox inv_boxcox1p "
             "huber pseudo_huber powm1 poch owens_t"
         ),
-        "scipy.special.{}(1.5, 2.5, p)": "betainc",
+        "scipy.special.{}(1.5, 2.5, p)": "betainc betaincc",
         "scipy.special.{}(x, 0.5, 0.5)": "radian",
         "scipy.special.{}(q + 2, 2)": "multigammaln",
     },
     "scipy.linalg": {
-        "scipy.linalg.{}(s)": "cholesky det eigh eigvalsh expm inv norm pinv svdvals",
+        "scipy.linalg.{}(s)": "cholesky det eigvalsh inv norm pinv svdvals",
+        "scipy.linalg.{}(s / 8)": "expm",
+        "scipy.linalg.{}(s)[0]": "lu_factor",
+        "scipy.linalg.{}(scipy.linalg.lu_factor(s), x)": "lu_solve",
+        "scipy.linalg.{}(x.T, v)[0]": "lstsq",
+        "[each * each for each in scipy.linalg.{}(s)]": "eigh",
         "scipy.linalg.{}(x[:, :3] + 2 * np.eye(3))": "qr lu",
         "scipy.linalg.{}(x, compute_uv=False)": "svd",
         "scipy.linalg.{}(s, x)": "solve",
@@ -143,44 +206,211 @@ RECORDED = {
     },
 }
 
+# Types, numbers, names, settings: what depends on nothing that is recorded.
 CONSTANT = {
     "numpy": {
+        "np.{}": (
+            "False_ ScalarType True_ bool bool_ busday_count busday_offset busdaycalendar byte bytes_ "
+            "can_cast cdouble character clongdouble complex128 complex256 complex64 complexfloating "
+            "csingle datetime64 datetime_as_string datetime_data dtype e errstate euler_gamma finfo flatiter "
+            "flexible float128 float16 float32 floating fromfile fromregex fromstring generic genfromtxt "
+            "get_include get_printoptions getbufsize geterr geterrcall half iinfo index_exp inexact info "
+            "int16 int32 int64 int8 int_ intc integer intp is_busday isdtype isnat issubdtype little_endian "
+            "load loadtxt long longdouble longlong mask_indices memmap mgrid mintypecode ndarray newaxis "
+            "number object_ ogrid pi printoptions promote_types recarray record s_ sctypeDict "
+            "set_printoptions setbufsize seterr seterrcall short show_config show_runtime signedinteger "
+            "single str_ test timedelta64 typecodes typename ubyte ufunc uint uint16 uint32 uint64 uint8 "
+            "uintc uintp ulong ulonglong unsignedinteger ushort void"
+        ),
         "np.{}(x)": (
             "argmax argmin argsort argwhere array2string array_repr array_str flatnonzero "
             "isfinite isinf isnan isneginf isposinf iscomplex iscomplexobj isreal isrealobj "
             "isfortran isscalar iterable logical_not nanargmax nanargmin ndim nonzero shape "
-            "signbit size all any count_nonzero common_type min_scalar_type empty_like ones_like "
-            "zeros_like"
+            "signbit size all any count_nonzero common_type min_scalar_type ones_like "
+            "zeros_like lexsort result_type"
         ),
+        "np.{}(x).shape": "empty_like",
+        "str(np.{})": "inf nan",
+        "np.{}(x, r).shape": "broadcast",
+        "np.{}(b'12345678')": "frombuffer",
+        "np.{}(x[:, :3])": "diag_indices_from tril_indices_from triu_indices_from",
+        "np.{}(x, r)": (
+            "allclose array_equal array_equiv equal greater greater_equal isclose isin less less_equal "
+            "logical_and logical_or logical_xor may_share_memory not_equal shares_memory"
+        ),
+        "np.{}(x, 2)": "argpartition",
+        "np.{}(x[0], v[:1])": "digitize searchsorted",
+        "np.{}('ij,kj', x, x)": "einsum_path",
+        "np.{}(3)": "bartlett blackman hamming hanning identity",
+        "np.{}(3, 3)": (
+            "base_repr binary_repr broadcast_shapes diag_indices eye format_float_positional "
+            "format_float_scientific kaiser tri tril_indices triu_indices"
+        ),
+        "list(np.{}(2, 3))": "ndindex",
+        "np.{}((2, 3))": "indices",
+        "np.{}(i, i)": (
+            "bitwise_and bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor gcd lcm "
+            "left_shift right_shift"
+        ),
+        "np.{}(i)": "bitwise_count bitwise_invert bitwise_not invert",
+        "np.{}(i.astype(np.uint8))": "packbits unpackbits",
+        "np.{}(i[0], (5, 5))": "unravel_index",
+        "np.{}((i[0], i[1]), (5, 5))": "ravel_multi_index",
+        "np.{}(i[0], i[1])": "ix_",
+    },
+    "ndarray": {
+        "x.{}()": "all any argmax argmin argsort nonzero",
+        "x.{}(2)": "argpartition",
+        "v[:1].{}(x[0])": "searchsorted",
+        "x.{}": "device dtype itemsize nbytes ndim shape size strides",
+        "x.{}.c_contiguous": "flags",
+        "x.{} is None": "base",
+        "x.{}(write=True)": "setflags",
+    },
+    "numpy.linalg": {"np.linalg.{}": "LinAlgError test", "np.linalg.{}(s)": "matrix_rank"},
+    "numpy.fft": {"np.fft.{}": "test", "np.fft.{}(5)": "fftfreq rfftfreq"},
+    "numpy.random": {
+        "np.random.{}": (
+            "BitGenerator Generator MT19937 PCG64 PCG64DXSM Philox RandomState SFC64 SeedSequence default_rng "
+            "get_bit_generator get_state seed set_bit_generator set_state test"
+        ),
+        "[np.random.seed(3), np.random.{}(3)][1]": (
+            "bytes choice chisquare pareto poisson power rand randint randn random "
+            "random_sample ranf rayleigh sample standard_cauchy standard_exponential standard_gamma "
+            "standard_normal standard_t weibull zipf"
+        ),
+        "[np.random.seed(3), np.random.{}(3, 0.5)][1]": (
+            "beta binomial f gamma gumbel laplace logistic lognormal negative_binomial "
+            "noncentral_chisquare vonmises wald"
+        ),
+        "[np.random.seed(3), np.random.{}(0.5)][1]": "geometric logseries",
+        "[np.random.seed(3), np.random.{}([1.0, 2.0])][1]": "dirichlet",
+        "[np.random.seed(3), np.random.{}(3, 4)][1]": "random_integers uniform",
+        "[np.random.seed(3), np.random.{}(3, 4, 5)][1]": "hypergeometric noncentral_f triangular",
+        "[np.random.seed(3), np.random.{}(3, [0.5, 0.5])][1]": "multinomial",
+        "[np.random.seed(3), np.random.{}([0.0, 1.0], np.eye(2))][1]": "multivariate_normal",
+    },
+    "scipy.special": {
+        "scipy.special.{}": "SpecialFunctionError SpecialFunctionWarning errstate geterr seterr test",
+        "scipy.special.{}(3)": (
+            "factorial2 "
+            "ai_zeros bei_zeros beip_zeros ber_zeros bernoulli berp_zeros bi_zeros erf_zeros euler fresnel_zeros "
+            "fresnelc_zeros fresnels_zeros jnjnp_zeros kei_zeros keip_zeros kelvin_zeros ker_zeros kerp_zeros "
+            "chebyc chebys chebyt chebyu hermite hermitenorm laguerre legendre sh_chebyt sh_chebyu sh_legendre "
+            "c_roots h_roots he_roots l_roots p_roots ps_roots roots_chebyc roots_chebys roots_chebyt "
+            "roots_chebyu roots_hermite roots_hermitenorm roots_laguerre roots_legendre roots_sh_chebyt "
+            "roots_sh_chebyu roots_sh_legendre s_roots t_roots ts_roots u_roots us_roots y0_zeros y1_zeros "
+            "y1p_zeros"
+        ),
+        "scipy.special.{}(3, 2)": (
+            "factorialk gegenbauer genlaguerre jn_zeros jnp_zeros jnyn_zeros stirling2 yn_zeros ynp_zeros "
+            "cg_roots la_roots mathieu_even_coef mathieu_odd_coef roots_gegenbauer roots_genlaguerre"
+        ),
+        "scipy.special.{}(3, 1, 1)": "j_roots jacobi js_roots roots_jacobi roots_sh_jacobi sh_jacobi",
+    },
+    "scipy.linalg": {
+        "scipy.linalg.{}": "bandwidth LinAlgError LinAlgWarning find_best_blas_type test",
+        "scipy.linalg.{}(4)": "dft hadamard helmert hilbert invhilbert invpascal pascal",
     },
 }
 
+# Without a derivative in JAX or by a short formula, or taking a value out: one error, with the line.
 REFUSED = {
     "numpy": {
         "np.{}([[1.0, 2.0]])": "matrix asmatrix",
-        "np.{}(x)": "spacing histogram unique",
+        "np.{}(x)": (
+            "spacing histogram histogram_bin_edges histogramdd unique unique_all unique_counts "
+            "unique_inverse unique_values from_dlpack"
+        ),
+        "np.{}(v)": "poly roots",
+        "np.{}(v, u[0, :2])": "polydiv",
+        "np.{}(i[0], v)": "bincount",
+        "np.{}([x, q])": "row_stack",
+        "np.{}(v, x[0])": "histogram2d intersect1d union1d setdiff1d setxor1d",
         "np.{}(x, q)": "nextafter",
         "np.{}([[x, x]])": "bmat",
-        "np.{}('unused', x)": "save",
+        "np.{}(io.BytesIO(), x)": "save savetxt savez savez_compressed",
         "np.{}(v[0], 3.0)": "arange",
         "np.{}(2, [('a', float)])": "zeros empty ones",
         "np.{}(lambda a: a, 1, 1)(x)": "frompyfunc",
-    },
-    "numpy.linalg": {
-        "np.linalg.{}(s)": "eig eigvals",
-    },
-    "numpy.random": {
-        "np.random.{}(q)": "normal exponential",
-    },
-    "scipy.special": {
-        "scipy.special.{}(x)": "j0 lambertw zetac",
-    },
-    "scipy.linalg": {
-        "scipy.linalg.{}(s)": "schur hessenberg",
+        "np.{}(x, [[0], [1]])": "nested_iters",
     },
     "ndarray": {
         "x.{}()": "tobytes dumps",
         "x.{}": "data ctypes",
-        "x.{}(object)": "astype",
+        "x.{}(io.BytesIO())": "tofile dump",
+        "x.{}('cpu')": "to_device",
+        "x.{}(1, np.int32)": "setfield",
+        "(x * 1).{}()": "byteswap",
+    },
+    "numpy.linalg": {"np.linalg.{}(s)": "eig eigvals"},
+    "numpy.random": {"np.random.{}(q)": "normal exponential"},
+    "scipy.special": {
+        "scipy.special.{}(u)": (
+            "gammasgn j0 lambertw zetac airy airye bei beip ber berp ellipe ellipk ellipkm1 factorial fresnel "
+            "it2i0k0 it2j0y0 it2struve0 itairy iti0k0 itj0y0 itmodstruve0 itstruve0 j1 k0 k0e k1 k1e kei keip "
+            "kelvin ker kerp kolmogi kolmogorov modfresnelm modfresnelp ndtri_exp shichi sici wofz wrightomega "
+            "y0 y1 zeta"
+        ),
+        "scipy.special.{}(u, u)": (
+            "agm assoc_laguerre binom chdtr chdtrc chdtri chdtriv comb diric ellipeinc ellipj ellipkinc elliprc "
+            "eval_chebyc eval_chebys eval_chebyt eval_chebyu eval_laguerre "
+            "eval_legendre eval_sh_chebyt eval_sh_chebyu eval_sh_legendre gammainccinv gammaincinv h1vp h2vp "
+            "hankel1 hankel1e hankel2 hankel2e hyp0f1 iv ive ivp jn jv jve jvp kn kv kve kvp mathieu_a "
+            "mathieu_b modstruve pbdv pbvv pbwa pdtr pdtrc pdtri pdtrik perm smirnov smirnovi spherical_in "
+            "spherical_jn spherical_kn spherical_yn stdtr stdtridf stdtrit struve tklmbda yn yv yve yvp"
+        ),
+        "scipy.special.{}(u, u, u)": (
+            "bdtr bdtrc bdtri bdtrik bdtrin besselpoly betainccinv betaincinv btdtria btdtrib chndtr "
+            "chndtridf chndtrinc chndtrix elliprd elliprf elliprg eval_gegenbauer eval_genlaguerre fdtr fdtrc "
+            "fdtri fdtridfd gdtr gdtrc gdtria gdtrib gdtrix hyp1f1 hyperu log_wright_bessel lpmv mathieu_cem "
+            "mathieu_modcem1 mathieu_modcem2 mathieu_modsem1 mathieu_modsem2 mathieu_sem nbdtr nbdtrc nbdtri "
+            "nbdtrik nbdtrin nctdtr nctdtridf nctdtrinc nctdtrit nrdtrimn nrdtrisd obl_cv pro_cv "
+            "voigt_profile wright_bessel"
+        ),
+        "scipy.special.{}(u, u, u, u)": (
+            "elliprj eval_jacobi eval_sh_jacobi hyp2f1 ncfdtr ncfdtri ncfdtridfd ncfdtridfn ncfdtrinc "
+            "obl_ang1 obl_rad1 obl_rad2 pro_ang1 pro_rad1 pro_rad2"
+        ),
+        "scipy.special.{}(u, u, u, u, u)": (
+            "obl_ang1_cv obl_rad1_cv obl_rad2_cv pro_ang1_cv pro_rad1_cv pro_rad2_cv"
+        ),
+        "scipy.special.{}(2.0, 3.0, 1, 1, v[0])": "ellip_harm ellip_harm_2",
+        "scipy.special.{}(2.0 + u[0, 0], 3.0 + u[0, 0], 1, 1)": "ellip_normal",
+        "scipy.special.{}(2, u)": "eval_hermite eval_hermitenorm legendre_p legendre_p_all lqn",
+        "scipy.special.{}(2, 3, u)": "assoc_legendre_p_all lqmn sph_legendre_p_all",
+        "scipy.special.{}(2, 1, u)": "assoc_legendre_p sph_legendre_p",
+        "scipy.special.{}(2, 1, u, u)": "sph_harm_y sph_harm_y_all",
+        "scipy.special.{}(2, v[0] + 9)": "lmbda pbdn_seq pbdv_seq pbvv_seq riccati_jn riccati_yn",
+        "scipy.special.{}(2, 3, v[0])": "obl_cv_seq pro_cv_seq",
+    },
+    "scipy.linalg": {
+        "scipy.linalg.{}(s)": (
+            "ishermitian issymmetric null_space schur hessenberg companion coshm cosm eig eig_banded eigvals eigvals_banded expm_cond fiedler "
+            "fiedler_companion ldl logm matrix_balance orth pinvh rq signm sinhm sinm sqrtm "
+            "polar tanhm tanm"
+        ),
+        "scipy.linalg.{}(v[:3], v[:2])": "eigh_tridiagonal eigvalsh_tridiagonal leslie",
+        "scipy.linalg.{}(s, s, s)": "solve_sylvester",
+        "scipy.linalg.{}(s, s, s, s)": "qr_update solve_continuous_are solve_discrete_are",
+        "scipy.linalg.{}(s, s, 0)": "qr_delete",
+        "scipy.linalg.{}(s, s, v[:3], 0)": "qr_insert",
+        "scipy.linalg.{}(s, 0.5)": "fractional_matrix_power",
+        "scipy.linalg.{}(s, np.exp)": "funm",
+        "scipy.linalg.{}(s, 2, 1)": "cossin",
+        "scipy.linalg.{}(v, 4, 4)": "diagsvd",
+        "scipy.linalg.{}(s, 2)": "clarkson_woodruff_transform",
+        "scipy.linalg.{}(np.stack([v, v + 99]))": "cholesky_banded",
+        "scipy.linalg.{}((np.stack([v + 9, v]), True), v)": "cho_solve_banded",
+        "scipy.linalg.{}((0, 0), v[None], v)": "solve_banded",
+        "scipy.linalg.{}(np.stack([v + 9, v]), v, lower=True)": "solveh_banded",
+        "scipy.linalg.{}('dot', (v,))": "get_blas_funcs",
+        "scipy.linalg.{}('potrf', (s,))": "get_lapack_funcs",
+        "scipy.linalg.{}(v[:3], s)": "cdf2rdf",
+        "scipy.linalg.{}(s, s)": (
+            "expm_frechet ordqz orthogonal_procrustes qr_multiply qz rsf2csf solve_circulant "
+            "solve_continuous_lyapunov solve_discrete_lyapunov solve_lyapunov matmul_toeplitz solve_toeplitz "
+            "subspace_angles"
+        ),
     },
 }

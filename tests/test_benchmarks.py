@@ -18,10 +18,18 @@ from benchmarks.activations.compare import best, compare_activations, dead_table
 from benchmarks.activations.runs import Run, RunResult, all_runs
 from benchmarks.checkers import compare as checkers
 from benchmarks.checkers import mistaken_networks as networks
-from benchmarks.checkers import timing
+from benchmarks.checkers import recording, timing
 from benchmarks.checkers.bounds import NETWORKS, measure_bounds, whole
 from benchmarks.checkers.contenders import CONTENDERS
 from benchmarks.checkers.hard_problems import hard_problem
+from benchmarks.checkers.recording_programs import (
+    A_ROUND,
+    KINDS,
+    SIDE,
+    of_sixty_kinds,
+    one_by_one,
+    two_layer_step,
+)
 from benchmarks.checkers.smallest_error import smallest_caught, with_error
 from benchmarks.processes import BenchmarkError, Worker, WorkerFailedError, environment, some_cpus
 from benchmarks.results import RESULTS, Picture, Table, as_markdown, publish, write_json, write_section
@@ -102,6 +110,55 @@ def test_right_networks_pass_hard_problems(network, dtype):
         trace = NETWORKS[network](problem)
         for comparison in (whole(problem, trace, reference_of(problem)), compare_trace(problem, trace)):
             assert comparison.ok, f"{problem.name}: {comparison.first_wrong}"
+
+
+def test_recorded_program_is_of_sixty_kinds_and_every_kind_matters():
+    assert len(KINDS) == 60
+    program, x, w = of_sixty_kinds(0)
+    recorded = recording.recording_time(program, x, w)
+    assert abs(recorded["operations"] - A_ROUND) <= 6
+    ends = [(program(x + 1e-6 * step, w) - program(x - 1e-6 * step, w)) / 2e-6 for step in (np.eye(SIDE), 1)]
+    assert all(np.isfinite(ends))
+    assert all(np.abs(ends) > 1e-3)
+
+
+def test_recording_command_shows_what_was_measured(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(recording, "ROUNDS", 1)
+    monkeypatch.setattr(recording, "Worker", Here)
+    programs = {
+        "sixty kinds": lambda: recording.recording_time(*one_by_one(2)),
+        "one by one": lambda: recording.recording_time(*one_by_one(3)),
+        "step, float32": lambda: recording.recording_time(*two_layer_step(3, 2, 2, 2, "float32")),
+        "step, float64": lambda: recording.recording_time(*two_layer_step(3, 2, 2, 2, "float64")),
+        "memory": lambda: {"bytes": 2e6, "recording": 1.5, "bounds": 2.25},
+        "bounds of 7": lambda: {
+            "operations": 7,
+            "adjoints": 0.5,
+            "together": 1.5,
+            "CPU": 2.5,
+            "widest": 1e-9,
+        },
+    }
+    monkeypatch.setattr(recording, "answers", lambda: programs)
+    recording.measure_recording(tmp_path)
+    printed = capsys.readouterr().out
+    (row,) = [line.split() for line in printed.splitlines() if line.startswith("7 operations of 60 kinds")]
+    assert row[5:] == ["0.50", "s", "1.50", "s", "2.50", "s"]
+    assert "values have 2 MB: 1.50 times as much while it is recorded, 2.25 times as much more" in printed
+    assert json.loads((tmp_path / "recording.json").read_text())["one by one"]["operations"] == 4 * 9
+
+
+class Here:
+    """A worker in this process."""
+
+    def __init__(self, module, name, cpus):
+        assert len(cpus) <= 2
+
+    def ask(self, name):
+        return recording.answers()[name]()
+
+    def stop(self):
+        pass
 
 
 def test_hard_problem_is_reproduced_by_its_number():

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import pytest
 from field import networks as f
+from some_quick import some_quick
 
 from autograd_ref import NotJudged, check_network
 from autograd_ref.crosscheck.isolated import child
@@ -55,8 +56,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", some_quick(CASES, 4))
 def test_a_network_gets_its_verdict(name):
     ok, target, said = CASES[name]
     report = check_network(target)
@@ -68,7 +68,7 @@ def test_a_network_gets_its_verdict(name):
         assert all(each.ok is None and each.reason for each in report.quantities)
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("name", some_quick(REFUSED, 2))
 def test_another_form_is_told_what_was_expected(name):
     target, message = REFUSED[name]
     with pytest.raises(NotJudged, match=message) as caught:

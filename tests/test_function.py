@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from honest_gradients import CASES
+from some_quick import some_quick
 
 from autograd_ref import NotJudged, Report, assert_gradients, check_gradients
 from autograd_ref.arithmetic.rounding_bounds import RoundedFunction
@@ -75,12 +76,8 @@ def traced(reference, params, args):
     return jax.make_jaxpr(flat)(*(np.asarray(x, np.float64) for x in inputs))
 
 
-QUICK = {"logistic regression", "embedding"}
-SELECTED = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CASES]
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", SELECTED)
+@pytest.mark.parametrize("dtype", some_quick(["float32", "float64"]))
+@pytest.mark.parametrize("name", some_quick(CASES, 3))
 def test_honest_gradients_pass_and_a_small_error_in_one_entry_is_caught(name, dtype):
     case, function = CASES[name], None
     for seed in range(PROBLEMS):
@@ -258,7 +255,7 @@ def test_a_reference_with_loops_branches_and_float32_inside():
 
 
 @pytest.mark.parametrize(("slope", "right"), [(0, True), (0.5, True), (1, True), (-0.1, False), (1.1, False)])
-@pytest.mark.parametrize("dtype", [pytest.param("float32", marks=pytest.mark.slow), "float64"])
+@pytest.mark.parametrize("dtype", some_quick(["float32", "float64"]))
 def test_on_a_kink_any_slope_between_the_two_sides_is_right(slope, right, dtype):
     """z = X @ w is exactly 0 in the first sample; the others are ordinary."""
 
@@ -275,8 +272,9 @@ def test_on_a_kink_any_slope_between_the_two_sides_is_right(slope, right, dtype)
     assert report.quantities[1].resolution < 1e-4
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("unit", [1.0, 0.1])  # tenths: what is 0 on paper is within rounding of it
+@pytest.mark.parametrize(
+    "unit", some_quick([1.0, 0.1])
+)  # tenths: what is 0 on paper is within rounding of it
 def test_many_kinks_at_once_are_no_false_alarm(unit):
     rng = np.random.default_rng(0)
     p = {"W": unit * rng.integers(-2, 3, (4, 5)), "b": np.zeros(5)}
@@ -372,6 +370,7 @@ def test_where_the_losses_differ_the_hand_is_held_against_its_own():
 # Beside the gradient.
 
 
+@pytest.mark.slow
 def test_changed_inputs_are_found(problem):
     params, X = problem
 
@@ -534,6 +533,7 @@ def test_a_wrong_rule_beside_a_stop_is_wrong():
     assert report.ok is False
 
 
+@pytest.mark.slow
 def test_a_loss_that_differs_beside_the_given_point_only_is_said():
     def by_hand(s):
         w, v = np.linalg.eigh(s)
@@ -563,6 +563,7 @@ def test_arguments_that_cannot_be_traced_or_compared_may_differ(others):
     assert report.ok
 
 
+@pytest.mark.slow
 def test_a_softmax_by_its_normaliser_is_right_at_large_logits():
     def by_hand(s):
         m = s.max(axis=1, keepdims=True)

@@ -57,6 +57,7 @@ def test_every_form_is_judged_alike(form):
     assert report.penalty == {"W1": 1.0, "b1": 0.0, "W2": 1.0, "b2": 0.0}
 
 
+@pytest.mark.slow
 def test_an_instance_gets_its_parameters_back():
     net = networks.network()(4, 6, 3)
     before = dict(net.params)
@@ -66,6 +67,7 @@ def test_an_instance_gets_its_parameters_back():
         assert net.params[name] is value
 
 
+@pytest.mark.slow
 def test_biases_held_as_rows_are_judged_as_vectors():
     rows = networks.network(
         ("np.zeros(hidden_size)", "np.zeros((1, hidden_size))"),
@@ -199,6 +201,7 @@ def test_what_is_no_network_says_so(target):
         check_network(target)
 
 
+@pytest.mark.slow
 def test_a_wrong_shape_is_a_wrong_gradient():
     report = check_network(networks.network((BIAS_2, "dscores")))
     assert report.first_wrong == "db2"
@@ -457,6 +460,7 @@ def test_a_loss_that_is_finite_nowhere_is_wrong():
     assert report.signature == "The loss is finite on no problem."
 
 
+@pytest.mark.slow
 def test_what_gets_nothing_is_not_judged():
     report = check_network(networks.network()(7, 10, 1))  # one class: no score moves the loss
     assert report.ok is None

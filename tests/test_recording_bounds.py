@@ -26,11 +26,11 @@ def sizes(found):
     return np.maximum(np.abs(centre), np.sqrt(np.mean(centre**2)))
 
 
-QUICK = ["two_layer_class"]
+QUICK = ["relu"]
 # All but those whose kinds of operations others have, too.
 SLOW = [
     "two_layer_function", "layer_objects", "global_parameters", "flat_vector", "lists_by_layer", "affine",
-    "relu", "batchnorm_alt", "convolution", "pooling", "im2col", "rnn", "gru", "three_layer_svm",
+    "two_layer_class", "batchnorm_alt", "convolution", "pooling", "im2col", "rnn", "gru", "three_layer_svm",
     "svm_loss_naive", "svm_loss_vectorized", "hinge_of_lists", "skipgram", "in_place_buffers",
     "least_squares",
 ]  # fmt: skip
@@ -94,6 +94,7 @@ def test_one_line_in_float32_is_known_and_widens_what_depends_on_it():
     assert (found["V"].bound < 1e-12 * sizes(found["V"])).all()
 
 
+@pytest.mark.slow
 def test_float32_data_in_float64_code_widens_nothing():
     rng = np.random.default_rng(0)
     found = bounds_of(
@@ -128,6 +129,7 @@ def test_tie_keeps_all_others_sharp_and_has_room_for_both_sides():
     assert max(found["x"].bound.max(), found["w"].bound.max()) < 1e-13
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_what_is_0_by_cancellation_is_known(dtype):
     def loss(b, W, unused, dead, x):
@@ -165,6 +167,7 @@ def test_a_gradient_by_hand_is_granted_its_own_rounding():
         measure(recording, loss, by_hand={"x": loss})
 
 
+@pytest.mark.slow
 def test_float32_on_the_way_back_is_known_by_its_line():
     def step(x):
         y = np.tanh(x)
@@ -199,6 +202,57 @@ def test_sums_of_what_was_moved_are_granted_their_rounding():
     assert (found.bound < 1e-3 * sizes(found)).all()
 
 
+def test_views_of_one_memory_have_their_parts_of_its_gradient():
+    theta = np.linspace(0.1, 1.2, 12)
+    params = {"W": theta[:6].reshape(2, 3), "b": theta[6:9], "all": theta}
+    found = bounds_of(
+        lambda params: np.sum(np.tanh(params["W"] * params["b"])) + params["all"][7] ** 2, params
+    )
+    slope = 1 - np.tanh(params["W"] * params["b"]) ** 2
+    by_b = (slope * params["W"]).sum(0) + 2 * theta[7] * np.eye(3)[1]
+    assert not outside(slope * params["b"], found["params['W']"]).any()
+    assert not outside(by_b, found["params['b']"]).any()
+    everything = np.concatenate([(slope * params["b"]).ravel(), by_b, np.zeros(3)])
+    assert not outside(everything, found["params['all']"]).any()
+    assert outside(1.001 * by_b, found["params['b']"]).all()
+
+
+def test_single_numbers_have_bounds():
+    def step(a, b, x):
+        h = np.maximum(a - x, 0.0)
+        h[1] = b
+        e = np.exp(h - h[0])
+        return np.sum(e / e.sum() * x) + a * b + np.abs(b), np.exp(a)
+
+    given = np.array(0.5), np.array(0.0), np.array([0.5, 0.1, -2.0])
+    recording = record(step, *given)
+    loss, other = (recording.value(each) for each in recording.result)
+    found = measure(recording, loss, by_hand={"a": other}).of
+    assert found["b"].right.slack == 1
+    assert all(0 < each.bound.max() < 1e-13 for each in found.values())
+
+
+def test_memory_that_is_filled_entry_by_entry():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(6)
+
+    def loss(x):
+        h = np.ones((7, 3))
+        for i in range(6):
+            for j in range(3):
+                h[i + 1, j] = np.tanh(h[i, j]) * x[i] + h[i, j - 1]
+        h[2] *= 2.0
+        return np.sum(h**2) + np.sum(np.sin(h[::2, 1:]))
+
+    found = bounds_of(loss, x)["x"]
+    step = 1e-6 * np.eye(6)
+    differences = [(loss(x + each) - loss(x - each)) / 2e-6 for each in step]
+    np.testing.assert_allclose(found.right.centre, differences, rtol=1e-7)
+    assert (found.bound < 1e-11 * sizes(found)).all()
+    assert (found.bound > 1e-15 * sizes(found)).all()
+
+
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bounds_and_fewer_draws_wider_ones():
     recording = record(lambda x: np.sum(np.tanh(x) ** 2), np.linspace(0.1, 2, 50))
     loss = recording.value(recording.result)

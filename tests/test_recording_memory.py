@@ -18,6 +18,7 @@ def filled(w):
     return np.sum(a * a)
 
 
+@pytest.mark.slow
 def test_writes_into_large_memory_take_no_copy_of_it():
     w = np.linspace(-1, 1, 5)
     tracemalloc.start()

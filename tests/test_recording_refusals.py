@@ -33,6 +33,7 @@ def test_unknown_operation_is_one_error_with_its_place(function, says):
     assert everything_plain()
 
 
+@pytest.mark.slow
 def test_a_refusal_that_the_program_catches_is_raised_all_the_same():
     def call(x):
         try:

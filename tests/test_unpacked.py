@@ -73,6 +73,7 @@ def test_the_blas_says_how_many_threads_it_has():
     assert blas.threads >= 1
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(
     N=st.integers(1, 6000), D=st.integers(1, 4000), H=st.integers(1, 5000), threads=st.integers(2, 64),

@@ -73,7 +73,7 @@ def test_references_agree_with_right_hands(entry):
 
 
 @pytest.mark.parametrize("dtype", EXACT)
-@pytest.mark.parametrize("entry", LIGHT[1::6], ids=named)
+@pytest.mark.parametrize("entry", LIGHT[1::30], ids=named)
 def test_hands_are_what_they_are_called(entry, dtype):
     check_hands(entry, dtype)
 
@@ -188,7 +188,6 @@ def test_every_kind_of_fault_is_counted():
         verdict("wrong", "not judged"),
         verdict("right", "not judged", "nothing flows"),
         verdict("right", "right", "nothing flows"),
-        verdict("right", "not asked"),
     ]
     assert [each.fault for each in asked if each.fault] == [
         "right called wrong", "wrong called right", "not judged without need",
@@ -197,7 +196,7 @@ def test_every_kind_of_fault_is_counted():
     assert faults(asked)[0].startswith("wrong called right")
     assert excused(asked) == ["f, float32: nothing flows (1 hands)"]
     _, rows = table(asked)
-    assert rows[-1] == ["all", "1", "5", "1", "1", "3", "1", "1", "1"]
+    assert rows[-1] == ["all", "1", "4", "1", "1", "3", "1", "1", "1"]
 
 
 def test_a_part_of_the_hands_has_right_and_wrong_ones():

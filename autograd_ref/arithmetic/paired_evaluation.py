@@ -113,10 +113,8 @@ def follow(
     followers: Sequence[Any],
     known: Sequence[Difference | None],
     dtype: DTypeLike,
-    pool: Float[Array, " pool"],
-    start: Any,
-    size: Any,
-) -> tuple[list[Array], list[Difference | None]]:
+    errors: Float[Array, " errors"],
+) -> list[Array]:
     """Evaluate a follower alone, beside a leader without errors; to be called in float64, and to be compiled.
 
     Args:
@@ -125,27 +123,25 @@ def follow(
         followers: the same with errors; the very leaders where there are none.
         known: what is known of the arguments.
         dtype: the dtype whose arithmetic is imitated.
-        pool: random numbers of either sign and a size near 1 (pool,).
-        start: where in the first third of the pool to begin.
-        size: of the errors made here, in honest errors.
+        errors: random numbers of either sign and of the size of one error of 1 (errors,).
 
     Returns:
-        The follower's results, flat, and what is known of each.
+        The follower's results, flat.
     """
-    run = _Run(dtype, pool, (None, size), start, pool.shape[0] // 3)
+    run = _Run(dtype, errors, None)
     run.differences = {id(each.value): each for each in known if each is not None}
     pairs = [_Pair(a, b, depends=b is not a) for a, b in zip(leaders, followers, strict=True)]
-    results = interpret_closed(function, pairs, run.apply, run.constant)
-    return [pair.follower for pair in results], [run.differences.get(id(pair.leader)) for pair in results]
+    return [pair.follower for pair in interpret_closed(function, pairs, run.apply, run.constant)]
 
 
 class _Run:
-    """The state of one traversal: the errors still to be used, and the decisions so far."""
+    """The state of one traversal: the errors still to be used, and the decisions so far.
 
-    def __init__(
-        self, dtype: DTypeLike, pool: Array, sizes: tuple[Any, Array], start: Any = None, period: int = POOL
-    ) -> None:
-        self.dtype, self.pool, self.sizes, self.start, self.period = dtype, pool, sizes, start, period
+    Without sizes of errors the leader has none, and the pool holds the follower's as they are.
+    """
+
+    def __init__(self, dtype: DTypeLike, pool: Array, sizes: tuple[Array, Array] | None) -> None:
+        self.dtype, self.pool, self.sizes = dtype, pool, sizes
         self.u = unit_roundoff(dtype) + unit_roundoff(np.float64)
         self.signs = jnp.sign(pool)
         self.position = 0
@@ -158,6 +154,7 @@ class _Run:
         if not is_inexact(value):
             return _Pair(value, value, False)
         drawn = self._draw(value.shape)
+        assert self.sizes is not None  # noqa: S101
         leads, follows = self.sizes
         # Of different sizes, so that no two of them cancel and leave a value on its kink.
         different = jnp.sqrt(jnp.arange(value.size, dtype=np.float64) + (2.0 + self.position))
@@ -214,7 +211,7 @@ class _Run:
         """The follower's results, with the leader's decisions."""
         if all(each.leader is each.follower for each in operands):
             return leaders
-        if self.sizes[0] is None and not any(map(is_inexact, leaders)):
+        if self.sizes is None and not any(map(is_inexact, leaders)):
             return leaders
         name, followers = eqn.primitive.name, [each.follower for each in operands]
         if name == "select_and_scatter_add":  # (what is scattered, where the windows' largest are)
@@ -249,7 +246,7 @@ class _Run:
 
     def _decide(self, leader: Any, own: Any) -> Any:
         """Note a decision; both go on with the leader's."""
-        if self.sizes[0] is None or jnp.issubdtype(leader.dtype, jax.dtypes.extended):
+        if self.sizes is None or jnp.issubdtype(leader.dtype, jax.dtypes.extended):
             return leader
         self.outcomes.append(leader)
         differs = leader != own
@@ -262,17 +259,20 @@ class _Run:
         """Both values with errors of the given size in units of u."""
         size = jax.lax.convert_element_type(size, np.float64)
         finite = jax.lax.select(jax.lax.is_finite(size), size, jax.lax.full_like(size, 0.0))
-        error = (self._draw(leader.shape) * self.u) * finite
-        held = float_epsilon(leader.dtype) / 2
-        if held > self.u:  # a reference that computes this in less than what is checked
-            error = (held / self.u) * error
+        error = self._draw(leader.shape) * finite
         # Whole numbers made of data alone, counts and masks, are exact in anybody's arithmetic.
-        kept = error if depends else jnp.where(leader == jnp.round(leader), 0.0, error)
+        whole = False if depends else leader == jnp.round(leader)
+        if self.sizes is None:
+            return _Pair(leader, follower + (error if depends else jnp.where(whole, 0.0, error)), depends)
+        # A reference may compute this in less than what is checked.
+        error = max(self.u, float_epsilon(leader.dtype) / 2) * error
         leads, follows = self.sizes
-        if leads is None:
-            return _Pair(leader, follower + kept * follows, depends)
-        leader = leader + (leads * kept).astype(leader.dtype)
-        return _Pair(leader, follower + (follows * error).astype(follower.dtype), depends)
+        lead = error if depends else jnp.where(whole, 0.0, error)
+        return _Pair(
+            leader + (leads * lead).astype(leader.dtype),
+            follower + (follows * error).astype(follower.dtype),
+            depends,
+        )
 
     def _by_norm(self, eqn: JaxprEqn, pair: _Pair, operand: int | None) -> _Pair:
         if not hasattr(pair.leader, "dtype") or not is_inexact(pair.leader) or pair.leader.ndim == 0:
@@ -284,7 +284,7 @@ class _Run:
     def _draw(self, shape: tuple[int, ...]) -> Array:
         """Independent random numbers; pairwise independent where there are very many."""
         count = math.prod(shape)
-        if count <= self.period:
+        if count <= self.pool.shape[0]:
             return self._slice(self.pool, count).reshape(shape)
         first, *others = range(len(shape))
         drawn = jnp.expand_dims(self._slice(self.pool, shape[first]), others)
@@ -294,20 +294,16 @@ class _Run:
         return jnp.broadcast_to(drawn, shape)
 
     def _slice(self, pool: Array, count: int) -> Array:
-        start = self.position % self.period
+        length = pool.shape[0]
+        start = self.position % length
         self.position += count + 1
-        if self.start is not None:
-            place, length = (self.start + start,), (min(count, self.period),)
-            part = jax.lax.dynamic_slice(pool, place, length, allow_negative_indices=False)
-            return part if count <= self.period else jnp.resize(part, (count,))
-        rounds = -(-(start + count) // POOL)
+        rounds = -(-(start + count) // length)
         pool = pool if rounds == 1 else jnp.tile(pool, rounds)
         return jax.lax.slice(pool, (start,), (start + count,))
 
     def inside(self, turn: Array | int) -> "_Run":
         """A run for the body of a loop or a branch, with other errors at every turn."""
-        pool = jnp.roll(self.pool, -7919 * (turn + 1))
-        run = _Run(self.dtype, pool, self.sizes, self.start, self.period)
+        run = _Run(self.dtype, jnp.roll(self.pool, -7919 * (turn + 1)), self.sizes)
         run.position = self.position
         return run
 

@@ -86,12 +86,12 @@ class RoundedFunction:
         base = self._run(exact, np.ones(POOL), 0.0, 0.0)
         affordable = int(FLOPS / max(self.cost, 1.0))
         draws = int(np.clip(affordable, FEW if few else FEWER, FEWER if few else DRAWS))
-        squares = [jnp.zeros_like(value) for value in base.results]
+        norms = [jnp.zeros_like(value) for value in base.results]
         counts = [jnp.zeros_like(value) for value in base.results]
         differing = 0
         for _ in range(draws):
             drawn = self._run(exact, _pool(rng), 0.0, STEP)
-            squares, counts = _collect(squares, counts, base.results, drawn.results)
+            norms, counts = _collect(norms, counts, base.results, drawn.results)
             differing += int(drawn.differing)
         values = [np.asarray(value) for value in base.results]
         ties: list[Ties | None] = [None] * len(values)
@@ -102,9 +102,7 @@ class RoundedFunction:
             ties = measure_ties(base, evaluate, lambda: np.roll(pool, rng.integers(POOL)), most)
         return [
             self._measured(*each)
-            for each in zip(
-                values, map(np.asarray, squares), counts, ties, [draws] * len(values), strict=True
-            )
+            for each in zip(values, map(np.asarray, norms), counts, ties, [draws] * len(values), strict=True)
         ]
 
     def evaluate(self, inputs: Sequence[ArrayLike]) -> list[np.ndarray]:
@@ -147,10 +145,10 @@ class RoundedFunction:
         return lowered.compile(compiler_options=QUICK if self.cost * DRAWS < FLOPS else None)
 
     def _measured(
-        self, value: np.ndarray, squares: np.ndarray, counts: Array, ties: Ties | None, draws: int
+        self, value: np.ndarray, norms: np.ndarray, counts: Array, ties: Ties | None, draws: int
     ) -> Measured:
         count = np.asarray(counts)
-        response = np.asarray(np.sqrt(squares / np.maximum(count, 1)) / STEP)
+        response = np.asarray(norms / np.sqrt(np.maximum(count, 1)) / STEP)
         radius = np.where(
             count < draws, np.inf, granted(response, np.asarray(np.abs(value)), draws, self.dtype)
         )
@@ -182,10 +180,10 @@ def _pool(rng: np.random.Generator) -> np.ndarray:
 
 @partial(jax.jit, donate_argnums=(0, 1))
 def _collect(
-    squares: list[Array], counts: list[Array], values: list[Array], drawn: list[Array]
+    norms: list[Array], counts: list[Array], values: list[Array], drawn: list[Array]
 ) -> tuple[list[Array], list[Array]]:
-    """One draw more; results that are not finite are not counted."""
+    """One draw more; results that are not finite are not counted. Squares would underflow below 1e-154."""
     moved = [a - b for a, b in zip(drawn, values, strict=True)]
     finite = [jnp.isfinite(each) for each in moved]
-    squares = [old + jnp.where(ok, x, 0.0) ** 2 for old, ok, x in zip(squares, finite, moved, strict=True)]
-    return squares, [old + ok.astype(np.float64) for old, ok in zip(counts, finite, strict=True)]
+    norms = [jnp.hypot(old, jnp.where(ok, x, 0.0)) for old, ok, x in zip(norms, finite, moved, strict=True)]
+    return norms, [old + ok.astype(np.float64) for old, ok in zip(counts, finite, strict=True)]

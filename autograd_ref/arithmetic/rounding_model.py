@@ -36,6 +36,7 @@ from autograd_ref.arithmetic.interpreter import bind
 
 __all__ = [
     "DENSE",
+    "difference_error",
     "error_by_norm",
     "error_size",
     "float_epsilon",
@@ -161,14 +162,26 @@ def error_size(eqn: JaxprEqn, inputs: Sequence[Any], output: Array, u: float) ->
         return abs(output)
     sizes = [abs(value) if is_inexact(value) else value for value in map(jnp.asarray, inputs)]
     if name in ("add", "add_any", "sub"):
-        size = sizes[0] + sizes[1]
-        hidden = (output == 0) & (u * size > EQUAL)
-        return size if name != "sub" else jnp.where(hidden, 0.0, size)
+        a, b = sizes
+        return difference_error(a, b, output, u) if name == "sub" else a + b
     terms = SUMS[name](eqn)
     big = name == "dot_general" and terms * math.prod(output.shape) > BIG_CONTRACTION
     squares = _sum_of_powers(eqn, sizes, 2, by_norms=big)
     absolute = _sum_of_powers(eqn, sizes, 1, by_norms=big) if is_long(terms) else 0.0
     return sum_error(terms, output, squares, absolute)
+
+
+def difference_error(a: Any, b: Any, difference: Any, u: float) -> Any:
+    """What u is multiplied by in the error of a difference, of NumPy's or JAX's arrays.
+
+    Args:
+        a: the absolute value of what is subtracted from.
+        b: of what is subtracted.
+        difference: the result.
+        u: unit roundoff.
+    """
+    choose = np.where if isinstance(difference, np.ndarray) else jnp.where
+    return choose((difference == 0) & (u * (a + b) > EQUAL), 0.0, a + b)
 
 
 def is_long(terms: Any) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 from autograd_ref.arithmetic.finite_differences import FiniteDifference
 from autograd_ref.arithmetic.rounding import Bound
 
-__all__ = ["SEEN", "SEEN_SHARE", "Quantity", "judge", "seen_entries"]
+__all__ = ["SEEN", "SEEN_SHARE", "Quantity", "judge", "root_mean_square", "seen_entries"]
 
 # The median entry is looked for among at most this many, evenly spread.
 MOST_FOR_MEDIAN = 100_000
@@ -156,9 +156,17 @@ def seen_entries(automatic: np.ndarray, radius: np.ndarray) -> np.ndarray:
     """
     finite = np.isfinite(automatic)
     size = np.abs(np.where(finite, automatic, 0.0))
-    largest = size.max(initial=0.0)
-    mean_square = np.mean((size / largest) ** 2, where=finite) if largest else 0.0
-    return np.asarray(finite & (radius < SEEN * np.maximum(size, largest * np.sqrt(mean_square))))
+    return np.asarray(finite & (radius < SEEN * np.maximum(size, root_mean_square(automatic))))
+
+
+def root_mean_square(array: np.ndarray) -> float:
+    """Of the finite entries; 0 where there are none."""
+    finite = np.isfinite(array)
+    largest = float(np.max(np.abs(array), initial=0.0, where=finite))
+    if not largest:
+        return 0.0
+    scaled = np.divide(array, largest, where=finite, out=np.zeros_like(array, np.float64))
+    return largest * float(np.sqrt(np.mean(scaled**2, where=finite)))
 
 
 def _resolution(automatic: np.ndarray, radius: np.ndarray) -> float:

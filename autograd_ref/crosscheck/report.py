@@ -185,8 +185,15 @@ class Report:
         wrong = [each for each in self.quantities if each.ok is False]
         grave = [each for each in wrong if not each.max_rel < GRAVE]
         slight = [each for each in wrong if each.max_rel < GRAVE]
-        unjudged = [each for each in self.quantities if each.ok is None and each.name != "loss"]
-        return [str(each) for each in [*grave, *slight, *unjudged]]
+        by_reason: dict[str | None, list[str]] = {}
+        for each in self.quantities:
+            if each.ok is None and each.name != "loss":
+                by_reason.setdefault(each.reason, []).append(each.name)
+        unjudged = [
+            f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} not judged: {reason}"
+            for reason, names in by_reason.items()
+        ]
+        return [*map(str, [*grave, *slight]), *unjudged]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text | Table]:
         yield Text(self.summary(), style="bold" if self.ok else "bold red")

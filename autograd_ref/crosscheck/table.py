@@ -43,7 +43,7 @@ def quantity_table(quantities: Iterable[Quantity]) -> Table:
     table.add_column("quantity")
     table.add_column("shape")
     for heading in ("max error", "relative", "error/bound"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("worst at")
     table.add_column("detects", justify="right")
     table.add_column("verdict")

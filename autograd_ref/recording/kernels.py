@@ -16,11 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from autograd_ref.recording import meaning
-from autograd_ref.recording.tape import Compute, Value
+from autograd_ref.recording.tape import Compute, NotRecorded, Value
 from autograd_ref.recording.template import names_dtype
 from autograd_ref.two_layer_net import precision
 
-__all__ = ["compute", "double", "in_double", "pull_back", "slopes", "uncompiled"]
+__all__ = ["compute", "computed_in", "double", "in_double", "pull_back", "slopes", "uncompiled"]
 
 # What NumPy computes in float64 where it is given integers or Booleans, and jax.numpy in float32.
 _AVERAGES = {"average", "mean", "median", "percentile", "quantile", "std", "var"}
@@ -48,15 +48,23 @@ def compute(value: Value, inputs: Sequence[Any], exact: bool) -> np.ndarray:
     assert isinstance(operation, Compute)  # noqa: S101
     if not value.is_floating and operation.kind == "ufunc":
         return _by_numpy(operation, inputs, value.dtype)
-    return np.asarray(_forward(operation, _loop(value, exact), exact and not _is_double(value))(*inputs))
+    if _is_empty(value) and value.array is not None:
+        return np.asarray(value.array).astype(double(value.dtype) if exact else value.dtype)
+    return np.asarray(_forward(operation, _loop(value, exact), exact or _is_double(value))(*inputs))
 
 
 def pull_back(
     value: Value, inputs: Sequence[Any], active: tuple[int, ...], cotangent: np.ndarray
 ) -> list[np.ndarray]:
     """The contributions of one operation to the adjoints of its active inputs, in float64."""
+    if _is_empty(value):
+        return [np.zeros(inputs[i].shape, double(value.inputs[i].dtype)) for i in active]
     kernel = _backward(value.operation, _loop(value, True), active)
-    return [np.asarray(each) for each in kernel(list(inputs), cotangent)]
+    try:
+        return [np.asarray(each) for each in kernel(list(inputs), cotangent)]
+    except (NotImplementedError, ValueError) as error:  # JAX has no rule for one of the arguments
+        name = getattr(value.operation, "name", "")
+        raise NotRecorded(f"{name} has no derivative here: {error}", value.place) from None
 
 
 def slopes(
@@ -164,13 +172,30 @@ def _loop(value: Value, exact: bool) -> tuple[Any, ...]:
         wide = value.dtype if value.is_floating else None
         averages = operation.name.removeprefix("nan") in _AVERAGES
         dtypes = (*[_wider(each.dtype, wide, averages) for each in value.inputs], value.dtype)
-    return tuple([double(each) for each in dtypes]) if exact else dtypes
+    if exact:
+        return tuple([double(each) for each in dtypes])
+    if meaning.is_scipys(operation):  # it computes float32 in float64, or as well as if it did
+        return (*[double(each) for each in dtypes[:-1]], dtypes[-1])
+    return dtypes
 
 
 def _wider(dtype: np.dtype[Any], result: np.dtype[Any] | None, averages: bool) -> np.dtype[Any] | None:
     if result is None or (averages and dtype.kind in "iub"):
         return result
     return result if dtype.kind == result.kind and dtype.itemsize < result.itemsize else None
+
+
+def computed_in(value: Value) -> list[Value]:
+    """The floating values whose dtypes NumPy or SciPy computed an operation in."""
+    operation = value.operation
+    if isinstance(operation, Compute) and meaning.is_scipys(operation):  # some give float64 for float32
+        return [each for each in (value, *value.inputs) if each.is_floating and each.weak is None]
+    return [value]
+
+
+def _is_empty(value: Value) -> bool:
+    """Whether there is nothing that could depend on anything: such a result is what it was."""
+    return 0 in value.shape or all(0 in each.shape for each in value.inputs if each.is_floating)
 
 
 def _is_double(value: Value) -> bool:

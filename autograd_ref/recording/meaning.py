@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterable
-from functools import cache, reduce
+from functools import cache, partial, reduce
 from typing import Any
 
 import jax
@@ -20,7 +20,16 @@ from autograd_ref.recording.names import FUNCTIONS, SCIPY, SPECIAL_UFUNCS, UFUNC
 from autograd_ref.recording.tape import Compute
 from autograd_ref.recording.template import fill, widened
 
-__all__ = ["function_of", "is_elementwise", "knows_function", "knows_name", "knows_ufunc", "ufunc_named"]
+__all__ = [
+    "function_of", "is_elementwise", "is_scipys", "knows_function", "knows_name", "knows_ufunc",
+    "ufunc_named",
+]  # fmt: skip
+
+# What takes a list or tuple of arrays.
+_TAKE_LISTS = {
+    "choose", "einsum", "lexsort", "linalg.multi_dot", "scipy.linalg.cho_solve", "scipy.linalg.lu_solve",
+    "select",
+}  # fmt: skip
 
 # With several axes of their own: not entry by entry.
 CORE = {"matmul", "matvec", "vecdot", "vecmat"}
@@ -67,9 +76,16 @@ def knows_function(name: str) -> bool:
     )
 
 
+def is_scipys(operation: Compute) -> bool:
+    """Whether it is SciPy that computes an operation."""
+    if operation.kind == "ufunc":
+        return operation.name not in UFUNCS and operation.name != "clip"
+    return operation.name.startswith("scipy.")
+
+
 def takes_arrays(name: str) -> bool:
     """Whether a function turns lists among its arguments into arrays."""
-    return knows_function(name) and name not in ("select", "choose", "einsum", "linalg.multi_dot", "lexsort")
+    return knows_function(name) and name not in _TAKE_LISTS
 
 
 def is_elementwise(operation: Compute) -> bool:
@@ -121,7 +137,18 @@ def _named(name: str) -> Callable[..., Any]:
     found: Any = jax.scipy if name.startswith("scipy.") else jnp
     for part in name.removeprefix("scipy.").split("."):
         found = getattr(found, part)
-    return found
+    return _of_points(found) if name in _REDUCTIONS_BY_NAME else found
+
+
+# What NumPy does along the axis 0 of a 0-d array, too, which has none.
+_REDUCTIONS_BY_NAME = {"all", "amax", "amin", "any", "max", "mean", "min", "prod", "ptp", "std", "sum", "var"}
+
+
+def _of_points(function: Callable[..., Any]) -> Callable[..., Any]:
+    def call(x: Any, axis: Any = None, *args: Any, **kwargs: Any) -> Any:
+        return function(x, axis if jnp.ndim(x) else None, *args, **kwargs)
+
+    return call
 
 
 def _number_function(operation: Compute) -> Callable[..., Any]:
@@ -174,7 +201,13 @@ _UFUNCS_WRITTEN: dict[str, Callable[..., Any]] = {
     "huber": lambda d, r: jnp.where(jnp.abs(r) <= d, r * r / 2, d * (jnp.abs(r) - d / 2)),
     "inv_boxcox": lambda y, a: jnp.where(a == 0, jnp.exp(y), jnp.exp(jnp.log1p(a * y) / _nonzero(a))),
     "inv_boxcox1p": lambda y, a: jnp.where(a == 0, jnp.expm1(y), jnp.expm1(jnp.log1p(a * y) / _nonzero(a))),
+    "betaincc": lambda a, b, x: jax.scipy.special.betainc(b, a, 1 - x),
+    "erfcinv": lambda x: -jax.scipy.special.ndtri(x / 2) / math.sqrt(2),
+    "erfi": lambda x: 2 / math.sqrt(math.pi) * jnp.exp(x * x) * jax.scipy.special.dawsn(x),
     "log_expit": jax.nn.log_sigmoid,
+    "loggamma": jax.scipy.special.gammaln,
+    "round": jnp.round,
+    "spence": lambda x: _spence(x),
     "powm1": lambda x, y: jnp.expm1(y * jnp.log(x)),
     "pseudo_huber": lambda d, r: d * d * (jnp.sqrt(1 + (r / d) ** 2) - 1),
     "radian": lambda d, m, s: jnp.deg2rad(d + m / 60 + s / 3600),
@@ -182,6 +215,12 @@ _UFUNCS_WRITTEN: dict[str, Callable[..., Any]] = {
     "sindg": lambda x: jnp.sin(jnp.deg2rad(x)),
     "tandg": lambda x: jnp.tan(jnp.deg2rad(x)),
 }
+
+
+_spence: Any = jax.custom_jvp(jax.scipy.special.spence)
+
+# d/dx spence(x) = log(x) / (1 - x), -1 at x = 1: the definition, https://dlmf.nist.gov/25.12.E2.
+_spence.defjvps(lambda step, _, x: step * jnp.where(x == 1, -1.0, jnp.log(x) / jnp.where(x == 1, 1.0, 1 - x)))
 
 
 def _nonzero(a: Any) -> Any:
@@ -249,6 +288,7 @@ def _reduce(
 ) -> Any:
     if not (isinstance(initial, (int, float)) or initial is None or hasattr(initial, "shape")):
         initial = None  # np._NoValue
+    axis = axis if x.ndim else None
     if dtype is not None:
         x = x.astype(dtype)
     if name in _REDUCTIONS:
@@ -326,6 +366,50 @@ def _fix(x: Any, *_: Any) -> Any:
 @_written("scipy.special.softplus")
 def _softplus(x: Any) -> Any:
     return jnp.logaddexp(x, 0.0)
+
+
+@_written("linalg.lstsq")
+def _lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
+    x, _, rank, s = jnp.linalg.lstsq(a, b, rcond)
+    residuals = jnp.sum((b - a @ x) ** 2, axis=0)
+    # NumPy gives none where there is nothing left over.
+    return x, jnp.atleast_1d(residuals)[: None if a.shape[0] > a.shape[1] else 0], rank, s
+
+
+@_written("scipy.linalg.lstsq")
+def _scipys_lstsq(a: Any, b: Any, *_: Any, **__: Any) -> Any:
+    x, residuals, rank, s = _lstsq(a, b)
+    return x, residuals if b.ndim > 1 or not residuals.size else residuals[0], rank, s
+
+
+@_written("scipy.linalg.cho_factor")
+def _cho_factor(a: Any, lower: bool = False, *_: Any, **__: Any) -> Any:
+    factor = jnp.linalg.cholesky(a, upper=not lower)
+    # LAPACK leaves the other triangle as it was.
+    return (factor + jnp.triu(a, 1) if lower else factor + jnp.tril(a, -1)), lower
+
+
+@_written("scipy.linalg.eigh")
+def _eigh(a: Any, *_: Any, lower: bool = True, eigvals_only: bool = False, **__: Any) -> Any:
+    return jnp.linalg.eigvalsh(a) if eigvals_only else _eigh_by_scipy(a, lower)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _eigh_by_scipy(a: Any, lower: bool) -> Any:
+    """As SciPy computes it: its driver is not JAX's, and gives some eigenvectors the other sign."""
+    shapes = (jax.ShapeDtypeStruct(a.shape[:-1], a.real.dtype), jax.ShapeDtypeStruct(a.shape, a.dtype))
+    eigh = partial(sys.modules["scipy"].linalg.eigh, lower=lower)
+    return jax.pure_callback(lambda a: eigh(np.asarray(a)), shapes, a)
+
+
+@_eigh_by_scipy.defjvp
+def _eigh_slope(lower: bool, at: Any, along: Any) -> Any:
+    """Giles, Collected matrix derivative results for forward and reverse mode AD, 2008, section 3.1."""
+    ((a,), (step,)) = at, along
+    w, v = _eigh_by_scipy(a, lower)
+    turned = jnp.swapaxes(v.conj(), -1, -2) @ ((step + jnp.swapaxes(step.conj(), -1, -2)) / 2) @ v
+    gaps = jnp.where(jnp.eye(a.shape[-1], dtype=bool), jnp.inf, w[..., None, :] - w[..., None])
+    return (w, v), (jnp.diagonal(turned, axis1=-2, axis2=-1).real, v @ (turned / gaps))
 
 
 @_written("scipy.linalg.norm")

@@ -157,7 +157,7 @@ def positions_of(
     starts, total = [], 0
     for i in active:
         size = int(np.size(inputs[i]))
-        marked[i] = np.arange(total, total + size).reshape(np.shape(inputs[i])) + _OFFSET
+        marked[i] = (np.arange(total, total + size) + _OFFSET).reshape(np.shape(inputs[i]))
         starts.append(total)
         total += size
     places = move(operation, marked, _without_fractions)

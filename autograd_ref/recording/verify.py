@@ -10,7 +10,7 @@ import numpy as np
 
 from autograd_ref.arithmetic.rounding import unit_roundoff
 from autograd_ref.recording.call.state import State, collect
-from autograd_ref.recording.kernels import double, in_double
+from autograd_ref.recording.kernels import computed_in, double, in_double
 from autograd_ref.recording.record import Recording, record
 from autograd_ref.recording.replay import Arrays, evaluate, replay
 from autograd_ref.recording.tape import Compute, Given, NotRecorded, Value
@@ -54,7 +54,7 @@ def _check(value: Value, inputs: list[np.ndarray], known: np.ndarray) -> None:
         if not np.array_equal(again, known):
             raise InstrumentFault(f"{_described(value)} is another value than NumPy's")
         return
-    u = unit_roundoff(value.dtype)
+    u = max(unit_roundoff(each.dtype) for each in computed_in(value))
     finite = np.isfinite(known) & np.isfinite(again)
     same = (again == known) | (np.isnan(known) & np.isnan(again))
     off = np.where(finite & ~same, np.abs(_double(again) - known), 0.0)

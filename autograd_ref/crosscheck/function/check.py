@@ -6,6 +6,7 @@ from typing import Any
 from numpy.typing import DTypeLike
 
 from autograd_ref.crosscheck.function.gradient_check import GradientCheck
+from autograd_ref.crosscheck.function.known_points import KnownPoints
 from autograd_ref.crosscheck.function.points import drawn_points, moved_points
 from autograd_ref.crosscheck.function.pytrees import parameter_dtype, parameter_leaves
 from autograd_ref.crosscheck.report import NotJudged, Report
@@ -72,7 +73,8 @@ def check_gradients(
     leaves = parameter_leaves(params)
     checked = parameter_dtype(leaves) if dtype is None else check_dtype(dtype)
     where = moved_points(params, args, check_positive_int("points", points), checked, seed)
-    return GradientCheck(hand, reference, checked, seed, name, surrogate, _tolerance(tolerance)).report(where)
+    known = KnownPoints(reference, checked, seed)
+    return GradientCheck(hand, known, checked, seed, name, surrogate, _tolerance(tolerance)).report(where)
 
 
 def check_gradients_at(
@@ -107,7 +109,8 @@ def check_gradients_at(
     leaves = parameter_leaves(examples[0][0])
     checked = parameter_dtype(leaves) if dtype is None else check_dtype(dtype)
     where = drawn_points(examples, checked, seed)
-    return GradientCheck(hand, reference, checked, seed, name, surrogate, _tolerance(tolerance)).report(where)
+    known = KnownPoints(reference, checked, seed)
+    return GradientCheck(hand, known, checked, seed, name, surrogate, _tolerance(tolerance)).report(where)
 
 
 def assert_gradients(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,12 @@ from autograd_ref.arithmetic.rounding import Bound, unit_roundoff
 from autograd_ref.crosscheck.function.diagnosis import describe_everywhere, describe_losses
 from autograd_ref.crosscheck.function.hand import Answer, Hand, changed_names
 from autograd_ref.crosscheck.function.judging import AtPoint, judge_gradient, judge_loss
+from autograd_ref.crosscheck.function.known_points import KnownPoints
 from autograd_ref.crosscheck.function.own_precision import coarseness, lower_precision
 from autograd_ref.crosscheck.function.points import Point, moved_points
 from autograd_ref.crosscheck.function.pytrees import parameter_leaves
-from autograd_ref.crosscheck.function.reference import Reference
-from autograd_ref.crosscheck.function.witnesses import Witness
 from autograd_ref.crosscheck.quantity import Quantity
 from autograd_ref.crosscheck.report import Advice, Diagnosis, NotJudged, Report
-from autograd_ref.two_layer_net import precision
 
 __all__ = ["GradientCheck"]
 
@@ -28,15 +27,15 @@ class GradientCheck:
     def __init__(
         self,
         hand: Callable[..., Any],
-        reference: Callable[..., Any],
+        known: KnownPoints,
         dtype: np.dtype[Any],
         seed: int,
         name: str | None,
         surrogate: bool,
         tolerance: float,
     ) -> None:
-        self.hand, self.reference = Hand(hand, dtype), Reference(reference, dtype)
-        self.given, self.dtype, self.seed = (hand, reference), dtype, seed
+        self.hand, self.known = Hand(hand, dtype), known
+        self.dtype, self.seed = dtype, seed
         self.surrogate, self.tolerance = surrogate, tolerance
         self.name = name or getattr(hand, "__qualname__", None) or type(hand).__qualname__
         self.warnings: list[Advice] = []
@@ -83,31 +82,20 @@ class GradientCheck:
     def _evaluate(self, points: Sequence[Point]) -> list[AtPoint]:
         found = []
         for number, point in enumerate(points):
-            rng = np.random.default_rng([self.seed, number])
             try:
                 answer = self.hand.answer(point)
-                with precision(np.float64):
-                    traced, inputs = self.reference.at(point)
-                    loss, *gradients = traced.rounded.measure(inputs, rng, few=number > 0)
+                known = self.known.at(point, number)
             except NotJudged as error:
                 if number == 0:
                     raise
                 self._warn("point-failed", f"At {point.name} there is no verdict: {error}.")
                 continue
-            finite = np.isfinite(loss.value).all() and all(
-                np.isfinite(each.value).all() for each in gradients
-            )
-            if not finite:
+            if not known.is_finite:
                 self._warn("point-not-finite", f"At {point.name} the reference is not finite everywhere.")
-            witness = Witness(traced, inputs, rng)
-            at = AtPoint(point, number, answer, loss, gradients, traced, inputs, witness)
-            if any(not _is_seen(each) for each in gradients):
-                with precision(np.float64):
-                    at.noise = (
-                        traced.rounded.response(inputs, rng, np.float32)[1:],
-                        traced.rounded.response(inputs, rng, np.float64)[1:],
-                    )
-            found.append(at)
+            finer = cache(partial(self.hand.finer_answer, point))
+            found.append(
+                AtPoint(point, number, self.dtype, answer, finer, known, known.loss, known.gradients)
+            )
         return found
 
     def _warn(self, id_: str, text: str) -> None:
@@ -117,7 +105,9 @@ class GradientCheck:
         """What the call changed of what it was given: an error, or state that is its own."""
         answer, count = first.answer, first.traced.params
         mine = [
-            i for i in answer.changed if i >= count and self.reference.ignores(first.point, first.traced, i)
+            i
+            for i in answer.changed
+            if i >= count and self.known.reference.ignores(first.point, first.traced, i)
         ]
         theirs = [i for i in answer.changed if i not in mine]
         if theirs:
@@ -161,7 +151,8 @@ class GradientCheck:
             return []
         wide = moved_points(first.point.params, first.point.args, 1, np.float64, self.seed)
         double = np.dtype(np.float64)
-        again = GradientCheck(*self.given, double, self.seed, None, self.surrogate, self.tolerance)
+        hand, known = self.hand.function, self.known.in_float64
+        again = GradientCheck(hand, known, double, self.seed, None, self.surrogate, self.tolerance)
         try:
             judged = {each.name for each in again.report(wide).quantities if each.ok is not None}
         except NotJudged:
@@ -270,12 +261,6 @@ class GradientCheck:
                     "or an example that keeps the bond."
                 )
         return said
-
-
-def _is_seen(right: Any) -> bool:
-    return bool(
-        right.value.any() and np.median(right.bound.radius) < 1e-3 * np.abs(right.value).max(initial=0.0)
-    )
 
 
 def _flat(answer: Answer) -> list[np.ndarray]:

@@ -1,7 +1,7 @@
 """Calls of the hand-written function: what it is given, what it gives, and what it changes meanwhile."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from autograd_ref.crosscheck.errors import what_stopped
+from autograd_ref.crosscheck.function.cancelling import finer_precision
 from autograd_ref.crosscheck.function.points import Point
 from autograd_ref.crosscheck.function.pytrees import (
     Leaf,
@@ -57,12 +58,7 @@ class Hand:
         leaves = parameter_leaves(point.params)
         params, args = copy_arrays((point.params, point.args), self.dtype)
         result = self.call(params, args, self.dtype)
-        if not isinstance(result, tuple | list) or len(result) != 2:
-            raise NotJudged(
-                "hand must return (loss, grads), or (None, grads) where it computes no loss, "
-                f"not {_told(result)}"
-            )
-        loss, grads = result
+        loss, grads = _parts(result, point.params)
         found = [_real(f"d{leaf.name}", find_leaf(grads, leaf, point.params)) for leaf in leaves]
         value = None if loss is None else _real("loss", loss)
         if value is not None and value[0].size != 1:
@@ -79,14 +75,44 @@ class Hand:
             added,
         )
 
+    def finer(self) -> "Hand | None":
+        """The same function in the next finer precision; None where there is none."""
+        dtype = finer_precision(self.dtype)
+        return None if dtype is None else Hand(self.function, dtype)
+
+    def finer_answer(self, point: Point) -> Answer | None:
+        """The answer in the next finer precision; None where hand does not run in it."""
+        finer = self.finer()
+        try:
+            return None if finer is None else finer.answer(point)
+        except NotJudged:
+            return None
+
     def call(self, params: Any, args: tuple[Any, ...], dtype: DTypeLike) -> Any:
         """One call, on just these objects."""
         try:
             # The caller's settings; those that the function leaves behind are undone.
-            with np.errstate(**self.floating_errors), precision(dtype):
+            with (
+                np.errstate(**self.floating_errors),
+                precision(np.float32 if np.dtype(dtype) == np.float32 else np.float64),
+            ):
                 return self.function(params, *args)
         except (Exception, SystemExit) as error:
             raise NotJudged(f"hand raised {what_stopped(error, _file(self.function))}") from error
+
+
+def _parts(result: Any, params: Any) -> tuple[Any, Any]:
+    """The loss and the gradients; those of a list of parameters may also follow the loss one by one."""
+    if isinstance(result, tuple | list):
+        if len(result) == 2:
+            return result[0], result[1]
+        if isinstance(params, tuple | list) and len(result) == 1 + len(params):
+            return result[0], list(result[1:])
+    laid_out = "" if not isinstance(params, Mapping) else f", grads a dict with {', '.join(map(str, params))}"
+    raise NotJudged(
+        f"hand must return (loss, grads){laid_out}, or (None, grads) where it computes no loss, "
+        f"not {_told(result)}"
+    )
 
 
 def _file(function: Callable[..., Any]) -> str:
@@ -126,13 +152,31 @@ def _detached(value: Any) -> Any:
 
 def _changes(now: Any, before: Any) -> tuple[tuple[int, ...], bool]:
     """Which leaves of a tree are others than before, by their position, and whether there are more."""
-    after = {_key(path): leaf for path, leaf in leaves_with_paths(now, "params and args after the call")}
+    kept = _without_new_keys(now, before)
+    after = {_key(path): leaf for path, leaf in leaves_with_paths(kept, "params and args after the call")}
     changed = []
     known = leaves_with_paths(before, "params and args")
     for position, (path, leaf) in enumerate(known):
         if _key(path) not in after or not _equal(after[_key(path)], leaf):
             changed.append(position)
-    return tuple(changed), bool(after.keys() - {_key(path) for path, _ in known})
+    added = kept is not now or bool(after.keys() - {_key(path) for path, _ in known})
+    return tuple(changed), added
+
+
+def _without_new_keys(now: Any, before: Any) -> Any:
+    """The tree itself, or its dicts without what was added: new keys may not be sortable among the others."""
+    if isinstance(now, dict) and isinstance(before, dict):
+        parts: Any = {key: _without_new_keys(now[key], each) for key, each in before.items() if key in now}
+    elif type(now) is type(before) and type(now) in (list, tuple) and len(now) == len(before):
+        parts = type(now)(_without_new_keys(a, b) for a, b in zip(now, before, strict=True))
+    else:
+        return now
+    same = len(parts) == len(now) and all(a is b for a, b in zip(_values(parts), _values(now), strict=True))
+    return now if same else parts
+
+
+def _values(tree: Any) -> list[Any]:
+    return list(tree.values() if isinstance(tree, dict) else tree)
 
 
 def _key(path: Sequence[Any]) -> str:

@@ -1,21 +1,28 @@
 """From what was found at each point to a verdict: right, wrong, or not judged."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Array
 
 from autograd_ref.arithmetic.finite_differences import FiniteDifference
 from autograd_ref.arithmetic.rounding import Bound
 from autograd_ref.arithmetic.rounding_bounds import Measured
 from autograd_ref.arithmetic.ties import Ties
+from autograd_ref.crosscheck.function.cancelling import widened
 from autograd_ref.crosscheck.function.hand import Answer
+from autograd_ref.crosscheck.function.known_points import KnownPoint
 from autograd_ref.crosscheck.function.points import Point
 from autograd_ref.crosscheck.function.reference import Traced
 from autograd_ref.crosscheck.function.witnesses import Witness
-from autograd_ref.crosscheck.quantity import SEEN_SHARE, Quantity, judge, seen_entries
+from autograd_ref.crosscheck.quantity import (
+    SEEN_SHARE,
+    Quantity,
+    judge,
+    root_mean_square,
+    seen_entries,
+)
 
 __all__ = ["AtPoint", "Judged", "judge_gradient", "judge_loss"]
 
@@ -34,24 +41,37 @@ class AtPoint:
     Attributes:
         point: where.
         number: of the point.
+        dtype: that is checked.
         answer: by hand.
-        loss: the reference's.
-        gradients: the reference's, in the order of the parameters.
-        traced: the reference.
-        inputs: its arguments here.
-        witness: differences of its values here.
-        noise: how far rounding in float32 and in float64 moves each gradient, where that was asked for.
+        finer: the same call in the next finer precision; None where that fails.
+        known: the reference here.
+        loss: the reference's, with the bound by which hand is judged.
+        gradients: the same, in the order of the parameters.
     """
 
     point: Point
     number: int
+    dtype: np.dtype[Any]
     answer: Answer
+    finer: Callable[[], Answer | None]
+    known: KnownPoint
     loss: Measured
     gradients: list[Measured]
-    traced: Traced
-    inputs: list[Array]
-    witness: Witness
-    noise: tuple[list[np.ndarray], list[np.ndarray]] | None = None
+
+    @property
+    def traced(self) -> Traced:
+        """The reference."""
+        return self.known.traced
+
+    @property
+    def witness(self) -> Witness:
+        """Differences of the reference's values here."""
+        return self.known.witness
+
+    @property
+    def place(self) -> tuple[str, bool]:
+        """The name of the point, and whether it was moved from where somebody put it."""
+        return self.point.name, self.point.moved
 
     @property
     def by_hand(self) -> list[np.ndarray]:
@@ -63,6 +83,11 @@ class AtPoint:
         """The lowest precision in which the reference computes."""
         return self.traced.lowest
 
+    def noise(self, i: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """How far rounding in float32 and in float64 moves a right gradient."""
+        coarse, fine = self.known.noise
+        return coarse[i], fine[i]
+
     def is_used(self, i: int) -> bool:
         """Whether the loss depends on a parameter."""
         return self.traced.first_uses[i] is not None
@@ -71,34 +96,41 @@ class AtPoint:
         """The derivative by one entry of one parameter, by the reference's values."""
         return self.witness.by_entry(i, index)
 
+    def finer_by_hand(self, i: int) -> np.ndarray | None:
+        """A gradient by hand from a call in a finer dtype."""
+        again = self.finer()
+        return None if again is None else again.grads[i]
+
 
 @runtime_checkable
 class Judged(Protocol):
     """What a gradient is judged by at one point, wherever it comes from: as in `AtPoint`."""
 
+    number: int
+    gradients: list[Measured]
+
     @property
-    def number(self) -> int:
-        """The number of the point."""
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype that is checked."""
         ...
 
     @property
-    def by_hand(self) -> Sequence[np.ndarray]:
+    def place(self) -> tuple[str, bool]:
+        """The name of the point, and whether somebody else than the user chose it."""
+        ...
+
+    @property
+    def by_hand(self) -> list[np.ndarray]:
         """The gradients by hand."""
-        ...
-
-    @property
-    def gradients(self) -> Sequence[Measured]:
-        """The right ones."""
-        ...
-
-    @property
-    def noise(self) -> tuple[list[np.ndarray], list[np.ndarray]] | None:
-        """How far rounding moves each of them."""
         ...
 
     @property
     def lowest(self) -> np.dtype[Any]:
         """The lowest precision in which the reference computes."""
+        ...
+
+    def noise(self, i: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """How far rounding in float32 and in float64 moves a right gradient, where that is known."""
         ...
 
     def is_used(self, i: int) -> bool:
@@ -107,6 +139,10 @@ class Judged(Protocol):
 
     def difference(self, i: int, index: tuple[int, ...]) -> FiniteDifference | None:
         """The derivative by one entry of one parameter, by values alone."""
+        ...
+
+    def finer_by_hand(self, i: int) -> np.ndarray | None:
+        """A gradient by hand from a call in a finer dtype."""
         ...
 
 
@@ -118,7 +154,7 @@ def judge_loss(found: Sequence[AtPoint], tolerance: float, dtype: str) -> Quanti
     judged = []
     for each in found:
         if each.answer.loss is not None:
-            judged.append(_at(each, "loss", each.answer.loss, each.loss, tolerance, lambda *_: None))
+            judged.append(_at(each, "loss", each.answer.loss, each.loss, tolerance))
     if not judged:
         return None
     worst = _worst(judged)
@@ -149,9 +185,7 @@ def judge_gradient(
     Returns:
         The verdict, and whether the gradient is right at the first point.
     """
-    judged = [
-        _at(each, name, each.by_hand[i], each.gradients[i], tolerance, _difference(each, i)) for each in found
-    ]
+    judged = [_at(each, name, each.by_hand[i], each.gradients[i], tolerance, i) for each in found]
     worst = _worst(judged)
     first = bool(judged[0].ok) and judged[0].seen >= SEEN_SHARE
     if not worst.ok:
@@ -160,20 +194,31 @@ def judge_gradient(
     values = [each.gradients[i].value for each in found]
     if not values[0].size or not found[0].is_used(i) or _cancels(found, i):
         return replace(worst, seen=1.0), True
-    if seen >= SEEN_SHARE:
+    covered = min(_covered(found, each, i) for each in found if not each.place[1])
+    if min(seen, covered) >= SEEN_SHARE:
         return replace(worst, seen=seen), first
+    if seen >= SEEN_SHARE:
+        at = next(each for each in found if not each.place[1] and _covered(found, each, i) == covered)
+        reason = (
+            f"at {at.place[0]} rounding in {dtype} hides {_percent(1 - covered)} of its entries, and other "
+            "points do not speak for them"
+        )
+        return replace(worst, ok=None, seen=covered, reason=reason), False
     reason = _reason(found, i, seen, dtype)
     return replace(worst, ok=None, seen=seen, reason=reason), False
 
 
-def _difference(each: Judged, i: int) -> Any:
-    return lambda _, index: each.difference(i, index)
-
-
 def _at(
-    each: Judged, name: str, hand: np.ndarray, right: Measured, tolerance: float, difference: Any
+    each: Judged, name: str, hand: np.ndarray, right: Measured, tolerance: float, i: int | None = None
 ) -> Quantity:
-    """One quantity at one point; where the reference is not finite, nothing is asked of hand."""
+    """The loss or gradient i at one point; where the reference is not finite, nothing is asked of hand."""
+
+    def difference(_: str, index: tuple[int, ...]) -> FiniteDifference | None:
+        return None if i is None else each.difference(i, index)
+
+    def finer() -> np.ndarray | None:
+        return None if i is None else each.finer_by_hand(i)
+
     value, bound = right.value, right.bound
     joint = None
     if hand.shape == value.shape:
@@ -188,6 +233,8 @@ def _at(
     )
     if tolerance:
         radius, joint = np.maximum(radius, tolerance * size), None
+    if i is not None and hand.shape == value.shape:
+        radius = widened(radius, hand, value, bound, each.dtype, finer)
     wide = bound._replace(radius=radius)
     quantity = judge(name, hand, value, wide, difference, joint)
     seen = (
@@ -198,10 +245,7 @@ def _at(
 
 def _sizes(value: np.ndarray) -> np.ndarray:
     """The larger of each entry and the root mean square of all."""
-    finite = np.where(np.isfinite(value), np.abs(value), 0.0)
-    largest = finite.max(initial=0.0)
-    usual = largest * np.sqrt(np.mean((finite / largest) ** 2)) if largest else 0.0
-    return np.asarray(np.maximum(finite, usual))
+    return np.asarray(np.maximum(np.where(np.isfinite(value), np.abs(value), 0.0), root_mean_square(value)))
 
 
 def _joint_units(hand: np.ndarray, value: np.ndarray, bound: Bound, ties: Ties | None) -> np.ndarray | None:
@@ -223,6 +267,21 @@ def _joint_units(hand: np.ndarray, value: np.ndarray, bound: Bound, ties: Ties |
     return units.reshape(value.shape)
 
 
+def _covered(found: Sequence[Judged], each: Judged, i: int) -> float:
+    """The share of entries that rounding at a point leaves to be judged, by the gradient's size at any.
+
+    Where somebody's own point is hidden, points beside it speak of another branch of the function: beside a
+    tie at 1e30 a softmax is 0 or 1. Where a gradient is merely near 0, at an optimum, they speak for it.
+    """
+    right = each.gradients[i]
+    finite = np.isfinite(right.value)
+    if not finite.any() or not right.value.any():
+        return 1.0
+    usual = max(root_mean_square(other.gradients[i].value) for other in found)
+    radius = np.broadcast_to(right.bound.radius, right.value.shape)[finite]
+    return float(np.mean(radius < NONLINEAR * np.maximum(np.abs(right.value[finite]), usual)))
+
+
 def _worst(judged: Sequence[Quantity]) -> Quantity:
     """The first of the points with a wrong one, or else where the error is the largest part of its bound."""
     wrong = [each for each in judged if not each.ok]
@@ -232,10 +291,11 @@ def _worst(judged: Sequence[Quantity]) -> Quantity:
 def _cancels(found: Sequence[Judged], i: int) -> bool:
     """Whether terms flow into a gradient and cancel, at every point: its right value is 0."""
     for each in found:
-        if each.noise is None or each.lowest != np.float64:
+        noise = each.noise(i) if each.lowest == np.float64 else None
+        if noise is None:
             return False
         size = np.abs(each.gradients[i].value).max(initial=0.0)
-        coarse, fine = (np.max(noise[i], initial=0.0) for noise in each.noise)
+        coarse, fine = (np.max(part, initial=0.0) for part in noise)
         if not (coarse > 0 and size <= CANCELS * coarse and size <= ROUNDINGS * fine):
             return False
     return True

@@ -111,7 +111,7 @@ def path_name(path: tuple[Any, ...]) -> str:
 
 
 def find_leaf(tree: Any, leaf: Leaf, params: Any) -> Any:
-    """What stands in a tree where the leaf stands in params; more keys than there are in params do no harm.
+    """What a tree has where the leaf is in params; for the key W also dW; further keys do no harm.
 
     Args:
         tree: made by somebody, in the structure of params.
@@ -129,7 +129,8 @@ def find_leaf(tree: Any, leaf: Leaf, params: Any) -> Any:
         where = f"grads{above}" if above.startswith("[") or not above else f"grads.{above}"
         try:
             if isinstance(key, DictKey):
-                tree, params = tree[key.key], params[key.key]
+                named = key.key if key.key in tree else f"d{key.key}"
+                tree, params = tree[named], params[key.key]
             elif isinstance(key, GetAttrKey):
                 tree, params = getattr(tree, key.name), getattr(params, key.name)
             else:
@@ -139,8 +140,12 @@ def find_leaf(tree: Any, leaf: Leaf, params: Any) -> Any:
                 index = key.idx if isinstance(key, SequenceKey) else key.key
                 tree, params = parts[index], wanted[index]
         except (KeyError, IndexError, AttributeError, TypeError):
-            found = ", ".join(map(str, tree)) if isinstance(tree, Mapping) else type(tree).__name__
-            raise NotJudged(f"grads has nothing for {leaf.name}: {where} is or has: {found}") from None
+            named = isinstance(tree, Mapping)
+            found = f"has {', '.join(map(str, tree))}" if named else f"is {type(tree).__name__}"
+            raise NotJudged(
+                f"grads has nothing for {leaf.name}: it must be built like params, with the same names, and "
+                f"{where} {found}"
+            ) from None
     return tree
 
 

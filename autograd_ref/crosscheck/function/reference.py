@@ -27,7 +27,7 @@ from autograd_ref.crosscheck.function.pytrees import is_floating_array
 from autograd_ref.crosscheck.report import NotJudged
 from autograd_ref.two_layer_net import precision
 
-__all__ = ["Reference", "Traced"]
+__all__ = ["Reference", "Traced", "is_same"]
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Reference:
         shapes = structure, tuple((np.shape(leaf), getattr(leaf, "dtype", None)) for leaf in leaves)
         alike = [(fixed, traced) for known, fixed, traced in self.traces if known == shapes]
         for fixed, traced in alike:
-            if all(_same(leaves[i], value) for i, value in fixed.items()):
+            if all(is_same(leaves[i], value) for i, value in fixed.items()):
                 return traced, _inputs(leaves, traced.positions)
         floating = [i for i, leaf in enumerate(leaves) if is_floating_array(leaf)]
         given = [i for i, leaf in enumerate(leaves) if _can_be_traced(leaf)]
@@ -213,7 +213,8 @@ def _flat(
     return traced
 
 
-def _same(one: Any, other: Any) -> bool:
+def is_same(one: Any, other: Any) -> bool:
+    """Whether two leaves hold the same."""
     if isinstance(one, jax.Array) and jnp.issubdtype(one.dtype, jax.dtypes.prng_key):
         one, other = jax.random.key_data(one), jax.random.key_data(other)
     if one is other:

@@ -68,7 +68,6 @@ class RecordedPoint:
         gradients: the right ones.
         bounds: of the right ones.
         step: the size of the step by which parameters are moved.
-        noise: none: whether terms cancel is known from the bounds.
         witnessed: whether differences are asked for.
     """
 
@@ -79,8 +78,26 @@ class RecordedPoint:
     gradients: list[Measured]
     bounds: list[LeafBound]
     step: float
-    noise: tuple[list[np.ndarray], list[np.ndarray]] | None = None
     witnessed: bool = False
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The lowest dtype of the leaves that have a gradient."""
+        dtypes = {self.run.leaf(pair.leaf).array.dtype for pair in self.pairs}
+        return min(dtypes, key=lambda dtype: dtype.itemsize)
+
+    @property
+    def place(self) -> tuple[str, bool]:
+        """The name of the point, and whether it is beside the given one."""
+        return f"point {self.number}" if self.number else "the given point", self.number > 0
+
+    def noise(self, i: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """Nothing: whether terms cancel is known from the bounds."""
+        return None
+
+    def finer_by_hand(self, i: int) -> np.ndarray | None:
+        """Nothing: rounding on the program's own way is in the bounds."""
+        return None
 
     @property
     def lowest(self) -> np.dtype[Any]:

@@ -51,7 +51,7 @@ def report_on(
         settings: of the check.
     """
     first = found[0].run
-    dtype = _dtype(found[0])
+    dtype = found[0].dtype.name
     quantities = []
     for i, pair in enumerate(found[0].pairs):
         name = f"d{_names(found[0])[i]}"
@@ -99,12 +99,6 @@ def _in_result(path: str, settings: Settings) -> str:
     return shown(path)
 
 
-def _dtype(point: RecordedPoint) -> str:
-    dtypes = {point.run.leaf(pair.leaf).array.dtype for pair in point.pairs}
-    dtypes = dtypes or {leaf.array.dtype for leaf in point.run.recording.leaves}
-    return min(dtypes, key=lambda dtype: dtype.itemsize).name
-
-
 def _in_backward_order(run: Run, point: RecordedPoint, quantities: Sequence[Quantity]) -> list[Quantity]:
     """What the loss uses last comes first."""
     forward = run.found.forward
@@ -131,7 +125,7 @@ def _said(run: Run, assignment: Assignment, found: Sequence[RecordedPoint], sett
     unjudged = [
         pair.leaf for i, pair in enumerate(found[0].pairs) if not any(_is_seen(each, i) for each in found)
     ]
-    if unjudged and _dtype(found[0]) != "float64" and found[0].pairs:
+    if unjudged and found[0].dtype != np.float64:
         said.append("In float64 rounding hides less: --dtype float64.")
     if settings.tolerance:
         said.append(f"Every bound was widened to {settings.tolerance:g} (tolerance).")

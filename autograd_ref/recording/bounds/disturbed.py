@@ -7,20 +7,22 @@ leader's decisions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from itertools import cycle
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import Jaxpr, jaxprs_in_params
 
 from autograd_ref.arithmetic.paired_evaluation import Difference, follow
 from autograd_ref.recording.kernels import in_double, uncompiled
 from autograd_ref.recording.tape import Value
 
-__all__ = ["Errors", "Note", "Stack", "add", "forward", "pull_back"]
+__all__ = ["Errors", "Kind", "Note", "Operands", "Stack", "add", "compile_all", "kind_of", "run"]
 
 # All draws of a value (draws, *shape). What JAX computes is waited for only where NumPy needs it.
 Stack = np.ndarray | jax.Array
@@ -28,8 +30,11 @@ Stack = np.ndarray | jax.Array
 # For what runs in microseconds and would take longer to compile.
 _QUICK = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0}
 
+# More do not help: all but XLA's own work is done by one thread at a time.
+_THREADS = 2
+
 # A prime; draws of more numbers than this repeat themselves.
-_PERIOD = 16_381
+PERIOD = 16_381
 
 
 class Note(NamedTuple):
@@ -44,109 +49,108 @@ class Errors:
 
     def __init__(self, draws: int, rng: np.random.Generator):
         self.draws, self.rng = draws, rng
-        shape = (draws, 3 * _PERIOD)
-        self.pool = rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape)
-        with in_double():
-            self.pool_in_jax = jnp.asarray(self.pool)
-        self._starts = cycle(rng.integers(_PERIOD, size=_PERIOD).tolist())
+        shape = (3 * PERIOD, draws)
+        self._pool = rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape)
+        self._starts = cycle(rng.integers(PERIOD, size=PERIOD).tolist())
 
-    def start(self) -> int:
-        """Where an operation begins in the pool."""
-        return next(self._starts)
+    def some(self, count: int) -> np.ndarray:
+        """A few numbers (count, draws)."""
+        start = next(self._starts)
+        return self._pool[start : start + count]
 
     def like(self, shape: tuple[int, ...]) -> np.ndarray:
         """Numbers for every entry of an array (draws, *shape)."""
-        count = int(np.prod(shape))
-        if count > 2 * _PERIOD:
+        count = math.prod(shape)
+        if count > 2 * PERIOD:
             drawn = 2 * self.rng.random((self.draws, count), np.float32) - 1
             return (drawn + np.copysign(np.float32(0.5), drawn)).reshape(self.draws, *shape)
-        start = self.start()
-        return self.pool[:, start : start + count].reshape(self.draws, *shape)
+        return self.some(count).T.reshape(self.draws, *shape)
 
 
-def forward(
-    value: Value,
-    inputs: Sequence[np.ndarray],
-    drawn: Sequence[Stack | None],
-    notes: Sequence[Note | None],
-    dtype: np.dtype[Any],
-    errors: Errors,
-    size: np.ndarray,
-) -> tuple[Stack, Note | None]:
-    """The result of an operation, (draws, *shape), with what is known of it.
+class Operands(NamedTuple):
+    """What an operation works on, and how it rounds.
+
+    Attributes:
+        exact: its inputs.
+        drawn: the same with errors; None for one without.
+        notes: what is known of them.
+        dtype: in which NumPy computed.
+        scale: of the errors of the operation in each draw (draws,).
+    """
+
+    exact: list[np.ndarray]
+    drawn: list[Stack | None]
+    notes: list[Note | None]
+    dtype: np.dtype[Any]
+    scale: np.ndarray
+
+
+class Kind(NamedTuple):
+    """All that one compiled function depends on but the number of draws.
+
+    Attributes:
+        function: the operation, or its transposed derivative.
+        moved: which arguments have errors.
+        makers: what is known of them.
+        shapes: of the arguments, with their dtypes.
+        dtype: in which NumPy computed.
+        backward: whether it is a derivative.
+    """
+
+    function: Callable[..., Any]
+    moved: tuple[bool, ...]
+    makers: tuple[str | None, ...]
+    shapes: tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]
+    dtype: np.dtype[Any]
+    backward: bool
+
+
+def kind_of(value: Value, operands: Operands, active: tuple[int, ...] | None = None) -> Kind:
+    """What is to be compiled for an operation made by a `Compute`.
 
     Args:
-        value: on the tape, made by a `Compute`.
-        inputs: the exact ones.
-        drawn: with errors (draws, *shape); None for one without.
-        notes: what is known of the inputs.
-        dtype: in which NumPy computed.
-        errors: to draw from.
-        size: of the errors in each draw (draws,), in honest ones.
+        value: on the tape.
+        operands: of the operation; with the adjoint of its result as the last, for a derivative.
+        active: the inputs whose contributions are asked for; None for the operation itself.
     """
-    (result,), (note,) = _run(uncompiled(value), list(inputs), drawn, notes, dtype, errors, size)
-    return result, note
-
-
-def pull_back(
-    value: Value,
-    inputs: Sequence[np.ndarray],
-    drawn: Sequence[Stack | None],
-    notes: Sequence[Note | None],
-    dtype: np.dtype[Any],
-    errors: Errors,
-    size: np.ndarray,
-    active: tuple[int, ...],
-    cotangent: tuple[np.ndarray, Stack | None],
-) -> list[Stack]:
-    """The contributions (draws, *shape) to the adjoints of some inputs.
-
-    Args:
-        value: as for `forward`, and so are all others but the last two.
-        inputs: the exact ones.
-        drawn: with errors.
-        notes: what is known of the inputs.
-        dtype: in which NumPy computed.
-        errors: to draw from.
-        size: of the errors.
-        active: the inputs that are asked for.
-        cotangent: the adjoint of the result, exact and with errors.
-    """
-    exact, moved = cotangent
-    function = uncompiled(value, active)
-    results, _ = _run(
-        function, [*inputs, exact], [*drawn, moved], [*notes, None], dtype, errors, size, backward=True
+    return Kind(
+        uncompiled(value, active),
+        tuple([each is not None for each in operands.drawn]),
+        tuple([None if each is None else each.maker for each in operands.notes]),
+        tuple([(each.shape, each.dtype) for each in operands.exact]),
+        operands.dtype,
+        active is not None,
     )
+
+
+def run(kind: Kind, operands: Operands, errors: Errors) -> list[Stack]:
+    """Draw an operation's result, or the contributions to the adjoints of its active inputs."""
+    kernel, count = _kernel(kind)
+    stacks = [each for each in operands.drawn if each is not None]
+    sizes = [each.size for each in operands.notes if each is not None]
+    results: list[Stack] = kernel(operands.exact, stacks, sizes, errors.some(count) * operands.scale)
     return results
 
 
-def _run(
-    function: Callable[..., Any],
-    leaders: list[np.ndarray],
-    drawn: Sequence[Stack | None],
-    notes: Sequence[Note | None],
-    dtype: np.dtype[Any],
-    errors: Errors,
-    size: np.ndarray,
-    *,
-    backward: bool = False,
-) -> tuple[list[Stack], list[Note | None]]:
-    moved = tuple([each is not None for each in drawn])
-    makers = tuple([None if each is None else each.maker for each in notes])
-    kernel = _kernel(function, moved, makers, dtype, backward)
-    results, sizes = kernel(
-        leaders,
-        [each for each in drawn if each is not None],
-        [each.size for each in notes if each is not None],
-        errors.pool_in_jax,
-        errors.start(),
-        size,
-    )
-    return results, [
-        None if each is None else Note(maker, np.asarray(each[maker]))
-        for each in sizes
-        for maker in (each or [None])
-    ]
+def compile_all(kinds: Iterable[Kind], draws: int) -> None:
+    """Compile before anything is run, in several threads: XLA compiles while Python traces."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        list(pool.map(lambda kind: _compile(kind, draws), kinds))
+
+
+@cache
+def _compile(kind: Kind, draws: int) -> None:
+    """Call a function once."""
+    with in_double(), np.errstate(all="ignore"):
+        kernel, count = _kernel(kind)
+        exact = [np.zeros(shape, dtype) for shape, dtype in kind.shapes]
+        stacks = [
+            np.zeros((draws, *each.shape), each.dtype)
+            for each, moved in zip(exact, kind.moved, strict=True)
+            if moved
+        ]
+        sizes = [each for each, maker in zip(exact, kind.makers, strict=True) if maker is not None]
+        kernel(exact, stacks, sizes, np.zeros((count, draws)))
 
 
 def add(a: Stack, b: Stack, size: np.ndarray, errors: np.ndarray, scale: np.ndarray) -> Stack:
@@ -169,25 +173,28 @@ def _added(a: Any, b: Any, size: Any, errors: Any, scale: Any) -> Any:
 
 
 @cache
-def _kernel(
-    function: Callable[..., Any],
-    moved: tuple[bool, ...],
-    makers: tuple[str | None, ...],
-    dtype: np.dtype[Any],
-    backward: bool,
-) -> Callable[..., Any]:
-    def call(leaders: Any, followers: Any, sizes: Any, pool: Any, start: Any, size: Any) -> Any:
-        shapes = [jax.ShapeDtypeStruct(each.shape, each.dtype) for each in leaders]
-        traced = jax.make_jaxpr(function)(*((shapes[:-1], shapes[-1]) if backward else shapes))
+def _kernel(kind: Kind) -> tuple[Callable[..., Any], int]:
+    """A compiled function, and how many errors it wants."""
+    function, moved, makers, shapes, dtype, backward = kind
+    like = [jax.ShapeDtypeStruct(*each) for each in shapes]
+    traced = jax.make_jaxpr(function)(*((like[:-1], like[-1]) if backward else like))
+
+    def call(leaders: Any, followers: Any, sizes: Any, errors: Any) -> Any:
         rest, noted = iter(followers), iter(sizes)
         known = [
             None if maker is None else Difference(leader, maker, next(noted))
             for leader, maker in zip(leaders, makers, strict=True)
         ]
         beside = [next(rest) if is_moved else leader for leader, is_moved in zip(leaders, moved, strict=True)]
-        results, differences = follow(traced, leaders, beside, known, dtype, pool, start, size)
-        return results, [each and {each.maker: each.size} for each in differences]
+        return follow(traced, leaders, beside, known, dtype, errors)
 
-    # What is known is the same in every draw.
-    every = jax.vmap(call, in_axes=(None, 0, None, 0, None, 0), out_axes=(0, None))
-    return jax.jit(every, compiler_options=_QUICK)
+    every = jax.vmap(call, in_axes=(None, 0, None, 1))
+    count = sum(math.prod(shape) for shape, _ in shapes) + _results(traced.jaxpr)
+    return jax.jit(every, compiler_options=_QUICK), min(count, 2 * PERIOD)
+
+
+def _results(jaxpr: Jaxpr) -> int:
+    """How many numbers are computed on the way."""
+    avals: list[Any] = [var.aval for each in jaxpr.eqns for var in each.outvars]
+    own = sum(math.prod(aval.shape) + 1 for aval in avals)
+    return own + sum(_results(inner) for each in jaxpr.eqns for inner in jaxprs_in_params(each.params))

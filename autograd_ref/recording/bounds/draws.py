@@ -6,23 +6,25 @@ contributions and their sums going back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd_ref.arithmetic.rounding import unit_roundoff
 from autograd_ref.recording.adjoints import Adjoints, kinks
-from autograd_ref.recording.adjoints.reverse import ancestors
-from autograd_ref.recording.bounds import disturbed, stacked
-from autograd_ref.recording.bounds.disturbed import Errors, Note, Stack
+from autograd_ref.recording.adjoints.reverse import active_values, ancestors
+from autograd_ref.recording.bounds import disturbed
+from autograd_ref.recording.bounds.backward import Backward
+from autograd_ref.recording.bounds.disturbed import Errors, Kind, Stack
+from autograd_ref.recording.bounds.forward import Forward, Sizes, is_finer, precision_of
 from autograd_ref.recording.kernels import in_double
 from autograd_ref.recording.tape import Compute, Given, Tape, Value
 
-__all__ = ["Drawn", "Plan", "Sizes", "draw", "precision_of", "roundoff"]
+__all__ = ["Plan", "draw", "plan"]
 
-Drawn = dict[Value, Stack]
-Sizes = Mapping[Value, np.ndarray]
+# Operations on more entries take as long to run as to compile, and are compiled when they are run.
+SMALL = 100_000
 
 
 class Plan(NamedTuple):
@@ -31,6 +33,7 @@ class Plan(NamedTuple):
     Attributes:
         found: the exact adjoints of one loss.
         needed: the floating values that the loss or a value in ``by_hand`` was made from, in their order.
+        active: those that have an adjoint.
         wanted: whose adjoints are asked for.
         by_hand: what is asked for itself.
         flags: what `kinks.undecided` gives.
@@ -39,6 +42,7 @@ class Plan(NamedTuple):
 
     found: Adjoints
     needed: list[Value]
+    active: set[Value]
     wanted: set[Value]
     by_hand: set[Value]
     flags: kinks.Flags
@@ -50,18 +54,19 @@ def plan(tape: Tape, found: Adjoints, wanted: Iterable[Value], by_hand: Iterable
     hands = set(by_hand)
     used = found.forward.union(*map(ancestors, hands))
     needed = [value for value in tape.values if value in used and value.is_floating]
-    active = {value for value in found.of if value.is_floating}
+    active = active_values(tape, found.forward)
     flags = kinks.undecided(tape, found.arrays, active) if found.ties else {}
     held: dict[Value, np.dtype[Any]] = {}
     for value in reversed(needed):
         user = precision_of(value) if isinstance(value.operation, Compute) else held.get(value)
         for each in value.inputs:
             if each.is_floating and user is not None:
-                held[each] = _finer(held.get(each, precision_of(each)), user)
-    return Plan(found, needed, set(wanted), hands, flags, held)
+                before = held.get(each, precision_of(each))
+                held[each] = user if is_finer(user, before) else before
+    return Plan(found, needed, active, set(wanted), hands, flags, held)
 
 
-def draw(plan: Plan, errors: Errors, sizes: Sizes) -> tuple[Drawn, Drawn]:
+def draw(plan: Plan, errors: Errors, sizes: Sizes) -> tuple[dict[Value, Stack], dict[Value, Stack]]:
     """Draw the adjoints that are wanted, and the values by hand.
 
     Args:
@@ -72,168 +77,52 @@ def draw(plan: Plan, errors: Errors, sizes: Sizes) -> tuple[Drawn, Drawn]:
     Returns:
         Both (draws, *shape); one into which no error comes is missing.
     """
-    found = plan.found
     with in_double(), np.errstate(all="ignore"):
-        run = _Run(plan, errors, sizes)
+        forward = Forward(plan.found.arrays, plan.held, errors, sizes)
+        backward = Backward(plan.found, forward, plan.active, plan.flags)
+        disturbed.compile_all(_kinds(plan, forward, backward), errors.draws)
         for value in plan.needed:
-            run.go_forward(value)
-        by_hand = {value: run.values[value] for value in plan.by_hand if value in run.values}
-        run.exact[found.loss] = found.of[found.loss].centre
+            forward.compute(value)
+        hands = {value: forward[value] for value in plan.by_hand}
         for value in reversed(plan.needed):
-            if value in run.exact:
-                run.go_back(value)
-                if value not in plan.wanted:
-                    run.adjoints.pop(value, None)
-                del run.exact[value]
-            run.values.pop(value, None)
-        return run.adjoints, by_hand
+            backward.go(value, keep=value in plan.wanted)
+            forward.forget(value)
+        return backward.stacks, {value: stack for value, stack in hands.items() if stack is not None}
 
 
-def precision_of(value: Value) -> np.dtype[Any]:
-    """The real dtype in which NumPy computed a value."""
-    return np.finfo(value.dtype).dtype
-
-
-def roundoff(dtype: np.dtype[Any]) -> float:
-    """What an honest error is in units of: NumPy's rounding, and this instrument's own."""
-    return unit_roundoff(dtype) + unit_roundoff(np.float64)
-
-
-class _Run:
-    """The state of one pass."""
-
-    def __init__(self, plan: Plan, errors: Errors, sizes: Sizes):
-        self.found, self.flags, self.held = plan.found, plan.flags, plan.held
-        self.errors, self.sizes = errors, sizes
-        self.ties = set(plan.found.ties)
-        self.values: Drawn = {}
-        self.notes: dict[Value, Note] = {}
-        self.adjoints: Drawn = {}
-        self.exact: dict[Value, np.ndarray] = {}  # adjoints, as far as they were added up
-
-    def go_forward(self, value: Value) -> None:
-        """Draw one value."""
+def _kinds(plan: Plan, forward: Forward, backward: Backward) -> list[Kind]:
+    """What will be called, as far as it can be foreseen: one of each function and its arguments' shapes."""
+    kinds: dict[Kind, None] = {}
+    seen = set()
+    moved: set[Value] = set()
+    for value in plan.needed:
         operation = value.operation
-        exact = self.found.arrays[value.number]
-        if isinstance(operation, Given):
-            if operation.path is not None:
-                self._make(value, np.abs(exact), self.held.get(value))
-            return
-        inputs = [self.found.arrays[each.number] for each in value.inputs]
         if isinstance(operation, Compute):
-            self.values[value], note = disturbed.forward(
-                value, inputs, *self._operands(value), precision_of(value), self.errors, self.sizes[value]
-            )
-            if note is not None:
-                self.notes[value] = note
-        else:
-            drawn = [None if each is None else np.asarray(each) for each in self._operands(value)[0]]
-            if any(each is not None for each in drawn):
-                self.values[value] = stacked.forward(value, inputs, drawn, exact)
-        if any(_is_wider(each, value) for each in value.inputs):
-            self._make(value, np.abs(exact))
-
-    def _make(self, value: Value, size: Any, dtype: np.dtype[Any] | None = None) -> None:
-        """One error more in a value."""
-        base = np.asarray(self.values.get(value, self.found.arrays[value.number]))
-        self.values[value] = base + self._errors(value, dtype or precision_of(value), size)
-
-    def _operands(self, value: Value) -> tuple[list[Stack | None], list[Note | None]]:
-        drawn = [
-            self._held(each, value) if each.weak is float else self.values.get(each) for each in value.inputs
-        ]
-        return drawn, [self.notes.get(each) for each in value.inputs]
-
-    def _held(self, number: Value, user: Value) -> np.ndarray | None:
-        """A Python number in a dtype that cannot hold it."""
-        exact = self.found.arrays[number.number]
-        if not user.is_floating or user.dtype.type(exact) == exact:
-            return None
-        return np.asarray(exact + self._errors(user, precision_of(user), np.abs(exact)))
-
-    def _errors(self, value: Value, dtype: np.dtype[Any], size: Any) -> np.ndarray:
-        """Errors of a given size, in units of a dtype's unit roundoff."""
-        scale = (roundoff(dtype) * self.sizes[value]).reshape(-1, *[1] * size.ndim)
-        return np.asarray(scale * self.errors.like(size.shape) * size)
-
-    def go_back(self, value: Value) -> None:
-        """Hand an adjoint on."""
-        chosen = tuple([i for i in range(len(value.inputs)) if (value, i) in self.found.contributions])
-        if not chosen:
-            return
-        inputs = [self.found.arrays[each.number] for each in value.inputs]
-        exact, stack = self.exact[value], self.adjoints.get(value)
-        parts: list[tuple[Stack, np.ndarray | None]]
-        if value in self.ties:
-            parts = self._across_a_tie(value, inputs, chosen, stack)
-        elif isinstance(value.operation, Compute):
-            results = disturbed.pull_back(
-                value,
-                inputs,
-                *self._operands(value),
-                precision_of(value),
-                self.errors,
-                self.sizes[value],
-                chosen,
-                (exact, stack),
-            )
-            parts = [(each, None) for each in results]
-        elif stack is None:
-            parts = [(self.found.contributions[value, i].centre, None) for i in chosen]
-        else:
-            parts = [*stacked.pull_back(value, inputs, chosen, (exact, np.asarray(stack)))]
-        for i, (part, size) in zip(chosen, parts, strict=True):
-            self._add(value, i, part, size)
-
-    def _add(self, value: Value, i: int, part: Stack, size: np.ndarray | None) -> None:
-        """Add a contribution to an adjoint, with the errors of doing so."""
-        source = value.inputs[i]
-        exact = self.found.contributions[value, i].centre
-        if size is not None:
-            part = np.asarray(part) + self._errors(value, precision_of(value), size)
-        if _is_wider(value, source):
-            part = np.asarray(part) + self._errors(value, precision_of(source), np.abs(exact))
-        known = self.exact.get(source)
-        if known is None:
-            self.exact[source] = exact
-            if part.ndim > exact.ndim:
-                self.adjoints[source] = part
-            return
-        before = self.adjoints.get(source, known)
-        self.exact[source] = np.asarray(known + exact)
-        size = np.abs(known) + np.abs(exact)
-        scale = roundoff(precision_of(source)) * self.sizes[source]
-        self.adjoints[source] = disturbed.add(before, part, size, self.errors.like(size.shape), scale)
-
-    def _across_a_tie(
-        self, value: Value, inputs: list[np.ndarray], chosen: tuple[int, ...], stack: Stack | None
-    ) -> list[tuple[Stack, np.ndarray | None]]:
-        """The contributions where several are right: those of one side or the other, from draw to draw."""
-        exact = self.exact[value]
-        base = kinks.contributions(value, inputs, chosen, self.flags, (exact, None))
-        assert base is not None  # noqa: S101
-        sides: list[list[np.ndarray]] = [[] for _ in chosen]
-        every = (
-            np.broadcast_to(exact, (self.errors.draws, *exact.shape)) if stack is None else np.asarray(stack)
-        )
-        signs = np.sign(self.errors.like(()))
-        for one, sign in zip(every, signs, strict=True):
-            moved = kinks.contributions(value, inputs, chosen, self.flags, (one, None))
-            assert moved is not None  # noqa: S101
-            for kept, (middle, half), (_, usual) in zip(sides, moved, base, strict=True):
-                kept.append(middle + sign * (np.asarray(half) - np.asarray(usual)))
-        return [
-            (np.stack(kept), np.abs(middle) + np.asarray(half))
-            for kept, (middle, half) in zip(sides, base, strict=True)
-        ]
-
-
-def _finer(a: np.dtype[Any], b: np.dtype[Any]) -> np.dtype[Any]:
-    return a if np.finfo(a).eps <= np.finfo(b).eps else b
-
-
-def _is_wider(source: Value, target: Value) -> bool:
-    """Whether a floating value is rounded where it becomes another."""
-    if not (source.is_floating and target.is_floating) or source.weak is not None:
-        return False
-    return bool(np.finfo(source.dtype).eps < np.finfo(target.dtype).eps)
+            moved.add(value)
+            chosen = backward.chosen(value)
+            shapes = tuple([(each.shape, each.dtype) for each in value.inputs])
+            key = operation, chosen, value.dtype, shapes
+            if key in seen or sum(math.prod(each.shape) for each in (value, *value.inputs)) > SMALL:
+                continue
+            seen.add(key)
+            operands = forward.operands(value)
+            drawn: list[Stack | None] = [
+                exact if each in moved or own is not None else None
+                for each, exact, own in zip(value.inputs, operands.exact, operands.drawn, strict=True)
+            ]
+            operands = operands._replace(drawn=drawn)
+            kinds[disturbed.kind_of(value, operands)] = None
+            if chosen and value in plan.active:
+                result = np.asarray(plan.found.arrays[value.number])
+                back = operands._replace(
+                    exact=[*operands.exact, result],
+                    drawn=[*operands.drawn, result],
+                    notes=[*operands.notes, None],
+                )
+                kinds[disturbed.kind_of(value, back, chosen)] = None
+        elif isinstance(operation, Given):
+            if operation.path is not None:
+                moved.add(value)
+        elif any(each in moved for each in value.inputs):
+            moved.add(value)
+    return list(kinds)

@@ -16,10 +16,12 @@ import numpy as np
 from autograd_ref.arithmetic.rounding_bounds import STEP, granted
 from autograd_ref.recording.adjoints import Adjoint, Adjoints, adjoints
 from autograd_ref.recording.bounds.disturbed import Errors
-from autograd_ref.recording.bounds.draws import Sizes, draw, plan, precision_of, roundoff
+from autograd_ref.recording.bounds.draws import draw, plan
+from autograd_ref.recording.bounds.forward import Sizes, is_finer, precision_of, roundoff
+from autograd_ref.recording.bounds.memories import Version
 from autograd_ref.recording.place import Place
 from autograd_ref.recording.record import Recording
-from autograd_ref.recording.tape import Value
+from autograd_ref.recording.tape import Read, Value
 
 __all__ = ["Bounds", "LeafBound", "measure"]
 
@@ -115,7 +117,7 @@ class _Measuring:
         seed: int,
     ):
         self.found, self.asked, self.hands, self.draws = found, asked, hands, draws
-        self.plan = plan(recording.tape, found, [each for each in asked if each in found.of], hands.values())
+        self.plan = plan(recording.tape, found, map(_memory, asked), hands.values())
         size = sum(8 * int(np.prod(each.shape)) for each in self.plan.needed)
         most = max(MEMORY // max(size, 1), 1)
         self.together = max(each for each in range(1, draws + 1) if draws % each == 0 and each <= most)
@@ -125,8 +127,8 @@ class _Measuring:
         """The bounds on the gradients by all leaves."""
         found = {}
         for leaf in self.asked:
-            right = self.found.of.get(leaf, Adjoint(np.zeros(leaf.shape), None))
-            size = np.maximum(np.abs(right.low), np.abs(right.high))
+            right = self._right(leaf)
+            size = np.asarray(np.abs(right.centre) + (0.0 if right.slack is None else right.slack))
             bound = self._granted(self._response[leaf], size, precision_of(leaf))
             found[leaf] = LeafBound(right, bound, [], self._cancels(leaf, right, bound))
         for dtype in {leaf.dtype for leaf in self.asked}:
@@ -134,6 +136,15 @@ class _Measuring:
             for leaf, lines in self._lines(dtype, same).items():
                 found[leaf] = found[leaf]._replace(lines=lines)
         return found
+
+    def _right(self, leaf: Value) -> Adjoint:
+        """The exact adjoint of a leaf."""
+        memory = _memory(leaf)
+        if memory not in self.found.of:
+            return Adjoint(np.zeros(leaf.shape), None)
+        centre, slack = self.found.of[memory]
+        own = np.asarray(_part(leaf, centre[None])[0])
+        return Adjoint(own, None if slack is None else np.asarray(_part(leaf, slack[None])[0]))
 
     def _granted(self, response: np.ndarray, size: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
         bound = granted(response, size, self.draws, dtype)
@@ -157,18 +168,19 @@ class _Measuring:
     def _root_mean_square(self, sizes: Sizes) -> dict[Value, np.ndarray]:
         squares = {leaf: np.zeros(leaf.shape) for leaf in self.asked}
         for _ in range(self.draws // self.together):
-            for leaf, moved in self._moved(sizes):
+            for leaf, moved in self._moved(sizes, self.together):
                 squares[leaf] += np.sum(moved**2, axis=0)
         return {leaf: np.asarray(np.sqrt(each / self.draws) / STEP) for leaf, each in squares.items()}
 
-    def _moved(self, sizes: Sizes) -> list[tuple[Value, np.ndarray]]:
+    def _moved(self, sizes: Sizes, draws: int) -> list[tuple[Value, np.ndarray]]:
         """How far each adjoint, and each gradient by hand, was moved in each draw."""
-        adjoint, value = draw(self.plan, Errors(self.together, self.rng), sizes)
-        moved = [
-            (leaf, np.abs(np.asarray(stack) - self.found.of[leaf].centre))
-            for leaf, stack in adjoint.items()
-            if leaf in self.plan.wanted
-        ]
+        adjoint, value = draw(self.plan, Errors(draws, self.rng), sizes)
+        moved = []
+        for leaf in self.asked:
+            stack = adjoint.get(_memory(leaf))
+            if stack is not None:
+                exact = self.found.of[_memory(leaf)].centre
+                moved.append((leaf, _part(leaf, np.abs(np.asarray(stack) - exact))))
         for leaf, hand in self.hands.items():
             if hand in value:
                 moved.append((leaf, np.abs(np.asarray(value[hand]) - self.found.arrays[hand.number])))
@@ -178,26 +190,38 @@ class _Measuring:
         """Where a lower dtype than the leaves' was computed in, if that widens their bounds."""
         at: dict[Place, list[Value]] = {}
         for each in self.plan.needed:
-            if np.finfo(each.dtype).eps > np.finfo(dtype).eps and each.place is not None:
+            if is_finer(dtype, each.dtype) and each.place is not None:
                 at.setdefault(each.place, []).append(each)
         places = list(at)
         found: dict[Value, dict[Place, None]] = {leaf: {} for leaf in bounds}
-        for first in range(0, len(places), self.together):
-            # In each draw the errors of one place alone.
-            sizes = dict.fromkeys(self.plan.needed, np.zeros(self.together))
-            some = places[first : first + self.together]
-            for place, alone in zip(some, STEP * np.eye(self.together), strict=False):
+        draws = max(self.together, 2)
+        for first in range(0, len(places), draws - 1):
+            # In each draw the errors of one place alone; in the last, none.
+            sizes = dict.fromkeys(self.plan.needed, np.zeros(draws))
+            some = places[first : first + draws - 1]
+            for place, alone in zip(some, STEP * np.eye(draws), strict=False):
                 sizes |= dict.fromkeys(at[place], alone)
-            for leaf, moved in self._moved(sizes):
+            for leaf, moved in self._moved(sizes, draws):
                 if leaf in bounds:
-                    widens = (moved > PART * bounds[leaf]).reshape(self.together, -1).any(axis=1)
+                    widens = (moved - moved[-1] > PART * bounds[leaf]).reshape(draws, -1).any(axis=1)
                     found[leaf] |= {some[i]: None for i in np.flatnonzero(widens)}
         return {leaf: list(lines) for leaf, lines in found.items()}
 
     def _cancels(self, leaf: Value, right: Adjoint, bound: np.ndarray) -> bool:
         """Whether nothing but float64's rounding is left of what flows in."""
-        size = np.abs(right.centre)
+        size = np.asarray(np.abs(right.centre))
         if right.slack is not None or not size.size or (size > bound).any():
             return False
         fine = self._response_in_double[leaf]
         return bool(fine.any() and (size <= self._granted(fine, size, np.dtype(np.float64))).all())
+
+
+def _memory(leaf: Value) -> Value:
+    """The value whose adjoint has the leaf's: arrays that share memory are parts of it, and may overlap."""
+    return leaf.inputs[0] if isinstance(leaf.operation, Read) else leaf
+
+
+def _part(leaf: Value, stack: np.ndarray) -> np.ndarray:
+    """What of its memory is the leaf, in every draw."""
+    operation = leaf.operation
+    return Version(stack, operation.root).read(operation.at) if isinstance(operation, Read) else stack

@@ -1,20 +1,20 @@
-"""What only moves entries, for all draws at once: the same reads, writes and moves with one axis more."""
+"""What only moves entries, for all draws at once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from autograd_ref.arithmetic.rounding_model import is_long, sum_error
 from autograd_ref.recording import moves
+from autograd_ref.recording.adjoints.transposed import linear
 from autograd_ref.recording.kernels import sum_to
-from autograd_ref.recording.memory import Layout, is_injective, lay_out, window
-from autograd_ref.recording.tape import Move, Read, Value, Write
+from autograd_ref.recording.replay import evaluate
+from autograd_ref.recording.tape import Move, Value
 
-__all__ = ["Part", "forward", "pull_back"]
+__all__ = ["Part", "forward", "full", "pull_back", "scattered", "summed", "wide"]
 
 # A contribution in every draw (draws, *shape), and what u is multiplied by in the error of its own sums.
 Part = tuple[np.ndarray, np.ndarray | None]
@@ -23,7 +23,7 @@ Part = tuple[np.ndarray, np.ndarray | None]
 def forward(
     value: Value, inputs: Sequence[np.ndarray], drawn: Sequence[np.ndarray | None], exact: np.ndarray
 ) -> np.ndarray:
-    """The result of a read, write or move (draws, *shape).
+    """The result of an operation that moves entries (draws, *shape).
 
     Args:
         value: on the tape.
@@ -33,22 +33,14 @@ def forward(
     """
     operation = value.operation
     draws = next(len(each) for each in drawn if each is not None)
-    if isinstance(operation, Move):
-        moved = [i for i, each in enumerate(drawn) if each is not None]
-        places, _, _ = moves.positions_of(operation, inputs, moved)
-        flat = np.concatenate([_full(drawn[i], inputs[i], draws).reshape(draws, -1) for i in moved], axis=1)
-        if not flat.size:  # nothing was chosen to be moved
-            return np.broadcast_to(exact, (draws, *exact.shape))
-        taken = np.take(flat, places, axis=1)
-        return taken if places.min(initial=0) >= 0 else np.where(places >= 0, taken, exact)
-    assert isinstance(operation, (Read, Write))  # noqa: S101
-    root, at = _stacked(*operation, draws)
-    memory = _full(drawn[0], inputs[0], draws)
-    if isinstance(operation, Read):
-        return window(lay_out(memory, root), at)
-    flat = lay_out(np.array(memory), root)
-    window(flat, at)[...] = _wide(_full(drawn[1], inputs[1], draws), operation.at.shape)
-    return window(flat, root)
+    if not isinstance(operation, Move):  # real and imaginary parts, one by one
+        every = [full(*each, draws) for each in zip(drawn, inputs, strict=True)]
+        return np.stack([evaluate(value, list(one), True) for one in zip(*every, strict=True)])
+    moved = [i for i, each in enumerate(drawn) if each is not None]
+    places, _, _ = moves.positions_of(operation, inputs, moved)
+    flat = np.concatenate([full(drawn[i], inputs[i], draws).reshape(draws, -1) for i in moved], axis=1)
+    taken = np.take(flat, places, axis=1)
+    return taken if places.min(initial=0) >= 0 else np.where(places >= 0, taken, exact)
 
 
 def pull_back(
@@ -68,62 +60,31 @@ def pull_back(
     operation = value.operation
     exact, stack = cotangent
     draws = len(stack)
-    if isinstance(operation, Move):
-        places, starts, total = moves.positions_of(operation, inputs, active)
-        found, size = _scattered(places, total, exact, stack)
-        parts: list[Part] = []
-        for i, start in zip(active, starts, strict=True):
-            shape, end = inputs[i].shape, start + inputs[i].size
-            own = None if size is None else size[start:end].reshape(shape)
-            parts.append((found[:, start:end].reshape(draws, *shape), own))
-        return parts
-    assert isinstance(operation, (Read, Write))  # noqa: S101
-    root, at = _stacked(*operation, draws)
-    if isinstance(operation, Read):
-        if is_injective(operation.at):
-            flat = lay_out(np.zeros(root.shape, stack.dtype), root)
-            window(flat, at)[...] = stack
-            return [(window(flat, root), None)]
-        total = _extent(operation.root)
-        found, size = _scattered(window(np.arange(total), operation.at), total, exact, stack)
-        own = None if size is None else window(size, operation.root)
-        return [(window(np.ascontiguousarray(found).reshape(-1), root), own)]
-    parts = []
-    for i in active:
-        flat = lay_out(np.array(stack), root)
-        if i == 0:
-            window(flat, at)[...] = 0
-            parts.append((window(flat, root), None))
-        else:
-            one = window(lay_out(np.array(exact), operation.root), operation.at)
-            parts.append(_summed(one, window(flat, at), inputs[1].shape))
+    if not isinstance(operation, Move):
+        every = [linear(value, list(inputs), tuple(active), one) for one in stack]
+        return [(np.stack(each), None) for each in zip(*every, strict=True)]
+    places, starts, total = moves.positions_of(operation, inputs, active)
+    found, size = scattered(places, total, exact, stack)
+    parts: list[Part] = []
+    for i, start in zip(active, starts, strict=True):
+        shape, end = inputs[i].shape, start + inputs[i].size
+        own = None if size is None else size[start:end].reshape(shape)
+        parts.append((found[:, start:end].reshape(draws, *shape), own))
     return parts
 
 
-def _full(stack: np.ndarray | None, exact: np.ndarray, draws: int) -> np.ndarray:
+def full(stack: np.ndarray | None, exact: np.ndarray, draws: int) -> np.ndarray:
+    """All draws of a value that may have no errors."""
     return np.broadcast_to(exact, (draws, *exact.shape)) if stack is None else stack
 
 
-def _wide(stack: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def wide(stack: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Broadcast every draw."""
     draws, *own = stack.shape
     return np.broadcast_to(stack.reshape(draws, *[1] * (len(shape) - len(own)), *own), (draws, *shape))
 
 
-@cache
-def _stacked(root: Layout, at: Layout, draws: int) -> tuple[Layout, Layout]:
-    """The same positions in every one of several memories, one behind the other."""
-    extent = _extent(root)
-    return tuple(  # type: ignore[return-value]
-        each._replace(shape=(draws, *each.shape), strides=(extent, *each.strides)) for each in (root, at)
-    )
-
-
-def _extent(root: Layout) -> int:
-    return lay_out(np.zeros(root.shape, bool), root).size
-
-
-def _scattered(places: np.ndarray, total: int, exact: np.ndarray, stack: np.ndarray) -> Part:
+def scattered(places: np.ndarray, total: int, exact: np.ndarray, stack: np.ndarray) -> Part:
     """Entries added up where they came from (draws, total); −1 came from nowhere."""
     draws = len(stack)
     moved = np.flatnonzero(places >= 0)
@@ -145,7 +106,7 @@ def _scattered(places: np.ndarray, total: int, exact: np.ndarray, stack: np.ndar
     return found, size
 
 
-def _summed(exact: np.ndarray, stack: np.ndarray, shape: tuple[int, ...]) -> Part:
+def summed(exact: np.ndarray, stack: np.ndarray, shape: tuple[int, ...]) -> Part:
     """What flows into something that was broadcast."""
     if exact.shape == shape:
         return stack, None
@@ -156,7 +117,7 @@ def _summed(exact: np.ndarray, stack: np.ndarray, shape: tuple[int, ...]) -> Par
     return found, _error(terms, exact, lambda each: np.asarray(sum_to(each, shape)))
 
 
-def _error(count: Any, terms: np.ndarray, total: Any) -> np.ndarray:
+def _error(count: Any, terms: np.ndarray, total: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     sizes = np.abs(terms)
     long = np.where(is_long(count), total(sizes), 0.0)
     # An entry alone is no sum.

@@ -153,7 +153,8 @@ def _span(array: np.ndarray, low: int, high: int) -> np.ndarray:
 def _shifted(array: np.ndarray, low: int, length: int) -> np.ndarray:
     owner: Any = owner_of(array)
     start = (low - byte_bounds(owner)[0]) // array.itemsize
-    return as_strided(owner.reshape(-1, order="A"), (length,), (array.itemsize,))[start:]
+    corner = owner.reshape(-1, order="A")[start : start + 1]
+    return as_strided(corner, (length,), (array.itemsize,))
 
 
 def _names(function: Any, args: tuple[Any, ...]) -> list[str]:

@@ -19,7 +19,7 @@ def shuffled(original: Callable[..., Any]) -> Callable[..., Any]:
     """A shuffle writes into its argument: as a move by the permutation that it draws."""
 
     def call(x: Any, *args: Any, **kwargs: Any) -> None:
-        if not is_recorded(x) or current.tape is None:
+        if not is_recorded(x) or current.tape is None or not np.ndim(x):
             original(plain(x), *args, **kwargs)
             return
         axis = args[0] if args else kwargs.get("axis", 0)

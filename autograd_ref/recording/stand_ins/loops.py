@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from autograd_ref.recording.stand_ins.calls import refuse
+from autograd_ref.recording.stand_ins.creation import constant
 from autograd_ref.recording.stand_ins.objects import (
     arrays_in,
     from_nested,
@@ -38,15 +40,21 @@ class _Vectorized(np.vectorize):
             raise refuse("np.vectorize with a signature, excluded or keyword arguments is not recorded")
         arrays = np.broadcast_arrays(*[each if is_recorded(each) else _array(each) for each in args])
         shape = arrays[0].shape
+        if 0 in shape:
+            return constant(super().__call__(*plain_all(args)))
+        types = self.otypes or self._types(arrays)
         results = [self.pyfunc(*[_entry(each, index) for each in arrays]) for index in np.ndindex(shape)]
-        if not results:
-            raise refuse("np.vectorize of an empty array is not recorded")
         several = isinstance(results[0], tuple)
         columns = list(zip(*results, strict=True)) if several else [results]
-        types = self.otypes or [np.asarray(plain(column[0])).dtype.char for column in columns]
         joined = [_joined(list(each), shape, kind) for each, kind in zip(columns, types, strict=True)]
-        joined = [each if each.ndim else each[()] for each in joined]
+        joined = [each.copy() for each in joined]
         return tuple(joined) if several else joined[0]
+
+    def _types(self, arrays: Any) -> list[str]:
+        """NumPy asks the function once more, with NumPy's own numbers, for the dtypes of its results."""
+        first = self.pyfunc(*[plain(each).flat[0] for each in arrays])
+        several = first if isinstance(first, tuple) else (first,)
+        return [np.asarray(plain(each)).dtype.char for each in several]
 
 
 def vectorized(original: np.vectorize) -> np.vectorize:
@@ -70,8 +78,10 @@ def _apply_along_axis(function: Callable[..., Any], axis: int, arr: Any, *args: 
     if current.tape is None or not arrays_in(arr):
         return np.apply_along_axis(function, axis, plain_all(arr), *args, **kwargs)
     arr = _array(arr) if not is_recorded(arr) else arr
-    axis = range(arr.ndim)[axis]
+    axis = normalize_axis_index(axis, arr.ndim)
     rows = np.moveaxis(arr, axis, -1)
+    if 0 in rows.shape[:-1]:
+        return np.apply_along_axis(function, axis, plain(arr), *args, **kwargs)  # which says what is wrong
     results = [function(rows[index], *args, **kwargs) for index in np.ndindex(rows.shape[:-1])]
     first = np.asanyarray(plain_all(results[0]))
     joined = _joined(results, (*rows.shape[:-1], *first.shape), first.dtype)
@@ -132,7 +142,8 @@ class _Nditer:
     def _at(self, position: int) -> Any:
         places = self._iterator[position]
         array = self.operands[position]
-        return array[(*np.unravel_index(int(places), array.shape), ...)]
+        index = np.unravel_index(int(places), array.shape) if array.ndim else ()
+        return array[(*index, ...)]
 
     @property
     def value(self) -> Any:
@@ -168,7 +179,8 @@ class _Nditer:
 
 def _positions(array: np.ndarray) -> np.ndarray:
     """Each entry's position in C order, in memory ordered as the array's, so that the walk is the same."""
-    places = np.empty_like(array, np.intp, order="K")
+    forward = tuple([slice(None, None, -1 if stride < 0 else 1) for stride in array.strides])
+    places = np.empty_like(array[forward], np.intp, order="K")[forward]
     places[...] = np.arange(array.size).reshape(array.shape)
     return places
 

@@ -73,7 +73,7 @@ def _make(thing: Any) -> Any:
         return math_function(thing)
     if _is_numpys(module) or (isinstance(owner, np.random.RandomState) and owner is _GLOBAL_RANDOM):
         return _numpy_function(thing)
-    if _is_scipys(module) and isinstance(thing, types.FunctionType):
+    if _is_scipys(module) and type(thing).__name__ in _SCIPYS:
         return _scipy_function(thing)
     return None
 
@@ -154,7 +154,8 @@ def _met_again(argument: Any) -> Any:
 def _scipy_function(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function of SciPy's: recorded, or refused where it is given something recorded."""
     room = function.__module__.split(".")[1]
-    name = f"scipy.{room}.{function.__name__}"
+    own = getattr(function, "__name__", None) or type(function).__name__
+    name = f"scipy.{room}.{own}"
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if current.tape is None or not any(map(arrays_in, (*args, *kwargs.values()))):
@@ -162,11 +163,15 @@ def _scipy_function(function: Callable[..., Any]) -> Callable[..., Any]:
             return result if current.tape is None else constant(result)
         return record_scipy(name, function, args, kwargs)
 
-    call.__name__ = function.__name__
-    call.__qualname__ = function.__qualname__
+    call.__name__ = own
+    call.__qualname__ = getattr(function, "__qualname__", own)
     call.__doc__ = function.__doc__
     call.__wrapped__ = function  # type: ignore[attr-defined]
     return call
+
+
+# The classes of SciPy's functions: Python's own, several ufuncs in one, and compiled ones.
+_SCIPYS = {"function", "MultiUFunc", "cython_function_or_method"}
 
 
 class _Ufunc:

@@ -79,7 +79,7 @@ def _might_need(kind: type) -> bool:
     """Whether things of a type may need a stand-in."""
     if kind in (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, type):
         return True
-    return hasattr(kind, "__call__") and str(kind.__module__).startswith("numpy")  # noqa: B004
+    return hasattr(kind, "__call__") and str(kind.__module__).startswith(("numpy", "scipy"))  # noqa: B004
 
 
 @contextmanager

@@ -4,7 +4,6 @@ A wrong hand counts only if it was shown to be wrong without the checker (`truth
 where nothing flows, and allowed where two honest ways differ by more than 0.1 % of the root mean square.
 """
 
-import inspect
 import os
 import tempfile
 import time
@@ -15,7 +14,12 @@ from multiprocessing import get_context
 
 import numpy as np
 
-from benchmarks.checkers.zoo.entry import Entry, Hand
+from autograd_ref import NotJudged
+from autograd_ref.crosscheck.function.check import POINTS
+from autograd_ref.crosscheck.function.gradient_check import GradientCheck
+from autograd_ref.crosscheck.function.known_points import KnownPoints
+from autograd_ref.crosscheck.function.points import moved_points
+from benchmarks.checkers.zoo.entry import Hand
 from benchmarks.checkers.zoo.mutations import mutations
 from benchmarks.checkers.zoo.truth import Truth, cast
 from benchmarks.results import progress
@@ -23,7 +27,7 @@ from benchmarks.results import progress
 DTYPES = "float32", "float64"
 APART = 1e-3  # root mean squares between two honest ways, from which on nobody need judge
 QUICK = 4  # of the wrong hands of a function
-RIGHT, WRONG, NOT_JUDGED, CRASHED, UNASKED = "right", "wrong", "not judged", "crashed", "not asked"
+RIGHT, WRONG, NOT_JUDGED, CRASHED = "right", "wrong", "not judged", "crashed"
 NOTHING_FLOWS = "nothing flows"
 
 
@@ -38,8 +42,7 @@ class Asked:
         hand: the honest way or the mistake.
         truth: right or wrong.
         shown: where a wrong one was shown to be wrong.
-        verdict: right, wrong, not judged; crashed for any exception but NotJudged; not asked where the
-            checker has no such option.
+        verdict: right, wrong, not judged; crashed for any exception but NotJudged.
         reason: what the checker said to it.
         excuse: why not judging is allowed here, or None.
         seconds: that the checker took.
@@ -61,7 +64,7 @@ class Asked:
         """What is wrong with the verdict, or None."""
         if self.verdict == RIGHT and self.excuse == NOTHING_FLOWS:
             return "called right though nothing flows"
-        if self.verdict in (self.truth, UNASKED):
+        if self.verdict == self.truth:
             return None
         if self.verdict == NOT_JUDGED:
             return None if self.excuse else "not judged without need"
@@ -80,19 +83,18 @@ def hands(truth: Truth) -> Iterator[tuple[str, Hand, str | None]]:
             yield name, hand, shown
 
 
-def ask(entry: Entry, truth: Truth, hand: Hand) -> tuple[str, str]:
-    """The checker's verdict of a hand, and what it said."""
-    from autograd_ref import NotJudged, check_gradients
-
-    known = inspect.signature(check_gradients).parameters
-    if set(entry.options) - set(known):
-        return UNASKED, f"the checker has no {', '.join(set(entry.options) - set(known))}"
-    point = cast(truth.point, truth.dtype)
+def ask(truth: Truth, hand: Hand, known: KnownPoints) -> tuple[str, str]:
+    """The verdict that `check_gradients` gives of a hand, and what it said; measured once for all hands."""
+    entry, dtype = truth.entry, np.dtype(truth.dtype)
+    options = {"points": POINTS, "surrogate": False, "tolerance": 0.0, **entry.options}
+    params, *args = cast(truth.point, truth.dtype)
+    points = moved_points(params, tuple(args), options["points"], dtype, known.seed)
     try:
         with np.errstate(all="ignore"):
-            report = check_gradients(
-                hand, entry.loss, *point, dtype=truth.dtype, name=entry.name, **entry.options
+            check = GradientCheck(
+                hand, known, dtype, known.seed, entry.name, options["surrogate"], options["tolerance"]
             )
+            report = check.report(points)
     except NotJudged as error:
         return NOT_JUDGED, str(error)
     except Exception as error:
@@ -115,10 +117,10 @@ def judge(kind: str, position: int, dtype: str, quick: bool) -> list[Asked]:
     excuse = NOTHING_FLOWS if entry.dead else None
     if excuse is None and truth.spread > APART:
         excuse = f"two honest ways differ by {100 * truth.spread:.2g} % of the root mean square"
-    asked = []
+    asked, known = [], KnownPoints(entry.loss, dtype, 0)
     for name, hand, shown in _some(list(hands(truth)), quick, position):
         begin = time.perf_counter()
-        verdict, reason = ask(entry, truth, hand)
+        verdict, reason = ask(truth, hand, known)
         kinds = kind, entry.name, dtype, name, RIGHT if shown is None else WRONG
         asked.append(Asked(*kinds, shown, verdict, reason, excuse, time.perf_counter() - begin))
     jax.clear_caches()  # hundreds of compiled functions that nobody needs again
