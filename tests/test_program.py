@@ -71,6 +71,23 @@ def test_every_program_is_right_and_mistaken_ones_are_wrong_where_they_are(tmp_p
             assert each["finite_difference"] == pytest.approx(each["automatic"], rel=1e-4, abs=1e-6)
 
 
+def half_square(W):
+    r = x @ W - y
+    return 0.5 * np.sum(r * r), x.T @ r
+
+
+def test_part_of_a_larger_array_is_refused_and_any_order_in_memory_is_right():
+    with pytest.raises(NotJudged, match="W is a part of a larger array: give the call a copy"):
+        check_call(half_square, RNG.standard_normal((6, 4))[::2, :2])
+    assert check_call(half_square, np.asfortranarray(W)).ok
+
+
+def test_gradient_that_nothing_flows_into_is_not_judged():
+    report = check_call(lambda W: (np.sum(np.maximum(x @ W - 1e3, 0)), np.zeros_like(W)), W)
+    assert report.ok is None
+    assert "nothing flows into it" in str(report)
+
+
 class Layer:
     """A layer with state, and everything that a call may change."""
 
