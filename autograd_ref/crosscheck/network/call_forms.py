@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd_ref.crosscheck.arrays import real_array
 from autograd_ref.crosscheck.errors import own_frames, what_stopped
+from autograd_ref.crosscheck.network.arrays import real_array
 from autograd_ref.crosscheck.network.other_forms import (
     WAY_OUT,
     elsewhere,

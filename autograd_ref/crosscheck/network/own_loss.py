@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from autograd_ref.arithmetic.finite_differences import line_difference
-from autograd_ref.crosscheck.arrays import same_array
 from autograd_ref.crosscheck.comparison import GRADIENTS, TENSORS
+from autograd_ref.crosscheck.network.arrays import same_array
 from autograd_ref.crosscheck.network.call_forms import NetworkUnderTest
 from autograd_ref.crosscheck.network.diagnosis import CheckedProblem
 from autograd_ref.crosscheck.network.other_losses import OtherLoss, recognise

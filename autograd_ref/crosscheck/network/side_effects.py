@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from autograd_ref.arithmetic.rounding import unit_roundoff
-from autograd_ref.crosscheck.arrays import same_array
+from autograd_ref.crosscheck.network.arrays import same_array
 from autograd_ref.crosscheck.network.call_forms import NetworkUnderTest
 from autograd_ref.crosscheck.problems import Problem
 from autograd_ref.crosscheck.reference import reference_of
