@@ -210,3 +210,35 @@ def test_report_survives_json():
     assert found["quantities"][0].keys() >= {"of", "from"}
     assert type(report).from_json(found) == report
     assert "return[1] by W" in report._repr_html_()
+
+
+PRINTS = """
+import numpy as np
+
+class Net:
+    def __init__(self):
+        self.W = np.ones((3, 2))
+
+    def step(self, x):
+        print("on the way")
+        out = np.tanh(x @ self.W)
+        self.cost = np.sum(out**2)
+        self.dW = x.T @ (out * (1 - out**2))
+"""
+
+
+@pytest.mark.slow
+def test_command_prints_one_object_and_what_the_target_prints_goes_to_standard_error(tmp_path):
+    (tmp_path / "net.py").write_text(PRINTS)
+    command = [sys.executable, "-c", "from handgrad.cli.main import main; main()", "check", "net.py:Net.step"]
+    given = ["--json", "--points", "1", "--call", "Net().step(rng.standard_normal((5, 3)))"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run([*command, *given], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    found = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert "on the way" in done.stderr
+    assert (found["first_wrong"], found["form"], found["loss"]) == ("dW", "recorded", "self.cost")
+    assert found["call"] == given[-1]
+    uncalled = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert uncalled.returncode == 2
+    assert uncalled.stderr.count("\n") == 1
