@@ -1,0 +1,172 @@
+"""Low precision, what cancels, and what rounding hides: judged by what is known, or not judged."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from field import functions as f
+from field.functions import Case
+from some_quick import some_quick
+
+from autograd_ref import check_gradients
+from autograd_ref.crosscheck.function.check import check_gradients_at
+
+
+def check(case, count=3, seed=0, **options):
+    rng = np.random.default_rng(seed)
+    return check_gradients_at(case.hand, case.reference, [case.example(rng) for _ in range(count)], **options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("inside", "dtype", "right"),
+    [(np.float32, "float64", True), (np.float16, "float32", None), (np.float64, "float64", True)],
+)
+def test_a_hand_that_computes_in_less_is_judged_by_that(inside, dtype, right):
+    def example(rng):
+        return rng.normal(size=(3, 2)), rng.normal(size=(4, 3))
+
+    report = check(Case(f.low_inside(inside), f.squares_loss, example), dtype=dtype)
+    assert report.ok is right, str(report)
+    assert ("low-precision" in [each.id for each in report.warnings]) is (np.dtype(inside) != dtype)
+
+
+@pytest.mark.slow
+def test_a_wrong_gradient_is_not_taken_for_low_precision():
+    def hand(w, x):
+        loss, grad = f.low_inside(np.float32)(w, x)
+        return loss, 1.001 * grad
+
+    def example(rng):
+        return rng.normal(size=(3, 2)), rng.normal(size=(4, 3))
+
+    assert check(Case(hand, f.squares_loss, example), dtype="float64").ok is False
+
+
+@pytest.mark.slow
+def test_a_reference_in_low_precision_shows_nothing():
+    def reference(w, x):
+        return (jnp.sum((x.astype(jnp.bfloat16) @ w.astype(jnp.bfloat16)) ** 2) / 2).astype(x.dtype)
+
+    rng = np.random.default_rng(0)
+    w, x = rng.normal(size=(3, 2)), rng.normal(size=(4, 3))
+    report = check_gradients(lambda w, x: (np.sum((x @ w) ** 2) / 2, 0 * w), reference, w, x)
+    assert report.ok is not True
+    assert "by finite difference" not in str(report)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("offset", [1e7, 1e5])
+def test_a_zero_gradient_that_rounding_hides_is_never_right(offset):
+    y = np.arange(8) % 5
+
+    def hand(s):
+        m = s.max(axis=1, keepdims=True)
+        loss = m[:, 0] + np.log(np.exp(s - m).sum(axis=1))
+        return np.mean(loss - s[np.arange(8), y]), 0 * s
+
+    def reference(s):
+        return jnp.mean(jax.nn.logsumexp(s, axis=1) - s[jnp.arange(8), y])
+
+    s = offset + np.random.default_rng(0).normal(size=(8, 5))
+    assert check_gradients(hand, reference, s, dtype="float32").ok is not True
+    assert check_gradients(hand, reference, s, dtype="float32", points=1).ok is not True
+
+
+@pytest.mark.slow
+def test_terms_that_cancel_leave_zero_to_be_judged():
+    """A bias before a normalisation."""
+
+    def reference(p, X):
+        Z = X * p["w"][None, :] + p["b"][None, :]
+        return jnp.sum(((Z - Z.mean(axis=0)[None, :]) * X) ** 2)
+
+    def hand(wrong, p, X):
+        Z = X * p["w"] + p["b"]
+        C = Z - Z.mean(axis=0)
+        dC = 2 * C * X * X
+        dZ = dC - dC.mean(axis=0)
+        return np.sum((C * X) ** 2), {"w": (dZ * X).sum(axis=0), "b": dZ.sum(axis=0) + wrong}
+
+    rng = np.random.default_rng(0)
+    p, X = {"w": rng.normal(size=3), "b": rng.normal(size=3)}, rng.normal(size=(6, 3))
+    for dtype in ("float64", "float32"):
+        assert check_gradients(lambda p, X: hand(0, p, X), reference, p, X, dtype=dtype).ok is True
+        report = check_gradients(lambda p, X: hand(X.dtype.type(1e-3), p, X), reference, p, X, dtype=dtype)
+        assert report.ok is False
+
+
+def by_normaliser(x):
+    loss = x.max() + np.log(np.exp(x - x.max()).sum())
+    return loss, np.exp(x - loss)
+
+
+@pytest.mark.slow
+def test_a_given_point_that_rounding_hides_is_not_judged():
+    """Beside a tie at 1e30 a softmax is 0 or 1, whatever it is at the tie: each tied entry got the whole."""
+    x = 1e30 * np.array([1.0, 1.0, 0.5, 1.0, 0.0])
+    report = check_gradients(by_normaliser, jax.nn.logsumexp, x)
+    assert report.ok is None
+    assert "at the given point rounding in float64 hides" in str(report)
+
+
+def test_a_given_point_at_an_optimum_is_judged_by_those_beside_it():
+    X = np.random.default_rng(0).normal(size=(20, 3))
+    w = np.array([0.3, -1.7, 0.9])
+
+    def hand(w, X, t):
+        r = X @ w - t
+        return r @ r, 2 * X.T @ r
+
+    assert check_gradients(hand, lambda w, X, t: jnp.sum((X @ w - t) ** 2), w, X, X @ w).ok is True
+
+
+@pytest.mark.parametrize("dtype", some_quick(["float32", "float64"]))
+@pytest.mark.parametrize("right", [True, False])
+def test_a_formula_that_cancels_is_told_by_a_finer_precision(dtype, right):
+    """Both are off by less than rounding to the largest entry; the second is so in every precision."""
+    x = CANCELLING if right else np.array([-12.0 if dtype == "float32" else -30.0, 0.0, 5.0])
+
+    def hand(x):
+        grad = (1 + np.tanh(x / 2)) / 2 if right else 1 / (1 + np.exp(-x))
+        grad[0] *= 1 if right else 1.001
+        return np.logaddexp(0, x).sum(), grad
+
+    assert check_gradients(hand, lambda x: jnp.sum(jax.nn.softplus(x)), x, dtype=dtype).ok is right
+
+
+def test_entries_whose_squares_underflow_are_judged():
+    x = np.array([-380.0, -390.0, 0.5])
+
+    def hand(x):
+        return np.exp(x).sum(), np.exp(x / 4) ** 4
+
+    assert check_gradients(hand, lambda x: jnp.sum(jnp.exp(x)), x).ok is True
+
+
+def affine_loss(p, x, y):
+    W, b = p if isinstance(p, list) else (p["W"], p["b"])
+    return jnp.sum((x @ W + b[None] - y) ** 2) / 2
+
+
+def affine_by_hand(W, b, x, y):
+    r = x @ W + b - y
+    return np.sum(r * r) / 2, x.T @ r, r.sum(0)
+
+
+def affine_example(seed, kind=dict):
+    rng = np.random.default_rng(seed)
+    W, b, x, y = (rng.standard_normal(shape) for shape in [(3, 2), (2,), (5, 3), (5, 2)])
+    return ({"W": W, "b": b} if kind is dict else [W, b]), x, y
+
+
+@pytest.mark.parametrize("dtype", some_quick(["float64", "float32"]))
+@pytest.mark.parametrize(("factor", "right"), [(1, True), (1.001, False)])
+def test_what_an_update_cancels_is_no_mistake(dtype, factor, right):
+    def hand(p, x, y):
+        loss, dW, db = affine_by_hand(p["W"], p["b"], x, y)
+        W = 10 * p["W"]
+        return loss, {"W": factor * (W - (W - 0.005 * dW)) / 0.005, "b": db}
+
+    report = check_gradients_at(hand, affine_loss, [affine_example(seed) for seed in range(3)], dtype=dtype)
+    assert report.ok is right, str(report)
