@@ -44,7 +44,7 @@ RECORDED = {
             "prod ptp round sort std sum trace trapezoid unwrap var array asanyarray asarray "
             "asarray_chkfinite ascontiguousarray asfortranarray atleast_1d atleast_2d atleast_3d "
             "copy diag diagonal flip fliplr flipud matrix_transpose permute_dims ravel rot90 "
-            "squeeze transpose tril triu diagflat require corrcoef cov sort_complex unstack"
+            "squeeze transpose tril triu diagflat require corrcoef cov unstack"
         ),
         "np.{}(z)": "angle",
         "np.{}(v)(0.5)": "poly1d",
@@ -320,7 +320,7 @@ REFUSED = {
         "np.{}([[1.0, 2.0]])": "matrix asmatrix",
         "np.{}(x)": (
             "spacing histogram histogram_bin_edges histogramdd unique unique_all unique_counts "
-            "unique_inverse unique_values from_dlpack"
+            "unique_inverse unique_values from_dlpack sort_complex"
         ),
         "np.{}(v)": "poly roots",
         "np.{}(v, u[0, :2])": "polydiv",

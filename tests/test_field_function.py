@@ -278,9 +278,6 @@ def test_a_masked_row_is_judged(value, dtype):
     assert report.ok is True, str(report)
 
 
-CANCELLING = np.array([-60.0, -36.0, -20.0, -5.0, 0.0, 3.0, 40.0])
-
-
 def test_a_reference_is_measured_once_for_all_hands(monkeypatch):
     measured = []
     measure = RoundedFunction.measure

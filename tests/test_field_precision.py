@@ -121,6 +121,9 @@ def test_a_given_point_at_an_optimum_is_judged_by_those_beside_it():
     assert check_gradients(hand, lambda w, X, t: jnp.sum((X @ w - t) ** 2), w, X, X @ w).ok is True
 
 
+CANCELLING = np.array([-60.0, -36.0, -20.0, -5.0, 0.0, 3.0, 40.0])
+
+
 @pytest.mark.parametrize("dtype", some_quick(["float32", "float64"]))
 @pytest.mark.parametrize("right", [True, False])
 def test_a_formula_that_cancels_is_told_by_a_finer_precision(dtype, right):

@@ -155,7 +155,7 @@ def test_no_name_is_left_over(module):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("form", ["ordinary", "strided", "tied", "single"])
+@pytest.mark.parametrize("form", ["ordinary", "strided"])
 @pytest.mark.parametrize("module", RECORDED)
 def test_recorded_with_the_right_derivative(module, form, dtype):
     assert faults(by_name(RECORDED, module), form, dtype) == {}

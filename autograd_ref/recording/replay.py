@@ -95,7 +95,7 @@ def replay(
             if start is not None:
                 arrays.append(_cast(start, value, exact))
             elif value in taken and value.array is not None:
-                arrays.append(value.array)
+                arrays.append(np.asarray(value.array))
             else:
                 arrays.compute(value, exact)
     return arrays

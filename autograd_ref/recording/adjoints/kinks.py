@@ -40,6 +40,9 @@ _LOGIC = {
     "logical_xor",
 }
 
+# Between -1 and 1 where they are 0; the other kinks are between 0 and 1.
+_SIZES = {"absolute", "copysign", "fabs", "math.fabs"}
+
 # Whose derivative has no negative entries once their inputs have none.
 _POSITIVE = {
     "amax", "amin", "convolve", "correlate", "cumprod", "cumsum", "dot", "einsum", "inner", "kron",
@@ -104,7 +107,7 @@ def contributions(
     if kinks is None or not any(kinks[i].any() for i in active):
         return None
     slopes = kernels.slopes(value, inputs, active)
-    middle, half = (0.0, 1.0) if operation.name in ("absolute", "fabs", "math.fabs") else (0.5, 0.5)
+    middle, half = (0.0, 1.0) if operation.name in _SIZES else (0.5, 0.5)
     results = []
     for i, slope in zip(active, slopes, strict=True):
         at = np.broadcast_to(kinks[i], slope.shape)
@@ -176,6 +179,8 @@ def _kinks(operation: Compute, value: Value, inputs: Sequence[Any], flags: Flags
             return [tied, tied] if value.inputs[0] is not value.inputs[1] else None
         if name in ("absolute", "fabs"):
             return [np.asarray(inputs[0] == 0)]
+        if name == "copysign":  # |x| with a sign, which has no slope
+            return [np.asarray(inputs[0] == 0), np.zeros((), bool)]
         if name == "clip":
             return _clipped(inputs[0], inputs[1], inputs[2], inputs)
         if name == "multiply":
@@ -193,7 +198,7 @@ def _kinks(operation: Compute, value: Value, inputs: Sequence[Any], flags: Flags
         return _clipped(args[0], low, high, inputs)
     if operation.kind == "function" and name == "where" and value.inputs[0] in flags:
         args, _ = (fill(part, inputs) for part in operation.template)
-        equal = flags[value.inputs[0]] & np.asarray(args[1] == args[2])
+        equal = np.asarray(flags[value.inputs[0]] & (args[1] == args[2]))
         return [equal for _ in inputs]
     return None
 
@@ -201,14 +206,15 @@ def _kinks(operation: Compute, value: Value, inputs: Sequence[Any], flags: Flags
 def _clipped(x: Any, low: Any, high: Any, inputs: Sequence[Any]) -> list[np.ndarray]:
     at_low = np.zeros(np.shape(x), bool) if low is None else np.asarray(x == low)
     at_high = np.zeros(np.shape(x), bool) if high is None else np.asarray(x == high)
-    by_input = {id(x): at_low | at_high, id(low): at_low, id(high): at_high}
-    return [by_input.get(id(each), at_low | at_high) for each in inputs]
+    both = np.asarray(at_low | at_high)  # of two 0-d arrays NumPy makes a scalar
+    by_input = {id(x): both, id(low): at_low, id(high): at_high}
+    return [by_input.get(id(each), both) for each in inputs]
 
 
 def _masked(value: Value, inputs: Sequence[Any], flags: Flags, mask: int) -> np.ndarray:
     """Where a mask's factor is 0 and the mask undecided: 0 and 1 are both its derivative."""
     flagged = flags.get(value.inputs[mask])
-    return np.zeros((), bool) if flagged is None else flagged & np.asarray(inputs[1 - mask] == 0)
+    return np.zeros((), bool) if flagged is None else np.asarray(flagged & (inputs[1 - mask] == 0))
 
 
 def _masked_write(

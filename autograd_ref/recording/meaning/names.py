@@ -52,7 +52,7 @@ FUNCTIONS = {
     "linalg.matrix_rank", "linalg.multi_dot", "linalg.norm", "linalg.outer", "linalg.pinv", "linalg.qr",
     "linalg.slogdet", "linalg.solve", "linalg.svd", "linalg.svdvals", "linalg.tensordot", "linalg.tensorinv",
     "linalg.tensorsolve", "linalg.trace", "linalg.vecdot", "linalg.vector_norm",
-    "angle", "geomspace", "logspace", "polyfit", "sort_complex",
+    "angle", "geomspace", "logspace", "polyfit",
     "fft.fft", "fft.fft2", "fft.fftn", "fft.hfft", "fft.ifft", "fft.ifft2", "fft.ifftn", "fft.ihfft",
     "fft.irfft",
     "fft.irfft2", "fft.irfftn", "fft.rfft", "fft.rfft2", "fft.rfftn",
