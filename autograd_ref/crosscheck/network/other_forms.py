@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["WAY_OUT", "elsewhere", "refuse_columns", "refuse_other_arguments", "refuse_unanswered"]
 
 WAY_OUT = (
-    ": write it as hand(params, *args) -> (loss, grads), its loss in JAX, and judge it with --reference "
-    "FILE.py:NAME"
+    ": say how it is called, --call 'NAME(...)' (check_call in Python), and its own forward pass judges it, "
+    "or hold it against JAX with --reference FILE.py:NAME (check_gradients)"
 )
 # What a class calls the method that gives its gradient.
 GRADIENT_METHODS = ("gradient", "gradients", "grad", "grads", "backward", "backprop", "numerical_gradient")
