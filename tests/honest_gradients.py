@@ -1,6 +1,5 @@
 """Functions of many kinds, each with its reference in JAX and honest gradients by hand, variously written."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +12,8 @@ import numpy as np
 class Case:
     """A function: `problem(rng)` gives (params, *args), in float64; each hand is another way of writing."""
 
-    reference: Callable[..., Any]
-    hands: tuple[Callable[..., Any], ...]
+    reference: Any
+    hands: tuple[Any, ...]
     problem: Callable[[np.random.Generator], tuple[Any, ...]]
 
 

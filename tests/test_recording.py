@@ -5,7 +5,7 @@ import pytest
 from recorded_numbers import STYLES
 from recorded_snippets import SNIPPETS
 
-from autograd_ref.recording import adjoints, check_complete, check_operations, record
+from autograd_ref.recording import adjoints, check_complete, check_operations, record, replay
 
 
 def drawn(dtype, seed=0):
@@ -106,3 +106,20 @@ def test_style_derivative(name):
         if leaf.path in ("x", "w") and leaf.value in found.of:
             expected = differences(function, drawn(np.float64)[:2], ["x", "w"].index(leaf.path))
             np.testing.assert_allclose(found.of[leaf.value].centre, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_masks_follow_what_they_compare():
+    """A mask has no floating input, and yet it is another one where what was compared is moved."""
+
+    def program(w, x):
+        z = x @ w
+        mask = z > 0
+        return np.sum(z * mask), x.T @ mask.astype(float), np.where(mask, 1.0, 0.0)
+
+    x = np.random.default_rng(0).standard_normal((5, 3))
+    recording = record(program, np.zeros((3, 2)), x)
+    assert check_complete(recording)
+    moved = {leaf.value: np.ones((3, 2)) for leaf in recording.leaves if leaf.path == "w"}
+    arrays = replay(recording.tape, moved)
+    mask = recording.value(recording.result[2])
+    np.testing.assert_array_equal(arrays[mask.number], x @ np.ones((3, 2)) > 0)

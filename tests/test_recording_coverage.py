@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import scipy.linalg
 import scipy.special
-from recording_tables import CONSTANT, MODULES, RECORDED, REFUSED, VARIABLES
+from recording_refused import REFUSED
+from recording_tables import CONSTANT, MODULES, RECORDED, VARIABLES
 from test_recording import assert_same
 
 from autograd_ref.recording import NotRecorded, Place, adjoints, check_operations, record

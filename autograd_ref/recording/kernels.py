@@ -195,7 +195,8 @@ def computed_in(value: Value) -> list[Value]:
 
 def _is_empty(value: Value) -> bool:
     """Whether there is nothing that could depend on anything: such a result is what it was."""
-    return 0 in value.shape or all(0 in each.shape for each in value.inputs if each.is_floating)
+    floating = [each for each in value.inputs if each.is_floating]
+    return 0 in value.shape or (bool(floating) and all(0 in each.shape for each in floating))
 
 
 def _is_double(value: Value) -> bool:
