@@ -1,5 +1,6 @@
 """Functions of many kinds, each with its reference in JAX and honest gradients by hand, variously written."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +13,8 @@ import numpy as np
 class Case:
     """A function: `problem(rng)` gives (params, *args), in float64; each hand is another way of writing."""
 
-    reference: Any
-    hands: tuple[Any, ...]
+    reference: Callable[..., Any]
+    hands: tuple[Callable[..., Any], ...]
     problem: Callable[[np.random.Generator], tuple[Any, ...]]
 
 
@@ -339,8 +340,7 @@ def long_sum_pairwise(p, X):
 
 def long_sum_one_by_one(p, X):
     """`np.cumsum` adds from left to right."""
-    z = p["a"] * X + p["b"]
-    s = np.sin(z)
+    z, s = p["a"] * X + p["b"], np.sin(p["a"] * X + p["b"])
     return np.cumsum(np.cos(z))[-1] / 100, {"a": -np.cumsum(s * X)[-1] / 100, "b": -np.cumsum(s)[-1] / 100}
 
 
