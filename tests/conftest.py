@@ -16,6 +16,10 @@ import hypothesis  # noqa: E402
 import jax  # noqa: E402
 from strict_types import unchecked  # noqa: E402
 
+# Started in the background of a script, tests inherit that Ctrl-C is ignored; what they start would ignore it, too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # The same examples on every machine; `--hypothesis-profile default` looks for new ones.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("repeatable")
