@@ -1,6 +1,7 @@
 """Strict modes for every test: shapes and types checked at run time, no silent promotion in JAX."""
 
 import os
+import signal
 import sys
 
 # Before NumPy is loaded: the threads of two test processes would take each other's cores.
@@ -16,7 +17,7 @@ import hypothesis  # noqa: E402
 import jax  # noqa: E402
 from strict_types import unchecked  # noqa: E402
 
-# Started in the background of a script, tests inherit that Ctrl-C is ignored; what they start would ignore it, too.
+# In the background of a script Ctrl-C is ignored, by the tests and by all that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
