@@ -112,6 +112,7 @@ def test_right_networks_pass_hard_problems(network, dtype):
             assert comparison.ok, f"{problem.name}: {comparison.first_wrong}"
 
 
+@pytest.mark.slow
 def test_recorded_program_is_of_sixty_kinds_and_every_kind_matters():
     assert len(KINDS) == 60
     program, x, w = of_sixty_kinds(0)

@@ -56,6 +56,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", some_quick(CASES, 4))
 def test_a_network_gets_its_verdict(name):
     ok, target, said = CASES[name]

@@ -76,6 +76,7 @@ def half_square(W):
     return 0.5 * np.sum(r * r), x.T @ r
 
 
+@pytest.mark.slow
 def test_part_of_a_larger_array_is_refused_and_any_order_in_memory_is_right():
     with pytest.raises(NotJudged, match="W is a part of a larger array: give the call a copy"):
         check_call(half_square, RNG.standard_normal((6, 4))[::2, :2])
@@ -102,6 +103,7 @@ class Layer:
         self.W -= 0.1 * self.grads["W"]
 
 
+@pytest.mark.slow
 def test_written_gradient_before_moved_weight_and_all_is_put_back():
     layer = Layer()
     report = check_call(layer.step, x, y)
@@ -159,6 +161,7 @@ def predict_back(dhidden, W, x):
     return da @ W.T, x.T @ da
 
 
+@pytest.mark.slow
 def test_pair_whose_backward_takes_the_inputs_and_returns_them_in_another_order():
     report = check_call(predict, W, x, backward=predict_back)
     assert report.ok, str(report)

@@ -217,6 +217,7 @@ def test_views_of_one_memory_have_their_parts_of_its_gradient():
     assert outside(1.001 * by_b, found["params['b']"]).all()
 
 
+@pytest.mark.slow
 def test_single_numbers_have_bounds():
     def step(a, b, x):
         h = np.maximum(a - x, 0.0)
@@ -232,6 +233,7 @@ def test_single_numbers_have_bounds():
     assert all(0 < each.bound.max() < 1e-13 for each in found.values())
 
 
+@pytest.mark.slow
 def test_memory_that_is_filled_entry_by_entry():
     rng = np.random.default_rng(0)
     x = rng.standard_normal(6)
