@@ -17,6 +17,7 @@ decide every tie, too little to be seen in anything else.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -27,6 +28,7 @@ from jaxtyping import Array, Float
 from numpy.typing import DTypeLike
 
 from autograd_ref.arithmetic.interpreter import bind, interpret_closed
+from autograd_ref.arithmetic.pivots import lu_in_order
 from autograd_ref.arithmetic.random_errors import RandomErrors
 from autograd_ref.arithmetic.rounding import unit_roundoff
 from autograd_ref.arithmetic.rounding_model import (
@@ -231,6 +233,10 @@ class _Run:
         if name == "sort" and len(operands) > 1:
             return self._follow_sort(eqn, operands, leaders)
         own = bind(eqn, followers)
+        if name == "lu":
+            _, pivots, order = leaders
+            in_order = partial(lu_in_order, followers[0], order)
+            return [jax.lax.cond(jnp.any(order != own[2]), in_order, lambda: own[0]), pivots, order]
         if name in FLOATING_DECISIONS:
             return [self._decide(leader, mine) for leader, mine in zip(leaders, own, strict=True)]
         return [
