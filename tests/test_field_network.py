@@ -29,7 +29,7 @@ CASES = {
     "gradient of another loss": (
         None,
         f.gradient_of_another_loss,
-        "The gradient is that of the mean softmax cross-entropy",
+        "The gradient belongs to the mean softmax cross-entropy",
     ),
     "hidden delta": (False, f.hidden_delta_is_the_output_error, "dscores itself stands where dh1 belongs"),
     "squared error": (None, f.squared_error, "half the squared error of sigmoid(scores)"),

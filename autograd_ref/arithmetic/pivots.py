@@ -10,8 +10,8 @@ __all__ = ["lu_in_order"]
 def lu_in_order(matrix: Float[Array, "*b m n"], order: Int[Array, "*b m"]) -> Float[Array, "*b m n"]:
     """Factorise a matrix without a choice of pivots.
 
-    Where two pivots are equally large, a rounding error decides between them, and both factorisations are right.
-    But the rows of one and the factors of the other make no factorisation.
+    Where two pivots are equally large, a rounding error decides between them, and both factorisations are
+    right. But the rows of one and the factors of the other make no factorisation.
 
     Args:
         matrix: to be factorised.
@@ -29,7 +29,9 @@ def lu_in_order(matrix: Float[Array, "*b m n"], order: Int[Array, "*b m"]) -> Fl
         column = jax.lax.dynamic_slice_in_dim(reduced, k, 1, axis=-1)
         head = jax.lax.dynamic_slice_in_dim(pivot, k, 1, axis=-1)
         # As LAPACK does, a column of zeros is left alone.
-        factor = jnp.where(below > k, jnp.where(head == 0, column, column / jnp.where(head == 0, 1.0, head)), 0.0)
+        factor = jnp.where(
+            below > k, jnp.where(head == 0, column, column / jnp.where(head == 0, 1.0, head)), 0.0
+        )
         left = reduced - jnp.where(beside > k, factor * pivot, 0.0)
         return jnp.where((below > k) & (beside == k), factor, left)
 
