@@ -9,7 +9,7 @@ _checked = beartype(conf=BeartypeConf(is_pep484_tower=True))
 
 
 def check(function):
-    """Check a function's types, unless it is nested: it would be decorated anew at each call of the outer one."""
+    """Check a function's types, unless it is nested: each call of the outer one would decorate it anew."""
     return function if "<locals>" in function.__qualname__ else _checked(function)
 
 
