@@ -18,7 +18,7 @@ from autograd_ref.crosscheck.errors import LONGEST_REFUSAL, one_line, what_stopp
 from autograd_ref.crosscheck.function.check import POINTS, check_gradients_at
 from autograd_ref.crosscheck.isolated.targets import Target, load_target
 from autograd_ref.crosscheck.network.check import check_network
-from autograd_ref.crosscheck.program.target import Asked, check_target, example_of
+from autograd_ref.crosscheck.program.calling.target import Asked, check_target, example_of
 from autograd_ref.crosscheck.report import NotJudged, Report
 from handgrad.files import replace_json
 

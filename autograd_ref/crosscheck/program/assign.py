@@ -91,7 +91,7 @@ class _Assigning:
                     self._take(each, chosen)
         self._changes()
         self._by_shape()
-        self.result.spare += [each.path for each in self.left if each.is_returned and each.array.ndim]
+        self.result.spare += [each.path for each in self.left if each.is_returned]
         order = {leaf.path: i for i, leaf in enumerate(self.leaves)}
         self.result.pairs.sort(key=lambda pair: order[pair.leaf])
         return self.result

@@ -12,8 +12,9 @@ from autograd_ref.arithmetic.rounding import Bound, unit_roundoff
 from autograd_ref.arithmetic.rounding_bounds import Measured
 from autograd_ref.crosscheck.errors import what_stopped
 from autograd_ref.crosscheck.program.assign import Assigned, Assignment, assign
-from autograd_ref.crosscheck.program.calls import Form
+from autograd_ref.crosscheck.program.calling.forms import Form
 from autograd_ref.crosscheck.program.gradients import candidates
+from autograd_ref.crosscheck.program.guards import Guard, guarded_logarithms, unguarded
 from autograd_ref.crosscheck.program.losses import Loss, find_loss
 from autograd_ref.crosscheck.program.moved import step_size
 from autograd_ref.crosscheck.program.returned import returned_names
@@ -68,6 +69,7 @@ class RecordedPoint:
         gradients: the right ones.
         bounds: of the right ones.
         step: the size of the step by which parameters are moved.
+        guards: by leaf, constants in logarithms that its gradient by hand leaves out.
         witnessed: whether differences are asked for.
     """
 
@@ -78,6 +80,7 @@ class RecordedPoint:
     gradients: list[Measured]
     bounds: list[LeafBound]
     step: float
+    guards: dict[str, list[Guard]]
     witnessed: bool = False
 
     @property
@@ -172,15 +175,40 @@ def read_gradients(found: Run, number: int, pairs: Sequence[Assigned], seed: int
     )
     rights = [bounds.of[path] for path in asked]
     step, slips = _by_change(found, pairs, by_hand, rights)
-    return RecordedPoint(
-        found,
-        number,
-        pairs,
-        by_hand,
-        [_measured(found, path, right, slip) for path, right, slip in zip(asked, rights, slips, strict=True)],
-        rights,
-        step,
-    )
+    gradients = [
+        _measured(found, path, right, slip) for path, right, slip in zip(asked, rights, slips, strict=True)
+    ]
+    guards = _leave_out_guards(found, asked, by_hand, gradients)
+    return RecordedPoint(found, number, pairs, by_hand, gradients, rights, step, guards)
+
+
+def _leave_out_guards(
+    found: Run, asked: Sequence[str], by_hand: Sequence[np.ndarray], gradients: list[Measured]
+) -> dict[str, list[Guard]]:
+    """Hold gradients against the loss without the constants in its logarithms, where they are of that."""
+    off = [i for i, right in enumerate(gradients) if not _is_within(by_hand[i], right.value, right.bound)]
+    guards = guarded_logarithms(found.recording, found.found) if off else []
+    if not guards:
+        return {}
+    without = unguarded(found.recording, found.found, guards)
+    left_out = {}
+    for i in off:
+        value = found.leaf(asked[i]).value
+        if value not in without.of:
+            continue
+        centre = without.of[value].centre
+        if _is_within(by_hand[i], centre, gradients[i].bound):
+            bound = gradients[i].bound._replace(centre=centre)
+            gradients[i] = gradients[i]._replace(value=centre, bound=bound)
+            left_out[asked[i]] = guards
+    return left_out
+
+
+def _is_within(hand: np.ndarray, centre: np.ndarray, bound: Bound) -> bool:
+    if hand.shape != centre.shape:
+        return False
+    excess = bound._replace(centre=centre).excess(hand)
+    return bool(np.all(excess <= bound.radius))
 
 
 def _by_change(

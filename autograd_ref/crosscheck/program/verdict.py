@@ -8,7 +8,9 @@ import numpy as np
 
 from autograd_ref.crosscheck.function.judging import judge_gradient
 from autograd_ref.crosscheck.program.assign import Assignment
-from autograd_ref.crosscheck.program.paths import short_name, shown
+from autograd_ref.crosscheck.program.guards import warning
+from autograd_ref.crosscheck.program.guessed.roles import role_of
+from autograd_ref.crosscheck.program.paths import of_path, short_name, shown
 from autograd_ref.crosscheck.program.point import RecordedPoint, Run
 from autograd_ref.crosscheck.quantity import SEEN_SHARE, Quantity
 from autograd_ref.crosscheck.report import Advice, Report
@@ -28,6 +30,7 @@ class Settings:
         told: where the loss comes from, if it does not have to be found.
         call: the expression that made the call.
         prefix: what comes before the path of what the program returned.
+        guessed: whether nobody gave the call.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Settings:
     told: str | None = None
     call: str | None = None
     prefix: str = "return"
+    guessed: bool = False
 
 
 def report_on(
@@ -69,13 +73,17 @@ def report_on(
     ordered = _in_backward_order(first, found[0], quantities)
     wrong = [each for each in ordered if each.ok is False]
     unjudged = [each for each in ordered if each.ok is None]
+    if settings.guessed and (missing := _parameters_without(first, assignment)):
+        assignment.ambiguous.append(
+            f"{', '.join(map(shown, missing))} gets no gradient in a call made up for it"
+        )
     return Report(
         target=settings.name,
         dtype=dtype,
         ok=False if wrong else None if unjudged or assignment.ambiguous or not ordered else True,
         first_wrong=wrong[0].name if wrong else None,
         signature=" ".join(_said(first, assignment, found, settings)) or None,
-        warnings=(*warnings, *_precision(found[0])),
+        warnings=(*warnings, *_precision(found[0]), *_guards(found[0])),
         quantities=tuple(ordered),
         points=len(found),
         form="recorded",
@@ -113,14 +121,12 @@ def _in_backward_order(run: Run, point: RecordedPoint, quantities: Sequence[Quan
 
 def _said(run: Run, assignment: Assignment, found: Sequence[RecordedPoint], settings: Settings) -> list[str]:
     said = [f"Not judged: {each}." for each in assignment.ambiguous]
+    if settings.guessed:
+        said.append(f"Nothing said how to call it; it was called with --call '{settings.call}'.")
     if assignment.spare:
         listed = ", ".join(_in_result(path, settings) for path in assignment.spare)
         said.append(f"Belongs to no array of the call: {listed}.")
-    taken = {pair.leaf for pair in assignment.pairs}
-    without = [
-        leaf.path for leaf in run.recording.leaves if leaf.path not in taken and leaf.value in run.found.of
-    ]
-    if without:
+    if without := _without(run, assignment):
         said.append(f"Without a gradient: {', '.join(map(shown, without))}.")
     unjudged = [
         pair.leaf for i, pair in enumerate(found[0].pairs) if not any(_is_seen(each, i) for each in found)
@@ -132,12 +138,32 @@ def _said(run: Run, assignment: Assignment, found: Sequence[RecordedPoint], sett
     return said
 
 
+def _without(run: Run, assignment: Assignment) -> list[str]:
+    """The arrays that the loss depends on and that get no gradient."""
+    taken = {pair.leaf for pair in assignment.pairs}
+    leaves = run.recording.leaves
+    return [leaf.path for leaf in leaves if leaf.path not in taken and leaf.value in run.found.of]
+
+
+def _parameters_without(run: Run, assignment: Assignment) -> list[str]:
+    """Weights and biases among them."""
+    roles = {path: role_of(of_path(path).name) for path in _without(run, assignment)}
+    return [path for path, role in roles.items() if role in ("weight", "bias", "parameters")]
+
+
 def _is_seen(each: RecordedPoint, i: int) -> bool:
     value, bound = each.gradients[i].value, each.gradients[i].bound.radius
     if not value.size or not value.any():
         return True
     size = np.sqrt(np.mean(np.square(value)))
     return bool(np.mean(bound < 0.01 * np.maximum(np.abs(value), size)) >= SEEN_SHARE)
+
+
+def _guards(point: RecordedPoint) -> list[Advice]:
+    left_out = [
+        f"d{name}" for name, pair in zip(_names(point), point.pairs, strict=True) if pair.leaf in point.guards
+    ]
+    return [warning(next(iter(point.guards.values())), left_out)] if left_out else []
 
 
 def _precision(point: RecordedPoint) -> list[Advice]:
