@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from autograd_ref.crosscheck.function.judging import judge_gradient
-from autograd_ref.crosscheck.program.assign import Assignment
+from autograd_ref.crosscheck.program.assigned.assign import Assignment
 from autograd_ref.crosscheck.program.guards import warning
 from autograd_ref.crosscheck.program.guessed.roles import role_of
 from autograd_ref.crosscheck.program.paths import of_path, short_name, shown
 from autograd_ref.crosscheck.program.point import RecordedPoint, Run
+from autograd_ref.crosscheck.program.views import adjoint_by, first_of
 from autograd_ref.crosscheck.quantity import SEEN_SHARE, Quantity
 from autograd_ref.crosscheck.report import Advice, Report
 
@@ -58,7 +59,7 @@ def report_on(
     dtype = found[0].dtype.name
     quantities = []
     for i, pair in enumerate(found[0].pairs):
-        name = f"d{_names(found[0])[i]}"
+        name = f"{'d2' if pair.is_second else 'd'}{_names(found[0])[i]}"
         quantity, _ = judge_gradient(found, i, name, settings.tolerance, dtype)
         if quantity.ok is False:
             for each in found:
@@ -67,6 +68,8 @@ def report_on(
         elif quantity.ok is None and all(each.bounds[i].cancels for each in found):
             quantity = replace(quantity, ok=True, seen=1.0, reason=None)
         source = _in_result(pair.found, settings)
+        if pair.part is not None:
+            source += f"[{pair.part.start}:{pair.part.start + int(np.prod(pair.part.shape))}]"
         if pair.is_change:
             source = f"({shown(pair.leaf)} before − {source} after) / {found[0].step:g}"
         quantities.append(replace(quantity, of=shown(pair.leaf), source=source))
@@ -96,7 +99,9 @@ def _names(point: RecordedPoint) -> list[str]:
     """Short names of the leaves; whole paths where two would be alike."""
     short = [short_name(pair.leaf) for pair in point.pairs]
     return [
-        name if short.count(name) == 1 else shown(pair.leaf).removeprefix("self.")
+        name
+        if len({p.leaf for p in point.pairs if short_name(p.leaf) == name}) == 1
+        else shown(pair.leaf).removeprefix("self.")
         for name, pair in zip(short, point.pairs, strict=True)
     ]
 
@@ -115,7 +120,7 @@ def _in_backward_order(run: Run, point: RecordedPoint, quantities: Sequence[Quan
         if value in forward:
             for each in value.inputs:
                 first_use.setdefault(each.number, value.number)
-    use = {shown(pair.leaf): first_use.get(run.leaf(pair.leaf).value.number, -1) for pair in point.pairs}
+    use = {shown(pair.leaf): first_use.get(first_of(run.leaf(pair.leaf)).number, -1) for pair in point.pairs}
     return sorted(quantities, key=lambda each: -use[each.of or ""])
 
 
@@ -142,7 +147,9 @@ def _without(run: Run, assignment: Assignment) -> list[str]:
     """The arrays that the loss depends on and that get no gradient."""
     taken = {pair.leaf for pair in assignment.pairs}
     leaves = run.recording.leaves
-    return [leaf.path for leaf in leaves if leaf.path not in taken and leaf.value in run.found.of]
+    return [
+        leaf.path for leaf in leaves if leaf.path not in taken and adjoint_by(run.found, leaf) is not None
+    ]
 
 
 def _parameters_without(run: Run, assignment: Assignment) -> list[str]:
