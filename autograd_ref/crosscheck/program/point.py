@@ -150,7 +150,9 @@ def run(form: Form, args: Sequence[Any], kwargs: Mapping[str, Any], file: str) -
     except (Exception, SystemExit) as error:
         frames = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
         where = "--loss " if "<loss>" in frames else ""
-        raise NotJudged(f"{where}raised {what_stopped(error, file)}") from error
+        seen = "; it sees out, what was returned, its function's own variables and the names of the file"
+        told = seen if where and isinstance(error, NameError) else ""
+        raise NotJudged(f"{where}raised {what_stopped(error, file)}{told}") from error
     if not any(leaf.array.size for leaf in recording.leaves):
         raise NotJudged(
             "the call reads no floating array from before it, so nothing has a gradient: give it its "

@@ -83,6 +83,9 @@ def check_target(module: Any, file: str, asked: Asked) -> Report:
             )
         function = getattr(owner, last)
 
+    if not callable(function):
+        raise NotJudged(f"{name} is no function but {type(function).__name__}: name what is to be called")
+
     def call_at(point: int) -> Call:
         rng = seeded(asked.seed, point)
         example = example_of(module, name)
