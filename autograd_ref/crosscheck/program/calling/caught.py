@@ -16,7 +16,7 @@ from autograd_ref.crosscheck.report import NotJudged
 from autograd_ref.recording.call.given import Given
 from autograd_ref.recording.call.reachable import Walk
 
-__all__ = ["Call", "catch", "in_dtype", "seeded"]
+__all__ = ["Call", "catch", "has_floating", "in_dtype", "seeded"]
 
 
 class Call(NamedTuple):
@@ -70,7 +70,7 @@ def catch(owner: Any, name: str, text: str, space: Mapping[str, Any], file: str,
     def note(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         nonlocal floating
         calls.append((args, kwargs))
-        if _has_floating(args, kwargs):
+        if has_floating(args, kwargs):
             floating += 1
             if floating == nth:
                 raise _Caught
@@ -130,7 +130,8 @@ def _trapped(owner: Any, name: str, note: Callable[..., None], names: dict[str, 
         setattr(owner, name, held)
 
 
-def _has_floating(args: Any, kwargs: Any) -> bool:
+def has_floating(args: Any, kwargs: Any) -> bool:
+    """Whether a call can reach a floating array by its arguments."""
     found = False
 
     def look(path: str, thing: Any) -> Any:

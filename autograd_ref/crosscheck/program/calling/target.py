@@ -2,22 +2,25 @@
 
 import inspect
 import warnings
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from functools import reduce
 from io import StringIO
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from autograd_ref.crosscheck.program.calling.caught import Call, catch, in_dtype, seeded
 from autograd_ref.crosscheck.program.calling.forms import counterpart
+from autograd_ref.crosscheck.program.calling.watch import Met
 from autograd_ref.crosscheck.program.check import check_points, form_of
 from autograd_ref.crosscheck.program.verdict import Settings
 from autograd_ref.crosscheck.report import NotJudged, Report
 from autograd_ref.recording.call.given import Given
 from autograd_ref.recording.call.state import State
 
-__all__ = ["Asked", "check_target", "example_of"]
+__all__ = ["Asked", "check_met", "check_target", "example_of"]
 
 
 class Asked(NamedTuple):
@@ -103,6 +106,41 @@ def check_target(module: Any, file: str, asked: Asked) -> Report:
 
     if asked.guessed:
         _try(function, call_at(0))
+    return _judge(module, owner, name, function, call_at, file, asked)
+
+
+def check_met(met: Met, file: str, asked: Asked) -> Report:
+    """Judge the gradients of a call that the program itself is about to make.
+
+    Args:
+        met: the call.
+        file: of the program.
+        asked: what is asked for.
+
+    Returns:
+        The report.
+
+    Raises:
+        NotJudged: it cannot be judged; says why.
+    """
+    name, call = asked.spec.rpartition(":")[2], met.call
+    if asked.dtype is not None:
+        call = in_dtype(call, met.function, np.dtype(asked.dtype))
+    head = name.rpartition(".")[0]
+    module = SimpleNamespace(**met.space)
+    owner = type(call.args[0]) if head and call.args else module
+    return _judge(module, owner, name, met.function, lambda _: call, file, asked)
+
+
+def _judge(
+    module: Any,
+    owner: Any,
+    name: str,
+    function: Any,
+    call_at: Callable[[int], Call],
+    file: str,
+    asked: Asked,
+) -> Report:
     first = call_at(0)
     loss, backward = _other_half(module, owner, name, asked)
     form = form_of(function, backward, loss, asked.seed, first.names)
