@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from autograd_ref.crosscheck.program.calling.target import Asked
-from autograd_ref.crosscheck.program.guessed.judge import judge_guessed
-from autograd_ref.crosscheck.program.guessed.networks import network_calls
+from autograd_ref.crosscheck.program.guessed.judge import calls_of, judge_guessed
 from autograd_ref.crosscheck.program.guessed.styles import Sizes
 from autograd_ref.crosscheck.report import Report
 
@@ -51,7 +50,7 @@ def check_by_recording(
         return None
     given = Asked(name, None, 1, None, None, {}, POINTS, dtype, seed, tolerance)
     asked = given._replace(dtype=None if np.dtype(dtype) == np.float64 else dtype)
-    guesses = network_calls(space, called, Sizes(*(sizes or (9, 7, 10, 5))), reg)
+    guesses = calls_of(space, called, Sizes(*(sizes or (9, 7, 10, 5))), reg)
     return judge_guessed(space, file, asked, guesses)
 
 

@@ -1,13 +1,15 @@
 """Judge what nobody said how to call: the first call that fits decides, and no other may contradict it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from autograd_ref.crosscheck.program.calling.target import Asked, check_target
-from autograd_ref.crosscheck.program.guessed.networks import Guess
+from autograd_ref.crosscheck.program.guessed.layers import layer_calls
+from autograd_ref.crosscheck.program.guessed.networks import Guess, network_calls
+from autograd_ref.crosscheck.program.guessed.styles import Sizes
 from autograd_ref.crosscheck.report import NotJudged, Report
 
-__all__ = ["judge_guessed"]
+__all__ = ["calls_of", "judge_guessed"]
 
 
 def judge_guessed(module: Any, file: str, asked: Asked, guesses: Iterable[Guess]) -> Report | None:
@@ -50,6 +52,22 @@ def judge_guessed(module: Any, file: str, asked: Asked, guesses: Iterable[Guess]
         else:
             wrong = wrong or report
     return wrong or unfit
+
+
+def calls_of(space: Any, name: str, sizes: Sizes, reg: float) -> Iterator[Guess]:
+    """Calls of a layer or a network, by its parameters' names.
+
+    Args:
+        space: the module, or what else has the name.
+        name: of a function, a class or a method.
+        sizes: of the network.
+        reg: strength of the penalty.
+
+    Yields:
+        Calls, the most usual first; most of them do not fit.
+    """
+    yield from layer_calls(space, name)
+    yield from network_calls(space, name, sizes, reg)
 
 
 def _one(call: str | None) -> str:
