@@ -59,8 +59,9 @@ def check_rule(
         NotJudged: the call raised, or it goes through no rule.
         TypeError: dtype is neither float32 nor float64.
     """
-    told = name or getattr(function, "__qualname__", None) or getattr(function, "__name__", None)
-    code = getattr(inspect.unwrap(function), "__code__", None)
+    inner = inspect.unwrap(function)
+    told = name or getattr(inner, "__qualname__", None) or getattr(inner, "__name__", None)
+    code = getattr(inner, "__code__", None)
     asked = Asked(
         str(told or type(function).__qualname__),
         None if dtype is None else check_dtype(dtype).name,

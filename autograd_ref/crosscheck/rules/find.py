@@ -1,5 +1,7 @@
 """Find the custom rules that a call of JAX code goes through, with what each of them is given there."""
 
+import ast
+import linecache
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -174,9 +176,10 @@ def _rule(equation: JaxprEqn) -> Rule:
     names = equation.params["fwd_jaxpr_thunk"].debug_info.arg_names if reverse else told.arg_names
     name, _, place = told.func_src_info.partition(" at ")
     file, _, line = place.rpartition(":")
+    count = len(equation.invars) - equation.params["num_consts"]
     if name == "wrapped_fun" and file.startswith(LIBRARY):  # what custom_gradient makes of a function
         name, file, line = _inside(primal, name, file, line)
-    count = len(equation.invars) - equation.params["num_consts"]
+        names = _parameters(name, file, int(line))
     given = equation.params["bwd" if reverse else "jvp_jaxpr_fun"].debug_info.func_src_info.partition(" at ")[2]
     rule_file, _, rule_line = given.rpartition(":")
     if names is None or len(names) != count:
@@ -189,6 +192,19 @@ def _rule(equation: JaxprEqn) -> Rule:
     start = int(line or 0)
     ruled = int(rule_line) if rule_file == file and rule_line else start
     return Rule(name, file, start, ruled, kind, tuple(map(str, names)), signature)
+
+
+def _parameters(name: str, file: str, line: int) -> tuple[str, ...]:
+    """The names of the parameters of a function that has a line of a file."""
+    try:
+        tree = ast.parse("".join(linecache.getlines(file)))
+    except SyntaxError:
+        return ()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            if node.lineno <= line <= (node.end_lineno or line):
+                return tuple(each.arg for each in node.args.args)
+    return ()
 
 
 def _identity(equation: JaxprEqn, count: int) -> str:

@@ -19,6 +19,7 @@ from autograd_ref.crosscheck.rules.judge import judge_rule, points_of
 from autograd_ref.crosscheck.rules.sizes import resized_calls
 from autograd_ref.crosscheck.rules.surrogate import judge_surrogate
 from autograd_ref.crosscheck.rules.vary import Failure, Variations, differing
+from autograd_ref.crosscheck.rules.whole_call import WholeCall, parameters
 from autograd_ref.two_layer_net import precision
 
 __all__ = ["check_jax_calls"]
@@ -60,6 +61,8 @@ def check_jax_calls(function: Callable[..., Any], calls: Sequence[Call], asked: 
         notes.append("Shapes, dtypes and linearity in the cotangent were checked, not the values (surrogate).")
     if asked.tolerance:
         notes.append(f"Every bound was widened to {asked.tolerance:g} (tolerance).")
+    if asked.name.endswith("wrapped_fun"):  # as custom_gradient calls every function
+        asked = asked._replace(name=verdicts[0].name)
     return combined(verdicts, dtype.name, notes, asked)
 
 
@@ -114,8 +117,24 @@ def _verdicts(
         try:
             verdicts.append(Verdict(rule.name, place, _judge(alike, function, calls[0], asked)))
         except NotJudged as error:
-            verdicts.append(Verdict(rule.name, place, None, str(error)))
+            verdicts.append(_as_a_whole(error, alike[0], function, calls, asked))
     return verdicts, sorted(missing or ())
+
+
+def _as_a_whole(
+    error: NotJudged, rule: JaxRule, function: Callable[..., Any], calls: Sequence[Call], asked: Asked
+) -> Verdict:
+    """The verdict on a rule that cannot be called alone, because it closes over what JAX traces."""
+    name, place = rule.rule.name, rule.rule.place
+    if "UnexpectedTracerError" not in str(error) or asked.surrogate:
+        return Verdict(name, place, None, str(error))
+    whole = [WholeCall(rule.own, rule.own, rule.dtype, function, each, parameters(function)) for each in calls]
+    try:
+        report = _judge(whole, function, calls[0], asked)
+    except NotJudged as other:
+        return Verdict(name, place, None, str(other))
+    text = "It closes over what JAX traces, and was judged in the whole call, by the arguments of that."
+    return Verdict(name, place, replace(report, signature=" ".join(filter(None, [report.signature, text]))))
 
 
 def _rules(function: Callable[..., Any], call: Call, dtype: np.dtype[Any], asked: Asked) -> tuple[list[JaxRule], list[str]]:
@@ -133,7 +152,7 @@ def _judge(alike: list[JaxRule], function: Callable[..., Any], call: Call, asked
     rule = alike[0]
     if not rule.positions:
         raise NotJudged("none of its arguments is a floating array to differentiate by")
-    points = points_of(rule, [each.own.operands for each in alike[:MOST_USES]], asked)
+    points = points_of(rule, [each.operands for each in alike[:MOST_USES]], asked)
     if asked.surrogate:
         return judge_surrogate(rule, points, asked)
     report = judge_rule(rule, points, asked)
@@ -142,7 +161,9 @@ def _judge(alike: list[JaxRule], function: Callable[..., Any], call: Call, asked
     if not report.ok:
         return report
     variations = Variations(rule, points, asked.file, asked.seed)
-    failures = variations.failures() or list(_at_other_sizes(rule, function, call, asked))
+    failures = variations.failures()
+    if not failures and not isinstance(rule, WholeCall):
+        failures = list(_at_other_sizes(rule, function, call, asked))
     report = _with_failures(report, rule, failures)
     advice = tuple(Advice("variation", each) for each in variations.refusals)
     return replace(report, warnings=(*report.warnings, *advice))
@@ -219,7 +240,7 @@ def _at_other_sizes(
 
 def _confirmed(rule: JaxRule, condition: str, asked: Asked) -> Iterator[Failure]:
     """Where a rule is wrong at other sizes, by a full check."""
-    points = points_of(rule, [rule.own.operands], asked._replace(points=1))
+    points = points_of(rule, [rule.operands], asked._replace(points=1))
     try:
         failures = _against_derivative(rule, points[0], condition)
     except Exception:

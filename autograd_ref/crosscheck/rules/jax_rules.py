@@ -76,6 +76,11 @@ class JaxRule:
         ]
 
     @property
+    def operands(self) -> list[Any]:
+        """Of the rule, where it is used."""
+        return self.own.operands
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Of the operands that have a cotangent."""
         return tuple(self.rule.arguments[i - self.own.constants] for i in self.positions)
@@ -107,16 +112,22 @@ class JaxRule:
         self, params: Operands, cotangents: Sequence[Any], others: Sequence[Any]
     ) -> tuple[Any, Callable[[Sequence[Any]], list[Any]]]:
         """⟨cotangents, outputs⟩, and the function that pulls cotangents back, by the rule."""
-        use = self._use(params)
-        function = self._of_params(use, lambda *operands: bind(use.equation, operands), others)
-        outputs, pullback = jax.vjp(function, *self._cast(use, params))
-        return _weighed(outputs, cotangents), lambda given: list(pullback(_all_cotangents(outputs, given)))
+
+        def function(*values: Any) -> list[Any]:
+            return self.applied(Operands(params.names, values), others)
+
+        outputs, pullback = jax.vjp(function, *self.given(params))
+        return self.weighed(outputs, cotangents), lambda given: list(pullback(_all_cotangents(outputs, given)))
+
+    def given(self, params: Operands) -> list[Any]:
+        """Operands as the rule takes them in their precision."""
+        return self._cast(self._use(params), params)
 
     def applied(self, params: Operands, others: Sequence[Any]) -> list[Any]:
         """The outputs, with the rule in place."""
         use = self._use(params)
-        operands = self._of_params(use, lambda *operands: bind(use.equation, operands), others)
-        return list(operands(*self._cast(use, params)))
+        function = self._of_params(use, lambda *operands: bind(use.equation, operands), others)
+        return list(function(*self._cast(use, params)))
 
     def precision(self) -> Any:
         """JAX in the precision that is checked, a context."""
@@ -155,11 +166,11 @@ class JaxRule:
         else:
             function = self._of_params(self.wide, made(self.wide), others)
             outputs = function(*self._cast(self.wide, params))
-        return _weighed(outputs, cotangents)
+        return self.weighed(outputs, cotangents)
 
     def _use(self, params: Operands) -> Use:
         found = {np.dtype(getattr(each, "dtype", self.dtype)) for each in params.values}
-        if found <= {self.dtype}:
+        if found <= {self.dtype} or self.dtype != np.float64 and np.dtype(np.float64) not in found:
             return self.own
         if self.wide is None or found != {np.dtype(np.float64)}:
             raise NotJudged(f"the call was not made in {', '.join(sorted(each.name for each in found))}")
@@ -185,6 +196,17 @@ class JaxRule:
     def _cast(self, use: Use, params: Operands) -> list[Any]:
         avals: list[Any] = [use.equation.invars[i].aval for i in self.positions]
         return [_as_aval(each, aval) for each, aval in zip(params.values, avals, strict=True)]
+
+    @staticmethod
+    def weighed(outputs: Sequence[Any], cotangents: Sequence[Any]) -> Any:
+        """⟨cotangents, outputs⟩, of the floating outputs."""
+        floating = [each for each in outputs if _is_floating(each)]
+        if not floating:
+            raise NotJudged("no output is a floating array, so that there is nothing to differentiate")
+        total = jnp.zeros((), jnp.result_type(float))
+        for each, cotangent in zip(floating, cotangents, strict=True):
+            total += jnp.sum(each.astype(total.dtype) * jnp.asarray(cotangent).astype(total.dtype))
+        return total
 
     def _outputs(self) -> list[Any]:
         return [var.aval for var in self.own.equation.outvars]
@@ -220,14 +242,3 @@ def _all_cotangents(outputs: Sequence[Any], given: Sequence[Any]) -> list[Any]:
         else np.zeros(np.shape(each), jax.dtypes.float0)
         for each in outputs
     ]
-
-
-def _weighed(outputs: Sequence[Any], cotangents: Sequence[Any]) -> Any:
-    floating = [each for each in outputs if _is_floating(each)]
-    if not floating:
-        raise NotJudged("no output is a floating array, so that there is nothing to differentiate")
-    total = jnp.zeros((), jnp.result_type(float))
-    for each, cotangent in zip(floating, cotangents, strict=True):
-        total += jnp.sum(each.astype(total.dtype) * jnp.asarray(cotangent).astype(total.dtype))
-    return total
-

@@ -1,5 +1,6 @@
 """The verdict on one rule of JAX: by its function's derivative, or else by its function's values."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,7 @@ from autograd_ref.crosscheck.function.judging import judge_gradient
 from autograd_ref.crosscheck.function.known_points import KnownPoints
 from autograd_ref.crosscheck.function.points import Point, drawn_points
 from autograd_ref.crosscheck.quantity import Quantity
-from autograd_ref.crosscheck.report import Advice, NotJudged, Report
+from autograd_ref.crosscheck.report import NotJudged, Report
 from autograd_ref.crosscheck.rules.asked import Asked
 from autograd_ref.crosscheck.rules.differences import RulePoint, Values, by_values, own_noise, seen_parts
 from autograd_ref.crosscheck.rules.jax_rules import JaxRule, Operands
@@ -24,6 +25,7 @@ from autograd_ref.two_layer_net import precision
 
 __all__ = ["judge_rule", "points_of"]
 
+REFUSAL = "is refused by JAX"
 # How JAX begins when it refuses what a rule returned.
 REFUSED = ("Custom VJP bwd rule", "Custom JVP rule", "custom_vjp", "custom_jvp")
 
@@ -208,21 +210,20 @@ def _refused(rule: JaxRule, point: Point, error: BaseException, asked: Asked) ->
     """What JAX says of a rule that returns something of the wrong structure, shape or dtype."""
     nan = float("nan")
     said = one_line(str(error).strip().partition("\n\n")[0])
+    named = re.search(r"output\[(\d+)\]", said)
+    heads = list(dict.fromkeys(re.split(r"[.\[]", name)[0] for name in rule.rule.arguments))
+    which = heads[int(named[1])] if named and int(named[1]) < len(heads) else None
     quantities = [
-        Quantity(f"d{name}", np.shape(value), False, nan, nan, nan, nan, (), nan, nan, mismatch="is refused by JAX")
+        Quantity(f"d{name}", np.shape(value), False, nan, nan, nan, nan, (), nan, nan, mismatch=REFUSAL)
         for name, value in zip(rule.names, point.params.values, strict=True)
+        if which in (None, re.split(r"[.\[]", name)[0])
     ]
     return Report(
         target=asked.name,
         dtype=rule.dtype.name,
         ok=False,
-        first_wrong=quantities[0].name,
+        first_wrong=quantities[0].name if quantities else None,
         signature=f"JAX refuses what the rule returns: {said}",
-        warnings=(),
         quantities=tuple(quantities),
     )
 
-
-def warned(report: Report, id_: str, text: str) -> Report:
-    """A report with one warning more."""
-    return replace(report, warnings=(*report.warnings, Advice(id_, text)))
