@@ -10,6 +10,8 @@ from autograd_ref.crosscheck.function.check import POINTS
 from autograd_ref.crosscheck.report import NotJudged, Report
 from autograd_ref.crosscheck.rules.asked import Asked
 from autograd_ref.crosscheck.rules.jax_calls import check_jax_calls
+from autograd_ref.crosscheck.rules.torch_calls import check_torch_calls, function_of
+from autograd_ref.crosscheck.rules.torch_functions import torch
 from handgrad.validation import check_dtype, check_positive_int, check_real
 
 __all__ = ["assert_rule", "check_rule"]
@@ -59,9 +61,10 @@ def check_rule(
         NotJudged: the call raised, or it goes through no rule.
         TypeError: dtype is neither float32 nor float64.
     """
-    inner = inspect.unwrap(function)
+    named = function_of(function)
+    inner = inspect.unwrap(function if named is None else named)
     told = name or getattr(inner, "__qualname__", None) or getattr(inner, "__name__", None)
-    code = getattr(inner, "__code__", None)
+    code = getattr(inner if named is None else named.forward, "__code__", None)
     asked = Asked(
         str(told or type(function).__qualname__),
         None if dtype is None else check_dtype(dtype).name,
@@ -71,6 +74,8 @@ def check_rule(
         check_real("tolerance", tolerance, minimum=0.0),
         "" if code is None else code.co_filename,
     )
+    if torch() is not None and (function_of(function) is not None or _holds_tensors(args, kwargs)):
+        return check_torch_calls(function, [(args, kwargs)], asked)
     return check_jax_calls(function, [(args, kwargs)], asked)
 
 
@@ -91,3 +96,7 @@ def assert_rule(function: Callable[..., Any], *args: Any, **options: Any) -> Non
         raise NotJudged(str(report))
     if not report.ok:
         raise AssertionError(str(report))
+
+
+def _holds_tensors(args: Any, kwargs: Any) -> bool:
+    return any(torch().is_tensor(each) for each in (*args, *kwargs.values()))

@@ -7,8 +7,9 @@ from typing import NamedTuple
 from autograd_ref.crosscheck.quantity import Quantity
 from autograd_ref.crosscheck.report import Advice, Report
 from autograd_ref.crosscheck.rules.asked import Asked
+from autograd_ref.crosscheck.rules.vary import Failure
 
-__all__ = ["Verdict", "combined", "unjudged"]
+__all__ = ["Verdict", "combined", "unjudged", "with_failures"]
 
 
 class Verdict(NamedTuple):
@@ -78,6 +79,35 @@ def combined(verdicts: Sequence[Verdict], dtype: str, notes: Sequence[str], aske
         points=max((v.report.points for v in verdicts if v.report is not None), default=1),
         form="rule",
         call=asked.call,
+    )
+
+
+def with_failures(report: Report, names: Sequence[str], failures: Sequence[Failure]) -> Report:
+    """A report on what is right as it is called, with what is wrong otherwise.
+
+    Args:
+        report: that says right.
+        names: of the arguments.
+        failures: the first for each argument is told.
+    """
+    if not failures:
+        return report
+    worst: dict[str, Failure] = {}
+    for each in failures:
+        worst.setdefault(f"d{names[each.number]}", each)
+    quantities = tuple(
+        replace(each, ok=False, mismatch=f"is right as called, wrong {worst[each.name].condition}")
+        if each.name in worst
+        else each
+        for each in report.quantities
+    )
+    told = " ".join(each.told(name) for name, each in worst.items())
+    return replace(
+        report,
+        ok=False,
+        first_wrong=next(iter(worst)),
+        quantities=quantities,
+        signature=" ".join(filter(None, [report.signature, told])),
     )
 
 

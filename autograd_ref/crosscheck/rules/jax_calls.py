@@ -11,7 +11,7 @@ from autograd_ref.crosscheck.function.points import Point
 from autograd_ref.crosscheck.function.pytrees import is_floating_array
 from autograd_ref.crosscheck.report import Advice, NotJudged, Report
 from autograd_ref.crosscheck.rules.asked import Asked
-from autograd_ref.crosscheck.rules.combine import Verdict, combined
+from autograd_ref.crosscheck.rules.combine import Verdict, combined, with_failures
 from autograd_ref.crosscheck.rules.differences import measured
 from autograd_ref.crosscheck.rules.find import find_uses
 from autograd_ref.crosscheck.rules.jax_rules import JaxRule, rules_of
@@ -164,31 +164,9 @@ def _judge(alike: list[JaxRule], function: Callable[..., Any], call: Call, asked
     failures = variations.failures()
     if not failures and not isinstance(rule, WholeCall):
         failures = list(_at_other_sizes(rule, function, call, asked))
-    report = _with_failures(report, rule, failures)
+    report = with_failures(report, rule.names, failures)
     advice = tuple(Advice("variation", each) for each in variations.refusals)
     return replace(report, warnings=(*report.warnings, *advice))
-
-
-def _with_failures(report: Report, rule: JaxRule, failures: Sequence[Failure]) -> Report:
-    if not failures:
-        return report
-    worst: dict[str, Failure] = {}
-    for each in failures:
-        worst.setdefault(f"d{rule.names[each.number]}", each)
-    quantities = tuple(
-        replace(each, ok=False, mismatch=f"is right as called, wrong {worst[each.name].condition}")
-        if each.name in worst
-        else each
-        for each in report.quantities
-    )
-    told = " ".join(each.told(name) for name, each in worst.items())
-    return replace(
-        report,
-        ok=False,
-        first_wrong=next(iter(worst)),
-        quantities=quantities,
-        signature=" ".join(filter(None, [report.signature, told])),
-    )
 
 
 def _with_outputs(report: Report, rule: JaxRule, point: Point) -> Report:
