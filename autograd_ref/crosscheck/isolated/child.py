@@ -20,6 +20,7 @@ from autograd_ref.crosscheck.isolated.targets import Target, load_target
 from autograd_ref.crosscheck.network.check import check_network
 from autograd_ref.crosscheck.program.target import Asked, check_target, example_of
 from autograd_ref.crosscheck.report import NotJudged, Report
+from autograd_ref.crosscheck.rules.target import check_rule_target
 from handgrad.files import replace_json
 
 __all__: list[str] = []
@@ -49,14 +50,19 @@ def main() -> None:
 def _judge(request: dict[str, Any]) -> Report:
     target = load_target(request["target"])
     try:
+        reference = None if request["reference"] is None else _load_reference(request["reference"])
+        rules = check_rule_target(
+            target.value, target.module, target.file, request, reference and reference.value
+        )
+        if rules is not None:
+            return rules
         options = {name: request[name] for name in ("dtype", "seed", "tolerance")}
         if _is_recorded(request, target):
             asked = Asked(request["target"], **request["recorded"], **options)
             return check_target(target.module, target.file, asked)
         options |= {"name": request["target"], "dtype": request["dtype"] or "float64"}
-        if request["reference"] is None:
+        if reference is None:
             return check_network(target.value, sizes=tuple(request["sizes"]), reg=request["reg"], **options)
-        reference = _load_reference(request["reference"])
         examples = _examples(target, reference, request["seed"])
         return check_gradients_at(
             target.value, reference.value, examples, surrogate=request["surrogate"], **options

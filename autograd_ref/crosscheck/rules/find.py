@@ -19,7 +19,7 @@ from autograd_ref.crosscheck.function.pytrees import is_floating_array
 from autograd_ref.crosscheck.report import NotJudged
 from autograd_ref.two_layer_net import precision
 
-__all__ = ["Rule", "Use", "find_uses", "in_dtype", "primal_of", "without_rules"]
+__all__ = ["Rule", "Use", "find_uses", "in_dtype", "is_rule", "primal_of", "without_rules"]
 
 JAX = os.path.dirname(os.path.dirname(jax.__file__))
 LIBRARY = os.path.join(JAX, "jax") + os.sep
@@ -78,8 +78,21 @@ class Use(NamedTuple):
         return count
 
 
+def is_rule(value: Any) -> bool:
+    """Whether it is a function of JAX's with a rule of its own."""
+    if isinstance(value, jax.custom_vjp | jax.custom_jvp):
+        return True
+    code = getattr(value, "__code__", None)  # what custom_gradient returns
+    return code is not None and code.co_name == "wrapped_fun" and code.co_filename.startswith(LIBRARY)
+
+
 def find_uses(
-    function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], dtype: DTypeLike, file: str
+    function: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    dtype: DTypeLike,
+    file: str,
+    until: tuple[str, int] | None = None,
 ) -> tuple[list[Use], list[str]]:
     """Call a function once, and note each use of a rule, in the order in which they are used.
 
@@ -91,6 +104,7 @@ def find_uses(
         kwargs: of the call.
         dtype: float32 or float64, of all floating arrays among the arguments.
         file: of the user, for the line of what is raised.
+        until: the name and line of a rule whose first use is enough.
 
     Returns:
         The uses, a rule inside another's primal after it; and the names of rules that the call did not come to,
@@ -113,7 +127,9 @@ def find_uses(
             raise NotJudged(f"the call raised {what_stopped(error, file)}") from error
         uses: list[Use] = []
         try:
-            _walk(traced, [], uses)
+            _walk(traced, [], uses, until)
+        except _Enough:
+            return uses[-1:], []
         except Exception as error:
             raise NotJudged(f"the call raised {what_stopped(error, file)}") from error
     reached = {(use.rule.name, use.rule.line) for use in uses}
@@ -132,27 +148,39 @@ def in_dtype(tree: Any, dtype: DTypeLike | None) -> Any:
     return jax.tree.map(cast, tree)
 
 
-def _walk(function: ClosedJaxpr | Jaxpr, inputs: list[Any], uses: list[Use]) -> list[Any]:
-    return interpret_closed(function, inputs, partial(_evaluate, uses=uses), lambda value: value, CUSTOM_RULES)
+class _Enough(Exception):  # noqa: N818
+    """Ends the walk."""
 
 
-def _evaluate(equation: JaxprEqn, operands: list[Any], uses: list[Use]) -> Sequence[Any]:
+def _walk(
+    function: ClosedJaxpr | Jaxpr, inputs: list[Any], uses: list[Use], until: tuple[str, int] | None
+) -> list[Any]:
+    evaluate = partial(_evaluate, uses=uses, until=until)
+    return interpret_closed(function, inputs, evaluate, lambda value: value, CUSTOM_RULES)
+
+
+def _evaluate(
+    equation: JaxprEqn, operands: list[Any], uses: list[Use], until: tuple[str, int] | None
+) -> Sequence[Any]:
     name, params = equation.primitive.name, equation.params
     if name in CUSTOM_RULES:
-        uses.append(Use(_rule(equation), equation, list(operands)))
-        return _walk(_primal(equation), list(operands), uses)
+        rule = _rule(equation)
+        uses.append(Use(rule, equation, list(operands)))
+        if (rule.name, rule.line) == until:
+            raise _Enough
+        return _walk(_primal(equation), list(operands), uses, until)
     if not any(True for inner in jaxprs_in_params(params) for _ in _rules(inner)):
         return bind(equation, operands)
     if name == "cond":
         taken = int(np.clip(int(operands[0]), 0, len(params["branches"]) - 1))
-        return _walk(params["branches"][taken], list(operands[1:]), uses)
+        return _walk(params["branches"][taken], list(operands[1:]), uses, until)
     if name == "scan" and params["length"]:
         held = params["num_consts"] + params["num_carry"]
         last = params["length"] - 1 if params["reverse"] else 0
-        _walk(params["jaxpr"], [*operands[:held], *(each[last] for each in operands[held:])], uses)
+        _walk(params["jaxpr"], [*operands[:held], *(each[last] for each in operands[held:])], uses, until)
     if name == "while":
         before = params["cond_nconsts"]
-        _walk(params["body_jaxpr"], list(operands[before:]), uses)
+        _walk(params["body_jaxpr"], list(operands[before:]), uses, until)
     return bind(equation, operands)
 
 

@@ -13,7 +13,7 @@ from autograd_ref.crosscheck.report import Advice, NotJudged, Report
 from autograd_ref.crosscheck.rules.asked import Asked
 from autograd_ref.crosscheck.rules.combine import Verdict, combined, with_failures
 from autograd_ref.crosscheck.rules.differences import measured
-from autograd_ref.crosscheck.rules.find import find_uses
+from autograd_ref.crosscheck.rules.find import find_uses, in_dtype
 from autograd_ref.crosscheck.rules.jax_rules import JaxRule, rules_of
 from autograd_ref.crosscheck.rules.judge import judge_rule, points_of
 from autograd_ref.crosscheck.rules.sizes import resized_calls
@@ -22,7 +22,7 @@ from autograd_ref.crosscheck.rules.vary import Failure, Variations, differing
 from autograd_ref.crosscheck.rules.whole_call import WholeCall, parameters
 from autograd_ref.two_layer_net import precision
 
-__all__ = ["check_jax_calls"]
+__all__ = ["check_against", "check_jax_calls"]
 
 Call = tuple[Sequence[Any], Mapping[str, Any]]
 
@@ -64,6 +64,32 @@ def check_jax_calls(function: Callable[..., Any], calls: Sequence[Call], asked: 
     if asked.name.endswith("wrapped_fun"):  # as custom_gradient calls every function
         asked = asked._replace(name=verdicts[0].name)
     return combined(verdicts, dtype.name, notes, asked)
+
+
+def check_against(
+    function: Callable[..., Any], reference: Callable[..., Any], calls: Sequence[Call], asked: Asked
+) -> Report:
+    """Hold a function with rules against another one of the same arguments that has none.
+
+    Args:
+        function: JAX code.
+        reference: JAX code that gives the same outputs.
+        calls: one, or one for each point.
+        asked: the settings.
+
+    Raises:
+        NotJudged: a call raised, or goes through no rule.
+    """
+    dtype, notes = _checked_dtype(calls[0], asked)
+    found = _rules(function, calls[0], dtype, asked)[0]
+    if not found:
+        raise NotJudged("the call goes through no rule")
+    use, names = found[0].own, parameters(function)
+    whole = [
+        WholeCall(use, use, dtype, function, in_dtype(call, dtype), names, reference) for call in calls
+    ]
+    report = _judge(whole, function, calls[0], asked)
+    return combined([Verdict(found[0].rule.name, found[0].rule.place, report)], dtype.name, notes, asked)
 
 
 def _checked_dtype(call: Call, asked: Asked) -> tuple[np.dtype[Any], list[str]]:
@@ -137,12 +163,18 @@ def _as_a_whole(
     return Verdict(name, place, replace(report, signature=" ".join(filter(None, [report.signature, text]))))
 
 
-def _rules(function: Callable[..., Any], call: Call, dtype: np.dtype[Any], asked: Asked) -> tuple[list[JaxRule], list[str]]:
-    narrow, missing = find_uses(function, *call, dtype, asked.file)
+def _rules(
+    function: Callable[..., Any],
+    call: Call,
+    dtype: np.dtype[Any],
+    asked: Asked,
+    until: tuple[str, int] | None = None,
+) -> tuple[list[JaxRule], list[str]]:
+    narrow, missing = find_uses(function, *call, dtype, asked.file, until)
     wide = narrow
     if dtype != np.float64:
         try:
-            wide, _ = find_uses(function, *call, np.float64, asked.file)
+            wide, _ = find_uses(function, *call, np.float64, asked.file, until)
         except NotJudged:
             wide = []
     return rules_of(narrow, wide, dtype, function), missing
@@ -204,7 +236,8 @@ def _at_other_sizes(
             filled[i] = each
         args, kwargs = jax.tree.unflatten(structure, filled)
         try:
-            found, _ = _rules(function, (args, kwargs), rule.dtype, asked)
+            until = rule.rule.name, rule.rule.line
+            found, _ = _rules(function, (args, kwargs), rule.dtype, asked, until)
         except NotJudged:
             continue  # the function itself does not take these sizes
         same = [
@@ -235,15 +268,14 @@ def _confirmed(rule: JaxRule, condition: str, asked: Asked) -> Iterator[Failure]
 
 def _against_derivative(rule: JaxRule, point: Point, condition: str) -> list[Failure]:
     """A quick comparison with the function's automatic derivative."""
-    with precision(np.float32 if rule.dtype == np.float32 else np.float64):
-        _, hand = rule.hand(point.params, *point.args)
-        found = [np.asarray(each, np.float64) for each in hand.values]
+    with rule.precision():
+        hand = jax.jit(rule.pulled)(point.params, *point.args)
     with precision(np.float64):
-        right = jax.grad(rule.reference)(
-            jax.tree.map(lambda each: jax.numpy.asarray(each, np.float64), point.params), *point.args
-        )
+        exact = jax.tree.map(lambda each: jax.numpy.asarray(each, np.float64), point.params)
+        right = jax.jit(jax.grad(rule.reference))(exact, *point.args).values
+    found = [np.asarray(each, np.float64) for each in hand]
     failures = []
-    for i, (one, other) in enumerate(zip(found, right.values, strict=True)):
+    for i, (one, other) in enumerate(zip(found, right, strict=True)):
         value = np.asarray(other, np.float64)
         radius = np.asarray(measured(value, np.zeros_like(value), rule.dtype.name).bound.radius)
         failures += differing(condition, i, one, value, radius)

@@ -119,6 +119,10 @@ class JaxRule:
         outputs, pullback = jax.vjp(function, *self.given(params))
         return self.weighed(outputs, cotangents), lambda given: list(pullback(_all_cotangents(outputs, given)))
 
+    def pulled(self, params: Operands, cotangents: Sequence[Any], others: Sequence[Any]) -> list[Any]:
+        """The cotangents of the operands by the rule."""
+        return self.forward_and_pull(params, cotangents, others)[1](cotangents)
+
     def given(self, params: Operands) -> list[Any]:
         """Operands as the rule takes them in their precision."""
         return self._cast(self._use(params), params)

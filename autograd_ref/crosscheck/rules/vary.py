@@ -78,8 +78,7 @@ class Variations:
     # What is compared.
 
     def _pull(self, params: Sequence[Any], cotangents: Sequence[Any], others: Sequence[Any]) -> list[Any]:
-        _, pull = self.rule.forward_and_pull(Operands(self.rule.names, params), cotangents, others)
-        return pull(cotangents)
+        return self.rule.pulled(Operands(self.rule.names, params), cotangents, others)
 
     def _pulled(self, params: Sequence[Any], cotangents: Sequence[Any], others: Sequence[Any]) -> Arrays:
         with self.rule.precision():
@@ -161,14 +160,15 @@ class Variations:
         if len(points) < 2 or not all(_same(points[0].args[1], point.args[1]) for point in points):
             return
         others = points[0].args[1]
+        compiled: Any = (lambda function: function) if self.refusals else jax.jit
         pull = partial(self._pull, others=others)
         params = [jnp.stack(each) for each in zip(*(point.params.values for point in points), strict=True)]
         cotangents = [jnp.stack(each) for each in zip(*(point.args[0] for point in points), strict=True)]
-        together = jax.vmap(pull)(params, cotangents)
+        together = compiled(jax.vmap(pull))(params, cotangents)
         for number in range(len(points)):
             yield from self._compare([each[number] for each in together], number)
         first, weights = list(points[0].params.values), list(points[0].args[0])
-        over = jax.vmap(pull, in_axes=(None, 0))(first, cotangents)
+        over = compiled(jax.vmap(pull, in_axes=(None, 0)))(first, cotangents)
         for i, each in enumerate(over):
             right = self._pulled(first, points[1].args[0], others)[i]
             yield from differing("under vmap over cotangents alone", i, each[1], right, self.allowed[0][i])
@@ -177,7 +177,7 @@ class Variations:
                 axes = [0 if i == k else None for i in range(len(first))]
                 batched = [params[i] if i == k else each for i, each in enumerate(first)]
                 single = [points[1].params.values[i] if i == k else each for i, each in enumerate(first)]
-                over = jax.vmap(pull, in_axes=(axes, None))(batched, weights)
+                over = compiled(jax.vmap(pull, in_axes=(axes, None)))(batched, weights)
                 condition = f"under vmap over {self.rule.names[k]} alone"
                 for i, right in enumerate(self._pulled(single, weights, others)):
                     yield from differing(condition, i, over[i][1], right, self.allowed[0][i])
