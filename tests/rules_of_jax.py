@@ -397,5 +397,5 @@ clipped.defvjp(
     lambda x, lo, hi: (x, (lo, hi)), lambda kept, g: (jnp.clip(g, kept[0], kept[1]), None, None)
 )
 reversed_gradient = vjp(lambda x: x, lambda x: (x, None), lambda kept, g: (-g,))
-straight_through = vjp(jnp.round, lambda x: (jnp.round(x), None), lambda kept, g: (g,))
-without_cotangent = vjp(jnp.round, lambda x: (jnp.round(x), x), lambda x, g: (jnp.cos(x),))
+straight_through = vjp(lambda x: jnp.round(x), lambda x: (jnp.round(x), None), lambda kept, g: (g,))
+without_cotangent = vjp(lambda x: jnp.round(x), lambda x: (jnp.round(x), x), lambda x, g: (jnp.cos(x),))

@@ -56,6 +56,8 @@ def _judge(request: dict[str, Any]) -> Report:
         )
         if rules is not None:
             return rules
+        if request["surrogate"] and reference is None:
+            raise NotJudged("calls no rule that JAX or PyTorch would differentiate by: --surrogate is about such")
         options = {name: request[name] for name in ("dtype", "seed", "tolerance")}
         if _is_recorded(request, target):
             asked = Asked(request["target"], **request["recorded"], **options)

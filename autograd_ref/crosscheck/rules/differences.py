@@ -100,7 +100,7 @@ class Values:
 
         def value(t: float) -> float:
             moved = list(self.at)
-            moved[i] = self.at[i] + t * direction
+            moved[i] = np.asarray(self.at[i] + t * direction)
             return float(self.function(moved))
 
         return line_difference(value, scale, self.roundoff)
@@ -169,10 +169,10 @@ def own_noise(
     base = gradients(list(at))
     noise = [np.zeros(each.shape) for each in base]
     for _ in range(DRAWS):
-        moved = [each * (1 + roundoff * rng.uniform(-1, 1, each.shape)) for each in at]
+        moved = [np.asarray(each * (1 + roundoff * rng.uniform(-1, 1, each.shape))) for each in at]
         for most, one, other in zip(noise, gradients(moved), base, strict=True):
             if one.shape == most.shape:
-                far = np.abs(one - other)
+                far = np.asarray(np.abs(one - other))
                 np.maximum(most, np.where(np.isfinite(far), far, 0.0), out=most)
     return noise
 

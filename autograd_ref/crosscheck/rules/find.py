@@ -132,9 +132,9 @@ def find_uses(
             return uses[-1:], []
         except Exception as error:
             raise NotJudged(f"the call raised {what_stopped(error, file)}") from error
-    reached = {(use.rule.name, use.rule.line) for use in uses}
-    others = [rule for rule in map(_rule, _rules(traced.jaxpr)) if (rule.name, rule.line) not in reached]
-    return uses, sorted({rule.name for rule in others})
+    reached = {use.rule.signature for use in uses}
+    others = [rule for rule in map(_rule, _rules(traced.jaxpr)) if not rule.is_library]
+    return uses, sorted({rule.name for rule in others if rule.signature not in reached})
 
 
 def in_dtype(tree: Any, dtype: DTypeLike | None) -> Any:

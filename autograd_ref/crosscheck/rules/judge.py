@@ -110,7 +110,9 @@ def _second_opinion(rule: JaxRule, points: Sequence[Point], asked: Asked, report
 
 
 def _is_doubtful(quantity: Quantity) -> bool:
-    if quantity.name == "loss" or quantity.mismatch is not None or quantity.odd_one_out == "both":
+    if quantity.name == "loss" or quantity.mismatch is not None:
+        return False
+    if quantity.odd_one_out in ("both", "hand"):  # the values have spoken
         return False
     return quantity.ok is not True
 

@@ -40,16 +40,17 @@ def nonlinear(pull: Callable[[Arrays], Arrays], cotangents: Arrays, dtype: str, 
     others = [np.asarray(rng.standard_normal(each.shape), each.dtype) for each in cotangents]
     found: list[list[Failure]] = []
     for size in SIZES:
-        one, two = ([(size * each).astype(each.dtype) for each in given] for given in (cotangents, others))
-        both = [(a - 2 * b).astype(a.dtype) for a, b in zip(one, two, strict=True)]
+        one, two = ([np.asarray(size * each, each.dtype) for each in given] for given in (cotangents, others))
+        both = [np.asarray(a - 2 * b, a.dtype) for a, b in zip(one, two, strict=True)]
         nothing = [np.zeros_like(each) for each in one]
         failures: list[Failure] = []
         pulled = zip(pull(one), pull(two), pull(both), pull(nothing), strict=True)
         for i, (first, second, together, none) in enumerate(pulled):
-            right = first - 2 * second
-            terms = np.abs(first) + 2 * np.abs(second)
-            radius = GRANTED[dtype] * terms + measured(terms, 0 * terms, dtype).bound.radius
-            failures += differing("", i, together, right, radius) or differing("", i, none, 0 * none, radius)
+            right = np.asarray(first - 2 * second)
+            terms = np.asarray(np.abs(first) + 2 * np.abs(second))
+            radius = np.asarray(GRANTED[dtype] * terms + measured(terms, np.zeros_like(terms), dtype).bound.radius)
+            nought = np.zeros_like(none)
+            failures += differing("", i, together, right, radius) or differing("", i, none, nought, radius)
             if not np.isfinite(first).all():
                 failures.append(Failure("", i, (), float("nan"), float("nan")))
         found.append(failures)

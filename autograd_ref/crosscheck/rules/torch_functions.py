@@ -189,8 +189,9 @@ class TorchRule:
             for one, weight in zip(first, weights, strict=True)
             if one is not None
         )
-        found = torch().autograd.grad(total, inputs, allow_unused=True)
-        return [_numpy_or_zero(one, each) for one, each in zip(found, inputs, strict=True)]
+        if getattr(total, "requires_grad", False):
+            total.backward()  # unlike grad, it comes to what raises for a rule that can be differentiated once
+        return [_numpy_or_zero(each.grad, each) for each in inputs]
 
     def automatic(self, arrays: Sequence[np.ndarray], cotangents: Sequence[Any]) -> Arrays:
         """The cotangents of the arguments by autograd through the forward pass, with a stand-in ctx."""

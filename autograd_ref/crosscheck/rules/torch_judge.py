@@ -91,14 +91,14 @@ class TorchCheck:
         rng = np.random.default_rng([self.asked.seed, 5, number])
         at = rule.at
         if number:  # the same tensors again, or others: in either case off what is special about them
-            at = [
-                each + MOVE * rng.standard_normal(each.shape) * np.maximum(np.abs(each), _usual(each)) for each in at
-            ]
+            moves = [MOVE * rng.standard_normal(each.shape) for each in at]
+            sizes = [np.maximum(np.abs(each), _usual(each)) for each in at]
+            at = [np.asarray(each + move * size) for each, move, size in zip(at, moves, sizes, strict=True)]
         at = [_rounded(each, self.dtype) for each in at]
         try:
             made, flags = rule.outputs(at), rule.differentiable(at)
             cotangents = [
-                _rounded(rng.standard_normal(tuple(each.shape)), self.dtype) * flag
+                np.asarray(_rounded(np.asarray(rng.standard_normal(tuple(each.shape))), self.dtype) * flag)
                 for each, flag in zip(made, flags, strict=True)
             ]
             grads = rule.pull(at, cotangents)
@@ -127,7 +127,7 @@ class TorchCheck:
         found = None
         for name in ("float32", "float16", "bfloat16"):
             coarser = ROUNDOFF[name] > ROUNDOFF[self.dtype]
-            moved = [each * (1 + 1e-3 * np.pi) for each in point.at]
+            moved = [np.asarray(each * (1 + 1e-3 * np.pi)) for each in point.at]
             made_moved = np.concatenate([np.ravel(_array(each)) for each in point.exact.outputs(moved)] or [made])
             values = np.concatenate([made, made_moved])
             inputs = np.concatenate([np.ravel(each) for each in moved])
@@ -233,10 +233,11 @@ class TorchCheck:
 
     def _depends(self, values: Values, i: int) -> bool:
         rng = np.random.default_rng([self.asked.seed, 12])
-        moves = [rng.standard_normal(values.at[i].shape) * _usual(values.at[i]) for _ in range(3)]
+        moves = [np.asarray(rng.standard_normal(values.at[i].shape) * _usual(values.at[i])) for _ in range(3)]
         here = values.function(values.at)
         return any(
-            values.function([*values.at[:i], values.at[i] + move, *values.at[i + 1 :]]) != here for move in moves
+            values.function([*values.at[:i], np.asarray(values.at[i] + move), *values.at[i + 1 :]]) != here
+            for move in moves
         )
 
     def _automatic(
@@ -251,7 +252,9 @@ class TorchCheck:
             return None, "what autograd makes of it is not finite"
         rng = np.random.default_rng([self.asked.seed, 13])
         witnesses = 0
-        lines = [rng.choice([-1.0, 1.0], found.shape) * _usual(values.at[i]) for _ in range(DIRECTIONS)]
+        lines = [
+            np.asarray(rng.choice([-1.0, 1.0], found.shape) * _usual(values.at[i])) for _ in range(DIRECTIONS)
+        ]
         for direction in lines:
             difference = values.along(i, direction)
             if difference is None:

@@ -60,8 +60,8 @@ class TorchVariations:
         if wide is None or self.check.inside is not None:
             return []
         rng = np.random.default_rng([self.check.asked.seed, 10])
-        weights = [rng.standard_normal(each.shape) for each in self.point.at]
-        moves = [rng.standard_normal(each.shape) for each in self.point.at]
+        weights = [np.asarray(rng.standard_normal(each.shape)) for each in self.point.at]
+        moves = [np.asarray(rng.standard_normal(each.shape)) for each in self.point.at]
         cotangents = self.point.cotangents
         try:
             second = wide.second(self.point.at, cotangents, weights)
@@ -69,7 +69,7 @@ class TorchVariations:
             return []  # it says so itself, as with once_differentiable
 
         def along(t: float, which: int) -> float:
-            at = [each + t * moves[i] if i == which else each for i, each in enumerate(self.point.at)]
+            at = [np.asarray(each + t * moves[i]) if i == which else each for i, each in enumerate(self.point.at)]
             pulled = wide.pull(at, cotangents)
             return float(sum(np.sum(one * weight) for one, weight in zip(pulled, weights, strict=True)))
 
@@ -101,10 +101,10 @@ class TorchVariations:
         given = self.point.cotangents
         nothing = [np.zeros_like(each) for each in given]
         if len(given) == 1:
-            yield from self._compare(self._pull(nothing), [0 * each for each in self.base])
+            yield from self._compare(self._pull(nothing), [np.zeros_like(each) for each in self.base])
             return
         alone = [self._pull([c if i == k else nothing[i] for i, c in enumerate(given)]) for k in range(len(given))]
-        total = [np.sum(each, axis=0) for each in zip(*alone, strict=True)]
+        total = [np.asarray(np.sum(each, axis=0)) for each in zip(*alone, strict=True)]
         yield from self._compare(total, self.base, "with the cotangent of one output at a time")
         for k in range(len(given)):
             if given[k].any():

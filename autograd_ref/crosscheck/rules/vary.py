@@ -119,7 +119,7 @@ class Variations:
             for i, each in enumerate(_arrays(self._pull(params, nothing, others))):
                 yield from differing("", i, each, np.zeros_like(each), self.allowed[0][i])
             return
-        total = [np.sum(each, axis=0) for each in zip(*alone, strict=True)]
+        total = [np.asarray(np.sum(each, axis=0)) for each in zip(*alone, strict=True)]
         yield from self._compare(total, condition="with the cotangent of one output at a time")
         for k in range(len(cotangents)):
             condition = f"where only output {k} is used"
@@ -168,19 +168,19 @@ class Variations:
         for number in range(len(points)):
             yield from self._compare([each[number] for each in together], number)
         first, weights = list(points[0].params.values), list(points[0].args[0])
-        over = compiled(jax.vmap(pull, in_axes=(None, 0)))(first, cotangents)
+        over = _arrays(compiled(jax.vmap(pull, in_axes=(None, 0)))(first, cotangents))
         for i, each in enumerate(over):
             right = self._pulled(first, points[1].args[0], others)[i]
-            yield from differing("under vmap over cotangents alone", i, each[1], right, self.allowed[0][i])
+            yield from differing("under vmap over cotangents alone", i, np.asarray(each[1]), right, self.allowed[0][i])
         if len(first) > 1:
             for k in range(min(len(first), 3)):
                 axes = [0 if i == k else None for i in range(len(first))]
                 batched = [params[i] if i == k else each for i, each in enumerate(first)]
                 single = [points[1].params.values[i] if i == k else each for i, each in enumerate(first)]
-                over = compiled(jax.vmap(pull, in_axes=(axes, None)))(batched, weights)
+                over = _arrays(compiled(jax.vmap(pull, in_axes=(axes, None)))(batched, weights))
                 condition = f"under vmap over {self.rule.names[k]} alone"
                 for i, right in enumerate(self._pulled(single, weights, others)):
-                    yield from differing(condition, i, over[i][1], right, self.allowed[0][i])
+                    yield from differing(condition, i, np.asarray(over[i][1]), right, self.allowed[0][i])
 
     def _forward(self) -> Iterator[Failure]:
         """Tangents pushed forward weigh the outputs as the cotangents pulled back weigh the tangents."""
