@@ -102,9 +102,7 @@ def static(right):
     def backward(n, mode, x, g):
         return (g * n * x ** (n - 1) if right else g * x ** (n - 1),)
 
-    return vjp(
-        power, lambda n, x, mode: (power(n, x, mode), x), backward, nondiff_argnums=(0, 2)
-    )
+    return vjp(power, lambda n, x, mode: (power(n, x, mode), x), backward, nondiff_argnums=(0, 2))
 
 
 def closure(right):
@@ -393,9 +391,7 @@ def clipped(x, lo, hi):
     return x
 
 
-clipped.defvjp(
-    lambda x, lo, hi: (x, (lo, hi)), lambda kept, g: (jnp.clip(g, kept[0], kept[1]), None, None)
-)
+clipped.defvjp(lambda x, lo, hi: (x, (lo, hi)), lambda kept, g: (jnp.clip(g, kept[0], kept[1]), None, None))
 reversed_gradient = vjp(lambda x: x, lambda x: (x, None), lambda kept, g: (-g,))
 straight_through = vjp(lambda x: jnp.round(x), lambda x: (jnp.round(x), None), lambda kept, g: (g,))
 without_cotangent = vjp(lambda x: jnp.round(x), lambda x: (jnp.round(x), x), lambda x, g: (jnp.cos(x),))

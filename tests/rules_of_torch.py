@@ -261,7 +261,9 @@ def wrong_shape(right):
 def doubles(*shapes, dtype=torch.float64):
     def draw():
         generator = torch.Generator().manual_seed(0)
-        return tuple(torch.randn(shape, dtype=torch.float64, generator=generator).to(dtype) for shape in shapes)
+        return tuple(
+            torch.randn(shape, dtype=torch.float64, generator=generator).to(dtype) for shape in shapes
+        )
 
     return draw
 

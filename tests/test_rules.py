@@ -100,9 +100,7 @@ def test_the_precision_asked_for_is_used_whatever_the_switch(dtype, rng):
 
 @pytest.mark.slow
 def test_a_rule_that_names_float32_is_checked_in_that(rng):
-    rule = rules.vjp(
-        lambda x: x * x, lambda x: (x * x, x), lambda x, g: ((2 * x * g).astype(jnp.float32),)
-    )
+    rule = rules.vjp(lambda x: x * x, lambda x: (x * x, x), lambda x, g: ((2 * x * g).astype(jnp.float32),))
     report = check_rule(rule, rng.standard_normal(3), points=1)
     assert report.ok is True, str(report)
     assert "float32" in str(report)

@@ -51,13 +51,12 @@ def _judge(request: dict[str, Any]) -> Report:
     target = load_target(request["target"])
     try:
         reference = None if request["reference"] is None else _load_reference(request["reference"])
-        rules = check_rule_target(
-            target.value, target.module, target.file, request, reference and reference.value
-        )
+        own = None if reference is None else reference.value
+        rules = check_rule_target(target.value, target.module, target.file, request, own)
         if rules is not None:
             return rules
         if request["surrogate"] and reference is None:
-            raise NotJudged("calls no rule that JAX or PyTorch would differentiate by: --surrogate is about such")
+            raise NotJudged("calls no rule of JAX or PyTorch, about which --surrogate is")
         options = {name: request[name] for name in ("dtype", "seed", "tolerance")}
         if _is_recorded(request, target):
             asked = Asked(request["target"], **request["recorded"], **options)

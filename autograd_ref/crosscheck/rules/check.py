@@ -10,8 +10,8 @@ from autograd_ref.crosscheck.function.check import POINTS
 from autograd_ref.crosscheck.report import NotJudged, Report
 from autograd_ref.crosscheck.rules.asked import Asked
 from autograd_ref.crosscheck.rules.jax_calls import check_jax_calls
-from autograd_ref.crosscheck.rules.torch_calls import check_torch_calls, function_of
-from autograd_ref.crosscheck.rules.torch_functions import torch
+from autograd_ref.crosscheck.rules.pytorch.calls import check_torch_calls, function_of
+from autograd_ref.crosscheck.rules.pytorch.functions import torch
 from handgrad.validation import check_dtype, check_positive_int, check_real
 
 __all__ = ["assert_rule", "check_rule"]
@@ -34,8 +34,8 @@ def check_rule(
     held against the function that it belongs to: its own forward pass, differentiated automatically with this
     one rule taken out, for every differentiable argument and with random cotangents of every output. Where
     that cannot be differentiated, or the function's values contradict it, differences of the values decide.
-    A rule that is right as it is called is tried under `jit` and `vmap`, differentiated twice, with cotangents
-    that are 0, and with other sizes of its arguments.
+    A rule that is right as it is called is tried under `jit` and `vmap`, differentiated twice, with
+    cotangents that are 0, and with other sizes of its arguments.
 
     Args:
         function: a rule, or a function that calls some; each of them is found. PyTorch: a subclass of

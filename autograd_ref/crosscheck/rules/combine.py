@@ -55,9 +55,13 @@ def combined(verdicts: Sequence[Verdict], dtype: str, notes: Sequence[str], aske
         wrong = [each.name[1:] for each in report.quantities if each.ok is False and each.name != "loss"]
         listed = " and ".join(f"the cotangent of {each}" for each in wrong)
         if any(each.ok is False and each.name == "loss" for each in report.quantities):
-            listed = " and ".join(filter(None, [f"what it returns where it is differentiated{', too' * bool(wrong)}", listed]))
+            listed = " and ".join(
+                filter(None, [f"what it returns where it is differentiated{', too' * bool(wrong)}", listed])
+            )
         if report.diagnosis:
-            said += [f"{head}: {each.text.replace('A call of hand', 'The rule')}" for each in report.diagnosis]
+            said += [
+                f"{head}: {each.text.replace('A call of hand', 'The rule')}" for each in report.diagnosis
+            ]
         if listed:
             said.append(f"{head}: {listed} {'are' if ' and ' in listed else 'is'} wrong.")
         elif several:
@@ -120,7 +124,12 @@ def unjudged(name: str, reason: str) -> Quantity:
 def _named(quantity: Quantity, prefix: str, rule: str) -> Quantity:
     if quantity.name == "loss":
         return replace(quantity, name=f"{prefix}outputs", of=f"outputs of {rule}")
-    return replace(quantity, name=f"{prefix}{quantity.name}", of=quantity.name[1:], source=f"cotangent of {quantity.name[1:]}")
+    return replace(
+        quantity,
+        name=f"{prefix}{quantity.name}",
+        of=quantity.name[1:],
+        source=f"cotangent of {quantity.name[1:]}",
+    )
 
 
 def _word(ok: bool | None) -> str:
@@ -129,4 +138,8 @@ def _word(ok: bool | None) -> str:
 
 def _in_words(text: str, prefix: str) -> str:
     told = text.replace("The loss", "The sum of the outputs").replace("loss is", "outputs is")
-    return told.replace("A call of hand", "A call of the rule").replace("hand ", "the rule ") if prefix is not None else text
+    return (
+        told.replace("A call of hand", "A call of the rule").replace("hand ", "the rule ")
+        if prefix is not None
+        else text
+    )

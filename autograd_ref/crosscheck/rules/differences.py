@@ -1,7 +1,7 @@
-"""What a rule is judged by where its function cannot be differentiated: differences of the function's values.
+"""What a rule is judged by where its function cannot be differentiated: differences of its values.
 
-Small gradients are looked at entry by entry. Of large ones some entries are, and besides the derivatives along
-some random directions, in which every entry has a part.
+Small gradients are looked at entry by entry. Of large ones some entries are, and besides the derivatives
+along some random directions, in which every entry has a part.
 """
 
 from collections.abc import Callable, Sequence

@@ -107,8 +107,8 @@ def find_uses(
         until: the name and line of a rule whose first use is enough.
 
     Returns:
-        The uses, a rule inside another's primal after it; and the names of rules that the call did not come to,
-        as in a branch that is not taken.
+        The uses, a rule inside another's primal after it; and the names of rules that the call did not come
+        to, as in a branch that is not taken.
 
     Raises:
         NotJudged: the call raises, or JAX cannot trace it.
@@ -137,12 +137,12 @@ def find_uses(
     return uses, sorted({rule.name for rule in others if rule.signature not in reached})
 
 
-def in_dtype(tree: Any, dtype: DTypeLike | None) -> Any:
+def in_dtype(tree: Any, dtype: Any) -> Any:
     """A tree with its arrays as JAX's, the floating ones cast; what is no array as it is."""
 
     def cast(leaf: Any) -> Any:
         if is_floating_array(leaf) and np.ndim(leaf) + isinstance(leaf, jax.Array | np.ndarray):
-            return jnp.asarray(leaf) if dtype is None else jnp.asarray(leaf).astype(dtype)
+            return jnp.asarray(leaf).astype(dtype)
         return jnp.asarray(leaf) if isinstance(leaf, np.ndarray) and leaf.dtype.kind in "biuc" else leaf
 
     return jax.tree.map(cast, tree)
@@ -185,7 +185,7 @@ def _evaluate(
 
 
 def _primal(equation: JaxprEqn) -> ClosedJaxpr:
-    primal = inner_jaxpr(equation)
+    primal: Any = inner_jaxpr(equation)
     return primal if isinstance(primal, ClosedJaxpr) else ClosedJaxpr(primal, ())
 
 
@@ -208,7 +208,9 @@ def _rule(equation: JaxprEqn) -> Rule:
     if name == "wrapped_fun" and file.startswith(LIBRARY):  # what custom_gradient makes of a function
         name, file, line = _inside(primal, name, file, line)
         names = _parameters(name, file, int(line))
-    given = equation.params["bwd" if reverse else "jvp_jaxpr_fun"].debug_info.func_src_info.partition(" at ")[2]
+    given = equation.params["bwd" if reverse else "jvp_jaxpr_fun"].debug_info.func_src_info.partition(" at ")[
+        2
+    ]
     rule_file, _, rule_line = given.rpartition(":")
     if names is None or len(names) != count:
         names = tuple(f"args[{i}]" for i in range(count))
@@ -228,18 +230,19 @@ def _parameters(name: str, file: str, line: int) -> tuple[str, ...]:
         tree = ast.parse("".join(linecache.getlines(file)))
     except SyntaxError:
         return ()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and node.name == name:
-            if node.lineno <= line <= (node.end_lineno or line):
-                return tuple(each.arg for each in node.args.args)
+    for node in (each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef)):
+        if node.name == name and node.lineno <= line <= (node.end_lineno or line):
+            return tuple(each.arg for each in node.args.args)
     return ()
 
 
 def _identity(equation: JaxprEqn, count: int) -> str:
-    """What tells rules apart that are written at one place: made by a factory, or given other static values."""
+    """What tells rules apart that are written at one place: by a factory, or given other static values."""
     params = equation.params
     if "bwd" in params:
-        static = [made[1] for made in params["bwd"].transforms if "static" in getattr(made[0], "__name__", "")]
+        static = [
+            made[1] for made in params["bwd"].transforms if "static" in getattr(made[0], "__name__", "")
+        ]
         return f"{id(params['bwd'].f)} {static}"
     try:
         jaxpr, constants, _ = params["jvp_jaxpr_fun"].call_wrapped(*[False] * count)

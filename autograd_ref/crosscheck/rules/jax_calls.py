@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from autograd_ref.crosscheck.function.points import Point
@@ -58,7 +59,9 @@ def check_jax_calls(function: Callable[..., Any], calls: Sequence[Call], asked: 
     if missing:
         verdicts += [Verdict(name, "not reached", None, "the call does not come to it") for name in missing]
     if asked.surrogate:
-        notes.append("Shapes, dtypes and linearity in the cotangent were checked, not the values (surrogate).")
+        notes.append(
+            "Shapes, dtypes and linearity in the cotangent were checked, not the values (surrogate)."
+        )
     if asked.tolerance:
         notes.append(f"Every bound was widened to {asked.tolerance:g} (tolerance).")
     if asked.name.endswith("wrapped_fun"):  # as custom_gradient calls every function
@@ -85,9 +88,7 @@ def check_against(
     if not found:
         raise NotJudged("the call goes through no rule")
     use, names = found[0].own, parameters(function)
-    whole = [
-        WholeCall(use, use, dtype, function, in_dtype(call, dtype), names, reference) for call in calls
-    ]
+    whole = [WholeCall(use, use, dtype, function, in_dtype(call, dtype), names, reference) for call in calls]
     report = _judge(whole, function, calls[0], asked)
     return combined([Verdict(found[0].rule.name, found[0].rule.place, report)], dtype.name, notes, asked)
 
@@ -154,7 +155,9 @@ def _as_a_whole(
     name, place = rule.rule.name, rule.rule.place
     if "UnexpectedTracerError" not in str(error) or asked.surrogate:
         return Verdict(name, place, None, str(error))
-    whole = [WholeCall(rule.own, rule.own, rule.dtype, function, each, parameters(function)) for each in calls]
+    whole = [
+        WholeCall(rule.own, rule.own, rule.dtype, function, each, parameters(function)) for each in calls
+    ]
     try:
         report = _judge(whole, function, calls[0], asked)
     except NotJudged as other:
@@ -180,7 +183,7 @@ def _rules(
     return rules_of(narrow, wide, dtype, function), missing
 
 
-def _judge(alike: list[JaxRule], function: Callable[..., Any], call: Call, asked: Asked) -> Report:
+def _judge(alike: Sequence[JaxRule], function: Callable[..., Any], call: Call, asked: Asked) -> Report:
     rule = alike[0]
     if not rule.positions:
         raise NotJudged("none of its arguments is a floating array to differentiate by")
@@ -243,10 +246,11 @@ def _at_other_sizes(
         same = [
             each
             for each in found
-            if (each.rule.name, each.rule.line) == (rule.rule.name, rule.rule.line) and each.names == rule.names
+            if (each.rule.name, each.rule.line) == (rule.rule.name, rule.rule.line)
+            and each.names == rule.names
         ]
-        for each in same[:1]:
-            yield from _confirmed(each, condition, asked)
+        for again in same[:1]:
+            yield from _confirmed(again, condition, asked)
 
 
 def _confirmed(rule: JaxRule, condition: str, asked: Asked) -> Iterator[Failure]:
@@ -271,7 +275,7 @@ def _against_derivative(rule: JaxRule, point: Point, condition: str) -> list[Fai
     with rule.precision():
         hand = jax.jit(rule.pulled)(point.params, *point.args)
     with precision(np.float64):
-        exact = jax.tree.map(lambda each: jax.numpy.asarray(each, np.float64), point.params)
+        exact = jax.tree.map(lambda each: jnp.asarray(each, np.float64), point.params)
         right = jax.jit(jax.grad(rule.reference))(exact, *point.args).values
     found = [np.asarray(each, np.float64) for each in hand]
     failures = []
@@ -284,5 +288,5 @@ def _against_derivative(rule: JaxRule, point: Point, condition: str) -> list[Fai
 
 def _is_array(leaf: Any) -> bool:
     if isinstance(leaf, jax.Array):
-        return leaf.ndim > 0 and not jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.extended)
+        return leaf.ndim > 0 and not jnp.issubdtype(leaf.dtype, jax.dtypes.extended)
     return isinstance(leaf, np.ndarray) and leaf.ndim > 0 and leaf.dtype.kind in "biuf"

@@ -91,7 +91,9 @@ class JaxRule:
         params = Operands(self.names, [np.asarray(operands[i], self.dtype) for i in self.positions])
         others = tuple(each for i, each in enumerate(operands) if i not in taken)
         cotangents = tuple(
-            rng.standard_normal(aval.shape).astype(self.dtype) for aval in self._outputs() if _is_floating(aval)
+            rng.standard_normal(aval.shape).astype(self.dtype)
+            for aval in self._outputs()
+            if _is_floating(aval)
         )
         return params, cotangents, others
 
@@ -117,7 +119,9 @@ class JaxRule:
             return self.applied(Operands(params.names, values), others)
 
         outputs, pullback = jax.vjp(function, *self.given(params))
-        return self.weighed(outputs, cotangents), lambda given: list(pullback(_all_cotangents(outputs, given)))
+        return self.weighed(outputs, cotangents), lambda given: list(
+            pullback(_all_cotangents(outputs, given))
+        )
 
     def pulled(self, params: Operands, cotangents: Sequence[Any], others: Sequence[Any]) -> list[Any]:
         """The cotangents of the operands by the rule."""
@@ -174,7 +178,7 @@ class JaxRule:
 
     def _use(self, params: Operands) -> Use:
         found = {np.dtype(getattr(each, "dtype", self.dtype)) for each in params.values}
-        if found <= {self.dtype} or self.dtype != np.float64 and np.dtype(np.float64) not in found:
+        if found <= {self.dtype} or (self.dtype != np.float64 and np.dtype(np.float64) not in found):
             return self.own
         if self.wide is None or found != {np.dtype(np.float64)}:
             raise NotJudged(f"the call was not made in {', '.join(sorted(each.name for each in found))}")

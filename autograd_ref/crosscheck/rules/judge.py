@@ -84,9 +84,8 @@ def _second_opinion(rule: JaxRule, points: Sequence[Point], asked: Asked, report
             found = judge.quantity(i)
         except NotJudged:
             continue
-        if each.ok is None and found.ok is not None:
-            decided[each.name] = found
-        elif each.ok is False and found.ok and judge.backs_hand(i, each):
+        heard = found.ok is not None if each.ok is None else found.ok and judge.backs_hand(i, each)
+        if heard:
             decided[each.name] = found
         elif each.ok is False and not found.ok and _is_right_without_rules(rule, points, asked, each):
             decided[each.name] = replace(each, ok=True, odd_one_out=None)
@@ -95,8 +94,8 @@ def _second_opinion(rule: JaxRule, points: Sequence[Point], asked: Asked, report
     quantities = tuple(decided.get(each.name, each) for each in report.quantities)
     told = ", ".join(decided)
     text = (
-        f"{told}: what JAX makes of the function is stopped, not finite, or not what its values say; judged by "
-        "differences of the values."
+        f"{told}: what JAX makes of the function is stopped, not finite, or not what its values say; judged "
+        "by differences of the values."
     )
     left = [each for each in quantities if each.ok is False]
     unjudged = any(each.ok is None and each.name != "loss" for each in quantities)
@@ -228,4 +227,3 @@ def _refused(rule: JaxRule, point: Point, error: BaseException, asked: Asked) ->
         signature=f"JAX refuses what the rule returns: {said}",
         quantities=tuple(quantities),
     )
-

@@ -11,7 +11,9 @@ __all__ = ["resized_calls"]
 MOST = 2**20
 
 
-def resized_calls(arrays: Sequence[np.ndarray], fixed: Sequence[Any]) -> Iterator[tuple[str, list[np.ndarray]]]:
+def resized_calls(
+    arrays: Sequence[np.ndarray], fixed: Sequence[Any]
+) -> Iterator[tuple[str, list[np.ndarray]]]:
     """Arrays of other sizes, wherever a size occurs in several of them in all of these.
 
     Args:

@@ -48,15 +48,19 @@ def nonlinear(pull: Callable[[Arrays], Arrays], cotangents: Arrays, dtype: str, 
         for i, (first, second, together, none) in enumerate(pulled):
             right = np.asarray(first - 2 * second)
             terms = np.asarray(np.abs(first) + 2 * np.abs(second))
-            radius = np.asarray(GRANTED[dtype] * terms + measured(terms, np.zeros_like(terms), dtype).bound.radius)
+            radius = np.asarray(
+                GRANTED[dtype] * terms + measured(terms, np.zeros_like(terms), dtype).bound.radius
+            )
             nought = np.zeros_like(none)
             failures += differing("", i, together, right, radius) or differing("", i, none, nought, radius)
             if not np.isfinite(first).all():
                 failures.append(Failure("", i, (), float("nan"), float("nan")))
         found.append(failures)
-    return found[0] if found[0] and found[-1] else [
-        each._replace(condition="for large cotangents") for each in found[0]
-    ]
+    return (
+        found[0]
+        if found[0] and found[-1]
+        else [each._replace(condition="for large cotangents") for each in found[0]]
+    )
 
 
 def judge_surrogate(rule: Any, points: Sequence[Point], asked: Asked) -> Report:
@@ -121,4 +125,3 @@ def surrogate_report(
         quantities=tuple(quantities),
         points=points,
     )
-

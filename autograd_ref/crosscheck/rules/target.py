@@ -15,8 +15,8 @@ from autograd_ref.crosscheck.report import NotJudged, Report
 from autograd_ref.crosscheck.rules.asked import Asked
 from autograd_ref.crosscheck.rules.find import find_uses, is_rule
 from autograd_ref.crosscheck.rules.jax_calls import check_against, check_jax_calls
-from autograd_ref.crosscheck.rules.torch_calls import check_torch_calls, function_of
-from autograd_ref.crosscheck.rules.torch_functions import find_torch_uses, torch
+from autograd_ref.crosscheck.rules.pytorch.calls import check_torch_calls, function_of
+from autograd_ref.crosscheck.rules.pytorch.functions import find_torch_uses, torch
 
 __all__ = ["check_rule_target"]
 
@@ -51,8 +51,8 @@ def check_rule_target(
     if not named and (reference is not None or not _may_call_rules(value, module)):
         return None
     asked = Asked(
-        spec, request["dtype"], request["seed"], recorded["points"], request["surrogate"], request["tolerance"],
-        file, recorded["call"],
+        spec, request["dtype"], request["seed"], recorded["points"], request["surrogate"],
+        request["tolerance"], file, recorded["call"],
     )  # fmt: skip
     calls = _Calls(value, module, file, name, asked, recorded["nth"])
     if not named:
@@ -62,9 +62,15 @@ def check_rule_target(
             return None
     _refuse(recorded)
     given = [calls.at(number) for number in range(asked.points if calls.are_given else 1)]
-    if torch() is not None and (function_of(value) is not None or not is_rule(value) and _is_torch(given[0], value)):
+    if torch() is not None and (
+        function_of(value) is not None or (not is_rule(value) and _is_torch(given[0], value))
+    ):
         return check_torch_calls(value, given, asked, reference)
-    return check_jax_calls(value, given, asked) if reference is None else check_against(value, reference, given, asked)
+    return (
+        check_jax_calls(value, given, asked)
+        if reference is None
+        else check_against(value, reference, given, asked)
+    )
 
 
 class _Calls:
@@ -98,7 +104,7 @@ class _Calls:
             drawn = getattr(self.module, example)(rng)
             if not isinstance(drawn, tuple | dict):
                 raise NotJudged(
-                    f"{example}(rng) must return a tuple, the arguments of the call, not {type(drawn).__name__}"
+                    f"{example}(rng) must return a tuple, the call's arguments, not {type(drawn).__name__}"
                 )
             made = ((), drawn) if isinstance(drawn, dict) else (drawn, {})
         self.first = self.first or made
@@ -118,7 +124,9 @@ def _may_call_rules(value: Any, module: ModuleType) -> bool:
     if not callable(value) or inspect.isclass(value):
         return False
     packages = {
-        (getattr(each, "__name__", "") if inspect.ismodule(each) else str(getattr(each, "__module__", ""))).split(".")[0]
+        (
+            getattr(each, "__name__", "") if inspect.ismodule(each) else str(getattr(each, "__module__", ""))
+        ).split(".")[0]
         for each in vars(module).values()
     }
     return bool(packages & {"jax", "jaxlib", "torch", "optax", "flax", "equinox"})
@@ -157,6 +165,6 @@ def _is_torch(call: Call, value: Any) -> bool:
 def _refuse(recorded: Mapping[str, Any]) -> None:
     for option in ("loss", "backward", "of"):
         if recorded[option]:
-            raise NotJudged(f"is a rule, or calls some, and takes no --{option}: its own forward pass is the reference")
-
-
+            raise NotJudged(
+                f"is a rule, or calls some, and takes no --{option}: its own forward pass is the reference"
+            )

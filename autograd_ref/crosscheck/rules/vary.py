@@ -29,21 +29,22 @@ class Failure(NamedTuple):
     Attributes:
         condition: as in "under vmap".
         number: of the operand whose cotangent is wrong.
-        index: of the worst entry.
+        entry: the index of the worst one.
         found: what the rule gives there.
         right: what it gives as it is called, or what is right.
     """
 
     condition: str
     number: int
-    index: tuple[int, ...]
+    entry: tuple[int, ...]
     found: float
     right: float
 
     def told(self, name: str) -> str:
         """A sentence."""
-        at = f"{name}[{', '.join(map(str, self.index))}]" if self.index else name
-        return f"Right as it is called, wrong {self.condition}: {at} is {self.found:.9g} there, not {self.right:.9g}."
+        at = f"{name}[{', '.join(map(str, self.entry))}]" if self.entry else name
+        values = f"{at} is {self.found:.9g} there, not {self.right:.9g}"
+        return f"Right as it is called, wrong {self.condition}: {values}."
 
 
 class Variations:
@@ -171,7 +172,9 @@ class Variations:
         over = _arrays(compiled(jax.vmap(pull, in_axes=(None, 0)))(first, cotangents))
         for i, each in enumerate(over):
             right = self._pulled(first, points[1].args[0], others)[i]
-            yield from differing("under vmap over cotangents alone", i, np.asarray(each[1]), right, self.allowed[0][i])
+            yield from differing(
+                "under vmap over cotangents alone", i, np.asarray(each[1]), right, self.allowed[0][i]
+            )
         if len(first) > 1:
             for k in range(min(len(first), 3)):
                 axes = [0 if i == k else None for i in range(len(first))]
@@ -242,7 +245,9 @@ class Variations:
                     continue
                 expected = self._twice_by_reference(params, cotangents, weights, moves[i], i)
                 if expected is None or abs(term - expected) > RELATIVE * max(scale, abs(expected)):
-                    found.append(Failure("differentiated twice, along a direction", i, (), term, difference.value))
+                    found.append(
+                        Failure("differentiated twice, along a direction", i, (), term, difference.value)
+                    )
             return found
 
     def _twice_by_reference(

@@ -76,7 +76,9 @@ class WholeCall(JaxRule):
         params = Operands(self.names, [np.asarray(operands[i], self.dtype) for i in self.positions])
         others = tuple(each for i, each in enumerate(operands) if i not in self.positions)
         with self.precision():
-            shapes = jax.eval_shape(lambda *values: self._called(self.function, values, others), *self.given(params))
+            shapes = jax.eval_shape(
+                lambda *values: self._called(self.function, values, others), *self.given(params)
+            )
         cotangents = tuple(
             rng.standard_normal(each.shape).astype(self.dtype)
             for each in shapes
@@ -84,8 +86,10 @@ class WholeCall(JaxRule):
         )
         return params, cotangents, others
 
-    def _called(self, function: Callable[..., Any], values: Sequence[Any], others: Sequence[Any]) -> list[Any]:
-        structure = jax.tree.structure((tuple(self.call[0]), dict(self.call[1])))
+    def _called(
+        self, function: Callable[..., Any], values: Sequence[Any], others: Sequence[Any]
+    ) -> list[Any]:
+        structure: Any = jax.tree.structure((tuple(self.call[0]), dict(self.call[1])))
         left, rest = list(values), list(others)
         count = structure.num_leaves
         leaves = [left.pop(0) if i in self.positions else rest.pop(0) for i in range(count)]

@@ -10,16 +10,16 @@ from autograd_ref.crosscheck.errors import what_stopped
 from autograd_ref.crosscheck.report import Advice, NotJudged, Report
 from autograd_ref.crosscheck.rules.asked import Asked
 from autograd_ref.crosscheck.rules.combine import Verdict, combined, with_failures
-from autograd_ref.crosscheck.rules.surrogate import nonlinear, surrogate_report
-from autograd_ref.crosscheck.rules.torch_functions import (
+from autograd_ref.crosscheck.rules.pytorch.functions import (
     TorchRule,
     TorchUse,
     find_torch_uses,
     is_torch_function,
     torch,
 )
-from autograd_ref.crosscheck.rules.torch_judge import INVALID, ROUNDOFF, TorchCheck, refused
-from autograd_ref.crosscheck.rules.torch_vary import TorchVariations
+from autograd_ref.crosscheck.rules.pytorch.judge import INVALID, ROUNDOFF, TorchCheck, refused
+from autograd_ref.crosscheck.rules.pytorch.vary import TorchVariations
+from autograd_ref.crosscheck.rules.surrogate import nonlinear, surrogate_report
 
 __all__ = ["check_torch_calls", "function_of"]
 
@@ -57,7 +57,9 @@ def check_torch_calls(
         if named is not None:
             uses = [TorchUse(named, tuple(given))]
         else:
-            uses = find_torch_uses(function, given, {key: _tensors(each) for key, each in kwargs.items()}, asked.file)
+            uses = find_torch_uses(
+                function, given, {key: _tensors(each) for key, each in kwargs.items()}, asked.file
+            )
         for use in uses:
             groups.setdefault(_signature(use), []).append(use)
     if not groups:
@@ -163,7 +165,8 @@ def _dtype(use: TorchUse) -> str:
 
 def _signature(use: TorchUse) -> Any:
     described = [
-        (tuple(each.shape), str(each.dtype)) if torch().is_tensor(each) else repr(each)[:200] for each in use.args
+        (tuple(each.shape), str(each.dtype)) if torch().is_tensor(each) else repr(each)[:200]
+        for each in use.args
     ]
     return id(use.function), repr(described)
 
@@ -173,6 +176,7 @@ def _place(function: Any) -> str:
     back = getattr(getattr(function.backward, "__wrapped__", function.backward), "__code__", None)
     if code is None or back is None:
         return str(function.__module__)
-    return f"forward at line {code.co_firstlineno}, backward at line {back.co_firstlineno} of " + str(
-        code.co_filename
-    ).rpartition("/")[2]
+    return (
+        f"forward at line {code.co_firstlineno}, backward at line {back.co_firstlineno} of "
+        + str(code.co_filename).rpartition("/")[2]
+    )

@@ -23,7 +23,7 @@ from autograd_ref.crosscheck.rules.differences import (
     own_noise,
     seen_parts,
 )
-from autograd_ref.crosscheck.rules.torch_functions import TorchRule, torch
+from autograd_ref.crosscheck.rules.pytorch.functions import TorchRule, torch
 
 __all__ = ["TorchCheck", "TorchPoint"]
 
@@ -123,12 +123,16 @@ class TorchCheck:
         point = self.points[-1]
         if self.dtype != "float64" and point.wide is None:
             return None
-        made = np.concatenate([np.ravel(_array(each)) for each in point.exact.outputs(point.at)] or [np.ones(1)])
+        made = np.concatenate(
+            [np.ravel(_array(each)) for each in point.exact.outputs(point.at)] or [np.ones(1)]
+        )
         found = None
         for name in ("float32", "float16", "bfloat16"):
             coarser = ROUNDOFF[name] > ROUNDOFF[self.dtype]
             moved = [np.asarray(each * (1 + 1e-3 * np.pi)) for each in point.at]
-            made_moved = np.concatenate([np.ravel(_array(each)) for each in point.exact.outputs(moved)] or [made])
+            made_moved = np.concatenate(
+                [np.ravel(_array(each)) for each in point.exact.outputs(moved)] or [made]
+            )
             values = np.concatenate([made, made_moved])
             inputs = np.concatenate([np.ravel(each) for each in moved])
             telling = values.any() and np.any(_rounded(inputs, name) != inputs)
@@ -198,11 +202,13 @@ class TorchCheck:
             far = noise if given is by_hand else np.full(given.shape, np.max(noise, initial=0.0))
             right, used = by_values(values, i, name, far)
             by_hand, unused = given, frozenset() if used else frozenset([0])
-            self.notes.append(f"d{self.names[i]}: judged by differences of the forward pass's values: {reason}.")
+            self.notes.append(
+                f"d{self.names[i]}: judged by differences of the forward pass's values: {reason}."
+            )
         else:
             raise NotJudged(
-                f"{reason}, and it does not run in float64, where differences of its values could tell: write "
-                "--reference"
+                f"{reason}, and it does not run in float64, where differences of its values could tell: "
+                "write --reference"
             )
         if automatic is not None and not automatic.any() and exact is point.wide:
             unused = frozenset() if self._depends(values, i) else frozenset([0])
@@ -243,7 +249,7 @@ class TorchCheck:
     def _automatic(
         self, exact: TorchRule, point: TorchPoint, values: Values, i: int
     ) -> tuple[np.ndarray | None, str]:
-        """The derivative by autograd, if the function's values agree with it, or the reason why it is none."""
+        """The derivative by autograd, if the function's values agree with it, or the reason why not."""
         try:
             found = exact.automatic(point.at, point.cotangents)[i]
         except Exception as error:
@@ -263,12 +269,16 @@ class TorchCheck:
             terms = found * direction
             size = float(np.sqrt(np.sum(np.square(terms))))
             slack = AGREE if point.wide is not None else GRANTED[self.dtype]
-            if abs(difference.value - float(np.sum(terms))) > 8 * difference.error + slack * max(size, 1e-300):
+            if abs(difference.value - float(np.sum(terms))) > 8 * difference.error + slack * max(
+                size, 1e-300
+            ):
                 return None, "what autograd makes of it is not what its values say"
         if not witnesses and point.wide is not None and self.inside is None:
             return None, "its values have no derivative along the directions tried"
         if not witnesses:
-            self.notes.append(f"d{self.names[i]}: its values are too coarse to say whether autograd is right.")
+            self.notes.append(
+                f"d{self.names[i]}: its values are too coarse to say whether autograd is right."
+            )
         return found, ""
 
 
@@ -299,5 +309,3 @@ def _array(tensor: Any) -> np.ndarray:
 
 def _usual(array: np.ndarray) -> float:
     return root_mean_square(array) or 1.0
-
-

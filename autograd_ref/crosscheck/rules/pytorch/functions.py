@@ -60,8 +60,10 @@ def _noted(uses: list[TorchUse]) -> Iterator[None]:
             base.apply = held
 
 
-def find_torch_uses(function: Callable[..., Any], args: Sequence[Any], kwargs: Any, file: str) -> list[TorchUse]:
-    """Call a function, and note each use of a Function; those of PyTorch's own only if there are no others."""
+def find_torch_uses(
+    function: Callable[..., Any], args: Sequence[Any], kwargs: Any, file: str
+) -> list[TorchUse]:
+    """Call a function, and note each use of a Function; of PyTorch's own only if there are no others."""
     uses: list[TorchUse] = []
     try:
         with _noted(uses):
@@ -190,7 +192,7 @@ class TorchRule:
             if one is not None
         )
         if getattr(total, "requires_grad", False):
-            total.backward()  # unlike grad, it comes to what raises for a rule that can be differentiated once
+            total.backward()  # unlike grad, it comes to what raises if the rule is @once_differentiable
         return [_numpy_or_zero(each.grad, each) for each in inputs]
 
     def automatic(self, arrays: Sequence[np.ndarray], cotangents: Sequence[Any]) -> Arrays:

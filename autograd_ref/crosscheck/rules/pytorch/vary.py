@@ -1,16 +1,17 @@
 """A Function that is right as it is called, called otherwise: other layouts, cotangents and sizes."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from autograd_ref.crosscheck.errors import what_stopped
 from autograd_ref.arithmetic.finite_differences import line_difference
+from autograd_ref.crosscheck.errors import what_stopped
 from autograd_ref.crosscheck.rules.differences import measured, own_noise
+from autograd_ref.crosscheck.rules.pytorch.functions import TorchRule, TorchUse, torch
+from autograd_ref.crosscheck.rules.pytorch.judge import ROUNDOFF, TorchCheck
 from autograd_ref.crosscheck.rules.sizes import resized_calls
-from autograd_ref.crosscheck.rules.torch_functions import TorchRule, TorchUse, torch
-from autograd_ref.crosscheck.rules.torch_judge import ROUNDOFF, TorchCheck
 from autograd_ref.crosscheck.rules.vary import Failure, differing
 
 __all__ = ["TorchVariations"]
@@ -32,7 +33,8 @@ class TorchVariations:
             lambda arrays: self.rule.pull(arrays, self.point.cotangents), self.point.at, ROUNDOFF[name], rng
         )
         self.allowed = [
-            np.asarray(measured(one, far, name).bound.radius) for one, far in zip(self.base, noise, strict=True)
+            np.asarray(measured(one, far, name).bound.radius)
+            for one, far in zip(self.base, noise, strict=True)
         ]
 
     def failures(self) -> list[Failure]:
@@ -69,13 +71,16 @@ class TorchVariations:
             return []  # it says so itself, as with once_differentiable
 
         def along(t: float, which: int) -> float:
-            at = [np.asarray(each + t * moves[i]) if i == which else each for i, each in enumerate(self.point.at)]
+            at = [
+                np.asarray(each + t * moves[i]) if i == which else each
+                for i, each in enumerate(self.point.at)
+            ]
             pulled = wide.pull(at, cotangents)
             return float(sum(np.sum(one * weight) for one, weight in zip(pulled, weights, strict=True)))
 
         wrong = []
         for i, name in enumerate(self.check.names):
-            difference = line_difference(lambda t, which=i: along(t, which))
+            difference = line_difference(partial(along, which=i))
             terms = second[i] * moves[i]
             scale = float(np.sqrt(np.sum(np.square(terms))))
             if difference is None:
@@ -87,7 +92,9 @@ class TorchVariations:
 
     # The ways to call.
 
-    def _compare(self, found: Sequence[np.ndarray], right: Sequence[np.ndarray], condition: str = "") -> Iterator[Failure]:
+    def _compare(
+        self, found: Sequence[np.ndarray], right: Sequence[np.ndarray], condition: str = ""
+    ) -> Iterator[Failure]:
         for i, (one, other, radius) in enumerate(zip(found, right, self.allowed, strict=True)):
             yield from differing(condition, i, one, other, radius)
 
@@ -103,7 +110,9 @@ class TorchVariations:
         if len(given) == 1:
             yield from self._compare(self._pull(nothing), [np.zeros_like(each) for each in self.base])
             return
-        alone = [self._pull([c if i == k else nothing[i] for i, c in enumerate(given)]) for k in range(len(given))]
+        alone = [
+            self._pull([c if i == k else nothing[i] for i, c in enumerate(given)]) for k in range(len(given))
+        ]
         total = [np.asarray(np.sum(each, axis=0)) for each in zip(*alone, strict=True)]
         yield from self._compare(total, self.base, "with the cotangent of one output at a time")
         for k in range(len(given)):
@@ -157,11 +166,11 @@ class TorchVariations:
             try:
                 check = TorchCheck([rule], self.check.dtype, self.check.asked._replace(points=1))
                 report = check.report()
-            except Exception:
-                continue  # it does not take these sizes
-            for i, each in enumerate(report.quantities):
-                if each.ok is False:
-                    yield Failure(condition, i, each.index, each.hand, each.automatic)
+            except Exception:  # noqa: S112 - it does not take these sizes
+                continue
+            for i, found in enumerate(report.quantities):
+                if found.ok is False:
+                    yield Failure(condition, i, found.index, found.hand, found.automatic)
 
 
 def _every_other(tensor: Any) -> Any:
