@@ -24,6 +24,7 @@ from autograd_ref.crosscheck.network.check import check_network
 from autograd_ref.crosscheck.program.calling.target import Asked, check_met, check_target, example_of
 from autograd_ref.crosscheck.program.calling.watch import Met
 from autograd_ref.crosscheck.report import NotJudged, Report
+from autograd_ref.crosscheck.rules.target import check_rule_target
 from handgrad.files import replace_json
 
 __all__ = ["judge_request"]
@@ -95,12 +96,18 @@ def _is_told(request: dict[str, Any]) -> bool:
 
 
 def _judge(request: dict[str, Any], target: Target, asked: Asked, options: dict[str, Any]) -> Report:
+    reference = None if request["reference"] is None else _load_reference(request["reference"])
+    own = None if reference is None else reference.value
+    rules = check_rule_target(target.value, target.module, target.file, request, own)
+    if rules is not None:
+        return rules
+    if request["surrogate"] and reference is None:
+        raise NotJudged("calls no rule of JAX or PyTorch, about which --surrogate is")
     if _is_recorded(request, target):
         return check_target(target.module, target.file, asked)
     options |= {"name": request["target"], "dtype": request["dtype"] or "float64"}
-    if request["reference"] is None:
+    if reference is None:
         return check_network(target.value, sizes=tuple(request["sizes"]), reg=request["reg"], **options)
-    reference = _load_reference(request["reference"])
     examples = _examples(target, reference, request["seed"])
     return check_gradients_at(
         target.value, reference.value, examples, surrogate=request["surrogate"], **options
