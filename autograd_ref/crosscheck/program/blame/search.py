@@ -1,0 +1,88 @@
+"""Which statement made a gradient wrong."""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from autograd_ref.crosscheck.program.blame.evidence import Suspect, gather
+from autograd_ref.crosscheck.program.blame.known import Known
+from autograd_ref.crosscheck.program.blame.regions import Trust, region_of
+from autograd_ref.crosscheck.program.blame.source import Statement
+from autograd_ref.crosscheck.program.blame.tapes import Tapes
+from autograd_ref.crosscheck.program.point import RecordedPoint
+from autograd_ref.crosscheck.report import Blame
+from autograd_ref.recording import Value
+
+__all__ = ["Found", "blame"]
+
+MOST = 3
+
+
+@dataclass
+class Found:
+    """What the search knows about wrong gradients.
+
+    Attributes:
+        blames: at most three places, most likely first.
+        statements: all suspect statements of the backward part, most suspect first.
+        wanted: by the statement, what the value it made should have been, at every point, where that is known:
+            the value on the first tape and its right arrays.
+    """
+
+    blames: list[Blame] = field(default_factory=list)
+    statements: list[Statement] = field(default_factory=list)
+    wanted: dict[Statement, tuple[Value, list[np.ndarray]]] = field(default_factory=dict)
+
+
+def blame(points: Sequence[RecordedPoint], wrong: Sequence[int]) -> Found:
+    """Say which statements made gradients wrong.
+
+    A search for a repair tries edits of ``statements`` in their order, which is that of suspicion: the first
+    is right in most cases, and the mistake is nearly always among the first three. Where ``wanted`` has a
+    statement, an edit of it is worth running only if it gives these arrays: evaluate the edited expression in
+    the statement's own names at the first point, and compare. ``blames`` is what a reader is shown.
+
+    Args:
+        points: the recorded call at every point, as `point.read_gradients` gives it.
+        wrong: the positions of the wrong gradients among the pairs of each point.
+
+    Returns:
+        What was found; empty where nothing is wrong or the program's values are not on the tape.
+    """
+    if not wrong:
+        return Found()
+    tapes = Tapes(points, wrong)
+    outputs = [each for each in tapes.outputs if each.is_wrong]
+    if not outputs:
+        return Found()
+    known = Known(tapes)
+    trust = Trust(tapes, known)
+    regions = [region_of(each, tapes, trust) for each in outputs]
+    ranked = gather(regions, tapes, known, trust).ranked()
+    return Found([_blame(each) for each in ranked[:MOST]], [each.statement for each in ranked])
+
+
+def _blame(suspect: Suspect) -> Blame:
+    place = max(suspect.places, key=lambda each: suspect.places[each])
+    kind = max(suspect.kinds, key=lambda each: suspect.kinds[each])
+    line = linecache.getline(place.file, place.line)
+    end = linecache.getline(place.file, place.end_line)
+    return Blame(
+        place.file,
+        place.line,
+        place.end_line,
+        _characters(line, place.column),
+        _characters(end, place.end_column),
+        line.strip(),
+        kind,
+        f"{suspect.votes:.2f}",
+    )
+
+
+def _characters(line: str, column: int) -> int:
+    """A column in characters, from one in bytes."""
+    return len(line.encode()[:column].decode(errors="replace"))
