@@ -16,9 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from autograd_ref.crosscheck.program.check import form_of
 from autograd_ref.crosscheck.program.point import run
-from autograd_ref.crosscheck.program.target import Asked, check_target
+from autograd_ref.crosscheck.program.target import Asked, check_target, prepare
 from autograd_ref.crosscheck.report import NotJudged, Report
 from benchmarks.blame.plant import KINDS, Planted, plant
 from benchmarks.blame.programs import Program
@@ -117,6 +116,20 @@ def check(program: Program, source: str, folder: Path, points: int = 3, dtype: s
         loaded.forget()
 
 
+def loss_of(program: Program, source: str, folder: Path) -> float:
+    """The loss at the first point."""
+    loaded = _Loaded(program, source, folder)
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            made = prepare(loaded.module, str(loaded.path), _asked(program, 1, None))
+            found = run(made.form, *made.call_at(0), made.file)
+            found.recording.before.restore()
+            return float(np.asarray(found.loss.value.array).reshape(()))
+    finally:
+        loaded.forget()
+
+
 def planted_in(program: Program, folder: Path) -> list[Planted]:
     """All mistakes that can be planted in the functions that take part."""
     functions: set[str] = set()
@@ -138,7 +151,7 @@ def planted_in(program: Program, folder: Path) -> list[Planted]:
     return plant(program.source, functions, program.last)
 
 
-def measure(program: Program, mistake: Planted, folder: Path) -> Outcome | None:
+def measure(program: Program, mistake: Planted, folder: Path, loss: float) -> Outcome | None:
     """Check a program with a mistake in it.
 
     Returns:
@@ -148,6 +161,9 @@ def measure(program: Program, mistake: Planted, folder: Path) -> Outcome | None:
     start = time.perf_counter()
     try:
         with _limit(SECONDS):
+            if loss_of(program, mistake.source, folder) != loss:
+                return None
+            start = time.perf_counter()
             report = check(program, mistake.source, folder)
     except (NotJudged, _TooLongError, Exception):
         return None

@@ -1,18 +1,19 @@
 """A target of the command line whose call is recorded: where the call comes from, and its other half."""
 
 import inspect
+from collections.abc import Callable
 from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd_ref.crosscheck.program.calls import counterpart
+from autograd_ref.crosscheck.program.calls import Form, counterpart
 from autograd_ref.crosscheck.program.caught import Call, catch, in_dtype, seeded
-from autograd_ref.crosscheck.program.check import check_points, form_of
+from autograd_ref.crosscheck.program.check import Arguments, check_points, form_of
 from autograd_ref.crosscheck.program.verdict import Settings
 from autograd_ref.crosscheck.report import NotJudged, Report
 
-__all__ = ["Asked", "check_target", "example_of"]
+__all__ = ["Asked", "Prepared", "check_target", "example_of", "prepare"]
 
 
 class Asked(NamedTuple):
@@ -51,6 +52,24 @@ def example_of(module: Any, name: str) -> str | None:
     return None
 
 
+class Prepared(NamedTuple):
+    """All that `check.check_points` needs of a target.
+
+    Attributes:
+        form: how the call is made.
+        call_at: gives its arguments, by the number of the point.
+        points: how many.
+        file: of the module.
+        settings: of the check.
+    """
+
+    form: Form
+    call_at: Callable[[int], Arguments]
+    points: int
+    file: str
+    settings: Settings
+
+
 def check_target(module: Any, file: str, asked: Asked) -> Report:
     """Judge the gradients of a call.
 
@@ -65,6 +84,11 @@ def check_target(module: Any, file: str, asked: Asked) -> Report:
     Raises:
         NotJudged: it cannot be judged; says why.
     """
+    return check_points(*prepare(module, file, asked))
+
+
+def prepare(module: Any, file: str, asked: Asked) -> Prepared:
+    """Find the call of a target; arguments and errors as for `check_target`."""
     name = asked.spec.rpartition(":")[2]
     owner, last = _owner(module, name)
     function = getattr(owner, last)
@@ -102,7 +126,7 @@ def check_target(module: Any, file: str, asked: Asked) -> Report:
         call = first if point == 0 else call_at(point)
         return call.args, call.kwargs
 
-    return check_points(form, arguments_at, asked.points, file, settings)
+    return Prepared(form, arguments_at, asked.points, file, settings)
 
 
 def _owner(module: Any, name: str) -> tuple[Any, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from autograd_ref.crosscheck.program import calls
 from autograd_ref.crosscheck.program.blame.known import Known, Meaning
 from autograd_ref.crosscheck.program.blame.regions import Region, Trust, is_whole
 from autograd_ref.crosscheck.program.blame.source import Statement, statement_at
@@ -44,7 +45,7 @@ class Votes:
 
     def add(self, value: Value, place: Place | None, weight: float, kind: str) -> None:
         """Add a vote for the statement that a place is in."""
-        if place is None or weight <= 0:
+        if place is None or weight <= 0 or place.file == calls.__file__:
             return
         statement = statement_at(place)
         suspect = self.of.setdefault(statement, Suspect(statement))
@@ -91,7 +92,7 @@ def _of_region(
     output = region.output
     for value in region.suspects:
         meanings = known.of(value)
-        cleared = 0.05 if trust.is_cleared(value) else 1.0
+        cleared = 1.0 - 0.95 * trust.cleared.get(value.number, 0.0)
         is_move = isinstance(value.operation, (Read, Write))
         if value is output.value and (special := _as_output(output.leaf, meanings)):
             yield value, 1.0, special

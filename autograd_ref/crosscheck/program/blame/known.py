@@ -61,6 +61,15 @@ class _Entry:
         self.kind, self.of, self.uses, self._make = kind, of, uses, make
         self._arrays: dict[int, np.ndarray] = {}
 
+    def slice_at(self, axes: tuple[int, ...]) -> Callable[[int], np.ndarray]:
+        """What is the same along some axes, once."""
+
+        def make(point: int) -> np.ndarray:
+            whole = self.array(point)
+            return whole[tuple(0 if i in axes else slice(None) for i in range(whole.ndim))]
+
+        return make
+
     def array(self, point: int) -> np.ndarray:
         if point not in self._arrays:
             self._arrays[point] = self._make(point)
@@ -76,6 +85,8 @@ class Known:
         self._scalars: list[_Entry] = []
         for entry in self._entries():
             self._put(entry)
+            for axis in _constant_axes(entry.array(0)):
+                self._put(_Entry(entry.kind, entry.of, entry.uses, entry.slice_at(axis)))
         self._found: dict[int, list[Meaning]] = {}
 
     def of(self, value: Value) -> list[Meaning]:
@@ -185,6 +196,18 @@ class Known:
         if order == "same" and shape != entry.of.shape:
             order = "reshaped"
         return Meaning(entry.kind, entry.of, entry.uses, factor, order)
+
+
+def _constant_axes(array: np.ndarray) -> list[tuple[int, ...]]:
+    """The axes along which an array was broadcast."""
+    if array.ndim == 0 or not array.any():
+        return []
+    axes = [
+        i
+        for i, n in enumerate(array.shape)
+        if n > 1 and not np.any(np.diff(array, axis=i))
+    ]
+    return [tuple(axes)] if axes and len(axes) < array.ndim else []
 
 
 def _signature(array: np.ndarray) -> tuple[int, int] | None:

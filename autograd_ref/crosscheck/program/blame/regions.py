@@ -26,13 +26,14 @@ class Trust:
 
     Attributes:
         trusted: the numbers of values that are known to be right.
-        cleared: the numbers of values that something trusted was made from.
+        cleared: of the numbers of values that something trusted was made from, how surely they are right
+            therefore: what is summed up may be wrong, and its sum right.
     """
 
     def __init__(self, tapes: Tapes, known: Known):
         self.tapes, self.known = tapes, known
         self.trusted: set[int] = set()
-        self.cleared: set[int] = set()
+        self.cleared: dict[int, float] = {}
         right = {each.value.number for each in tapes.outputs if not each.is_wrong}
         wrong = {each.value.number for each in tapes.outputs if each.is_wrong}
         for value in reversed(tapes.backward):
@@ -43,16 +44,17 @@ class Trust:
                 value.number not in wrong and meanings and (becomes or any(map(is_whole, meanings)))
             ):
                 self.trusted.add(value.number)
-            if any(each in self.trusted or each in self.cleared for each in users):
-                self.cleared.add(value.number)
+            sure = [self._clears(each, value) for each in tapes.uses.get(value.number, ())]
+            if any(sure):
+                self.cleared[value.number] = max(sure)
 
     def is_trusted(self, value: Value) -> bool:
         """Whether a value is right, or was there before the backward part."""
         return value in self.tapes.forward or value.number in self.trusted
 
-    def is_cleared(self, value: Value) -> bool:
-        """Whether a trusted value was made from it."""
-        return value.number in self.cleared
+    def _clears(self, user: Value, value: Value) -> float:
+        sure = 1.0 if user.number in self.trusted else self.cleared.get(user.number, 0.0)
+        return sure * (1.0 if np.prod(user.shape) >= np.prod(value.shape) else 0.5)
 
 
 def is_whole(meaning: Meaning) -> bool:
