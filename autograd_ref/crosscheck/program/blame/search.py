@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import linecache
+import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from autograd_ref.crosscheck.program.blame.edits import expressions
 from autograd_ref.crosscheck.program.blame.evidence import Suspect, gather
 from autograd_ref.crosscheck.program.blame.known import Known
 from autograd_ref.crosscheck.program.blame.regions import Trust, region_of
-from autograd_ref.crosscheck.program.blame.source import Statement
+from autograd_ref.crosscheck.program.blame.source import Statement, statement_at
 from autograd_ref.crosscheck.program.blame.tapes import Tapes
+from autograd_ref.crosscheck.program.blame.trial import Trial
+from autograd_ref.crosscheck.program.blame.weigh import Tried, evidence_of, most, try_expression
 from autograd_ref.crosscheck.program.point import RecordedPoint
 from autograd_ref.crosscheck.report import Blame
 from autograd_ref.recording import Value
@@ -20,6 +25,7 @@ from autograd_ref.recording import Value
 __all__ = ["Found", "blame"]
 
 MOST = 3
+SECONDS = 3.0
 
 
 @dataclass
@@ -62,11 +68,39 @@ def blame(points: Sequence[RecordedPoint], wrong: Sequence[int]) -> Found:
     known = Known(tapes)
     trust = Trust(tapes, known)
     regions = [region_of(each, tapes, trust) for each in outputs]
-    ranked = gather(regions, tapes, known, trust).ranked()
-    return Found([_blame(each) for each in ranked[:MOST]], [each.statement for each in ranked])
+    votes = gather(regions, tapes, known, trust)
+    trial = Trial(tapes)
+    suspects = {value for region in regions for value in region.suspects}
+    until = time.perf_counter() + SECONDS
+    by_statement: dict[Statement, list[Tried]] = {}
+    order = {each.statement: i for i, each in enumerate(votes.ranked())}
+    every = [each for each in expressions(list(suspects)) if each.first.place is not None]
+    every.sort(key=lambda each: order.get(statement_at(each.first.place), 99))
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for each in every:
+            if time.perf_counter() > until:
+                break
+            tried = try_expression(each, tapes, trial, until)
+            by_statement.setdefault(statement_at(each.first.place), []).append(tried)
+    wrong_outputs = max(len(outputs), 1)
+
+    def score(suspect: Suspect) -> float:
+        tried = by_statement.get(suspect.statement)
+        return suspect.votes / wrong_outputs + (evidence_of(most(tried)) if tried else 0.0)
+
+    ranked = sorted(votes.of.values(), key=lambda each: (-round(score(each), 6), each.order))
+    for each in ranked:
+        tried = by_statement.get(each.statement)
+        if tried and most(tried).edits:
+            best = most(tried)
+            each.kinds = {best.edits[0].kind: 1.0}
+            each.places = {best.expression.first.place: 1.0}
+            each.says = best.edits[0].says
+    return Found([_blame(each, score(each)) for each in ranked[:MOST]], [each.statement for each in ranked])
 
 
-def _blame(suspect: Suspect) -> Blame:
+def _blame(suspect: Suspect, score: float) -> Blame:
     place = max(suspect.places, key=lambda each: suspect.places[each])
     kind = max(suspect.kinds, key=lambda each: suspect.kinds[each])
     line = linecache.getline(place.file, place.line)
@@ -79,7 +113,7 @@ def _blame(suspect: Suspect) -> Blame:
         _characters(end, place.end_column),
         line.strip(),
         kind,
-        f"{suspect.votes:.2f}",
+        f"{score:.2f} {suspect.says}",
     )
 
 
