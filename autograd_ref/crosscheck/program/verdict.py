@@ -7,10 +7,16 @@ from pathlib import Path
 import numpy as np
 
 from autograd_ref.crosscheck.function.judging import judge_gradient
+<<<<<<< HEAD
 from autograd_ref.crosscheck.program.assigned.assign import Assignment
 from autograd_ref.crosscheck.program.guards import warning
 from autograd_ref.crosscheck.program.guessed.roles import role_of
 from autograd_ref.crosscheck.program.paths import of_path, short_name, shown
+=======
+from autograd_ref.crosscheck.program.assign import Assignment
+from autograd_ref.crosscheck.program.blame import blame
+from autograd_ref.crosscheck.program.paths import short_name, shown
+>>>>>>> blame
 from autograd_ref.crosscheck.program.point import RecordedPoint, Run
 from autograd_ref.crosscheck.program.views import adjoint_by, first_of
 from autograd_ref.crosscheck.quantity import SEEN_SHARE, Quantity
@@ -57,7 +63,7 @@ def report_on(
     """
     first = found[0].run
     dtype = found[0].dtype.name
-    quantities = []
+    quantities, at_fault = [], []
     for i, pair in enumerate(found[0].pairs):
         name = f"{'d2' if pair.is_second else 'd'}{_names(found[0])[i]}"
         quantity, _ = judge_gradient(found, i, name, settings.tolerance, dtype)
@@ -67,6 +73,8 @@ def report_on(
             quantity, _ = judge_gradient(found, i, name, settings.tolerance, dtype)
         elif quantity.ok is None and all(each.bounds[i].cancels for each in found):
             quantity = replace(quantity, ok=True, seen=1.0, reason=None)
+        if quantity.ok is False:
+            at_fault.append(i)
         source = _in_result(pair.found, settings)
         if pair.part is not None:
             source += f"[{pair.part.start}:{pair.part.start + int(np.prod(pair.part.shape))}]"
@@ -92,6 +100,7 @@ def report_on(
         form="recorded",
         call=settings.call,
         loss=settings.told or _in_result(first.loss.path, settings),
+        blame=tuple(blame(found, at_fault).blames),
     )
 
 

@@ -1,9 +1,13 @@
 """A target of the command line whose call is recorded: where the call comes from, and its other half."""
 
 import inspect
+<<<<<<< HEAD:autograd_ref/crosscheck/program/calling/target.py
 import warnings
 from collections.abc import Callable
 from contextlib import redirect_stdout
+=======
+from collections.abc import Callable
+>>>>>>> blame:autograd_ref/crosscheck/program/target.py
 from functools import reduce
 from io import StringIO
 from types import SimpleNamespace
@@ -11,16 +15,26 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+<<<<<<< HEAD:autograd_ref/crosscheck/program/calling/target.py
 from autograd_ref.crosscheck.program.calling.caught import Call, catch, in_dtype, seeded
 from autograd_ref.crosscheck.program.calling.forms import counterpart
 from autograd_ref.crosscheck.program.calling.watch import Met
 from autograd_ref.crosscheck.program.check import check_points, form_of
+=======
+from autograd_ref.crosscheck.program.calls import Form, counterpart
+from autograd_ref.crosscheck.program.caught import Call, catch, in_dtype, seeded
+from autograd_ref.crosscheck.program.check import Arguments, check_points, form_of
+>>>>>>> blame:autograd_ref/crosscheck/program/target.py
 from autograd_ref.crosscheck.program.verdict import Settings
 from autograd_ref.crosscheck.report import NotJudged, Report
 from autograd_ref.recording.call.given import Given
 from autograd_ref.recording.call.state import State
 
+<<<<<<< HEAD:autograd_ref/crosscheck/program/calling/target.py
 __all__ = ["Asked", "check_met", "check_target", "example_of"]
+=======
+__all__ = ["Asked", "Prepared", "check_target", "example_of", "prepare"]
+>>>>>>> blame:autograd_ref/crosscheck/program/target.py
 
 
 class Asked(NamedTuple):
@@ -61,6 +75,24 @@ def example_of(module: Any, name: str) -> str | None:
     return None
 
 
+class Prepared(NamedTuple):
+    """All that `check.check_points` needs of a target.
+
+    Attributes:
+        form: how the call is made.
+        call_at: gives its arguments, by the number of the point.
+        points: how many.
+        file: of the module.
+        settings: of the check.
+    """
+
+    form: Form
+    call_at: Callable[[int], Arguments]
+    points: int
+    file: str
+    settings: Settings
+
+
 def check_target(module: Any, file: str, asked: Asked) -> Report:
     """Judge the gradients of a call.
 
@@ -75,6 +107,11 @@ def check_target(module: Any, file: str, asked: Asked) -> Report:
     Raises:
         NotJudged: it cannot be judged; says why.
     """
+    return check_points(*prepare(module, file, asked))
+
+
+def prepare(module: Any, file: str, asked: Asked) -> Prepared:
+    """Find the call of a target; arguments and errors as for `check_target`."""
     name = asked.spec.rpartition(":")[2]
     owner, last = _owner(module, name)
     function = getattr(owner, last)
@@ -159,7 +196,7 @@ def _judge(
         call = first if point == 0 else call_at(point)
         return call.args, call.kwargs
 
-    return check_points(form, arguments_at, asked.points, file, settings)
+    return Prepared(form, arguments_at, asked.points, file, settings)
 
 
 def _try(function: Any, call: Call) -> None:
