@@ -11,7 +11,14 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, jaxprs_in_params
 from autograd_ref.arithmetic.interpreter import CUSTOM_RULES, bind, inner_jaxpr, interpret_closed
 from autograd_ref.arithmetic.rounding_model import float_epsilon
 
-__all__ = ["draws_random_numbers", "first_uses", "lowest_precision", "stops_gradients", "without_stops", "without_swallowed"]
+__all__ = [
+    "draws_random_numbers",
+    "first_uses",
+    "lowest_precision",
+    "stops_gradients",
+    "without_stops",
+    "without_swallowed",
+]
 
 STOP = "stop_gradient"
 
@@ -93,7 +100,9 @@ def without_swallowed(function: ClosedJaxpr) -> Callable[..., list[jax.Array]]:
             return results
         one, other = operands
         kept = other if equation.primitive.name == "add" else -other
-        return bind(equation, [_stopped_where(one, results[0] == kept), _stopped_where(other, results[0] == one)])
+        return bind(
+            equation, [_stopped_where(one, results[0] == kept), _stopped_where(other, results[0] == one)]
+        )
 
     return lambda *inputs: interpret_closed(function, inputs, rule, lambda value: value, CUSTOM_RULES)
 

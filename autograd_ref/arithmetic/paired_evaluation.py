@@ -185,7 +185,9 @@ class _Run:
         size = np.where((held == exact) | ~np.isfinite(exact), 0.0, np.abs(exact))
         if not size.any():
             return _Pair(value, value, False)
-        return self._disturb(jnp.asarray(exact), jnp.asarray(exact), jnp.asarray(size), depends=False, alone=True)
+        return self._disturb(
+            jnp.asarray(exact), jnp.asarray(exact), jnp.asarray(size), depends=False, alone=True
+        )
 
     def apply(self, eqn: JaxprEqn, operands: list[_Pair]) -> Sequence[_Pair]:
         """Compute one equation in both evaluations."""

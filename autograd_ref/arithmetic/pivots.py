@@ -29,7 +29,9 @@ def lu_in_order(matrix: Float[Array, "*b m n"], order: Int[Array, "*b m"]) -> Fl
         column = jax.lax.dynamic_slice_in_dim(reduced, k, 1, axis=-1)
         head = jax.lax.dynamic_slice_in_dim(pivot, k, 1, axis=-1)
         # As LAPACK does, a column of zeros is left alone.
-        factor = jnp.where(below > k, jnp.where(head == 0, column, column / jnp.where(head == 0, 1.0, head)), 0.0)
+        factor = jnp.where(
+            below > k, jnp.where(head == 0, column, column / jnp.where(head == 0, 1.0, head)), 0.0
+        )
         left = reduced - jnp.where(beside > k, factor * pivot, 0.0)
         return jnp.where((below > k) & (beside == k), factor, left)
 

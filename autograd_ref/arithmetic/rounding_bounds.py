@@ -174,9 +174,7 @@ class RoundedFunction:
         self.cost = float((lowered.cost_analysis() or {}).get("flops", 0.0))
         return lowered.compile(compiler_options=QUICK if self.cost * DRAWS < FLOPS else None)
 
-    def _measured(
-        self, value: np.ndarray, response: np.ndarray, ties: Ties | None, draws: int
-    ) -> Measured:
+    def _measured(self, value: np.ndarray, response: np.ndarray, ties: Ties | None, draws: int) -> Measured:
         radius = self._radius(value, response, draws)
         if ties is None:
             return Measured(value, Bound(radius, value, np.zeros_like(value)), None)

@@ -106,7 +106,18 @@ class Value:
         weak: the Python type of a Python number, which does not take part in NumPy's promotion.
     """
 
-    __slots__ = ("_callers", "_code", "_position", "array", "dtype", "inputs", "number", "operation", "shape", "weak")
+    __slots__ = (
+        "_callers",
+        "_code",
+        "_position",
+        "array",
+        "dtype",
+        "inputs",
+        "number",
+        "operation",
+        "shape",
+        "weak",
+    )
 
     _callers: tuple[tuple[Any, int], ...]
     _code: Any

@@ -151,7 +151,9 @@ class GradientCheck:
         self, found: Sequence[AtPoint], quantities: list[Quantity], names: list[str]
     ) -> tuple[list[Quantity], list[str]]:
         """Ask float64 where float32 leaves a gradient open, and say what came of it."""
-        open_ = {names.index(each.name): each for each in quantities if each.ok is None and each.name in names}
+        open_ = {
+            names.index(each.name): each for each in quantities if each.ok is None and each.name in names
+        }
         if not open_ or self.dtype == np.float64:
             return quantities, []
         double = np.dtype(np.float64)
@@ -170,7 +172,9 @@ class GradientCheck:
         ]  # fmt: skip
         said = []
         if asked:
-            said.append(f"More than 1 % is granted to rounding in float32, so float64 decided: {', '.join(asked)}.")
+            said.append(
+                f"More than 1 % is granted to rounding in float32, so float64 decided: {', '.join(asked)}."
+            )
         if helped:
             said.append(f"In float64 it can be judged: {', '.join(helped)}.")
         return [decided.get(each.name, each) for each in quantities], said

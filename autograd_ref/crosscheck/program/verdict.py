@@ -7,16 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from autograd_ref.crosscheck.function.judging import judge_gradient
-<<<<<<< HEAD
 from autograd_ref.crosscheck.program.assigned.assign import Assignment
+from autograd_ref.crosscheck.program.blame import blame
 from autograd_ref.crosscheck.program.guards import warning
 from autograd_ref.crosscheck.program.guessed.roles import role_of
 from autograd_ref.crosscheck.program.paths import of_path, short_name, shown
-=======
-from autograd_ref.crosscheck.program.assign import Assignment
-from autograd_ref.crosscheck.program.blame import blame
-from autograd_ref.crosscheck.program.paths import short_name, shown
->>>>>>> blame
 from autograd_ref.crosscheck.program.point import RecordedPoint, Run
 from autograd_ref.crosscheck.program.views import adjoint_by, first_of
 from autograd_ref.crosscheck.quantity import SEEN_SHARE, Quantity

@@ -14,8 +14,8 @@ import numpy as np
 from autograd_ref.crosscheck.program.blame.known import Known, Meaning
 from autograd_ref.crosscheck.program.blame.tapes import Output, Tapes
 from autograd_ref.recording import Value
-from autograd_ref.recording.memory import lay_out, window
 from autograd_ref.recording.meaning.operations import is_elementwise
+from autograd_ref.recording.memory import lay_out, window
 from autograd_ref.recording.tape import Compute, Given, Read, Write
 
 __all__ = ["Region", "Trust", "region_of"]

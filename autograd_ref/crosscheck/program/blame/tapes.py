@@ -98,7 +98,11 @@ class Tapes:
             seen: set[bytes] = set()
             found = []
             for each in reversed(self.values[:before]):
-                if each.shape != operand.shape or each.dtype.kind != operand.dtype.kind or each.weak is not None:
+                if (
+                    each.shape != operand.shape
+                    or each.dtype.kind != operand.dtype.kind
+                    or each.weak is not None
+                ):
                     continue
                 text = np.ascontiguousarray(self.arrays(each)[0]).tobytes()
                 if text not in seen:
@@ -115,7 +119,9 @@ class Tapes:
         same = self._made[value._code, value._position]
         return same if value._code is not None else [value]
 
-    def _roots(self, point: RecordedPoint, found: str, leaf: str, is_change: bool) -> list[tuple[Value, float]]:
+    def _roots(
+        self, point: RecordedPoint, found: str, leaf: str, is_change: bool
+    ) -> list[tuple[Value, float]]:
         _, value = point.run.recording.final.get(found, (None, None))
         if value is None:
             return []
@@ -148,7 +154,13 @@ def _steps(value: Value, start: Value) -> list[tuple[Value, float]]:
 def _shape(point: RecordedPoint) -> list[object]:
     """What is the same in two runs that did the same."""
     return [
-        (each._code, each._position, type(each.operation), each.shape, [source.number for source in each.inputs])
+        (
+            each._code,
+            each._position,
+            type(each.operation),
+            each.shape,
+            [source.number for source in each.inputs],
+        )
         if not isinstance(each.operation, (Compute, Move))
         else (each._code, each._position, each.operation.name, each.shape, [s.number for s in each.inputs])
         for each in point.run.recording.tape.values

@@ -1,13 +1,9 @@
 """A target of the command line whose call is recorded: where the call comes from, and its other half."""
 
 import inspect
-<<<<<<< HEAD:autograd_ref/crosscheck/program/calling/target.py
 import warnings
 from collections.abc import Callable
 from contextlib import redirect_stdout
-=======
-from collections.abc import Callable
->>>>>>> blame:autograd_ref/crosscheck/program/target.py
 from functools import reduce
 from io import StringIO
 from types import SimpleNamespace
@@ -15,26 +11,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-<<<<<<< HEAD:autograd_ref/crosscheck/program/calling/target.py
 from autograd_ref.crosscheck.program.calling.caught import Call, catch, in_dtype, seeded
-from autograd_ref.crosscheck.program.calling.forms import counterpart
+from autograd_ref.crosscheck.program.calling.forms import Form, counterpart
 from autograd_ref.crosscheck.program.calling.watch import Met
-from autograd_ref.crosscheck.program.check import check_points, form_of
-=======
-from autograd_ref.crosscheck.program.calls import Form, counterpart
-from autograd_ref.crosscheck.program.caught import Call, catch, in_dtype, seeded
 from autograd_ref.crosscheck.program.check import Arguments, check_points, form_of
->>>>>>> blame:autograd_ref/crosscheck/program/target.py
 from autograd_ref.crosscheck.program.verdict import Settings
 from autograd_ref.crosscheck.report import NotJudged, Report
 from autograd_ref.recording.call.given import Given
 from autograd_ref.recording.call.state import State
 
-<<<<<<< HEAD:autograd_ref/crosscheck/program/calling/target.py
-__all__ = ["Asked", "check_met", "check_target", "example_of"]
-=======
-__all__ = ["Asked", "Prepared", "check_target", "example_of", "prepare"]
->>>>>>> blame:autograd_ref/crosscheck/program/target.py
+__all__ = ["Asked", "Prepared", "check_met", "check_target", "example_of", "prepare"]
 
 
 class Asked(NamedTuple):
@@ -143,7 +129,7 @@ def prepare(module: Any, file: str, asked: Asked) -> Prepared:
 
     if asked.guessed:
         _try(function, call_at(0))
-    return _judge(module, owner, name, function, call_at, file, asked)
+    return _prepare(module, owner, name, function, call_at, file, asked)
 
 
 def check_met(met: Met, file: str, asked: Asked) -> Report:
@@ -166,10 +152,10 @@ def check_met(met: Met, file: str, asked: Asked) -> Report:
     head = name.rpartition(".")[0]
     module = SimpleNamespace(**met.space)
     owner = type(call.args[0]) if head and call.args else module
-    return _judge(module, owner, name, met.function, lambda _: call, file, asked)
+    return check_points(*_prepare(module, owner, name, met.function, lambda _: call, file, asked))
 
 
-def _judge(
+def _prepare(
     module: Any,
     owner: Any,
     name: str,
@@ -177,7 +163,7 @@ def _judge(
     call_at: Callable[[int], Call],
     file: str,
     asked: Asked,
-) -> Report:
+) -> Prepared:
     first = call_at(0)
     loss, backward = _other_half(module, owner, name, asked)
     form = form_of(function, backward, loss, asked.seed, first.names)
