@@ -123,3 +123,17 @@ def test_masks_follow_what_they_compare():
     arrays = replay(recording.tape, moved)
     mask = recording.value(recording.result[2])
     np.testing.assert_array_equal(arrays[mask.number], x @ np.ones((3, 2)) > 0)
+
+
+@pytest.mark.slow
+def test_scipys_float32_of_large_matrices_is_no_fault():
+    import scipy.linalg
+
+    def program(small, large):
+        return sum(np.sum(scipy.linalg.expm(each)) for each in (20 * small, -1e7 * small @ small.T, large))
+
+    rng = np.random.default_rng(0)
+    large = np.triu(2 * rng.standard_normal((100, 100)))
+    with np.errstate(all="ignore"):
+        recording = record(program, rng.standard_normal((2, 2)).astype(np.float32), large.astype(np.float32))
+    check_operations(recording)

@@ -175,7 +175,8 @@ def _loop(value: Value, exact: bool) -> tuple[Any, ...]:
     if exact:
         return tuple([double(each) for each in dtypes])
     if meaning.is_scipys(operation):  # it computes float32 in float64, or as well as if it did
-        return (*[double(each) for each in dtypes[:-1]], dtypes[-1])
+        own = zip(dtypes, value.inputs, strict=False)
+        return (*[double(each or source.dtype) for each, source in own], dtypes[-1])
     return dtypes
 
 
