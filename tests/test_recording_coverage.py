@@ -15,7 +15,7 @@ import scipy.linalg
 import scipy.special
 from recording_refused import REFUSED
 from recording_tables import CONSTANT, MODULES, RECORDED, VARIABLES
-from test_recording import assert_same
+from same_bits import assert_same
 
 from autograd_ref.recording import NotRecorded, Place, adjoints, check_operations, record
 

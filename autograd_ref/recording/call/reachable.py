@@ -191,7 +191,9 @@ class Walk:
         return thing
 
     def _module_object(self, path: str, thing: types.ModuleType, depth: int) -> Any:
-        if is_target(thing.__name__, self._module) and not is_installed(thing):
+        if not is_target(thing.__name__, self._module):
+            return self._replace(path, thing)
+        if not is_installed(thing):
             self.namespace(f"{thing.__name__}.", vars(thing), depth)
         return thing
 

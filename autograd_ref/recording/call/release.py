@@ -129,6 +129,8 @@ def _release_holders(left: list[Any], replace: Take) -> None:
     walk = Walk(replace)
     renewed: list[tuple[Any, Any]] = []  # what cannot be changed, as a tuple, with what belongs in its place
     for holder in _holders(left):
+        if isinstance(holder, types.GeneratorType) and holder.gi_frame is not None:
+            _release_frame(holder.gi_frame, walk)
         if holder is left or isinstance(holder, (types.FrameType, types.GeneratorType)):
             continue  # the frames of an exception: what is in them acts as plain from now on
         if hasattr(holder, "cache_clear"):
