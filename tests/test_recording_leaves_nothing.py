@@ -104,7 +104,7 @@ def test_everything_is_plain_after_an_exception():
 
 @pytest.mark.parametrize("count", [1, 20])
 def test_what_no_walk_reaches_is_as_after_a_plain_run(count):
-    """Whatever a C function, a thread or a suspended generator holds; few things are searched in another way."""
+    """Held by C code, a thread or a suspended generator; a few things are searched for in another way."""
 
     def left_by(how):
         hidden, waiting, local, given = [], queue.Queue(), threading.local(), []
@@ -153,13 +153,10 @@ def test_frames_of_an_exception_and_of_its_cause_are_plain():
     with pytest.raises(ValueError, match="wanted") as caught:
         record(call, np.ones(3))
     error = caught.value
-    frames = [
-        frame for each in (error, error.__cause__) for frame, _ in traceback.walk_tb(each.__traceback__)
-    ]
-    seen = {name: each for frame in frames for name, each in frame.f_locals.items() if name in "xy doubled"}
-    assert {name: type(each) for name, each in seen.items()} == dict.fromkeys(
-        ["x", "y", "doubled"], np.ndarray
-    )
+    traces = [each.__traceback__ for each in (error, error.__cause__)]
+    seen = [frame.f_locals for trace in traces for frame, _ in traceback.walk_tb(trace)]
+    for name in ("doubled", "y"):
+        assert {type(names[name]) for names in seen if name in names} == {np.ndarray}
     assert type(error.__cause__.args[0]) is np.float64
 
 

@@ -103,7 +103,8 @@ class Given:
     def _replace(self, path: str, thing: Any) -> Any:
         if type(thing) is not np.ndarray:
             made = recording_generator(thing) if isinstance(thing, _RANDOM) else None
-            if made is None and might_need(type(thing)):  # np.tanh among the attributes, np in a closure
+            # np.tanh among the attributes, np in a closure:
+            if made is None and might_need(type(thing)):  # type: ignore[arg-type]
                 made = stand_in_for(thing)
             return thing if made is None else made
         if id(thing) not in self._memories:
