@@ -28,7 +28,7 @@ __all__ = ["Group", "contributions", "groups", "spread"]
 Interval = tuple[np.ndarray, np.ndarray | None]
 
 # Between -1 and 1 where they are 0; the other kinks are between 0 and 1.
-_SIZES = {"absolute", "copysign", "fabs", "math.fabs"}
+_SIZES = {"absolute", "copysign", "fabs", "i0e", "math.fabs"}
 
 # Whose derivative has no negative entries once their inputs have none.
 _POSITIVE = {
@@ -124,7 +124,7 @@ def _kinks(operation: Compute, value: Value, inputs: Sequence[Any], jumps: Jumps
         if name in ("maximum", "minimum", "fmax", "fmin"):
             tied = np.asarray(inputs[0] == inputs[1])
             return [tied, tied] if value.inputs[0] is not value.inputs[1] else None
-        if name in ("absolute", "fabs"):
+        if name in ("absolute", "fabs", "i0e"):  # exp(-|x|) times something flat
             return [np.asarray(inputs[0] == 0)]
         if name == "copysign":  # |x| with a sign, which has no slope
             return [np.asarray(inputs[0] == 0), np.zeros((), bool)]

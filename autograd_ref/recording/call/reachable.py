@@ -163,7 +163,7 @@ class Walk:
         if vars(thing):
             self._dict(path, vars(thing), depth)
         module = sys.modules.get(thing.__module__ or "")
-        if module is not None and not is_installed(module):
+        if module is None or not is_installed(module):
             self.namespace("", thing.__globals__, depth)
         return thing
 
