@@ -32,6 +32,8 @@ FORMS = {
     "empty": (SEED[:, :0], "xs[{}]"),
 }
 TIED = {"broadcast", "tied"}
+# Equal rows make equal singular values, where it has a corner.
+REFUSED_IN = {"broadcast": {"cond"}}
 # Of other shapes than the rest: here operations run as they are, which takes less time than to compile them.
 EAGER = {"single", "empty"}
 
@@ -131,7 +133,8 @@ def recorded(program, xs):
 
 def faults(expressions, form, dtype):
     """The names whose adjoints are not their derivatives."""
-    program = Program(expressions, form)
+    refused = REFUSED_IN.get(form, set())
+    program = Program({name: each for name, each in expressions.items() if name not in refused}, form)
     xs = program.given.astype(dtype)
     recording = recorded(program, xs)
     check_operations(recording)

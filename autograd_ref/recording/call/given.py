@@ -49,7 +49,9 @@ class Given:
 
     def __init__(self, function: Any, args: Any, kwargs: Any):
         self.function, self.args, self.kwargs = function, args, kwargs
-        self.module = getattr(function, "__module__", None)
+        is_numpys = stand_in_for(function) is not None
+        self.module = None if is_numpys else getattr(function, "__module__", None)
+        self.namespaces = [] if is_numpys else [getattr(inspect.unwrap(function), "__globals__", {})]
         self._arrays: dict[int, tuple[str, np.ndarray]] = {}
         self._memories: dict[int, tuple[Memory, Value]] = {}
         self._wrapped: dict[int, Any] = {}

@@ -28,7 +28,7 @@ SPECIAL_UFUNCS = {
         for name in (
             "beta", "betainc", "betaln", "boxcox", "boxcox1p", "dawsn", "digamma", "entr", "erf",
             "erfc", "erfcx",
-            "erfinv", "exp1", "expi", "expit", "expn", "gamma", "gammainc", "gammaincc", "gammaln", 
+            "erfinv", "exp1", "expi", "expit", "expn", "gamma", "gammainc", "gammaincc", "gammaln",
             "i0e", "i1", "i1e", "kl_div",
             "log_ndtr",
             "logit", "ndtr", "ndtri", "owens_t", "poch", "rel_entr", "xlog1py", "xlogy",
