@@ -15,7 +15,7 @@ from autograd_ref.recording.call.given import Given
 from autograd_ref.recording.call.reachable import Walk
 from autograd_ref.recording.stand_ins.generators import GENERATORS
 from autograd_ref.recording.stand_ins.modules import originals
-from autograd_ref.recording.stand_ins.objects import RECORDED
+from autograd_ref.recording.stand_ins.objects import RECORDED, forget_found
 
 __all__ = ["release", "unsearched"]
 
@@ -68,6 +68,7 @@ def release(given: Given, take: Take, returned: list[Any], error: BaseException 
         walk.visit("error", error)
         _release_frames(error, walk)
     del walk
+    forget_found()
     _release_hidden(replace)
     return result
 
