@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import reduce
 from typing import Any
 
@@ -64,11 +64,13 @@ LAYERS: tuple[tuple[str, Mapping[str, str]], ...] = (
     ("temporal.*(?:affine|fc)", {"x": _normal(2, 3, 4), "w": _normal(4, 5), "b": _normal(5)}),
     ("temporal.*loss", {"x": _normal(2, 3, 4), "y": "rng.integers(0, 4, (2, 3))",
                         "mask": "rng.random((2, 3)) < 0.7", "verbose": "False"}),
-    ("attention|transformer", {"x|q(?:uery)?|k(?:ey)?|v(?:alue)?": _normal(2, 3, 4), "w_?[qkvo]\\w*|w": _normal(4, 4),
-                               "b_?[qkvo]\\w*|b": _normal(4), "(?:num_|n_)?heads": "2", "mask": "None"}),
+    ("attention|transformer", {"x|q(?:uery)?|k(?:ey)?|v(?:alue)?": _normal(2, 3, 4),
+                               "w_?[qkvo]\\w*|w": _normal(4, 4), "b_?[qkvo]\\w*|b": _normal(4),
+                               "(?:num_|n_)?heads": "2", "mask": "None"}),
     ("affine|linear|dense|fully|^fc", {"x": _normal(5, 3, 4), **_AFFINE}),
     ("affine|linear|dense|fully|^fc", {"x": _normal(5, 12), **_AFFINE}),
-    ("loss|entropy|hinge|svm|mse|softmax", {"x|scores?|logits|f|z": _normal(5, 3), "y": "rng.integers(0, 3, 5)"}),
+    ("loss|entropy|hinge|svm|mse|softmax", {"x|scores?|logits|f|z": _normal(5, 3),
+                                            "y": "rng.integers(0, 3, 5)"}),
     ("loss|entropy|hinge|svm|mse|softmax", {"x|scores?|logits|f|z|pred\\w*|y_pred|y_hat|out": _normal(5, 3),
                                             "y|y_true|targets?|labels?": "np.eye(3)[rng.integers(0, 3, 5)]"}),
     ("block|mlp|ffn|feed", {"x": _normal(2, 3, 4), "w1": _normal(4, 6), "w2": _normal(6, 4), "b1": _normal(6),
