@@ -20,6 +20,7 @@ from autograd_ref.crosscheck.isolated.targets import Target, load_target
 from autograd_ref.crosscheck.network.check import check_network
 from autograd_ref.crosscheck.program.target import Asked, check_target, example_of
 from autograd_ref.crosscheck.report import NotJudged, Report
+from autograd_ref.crosscheck.rules.pytorch.reference import check_against_pytorch, is_pytorch_loss
 from autograd_ref.crosscheck.rules.target import check_rule_target
 from handgrad.files import replace_json
 
@@ -65,6 +66,10 @@ def _judge(request: dict[str, Any]) -> Report:
         if reference is None:
             return check_network(target.value, sizes=tuple(request["sizes"]), reg=request["reg"], **options)
         examples = _examples(target, reference, request["seed"])
+        if is_pytorch_loss(reference.value, examples[0], reference.module):
+            return check_against_pytorch(
+                target.value, reference.value, examples, file=reference.file, **options
+            )
         return check_gradients_at(
             target.value, reference.value, examples, surrogate=request["surrogate"], **options
         )
