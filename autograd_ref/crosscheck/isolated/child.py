@@ -57,7 +57,7 @@ def _judge(request: dict[str, Any]) -> Report:
         if rules is not None:
             return rules
         if request["surrogate"] and reference is None:
-            raise NotJudged("calls no rule of JAX or PyTorch, about which --surrogate is")
+            raise NotJudged("--surrogate goes with --reference, or with a rule of JAX or PyTorch")
         options = {name: request[name] for name in ("dtype", "seed", "tolerance")}
         if _is_recorded(request, target):
             asked = Asked(request["target"], **request["recorded"], **options)
