@@ -13,7 +13,7 @@ from rich.text import Text
 from autograd_ref.crosscheck.quantity import Quantity
 from autograd_ref.crosscheck.table import quantity_json, quantity_table
 
-__all__ = ["Advice", "Diagnosis", "NotJudged", "Report"]
+__all__ = ["Advice", "Blame", "Diagnosis", "NotJudged", "Report"]
 
 
 # The part of the largest entry from which on an error is grave.
@@ -55,6 +55,32 @@ class Advice:
 
 
 @dataclass(frozen=True)
+class Blame:
+    """A place that is likely to be wrong.
+
+    Attributes:
+        file: of the source.
+        line: the first line of the expression, from 1.
+        end_line: its last line.
+        col: its first column, in characters from 0.
+        end_col: the column behind its last character.
+        code: the first line of the source there, without its indentation.
+        kind: operator, operand, factor, step, term, overwritten, stale, transpose, axis, index, name, misnamed
+            or region.
+        says: a sentence, or several.
+    """
+
+    file: str
+    line: int
+    end_line: int
+    col: int
+    end_col: int
+    code: str
+    kind: str
+    says: str
+
+
+@dataclass(frozen=True)
 class Report:
     """Whether a hand-written gradient is right; if not, which quantity is wrong first, and why.
 
@@ -77,6 +103,7 @@ class Report:
         form: network, reference or recorded: what the gradient was held against.
         call: the expression that made a recorded call, if it was given as one.
         loss: where a recorded call's loss came from: ``return[0]``, or an expression.
+        blame: the statements of a recorded call that most likely made a gradient wrong, at most three.
     """
 
     target: str
@@ -94,6 +121,7 @@ class Report:
     form: str = "reference"
     call: str | None = None
     loss: str | None = None
+    blame: tuple[Blame, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The attributes, for JSON; null stands for a number that is not finite."""
@@ -126,6 +154,7 @@ class Report:
             ),
             "warnings": tuple(Advice(**each) for each in found["warnings"]),
             "quantities": tuple(quantities),
+            "blame": tuple(Blame(**each) for each in found["blame"]),
             "penalty": {q: float("nan") if c is None else c for q, c in found["penalty"].items()},
             "kinks": tuple((str(problem), int(n), int(h)) for problem, n, h in found["kinks"]),
         }

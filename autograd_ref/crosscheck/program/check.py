@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from autograd_ref.crosscheck.function.points import MOVE
-from autograd_ref.crosscheck.program.assign import Assignment
-from autograd_ref.crosscheck.program.calls import Form, gradient_beside, pair, plain, with_expression
-from autograd_ref.crosscheck.program.paths import shown
+from autograd_ref.crosscheck.program.assigned.assign import Assignment
+from autograd_ref.crosscheck.program.calling.forms import Form, gradient_beside, pair, plain, with_expression
 from autograd_ref.crosscheck.program.point import RecordedPoint, Run, read_gradients, run
 from autograd_ref.crosscheck.program.verdict import Settings, report_on
+from autograd_ref.crosscheck.program.views import refuse_overlaps
 from autograd_ref.crosscheck.report import Advice, NotJudged, Report
 from autograd_ref.recording import InstrumentFault, NotCompared, NotRecorded, check_complete, check_operations
-from autograd_ref.recording.tape import Read
+from autograd_ref.recording.tape import Compute
 from handgrad.validation import check_positive_int, check_real
 
 __all__ = ["assert_call", "check_call", "check_points", "form_of"]
@@ -142,9 +142,11 @@ def check_points(
     warnings: list[Advice] = []
     first = run(form, *call_at(0), file)
     try:
+        if settings.guessed:
+            _refuse_stretched(first)
         _hold_to_account(first, settings.seed)
         assignment = first.assignment(settings.of)
-        _refuse_views(first, assignment)
+        refuse_overlaps(first.recording, first.found, {pair.leaf for pair in assignment.pairs})
         if not assignment.pairs:
             raise NotJudged("; ".join(assignment.ambiguous) or _no_gradient(assignment))
         found = [read_gradients(first, 0, assignment.pairs, settings.seed)]
@@ -163,13 +165,19 @@ def check_points(
         first.recording.before.restore()
 
 
-def _refuse_views(found: Run, assignment: Assignment) -> None:
-    """Refuse a gradient by a part of an array: what flows in by other views of it is not told apart."""
-    assigned = {pair.leaf for pair in assignment.pairs}
-    for leaf in found.recording.leaves:
-        is_view = isinstance(leaf.value.operation, Read) and leaf.value.inputs[0] in found.found.of
-        if is_view and (leaf.path in assigned or not assigned):
-            raise NotJudged(f"{shown(leaf.path)} is a part of a larger array: give the call a copy of it")
+def _refuse_stretched(found: Run) -> None:
+    """Refuse a made-up call that fits only since (N, 1) and (N,) are stretched to (N, N)."""
+    for value in found.recording.tape.values:
+        shapes = [each.shape for each in value.inputs if each.shape]
+        if (
+            isinstance(value.operation, Compute)
+            and value.operation.kind == "ufunc"
+            and value.operation.name != "matmul"
+            and len(shapes) == 2
+            and value.shape not in shapes
+            and max(map(value.shape.count, value.shape)) > 1
+        ):
+            raise NotJudged(f"{shapes[0]} and {shapes[1]} are stretched to {value.shape}")
 
 
 def _hold_to_account(found: Run, seed: int) -> None:

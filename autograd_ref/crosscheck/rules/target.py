@@ -9,8 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from autograd_ref.crosscheck.program.caught import catch, seeded
-from autograd_ref.crosscheck.program.target import example_of
+from autograd_ref.crosscheck.program.calling.caught import catch, seeded
+from autograd_ref.crosscheck.program.calling.target import example_of
 from autograd_ref.crosscheck.report import NotJudged, Report
 from autograd_ref.crosscheck.rules.asked import Asked
 from autograd_ref.crosscheck.rules.find import find_uses, is_rule
