@@ -25,6 +25,7 @@ from autograd_ref.crosscheck.network.check import check_network
 from autograd_ref.crosscheck.program.calling.target import Asked, check_met, check_target, example_of
 from autograd_ref.crosscheck.program.calling.watch import Met, is_called_plainly, watching
 from autograd_ref.crosscheck.report import NotJudged, Report
+from autograd_ref.crosscheck.rules.pytorch.reference import check_against_pytorch, is_pytorch_loss
 from autograd_ref.crosscheck.rules.target import check_rule_target
 from handgrad.files import replace_json
 
@@ -169,7 +170,7 @@ def _judge(request: dict[str, Any], target: Target, asked: Asked) -> Report:
     if rules is not None:
         return rules
     if request["surrogate"] and reference is None:
-        raise NotJudged("calls no rule of JAX or PyTorch, about which --surrogate is")
+        raise NotJudged("--surrogate goes with --reference, or with a rule of JAX or PyTorch")
     if _is_recorded(request, target):
         return check_target(target.module, target.file, asked)
     options = {name: request[name] for name in ("seed", "tolerance")}
@@ -177,6 +178,8 @@ def _judge(request: dict[str, Any], target: Target, asked: Asked) -> Report:
     if reference is None:
         return check_network(target.value, sizes=tuple(request["sizes"]), reg=request["reg"], **options)
     examples = _examples(target, reference, request["seed"])
+    if is_pytorch_loss(reference.value, examples[0], reference.module):
+        return check_against_pytorch(target.value, reference.value, examples, file=reference.file, **options)
     return check_gradients_at(
         target.value, reference.value, examples, surrogate=request["surrogate"], **options
     )
