@@ -207,7 +207,7 @@ def _varied(template: Any) -> Iterator[Any]:
     """A template with one whole number in it changed."""
     if isinstance(template, Literal):
         if template.kind is int:
-            for step in (-1, 1):
+            for step in (-1, 1, 2, 3, -2):
                 yield Literal(int, template.value + step)
     elif isinstance(template, Group) and template.kind == "dict":
         for i, (key, each) in enumerate(template.items):
@@ -261,22 +261,30 @@ def _of_write(expression: Expression) -> Iterator[Edit]:
 
 
 def _of_accumulation(expression: Expression, tapes: Tapes) -> Iterator[Edit]:
-    """What is made anew in every pass of a loop and should be added up."""
-    if len(expression.values) < 2 or len({each.shape for each in expression.values}) > 1:
+    """What replaces a value that nobody uses, and should be added to it."""
+    before: dict[int, Value] = {}
+    for value in expression.values:
+        lost = tapes.lost(value)
+        if lost is not None:
+            before[value.number] = lost
+    if not before:
         return
-    kept: dict[int, np.ndarray] = {}
-    numbers = [each.number for each in expression.values]
+    own = {each.number for each in expression.values}
+    for sign in (1.0, -1.0):
+        made: dict[tuple[int, int], np.ndarray] = {}
 
-    def change(value: Value, inputs: list[np.ndarray], point: int) -> np.ndarray:
-        i = numbers.index(value.number)
-        own = computed(value, value.operation, inputs)
-        if i == 0:
-            kept[point] = own
-        else:
-            kept[point] = kept[point] + own
-        return kept[point]
+        def change(
+            value: Value, inputs: list[np.ndarray], point: int, sign: float = sign, made: Any = made
+        ) -> np.ndarray:
+            result = computed(value, value.operation, inputs)
+            lost = before.get(value.number)
+            if lost is not None:
+                known = made[lost.number, point] if lost.number in own else tapes.arrays(lost)[point]
+                result = known + sign * result
+            made[value.number, point] = result
+            return result
 
-    yield _everywhere(expression, "overwritten", "added up", change)
+        yield _everywhere(expression, "overwritten", "+= for =" if sign > 0 else "-= for =", change)
 
 
 def _of_operands(expression: Expression, tapes: Tapes) -> Iterator[Edit]:

@@ -15,12 +15,14 @@ from autograd_ref.crosscheck.program.blame.evidence import Suspect, gather
 from autograd_ref.crosscheck.program.blame.known import Known
 from autograd_ref.crosscheck.program.blame.regions import Trust, region_of
 from autograd_ref.crosscheck.program.blame.source import Statement, statement_at
+from autograd_ref.crosscheck.program.blame.steps import wanted_values
 from autograd_ref.crosscheck.program.blame.tapes import Tapes
 from autograd_ref.crosscheck.program.blame.trial import Trial
 from autograd_ref.crosscheck.program.blame.weigh import Tried, evidence_of, most, try_expression
 from autograd_ref.crosscheck.program.point import RecordedPoint
 from autograd_ref.crosscheck.report import Blame
 from autograd_ref.recording import Value
+from autograd_ref.recording.adjoints.reverse import ancestors
 
 __all__ = ["Found", "blame"]
 
@@ -83,15 +85,37 @@ def blame(points: Sequence[RecordedPoint], wrong: Sequence[int]) -> Found:
                 break
             tried = try_expression(each, tapes, trial, until)
             by_statement.setdefault(statement_at(each.first.place), []).append(tried)
+        wanted = list(wanted_values(regions, tapes, known, trust, trial, until))
+    bonus: dict[Statement, tuple[float, str, Value]] = {}
+    steps = [each for each in wanted if each.users]
+    for each in steps:
+        user = min(each.users, key=lambda user: user.number)
+        if user.place is not None:
+            votes.add(user, user.place, 0.01, "step")
+            bonus[statement_at(user.place)] = 2.2, "step", each.of
+    places = [each for each in wanted if not each.users]
+    if places:
+        earliest = min(places, key=lambda each: each.value.number).value
+        inside = {
+            statement_at(value.place)
+            for value in ancestors(earliest)
+            if value in suspects and value.place is not None
+        }
+        for statement in votes.of:
+            if statement not in inside and statement not in bonus:
+                bonus[statement] = -1.0, "", earliest
     wrong_outputs = max(len(outputs), 1)
 
     def score(suspect: Suspect) -> float:
         tried = by_statement.get(suspect.statement)
-        return suspect.votes / wrong_outputs + (evidence_of(most(tried)) if tried else 0.0)
+        extra = bonus.get(suspect.statement, (0.0,))[0]
+        return suspect.votes / wrong_outputs + (evidence_of(most(tried)) if tried else 0.0) + extra
 
     ranked = sorted(votes.of.values(), key=lambda each: (-round(score(each), 6), each.order))
     for each in ranked:
         tried = by_statement.get(each.statement)
+        if each.statement in bonus and bonus[each.statement][0] > 0:
+            each.kinds = {bonus[each.statement][1]: 1.0}
         if tried and most(tried).edits:
             best = most(tried)
             each.kinds = {best.edits[0].kind: 1.0}

@@ -70,6 +70,7 @@ class Tapes:
         self.backward = [each for each in self.values if each in reached and each not in self.forward]
         self._alike: dict[tuple[tuple[int, ...], str, int], list[Value]] = {}
         self._made: dict[tuple[object, int], list[Value]] = {}
+        self._unused: dict[object, list[Value]] = {}
         self.uses: dict[int, list[Value]] = {}
         for each in self.backward:
             for source in each.inputs:
@@ -110,6 +111,17 @@ class Tapes:
                     found.append(each)
             self._alike[key] = found
         return self._alike[key]
+
+    def lost(self, value: Value) -> Value | None:
+        """The last value of the same shape that the same call of a function had made, and nobody uses."""
+        if not self._unused:
+            used = {source for each in self.values for source in each.inputs}
+            used |= {each.value for each in self.outputs}
+            for each in self.values:
+                if each not in used and each not in self.forward and each.is_floating:
+                    self._unused.setdefault((each.shape, each._code, each._callers), []).append(each)
+        same = self._unused.get((value.shape, value._code, value._callers), ())
+        return max((each for each in same if each.number < value.number), key=lambda each: each.number, default=None)
 
     def made_with(self, value: Value) -> list[Value]:
         """All values that the same expression made."""
