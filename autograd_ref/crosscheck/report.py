@@ -13,7 +13,7 @@ from rich.text import Text
 from autograd_ref.crosscheck.quantity import Quantity
 from autograd_ref.crosscheck.table import quantity_json, quantity_table
 
-__all__ = ["Advice", "Diagnosis", "NotJudged", "Report"]
+__all__ = ["Advice", "Diagnosis", "NotJudged", "Repair", "Report"]
 
 
 # The part of the largest entry from which on an error is grave.
@@ -55,6 +55,54 @@ class Advice:
 
 
 @dataclass(frozen=True)
+class Repair:
+    """A change of the program with which every gradient was right when it was run.
+
+    Attributes:
+        file: to be changed.
+        line: the first line that changes; for inserted lines, the one that they go in front of.
+        end_line: the last.
+        before: these lines as they are; empty for inserted ones.
+        after: what they become.
+        diff: a unified diff, as `git apply` takes it.
+        says: what was wrong.
+        points: how many points it was tried at.
+        tried: how many edits were run.
+        others: how many other edits of the same statement would do as well.
+        digest: SHA-256 of the file that was read; empty for what is no file.
+    """
+
+    file: str
+    line: int
+    end_line: int
+    before: str
+    after: str
+    diff: str
+    says: str
+    points: int
+    tried: int
+    others: int
+    digest: str = ""
+
+    def lines(self) -> list[str]:
+        """The lines that change with their numbers, and what was wrong."""
+        width = len(str(self.end_line))
+        shown = []
+        number = self.line
+        for line in self.diff.splitlines()[2:]:
+            if line.startswith("@@"):
+                number = int(line.split()[1].partition(",")[0][1:])
+            elif line.startswith(("+", "-")):
+                told = str(number) if line.startswith("-") else ""
+                shown.append(f"{told:>{width}} │ {line.rstrip()}")
+            number += line.startswith(("-", " "))
+        others = {0: "", 1: "; another edit would do as well"}.get(
+            self.others, f"; {self.others} other edits would do as well"
+        )
+        return [*shown, f"With this all gradients are right ({self.points} points): {self.says}{others}."]
+
+
+@dataclass(frozen=True)
 class Report:
     """Whether a hand-written gradient is right; if not, which quantity is wrong first, and why.
 
@@ -77,6 +125,7 @@ class Report:
         form: network, reference or recorded: what the gradient was held against.
         call: the expression that made a recorded call, if it was given as one.
         loss: where a recorded call's loss came from: ``return[0]``, or an expression.
+        repair: a change with which it is right, where one was found.
     """
 
     target: str
@@ -94,6 +143,7 @@ class Report:
     form: str = "reference"
     call: str | None = None
     loss: str | None = None
+    repair: Repair | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The attributes, for JSON; null stands for a number that is not finite."""
@@ -127,6 +177,7 @@ class Report:
             "warnings": tuple(Advice(**each) for each in found["warnings"]),
             "quantities": tuple(quantities),
             "penalty": {q: float("nan") if c is None else c for q, c in found["penalty"].items()},
+            "repair": None if found.get("repair") is None else Repair(**found["repair"]),
             "kinks": tuple((str(problem), int(n), int(h)) for problem, n, h in found["kinks"]),
         }
         return cls(**{**found, **parts})
@@ -173,7 +224,8 @@ class Report:
 
     def __str__(self) -> str:
         """The summary, the wrong quantities and what was found; short enough for a failing test."""
-        return "\n".join([self.summary(), *self.witnesses(), *self.sentences()])
+        mended = [] if self.repair is None else self.repair.lines()
+        return "\n".join([self.summary(), *self.witnesses(), *mended, *self.sentences()])
 
     def assignment(self) -> str:
         """Which gradient of a recorded call was held against the derivative by what."""
@@ -199,7 +251,11 @@ class Report:
         yield Text(self.summary(), style="bold" if self.ok else "bold red")
         if self.quantities:
             yield quantity_table(self.quantities)
-        for sentence in [*self.witnesses(), *self.sentences()]:
+        for sentence in self.witnesses():
+            yield Text(sentence)
+        for line in [] if self.repair is None else self.repair.lines():
+            yield Text(line)
+        for sentence in self.sentences():
             yield Text(sentence)
 
     def _repr_html_(self) -> str:

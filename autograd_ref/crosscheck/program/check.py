@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from autograd_ref.crosscheck.program.assign import Assignment
 from autograd_ref.crosscheck.program.calls import Form, gradient_beside, pair, plain, with_expression
 from autograd_ref.crosscheck.program.paths import shown
 from autograd_ref.crosscheck.program.point import RecordedPoint, Run, read_gradients, run
+from autograd_ref.crosscheck.program.repair.find import find_repair
 from autograd_ref.crosscheck.program.verdict import Settings, report_on
-from autograd_ref.crosscheck.report import Advice, NotJudged, Report
+from autograd_ref.crosscheck.report import Advice, NotJudged, Repair, Report
 from autograd_ref.recording import InstrumentFault, NotCompared, NotRecorded, check_complete, check_operations
 from autograd_ref.recording.tape import Read
 from handgrad.validation import check_positive_int, check_real
@@ -20,6 +22,7 @@ from handgrad.validation import check_positive_int, check_real
 __all__ = ["assert_call", "check_call", "check_points", "form_of"]
 
 POINTS = 3
+REPAIR_SECONDS = 20.0
 
 
 def check_call(
@@ -32,6 +35,7 @@ def check_call(
     seed: int = 0,
     tolerance: float = 0.0,
     name: str | None = None,
+    repair: bool = False,
     **kwargs: Any,
 ) -> Report:
     """Judge the gradients that one call computes, whatever its shape.
@@ -55,6 +59,7 @@ def check_call(
         tolerance: a part of the larger of an entry and its array's root mean square to which each bound is
             widened, for what is inexact by design.
         name: what to call it in the report.
+        repair: look for a change of the program that makes a wrong gradient right, for a while.
         **kwargs: its keyword arguments.
 
     Returns:
@@ -73,6 +78,7 @@ def check_call(
         form.told,
         None,
         form.results[0],
+        REPAIR_SECONDS if repair else 0.0,
     )
     return check_points(
         form, lambda _: (args, kwargs), check_positive_int("points", points), _file(function), settings
@@ -156,11 +162,35 @@ def check_points(
                 )
             except (NotJudged, NotRecorded) as error:
                 warnings.append(Advice("point-failed", f"At point {number} there is no verdict: {error}."))
-        return report_on(found, assignment, warnings, settings)
+        report = report_on(found, assignment, warnings, settings)
+        if report.ok is False and settings.repair_seconds > 0:
+            if settings.on_verdict is not None:
+                settings.on_verdict(report)
+            report = replace(report, repair=_mended(form, call_at, found, file, settings))
+        return report
     except NotRecorded as error:
         raise NotJudged(f"cannot be recorded: {error}") from error
     finally:
         first.recording.before.restore()
+
+
+def _mended(
+    form: Form, call_at: Callable[[int], Arguments], found: list[RecordedPoint], file: str, settings: Settings
+) -> Repair | None:
+    """A repair that the check itself finds right, at one more point, too."""
+    fresh = 1 + max(each.number for each in found)
+    pairs = [(pair.leaf, pair.found) for pair in found[0].pairs]
+    again = replace(settings, repair_seconds=0.0)
+
+    def confirmed() -> bool:
+        found[0].run.recording.before.restore()
+        try:
+            report = check_points(form, call_at, fresh + 1, file, again)
+        except NotJudged:
+            return False
+        return report.ok is True and len(report.quantities) == len(pairs)
+
+    return find_repair(found, confirmed, {}, settings.repair_seconds)
 
 
 def _refuse_views(found: Run, assignment: Assignment) -> None:

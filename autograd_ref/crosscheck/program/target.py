@@ -1,6 +1,7 @@
 """A target of the command line whose call is recorded: where the call comes from, and its other half."""
 
 import inspect
+from collections.abc import Callable
 from functools import reduce
 from typing import Any, NamedTuple
 
@@ -29,6 +30,7 @@ class Asked(NamedTuple):
         dtype: of the floating arrays; None keeps what they have.
         seed: of everything random.
         tolerance: of the bounds.
+        repair_seconds: for how long a repair is looked for; 0 for not at all.
     """
 
     spec: str
@@ -41,6 +43,7 @@ class Asked(NamedTuple):
     dtype: str | None
     seed: int
     tolerance: float
+    repair_seconds: float = 0.0
 
 
 def example_of(module: Any, name: str) -> str | None:
@@ -51,13 +54,16 @@ def example_of(module: Any, name: str) -> str | None:
     return None
 
 
-def check_target(module: Any, file: str, asked: Asked) -> Report:
+def check_target(
+    module: Any, file: str, asked: Asked, on_verdict: Callable[[Report], None] | None = None
+) -> Report:
     """Judge the gradients of a call.
 
     Args:
         module: that holds the target.
         file: of the module.
         asked: what is asked for.
+        on_verdict: told the report before a repair is looked for.
 
     Returns:
         The report.
@@ -95,7 +101,15 @@ def check_target(module: Any, file: str, asked: Asked) -> Report:
     loss, backward = _other_half(module, owner, name, asked)
     form = form_of(function, backward, loss, asked.seed, first.names)
     settings = Settings(
-        asked.spec, asked.of, asked.seed, asked.tolerance, form.told, asked.call, form.results[0]
+        asked.spec,
+        asked.of,
+        asked.seed,
+        asked.tolerance,
+        form.told,
+        asked.call,
+        form.results[0],
+        asked.repair_seconds,
+        on_verdict,
     )
 
     def arguments_at(point: int) -> tuple[Any, Any]:

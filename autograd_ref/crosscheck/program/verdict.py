@@ -1,6 +1,6 @@
 """From a recorded call at several points to a report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -28,6 +28,8 @@ class Settings:
         told: where the loss comes from, if it does not have to be found.
         call: the expression that made the call.
         prefix: what comes before the path of what the program returned.
+        repair_seconds: for how long a repair is looked for.
+        on_verdict: told the report before that.
     """
 
     name: str
@@ -37,6 +39,8 @@ class Settings:
     told: str | None = None
     call: str | None = None
     prefix: str = "return"
+    repair_seconds: float = 0.0
+    on_verdict: Callable[[Report], None] | None = None
 
 
 def report_on(
