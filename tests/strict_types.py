@@ -9,7 +9,7 @@ _checked = beartype(conf=BeartypeConf(is_pep484_tower=True))
 
 
 def check(function):
-    """Check a function's types, unless another function defines it: that would be done anew at each of its calls."""
+    """Check a function's types, unless it is nested: each call of the outer one would decorate it anew."""
     return function if "<locals>" in function.__qualname__ else _checked(function)
 
 

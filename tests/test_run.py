@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -37,6 +38,20 @@ def test_a_run_leaves_its_settings_checkpoint_history_and_pictures(handgrad, tmp
     for step, row in enumerate(rows, 1):
         cells = [row[name] for name in Diagnostics._fields[1:]]
         assert all(cells) if step in evaluated else not any(cells)
+
+
+def test_the_settings_of_a_run_go_in_again_and_single_ones_change(handgrad, tmp_path, monkeypatch):
+    config = Config(hidden=6, iters=5, threads=1, schedule="cosine")
+    (tmp_path / "config.json").write_text(json.dumps(config.to_json()))
+    started = []
+    monkeypatch.setattr(run_module, "start_run", lambda config, out: started.append(config) or out)
+    code, _, err = handgrad("train", "--config", tmp_path / "config.json", "--lr", "0.5", "--out", tmp_path)
+    assert (code, err) == (0, "")
+    assert started == [replace(config, lr=0.5)]
+    assert handgrad("train", "--config", tmp_path / "config.json", "--preset", "notes")[0] == 2
+    code, _, err = handgrad("train", "--config", tmp_path / "none.json")
+    assert code == 2
+    assert "none.json" in err
 
 
 @pytest.mark.slow

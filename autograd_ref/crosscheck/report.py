@@ -11,9 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from autograd_ref.crosscheck.quantity import Quantity
+from autograd_ref.crosscheck.repair import Repair
 from autograd_ref.crosscheck.table import quantity_json, quantity_table
 
-__all__ = ["Advice", "Diagnosis", "NotJudged", "Repair", "Report"]
+__all__ = ["Advice", "Blame", "Diagnosis", "NotJudged", "Report"]
 
 
 # The part of the largest entry from which on an error is grave.
@@ -55,51 +56,29 @@ class Advice:
 
 
 @dataclass(frozen=True)
-class Repair:
-    """A change of the program with which every gradient was right when it was run.
+class Blame:
+    """A place that is likely to be wrong.
 
     Attributes:
-        file: to be changed.
-        line: the first line that changes; for inserted lines, the one that they go in front of.
-        end_line: the last.
-        before: these lines as they are; empty for inserted ones.
-        after: what they become.
-        diff: a unified diff, as `git apply` takes it.
-        says: what was wrong.
-        points: how many points it was tried at.
-        tried: how many edits were run.
-        others: how many other edits of the same statement would do as well.
-        digest: SHA-256 of the file that was read; empty for what is no file.
+        file: of the source.
+        line: the first line of the expression, from 1.
+        end_line: its last line.
+        col: its first column, in characters from 0.
+        end_col: the column behind its last character.
+        code: the first line of the source there, without its indentation.
+        kind: operator, operand, factor, step, term, overwritten, stale, transpose, axis, index, name, misnamed
+            or region.
+        says: a sentence, or several.
     """
 
     file: str
     line: int
     end_line: int
-    before: str
-    after: str
-    diff: str
+    col: int
+    end_col: int
+    code: str
+    kind: str
     says: str
-    points: int
-    tried: int
-    others: int
-    digest: str = ""
-
-    def lines(self) -> list[str]:
-        """The lines that change with their numbers, and what was wrong."""
-        width = len(str(self.end_line))
-        shown = []
-        number = self.line
-        for line in self.diff.splitlines()[2:]:
-            if line.startswith("@@"):
-                number = int(line.split()[1].partition(",")[0][1:])
-            elif line.startswith(("+", "-")):
-                told = str(number) if line.startswith("-") else ""
-                shown.append(f"{told:>{width}} │ {line.rstrip()}")
-            number += line.startswith(("-", " "))
-        others = {0: "", 1: "; another edit would do as well"}.get(
-            self.others, f"; {self.others} other edits would do as well"
-        )
-        return [*shown, f"With this all gradients are right ({self.points} points): {self.says}{others}."]
 
 
 @dataclass(frozen=True)
@@ -125,7 +104,8 @@ class Report:
         form: network, reference or recorded: what the gradient was held against.
         call: the expression that made a recorded call, if it was given as one.
         loss: where a recorded call's loss came from: ``return[0]``, or an expression.
-        repair: a change with which it is right, where one was found.
+        blame: the statements of a recorded call that most likely made a gradient wrong, at most three.
+        repair: a change with which all is right, where one was found.
     """
 
     target: str
@@ -143,6 +123,7 @@ class Report:
     form: str = "reference"
     call: str | None = None
     loss: str | None = None
+    blame: tuple[Blame, ...] = ()
     repair: Repair | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -176,8 +157,9 @@ class Report:
             ),
             "warnings": tuple(Advice(**each) for each in found["warnings"]),
             "quantities": tuple(quantities),
+            "blame": tuple(Blame(**each) for each in found["blame"]),
             "penalty": {q: float("nan") if c is None else c for q, c in found["penalty"].items()},
-            "repair": None if found.get("repair") is None else Repair(**found["repair"]),
+            "repair": None if found["repair"] is None else Repair(**found["repair"]),
             "kinks": tuple((str(problem), int(n), int(h)) for problem, n, h in found["kinks"]),
         }
         return cls(**{**found, **parts})

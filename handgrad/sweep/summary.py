@@ -13,7 +13,7 @@ from handgrad.sweep.grid import Grid, format_value
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["Setting", "best_table", "summarise", "train_command"]
+__all__ = ["Setting", "best_table", "on_the_edge", "summarise", "train_command"]
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,17 @@ def _mean(values: Sequence[float]) -> float:
 
 def _spread(values: Sequence[float]) -> float:
     return statistics.stdev(values) if len(values) > 1 else math.nan
+
+
+def on_the_edge(grid: Grid, best: Setting) -> list[str]:
+    """Return the axes of numbers, three or more, on which the best has the smallest or the largest."""
+    return [
+        axis
+        for axis in grid.varied
+        if len(values := grid.axes[axis]) > 2
+        and not isinstance(values[0], str)
+        and best.values[axis] in (min(values), max(values))
+    ]
 
 
 def best_table(settings: Sequence[Setting], rows: int = 10) -> "Table":

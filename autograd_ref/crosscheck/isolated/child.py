@@ -8,21 +8,26 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from autograd_ref.crosscheck.errors import LONGEST_REFUSAL, one_line, what_stopped
 from autograd_ref.crosscheck.function.check import POINTS, check_gradients_at
+from autograd_ref.crosscheck.isolated.running import run_program
 from autograd_ref.crosscheck.isolated.targets import Target, load_target
 from autograd_ref.crosscheck.network.check import check_network
-from autograd_ref.crosscheck.program.target import Asked, check_target, example_of
+from autograd_ref.crosscheck.program.calling.target import Asked, check_met, check_target, example_of
+from autograd_ref.crosscheck.program.calling.watch import Met
 from autograd_ref.crosscheck.report import NotJudged, Report
+from autograd_ref.crosscheck.rules.target import check_rule_target
 from handgrad.files import replace_json
 
-__all__: list[str] = []
+__all__ = ["judge_request"]
 
 EXAMPLE = "example"
 # How many seconds before the end is noted where the target is.
@@ -36,35 +41,77 @@ def main() -> None:
     request = json.loads((folder / "request.json").read_text())
     _limit(request["memory"], request["time_limit"])
     _note_where(folder / "where.json", request["deadline"] - time.time() - MARGIN)
-    answer: dict[str, Any] = {"report": None, "error": None}
-    try:
-        answer["report"] = _judge(request).to_json()
-    except NotJudged as error:
-        answer["error"] = one_line(str(error), LONGEST_REFUSAL)
-    if os.getpid() == pid:  # the target's own forks may come this far as well
-        replace_json(folder / "answer.json", answer)
-    os._exit(0)  # do not wait for the target's threads, nor for what it registered with atexit
+
+    def end(judge: Callable[[], Report]) -> NoReturn:
+        answer: dict[str, Any] = {"report": None, "error": None}
+        try:
+            answer["report"] = judge().to_json()
+        except NotJudged as error:
+            answer["error"] = one_line(str(error), LONGEST_REFUSAL)
+        if os.getpid() == pid:  # the target's own forks may come this far as well
+            replace_json(folder / "answer.json", answer)
+        os._exit(0)  # do not wait for the target's threads, nor for what it registered with atexit
+
+    end(lambda: judge_request(request, end))
 
 
-def _judge(request: dict[str, Any]) -> Report:
-    target = load_target(request["target"])
+def judge_request(request: dict[str, Any], end: Callable[[Callable[[], Report]], NoReturn]) -> Report:
+    """Judge one target.
+
+    Args:
+        request: as `process.run_apart` writes it.
+        end: is given what judges a call that the target itself makes, while it makes it.
+
+    Returns:
+        The report.
+
+    Raises:
+        NotJudged: it cannot be judged; says why.
+    """
+    options = {name: request[name] for name in ("dtype", "seed", "tolerance")}
+    given = {key: value for key, value in request["recorded"].items() if key != "run"}
+    asked = Asked(request["target"], **given, **options)
+
+    def meet(file: str, met: Met) -> NoReturn:
+        end(partial(_said, file, lambda: check_met(met, file, asked)))
+
+    if request["recorded"]["run"] is not None:
+        run_program(request["recorded"]["run"], asked.spec, asked.nth, meet)
+    target = load_target(request["target"], None if _is_told(request) else (asked.nth, meet))
+    return _said(target.file, lambda: _judge(request, target, asked, options))
+
+
+def _said(file: str, judge: Callable[[], Report]) -> Report:
     try:
-        options = {name: request[name] for name in ("dtype", "seed", "tolerance")}
-        if _is_recorded(request, target):
-            asked = Asked(request["target"], **request["recorded"], **options)
-            return check_target(target.module, target.file, asked)
-        options |= {"name": request["target"], "dtype": request["dtype"] or "float64"}
-        if request["reference"] is None:
-            return check_network(target.value, sizes=tuple(request["sizes"]), reg=request["reg"], **options)
-        reference = _load_reference(request["reference"])
-        examples = _examples(target, reference, request["seed"])
-        return check_gradients_at(
-            target.value, reference.value, examples, surrogate=request["surrogate"], **options
-        )
+        return judge()
     except NotJudged:
         raise
     except BaseException as error:
-        raise NotJudged(what_stopped(error, target.file)) from error
+        raise NotJudged(what_stopped(error, file)) from error
+
+
+def _is_told(request: dict[str, Any]) -> bool:
+    """Whether it is said how the target is called."""
+    return request["recorded"]["call"] is not None or request["reference"] is not None
+
+
+def _judge(request: dict[str, Any], target: Target, asked: Asked, options: dict[str, Any]) -> Report:
+    reference = None if request["reference"] is None else _load_reference(request["reference"])
+    own = None if reference is None else reference.value
+    rules = check_rule_target(target.value, target.module, target.file, request, own)
+    if rules is not None:
+        return rules
+    if request["surrogate"] and reference is None:
+        raise NotJudged("calls no rule of JAX or PyTorch, about which --surrogate is")
+    if _is_recorded(request, target):
+        return check_target(target.module, target.file, asked)
+    options |= {"name": request["target"], "dtype": request["dtype"] or "float64"}
+    if reference is None:
+        return check_network(target.value, sizes=tuple(request["sizes"]), reg=request["reg"], **options)
+    examples = _examples(target, reference, request["seed"])
+    return check_gradients_at(
+        target.value, reference.value, examples, surrogate=request["surrogate"], **options
+    )
 
 
 def _is_recorded(request: dict[str, Any], target: Target) -> bool:

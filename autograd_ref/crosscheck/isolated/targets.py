@@ -7,18 +7,21 @@ import inspect
 import os
 import sys
 import warnings
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial, reduce
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from autograd_ref.crosscheck.errors import cause, is_beside, one_line, what_stopped
+from autograd_ref.crosscheck.program.calling.watch import Met, is_called_plainly, watching
 from autograd_ref.crosscheck.report import NotJudged
 
-__all__ = ["Target", "load_target"]
+__all__ = ["Target", "file_of", "load_target"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,26 @@ class Target:
     file: str
 
 
-def load_target(spec: str) -> Target:
+def file_of(spec: str) -> tuple[str, str]:
+    """The file and the name of a target, FILE.py:NAME or package.module:NAME.
+
+    Raises:
+        NotJudged: there is no such file or module, or no name.
+    """
+    where, _, name = spec.rpartition(":")
+    if not where or not name:
+        raise NotJudged("names no class or function: write FILE.py:NAME or package.module:NAME")
+    file = str(Path(where).resolve()) if _is_file(where) else _file_of_module(where)
+    if not Path(file).is_file():
+        raise NotJudged(f"there is no file {where}")
+    return file, name
+
+
+def _is_file(where: str) -> bool:
+    return where.endswith(".py") or os.sep in where
+
+
+def load_target(spec: str, watch: tuple[int, Callable[[str, Met], NoReturn]] | None = None) -> Target:
     """Import the module that a target names, FILE.py:NAME or package.module:NAME, and return the target.
 
     A file inside a package is imported as part of it, with the folder that holds the package put first on
@@ -38,20 +60,25 @@ def load_target(spec: str) -> Target:
     opens another one beside it is run in its own folder. This runs the module's code and may change the
     working directory, so it belongs in an interpreter of its own. NAME may have dots.
 
+    Args:
+        spec: the target.
+        watch: which of the calls of the target that its import makes is to be judged, and what judges it.
+
     Raises:
         NotJudged: if there is no such file, module or name, or if importing it fails for any reason.
     """
-    where, _, name = spec.rpartition(":")
-    if not where or not name:
-        raise NotJudged("names no class or function: write FILE.py:NAME or package.module:NAME")
-    is_file = where.endswith(".py") or os.sep in where
-    file = str(Path(where).resolve()) if is_file else _file_of_module(where)
-    if not Path(file).is_file():
-        raise NotJudged(f"there is no file {where}")
+    file, name = file_of(spec)
+    where = spec.rpartition(":")[0]
+    is_file = _is_file(where)
     sys.argv = [file]
+    watched = (
+        watching(file, name, watch[0], partial(watch[1], file))
+        if watch is not None and is_called_plainly(file, name)
+        else nullcontext()
+    )
     try:
         # What the module does to NumPy's errors and to the warnings shall not reach the check.
-        with np.errstate(), warnings.catch_warnings():
+        with np.errstate(), warnings.catch_warnings(), watched:
             load = partial(_import_file, Path(file)) if is_file else partial(importlib.import_module, where)
             try:
                 module = load()

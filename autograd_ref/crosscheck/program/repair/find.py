@@ -12,7 +12,7 @@ from autograd_ref.crosscheck.program.point import RecordedPoint
 from autograd_ref.crosscheck.program.repair.search import Mended, Search
 from autograd_ref.crosscheck.program.repair.source import Source
 from autograd_ref.crosscheck.program.repair.swap import Program
-from autograd_ref.crosscheck.report import Repair
+from autograd_ref.crosscheck.repair import Repair
 
 __all__ = ["find_repair"]
 
