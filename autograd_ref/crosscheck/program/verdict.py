@@ -1,6 +1,6 @@
 """From a recorded call at several points to a report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -33,6 +33,8 @@ class Settings:
         call: the expression that made the call.
         prefix: what comes before the path of what the program returned.
         guessed: whether nobody gave the call.
+        repair_seconds: for how long a repair is looked for.
+        on_verdict: told the report before that.
     """
 
     name: str
@@ -43,12 +45,14 @@ class Settings:
     call: str | None = None
     prefix: str = "return"
     guessed: bool = False
+    repair_seconds: float = 0.0
+    on_verdict: Callable[[Report], None] | None = None
 
 
 def report_on(
     found: Sequence[RecordedPoint], assignment: Assignment, warnings: Sequence[Advice], settings: Settings
-) -> Report:
-    """The report.
+) -> tuple[Report, list[tuple[str, int]]]:
+    """The report, and the file and line of each statement that may be wrong, most suspect first.
 
     Args:
         found: at every point.
@@ -83,6 +87,7 @@ def report_on(
         assignment.ambiguous.append(
             f"{', '.join(map(shown, missing))} gets no gradient in a call made up for it"
         )
+    suspects = blame(found, at_fault)
     return Report(
         target=settings.name,
         dtype=dtype,
@@ -95,8 +100,8 @@ def report_on(
         form="recorded",
         call=settings.call,
         loss=settings.told or _in_result(first.loss.path, settings),
-        blame=tuple(blame(found, at_fault).blames),
-    )
+        blame=tuple(suspects.blames),
+    ), [(each.file, each.line) for each in suspects.statements]
 
 
 def _names(point: RecordedPoint) -> list[str]:
