@@ -1,8 +1,8 @@
 """Gradients that rounding in float32 may hide, but does not: float64 decides.
 
-A sum such as −1e4 + 0.3 is rounded to a small part of what depends on it, but many times as much is granted. A
-call of hand in float64 settles whether its formula is right; the call in float32 must then come close to the
-right value.
+A sum such as −1e4 + 0.3 is rounded to a small part of what depends on it, but many times as much is granted.
+A call of hand in float64 settles whether its formula is right; the call in float32 must then come close to
+the right value.
 """
 
 from collections.abc import Mapping, Sequence

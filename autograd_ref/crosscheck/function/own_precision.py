@@ -22,8 +22,8 @@ FORMATS = ("float32", "float16", "bfloat16")
 PAIRS = 3
 # A smooth second difference shrinks sixteenfold with a quarter of the step, a coarse one does not.
 SHRINKS = 1 / 2
-# Rounding shows in most of a result's entries, by this part of the unit at least. An error that jumps from one
-# entry to another, at a tie of the largest, does not.
+# Rounding shows in most of a result's entries, by this part of the unit at least. An error that jumps from
+# one entry to another, at a tie of the largest, does not.
 MOST, GRAIN = 1 / 2, 0.2
 
 
@@ -37,7 +37,7 @@ def lower_precision(hand: Hand, at: AtPoint, dtype: DTypeLike, seed: int) -> str
 
     What comes back in a lower dtype tells by itself. Else the function is called at pairs of points on both
     sides of this one, at steps of a few units of each lower format: second differences of a smooth function
-    are tiny there and shrink with the square of the step; a function that rounds has some as large as its unit.
+    are tiny there and shrink with the square of the step; if it rounds, some are as large as its unit.
     Where the reference's are large as well, a kink was crossed, and nothing is concluded.
 
     Args:
