@@ -173,14 +173,13 @@ def test_the_signature_of_an_error_in_the_hidden_layer(mask, signature):
 
 @pytest.mark.slow
 def test_a_search_that_takes_long_ends(monkeypatch):
-    """The verdict stays; of the mistakes, those that were tried before are named."""
+    """The verdict stays, and the error is described instead."""
     target = networks.network(NO_MEAN, (networks.BIAS_1, "dz1.mean(axis=0) + 2 * reg * b1"))
     assert len(check_network(target).diagnosis) == 2
     monkeypatch.setattr(diagnosis, "AFFORDABLE", 0.0)
     report = check_network(target)
     assert report.ok is False
     assert report.diagnosis == ()
-    assert "no known mistake that was tried" in report.signature
 
 
 @pytest.mark.slow
