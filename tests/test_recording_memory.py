@@ -57,3 +57,22 @@ def test_every_version_of_a_memory_is_kept():
     for (value, position), part in found.contributions.items():
         assert part.centre.shape == value.inputs[position].shape
         assert part.centre.dtype == np.float64
+
+
+def test_tape_does_not_change_with_what_was_left_behind():
+    kept = []
+
+    def call(x, w):
+        y = x * 2
+        kept.append((y * w)[1:])
+        kept.append({"later": lambda: y, "iterator": iter((x + w, 0))})
+        return np.sum(y), y, w
+
+    x, w = np.arange(3.0), np.ones(3)
+    recording = record(call, x, w)
+    held = [None if value.array is None else value.array.copy() for value in recording.tape.values]
+    for each in (x, w, recording.result[1], kept[0], kept[1]["later"](), next(kept[1]["iterator"])):
+        each += 7.0
+    for value, array in zip(recording.tape.values, held, strict=True):
+        if array is not None:
+            np.testing.assert_array_equal(value.array, array)
