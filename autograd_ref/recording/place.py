@@ -11,8 +11,9 @@ from pathlib import Path
 from types import CodeType
 from typing import NamedTuple
 
-__all__ = ["Place", "here", "is_foreign", "place_here", "place_of"]
+__all__ = ["Place", "callers", "here", "is_foreign", "place_here", "place_of"]
 
+_RECORD = str(Path(__file__).parent / "record.py")
 _HERE = str(Path(__file__).parent) + os.sep
 _STANDARD = sysconfig.get_paths()["stdlib"] + os.sep
 _OTHERS = {"beartype", "jax", "jaxlib", "jaxtyping", "numpy", "scipy", "torch"}
@@ -64,6 +65,18 @@ def here(thread: int | None = None) -> tuple[CodeType | None, int]:
             return code, frame.f_lasti
         frame = frame.f_back  # type: ignore[assignment]
     return None, -1
+
+
+def callers(depth: int = 2) -> tuple[tuple[CodeType, int], ...]:
+    """The calls within the program that led to the running instruction, innermost first, without itself."""
+    found: list[tuple[CodeType, int]] = []
+    frame = sys._getframe(depth)
+    while frame is not None and frame.f_code.co_filename != _RECORD:
+        code = frame.f_code
+        if not is_foreign(code.co_filename):
+            found.append((code, frame.f_lasti))
+        frame = frame.f_back  # type: ignore[assignment]
+    return tuple(found[1:])
 
 
 def place_here(thread: int | None = None) -> Place | None:
