@@ -15,7 +15,15 @@ import numpy as np
 
 from autograd_ref.crosscheck.report import NotJudged
 
-__all__ = ["Form", "counterpart", "gradient_beside", "pair", "plain", "with_expression"]
+__all__ = [
+    "Form",
+    "counterpart",
+    "gradient_beside",
+    "pair",
+    "plain",
+    "with_expression",
+    "with_variables",
+]
 
 
 class Form(NamedTuple):
@@ -53,6 +61,17 @@ def with_expression(function: Callable[..., Any], text: str, names: Mapping[str,
 
     space = getattr(inspect.unwrap(function), "__globals__", {})
     return Form(_in_program(call, function), "return[0]", f"--loss {text.strip()}", ("return[1]", function))
+
+
+def with_variables(function: Callable[..., Any]) -> Form:
+    """A function that leaves its own variables behind, and as `out` what it returned."""
+    self, inner, watch = function, _code(function), _watched
+
+    def call(*args, **kwargs):  # type: ignore[no-untyped-def]
+        out, known = watch(self, inner, args, kwargs)
+        return {"out": out, **known}
+
+    return Form(_in_program(call, function), None, None, ("return['out']", function))
 
 
 def gradient_beside(loss: Callable[..., Any], gradient: Callable[..., Any], name: str) -> Form:
