@@ -12,7 +12,7 @@ from autograd_ref.crosscheck.program.calling.forms import Form, with_expression,
 from autograd_ref.crosscheck.program.paths import is_of_gradients
 from autograd_ref.crosscheck.program.views import adjoint_by
 from autograd_ref.crosscheck.report import NotJudged
-from autograd_ref.recording import NotRecorded, Recording, Value, adjoints, record
+from autograd_ref.recording import Recording, Value, adjoints, record
 from autograd_ref.recording.tape import Compute, Given, Read
 
 __all__ = ["seek_loss"]
@@ -43,19 +43,29 @@ def seek_loss(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping
         The expression, in the function's own names, that most gradients of the call fit; None where no
         gradient fits any, or where several fit alike.
     """
-    form = with_variables(function)
+    recording = _recorded(with_variables(function), args, kwargs)
+    texts = [] if recording is None else list(dict.fromkeys(_usual(recording)))
+    if not texts:
+        return None
+    recording = _recorded(with_expression(function, f"[{', '.join(texts)}]", {}), args, kwargs)
+    if recording is None:
+        return None
+    fitting: dict[str, int] = {}
+    for i, text in enumerate(texts):
+        for multiple, count in _fits(recording, f"return[0][{i}]").items():
+            fitting[multiple + text] = max(count, fitting.get(multiple + text, 0))
+    best = max(fitting.values(), default=0)
+    chosen = [text for text, count in fitting.items() if count == best]
+    return chosen[0] if best and len(chosen) == 1 else None
+
+
+def _recorded(form: Form, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Recording | None:
     try:
         recording = record(form.function, *args, **kwargs)
     except Exception:
         return None
     recording.before.restore()
-    fitting: dict[str, int] = {}
-    for text in dict.fromkeys(_usual(recording)):
-        for scaled, count in _fits(with_expression(function, text, {}), text, args, kwargs):
-            fitting[scaled] = max(count, fitting.get(scaled, 0))
-    best = max(fitting.values(), default=0)
-    chosen = [text for text, count in fitting.items() if count == best]
-    return chosen[0] if best and len(chosen) == 1 else None
+    return recording
 
 
 def _usual(recording: Recording) -> Iterator[str]:
@@ -106,17 +116,14 @@ def _are_chances(array: np.ndarray) -> bool:
     return bool((array >= 0).all() and np.allclose(array.sum(axis=1), 1, atol=1e-5))
 
 
-def _fits(form: Form, text: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
-    """How many gradients are the loss's, for each usual multiple of it that any of them is of."""
+def _fits(recording: Recording, path: str) -> dict[str, int]:
+    """How many gradients are a loss's, for each usual multiple of it that any of them is of."""
     try:
-        recording = record(form.function, *args, **kwargs)
-        loss = find_loss(recording, form.loss)
-        found = adjoints(recording, loss.value)
-        known = candidates(recording, found, loss, {})
-        pairs = assign(recording, found, known, {}).pairs
-    except (NotJudged, NotRecorded, ValueError, ArithmeticError, LookupError, TypeError, NameError):
-        return
-    recording.before.restore()
+        loss = find_loss(recording, path)
+    except NotJudged:
+        return {}
+    found = adjoints(recording, loss.value)
+    pairs = assign(recording, found, candidates(recording, found, loss, {}), {}).pairs
     leaves = {leaf.path: leaf for leaf in recording.leaves}
     factors: list[float] = []
     for pair in pairs:
@@ -130,15 +137,13 @@ def _fits(form: Form, text: str, args: Sequence[Any], kwargs: Mapping[str, Any])
         factor = float(np.vdot(hand, right)) / (float(np.vdot(right, right)) or np.inf)
         if factor > 0 and np.abs(hand - factor * right).max() <= NEAR * np.abs(hand).max():
             factors.append(factor)
-    changed = all(pair.is_change for pair in pairs)
-    outputs = [each for each in recording.final.values() if isinstance(each[0], np.ndarray) and each[0].ndim]
-    sizes = {len(each[0]) for each in outputs} | {each[0].size for each in outputs}
-    usual = {2 / n: f"2 / {n} * " for n in sizes} | {1 / n: f"1 / {n} * " for n in sizes}
+    if factors and all(pair.is_change for pair in pairs):  # by a step of any size
+        return {"": sum(abs(each / factors[0] - 1) < NEAR for each in factors)}
+    made = [thing for thing, _ in recording.final.values() if np.ndim(thing)]
+    sizes = {n for array in made for n in (len(array), array.size)}
+    usual = {2 / n: f"2 / {n} * " for n in sizes if n} | {1 / n: f"1 / {n} * " for n in sizes if n}
     usual |= {1.0: "", 2.0: "2 * "}
-    if changed and factors:
-        yield text, sum(abs(each / factors[0] - 1) < NEAR for each in factors)
-        return
-    for multiple, said in usual.items():
-        count = sum(abs(each / multiple - 1) < NEAR for each in factors)
-        if count:
-            yield said + text, count
+    counts = {
+        said: sum(abs(each / multiple - 1) < NEAR for each in factors) for multiple, said in usual.items()
+    }
+    return {said: count for said, count in counts.items() if count}
