@@ -48,7 +48,7 @@ class Check:
     """
 
     targets: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="TARGET ...")] = ()
-    """FILE.py:NAME or package.module:NAME, NAME a function, Class.method, or a class with a loss; FILE.py, or a
+    """FILE.py:NAME or package.module:NAME, NAME a function, Class.method, or a class with a loss; FILE.py or a
     folder, for all that it has."""
 
     call: Annotated[str | None, tyro.conf.arg(metavar="EXPR")] = None
