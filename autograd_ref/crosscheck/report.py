@@ -11,9 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from autograd_ref.crosscheck.quantity import Quantity
+from autograd_ref.crosscheck.repair import Repair
 from autograd_ref.crosscheck.table import quantity_json, quantity_table
 
-__all__ = ["Advice", "Diagnosis", "NotJudged", "Report"]
+__all__ = ["Advice", "Blame", "Diagnosis", "NotJudged", "Report"]
 
 
 # The part of the largest entry from which on an error is grave.
@@ -55,6 +56,32 @@ class Advice:
 
 
 @dataclass(frozen=True)
+class Blame:
+    """A place that is likely to be wrong.
+
+    Attributes:
+        file: of the source.
+        line: the first line of the expression, from 1.
+        end_line: its last line.
+        col: its first column, in characters from 0.
+        end_col: the column behind its last character.
+        code: the first line of the source there, without its indentation.
+        kind: operator, operand, factor, step, term, overwritten, stale, transpose, axis, index, name, misnamed
+            or region.
+        says: a sentence, or several.
+    """
+
+    file: str
+    line: int
+    end_line: int
+    col: int
+    end_col: int
+    code: str
+    kind: str
+    says: str
+
+
+@dataclass(frozen=True)
 class Report:
     """Whether a hand-written gradient is right; if not, which quantity is wrong first, and why.
 
@@ -77,6 +104,8 @@ class Report:
         form: network, reference or recorded: what the gradient was held against.
         call: the expression that made a recorded call, if it was given as one.
         loss: where a recorded call's loss came from: ``return[0]``, or an expression.
+        blame: the statements of a recorded call that most likely made a gradient wrong, at most three.
+        repair: a change with which all is right, where one was found.
     """
 
     target: str
@@ -94,6 +123,8 @@ class Report:
     form: str = "reference"
     call: str | None = None
     loss: str | None = None
+    blame: tuple[Blame, ...] = ()
+    repair: Repair | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The attributes, for JSON; null stands for a number that is not finite."""
@@ -126,7 +157,9 @@ class Report:
             ),
             "warnings": tuple(Advice(**each) for each in found["warnings"]),
             "quantities": tuple(quantities),
+            "blame": tuple(Blame(**each) for each in found["blame"]),
             "penalty": {q: float("nan") if c is None else c for q, c in found["penalty"].items()},
+            "repair": None if found["repair"] is None else Repair(**found["repair"]),
             "kinks": tuple((str(problem), int(n), int(h)) for problem, n, h in found["kinks"]),
         }
         return cls(**{**found, **parts})
@@ -173,7 +206,8 @@ class Report:
 
     def __str__(self) -> str:
         """The summary, the wrong quantities and what was found; short enough for a failing test."""
-        return "\n".join([self.summary(), *self.witnesses(), *self.sentences()])
+        mended = [] if self.repair is None else self.repair.lines()
+        return "\n".join([self.summary(), *self.witnesses(), *mended, *self.sentences()])
 
     def assignment(self) -> str:
         """Which gradient of a recorded call was held against the derivative by what."""
@@ -199,7 +233,11 @@ class Report:
         yield Text(self.summary(), style="bold" if self.ok else "bold red")
         if self.quantities:
             yield quantity_table(self.quantities)
-        for sentence in [*self.witnesses(), *self.sentences()]:
+        for sentence in self.witnesses():
+            yield Text(sentence)
+        for line in [] if self.repair is None else self.repair.lines():
+            yield Text(line)
+        for sentence in self.sentences():
             yield Text(sentence)
 
     def _repr_html_(self) -> str:

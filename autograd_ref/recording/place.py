@@ -11,8 +11,9 @@ from pathlib import Path
 from types import CodeType
 from typing import NamedTuple
 
-__all__ = ["Place", "here", "is_foreign", "place_of"]
+__all__ = ["Place", "callers", "here", "is_foreign", "place_here", "place_of"]
 
+_RECORD = str(Path(__file__).parent / "record.py")
 _HERE = str(Path(__file__).parent) + os.sep
 _STANDARD = sysconfig.get_paths()["stdlib"] + os.sep
 _OTHERS = {"beartype", "jax", "jaxlib", "jaxtyping", "numpy", "scipy", "torch"}
@@ -54,15 +55,33 @@ def is_foreign(file: str) -> bool:
     return found
 
 
-def here() -> tuple[CodeType | None, int]:
-    """The innermost running instruction of the program itself."""
-    frame = sys._getframe(1)
+def here(thread: int | None = None) -> tuple[CodeType | None, int]:
+    """The innermost running instruction of the program itself, in this thread or another."""
+    frame = sys._getframe(1) if thread is None else sys._current_frames()[thread]
     while frame is not None:
         code = frame.f_code
         if not is_foreign(code.co_filename):
             return code, frame.f_lasti
         frame = frame.f_back  # type: ignore[assignment]
     return None, -1
+
+
+def callers(depth: int = 2) -> tuple[tuple[CodeType, int], ...]:
+    """The calls within the program that led to the running instruction, innermost first, without itself."""
+    found: list[tuple[CodeType, int]] = []
+    frame = sys._getframe(depth)
+    while frame is not None and frame.f_code.co_filename != _RECORD:
+        code = frame.f_code
+        if not is_foreign(code.co_filename):
+            found.append((code, frame.f_lasti))
+        frame = frame.f_back  # type: ignore[assignment]
+    return tuple(found[1:])
+
+
+def place_here(thread: int | None = None) -> Place | None:
+    """The place of the innermost running instruction of the program itself, if there is one."""
+    code, position = here(thread)
+    return None if code is None else place_of(code, position)
 
 
 @cache

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd_ref.recording.place import Place, here, place_of
+from autograd_ref.recording.place import Place, callers, here, place_here, place_of
 
 __all__ = ["Compute", "Control", "Given", "Move", "NotRecorded", "Read", "Tape", "Value", "Write", "current"]
 
@@ -106,8 +106,20 @@ class Value:
         weak: the Python type of a Python number, which does not take part in NumPy's promotion.
     """
 
-    __slots__ = ("_code", "_position", "array", "dtype", "inputs", "number", "operation", "shape", "weak")
+    __slots__ = (
+        "_callers",
+        "_code",
+        "_position",
+        "array",
+        "dtype",
+        "inputs",
+        "number",
+        "operation",
+        "shape",
+        "weak",
+    )
 
+    _callers: tuple[tuple[Any, int], ...]
     _code: Any
     _position: int
     number: int
@@ -122,6 +134,11 @@ class Value:
     def place(self) -> Place | None:
         """The expression that made it; None for what was there before."""
         return place_of(self._code, self._position) if self._code is not None else None
+
+    @property
+    def calls(self) -> list[Place]:
+        """The calls within the program that led to it, innermost first."""
+        return [place_of(code, position) for code, position in self._callers]
 
     @property
     def is_floating(self) -> bool:
@@ -175,8 +192,10 @@ class Tape:
         value.dtype = shaped.dtype
         value.weak = None
         value._code, value._position = here()
+        value._callers = callers()
         if get_ident() != self._thread:
-            raise NotRecorded("NumPy in another thread is not recorded", value.place)
+            place = value.place or place_here(self._thread)
+            raise NotRecorded("NumPy in another thread is not recorded", place)
         if value.dtype not in _DTYPES:
             raise NotRecorded(f"values of dtype {value.dtype} are not recorded", value.place)
         self.values.append(value)

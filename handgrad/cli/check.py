@@ -149,8 +149,6 @@ def _check_targets(options: Check) -> int:
     sizes = ("batch", "input_size", "hidden_size", "output_size")
     if options.reference is not None:
         _refuse(options, (*sizes, "reg"), "is for networks; with --reference, example(rng) says where")
-    else:
-        _refuse(options, ("surrogate",), "goes with --reference, whose rules it is about")
     request = {
         "recorded": _recorded(options),
         "reference": options.reference,

@@ -25,6 +25,8 @@ from autograd_ref.crosscheck.network.check import check_network
 from autograd_ref.crosscheck.program.calling.target import Asked, check_met, check_target, example_of
 from autograd_ref.crosscheck.program.calling.watch import Met, is_called_plainly, watching
 from autograd_ref.crosscheck.report import NotJudged, Report
+from autograd_ref.crosscheck.rules.pytorch.reference import check_against_pytorch, is_pytorch_loss
+from autograd_ref.crosscheck.rules.target import check_rule_target
 from handgrad.files import replace_json
 
 __all__ = ["judge_file", "judge_request"]
@@ -162,14 +164,22 @@ def _is_told(request: dict[str, Any]) -> bool:
 
 
 def _judge(request: dict[str, Any], target: Target, asked: Asked) -> Report:
+    reference = None if request["reference"] is None else _load_reference(request["reference"])
+    own = None if reference is None else reference.value
+    rules = check_rule_target(target.value, target.module, target.file, request, own)
+    if rules is not None:
+        return rules
+    if request["surrogate"] and reference is None:
+        raise NotJudged("--surrogate goes with --reference, or with a rule of JAX or PyTorch")
     if _is_recorded(request, target):
         return check_target(target.module, target.file, asked)
     options = {name: request[name] for name in ("seed", "tolerance")}
     options |= {"name": request["target"], "dtype": request["dtype"] or "float64"}
-    if request["reference"] is None:
+    if reference is None:
         return check_network(target.value, sizes=tuple(request["sizes"]), reg=request["reg"], **options)
-    reference = _load_reference(request["reference"])
     examples = _examples(target, reference, request["seed"])
+    if is_pytorch_loss(reference.value, examples[0], reference.module):
+        return check_against_pytorch(target.value, reference.value, examples, file=reference.file, **options)
     return check_gradients_at(
         target.value, reference.value, examples, surrogate=request["surrogate"], **options
     )

@@ -1,6 +1,6 @@
 """From a recorded call at several points to a report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from autograd_ref.crosscheck.function.judging import judge_gradient
 from autograd_ref.crosscheck.program.assigned.assign import Assignment
+from autograd_ref.crosscheck.program.blame import blame
 from autograd_ref.crosscheck.program.guards import warning
 from autograd_ref.crosscheck.program.guessed.roles import role_of
 from autograd_ref.crosscheck.program.paths import of_path, short_name, shown
@@ -32,6 +33,8 @@ class Settings:
         call: the expression that made the call.
         prefix: what comes before the path of what the program returned.
         guessed: whether nobody gave the call.
+        repair_seconds: for how long a repair is looked for.
+        on_verdict: told the report before that.
     """
 
     name: str
@@ -42,12 +45,14 @@ class Settings:
     call: str | None = None
     prefix: str = "return"
     guessed: bool = False
+    repair_seconds: float = 0.0
+    on_verdict: Callable[[Report], None] | None = None
 
 
 def report_on(
     found: Sequence[RecordedPoint], assignment: Assignment, warnings: Sequence[Advice], settings: Settings
-) -> Report:
-    """The report.
+) -> tuple[Report, list[tuple[str, int]]]:
+    """The report, and the file and line of each statement that may be wrong, most suspect first.
 
     Args:
         found: at every point.
@@ -57,7 +62,7 @@ def report_on(
     """
     first = found[0].run
     dtype = found[0].dtype.name
-    quantities = []
+    quantities, at_fault = [], []
     for i, pair in enumerate(found[0].pairs):
         name = f"{'d2' if pair.is_second else 'd'}{_names(found[0])[i]}"
         quantity, _ = judge_gradient(found, i, name, settings.tolerance, dtype)
@@ -67,6 +72,8 @@ def report_on(
             quantity, _ = judge_gradient(found, i, name, settings.tolerance, dtype)
         elif quantity.ok is None and all(each.bounds[i].cancels for each in found):
             quantity = replace(quantity, ok=True, seen=1.0, reason=None)
+        if quantity.ok is False:
+            at_fault.append(i)
         source = _in_result(pair.found, settings)
         if pair.part is not None:
             source += f"[{pair.part.start}:{pair.part.start + int(np.prod(pair.part.shape))}]"
@@ -81,6 +88,7 @@ def report_on(
         assignment.ambiguous.append(
             f"{', '.join(map(shown, missing))} gets no gradient in a call made up for it"
         )
+    suspects = blame(found, at_fault)
     return Report(
         target=settings.name,
         dtype=dtype,
@@ -97,7 +105,8 @@ def report_on(
         form="recorded",
         call=settings.call,
         loss=settings.told or _in_result(first.loss.path, settings),
-    )
+        blame=tuple(suspects.blames),
+    ), [(each.file, each.line) for each in suspects.statements]
 
 
 def _names(point: RecordedPoint) -> list[str]:

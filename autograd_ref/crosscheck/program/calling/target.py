@@ -12,15 +12,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd_ref.crosscheck.program.calling.caught import Call, catch, in_dtype, seeded
-from autograd_ref.crosscheck.program.calling.forms import counterpart
+from autograd_ref.crosscheck.program.calling.forms import Form, counterpart
 from autograd_ref.crosscheck.program.calling.watch import Met
-from autograd_ref.crosscheck.program.check import check_points, form_of
+from autograd_ref.crosscheck.program.check import Arguments, check_points, form_of
 from autograd_ref.crosscheck.program.verdict import Settings
 from autograd_ref.crosscheck.report import NotJudged, Report
 from autograd_ref.recording.call.given import Given
 from autograd_ref.recording.call.state import State
 
-__all__ = ["Asked", "check_met", "check_target", "example_of"]
+__all__ = ["Asked", "Prepared", "check_met", "check_target", "example_of", "prepare"]
 
 
 class Asked(NamedTuple):
@@ -38,6 +38,7 @@ class Asked(NamedTuple):
         seed: of everything random.
         tolerance: of the bounds.
         guessed: whether nobody gave the call.
+        repair_seconds: for how long a repair is looked for; 0 for not at all.
     """
 
     spec: str
@@ -51,6 +52,7 @@ class Asked(NamedTuple):
     seed: int
     tolerance: float
     guessed: bool = False
+    repair_seconds: float = 0.0
 
 
 def example_of(module: Any, name: str) -> str | None:
@@ -61,13 +63,34 @@ def example_of(module: Any, name: str) -> str | None:
     return None
 
 
-def check_target(module: Any, file: str, asked: Asked) -> Report:
+class Prepared(NamedTuple):
+    """All that `check.check_points` needs of a target.
+
+    Attributes:
+        form: how the call is made.
+        call_at: gives its arguments, by the number of the point.
+        points: how many.
+        file: of the module.
+        settings: of the check.
+    """
+
+    form: Form
+    call_at: Callable[[int], Arguments]
+    points: int
+    file: str
+    settings: Settings
+
+
+def check_target(
+    module: Any, file: str, asked: Asked, on_verdict: Callable[[Report], None] | None = None
+) -> Report:
     """Judge the gradients of a call.
 
     Args:
         module: that holds the target.
         file: of the module.
         asked: what is asked for.
+        on_verdict: told the report before a repair is looked for.
 
     Returns:
         The report.
@@ -75,6 +98,13 @@ def check_target(module: Any, file: str, asked: Asked) -> Report:
     Raises:
         NotJudged: it cannot be judged; says why.
     """
+    return check_points(*prepare(module, file, asked, on_verdict))
+
+
+def prepare(
+    module: Any, file: str, asked: Asked, on_verdict: Callable[[Report], None] | None = None
+) -> Prepared:
+    """Find the call of a target; arguments and errors as for `check_target`."""
     name = asked.spec.rpartition(":")[2]
     owner, last = _owner(module, name)
     function = getattr(owner, last)
@@ -106,16 +136,19 @@ def check_target(module: Any, file: str, asked: Asked) -> Report:
 
     if asked.guessed:
         _try(function, call_at(0))
-    return _judge(module, owner, name, function, call_at, file, asked)
+    return _prepare(module, owner, name, function, call_at, file, asked, on_verdict)
 
 
-def check_met(met: Met, file: str, asked: Asked) -> Report:
+def check_met(
+    met: Met, file: str, asked: Asked, on_verdict: Callable[[Report], None] | None = None
+) -> Report:
     """Judge the gradients of a call that the program itself is about to make.
 
     Args:
         met: the call.
         file: of the program.
         asked: what is asked for.
+        on_verdict: as for `check_target`.
 
     Returns:
         The report.
@@ -129,10 +162,12 @@ def check_met(met: Met, file: str, asked: Asked) -> Report:
     head = name.rpartition(".")[0]
     module = SimpleNamespace(**met.space)
     owner = type(call.args[0]) if head and call.args else module
-    return _judge(module, owner, name, met.function, lambda _: call, file, asked)
+    return check_points(
+        *_prepare(module, owner, name, met.function, lambda _: call, file, asked, on_verdict)
+    )
 
 
-def _judge(
+def _prepare(
     module: Any,
     owner: Any,
     name: str,
@@ -140,7 +175,8 @@ def _judge(
     call_at: Callable[[int], Call],
     file: str,
     asked: Asked,
-) -> Report:
+    on_verdict: Callable[[Report], None] | None,
+) -> Prepared:
     first = call_at(0)
     loss, backward = _other_half(module, owner, name, asked)
     form = form_of(function, backward, loss, asked.seed, first.names)
@@ -153,13 +189,15 @@ def _judge(
         asked.call,
         form.results[0],
         asked.guessed,
+        asked.repair_seconds,
+        on_verdict,
     )
 
     def arguments_at(point: int) -> tuple[Any, Any]:
         call = first if point == 0 else call_at(point)
         return call.args, call.kwargs
 
-    return check_points(form, arguments_at, asked.points, file, settings)
+    return Prepared(form, arguments_at, asked.points, file, settings)
 
 
 def _try(function: Any, call: Call) -> None:

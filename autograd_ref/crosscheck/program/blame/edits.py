@@ -1,0 +1,342 @@
+"""What people write by mistake, undone on the tape: single changes of one expression, wherever it ran."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from autograd_ref.crosscheck.program.blame.tapes import Tapes
+from autograd_ref.crosscheck.program.blame.trial import Change, computed
+from autograd_ref.recording import Value
+from autograd_ref.recording.memory import Layout, extent, lay_out, window
+from autograd_ref.recording.tape import Compute, Given, Move, Read, Write
+from autograd_ref.recording.template import Group, Literal
+
+__all__ = ["Edit", "Expression", "edits_of", "expressions"]
+
+_OTHERS = {
+    "add": ("subtract", "multiply"),
+    "subtract": ("add", "divide"),
+    "multiply": ("divide", "add", "power"),
+    "divide": ("multiply", "subtract"),
+    "matmul": (),
+    "power": ("multiply",),
+    "maximum": ("minimum",),
+    "minimum": ("maximum",),
+    "greater": ("less", "greater_equal", "less_equal"),
+    "less": ("greater", "greater_equal", "less_equal"),
+    "greater_equal": ("less", "greater", "less_equal"),
+    "less_equal": ("greater", "less", "greater_equal"),
+    "equal": ("not_equal",),
+    "not_equal": ("equal",),
+    "logical_and": ("logical_or",),
+    "logical_or": ("logical_and",),
+}
+_UNARY = {
+    "negative": ("positive", "square"),
+    "positive": ("negative",),
+    "square": ("positive",),
+    "exp": ("negative", "log"),
+    "logical_not": ("positive",),
+    "invert": ("positive",),
+    "sin": ("cos",),
+    "cos": ("sin",),
+    "tanh": ("exp",),
+    "sqrt": ("square", "positive"),
+    "absolute": ("positive", "sign"),
+    "sign": ("absolute",),
+}
+_MOST_OPERANDS = 60
+
+
+@dataclass(frozen=True)
+class Expression:
+    """One expression of the source, and all values that it made in the run.
+
+    Attributes:
+        values: in the order of the run.
+    """
+
+    values: tuple[Value, ...]
+
+    @property
+    def first(self) -> Value:
+        """The first value that it made."""
+        return self.values[0]
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A change of an expression.
+
+    Attributes:
+        kind: of the mistake that it undoes.
+        says: what to write instead, for a sentence.
+        changes: by the number of the value.
+    """
+
+    kind: str
+    says: str
+    changes: dict[int, Change]
+
+
+def expressions(values: Sequence[Value]) -> list[Expression]:
+    """Values by the expression that made them."""
+    by: dict[Any, list[Value]] = {}
+    for value in values:
+        name = getattr(value.operation, "name", type(value.operation).__name__)
+        by.setdefault((value._code, value._position, name, len(value.inputs)), []).append(value)
+    return [Expression(tuple(sorted(each, key=lambda value: value.number))) for each in by.values()]
+
+
+def edits_of(expression: Expression, tapes: Tapes) -> Iterator[Edit]:
+    """Single changes of an expression, the most usual first."""
+    operation = expression.first.operation
+    if isinstance(operation, Compute):
+        yield from _of_operator(expression)
+        yield from _of_constants(expression)
+        yield from _of_arguments(expression)
+    if isinstance(operation, (Read, Write)):
+        yield from _of_layout(expression)
+    if isinstance(operation, Write):
+        yield from _of_write(expression)
+    if isinstance(operation, Move):
+        yield from _of_arguments(expression)
+    if isinstance(operation, (Compute, Move)):
+        yield from _of_accumulation(expression, tapes)
+        yield from _of_operands(expression, tapes)
+
+
+def _everywhere(expression: Expression, kind: str, says: str, change: Change) -> Edit:
+    return Edit(kind, says, {each.number: change for each in expression.values})
+
+
+def _of_operator(expression: Expression) -> Iterator[Edit]:
+    operation = expression.first.operation
+    name = operation.name
+    if operation.template == "__call__":
+        for other in (*_OTHERS.get(name, ()), *_UNARY.get(name, ())):
+
+            def change(value: Value, inputs: list[np.ndarray], _: int, other: str = other) -> np.ndarray:
+                return computed(value, value.operation._replace(name=other), inputs)
+
+            yield _everywhere(expression, "operator", _WORDS.get(other, other), change)
+        if len(expression.first.inputs) == 2:
+            yield _everywhere(
+                expression,
+                "operand",
+                "swapped",
+                lambda value, inputs, _: computed(value, value.operation, inputs[::-1]),
+            )
+            for i in (0, 1):
+                yield _everywhere(
+                    expression,
+                    "operand",
+                    "dropped",
+                    lambda value, inputs, _, i=i: np.broadcast_to(inputs[i], value.shape),
+                )
+        yield from _of_transposes(expression)
+    elif name in ("dot", "matmul"):
+        yield from _of_transposes(expression)
+    for other, text in ((-1.0, "-"),):
+        yield _everywhere(
+            expression,
+            "operator",
+            f"with the other sign, {text}(…)",
+            lambda value, inputs, _, other=other: other * computed(value, value.operation, inputs),
+        )
+
+
+def _of_transposes(expression: Expression) -> Iterator[Edit]:
+    for i, each in enumerate(expression.first.inputs):
+        if len(each.shape) == 2:
+
+            def change(value: Value, inputs: list[np.ndarray], _: int, i: int = i) -> np.ndarray:
+                return computed(value, value.operation, [x.T if j == i else x for j, x in enumerate(inputs)])
+
+            yield _everywhere(expression, "transpose", "transposed", change)
+
+
+def _of_constants(expression: Expression) -> Iterator[Edit]:
+    for i, each in enumerate(expression.first.inputs):
+        if not isinstance(each.operation, Given) or each.array is None or np.size(each.array) != 1:
+            continue
+        number = float(np.asarray(each.array, np.float64).reshape(()))
+        others = [number - 1, number + 1, number / 2, number * 2, -number, 0.0, 1.0, 2.0, 0.5, 3.0]
+        others += [1 / number] if number else []
+        for other in dict.fromkeys(others):
+            if other != number:
+
+                def change(
+                    value: Value, inputs: list[np.ndarray], _: int, i: int = i, other: float = other
+                ) -> np.ndarray:
+                    new = np.asarray(other, inputs[i].dtype if inputs[i].dtype.kind in "iu" else np.float64)
+                    return computed(
+                        value, value.operation, [new if j == i else x for j, x in enumerate(inputs)]
+                    )
+
+                yield _everywhere(expression, "factor", f"{other:g} for {number:g}", change)
+
+
+def _of_arguments(expression: Expression) -> Iterator[Edit]:
+    """Other axes, a mean for a sum, another index."""
+    operation = expression.first.operation
+    for template in _varied(operation.template):
+
+        def change(value: Value, inputs: list[np.ndarray], _: int, template: Any = template) -> np.ndarray:
+            return computed(value, value.operation._replace(template=template), inputs)
+
+        yield _everywhere(expression, "index" if isinstance(operation, Move) else "axis", "another", change)
+    if isinstance(operation, Compute) and len(expression.first.inputs) == 1:
+        source = expression.first.inputs[0]
+        for divide in (True, False):
+
+            def scaled(value: Value, inputs: list[np.ndarray], _: int, divide: bool = divide) -> np.ndarray:
+                result = computed(value, value.operation, inputs)
+                count = max(np.size(inputs[0]) // max(np.size(result), 1), 1)
+                return result / count if divide else result * count
+
+            if np.prod(source.shape) > np.prod(expression.first.shape):
+                yield _everywhere(expression, "axis", "mean for sum" if divide else "sum for mean", scaled)
+
+
+def _varied(template: Any) -> Iterator[Any]:
+    """A template with one whole number in it changed."""
+    if isinstance(template, Literal):
+        if template.kind is int:
+            for step in (-1, 1, 2, 3, -2):
+                yield Literal(int, template.value + step)
+    elif isinstance(template, Group) and template.kind == "dict":
+        for i, (key, each) in enumerate(template.items):
+            if key in ("axis", "axes", "k", "shift"):
+                for new in _varied(each):
+                    yield template._replace(items=(*template.items[:i], (key, new), *template.items[i + 1 :]))
+    elif isinstance(template, Group):
+        for i, each in enumerate(template.items):
+            for new in _varied(each):
+                yield template._replace(items=(*template.items[:i], new, *template.items[i + 1 :]))
+    elif isinstance(template, tuple) and not hasattr(template, "_fields"):
+        for i, each in enumerate(template):
+            for new in _varied(each):
+                yield (*template[:i], new, *template[i + 1 :])
+
+
+def _of_layout(expression: Expression) -> Iterator[Edit]:
+    """The neighbouring entries of a memory."""
+    operation = expression.first.operation
+    steps = {abs(stride) for stride in operation.root.strides if stride}
+    for step in sorted(steps | {-each for each in steps}):
+
+        def change(value: Value, inputs: list[np.ndarray], _: int, step: int = step) -> np.ndarray:
+            at = _shifted(value.operation.at, step, extent(value.operation.root))
+            return computed(value, value.operation._replace(at=at), inputs)
+
+        yield _everywhere(expression, "index", "the neighbour", change)
+
+
+def _shifted(at: Layout, step: int, size: int) -> Layout:
+    reach = sum(max(stride, 0) * (n - 1) for stride, n in zip(at.strides, at.shape, strict=True))
+    offset = at.offset + step
+    if offset < 0:
+        offset += size
+    if offset + reach >= size:
+        offset -= size
+    if offset < 0 or offset + reach >= size:
+        raise IndexError(step)
+    return at._replace(offset=offset)
+
+
+def _of_write(expression: Expression) -> Iterator[Edit]:
+    """What was there before, with what is written added to it or taken from it, and the other way about."""
+    for sign in (1.0, -1.0):
+
+        def change(value: Value, inputs: list[np.ndarray], _: int, sign: float = sign) -> np.ndarray:
+            before = window(lay_out(np.array(inputs[0]), value.operation.root), value.operation.at)
+            return computed(value, value.operation, [inputs[0], before + sign * inputs[1]])
+
+        yield _everywhere(expression, "overwritten", "+= for =" if sign > 0 else "-= for =", change)
+
+
+def _of_accumulation(expression: Expression, tapes: Tapes) -> Iterator[Edit]:
+    """What replaces a value that nobody uses, and should be added to it."""
+    before: dict[int, Value] = {}
+    for value in expression.values:
+        lost = tapes.lost(value)
+        if lost is not None:
+            before[value.number] = lost
+    if not before:
+        return
+    own = {each.number for each in expression.values}
+    for sign in (1.0, -1.0):
+        made: dict[tuple[int, int], np.ndarray] = {}
+
+        def change(
+            value: Value, inputs: list[np.ndarray], point: int, sign: float = sign, made: Any = made
+        ) -> np.ndarray:
+            result = computed(value, value.operation, inputs)
+            lost = before.get(value.number)
+            if lost is not None:
+                known = made[lost.number, point] if lost.number in own else tapes.arrays(lost)[point]
+                result = known + sign * result
+            made[value.number, point] = result
+            return result
+
+        yield _everywhere(expression, "overwritten", "+= for =" if sign > 0 else "-= for =", change)
+
+
+def _of_operands(expression: Expression, tapes: Tapes) -> Iterator[Edit]:
+    """Other values of the same shape in the places of the operands."""
+    first = expression.first
+    for i, operand in enumerate(first.inputs):
+        if operand.dtype.kind not in "fb" or not operand.shape:
+            continue
+        for other in tapes.alike(operand, first.number)[:_MOST_OPERANDS]:
+            mapped = _in_step(other, expression, tapes)
+            if mapped is None:
+                continue
+
+            def change(
+                value: Value, inputs: list[np.ndarray], point: int, i: int = i, mapped: Any = mapped
+            ) -> np.ndarray:
+                new = np.asarray(tapes.points[point].run.found.arrays[mapped[value.number]])
+                return computed(value, value.operation, [new if j == i else x for j, x in enumerate(inputs)])
+
+            yield _everywhere(expression, "name", f"value {other.number}", change)
+
+
+def _in_step(other: Value, expression: Expression, tapes: Tapes) -> dict[int, int] | None:
+    """In each pass of a loop, the value that was made where another one was made in the first pass."""
+    if len(expression.values) == 1:
+        return {expression.first.number: other.number}
+    same = tapes.made_with(other)
+    if len(same) == 1 or (other in (same[0], same[-1]) and len(same) < len(expression.values)):
+        return {each.number: other.number for each in expression.values}
+    start = same.index(other)
+    if start + len(expression.values) <= len(same):
+        chosen = same[start : start + len(expression.values)]
+    else:
+        chosen = same[: start + 1][::-1][: len(expression.values)]
+    if len(chosen) != len(expression.values):
+        return None
+    return {each.number: one.number for each, one in zip(expression.values, chosen, strict=True)}
+
+
+_WORDS = {
+    "add": "+",
+    "subtract": "-",
+    "multiply": "*",
+    "divide": "/",
+    "power": "**",
+    "greater": ">",
+    "less": "<",
+    "greater_equal": ">=",
+    "less_equal": "<=",
+    "equal": "==",
+    "not_equal": "!=",
+    "positive": "without it",
+    "negative": "-",
+    "square": "**2",
+}

@@ -1,0 +1,136 @@
+"""What speaks for each statement: votes of every wrong gradient, gathered by statement."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autograd_ref.crosscheck.program.blame.known import Known, Meaning
+from autograd_ref.crosscheck.program.blame.regions import Region, Trust, is_whole
+from autograd_ref.crosscheck.program.blame.source import Statement, statement_at
+from autograd_ref.crosscheck.program.blame.tapes import Tapes
+from autograd_ref.recording import Place, Value
+from autograd_ref.recording.tape import Compute, Read, Write
+
+_OWN = str(Path(__file__).parents[2]) + os.sep
+
+__all__ = ["Suspect", "Votes", "gather"]
+
+
+@dataclass
+class Suspect:
+    """One statement and what speaks for it.
+
+    Attributes:
+        statement: itself.
+        votes: the sum of all votes.
+        places: the expressions in it, with the votes of each.
+        values: the backward values made there, with the votes of each.
+        kinds: kinds of mistakes, with the votes of each.
+        order: the number of its first suspect value.
+    """
+
+    statement: Statement
+    votes: float = 0.0
+    places: dict[Place, float] = field(default_factory=dict)
+    values: dict[Value, float] = field(default_factory=dict)
+    kinds: dict[str, float] = field(default_factory=dict)
+    order: int = 1 << 60
+    says: str = ""
+
+
+class Votes:
+    """Votes by statement."""
+
+    def __init__(self) -> None:
+        self.of: dict[Statement, Suspect] = {}
+
+    def add(self, value: Value, place: Place | None, weight: float, kind: str) -> None:
+        """Add a vote for the statement that a place is in."""
+        if place is None or weight <= 0 or place.file.startswith(_OWN):
+            return
+        statement = statement_at(place)
+        suspect = self.of.setdefault(statement, Suspect(statement))
+        suspect.votes += weight
+        suspect.places[place] = suspect.places.get(place, 0.0) + weight
+        suspect.values[value] = suspect.values.get(value, 0.0) + weight
+        suspect.kinds[kind] = suspect.kinds.get(kind, 0.0) + weight
+        suspect.order = min(suspect.order, value.number)
+
+    def merge(self, other: Votes) -> None:
+        """Add one wrong gradient's votes, of which each statement has at most one."""
+        for statement, theirs in other.of.items():
+            mine = self.of.setdefault(statement, Suspect(statement))
+            value, _ = max(theirs.values.items(), key=lambda each: each[1])
+            mine.votes += max(theirs.values.values())
+            mine.order = min(mine.order, theirs.order)
+            for ours, others in ((mine.places, theirs.places), (mine.kinds, theirs.kinds)):
+                for key, weight in others.items():
+                    ours[key] = ours.get(key, 0.0) + weight  # type: ignore[index, attr-defined]
+            for each, weight in theirs.values.items():
+                mine.values[each] = mine.values.get(each, 0.0) + weight
+
+    def ranked(self) -> list[Suspect]:
+        """Most suspect first; of equals, what ran first."""
+        return sorted(self.of.values(), key=lambda each: (-round(each.votes, 6), each.order))
+
+
+def gather(regions: list[Region], tapes: Tapes, known: Known, trust: Trust) -> Votes:
+    """The votes of all wrong gradients."""
+    total = Votes()
+    for region in regions:
+        votes = Votes()
+        for value, weight, kind in _of_region(region, tapes, known, trust):
+            votes.add(value, value.place, weight, kind)
+            for depth, call in enumerate(value.calls):
+                votes.add(value, call, weight * 0.6 * 0.8**depth, kind)
+        total.merge(votes)
+    return total
+
+
+def _of_region(
+    region: Region, tapes: Tapes, known: Known, trust: Trust
+) -> Iterator[tuple[Value, float, str]]:
+    output = region.output
+    for value in region.suspects:
+        meanings = known.of(value)
+        cleared = 1.0 - 0.95 * trust.cleared.get(value.number, 0.0)
+        is_move = isinstance(value.operation, (Read, Write))
+        if value is output.value and (special := _as_output(output.leaf, meanings)):
+            yield value, 1.0, special
+            continue
+        if meanings:
+            yield value, cleared * _of_factor(value, meanings, tapes, known), "factor"
+            continue
+        computed = [each for each in value.inputs if tapes.is_backward(each)]
+        bad = [each for each in computed if not trust.is_trusted(each)]
+        whole = [each for each in computed if trust.is_trusted(each)]
+        weight = 0.9 if not bad else 0.6
+        if any(isinstance(each.operation, Compute) and not known.of(each) for each in bad) and not whole:
+            weight = 0.4
+        yield value, cleared * weight * (0.5 if is_move else 1.0), "operator"
+
+
+def _as_output(leaf: Value, meanings: list[Meaning]) -> str | None:
+    """What a wrong gradient is instead."""
+    for each in meanings:
+        if each.of is leaf and each.kind != "adjoint":
+            return "term"
+        if each.of is leaf and is_whole(each):
+            return "transpose"
+        if each.of is leaf:
+            return None
+    whole = [each for each in meanings if is_whole(each)]
+    return "step" if whole else None
+
+
+def _of_factor(value: Value, meanings: list[Meaning], tapes: Tapes, known: Known) -> float:
+    """How suspect a value is that is right up to a factor that nothing takes out."""
+    factors = {round(each.factor, 9) for each in meanings}
+    sources = [known.of(each) for each in value.inputs if tapes.is_backward(each)]
+    before = [{round(each.factor, 9) for each in some} for some in sources if some]
+    if not before:
+        return 0.7  # where it comes in
+    return 0.15 if any(factors & each for each in before) else 1.0

@@ -1,0 +1,274 @@
+"""What every backward value is: the adjoint of a forward value, a contribution to one, or a sum of some.
+
+Values are found by what stays the same when they are scaled, transposed, reshaped or put among zeros, and
+then compared entry by entry, at all points, with one factor for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, permutations
+
+import numpy as np
+
+from autograd_ref.crosscheck.program.blame.tapes import Tapes
+from autograd_ref.recording import Value
+
+__all__ = ["Known", "Meaning"]
+
+# How well an array must agree with another in float64, as a part of its largest entry.
+NEAR = 1e-8
+
+# An array with more entries than this is compared with adjoints alone.
+LARGE = 2_000_000
+MOST_USES = 400
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """One thing that a value is.
+
+    Attributes:
+        kind: adjoint, contribution or partial.
+        of: the forward value that it belongs to.
+        uses: for a contribution or partial sum, the uses of ``of`` that are in it: the value made there, and
+            the position among its inputs.
+        factor: the value is this number times the adjoint, contribution or sum.
+        order: same, reshaped (the same entries in the same order) or moved (the same entries).
+    """
+
+    kind: str
+    of: Value
+    uses: tuple[tuple[Value, int], ...]
+    factor: float
+    order: str
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the value is the very thing, factor and shape included."""
+        return abs(self.factor - 1) < 1e-7 and self.order == "same"
+
+
+class _Entry:
+    """Something to be known: where to find its array at each point."""
+
+    __slots__ = ("_arrays", "_make", "kind", "of", "uses")
+
+    def __init__(
+        self, kind: str, of: Value, uses: tuple[tuple[Value, int], ...], make: Callable[[int], np.ndarray]
+    ):
+        self.kind, self.of, self.uses, self._make = kind, of, uses, make
+        self._arrays: dict[int, np.ndarray] = {}
+
+    def slice_at(self, axes: tuple[int, ...]) -> Callable[[int], np.ndarray]:
+        """What is the same along some axes, once."""
+
+        def make(point: int) -> np.ndarray:
+            whole = self.array(point)
+            return whole[tuple(0 if i in axes else slice(None) for i in range(whole.ndim))]
+
+        return make
+
+    def array(self, point: int) -> np.ndarray:
+        if point not in self._arrays:
+            self._arrays[point] = self._make(point)
+        return self._arrays[point]
+
+
+class Known:
+    """All adjoints, contributions and their running sums, and the values that are one of them."""
+
+    def __init__(self, tapes: Tapes):
+        self.tapes = tapes
+        self._by_signature: dict[tuple[int, int], list[_Entry]] = {}
+        self._scalars: list[_Entry] = []
+        for entry in self._entries():
+            self._put(entry)
+            for axis in _constant_axes(entry.array(0)):
+                self._put(_Entry(entry.kind, entry.of, entry.uses, entry.slice_at(axis)))
+        self._found: dict[int, list[Meaning]] = {}
+
+    def of(self, value: Value) -> list[Meaning]:
+        """What a value is, adjoints before contributions before sums; empty where it is nothing known."""
+        if value.number not in self._found:
+            found = [] if value.dtype.kind != "f" else self.meanings(self.tapes.arrays(value), value.shape)
+            self._found[value.number] = found
+        return self._found[value.number]
+
+    def meanings(self, arrays: Sequence[np.ndarray], shape: tuple[int, ...]) -> list[Meaning]:
+        """What an array is, given at all points."""
+        signature = _signature(arrays[0])
+        if signature is None:
+            return []
+        if int(np.prod(shape)) == 1:
+            near: Iterator[_Entry] = iter(self._scalars)
+        else:
+            near = _around(self._by_signature, signature)
+        found = [each for entry in near if (each := self._compared(entry, arrays, shape)) is not None]
+        rank = {"adjoint": 0, "contribution": 1, "partial": 2}
+        return sorted(
+            found, key=lambda each: (not each.is_exact, rank[each.kind], abs(each.factor - 1) > 1e-7)
+        )
+
+    def adjoint(self, value: Value) -> list[np.ndarray] | None:
+        """The adjoint of a forward value at every point; None where it has none."""
+        found = []
+        for i, point in enumerate(self.tapes.points):
+            twin = self.tapes.at(value, i)
+            if twin not in point.run.found.of:
+                return None
+            found.append(np.asarray(point.run.found.of[twin].centre))
+        return found
+
+    def uses_of(self, value: Value) -> list[tuple[Value, int]]:
+        """All uses of a forward value, in the order of the run."""
+        return self._uses.get(value.number, [])
+
+    def contribution(self, use: tuple[Value, int]) -> list[np.ndarray]:
+        """What one use contributes, at every point."""
+        return [self._contribution(use, i) for i in range(len(self.tapes.points))]
+
+    def _contribution(self, use: tuple[Value, int], point: int) -> np.ndarray:
+        twin = self.tapes.at(use[0], point)
+        return np.asarray(self.tapes.points[point].run.found.contributions[twin, use[1]].centre)
+
+    def _entries(self) -> Iterator[_Entry]:
+        first = self.tapes.points[0].run.found
+        self._uses: dict[int, list[tuple[Value, int]]] = {}
+        for user, position in first.contributions:
+            self._uses.setdefault(user.inputs[position].number, []).append((user, position))
+        for value in first.of:
+            yield _Entry("adjoint", value, (), self._adjoint_at(value))
+        for number, uses in self._uses.items():
+            uses.sort(key=lambda use: use[0].number)
+            value = self.tapes.values[number]
+            size = int(np.prod(value.shape))
+            if len(uses) < 2 or len(uses) * size > LARGE:
+                continue
+            for use in uses:
+                yield _Entry("contribution", value, (use,), self._sum_at((use,)))
+            if 3 <= len(uses) <= MOST_USES:
+                for order in (uses, uses[::-1]):
+                    for some in list(accumulate(([use] for use in order), lambda a, b: a + b))[1:-1]:
+                        yield _Entry("partial", value, tuple(some), self._sum_at(tuple(some)))
+
+    def _adjoint_at(self, value: Value) -> Callable[[int], np.ndarray]:
+        def make(point: int) -> np.ndarray:
+            of = self.tapes.points[point].run.found.of
+            twin = self.tapes.at(value, point)
+            return np.asarray(of[twin].centre) if twin in of else np.zeros(value.shape)
+
+        return make
+
+    def _sum_at(self, uses: tuple[tuple[Value, int], ...]) -> Callable[[int], np.ndarray]:
+        def make(point: int) -> np.ndarray:
+            return np.asarray(sum(self._contribution(use, point) for use in uses))
+
+        return make
+
+    def _put(self, entry: _Entry) -> None:
+        array = entry.array(0)
+        signature = _signature(array)
+        if signature is None:
+            return
+        if array.size == 1:
+            self._scalars.append(entry)
+        else:
+            self._by_signature.setdefault(signature, []).append(entry)
+
+    def _compared(
+        self, entry: _Entry, arrays: Sequence[np.ndarray], shape: tuple[int, ...]
+    ) -> Meaning | None:
+        factor: float | None = None
+        orders: list[str] = []
+        numbers = set()
+        for i, array in enumerate(arrays):
+            right = entry.array(i)
+            found = _compare(array, right, factor)
+            if found is None:
+                return None
+            if factor is None and found[1] != "zero":
+                factor = found[0]
+            orders.append(found[1])
+            numbers.add(float(array.flat[0]) if array.size == 1 else i)
+        if factor is None or (int(np.prod(shape)) == 1 and len(numbers) < 2 and len(arrays) > 1):
+            return None  # a number that is always the same agrees with everything
+        order = max(orders, key=("zero", "same", "reshaped", "moved").index)
+        if order == "same" and shape != entry.of.shape:
+            order = "reshaped"
+        return Meaning(entry.kind, entry.of, entry.uses, factor, order)
+
+
+def _constant_axes(array: np.ndarray) -> list[tuple[int, ...]]:
+    """The axes along which an array was broadcast."""
+    if array.ndim == 0 or not array.any():
+        return []
+    axes = [i for i, n in enumerate(array.shape) if n > 1 and not np.any(np.diff(array, axis=i))]
+    return [tuple(axes)] if axes and len(axes) < array.ndim else []
+
+
+def _signature(array: np.ndarray) -> tuple[int, int] | None:
+    """What scaling, transposing, reshaping and padding with zeros leave as it is; None of what says nothing."""
+    sizes = np.abs(np.asarray(array, np.float64)).ravel()
+    top = sizes.max(initial=0.0)
+    if not np.isfinite(top) or top == 0:
+        return None
+    if sizes.size == 1:
+        return 0, 0
+    sizes = sizes / top
+    least = sizes[sizes > 0].min()
+    if least > 1 - 1e-9 and np.count_nonzero(sizes) > 1:
+        return None  # the same number everywhere
+    square = float(np.sqrt(np.sum(sizes**2)))
+    return _rounded(float(sizes.sum()) / square), _rounded(float(np.sum(sizes**3)) / square**3)
+
+
+def _rounded(number: float) -> int:
+    return round(number * 1e6)
+
+
+def _around(table: dict[tuple[int, int], list[_Entry]], at: tuple[int, int]) -> Iterator[_Entry]:
+    for i in (-1, 0, 1):
+        for j in (-1, 0, 1):
+            yield from table.get((at[0] + i, at[1] + j), ())
+
+
+def _compare(array: np.ndarray, right: np.ndarray, factor: float | None) -> tuple[float, str] | None:
+    """The factor by which an array is another one, and how their entries are ordered; None if it is not."""
+    a, b = np.asarray(array, np.float64).ravel(), np.asarray(right, np.float64).ravel()
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        return None
+    if not a.any() or not b.any():
+        return (1.0, "zero") if not a.any() and not b.any() else None
+    ordered = a.size == b.size
+    if ordered:
+        order = "same" if array.shape == right.shape else "reshaped"
+    else:
+        order, a, b = "reshaped", a[a != 0], b[b != 0]
+        if a.size != b.size:
+            return None
+    found = float(a @ b) / float(b @ b) if factor is None else factor
+    room = NEAR * np.abs(a).max()
+    if found and (np.abs(a - found * b) <= room).all():
+        return found, order
+    # The same entries in other places.
+    size = float(np.sqrt(a @ a) / np.sqrt(b @ b)) if factor is None else abs(factor)
+    signs = (1.0, -1.0) if factor is None else (np.sign(factor),)
+    ranked = np.sort(a)
+    for sign in signs:
+        if (np.abs(ranked - np.sort(sign * size * b)) <= room).all():
+            return (sign * size, "moved") if _is_transposed(a, right, sign * size, room) else None
+    return None
+
+
+def _is_transposed(a: np.ndarray, right: np.ndarray, factor: float, room: float) -> bool:
+    """Whether entries are those of an array with its axes in another order."""
+    if not 1 < right.ndim < 6:
+        return False
+    for axes in permutations(range(right.ndim)):
+        b = right.transpose(axes).ravel()
+        b = b if a.size == b.size else b[b != 0]
+        if (np.abs(a - factor * b) <= room).all():
+            return True
+    return False

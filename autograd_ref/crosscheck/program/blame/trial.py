@@ -1,0 +1,157 @@
+"""Run the backward part again, on the tape, with something in it changed: NumPy's own functions, in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from autograd_ref.crosscheck.program.blame.tapes import Output, Tapes
+from autograd_ref.recording import Value, moves
+from autograd_ref.recording.meaning.ufuncs import ufunc_named
+from autograd_ref.recording.memory import lay_out, window
+from autograd_ref.recording.replay import evaluate
+from autograd_ref.recording.tape import Compute, Given, Move, Read, Write
+from autograd_ref.recording.template import fill, widened
+
+__all__ = ["Change", "Trial", "computed"]
+
+# How near a gradient must come to the right one, as a part of its largest entry.
+NEAR = 1e-7
+
+# What a changed value is: of the value itself, its inputs, and a point.
+Change = Callable[[Value, list[np.ndarray], int], np.ndarray]
+
+
+class Trial:
+    """Trials of changes of one program.
+
+    Args:
+        tapes: of the program.
+
+    Attributes:
+        judged: the gradients that a change has to make right, or leave so.
+    """
+
+    def __init__(self, tapes: Tapes):
+        self.tapes = tapes
+        several = [each.path for each in tapes.outputs]
+        self.judged = [each for each in tapes.outputs if several.count(each.path) == 1]
+        self._targets = [[self._target(each, i) for each in self.judged] for i in range(len(tapes.points))]
+        self._order: dict[tuple[int, ...], list[Value]] = {}
+
+    def makes_all_right(self, changes: Mapping[int, Change]) -> bool:
+        """Whether every gradient is right at every point with these values changed."""
+        return all(
+            (found := self.residual(changes, i)) is not None and bool((np.abs(found) <= NEAR).all())
+            for i in range(len(self.tapes.points))
+        )
+
+    def residual(self, changes: Mapping[int, Change], point: int) -> np.ndarray | None:
+        """How far the gradients are from the right ones, in parts of their largest entries; None on failure."""
+        try:
+            arrays = self.run(changes, point)
+        except Exception:  # an edit that does not fit
+            return None
+        found = []
+        for output, (right, scale) in zip(self.judged, self._targets[point], strict=True):
+            hand = np.asarray(arrays.get(output.value.number, None))
+            if hand.dtype == object:
+                hand = self._array(output.value, point)
+            if hand.shape != right.shape:
+                return None
+            found.append(((hand - right) / scale).ravel())
+        residual = np.concatenate(found) if found else np.zeros(0)
+        return residual if np.isfinite(residual).all() else None
+
+    def run(self, changes: Mapping[int, Change], point: int) -> dict[int, np.ndarray]:
+        """All values that a change changes."""
+        arrays: dict[int, np.ndarray] = {}
+        for value in self.downstream(tuple(sorted(changes))):
+            inputs = [
+                arrays[each.number] if each.number in arrays else self._array(each, point)
+                for each in value.inputs
+            ]
+            change = changes.get(value.number)
+            if change is not None:
+                arrays[value.number] = np.asarray(change(value, inputs, point))
+            else:
+                twin = self.tapes.at(value, point)
+                arrays[value.number] = computed(twin, twin.operation, inputs)
+        return arrays
+
+    def downstream(self, numbers: tuple[int, ...]) -> list[Value]:
+        """Some values and all that is made from them, in the order of the run."""
+        found = self._order.get(numbers)
+        if found is None:
+            reached = set(numbers)
+            found = []
+            for value in self.tapes.backward:
+                if value.number in reached or any(each.number in reached for each in value.inputs):
+                    reached.add(value.number)
+                    found.append(value)
+            self._order[numbers] = found
+        return found
+
+    def _array(self, value: Value, point: int) -> np.ndarray:
+        return np.asarray(self.tapes.points[point].run.found.arrays[value.number])
+
+    def _target(self, output: Output, point: int) -> tuple[np.ndarray, float]:
+        right = self.tapes.points[point].gradients[output.index].value
+        if output.is_change:
+            right = right * output.sign * self.tapes.points[point].step
+        if not output.is_wrong:
+            right = self._array(output.value, point)
+        return right, float(np.abs(right).max(initial=0.0)) or 1.0
+
+
+def computed(value: Value, operation: Any, inputs: Sequence[np.ndarray]) -> np.ndarray:
+    """The result of an operation on other inputs, in float64."""
+    if isinstance(operation, Compute) and operation.kind == "ufunc":
+        return _ufunc(operation, inputs)
+    if isinstance(operation, Compute) and operation.kind == "function" and operation.output is None:
+        function = _numpy_function(operation.name)
+        if function is not None:
+            args, kwargs = (fill(part, inputs, widened) for part in operation.template)
+            return np.asarray(function(*args, **kwargs))
+    if isinstance(operation, Read) and not operation.at.halves:
+        return window(lay_out(np.asarray(inputs[0]), operation.root), operation.at).copy()
+    if isinstance(operation, Write) and not operation.at.halves:
+        flat = lay_out(np.array(inputs[0]), operation.root)
+        window(flat, operation.at)[...] = inputs[1]
+        return window(flat, operation.root)
+    if isinstance(operation, Move):
+        return np.asarray(moves.move(operation, list(inputs), widened))
+    if isinstance(operation, Given):
+        return np.asarray(value.array)
+    return evaluate(value, list(inputs), True)
+
+
+def _numpy_function(name: str) -> Callable[..., Any] | None:
+    found: Any = np
+    for part in name.split("."):
+        found = getattr(found, part, None)
+        if found is None:
+            return None
+    return found if callable(found) else None
+
+
+def _ufunc(operation: Compute, inputs: Sequence[np.ndarray]) -> np.ndarray:
+    ufunc = ufunc_named(operation.name)
+    if operation.template == "__call__":
+        result = ufunc(*inputs)
+        return np.asarray(result if operation.output is None else result[operation.output])
+    method, *rest = (operation.template,) if isinstance(operation.template, str) else operation.template
+    if method == "at":
+        changed = np.array(inputs[0])
+        flat = changed.reshape(-1)
+        at = [np.broadcast_to(x, np.shape(inputs[1])).reshape(-1) for x in inputs[2:]]
+        ufunc.at(flat, np.asarray(inputs[1]).reshape(-1), *at)
+        return flat.reshape(changed.shape)
+    count = {"__call__": ufunc.nin, "outer": 2}.get(method, 1)
+    kwargs = fill(rest[0], inputs[count:], widened) if rest else {}
+    if len(rest) > 1:
+        kwargs["out"] = np.array(inputs[-1])
+    result = getattr(ufunc, method)(*inputs[:count], **kwargs)
+    return np.asarray(result if operation.output is None else result[operation.output])

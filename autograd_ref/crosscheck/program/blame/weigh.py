@@ -1,0 +1,134 @@
+"""Which suspect expressions, changed, make all gradients right: the strongest evidence there is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from autograd_ref.crosscheck.program.blame.edits import Edit, Expression, edits_of
+from autograd_ref.crosscheck.program.blame.tapes import Tapes
+from autograd_ref.crosscheck.program.blame.trial import NEAR, Trial
+from autograd_ref.recording import Value
+from autograd_ref.recording.tape import Move, Read, Write
+
+__all__ = ["Tried", "try_expression"]
+
+# No more entries of an expression are set free at once.
+_MOST_ENTRIES = 72
+_MOST_WORK = 6000
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What came of changing an expression.
+
+    Attributes:
+        expression: itself.
+        edits: those that make all gradients right.
+        freedom: how many of the expression's entries had to be set free to make all right, as a part of the
+            entries they had to make right; above 1 it says nothing. None where nothing makes them right, or
+            where it was not tried.
+        is_possible: whether other values of it could make all right; None where it was not tried.
+    """
+
+    expression: Expression
+    edits: list[Edit]
+    freedom: float | None
+    is_possible: bool | None
+
+
+def try_expression(expression: Expression, tapes: Tapes, trial: Trial, until: float) -> Tried:
+    """Change an expression in all ways known."""
+    possible, freedom = _set_free(expression, tapes, trial)
+    found: list[Edit] = []
+    if possible is not False:
+        for edit in edits_of(expression, tapes):
+            if time.perf_counter() > until:
+                break
+            residual = trial.residual(edit.changes, 0)
+            if (
+                residual is not None
+                and (np.abs(residual) <= NEAR).all()
+                and trial.makes_all_right(edit.changes)
+            ):
+                found.append(edit)
+                if len(found) > 2:
+                    break
+    return Tried(expression, found, freedom, possible)
+
+
+def _set_free(expression: Expression, tapes: Tapes, trial: Trial) -> tuple[bool | None, float | None]:
+    """Whether some values of an expression make all gradients right at the first point."""
+    values = expression.values
+    sizes = [int(np.prod(each.shape)) for each in values]
+    total = sum(sizes)
+    work = total * len(trial.downstream(tuple(each.number for each in values)))
+    if total > _MOST_ENTRIES or work > _MOST_WORK or isinstance(values[0].operation, Write):
+        return None, None
+    start = np.concatenate([np.asarray(tapes.arrays(each)[0], np.float64).ravel() for each in values])
+
+    def residual(x: np.ndarray) -> np.ndarray | None:
+        parts = np.split(x, np.cumsum(sizes)[:-1])
+        changes = {
+            each.number: (lambda value, _, __, part=part: part.reshape(value.shape))
+            for each, part in zip(values, parts, strict=True)
+        }
+        return trial.residual(changes, 0)
+
+    x = start
+    best = residual(x)
+    if best is None:
+        return None, None
+    usual = float(np.sqrt(np.mean(start**2))) or 1.0
+    step = 1e-4 * usual
+    for _ in range(4):
+        columns = []
+        for i in range(total):
+            moved = x.copy()
+            moved[i] += step
+            found = residual(moved)
+            if found is None:
+                return None, None
+            columns.append((found - best) / step)
+        slope = np.stack(columns, axis=1)
+        reached = int(np.count_nonzero(np.abs(slope).max(axis=1) > 0))
+        if np.any((np.abs(slope).max(axis=1) == 0) & (np.abs(best) > 1e-6)):
+            return False, None  # something wrong does not depend on it
+        move = np.linalg.lstsq(slope, -best, rcond=1e-10)[0]
+        new = x + move
+        after = residual(new)
+        if after is None:
+            return None, None
+        if np.abs(after).max() <= 1e-6:
+            return True, total / max(reached, 1)
+        foreseen = best + slope @ move
+        if np.abs(after - foreseen).max() <= 1e-6 * np.abs(best).max():
+            return False, None  # it is linear, and this is the best of it
+        if np.abs(after).max() > 0.7 * np.abs(best).max():
+            return None, None
+        x, best = new, after
+    return None, None
+
+
+def evidence_of(tried: Tried) -> float:
+    """How much it says that an expression, changed, makes all right."""
+    if tried.edits:
+        return 3.0 if tried.edits[0].kind != "name" else 2.5
+    if tried.is_possible is False:
+        return -1.0
+    if tried.freedom is not None:
+        return max(0.0, 1.0 - tried.freedom)
+    return 0.0
+
+
+def is_plain(value: Value) -> bool:
+    """Whether a value is a mere view or copy."""
+    return isinstance(value.operation, (Read, Write, Move))
+
+
+def most(tried: Sequence[Tried]) -> Tried:
+    """The one that says most."""
+    return max(tried, key=evidence_of)

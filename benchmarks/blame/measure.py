@@ -1,0 +1,203 @@
+"""Plant mistakes one by one, check each program, and see which line is named."""
+
+import contextlib
+import importlib.util
+import linecache
+import random
+import signal
+import sys
+import time
+import types
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from autograd_ref.crosscheck.program.calling.target import Asked, check_target, prepare
+from autograd_ref.crosscheck.program.point import run
+from autograd_ref.crosscheck.report import NotJudged, Report
+from benchmarks.blame.plant import KINDS, Planted, plant
+from benchmarks.blame.programs import Program
+
+__all__ = ["Outcome", "check", "measure", "planted_in"]
+
+# A program that was planted with a mistake may never end.
+SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One mistake and what was said of it.
+
+    Attributes:
+        program: its name.
+        kind: of the mistake.
+        line: of the planted statement.
+        edit: the statement before and after.
+        detected: whether a gradient was found wrong.
+        place: the position of the planted line among those named, from 0; None if it is not among them.
+        named: the lines that were named.
+        said: the kind that was named first.
+        seconds: the whole check took.
+    """
+
+    program: str
+    kind: str
+    line: int
+    edit: str
+    detected: bool
+    place: int | None
+    named: tuple[int, ...]
+    said: str
+    seconds: float
+
+
+class _TooLongError(Exception):
+    pass
+
+
+@contextlib.contextmanager
+def _limit(seconds: int) -> Iterator[None]:
+    def stop(*_: object) -> None:
+        raise _TooLongError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+class _Loaded:
+    """A program's source as a module, from a file of its own."""
+
+    def __init__(self, program: Program, source: str, folder: Path):
+        _Loaded.count += 1
+        name = f"{program.file}_{_Loaded.count}"
+        self.path = folder / f"{name}.py"
+        self.path.write_text(source)
+        spec = importlib.util.spec_from_file_location(name, self.path)
+        assert spec is not None and spec.loader is not None
+        self.module: types.ModuleType = importlib.util.module_from_spec(spec)
+        sys.modules[name] = self.module
+        self.name = name
+        spec.loader.exec_module(self.module)
+
+    count = 0
+
+    def forget(self) -> None:
+        sys.modules.pop(self.name, None)
+        linecache.cache.pop(str(self.path), None)
+        self.path.unlink()
+
+
+def _asked(program: Program, points: int, dtype: str | None) -> Asked:
+    spec = f"{program.file}.py:{program.target}"
+    return Asked(spec, program.call, 1, program.loss, program.backward, {}, points, dtype, 0, 0.0)
+
+
+def check(program: Program, source: str, folder: Path, points: int = 3, dtype: str | None = None) -> Report:
+    """Judge a program.
+
+    Raises:
+        NotJudged: it could not be judged.
+    """
+    loaded = _Loaded(program, source, folder)
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            return check_target(loaded.module, str(loaded.path), _asked(program, points, dtype))
+    finally:
+        loaded.forget()
+
+
+def loss_of(program: Program, source: str, folder: Path) -> float:
+    """The loss at the first point."""
+    loaded = _Loaded(program, source, folder)
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            made = prepare(loaded.module, str(loaded.path), _asked(program, 1, None))
+            found = run(made.form, *made.call_at(0), made.file)
+            found.recording.before.restore()
+            return float(np.asarray(found.loss.value.array).reshape(()))
+    finally:
+        loaded.forget()
+
+
+def planted_in(program: Program, folder: Path) -> list[Planted]:
+    """All mistakes that can be planted in the functions that take part."""
+    functions: set[str] = set()
+    from autograd_ref.recording import tape as tapes
+
+    original = tapes.Tape.add
+
+    def add(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+        value = original(self, *args, **kwargs)
+        for place in filter(None, [value.place, *value.calls]):
+            functions.add(place.function.rpartition(".")[2])
+        return value
+
+    tapes.Tape.add = add  # type: ignore[method-assign]
+    try:
+        check(program, program.source, folder, points=1)
+    finally:
+        tapes.Tape.add = original  # type: ignore[method-assign]
+    return plant(program.source, functions, program.last)
+
+
+def measure(program: Program, mistake: Planted, folder: Path, loss: float) -> Outcome | None:
+    """Check a program with a mistake in it.
+
+    Returns:
+        What came of it; None where the mistake is none: no gradient changes, or the loss does, or it raises
+        or never ends.
+    """
+    start = time.perf_counter()
+    try:
+        with _limit(SECONDS):
+            if loss_of(program, mistake.source, folder) != loss:
+                return None
+            start = time.perf_counter()
+            report = check(program, mistake.source, folder)
+    except (NotJudged, _TooLongError, Exception):
+        return None
+    seconds = time.perf_counter() - start
+    if report.ok is not False:
+        return None
+    named = tuple(each.line for each in report.blame)
+    place = next(
+        (
+            i
+            for i, each in enumerate(report.blame)
+            if any(each.line <= line <= each.end_line for line in mistake.lines)
+        ),
+        None,
+    )
+    said = report.blame[0].kind if report.blame else ""
+    return Outcome(program.name, mistake.kind, mistake.line, mistake.edit, True, place, named, said, seconds)
+
+
+def sample(every: dict[str, list[Planted]], seed: int) -> Iterator[tuple[str, Planted]]:
+    """Mistakes in a random order, each kind in turn, each program of a kind in turn."""
+    draw = random.Random(seed)  # noqa: S311
+    by_kind: dict[str, list[tuple[str, Planted]]] = {kind: [] for kind in KINDS}
+    for name, mistakes in every.items():
+        for each in mistakes:
+            by_kind[each.kind].append((name, each))
+    for kind, some in by_kind.items():
+        draw.shuffle(some)
+        seen: dict[str, int] = {}
+        ranks = []
+        for name, each in some:
+            seen[name] = seen.get(name, 0) + 1
+            ranks.append((seen[name], len(ranks), name, each))
+        by_kind[kind] = [(name, each) for _, _, name, each in sorted(ranks, key=lambda x: x[:2])]
+    while any(by_kind.values()):
+        for some in by_kind.values():
+            if some:
+                yield some.pop(0)
