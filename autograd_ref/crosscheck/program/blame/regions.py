@@ -70,11 +70,13 @@ class Region:
         output: the gradient.
         suspects: from the gradient back, with what is known of each.
         frontier: by the number of a suspect, the trusted values that it was made from.
+        unwritten: the memory, as it was made, that wrong entries were never written to.
     """
 
     output: Output
     suspects: list[Value] = field(default_factory=list)
     frontier: dict[int, list[Value]] = field(default_factory=dict)
+    unwritten: Value | None = None
 
 
 def region_of(output: Output, tapes: Tapes, trust: Trust) -> Region:
@@ -86,13 +88,15 @@ def region_of(output: Output, tapes: Tapes, trust: Trust) -> Region:
         if mask is None:
             continue
         value = tapes.values[number]
+        if isinstance(value.operation, Given) and not value.operation.is_number and value.shape:
+            found.unwritten = value
         if not tapes.is_backward(value):
             continue
         found.suspects.append(value)
         for source, part in _sources(value, mask):
             if trust.is_trusted(source):
                 found.frontier.setdefault(number, []).append(source)
-            elif not isinstance(source.operation, Given):
+            elif not isinstance(source.operation, Given) or isinstance(value.operation, (Read, Write)):
                 known = masks.get(source.number)
                 masks[source.number] = part if known is None else known | part
     return found

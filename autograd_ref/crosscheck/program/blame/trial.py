@@ -87,7 +87,9 @@ class Trial:
         if found is None:
             reached = set(numbers)
             found = []
-            for value in self.tapes.backward:
+            for value in self.tapes.values:
+                if value in self.tapes.forward:
+                    continue
                 if value.number in reached or any(each.number in reached for each in value.inputs):
                     reached.add(value.number)
                     found.append(value)
