@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from autograd_ref.crosscheck.network.check import assert_network_gradients, check_network
     from autograd_ref.crosscheck.program.check import assert_call, check_call
     from autograd_ref.crosscheck.report import NotJudged, Report
+    from autograd_ref.crosscheck.rules.check import assert_rule, check_rule
 
 __all__ = [
     "NotJudged",
@@ -17,9 +18,11 @@ __all__ = [
     "assert_call",
     "assert_gradients",
     "assert_network_gradients",
+    "assert_rule",
     "check_call",
     "check_gradients",
     "check_network",
+    "check_rule",
 ]
 
 
@@ -30,6 +33,7 @@ def __getattr__(name: str) -> Any:
     from autograd_ref.crosscheck.function import check as function
     from autograd_ref.crosscheck.network import check as network
     from autograd_ref.crosscheck.program import check as program
+    from autograd_ref.crosscheck.rules import check as rules
 
-    modules = (report, function, network, program)
+    modules = (report, function, network, program, rules)
     return next(getattr(module, name) for module in modules if hasattr(module, name))

@@ -29,7 +29,6 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import ndtr
 
 __all__ = [
     "ACTIVATIONS",
@@ -154,7 +153,7 @@ def gelu(z: Array) -> Array:
 
     $\Phi(z) = \frac12\left(1 + \mathrm{erf}(z/\sqrt2)\right)$ is the normal distribution function.
     """
-    return z * ndtr(np.clip(z, -FAR, FAR))
+    return z * _normal_distribution(np.clip(z, -FAR, FAR))
 
 
 def gelu_derivative(z: Array) -> Array:
@@ -168,8 +167,14 @@ def gelu_derivative(z: Array) -> Array:
     $\int h''$ from that place, with $h'' = 2\varphi + z\varphi' = \varphi(z)(2 - z^2)$.
     """
     near = np.clip(z, -FAR, FAR)
-    slope = ndtr(near) + near * _normal_density(near)
+    slope = _normal_distribution(near) + near * _normal_density(near)
     return _from_root(z, slope, (-0.7517915246935645, 1.4956759177009883e-17), _gelu_second_derivative)
+
+
+def _normal_distribution(z: Array) -> Array:
+    from scipy.special import ndtr  # as slow to load as all the rest together
+
+    return ndtr(z)
 
 
 def _normal_density(z: Array) -> Array:

@@ -1,13 +1,28 @@
 """A progress bar on a terminal, plain lines elsewhere; always on standard error."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn
 
-__all__ = ["ProgressBar"]
+__all__ = ["ProgressBar", "no_progress"]
 
 Bar = TypeVar("Bar", bound="ProgressBar")
+
+_quiet = ContextVar("_quiet", default=False)
+
+
+@contextmanager
+def no_progress(quiet: bool = True) -> Iterator[None]:
+    """Show no progress inside the context, unless ``quiet`` is False."""
+    before = _quiet.set(quiet)
+    try:
+        yield
+    finally:
+        _quiet.reset(before)
 
 
 class ProgressBar:
@@ -18,7 +33,7 @@ class ProgressBar:
         from rich.console import Console
         from rich.progress import Progress
 
-        self._console = Console(stderr=True)
+        self._console = Console(stderr=True, quiet=_quiet.get())
         self.on_terminal = self._console.is_terminal
         self._progress = Progress(*columns, console=self._console, disable=not self.on_terminal, expand=True)
         self._task = self._progress.add_task("", total=total, completed=int(completed))

@@ -8,7 +8,7 @@ from program_calls import CALLS
 
 from autograd_ref import NotJudged
 from autograd_ref.crosscheck.isolated.targets import load_target
-from autograd_ref.crosscheck.program.target import Asked, check_target
+from autograd_ref.crosscheck.program.calling.target import Asked, check_target
 
 
 def judge(name, folder, dtype):

@@ -5,7 +5,12 @@ from contextlib import contextmanager
 import jaxtyping
 from beartype import BeartypeConf, beartype
 
-check = beartype(conf=BeartypeConf(is_pep484_tower=True))
+_checked = beartype(conf=BeartypeConf(is_pep484_tower=True))
+
+
+def check(function):
+    """Check a function's types, unless it is nested: each call of the outer one would decorate it anew."""
+    return function if "<locals>" in function.__qualname__ else _checked(function)
 
 
 @contextmanager

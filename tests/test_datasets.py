@@ -37,6 +37,15 @@ def test_the_digits_need_no_download():
     assert np.prod(digits.image_shape) == digits.mean.size == 64
 
 
+def test_the_digits_are_scikit_learns():
+    from sklearn.datasets import load_digits
+
+    X, y = datasets.load_digits()
+    theirs = load_digits()
+    np.testing.assert_array_equal(X, theirs.data)
+    np.testing.assert_array_equal(y, theirs.target)
+
+
 PROGRAM = """
 import re, sys
 from pathlib import Path

@@ -97,4 +97,7 @@ def test_a_download_that_fails_is_one_line(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit) as stopped:
         main()
     assert stopped.value.code == 2
-    assert re.fullmatch(r"handgrad: cannot download .* to .*\n", capsys.readouterr().err)
+    assert re.fullmatch(
+        r"handgrad: cannot download .*; fetch it by other means to .*\.tar\.gz, and run this again .*\n",
+        capsys.readouterr().err,
+    )

@@ -50,6 +50,21 @@ def test_a_negative_weight_is_dark_and_one_channel_is_grey():
     np.testing.assert_array_equal(picture[..., 0], picture[..., 2])
 
 
+def test_the_band_of_activations_holds_only_what_they_can_be(monkeypatch):
+    bands = []
+    monkeypatch.setattr(
+        "matplotlib.axes.Axes.fill_between", lambda _, x, low, high, **__: bands.append((low, high))
+    )
+    look = Diagnostics(1, 0, 0.0, 0.25, 0.5, 1e-3, 1e-3, 0.2, 1e-3, 1e-3)
+    for name in ("relu", "tanh", "sigmoid", "leaky_relu"):
+        plot_diagnostics(History([1.0], [Evaluation(1, 0.6, 0.4)], [look]), 10, name)
+    relu, tanh, sigmoid, leaky = [(low.item(), high.item()) for low, high in bands]
+    assert relu == (0, 0.75)
+    assert tanh == (-0.25, 0.75)
+    assert sigmoid == (pytest.approx(0, abs=1e-20), 0.75)
+    assert leaky == (-0.25, 0.75)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "history",
@@ -71,7 +86,7 @@ def test_every_history_can_be_drawn(history):
     for png, shape in (
         (plot_loss(history), (600, 960, 3)),
         (plot_accuracy(history), (600, 960, 3)),
-        (plot_diagnostics(history, 10), (840, 1200, 3)),
+        (plot_diagnostics(history, 10, "gelu"), (840, 1200, 3)),
     ):
         picture = pixels(png)
         assert picture.shape == shape

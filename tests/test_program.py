@@ -77,10 +77,71 @@ def half_square(W):
 
 
 @pytest.mark.slow
-def test_part_of_a_larger_array_is_refused_and_any_order_in_memory_is_right():
-    with pytest.raises(NotJudged, match="W is a part of a larger array: give the call a copy"):
-        check_call(half_square, RNG.standard_normal((6, 4))[::2, :2])
+def test_part_of_a_larger_array_is_judged_unless_another_overlaps_it():
+    whole = RNG.standard_normal((9, 4))
+    parts = check_call(half_square, whole[:6:2, :2])
+    assert parts.ok, str(parts)
     assert check_call(half_square, np.asfortranarray(W)).ok
+
+    def two_parts(W, V):
+        return np.sum(W * W) / 2 + np.sum(V**3), W, 3 * V * V
+
+    assert check_call(two_parts, whole[:3], whole[3:]).ok
+    with pytest.raises(NotJudged, match=r"shares memory with another array .* a copy, [WV].copy\(\)"):
+        check_call(two_parts, whole[:3], whole[2:])
+
+
+def flat(W, b):
+    r = x @ W + b - y
+    return 0.5 * np.sum(r * r), np.concatenate([(x.T @ r).ravel(), r.sum(0)])
+
+
+def flat_transposed(W, b):
+    loss, grad = flat(W, b)
+    return loss, np.concatenate([grad[6:], 2 * grad[:6].reshape(3, 2).ravel(order="F")])
+
+
+@pytest.mark.slow
+def test_one_vector_holds_several_gradients():
+    report = check_call(flat, W, np.ones(2))
+    assert report.ok, str(report)
+    assert {(each.of, each.source) for each in report.quantities} == {
+        ("W", "return[1][0:6]"),
+        ("b", "return[1][6:8]"),
+    }
+    report = check_call(flat_transposed, W, np.ones(2))
+    assert [each.of for each in report.quantities if not each.ok] == ["W"]
+
+
+def logistic(preds, dtrain):
+    p = 1 / (1 + np.exp(-preds))
+    return p - dtrain, p * (1 - p)
+
+
+def softmax(preds, labels, factor=1.0):
+    e = np.exp(preds)
+    p = e / e.sum(1, keepdims=True)
+    grad = p.copy()
+    grad[np.arange(len(labels)), labels] -= 1
+    hess = factor * p * (1 - p)
+    return grad, hess
+
+
+@pytest.mark.slow
+def test_objective_of_boosting_is_judged_in_both_derivatives():
+    margins, labels = RNG.standard_normal(6), RNG.integers(0, 2, 6)
+    logloss = "np.sum(np.log1p(np.exp(preds)) - dtrain * preds)"
+    report = check_call(logistic, margins, labels.astype(float), loss=logloss)
+    assert report.ok, str(report)
+    assert [(each.name, each.source) for each in report.quantities] == [
+        ("dpreds", "return[0]"),
+        ("d2preds", "return[1]"),
+    ]
+    entropy = "-np.sum(np.log(p[np.arange(len(labels)), labels]))"
+    scores = RNG.standard_normal((2, 3))
+    assert check_call(softmax, scores, labels[:2], loss=entropy).ok
+    report = check_call(softmax, scores, labels[:2], 2.0, loss=entropy)
+    assert {each.name for each in report.quantities if not each.ok} == {"d2preds"}
 
 
 def test_gradient_that_nothing_flows_into_is_not_judged():

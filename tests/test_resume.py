@@ -191,6 +191,23 @@ def test_a_run_is_neither_overwritten_nor_trained_twice_at_once(handgrad, traine
     assert_same_run(run, trained)
 
 
+@pytest.mark.slow
+def test_a_run_goes_on_longer(handgrad, tmp_path):
+    flags = ("--hidden", "6", "--batch", "100", "--decay", "0.9", "--threads", "1", "--quiet")
+    for name, iters in (("short", "20"), ("long", "30")):
+        assert handgrad("train", "--out", tmp_path / name, "--iters", iters, *flags)[0] == 0
+    code, out, err = handgrad("train", "--resume", tmp_path / "short", "--iters", "30", "--quiet")
+    assert (code, err) == (0, "")
+    assert "30 steps" in out
+    mine, theirs = (load_checkpoint(tmp_path / name / "checkpoint.npz") for name in ("short", "long"))
+    for name in ("W1", "b1", "W2", "b2", "losses"):
+        np.testing.assert_array_equal(mine[name], theirs[name], err_msg=name)
+    assert run_module.read_config(tmp_path / "short") == run_module.read_config(tmp_path / "long")
+    code, _, err = handgrad("train", "--resume", tmp_path / "short", "--iters", "25")
+    assert code == 2
+    assert "is a run with iters 30; it cannot go on with 25" in err
+
+
 def damage_config(run):
     (run / "config.json").write_text('{"hiden": 5}')
 
@@ -224,7 +241,9 @@ def another_activation(run):
     ("spoil", "flags", "message"),
     [
         (None, ["--lr", "0.5"], "is a run with lr 0.002; it cannot go on with 0.5"),
+        (None, ["--iters", "40"], "falls to 0 over its 30 steps: it cannot go on longer"),
         (None, ["--out", "x"], "no --out, no --preset"),
+        (None, ["--config", "x"], "no --out, no --preset, no --config"),
         (None, ["--preset", "notes"], "no --out, no --preset"),
         (damage_config, [], "config.json does not hold the settings of a run: .*hiden"),
         (truncate_checkpoint, [], "checkpoint.npz is not a checkpoint, or is damaged"),

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from handgrad.runs.checkpoint import load_checkpoint
 from handgrad.runs.config import Config
 from handgrad.runs.diagnostics import Diagnostics
 from handgrad.runs.trainer import DivergedError, Trainer
+from handgrad.sweep.settings import usual_sweep
+from handgrad.sweep.summary import train_command
 
 
 def test_a_run_leaves_its_settings_checkpoint_history_and_pictures(handgrad, tmp_path):
@@ -37,6 +40,20 @@ def test_a_run_leaves_its_settings_checkpoint_history_and_pictures(handgrad, tmp
     for step, row in enumerate(rows, 1):
         cells = [row[name] for name in Diagnostics._fields[1:]]
         assert all(cells) if step in evaluated else not any(cells)
+
+
+def test_the_settings_of_a_run_go_in_again_and_single_ones_change(handgrad, tmp_path, monkeypatch):
+    config = Config(hidden=6, iters=5, threads=1, schedule="cosine")
+    (tmp_path / "config.json").write_text(json.dumps(config.to_json()))
+    started = []
+    monkeypatch.setattr(run_module, "start_run", lambda config, out: started.append(config) or out)
+    code, _, err = handgrad("train", "--config", tmp_path / "config.json", "--lr", "0.5", "--out", tmp_path)
+    assert (code, err) == (0, "")
+    assert started == [replace(config, lr=0.5)]
+    assert handgrad("train", "--config", tmp_path / "config.json", "--preset", "notes")[0] == 2
+    code, _, err = handgrad("train", "--config", tmp_path / "none.json")
+    assert code == 2
+    assert "none.json" in err
 
 
 @pytest.mark.slow
@@ -135,6 +152,17 @@ def test_a_preset_gives_the_settings_that_no_flag_gives(handgrad, monkeypatch, t
     handgrad("train", "--preset", "notes", "--seed", "7", "--out", tmp_path)
     notes = {"data": "cifar10", "hidden": 150, "lr": 2e-3, "reg": 0.045, "iters": 4000, "batch": 200}
     assert started == [Config(**notes, decay=0.95, std=1e-4, seed=7)]
+
+
+def test_cifar10_has_usual_settings_of_its_own(handgrad, monkeypatch, tmp_path):
+    started = []
+    monkeypatch.setattr(run_module, "start_run", lambda config, out: started.append(config) or out)
+    for flags in ([], ["--data", "cifar10"], ["--data", "cifar10", "--lr", "0.05"]):
+        handgrad("train", "--out", tmp_path, *flags)
+    other = Config(data="cifar10", lr=2e-3, std=0.01)
+    assert started == [Config(), other, replace(other, lr=0.05)]
+    assert train_command(started[2]) == "handgrad train --data cifar10 --lr 0.05"
+    assert usual_sweep("cifar10").grid().points == (other,)
 
 
 @pytest.mark.slow

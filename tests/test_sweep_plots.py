@@ -9,7 +9,7 @@ from matplotlib.image import imread
 from handgrad.runs.config import Config
 from handgrad.sweep.grid import Grid
 from handgrad.sweep.plots import draw_sweep
-from handgrad.sweep.summary import best_table, summarise, train_command
+from handgrad.sweep.summary import best_table, on_the_edge, summarise, train_command
 
 AXES = {"hidden": (10, 1000), "activation": ("relu", "tanh"), "reg": (0.0,), "lr": (0.1, 0.2), "iters": (10,)}
 
@@ -40,6 +40,13 @@ def test_every_sweep_can_be_drawn(diverges):
     }  # fmt: skip
     for png in pictures.values():
         assert np.ptp(imread(io.BytesIO(png))[..., :3]) > 0.5
+
+
+def test_the_edge_is_the_end_of_an_axis_of_three_numbers():
+    axes = AXES | {"hidden": (1000, 10, 100), "lr": (0.1, 0.2, 0.3)}
+    best = summarise(grid := Grid(Config(), axes, seeds=1), found(grid, lambda number: False))[0]
+    assert (best.point.hidden, best.point.activation, best.point.lr) == (100, "tanh", 0.3)
+    assert on_the_edge(grid, best) == ["lr"]
 
 
 def test_the_best_is_that_with_the_highest_mean_and_never_one_that_diverged():

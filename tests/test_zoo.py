@@ -66,12 +66,6 @@ def test_the_zoo_is_large_enough():
     assert all(len(set(entry.right)) >= 2 for entry in ENTRIES)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("entry", LIGHT[::20], ids=named)
-def test_references_agree_with_right_hands(entry):
-    check_reference(entry)
-
-
 @pytest.mark.parametrize("dtype", EXACT)
 @pytest.mark.parametrize("entry", LIGHT[1::30], ids=named)
 def test_hands_are_what_they_are_called(entry, dtype):
@@ -82,7 +76,7 @@ def test_hands_are_what_they_are_called(entry, dtype):
 @pytest.mark.parametrize("entry", ENTRIES, ids=named)
 def test_every_entry_of_the_zoo(entry):
     check_reference(entry)
-    for dtype in EXACT:
+    for dtype in EXACT if entry in LIGHT else ("float32",):
         check_hands(entry, dtype)
 
 

@@ -11,7 +11,14 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, jaxprs_in_params
 from autograd_ref.arithmetic.interpreter import CUSTOM_RULES, bind, inner_jaxpr, interpret_closed
 from autograd_ref.arithmetic.rounding_model import float_epsilon
 
-__all__ = ["draws_random_numbers", "first_uses", "lowest_precision", "stops_gradients", "without_stops"]
+__all__ = [
+    "draws_random_numbers",
+    "first_uses",
+    "lowest_precision",
+    "stops_gradients",
+    "without_stops",
+    "without_swallowed",
+]
 
 STOP = "stop_gradient"
 
@@ -43,7 +50,7 @@ def first_uses(function: ClosedJaxpr) -> list[int | None]:
 
 
 def lowest_precision(function: ClosedJaxpr, moved: int) -> np.dtype[Any]:
-    """The coarsest floating dtype of any value that depends on the first so many arguments."""
+    """The coarsest floating dtype of any value that depends on one of the first `moved` arguments."""
     found = [np.dtype(np.float64)]
 
     def rule(equation: JaxprEqn, operands: list[bool]) -> Sequence[bool]:
@@ -79,6 +86,29 @@ def without_stops(function: ClosedJaxpr) -> Callable[..., list[jax.Array]]:
         return operands if equation.primitive.name == STOP else bind(equation, operands)
 
     return lambda *inputs: interpret_closed(function, inputs, rule, lambda value: value, CUSTOM_RULES)
+
+
+def without_swallowed(function: ClosedJaxpr) -> Callable[..., list[jax.Array]]:
+    """The same function, without a derivative by what a sum swallows, as −1e30 + 1 swallows the 1.
+
+    So its derivative is what differences of its values show.
+    """
+
+    def rule(equation: JaxprEqn, operands: list[Any]) -> Sequence[Any]:
+        results = bind(equation, operands)
+        if equation.primitive.name not in ("add", "sub"):
+            return results
+        one, other = operands
+        kept = other if equation.primitive.name == "add" else -other
+        return bind(
+            equation, [_stopped_where(one, results[0] == kept), _stopped_where(other, results[0] == one)]
+        )
+
+    return lambda *inputs: interpret_closed(function, inputs, rule, lambda value: value, CUSTOM_RULES)
+
+
+def _stopped_where(value: Any, swallowed: Any) -> Any:
+    return jnp.where(swallowed & (value != 0), jax.lax.stop_gradient(value), value)
 
 
 def _equations(jaxpr: Jaxpr) -> Iterator[JaxprEqn]:

@@ -16,8 +16,8 @@ parameters become ±1e-77 in a step across kinks, and other parameters move by 2
 decide every tie, too little to be seen in anything else.
 """
 
-import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -28,9 +28,13 @@ from jaxtyping import Array, Float
 from numpy.typing import DTypeLike
 
 from autograd_ref.arithmetic.interpreter import bind, interpret_closed
+from autograd_ref.arithmetic.pivots import lu_in_order
+from autograd_ref.arithmetic.random_errors import RandomErrors
 from autograd_ref.arithmetic.rounding import unit_roundoff
 from autograd_ref.arithmetic.rounding_model import (
     DENSE,
+    PRODUCTS,
+    SUMS,
     error_by_norm,
     error_size,
     float_epsilon,
@@ -38,11 +42,7 @@ from autograd_ref.arithmetic.rounding_model import (
     is_inexact,
 )
 
-__all__ = ["POOL", "Difference", "Evaluated", "evaluate_pair", "follow"]
-
-# Errors are drawn once and used again from here and there, which compiles faster than drawing them in
-# place; a prime, so that reuse falls out of step with the rows of any matrix.
-POOL = 131_071
+__all__ = ["Difference", "Evaluated", "evaluate_pair", "follow"]
 
 NEARLY_ZERO, NUDGE = 1e-77, 2.0**-40
 
@@ -87,6 +87,8 @@ def evaluate_pair(
     dtype: DTypeLike,
     pool: Float[Array, " pool"],
     sizes: tuple[Float[Array, ""], Float[Array, ""]],
+    *,
+    alike: bool = False,
 ) -> Evaluated:
     """Evaluate a function twice at once; see above. To be called in float64, and to be compiled.
 
@@ -97,11 +99,13 @@ def evaluate_pair(
         dtype: the dtype whose arithmetic is imitated.
         pool: random numbers of either sign and a size near 1 (POOL,).
         sizes: of the leader's errors and of the follower's, in honest errors; of either sign.
+        alike: whether an operation on single numbers makes the same error wherever its result is the same, and
+            a sum is its larger part where the dtype cannot hold what the smaller one adds.
 
     Returns:
         The results, the leader's decisions, and how many of them are close.
     """
-    run = _Run(dtype, pool, sizes)
+    run = _Run(dtype, RandomErrors(pool), sizes, alike=alike)
     pairs = [run.input(x, depends=i < moved) for i, x in enumerate(inputs)]
     results = interpret_closed(function, pairs, run.apply, run.constant)
     return Evaluated([pair.follower for pair in results], run.outcomes, run.differing)
@@ -128,7 +132,7 @@ def follow(
     Returns:
         The follower's results, flat.
     """
-    run = _Run(dtype, errors, None)
+    run = _Run(dtype, RandomErrors(errors), None)
     run.differences = {id(each.value): each for each in known if each is not None}
     pairs = [_Pair(a, b, depends=b is not a) for a, b in zip(leaders, followers, strict=True)]
     return [pair.follower for pair in interpret_closed(function, pairs, run.apply, run.constant)]
@@ -140,11 +144,16 @@ class _Run:
     Without sizes of errors the leader has none, and the pool holds the follower's as they are.
     """
 
-    def __init__(self, dtype: DTypeLike, pool: Array, sizes: tuple[Array, Array] | None) -> None:
-        self.dtype, self.pool, self.sizes = dtype, pool, sizes
+    def __init__(
+        self,
+        dtype: DTypeLike,
+        errors: RandomErrors,
+        sizes: tuple[Array, Array] | None,
+        *,
+        alike: bool = False,
+    ) -> None:
+        self.dtype, self.errors, self.sizes, self.alike = dtype, errors, sizes, alike
         self.u = unit_roundoff(dtype) + unit_roundoff(np.float64)
-        self.signs = jnp.sign(pool)
-        self.position = 0
         self.differences: dict[int, Difference] = {}
         self.outcomes: list[Array] = []
         self.differing = jnp.zeros((), np.int32)
@@ -153,15 +162,16 @@ class _Run:
         """An argument: the follower's with an error, both off every tie where the derivative is by it."""
         if not is_inexact(value):
             return _Pair(value, value, False)
-        drawn = self._draw(value.shape)
+        drawn = self.errors.draw(value.shape)
         assert self.sizes is not None  # noqa: S101
         leads, follows = self.sizes
         # Of different sizes, so that no two of them cancel and leave a value on its kink.
-        different = jnp.sqrt(jnp.arange(value.size, dtype=np.float64) + (2.0 + self.position))
+        different = jnp.sqrt(jnp.arange(value.size, dtype=np.float64) + (2.0 + self.errors.position))
         step = NEARLY_ZERO * different.reshape(value.shape) * jnp.sign(drawn)
         zero = jnp.where(value == 0, step, 0.0)
         leader = value + jnp.sign(leads) * (NUDGE * drawn * jnp.abs(value) + zero) if depends else value
-        error = follows * self.u * drawn * jnp.abs(value)
+        follower = self.errors.draw_by_value(value) if self.alike else drawn
+        error = follows * self.u * follower * jnp.abs(value)
         nudge = jnp.sign(leads + follows) * zero if depends else 0.0
         return _Pair(leader, value + error + nudge, depends)
 
@@ -175,7 +185,9 @@ class _Run:
         size = np.where((held == exact) | ~np.isfinite(exact), 0.0, np.abs(exact))
         if not size.any():
             return _Pair(value, value, False)
-        return self._disturb(jnp.asarray(exact), jnp.asarray(exact), jnp.asarray(size), depends=False)
+        return self._disturb(
+            jnp.asarray(exact), jnp.asarray(exact), jnp.asarray(size), depends=False, alone=True
+        )
 
     def apply(self, eqn: JaxprEqn, operands: list[_Pair]) -> Sequence[_Pair]:
         """Compute one equation in both evaluations."""
@@ -193,6 +205,9 @@ class _Run:
         ]
         if is_exact(eqn) or not all(map(is_inexact, results)):
             return pairs
+        if self.alike and name in ("add", "sub"):
+            pairs = [self._swallowing(name, operands, pairs[0])]
+            results = [pairs[0].leader]
         if name in DENSE:
             return [self._by_norm(eqn, each, None) for each in pairs]
         size = error_size(eqn, leaders, results[0], self.u)
@@ -201,7 +216,8 @@ class _Run:
         known = [note.size for note in noted if note is not None and note.maker == source]
         if known:
             size = jnp.abs(results[0]) * (1 + sum(known))
-        first = self._disturb(*pairs[0][:2], size, depends=depends)
+        alone = name not in SUMS and name not in PRODUCTS
+        first = self._disturb(*pairs[0][:2], size, depends=depends, alone=alone)
         if name == "sub" or (name == "exp" and known):
             carried = size if name == "sub" else known[0]
             self.differences[id(first.leader)] = Difference(first.leader, name, carried)
@@ -219,6 +235,10 @@ class _Run:
         if name == "sort" and len(operands) > 1:
             return self._follow_sort(eqn, operands, leaders)
         own = bind(eqn, followers)
+        if name == "lu":
+            _, pivots, order = leaders
+            in_order = partial(lu_in_order, followers[0], order)
+            return [jax.lax.cond(jnp.any(order != own[2]), in_order, lambda: own[0]), pivots, order]
         if name in FLOATING_DECISIONS:
             return [self._decide(leader, mine) for leader, mine in zip(leaders, own, strict=True)]
         return [
@@ -255,11 +275,31 @@ class _Run:
         self.differing = self.differing + jnp.sum(differs, dtype=np.int32)
         return leader
 
-    def _disturb(self, leader: Array, follower: Array, size: Array, *, depends: bool) -> _Pair:
-        """Both values with errors of the given size in units of u."""
+    def _swallowing(self, name: str, operands: list[_Pair], total: _Pair) -> _Pair:
+        """The sum or difference of two numbers, of which the larger may swallow the other."""
+        one, other = operands
+        kept = other if name == "add" else _Pair(-other.leader, -other.follower, other.depends)
+        most = self.u / 2
+        first = jnp.abs(other.leader) <= most * jnp.abs(one.leader)
+        second = jnp.abs(one.leader) <= most * jnp.abs(other.leader)
+
+        def choose(a: Array, b: Array, both: Array) -> Array:
+            return jnp.where(first, a, jnp.where(second, b, both))
+
+        return _Pair(
+            choose(one.leader, kept.leader, total.leader),
+            choose(one.follower, kept.follower, total.follower),
+            total.depends,
+        )
+
+    def _disturb(
+        self, leader: Array, follower: Array, size: Array, *, depends: bool, alone: bool = False
+    ) -> _Pair:
+        """Both values with errors of the given size in units of u; alone: each was made of single numbers."""
         size = jax.lax.convert_element_type(size, np.float64)
         finite = jax.lax.select(jax.lax.is_finite(size), size, jax.lax.full_like(size, 0.0))
-        error = self._draw(leader.shape) * finite
+        drawn = self.errors.draw_by_value(leader) if alone and self.alike else self.errors.draw(leader.shape)
+        error = drawn * finite
         # Whole numbers made of data alone, counts and masks, are exact in anybody's arithmetic.
         whole = False if depends else leader == jnp.round(leader)
         if self.sizes is None:
@@ -281,31 +321,9 @@ class _Run:
             pair.leader, pair.follower, error_by_norm(eqn, pair.leader, operand=operand), depends=pair.depends
         )
 
-    def _draw(self, shape: tuple[int, ...]) -> Array:
-        """Independent random numbers; pairwise independent where there are very many."""
-        count = math.prod(shape)
-        if count <= self.pool.shape[0]:
-            return self._slice(self.pool, count).reshape(shape)
-        first, *others = range(len(shape))
-        drawn = jnp.expand_dims(self._slice(self.pool, shape[first]), others)
-        for axis in others:
-            signs = self._slice(self.signs, shape[axis])
-            drawn = drawn * jnp.expand_dims(signs, [i for i in range(len(shape)) if i != axis])
-        return jnp.broadcast_to(drawn, shape)
-
-    def _slice(self, pool: Array, count: int) -> Array:
-        length = pool.shape[0]
-        start = self.position % length
-        self.position += count + 1
-        rounds = -(-(start + count) // length)
-        pool = pool if rounds == 1 else jnp.tile(pool, rounds)
-        return jax.lax.slice(pool, (start,), (start + count,))
-
     def inside(self, turn: Array | int) -> "_Run":
         """A run for the body of a loop or a branch, with other errors at every turn."""
-        run = _Run(self.dtype, jnp.roll(self.pool, -7919 * (turn + 1)), self.sizes)
-        run.position = self.position
-        return run
+        return _Run(self.dtype, self.errors.inside(turn), self.sizes, alike=self.alike)
 
 
 # A loop's state is a flat list: the leaders of all pairs, then the followers.

@@ -9,6 +9,8 @@ random rounding error in every operation, and two things are measured:
   standard deviations, for the luck of 10⁹ entries, of a hand that takes two or three times the reference's
   operations. No entry borrows from its neighbours. Draws that happen to be kind to an entry are paid for by
   their number: the quantile of Student's t for that many draws takes the place of 16 where it is larger.
+  Where rounding hides an entry all the same, numbers that are equal are taken to be rounded alike (`alike`): the
+  scores of a row of attention that is masked throughout, in which −1e30 swallows all else, stay equal.
 - **The interval that ties leave open**, with exact arithmetic and other decisions: see `ties`.
 
 On both sides come $4u|g|$ for the last operations on an entry, and 2²⁰ times the smallest normal number of
@@ -27,7 +29,8 @@ from jaxtyping import Array, ArrayLike
 from numpy.typing import DTypeLike
 from scipy.special import stdtrit
 
-from autograd_ref.arithmetic.paired_evaluation import POOL, Evaluated, evaluate_pair
+from autograd_ref.arithmetic.paired_evaluation import Evaluated, evaluate_pair
+from autograd_ref.arithmetic.random_errors import POOL
 from autograd_ref.arithmetic.rounding import Bound, unit_roundoff
 from autograd_ref.arithmetic.ties import Ties, measure_ties
 
@@ -37,6 +40,8 @@ STEP = 4.0
 SAFETY, UNLIKELY = 16.0, 1e-10
 DRAWS, FEWER, FEW = 16, 8, 4
 FLOPS = 4e9
+# Rounding hides an entry of which it is granted more than this part.
+HIDDEN = 0.01
 
 # For what runs in milliseconds and would take seconds to compile.
 QUICK: dict[str, str | bool] = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": "0"}
@@ -49,11 +54,14 @@ class Measured(NamedTuple):
         value: in float64.
         bound: what is allowed around it.
         ties: what ties leave open; None where the result depends on none.
+        swallowed: the same in the checked dtype, where a large part of a sum swallows the rest of it so that
+            the result is another; None where it is not.
     """
 
     value: np.ndarray
     bound: Bound
     ties: Ties | None
+    swallowed: "Measured | None" = None
 
 
 class RoundedFunction:
@@ -68,7 +76,7 @@ class RoundedFunction:
             dtype: whose arithmetic is allowed for, float32 or float64.
         """
         self.function, self.moved, self.dtype = function, moved, np.dtype(dtype)
-        self._evaluate: jax.stages.Compiled | None = None
+        self._evaluate: dict[bool, jax.stages.Compiled] = {}
         self.cost = 0.0
 
     def measure(self, inputs: Sequence[ArrayLike], rng: np.random.Generator, *, few: bool) -> list[Measured]:
@@ -84,15 +92,7 @@ class RoundedFunction:
         """
         exact = [jnp.asarray(x) for x in inputs]
         base = self._run(exact, np.ones(POOL), 0.0, 0.0)
-        affordable = int(FLOPS / max(self.cost, 1.0))
-        draws = int(np.clip(affordable, FEW if few else FEWER, FEWER if few else DRAWS))
-        norms = [jnp.zeros_like(value) for value in base.results]
-        counts = [jnp.zeros_like(value) for value in base.results]
-        differing = 0
-        for _ in range(draws):
-            drawn = self._run(exact, _pool(rng), 0.0, STEP)
-            norms, counts = _collect(norms, counts, base.results, drawn.results)
-            differing += int(drawn.differing)
+        response, draws, differing = self._responses(exact, base, rng, few=few)
         values = [np.asarray(value) for value in base.results]
         ties: list[Ties | None] = [None] * len(values)
         if differing:
@@ -100,10 +100,38 @@ class RoundedFunction:
             evaluate = partial(self._run_sided, exact)
             pool = _pool(rng)
             ties = measure_ties(base, evaluate, lambda: np.roll(pool, rng.integers(POOL)), most)
-        return [
-            self._measured(*each)
-            for each in zip(values, map(np.asarray, norms), counts, ties, [draws] * len(values), strict=True)
+        measured = [self._measured(*each, draws) for each in zip(values, response, ties, strict=True)]
+        if all(map(_is_seen, measured)):
+            return measured
+        base = self._run(exact, np.ones(POOL), 0.0, 0.0, alike=True)
+        response, draws, _ = self._responses(exact, base, rng, few=few, alike=True)
+        again = [
+            self._measured(np.asarray(value), *each, draws)
+            for value, *each in zip(base.results, response, ties, strict=True)
         ]
+        return [_sharper(*each) for each in zip(measured, again, strict=True)]
+
+    def _responses(
+        self, exact: list[Array], base: Evaluated, rng: np.random.Generator, *, few: bool, alike: bool = False
+    ) -> tuple[list[np.ndarray], int, int]:
+        """How far honest errors move each entry, in how many draws, and how many decisions they change.
+
+        An entry that is not finite in every draw is moved by infinity.
+        """
+        affordable = int(FLOPS / max(self.cost, 1.0))
+        draws = int(np.clip(affordable, FEW if few else FEWER, FEWER if few else DRAWS))
+        norms = [jnp.zeros_like(value) for value in base.results]
+        counts = [jnp.zeros_like(value) for value in base.results]
+        differing = 0
+        for _ in range(draws):
+            drawn = self._run(exact, _pool(rng), 0.0, STEP, alike=alike)
+            norms, counts = _collect(norms, counts, base.results, drawn.results)
+            differing += int(drawn.differing)
+        response = [
+            np.where(count < draws, np.inf, np.asarray(norm) / np.sqrt(draws) / STEP)
+            for norm, count in zip(norms, map(np.asarray, counts), strict=True)
+        ]
+        return response, draws, differing
 
     def evaluate(self, inputs: Sequence[ArrayLike]) -> list[np.ndarray]:
         """The function's results."""
@@ -124,39 +152,58 @@ class RoundedFunction:
         ]
         return [np.asarray(np.max(each, axis=0)) for each in zip(*moved, strict=True)]
 
-    def _run(self, exact: list[Array], pool: np.ndarray, leads: float, follows: float) -> Evaluated:
+    def _run(
+        self, exact: list[Array], pool: np.ndarray, leads: float, follows: float, *, alike: bool = False
+    ) -> Evaluated:
         sizes = jnp.asarray(leads, np.float64), jnp.asarray(follows, np.float64)
-        if self._evaluate is None:
-            self._evaluate = self._compiled(exact, pool, sizes)
-        found: Evaluated = self._evaluate(exact, pool, sizes)
+        if alike not in self._evaluate:
+            self._evaluate[alike] = self._compiled(exact, pool, sizes, alike=alike)
+        found: Evaluated = self._evaluate[alike](exact, pool, sizes)
         return found
 
     def _run_sided(self, exact: list[Array], pool: np.ndarray, sign: float) -> Evaluated:
         return self._run(exact, pool, sign * STEP, 0.0)
 
     def _compiled(
-        self, exact: list[Array], pool: np.ndarray, sizes: tuple[Array, Array]
+        self, exact: list[Array], pool: np.ndarray, sizes: tuple[Array, Array], *, alike: bool
     ) -> jax.stages.Compiled:
         def evaluate(inputs: list[Array], pool: Array, sizes: tuple[Array, Array]) -> Evaluated:
-            return evaluate_pair(self.function, inputs, self.moved, self.dtype, pool, sizes)
+            return evaluate_pair(self.function, inputs, self.moved, self.dtype, pool, sizes, alike=alike)
 
         lowered = jax.jit(evaluate).lower(exact, pool, sizes)
         self.cost = float((lowered.cost_analysis() or {}).get("flops", 0.0))
         return lowered.compile(compiler_options=QUICK if self.cost * DRAWS < FLOPS else None)
 
-    def _measured(
-        self, value: np.ndarray, norms: np.ndarray, counts: Array, ties: Ties | None, draws: int
-    ) -> Measured:
-        count = np.asarray(counts)
-        response = np.asarray(norms / np.sqrt(np.maximum(count, 1)) / STEP)
-        radius = np.where(
-            count < draws, np.inf, granted(response, np.asarray(np.abs(value)), draws, self.dtype)
-        )
+    def _measured(self, value: np.ndarray, response: np.ndarray, ties: Ties | None, draws: int) -> Measured:
+        radius = self._radius(value, response, draws)
         if ties is None:
             return Measured(value, Bound(radius, value, np.zeros_like(value)), None)
         return Measured(
             value, Bound(radius, value + (ties.low + ties.high) / 2, (ties.high - ties.low) / 2), ties
         )
+
+    def _radius(self, value: np.ndarray, response: np.ndarray, draws: int) -> np.ndarray:
+        return granted(response, np.asarray(np.abs(value)), draws, self.dtype)
+
+
+def _sharper(independent: Measured, alike: Measured) -> Measured:
+    """What was measured with independent errors, and again with equal ones of equal numbers."""
+    radius = alike.bound.radius
+    if np.any(np.abs(alike.value - independent.value) > radius):
+        return independent._replace(swallowed=alike)
+    return independent._replace(
+        bound=independent.bound._replace(radius=np.fmin(independent.bound.radius, radius))
+    )
+
+
+def _is_seen(each: Measured) -> bool:
+    """Whether rounding hides none of the entries that are finite."""
+    finite = np.isfinite(each.value)
+    size = np.abs(np.where(finite, each.value, 0.0))
+    largest = size.max(initial=0.0)
+    usual = largest * np.sqrt(np.mean((size / largest) ** 2)) if largest else 0.0
+    hidden = each.bound.radius > HIDDEN * np.maximum(size, usual)
+    return not largest or not np.any(hidden & finite)
 
 
 def granted(response: np.ndarray, size: np.ndarray, draws: int, dtype: DTypeLike) -> np.ndarray:

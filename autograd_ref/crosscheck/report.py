@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autograd_ref.crosscheck.quantity import Quantity
+from autograd_ref.crosscheck.repair import Repair
 from autograd_ref.crosscheck.table import quantity_json, quantity_table
 
 __all__ = ["Advice", "Blame", "Diagnosis", "NotJudged", "Report"]
@@ -114,6 +115,7 @@ class Report:
         call: the expression that made a recorded call, if it was given as one.
         loss: where a recorded call's loss came from: ``return[0]``, or an expression.
         blame: the statements of a recorded call that most likely made a gradient wrong, at most three.
+        repair: a change with which all is right, where one was found.
     """
 
     target: str
@@ -132,6 +134,7 @@ class Report:
     call: str | None = None
     loss: str | None = None
     blame: tuple[Blame, ...] = ()
+    repair: Repair | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The attributes, for JSON; null stands for a number that is not finite."""
@@ -166,6 +169,7 @@ class Report:
             "quantities": tuple(quantities),
             "blame": tuple(Blame(**each) for each in found["blame"]),
             "penalty": {q: float("nan") if c is None else c for q, c in found["penalty"].items()},
+            "repair": None if found["repair"] is None else Repair(**found["repair"]),
             "kinks": tuple((str(problem), int(n), int(h)) for problem, n, h in found["kinks"]),
         }
         return cls(**{**found, **parts})
@@ -212,7 +216,8 @@ class Report:
 
     def __str__(self) -> str:
         """The summary, the wrong quantities and what was found; short enough for a failing test."""
-        return "\n".join([self.summary(), *self.witnesses(), *map(str, self.blame), *self.sentences()])
+        mended = [] if self.repair is None else self.repair.lines()
+        return "\n".join([self.summary(), *self.witnesses(), *map(str, self.blame), *mended, *self.sentences()])
 
     def assignment(self) -> str:
         """Which gradient of a recorded call was held against the derivative by what."""
@@ -238,7 +243,11 @@ class Report:
         yield Text(self.summary(), style="bold" if self.ok else "bold red")
         if self.quantities:
             yield quantity_table(self.quantities)
-        for sentence in [*self.witnesses(), *map(str, self.blame), *self.sentences()]:
+        for sentence in [*self.witnesses(), *map(str, self.blame)]:
+            yield Text(sentence)
+        for line in [] if self.repair is None else self.repair.lines():
+            yield Text(line)
+        for sentence in self.sentences():
             yield Text(sentence)
 
     def _repr_html_(self) -> str:

@@ -3,19 +3,21 @@
 import dataclasses
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from autograd_ref.crosscheck.comparison import Comparison
 from autograd_ref.crosscheck.quantity import Quantity
+
+if TYPE_CHECKING:  # loads JAX, which whoever prints what another process found does without
+    from autograd_ref.crosscheck.comparison import Comparison
 
 __all__ = ["comparison_json", "comparison_table", "quantity_json", "quantity_table"]
 
 STYLES = {True: None, None: "yellow", False: "bold red"}
 
 
-def comparison_table(comparison: Comparison) -> Table:
+def comparison_table(comparison: "Comparison") -> Table:
     """The quantities as rows; readable without colour and within 80 columns.
 
     Args:
@@ -52,7 +54,7 @@ def quantity_table(quantities: Iterable[Quantity]) -> Table:
     return table
 
 
-def comparison_json(comparison: Comparison) -> dict[str, Any]:
+def comparison_json(comparison: "Comparison") -> dict[str, Any]:
     """The comparison as an object for JSON: name, dtype, ok, first_wrong, quantities.
 
     Args:

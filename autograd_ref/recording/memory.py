@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
-from autograd_ref.recording.place import here, place_of
+from autograd_ref.recording.place import place_here
 from autograd_ref.recording.tape import Given, Layout, NotRecorded, Read, Tape, Value, Write
 
 __all__ = [
@@ -81,7 +81,7 @@ class Memory:
                 return self._layout(array, _address(array))._replace(halves=True)
             raise NotRecorded(
                 f"memory of dtype {self.array.dtype} is read as {array.dtype}, which has no derivative",
-                _here(),
+                place_here(),
             )
         return self._layout(array, _address(array))
 
@@ -139,7 +139,9 @@ class Memories:
             if start <= low and high <= end:
                 return memory
         if any(low < end and start < high for start, end in (byte_bounds(each.array) for each in known)):
-            raise NotRecorded("an array overlaps one that was met before, and reaches beyond it", _here())
+            raise NotRecorded(
+                "an array overlaps one that was met before, and reaches beyond it", place_here()
+            )
         return None
 
     def adopt(self, array: np.ndarray, path: str | None = None, foreign: bool = True) -> Memory:
@@ -338,8 +340,3 @@ def _address(array: np.ndarray) -> int:
 
 def _same_bits(a: np.ndarray, b: np.ndarray) -> bool:
     return bool(np.array_equal(a, b, equal_nan=a.dtype.kind in "fc"))
-
-
-def _here() -> Any:
-    code, position = here()
-    return place_of(code, position) if code else None

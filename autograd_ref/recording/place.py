@@ -11,7 +11,7 @@ from pathlib import Path
 from types import CodeType
 from typing import NamedTuple
 
-__all__ = ["Place", "callers", "here", "is_foreign", "place_of"]
+__all__ = ["Place", "callers", "here", "is_foreign", "place_here", "place_of"]
 
 _RECORD = str(Path(__file__).parent / "record.py")
 _HERE = str(Path(__file__).parent) + os.sep
@@ -55,9 +55,9 @@ def is_foreign(file: str) -> bool:
     return found
 
 
-def here() -> tuple[CodeType | None, int]:
-    """The innermost running instruction of the program itself."""
-    frame = sys._getframe(1)
+def here(thread: int | None = None) -> tuple[CodeType | None, int]:
+    """The innermost running instruction of the program itself, in this thread or another."""
+    frame = sys._getframe(1) if thread is None else sys._current_frames()[thread]
     while frame is not None:
         code = frame.f_code
         if not is_foreign(code.co_filename):
@@ -76,6 +76,12 @@ def callers(depth: int = 2) -> tuple[tuple[CodeType, int], ...]:
             found.append((code, frame.f_lasti))
         frame = frame.f_back  # type: ignore[assignment]
     return tuple(found[1:])
+
+
+def place_here(thread: int | None = None) -> Place | None:
+    """The place of the innermost running instruction of the program itself, if there is one."""
+    code, position = here(thread)
+    return None if code is None else place_of(code, position)
 
 
 @cache

@@ -150,7 +150,7 @@ def record(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Recording
     returned: list[Any] = []
     with unsearched():
         try:
-            with shadowed(getattr(inspect.unwrap(function), "__globals__", {}), module=given.module):
+            with shadowed(*given.namespaces, module=given.module):
                 current.tape, current.memories = tape, memories
                 given.wrap()
                 returned.append(given.function(*given.args, **given.kwargs))

@@ -6,7 +6,6 @@ import linecache
 import random
 import signal
 import sys
-import tempfile
 import time
 import types
 import warnings
@@ -16,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from autograd_ref.crosscheck.program.calling.target import Asked, check_target, prepare
 from autograd_ref.crosscheck.program.point import run
-from autograd_ref.crosscheck.program.target import Asked, check_target, prepare
 from autograd_ref.crosscheck.report import NotJudged, Report
 from benchmarks.blame.plant import KINDS, Planted, plant
 from benchmarks.blame.programs import Program
@@ -82,7 +81,8 @@ class _Loaded:
         self.path = folder / f"{name}.py"
         self.path.write_text(source)
         spec = importlib.util.spec_from_file_location(name, self.path)
-        assert spec is not None and spec.loader is not None
+        assert spec is not None
+        assert spec.loader is not None
         self.module: types.ModuleType = importlib.util.module_from_spec(spec)
         sys.modules[name] = self.module
         self.name = name
@@ -180,9 +180,7 @@ def measure(program: Program, mistake: Planted, folder: Path, loss: float) -> Ou
         None,
     )
     said = report.blame[0].kind if report.blame else ""
-    return Outcome(
-        program.name, mistake.kind, mistake.line, mistake.edit, True, place, named, said, seconds
-    )
+    return Outcome(program.name, mistake.kind, mistake.line, mistake.edit, True, place, named, said, seconds)
 
 
 def sample(every: dict[str, list[Planted]], seed: int) -> Iterator[tuple[str, Planted]]:

@@ -71,10 +71,14 @@ def plant(source: str, functions: set[str] | None = None, last: int | None = Non
     tree = ast.parse(source)
     found = []
     for function in ast.walk(tree):
-        if not isinstance(function, ast.FunctionDef) or (functions is not None and function.name not in functions):
+        if not isinstance(function, ast.FunctionDef) or (
+            functions is not None and function.name not in functions
+        ):
             continue
-        names = sorted({n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-                       | {a.arg for a in function.args.args})
+        names = sorted(
+            {n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+            | {a.arg for a in function.args.args}
+        )
         for statement in _statements(function):
             if last is not None and statement.lineno > last:
                 continue
@@ -95,7 +99,9 @@ def _statements(function: ast.FunctionDef) -> Iterator[ast.stmt]:
             isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         ):
             yield node
-        waiting += [each for each in ast.iter_child_nodes(node) if isinstance(each, (ast.stmt, ast.ExceptHandler))]
+        waiting += [
+            each for each in ast.iter_child_nodes(node) if isinstance(each, (ast.stmt, ast.ExceptHandler))
+        ]
 
 
 def _mutants(statement: ast.stmt, names: list[str]) -> Iterator[tuple[str, ast.stmt | None]]:
@@ -187,7 +193,11 @@ def _edits(node: ast.AST, names: list[str]) -> Iterator[tuple[str, ast.expr]]:
 def _of_call(node: ast.Call) -> Iterator[tuple[str, ast.expr]]:
     name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
     for i, keyword in enumerate(node.keywords):
-        if keyword.arg == "axis" and isinstance(keyword.value, ast.Constant) and isinstance(keyword.value.value, int):
+        if (
+            keyword.arg == "axis"
+            and isinstance(keyword.value, ast.Constant)
+            and isinstance(keyword.value.value, int)
+        ):
             changed = copy.deepcopy(node)
             changed.keywords[i].value = ast.Constant(0 if keyword.value.value else 1)
             yield "axis", changed
@@ -288,7 +298,9 @@ def _readers(function: ast.FunctionDef, statement: ast.stmt) -> frozenset[int]:
     elif isinstance(statement, ast.AugAssign):
         targets = [statement.target]
     elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
-        targets = list(statement.value.args[:1]) + [k.value for k in statement.value.keywords if k.arg == "out"]
+        targets = list(statement.value.args[:1]) + [
+            k.value for k in statement.value.keywords if k.arg == "out"
+        ]
     names = {each.id for target in targets for each in ast.walk(target) if isinstance(each, ast.Name)}
     found: set[int] = set()
     for other in _statements(function):
@@ -303,7 +315,8 @@ def _readers(function: ast.FunctionDef, statement: ast.stmt) -> frozenset[int]:
                 if isinstance(each, ast.AST):
                     read |= {n.id for n in ast.walk(each) if isinstance(n, ast.Name)}
         stores = {n.id for n in ast.walk(other) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-        if names & read and not (isinstance(other, ast.Assign) and names & stores and not names & (read - stores)):
+        if names & read and not (
+            isinstance(other, ast.Assign) and names & stores and not names & (read - stores)
+        ):
             found |= set(range(other.lineno, end + 1))
     return frozenset(found)
-

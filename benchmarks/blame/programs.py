@@ -9,7 +9,7 @@ __all__ = ["Program", "programs"]
 _ROOT = Path(__file__).parents[2]
 _ARRAYS = "*[0.7 * rng.standard_normal(s) for s in {}]"
 
-_OF_LAYERS = '''
+_OF_LAYERS = """
 
 def judged(X, y, W1, b1, W2, b2, reg):
     h = affine_forward(X, W1, b1)
@@ -21,12 +21,12 @@ def judged(X, y, W1, b1, W2, b2, reg):
     dX, dW1, db1 = affine_backward(dh, X, W1)
     dW2 = dW2 + l2_penalty_backward(W2, reg)
     return loss, {"X": dX, "W1": dW1, "b1": db1, "W2": dW2, "b2": db2}
-'''
-_OF_ACTIVATION = '''
+"""
+_OF_ACTIVATION = """
 
 def judged(z, dh):
     return (dh * ACTIVATIONS["{0}"].forward(z)).sum(), {{"z": dh * ACTIVATIONS["{0}"].derivative(z)}}
-'''
+"""
 
 
 @dataclass(frozen=True)
@@ -62,16 +62,19 @@ def programs() -> list[Program]:
         file, _, target = called.target.partition(":")
         source = (_ROOT / "tests" / "programs" / f"{file}.py").read_text()
         last = source.count("\n") + 1
-        found.append(
-            Program(name, source, last, file, target, called.call, called.loss, called.backward)
-        )
+        found.append(Program(name, source, last, file, target, called.call, called.loss, called.backward))
     return [*found, *_own()]
 
 
 def _own() -> list[Program]:
-    sources = {name: (_ROOT / "handgrad" / f"{name}.py").read_text() for name in ("layers", "activations", "two_layer_net")}
+    sources = {
+        name: (_ROOT / "handgrad" / f"{name}.py").read_text()
+        for name in ("layers", "activations", "two_layer_net")
+    }
     lines = {name: text.count("\n") + 1 for name, text in sources.items()}
-    net = "TwoLayerNet(4, 5, 3, std=0.7, rng=rng).loss(rng.standard_normal((6, 4)), rng.integers(0, 3, 6), 0.1)"
+    net = (
+        "TwoLayerNet(4, 5, 3, std=0.7, rng=rng).loss(rng.standard_normal((6, 4)), rng.integers(0, 3, 6), 0.1)"
+    )
     given = _ARRAYS.format("((4, 5), (5,), (5, 3), (3,))")
     layers = f"judged(rng.standard_normal((6, 4)), rng.integers(0, 3, 6), {given}, 0.1)"
     return [
@@ -85,7 +88,24 @@ def _own() -> list[Program]:
                 "judged",
                 f"judged({_ARRAYS.format('((4, 5), (4, 5))')})",
             )
-            for name in ("relu", "leaky_relu", "sigmoid", "tanh", "elu", "gelu", "gelu_tanh", "silu", "softplus")
+            for name in (
+                "relu",
+                "leaky_relu",
+                "sigmoid",
+                "tanh",
+                "elu",
+                "gelu",
+                "gelu_tanh",
+                "silu",
+                "softplus",
+            )
         ],
-        Program("two_layer_net", sources["two_layer_net"], lines["two_layer_net"], "two_layer_net", "TwoLayerNet.loss", net),
+        Program(
+            "two_layer_net",
+            sources["two_layer_net"],
+            lines["two_layer_net"],
+            "two_layer_net",
+            "TwoLayerNet.loss",
+            net,
+        ),
     ]

@@ -48,6 +48,10 @@ class Check:
     """Python that calls NAME, with np, rng and the names of its file. The first call with floating arrays is
     judged, once more for each point with new random numbers."""
 
+    program: Annotated[str | None, tyro.conf.arg(name="run", metavar="PROGRAM")] = None
+    """Run a program, 'SCRIPT.py ARG ...' or '-m MODULE ARG ...', until it calls NAME with floating arrays:
+    this call is judged. Where FILE.py itself calls NAME when it is imported, no option is needed."""
+
     nth: int = 1
     """Judge another call than the first."""
 
@@ -138,8 +142,6 @@ def _check_targets(options: Check) -> int:
     sizes = ("batch", "input_size", "hidden_size", "output_size")
     if options.reference is not None:
         _refuse(options, (*sizes, "reg"), "is for networks; with --reference, example(rng) says where")
-    else:
-        _refuse(options, ("surrogate",), "goes with --reference, whose rules it is about")
     request = {
         "recorded": _recorded(options),
         "reference": options.reference,
@@ -160,18 +162,21 @@ def _check_targets(options: Check) -> int:
 def _recorded(options: Check) -> dict[str, object]:
     """What is asked of a call that is recorded."""
     if options.reference is not None:
-        own = ("call", "nth", "loss", "backward", "of", "points")
+        own = ("call", "program", "nth", "loss", "backward", "of", "points")
         _refuse(
             options,
             own,
             "is for a recorded call, whose own forward pass is the reference: not with --reference",
         )
+    if options.call is not None and options.program is not None:
+        raise ValueError("--call and --run are different ways to say what the call is: give one")
     of = [each.partition("=") for each in options.of]
     for name, sign, leaf in of:
         if not (name.strip() and sign and leaf.strip()):
             raise ValueError(f"--of takes GRADIENT=ARRAY, as in 'dW=params[\"W1\"]', not {name}{sign}{leaf}")
     return {
         "call": options.call,
+        "run": options.program,
         "nth": check_positive_int("--nth", options.nth),
         "loss": options.loss,
         "backward": options.backward,
@@ -270,4 +275,4 @@ def _refuse_options_of_targets(options: Check, *own: str) -> None:
 
 
 def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+    return "--run" if name == "program" else f"--{name.replace('_', '-')}"

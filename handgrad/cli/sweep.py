@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from handgrad.cli.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, OK
-from handgrad.sweep.settings import SWEEP_PRESETS, SweepPresetName, SweepSettings
+from handgrad.sweep.settings import SWEEP_PRESETS, SweepPresetName, SweepSettings, usual_sweep
 from handgrad.validation import check_positive_int
 
 if TYPE_CHECKING:
+    from handgrad.sweep.grid import Grid
     from handgrad.sweep.summary import Setting
     from handgrad.sweep.workers import Workers
 
@@ -54,8 +55,17 @@ class Sweep:
     local_cluster: int | None = None
     """Start a Dask cluster with this many workers on this machine instead."""
 
+    quiet: bool = False
+    """Show no progress."""
+
     def run(self) -> int:
         """Train the points that are left, print the best, and return the exit code."""
+        from handgrad.progress import no_progress
+
+        with no_progress(self.quiet):
+            return self._sweep()
+
+    def _sweep(self) -> int:
         from handgrad.data.datasets import load_dataset
         from handgrad.runs.directory import InterruptedRunError
         from handgrad.runs.trainer import DivergedError
@@ -67,7 +77,7 @@ class Sweep:
         with workers as crew:
             directory = make_sweep(grid, self.out) if self.resume is None else self.resume
             try:
-                return self._report(directory, run_sweep(directory, data, crew))
+                return self._report(directory, grid, run_sweep(directory, data, crew))
             except SweepError as error:
                 print(f"handgrad: {error}", file=sys.stderr)
                 return BAD_INPUT
@@ -93,11 +103,11 @@ class Sweep:
         jobs = cpus if self.jobs is None else check_positive_int("--jobs", self.jobs)
         return process_pool(min(stacks, jobs))
 
-    def _report(self, directory: Path, settings: "Sequence[Setting]") -> int:
+    def _report(self, directory: Path, grid: "Grid", settings: "Sequence[Setting]") -> int:
         from rich.console import Console
 
         from handgrad.sweep.directory import train_and_test
-        from handgrad.sweep.summary import best_table, train_command
+        from handgrad.sweep.summary import best_table, on_the_edge, train_command
 
         console = Console(highlight=False, soft_wrap=True)
         console.print(best_table(settings), "")
@@ -105,15 +115,17 @@ class Sweep:
         if best.diverged:
             print(f"{directory}: every combination diverged with at least one of its seeds")
             return FAILED
+        if edge := on_the_edge(grid, best):
+            print(f"The best is on the edge of {' and '.join(edge)}: beyond it there may be a better one.")
         print(f"the best, trained alone, {train_and_test(directory, best)}\n")
         print(f"{directory}: {len(settings)} combinations; to train the best again:")
         print(train_command(best.point))
         return OK
 
-    def base(self) -> SweepSettings | None:
-        """Return the settings that the given flags change, if they are not the defaults."""
+    def base(self) -> SweepSettings:
+        """Return the settings that the given flags change."""
         if self.resume is not None:
             if self.out is not None or self.preset is not None or self.settings != SweepSettings():
                 raise ValueError("--resume takes the sweep's directory and settings: give no others")
-            return None
-        return None if self.preset is None else SWEEP_PRESETS[self.preset]
+            return self.settings
+        return usual_sweep(self.settings.data) if self.preset is None else SWEEP_PRESETS[self.preset]

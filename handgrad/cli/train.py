@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from handgrad.cli.exit_codes import FAILED, INTERRUPTED, OK
-from handgrad.runs.config import PRESETS, Config, PresetName
+from handgrad.runs.config import PRESETS, Config, PresetName, usual_settings
 
 __all__ = ["Train"]
 
@@ -17,7 +17,8 @@ __all__ = ["Train"]
 class Train:
     """Train a network, and leave its settings, checkpoint, history and pictures in a directory.
 
-    A run that ended early, in whatever way, goes on with --resume RUN as if it had not.
+    A run that ended early, in whatever way, goes on with --resume RUN as if it had not; with --iters, it goes
+    on longer.
 
     Exits with 0 if all steps were taken, 1 if the loss diverged, 2 for bad input or a disk that is full, 130
     after Ctrl-C.
@@ -31,11 +32,23 @@ class Train:
     out: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
     """The run's directory; by default, a new one in runs/."""
 
+    settings: Annotated[Path | None, tyro.conf.arg(name="config", metavar="FILE")] = None
+    """Start from the settings in this file, a run's config.json; other flags then change single ones."""
+
     resume: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
-    """Go on with the run in this directory, with its settings."""
+    """Go on with the run in this directory, with its settings; --iters may be larger than its own."""
+
+    quiet: bool = False
+    """Show no progress."""
 
     def run(self) -> int:
         """Train, print the run's directory, and return the exit code."""
+        from handgrad.progress import no_progress
+
+        with no_progress(self.quiet):
+            return self._train()
+
+    def _train(self) -> int:
         from handgrad.runs.directory import InterruptedRunError, resume_run, start_run
         from handgrad.runs.trainer import DivergedError
 
@@ -54,12 +67,18 @@ class Train:
         print(f"{directory}: {self.config.iters} steps; to test it: handgrad predict {directory}")
         return OK
 
-    def base(self) -> Config | None:
-        """Return the settings that the given flags change, if they are not the defaults."""
-        from handgrad.runs.directory import read_config
+    def base(self) -> Config:
+        """Return the settings that the given flags change."""
+        from handgrad.runs.directory import read_config, read_settings
 
         if self.resume is not None:
-            if self.out is not None or self.preset is not None:
-                raise ValueError("--resume takes the run's directory and settings: no --out, no --preset")
+            if self.out is not None or self.preset is not None or self.settings is not None:
+                raise ValueError(
+                    "--resume takes the run's directory and settings: no --out, no --preset, no --config"
+                )
             return read_config(self.resume)
-        return None if self.preset is None else PRESETS[self.preset]
+        if self.settings is not None:
+            if self.preset is not None:
+                raise ValueError("--config and --preset both give all settings: give one")
+            return read_settings(self.settings)
+        return usual_settings(self.config.data) if self.preset is None else PRESETS[self.preset]

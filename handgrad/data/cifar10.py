@@ -32,6 +32,8 @@ MOST_BYTES = 64 * 2**20
 # All such batches together take 266 MB.
 MOST_BYTES_UNZIPPED = 320 * 2**20
 
+WAY_OUT = "`handgrad data cifar10` downloads it, --data-dir names the folder or archive of a copy"
+
 
 def read_cifar10(path: Path) -> tuple[UInt8[np.ndarray, "N 3072"], Integer[np.ndarray, " N"]]:
     """Read all 60,000 images: the five training batches in their order, then the test batch.
@@ -84,15 +86,14 @@ def _find(path: Path) -> Path:
     if path.is_file():
         return path
     if not path.is_dir():
-        raise FileNotFoundError(f"there is no {path}")
+        raise FileNotFoundError(f"there is no {path} to hold CIFAR-10: {WAY_OUT}")
     for name in (BINARY, PICKLED, BINARY_ARCHIVE, PICKLED_ARCHIVE):
         if (path / name).exists():
             return path / name
     if any((path / name).exists() for batch in BATCHES for name in (f"{batch}.bin", batch)):
         return path
     raise FileNotFoundError(
-        f"{path} holds no CIFAR-10: neither {BINARY} nor {PICKLED}, nor an archive of either "
-        "(`handgrad data cifar10` downloads one)"
+        f"{path} holds no CIFAR-10: neither {BINARY} nor {PICKLED}, nor an archive of either; {WAY_OUT}"
     )
 
 

@@ -41,7 +41,10 @@ def download_cifar10(directory: Path, url: str = CIFAR10_URL, sha256: str = CIFA
                 downloader=pooch.HTTPDownloader(progressbar=bar),
             )
     except OSError as error:
-        raise OSError(f"cannot download {url} to {directory}: {error}") from None
+        raise OSError(
+            f"cannot download {url}: {error}; fetch it by other means to {directory / BINARY_ARCHIVE}, and "
+            "run this again to verify it"
+        ) from None
     return Path(path)
 
 

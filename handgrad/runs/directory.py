@@ -18,7 +18,15 @@ from handgrad.runs.plots import plot_accuracy, plot_diagnostics, plot_loss, plot
 from handgrad.runs.progress import TrainingProgress
 from handgrad.runs.trainer import DivergedError, Trainer
 
-__all__ = ["InterruptedRunError", "holds_run", "load_run", "read_config", "resume_run", "start_run"]
+__all__ = [
+    "InterruptedRunError",
+    "holds_run",
+    "load_run",
+    "read_config",
+    "read_settings",
+    "resume_run",
+    "start_run",
+]
 
 CONFIG, CHECKPOINT, HISTORY = "config.json", "checkpoint.npz", "history.csv"
 
@@ -61,18 +69,27 @@ def start_run(config: Config, directory: Path | None) -> Path:
 def resume_run(directory: Path, config: Config) -> None:
     """Go on where the last checkpoint is, bit for bit as if the run had never ended.
 
-    The settings may differ from `read_config`'s only in ``data_dir``.
+    The settings may differ from `read_config`'s in ``data_dir``, and be more ``iters``: the
+    network is then the one of a run with that many.
 
     Raises:
         ValueError: other settings differ, or the checkpoint or the data set is not the run's.
         OSError, DivergedError, InterruptedRunError: as `start_run`.
     """
-    mine, given = read_config(directory).to_json(), config.to_json()
+    own = read_config(directory)
+    mine, given = own.to_json(), config.to_json()
+    longer = config.iters > own.iters
+    if longer and config.schedule == "cosine":
+        raise ValueError(
+            f"the learning rate of {directory} falls to 0 over its {own.iters} steps: it cannot go on longer"
+        )
     for name, value in mine.items():
-        if given[name] != value and name != "data_dir":
+        if given[name] != value and name != "data_dir" and not (name == "iters" and longer):
             raise ValueError(f"{directory} is a run with {name} {value}; it cannot go on with {given[name]}")
     with blas_threads(config.threads), locked(directory):
         trainer, data = load_run(directory, config)
+        if longer:
+            replace_json(directory / CONFIG, mine | {"iters": config.iters})
         _train(trainer, data, directory)
 
 
@@ -86,6 +103,11 @@ def read_config(directory: Path) -> Config:
     path = directory / CONFIG
     if not path.is_file():
         raise ValueError(f"{directory} holds no run: there is no {CONFIG}")
+    return read_settings(path)
+
+
+def read_settings(path: Path) -> Config:
+    """Return the settings in a run's config.json; raise OSError or ValueError where it cannot be read."""
     try:
         return Config.from_json(json.loads(path.read_text()))
     except (ValueError, TypeError, AttributeError) as error:
@@ -167,7 +189,7 @@ class _Keeper:
 def _draw(trainer: Trainer, data: Dataset, directory: Path) -> None:
     replace_file(directory / "loss.png", plot_loss(trainer.history))
     replace_file(directory / "accuracy.png", plot_accuracy(trainer.history))
-    picture = plot_diagnostics(trainer.history, trainer.config.hidden)
+    picture = plot_diagnostics(trainer.history, trainer.config.hidden, trainer.config.activation)
     replace_file(directory / "diagnostics.png", picture)
     replace_file(directory / "weights.png", plot_weights(trainer.net.params["W1"], data.image_shape))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float, Integer
 
+from handgrad.activations import ACTIVATIONS, ActivationName
 from handgrad.runs.diagnostics import SATURATED, Diagnostics
 from handgrad.runs.history import History
 
@@ -66,7 +67,7 @@ def plot_accuracy(history: History) -> bytes:
     return png(figure)
 
 
-def plot_diagnostics(history: History, hidden: int) -> bytes:
+def plot_diagnostics(history: History, hidden: int, name: ActivationName) -> bytes:
     """Draw dead and saturated units, activations, adjoints, and how far the weights moved."""
     from matplotlib.figure import Figure
 
@@ -76,14 +77,16 @@ def plot_diagnostics(history: History, hidden: int) -> bytes:
     at = dict(zip(Diagnostics._fields, table.T, strict=True))
     step, marker = at["step"], "o" if len(table) < 3 else None
 
-    def draw(axes: "Axes", name: str, label: str, color: str, factor: float = 1.0) -> None:
-        axes.plot(step, factor * at[name], color=color, marker=marker, label=label)
+    def draw(axes: "Axes", field: str, label: str, color: str, factor: float = 1.0) -> None:
+        axes.plot(step, factor * at[field], color=color, marker=marker, label=label)
 
     draw(fate, "saturated", f"activations with |slope| below {SATURATED:g}", TRAIN, 100)
     draw(fate, "dead_units", "units dead on all training images", "tab:red", 100 / hidden)
     fate.set_ylim(-2, 102)
     draw(activation, "activation_mean", "mean, and one standard deviation around it", TRAIN)
-    lower, upper = (at["activation_mean"] + side * at["activation_std"] for side in (-1, 1))
+    reached = ACTIVATIONS[name].forward(np.append(np.linspace(-50, 50, 10_001), HIGHEST))
+    band = [at["activation_mean"] + side * at["activation_std"] for side in (-1, 1)]
+    lower, upper = np.clip(band, reached.min(), reached.max())
     activation.fill_between(step, lower, upper, color=TRAIN, alpha=0.2)
     draw(adjoint, "dh1_norm", "‖dh1‖", TRAIN)
     draw(adjoint, "dz1_norm", "‖dz1‖", VALIDATION)

@@ -9,7 +9,7 @@ import numpy as np
 
 from handgrad.runs.plots import TRAIN, VALIDATION, new_axes, png
 from handgrad.sweep.grid import AXES, Grid, format_value
-from handgrad.sweep.summary import Setting
+from handgrad.sweep.summary import Setting, on_the_edge
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,10 +74,18 @@ def plot_heat_map(grid: Grid, settings: Sequence[Setting], x: str, y: str) -> by
         text += "×" if diverged[row, column] else ""
         dark = value < (low + high) / 2
         axes.text(column, row, text, ha="center", va="center", fontsize=9, color="white" if dark else "black")
+    best = settings[0]
+    edge = [axis for axis in on_the_edge(grid, best) if axis in (x, y)]
+    title = _about(best, without=(x, y))
+    if not math.isnan(best.val):
+        from matplotlib.patches import Rectangle
+
+        corner = across.index(best.values[x]) - 0.5, upward.index(best.values[y]) - 0.5
+        axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=DIVERGED, linewidth=2.5))
+        title += "\nframe: the best" + (f", on the edge of {' and '.join(edge)}" if edge else "")
     axes.set_xticks(range(len(across)), [format_value(value, 3) for value in across], rotation=45)
     axes.set_yticks(range(len(upward)), [format_value(value, 3) for value in upward])
     figure.colorbar(image, label="validation accuracy (%)")
-    title = _about(settings[0], without=(x, y))
     axes.set_title(f"{title}\n×: diverged with one seed or more" if diverged.any() else title, fontsize=10)
     return png(figure)
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from handgrad.runs.config import Config
+from handgrad.runs.config import Config, usual_settings
 from handgrad.sweep.grid import Grid, format_value
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["Setting", "best_table", "summarise", "train_command"]
+__all__ = ["Setting", "best_table", "on_the_edge", "summarise", "train_command"]
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,17 @@ def _spread(values: Sequence[float]) -> float:
     return statistics.stdev(values) if len(values) > 1 else math.nan
 
 
+def on_the_edge(grid: Grid, best: Setting) -> list[str]:
+    """Return the axes of numbers, three or more, on which the best has the smallest or the largest."""
+    return [
+        axis
+        for axis in grid.varied
+        if len(values := grid.axes[axis]) > 2
+        and not isinstance(values[0], str)
+        and best.values[axis] in (min(values), max(values))
+    ]
+
+
 def best_table(settings: Sequence[Setting], rows: int = 10) -> "Table":
     """Return a table of the best combinations."""
     from rich.table import Table
@@ -107,11 +118,11 @@ def _percent(mean: float, spread: float) -> str:
 
 
 def train_command(point: Config) -> str:
-    """Return the command that trains one network so, with a flag for each setting that is not the default."""
-    words = ["handgrad", "train"]
+    """Return the command that trains one network so, with a flag for each setting that is not usual."""
+    words, usual = ["handgrad", "train"], usual_settings(point.data)
     for field in fields(Config):
         value = getattr(point, field.name)
-        if value != field.default:
+        if value != (field.default if field.name == "data" else getattr(usual, field.name)):
             flag = f"--{field.name.replace('_', '-')}"
             words += [flag] if value is True else [flag, str(value)]
     return shlex.join(words)

@@ -15,12 +15,12 @@ from numpy.typing import DTypeLike
 from autograd_ref.arithmetic.rounding import Bound
 from autograd_ref.crosscheck.quantity import SEEN, root_mean_square
 
-__all__ = ["finer_precision", "widened"]
+__all__ = ["LOST", "finer_precision", "widened"]
 
 # An error above this share of the larger of an entry and its array's root mean square matters, whatever it
 # comes from: twice as much, and the entry would not be seen.
 LOST = SEEN / 2
-# So many roundings in the finer precision are none of the bound's concern.
+# Up to this number of roundings in the finer precision is none of the bound's concern.
 ROUNDINGS = 16.0
 
 

@@ -10,10 +10,11 @@ import numpy as np
 from autograd_ref.arithmetic.rounding import Bound, unit_roundoff
 from autograd_ref.crosscheck.function.diagnosis import describe_everywhere, describe_losses
 from autograd_ref.crosscheck.function.hand import Answer, Hand, changed_names
+from autograd_ref.crosscheck.function.in_float64 import decided_in_float64
 from autograd_ref.crosscheck.function.judging import AtPoint, judge_gradient, judge_loss
 from autograd_ref.crosscheck.function.known_points import KnownPoints
 from autograd_ref.crosscheck.function.own_precision import coarseness, lower_precision
-from autograd_ref.crosscheck.function.points import Point, moved_points
+from autograd_ref.crosscheck.function.points import Point, in_dtype
 from autograd_ref.crosscheck.function.pytrees import parameter_leaves
 from autograd_ref.crosscheck.quantity import Quantity
 from autograd_ref.crosscheck.report import Advice, Diagnosis, NotJudged, Report
@@ -56,6 +57,7 @@ class GradientCheck:
             quantities = self._in_own_precision(found, quantities, names)
             if not self.surrogate:
                 quantities = self._hear_values(found, quantities, names)
+        quantities, told = self._in_float64(found, quantities, names)
         ordered = self._ordered(first, quantities, names)
         wrong = [each for each in ordered if each.ok is False]
         signature = [] if fault else self._signature(found, quantities, names)
@@ -64,7 +66,7 @@ class GradientCheck:
         if self.tolerance:
             signature.append(f"Every bound was widened to {self.tolerance:g} (tolerance).")
         unjudged = [each.name for each in ordered if each.ok is None and each.name != "loss"]
-        signature += self._way_out(first, unjudged)
+        signature += told
         return Report(
             target=self.name,
             dtype=self.dtype.name,
@@ -145,20 +147,37 @@ class GradientCheck:
                 return "determinism", Diagnosis("not-deterministic", (name,), (), text)
         return None
 
-    def _way_out(self, first: AtPoint, unjudged: list[str]) -> list[str]:
-        """Whether float64 helps, if it was not asked for: said only where it was tried."""
-        if not unjudged or self.dtype == np.float64:
-            return []
-        wide = moved_points(first.point.params, first.point.args, 1, np.float64, self.seed)
+    def _in_float64(
+        self, found: Sequence[AtPoint], quantities: list[Quantity], names: list[str]
+    ) -> tuple[list[Quantity], list[str]]:
+        """Ask float64 where float32 leaves a gradient open, and say what came of it."""
+        open_ = {
+            names.index(each.name): each for each in quantities if each.ok is None and each.name in names
+        }
+        if not open_ or self.dtype == np.float64:
+            return quantities, []
         double = np.dtype(np.float64)
         hand, known = self.hand.function, self.known.in_float64
         again = GradientCheck(hand, known, double, self.seed, None, self.surrogate, self.tolerance)
         try:
-            judged = {each.name for each in again.report(wide).quantities if each.ok is not None}
+            report = again.report([in_dtype(each.point, double) for each in found])
         except NotJudged:
-            return []
-        helped = [name for name in unjudged if name in judged]
-        return [f"In float64 it can be judged: {', '.join(helped)}."] if helped else []
+            return quantities, []
+        finer = {each.name: each for each in report.quantities}
+        decided = {names[i]: each for i, each in decided_in_float64(found, open_, finer).items()}
+        asked = [name for name in names if name in decided]
+        helped = [
+            each.name for each in open_.values()
+            if each.name not in decided and finer[each.name].ok is not None
+        ]  # fmt: skip
+        said = []
+        if asked:
+            said.append(
+                f"More than 1 % is granted to rounding in float32, so float64 decided: {', '.join(asked)}."
+            )
+        if helped:
+            said.append(f"In float64 it can be judged: {', '.join(helped)}.")
+        return [decided.get(each.name, each) for each in quantities], said
 
     # Verdicts.
 
@@ -208,6 +227,8 @@ class GradientCheck:
             for i, index in each.witness.contradiction(bounds, suspects).items():
                 if each.witness.explained_by_stops(i, index, bounds[i]):
                     stopped.add(names[i])
+                    continue
+                if each.witness.explained_by_swallowing(i, index, bounds[i]):
                     continue
                 difference = each.witness.by_entry(i, index)
                 right, hand = each.gradients[i], each.answer.grads[i]
@@ -269,4 +290,4 @@ def _flat(answer: Answer) -> list[np.ndarray]:
 
 def _wider(right: Any, factor: float) -> Any:
     bound: Bound = right.bound
-    return right._replace(bound=bound._replace(radius=factor * bound.radius), ties=None)
+    return right._replace(bound=bound._replace(radius=factor * bound.radius), ties=None, swallowed=None)

@@ -10,7 +10,7 @@ from autograd_ref.arithmetic.finite_differences import FiniteDifference
 from autograd_ref.arithmetic.rounding import Bound
 from autograd_ref.arithmetic.rounding_bounds import Measured
 from autograd_ref.arithmetic.ties import Ties
-from autograd_ref.crosscheck.function.cancelling import widened
+from autograd_ref.crosscheck.function.cancelling import LOST, widened
 from autograd_ref.crosscheck.function.hand import Answer
 from autograd_ref.crosscheck.function.known_points import KnownPoint
 from autograd_ref.crosscheck.function.points import Point
@@ -24,13 +24,13 @@ from autograd_ref.crosscheck.quantity import (
     seen_entries,
 )
 
-__all__ = ["AtPoint", "Judged", "judge_gradient", "judge_loss"]
+__all__ = ["NONLINEAR", "AtPoint", "Judged", "is_near", "judge_gradient", "judge_loss", "sizes"]
 
-# A value that cancels is at most this part of what rounding in float32 makes of it, and at most so many
+# A value that cancels is at most this part of what rounding in float32 makes of it, and at most this number of
 # roundings in float64.
 CANCELS, ROUNDINGS = 2.0**-14, 64.0
 
-# Where a bound is more than this part of what it bounds, it has room for so many times as much.
+# Where a bound is more than this part of what it bounds, it has room for this many times as much.
 NONLINEAR, ROOM = 0.1, 30.0
 
 
@@ -194,11 +194,15 @@ def judge_gradient(
     values = [each.gradients[i].value for each in found]
     if not values[0].size or not found[0].is_used(i) or _cancels(found, i):
         return replace(worst, seen=1.0), True
-    covered = min(_covered(found, each, i) for each in found if not each.place[1])
+    shares = [
+        (max(_covered(found, each, i), quantity.seen), each)
+        for each, quantity in zip(found, judged, strict=True)
+        if not each.place[1]
+    ]
+    covered, at = min(shares, key=lambda share: share[0])
     if min(seen, covered) >= SEEN_SHARE:
         return replace(worst, seen=seen), first
     if seen >= SEEN_SHARE:
-        at = next(each for each in found if not each.place[1] and _covered(found, each, i) == covered)
         reason = (
             f"at {at.place[0]} rounding in {dtype} hides {_percent(1 - covered)} of its entries, and other "
             "points do not speak for them"
@@ -211,7 +215,24 @@ def judge_gradient(
 def _at(
     each: Judged, name: str, hand: np.ndarray, right: Measured, tolerance: float, i: int | None = None
 ) -> Quantity:
-    """The loss or gradient i at one point; where the reference is not finite, nothing is asked of hand."""
+    """The loss or gradient i at one point, whether or not hand lets sums swallow what the dtype cannot hold."""
+    exact = _at_value(each, name, hand, right, tolerance, i)
+    if right.swallowed is None or exact.ok is False or is_near(hand, right.value):
+        return exact
+    computed = _at_value(each, name, hand, right.swallowed, tolerance, i)
+    return computed if computed.ok or computed.seen >= SEEN_SHARE else exact
+
+
+def is_near(hand: np.ndarray, value: np.ndarray) -> bool:
+    """Whether all entries that are finite are right to half of what may be hidden."""
+    finite = np.isfinite(value)
+    return bool(np.all(np.abs(hand - value)[finite] <= LOST * sizes(value)[finite]))
+
+
+def _at_value(
+    each: Judged, name: str, hand: np.ndarray, right: Measured, tolerance: float, i: int | None
+) -> Quantity:
+    """The same beside one value; where the reference is not finite, nothing is asked of hand."""
 
     def difference(_: str, index: tuple[int, ...]) -> FiniteDifference | None:
         return None if i is None else each.difference(i, index)
@@ -224,7 +245,7 @@ def _at(
     if hand.shape == value.shape:
         hand = np.where(np.isfinite(value), hand, np.nan)
         joint = _joint_units(hand, value, bound, right.ties)
-    size = _sizes(value)
+    size = sizes(value)
     # Bounds are of first order: where one is as large as what it bounds, more is no evidence of a mistake.
     radius = (
         np.where(bound.radius > NONLINEAR * size, ROOM * bound.radius, bound.radius)
@@ -243,7 +264,7 @@ def _at(
     return replace(quantity, seen=0.0 if quantity.mismatch else seen, point=each.number)
 
 
-def _sizes(value: np.ndarray) -> np.ndarray:
+def sizes(value: np.ndarray) -> np.ndarray:
     """The larger of each entry and the root mean square of all."""
     return np.asarray(np.maximum(np.where(np.isfinite(value), np.abs(value), 0.0), root_mean_square(value)))
 

@@ -14,7 +14,7 @@ from autograd_ref.crosscheck.function.pytrees import (
     parameter_leaves,
 )
 
-__all__ = ["Point", "drawn_points", "moved_points"]
+__all__ = ["Point", "drawn_points", "in_dtype", "moved_points"]
 
 # By what part of the larger of itself and its array's root mean square an entry is moved.
 MOVE = 1e-2
@@ -79,6 +79,13 @@ def drawn_points(examples: Sequence[tuple[Any, ...]], dtype: DTypeLike, seed: in
         name = f"example {number}" + (", moved" if any(stays) else "")
         points.append(Point(jax.tree.unflatten(structure, moved), args, any(stays), name))
     return points
+
+
+def in_dtype(point: Point, dtype: DTypeLike) -> Point:
+    """The same point in another dtype."""
+    return point._replace(
+        params=_in_dtype(point.params, dtype), args=_args_in_dtype(tuple(point.args), dtype)
+    )
 
 
 def _in_dtype(params: Any, dtype: DTypeLike) -> Any:

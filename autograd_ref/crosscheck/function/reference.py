@@ -18,6 +18,7 @@ from autograd_ref.arithmetic.jaxpr_facts import (
     lowest_precision,
     stops_gradients,
     without_stops,
+    without_swallowed,
 )
 from autograd_ref.arithmetic.promotion import in_float64
 from autograd_ref.arithmetic.rounding_bounds import RoundedFunction
@@ -55,7 +56,14 @@ class Traced:
     @cached_property
     def unstopped(self) -> Callable[..., list[Array]]:
         """The gradients as if the reference stopped none of them."""
-        function = without_stops(self.loss)
+        return self._gradients(without_stops(self.loss))
+
+    @cached_property
+    def unswallowed(self) -> Callable[..., list[Array]]:
+        """The gradients without what sums swallow."""
+        return self._gradients(without_swallowed(self.loss))
+
+    def _gradients(self, function: Callable[..., list[Array]]) -> Callable[..., list[Array]]:
         return jax.jit(jax.grad(lambda *inputs: function(*inputs)[0], argnums=tuple(range(self.params))))
 
     @cached_property

@@ -18,7 +18,7 @@ __all__ = ["Witness"]
 
 # How much further than its own error a difference must be from a derivative to contradict it.
 SURELY, RELATIVE = 8.0, 1e-5
-# Where a whole array is contradicted, so many of its entries are looked at for one to show.
+# Where a whole array is contradicted, at most this number of its entries are looked at for one to show.
 MOST_SHOWN = 12
 
 
@@ -66,10 +66,19 @@ class Witness:
 
     def explained_by_stops(self, i: int, index: tuple[int, ...], bound: Bound) -> bool:
         """Whether the derivative without the reference's `stop_gradient` is what the values say."""
-        found = self.by_entry(i, index) if self.traced.stops else None
+        return self.traced.stops and self._explained(i, index, bound, self.unstopped)
+
+    def explained_by_swallowing(self, i: int, index: tuple[int, ...], bound: Bound) -> bool:
+        """Whether the derivative without all that sums swallow is what the values say."""
+        return self._explained(i, index, bound, self.unswallowed)
+
+    def _explained(
+        self, i: int, index: tuple[int, ...], bound: Bound, gradients: Sequence[np.ndarray]
+    ) -> bool:
+        found = self.by_entry(i, index)
         if found is None:
             return False
-        value = self.unstopped[i][index]
+        value = gradients[i][index]
         radius = np.broadcast_to(bound.radius, self.params[i].shape)[index]
         return not _contradicts(found, Bound(radius, value, np.zeros(())))
 
@@ -78,6 +87,12 @@ class Witness:
         """The gradients without any `stop_gradient`."""
         with precision(np.float64):
             return [np.asarray(each) for each in self.traced.unstopped(*self.inputs)]
+
+    @cached_property
+    def unswallowed(self) -> list[np.ndarray]:
+        """The gradients without what sums swallow."""
+        with precision(np.float64):
+            return [np.asarray(each) for each in self.traced.unswallowed(*self.inputs)]
 
     def _contradicts(self, bounds: Sequence[Bound], numbers: Sequence[int]) -> bool:
         moves = [

@@ -12,12 +12,14 @@ from numpy.typing import DTypeLike
 
 from autograd_ref.arithmetic.rounding import unit_roundoff
 from autograd_ref.crosscheck.comparison import Comparison, compare_gradients, compare_trace
+from autograd_ref.crosscheck.network.by_recording import check_by_recording
 from autograd_ref.crosscheck.network.call_forms import CallResult, NetworkUnderTest, fixed_sizes
 from autograd_ref.crosscheck.network.diagnosis import CheckedProblem, computed_in_float32, diagnose
 from autograd_ref.crosscheck.network.other_forms import refuse_unanswered
 from autograd_ref.crosscheck.network.own_loss import (
-    describe_own_loss,
     fits_its_own_loss,
+    hold_against_values,
+    name_own_loss,
     unjudged_quantities,
 )
 from autograd_ref.crosscheck.network.read_activation import read_activation
@@ -49,7 +51,8 @@ def check_network(
     """Hold someone's two-layer network against automatic differentiation.
 
     The loss is the specification: the penalty and the activation are read off it, and the gradient has to
-    match that loss. A network with another loss than softmax cross-entropy is not judged.
+    match that loss. A network of another form, or with another loss than softmax cross-entropy, is
+    recorded and judged by its own forward pass.
 
     Args:
         target: a class, an instance or a function, in one of the forms of `call_forms`.
@@ -71,10 +74,34 @@ def check_network(
     known = check_dtype(dtype)
     reg = 0.1 if reg is None else check_real("reg", reg, minimum=0.0)
     name = name or getattr(target, "__qualname__", None) or type(target).__qualname__
-    problems = network_problems(known, seed, sizes=sizes, reg=reg, fixed=fixed_sizes(target))
     given = check_real("tolerance", tolerance, minimum=0.0)
-    with _left_as_it_was(target):
-        return _Check(target, problems, name, seed, given).report()
+    by_recording = partial(
+        check_by_recording,
+        target,
+        name,
+        dtype=known.name,
+        sizes=sizes,
+        reg=reg,
+        seed=seed,
+        tolerance=given,
+    )
+    try:
+        problems = network_problems(known, seed, sizes=sizes, reg=reg, fixed=fixed_sizes(target))
+        with _left_as_it_was(target):
+            check = _Check(target, problems, name, seed, given)
+            report = check.report()
+    except NotJudged:
+        recorded = by_recording()
+        if recorded is None:
+            raise
+        return recorded
+    if check.another_loss is None:
+        return report
+    recorded = by_recording()
+    if recorded is None:
+        return report
+    said = f"{check.another_loss} {recorded.signature}"
+    return replace(recorded, signature=said, warnings=(*report.warnings, *recorded.warnings))
 
 
 def assert_network_gradients(target: Any, **options: Any) -> None:
@@ -111,6 +138,7 @@ class _Check:
             network.evaluate(problem) for network, problem in zip(self.networks, problems, strict=True)
         ]
         self.warnings: list[Advice] = []
+        self.another_loss: str | None = None
 
     def report(self) -> Report:
         """What holds of it."""
@@ -151,7 +179,9 @@ class _Check:
                 not {each.id for each in named} & NUMBERS and fits_its_own_loss(self.networks, checked)
             ):
                 said = [named[0].text] if complete else []
-                said.append(describe_own_loss(self.networks, checked, penalties))
+                said.append(name_own_loss(self.networks, checked, penalties))
+                self.another_loss = None if fault else " ".join(said)
+                said.append(hold_against_values(self.networks, checked))
                 first = checked[answered[0]]
                 return self._report(
                     ok=False if fault else None,

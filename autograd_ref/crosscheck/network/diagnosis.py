@@ -12,7 +12,6 @@ from itertools import combinations, product
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
 
 from autograd_ref.crosscheck.comparison import GRADIENTS, TENSORS
 from autograd_ref.crosscheck.mistakes.activations import SLOPES
@@ -225,6 +224,8 @@ def _log_epsilon(replays: _Replays) -> float | None:
     low, high = -16.0, -1.0
     if not _excess(low, one, v) > 0 > _excess(high, one, v):
         return None
+    from scipy.optimize import brentq  # loads slowly, and few checks get here
+
     return float(10.0 ** brentq(_excess, low, high, args=(one, v), xtol=1e-14))
 
 

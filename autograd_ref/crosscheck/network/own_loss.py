@@ -16,7 +16,7 @@ from autograd_ref.crosscheck.quantity import Quantity
 from autograd_ref.crosscheck.reference import reference_of
 from handgrad.trace import quantity_of
 
-__all__ = ["describe_own_loss", "fits_its_own_loss", "unjudged_quantities"]
+__all__ = ["fits_its_own_loss", "hold_against_values", "name_own_loss", "unjudged_quantities"]
 
 # Two gradients are called the same where no entry differs by more than this part of the largest; exactly so,
 # by no more than this.
@@ -28,10 +28,10 @@ WAY_OUT = (
 )
 
 
-def describe_own_loss(
+def name_own_loss(
     networks: Sequence[NetworkUnderTest], checked: Sequence[CheckedProblem], penalties: Sequence[Penalty]
 ) -> str:
-    """Say what the loss is not and, as far as its values tell, what it is, and whether the gradient fits it.
+    """Say what the loss is not and, as far as its values tell, what it is.
 
     Args:
         networks: under test, one for each problem.
@@ -50,7 +50,20 @@ def describe_own_loss(
     if off < ALIKE:
         within = "" if off < EXACT else f", to within {off:.0e} of its largest entry"
         said.append(f"The gradient is that of the mean softmax cross-entropy{within}, which is another loss.")
-    said += _own_differences(networks, checked)
+    return " ".join(said)
+
+
+def hold_against_values(networks: Sequence[NetworkUnderTest], checked: Sequence[CheckedProblem]) -> str:
+    """Say whether the gradient fits the values of its own loss, where nothing else can be said.
+
+    Args:
+        networks: under test, one for each problem.
+        checked: what they gave.
+
+    Returns:
+        A few sentences.
+    """
+    said = _own_differences(networks, checked)
     failed = next((one for one in checked if one.result.error is not None), None)
     if failed is not None:
         said.append(f"On the problem {failed.problem.name!r} it stops at {failed.result.error}.")

@@ -70,10 +70,10 @@ def measured_bounds(problem: Problem, uncertainty: Mapping[str, float], seed: in
         rounded = RoundedFunction(jax.make_jaxpr(gradients)(*exact), len(PARAMETERS), problem.dtype)
         results = rounded.measure(exact, np.random.default_rng(seed), few=False)
     bounds = {}
-    for name, (_, bound, _) in zip(TENSORS, results, strict=True):
+    for name, measured in zip(TENSORS, results, strict=True):
         q = quantity_of(name)
         unsure = 2 * problem.reg * uncertainty.get(q, 0.0) * np.abs(problem.params[q].astype(np.float64))
-        bounds[name] = bound._replace(radius=bound.radius + unsure)
+        bounds[name] = measured.bound._replace(radius=measured.bound.radius + unsure)
     return bounds
 
 

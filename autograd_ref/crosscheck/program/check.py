@@ -2,24 +2,27 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from autograd_ref.crosscheck.function.points import MOVE
-from autograd_ref.crosscheck.program.assign import Assignment
-from autograd_ref.crosscheck.program.calls import Form, gradient_beside, pair, plain, with_expression
-from autograd_ref.crosscheck.program.paths import shown
+from autograd_ref.crosscheck.program.assigned.assign import Assignment
+from autograd_ref.crosscheck.program.calling.forms import Form, gradient_beside, pair, plain, with_expression
 from autograd_ref.crosscheck.program.point import RecordedPoint, Run, read_gradients, run
+from autograd_ref.crosscheck.program.repair.find import find_repair
 from autograd_ref.crosscheck.program.verdict import Settings, report_on
+from autograd_ref.crosscheck.program.views import refuse_overlaps
 from autograd_ref.crosscheck.report import Advice, NotJudged, Report
 from autograd_ref.recording import InstrumentFault, NotCompared, NotRecorded, check_complete, check_operations
-from autograd_ref.recording.tape import Read
+from autograd_ref.recording.tape import Compute
 from handgrad.validation import check_positive_int, check_real
 
 __all__ = ["assert_call", "check_call", "check_points", "form_of"]
 
 POINTS = 3
+REPAIR_SECONDS = 20.0
 
 
 def check_call(
@@ -32,6 +35,7 @@ def check_call(
     seed: int = 0,
     tolerance: float = 0.0,
     name: str | None = None,
+    repair: bool = False,
     **kwargs: Any,
 ) -> Report:
     """Judge the gradients that one call computes, whatever its shape.
@@ -55,6 +59,7 @@ def check_call(
         tolerance: a part of the larger of an entry and its array's root mean square to which each bound is
             widened, for what is inexact by design.
         name: what to call it in the report.
+        repair: look for a change of the program that makes a wrong gradient right, for some seconds.
         **kwargs: its keyword arguments.
 
     Returns:
@@ -73,6 +78,7 @@ def check_call(
         form.told,
         None,
         form.results[0],
+        repair_seconds=REPAIR_SECONDS if repair else 0.0,
     )
     return check_points(
         form, lambda _: (args, kwargs), check_positive_int("points", points), _file(function), settings
@@ -142,9 +148,11 @@ def check_points(
     warnings: list[Advice] = []
     first = run(form, *call_at(0), file)
     try:
+        if settings.guessed:
+            _refuse_stretched(first)
         _hold_to_account(first, settings.seed)
         assignment = first.assignment(settings.of)
-        _refuse_views(first, assignment)
+        refuse_overlaps(first.recording, first.found, {pair.leaf for pair in assignment.pairs})
         if not assignment.pairs:
             raise NotJudged("; ".join(assignment.ambiguous) or _no_gradient(assignment))
         found = [read_gradients(first, 0, assignment.pairs, settings.seed)]
@@ -156,20 +164,51 @@ def check_points(
                 )
             except (NotJudged, NotRecorded) as error:
                 warnings.append(Advice("point-failed", f"At point {number} there is no verdict: {error}."))
-        return report_on(found, assignment, warnings, settings)
+        report, suspects = report_on(found, assignment, warnings, settings)
+        if report.ok is False and settings.repair_seconds > 0:
+            if settings.on_verdict is not None:
+                settings.on_verdict(report)
+            order = {line: i for i, line in reversed(list(enumerate(suspects)))}
+            repair = find_repair(found, _confirmed(form, call_at, found, file, settings), order, settings.repair_seconds)
+            report = replace(report, repair=repair)
+        return report
     except NotRecorded as error:
         raise NotJudged(f"cannot be recorded: {error}") from error
     finally:
         first.recording.before.restore()
 
 
-def _refuse_views(found: Run, assignment: Assignment) -> None:
-    """Refuse a gradient by a part of an array: what flows in by other views of it is not told apart."""
-    assigned = {pair.leaf for pair in assignment.pairs}
-    for leaf in found.recording.leaves:
-        is_view = isinstance(leaf.value.operation, Read) and leaf.value.inputs[0] in found.found.of
-        if is_view and (leaf.path in assigned or not assigned):
-            raise NotJudged(f"{shown(leaf.path)} is a part of a larger array: give the call a copy of it")
+def _confirmed(
+    form: Form, call_at: Callable[[int], Arguments], found: list[RecordedPoint], file: str, settings: Settings
+) -> Callable[[], bool]:
+    """Whether the program, once it is changed, is right by this very check, at one more point, too."""
+    fresh = 1 + max(each.number for each in found)
+    again = replace(settings, repair_seconds=0.0, places=False)
+
+    def confirmed() -> bool:
+        found[0].run.recording.before.restore()
+        try:
+            report = check_points(form, call_at, fresh + 1, file, again)
+        except NotJudged:
+            return False
+        return report.ok is True and len(report.quantities) == len(found[0].pairs)
+
+    return confirmed
+
+
+def _refuse_stretched(found: Run) -> None:
+    """Refuse a made-up call that fits only since (N, 1) and (N,) are stretched to (N, N)."""
+    for value in found.recording.tape.values:
+        shapes = [each.shape for each in value.inputs if each.shape]
+        if (
+            isinstance(value.operation, Compute)
+            and value.operation.kind == "ufunc"
+            and value.operation.name != "matmul"
+            and len(shapes) == 2
+            and value.shape not in shapes
+            and max(map(value.shape.count, value.shape)) > 1
+        ):
+            raise NotJudged(f"{shapes[0]} and {shapes[1]} are stretched to {value.shape}")
 
 
 def _hold_to_account(found: Run, seed: int) -> None:

@@ -11,15 +11,18 @@ from autograd_ref.arithmetic.finite_differences import FiniteDifference
 from autograd_ref.arithmetic.rounding import Bound, unit_roundoff
 from autograd_ref.arithmetic.rounding_bounds import Measured
 from autograd_ref.crosscheck.errors import what_stopped
-from autograd_ref.crosscheck.program.assign import Assigned, Assignment, assign
-from autograd_ref.crosscheck.program.calls import Form
-from autograd_ref.crosscheck.program.gradients import candidates
-from autograd_ref.crosscheck.program.losses import Loss, find_loss
-from autograd_ref.crosscheck.program.moved import step_size
-from autograd_ref.crosscheck.program.returned import returned_names
+from autograd_ref.crosscheck.program.assigned.assign import Assigned, Assignment, assign
+from autograd_ref.crosscheck.program.assigned.gradients import candidates
+from autograd_ref.crosscheck.program.assigned.losses import Loss, find_loss
+from autograd_ref.crosscheck.program.assigned.moved import step_size
+from autograd_ref.crosscheck.program.assigned.returned import returned_names
+from autograd_ref.crosscheck.program.assigned.second import second_derivative
+from autograd_ref.crosscheck.program.calling.forms import Form
+from autograd_ref.crosscheck.program.guards import Guard, guarded_logarithms, unguarded
+from autograd_ref.crosscheck.program.views import adjoint_by
 from autograd_ref.crosscheck.report import NotJudged
-from autograd_ref.recording import Leaf, NotRecorded, Recording, adjoints, record
-from autograd_ref.recording.adjoints import Adjoints, ties_of
+from autograd_ref.recording import Leaf, NotRecorded, Recording, Value, adjoints, record
+from autograd_ref.recording.adjoints import Adjoint, Adjoints, ties_of
 from autograd_ref.recording.bounds import LeafBound, difference, measure
 
 __all__ = ["RecordedPoint", "Run", "read_gradients", "run"]
@@ -51,6 +54,15 @@ class Run:
         """What a leaf held before the call, in float64."""
         return np.asarray(self.found.arrays[self.leaf(path).value.number], np.float64)
 
+    def gradient(self, pair: Assigned) -> tuple[Any, Value | None]:
+        """A gradient that the call left behind, and its value on the tape."""
+        thing, value = self.recording.final.get(pair.found, (None, None))
+        if pair.part is None or thing is None:
+            return thing, value
+        if np.size(thing) < pair.part.start + int(np.prod(pair.part.shape)):
+            return thing, None
+        return pair.part.of(np.asarray(thing)), None
+
     def leaf(self, path: str) -> Leaf:
         """One leaf."""
         return next(leaf for leaf in self.recording.leaves if leaf.path == path)
@@ -68,6 +80,7 @@ class RecordedPoint:
         gradients: the right ones.
         bounds: of the right ones.
         step: the size of the step by which parameters are moved.
+        guards: by leaf, constants in logarithms that its gradient by hand leaves out.
         witnessed: whether differences are asked for.
     """
 
@@ -78,6 +91,7 @@ class RecordedPoint:
     gradients: list[Measured]
     bounds: list[LeafBound]
     step: float
+    guards: dict[str, list[Guard]]
     witnessed: bool = False
 
     @property
@@ -106,11 +120,11 @@ class RecordedPoint:
 
     def is_used(self, i: int) -> bool:
         """Whether the loss depends on a leaf."""
-        return self.run.leaf(self.pairs[i].leaf).value in self.run.found.of
+        return adjoint_by(self.run.found, self.run.leaf(self.pairs[i].leaf)) is not None
 
     def difference(self, i: int, index: tuple[int, ...]) -> FiniteDifference | None:
         """The derivative by one entry of one leaf, by plain runs."""
-        if not self.witnessed:
+        if not self.witnessed or self.pairs[i].is_second:
             return None
         leaf = self.run.leaf(self.pairs[i].leaf)
         direction = np.zeros(leaf.array.shape)
@@ -136,7 +150,9 @@ def run(form: Form, args: Sequence[Any], kwargs: Mapping[str, Any], file: str) -
     except (Exception, SystemExit) as error:
         frames = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
         where = "--loss " if "<loss>" in frames else ""
-        raise NotJudged(f"{where}raised {what_stopped(error, file)}") from error
+        seen = "; it sees out, what was returned, its function's own variables and the names of the file"
+        told = seen if where and isinstance(error, NameError) else ""
+        raise NotJudged(f"{where}raised {what_stopped(error, file)}{told}") from error
     if not any(leaf.array.size for leaf in recording.leaves):
         raise NotJudged(
             "the call reads no floating array from before it, so nothing has a gradient: give it its "
@@ -156,11 +172,11 @@ def read_gradients(found: Run, number: int, pairs: Sequence[Assigned], seed: int
     recording = found.recording
     by_hand, exact = [], {}
     for pair in pairs:
-        thing, value = recording.final.get(pair.found, (None, None))
+        thing, value = found.gradient(pair)
         by_hand.append(np.asarray(np.nan if thing is None else thing, np.float64))
         leaf = found.leaf(pair.leaf)
         if (
-            not pair.is_change
+            not (pair.is_change or pair.is_second)
             and value is not None
             and value.dtype.kind == "f"
             and value.shape == leaf.value.shape
@@ -172,15 +188,41 @@ def read_gradients(found: Run, number: int, pairs: Sequence[Assigned], seed: int
     )
     rights = [bounds.of[path] for path in asked]
     step, slips = _by_change(found, pairs, by_hand, rights)
-    return RecordedPoint(
-        found,
-        number,
-        pairs,
-        by_hand,
-        [_measured(found, path, right, slip) for path, right, slip in zip(asked, rights, slips, strict=True)],
-        rights,
-        step,
-    )
+    gradients = [
+        _measured(found, path, right, slip) for path, right, slip in zip(asked, rights, slips, strict=True)
+    ]
+    for i, pair in enumerate(pairs):
+        if pair.is_second:
+            gradients[i] = second_derivative(recording, found.found, found.leaf(pair.leaf))
+            rights[i] = LeafBound(Adjoint(gradients[i].value, None), gradients[i].bound.radius, [], False)
+    guards = _leave_out_guards(found, asked, by_hand, gradients)
+    return RecordedPoint(found, number, pairs, by_hand, gradients, rights, step, guards)
+
+
+def _leave_out_guards(
+    found: Run, asked: Sequence[str], by_hand: Sequence[np.ndarray], gradients: list[Measured]
+) -> dict[str, list[Guard]]:
+    """Hold gradients against the loss without the constants in its logarithms, where they are of that."""
+    off = [i for i, right in enumerate(gradients) if not _is_within(by_hand[i], right.value, right.bound)]
+    guards = guarded_logarithms(found.recording, found.found) if off else []
+    if not guards:
+        return {}
+    without = unguarded(found.recording, found.found, guards)
+    left_out = {}
+    for i in off:
+        centre = adjoint_by(without, found.leaf(asked[i]))
+        if centre is not None and _is_within(by_hand[i], centre, gradients[i].bound):
+            bound = gradients[i].bound._replace(centre=centre)
+            gradients[i] = gradients[i]._replace(value=centre, bound=bound)
+            left_out[asked[i]] = guards
+    return left_out
+
+
+def _is_within(hand: np.ndarray, centre: np.ndarray, bound: Bound) -> bool:
+    if hand.shape != centre.shape:
+        return False
+    excess = bound._replace(centre=centre).excess(hand)
+    return bool(np.all(excess <= bound.radius))
 
 
 def _by_change(
@@ -211,7 +253,7 @@ def _by_change(
 def _measured(found: Run, path: str, right: LeafBound, slip: np.ndarray | float) -> Measured:
     centre, slack = right.right
     bound = Bound(np.asarray(right.bound + slip), centre, np.zeros(centre.shape) if slack is None else slack)
-    if slack is None:
+    if slack is None or found.leaf(path).value not in found.found.of:
         return Measured(centre, bound, None)
     open_ = ties_of(found.recording.tape, found.found, found.leaf(path).value)
     return Measured(centre, bound, None) if open_ is None else Measured(open_[0], bound, open_[1])

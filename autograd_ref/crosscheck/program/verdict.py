@@ -1,16 +1,19 @@
 """From a recorded call at several points to a report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from autograd_ref.crosscheck.function.judging import judge_gradient
-from autograd_ref.crosscheck.program.assign import Assignment
+from autograd_ref.crosscheck.program.assigned.assign import Assignment
 from autograd_ref.crosscheck.program.blame import blame
-from autograd_ref.crosscheck.program.paths import short_name, shown
+from autograd_ref.crosscheck.program.guards import warning
+from autograd_ref.crosscheck.program.guessed.roles import role_of
+from autograd_ref.crosscheck.program.paths import of_path, short_name, shown
 from autograd_ref.crosscheck.program.point import RecordedPoint, Run
+from autograd_ref.crosscheck.program.views import adjoint_by, first_of
 from autograd_ref.crosscheck.quantity import SEEN_SHARE, Quantity
 from autograd_ref.crosscheck.report import Advice, Report
 
@@ -29,6 +32,10 @@ class Settings:
         told: where the loss comes from, if it does not have to be found.
         call: the expression that made the call.
         prefix: what comes before the path of what the program returned.
+        guessed: whether nobody gave the call.
+        repair_seconds: for how long a repair is looked for.
+        on_verdict: told the report before that.
+        places: whether the places of mistakes are looked for.
     """
 
     name: str
@@ -38,12 +45,16 @@ class Settings:
     told: str | None = None
     call: str | None = None
     prefix: str = "return"
+    guessed: bool = False
+    repair_seconds: float = 0.0
+    on_verdict: Callable[[Report], None] | None = None
+    places: bool = True
 
 
 def report_on(
     found: Sequence[RecordedPoint], assignment: Assignment, warnings: Sequence[Advice], settings: Settings
-) -> Report:
-    """The report.
+) -> tuple[Report, list[tuple[str, int]]]:
+    """The report, and the file and line of each statement that may be wrong, most suspect first.
 
     Args:
         found: at every point.
@@ -55,7 +66,7 @@ def report_on(
     dtype = found[0].dtype.name
     quantities, at_fault = [], []
     for i, pair in enumerate(found[0].pairs):
-        name = f"d{_names(found[0])[i]}"
+        name = f"{'d2' if pair.is_second else 'd'}{_names(found[0])[i]}"
         quantity, _ = judge_gradient(found, i, name, settings.tolerance, dtype)
         if quantity.ok is False:
             for each in found:
@@ -66,33 +77,42 @@ def report_on(
         if quantity.ok is False:
             at_fault.append(i)
         source = _in_result(pair.found, settings)
+        if pair.part is not None:
+            source += f"[{pair.part.start}:{pair.part.start + int(np.prod(pair.part.shape))}]"
         if pair.is_change:
             source = f"({shown(pair.leaf)} before − {source} after) / {found[0].step:g}"
         quantities.append(replace(quantity, of=shown(pair.leaf), source=source))
     ordered = _in_backward_order(first, found[0], quantities)
     wrong = [each for each in ordered if each.ok is False]
     unjudged = [each for each in ordered if each.ok is None]
+    if settings.guessed and (missing := _parameters_without(first, assignment)):
+        assignment.ambiguous.append(
+            f"{', '.join(map(shown, missing))} gets no gradient in a call made up for it"
+        )
+    suspects = blame(found, at_fault if settings.places else ())
     return Report(
         target=settings.name,
         dtype=dtype,
         ok=False if wrong else None if unjudged or assignment.ambiguous or not ordered else True,
         first_wrong=wrong[0].name if wrong else None,
         signature=" ".join(_said(first, assignment, found, settings)) or None,
-        warnings=(*warnings, *_precision(found[0])),
+        warnings=(*warnings, *_precision(found[0]), *_guards(found[0])),
         quantities=tuple(ordered),
         points=len(found),
         form="recorded",
         call=settings.call,
         loss=settings.told or _in_result(first.loss.path, settings),
-        blame=tuple(blame(found, at_fault).blames),
-    )
+        blame=tuple(suspects.blames),
+    ), [(each.file, each.line) for each in suspects.statements]
 
 
 def _names(point: RecordedPoint) -> list[str]:
     """Short names of the leaves; whole paths where two would be alike."""
     short = [short_name(pair.leaf) for pair in point.pairs]
     return [
-        name if short.count(name) == 1 else shown(pair.leaf).removeprefix("self.")
+        name
+        if len({p.leaf for p in point.pairs if short_name(p.leaf) == name}) == 1
+        else shown(pair.leaf).removeprefix("self.")
         for name, pair in zip(short, point.pairs, strict=True)
     ]
 
@@ -111,20 +131,18 @@ def _in_backward_order(run: Run, point: RecordedPoint, quantities: Sequence[Quan
         if value in forward:
             for each in value.inputs:
                 first_use.setdefault(each.number, value.number)
-    use = {shown(pair.leaf): first_use.get(run.leaf(pair.leaf).value.number, -1) for pair in point.pairs}
+    use = {shown(pair.leaf): first_use.get(first_of(run.leaf(pair.leaf)).number, -1) for pair in point.pairs}
     return sorted(quantities, key=lambda each: -use[each.of or ""])
 
 
 def _said(run: Run, assignment: Assignment, found: Sequence[RecordedPoint], settings: Settings) -> list[str]:
     said = [f"Not judged: {each}." for each in assignment.ambiguous]
+    if settings.guessed:
+        said.append(f"Nothing said how to call it; it was called with --call '{settings.call}'.")
     if assignment.spare:
         listed = ", ".join(_in_result(path, settings) for path in assignment.spare)
         said.append(f"Belongs to no array of the call: {listed}.")
-    taken = {pair.leaf for pair in assignment.pairs}
-    without = [
-        leaf.path for leaf in run.recording.leaves if leaf.path not in taken and leaf.value in run.found.of
-    ]
-    if without:
+    if without := _without(run, assignment):
         said.append(f"Without a gradient: {', '.join(map(shown, without))}.")
     unjudged = [
         pair.leaf for i, pair in enumerate(found[0].pairs) if not any(_is_seen(each, i) for each in found)
@@ -136,12 +154,34 @@ def _said(run: Run, assignment: Assignment, found: Sequence[RecordedPoint], sett
     return said
 
 
+def _without(run: Run, assignment: Assignment) -> list[str]:
+    """The arrays that the loss depends on and that get no gradient."""
+    taken = {pair.leaf for pair in assignment.pairs}
+    leaves = run.recording.leaves
+    return [
+        leaf.path for leaf in leaves if leaf.path not in taken and adjoint_by(run.found, leaf) is not None
+    ]
+
+
+def _parameters_without(run: Run, assignment: Assignment) -> list[str]:
+    """Weights and biases among them."""
+    roles = {path: role_of(of_path(path).name) for path in _without(run, assignment)}
+    return [path for path, role in roles.items() if role in ("weight", "bias", "parameters")]
+
+
 def _is_seen(each: RecordedPoint, i: int) -> bool:
     value, bound = each.gradients[i].value, each.gradients[i].bound.radius
     if not value.size or not value.any():
         return True
     size = np.sqrt(np.mean(np.square(value)))
     return bool(np.mean(bound < 0.01 * np.maximum(np.abs(value), size)) >= SEEN_SHARE)
+
+
+def _guards(point: RecordedPoint) -> list[Advice]:
+    left_out = [
+        f"d{name}" for name, pair in zip(_names(point), point.pairs, strict=True) if pair.leaf in point.guards
+    ]
+    return [warning(next(iter(point.guards.values())), left_out)] if left_out else []
 
 
 def _precision(point: RecordedPoint) -> list[Advice]:

@@ -39,6 +39,8 @@ def forward(
     moved = [i for i, each in enumerate(drawn) if each is not None]
     places, _, _ = moves.positions_of(operation, inputs, moved)
     flat = np.concatenate([full(drawn[i], inputs[i], draws).reshape(draws, -1) for i in moved], axis=1)
+    if not flat.size:  # a mask that chose nothing
+        return np.broadcast_to(exact, (draws, *exact.shape))
     taken = np.take(flat, places, axis=1)
     return taken if places.min(initial=0) >= 0 else np.where(places >= 0, taken, exact)
 

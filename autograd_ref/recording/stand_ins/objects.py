@@ -12,8 +12,8 @@ from autograd_ref.recording.tape import Move, NotRecorded, Read, Value, current
 from autograd_ref.recording.template import freeze
 
 __all__ = [
-    "arrays_in", "flat_iterator", "index_read", "index_write", "is_recorded", "plain", "plain_all",
-    "value_of", "wrap_result", "wrap_view",
+    "arrays_in", "flat_iterator", "forget_found", "index_read", "index_write", "is_recorded", "plain",
+    "plain_all", "value_of", "wrap_result", "wrap_view",
 ]  # fmt: skip
 
 # Filled by the modules that define them: the class of recording arrays, and that of each kind of number.
@@ -51,13 +51,23 @@ def type_of(thing: Any) -> type:
     return SHADOWED.get(kind, kind) if current.tape is not None else kind
 
 
+_found: list[Any] = []
+
+
 def _lost(array: Any) -> Any:
     """Complete an array that NumPy's C code made as a view, without asking us."""
+    _found.append(array)
     twin = np.ndarray.view(array, np.ndarray)
     array._twin = twin
     array._version = None
     array._memory = current.memories.adopt(twin) if current.tape is not None else None
     return array
+
+
+def forget_found() -> None:
+    """Part such arrays from their twins, which keep them alive: no garbage collector sees that."""
+    while _found:
+        del _found.pop()._twin
 
 
 def plain_all(thing: Any) -> Any:

@@ -167,9 +167,7 @@ def _of_transposes(expression: Expression) -> Iterator[Edit]:
         if len(each.shape) == 2:
 
             def change(value: Value, inputs: list[np.ndarray], _: int, i: int = i) -> np.ndarray:
-                return computed(
-                    value, value.operation, [x.T if j == i else x for j, x in enumerate(inputs)]
-                )
+                return computed(value, value.operation, [x.T if j == i else x for j, x in enumerate(inputs)])
 
             yield _everywhere(expression, "transpose", f"its {('first', 'second', 'third')[min(i, 2)]} operand transposed", change)
 
@@ -188,7 +186,9 @@ def _of_constants(expression: Expression) -> Iterator[Edit]:
                     value: Value, inputs: list[np.ndarray], _: int, i: int = i, other: float = other
                 ) -> np.ndarray:
                     new = np.asarray(other, inputs[i].dtype if inputs[i].dtype.kind in "iu" else np.float64)
-                    return computed(value, value.operation, [new if j == i else x for j, x in enumerate(inputs)])
+                    return computed(
+                        value, value.operation, [new if j == i else x for j, x in enumerate(inputs)]
+                    )
 
                 yield _everywhere(expression, "factor", f"{other:g} for {number:g}", change)
 
@@ -327,7 +327,7 @@ def _in_step(other: Value, expression: Expression, tapes: Tapes) -> dict[int, in
     if len(expression.values) == 1:
         return {expression.first.number: other.number}
     same = tapes.made_with(other)
-    if len(same) == 1 or other in (same[0], same[-1]) and len(same) < len(expression.values):
+    if len(same) == 1 or (other in (same[0], same[-1]) and len(same) < len(expression.values)):
         return {each.number: other.number for each in expression.values}
     start = same.index(other)
     if start + len(expression.values) <= len(same):

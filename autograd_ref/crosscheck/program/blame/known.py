@@ -177,7 +177,9 @@ class Known:
         else:
             self._by_signature.setdefault(signature, []).append(entry)
 
-    def _compared(self, entry: _Entry, arrays: Sequence[np.ndarray], shape: tuple[int, ...]) -> Meaning | None:
+    def _compared(
+        self, entry: _Entry, arrays: Sequence[np.ndarray], shape: tuple[int, ...]
+    ) -> Meaning | None:
         factor: float | None = None
         orders: list[str] = []
         numbers = set()
@@ -202,11 +204,7 @@ def _constant_axes(array: np.ndarray) -> list[tuple[int, ...]]:
     """The axes along which an array was broadcast."""
     if array.ndim == 0 or not array.any():
         return []
-    axes = [
-        i
-        for i, n in enumerate(array.shape)
-        if n > 1 and not np.any(np.diff(array, axis=i))
-    ]
+    axes = [i for i, n in enumerate(array.shape) if n > 1 and not np.any(np.diff(array, axis=i))]
     return [tuple(axes)] if axes and len(axes) < array.ndim else []
 
 

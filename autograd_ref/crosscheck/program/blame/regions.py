@@ -14,8 +14,8 @@ import numpy as np
 from autograd_ref.crosscheck.program.blame.known import Known, Meaning
 from autograd_ref.crosscheck.program.blame.tapes import Output, Tapes
 from autograd_ref.recording import Value
-from autograd_ref.recording.memory import lay_out, window
 from autograd_ref.recording.meaning.operations import is_elementwise
+from autograd_ref.recording.memory import lay_out, window
 from autograd_ref.recording.tape import Compute, Given, Read, Write
 
 __all__ = ["Region", "Trust", "region_of"]
@@ -34,8 +34,8 @@ class Trust:
         self.tapes, self.known = tapes, known
         self.trusted: set[int] = set()
         self.cleared: dict[int, float] = {}
-        right = {each.value.number for each in tapes.outputs if not each.is_wrong}
         wrong = {each.value.number for each in tapes.outputs if each.is_wrong}
+        right = {each.value.number for each in tapes.outputs} - wrong
         for value in reversed(tapes.backward):
             users = [each.number for each in tapes.uses.get(value.number, ())]
             meanings = known.of(value)
@@ -107,13 +107,19 @@ def _wrong_entries(output: Output, tapes: Tapes) -> np.ndarray:
     everywhere = np.ones(output.value.shape, bool)
     if output.is_change:
         return everywhere
-    hand = tapes.arrays(output.value)[0]
+    hand = output.own(tapes.arrays(output.value)[0])
     right = tapes.right(output.index)[0]
     if hand.shape != right.shape:
         return everywhere
     size = np.abs(right).max(initial=0.0)
     wrong = ~(np.abs(hand - right) <= 1e-7 * size)
-    return wrong if wrong.any() else everywhere
+    if not wrong.any():
+        return everywhere
+    if output.part is None:
+        return wrong
+    whole = np.zeros(output.value.shape, bool)
+    output.own(whole)[...] = wrong  # a view
+    return whole
 
 
 def _sources(value: Value, mask: np.ndarray) -> list[tuple[Value, np.ndarray]]:

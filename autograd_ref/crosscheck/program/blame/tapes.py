@@ -26,14 +26,22 @@ class Output:
         is_wrong: by the verdict.
         is_change: whether a step size is in it, so that its size says nothing.
         sign: −1 where it is added to a parameter, not taken from it.
+        part: where in the value it is; None where it is all of it.
     """
 
     def __init__(self, index: int, point: RecordedPoint, value: Value, is_wrong: bool, sign: float = 1.0):
         pair = point.pairs[index]
         self.index, self.value, self.is_wrong = index, value, is_wrong
         self.path, self.found, self.is_change = pair.leaf, pair.found, pair.is_change
-        self.sign = sign
+        self.sign, self.part = sign, pair.part
         self.leaf = point.run.leaf(pair.leaf).value
+
+    def own(self, array: np.ndarray) -> np.ndarray:
+        """The gradient in the array of its value."""
+        if self.part is None:
+            return array
+        size = int(np.prod(self.part.shape))
+        return array.reshape(-1)[self.part.start : self.part.start + size].reshape(self.leaf.shape)
 
 
 class Tapes:
@@ -61,6 +69,7 @@ class Tapes:
         self.outputs = [
             Output(i, first, value, i in wrong, sign)
             for i, pair in enumerate(first.pairs)
+            if not pair.is_second
             for value, sign in self._roots(first, pair.found, pair.leaf, pair.is_change)
         ]
         reached: set[Value] = set()
@@ -99,7 +108,11 @@ class Tapes:
             seen: set[bytes] = set()
             found = []
             for each in reversed(self.values[:before]):
-                if each.shape != operand.shape or each.dtype.kind != operand.dtype.kind or each.weak is not None:
+                if (
+                    each.shape != operand.shape
+                    or each.dtype.kind != operand.dtype.kind
+                    or each.weak is not None
+                ):
                     continue
                 text = np.ascontiguousarray(self.arrays(each)[0]).tobytes()
                 if text not in seen:
@@ -127,7 +140,9 @@ class Tapes:
         same = self._made[value._code, value._position]
         return same if value._code is not None else [value]
 
-    def _roots(self, point: RecordedPoint, found: str, leaf: str, is_change: bool) -> list[tuple[Value, float]]:
+    def _roots(
+        self, point: RecordedPoint, found: str, leaf: str, is_change: bool
+    ) -> list[tuple[Value, float]]:
         _, value = point.run.recording.final.get(found, (None, None))
         if value is None:
             return []
@@ -160,7 +175,13 @@ def _steps(value: Value, start: Value) -> list[tuple[Value, float]]:
 def _shape(point: RecordedPoint) -> list[object]:
     """What is the same in two runs that did the same."""
     return [
-        (each._code, each._position, type(each.operation), each.shape, [source.number for source in each.inputs])
+        (
+            each._code,
+            each._position,
+            type(each.operation),
+            each.shape,
+            [source.number for source in each.inputs],
+        )
         if not isinstance(each.operation, (Compute, Move))
         else (each._code, each._position, each.operation.name, each.shape, [s.number for s in each.inputs])
         for each in point.run.recording.tape.values

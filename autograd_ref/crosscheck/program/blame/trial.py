@@ -59,6 +59,7 @@ class Trial:
             hand = np.asarray(arrays.get(output.value.number, None))
             if hand.dtype == object:
                 hand = self._array(output.value, point)
+            hand = output.own(hand)
             if hand.shape != right.shape:
                 return None
             found.append(((hand - right) / scale).ravel())
@@ -104,7 +105,7 @@ class Trial:
         if output.is_change:
             right = right * output.sign * self.tapes.points[point].step
         if not output.is_wrong:
-            right = self._array(output.value, point)
+            right = output.own(self._array(output.value, point))
         return right, float(np.abs(right).max(initial=0.0)) or 1.0
 
 

@@ -49,7 +49,11 @@ def try_expression(expression: Expression, tapes: Tapes, trial: Trial, until: fl
             if time.perf_counter() > until:
                 break
             residual = trial.residual(edit.changes, 0)
-            if residual is not None and (np.abs(residual) <= NEAR).all() and trial.makes_all_right(edit.changes):
+            if (
+                residual is not None
+                and (np.abs(residual) <= NEAR).all()
+                and trial.makes_all_right(edit.changes)
+            ):
                 found.append(edit)
                 if len(found) > 2:
                     break

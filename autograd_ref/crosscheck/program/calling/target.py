@@ -1,19 +1,26 @@
 """A target of the command line whose call is recorded: where the call comes from, and its other half."""
 
 import inspect
+import warnings
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from functools import reduce
+from io import StringIO
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd_ref.crosscheck.program.calls import Form, counterpart
-from autograd_ref.crosscheck.program.caught import Call, catch, in_dtype, seeded
+from autograd_ref.crosscheck.program.calling.caught import Call, catch, in_dtype, seeded
+from autograd_ref.crosscheck.program.calling.forms import Form, counterpart
+from autograd_ref.crosscheck.program.calling.watch import Met
 from autograd_ref.crosscheck.program.check import Arguments, check_points, form_of
 from autograd_ref.crosscheck.program.verdict import Settings
 from autograd_ref.crosscheck.report import NotJudged, Report
+from autograd_ref.recording.call.given import Given
+from autograd_ref.recording.call.state import State
 
-__all__ = ["Asked", "Prepared", "check_target", "example_of", "prepare"]
+__all__ = ["Asked", "Prepared", "check_met", "check_target", "example_of", "prepare"]
 
 
 class Asked(NamedTuple):
@@ -30,6 +37,8 @@ class Asked(NamedTuple):
         dtype: of the floating arrays; None keeps what they have.
         seed: of everything random.
         tolerance: of the bounds.
+        guessed: whether nobody gave the call.
+        repair_seconds: for how long a repair is looked for; 0 for not at all.
     """
 
     spec: str
@@ -42,6 +51,8 @@ class Asked(NamedTuple):
     dtype: str | None
     seed: int
     tolerance: float
+    guessed: bool = False
+    repair_seconds: float = 0.0
 
 
 def example_of(module: Any, name: str) -> str | None:
@@ -70,13 +81,16 @@ class Prepared(NamedTuple):
     settings: Settings
 
 
-def check_target(module: Any, file: str, asked: Asked) -> Report:
+def check_target(
+    module: Any, file: str, asked: Asked, on_verdict: Callable[[Report], None] | None = None
+) -> Report:
     """Judge the gradients of a call.
 
     Args:
         module: that holds the target.
         file: of the module.
         asked: what is asked for.
+        on_verdict: told the report before a repair is looked for.
 
     Returns:
         The report.
@@ -84,10 +98,12 @@ def check_target(module: Any, file: str, asked: Asked) -> Report:
     Raises:
         NotJudged: it cannot be judged; says why.
     """
-    return check_points(*prepare(module, file, asked))
+    return check_points(*prepare(module, file, asked, on_verdict))
 
 
-def prepare(module: Any, file: str, asked: Asked) -> Prepared:
+def prepare(
+    module: Any, file: str, asked: Asked, on_verdict: Callable[[Report], None] | None = None
+) -> Prepared:
     """Find the call of a target; arguments and errors as for `check_target`."""
     name = asked.spec.rpartition(":")[2]
     owner, last = _owner(module, name)
@@ -99,6 +115,9 @@ def prepare(module: Any, file: str, asked: Asked) -> Prepared:
                 f"is a class without a method loss: name the method that is to be judged, {asked.spec}.METHOD"
             )
         function = getattr(owner, last)
+
+    if not callable(function):
+        raise NotJudged(f"{name} is no function but {type(function).__name__}: name what is to be called")
 
     def call_at(point: int) -> Call:
         rng = seeded(asked.seed, point)
@@ -115,11 +134,63 @@ def prepare(module: Any, file: str, asked: Asked) -> Prepared:
             call = catch(owner, last, asked.call, space, file, asked.nth)
         return call if asked.dtype is None else in_dtype(call, function, np.dtype(asked.dtype))
 
+    if asked.guessed:
+        _try(function, call_at(0))
+    return _prepare(module, owner, name, function, call_at, file, asked, on_verdict)
+
+
+def check_met(
+    met: Met, file: str, asked: Asked, on_verdict: Callable[[Report], None] | None = None
+) -> Report:
+    """Judge the gradients of a call that the program itself is about to make.
+
+    Args:
+        met: the call.
+        file: of the program.
+        asked: what is asked for.
+        on_verdict: as for `check_target`.
+
+    Returns:
+        The report.
+
+    Raises:
+        NotJudged: it cannot be judged; says why.
+    """
+    name, call = asked.spec.rpartition(":")[2], met.call
+    if asked.dtype is not None:
+        call = in_dtype(call, met.function, np.dtype(asked.dtype))
+    head = name.rpartition(".")[0]
+    module = SimpleNamespace(**met.space)
+    owner = type(call.args[0]) if head and call.args else module
+    return check_points(
+        *_prepare(module, owner, name, met.function, lambda _: call, file, asked, on_verdict)
+    )
+
+
+def _prepare(
+    module: Any,
+    owner: Any,
+    name: str,
+    function: Any,
+    call_at: Callable[[int], Call],
+    file: str,
+    asked: Asked,
+    on_verdict: Callable[[Report], None] | None,
+) -> Prepared:
     first = call_at(0)
     loss, backward = _other_half(module, owner, name, asked)
     form = form_of(function, backward, loss, asked.seed, first.names)
     settings = Settings(
-        asked.spec, asked.of, asked.seed, asked.tolerance, form.told, asked.call, form.results[0]
+        asked.spec,
+        asked.of,
+        asked.seed,
+        asked.tolerance,
+        form.told,
+        asked.call,
+        form.results[0],
+        asked.guessed,
+        asked.repair_seconds,
+        on_verdict,
     )
 
     def arguments_at(point: int) -> tuple[Any, Any]:
@@ -127,6 +198,20 @@ def prepare(module: Any, file: str, asked: Asked) -> Prepared:
         return call.args, call.kwargs
 
     return Prepared(form, arguments_at, asked.points, file, settings)
+
+
+def _try(function: Any, call: Call) -> None:
+    """Refuse a made-up call that raises, before it is recorded."""
+    given = Given(function, call.args, call.kwargs)
+    before = State(given.walk, given.module)
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings(), redirect_stdout(StringIO()):
+            warnings.simplefilter("ignore")
+            function(*call.args, **call.kwargs)
+    except (Exception, SystemExit) as error:
+        raise NotJudged(f"it raised {type(error).__name__}") from error
+    finally:
+        before.restore()
 
 
 def _owner(module: Any, name: str) -> tuple[Any, str]:

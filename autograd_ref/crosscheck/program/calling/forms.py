@@ -158,7 +158,10 @@ def _watched(
     try:
         out = function(*args, **kwargs)
     finally:
-        sys.setprofile(before)
+        if before is None or callable(before):
+            sys.setprofile(before)
+        else:
+            before.enable()  # a profiler of cProfile
     return out, known
 
 

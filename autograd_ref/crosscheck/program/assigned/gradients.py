@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from autograd_ref.crosscheck.program.losses import Loss
+from autograd_ref.crosscheck.program.assigned.losses import Loss
+from autograd_ref.crosscheck.program.assigned.returned import renamed
 from autograd_ref.crosscheck.program.paths import Name, of_path
-from autograd_ref.crosscheck.program.returned import renamed
 from autograd_ref.recording import Recording, Value
 from autograd_ref.recording.adjoints import Adjoints
 from autograd_ref.recording.tape import Given, Read

@@ -16,7 +16,7 @@ from autograd_ref.crosscheck.report import NotJudged
 from autograd_ref.recording.call.given import Given
 from autograd_ref.recording.call.reachable import Walk
 
-__all__ = ["Call", "catch", "in_dtype", "seeded"]
+__all__ = ["Call", "catch", "has_floating", "in_dtype", "seeded"]
 
 
 class Call(NamedTuple):
@@ -70,7 +70,7 @@ def catch(owner: Any, name: str, text: str, space: Mapping[str, Any], file: str,
     def note(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         nonlocal floating
         calls.append((args, kwargs))
-        if _has_floating(args, kwargs):
+        if has_floating(args, kwargs):
             floating += 1
             if floating == nth:
                 raise _Caught
@@ -83,15 +83,15 @@ def catch(owner: Any, name: str, text: str, space: Mapping[str, Any], file: str,
         except SyntaxError as error:
             raise NotJudged(f"--call is no Python: {error.msg}: {(error.text or text).strip()}") from None
         except (Exception, SystemExit) as error:
-            raise NotJudged(f"--call raised {what_stopped(error, file)}") from error
+            seen = "; it sees np, rng and the names of the file" if isinstance(error, NameError) else ""
+            raise NotJudged(f"--call raised {what_stopped(error, file)}{seen}") from error
     told = getattr(owner, "__qualname__", None)
     whole = f"{told}.{name}" if told else name
     if not calls:
         raise NotJudged(f"--call never calls {whole}: write --call '{whole}(...)'")
     if floating < nth and (nth > 1 or floating):
-        raise NotJudged(
-            f"--call calls {whole} with floating arrays only {floating} times: too few for --nth {nth}"
-        )
+        times = "once" if floating == 1 else f"{floating} times"
+        raise NotJudged(f"--call calls {whole} with floating arrays only {times}: too few for --nth {nth}")
     args, kwargs = calls[-1] if floating else calls[0]
     return Call(args, kwargs, {key: each for key, each in names.items() if key not in known})
 
@@ -130,7 +130,8 @@ def _trapped(owner: Any, name: str, note: Callable[..., None], names: dict[str, 
         setattr(owner, name, held)
 
 
-def _has_floating(args: Any, kwargs: Any) -> bool:
+def has_floating(args: Any, kwargs: Any) -> bool:
+    """Whether a call can reach a floating array by its arguments."""
     found = False
 
     def look(path: str, thing: Any) -> Any:

@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from autograd_ref.crosscheck.program.gradients import Candidate
-from autograd_ref.crosscheck.program.moved import is_moved
+from autograd_ref.crosscheck.program.assigned.flat import Part, parts_of
+from autograd_ref.crosscheck.program.assigned.gradients import Candidate
+from autograd_ref.crosscheck.program.assigned.moved import is_moved
+from autograd_ref.crosscheck.program.assigned.second import boosting_pair
 from autograd_ref.crosscheck.program.paths import cores, is_of_gradients, of_path, shown
+from autograd_ref.crosscheck.program.views import adjoint_by
 from autograd_ref.crosscheck.report import NotJudged
 from autograd_ref.recording import Leaf, Recording
 from autograd_ref.recording.adjoints import Adjoints
@@ -31,11 +34,15 @@ class Assigned:
         leaf: the path of the leaf.
         found: the path of the gradient.
         is_change: whether it is the leaf itself, moved by a step against its gradient.
+        part: where in a vector of several gradients it is; None where it is apart.
+        is_second: whether it is the diagonal of the second derivative.
     """
 
     leaf: str
     found: str
     is_change: bool = False
+    part: Part | None = None
+    is_second: bool = False
 
 
 @dataclass
@@ -84,6 +91,11 @@ class _Assigning:
     def all(self, of: Mapping[str, str]) -> Assignment:
         for name, leaf in of.items():
             self._take(self._candidate(name), self._leaf(leaf))
+        if not of and (boosting := boosting_pair(self.left, self._used())) is not None:
+            predicted, first, second = boosting
+            self._take(first, predicted)
+            self.result.pairs.append(Assigned(predicted.path, second.path, is_second=True))
+            self.left.remove(second)
         for tier in (_exactly, _in_other_case, _abbreviated):
             for each in list(self.left):
                 matches = [leaf for leaf in self._free() if tier(each, leaf)]
@@ -91,7 +103,8 @@ class _Assigning:
                     self._take(each, chosen)
         self._changes()
         self._by_shape()
-        self.result.spare += [each.path for each in self.left if each.is_returned and each.array.ndim]
+        self._in_vectors()
+        self.result.spare += [each.path for each in self.left if each.is_returned]
         order = {leaf.path: i for i, leaf in enumerate(self.leaves)}
         self.result.pairs.sort(key=lambda pair: order[pair.leaf])
         return self.result
@@ -107,7 +120,7 @@ class _Assigning:
     def _changes(self) -> None:
         """Parameters that the call moves, in place or into what it returns."""
         for leaf in self._free():
-            if leaf.value not in self.found.of:
+            if adjoint_by(self.found, leaf) is None:
                 continue
             for each in self.left:
                 if each.array.shape != leaf.array.shape or not is_moved(each.value, leaf.value):
@@ -122,9 +135,7 @@ class _Assigning:
         shapes = dict.fromkeys(each.array.shape for each in nameless)
         for shape in shapes:
             these = [each for each in nameless if each.array.shape == shape]
-            leaves = [
-                leaf for leaf in self._free() if leaf.array.shape == shape and leaf.value in self.found.of
-            ]
+            leaves = [leaf for leaf in self._used() if leaf.array.shape == shape]
             if len(these) == len(leaves):
                 for each, leaf in zip(these, leaves, strict=True):
                     self._take(each, leaf)
@@ -141,7 +152,7 @@ class _Assigning:
     def _in_order(self, these: list[Candidate], leaves: list[Leaf]) -> bool:
         """Whether all that is left are the first parameters, in their order."""
         every = [each for each in self.left if each.is_returned and each.array.size]
-        free = [leaf for leaf in self._free() if leaf.value in self.found.of]
+        free = self._used()
         shapes = [each.array.shape for each in every]
         if self.result.pairs or len(every) < 2 or shapes != [leaf.array.shape for leaf in free[: len(every)]]:
             return False
@@ -155,10 +166,26 @@ class _Assigning:
         told = f"--of '{names[0]}={shown(leaves[0].path)}'"
         self.result.ambiguous.append(f"{', '.join(names)} may be the gradient by {paths}: say which, {told}")
 
+    def _in_vectors(self) -> None:
+        """Vectors of several gradients."""
+        for each in list(self.left):
+            if not each.is_returned or each.array.ndim == 0 or each.array.size != max(each.array.shape):
+                continue
+            for leaf, part in parts_of(each.array, self._used(), self._is_near) or []:
+                self.result.pairs.append(Assigned(leaf.path, each.path, part=part))
+                self.taken.add(leaf.path)
+                self.left = [other for other in self.left if other is not each]
+
+    def _used(self) -> list[Leaf]:
+        return [leaf for leaf in self._free() if adjoint_by(self.found, leaf) is not None]
+
     def _is_adjoint(self, each: Candidate, leaf: Leaf) -> bool:
-        right = self.found.of[leaf.value].centre
-        size = float(np.abs(right).max(initial=0.0))
-        return size > 0 and bool((np.abs(each.array - right) <= NEAR * size).all())
+        return self._is_near(each.array, leaf)
+
+    def _is_near(self, array: np.ndarray, leaf: Leaf) -> bool:
+        right = adjoint_by(self.found, leaf)
+        size = 0.0 if right is None else float(np.abs(right).max(initial=0.0))
+        return size > 0 and bool((np.abs(array - right) <= NEAR * size).all())
 
     # What the user says.
 

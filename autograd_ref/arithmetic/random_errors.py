@@ -1,0 +1,66 @@
+"""Random rounding errors, drawn from a pool: independent ones, or the same for the same number."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+__all__ = ["POOL", "RandomErrors"]
+
+# Errors are drawn once and used again from here and there, which compiles faster than drawing them in
+# place; a prime, so that reuse falls out of step with the rows of any matrix.
+POOL = 131_071
+
+# An odd number without pattern, by which a hash multiplies.
+MIX = np.uint64(0x9E3779B97F4A7C15)
+
+
+class RandomErrors:
+    """The errors of one traversal; traced, and used up from left to right.
+
+    Attributes:
+        pool: random numbers of either sign (POOL,).
+        position: where the next ones are taken from.
+    """
+
+    def __init__(self, pool: Array, position: int = 0) -> None:
+        self.pool, self.position = pool, position
+        self.signs = jnp.sign(pool)
+
+    def draw(self, shape: tuple[int, ...]) -> Array:
+        """Return independent errors; pairwise independent where there are very many."""
+        count = math.prod(shape)
+        if count <= self.pool.shape[0]:
+            return self._slice(self.pool, count).reshape(shape)
+        first, *others = range(len(shape))
+        drawn = jnp.expand_dims(self._slice(self.pool, shape[first]), others)
+        for axis in others:
+            signs = self._slice(self.signs, shape[axis])
+            drawn = drawn * jnp.expand_dims(signs, [i for i in range(len(shape)) if i != axis])
+        return jnp.broadcast_to(drawn, shape)
+
+    def draw_by_value(self, value: Array) -> Array:
+        """Return errors of either sign between ½ and 3⁄2, equal where two numbers of the array are equal."""
+        (salt,) = self._slice(self.pool, 1)
+        exact = jax.lax.convert_element_type(value, np.float64) + 0.0  # (−0 is 0)
+        bits = jax.lax.bitcast_convert_type(exact, np.uint64)
+        mixed = bits ^ jax.lax.bitcast_convert_type(salt, np.uint64)
+        for _ in range(2):
+            mixed = mixed * MIX
+            mixed = mixed ^ (mixed >> np.uint64(29))
+        size = 0.5 + (mixed >> np.uint64(11)).astype(np.float64) * 2.0**-53
+        return jnp.where(mixed & np.uint64(1) == np.uint64(1), size, -size)
+
+    def inside(self, turn: Array | int) -> "RandomErrors":
+        """Return the errors for the body of a loop or a branch, others at every turn."""
+        return RandomErrors(jnp.roll(self.pool, -7919 * (turn + 1)), self.position)
+
+    def _slice(self, pool: Array, count: int) -> Array:
+        length = pool.shape[0]
+        start = self.position % length
+        self.position += count + 1
+        rounds = -(-(start + count) // length)
+        pool = pool if rounds == 1 else jnp.tile(pool, rounds)
+        return jax.lax.slice(pool, (start,), (start + count,))

@@ -1,0 +1,58 @@
+"""Gradients that rounding in float32 hides, though hardly any of it takes place: float64 decides.
+
+The bounds are wide for a sum such as −1e4 + 0.3, whose rounding is a small part of a result, but is granted many
+times over. What a call of hand in float64 shows settles whether its formula is right; what is left to ask of
+the call in float32 is that it comes close to the right value.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from autograd_ref.crosscheck.function.judging import NONLINEAR, AtPoint, is_near, sizes
+from autograd_ref.crosscheck.quantity import Quantity
+
+__all__ = ["decided_in_float64"]
+
+
+def decided_in_float64(
+    found: Sequence[AtPoint],
+    unjudged: Mapping[int, Quantity],
+    in_float64: Mapping[str, Quantity],
+) -> dict[int, Quantity]:
+    """The verdicts that float64 gives of gradients that were not judged in float32.
+
+    Args:
+        found: at every point, in float32.
+        unjudged: what could not be judged, by the number of the parameter.
+        in_float64: what was said of the same call in float64 at the same points, by name.
+
+    Returns:
+        By the number of the parameter. Right, where float64 says so and no entry in float32 is off by half of what
+        may be hidden, at any point. Wrong, where float64 says so, an entry is off by more, and rounding in float32
+        may not make so much of it.
+    """
+    decided = {}
+    for i, quantity in unjudged.items():
+        finer = in_float64.get(quantity.name)
+        if finer is None or finer.ok is None or any(each.lowest != np.float64 for each in found):
+            continue
+        near = all(
+            each.by_hand[i].shape == each.gradients[i].value.shape
+            and is_near(each.by_hand[i], each.gradients[i].value)
+            for each in found
+        )
+        if finer.ok and near:
+            decided[i] = replace(quantity, ok=True, seen=finer.seen, reason=None)
+        elif not finer.ok and not near and all(_is_small(each, i) for each in found):
+            decided[i] = finer
+    return decided
+
+
+def _is_small(each: AtPoint, i: int) -> bool:
+    """Whether what is granted to rounding is of first order."""
+    right = each.gradients[i]
+    finite = np.isfinite(right.value)
+    radius = np.broadcast_to(right.bound.radius, right.value.shape)
+    return bool(np.all(radius[finite] <= NONLINEAR * sizes(right.value)[finite]))

@@ -1,0 +1,60 @@
+"""Run somebody's own program until it makes the call that is to be judged."""
+
+import os
+import runpy
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from autograd_ref.crosscheck.errors import what_stopped
+from autograd_ref.crosscheck.isolated.targets import file_of
+from autograd_ref.crosscheck.program.calling.watch import Met, watching
+from autograd_ref.crosscheck.report import NotJudged
+
+__all__ = ["run_program"]
+
+
+def run_program(command: str, spec: str, nth: int, meet: Callable[[str, Met], NoReturn]) -> NoReturn:
+    """Run ``SCRIPT ARG...`` in the script's folder, or ``-m MODULE ARG...`` in this one, as Python would.
+
+    Args:
+        command: what follows ``python``.
+        spec: of the function whose call is judged, FILE.py:NAME or package.module:NAME.
+        nth: which of its calls with floating arrays.
+        meet: is given the file and the call; does not return.
+
+    Raises:
+        NotJudged: there is no such program, it fails, or it ends without the call.
+    """
+    words = shlex.split(command)
+    is_module = words[:1] == ["-m"]
+    words = words[is_module:]
+    if not words:
+        raise NotJudged("--run takes a program, 'SCRIPT.py ARG ...' or '-m MODULE ARG ...'")
+    file, name = file_of(spec)
+    script = words[0] if is_module else str(Path(words[0]).resolve())
+    if not is_module and not Path(script).is_file():
+        raise NotJudged(f"there is no file {words[0]} for --run")
+    sys.argv = [script, *words[1:]]
+    if is_module:
+        sys.path.insert(0, str(Path.cwd()))
+    else:
+        os.chdir(Path(script).parent)
+        sys.path.insert(0, str(Path(script).parent))
+    with watching(file, [name], nth, lambda _, met: meet(file, met)) as counts:
+        try:
+            if is_module:
+                runpy.run_module(script, run_name="__main__", alter_sys=True)
+            else:
+                runpy.run_path(script, run_name="__main__")
+        except SystemExit:
+            pass
+        except BaseException as error:
+            raise NotJudged(f"--run raised {what_stopped(error, script)}") from error
+    every, floating = counts[name]
+    if not every:
+        raise NotJudged(f"--run ends without a call of {name}")
+    often = "once" if floating == 1 else f"{floating} times" if floating else "never"
+    raise NotJudged(f"--run calls {name} with floating arrays {often}: too few for --nth {nth}")

@@ -1,0 +1,83 @@
+"""One vector that holds the gradients by several arrays, one after the other."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations, permutations
+from typing import NamedTuple
+
+import numpy as np
+
+from autograd_ref.recording import Leaf
+
+__all__ = ["Part", "parts_of"]
+
+# Among more arrays, no subset and no other order is looked for.
+MOST, MOST_ORDERS = 10, 4
+
+
+class Part(NamedTuple):
+    """Where in a vector a gradient is.
+
+    Attributes:
+        start: of its first entry.
+        shape: of its array.
+        order: "C" or "F", in which the array was laid out.
+    """
+
+    start: int
+    shape: tuple[int, ...]
+    order: str
+
+    def of(self, vector: np.ndarray) -> np.ndarray:
+        """The gradient, in the shape of its array; a view of the vector where that can be."""
+        flat = vector.reshape(-1)[self.start : self.start + int(np.prod(self.shape))]
+        return flat.reshape(self.shape, order="F" if self.order == "F" else "C")
+
+
+def parts_of(
+    vector: np.ndarray, leaves: Sequence[Leaf], fits: Callable[[np.ndarray, Leaf], bool]
+) -> list[tuple[Leaf, Part]] | None:
+    """Split a vector among arrays.
+
+    Args:
+        vector: the gradient.
+        leaves: the arrays that may have a part in it, in the order of the arguments.
+        fits: whether an array is the gradient by a leaf.
+
+    Returns:
+        The leaves of the split that most parts fit, the first where several do alike; None where no arrays
+        have the vector's size together, or where several sets of arrays do and no part fits.
+    """
+    best: tuple[int, list[tuple[Leaf, Part]]] | None = None
+    subsets = set()
+    for chosen in _subsets(leaves, vector.size):
+        subsets.add(frozenset(leaf.path for leaf in chosen))
+        split, fitting = _split(vector, chosen, fits)
+        if best is None or fitting > best[0]:
+            best = fitting, split
+    if best is None or (best[0] == 0 and len(subsets) > 1):
+        return None
+    return best[1]
+
+
+def _subsets(leaves: Sequence[Leaf], size: int) -> Iterator[tuple[Leaf, ...]]:
+    if len(leaves) > MOST:
+        if sum(leaf.array.size for leaf in leaves) == size:
+            yield tuple(leaves)
+        return
+    for count in range(len(leaves), 1, -1):
+        for chosen in combinations(leaves, count):
+            if sum(leaf.array.size for leaf in chosen) == size:
+                yield from permutations(chosen) if count <= MOST_ORDERS else (chosen,)
+
+
+def _split(
+    vector: np.ndarray, chosen: Sequence[Leaf], fits: Callable[[np.ndarray, Leaf], bool]
+) -> tuple[list[tuple[Leaf, Part]], int]:
+    split, start, fitting = list[tuple[Leaf, Part]](), 0, 0
+    for leaf in chosen:
+        options = [Part(start, leaf.array.shape, order) for order in ("C", "F")]
+        right = next((part for part in options if fits(part.of(vector), leaf)), None)
+        fitting += right is not None
+        split.append((leaf, right or options[0]))
+        start += leaf.array.size
+    return split, fitting

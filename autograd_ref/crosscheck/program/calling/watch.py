@@ -1,0 +1,152 @@
+"""A call that a program makes itself: noticed when it is about to be made, and judged there and then.
+
+The program waits meanwhile, as it is, and nothing of it is run twice: the other points are the same call with
+the arrays moved whose gradient is judged.
+"""
+
+import ast
+import gc
+import inspect
+import sys
+import threading
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
+
+from autograd_ref.crosscheck.program.calling.caught import Call, has_floating
+from autograd_ref.crosscheck.report import NotJudged
+
+__all__ = ["Met", "is_called_plainly", "watching"]
+
+
+class Met(NamedTuple):
+    """A call that a program is about to make.
+
+    Attributes:
+        function: that is called.
+        call: its arguments.
+        space: the globals of the function.
+    """
+
+    function: Callable[..., Any]
+    call: Call
+    space: dict[str, Any]
+
+
+@contextmanager
+def watching(
+    file: str, names: Collection[str], nth: int, meet: Callable[[str, Met], None]
+) -> Iterator[dict[str, list[int]]]:
+    """Watch for calls while a program runs.
+
+    Args:
+        file: that holds the functions.
+        names: of the functions: ``step``, ``Net.step``.
+        nth: which of the calls of each with floating arrays is wanted, from 1.
+        meet: is given the name, and the call before it is made; what it raises, the program sees.
+
+    Yields:
+        How often each function was called so far, and how often with floating arrays.
+    """
+    counts = {name: [0, 0] for name in names}
+    wanted: dict[str, list[str]] = {}
+    for name in names:
+        wanted.setdefault(name.rpartition(".")[2], []).append(name)
+
+    def notice(frame: FrameType, event: str, _: Any) -> None:
+        if event != "call" or frame.f_code.co_name not in wanted:
+            return
+        for name in wanted[frame.f_code.co_name]:
+            if counts[name][1] < nth and _is_named(frame, file, name):
+                call = _call_of(frame)
+                counts[name][0] += 1
+                counts[name][1] += has_floating(call.args, call.kwargs)
+                if counts[name][1] == nth:
+                    watch(None)
+                    meet(name, Met(_function_of(frame, name, call), call, frame.f_globals))
+                    watch(notice)
+
+    def watch(trace: Callable[..., None] | None) -> None:
+        sys.settrace(trace)
+        threading.settrace(trace)
+
+    if names:
+        watch(notice)
+    try:
+        yield counts
+    finally:
+        if names:
+            watch(None)
+
+
+def is_called_plainly(source: str, name: str) -> bool:
+    """Whether a name is a function of a source that neither an example nor a contract calls."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return False
+    top = {each.name for each in tree.body if isinstance(each, ast.FunctionDef)}
+    if top & {"example", f"example_{name.replace('.', '_')}"}:
+        return False
+    body: list[ast.stmt] = tree.body
+    *heads, last = name.split(".")
+    for head in heads:
+        found = [each for each in body if isinstance(each, ast.ClassDef) and each.name == head]
+        if not found:
+            return False
+        body = found[-1].body
+    functions = [each for each in body if isinstance(each, ast.FunctionDef) and each.name == last]
+    names = [[each.arg for each in function.args.args] for function in functions]
+    return bool(heads) or (bool(names) and names[-1] != ["params", "X", "y", "reg"])
+
+
+def _is_named(frame: FrameType, file: str, name: str) -> bool:
+    """Whether a frame is the named function, or a method that its class inherits."""
+    code = frame.f_code
+    qualified = code.co_qualname.rpartition("<locals>.")[2]
+    if qualified == name:
+        return _resolved(code.co_filename) == file
+    head = name.rpartition(".")[0]
+    if not head or not code.co_argcount:
+        return False
+    kind = type(frame.f_locals.get(code.co_varnames[0]))
+    known = sys.modules.get(kind.__module__)
+    return kind.__qualname__ == head and _resolved(getattr(known, "__file__", None) or "") == file
+
+
+@cache
+def _resolved(file: str) -> str:
+    return str(Path(file).resolve()) if file else ""
+
+
+def _call_of(frame: FrameType) -> Call:
+    """The arguments of a frame that has just begun."""
+    code, known = frame.f_code, frame.f_locals
+    count, keywords = code.co_argcount, code.co_kwonlyargcount
+    names = code.co_varnames
+    args = tuple(known[each] for each in names[:count])
+    kwargs = {each: known[each] for each in names[count : count + keywords]}
+    rest = count + keywords
+    if code.co_flags & inspect.CO_VARARGS:
+        args += tuple(known[names[rest]])
+        rest += 1
+    if code.co_flags & inspect.CO_VARKEYWORDS:
+        kwargs |= known[names[rest]]
+    return Call(args, kwargs, {})
+
+
+def _function_of(frame: FrameType, name: str, call: Call) -> Callable[..., Any]:
+    """The function whose code a frame runs."""
+    last = name.rpartition(".")[2]
+    held = [frame.f_globals.get(last)]
+    if call.args:
+        held.append(inspect.getattr_static(type(call.args[0]), last, None))
+    for each in [*held, *gc.get_referrers(frame.f_code)]:
+        inner: Any = getattr(each, "__func__", each)
+        inner = inspect.unwrap(inner) if callable(inner) else None
+        if inspect.isfunction(inner) and inner.__code__ is frame.f_code:
+            return inner
+    raise NotJudged(f"{name} is called, and its function is found nowhere")

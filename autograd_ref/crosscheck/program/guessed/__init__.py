@@ -1,0 +1,1 @@
+"""Calls for code that nobody told us how to call, written down as the expression that `--call` takes."""

@@ -1,0 +1,74 @@
+"""Judge what nobody said how to call: the first call that fits decides, and no other may contradict it."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from autograd_ref.crosscheck.program.calling.target import Asked, check_target
+from autograd_ref.crosscheck.program.guessed.layers import layer_calls
+from autograd_ref.crosscheck.program.guessed.networks import Guess, network_calls
+from autograd_ref.crosscheck.program.guessed.styles import Sizes
+from autograd_ref.crosscheck.report import NotJudged, Report
+
+__all__ = ["calls_of", "judge_guessed"]
+
+
+def judge_guessed(module: Any, file: str, asked: Asked, guesses: Iterable[Guess]) -> Report | None:
+    """Try calls until one of them gives a verdict.
+
+    A gradient of another shape than its array says that the arrays were given in another shape than is meant.
+    A wrong gradient stays wrong only if it is right in no other call.
+
+    Args:
+        module: that holds the target.
+        file: of the module.
+        asked: what is asked for.
+        guesses: the calls.
+
+    Returns:
+        The report; None where no call fits.
+
+    Raises:
+        NotJudged: the gradient is right in one call and wrong in another.
+    """
+    wrong: Report | None = None
+    unfit: Report | None = None
+    for guess in guesses:
+        if wrong is not None and wrong.target.rpartition(":")[2] != guess.name:
+            continue
+        spec = f"{asked.spec.rpartition(':')[0]}:{guess.name}".removeprefix(":")
+        try:
+            report = check_target(module, file, asked._replace(spec=spec, call=guess.call, guessed=True))
+        except NotJudged:
+            continue
+        if report.ok:
+            if wrong is None:
+                return report
+            raise NotJudged(
+                f"nothing says how it is called, and it is right as {_one(guess.call)} but wrong as "
+                f"{_one(wrong.call)}: say which is meant, --call"
+            )
+        if report.ok is None or any(each.mismatch is not None for each in report.quantities):
+            unfit = unfit or report
+        else:
+            wrong = wrong or report
+    return wrong or unfit
+
+
+def calls_of(space: Any, name: str, sizes: Sizes, reg: float) -> Iterator[Guess]:
+    """Calls of a layer or a network, by its parameters' names.
+
+    Args:
+        space: the module, or what else has the name.
+        name: of a function, a class or a method.
+        sizes: of the network.
+        reg: strength of the penalty.
+
+    Yields:
+        Calls, the most usual first; most of them do not fit.
+    """
+    yield from layer_calls(space, name)
+    yield from network_calls(space, name, sizes, reg)
+
+
+def _one(call: str | None) -> str:
+    return (call or "").rpartition("\n")[2]

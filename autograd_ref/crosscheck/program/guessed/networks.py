@@ -1,0 +1,344 @@
+"""Calls of networks: functions of parameters, inputs and labels, and classes that hold their parameters."""
+
+import ast
+import inspect
+import re
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import reduce
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autograd_ref.crosscheck.program.guessed.roles import METHODS, is_size, is_sizes, numbered, role_of
+from autograd_ref.crosscheck.program.guessed.styles import Sizes, Style, styles
+
+__all__ = ["Guess", "network_calls"]
+
+# What may be a list with an array for each layer.
+_LISTS = {"weights", "w", "ws", "thetas", "theta"}
+
+
+class Guess(NamedTuple):
+    """One way to call something.
+
+    Attributes:
+        name: of what is judged.
+        call: the expression that calls it, as for ``--call``.
+    """
+
+    name: str
+    call: str
+
+
+def network_calls(space: Any, name: str, sizes: Sizes, reg: float) -> Iterator[Guess]:
+    """Calls of a network.
+
+    Args:
+        space: the module, or what else has the name.
+        name: of a function, a class or a method.
+        sizes: of the network.
+        reg: strength of the penalty.
+
+    Yields:
+        Calls, the most usual first; most of them do not fit.
+    """
+    head, _, last = name.rpartition(".")
+    thing = reduce(getattr, name.split("."), space)
+    owner = reduce(getattr, head.split("."), space) if head else None
+    if inspect.isclass(thing):
+        for method in METHODS:
+            if callable(getattr(thing, method, None)):
+                yield from _of_class(space, thing, name, method, sizes, reg)
+    elif inspect.isclass(owner):
+        yield from _of_class(space, owner, head, last, sizes, reg)
+    elif callable(thing):
+        yield from _of_function(thing, name, sizes, reg)
+
+
+# Functions.
+
+
+def _of_function(function: Callable[..., Any], name: str, sizes: Sizes, reg: float) -> Iterator[Guess]:
+    parameters = _parameters(function)
+    if parameters is None:
+        return
+    roles = {each: role_of(each) for each in parameters}
+    held = next((each for each, role in roles.items() if role == "parameters"), None)
+    weights = numbered([each for each, role in roles.items() if role == "weight"])
+    biases = numbered([each for each, role in roles.items() if role == "bias"])
+    if held is not None and not weights:
+        found = list(_held(function, held))
+        for layers, apart, written in found:
+            for style in styles(sizes, layers=layers, biases=apart):
+                yield from _call(name, parameters, roles, style, reg, {held: written(style)})
+        if found:
+            return
+        weights = [held]  # theta, alone
+    if not weights:
+        return
+    for style in styles(sizes, layers=len(weights), biases=bool(biases)):
+        texts = {each: style.weight(i, len(weights)) for i, each in enumerate(weights)}
+        texts |= {each: style.bias_of(i, len(weights)) for i, each in enumerate(biases[: len(weights)])}
+        yield from _call(name, parameters, roles, style, reg, texts)
+    if len(weights) == 1 and weights[0].lower() in _LISTS and len(biases) < 2:
+        for style in styles(sizes, layers=2, biases=bool(biases)):
+            texts = {weights[0]: f"[{style.weight(0, 2)}, {style.weight(1, 2)}]"}
+            texts |= {each: f"[{style.bias_of(0, 2)}, {style.bias_of(1, 2)}]" for each in biases}
+            yield from _call(name, parameters, roles, style, reg, texts)
+
+
+def _call(
+    name: str,
+    parameters: Mapping[str, inspect.Parameter],
+    roles: Mapping[str, str],
+    style: Style,
+    reg: float,
+    texts: Mapping[str, str],
+    before: str = "",
+) -> Iterator[Guess]:
+    arguments = _arguments(parameters, roles, style, reg, texts)
+    if arguments is not None:
+        yield Guess(re.sub(r"^net\.", "", name), f"{before}{name}({', '.join(arguments)})")
+
+
+def _arguments(
+    parameters: Mapping[str, inspect.Parameter],
+    roles: Mapping[str, str],
+    style: Style,
+    reg: float,
+    texts: Mapping[str, str],
+) -> list[str] | None:
+    """What stands in the brackets; None where a parameter says nothing that is understood."""
+    known = {
+        "inputs": style.inputs,
+        "labels": style.labels,
+        "penalty": f"{reg:g}",
+        "rate": "0.01",
+        "count": str(style.classes),
+        "epsilon": "1e-8",
+    }
+    found, skipped = [], False
+    for name, each in parameters.items():
+        text = texts.get(name) or known.get(roles[name])
+        if each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD):
+            continue
+        optional = each.default is not each.empty
+        wanted = roles[name] in ("inputs", "labels") or name in texts
+        if optional and not wanted and not (roles[name] == "penalty" and not each.default):
+            skipped = True
+            continue
+        if text is None:
+            return None
+        found.append(f"{name}={text}" if skipped or each.kind is each.KEYWORD_ONLY else text)
+    return found
+
+
+Held = tuple[int, bool, Callable[[Style], str]]
+
+
+def _held(function: Callable[..., Any], name: str) -> Iterator[Held]:
+    """What a parameter may be that holds all others: its layers, whether biases are apart, its text."""
+    own, around = _trees_of(function)
+    unpacked = _unpacked(own, name)
+    if unpacked:
+        yield from _by_names(unpacked, lambda texts: f"[{', '.join(texts.values())}]")
+        return
+    if _in_pairs(own, name):
+        yield 2, True, lambda style: "[" + ", ".join(
+            f"({style.weight(i, 2)}, {style.bias_of(i, 2)})" for i in range(2)
+        ) + "]"  # fmt: skip
+        return
+    is_array = name.lower() in ("theta", "weights")
+    for tree in (own,) if is_array else (own, around):
+        keys = [each for each in _keys(tree) if role_of(each) in ("weight", "bias")]
+        found = list(_by_names(keys, _as_dict))
+        if found:
+            yield from found
+            return
+    if not is_array:
+        yield from _by_names(["W1", "b1", "W2", "b2"], _as_dict)
+
+
+def _as_dict(texts: Mapping[str, str]) -> str:
+    return "{" + ", ".join(f'"{key}": {text}' for key, text in texts.items()) + "}"
+
+
+def _by_names(names: Sequence[str], written: Callable[[Mapping[str, str]], str]) -> Iterator[Held]:
+    weights = numbered([each for each in names if role_of(each) == "weight"])
+    biases = numbered([each for each in names if role_of(each) == "bias"])
+    if not weights or len(weights) + len(biases) != len(names):
+        return
+
+    def text(style: Style) -> str:
+        texts = {each: style.weight(i, len(weights)) for i, each in enumerate(weights)}
+        texts |= {each: style.bias_of(i, len(weights)) for i, each in enumerate(biases)}
+        return written({each: texts[each] for each in names})
+
+    if len(biases) <= len(weights):
+        yield len(weights), bool(biases), text
+
+
+def _trees_of(function: Callable[..., Any]) -> tuple[ast.AST, ast.AST]:
+    """The source of a function, and of its module."""
+    trees: list[ast.AST] = []
+    for thing in (function, inspect.getmodule(function)):
+        try:
+            trees.append(ast.parse(textwrap.dedent(inspect.getsource(thing))))  # type: ignore[arg-type]
+        except (OSError, TypeError, SyntaxError):
+            trees.append(ast.Module([], []))
+    return trees[0], trees[1]
+
+
+def _unpacked(tree: ast.AST, name: str) -> list[str]:
+    """The names that a parameter is unpacked into: ``W1, b1, W2, b2 = params``."""
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Assign) and isinstance(node.value, ast.Name) and node.value.id == name):
+            continue
+        target = node.targets[0]
+        if isinstance(target, ast.Tuple | ast.List) and all(isinstance(e, ast.Name) for e in target.elts):
+            return [each.id for each in target.elts if isinstance(each, ast.Name)]
+    return []
+
+
+def _in_pairs(tree: ast.AST, name: str) -> bool:
+    """Whether a parameter is walked in pairs: ``for i, (W, b) in enumerate(params)``."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.For | ast.comprehension):
+            continue
+        walked, target = node.iter, node.target
+        while isinstance(walked, ast.Call) and len(walked.args) == 1 and isinstance(walked.func, ast.Name):
+            if walked.func.id == "enumerate" and isinstance(target, ast.Tuple):
+                target = target.elts[-1]
+            walked = walked.args[0]
+        if isinstance(walked, ast.Name) and walked.id == name and isinstance(target, ast.Tuple):
+            return len(target.elts) == 2
+    return False
+
+
+def _keys(tree: ast.AST) -> list[str]:
+    """The keys by which arrays are read, in their order."""
+    read = [
+        node.slice.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Subscript)
+        and isinstance(node.ctx, ast.Load)
+        and isinstance(node.slice, ast.Constant)
+        and isinstance(node.slice.value, str)
+    ]
+    # (params[k] for k in ("W1", "b1")) reads them, too.
+    for node in ast.walk(tree):
+        if isinstance(node, ast.comprehension) and isinstance(node.iter, ast.Tuple | ast.List):
+            read += [
+                e.value for e in node.iter.elts if isinstance(e, ast.Constant) and isinstance(e.value, str)
+            ]
+    return list(dict.fromkeys(read))
+
+
+# Classes.
+
+
+def _of_class(space: Any, cls: type, name: str, method: str, sizes: Sizes, reg: float) -> Iterator[Guess]:
+    parameters = _parameters(getattr(cls, method))
+    if parameters is None:
+        return
+    parameters = {each: found for i, (each, found) in enumerate(parameters.items()) if i}
+    roles = {each: role_of(each) for each in parameters}
+    if method == "forward" and not any(role == "inputs" for role in roles.values()) and roles:
+        roles = {**roles, next(iter(roles)): "inputs"}
+    made: dict[int, str | None] = {}
+    for style in styles(sizes, layers=2, biases=False):
+        if style.bias != "flat":
+            continue
+        if style.classes not in made:
+            made[style.classes] = _made(space, cls, name, style, reg)
+        before = made[style.classes]
+        if before is not None:
+            for guess in _call(f"net.{method}", parameters, roles, style, reg, {}, before):
+                yield guess._replace(name=f"{name}.{method}")
+
+
+def _made(space: Any, cls: type, name: str, style: Style, reg: float) -> str | None:
+    """The text that makes an object, with parameters that hide nothing; None where nobody knows how."""
+    if not style.classes:
+        return None
+    text = f"{name}({_construction(cls, style, reg)})"
+    try:
+        net = eval(text, vars(space) | {"np": np})  # noqa: S307 - the class is the user's own, as is the file
+    except Exception:
+        return None
+    params = getattr(net, "params", None)
+    if isinstance(params, dict) and params and all(_is_floating(each) for each in params.values()):
+        drawn = "net.params.values()"
+    else:
+        own = [
+            key
+            for key, each in vars(net).items()
+            if _is_floating(each) and np.ndim(each) and role_of(key) in ("weight", "bias")
+        ]
+        drawn = f"({', '.join(f'net.{key}' for key in own)},)" if own else ""
+    moved = f"for p in {drawn}: p[...] = 0.5 * rng.standard_normal(p.shape)\n" if drawn else ""
+    return f"net = {text}\n{moved}"
+
+
+def _construction(cls: type, style: Style, reg: float) -> str:
+    """The arguments of a constructor."""
+    every = style.all_sizes(2)
+    try:
+        parameters = inspect.signature(cls).parameters
+    except (TypeError, ValueError):
+        return ""
+    required = [each for each, found in parameters.items() if _is_required(found)]
+    sized = [each for each in required if is_sizes(each) is None and _says_size(each)]
+    in_order = dict(zip(sized, _spread(style, len(sized)), strict=True))
+    found: list[str] = []
+    for name, each in parameters.items():
+        if each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD):
+            continue
+        named, which, listed = not _is_required(each), is_size(name), is_sizes(name)
+        if listed is not None and (not named or isinstance(each.default, list | tuple)):
+            text = str(every if listed == "all" else every[1:-1])
+        elif name in in_order:
+            text = str(in_order[name])
+        elif named and type(each.default) is int and which in ("input", "hidden", "output"):
+            text = str({"input": every[0], "hidden": every[1], "output": every[-1]}[which])
+        elif name == "dtype":
+            text = "np.float64"
+        elif role_of(name) == "penalty" and (not named or each.default == 0):
+            text = f"{reg:g}"
+        elif named:
+            continue
+        else:
+            text = {"rate": "0.01", "penalty": f"{reg:g}"}.get(role_of(name), "0.5")
+        found.append(f"{name}={text}" if named or len(found) < list(parameters).index(name) else text)
+    return ", ".join(found)
+
+
+def _says_size(name: str) -> bool:
+    return role_of(name) not in ("rate", "penalty", "epsilon") and not re.search(
+        r"std|scale|seed|rng|dtype|activation|momentum|drop", name.lower()
+    )
+
+
+def _spread(style: Style, count: int) -> list[int]:
+    """Sizes for so many parameters: in and out, in, hidden and out, or more hidden ones."""
+    return style.all_sizes(max(count - 1, 1))[:count]
+
+
+def _is_required(parameter: inspect.Parameter) -> bool:
+    return parameter.default is parameter.empty and parameter.kind in (
+        parameter.POSITIONAL_ONLY,
+        parameter.POSITIONAL_OR_KEYWORD,
+        parameter.KEYWORD_ONLY,
+    )
+
+
+def _is_floating(thing: Any) -> bool:
+    return isinstance(thing, np.ndarray) and thing.dtype.kind == "f"
+
+
+def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter] | None:
+    try:
+        return dict(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,96 @@
+"""How people lay a network out: samples in rows or columns, labels as numbers or one-hot, biases or none."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+__all__ = ["Sizes", "Style", "styles"]
+
+
+class Sizes(NamedTuple):
+    """Samples N, features D, hidden units H, classes C."""
+
+    N: int
+    D: int
+    H: int
+    C: int
+
+
+@dataclass(frozen=True)
+class Style:
+    """One layout, as expressions of its arrays.
+
+    Attributes:
+        sizes: of the network.
+        columns: whether samples are columns, X (D, N).
+        out_first: whether weights are (H, D), not (D, H).
+        labels: the expression of the labels.
+        classes: outputs of the last layer; 0 where it gives one number for each sample, without an axis.
+        bias: "flat" (H,), "matrix" (1, H) or (H, 1), or "row" for one more row of the weights.
+    """
+
+    sizes: Sizes
+    columns: bool
+    out_first: bool
+    labels: str
+    classes: int
+    bias: str
+
+    @property
+    def inputs(self) -> str:
+        """The expression of the inputs."""
+        N, D, *_ = self.sizes
+        return _normal((D, N) if self.columns else (N, D))
+
+    def weight(self, i: int, layers: int) -> str:
+        """The expression of the weights of layer ``i`` of so many."""
+        before, after = self._units(i, layers)
+        before += self.bias == "row"
+        shape = (before,) if not after else (after, before) if self.out_first else (before, after)
+        return f"0.5 * {_normal(shape)}"
+
+    def bias_of(self, i: int, layers: int) -> str:
+        """The expression of the biases of layer ``i`` of so many."""
+        _, after = self._units(i, layers)
+        if not after:
+            return "np.array(0.5 * rng.standard_normal())"
+        shape = (after,) if self.bias == "flat" else (after, 1) if self.columns else (1, after)
+        return f"0.5 * {_normal(shape)}"
+
+    def all_sizes(self, layers: int) -> list[int]:
+        """Units of every layer, the inputs' and the outputs' included."""
+        N, D, H, _ = self.sizes
+        hidden = [H]
+        while len(hidden) < layers:
+            hidden.append(next(n for n in range(hidden[-1] + 1, 10**6) if n not in (N, D, self.classes)))
+        return [D, *hidden[: layers - 1], self.classes]
+
+    def _units(self, i: int, layers: int) -> tuple[int, int]:
+        every = self.all_sizes(layers)
+        return every[i], every[i + 1]
+
+
+def styles(sizes: Sizes, *, layers: int, biases: bool) -> Iterator[Style]:
+    """The layouts, the most usual first.
+
+    Args:
+        sizes: of the network.
+        layers: how many have weights.
+        biases: whether there are biases apart from the weights.
+    """
+    N, _, _, C = sizes
+    binary = f"rng.integers(0, 2, {N}).astype(float)"
+    one, numbers = f"rng.integers(0, 2, ({N}, 1)).astype(float)", f"rng.integers(0, {C}, {N})"
+    one_hot = f"np.eye({C})[{numbers}]"
+    rows = [(numbers, C), (one_hot, C), (one, 1), (binary, 0), (f"rng.integers(0, {C}, ({N}, 1))", C)]
+    if layers == 1:
+        rows = [(binary, 0), (one, 1), *rows[:2]]
+    columns = [(f"{one_hot}.T", C), (f"rng.integers(0, 2, (1, {N})).astype(float)", 1), (numbers, C)]
+    for in_columns, out_first in ((False, False), (True, True), (False, True), (True, False)):
+        for text, classes in columns if in_columns else rows:
+            for bias in ("flat", "matrix") if biases else ("flat", "row"):
+                yield Style(sizes, in_columns, out_first, text, classes, bias)
+
+
+def _normal(shape: tuple[int, ...]) -> str:
+    return f"rng.standard_normal({shape})"

@@ -1,0 +1,81 @@
+"""Arrays that are a part of a larger one: their adjoints, told from those of what overlaps them."""
+
+import numpy as np
+
+from autograd_ref.crosscheck.program.paths import shown
+from autograd_ref.crosscheck.report import NotJudged
+from autograd_ref.recording import Leaf, Recording, Value
+from autograd_ref.recording.adjoints import Adjoints
+from autograd_ref.recording.memory import lay_out, positions, window
+from autograd_ref.recording.tape import Read, Write
+
+__all__ = ["adjoint_by", "first_of", "refuse_overlaps"]
+
+
+def first_of(leaf: Leaf) -> Value:
+    """The value whose adjoint holds a leaf's: itself, or the memory that it is a part of."""
+    value = leaf.value
+    return value.inputs[0] if isinstance(value.operation, Read) else value
+
+
+def adjoint_by(found: Adjoints, leaf: Leaf) -> np.ndarray | None:
+    """The derivative by a leaf; None where the loss does not depend on it.
+
+    Args:
+        found: the adjoints.
+        leaf: a whole array, or a part of a larger one.
+    """
+    memory, operation = first_of(leaf), leaf.value.operation
+    if memory not in found.of:
+        return None
+    centre = found.of[memory].centre
+    if not isinstance(operation, Read):
+        return centre
+    part = window(lay_out(centre, operation.root), operation.at)
+    return part if part.any() or _is_read(found, leaf) else None
+
+
+def refuse_overlaps(recording: Recording, found: Adjoints, asked: set[str]) -> None:
+    """Refuse a gradient by a part of an array that the loss reads by another, overlapping part as well.
+
+    Args:
+        recording: of the call.
+        found: the adjoints of its loss.
+        asked: paths of the leaves that have a gradient.
+
+    Raises:
+        NotJudged: what flows in by either cannot be told apart.
+    """
+    for leaf in recording.leaves:
+        operation = leaf.value.operation
+        if leaf.path not in asked or not isinstance(operation, Read):
+            continue
+        own = set(positions(operation.at).ravel().tolist())
+        for read in _reads(found, first_of(leaf)):
+            others = None if read is None else set(positions(read.at).ravel().tolist())
+            if others is None or (others & own and not others <= own):
+                raise NotJudged(
+                    f"{shown(leaf.path)} shares memory with another array that is read, too, so their "
+                    f"gradients are not told apart: give the call a copy, {shown(leaf.path)}.copy()"
+                )
+
+
+def _is_read(found: Adjoints, leaf: Leaf) -> bool:
+    own = set(positions(leaf.value.operation.at).ravel().tolist())  # type: ignore[union-attr]
+    reads = _reads(found, first_of(leaf))
+    return any(read is None or not own.isdisjoint(positions(read.at).ravel().tolist()) for read in reads)
+
+
+def _reads(found: Adjoints, memory: Value) -> list[Read | None]:
+    """How the loss reads a memory: at which positions, or as a whole (None)."""
+    versions, reads = {memory}, list[Read | None]()
+    for value in sorted(found.forward, key=lambda each: each.number):
+        if versions.isdisjoint(value.inputs):
+            continue
+        if isinstance(value.operation, Read):
+            reads.append(value.operation)
+        elif isinstance(value.operation, Write) and value.inputs[0] in versions:
+            versions.add(value)
+        else:
+            reads.append(None)
+    return reads

@@ -1,0 +1,102 @@
+"""Check every rule that a call goes through."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from numpy.typing import DTypeLike
+
+from autograd_ref.crosscheck.function.check import POINTS
+from autograd_ref.crosscheck.report import NotJudged, Report
+from autograd_ref.crosscheck.rules.asked import Asked
+from autograd_ref.crosscheck.rules.jax_calls import check_jax_calls
+from autograd_ref.crosscheck.rules.pytorch.calls import check_torch_calls, function_of
+from autograd_ref.crosscheck.rules.pytorch.functions import torch
+from handgrad.validation import check_dtype, check_positive_int, check_real
+
+__all__ = ["assert_rule", "check_rule"]
+
+
+def check_rule(
+    function: Callable[..., Any],
+    *args: Any,
+    dtype: DTypeLike | None = None,
+    seed: int = 0,
+    points: int = POINTS,
+    surrogate: bool = False,
+    tolerance: float = 0.0,
+    name: str | None = None,
+    **kwargs: Any,
+) -> Report:
+    """Judge the rules of differentiation that one call goes through.
+
+    A rule is a `jax.custom_vjp`, `jax.custom_jvp`, `jax.custom_gradient` or `torch.autograd.Function`. It is
+    held against the function that it belongs to: its own forward pass, differentiated automatically with this
+    one rule taken out, for every differentiable argument and with random cotangents of every output. Where
+    that cannot be differentiated, or the function's values contradict it, differences of the values decide.
+    A rule that is right as it is called is tried under `jit` and `vmap`, differentiated twice, with
+    cotangents that are 0, and with other sizes of its arguments.
+
+    Args:
+        function: a rule, or a function that calls some; each of them is found. PyTorch: a subclass of
+            `torch.autograd.Function`, its ``apply``, or a function that calls some.
+        *args: its arguments.
+        dtype: float32 or float64, which is checked, and to which all floating arrays are cast; None takes the
+            widest of what is given.
+        seed: of the cotangents, of the moves and of the random errors.
+        points: how many to check at; at all but the first, the arguments are moved by about 1e-2 of
+            themselves.
+        surrogate: whether the rules are meant to differ from the derivative (clipping, reversal,
+            straight-through): then shapes, dtypes and linearity in the cotangent are checked.
+        tolerance: a part of the larger of an entry and its array's root mean square to which each bound is
+            widened.
+        name: what to call it in the report.
+        **kwargs: its keyword arguments.
+
+    Returns:
+        The report. Its quantities are the cotangents of the arguments; ok is None where something could not
+        be judged.
+
+    Raises:
+        NotJudged: the call raised, or it goes through no rule.
+        TypeError: dtype is neither float32 nor float64.
+    """
+    named = function_of(function)
+    inner = inspect.unwrap(function if named is None else named)
+    told = name or getattr(inner, "__qualname__", None) or getattr(inner, "__name__", None)
+    code = getattr(inner if named is None else named.forward, "__code__", None)
+    asked = Asked(
+        str(told or type(function).__qualname__),
+        None if dtype is None else check_dtype(dtype).name,
+        seed,
+        check_positive_int("points", points),
+        surrogate,
+        check_real("tolerance", tolerance, minimum=0.0),
+        "" if code is None else code.co_filename,
+    )
+    if torch() is not None and (function_of(function) is not None or _holds_tensors(args, kwargs)):
+        return check_torch_calls(function, [(args, kwargs)], asked)
+    return check_jax_calls(function, [(args, kwargs)], asked)
+
+
+def assert_rule(function: Callable[..., Any], *args: Any, **options: Any) -> None:
+    """Assert that the rules that one call goes through are right; for one line in a test.
+
+    Args:
+        function: as in `check_rule`.
+        *args: as in `check_rule`.
+        **options: the keyword arguments of `check_rule`.
+
+    Raises:
+        AssertionError: one is wrong; the message is the report.
+        NotJudged: one could not be judged; the message says why.
+    """
+    report = check_rule(function, *args, **options)
+    if report.ok is None:
+        raise NotJudged(str(report))
+    if not report.ok:
+        raise AssertionError(str(report))
+
+
+def _holds_tensors(args: Any, kwargs: Any) -> bool:
+    return any(torch().is_tensor(each) for each in (*args, *kwargs.values()))

@@ -1,0 +1,139 @@
+"""One report of the verdicts on several rules."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from autograd_ref.crosscheck.quantity import Quantity
+from autograd_ref.crosscheck.report import Advice, Report
+from autograd_ref.crosscheck.rules.asked import Asked
+from autograd_ref.crosscheck.rules.vary import Failure
+
+__all__ = ["Verdict", "combined", "unjudged", "with_failures"]
+
+
+class Verdict(NamedTuple):
+    """The verdict on one rule.
+
+    Attributes:
+        name: of the rule.
+        place: where it is.
+        report: on its cotangents; None where there is none.
+        reason: why there is none.
+    """
+
+    name: str
+    place: str
+    report: Report | None
+    reason: str = ""
+
+
+def combined(verdicts: Sequence[Verdict], dtype: str, notes: Sequence[str], asked: Asked) -> Report:
+    """One report of the verdicts on all rules.
+
+    Args:
+        verdicts: on each.
+        dtype: that was checked.
+        notes: sentences that hold of all.
+        asked: the settings of the check.
+    """
+    quantities: list[Quantity] = []
+    said: list[str] = []
+    warnings: list[Advice] = []
+    several = len(verdicts) > 1
+    for number, verdict in enumerate(verdicts):
+        alike = [i for i, other in enumerate(verdicts) if other.name == verdict.name]
+        name = verdict.name if len(alike) == 1 else f"{verdict.name}#{alike.index(number) + 1}"
+        prefix = f"{name}." if several else ""
+        head = f"{name} ({verdict.place})"
+        report = verdict.report
+        if report is None:
+            quantities.append(unjudged(f"{prefix}rule" if several else name, verdict.reason))
+            said.append(f"{head} is not judged.")
+            continue
+        quantities += [_named(each, prefix, name) for each in report.quantities]
+        wrong = [each.name[1:] for each in report.quantities if each.ok is False and each.name != "loss"]
+        listed = " and ".join(f"the cotangent of {each}" for each in wrong)
+        if any(each.ok is False and each.name == "loss" for each in report.quantities):
+            said.append(f"{head} returns something else where it is differentiated.")
+        if report.diagnosis:
+            said += [f"{head}: {_in_words(each.text)}" for each in report.diagnosis]
+        if listed:
+            said.append(f"{head}: {listed} {'are' if ' and ' in listed else 'is'} wrong.")
+        elif several:
+            said.append(f"{head}: {_word(report.ok)}.")
+        if report.signature:
+            said.append(_in_words(report.signature))
+        warnings += [replace(each, text=_in_words(each.text)) for each in report.warnings]
+    wrong_ones = [each for each in quantities if each.ok is False]
+    faulty = next((v.report for v in verdicts if v.report is not None and v.report.ok is False), None)
+    none = any(v.report is None or v.report.ok is None for v in verdicts) or not verdicts
+    return Report(
+        target=asked.name,
+        dtype=dtype,
+        ok=False if faulty is not None else None if none else True,
+        first_wrong=wrong_ones[0].name if wrong_ones else None if faulty is None else faulty.first_wrong,
+        signature=" ".join([*said, *notes]) or None,
+        warnings=tuple(dict.fromkeys(warnings)),
+        quantities=tuple(quantities),
+        points=max((v.report.points for v in verdicts if v.report is not None), default=1),
+        form="rule",
+        call=asked.call,
+    )
+
+
+def with_failures(report: Report, names: Sequence[str], failures: Sequence[Failure]) -> Report:
+    """A report on what is right as it is called, with what is wrong otherwise.
+
+    Args:
+        report: that says right.
+        names: of the arguments.
+        failures: the first for each argument is told.
+    """
+    if not failures:
+        return report
+    worst: dict[str, Failure] = {}
+    for each in failures:
+        worst.setdefault(f"d{names[each.number]}", each)
+    quantities = tuple(
+        replace(each, ok=False, mismatch=f"is right as called, wrong {worst[each.name].condition}")
+        if each.name in worst
+        else each
+        for each in report.quantities
+    )
+    told = " ".join(each.told(name) for name, each in worst.items())
+    return replace(
+        report,
+        ok=False,
+        first_wrong=next(iter(worst)),
+        quantities=quantities,
+        signature=" ".join(filter(None, [report.signature, told])),
+    )
+
+
+def unjudged(name: str, reason: str) -> Quantity:
+    """What stands for a rule that could not be judged."""
+    nan = float("nan")
+    return Quantity(name, (), None, nan, nan, nan, nan, (), nan, nan, seen=0.0, reason=reason)
+
+
+def _named(quantity: Quantity, prefix: str, rule: str) -> Quantity:
+    if quantity.name == "loss":
+        return replace(quantity, name=f"{prefix}outputs", of=f"outputs of {rule}")
+    return replace(
+        quantity,
+        name=f"{prefix}{quantity.name}",
+        of=quantity.name[1:],
+        source=f"cotangent of {quantity.name[1:]}",
+    )
+
+
+def _word(ok: bool | None) -> str:
+    return "not judged" if ok is None else "right" if ok else "wrong"
+
+
+def _in_words(text: str) -> str:
+    """What is said of a hand and its loss, of a rule and its outputs."""
+    told = re.sub(r"\b(the )?hand\b", "the rule", text).replace("The loss", "The sum of the outputs")
+    return told[:1].upper() + told[1:] if text.startswith("hand") else told

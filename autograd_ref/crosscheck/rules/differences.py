@@ -1,0 +1,214 @@
+"""What a rule is judged by where its function cannot be differentiated: differences of its values.
+
+Small gradients are looked at entry by entry. Of large ones some entries are, and besides the derivatives
+along some random directions, in which every entry has a part.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from autograd_ref.arithmetic.finite_differences import FLAT, FiniteDifference, line_difference
+from autograd_ref.arithmetic.rounding import Bound, unit_roundoff
+from autograd_ref.arithmetic.rounding_bounds import Measured
+from autograd_ref.crosscheck.quantity import root_mean_square
+
+__all__ = [
+    "GRANTED", "RulePoint", "Values", "by_values", "contradicted", "measured", "own_noise", "seen_parts",
+]  # fmt: skip
+
+# Larger gradients are not looked at entry by entry; of these, so many entries and directions are.
+MOST, ENTRIES, DIRECTIONS = 256, 48, 16
+# What is granted to any formula, as a part of the larger of an entry and its array's root mean square.
+GRANTED = {"float64": 1e-7, "float32": 2.0**-11, "float16": 2.0**-6, "bfloat16": 2.0**-4}
+# The response to the rounding of what is given counts so many times.
+SAFETY, SURELY = 16.0, 8.0
+DRAWS, LINES = 3, 4
+
+Arrays = Sequence[np.ndarray]
+
+
+@dataclass
+class RulePoint:
+    """What a rule and its function gave at one point, for `function.judging`.
+
+    Attributes:
+        number: of the point.
+        place: its name, and whether it was moved.
+        dtype: that is checked.
+        by_hand: what the rule gives.
+        gradients: what is right.
+        differences: gives the derivative by one entry of one argument, by values alone.
+        unused: numbers of the arguments on which the function does not depend.
+    """
+
+    number: int
+    place: tuple[str, bool]
+    dtype: np.dtype[Any]
+    by_hand: list[np.ndarray]
+    gradients: list[Measured]
+    differences: Callable[[int, tuple[int, ...]], FiniteDifference | None] = lambda i, index: None
+    unused: frozenset[int] = frozenset()
+
+    @property
+    def lowest(self) -> np.dtype[Any]:
+        """The lowest precision of what it is judged by."""
+        return np.dtype(np.float64)
+
+    def noise(self, i: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """Not known."""
+        return None
+
+    def is_used(self, i: int) -> bool:
+        """Whether the function depends on an argument."""
+        return i not in self.unused
+
+    def difference(self, i: int, index: tuple[int, ...]) -> FiniteDifference | None:
+        """The derivative by one entry."""
+        return self.differences(i, index)
+
+    def finer_by_hand(self, i: int) -> np.ndarray | None:
+        """Not known."""
+        return None
+
+
+@dataclass
+class Values:
+    """A function's values around one point.
+
+    Attributes:
+        function: gives a number for a list of arrays.
+        at: the point; float64.
+        rng: for the directions.
+        roundoff: the unit roundoff of the function.
+    """
+
+    function: Callable[[list[np.ndarray]], float]
+    at: list[np.ndarray]
+    rng: np.random.Generator
+    roundoff: float = unit_roundoff(np.float64)
+    _parts: dict[int, np.ndarray] = field(default_factory=dict)
+
+    def by_entry(self, i: int, index: tuple[int, ...]) -> FiniteDifference | None:
+        """The derivative by one entry of one array; None where the values are no witness."""
+        direction = np.zeros(self.at[i].shape)
+        direction[index] = 1.0
+        return self.along(i, direction, max(abs(float(self.at[i][index])), _usual(self.at[i])))
+
+    def along(self, i: int, direction: np.ndarray, scale: float = 1.0) -> FiniteDifference | None:
+        """The derivative along a direction of one array."""
+
+        def value(t: float) -> float:
+            moved = list(self.at)
+            moved[i] = np.asarray(self.at[i] + t * direction)
+            return float(self.function(moved))
+
+        return line_difference(value, scale, self.roundoff)
+
+    def directions(self, i: int) -> np.ndarray:
+        """The directions in which array i is looked at, one a row."""
+        if i not in self._parts:
+            size = self.at[i].size
+            if size <= MOST:
+                self._parts[i] = np.eye(size)
+            else:
+                some = self.rng.choice(size, ENTRIES, replace=False)
+                signs = self.rng.choice([-1.0, 1.0], (DIRECTIONS, size)) * _usual(self.at[i])
+                self._parts[i] = np.concatenate([np.eye(1, size, k) for k in some] + [signs])
+        return self._parts[i]
+
+    def derivatives(self, i: int) -> list[FiniteDifference | None]:
+        """The derivatives of array i in its directions."""
+        found = []
+        for row in self.directions(i):
+            touched = np.abs(self.at[i].ravel()[row != 0]).max(initial=0.0)
+            scale = max(float(touched), _usual(self.at[i])) if np.count_nonzero(row) == 1 else 1.0
+            found.append(self.along(i, row.reshape(self.at[i].shape), scale))
+        return found
+
+
+def contradicted(
+    values: Values, i: int, gradient: np.ndarray, part: float, rng: np.random.Generator
+) -> bool | None:
+    """Whether the values contradict a gradient along random directions.
+
+    Args:
+        values: of the function.
+        i: the number of the array.
+        gradient: by that array.
+        part: of the size of its terms by which a derivative along a direction may be off.
+        rng: for the directions.
+
+    Returns:
+        None where the values have no derivative along any.
+    """
+    heard = None
+    for _ in range(LINES):
+        direction = np.asarray(rng.choice([-1.0, 1.0], gradient.shape) * _usual(values.at[i]))
+        difference = values.along(i, direction)
+        if difference is None:
+            continue
+        heard = False
+        terms = gradient * direction
+        size = float(np.sqrt(np.sum(np.square(terms))))
+        if abs(difference.value - float(np.sum(terms))) > SURELY * difference.error + part * max(
+            size, 1e-300
+        ):
+            return True
+    return heard
+
+
+def seen_parts(values: Values, i: int, gradient: np.ndarray) -> np.ndarray:
+    """A gradient in the directions in which it is looked at; as it is, where that is entry by entry."""
+    if gradient.shape != values.at[i].shape or gradient.size <= MOST:
+        return gradient
+    return np.asarray(values.directions(i) @ gradient.ravel())
+
+
+def by_values(values: Values, i: int, dtype: str, noise: np.ndarray) -> tuple[Measured, bool]:
+    """What differences make of one gradient, and whether the function depends on that array at all."""
+    found = values.derivatives(i)
+    value = np.array([np.nan if each is None else each.value for each in found])
+    error = np.array([np.inf if each is None else each.error for each in found])
+    if values.at[i].size <= MOST:
+        value, error = value.reshape(values.at[i].shape), error.reshape(values.at[i].shape)
+    right = measured(value, noise, dtype)
+    radius = right.bound.radius + SURELY * np.where(np.isfinite(error), error, 0.0)
+    return right._replace(bound=right.bound._replace(radius=radius)), any(each != FLAT for each in found)
+
+
+def measured(value: np.ndarray, noise: np.ndarray, dtype: str) -> Measured:
+    """A right value, with what is granted around it.
+
+    Args:
+        value: in float64.
+        noise: how far rounding of what is given moves it; see `own_noise`.
+        dtype: in which the other side computes.
+    """
+    size = np.maximum(np.where(np.isfinite(value), np.abs(value), 0.0), root_mean_square(value))
+    radius = SAFETY * noise + GRANTED[dtype] * size + 1e-300
+    return Measured(value, Bound(np.asarray(radius), value, np.zeros_like(value)), None)
+
+
+def own_noise(
+    gradients: Callable[[list[np.ndarray]], list[np.ndarray]],
+    at: Arrays,
+    roundoff: float,
+    rng: np.random.Generator,
+) -> list[np.ndarray]:
+    """How far rounding of the arrays moves each entry of a gradient."""
+    base = gradients(list(at))
+    noise = [np.zeros(each.shape) for each in base]
+    for _ in range(DRAWS):
+        moved = [np.asarray(each * (1 + roundoff * rng.uniform(-1, 1, each.shape))) for each in at]
+        for most, one, other in zip(noise, gradients(moved), base, strict=True):
+            if one.shape == most.shape:
+                far = np.asarray(np.abs(one - other))
+                np.maximum(most, np.where(np.isfinite(far), far, 0.0), out=most)
+    return noise
+
+
+def _usual(array: np.ndarray) -> float:
+    return root_mean_square(array) or 1.0

@@ -1,0 +1,294 @@
+"""Check every rule of JAX that a call goes through, as it is called and otherwise."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from autograd_ref.crosscheck.function.points import Point
+from autograd_ref.crosscheck.function.pytrees import is_floating_array
+from autograd_ref.crosscheck.report import Advice, NotJudged, Report
+from autograd_ref.crosscheck.rules.asked import Asked
+from autograd_ref.crosscheck.rules.combine import Verdict, combined, with_failures
+from autograd_ref.crosscheck.rules.differences import measured
+from autograd_ref.crosscheck.rules.find import find_uses, in_dtype
+from autograd_ref.crosscheck.rules.jax_rules import JaxRule, rules_of
+from autograd_ref.crosscheck.rules.judge import judge_rule, points_of
+from autograd_ref.crosscheck.rules.sizes import resized_calls
+from autograd_ref.crosscheck.rules.surrogate import judge_surrogate
+from autograd_ref.crosscheck.rules.vary import Failure, Variations, differing
+from autograd_ref.crosscheck.rules.whole_call import WholeCall, parameters
+from autograd_ref.two_layer_net import precision
+
+__all__ = ["check_against", "check_jax_calls"]
+
+Call = tuple[Sequence[Any], Mapping[str, Any]]
+
+# A rule that is used more often is looked at in so many of its uses.
+MOST_USES = 4
+
+
+def check_jax_calls(function: Callable[..., Any], calls: Sequence[Call], asked: Asked) -> Report:
+    """Judge the rules that calls of JAX code go through.
+
+    Args:
+        function: the code.
+        calls: one, or one for each point.
+        asked: the settings.
+
+    Raises:
+        NotJudged: a call raised, or goes through no rule.
+    """
+    dtype, notes = _checked_dtype(calls[0], asked)
+    try:
+        verdicts, missing = _verdicts(function, calls, dtype, asked)
+    except NotJudged as error:
+        if asked.dtype is not None or dtype == np.float32:
+            raise
+        try:
+            verdicts, missing = _verdicts(function, calls, np.dtype(np.float32), asked)
+        except NotJudged:
+            raise error from None
+        dtype, notes = np.dtype(np.float32), [*notes, f"Checked in float32: in float64 {error}."]
+    if asked.dtype is None and dtype == np.float64:
+        verdicts, narrow = _again_in_float32(function, calls, verdicts, asked)
+        notes += narrow
+    if missing:
+        verdicts += [Verdict(name, "not reached", None, "the call does not come to it") for name in missing]
+    if asked.surrogate:
+        notes.append(
+            "Shapes, dtypes and linearity in the cotangent were checked, not the values (surrogate)."
+        )
+    if asked.tolerance:
+        notes.append(f"Every bound was widened to {asked.tolerance:g} (tolerance).")
+    if asked.name.endswith("wrapped_fun"):  # as custom_gradient calls every function
+        asked = asked._replace(name=verdicts[0].name)
+    return combined(verdicts, dtype.name, notes, asked)
+
+
+def check_against(
+    function: Callable[..., Any], reference: Callable[..., Any], calls: Sequence[Call], asked: Asked
+) -> Report:
+    """Hold a function with rules against another one of the same arguments that has none.
+
+    Args:
+        function: JAX code.
+        reference: JAX code that gives the same outputs.
+        calls: one, or one for each point.
+        asked: the settings.
+
+    Raises:
+        NotJudged: a call raised, or goes through no rule.
+    """
+    dtype, notes = _checked_dtype(calls[0], asked)
+    found = _rules(function, calls[0], dtype, asked)[0]
+    if not found:
+        raise NotJudged("the call goes through no rule")
+    use, names = found[0].own, parameters(function)
+    with found[0].precision():
+        cast = [in_dtype(call, dtype) for call in calls]
+    whole = [WholeCall(use, use, dtype, function, call, names, reference) for call in cast]
+    report = _judge(whole, function, calls[0], asked)
+    return combined([Verdict(found[0].rule.name, found[0].rule.place, report)], dtype.name, notes, asked)
+
+
+def _checked_dtype(call: Call, asked: Asked) -> tuple[np.dtype[Any], list[str]]:
+    if asked.dtype is not None:
+        return np.dtype(asked.dtype), []
+    found = {each.dtype for each in jax.tree.leaves(call) if is_floating_array(each)}
+    if not found or np.dtype(np.float64) in found:
+        return np.dtype(np.float64), []
+    lower = sorted(each.name for each in found if each != np.float32)
+    return np.dtype(np.float32), [f"Given in {', '.join(lower)}, checked in float32."] if lower else []
+
+
+def _again_in_float32(
+    function: Callable[..., Any], calls: Sequence[Call], verdicts: list[Verdict], asked: Asked
+) -> tuple[list[Verdict], list[str]]:
+    """Judge in float32 what does not run in float64: a rule that names its dtype."""
+    failed = [each for each in verdicts if each.report is None]
+    if not failed:
+        return verdicts, []
+    try:
+        again, _ = _verdicts(function, calls, np.dtype(np.float32), asked)
+    except NotJudged:
+        return verdicts, []
+    known = {(each.name, each.place): each for each in again if each.report is not None}
+    changed = [known.get((each.name, each.place), each) if each.report is None else each for each in verdicts]
+    told = [each.name for each, new in zip(verdicts, changed, strict=True) if new is not each]
+    reasons = {each.name: each.reason for each in failed}
+    return changed, [f"{name} was checked in float32: in float64 {reasons[name]}." for name in told]
+
+
+def _verdicts(
+    function: Callable[..., Any], calls: Sequence[Call], dtype: np.dtype[Any], asked: Asked
+) -> tuple[list[Verdict], list[str]]:
+    groups: dict[str, list[JaxRule]] = {}
+    missing: set[str] | None = None
+    for call in calls:
+        found, names = _rules(function, call, dtype, asked)
+        missing = set(names) if missing is None else missing & set(names)
+        for each in found:
+            groups.setdefault(each.rule.signature, []).append(each)
+    uses = list(groups.values())
+    if not uses:
+        raise NotJudged(
+            "the call goes through no rule: no custom_vjp, custom_jvp or custom_gradient; to check what it "
+            "returns against automatic differentiation, write --reference"
+        )
+    own = [each for each in uses if not each[0].rule.is_library]
+    verdicts = []
+    for alike in own or uses:
+        rule, place = alike[0].rule, alike[0].rule.place
+        try:
+            verdicts.append(Verdict(rule.name, place, _judge(alike, function, calls[0], asked)))
+        except NotJudged as error:
+            verdicts.append(_as_a_whole(error, alike[0], function, calls, asked))
+    return verdicts, sorted(missing or ())
+
+
+def _as_a_whole(
+    error: NotJudged, rule: JaxRule, function: Callable[..., Any], calls: Sequence[Call], asked: Asked
+) -> Verdict:
+    """The verdict on a rule that cannot be called alone, because it closes over what JAX traces."""
+    name, place = rule.rule.name, rule.rule.place
+    if "UnexpectedTracerError" not in str(error) or asked.surrogate:
+        return Verdict(name, place, None, str(error))
+    whole = [
+        WholeCall(rule.own, rule.own, rule.dtype, function, each, parameters(function)) for each in calls
+    ]
+    try:
+        report = _judge(whole, function, calls[0], asked)
+    except NotJudged as other:
+        return Verdict(name, place, None, str(other))
+    text = "It closes over what JAX traces, and was judged in the whole call, by the arguments of that."
+    return Verdict(name, place, replace(report, signature=" ".join(filter(None, [report.signature, text]))))
+
+
+def _rules(
+    function: Callable[..., Any],
+    call: Call,
+    dtype: np.dtype[Any],
+    asked: Asked,
+    until: tuple[str, int] | None = None,
+) -> tuple[list[JaxRule], list[str]]:
+    narrow, missing = find_uses(function, *call, dtype, asked.file, until)
+    wide = narrow
+    if dtype != np.float64:
+        try:
+            wide, _ = find_uses(function, *call, np.float64, asked.file, until)
+        except NotJudged:
+            wide = []
+    return rules_of(narrow, wide, dtype, function), missing
+
+
+def _judge(alike: Sequence[JaxRule], function: Callable[..., Any], call: Call, asked: Asked) -> Report:
+    rule = alike[0]
+    if not rule.positions:
+        raise NotJudged("none of its arguments is a floating array to differentiate by")
+    points = points_of(rule, [each.operands for each in alike[:MOST_USES]], asked)
+    if asked.surrogate:
+        return judge_surrogate(rule, points, asked)
+    report = judge_rule(rule, points, asked)
+    if report.ok is False:
+        return _with_outputs(report, rule, points[0])
+    if not report.ok:
+        return report
+    variations = Variations(rule, points, asked.file, asked.seed)
+    failures = variations.failures()
+    if not failures and not isinstance(rule, WholeCall):
+        failures = list(_at_other_sizes(rule, function, call, asked))
+    report = with_failures(report, rule.names, failures)
+    advice = tuple(Advice("variation", each) for each in variations.refusals)
+    return replace(report, warnings=(*report.warnings, *advice))
+
+
+def _with_outputs(report: Report, rule: JaxRule, point: Point) -> Report:
+    """Which of several outputs a wrong cotangent comes from, where that can be told."""
+    cotangents, others = point.args
+    if len(cotangents) < 2:
+        return report
+    wrong = [each.name for each in report.quantities if each.ok is False and each.name != "loss"]
+    told = []
+    for k in range(len(cotangents)):
+        alone = tuple(each if i == k else np.zeros_like(each) for i, each in enumerate(cotangents))
+        try:
+            failures = _against_derivative(rule, point._replace(args=(alone, others)), "")
+        except Exception:
+            return report
+        told += [(k, f"d{rule.names[each.number]}") for each in failures]
+    outputs = sorted({k for k, name in told if name in wrong})
+    if not outputs or len(outputs) == len(cotangents):
+        return report
+    listed = ", ".join(map(str, outputs))
+    text = f"Wrong in what comes from output {listed} of {len(cotangents)}, counted from 0."
+    return replace(report, signature=" ".join(filter(None, [report.signature, text])))
+
+
+def _at_other_sizes(
+    rule: JaxRule, function: Callable[..., Any], call: Call, asked: Asked
+) -> Iterator[Failure]:
+    leaves, structure = jax.tree.flatten(call)
+    arrays = [i for i, leaf in enumerate(leaves) if _is_array(leaf)]
+    given = [np.asarray(leaves[i]) for i in arrays]
+    fixed = [leaf for i, leaf in enumerate(leaves) if i not in arrays]
+    for condition, resized in resized_calls(given, fixed):
+        filled = list(leaves)
+        for i, each in zip(arrays, resized, strict=True):
+            filled[i] = each
+        args, kwargs = jax.tree.unflatten(structure, filled)
+        try:
+            until = rule.rule.name, rule.rule.line
+            found, _ = _rules(function, (args, kwargs), rule.dtype, asked, until)
+        except NotJudged:
+            continue  # the function itself does not take these sizes
+        same = [
+            each
+            for each in found
+            if (each.rule.name, each.rule.line) == (rule.rule.name, rule.rule.line)
+            and each.names == rule.names
+        ]
+        for again in same[:1]:
+            yield from _confirmed(again, condition, asked)
+
+
+def _confirmed(rule: JaxRule, condition: str, asked: Asked) -> Iterator[Failure]:
+    """Where a rule is wrong at other sizes, by a full check."""
+    points = points_of(rule, [rule.operands], asked._replace(points=1))
+    try:
+        failures = _against_derivative(rule, points[0], condition)
+    except Exception:
+        failures = []
+    if not failures:
+        return
+    try:
+        report = judge_rule(rule, points, asked)
+    except NotJudged:
+        return
+    wrong = {each.name for each in report.quantities if each.ok is False}
+    yield from (each for each in failures if f"d{rule.names[each.number]}" in wrong)
+
+
+def _against_derivative(rule: JaxRule, point: Point, condition: str) -> list[Failure]:
+    """A quick comparison with the function's automatic derivative."""
+    with rule.precision():
+        hand = jax.jit(rule.pulled)(point.params, *point.args)
+    with precision(np.float64):
+        exact = jax.tree.map(lambda each: jnp.asarray(each, np.float64), point.params)
+        right = jax.jit(jax.grad(rule.reference))(exact, *point.args).values
+    found = [np.asarray(each, np.float64) for each in hand]
+    failures = []
+    for i, (one, other) in enumerate(zip(found, right, strict=True)):
+        value = np.asarray(other, np.float64)
+        radius = np.asarray(measured(value, np.zeros_like(value), rule.dtype.name).bound.radius)
+        failures += differing(condition, i, one, value, radius)
+    return failures
+
+
+def _is_array(leaf: Any) -> bool:
+    if isinstance(leaf, jax.Array):
+        return leaf.ndim > 0 and not jnp.issubdtype(leaf.dtype, jax.dtypes.extended)
+    return isinstance(leaf, np.ndarray) and leaf.ndim > 0 and leaf.dtype.kind in "biuf"

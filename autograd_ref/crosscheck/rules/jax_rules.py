@@ -1,0 +1,252 @@
+"""A rule of JAX as a gradient by hand, and the function it belongs to, under automatic differentiation."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
+from jax.tree_util import GetAttrKey
+
+from autograd_ref.arithmetic.interpreter import bind
+from autograd_ref.arithmetic.promotion import in_float64
+from autograd_ref.crosscheck.function.points import Point
+from autograd_ref.crosscheck.report import NotJudged
+from autograd_ref.crosscheck.rules.find import Rule, Use, primal_of, without_rules
+from autograd_ref.two_layer_net import precision
+
+__all__ = ["JaxRule", "Operands", "rules_of"]
+
+
+@jax.tree_util.register_pytree_with_keys_class
+class Operands:
+    """Differentiable operands of a rule by their names, a pytree in the order of the rule's arguments."""
+
+    def __init__(self, names: tuple[str, ...], values: Sequence[Any]) -> None:
+        self.names, self.values = names, tuple(values)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("names", "values") or name not in self.names:
+            raise AttributeError(name)
+        return self.values[self.names.index(name)]
+
+    def tree_flatten_with_keys(self) -> tuple[list[tuple[GetAttrKey, Any]], tuple[str, ...]]:
+        """The values, each under its name."""
+        return [
+            (GetAttrKey(name), value) for name, value in zip(self.names, self.values, strict=True)
+        ], self.names
+
+    @classmethod
+    def tree_unflatten(cls, names: tuple[str, ...], values: Sequence[Any]) -> "Operands":
+        """The same operands with other values."""
+        return cls(names, values)
+
+
+@dataclass
+class JaxRule:
+    """A rule at one use, in the precision that is checked and in float64.
+
+    Attributes:
+        own: the use where the call was made in the checked dtype.
+        wide: the same where it was made in float64; None where it cannot be.
+        dtype: that is checked.
+        function: the user's, whose file is named in errors.
+    """
+
+    own: Use
+    wide: Use | None
+    dtype: np.dtype[Any]
+    function: Callable[..., Any]
+
+    @property
+    def rule(self) -> Rule:
+        """Which rule it is."""
+        return self.own.rule
+
+    @property
+    def positions(self) -> list[int]:
+        """The operands that have a cotangent."""
+        avals: list[Any] = [var.aval for var in self.own.equation.invars]
+        return [
+            i
+            for i, aval in enumerate(avals)
+            if i >= self.own.constants and jnp.issubdtype(aval.dtype, jnp.floating)
+        ]
+
+    @property
+    def operands(self) -> list[Any]:
+        """Of the rule, where it is used."""
+        return self.own.operands
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the operands that have a cotangent."""
+        return tuple(self.rule.arguments[i - self.own.constants] for i in self.positions)
+
+    def example(self, operands: Sequence[Any], rng: np.random.Generator) -> tuple[Any, ...]:
+        """Operands as (params, cotangents, others), with random cotangents for the floating outputs."""
+        taken = set(self.positions)
+        params = Operands(self.names, [np.asarray(operands[i], self.dtype) for i in self.positions])
+        others = tuple(each for i, each in enumerate(operands) if i not in taken)
+        cotangents = tuple(
+            rng.standard_normal(aval.shape).astype(self.dtype)
+            for aval in self._outputs()
+            if _is_floating(aval)
+        )
+        return params, cotangents, others
+
+    # The two sides.
+
+    @property
+    def hand(self) -> Callable[..., tuple[Any, Operands]]:
+        """Gives ⟨cotangents, outputs⟩, and the cotangents of the operands by the rule."""
+
+        def hand(params: Operands, cotangents: Any, others: Any) -> tuple[Any, Operands]:
+            value, pull = self.forward_and_pull(params, cotangents, others)
+            return value, Operands(params.names, pull(cotangents))
+
+        hand.__wrapped__ = self.function  # type: ignore[attr-defined]
+        return hand
+
+    def forward_and_pull(
+        self, params: Operands, cotangents: Sequence[Any], others: Sequence[Any]
+    ) -> tuple[Any, Callable[[Sequence[Any]], list[Any]]]:
+        """⟨cotangents, outputs⟩, and the function that pulls cotangents back, by the rule."""
+
+        def function(*values: Any) -> list[Any]:
+            return self.applied(Operands(params.names, values), others)
+
+        outputs, pullback = jax.vjp(function, *self.given(params))
+        return self.weighed(outputs, cotangents), lambda given: list(
+            pullback(_all_cotangents(outputs, given))
+        )
+
+    def pulled(self, params: Operands, cotangents: Sequence[Any], others: Sequence[Any]) -> list[Any]:
+        """The cotangents of the operands by the rule."""
+        return self.forward_and_pull(params, cotangents, others)[1](cotangents)
+
+    def given(self, params: Operands) -> list[Any]:
+        """Operands as the rule takes them in their precision."""
+        return self._cast(self._use(params), params)
+
+    def applied(self, params: Operands, others: Sequence[Any]) -> list[Any]:
+        """The outputs, with the rule in place."""
+        use = self._use(params)
+        function = self._of_params(use, lambda *operands: bind(use.equation, operands), others)
+        return list(function(*self._cast(use, params)))
+
+    def precision(self) -> Any:
+        """JAX in the precision that is checked, a context."""
+        return precision(np.float32 if self.dtype == np.float32 else np.float64)
+
+    def values(self, point: Point) -> tuple[float, float, float]:
+        """⟨cotangents, outputs⟩ by the rule and by the function, and the sum of the sizes of the terms."""
+        cotangents, others = point.args
+        with self.precision():
+            by_rule = float(self.forward_and_pull(point.params, cotangents, others)[0])
+            outputs = [each for each in self.applied(point.params, others) if _is_floating(each)]
+            sizes = [
+                np.sum(np.abs(np.asarray(each, np.float64) * np.asarray(cotangent, np.float64)))
+                for each, cotangent in zip(outputs, cotangents, strict=True)
+            ]
+        with precision(np.float64):
+            exact = jax.tree.map(lambda each: jnp.asarray(each, np.float64), point.params)
+            value = float(self.reference(exact, cotangents, others))
+        return by_rule, value, float(np.sum(sizes))
+
+    def reference(self, params: Operands, cotangents: Sequence[Any], others: Sequence[Any]) -> Any:
+        """⟨cotangents, outputs⟩ of the function without this rule."""
+        return self._value(primal_of, params, cotangents, others)
+
+    def bare_reference(self, params: Operands, cotangents: Sequence[Any], others: Sequence[Any]) -> Any:
+        """The same without any rule."""
+        return self._value(without_rules, params, cotangents, others)
+
+    def _value(
+        self, made: Callable[[Use], Callable[..., Any]], params: Operands, cotangents: Any, others: Any
+    ) -> Any:
+        if self.wide is None:
+            primal: ClosedJaxpr = self.own.equation.params["call_jaxpr"]
+            function, use = jaxpr_as_fun(in_float64(primal)), self.own
+            outputs = self._of_params(use, function, others, np.float64)(*params.values)
+        else:
+            function = self._of_params(self.wide, made(self.wide), others)
+            outputs = function(*self._cast(self.wide, params))
+        return self.weighed(outputs, cotangents)
+
+    def _use(self, params: Operands) -> Use:
+        found = {np.dtype(getattr(each, "dtype", self.dtype)) for each in params.values}
+        if found <= {self.dtype} or (self.dtype != np.float64 and np.dtype(np.float64) not in found):
+            return self.own
+        if self.wide is None or found != {np.dtype(np.float64)}:
+            raise NotJudged(f"the call was not made in {', '.join(sorted(each.name for each in found))}")
+        return self.wide
+
+    def _of_params(
+        self, use: Use, function: Callable[..., Any], others: Sequence[Any], dtype: Any = None
+    ) -> Callable[..., list[Any]]:
+        """A function of all operands as one of those that have a cotangent."""
+        avals: list[Any] = [var.aval for var in use.equation.invars]
+        positions = set(self.positions)
+        rest = [i for i in range(len(avals)) if i not in positions]
+
+        def called(*params: Any) -> list[Any]:
+            operands: dict[int, Any] = dict(zip(self.positions, params, strict=True))
+            for i, each in zip(rest, others, strict=True):
+                floating = dtype is not None and jnp.issubdtype(avals[i].dtype, jnp.floating)
+                operands[i] = _as_aval(each, avals[i], dtype if floating else None)
+            return list(function(*(operands[i] for i in range(len(avals)))))
+
+        return called
+
+    def _cast(self, use: Use, params: Operands) -> list[Any]:
+        avals: list[Any] = [use.equation.invars[i].aval for i in self.positions]
+        return [_as_aval(each, aval) for each, aval in zip(params.values, avals, strict=True)]
+
+    @staticmethod
+    def weighed(outputs: Sequence[Any], cotangents: Sequence[Any]) -> Any:
+        """⟨cotangents, outputs⟩, of the floating outputs."""
+        floating = [each for each in outputs if _is_floating(each)]
+        if not floating:
+            raise NotJudged("no output is a floating array, so that there is nothing to differentiate")
+        total = jnp.zeros((), jnp.result_type(float))
+        for each, cotangent in zip(floating, cotangents, strict=True):
+            total += jnp.sum(each.astype(total.dtype) * jnp.asarray(cotangent).astype(total.dtype))
+        return total
+
+    def _outputs(self) -> list[Any]:
+        return [var.aval for var in self.own.equation.outvars]
+
+
+def rules_of(
+    narrow: Sequence[Use], wide: Sequence[Use] | None, dtype: np.dtype[Any], function: Callable[..., Any]
+) -> list[JaxRule]:
+    """The rules at their uses, in the checked precision and, in the same order, in float64."""
+    alike = wide is not None and [(u.rule.name, u.rule.line) for u in wide] == [
+        (u.rule.name, u.rule.line) for u in narrow
+    ]
+    pairs = zip(narrow, wide if alike and wide is not None else [None] * len(narrow), strict=True)
+    return [JaxRule(own, other, dtype, function) for own, other in pairs]
+
+
+def _as_aval(value: Any, aval: Any, dtype: Any = None) -> Any:
+    if jnp.issubdtype(aval.dtype, jax.dtypes.extended):
+        return value
+    return jnp.asarray(value).astype(dtype or aval.dtype)
+
+
+def _is_floating(aval: Any) -> bool:
+    return bool(jnp.issubdtype(aval.dtype, jnp.floating))
+
+
+def _all_cotangents(outputs: Sequence[Any], given: Sequence[Any]) -> list[Any]:
+    """Cotangents of all outputs: those given for floating ones, none for the others."""
+    left = list(given)
+    return [
+        jnp.asarray(left.pop(0)).astype(each.dtype)
+        if _is_floating(each)
+        else np.zeros(np.shape(each), jax.dtypes.float0)
+        for each in outputs
+    ]

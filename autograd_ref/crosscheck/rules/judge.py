@@ -1,0 +1,239 @@
+"""The verdict on one rule of JAX: by its function's derivative, or else by its function's values."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from autograd_ref.arithmetic.rounding import unit_roundoff
+from autograd_ref.crosscheck.errors import cause, one_line
+from autograd_ref.crosscheck.function.gradient_check import GradientCheck
+from autograd_ref.crosscheck.function.hand import Hand
+from autograd_ref.crosscheck.function.judging import AtPoint, judge_gradient
+from autograd_ref.crosscheck.function.known_points import KnownPoints
+from autograd_ref.crosscheck.function.points import Point, drawn_points
+from autograd_ref.crosscheck.quantity import Quantity
+from autograd_ref.crosscheck.report import NotJudged, Report
+from autograd_ref.crosscheck.rules.asked import Asked
+from autograd_ref.crosscheck.rules.differences import RulePoint, Values, by_values, own_noise, seen_parts
+from autograd_ref.crosscheck.rules.jax_rules import JaxRule, Operands
+from autograd_ref.two_layer_net import precision
+
+__all__ = ["judge_rule", "points_of"]
+
+REFUSAL = "is refused by JAX"
+# How JAX begins when it refuses what a rule returned.
+REFUSED = ("Custom VJP bwd rule", "Custom JVP rule", "custom_vjp", "custom_jvp")
+
+
+def points_of(rule: JaxRule, operands: Sequence[Sequence[Any]], asked: Asked) -> list[Point]:
+    """The points at which a rule is checked.
+
+    Args:
+        rule: to check.
+        operands: at each of its uses; the first is taken again, and moved, where there are too few.
+        asked: for how many.
+
+    Returns:
+        Each (operands that have a cotangent, random cotangents of the outputs, other operands).
+    """
+    taken = [*operands, *[operands[0]] * (asked.points - len(operands))]
+    rngs = [np.random.default_rng([asked.seed, 5, number]) for number in range(len(taken))]
+    examples = [rule.example(each, rng) for each, rng in zip(taken, rngs, strict=True)]
+    return drawn_points(examples, rule.dtype, asked.seed)
+
+
+def judge_rule(rule: JaxRule, points: Sequence[Point], asked: Asked) -> Report:
+    """Hold a rule against its function at several points.
+
+    Raises:
+        NotJudged: the rule raises, or its function can be neither differentiated nor evaluated.
+    """
+    try:
+        Hand(rule.hand, rule.dtype).answer(points[0])
+    except NotJudged as error:
+        refused = error.__cause__
+        if refused is not None and str(refused).startswith(REFUSED):
+            return _refused(rule, points[0], refused, asked)
+        raise NotJudged(str(error).replace("hand raised", "the rule raised", 1)) from error
+    known = KnownPoints(rule.reference, rule.dtype, asked.seed)
+    check = _RuleCheck(rule.hand, known, rule.dtype, asked.seed, asked.name, False, asked.tolerance)
+    try:
+        report = check.report(points)
+    except NotJudged as error:
+        return _by_values_alone(rule, points, asked, str(error))
+    if report.ok or report.diagnosis:
+        return report
+    return _second_opinion(rule, points, asked, report)
+
+
+class _RuleCheck(GradientCheck):
+    """A rule as the hand's gradient."""
+
+    def _signature(self, found: Sequence[AtPoint], quantities: list[Quantity], names: list[str]) -> list[str]:
+        """What the errors look like; of outputs that differ there is no more to say."""
+        if any(each.name == "loss" and each.ok is False for each in quantities):
+            return []
+        return super()._signature(found, quantities, names)
+
+
+def _second_opinion(rule: JaxRule, points: Sequence[Point], asked: Asked, report: Report) -> Report:
+    """Let the function's values decide where its automatic derivative is not what they say."""
+    doubtful = [each for each in report.quantities if _is_doubtful(each)]
+    if not doubtful:
+        return report
+    numbers = [rule.names.index(each.name[1:]) for each in doubtful]
+    judge = _ByValues(rule, points, asked)
+    decided: dict[str, Quantity] = {}
+    for each, i in zip(doubtful, numbers, strict=True):
+        try:
+            found = judge.quantity(i)
+        except NotJudged:
+            continue
+        heard = found.ok is not None if each.ok is None else found.ok and judge.backs_hand(i, each)
+        if heard:
+            decided[each.name] = found
+        elif each.ok is False and not found.ok and _is_right_without_rules(rule, points, asked, each):
+            decided[each.name] = replace(each, ok=True, odd_one_out=None)
+    if not decided:
+        return report
+    quantities = tuple(decided.get(each.name, each) for each in report.quantities)
+    told = ", ".join(decided)
+    text = (
+        f"{told}: what JAX makes of the function is stopped, not finite, or not what its values say; judged "
+        "by differences of the values."
+    )
+    left = [each for each in quantities if each.ok is False]
+    unjudged = any(each.ok is None and each.name != "loss" for each in quantities)
+    return replace(
+        report,
+        ok=False if left else None if unjudged else True,
+        first_wrong=left[0].name if left else None,
+        quantities=quantities,
+        signature=" ".join(filter(None, [report.signature if left else None, text])),
+    )
+
+
+def _is_doubtful(quantity: Quantity) -> bool:
+    if quantity.name == "loss" or quantity.mismatch is not None:
+        return False
+    if quantity.odd_one_out in ("both", "hand"):  # the values have spoken
+        return False
+    return quantity.ok is not True
+
+
+def _is_right_without_rules(rule: JaxRule, points: Sequence[Point], asked: Asked, quantity: Quantity) -> bool:
+    """Whether the derivative without any rule inside, a second witness, is what this rule gives."""
+    known = KnownPoints(rule.bare_reference, rule.dtype, asked.seed)
+    check = GradientCheck(rule.hand, known, rule.dtype, asked.seed, asked.name, False, asked.tolerance)
+    try:
+        found = check.report(points)
+    except NotJudged:
+        return False
+    return any(each.name == quantity.name and each.ok for each in found.quantities)
+
+
+def _by_values_alone(rule: JaxRule, points: Sequence[Point], asked: Asked, reason: str) -> Report:
+    judge = _ByValues(rule, points, asked)
+    quantities = [judge.quantity(i) for i in range(len(rule.names))]
+    wrong = [each for each in quantities if each.ok is False]
+    unjudged = [each for each in quantities if each.ok is None]
+    text = f"Judged by differences of the function's values alone: {reason}."
+    return Report(
+        target=asked.name,
+        dtype=rule.dtype.name,
+        ok=False if wrong else None if unjudged else True,
+        first_wrong=wrong[0].name if wrong else None,
+        signature=text.replace("reference cannot be", "it cannot be"),
+        quantities=tuple(quantities),
+        points=len(points),
+    )
+
+
+class _ByValues:
+    """One rule beside differences of its function's values."""
+
+    def __init__(self, rule: JaxRule, points: Sequence[Point], asked: Asked) -> None:
+        self.rule, self.points, self.asked = rule, points, asked
+        self.value = jax.jit(rule.reference)
+        self.values = [self._values(number) for number in range(len(points))]
+        self._found: dict[int, Quantity] = {}
+
+    def quantity(self, i: int) -> Quantity:
+        """The verdict on the cotangent of one operand."""
+        if i in self._found:
+            return self._found[i]
+        found = [self._at(number, i) for number in range(len(self.points))]
+        name = f"d{self.rule.names[i]}"
+        quantity, _ = judge_gradient(found, 0, name, self.asked.tolerance, self.rule.dtype.name)
+        shape = np.shape(self.points[0].params.values[i])
+        if quantity.shape != shape:  # parts of a large one
+            quantity = replace(quantity, shape=shape, index=(), odd_one_out=None)
+        self._found[i] = quantity
+        return quantity
+
+    def backs_hand(self, i: int, quantity: Quantity) -> bool:
+        """Whether differences at the worst entry say what the rule says."""
+        found = self.values[quantity.point].by_entry(i, quantity.index)
+        if found is None:
+            return False
+        allowed = 8 * found.error + 1e-3 * max(abs(found.value), abs(quantity.hand))
+        return bool(abs(found.value - quantity.hand) <= allowed)
+
+    def _at(self, number: int, i: int) -> RulePoint:
+        point, values = self.points[number], self.values[number]
+        rng = np.random.default_rng([self.asked.seed, 6, number])
+        hand = Hand(self.rule.hand, self.rule.dtype)
+
+        def parts(arrays: list[np.ndarray]) -> list[np.ndarray]:
+            params = Operands(self.rule.names, [each.astype(self.rule.dtype) for each in arrays])
+            return [seen_parts(values, i, hand.answer(point._replace(params=params)).grads[i])]
+
+        noise = own_noise(parts, values.at, unit_roundoff(self.rule.dtype), rng)
+        right, used = by_values(values, i, self.rule.dtype.name, noise[0])
+        unused = frozenset() if used else frozenset([0])
+        return RulePoint(
+            number, (point.name, point.moved), self.rule.dtype, parts(values.at), [right], unused=unused
+        )
+
+    def _values(self, number: int) -> Values:
+        _, cotangents, others = (self.points[number].params, *self.points[number].args)
+        with precision(np.float64):
+            exact = tuple(jnp.asarray(each, np.float64) for each in cotangents)
+
+        def value(arrays: list[np.ndarray]) -> float:
+            with precision(np.float64):
+                params = Operands(self.rule.names, [jnp.asarray(each, np.float64) for each in arrays])
+                try:
+                    return float(self.value(params, exact, others))
+                except Exception as error:
+                    raise NotJudged(f"the function raised {one_line(cause(error))}") from error
+
+        at = [np.asarray(each, np.float64) for each in self.points[number].params.values]
+        return Values(value, at, np.random.default_rng([self.asked.seed, 7, number]))
+
+
+def _refused(rule: JaxRule, point: Point, error: BaseException, asked: Asked) -> Report:
+    """What JAX says of a rule that returns something of the wrong structure, shape or dtype."""
+    nan = float("nan")
+    said = one_line(str(error).strip().partition("\n\n")[0])
+    named = re.search(r"output\[(\d+)\]", said)
+    heads = list(dict.fromkeys(re.split(r"[.\[]", name)[0] for name in rule.rule.arguments))
+    which = heads[int(named[1])] if named and int(named[1]) < len(heads) else None
+    quantities = [
+        Quantity(f"d{name}", np.shape(value), False, nan, nan, nan, nan, (), nan, nan, mismatch=REFUSAL)
+        for name, value in zip(rule.names, point.params.values, strict=True)
+        if which in (None, re.split(r"[.\[]", name)[0])
+    ]
+    return Report(
+        target=asked.name,
+        dtype=rule.dtype.name,
+        ok=False,
+        first_wrong=quantities[0].name if quantities else None,
+        signature=f"JAX refuses what the rule returns: {said}",
+        quantities=tuple(quantities),
+    )

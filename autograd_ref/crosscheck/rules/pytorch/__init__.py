@@ -1,0 +1,1 @@
+"""Check every `torch.autograd.Function` against its own forward pass."""

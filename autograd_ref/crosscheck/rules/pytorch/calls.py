@@ -1,0 +1,182 @@
+"""Check every `torch.autograd.Function` that a call goes through, as it is called and otherwise."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from autograd_ref.crosscheck.errors import what_stopped
+from autograd_ref.crosscheck.report import Advice, NotJudged, Report
+from autograd_ref.crosscheck.rules.asked import Asked
+from autograd_ref.crosscheck.rules.combine import Verdict, combined, with_failures
+from autograd_ref.crosscheck.rules.pytorch.functions import (
+    TorchRule,
+    TorchUse,
+    find_torch_uses,
+    is_torch_function,
+    torch,
+)
+from autograd_ref.crosscheck.rules.pytorch.judge import INVALID, ROUNDOFF, TorchCheck, refused
+from autograd_ref.crosscheck.rules.pytorch.vary import TorchVariations
+from autograd_ref.crosscheck.rules.surrogate import nonlinear, surrogate_report
+
+__all__ = ["check_torch_calls", "function_of"]
+
+Call = tuple[Sequence[Any], Mapping[str, Any]]
+MOST_USES = 4
+
+
+def function_of(value: Any) -> Any:
+    """The Function that was named, itself or by its ``apply``; None where it is none."""
+    owner = getattr(value, "__self__", None)
+    if getattr(value, "__name__", "") == "apply" and is_torch_function(owner):
+        return owner
+    return value if is_torch_function(value) else None
+
+
+def check_torch_calls(
+    function: Any, calls: Sequence[Call], asked: Asked, reference: Callable[..., Any] | None = None
+) -> Report:
+    """Judge the Functions that calls of PyTorch code go through.
+
+    Args:
+        function: a Function, or code that calls some.
+        calls: one, or one for each point.
+        asked: the settings.
+        reference: PyTorch code of the same arguments that is held against a Function in the place of its own
+            forward pass.
+
+    Raises:
+        NotJudged: a call raised, or goes through no Function.
+    """
+    groups: dict[Any, list[TorchUse]] = {}
+    for args, kwargs in calls:
+        given = [_tensors(each) for each in args]
+        named = function_of(function)
+        if named is not None:
+            uses = [TorchUse(named, tuple(given))]
+        else:
+            uses = find_torch_uses(
+                function, given, {key: _tensors(each) for key, each in kwargs.items()}, asked.file
+            )
+        for use in uses:
+            groups.setdefault(_signature(use), []).append(use)
+    if not groups:
+        raise NotJudged("the call goes through no torch.autograd.Function")
+    verdicts, dtypes = [], set()
+    for alike in groups.values():
+        name = alike[0].function.__name__
+        dtype = asked.dtype or _dtype(alike[0])
+        place = _place(alike[0].function)
+        dtypes.add(dtype)
+        try:
+            verdicts.append(Verdict(name, place, _judge(alike[:MOST_USES], dtype, asked, reference)))
+        except NotJudged as error:
+            verdicts.append(Verdict(name, place, None, str(error)))
+    notes = []
+    if asked.surrogate:
+        notes.append("Shapes and linearity in the cotangent were checked, not the values (surrogate).")
+    if asked.tolerance:
+        notes.append(f"Every bound was widened to {asked.tolerance:g} (tolerance).")
+    return combined(verdicts, min(dtypes, key=ROUNDOFF.__getitem__), notes, asked)
+
+
+def _judge(
+    alike: Sequence[TorchUse], dtype: str, asked: Asked, reference: Callable[..., Any] | None
+) -> Report:
+    rules, dtype = _in_dtype(alike, dtype, asked, reference)
+    try:
+        check = TorchCheck(rules, dtype, asked)
+        if asked.surrogate:
+            return _surrogate(check, asked)
+        report = check.report()
+    except NotJudged:
+        raise
+    except Exception as error:
+        if any(said in str(error) for said in INVALID):
+            return refused(rules[0].names, error, asked, dtype)
+        raise NotJudged(f"the rule raised {what_stopped(error, asked.file)}") from error
+    if not report.ok:
+        return report
+    variations = TorchVariations(check)
+    report = with_failures(report, check.names, variations.failures())
+    warnings = [Advice("variation", each) for each in variations.refusals]
+    twice = variations.wrong_twice() if report.ok else []
+    if twice:
+        listed = ", ".join(f"d{name}" for name in twice)
+        text = (
+            f"Differentiated twice, {listed} is wrong, and nothing says so: mark backward with "
+            "@once_differentiable, or save for it only what autograd can follow."
+        )
+        warnings.append(Advice("second-order", text))
+    return replace(report, warnings=(*report.warnings, *warnings))
+
+
+def _in_dtype(
+    alike: Sequence[TorchUse], dtype: str, asked: Asked, reference: Callable[..., Any] | None
+) -> tuple[list[TorchRule], str]:
+    """The Function in the checked precision; where it does not take that, in the one it was given."""
+    cast = [TorchRule(use, getattr(torch(), dtype), asked.file, reference) for use in alike]
+    try:
+        cast[0].outputs(cast[0].at)
+    except Exception as error:
+        given = _dtype(alike[0])
+        if given == dtype:
+            raise NotJudged(f"the call raised {what_stopped(error, asked.file)}") from error
+        return [TorchRule(use, None, asked.file, reference) for use in alike], given
+    return cast, dtype
+
+
+def _surrogate(check: TorchCheck, asked: Asked) -> Report:
+    failures, values = [], []
+    for point in check.points:
+
+        def pull(given: list[np.ndarray], point: Any = point) -> list[np.ndarray]:
+            found: list[np.ndarray] = point.own.pull(point.at, given)
+            return found
+
+        failures += nonlinear(pull, point.cotangents, check.dtype, asked.seed)
+        value = point.own.value(point.at, point.cotangents)
+        values.append((value, value, 1.0))
+    return surrogate_report(
+        check.names, check.points[0].at, values, failures, len(check.points), check.dtype, asked
+    )
+
+
+def _tensors(value: Any) -> Any:
+    """NumPy's arrays as tensors."""
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+        return torch().tensor(value)
+    if torch().is_tensor(value):
+        return value.detach()
+    return value
+
+
+def _dtype(use: TorchUse) -> str:
+    found = {
+        str(each.dtype).removeprefix("torch.")
+        for each in use.args
+        if torch().is_tensor(each) and each.is_floating_point()
+    }
+    known = [each for each in found if each in ROUNDOFF]
+    return min(known, key=ROUNDOFF.__getitem__) if known else "float32"
+
+
+def _signature(use: TorchUse) -> Any:
+    described = [
+        (tuple(each.shape), str(each.dtype)) if torch().is_tensor(each) else repr(each)[:200]
+        for each in use.args
+    ]
+    return id(use.function), repr(described)
+
+
+def _place(function: Any) -> str:
+    code = getattr(function.forward, "__code__", None)
+    back = getattr(getattr(function.backward, "__wrapped__", function.backward), "__code__", None)
+    if code is None or back is None:
+        return str(function.__module__)
+    return (
+        f"forward at line {code.co_firstlineno}, backward at line {back.co_firstlineno} of "
+        + str(code.co_filename).rpartition("/")[2]
+    )

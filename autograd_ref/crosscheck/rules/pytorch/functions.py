@@ -1,0 +1,281 @@
+"""A `torch.autograd.Function` as a gradient by hand, and its own forward pass under PyTorch's autograd.
+
+PyTorch is never imported here: whoever has a Function has imported it.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autograd_ref.crosscheck.errors import what_stopped
+from autograd_ref.crosscheck.report import NotJudged
+
+__all__ = ["Context", "TorchRule", "TorchUse", "find_torch_uses", "is_torch_function", "torch"]
+
+Arrays = list[np.ndarray]
+
+
+def torch() -> Any:
+    """PyTorch, if anybody has imported it."""
+    return sys.modules.get("torch")
+
+
+def is_torch_function(value: Any) -> bool:
+    """Whether it is a subclass of `torch.autograd.Function`."""
+    if torch() is None or not isinstance(value, type):
+        return False
+    return issubclass(value, torch().autograd.Function)
+
+
+class TorchUse(NamedTuple):
+    """One call of a Function: its class, and what ``apply`` was given."""
+
+    function: Any
+    args: tuple[Any, ...]
+
+
+@contextmanager
+def _noted(uses: list[TorchUse]) -> Iterator[None]:
+    """Note every call of a Function meanwhile."""
+    base = torch().autograd.Function
+    held = base.__dict__.get("apply")
+    inherited = base.apply.__func__
+
+    def noting(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        kept = tuple(each.detach().clone() if torch().is_tensor(each) else each for each in args)
+        uses.append(TorchUse(cls, kept))
+        return inherited(cls, *args, **kwargs)
+
+    base.apply = classmethod(noting)
+    try:
+        yield
+    finally:
+        if held is None:
+            del base.apply
+        else:
+            base.apply = held
+
+
+def find_torch_uses(
+    function: Callable[..., Any], args: Sequence[Any], kwargs: Any, file: str
+) -> list[TorchUse]:
+    """Call a function, and note each use of a Function; of PyTorch's own only if there are no others."""
+    uses: list[TorchUse] = []
+    try:
+        with _noted(uses):
+            function(*args, **kwargs)
+    except (Exception, SystemExit) as error:
+        raise NotJudged(f"the call raised {what_stopped(error, file)}") from error
+    own = [each for each in uses if not each.function.__module__.startswith("torch.")]
+    return own or uses
+
+
+class Context:
+    """Stands in for the ctx of a forward pass, and keeps what it is given."""
+
+    def __init__(self, needs: tuple[bool, ...]) -> None:
+        self.needs_input_grad = needs
+        self.saved_tensors: tuple[Any, ...] = ()
+        self.dirty_tensors: tuple[Any, ...] = ()
+        self.materialize_grads = True
+
+    @property
+    def to_save(self) -> tuple[Any, ...]:
+        """As PyTorch calls it."""
+        return self.saved_tensors
+
+    def save_for_backward(self, *tensors: Any) -> None:
+        """Keep tensors."""
+        self.saved_tensors = tensors
+
+    def save_for_forward(self, *tensors: Any) -> None:
+        """Keep tensors."""
+        self.saved_tensors = self.saved_tensors or tensors
+
+    def mark_dirty(self, *tensors: Any) -> None:
+        """Note what is changed in place."""
+        self.dirty_tensors = tensors
+
+    def mark_non_differentiable(self, *tensors: Any) -> None:
+        """Take no notice: what has no cotangent is told from the Function's own outputs."""
+
+    def set_materialize_grads(self, value: bool) -> None:
+        """Take no notice."""
+        self.materialize_grads = value
+
+
+@dataclass
+class TorchRule:
+    """A Function at one use, in one precision.
+
+    Attributes:
+        use: of it.
+        dtype: of its floating arguments, a torch.dtype; None leaves each as it is.
+        file: of the user.
+        reference: another function of the same arguments that takes the place of its forward pass.
+    """
+
+    use: TorchUse
+    dtype: Any
+    file: str
+    reference: Callable[..., Any] | None = None
+    names: tuple[str, ...] = field(init=False)
+    positions: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        args = self.use.args
+        self.positions = tuple(
+            i for i, each in enumerate(args) if torch().is_tensor(each) and each.is_floating_point()
+        )
+        named = _parameters(self.use.function, len(args))
+        self.names = tuple(named[i] for i in self.positions)
+
+    @property
+    def at(self) -> Arrays:
+        """The floating arguments."""
+        return [_numpy(self.use.args[i]) for i in self.positions]
+
+    def outputs(self, arrays: Sequence[np.ndarray]) -> list[Any]:
+        """The floating outputs, by the Function itself, without derivatives."""
+        with torch().no_grad():
+            return [each for each in _flat(self._apply(self._filled(arrays))) if _is_floating(each)]
+
+    def differentiable(self, arrays: Sequence[np.ndarray]) -> list[bool]:
+        """Which of the floating outputs take a cotangent."""
+        inputs = self._inputs(arrays)
+        made = self._apply(self._replaced([each.clone() for each in inputs]))
+        return [each.requires_grad for each in _flat(made) if _is_floating(each)]
+
+    def value(self, arrays: Sequence[np.ndarray], cotangents: Sequence[np.ndarray]) -> float:
+        """⟨cotangents, outputs⟩, or of the reference where there is one."""
+        if self.reference is None:
+            made = self.outputs(arrays)
+        else:
+            with torch().no_grad():
+                made = [e for e in _flat(self.reference(*self._filled(arrays))) if _is_floating(e)]
+        return float(sum(np.sum(_numpy(one) * c) for one, c in zip(made, cotangents, strict=True)))
+
+    def pull(
+        self,
+        arrays: Sequence[np.ndarray],
+        cotangents: Sequence[Any],
+        wanted: Sequence[int] | None = None,
+        prepare: Callable[[Any], Any] = lambda tensor: tensor.clone(),
+    ) -> Arrays:
+        """The cotangents of the arguments by the rule.
+
+        Args:
+            arrays: the floating arguments.
+            cotangents: arrays or tensors; None for an output that is not used.
+            wanted: numbers of the arguments to differentiate by; all unless told.
+            prepare: makes of each argument what is given to the Function, such as one laid out otherwise.
+        """
+        chosen = list(range(len(self.positions))) if wanted is None else list(wanted)
+        inputs = self._inputs(arrays, chosen)
+        made = self._apply(self._replaced([prepare(each) for each in inputs]))
+        return self._gradients(made, [inputs[i] for i in chosen], cotangents)
+
+    def second(self, arrays: Sequence[np.ndarray], cotangents: Sequence[Any], weights: Arrays) -> Arrays:
+        """The derivatives of ⟨weights, cotangents of the arguments⟩ by PyTorch."""
+        inputs = self._inputs(arrays)
+        made = self._apply(self._replaced([each.clone() for each in inputs]))
+        outs, given = self._weighed(made, cotangents)
+        given = [each.requires_grad_() for each in given]  # what can be differentiated once raises only then
+        first = torch().autograd.grad(outs, inputs, given, allow_unused=True, create_graph=True)
+        total = sum(
+            (one * self._tensor(weight, one.dtype)).sum()
+            for one, weight in zip(first, weights, strict=True)
+            if one is not None
+        )
+        if getattr(total, "requires_grad", False):
+            total.backward()  # unlike grad, it comes to what raises if the rule is @once_differentiable
+        return [_numpy_or_zero(each.grad, each) for each in inputs]
+
+    def automatic(self, arrays: Sequence[np.ndarray], cotangents: Sequence[Any]) -> Arrays:
+        """The cotangents of the arguments by autograd through the forward pass, with a stand-in ctx."""
+        inputs = self._inputs(arrays)
+        args = self._replaced([each.clone() for each in inputs])
+        with torch().enable_grad():
+            if self.reference is not None:
+                made = self.reference(*args)
+            elif _has_setup(self.use.function):
+                made = self.use.function.forward(*args)
+            else:
+                made = self.use.function.forward(Context((True,) * len(args)), *args)
+        return self._gradients(made, inputs, cotangents)
+
+    # Arguments.
+
+    def _tensor(self, array: np.ndarray, dtype: Any) -> Any:
+        return torch().tensor(np.asarray(array, np.float64)).to(dtype)
+
+    def _dtype_of(self, position: int) -> Any:
+        return self.dtype or self.use.args[position].dtype
+
+    def _inputs(self, arrays: Sequence[np.ndarray], chosen: Sequence[int] | None = None) -> list[Any]:
+        made = []
+        for number, (position, array) in enumerate(zip(self.positions, arrays, strict=True)):
+            tensor = self._tensor(array, self._dtype_of(position)).to(self.use.args[position].device)
+            made.append(tensor.requires_grad_(chosen is None or number in chosen))
+        return made
+
+    def _replaced(self, tensors: Sequence[Any]) -> list[Any]:
+        args = [each.clone() if torch().is_tensor(each) else each for each in self.use.args]
+        for position, tensor in zip(self.positions, tensors, strict=True):
+            args[position] = tensor
+        return args
+
+    def _filled(self, arrays: Sequence[np.ndarray]) -> list[Any]:
+        return self._replaced([each.detach() for each in self._inputs(arrays, [])])
+
+    # Calls.
+
+    def _apply(self, args: Sequence[Any]) -> Any:
+        return self.use.function.apply(*args)
+
+    def _weighed(self, made: Any, cotangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        floating = [each for each in _flat(made) if _is_floating(each)]
+        pairs = [
+            (one, c if torch().is_tensor(c) else self._tensor(c, one.dtype).to(one.device))
+            for one, c in zip(floating, cotangents, strict=True)
+            if c is not None and one.requires_grad
+        ]
+        return [one for one, _ in pairs], [c for _, c in pairs]
+
+    def _gradients(self, made: Any, inputs: Sequence[Any], cotangents: Sequence[Any]) -> Arrays:
+        outs, given = self._weighed(made, cotangents)
+        if not outs:
+            return [np.zeros(tuple(each.shape)) for each in inputs]
+        found = torch().autograd.grad(outs, inputs, given, allow_unused=True)
+        return [_numpy_or_zero(one, each) for one, each in zip(found, inputs, strict=True)]
+
+
+def _has_setup(function: Any) -> bool:
+    return function.setup_context is not torch().autograd.Function.setup_context
+
+
+def _parameters(function: Any, count: int) -> list[str]:
+    """The names of the arguments of ``apply``."""
+    code = getattr(function.forward, "__wrapped__", function.forward).__code__
+    names = list(code.co_varnames[: code.co_argcount])[0 if _has_setup(function) else 1 :]
+    return [names[i] if i < len(names) else f"args[{i}]" for i in range(count)]
+
+
+def _flat(made: Any) -> list[Any]:
+    return list(made) if isinstance(made, tuple | list) else [made]
+
+
+def _is_floating(value: Any) -> bool:
+    return bool(torch().is_tensor(value) and value.is_floating_point())
+
+
+def _numpy(tensor: Any) -> np.ndarray:
+    return np.asarray(tensor.detach().cpu().double().numpy(), np.float64)
+
+
+def _numpy_or_zero(found: Any, like: Any) -> np.ndarray:
+    return np.zeros(tuple(like.shape)) if found is None else _numpy(found)

@@ -1,0 +1,300 @@
+"""The verdict on one `torch.autograd.Function`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from autograd_ref.arithmetic.finite_differences import FiniteDifference
+from autograd_ref.crosscheck.errors import cause, one_line, what_stopped
+from autograd_ref.crosscheck.function.judging import judge_gradient
+from autograd_ref.crosscheck.function.points import MOVE
+from autograd_ref.crosscheck.quantity import Quantity, root_mean_square
+from autograd_ref.crosscheck.report import Advice, NotJudged, Report
+from autograd_ref.crosscheck.rules.asked import Asked
+from autograd_ref.crosscheck.rules.differences import (
+    GRANTED,
+    RulePoint,
+    Values,
+    by_values,
+    contradicted,
+    measured,
+    own_noise,
+    seen_parts,
+)
+from autograd_ref.crosscheck.rules.pytorch.functions import TorchRule, torch
+
+__all__ = ["TorchCheck", "TorchPoint"]
+
+Arrays = list[np.ndarray]
+# The unit roundoff of PyTorch's floating formats.
+ROUNDOFF = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
+# Within this part the values have to agree with autograd.
+AGREE = 1e-4
+# What is granted below float32 is granted as a tolerance: it hides no entry.
+LOW, MOST_GRANTED = ("float16", "bfloat16"), 0.25
+INVALID = ("returned an invalid gradient", "returned an incorrect number of gradients")
+
+
+@dataclass
+class TorchPoint:
+    """A Function at one point.
+
+    Attributes:
+        at: its floating arguments.
+        own: the Function in the checked precision.
+        wide: in float64; None where it has none.
+        cotangents: of its floating outputs, 0 for those that take none.
+        grads: of the arguments, by the rule.
+    """
+
+    at: Arrays
+    own: TorchRule
+    wide: TorchRule | None
+    cotangents: Arrays
+    grads: Arrays
+
+    @property
+    def exact(self) -> TorchRule:
+        """The Function in the highest precision that it has."""
+        return self.wide or self.own
+
+
+class TorchCheck:
+    """One Function against its forward pass, at several points."""
+
+    def __init__(self, rules: Sequence[TorchRule], dtype: str, asked: Asked) -> None:
+        """Prepare a check.
+
+        Args:
+            rules: the Function at each of its uses, in the checked precision.
+            dtype: its name.
+            asked: the settings.
+        """
+        self.dtype, self.asked = dtype, asked
+        self.low = 0.0
+        self.notes: list[str] = []
+        self.warnings: list[Advice] = []
+        self.names = rules[0].names
+        if not self.names:
+            raise NotJudged("none of its arguments is a floating tensor to differentiate by")
+        self.points = [self._point(rule, number) for number, rule in enumerate(self._enough(rules))]
+        if self.points[0].wide is None and dtype != "float64":
+            self.notes.append(f"It does not run in float64, and was judged in {dtype} by a bound of that.")
+        self.inside = self._inside()
+
+    def _enough(self, rules: Sequence[TorchRule]) -> list[TorchRule]:
+        return [*rules, *[rules[0]] * (self.asked.points - len(rules))]
+
+    def _point(self, rule: TorchRule, number: int) -> TorchPoint:
+        rng = np.random.default_rng([self.asked.seed, 5, number])
+        at = rule.at
+        if number:  # the same tensors again, or others: in either case off what is special about them
+            moves = [MOVE * rng.standard_normal(each.shape) for each in at]
+            sizes = [np.maximum(np.abs(each), _usual(each)) for each in at]
+            at = [np.asarray(each + move * size) for each, move, size in zip(at, moves, sizes, strict=True)]
+        at = [_rounded(each, self.dtype) for each in at]
+        try:
+            made, flags = rule.outputs(at), rule.differentiable(at)
+            cotangents = [
+                np.asarray(_rounded(np.asarray(rng.standard_normal(tuple(each.shape))), self.dtype) * flag)
+                for each, flag in zip(made, flags, strict=True)
+            ]
+            grads = rule.pull(at, cotangents)
+        except Exception as error:
+            if any(said in str(error) for said in INVALID):
+                raise
+            raise NotJudged(f"the rule raised {what_stopped(error, rule.file)}") from error
+        return TorchPoint(at, rule, self._wide(rule, at, cotangents), cotangents, grads)
+
+    def _wide(self, rule: TorchRule, at: Arrays, cotangents: Arrays) -> TorchRule | None:
+        wide = TorchRule(rule.use, torch().float64, rule.file, rule.reference)
+        try:
+            wide.value(at, cotangents)
+            if rule.reference is None:
+                wide.pull(at, cotangents)
+        except Exception:
+            return None
+        return wide
+
+    def _inside(self) -> str | None:
+        """A lower precision in which every output can be written exactly: in it they were computed."""
+        point = self.points[-1]
+        if self.dtype != "float64" and point.wide is None:
+            return None
+        made = np.concatenate(
+            [np.ravel(_array(each)) for each in point.exact.outputs(point.at)] or [np.ones(1)]
+        )
+        found = None
+        for name in ("float32", "float16", "bfloat16"):
+            coarser = ROUNDOFF[name] > ROUNDOFF[self.dtype]
+            moved = [np.asarray(each * (1 + 1e-3 * np.pi)) for each in point.at]
+            made_moved = np.concatenate(
+                [np.ravel(_array(each)) for each in point.exact.outputs(moved)] or [made]
+            )
+            values = np.concatenate([made, made_moved])
+            inputs = np.concatenate([np.ravel(each) for each in moved])
+            telling = values.any() and np.any(_rounded(inputs, name) != inputs)
+            if coarser and telling and np.array_equal(_rounded(values, name), values):
+                same = np.array_equal(made, made_moved)
+                found = name if not same else found
+        return found
+
+    # Verdicts.
+
+    def report(self) -> Report:
+        """The report on the cotangents of all arguments."""
+        quantities = [self.quantity(i) for i in range(len(self.names))]
+        wrong = [each for each in quantities if each.ok is False]
+        unjudged = [each for each in quantities if each.ok is None]
+        return Report(
+            target=self.asked.name,
+            dtype=self.dtype,
+            ok=False if wrong else None if unjudged else True,
+            first_wrong=wrong[0].name if wrong else None,
+            signature=" ".join(dict.fromkeys(self.notes)) or None,
+            warnings=tuple(self.warnings),
+            quantities=tuple(quantities),
+            points=len(self.points),
+        )
+
+    @property
+    def judged_in(self) -> str:
+        """The precision whose bound is granted."""
+        return max(self.dtype, self.inside or self.dtype, key=ROUNDOFF.__getitem__)
+
+    def quantity(self, i: int) -> Quantity:
+        """The verdict on the cotangent of one argument."""
+        name = f"d{self.names[i]}"
+        self.low = 0.0
+        found = [self._at(number, i) for number in range(len(self.points))]
+        tolerance = max(self.asked.tolerance, self.low)
+        quantity, _ = judge_gradient(found, 0, name, tolerance, self.judged_in)
+        if quantity.ok and self.low > MOST_GRANTED:
+            reason = f"rounding in {self.judged_in} may move an entry by {100 * self.low:.2g} %"
+            quantity = replace(quantity, ok=None, reason=reason)
+        if self.inside is not None:
+            text = f"It computes in {self.inside} inside, and was judged by a bound of that."
+            self.warnings = [Advice("low-precision", text)]
+        shape = self.points[0].at[i].shape
+        if quantity.shape != shape:
+            quantity = replace(quantity, shape=shape, index=())
+        return quantity
+
+    def _at(self, number: int, i: int) -> RulePoint:
+        point = self.points[number]
+        values = self.values(number)
+        exact, by_hand = point.exact, point.grads[i]
+        name = self.judged_in
+        rng = np.random.default_rng([self.asked.seed, 6, number])
+        noise = own_noise(partial(self._pulled, point), point.at, ROUNDOFF[name], rng)[i]
+        automatic, reason = self._automatic(exact, point, values, i)
+        if name in LOW:
+            size = np.maximum(np.abs(by_hand), _usual(by_hand))
+            self.low = max(self.low, GRANTED[name] + 4 * float(np.max(noise / size, initial=0.0)))
+            noise, name = np.zeros_like(noise), "float32"
+        unused: frozenset[int] = frozenset()
+        if automatic is not None:
+            right = measured(automatic, noise, name)
+        elif exact is point.wide:
+            given = seen_parts(values, i, by_hand)
+            far = noise if given is by_hand else np.full(given.shape, np.max(noise, initial=0.0))
+            right, used = by_values(values, i, name, far)
+            by_hand, unused = given, frozenset() if used else frozenset([0])
+            self.notes.append(
+                f"d{self.names[i]}: judged by differences of the forward pass's values: {reason}."
+            )
+        else:
+            raise NotJudged(
+                f"{reason}, and it does not run in float64, where differences of its values could tell: "
+                "write --reference"
+            )
+        if automatic is not None and not automatic.any() and exact is point.wide:
+            unused = frozenset() if self._depends(values, i) else frozenset([0])
+        return RulePoint(
+            number, ("the call" if not number else f"moved point {number}", bool(number)),
+            np.dtype(np.float64 if self.dtype == "float64" else np.float32), [by_hand], [right],
+            partial(self._difference, values, i), unused,
+        )  # fmt: skip
+
+    def _pulled(self, point: TorchPoint, arrays: Arrays) -> Arrays:
+        return point.own.pull([_rounded(each, self.dtype) for each in arrays], point.cotangents)
+
+    def values(self, number: int) -> Values:
+        """The function's values around a point."""
+        point = self.points[number]
+        lowest = self.inside or ("float64" if point.wide is not None else self.dtype)
+        return Values(
+            lambda arrays: point.exact.value(arrays, point.cotangents),
+            point.at,
+            np.random.default_rng([self.asked.seed, 7, number]),
+            ROUNDOFF[lowest],
+        )
+
+    def _difference(self, values: Values, i: int, _: int, index: tuple[int, ...]) -> FiniteDifference | None:
+        if len(index) != values.at[i].ndim:
+            return None
+        return values.by_entry(i, index)
+
+    def _depends(self, values: Values, i: int) -> bool:
+        rng = np.random.default_rng([self.asked.seed, 12])
+        moves = [np.asarray(rng.standard_normal(values.at[i].shape) * _usual(values.at[i])) for _ in range(3)]
+        here = values.function(values.at)
+        return any(
+            values.function([*values.at[:i], np.asarray(values.at[i] + move), *values.at[i + 1 :]]) != here
+            for move in moves
+        )
+
+    def _automatic(
+        self, exact: TorchRule, point: TorchPoint, values: Values, i: int
+    ) -> tuple[np.ndarray | None, str]:
+        """The derivative by autograd, if the function's values agree with it, or the reason why not."""
+        try:
+            found = exact.automatic(point.at, point.cotangents)[i]
+        except Exception as error:
+            return None, f"autograd cannot go through it: {one_line(cause(error))}"
+        if not np.isfinite(found).all():
+            return None, "what autograd makes of it is not finite"
+        rng = np.random.default_rng([self.asked.seed, 13])
+        part = AGREE if point.wide is not None else GRANTED[self.dtype]
+        against = contradicted(values, i, found, part, rng)
+        if against:
+            return None, "what autograd makes of it is not what its values say"
+        if against is None and point.wide is not None and self.inside is None:
+            return None, "its values have no derivative along the directions tried"
+        if against is None:
+            self.notes.append(
+                f"d{self.names[i]}: its values are too coarse to say whether autograd is right."
+            )
+        return found, ""
+
+
+def refused(names: Sequence[str], error: BaseException, asked: Asked, dtype: str) -> Report:
+    """What PyTorch says of a rule that returns gradients of a wrong shape or too few of them."""
+    nan = float("nan")
+    said = one_line(str(error))
+    quantities = tuple(
+        Quantity(f"d{name}", (), False, nan, nan, nan, nan, (), nan, nan, mismatch="is refused by PyTorch")
+        for i, name in enumerate(names)
+        if "at index" not in said or f"at index {i} " in said
+    )
+    return Report(
+        target=asked.name, dtype=dtype, ok=False, first_wrong=quantities[0].name if quantities else None,
+        signature=f"PyTorch refuses what the rule returns: {said}.", quantities=quantities,
+    )  # fmt: skip
+
+
+def _rounded(array: np.ndarray, dtype: str) -> np.ndarray:
+    """An array's values as a format of PyTorch's holds them."""
+    tensor = torch().tensor(np.asarray(array, np.float64))
+    return np.asarray(tensor.to(getattr(torch(), dtype)).double().numpy(), np.float64)
+
+
+def _array(tensor: Any) -> np.ndarray:
+    return np.asarray(tensor.detach().cpu().double().numpy(), np.float64)
+
+
+def _usual(array: np.ndarray) -> float:
+    return root_mean_square(array) or 1.0

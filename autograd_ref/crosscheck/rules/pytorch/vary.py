@@ -1,0 +1,183 @@
+"""A Function that is right as it is called, called otherwise: other layouts, cotangents and sizes."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from autograd_ref.arithmetic.finite_differences import line_difference
+from autograd_ref.crosscheck.errors import what_stopped
+from autograd_ref.crosscheck.rules.differences import measured, own_noise
+from autograd_ref.crosscheck.rules.pytorch.functions import TorchRule, TorchUse, torch
+from autograd_ref.crosscheck.rules.pytorch.judge import ROUNDOFF, TorchCheck
+from autograd_ref.crosscheck.rules.sizes import resized_calls
+from autograd_ref.crosscheck.rules.vary import Failure, differing
+
+__all__ = ["TorchVariations"]
+
+Arrays = list[np.ndarray]
+SURELY, RELATIVE = 8.0, 1e-4
+
+
+class TorchVariations:
+    """Other calls of one Function."""
+
+    def __init__(self, check: TorchCheck) -> None:
+        self.check, self.point = check, check.points[0]
+        self.rule, self.base = self.point.own, self.point.grads
+        self.refusals: list[str] = []
+        name = check.judged_in
+        rng = np.random.default_rng([check.asked.seed, 8])
+        noise = own_noise(
+            lambda arrays: self.rule.pull(arrays, self.point.cotangents), self.point.at, ROUNDOFF[name], rng
+        )
+        self.allowed = [
+            np.asarray(measured(one, far, name).bound.radius)
+            for one, far in zip(self.base, noise, strict=True)
+        ]
+
+    def failures(self) -> list[Failure]:
+        """What is wrong; ``refusals`` says afterwards what could not be run."""
+        ways: list[tuple[str, Callable[[], Iterator[Failure]]]] = [
+            ("the second time", self._again),
+            ("with cotangents that are 0", self._zeros),
+            ("with a non-contiguous cotangent", self._strided),
+            ("with an expanded cotangent", self._expanded),
+            ("with a non-contiguous argument", self._strided_arguments),
+            ("by one argument alone", self._one_by_one),
+        ]
+        found: list[Failure] = []
+        for condition, way in ways:
+            try:
+                found += [each._replace(condition=each.condition or condition) for each in way()]
+            except Exception as error:
+                said = what_stopped(error, self.rule.file)
+                self.refusals.append(f"It cannot be called {condition}: {said}.")
+        return found or list(self._at_other_sizes())
+
+    def wrong_twice(self) -> list[str]:
+        """Names of arguments whose second derivative PyTorch gives without a word, and wrong."""
+        wide = self.point.wide
+        if wide is None or self.check.inside is not None:
+            return []
+        rng = np.random.default_rng([self.check.asked.seed, 10])
+        weights = [np.asarray(rng.standard_normal(each.shape)) for each in self.point.at]
+        moves = [np.asarray(rng.standard_normal(each.shape)) for each in self.point.at]
+        cotangents = self.point.cotangents
+        try:
+            second = wide.second(self.point.at, cotangents, weights)
+        except Exception:
+            return []  # it says so itself, as with once_differentiable
+
+        def along(t: float, which: int) -> float:
+            at = [
+                np.asarray(each + t * moves[i]) if i == which else each
+                for i, each in enumerate(self.point.at)
+            ]
+            pulled = wide.pull(at, cotangents)
+            return float(sum(np.sum(one * weight) for one, weight in zip(pulled, weights, strict=True)))
+
+        wrong = []
+        for i, name in enumerate(self.check.names):
+            difference = line_difference(partial(along, which=i))
+            terms = second[i] * moves[i]
+            scale = float(np.sqrt(np.sum(np.square(terms))))
+            if difference is None:
+                continue
+            allowed = SURELY * difference.error + RELATIVE * max(scale, abs(difference.value))
+            if abs(float(np.sum(terms)) - difference.value) > allowed:
+                wrong.append(name)
+        return wrong
+
+    # The ways to call.
+
+    def _compare(
+        self, found: Sequence[np.ndarray], right: Sequence[np.ndarray], condition: str = ""
+    ) -> Iterator[Failure]:
+        for i, (one, other, radius) in enumerate(zip(found, right, self.allowed, strict=True)):
+            yield from differing(condition, i, one, other, radius)
+
+    def _pull(self, cotangents: Sequence[Any], **how: Any) -> Arrays:
+        return self.rule.pull(self.point.at, cotangents, **how)
+
+    def _again(self) -> Iterator[Failure]:
+        yield from self._compare(self._pull(self.point.cotangents), self.base)
+
+    def _zeros(self) -> Iterator[Failure]:
+        given = self.point.cotangents
+        nothing = [np.zeros_like(each) for each in given]
+        if len(given) == 1:
+            yield from self._compare(self._pull(nothing), [np.zeros_like(each) for each in self.base])
+            return
+        alone = [
+            self._pull([c if i == k else nothing[i] for i, c in enumerate(given)]) for k in range(len(given))
+        ]
+        total = [np.asarray(np.sum(each, axis=0)) for each in zip(*alone, strict=True)]
+        yield from self._compare(total, self.base, "with the cotangent of one output at a time")
+        for k in range(len(given)):
+            if given[k].any():
+                only = self._pull([c if i == k else None for i, c in enumerate(given)])
+                yield from self._compare(only, alone[k], f"where only output {k} is used")
+
+    def _tensors(self) -> list[Any]:
+        made = self.rule.outputs(self.point.at)
+        pairs = zip(self.point.cotangents, made, strict=True)
+        return [torch().tensor(c).to(each.dtype).to(each.device) for c, each in pairs]
+
+    def _strided(self) -> Iterator[Failure]:
+        tensors = self._tensors()
+        yield from self._compare(self._pull([_every_other(each) for each in tensors]), self.base)
+        if any(each.ndim > 1 for each in tensors):
+            turned = [_turned(each) for each in tensors]
+            yield from self._compare(self._pull(turned), self.base, "with a transposed cotangent")
+
+    def _expanded(self) -> Iterator[Failure]:
+        ones = [torch().ones((), dtype=each.dtype, device=each.device) for each in self._tensors()]
+        wide = [one.expand(each.shape) for one, each in zip(ones, self._tensors(), strict=True)]
+        whole = [each.contiguous() for each in wide]
+        yield from self._compare(self._pull(wide), self._pull(whole))
+
+    def _strided_arguments(self) -> Iterator[Failure]:
+        yield from self._compare(self._pull(self.point.cotangents, prepare=_every_other), self.base)
+        yield from self._compare(
+            self._pull(self.point.cotangents, prepare=_turned), self.base, "with a transposed argument"
+        )
+
+    def _one_by_one(self) -> Iterator[Failure]:
+        for i, name in enumerate(self.check.names if len(self.check.names) > 1 else ()):
+            found = self._pull(self.point.cotangents, wanted=[i])[0]
+            condition = f"where nothing but {name} is differentiated by"
+            yield from differing(condition, i, found, self.base[i], self.allowed[i])
+
+    def _at_other_sizes(self) -> Iterator[Failure]:
+        args = self.rule.use.args
+        tensors = [i for i, each in enumerate(args) if torch().is_tensor(each) and each.ndim]
+        given = [args[i].detach().cpu() for i in tensors]
+        arrays = [each.double().numpy() if each.is_floating_point() else each.numpy() for each in given]
+        fixed = [each for i, each in enumerate(args) if i not in tensors]
+        fixed += [size for each in fixed if isinstance(each, tuple | list) for size in each]
+        for condition, resized in resized_calls(arrays, fixed):
+            filled = list(args)
+            for i, each in zip(tensors, resized, strict=True):
+                filled[i] = torch().tensor(each).to(args[i].dtype).to(args[i].device)
+            rule = TorchRule(TorchUse(self.rule.use.function, tuple(filled)), self.rule.dtype, self.rule.file)
+            rule.reference = self.rule.reference
+            try:
+                check = TorchCheck([rule], self.check.dtype, self.check.asked._replace(points=1))
+                report = check.report()
+            except Exception:  # noqa: S112 - it does not take these sizes
+                continue
+            for i, found in enumerate(report.quantities):
+                if found.ok is False:
+                    yield Failure(condition, i, found.index, found.hand, found.automatic)
+
+
+def _every_other(tensor: Any) -> Any:
+    """The same values, two numbers apart."""
+    return torch().stack([tensor, torch().full_like(tensor, 7.0)], -1)[..., 0]
+
+
+def _turned(tensor: Any) -> Any:
+    """The same values, laid out by the last axis first."""
+    return tensor.transpose(0, -1).contiguous().transpose(0, -1) if tensor.ndim > 1 else tensor.clone()

@@ -1,0 +1,51 @@
+"""The same call with arrays of other sizes: a batch of one, and sizes that leave an incomplete last block."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+__all__ = ["resized_calls"]
+
+# Larger arrays are left as they are.
+MOST = 2**20
+
+
+def resized_calls(
+    arrays: Sequence[np.ndarray], fixed: Sequence[Any]
+) -> Iterator[tuple[str, list[np.ndarray]]]:
+    """Arrays of other sizes, wherever a size occurs in several of them in all of these.
+
+    Args:
+        arrays: of the call, those of numbers.
+        fixed: what the call is given besides; a size that equals a number there is kept.
+
+    Yields:
+        How it is called then, and the arrays: what was there, taken again from the start where there is more
+        room.
+    """
+    kept = {each for each in fixed if isinstance(each, int) and not isinstance(each, bool)}
+    sizes: list[int] = []
+    for each in arrays:
+        sizes += [size for size in each.shape if size > 1 and size not in kept and size not in sizes]
+    if not sizes or max(each.size for each in arrays) > MOST:
+        return
+    leading = next((each.shape[0] for each in arrays if each.ndim > 1 and each.shape[0] in sizes), None)
+    if leading is not None and not any(_may_be_index(each, leading) for each in arrays):
+        yield f"at batch 1 ({leading} in the call)", [_resized(each, {leading: 1}) for each in arrays]
+    for size in sizes:
+        larger = size + 1 + size % 2  # odd
+        yield f"at size {larger} ({size} in the call)", [_resized(each, {size: larger}) for each in arrays]
+
+
+def _may_be_index(array: np.ndarray, size: int) -> bool:
+    """Whether integers that are no labels, one for each of a batch, may count along an axis that shrinks."""
+    integers = array.dtype.kind in "iu" and array.size > 0
+    return bool(integers and size not in array.shape and array.max() >= 1)
+
+
+def _resized(array: np.ndarray, sizes: Mapping[int, int]) -> np.ndarray:
+    for axis, size in enumerate(array.shape):
+        if size in sizes:
+            array = np.take(array, np.arange(sizes[size]) % size, axis=axis)
+    return array

@@ -1,0 +1,175 @@
+"""A target of the command line that is a rule, or calls some: where its arguments come from."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from types import ModuleType
+from typing import Any
+
+import jax
+import numpy as np
+
+from autograd_ref.crosscheck.program.calling.caught import catch, seeded
+from autograd_ref.crosscheck.program.calling.target import example_of
+from autograd_ref.crosscheck.report import NotJudged, Report
+from autograd_ref.crosscheck.rules.asked import Asked
+from autograd_ref.crosscheck.rules.find import find_uses, is_rule
+from autograd_ref.crosscheck.rules.jax_calls import check_against, check_jax_calls
+from autograd_ref.crosscheck.rules.pytorch.calls import check_torch_calls, function_of
+from autograd_ref.crosscheck.rules.pytorch.functions import find_torch_uses, torch
+
+__all__ = ["check_rule_target"]
+
+Call = tuple[Sequence[Any], Mapping[str, Any]]
+
+
+def check_rule_target(
+    value: Any,
+    module: ModuleType,
+    file: str,
+    request: Mapping[str, Any],
+    reference: Callable[..., Any] | None = None,
+) -> Report | None:
+    """Judge a target that is a rule, or a function of JAX or PyTorch code that calls some.
+
+    Args:
+        value: the target.
+        module: that holds it.
+        file: of the module.
+        request: of the command line, as `isolated.child` has it.
+        reference: a function of the same arguments that is held against a rule; None takes its own.
+
+    Returns:
+        The report; None where the target is neither, and to be judged otherwise.
+
+    Raises:
+        NotJudged: it cannot be judged; says why.
+    """
+    recorded, spec = request["recorded"], request["target"]
+    name = spec.rpartition(":")[2]
+    named = function_of(value) is not None or is_rule(value)
+    if not named and (reference is not None or not _may_call_rules(value, module)):
+        return None
+    asked = Asked(
+        spec, request["dtype"], request["seed"], recorded["points"], request["surrogate"],
+        request["tolerance"], file, recorded["call"],
+    )  # fmt: skip
+    calls = _Calls(value, module, file, name, asked, recorded["nth"])
+    if not named:
+        if any(recorded[other] for other in ("loss", "backward", "of")) or not calls.are_given:
+            return None
+        if not _calls_rules(value, calls, asked):
+            return None
+    _refuse(recorded)
+    given = [calls.at(number) for number in range(asked.points if calls.are_given else 1)]
+    if torch() is not None and (
+        function_of(value) is not None or (not is_rule(value) and _is_torch(given[0], value))
+    ):
+        return check_torch_calls(value, given, asked, reference)
+    return (
+        check_jax_calls(value, given, asked)
+        if reference is None
+        else check_against(value, reference, given, asked)
+    )
+
+
+class _Calls:
+    """The calls of a target, by the number of the point."""
+
+    def __init__(self, value: Any, module: ModuleType, file: str, name: str, asked: Asked, nth: int) -> None:
+        self.module, self.file, self.name, self.asked, self.nth = module, file, name, asked, nth
+        head, _, self.last = name.rpartition(".")
+        self.owner: Any = reduce(getattr, head.split("."), module) if head else module
+        self.function = function_of(value)
+        self.first: Call | None = None
+
+    @property
+    def are_given(self) -> bool:
+        """Whether anything says how the target is called."""
+        return self.asked.call is not None or example_of(self.module, self.name) is not None
+
+    def at(self, number: int) -> Call:
+        """The call at a point."""
+        if number == 0 and self.first is not None:
+            return self.first
+        rng = seeded(self.asked.seed, number)
+        if torch() is not None:
+            torch().manual_seed(int(rng.integers(2**31)))
+        example = example_of(self.module, self.name)
+        if self.asked.call is not None:
+            made = self._caught(rng)
+        elif example is None:
+            raise NotJudged(f"nothing says how to call it: write --call '{self.name}(...)'")
+        else:
+            drawn = getattr(self.module, example)(rng)
+            if not isinstance(drawn, tuple | dict):
+                raise NotJudged(
+                    f"{example}(rng) must return a tuple, the call's arguments, not {type(drawn).__name__}"
+                )
+            made = ((), drawn) if isinstance(drawn, dict) else (drawn, {})
+        self.first = self.first or made
+        return made
+
+    def _caught(self, rng: np.random.Generator) -> Call:
+        space = {**vars(self.module), "np": np, "rng": rng}
+        if self.function is None:
+            call = catch(self.owner, self.last, self.asked.call or "", space, self.file, self.nth)
+            return call.args, call.kwargs
+        inherited = "apply" not in vars(self.function)
+        try:
+            call = catch(self.function, "apply", self.asked.call or "", space, self.file, self.nth)
+        finally:
+            if inherited and "apply" in vars(self.function):
+                del self.function.apply
+        return call.args[1:], call.kwargs
+
+
+def _may_call_rules(value: Any, module: ModuleType) -> bool:
+    """Whether a function is of a module that has imported JAX or PyTorch."""
+    if not callable(value) or inspect.isclass(value):
+        return False
+    packages = {
+        (
+            getattr(each, "__name__", "") if inspect.ismodule(each) else str(getattr(each, "__module__", ""))
+        ).split(".")[0]
+        for each in vars(module).values()
+    }
+    return bool(packages & {"jax", "jaxlib", "torch", "optax", "flax", "equinox"})
+
+
+def _calls_rules(value: Any, calls: _Calls, asked: Asked) -> bool:
+    """Whether a call goes through a rule; if that cannot be told, it is judged otherwise."""
+    try:
+        args, kwargs = calls.at(0)
+    except NotJudged:
+        return False
+    if torch() is not None:
+        try:
+            if find_torch_uses(value, args, kwargs, asked.file):
+                return True
+        except NotJudged:
+            pass
+    try:
+        uses, _ = find_uses(value, args, kwargs, np.float32, asked.file)
+    except NotJudged:
+        return False
+    return bool(uses)
+
+
+def _is_torch(call: Call, value: Any) -> bool:
+    """Whether a call goes through PyTorch's Functions."""
+    args, kwargs = call
+    if any(torch().is_tensor(each) for each in jax.tree.leaves((args, kwargs))):
+        return True
+    try:
+        return bool(find_torch_uses(value, args, kwargs, ""))
+    except NotJudged:
+        return False
+
+
+def _refuse(recorded: Mapping[str, Any]) -> None:
+    for option in ("loss", "backward", "of"):
+        if recorded[option]:
+            raise NotJudged(
+                f"is a rule, or calls some, and takes no --{option}: its own forward pass is the reference"
+            )

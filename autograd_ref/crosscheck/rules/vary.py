@@ -1,0 +1,296 @@
+"""A rule that is right as it is called, called otherwise: under `jit`, under `vmap`, differentiated twice."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from autograd_ref.arithmetic.finite_differences import line_difference
+from autograd_ref.arithmetic.rounding import unit_roundoff
+from autograd_ref.crosscheck.errors import what_stopped
+from autograd_ref.crosscheck.function.points import Point
+from autograd_ref.crosscheck.rules.differences import measured, own_noise
+from autograd_ref.crosscheck.rules.jax_rules import JaxRule, Operands
+from autograd_ref.two_layer_net import precision
+
+__all__ = ["Failure", "Variations", "differing"]
+
+Arrays = list[np.ndarray]
+# How much further than its own error a difference must be from a second derivative to contradict it.
+SURELY, RELATIVE = 8.0, 1e-4
+
+
+class Failure(NamedTuple):
+    """Where a rule is wrong otherwise than as it is called.
+
+    Attributes:
+        condition: as in "under vmap".
+        number: of the operand whose cotangent is wrong.
+        entry: the index of the worst one.
+        found: what the rule gives there.
+        right: what it gives as it is called, or what is right.
+    """
+
+    condition: str
+    number: int
+    entry: tuple[int, ...]
+    found: float
+    right: float
+
+    def told(self, name: str) -> str:
+        """A sentence."""
+        at = f"{name}[{', '.join(map(str, self.entry))}]" if self.entry else name
+        values = f"{at} is {self.found:.9g} there, not {self.right:.9g}"
+        return f"Right as it is called, wrong {self.condition}: {values}."
+
+
+class Variations:
+    """Other calls of one rule."""
+
+    def __init__(self, rule: JaxRule, points: Sequence[Point], file: str, seed: int) -> None:
+        self.rule, self.points, self.file, self.seed = rule, list(points), file, seed
+        self.refusals: list[str] = []
+        self.base = [self._pulled(point.params.values, *point.args) for point in self.points]
+        self.allowed = [self._allowance(number) for number in range(len(self.points))]
+
+    def failures(self) -> list[Failure]:
+        """What is wrong; ``refusals`` says afterwards what could not be run."""
+        ways: list[tuple[str, Callable[[], Iterator[Failure]]]] = [
+            ("with cotangents that are 0", self._zeros),
+            ("under jit", self._jit),
+            ("by one argument alone", self._one_by_one),
+            ("under vmap", self._vmap),
+            ("in forward mode", self._forward),
+        ]
+        found: list[Failure] = []
+        for condition, way in ways:
+            if condition == "in forward mode" and self.rule.rule.kind != "custom_jvp":
+                continue
+            try:
+                with self.rule.precision():
+                    found += [each._replace(condition=each.condition or condition) for each in way()]
+            except Exception as error:
+                self.refusals.append(f"It cannot be called {condition}: {what_stopped(error, self.file)}.")
+        return [*found, *self._twice()]
+
+    # What is compared.
+
+    def _pull(self, params: Sequence[Any], cotangents: Sequence[Any], others: Sequence[Any]) -> list[Any]:
+        return self.rule.pulled(Operands(self.rule.names, params), cotangents, others)
+
+    def _pulled(self, params: Sequence[Any], cotangents: Sequence[Any], others: Sequence[Any]) -> Arrays:
+        with self.rule.precision():
+            return _arrays(self._pull(params, cotangents, others))
+
+    def _allowance(self, number: int) -> Arrays:
+        point, base = self.points[number], self.base[number]
+
+        def gradients(arrays: Arrays) -> Arrays:
+            return self._pulled([each.astype(self.rule.dtype) for each in arrays], *point.args)
+
+        at = [np.asarray(each, np.float64) for each in point.params.values]
+        rng = np.random.default_rng([self.seed, 8, number])
+        noise = own_noise(gradients, at, unit_roundoff(self.rule.dtype), rng)
+        pairs = zip(base, noise, strict=True)
+        return [np.asarray(measured(one, far, self.rule.dtype.name).bound.radius) for one, far in pairs]
+
+    def _compare(self, found: Sequence[Any], number: int = 0, condition: str = "") -> Iterator[Failure]:
+        for i, (one, right, radius) in enumerate(
+            zip(_arrays(found), self.base[number], self.allowed[number], strict=True)
+        ):
+            yield from differing(condition, i, one, right, radius)
+
+    # The ways to call.
+
+    def _jit(self) -> Iterator[Failure]:
+        yield from self._compare(jax.jit(self._pull)(self.points[0].params.values, *self.points[0].args))
+
+    def _zeros(self) -> Iterator[Failure]:
+        point = self.points[0]
+        params, (cotangents, others) = list(point.params.values), point.args
+        nothing = [np.zeros_like(each) for each in cotangents]
+        alone = [
+            _arrays(self._pull(params, [*nothing[:k], each, *nothing[k + 1 :]], others))
+            for k, each in enumerate(cotangents)
+        ]
+        if len(cotangents) == 1:
+            for i, each in enumerate(_arrays(self._pull(params, nothing, others))):
+                yield from differing("", i, each, np.zeros_like(each), self.allowed[0][i])
+            return
+        total = [np.asarray(np.sum(each, axis=0)) for each in zip(*alone, strict=True)]
+        yield from self._compare(total, condition="with the cotangent of one output at a time")
+        for k in range(len(cotangents)):
+            condition = f"where only output {k} is used"
+            for i, one in enumerate(self._pull_from(k, params, cotangents, others)):
+                yield from differing(condition, i, one, alone[k][i], self.allowed[0][i])
+
+    def _pull_from(self, k: int, params: list[Any], cotangents: Sequence[Any], others: Any) -> Arrays:
+        def output(*params: Any) -> Any:
+            made = self.rule.applied(Operands(self.rule.names, params), others)
+            return [each for each in made if jnp.issubdtype(each.dtype, jnp.floating)][k]
+
+        made, pull = jax.vjp(output, *params)
+        return _arrays(pull(jnp.asarray(cotangents[k]).astype(made.dtype)))
+
+    def _one_by_one(self) -> Iterator[Failure]:
+        point = self.points[0]
+        params, (cotangents, others) = list(point.params.values), point.args
+        if len(params) < 2:
+            return
+        for i in range(len(params)):
+
+            def alone(one: Any, i: int = i) -> Any:
+                given = Operands(self.rule.names, [*params[:i], one, *params[i + 1 :]])
+                return [
+                    each
+                    for each in self.rule.applied(given, others)
+                    if jnp.issubdtype(each.dtype, jnp.floating)
+                ]
+
+            made, pull = jax.vjp(alone, params[i])
+            given = [jnp.asarray(c).astype(each.dtype) for c, each in zip(cotangents, made, strict=True)]
+            found = _arrays(pull(given))[0]
+            condition = f"where nothing but {self.rule.names[i]} is differentiated by"
+            yield from differing(condition, i, found, self.base[0][i], self.allowed[0][i])
+
+    def _vmap(self) -> Iterator[Failure]:
+        points = self.points
+        if len(points) < 2 or not all(_same(points[0].args[1], point.args[1]) for point in points):
+            return
+        others = points[0].args[1]
+        compiled: Any = (lambda function: function) if self.refusals else jax.jit
+        pull = partial(self._pull, others=others)
+        params = [jnp.stack(each) for each in zip(*(point.params.values for point in points), strict=True)]
+        cotangents = [jnp.stack(each) for each in zip(*(point.args[0] for point in points), strict=True)]
+        together = compiled(jax.vmap(pull))(params, cotangents)
+        for number in range(len(points)):
+            yield from self._compare([each[number] for each in together], number)
+        first, weights = list(points[0].params.values), list(points[0].args[0])
+        over = _arrays(compiled(jax.vmap(pull, in_axes=(None, 0)))(first, cotangents))
+        for i, each in enumerate(over):
+            right = self._pulled(first, points[1].args[0], others)[i]
+            yield from differing(
+                "under vmap over cotangents alone", i, np.asarray(each[1]), right, self.allowed[0][i]
+            )
+        if len(first) > 1:
+            for k in range(min(len(first), 3)):
+                axes = [0 if i == k else None for i in range(len(first))]
+                batched = [params[i] if i == k else each for i, each in enumerate(first)]
+                single = [points[1].params.values[i] if i == k else each for i, each in enumerate(first)]
+                over = _arrays(compiled(jax.vmap(pull, in_axes=(axes, None)))(batched, weights))
+                condition = f"under vmap over {self.rule.names[k]} alone"
+                for i, right in enumerate(self._pulled(single, weights, others)):
+                    yield from differing(condition, i, np.asarray(over[i][1]), right, self.allowed[0][i])
+
+    def _forward(self) -> Iterator[Failure]:
+        """Tangents pushed forward weigh the outputs as the cotangents pulled back weigh the tangents."""
+        point = self.points[0]
+        params, (cotangents, others) = list(point.params.values), point.args
+        rng = np.random.default_rng([self.seed, 9])
+
+        def weighed(*params: Any) -> Any:
+            return self.rule.forward_and_pull(Operands(self.rule.names, params), cotangents, others)[0]
+
+        for i, each in enumerate(params):
+            tangent = rng.standard_normal(np.shape(each)).astype(self.rule.dtype)
+            for sign in (1.0, -1.0):
+                tangents = [np.zeros_like(one) for one in params]
+                tangents[i] = (sign * tangent).astype(self.rule.dtype)
+                _, found = jax.jvp(weighed, params, tangents)
+                terms = self.base[0][i] * tangents[i]
+                size = float(np.sqrt(np.sum(np.square(terms))))
+                allowed = float(np.sum(self.allowed[0][i] * np.abs(tangent))) + 1e-3 * size
+                yield from differing(
+                    "", i, np.asarray(found, np.float64), np.asarray(np.sum(terms)), np.asarray(allowed)
+                )
+
+    def _twice(self) -> list[Failure]:
+        """The derivative of what the rule gives, by JAX, beside differences of it; in float64."""
+        if self.rule.wide is None:
+            return []
+        point = self.points[0]
+        rng = np.random.default_rng([self.seed, 10])
+        with precision(np.float64):
+            params = [jnp.asarray(each, np.float64) for each in point.params.values]
+            cotangents = [jnp.asarray(each, np.float64) for each in point.args[0]]
+            weights = [jnp.asarray(rng.standard_normal(np.shape(each))) for each in params]
+            moves = [jnp.asarray(rng.standard_normal(np.shape(each))) for each in params]
+
+            def weighed(params: list[Any]) -> Any:
+                pulled = self._pull(params, cotangents, point.args[1])
+                return sum(jnp.sum(one * weight) for one, weight in zip(pulled, weights, strict=True))
+
+            try:
+                both = jax.jit(jax.value_and_grad(weighed))
+                second = both(params)[1]
+            except Exception:
+                return []  # what has no second derivative says so itself
+            terms = [float(jnp.sum(one * move)) for one, move in zip(second, moves, strict=True)]
+
+            def along(t: float, which: int) -> float:
+                moved = [each + t * moves[i] if i == which else each for i, each in enumerate(params)]
+                return float(both(moved)[0])
+
+            found = []
+            for i, term in enumerate(terms):
+                difference = line_difference(partial(along, which=i))
+                if difference is None or not np.isfinite(term):
+                    continue
+                scale = float(jnp.sqrt(jnp.sum((second[i] * moves[i]) ** 2)))
+                allowed = SURELY * difference.error + RELATIVE * max(scale, abs(difference.value))
+                if abs(term - difference.value) <= allowed + 1e-9 * abs(float(both(params)[0])):
+                    continue
+                expected = self._twice_by_reference(params, cotangents, weights, moves[i], i)
+                if expected is None or abs(term - expected) > RELATIVE * max(scale, abs(expected)):
+                    found.append(
+                        Failure("differentiated twice, along a direction", i, (), term, difference.value)
+                    )
+            return found
+
+    def _twice_by_reference(
+        self, params: list[Any], cotangents: list[Any], weights: list[Any], move: Any, i: int
+    ) -> float | None:
+        """The same of the function without the rule; None where that has none."""
+        others = self.points[0].args[1]
+
+        def weighed(params: list[Any]) -> Any:
+            pulled = jax.grad(self.rule.reference)(Operands(self.rule.names, params), cotangents, others)
+            return sum(jnp.sum(one * weight) for one, weight in zip(pulled.values, weights, strict=True))
+
+        try:
+            return float(jnp.sum(jax.grad(weighed)(params)[i] * move))
+        except Exception:
+            return None
+
+
+def differing(
+    condition: str, number: int, found: np.ndarray, right: np.ndarray, radius: np.ndarray
+) -> list[Failure]:
+    """The worst entry in which a cotangent is not what it is otherwise; none where all are."""
+    if found.shape != right.shape:
+        nan = float("nan")
+        return [Failure(f"{condition} (of shape {found.shape})", number, (), nan, nan)]
+    if not found.size:
+        return []
+    neither = ~np.isfinite(found) & ~np.isfinite(right)
+    with np.errstate(all="ignore"):
+        units = np.where(neither, 0.0, np.abs(found - right) / radius)
+    units = np.where(np.isnan(units), np.inf, units)
+    index = tuple(int(k) for k in np.unravel_index(np.argmax(units), units.shape))
+    if units[index] <= 1:
+        return []
+    return [Failure(condition, number, index, float(found[index]), float(right[index]))]
+
+
+def _arrays(found: Sequence[Any]) -> Arrays:
+    return [np.asarray(each, np.float64) for each in found]
+
+
+def _same(one: Sequence[Any], other: Sequence[Any]) -> bool:
+    return all(
+        a is b or (np.shape(a) == np.shape(b) and bool(jnp.all(jnp.asarray(a) == jnp.asarray(b))))
+        for a, b in zip(one, other, strict=True)
+    )

@@ -1,0 +1,115 @@
+"""A whole call beside the same call without its rules: where a rule cannot be taken out of its surroundings.
+
+A rule that closes over values which JAX traces can be called only while they are traced. Then the function
+that defines it is differentiated as it is, by its own arguments, and beside it without any rule.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import ClosedJaxpr
+
+from autograd_ref.arithmetic.interpreter import bind, interpret_closed
+from autograd_ref.crosscheck.function.pytrees import is_floating_array, path_name
+from autograd_ref.crosscheck.rules.jax_rules import JaxRule, Operands
+
+__all__ = ["WholeCall", "parameters"]
+
+
+@dataclass
+class WholeCall(JaxRule):
+    """A call of JAX code by its own floating arguments.
+
+    Attributes:
+        call: its arguments, and those by keyword.
+        parameters: their names.
+        bare: gives the outputs without any rule, or of another function, for such arguments; None traces the
+            function itself and leaves its rules out.
+    """
+
+    call: tuple[Sequence[Any], Mapping[str, Any]] = ((), {})
+    parameters: tuple[str, ...] = ()
+    bare: Callable[..., Any] | None = None
+
+    @property
+    def _leaves(self) -> list[tuple[Any, Any]]:
+        return list(jax.tree_util.tree_flatten_with_path((tuple(self.call[0]), dict(self.call[1])))[0])
+
+    @property
+    def positions(self) -> list[int]:
+        """Of the floating arrays among the leaves."""
+        return [i for i, (_, leaf) in enumerate(self._leaves) if is_floating_array(leaf)]
+
+    @property
+    def operands(self) -> list[Any]:
+        """All leaves of the arguments."""
+        return [leaf for _, leaf in self._leaves]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The arguments as one would write them."""
+        return tuple(self._name(path) for i, (path, _) in enumerate(self._leaves) if i in self.positions)
+
+    def _name(self, path: tuple[Any, ...]) -> str:
+        if path[0].idx == 1:
+            return path_name(path[1:])
+        number = path[1].idx
+        known = number < len(self.parameters)
+        head = self.parameters[number] if known else f"args[{number}]"
+        return head + "".join(jax.tree_util.keystr((key,)) for key in path[2:])
+
+    def given(self, params: Operands) -> list[Any]:
+        """Arrays of JAX."""
+        return [jnp.asarray(each) for each in params.values]
+
+    def applied(self, params: Operands, others: Sequence[Any]) -> list[Any]:
+        """The outputs of the call, with its rules in place."""
+        return self._called(self.function, params.values, others)
+
+    def example(self, operands: Sequence[Any], rng: np.random.Generator) -> tuple[Any, ...]:
+        """The leaves as (params, cotangents, others)."""
+        params = Operands(self.names, [np.asarray(operands[i], self.dtype) for i in self.positions])
+        others = tuple(each for i, each in enumerate(operands) if i not in self.positions)
+        with self.precision():
+            shapes = jax.eval_shape(
+                lambda *values: self._called(self.function, values, others), *self.given(params)
+            )
+        cotangents = tuple(
+            rng.standard_normal(each.shape).astype(self.dtype)
+            for each in shapes
+            if jnp.issubdtype(each.dtype, jnp.floating)
+        )
+        return params, cotangents, others
+
+    def _called(
+        self, function: Callable[..., Any], values: Sequence[Any], others: Sequence[Any]
+    ) -> list[Any]:
+        structure: Any = jax.tree.structure((tuple(self.call[0]), dict(self.call[1])))
+        left, rest = list(values), list(others)
+        count = structure.num_leaves
+        leaves = [left.pop(0) if i in self.positions else rest.pop(0) for i in range(count)]
+        args, kwargs = jax.tree.unflatten(structure, leaves)
+        return [jnp.asarray(each) for each in jax.tree.leaves(function(*args, **kwargs))]
+
+    def _value(self, made: Any, params: Operands, cotangents: Any, others: Any) -> Any:
+        if self.bare is not None:
+            outputs = self._called(self.bare, params.values, others)
+        else:
+            traced: ClosedJaxpr = jax.make_jaxpr(lambda *values: self._called(self.function, values, others))(
+                *params.values
+            )
+            outputs = interpret_closed(traced, list(params.values), bind, lambda value: value)
+        return self.weighed(outputs, cotangents)
+
+
+def parameters(function: Callable[..., Any]) -> tuple[str, ...]:
+    """The names of a function's parameters, as far as they can be known."""
+    try:
+        return tuple(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return ()

@@ -1,0 +1,41 @@
+"""Networks that nobody said how to call, and constants in logarithms."""
+
+import pytest
+from field import other_networks as f
+
+from autograd_ref import NotJudged, check_network
+
+# The quantities that are wrong.
+CASES = {
+    "hinge loss, dW1 for W1": (f.hinge, set()),
+    "three layers in a list": (f.three, set()),
+    "columns": (f.propagate, set()),
+    "a sum for a mean": (f.linwrong, {"db"}),
+    "moved attributes": (f.Attrs, set()),
+    "three layers, half": (f.ThreeWrong, {"db2"}),
+    "biases in the weights, out first": (f.octave, set()),
+    "pairs": (f.pairs, set()),
+    "log(p + 1e-7)": (f.Book, set()),
+    "log(p + 1e-7), and a mistake": (f.BookOff, {"db1"}),
+    "a layer": (f.Dense, set()),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_network_is_judged_by_a_call_made_up_from_names(name):
+    target, wrong = CASES[name]
+    report = check_network(target, sizes=(6, 4, 5, 3))
+    assert {each.name for each in report.quantities if each.ok is False} == wrong, str(report)
+    assert report.ok is (not wrong)
+    assert report.form == "recorded"
+    assert "--call" in report.signature
+    assert report.call in report.signature
+    guarded = [each.id for each in report.warnings] == ["guarded-logarithm"]
+    assert guarded is name.startswith("log")
+
+
+@pytest.mark.slow
+def test_calls_that_contradict_each_other_judge_nothing():
+    with pytest.raises(NotJudged, match=r"it is right as .* but wrong as .*: say which is meant, --call"):
+        check_network(f.mse, sizes=(6, 4, 5, 3))
