@@ -29,6 +29,7 @@ from autograd_ref.recording.adjoints.reverse import ancestors
 __all__ = ["Found", "blame"]
 
 MOST = 3
+MAKERS = 60
 # For all trials together.
 SECONDS = 3.0
 
@@ -89,10 +90,12 @@ class _Search:
     def found(self) -> Found:
         """Everything, most likely first."""
         vote_for_unwritten(self.regions, self.tapes, self.votes)
-        tried = self._tried()
+        tried: dict[Statement, list[Tried]] = {}
+        self._try(self.suspects | self._parts(), tried)
         every = list(
             wanted_values(self.regions, self.tapes, self.known, self.trust, self.trial, self.until)
         )
+        self._try(self._makers([each.value for each in every if each.users]), tried)
         scores = {
             statement: suspect.votes / len(self.regions) + (evidence_of(most(some)) if some else 0.0)
             for statement, suspect in self.votes.of.items()
@@ -114,15 +117,12 @@ class _Search:
         }
         return Found(blames, [each.statement for each in ranked], wanted)
 
-    def _tried(self) -> dict[Statement, list[Tried]]:
-        """Every suspect expression changed, the most suspect statements first."""
+    def _try(self, values: set[Value], found: dict[Statement, list[Tried]]) -> None:
+        """Change the expressions that made some values, the most suspect statements first."""
         order = {each.statement: i for i, each in enumerate(self.votes.ranked())}
-        found: dict[Statement, list[Tried]] = {}
         placed = [
             (statement_at(each.first.place), each)
-            for each in expressions(
-                sorted(self.suspects | self._parts(), key=lambda value: value.number), self.tapes
-            )
+            for each in expressions(sorted(values, key=lambda value: value.number), self.tapes)
             if each.values and each.first.place is not None
         ]
         for statement, each in sorted(placed, key=lambda pair: order.get(pair[0], len(order))):
@@ -137,7 +137,6 @@ class _Search:
                 self.votes.add(each.first, each.first.place, 0.01, tried.edits[0].kind)
             if not any(edit.at is not None for edit in tried.edits):
                 found.setdefault(statement, []).append(tried)
-        return found
 
     def _parts(self) -> set[Value]:
         """Right values next to suspect ones that are contributions: others may be missing beside them."""
@@ -150,6 +149,11 @@ class _Search:
             if self.tapes.is_backward(value)
             and any(each.kind != "adjoint" for each in self.known.of(value))
         }
+
+    def _makers(self, values: list[Value]) -> set[Value]:
+        """What right values that are used as others were made from: a part of them may be missing."""
+        found = {each for value in values for each in ancestors(value) if self.tapes.is_backward(each)}
+        return found if len(found) <= MAKERS else set()
 
     def _narrow(self, wanted: list[Wanted], scores: dict[Statement, float]) -> None:
         """What comes after a value in whose place an adjoint makes all right is right."""
