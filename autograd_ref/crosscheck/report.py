@@ -217,7 +217,9 @@ class Report:
     def __str__(self) -> str:
         """The summary, the wrong quantities and what was found; short enough for a failing test."""
         mended = [] if self.repair is None else self.repair.lines()
-        return "\n".join([self.summary(), *self.witnesses(), *map(str, self.blame), *mended, *self.sentences()])
+        return "\n".join(
+            [self.summary(), *self.witnesses(), *map(str, self.blame), *mended, *self.sentences()]
+        )
 
     def assignment(self) -> str:
         """Which gradient of a recorded call was held against the derivative by what."""

@@ -193,7 +193,7 @@ def sample(every: dict[str, list[Planted]], seed: int) -> Iterator[tuple[str, Pl
     for kind, some in by_kind.items():
         draw.shuffle(some)
         seen: dict[str, int] = {}
-        ranks = []
+        ranks: list[tuple[int, int, str, Planted]] = []
         for name, each in some:
             seen[name] = seen.get(name, 0) + 1
             ranks.append((seen[name], len(ranks), name, each))

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd_ref.crosscheck.program.blame.says import in_words
 from autograd_ref.crosscheck.program.blame.names import rebound_at
+from autograd_ref.crosscheck.program.blame.says import in_words
 from autograd_ref.crosscheck.program.blame.tapes import Tapes
 from autograd_ref.crosscheck.program.blame.trial import Change, computed
 from autograd_ref.recording import Place, Value
@@ -125,14 +125,25 @@ def _everywhere(expression: Expression, kind: str, says: str, change: Change) ->
     return Edit(kind, says, {each.number: change for each in expression.values})
 
 
+def _with(value: Value, **changed: Any) -> Any:
+    """An operation with something in it changed."""
+    operation: Any = value.operation
+    return operation._replace(**changed)
+
+
+def _layout(value: Value) -> Read | Write:
+    assert isinstance(value.operation, (Read, Write))  # noqa: S101
+    return value.operation
+
+
 def _of_operator(expression: Expression) -> Iterator[Edit]:
-    operation = expression.first.operation
+    operation: Any = expression.first.operation
     name = operation.name
     if operation.template == "__call__":
         for other in (*_OTHERS.get(name, ()), *_UNARY.get(name, ())):
 
             def change(value: Value, inputs: list[np.ndarray], _: int, other: str = other) -> np.ndarray:
-                return computed(value, value.operation._replace(name=other), inputs)
+                return computed(value, _with(value, name=other), inputs)
 
             words = f"{_WORDS.get(other, other)} for {_WORDS.get(name, name)}"
             yield _everywhere(expression, "operator", words, change)
@@ -144,22 +155,20 @@ def _of_operator(expression: Expression) -> Iterator[Edit]:
                 lambda value, inputs, _: computed(value, value.operation, inputs[::-1]),
             )
             for i in (0, 1):
-                yield _everywhere(
-                    expression,
-                    "operand",
-                    f"only its {('second', 'first')[1 - i]} operand",
-                    lambda value, inputs, _, i=i: np.broadcast_to(inputs[i], value.shape),
-                )
+
+                def alone(value: Value, inputs: list[np.ndarray], _: int, i: int = i) -> np.ndarray:
+                    return np.broadcast_to(inputs[i], value.shape)
+
+                yield _everywhere(expression, "operand", f"only its {('first', 'second')[i]} operand", alone)
         yield from _of_transposes(expression)
     elif name in ("dot", "matmul"):
         yield from _of_transposes(expression)
-    for other in (-1.0,):
-        yield _everywhere(
-            expression,
-            "operator",
-            "the other sign",
-            lambda value, inputs, _, other=other: other * computed(value, value.operation, inputs),
-        )
+    yield _everywhere(
+        expression,
+        "operator",
+        "the other sign",
+        lambda value, inputs, _: -computed(value, value.operation, inputs),
+    )
 
 
 def _of_transposes(expression: Expression) -> Iterator[Edit]:
@@ -169,7 +178,12 @@ def _of_transposes(expression: Expression) -> Iterator[Edit]:
             def change(value: Value, inputs: list[np.ndarray], _: int, i: int = i) -> np.ndarray:
                 return computed(value, value.operation, [x.T if j == i else x for j, x in enumerate(inputs)])
 
-            yield _everywhere(expression, "transpose", f"its {('first', 'second', 'third')[min(i, 2)]} operand transposed", change)
+            yield _everywhere(
+                expression,
+                "transpose",
+                f"its {('first', 'second', 'third')[min(i, 2)]} operand transposed",
+                change,
+            )
 
 
 def _of_constants(expression: Expression) -> Iterator[Edit]:
@@ -195,13 +209,15 @@ def _of_constants(expression: Expression) -> Iterator[Edit]:
 
 def _of_arguments(expression: Expression) -> Iterator[Edit]:
     """Other axes, a mean for a sum, another index."""
-    operation = expression.first.operation
+    operation: Any = expression.first.operation
     for template in _varied(operation.template):
 
         def change(value: Value, inputs: list[np.ndarray], _: int, template: Any = template) -> np.ndarray:
-            return computed(value, value.operation._replace(template=template), inputs)
+            return computed(value, _with(value, template=template), inputs)
 
-        yield _everywhere(expression, "index" if isinstance(operation, Move) else "axis", "another one", change)
+        yield _everywhere(
+            expression, "index" if isinstance(operation, Move) else "axis", "another one", change
+        )
     if isinstance(operation, Compute) and len(expression.first.inputs) == 1:
         source = expression.first.inputs[0]
         for divide in (True, False):
@@ -212,7 +228,9 @@ def _of_arguments(expression: Expression) -> Iterator[Edit]:
                 return result / count if divide else result * count
 
             if np.prod(source.shape) > np.prod(expression.first.shape):
-                yield _everywhere(expression, "axis", "a mean for the sum" if divide else "a sum for the mean", scaled)
+                yield _everywhere(
+                    expression, "axis", "a mean for the sum" if divide else "a sum for the mean", scaled
+                )
 
 
 def _varied(template: Any) -> Iterator[Any]:
@@ -238,15 +256,16 @@ def _varied(template: Any) -> Iterator[Any]:
 
 def _of_layout(expression: Expression) -> Iterator[Edit]:
     """The neighbouring entries of a memory."""
-    root = expression.first.operation.root
+    operation: Any = expression.first.operation
+    root = operation.root
     for axis, (stride, length) in enumerate(zip(root.strides, root.shape, strict=True)):
         for step in (1, -1) if stride and length > 1 else ():
 
             def change(
                 value: Value, inputs: list[np.ndarray], _: int, axis: int = axis, step: int = step
             ) -> np.ndarray:
-                at = _shifted(value.operation.at, value.operation.root, axis, step)
-                return computed(value, value.operation._replace(at=at), inputs)
+                at = _shifted(_layout(value).at, _layout(value).root, axis, step)
+                return computed(value, _with(value, at=at), inputs)
 
             yield _everywhere(expression, "index", f"the index {'+' if step > 0 else '-'} 1", change)
 
@@ -267,7 +286,7 @@ def _of_write(expression: Expression) -> Iterator[Edit]:
     for sign in (1.0, -1.0):
 
         def change(value: Value, inputs: list[np.ndarray], _: int, sign: float = sign) -> np.ndarray:
-            before = window(lay_out(np.array(inputs[0]), value.operation.root), value.operation.at)
+            before = window(lay_out(np.array(inputs[0]), _layout(value).root), _layout(value).at)
             return computed(value, value.operation, [inputs[0], before + sign * inputs[1]])
 
         yield _everywhere(expression, "overwritten", "+= for =" if sign > 0 else "-= for =", change)

@@ -83,16 +83,20 @@ def rebound_at(value: Value) -> Place | None:
         place = calls[0]
         names = _received(statement_at(place).node, position)
     else:
-        names = [name for name in creation_names(place)]
+        names = creation_names(place)
     if not names:
         return None
     function = function_at(place)
     for each in ast.walk(function) if function is not None else ():
         if isinstance(each, ast.Assign) and isinstance(each.value, ast.Name) and each.value.id in names:
             return place_of_node(each, place)
-        if isinstance(each, ast.Assign) and isinstance(each.value, ast.Tuple) and each.lineno > place.line:
-            if any(isinstance(one, ast.Name) and one.id in names for one in each.value.elts):
-                return place_of_node(each, place)
+        if (
+            isinstance(each, ast.Assign)
+            and isinstance(each.value, ast.Tuple)
+            and each.lineno > place.line
+            and any(isinstance(one, ast.Name) and one.id in names for one in each.value.elts)
+        ):
+            return place_of_node(each, place)
     return None
 
 

@@ -150,7 +150,7 @@ def _gathered(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     extra = mask.ndim - len(shape)
     if extra < 0:
         return np.ones(shape, bool)
-    found = mask.any(axis=tuple(range(extra)))
+    found = np.asarray(mask.any(axis=tuple(range(extra))))
     axes = tuple(i for i, n in enumerate(shape) if n == 1 and found.shape[i] != 1)
-    found = found.any(axis=axes, keepdims=True) if axes else found
+    found = np.asarray(found.any(axis=axes, keepdims=True)) if axes else found
     return found if found.shape == shape else np.ones(shape, bool)

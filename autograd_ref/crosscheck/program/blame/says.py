@@ -1,4 +1,4 @@
-"""What is said of a place: the name of what is wrong there, what would be right, and what is known beside it."""
+"""What is said of a place: what is wrong there, what would be right, and what is known beside it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def name_of(value: Value, tapes: Tapes) -> str | None:
 
 
 def target_of(value: Value) -> str | None:
-    """The variable that a value was assigned to by the statement that made it; None for an expression in it."""
+    """The variable that a value was assigned to by its statement; None for an expression in it."""
     place = value.place
     if place is None:
         return None

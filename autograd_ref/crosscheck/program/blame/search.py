@@ -41,8 +41,8 @@ class Found:
     Attributes:
         blames: at most three places, most likely first.
         statements: all suspect statements of the backward part, most suspect first.
-        wanted: by the statement, what the value it made should have been, at every point, where that is known:
-            the value on the first tape and its right arrays.
+        wanted: by the statement, what the value it made should have been at every point, where that is
+            known: the value on the first tape and its right arrays.
     """
 
     blames: list[Blame] = field(default_factory=list)
@@ -92,9 +92,7 @@ class _Search:
         vote_for_unwritten(self.regions, self.tapes, self.votes)
         tried: dict[Statement, list[Tried]] = {}
         self._try(self.suspects | self._parts(), tried)
-        every = list(
-            wanted_values(self.regions, self.tapes, self.known, self.trust, self.trial, self.until)
-        )
+        every = list(wanted_values(self.regions, self.tapes, self.known, self.trust, self.trial, self.until))
         self._try(self._makers([each.value for each in every if each.users]), tried)
         scores = {
             statement: suspect.votes / len(self.regions) + (evidence_of(most(some)) if some else 0.0)
@@ -140,14 +138,11 @@ class _Search:
 
     def _parts(self) -> set[Value]:
         """Right values next to suspect ones that are contributions: others may be missing beside them."""
-        frontier = {
-            value for region in self.regions for some in region.frontier.values() for value in some
-        }
+        frontier = {value for region in self.regions for some in region.frontier.values() for value in some}
         return {
             value
             for value in frontier
-            if self.tapes.is_backward(value)
-            and any(each.kind != "adjoint" for each in self.known.of(value))
+            if self.tapes.is_backward(value) and any(each.kind != "adjoint" for each in self.known.of(value))
         }
 
     def _makers(self, values: list[Value]) -> set[Value]:

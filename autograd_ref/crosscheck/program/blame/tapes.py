@@ -130,7 +130,9 @@ class Tapes:
                 if each not in used and each not in self.forward and each.is_floating:
                     self._unused.setdefault((each.shape, each._code, each._callers), []).append(each)
         same = self._unused.get((value.shape, value._code, value._callers), ())
-        return max((each for each in same if each.number < value.number), key=lambda each: each.number, default=None)
+        return max(
+            (each for each in same if each.number < value.number), key=lambda each: each.number, default=None
+        )
 
     def made_with(self, value: Value) -> list[Value]:
         """All values that the same expression made."""

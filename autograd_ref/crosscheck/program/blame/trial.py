@@ -1,4 +1,4 @@
-"""Run the backward part again, on the tape, with something in it changed: NumPy's own functions, in float64."""
+"""Run the backward part again, on the tape and in float64, with something in it changed."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Trial:
         )
 
     def residual(self, changes: Mapping[int, Change], point: int) -> np.ndarray | None:
-        """How far the gradients are from the right ones, in parts of their largest entries; None on failure."""
+        """How far the gradients are off, in parts of their largest entries; None on failure."""
         try:
             arrays = self.run(changes, point)
         except Exception:  # an edit that does not fit

@@ -28,9 +28,7 @@ def vote_for_unwritten(regions: Sequence[Region], tapes: Tapes, votes: Votes) ->
             _vote_for_readers(found, place, region.unwritten, votes, 0.3 if loops else 1.0)
 
 
-def _vote_for_readers(
-    nodes: list[ast.stmt], place: Place, value: Value, votes: Votes, weight: float
-) -> None:
+def _vote_for_readers(nodes: list[ast.stmt], place: Place, value: Value, votes: Votes, weight: float) -> None:
     for node in sorted(nodes, key=lambda each: not isinstance(each, ast.Return)):
         votes.add(value, place_of_node(node, place), weight, "term")
         weight *= 0.8
@@ -53,4 +51,3 @@ def _loops(value: Value) -> list[Place]:
 def _head(node: ast.For | ast.While, place: Place) -> Place:
     inside = node.iter if isinstance(node, ast.For) else node.test
     return place_of_node(inside, place)
-
