@@ -85,11 +85,15 @@ def place_here(thread: int | None = None) -> Place | None:
     return None if code is None else place_of(code, position)
 
 
-@cache
 def place_of(code: CodeType, position: int) -> Place:
     """The place of an instruction."""
+    return _place_of(code, position, code.co_filename)  # equal code may be in several files
+
+
+@cache
+def _place_of(code: CodeType, position: int, file: str) -> Place:
     line, end_line, column, end_column = next(
         islice(code.co_positions(), max(position, 0) // 2, None), (None,) * 4
     )
     first = code.co_firstlineno if line is None else line
-    return Place(code.co_filename, first, end_line or first, column or 0, end_column or 0, code.co_qualname)
+    return Place(file, first, end_line or first, column or 0, end_column or 0, code.co_qualname)
