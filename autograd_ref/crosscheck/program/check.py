@@ -207,7 +207,7 @@ def _confirmed(
 ) -> Callable[[], bool]:
     """Whether the program, once it is changed, is right by this very check, at one more point, too."""
     fresh = 1 + max(each.number for each in found)
-    again = replace(settings, repair_seconds=0.0)
+    again = replace(settings, repair_seconds=0.0, places=False)
 
     def confirmed() -> bool:
         found[0].run.recording.before.restore()

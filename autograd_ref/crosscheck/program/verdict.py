@@ -35,6 +35,7 @@ class Settings:
         guessed: whether nobody gave the call.
         repair_seconds: for how long a repair is looked for.
         on_verdict: told the report before that.
+        places: whether the places of mistakes are looked for.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Settings:
     guessed: bool = False
     repair_seconds: float = 0.0
     on_verdict: Callable[[Report], None] | None = None
+    places: bool = True
 
 
 def report_on(
@@ -88,7 +90,7 @@ def report_on(
         assignment.ambiguous.append(
             f"{', '.join(map(shown, missing))} gets no gradient in a call made up for it"
         )
-    suspects = blame(found, at_fault)
+    suspects = blame(found, at_fault if settings.places else ())
     return Report(
         target=settings.name,
         dtype=dtype,

@@ -209,7 +209,7 @@ def _constant_axes(array: np.ndarray) -> list[tuple[int, ...]]:
 
 
 def _signature(array: np.ndarray) -> tuple[int, int] | None:
-    """What scaling, transposing, reshaping and padding with zeros leave as it is; None of what says nothing."""
+    """What scaling, transposing, reshaping and padding leave as it is; None of what says nothing."""
     sizes = np.abs(np.asarray(array, np.float64)).ravel()
     top = sizes.max(initial=0.0)
     if not np.isfinite(top) or top == 0:

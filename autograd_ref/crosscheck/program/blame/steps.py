@@ -1,4 +1,4 @@
-"""What an expression should have made: the adjoint, known from the forward pass, that makes all right in its place."""
+"""What an expression should have made: the adjoint that makes all gradients right in its place."""
 
 from __future__ import annotations
 
