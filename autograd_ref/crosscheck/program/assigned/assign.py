@@ -121,12 +121,18 @@ class _Assigning:
     def _leave_out_what_is_moved_on(self) -> None:
         """Parameters that the loss depends on as they were moved already: a loop of several steps."""
         for leaf in self._free():
-            ends = [each for each in self.left if each.array.shape == leaf.array.shape]
-            if any(is_moved_repeatedly(each.value, leaf.value, self.found.forward) for each in ends):
+            ends = [
+                each
+                for each in self.left
+                if each.array.shape == leaf.array.shape
+                and is_moved_repeatedly(each.value, leaf.value, self.found.forward)
+            ]
+            if ends:
                 self.result.ambiguous.append(
                     f"{shown(leaf.path)} is moved more than once in the call: let it make one step"
                 )
                 self.taken.add(leaf.path)
+                self.left = [each for each in self.left if not any(each is end for end in ends)]
 
     def _changes(self) -> None:
         """Parameters that the call moves, in place or into what it returns."""

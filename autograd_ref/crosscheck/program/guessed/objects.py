@@ -44,7 +44,8 @@ class Maker:
     @property
     def weights(self) -> list[str]:
         """The parameters that are weights."""
-        return numbered([each for each in self._required if role_of(each) == "weight" and not is_size(each)])
+        named = [each for each in self._required if role_of(each) in ("weight", "parameters")]
+        return numbered([each for each in named if not is_size(each)])
 
     @property
     def biases(self) -> list[str]:
