@@ -11,7 +11,16 @@ from autograd_ref.crosscheck.function.points import MOVE
 from autograd_ref.crosscheck.program.assigned.assign import Assignment
 from autograd_ref.crosscheck.program.assigned.losses import NoLoss
 from autograd_ref.crosscheck.program.assigned.sought import seek_loss
-from autograd_ref.crosscheck.program.calling.forms import Form, gradient_beside, pair, plain, with_expression
+from autograd_ref.crosscheck.program.calling.forms import (
+    Form,
+    gradient_beside,
+    pair,
+    plain,
+    required,
+    with_expression,
+)
+from autograd_ref.crosscheck.program.guessed.roles import role_of
+from autograd_ref.crosscheck.program.paths import of_path
 from autograd_ref.crosscheck.program.point import RecordedPoint, Run, read_gradients, run
 from autograd_ref.crosscheck.program.repair.find import find_repair
 from autograd_ref.crosscheck.program.verdict import Settings, report_on
@@ -118,6 +127,8 @@ def form_of(
         raise NotJudged("--backward and --loss are different ways to say what the loss is: give one")
     if not callable(function):
         raise NotJudged(f"is no function but {type(function).__name__}: name what is to be called")
+    if backward is not None and required(backward) == required(function):
+        return gradient_beside(function, backward, getattr(function, "__name__", "forward"))
     if backward is not None:
         return pair(function, backward, seed)
     if callable(loss):
@@ -180,7 +191,9 @@ def check_points(
             if settings.on_verdict is not None:
                 settings.on_verdict(report)
             order = {line: i for i, line in reversed(list(enumerate(suspects)))}
-            repair = find_repair(found, _confirmed(form, call_at, found, file, settings), order, settings.repair_seconds)
+            repair = find_repair(
+                found, _confirmed(form, call_at, found, file, settings), order, settings.repair_seconds
+            )
             report = replace(report, repair=repair)
         return report
     except NotRecorded as error:
@@ -208,8 +221,14 @@ def _confirmed(
 
 
 def _refuse_stretched(found: Run) -> None:
-    """Refuse a made-up call that fits only since (N, 1) and (N,) are stretched to (N, N)."""
+    """Refuse a made-up call that fits only since labels are stretched, (N, 1) and (N,) to (N, N)."""
     for value in found.recording.tape.values:
+        if isinstance(value.operation, Compute) and value.operation.name in ("add", "subtract", "multiply"):
+            for each in value.inputs:
+                path = getattr(each.operation, "path", None)
+                is_stretched = bool(each.shape) and each.shape != value.shape
+                if path and is_stretched and role_of(of_path(path).name) == "labels":
+                    raise NotJudged(f"{path} of shape {each.shape} is stretched to {value.shape}")
         shapes = [each.shape for each in value.inputs if each.shape]
         if (
             isinstance(value.operation, Compute)
