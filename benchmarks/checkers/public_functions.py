@@ -37,7 +37,8 @@ def pytorch_rules() -> list[Row]:
         return x, torch.full((3,), 0.1), torch.zeros(3, dtype=torch.int32), 0, -128, 127
 
     def checkpointed(x: Any) -> Any:
-        return CheckpointFunction.apply(torch.sin, False, x)
+        applied: Callable[..., Any] = CheckpointFunction.apply
+        return applied(torch.sin, False, x)
 
     def masked(rng: np.random.Generator) -> tuple[Any, ...]:
         a, b = normal((4,), (4,))(rng)

@@ -160,7 +160,7 @@ def _modules() -> Iterator[Any]:
 def _rules_in(module: Any) -> Iterator[str]:
     for value in vars(module).values():
         if isinstance(value, jax.custom_jvp | jax.custom_vjp) and value.__module__ == module.__name__:
-            yield value.__name__
+            yield str(getattr(value, "__name__", ""))
 
 
 def judge(public: Public, points: int = 2) -> Judged:

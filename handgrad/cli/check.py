@@ -38,7 +38,8 @@ class Check:
     handgrad check layers.py:softplus --call 'softplus(x)' (a rule of JAX or PyTorch, or what calls some)
 
     Without --call, example_NAME(rng) or example(rng) in the file returns the arguments. Without either, a
-    two-layer network is tried on problems made for it; with --reference, a function is held against JAX or PyTorch.
+    two-layer network is tried on problems made for it; with --reference, a function is held against one of
+    JAX or PyTorch.
 
     Exits with 0 if all agree, 1 if a gradient is wrong, 2 for bad input or what could not be judged.
     """
@@ -71,8 +72,8 @@ class Check:
     """At how many points a call is judged."""
 
     reference: Annotated[str | None, tyro.conf.arg(metavar="FILE.py:NAME")] = None
-    """A function of JAX or PyTorch, (params, *args) -> loss, for a target (params, *args) -> (loss, grads). The file of
-    either says where to check: its example(rng), drawn three times, returns (params, *args)."""
+    """A function of JAX or PyTorch, (params, *args) -> loss, for a target (params, *args) -> (loss, grads). The
+    file of either says where to check: its example(rng), drawn three times, returns (params, *args)."""
 
     input_size: int = 7
     """Features D of the first problem of a network; the others are made to leave no blind spot."""
