@@ -74,7 +74,7 @@ class JaxRule:
         floating = [i for i, aval in enumerate(avals) if jnp.issubdtype(aval.dtype, jnp.floating)]
         # Nobody differentiates by a −∞ that only says where a maximum begins.
         given = self.own.operands
-        finite = [i for i in floating if not avals[i].size or bool(jnp.isfinite(given[i]).any())]
+        finite = [i for i in floating if not avals[i].size or bool(np.isfinite(np.asarray(given[i])).any())]
         return [i for i in finite if i >= self.own.constants]
 
     @property

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import reduce
 from types import ModuleType
 from typing import Any
@@ -17,6 +18,7 @@ from autograd_ref.crosscheck.rules.find import find_uses, is_rule
 from autograd_ref.crosscheck.rules.jax_calls import check_against, check_jax_calls
 from autograd_ref.crosscheck.rules.pytorch.calls import check_torch_calls, function_of
 from autograd_ref.crosscheck.rules.pytorch.functions import find_torch_uses, torch
+from autograd_ref.crosscheck.rules.returned import check_returned, count_differentiated
 
 __all__ = ["check_rule_target"]
 
@@ -58,8 +60,9 @@ def check_rule_target(
     if not named:
         if any(recorded[other] for other in ("loss", "backward", "of")) or not calls.are_given:
             return None
-        if not _calls_rules(value, calls, asked):
-            return None
+        returned = _returned(value, calls, asked)
+        if returned is not None or not _calls_rules(value, calls, asked):
+            return returned
     _refuse(recorded)
     given = [calls.at(number) for number in range(asked.points if calls.are_given else 1)]
     if torch() is not None and (
@@ -153,7 +156,31 @@ def _calls_rules(value: Any, calls: _Calls, asked: Asked) -> bool:
         uses, _ = find_uses(value, args, kwargs, np.float32, asked.file)
     except NotJudged:
         return False
-    return bool(uses)
+    return any(not use.rule.is_library for use in uses)
+
+
+def _returned(value: Any, calls: _Calls, asked: Asked) -> Report | None:
+    """The report on gradients that JAX code returns behind its loss; None where it returns none."""
+    try:
+        call = calls.at(0)
+        count = count_differentiated(value, call)
+        if not count or not _is_jax(value, call):
+            return None
+        given = [calls.at(number) for number in range(asked.points)]
+        return replace(check_returned(value, given, count, asked), call=asked.call)
+    except NotJudged:
+        return None
+
+
+def _is_jax(value: Any, call: Call) -> bool:
+    """Whether a call makes arrays of JAX."""
+    args, kwargs = call
+    with np.errstate(all="ignore"):
+        try:
+            made = value(*args, **kwargs)
+        except Exception:
+            return False
+    return any(isinstance(each, jax.Array) for each in jax.tree.leaves(made))
 
 
 def _is_torch(call: Call, value: Any) -> bool:
