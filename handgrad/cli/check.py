@@ -72,8 +72,8 @@ class Check:
     """At how many points a call is judged."""
 
     reference: Annotated[str | None, tyro.conf.arg(metavar="FILE.py:NAME")] = None
-    """A function of JAX or PyTorch, (params, *args) -> loss, for a target (params, *args) -> (loss, grads). The
-    file of either says where to check: its example(rng), drawn three times, returns (params, *args)."""
+    """A function of JAX or PyTorch, (params, *args) -> loss, for a target (params, *args) -> (loss, grads).
+    The file of either says where to check: its example(rng), drawn three times, returns (params, *args)."""
 
     input_size: int = 7
     """Features D of the first problem of a network; the others are made to leave no blind spot."""

@@ -12,6 +12,8 @@ from autograd_ref.crosscheck.function.check import check_gradients_at
 from autograd_ref.crosscheck.report import Report
 from autograd_ref.crosscheck.rules.asked import Asked
 from autograd_ref.crosscheck.rules.find import in_dtype
+from autograd_ref.crosscheck.rules.jax_rules import Operands
+from autograd_ref.crosscheck.rules.whole_call import parameters
 from autograd_ref.two_layer_net import precision
 
 __all__ = ["check_returned", "count_differentiated"]
@@ -49,9 +51,10 @@ def count_differentiated(function: Callable[..., Any], call: Call) -> int:
 
 def _alike(grads: Any, argument: Any) -> bool:
     """Whether gradients have the structure and the shapes of an argument."""
-    ours, theirs = jax.tree.leaves(grads), jax.tree.leaves(argument)
-    if jax.tree.structure(grads) != jax.tree.structure(argument):
+    built: Any = jax.tree.structure(grads)
+    if built != jax.tree.structure(argument):
         return False
+    ours, theirs = jax.tree.leaves(grads), jax.tree.leaves(argument)
     return all(np.shape(one) == np.shape(other) for one, other in zip(ours, theirs, strict=True))
 
 
@@ -68,24 +71,34 @@ def check_returned(function: Callable[..., Any], calls: Sequence[Call], count: i
         NotJudged: as `check_gradients`.
     """
     keywords = calls[0][1]
+    arrays = all(isinstance(each, np.ndarray | jax.Array) for each in calls[0][0][:count])
+    names = (*parameters(function), *(f"args[{i}]" for i in range(count)))[:count]
+
+    def call(params: Any, rest: Sequence[Any]) -> Any:
+        first = params.values_ if arrays else (params,) if count == 1 else params
+        return function(*first, *rest, **keywords)
 
     def hand(params: Any, *rest: Any) -> tuple[Any, Any]:
-        loss, *grads = _call(params, rest)
-        return loss, grads[0] if len(grads) == 1 else tuple(grads)
-
-    def _call(params: Any, rest: Sequence[Any]) -> Any:
-        first = (params,) if count == 1 else params
-        return function(*first, *rest, **keywords)
+        loss, *grads = call(params, rest)
+        alone = grads[0] if len(grads) == 1 else tuple(grads)
+        return loss, Operands(names, (alone,) if count == 1 else alone) if arrays else alone
 
     def reference(params: Any, *rest: Any) -> Any:
         leaves, structure = jax.tree.flatten(params)
-        traced: Any = jax.make_jaxpr(lambda *given: _call(jax.tree.unflatten(structure, given), rest)[0])(
-            *leaves
-        )
+
+        def loss(*given: Any) -> Any:
+            return call(jax.tree.unflatten(structure, given), rest)[0]
+
+        traced: Any = jax.make_jaxpr(loss)(*leaves)
         return interpret_closed(traced, leaves, bind, lambda value: value)[0]
 
+    def params_of(args: Sequence[Any]) -> Any:
+        if arrays:
+            return Operands(names, args[:count])
+        return args[0] if count == 1 else tuple(args[:count])
+
     hand.__wrapped__ = function  # type: ignore[attr-defined]
-    examples = [(args[0] if count == 1 else tuple(args[:count]), *args[count:]) for args, _ in calls]
+    examples = [(params_of(args), *args[count:]) for args, _ in calls]
     return check_gradients_at(
         hand,
         reference,

@@ -61,19 +61,31 @@ def check_rule_target(
         if any(recorded[other] for other in ("loss", "backward", "of")) or not calls.are_given:
             return None
         returned = _returned(value, calls, asked)
-        if returned is not None or not _calls_rules(value, calls, asked):
+        if not _calls_rules(value, calls, asked):
             return returned
+    else:
+        returned = None
     _refuse(recorded)
     given = [calls.at(number) for number in range(asked.points if calls.are_given else 1)]
     if torch() is not None and (
         function_of(value) is not None or (not is_rule(value) and _is_torch(given[0], value))
     ):
         return check_torch_calls(value, given, asked, reference)
-    return (
-        check_jax_calls(value, given, asked)
-        if reference is None
-        else check_against(value, reference, given, asked)
+    if reference is not None:
+        return check_against(value, reference, given, asked)
+    report = check_jax_calls(value, given, asked)
+    return report if returned is None or returned.ok else _beside(report, returned)
+
+
+def _beside(report: Report, returned: Report) -> Report:
+    """The report on rules, where what the call returns behind its loss looks like gradients and is none."""
+    text = (
+        "What the call returns behind its first value has the shapes of its arguments, and is not the "
+        f"gradient: {returned.first_wrong or 'not judged'}. If it is meant to be none, judge the rules by a "
+        "function that returns less."
     )
+    signature = " ".join(filter(None, [report.signature, text]))
+    return replace(report, ok=None if report.ok else report.ok, signature=signature)
 
 
 class _Calls:
