@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console, ConsoleOptions
@@ -11,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autograd_ref.crosscheck.quantity import Quantity
+from autograd_ref.crosscheck.repair import Repair
 from autograd_ref.crosscheck.table import quantity_json, quantity_table
 
 __all__ = ["Advice", "Blame", "Diagnosis", "NotJudged", "Report"]
@@ -64,7 +66,7 @@ class Blame:
         end_line: its last line.
         col: its first column, in characters from 0.
         end_col: the column behind its last character.
-        code: the first line of the source there, without its indentation.
+        code: the first line of the source there.
         kind: operator, operand, factor, step, term, overwritten, stale, transpose, axis, index, name, misnamed
             or region.
         says: a sentence, or several.
@@ -78,6 +80,15 @@ class Blame:
     code: str
     kind: str
     says: str
+
+    def __str__(self) -> str:
+        """The place, its line and carets under the expression."""
+        indent = len(self.code) - len(self.code.lstrip())
+        end = self.end_col if self.end_line == self.line else len(self.code)
+        number = f"{self.line:>5}"
+        carets = " " * (self.col - indent) + "^" * max(end - self.col, 1)
+        head = f"{Path(self.file).name}:{self.line}: {self.says}"
+        return f"{head}\n{number} │ {self.code.lstrip()}\n{' ' * len(number)} │ {carets}"
 
 
 @dataclass(frozen=True)
@@ -104,6 +115,7 @@ class Report:
         call: the expression that made a recorded call, if it was given as one.
         loss: where a recorded call's loss came from: ``return[0]``, or an expression.
         blame: the statements of a recorded call that most likely made a gradient wrong, at most three.
+        repair: a change with which all is right, where one was found.
     """
 
     target: str
@@ -122,6 +134,7 @@ class Report:
     call: str | None = None
     loss: str | None = None
     blame: tuple[Blame, ...] = ()
+    repair: Repair | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The attributes, for JSON; null stands for a number that is not finite."""
@@ -156,6 +169,7 @@ class Report:
             "quantities": tuple(quantities),
             "blame": tuple(Blame(**each) for each in found["blame"]),
             "penalty": {q: float("nan") if c is None else c for q, c in found["penalty"].items()},
+            "repair": None if found["repair"] is None else Repair(**found["repair"]),
             "kinks": tuple((str(problem), int(n), int(h)) for problem, n, h in found["kinks"]),
         }
         return cls(**{**found, **parts})
@@ -202,7 +216,10 @@ class Report:
 
     def __str__(self) -> str:
         """The summary, the wrong quantities and what was found; short enough for a failing test."""
-        return "\n".join([self.summary(), *self.witnesses(), *self.sentences()])
+        mended = [] if self.repair is None else self.repair.lines()
+        return "\n".join(
+            [self.summary(), *self.witnesses(), *map(str, self.blame), *mended, *self.sentences()]
+        )
 
     def assignment(self) -> str:
         """Which gradient of a recorded call was held against the derivative by what."""
@@ -228,7 +245,11 @@ class Report:
         yield Text(self.summary(), style="bold" if self.ok else "bold red")
         if self.quantities:
             yield quantity_table(self.quantities)
-        for sentence in [*self.witnesses(), *self.sentences()]:
+        for sentence in [*self.witnesses(), *map(str, self.blame)]:
+            yield Text(sentence)
+        for line in [] if self.repair is None else self.repair.lines():
+            yield Text(line)
+        for sentence in self.sentences():
             yield Text(sentence)
 
     def _repr_html_(self) -> str:

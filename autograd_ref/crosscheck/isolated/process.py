@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-__all__ = ["MEMORY", "Answer", "Outcome", "cores", "run_apart"]
+__all__ = ["MEMORY", "Answer", "Outcome", "cores", "run_apart", "run_file_apart"]
 
 MEMORY = 8 * 2**30
 
@@ -51,6 +51,36 @@ async def run_apart(request: dict[str, Any], *, time_limit: float, side_by_side:
         time_limit: seconds after which it is ended, the start of the interpreter included.
         side_by_side: how many such processes run at a time and share the cores and the memory.
     """
+    found, error = await _ended({**request, "names": None}, time_limit, side_by_side)
+    return Answer(None, error) if error is not None or found is None else Answer(**found)
+
+
+async def run_file_apart(
+    request: dict[str, Any], *, time_limit: float, side_by_side: int = 1
+) -> list[tuple[str, Answer]]:
+    """Have all that a file has judged in a process of its own.
+
+    Args:
+        request: as for `run_apart`, and the names in the file, as `whole.names_in` gives them.
+        time_limit: seconds for each of the names.
+        side_by_side: how many such processes run at a time and share the cores and the memory.
+
+    Returns:
+        The targets with their answers; the file itself with the reason where not all were judged.
+    """
+    names = request["names"]
+    found, error = await _ended(request, time_limit * max(1, len(names)), side_by_side)
+    answers = [
+        (each["target"], Answer(each["report"], each["error"]))
+        for each in (found or {"answers": []})["answers"]
+    ]
+    return answers if error is None else [*answers, (request["target"], Answer(None, error))]
+
+
+async def _ended(
+    request: dict[str, Any], time_limit: float, side_by_side: int
+) -> tuple[dict[str, Any] | None, str | None]:
+    """What a process answered, and why it did not come to its end."""
     with TemporaryDirectory(prefix="handgrad-") as folder:
         memory = min(MEMORY, _physical_memory() // side_by_side)
         deadline = time.time() + time_limit
@@ -72,7 +102,8 @@ async def run_apart(request: dict[str, Any], *, time_limit: float, side_by_side:
         try:
             code = await asyncio.wait_for(child.wait(), time_limit)
         except TimeoutError:
-            return Answer(None, _where_it_was(Path(folder, "where.json"), request["target"], time_limit))
+            error = _where_it_was(Path(folder, "where.json"), request["target"], time_limit)
+            return _read(Path(folder, "answer.json")), error
         finally:
             with suppress(ProcessLookupError, PermissionError):
                 if hasattr(os, "killpg"):
@@ -80,8 +111,12 @@ async def run_apart(request: dict[str, Any], *, time_limit: float, side_by_side:
                 else:
                     child.kill()
             await child.wait()
-        file = Path(folder, "answer.json")
-        return Answer(**json.loads(file.read_text())) if file.exists() else Answer(None, _how_it_ended(code))
+        found = _read(Path(folder, "answer.json"))
+        return found, _how_it_ended(code) if found is None or code != 0 else None
+
+
+def _read(file: Path) -> dict[str, Any] | None:
+    return json.loads(file.read_text()) if file.exists() else None
 
 
 def _standard_error() -> int:

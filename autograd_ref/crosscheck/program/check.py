@@ -2,14 +2,18 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from autograd_ref.crosscheck.function.points import MOVE
 from autograd_ref.crosscheck.program.assigned.assign import Assignment
+from autograd_ref.crosscheck.program.assigned.losses import NoLoss
+from autograd_ref.crosscheck.program.assigned.sought import seek_loss
 from autograd_ref.crosscheck.program.calling.forms import Form, gradient_beside, pair, plain, with_expression
 from autograd_ref.crosscheck.program.point import RecordedPoint, Run, read_gradients, run
+from autograd_ref.crosscheck.program.repair.find import find_repair
 from autograd_ref.crosscheck.program.verdict import Settings, report_on
 from autograd_ref.crosscheck.program.views import refuse_overlaps
 from autograd_ref.crosscheck.report import Advice, NotJudged, Report
@@ -20,6 +24,7 @@ from handgrad.validation import check_positive_int, check_real
 __all__ = ["assert_call", "check_call", "check_points", "form_of"]
 
 POINTS = 3
+REPAIR_SECONDS = 20.0
 
 
 def check_call(
@@ -32,6 +37,7 @@ def check_call(
     seed: int = 0,
     tolerance: float = 0.0,
     name: str | None = None,
+    repair: bool = False,
     **kwargs: Any,
 ) -> Report:
     """Judge the gradients that one call computes, whatever its shape.
@@ -55,6 +61,7 @@ def check_call(
         tolerance: a part of the larger of an entry and its array's root mean square to which each bound is
             widened, for what is inexact by design.
         name: what to call it in the report.
+        repair: look for a change of the program that makes a wrong gradient right, for some seconds.
         **kwargs: its keyword arguments.
 
     Returns:
@@ -73,6 +80,7 @@ def check_call(
         form.told,
         None,
         form.results[0],
+        repair_seconds=REPAIR_SECONDS if repair else 0.0,
     )
     return check_points(
         form, lambda _: (args, kwargs), check_positive_int("points", points), _file(function), settings
@@ -140,7 +148,16 @@ def check_points(
         NotJudged: as `check_call`.
     """
     warnings: list[Advice] = []
-    first = run(form, *call_at(0), file)
+    try:
+        first = run(form, *call_at(0), file)
+    except NoLoss:
+        sought = seek_loss(form.function, *call_at(0))
+        if sought is None:
+            raise
+        form = with_expression(form.function, sought, {})
+        told = f"no loss is computed; the gradients are those of --loss '{sought}'"
+        settings = replace(settings, told=told, prefix=form.results[0])
+        first = run(form, *call_at(0), file)
     try:
         if settings.guessed:
             _refuse_stretched(first)
@@ -158,11 +175,36 @@ def check_points(
                 )
             except (NotJudged, NotRecorded) as error:
                 warnings.append(Advice("point-failed", f"At point {number} there is no verdict: {error}."))
-        return report_on(found, assignment, warnings, settings)
+        report, suspects = report_on(found, assignment, warnings, settings)
+        if report.ok is False and settings.repair_seconds > 0:
+            if settings.on_verdict is not None:
+                settings.on_verdict(report)
+            order = {line: i for i, line in reversed(list(enumerate(suspects)))}
+            repair = find_repair(found, _confirmed(form, call_at, found, file, settings), order, settings.repair_seconds)
+            report = replace(report, repair=repair)
+        return report
     except NotRecorded as error:
         raise NotJudged(f"cannot be recorded: {error}") from error
     finally:
         first.recording.before.restore()
+
+
+def _confirmed(
+    form: Form, call_at: Callable[[int], Arguments], found: list[RecordedPoint], file: str, settings: Settings
+) -> Callable[[], bool]:
+    """Whether the program, once it is changed, is right by this very check, at one more point, too."""
+    fresh = 1 + max(each.number for each in found)
+    again = replace(settings, repair_seconds=0.0, places=False)
+
+    def confirmed() -> bool:
+        found[0].run.recording.before.restore()
+        try:
+            report = check_points(form, call_at, fresh + 1, file, again)
+        except NotJudged:
+            return False
+        return report.ok is True and len(report.quantities) == len(found[0].pairs)
+
+    return confirmed
 
 
 def _refuse_stretched(found: Run) -> None:

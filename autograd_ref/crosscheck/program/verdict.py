@@ -1,6 +1,6 @@
 """From a recorded call at several points to a report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -33,6 +33,9 @@ class Settings:
         call: the expression that made the call.
         prefix: what comes before the path of what the program returned.
         guessed: whether nobody gave the call.
+        repair_seconds: for how long a repair is looked for.
+        on_verdict: told the report before that.
+        places: whether the places of mistakes are looked for.
     """
 
     name: str
@@ -43,12 +46,15 @@ class Settings:
     call: str | None = None
     prefix: str = "return"
     guessed: bool = False
+    repair_seconds: float = 0.0
+    on_verdict: Callable[[Report], None] | None = None
+    places: bool = True
 
 
 def report_on(
     found: Sequence[RecordedPoint], assignment: Assignment, warnings: Sequence[Advice], settings: Settings
-) -> Report:
-    """The report.
+) -> tuple[Report, list[tuple[str, int]]]:
+    """The report, and the file and line of each statement that may be wrong, most suspect first.
 
     Args:
         found: at every point.
@@ -79,14 +85,20 @@ def report_on(
     ordered = _in_backward_order(first, found[0], quantities)
     wrong = [each for each in ordered if each.ok is False]
     unjudged = [each for each in ordered if each.ok is None]
-    if settings.guessed and (missing := _parameters_without(first, assignment)):
+    missing = _parameters_without(first, assignment) if settings.guessed else []
+    if missing:
         assignment.ambiguous.append(
             f"{', '.join(map(shown, missing))} gets no gradient in a call made up for it"
         )
+    suspects = blame(found, at_fault if settings.places else ())
     return Report(
         target=settings.name,
         dtype=dtype,
-        ok=False if wrong else None if unjudged or assignment.ambiguous or not ordered else True,
+        ok=False
+        if wrong and not missing
+        else None
+        if unjudged or assignment.ambiguous or not ordered
+        else True,
         first_wrong=wrong[0].name if wrong else None,
         signature=" ".join(_said(first, assignment, found, settings)) or None,
         warnings=(*warnings, *_precision(found[0]), *_guards(found[0])),
@@ -95,8 +107,8 @@ def report_on(
         form="recorded",
         call=settings.call,
         loss=settings.told or _in_result(first.loss.path, settings),
-        blame=tuple(blame(found, at_fault).blames),
-    )
+        blame=tuple(suspects.blames),
+    ), [(each.file, each.line) for each in suspects.statements]
 
 
 def _names(point: RecordedPoint) -> list[str]:

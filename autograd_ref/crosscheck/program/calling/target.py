@@ -38,6 +38,7 @@ class Asked(NamedTuple):
         seed: of everything random.
         tolerance: of the bounds.
         guessed: whether nobody gave the call.
+        repair_seconds: for how long a repair is looked for; 0 for not at all.
     """
 
     spec: str
@@ -51,6 +52,7 @@ class Asked(NamedTuple):
     seed: int
     tolerance: float
     guessed: bool = False
+    repair_seconds: float = 0.0
 
 
 def example_of(module: Any, name: str) -> str | None:
@@ -79,13 +81,16 @@ class Prepared(NamedTuple):
     settings: Settings
 
 
-def check_target(module: Any, file: str, asked: Asked) -> Report:
+def check_target(
+    module: Any, file: str, asked: Asked, on_verdict: Callable[[Report], None] | None = None
+) -> Report:
     """Judge the gradients of a call.
 
     Args:
         module: that holds the target.
         file: of the module.
         asked: what is asked for.
+        on_verdict: told the report before a repair is looked for.
 
     Returns:
         The report.
@@ -93,10 +98,12 @@ def check_target(module: Any, file: str, asked: Asked) -> Report:
     Raises:
         NotJudged: it cannot be judged; says why.
     """
-    return check_points(*prepare(module, file, asked))
+    return check_points(*prepare(module, file, asked, on_verdict))
 
 
-def prepare(module: Any, file: str, asked: Asked) -> Prepared:
+def prepare(
+    module: Any, file: str, asked: Asked, on_verdict: Callable[[Report], None] | None = None
+) -> Prepared:
     """Find the call of a target; arguments and errors as for `check_target`."""
     name = asked.spec.rpartition(":")[2]
     owner, last = _owner(module, name)
@@ -129,16 +136,19 @@ def prepare(module: Any, file: str, asked: Asked) -> Prepared:
 
     if asked.guessed:
         _try(function, call_at(0))
-    return _prepare(module, owner, name, function, call_at, file, asked)
+    return _prepare(module, owner, name, function, call_at, file, asked, on_verdict)
 
 
-def check_met(met: Met, file: str, asked: Asked) -> Report:
+def check_met(
+    met: Met, file: str, asked: Asked, on_verdict: Callable[[Report], None] | None = None
+) -> Report:
     """Judge the gradients of a call that the program itself is about to make.
 
     Args:
         met: the call.
         file: of the program.
         asked: what is asked for.
+        on_verdict: as for `check_target`.
 
     Returns:
         The report.
@@ -152,7 +162,9 @@ def check_met(met: Met, file: str, asked: Asked) -> Report:
     head = name.rpartition(".")[0]
     module = SimpleNamespace(**met.space)
     owner = type(call.args[0]) if head and call.args else module
-    return check_points(*_prepare(module, owner, name, met.function, lambda _: call, file, asked))
+    return check_points(
+        *_prepare(module, owner, name, met.function, lambda _: call, file, asked, on_verdict)
+    )
 
 
 def _prepare(
@@ -163,6 +175,7 @@ def _prepare(
     call_at: Callable[[int], Call],
     file: str,
     asked: Asked,
+    on_verdict: Callable[[Report], None] | None,
 ) -> Prepared:
     first = call_at(0)
     loss, backward = _other_half(module, owner, name, asked)
@@ -176,6 +189,8 @@ def _prepare(
         asked.call,
         form.results[0],
         asked.guessed,
+        asked.repair_seconds,
+        on_verdict,
     )
 
     def arguments_at(point: int) -> tuple[Any, Any]:

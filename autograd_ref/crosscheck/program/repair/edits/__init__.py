@@ -1,0 +1,50 @@
+"""Single edits of a statement, a family a file, in the order of how often people make the mistake."""
+
+from collections.abc import Callable, Iterator
+
+from autograd_ref.crosscheck.program.repair.edits.axes import axes
+from autograd_ref.crosscheck.program.repair.edits.constants import constants, indices
+from autograd_ref.crosscheck.program.repair.edits.factors import factors
+from autograd_ref.crosscheck.program.repair.edits.names import names
+from autograd_ref.crosscheck.program.repair.edits.operands import operands
+from autograd_ref.crosscheck.program.repair.edits.operators import assignments, functions, operators
+from autograd_ref.crosscheck.program.repair.edits.signs import signs
+from autograd_ref.crosscheck.program.repair.edits.slopes import slopes
+from autograd_ref.crosscheck.program.repair.edits.statements import copies, inserted, moved
+from autograd_ref.crosscheck.program.repair.edits.terms import terms
+from autograd_ref.crosscheck.program.repair.edits.transposes import transposes
+from autograd_ref.crosscheck.program.repair.site import Edit, Site
+
+__all__ = ["FAMILIES", "edits"]
+
+Family = Callable[[Site], Iterator[Edit]]
+
+FAMILIES: tuple[Family, ...] = (
+    signs,
+    operators,
+    operands,
+    names,
+    transposes,
+    axes,
+    functions,
+    constants,
+    indices,
+    factors,
+    assignments,
+    copies,
+    slopes,
+    terms,
+    inserted,
+    moved,
+)
+
+
+def edits(site: Site) -> list[Edit]:
+    """All single edits of a statement, the usual ones first; none of them twice."""
+    found: dict[object, Edit] = {}
+    for family in FAMILIES:
+        for each in family(site):
+            kept = found.get(each.changes)
+            if kept is None or each.cost < kept.cost:
+                found[each.changes] = each
+    return sorted(found.values(), key=lambda each: each.cost)

@@ -1,0 +1,43 @@
+"""A factor too many or missing: a number, or one that is in scope."""
+
+import ast
+from collections.abc import Iterator
+
+import numpy as np
+
+from autograd_ref.crosscheck.program.repair.site import PRODUCT, Edit, Expression, Site
+
+__all__ = ["factors", "scalars"]
+
+_NUMBERS = ("2", "0.5")
+
+
+def factors(site: Site) -> Iterator[Edit]:
+    """A value or one of its terms times a number, or divided by it."""
+    for each in _to_scale(site):
+        text = site.text(each.node, PRODUCT)
+        for cost, factor in scalars(site):
+            for symbol in ("/", "*"):
+                if f"{symbol} {factor}" in ("/ 0.5", "* 0.5"):
+                    continue
+                change = site.replaced(each, f"{text} {symbol} {factor}", PRODUCT)
+                missing = f"the factor {factor}" if symbol == "*" else f"the division by {factor}"
+                yield Edit((change,), f"{missing} was missing", cost)
+
+
+def scalars(site: Site) -> list[tuple[int, str]]:
+    """Factors that may be missing, with how unusual each is."""
+    found = [(3, each) for each in _NUMBERS]
+    for text, value in site.terms.items():
+        is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool | np.bool_)
+        if is_number and np.isfinite(value) and value not in (0, 1):
+            found.append((3, text))
+    return found
+
+
+def _to_scale(site: Site) -> Iterator[Expression]:
+    yield from site.addends
+    for each in site.expressions:
+        is_term = isinstance(each.parent, ast.BinOp) and isinstance(each.parent.op, ast.Add | ast.Sub)
+        if is_term and each not in site.addends:
+            yield each

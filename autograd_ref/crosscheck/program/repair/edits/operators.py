@@ -1,0 +1,124 @@
+"""A wrong operator, a wrong sign of assignment, a wrong function."""
+
+import ast
+from collections.abc import Iterator
+
+from autograd_ref.crosscheck.program.repair.site import (
+
+    POWER,
+    PRODUCT,
+    SUM,
+    SYMBOLS,
+    UNARY,
+    Edit,
+    Site,
+    level,
+)
+from autograd_ref.crosscheck.program.repair.source import Change
+
+__all__ = ["assignments", "functions", "operators"]
+
+_OTHERS = {
+    "*": ("/", "@", "+", "-"),
+    "/": ("*", "-", "+"),
+    "@": ("*",),
+    "+": ("*", "/"),
+    "-": ("*", "/"),
+    "**": ("*", "/"),
+    "//": ("/", "*"),
+    "&": ("|",),
+    "|": ("&",),
+}
+_HOLDS = {"+": SUM, "-": SUM, "*": PRODUCT, "/": PRODUCT, "@": PRODUCT, "//": PRODUCT, "%": PRODUCT, "**": POWER}
+_COMPARED = (">", "<", ">=", "<=", "==", "!=")
+_ASSIGNED = ("=", "+=", "-=", "*=", "/=")
+_FAMILIES = (
+    ("sum", "mean", "max", "min", "prod", "std", "var", "cumsum"),
+    ("maximum", "minimum", "fmax", "fmin"),
+    ("zeros_like", "ones_like", "empty_like", "full_like"),
+    ("zeros", "ones"),
+    ("sin", "cos", "tan", "arcsin", "arccos", "arctan"),
+    ("sinh", "cosh", "tanh"),
+    ("exp", "log", "expm1", "log1p", "log2", "log10", "exp2"),
+    ("sqrt", "square", "abs", "sign", "reciprocal", "negative"),
+    ("dot", "outer", "multiply", "matmul", "inner", "vdot"),
+    ("add", "subtract", "multiply", "divide", "true_divide"),
+    ("hstack", "vstack", "concatenate", "stack"),
+    ("argmax", "argmin"),
+    ("greater", "less", "greater_equal", "less_equal", "equal", "not_equal"),
+    ("ravel", "flatten"),
+    ("floor", "ceil"),
+    ("tanh", "exp", "sign"),
+)
+
+
+def operators(site: Site) -> Iterator[Edit]:
+    """Another operator or comparison between the same operands."""
+    for each in site.expressions:
+        node = each.node
+        if isinstance(node, ast.BinOp):
+            symbol = SYMBOLS[type(node.op)]
+            for cost, other in enumerate(_OTHERS.get(symbol, ())):
+                says = f"{other} and not {symbol} belongs there"
+                right = site.text(node.right, _HOLDS.get(other, 11) + 1)
+                left = site.text(node.left, _HOLDS.get(other, 11))
+                as_it_was = _is_safe(node, other)
+                if as_it_was and _HOLDS.get(other, 11) >= _HOLDS.get(symbol, 11):
+                    change = site.between(node.left, node.right, symbol, other)
+                else:
+                    change = site.replaced(each, f"{left} {other} {right}", _HOLDS.get(other, 11))
+                yield Edit((change,), says, 1 + cost)
+        elif isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in SYMBOLS:
+            symbol = SYMBOLS[type(node.ops[0])]
+            for other in _COMPARED:
+                if other != symbol:
+                    says = f"{other} and not {symbol} belongs there"
+                    yield Edit((site.between(node.left, node.comparators[0], symbol, other),), says, 1)
+        elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Invert | ast.Not):
+            yield Edit((site.replaced(each, site.text(node.operand), level(node.operand)),), "the condition was inverted", 2)
+        value = site.value(node) if isinstance(node, ast.Name | ast.Subscript | ast.Compare) else None
+        if getattr(getattr(value, "dtype", None), "kind", "") == "b":
+            yield Edit((site.replaced(each, f"~{site.text(node, UNARY)}", UNARY),), "the mask was inverted", 3)
+
+
+def _is_safe(node: ast.BinOp, other: str) -> bool:
+    """Whether the operands can stay as they are written."""
+    holds = _HOLDS.get(other, 11)
+    return level(node.left) >= holds and level(node.right) > holds
+
+
+def assignments(site: Site) -> Iterator[Edit]:
+    """``+=`` for ``=`` and the like, and a name bound anew where memory was written."""
+    node = site.node
+    if isinstance(node, ast.AugAssign):
+        symbol = SYMBOLS[type(node.op)] + "="
+        for other in _ASSIGNED:
+            if other != symbol and {other, symbol} != {"+=", "-="}:
+                yield Edit((site.assigned(other),), f"{other} and not {symbol} belongs there", 1 if other == "=" else 2)
+        if isinstance(node.target, ast.Name):
+            start, end = site.source.span(node.target)[1], site.source.span(node.value)[0]
+            change = site.token(start, end, symbol, f"= {node.target.id} {symbol[:-1]}")
+            yield Edit((change,), f"{symbol} overwrote memory that is used elsewhere", 3)
+    elif isinstance(node, ast.Assign) and not isinstance(node.targets[-1], ast.Tuple | ast.List):
+        for cost, other in ((1, "+="), (2, "-="), (3, "*=")):
+            if len(node.targets) == 1:
+                yield Edit((site.assigned(other),), f"{other} and not = belongs there", cost)
+
+
+def functions(site: Site) -> Iterator[Edit]:
+    """Another function of the same kind."""
+    for each in site.expressions:
+        node = each.node
+        if not isinstance(node, ast.Call):
+            continue
+        name = node.func
+        known = name.attr if isinstance(name, ast.Attribute) else name.id if isinstance(name, ast.Name) else ""
+        others = dict.fromkeys(other for family in _FAMILIES if known in family for other in family if other != known)
+        start, end = site.source.span(name)
+        for other in others:
+            if isinstance(name, ast.Attribute) or (site.scope is not None and other in site.scope.space):
+                change = Change(end - len(known.encode()), end, other)
+                yield Edit((change,), f"{other} and not {known} belongs there", 2)
+        if isinstance(name, ast.Attribute) and known in ("sum", "mean") and not node.args:
+            whole = site.text(name.value)
+            yield Edit((site.replaced(each, whole, level(name.value)),), f"{known} does not belong there", 4)

@@ -1,0 +1,102 @@
+"""From wrong gradients to a repair that was tried."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from autograd_ref.crosscheck.program.point import RecordedPoint
+from autograd_ref.crosscheck.program.repair.search import Mended, Search
+from autograd_ref.crosscheck.program.repair.source import Source
+from autograd_ref.crosscheck.program.repair.swap import Program
+from autograd_ref.crosscheck.repair import Repair
+
+__all__ = ["find_repair"]
+
+_OWN = str(Path(__file__).parents[3]) + os.sep
+_INSTALLED = (f"site-packages{os.sep}", f"dist-packages{os.sep}")
+
+
+def find_repair(
+    points: Sequence[RecordedPoint],
+    confirmed: Callable[[], bool],
+    order: Mapping[tuple[str, int], int],
+    seconds: float,
+) -> Repair | None:
+    """Look for a change of the program that makes every gradient right.
+
+    Args:
+        points: the recorded call at each point; what it changed is not put back afterwards.
+        confirmed: whether the program, as it is in memory when this is called, is right by the verdict of the
+            check at all points and at a new one, with the same loss.
+        order: how suspect statements are, by file and line, most suspect first.
+        seconds: for the search.
+
+    Returns:
+        The repair; None where none was found in time.
+    """
+    deadline = time.monotonic() + seconds
+    programs = _programs(points[0])
+    if not programs:
+        return None
+
+    def accept(found: Mended) -> bool:
+        with found.program.running(found.program.code(found.changes)):
+            return confirmed()
+
+    found = Search(points, programs, deadline, order).mended(accept)
+    return None if found is None else _repair(found, points)
+
+
+def _programs(point: RecordedPoint) -> dict[str, Program]:
+    """The files whose functions made a value of the backward part, as long as they are what is in memory."""
+    forward = point.run.found.forward
+    files = {
+        value.place.file
+        for value in point.run.recording.tape.values
+        if value not in forward and value.place is not None
+    }
+    if point.run.recording.definition is not None:
+        files.add(point.run.recording.definition.file)
+    found = {}
+    for file in sorted(files):
+        if file.startswith(_OWN) or any(part in file for part in _INSTALLED):
+            continue
+        try:
+            program = Program(Source(file))
+        except (OSError, SyntaxError, ValueError):
+            continue
+        if program.is_same:
+            found[file] = program
+    return found
+
+
+def _repair(found: Mended, points: Sequence[RecordedPoint]) -> Repair:
+    source, changes = found.source, found.changes
+    new = source.changed(changes)
+    first, last = source.lines_of(changes)
+    old_lines = source.text[source.start_of(first) : source.start_of(last + 1)]
+    more = len(new) - len(source.text)
+    new_lines = new[source.start_of(first) : source.start_of(last + 1) + more]
+    return Repair(
+        file=source.file,
+        line=first,
+        end_line=max(last, first),
+        before=old_lines.decode(),
+        after=new_lines.decode(),
+        diff=source.diff(new, _name(source.file)),
+        says="; ".join(edit.says for edit in found.edits),
+        points=len(points) + 1,
+        tried=found.tried,
+        others=found.others,
+        digest=hashlib.sha256(source.raw).hexdigest() if source.is_file else "",
+    )
+
+
+def _name(file: str) -> str:
+    """The path that a diff names: from the working directory, where the file is below it."""
+    path = Path(file)
+    return path.relative_to(Path.cwd()).as_posix() if path.is_relative_to(Path.cwd()) else path.as_posix().lstrip("/")

@@ -1,0 +1,199 @@
+"""Try edits, most suspect statement first, until the program is right."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from autograd_ref.crosscheck.program.point import RecordedPoint
+from autograd_ref.crosscheck.program.repair.edits import edits
+from autograd_ref.crosscheck.program.repair.goals import Goals
+from autograd_ref.crosscheck.program.repair.site import Edit, Site
+from autograd_ref.crosscheck.program.repair.sites import sites_of, watched
+from autograd_ref.crosscheck.program.repair.source import Change, Source
+from autograd_ref.crosscheck.program.repair.swap import Program
+from autograd_ref.crosscheck.program.repair.trial import Outcome, Trial
+
+__all__ = ["Mended", "Search"]
+
+# For how long other repairs of the same statement are counted once there is one, in seconds.
+OTHERS = 0.7
+
+# Of two mistakes, how many first repairs are gone on from.
+BASES = 4
+
+
+class Mended(NamedTuple):
+    """Edits that make all gradients right at all points.
+
+    Attributes:
+        source: of the file.
+        program: the functions of it.
+        edits: one, or two where there were two mistakes.
+        others: how many other edits would do as well.
+        tried: how many were run.
+    """
+
+    source: Source
+    program: Program
+    edits: tuple[Edit, ...]
+    others: int
+    tried: int
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """Of the text."""
+        return tuple(change for edit in self.edits for change in edit.changes)
+
+
+@dataclass
+class Candidate:
+    """An edit that may be run.
+
+    Attributes:
+        site: the statement.
+        edit: itself.
+        fits: whether what the statement then makes is something that may be wanted.
+        outcome: of the run at the first point.
+    """
+
+    site: Site
+    edit: Edit
+    fits: bool
+    outcome: Outcome = field(default=None)
+
+
+class Search:
+    """The search for one program.
+
+    Args:
+        points: the recorded call at every point.
+        programs: the program's files.
+        deadline: by `time.monotonic`.
+        order: how suspect statements are, by file and line: the lower, the more.
+    """
+
+    def __init__(
+        self,
+        points: Sequence[RecordedPoint],
+        programs: Mapping[str, Program],
+        deadline: float,
+        order: Mapping[tuple[str, int], int],
+    ):
+        self.points, self.programs, self.deadline, self.order = points, programs, deadline, order
+        self.files = {file: program.source for file, program in programs.items()}
+        self.goals = Goals(points[0])
+        began = time.perf_counter()
+        self.trial = Trial(points, 0.0)
+        self.before = self.trial.right(0)
+        self.trial = Trial(points, time.perf_counter() - began)
+        self.whole = frozenset(range(len(points[0].pairs)))
+
+    def mended(self, accept: Callable[[Mended], bool]) -> Mended | None:
+        """The smallest, most usual edit after which everything is right; None if none is found in time.
+
+        Args:
+            accept: the last word on what was found.
+        """
+        if self.before is None:
+            return None
+        bases: list[Candidate] = []
+        found = self._one((), self.before, accept, bases)
+        if found is not None:
+            return found
+        bases.sort(key=lambda each: (-len(each.outcome or ()), not each.fits, each.edit.cost))
+        for base in bases[:BASES]:
+            found = self._one((base,), base.outcome or frozenset(), accept, [])
+            if found is not None:
+                return found
+        return None
+
+    def _one(
+        self,
+        base: tuple[Candidate, ...],
+        before: frozenset[int],
+        accept: Callable[[Mended], bool],
+        bases: list[Candidate],
+    ) -> Mended | None:
+        """One more edit beside some."""
+        for first, rest in self._groups(base):
+            good: list[Candidate] = []
+            until = self.deadline
+            for i, each in enumerate([*first, *rest]):
+                if time.monotonic() > until or (i == len(first) and not good):
+                    break
+                each.outcome = self._run((*base, each), 0)
+                if each.outcome == self.whole and self._holds((*base, each)):
+                    good.append(each)
+                    until = min(until, time.monotonic() + OTHERS)
+                elif each.outcome is not None and (each.outcome > before or (each.fits and each.outcome >= before)):
+                    bases.append(each)
+            good.sort(key=lambda each: (each.edit.cost, _size(each)))
+            for each in good[:3]:
+                source = each.site.source
+                parts = (*[one.edit for one in base], each.edit)
+                mended = Mended(source, self.programs[source.file], parts, len(good) - 1, self.trial.count)
+                if accept(mended):
+                    return mended
+            if time.monotonic() > self.deadline:
+                return None
+        return None
+
+    def _groups(self, base: tuple[Candidate, ...]) -> Iterator[tuple[list[Candidate], list[Candidate]]]:
+        """Candidates in the order in which they are run, and those that are run if one of them is good."""
+        sites = self._sites(base)
+        known: list[list[Candidate]] = []
+        for site in sites:
+            if base and (site.source is not base[0].site.source):
+                continue
+            some = [
+                Candidate(site, edit, fits)
+                for edit in edits(site)
+                if ((fits := self.goals.fits(site, edit)) or not edit.wide) and not _overlap(edit, base)
+            ]
+            first, rest = [each for each in some if each.fits], [each for each in some if not each.fits]
+            if first:
+                yield first, rest
+            known.append(rest)
+        for some in known:
+            yield some, []
+
+    def _sites(self, base: tuple[Candidate, ...]) -> list[Site]:
+        recording = self.points[0].run.recording
+        recording.before.restore()
+        with self._changed(base):
+            seen = self.trial.watched(lambda: watched(recording.call, self.files))
+        sites = sites_of(self.points[0], self.files, seen or {})
+        last = len(self.order)
+        return sorted(sites, key=lambda each: self.order.get((each.source.file, each.node.lineno), last))
+
+    def _run(self, some: tuple[Candidate, ...], number: int) -> Outcome:
+        try:
+            with self._changed(some):
+                return self.trial.right(number)
+        except (SyntaxError, ValueError):
+            return None
+
+    def _holds(self, some: tuple[Candidate, ...]) -> bool:
+        with self._changed(some):
+            return self.trial.at_all(self.whole) == self.whole
+
+    def _changed(self, some: tuple[Candidate, ...]):  # type: ignore[no-untyped-def]
+        if not some:
+            return next(iter(self.programs.values())).running({})
+        program = self.programs[some[0].site.source.file]
+        return program.running(program.code([change for each in some for change in each.edit.changes]))
+
+
+def _overlap(edit: Edit, base: tuple[Candidate, ...]) -> bool:
+    for one in edit.changes:
+        for other in (change for each in base for change in each.edit.changes):
+            if one.start < other.end and other.start < one.end or one[:2] == other[:2]:
+                return True
+    return False
+
+
+def _size(each: Candidate) -> int:
+    return sum(len(change.text) + change.end - change.start for change in each.edit.changes)

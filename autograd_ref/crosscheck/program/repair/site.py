@@ -1,0 +1,235 @@
+"""One statement that may be edited: its place in the syntax tree, its text, and what its names hold."""
+
+from __future__ import annotations
+
+import ast
+import types
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autograd_ref.crosscheck.program.repair.source import Change, Source
+
+__all__ = ["ATOM", "POWER", "PRODUCT", "SUM", "SYMBOLS", "UNARY", "Edit", "Expression", "Scope", "Site", "level", "shape_of"]
+
+# How tightly an expression holds together; what is more is put in parentheses where less is wanted.
+TUPLE, TEST, COMPARE, SUM, PRODUCT, UNARY, POWER, ATOM = 0, 2, 10, 12, 13, 14, 15, 16
+_HOLDS: dict[type[ast.operator], int] = {
+    ast.Add: SUM, ast.Sub: SUM, ast.Mult: PRODUCT, ast.Div: PRODUCT, ast.MatMult: PRODUCT,
+    ast.FloorDiv: PRODUCT, ast.Mod: PRODUCT, ast.Pow: POWER, ast.BitAnd: 11, ast.BitOr: 11,
+}  # fmt: skip
+SYMBOLS: dict[type[ast.AST], str] = {
+    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.FloorDiv: "//", ast.Mod: "%",
+    ast.Pow: "**", ast.BitAnd: "&", ast.BitOr: "|", ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=",
+    ast.Eq: "==", ast.NotEq: "!=", ast.BitXor: "^", ast.LShift: "<<", ast.RShift: ">>",
+}  # fmt: skip
+
+
+class Edit(NamedTuple):
+    """One change of a program.
+
+    Attributes:
+        changes: of the text.
+        says: what was wrong, for the reader.
+        cost: the lower, the more often people make the mistake.
+        wide: whether it is one of very many, which are run only where what they compute fits.
+    """
+
+    changes: tuple[Change, ...]
+    says: str
+    cost: int
+    wide: bool = False
+
+
+class Expression(NamedTuple):
+    """An expression in a statement, and what it is a part of."""
+
+    node: ast.expr
+    parent: ast.AST
+
+
+class Scope(NamedTuple):
+    """What the names of a function hold when one of its statements begins."""
+
+    local: dict[str, Any]
+    space: dict[str, Any]
+
+    def value(self, expression: str | types.CodeType) -> Any:
+        """The value of an expression; None where it has none."""
+        try:
+            with np.errstate(all="ignore"):
+                return eval(expression, self.space, dict(self.local))  # noqa: S307 - the user's own expressions
+        except Exception:
+            return None
+
+
+@dataclass
+class Site:
+    """A statement.
+
+    Attributes:
+        source: that it is in.
+        node: itself.
+        body: the statements that it is one of.
+        function: that it is in.
+        scope: what its names hold when it runs first; None if it did not run.
+        terms: what the function calls its arrays, numbers and functions, with what they are here.
+        indices: at which the function reads or writes arrays, with their brackets.
+    """
+
+    source: Source
+    node: ast.stmt
+    body: list[ast.stmt]
+    function: ast.FunctionDef | ast.AsyncFunctionDef
+    scope: Scope | None = None
+    terms: dict[str, Any] = field(default_factory=dict)
+    indices: list[str] = field(default_factory=list)
+
+    @property
+    def heads(self) -> list[ast.expr]:
+        """The expressions of the statement itself, without the body of a compound one."""
+        return [each for each in ast.iter_child_nodes(self.node) if isinstance(each, ast.expr)]
+
+    @cached_property
+    def expressions(self) -> list[Expression]:
+        """All expressions of it that are evaluated, the outer before the inner."""
+        found: list[Expression] = []
+
+        def visit(node: ast.AST, parent: ast.AST) -> None:
+            if isinstance(node, ast.Lambda | ast.JoinedStr):
+                return
+            if isinstance(node, ast.expr) and not isinstance(getattr(node, "ctx", None), ast.Store | ast.Del):
+                found.append(Expression(node, parent))
+            for child in ast.iter_child_nodes(node):
+                if not isinstance(child, ast.stmt):
+                    visit(child, node)
+
+        for child in ast.iter_child_nodes(self.node):
+            if not isinstance(child, ast.stmt):
+                visit(child, self.node)
+        return found
+
+    @cached_property
+    def values(self) -> list[Expression]:
+        """The expressions that give what the statement makes: whole, or each element of a tuple or dict."""
+        value = getattr(self.node, "value", None)
+        if not isinstance(value, ast.expr) or not isinstance(
+            self.node, ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Return | ast.Expr
+        ):
+            return []
+        if isinstance(value, ast.Tuple | ast.List):
+            return [Expression(each, value) for each in value.elts]
+        if isinstance(value, ast.Dict):
+            return [Expression(each, value) for each in value.values]
+        if isinstance(value, ast.Call) and isinstance(self.node, ast.Expr):
+            return [Expression(each, value) for each in value.args[-1:]]
+        return [Expression(value, self.node)]
+
+    @cached_property
+    def addends(self) -> list[Expression]:
+        """The values, and what they are sums of; what is multiplied as a whole is not taken apart."""
+        found: list[Expression] = []
+
+        def visit(each: Expression) -> None:
+            found.append(each)
+            node = each.node
+            if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
+                visit(Expression(node.left, node))
+                visit(Expression(node.right, node))
+
+        for each in self.values:
+            visit(each)
+        return found
+
+    def value(self, node: ast.expr) -> Any:
+        """What an expression gives here; None where that is not known."""
+        return None if self.scope is None else self.scope.value(f"({self.text(node)})")
+
+    def text(self, node: ast.expr, least: int = 0) -> str:
+        """The text of an expression, in parentheses where it must hold together more tightly."""
+        text = self.source.of(node)
+        return f"({text})" if level(node) < least else text
+
+    def token(self, start: int, end: int, symbol: str, new: str) -> Change:
+        """Another operator in the place of one, wherever it is between two positions."""
+        here = start
+        while True:
+            found = self.source.text.index(symbol.encode(), here, end)
+            line = self.source.starts[self.source.line_of(found) - 1]
+            if b"#" not in self.source.text[max(line, start) : found]:
+                return Change(found, found + len(symbol), new)
+            here = found + 1
+
+    def between(self, left: ast.expr, right: ast.expr, symbol: str, new: str) -> Change:
+        """Another operator between two operands."""
+        return self.token(self.source.span(left)[1], self.source.span(right)[0], symbol, new)
+
+    def assigned(self, new: str) -> Change:
+        """Another sign of assignment: ``+=`` for ``=``."""
+        node = self.node
+        assert isinstance(node, ast.Assign | ast.AugAssign)  # noqa: S101
+        target = node.target if isinstance(node, ast.AugAssign) else node.targets[-1]
+        symbol = f"{SYMBOLS[type(node.op)]}=" if isinstance(node, ast.AugAssign) else "="
+        return self.token(self.source.span(target)[1], self.source.span(node.value)[0], symbol, new)
+
+    def replaced(self, each: Expression, text: str, holds: int = ATOM) -> Change:
+        """An expression with another text in its place.
+
+        Args:
+            each: the expression.
+            text: the new text.
+            holds: how tightly it holds together.
+        """
+        start, end = self.source.span(each.node)
+        before, after = self.source.text[:start].rstrip(b" \t"), self.source.text[end:].lstrip(b" \t")
+        wrapped = before.endswith(b"(") and after.startswith(b")")
+        called = wrapped and (before[-2:-1].isalnum() or before[-2:-1] in (b"_", b")", b"]"))
+        needed = _needed(each)
+        if wrapped and not called and holds >= needed:
+            start = len(before) - 1
+            end = len(self.source.text) - len(after) + 1
+        elif not wrapped and holds < needed:
+            text = f"({text})"
+        return Change(start, end, text)
+
+
+def shape_of(thing: Any) -> tuple[int, ...] | None:
+    """The shape of an array or number; None of anything else."""
+    return np.shape(thing) if isinstance(thing, np.ndarray | np.number | int | float) else None
+
+
+def level(node: ast.expr) -> int:
+    """How tightly an expression holds together."""
+    if isinstance(node, ast.BinOp):
+        return _HOLDS.get(type(node.op), 11)
+    if isinstance(node, ast.UnaryOp):
+        return 5 if isinstance(node.op, ast.Not) else UNARY
+    if isinstance(node, ast.Compare):
+        return COMPARE
+    if isinstance(node, ast.BoolOp):
+        return 4
+    if isinstance(node, ast.IfExp | ast.Lambda):
+        return TEST
+    if isinstance(node, ast.Tuple | ast.NamedExpr | ast.Yield | ast.YieldFrom | ast.Starred):
+        return TUPLE
+    return ATOM
+
+
+def _needed(each: Expression) -> int:
+    """How tightly an expression must hold together where it is."""
+    node, parent = each
+    if isinstance(parent, ast.BinOp):
+        own = _HOLDS.get(type(parent.op), 11)
+        tighter = parent.left if isinstance(parent.op, ast.Pow) else parent.right
+        return own + (node is tighter)
+    if isinstance(parent, ast.UnaryOp):
+        return UNARY
+    if isinstance(parent, ast.Compare):
+        return SUM
+    if isinstance(parent, ast.Attribute) or (
+        isinstance(parent, ast.Subscript | ast.Call) and node in (getattr(parent, "value", 0), getattr(parent, "func", 0))
+    ):
+        return ATOM
+    return TUPLE + 1

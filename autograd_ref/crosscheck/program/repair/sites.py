@@ -1,0 +1,164 @@
+"""Which statements may be edited, and what their names hold: from one plain run that is watched."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from autograd_ref.crosscheck.program.point import RecordedPoint
+from autograd_ref.crosscheck.program.repair.site import Scope, Site
+from autograd_ref.crosscheck.program.repair.source import Source
+from autograd_ref.recording import Value
+from autograd_ref.recording.adjoints.reverse import ancestors
+
+__all__ = ["sites_of", "watched"]
+
+# Arrays with more entries are not copied when a statement is watched.
+LARGE = 1_000_000
+
+Line = tuple[str, int]
+
+
+def watched(call: Callable[[], Any], files: Mapping[str, Source]) -> dict[Line, Scope]:
+    """Run a call, and keep what the local variables hold when each line of some files runs first."""
+    seen: dict[Line, Scope] = {}
+
+    def on_line(frame: Any, event: str, _: Any) -> Any:
+        if event == "line":
+            line = (frame.f_code.co_filename, frame.f_lineno)
+            if line not in seen:
+                seen[line] = Scope({name: _kept(each) for name, each in frame.f_locals.items()}, frame.f_globals)
+        return on_line
+
+    def on_call(frame: Any, event: str, _: Any) -> Any:
+        return on_line if frame.f_code.co_filename in files else None
+
+    before = sys.gettrace()
+    sys.settrace(on_call)
+    try:
+        call()
+    finally:
+        sys.settrace(before)
+    return seen
+
+
+def _kept(thing: Any) -> Any:
+    """An array as it is now."""
+    return thing.copy() if isinstance(thing, np.ndarray) and thing.size <= LARGE else thing
+
+
+def lines_of_values(point: RecordedPoint) -> tuple[dict[Line, int], dict[Line, int]]:
+    """The lines that made values of the forward part, and of the backward part with its latest value."""
+    forward: dict[Line, int] = {}
+    backward: dict[Line, int] = {}
+    made: set[Value] = set()
+    for pair in point.pairs:
+        _, value = point.run.recording.final.get(pair.found, (None, None))
+        if value is not None:
+            made |= ancestors(value)
+    for value in point.run.recording.tape.values:
+        place = value.place
+        if place is None:
+            continue
+        of = forward if value in point.run.found.forward else backward
+        of[place.file, place.line] = max(value.number if value in made else -1, of.get((place.file, place.line), -1))
+    return forward, backward
+
+
+def sites_of(point: RecordedPoint, files: Mapping[str, Source], seen: Mapping[Line, Scope]) -> list[Site]:
+    """The statements that ran and may belong to the backward part, last first; the others after them."""
+    forward, backward = lines_of_values(point)
+    found: list[tuple[tuple[int, int], Site]] = []
+    for source in files.values():
+        for site in _statements(source):
+            lines = [(source.file, line) for line in range(site.node.lineno, _end_of_head(site.node) + 1)]
+            scopes = [seen[line] for line in lines if line in seen]
+            latest = max((backward.get(line, -2) for line in lines), default=-2)
+            if not scopes or (latest == -2 and any(line in forward for line in lines)):
+                continue
+            site.scope = scopes[0]
+            site.terms = _terms(site)
+            site.indices = _indices(site)
+            rank = (0, -latest) if latest >= 0 else (1, -site.node.lineno)
+            found.append((rank, site))
+    return [site for _, site in sorted(found, key=lambda each: each[0])]
+
+
+def _end_of_head(node: ast.stmt) -> int:
+    body: Sequence[ast.stmt] = getattr(node, "body", ())
+    return max(node.lineno, body[0].lineno - 1) if body else node.end_lineno or node.lineno
+
+
+def _statements(source: Source) -> Iterator[Site]:
+    """All statements inside functions, without definitions."""
+
+    def visit(body: list[ast.stmt], function: ast.FunctionDef | ast.AsyncFunctionDef | None) -> Iterator[Site]:
+        for node in body:
+            inner = node if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else function
+            is_definition = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+            if function is not None and not is_definition:
+                yield Site(source, node, body, function)
+            for name in ("body", "orelse", "finalbody"):
+                yield from visit(getattr(node, name, []), inner)
+
+    yield from visit(source.tree.body, None)
+
+
+def _terms(site: Site) -> dict[str, Any]:
+    """What the function calls its arrays, numbers and functions, with what they are here."""
+    assert site.scope is not None  # noqa: S101
+    known: dict[str, Any] = {}
+    for node in ast.walk(site.function):
+        if isinstance(node, ast.Name | ast.Attribute | ast.Subscript | ast.Call):
+            text = _as_term(site, node)
+            if text is not None and text not in known:
+                known[text] = site.scope.value(text)
+    known |= {name: each for name, each in site.scope.local.items() if name not in known}
+    for node in site.source.tree.body:
+        if isinstance(node, ast.FunctionDef):
+            known.setdefault(node.name, site.scope.value(node.name))
+    return {text: each for text, each in known.items() if _is_term(each)}
+
+
+def _as_term(site: Site, node: ast.expr) -> str | None:
+    if isinstance(node, ast.Name):
+        return node.id
+    text = site.source.of(node)
+    if "\n" in text or len(text) > 40:
+        return None
+    if isinstance(node, ast.Attribute):
+        return text if _is_plain(node) and node.attr not in ("T", "shape", "dtype", "size", "ndim") else None
+    if isinstance(node, ast.Subscript):
+        is_key = isinstance(node.slice, ast.Constant) or (isinstance(node.slice, ast.UnaryOp))
+        return text if is_key and _is_plain(node.value) else None
+    is_length = isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("len", "float") and len(node.args) == 1
+    return text if is_length else None
+
+
+def _is_plain(node: ast.expr) -> bool:
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        node = node.value
+    return isinstance(node, ast.Name)
+
+
+def _is_term(thing: Any) -> bool:
+    if isinstance(thing, np.ndarray):
+        return thing.dtype.kind in "fiub"
+    if isinstance(thing, int | float | np.number):
+        return True
+    return callable(thing) and type(thing).__name__ == "function"
+
+
+def _indices(site: Site) -> list[str]:
+    """The indices, not constant, that the function reads or writes arrays at."""
+    found: dict[str, None] = {}
+    for node in ast.walk(site.function):
+        if isinstance(node, ast.Subscript) and not isinstance(node.slice, ast.Constant):
+            text = site.source.of(node)[len(site.source.of(node.value)) :].lstrip(")")
+            if text.startswith("[") and "\n" not in text:
+                found.setdefault(text)
+    return list(found)

@@ -1,0 +1,151 @@
+"""The text of one file: spans of its syntax tree, and the text with some of them replaced.
+
+Spans count bytes of UTF-8, as the compiler does. Whatever an edit does not name stays as it was: tabs, ends
+of lines, comments, the encoding.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import linecache
+import re
+import tokenize
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+__all__ = ["Change", "Source"]
+
+_END_OF_LINE = re.compile(rb"\r\n|\r|\n")
+
+
+class Change(NamedTuple):
+    """A span of a source, in bytes of UTF-8, and the text that replaces it."""
+
+    start: int
+    end: int
+    text: str
+
+
+class Source:
+    """One file, or one cell of a notebook.
+
+    Args:
+        file: as its code objects name it.
+
+    Attributes:
+        file: the same.
+        is_file: whether it is on disk.
+        raw: its bytes there.
+        encoding: of these.
+        text: in UTF-8.
+
+    Raises:
+        OSError: there is no source.
+        SyntaxError: it is no Python, or its encoding is unknown.
+    """
+
+    def __init__(self, file: str):
+        self.file = file
+        path = Path(file)
+        self.is_file = path.is_file()
+        self.raw, self.encoding = b"", "utf-8"
+        if self.is_file:
+            self.raw = path.read_bytes()
+            with path.open("rb") as lines:
+                self.encoding, _ = tokenize.detect_encoding(lines.readline)
+            self.text = self.raw.decode(self.encoding).encode()
+        else:
+            self.text = "".join(linecache.getlines(file)).encode()
+            if not self.text:
+                raise OSError(f"there is no source of {file}")
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """The syntax tree."""
+        return ast.parse(self.text.decode())  # of text: a line that names another encoding does not count
+
+    @cached_property
+    def starts(self) -> list[int]:
+        """Where each line starts."""
+        return [0, *(found.end() for found in _END_OF_LINE.finditer(self.text))]
+
+    @property
+    def newline(self) -> str:
+        """The end of the first line, which is the usual one."""
+        found = _END_OF_LINE.search(self.text)
+        return "\n" if found is None else found.group().decode()
+
+    def at(self, line: int, column: int) -> int:
+        """The position of a place."""
+        return self.starts[line - 1] + column
+
+    def start_of(self, line: int) -> int:
+        """Where a line starts; the end of the text for what follows the last."""
+        return self.starts[line - 1] if line <= len(self.starts) else len(self.text)
+
+    def span(self, node: ast.expr | ast.stmt) -> tuple[int, int]:
+        """From where to where a node is."""
+        return self.at(node.lineno, node.col_offset), self.at(
+            node.end_lineno or node.lineno, node.end_col_offset or 0
+        )
+
+    def of(self, node: ast.expr | ast.stmt) -> str:
+        """The text of a node."""
+        start, end = self.span(node)
+        return self.text[start:end].decode()
+
+    def line_of(self, position: int) -> int:
+        """The line of a position, from 1."""
+        low, high = 0, len(self.starts)
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self.starts[middle] <= position else (low, middle)
+        return low + 1
+
+    def indent(self, node: ast.stmt) -> str:
+        """The white space in front of a statement that is the first of its line."""
+        start = self.starts[node.lineno - 1]
+        return self.text[start : self.at(node.lineno, node.col_offset)].decode()
+
+    def changed(self, changes: Sequence[Change], start: int = 0, end: int | None = None) -> bytes:
+        """The text from one position to another with some spans replaced."""
+        parts, here = [], start
+        for each in sorted(changes):
+            parts += [self.text[here : each.start], each.text.encode()]
+            here = each.end
+        return b"".join([*parts, self.text[here : len(self.text) if end is None else end]])
+
+    def lines_of(self, changes: Sequence[Change]) -> tuple[int, int]:
+        """The lines that changes touch: the first, and the last; one before the first if they only insert."""
+        first = min(self.line_of(each.start) for each in changes)
+        last = max(self.line_of(max(each.start, each.end)) for each in changes)
+        if all(each.start == each.end and each.start in self._line_starts for each in changes):
+            last = first - 1
+        elif all(each.end in self._line_starts and each.end > each.start for each in changes):
+            last -= 1
+        return first, last
+
+    @cached_property
+    def _line_starts(self) -> set[int]:
+        return set(self.starts)
+
+    def to_bytes(self, text: bytes) -> bytes:
+        """A text of this file as it is written to disk."""
+        return text.decode().encode(self.encoding)
+
+    def diff(self, new: bytes, name: str) -> str:
+        """A unified diff, as `git apply` takes it."""
+        return "".join(_unified(_lines(self.text), _lines(new), name))
+
+
+def _lines(text: bytes) -> list[str]:
+    """Lines with their ends, as diff and git see them: a form feed or a lone carriage return ends none."""
+    return [each.decode() for each in re.findall(rb"[^\n]*\n|[^\n]+", text)]
+
+
+def _unified(old: list[str], new: list[str], name: str) -> Iterator[str]:
+    for line in difflib.unified_diff(old, new, f"a/{name}", f"b/{name}"):
+        yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"

@@ -1,0 +1,107 @@
+"""Run a program with other code in its functions: the same module, classes and closures."""
+
+from __future__ import annotations
+
+import ast
+import gc
+import types
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from autograd_ref.crosscheck.program.repair.source import Change, Source
+
+__all__ = ["Program"]
+
+_FUTURE = 0xFFF000  # the bits of `from __future__ import ...` among a code object's flags
+
+
+class Program:
+    """The functions of one file, as they are in memory.
+
+    Args:
+        source: of the file.
+
+    Attributes:
+        source: the same.
+        is_same: whether what is in memory was compiled from this source.
+    """
+
+    def __init__(self, source: Source):
+        self.source = source
+        self._functions: dict[tuple[str, int], list[types.FunctionType]] = {}
+        for each in gc.get_objects():
+            if type(each) is types.FunctionType and each.__code__.co_filename == source.file:
+                key = (each.__code__.co_qualname, each.__code__.co_firstlineno)
+                self._functions.setdefault(key, []).append(each)
+        self._known = {key: functions[0].__code__ for key, functions in self._functions.items()}
+        self._flags = next((code.co_flags & _FUTURE for code in self._known.values()), 0)
+        self.is_same = self._is_same()
+
+    def _is_same(self) -> bool:
+        found = {(code.co_qualname, code.co_firstlineno): code for code in _codes(self._compiled(self.source.text, 0))}
+        return all(key in found and found[key] == code for key, code in self._known.items())
+
+    def _compiled(self, text: bytes, lines_before: int) -> types.CodeType:
+        whole = "\n" * lines_before + text.decode()
+        return compile(whole, self.source.file, "exec", flags=self._flags, dont_inherit=True)
+
+    def block(self, position: int) -> ast.stmt:
+        """The statement of the module itself that a position is in."""
+        for node in self.source.tree.body:
+            first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", ()))])
+            if self.source.starts[first - 1] <= position <= self.source.span(node)[1]:
+                return node
+        raise ValueError("this is in no statement of the module")
+
+    def code(self, changes: Sequence[Change]) -> dict[tuple[str, int], types.CodeType]:
+        """The code of all functions of the statements that changes are in.
+
+        Raises:
+            SyntaxError: the changed text is no Python.
+        """
+        blocks: dict[int, tuple[ast.stmt, list[Change]]] = {}
+        for each in changes:
+            node = self.block(each.start)
+            blocks.setdefault(id(node), (node, []))[1].append(each)
+        made: dict[tuple[str, int], types.CodeType] = {}
+        for node, some in blocks.values():
+            first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", ()))])
+            start, end = self.source.starts[first - 1], self.source.span(node)[1]
+            old = self._compiled(self.source.text[start:end], first - 1)
+            new = self._compiled(self.source.changed(some, start, end), first - 1)
+            made.update(_paired(old, new))
+        return made
+
+    @contextmanager
+    def running(self, made: dict[tuple[str, int], types.CodeType]) -> Iterator[None]:
+        """The functions run other code inside this context."""
+        placed: list[tuple[types.FunctionType, types.CodeType]] = []
+        try:
+            for key, code in made.items():
+                for function in self._functions.get(key, ()):
+                    if code.co_freevars == function.__code__.co_freevars:
+                        placed.append((function, function.__code__))
+                        function.__code__ = code
+            yield
+        finally:
+            for function, code in placed:
+                function.__code__ = code
+
+
+def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
+    for each in code.co_consts:
+        if isinstance(each, types.CodeType):
+            yield each
+            yield from _codes(each)
+
+
+def _paired(old: types.CodeType, new: types.CodeType) -> dict[tuple[str, int], types.CodeType]:
+    """By name and line of the old code, the new code of the same name, in the order of the file."""
+    by_name: dict[str, list[types.CodeType]] = {}
+    for each in _codes(new):
+        by_name.setdefault(each.co_qualname, []).append(each)
+    found: dict[tuple[str, int], types.CodeType] = {}
+    for each in _codes(old):
+        if by_name.get(each.co_qualname):
+            found[each.co_qualname, each.co_firstlineno] = by_name[each.co_qualname].pop(0)
+    return found

@@ -1,0 +1,144 @@
+"""Repeat a recorded call, plainly and at every point, and say which of its gradients are right."""
+
+from __future__ import annotations
+
+import io
+import signal
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from types import FrameType
+from typing import Any, TypeVar
+
+import numpy as np
+
+from autograd_ref.crosscheck.program.point import RecordedPoint
+from autograd_ref.recording.call.state import collect
+
+__all__ = ["Outcome", "Trial"]
+
+# How far a gradient may be off, as a part of its root mean square, where its bound is less; the verdict on
+# what is proposed in the end is the checker's own.
+NEAR = 1e-7
+
+# A call that takes so many times as long as before, and so many seconds, does not come to an end.
+TIMES, SECONDS = 20.0, 1.0
+
+T = TypeVar("T")
+Outcome = frozenset[int] | None
+
+
+class _TooLong(BaseException):
+    """A changed program does not come to an end."""
+
+
+class Trial:
+    """A call that was recorded at several points.
+
+    Args:
+        points: the call at each point.
+        usual: about how many seconds it takes.
+    """
+
+    def __init__(self, points: Sequence[RecordedPoint], usual: float):
+        self.points = points
+        self.count = 0
+        self._limit = SECONDS + TIMES * usual
+        self._rights = [[_right(point, i) for i in range(len(point.pairs))] for point in points]
+
+    def right(self, number: int) -> Outcome:
+        """The positions of the gradients that are right at one point; None if it fails or the loss differs."""
+        point = self.points[number]
+        recording = point.run.recording
+        self.count += 1
+        recording.before.restore()
+        try:
+            with _quietly(), _limited(self._limit):
+                found = collect(recording.visit_call, recording.call(), recording.module)
+        except (Exception, SystemExit, _TooLong):
+            return None
+        loss = found.get(point.run.loss.path)
+        if loss is None or not _same_number(loss, point.run.loss.number):
+            return None
+        return frozenset(
+            i for i, (centre, allowed) in enumerate(self._rights[number]) if self._is_right(point, i, found, centre, allowed)
+        )
+
+    def at_all(self, first: Outcome) -> Outcome:
+        """The gradients that are right at all points, where it is known which are at the first."""
+        for number in range(1, len(self.points)):
+            if not first:
+                return first
+            there = self.right(number)
+            first = None if there is None else first & there
+        return first
+
+    def watched(self, run: Callable[[], T]) -> T | None:
+        """What a run of the call gives; None if it fails."""
+        try:
+            with _quietly(), _limited(10 * self._limit):
+                return run()
+        except (Exception, SystemExit, _TooLong):
+            return None
+
+    def _is_right(
+        self, point: RecordedPoint, i: int, found: dict[str, Any], centre: np.ndarray, allowed: np.ndarray
+    ) -> bool:
+        pair = point.pairs[i]
+        given = found.get(pair.found)
+        if given is None or np.shape(given) != centre.shape:
+            return False
+        by_hand = np.asarray(given, np.float64)
+        if pair.is_change:
+            change = point.run.held(pair.leaf) - by_hand
+            square = float(np.sum(change * centre))
+            if square <= 0:
+                return False
+            by_hand = change * float(np.sum(centre * centre)) / square
+        return bool((np.abs(by_hand - centre) <= allowed).all())
+
+
+def _right(point: RecordedPoint, i: int) -> tuple[np.ndarray, np.ndarray]:
+    """A right gradient, and how far each entry may be off."""
+    right = point.gradients[i]
+    bound = right.bound
+    size = float(np.sqrt(np.mean(np.square(right.value)))) if right.value.size else 0.0
+    least = NEAR if point.dtype == np.float64 else 1e-3
+    return np.asarray(right.value), np.asarray(np.maximum(bound.radius, least * size) + bound.slack)
+
+
+def _same_number(loss: Any, number: float) -> bool:
+    if np.size(loss) != 1:
+        return False
+    there = float(np.asarray(loss, np.float64).reshape(()))
+    return there == number or abs(there - number) <= 1e-12 * abs(number)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """What the program prints and warns of was seen before."""
+    nowhere = io.StringIO()
+    with redirect_stdout(nowhere), redirect_stderr(nowhere), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with np.errstate(all="ignore"):
+            yield
+
+
+@contextmanager
+def _limited(seconds: float) -> Iterator[None]:
+    """End what takes too long, where that is possible: in the main thread of a system with timers."""
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise _TooLong
+
+    held = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, held)
