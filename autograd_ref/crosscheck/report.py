@@ -111,7 +111,7 @@ class Report:
         quantities: each at its worst over all problems.
         kinks: (problem, sample, unit) of every pre-activation within rounding of the activation's kink.
         points: how many points it was checked at.
-        form: network, reference or recorded: what the gradient was held against.
+        form: network, reference, recorded or rule: what the gradient was held against.
         call: the expression that made a recorded call, if it was given as one.
         loss: where a recorded call's loss came from: ``return[0]``, or an expression.
         blame: the statements of a recorded call that most likely made a gradient wrong, at most three.
