@@ -20,12 +20,12 @@ from autograd_ref.recording.template import Group, Literal
 __all__ = ["Edit", "Expression", "edits_of", "expressions"]
 
 _OTHERS = {
-    "add": ("subtract", "multiply"),
-    "subtract": ("add", "divide"),
-    "multiply": ("divide", "add", "power"),
-    "divide": ("multiply", "subtract"),
+    "add": ("subtract", "multiply", "divide"),
+    "subtract": ("add", "multiply", "divide"),
+    "multiply": ("divide", "add", "subtract", "power"),
+    "divide": ("multiply", "add", "subtract"),
     "matmul": (),
-    "power": ("multiply",),
+    "power": ("multiply", "divide", "add"),
     "maximum": ("minimum",),
     "minimum": ("maximum",),
     "greater": ("less", "greater_equal", "less_equal"),

@@ -46,7 +46,7 @@ def try_expression(expression: Expression, tapes: Tapes, trial: Trial, until: fl
     found: list[Edit] = []
     if possible is not False:
         for edit in edits_of(expression, tapes):
-            if time.perf_counter() > until:
+            if time.thread_time() > until:
                 break
             residual = trial.residual(edit.changes, 0)
             if (
