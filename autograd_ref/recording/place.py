@@ -60,7 +60,8 @@ def here(thread: int | None = None) -> tuple[CodeType | None, int]:
     frame = sys._getframe(1) if thread is None else sys._current_frames()[thread]
     while frame is not None:
         code = frame.f_code
-        if not is_foreign(code.co_filename):
+        foreign = _foreign_files.get(code.co_filename)
+        if not (is_foreign(code.co_filename) if foreign is None else foreign):
             return code, frame.f_lasti
         frame = frame.f_back  # type: ignore[assignment]
     return None, -1

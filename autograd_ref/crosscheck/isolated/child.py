@@ -228,7 +228,7 @@ def _note_where(file: Path, seconds: float) -> None:
         importing, place = False, None
         while frame is not None:
             name = frame.f_code.co_filename
-            importing = importing or frame.f_code is load_target.__code__
+            importing = importing or frame.f_code is load_module.__code__
             if place is None and not name.startswith((OWN, sys.prefix, sys.base_prefix, "<")):
                 place = {"file": Path(name).name, "line": frame.f_lineno}
             frame = frame.f_back

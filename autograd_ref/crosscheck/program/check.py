@@ -9,6 +9,8 @@ import numpy as np
 
 from autograd_ref.crosscheck.function.points import MOVE
 from autograd_ref.crosscheck.program.assigned.assign import Assignment
+from autograd_ref.crosscheck.program.assigned.losses import NoLoss
+from autograd_ref.crosscheck.program.assigned.sought import seek_loss
 from autograd_ref.crosscheck.program.calling.forms import Form, gradient_beside, pair, plain, with_expression
 from autograd_ref.crosscheck.program.point import RecordedPoint, Run, read_gradients, run
 from autograd_ref.crosscheck.program.repair.find import find_repair
@@ -149,7 +151,16 @@ def check_points(
         NotJudged: as `check_call`.
     """
     warnings: list[Advice] = []
-    first = run(form, *call_at(0), file)
+    try:
+        first = run(form, *call_at(0), file)
+    except NoLoss:
+        sought = seek_loss(form.function, *call_at(0))
+        if sought is None:
+            raise
+        form = with_expression(form.function, sought, {})
+        told = f"no loss is computed; the gradients are those of --loss '{sought}'"
+        settings = replace(settings, told=told, prefix=form.results[0])
+        first = run(form, *call_at(0), file)
     try:
         if settings.guessed:
             _refuse_stretched(first)

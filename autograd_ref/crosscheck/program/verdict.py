@@ -88,7 +88,8 @@ def report_on(
     ordered = _in_backward_order(first, found[0], quantities)
     wrong = [each for each in ordered if each.ok is False]
     unjudged = [each for each in ordered if each.ok is None]
-    if settings.guessed and (missing := _parameters_without(first, assignment)):
+    missing = _parameters_without(first, assignment) if settings.guessed else []
+    if missing:
         assignment.ambiguous.append(
             f"{', '.join(map(shown, missing))} gets no gradient in a call made up for it"
         )
@@ -97,7 +98,11 @@ def report_on(
     return Report(
         target=settings.name,
         dtype=dtype,
-        ok=False if wrong else None if unjudged or assignment.ambiguous or not ordered else True,
+        ok=False
+        if wrong and not missing
+        else None
+        if unjudged or assignment.ambiguous or not ordered
+        else True,
         first_wrong=wrong[0].name if wrong else None,
         signature=" ".join(_said(first, assignment, found, settings)) or None,
         warnings=(*warnings, *_precision(found[0]), *_guards(found[0])),
