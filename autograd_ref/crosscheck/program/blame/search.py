@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from autograd_ref.crosscheck.program.blame.edits import expressions
+from autograd_ref.crosscheck.program.blame.contexts import common_edits
+from autograd_ref.crosscheck.program.blame.edits import Expression, expressions
 from autograd_ref.crosscheck.program.blame.evidence import Suspect, Votes, gather
 from autograd_ref.crosscheck.program.blame.known import Known
 from autograd_ref.crosscheck.program.blame.regions import Region, Trust, region_of
@@ -30,6 +31,8 @@ __all__ = ["Found", "blame"]
 
 MOST = 3
 MAKERS = 60
+# Below this weight, an edit that makes all right is not the one that comes to mind first.
+USUAL = 2.6
 # For all trials together.
 SECONDS = 3.0
 
@@ -89,11 +92,16 @@ class _Search:
 
     def found(self) -> Found:
         """Everything, most likely first."""
-        vote_for_unwritten(self.regions, self.tapes, self.votes)
+        vote_for_unwritten(self.regions, self.tapes, self.known, self.votes)
         tried: dict[Statement, list[Tried]] = {}
         self._try(self.suspects | self._parts(), tried)
         every = list(wanted_values(self.regions, self.tapes, self.known, self.trust, self.trial, self.until))
-        self._try(self._makers([each.value for each in every if each.users]), tried)
+        if not any(each.edits for some in tried.values() for each in some):
+            self._try_together(tried)
+        makers = [each.value for each in every if each.users]
+        if max((evidence_of(each) for some in tried.values() for each in some), default=0.0) < USUAL:
+            makers += [each for region in self.regions for some in region.frontier.values() for each in some]
+        self._try(self._makers(makers), tried)
         scores = {
             statement: suspect.votes / len(self.regions) + (evidence_of(most(some)) if some else 0.0)
             for statement, suspect in self.votes.of.items()
@@ -136,6 +144,18 @@ class _Search:
                 self.votes.add(each.first, each.first.place, 0.01, tried.edits[0].kind)
             if not any(edit.at is not None for edit in tried.edits):
                 found.setdefault(statement, []).append(tried)
+
+    def _try_together(self, found: dict[Statement, list[Tried]]) -> None:
+        """Change what several expressions have in common."""
+        for edit in common_edits(self.suspects, self.tapes):
+            if time.thread_time() > self.until:
+                return
+            if edit.at is not None and self.trial.makes_all_right(edit.changes):
+                first = self.tapes.values[min(edit.changes)]
+                found.setdefault(statement_at(edit.at), []).append(
+                    Tried(Expression((first,)), [edit], None, None)
+                )
+                self.votes.add(first, edit.at, 0.01, edit.kind)
 
     def _parts(self) -> set[Value]:
         """Right values next to suspect ones that are contributions: others may be missing beside them."""
