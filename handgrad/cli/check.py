@@ -129,6 +129,12 @@ class Check:
     device: Literal["cpu", "gpu"] | None = None
     """Without a target: where JAX computes. What it gives there in float32 is then checked as well."""
 
+    explain: bool = False
+    """Print the source of a recorded call as well, with what each line of it computes."""
+
+    html: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Write the report of a recorded call and that listing to one page of HTML."""
+
     json: bool = False
     """Print JSON instead of text: one object, or one a line in the order of the targets."""
 
@@ -163,7 +169,7 @@ def _check_targets(options: Check) -> int:
     }
     time_limit = check_real("--time-limit", options.time_limit, minimum=0.0)
     outcome = check_targets(
-        options.targets, request, as_json=options.json, strict=options.strict, time_limit=time_limit
+        options.targets, request, as_json=options.json, html=options.html, strict=options.strict, time_limit=time_limit
     )
     return {Outcome.WRONG: FAILED, Outcome.NOT_JUDGED: BAD_INPUT}.get(outcome, OK)
 
@@ -191,6 +197,7 @@ def _recorded(options: Check) -> dict[str, object]:
         "backward": options.backward,
         "of": {name.strip(): leaf.strip() for name, _, leaf in of},
         "points": check_positive_int("--points", options.points),
+        "explain": options.explain or options.html is not None,
     }
 
 

@@ -5,6 +5,7 @@ import json
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -12,6 +13,7 @@ from rich.text import Text
 
 from autograd_ref.crosscheck.isolated.process import Answer, Outcome, cores, run_apart, run_file_apart
 from autograd_ref.crosscheck.isolated.whole import files_of, names_in
+from handgrad.files import replace_file
 
 __all__ = ["check_targets"]
 
@@ -23,6 +25,7 @@ def check_targets(
     as_json: bool,
     strict: bool,
     time_limit: float,
+    html: Path | None = None,
 ) -> Outcome:
     """Judge every target, FILE.py:NAME or package.module:NAME, and print the results in their order.
 
@@ -32,6 +35,7 @@ def check_targets(
         as_json: print an object a line, not text.
         strict: let a warning about a right gradient count as wrong.
         time_limit: seconds for each.
+        html: where to write the report of the only target as a page.
 
     Returns:
         WRONG if one is wrong; else NOT_JUDGED if one could not be judged; else RIGHT.
@@ -39,11 +43,13 @@ def check_targets(
     Raises:
         ValueError: if the only target could not be judged, unless as_json.
     """
-    return asyncio.run(_check_targets(targets, request, as_json, strict, time_limit))
+    if html is not None and len(targets) > 1:
+        raise ValueError("--html goes with one target")
+    return asyncio.run(_check_targets(targets, request, as_json, strict, time_limit, html))
 
 
 async def _check_targets(
-    targets: Sequence[str], request: dict[str, Any], as_json: bool, strict: bool, time_limit: float
+    targets: Sequence[str], request: dict[str, Any], as_json: bool, strict: bool, time_limit: float, html: Path | None
 ) -> Outcome:
     # To be told to end is like Ctrl-C, which ends all children first.
     with suppress(NotImplementedError):  # on Windows
@@ -76,6 +82,8 @@ async def _check_targets(
             status.update(f"Checking {i + 1} of {len(asked_for)}")
             for name, one in await answer:
                 result = TargetResult.of(name, one)
+                if html is not None and result.report is not None:
+                    replace_file(html, result.report.to_html().encode())
                 leaves_out = target in whole and name != target and result.report is None
                 (uncalled if leaves_out else results).append(result)
                 if as_json:

@@ -46,6 +46,7 @@ def check_call(
     seed: int = 0,
     tolerance: float = 0.0,
     name: str | None = None,
+    explain: bool = False,
     repair: bool = False,
     **kwargs: Any,
 ) -> Report:
@@ -70,6 +71,7 @@ def check_call(
         tolerance: a part of the larger of an entry and its array's root mean square to which each bound is
             widened, for what is inexact by design.
         name: what to call it in the report.
+        explain: say of every line what it computes, in ``lines`` and ``listing``.
         repair: look for a change of the program that makes a wrong gradient right, for some seconds.
         **kwargs: its keyword arguments.
 
@@ -90,6 +92,7 @@ def check_call(
         None,
         form.results[0],
         repair_seconds=REPAIR_SECONDS if repair else 0.0,
+        explain=explain,
     )
     return check_points(
         form, lambda _: (args, kwargs), check_positive_int("points", points), _file(function), settings
@@ -207,7 +210,7 @@ def _confirmed(
 ) -> Callable[[], bool]:
     """Whether the program, once it is changed, is right by this very check, at one more point, too."""
     fresh = 1 + max(each.number for each in found)
-    again = replace(settings, repair_seconds=0.0, places=False)
+    again = replace(settings, repair_seconds=0.0, places=False, explain=False)
 
     def confirmed() -> bool:
         found[0].run.recording.before.restore()
