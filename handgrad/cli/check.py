@@ -12,6 +12,7 @@ from handgrad.cli.exit_codes import BAD_INPUT, FAILED, OK
 from handgrad.validation import check_positive_int, check_real
 
 if TYPE_CHECKING:
+    from autograd_ref.crosscheck.isolated.command import Write
     from rich.table import Table
 
     from autograd_ref.crosscheck.problems import Problem
@@ -120,6 +121,18 @@ class Check:
     device: Literal["cpu", "gpu"] | None = None
     """Without a target: where JAX computes. What it gives there in float32 is then checked as well."""
 
+    repair: bool = True
+    """Look for a change of a recorded program that makes a wrong gradient right, and show it."""
+
+    diff: bool = False
+    """Print such a change as a patch, as `git apply` takes it, and the report to standard error."""
+
+    fix: bool = False
+    """Write it into the file, after asking; the old file is kept beside it."""
+
+    yes: bool = False
+    """Do not ask."""
+
     json: bool = False
     """Print JSON instead of text: one object, or one a line in the order of the targets."""
 
@@ -154,9 +167,29 @@ def _check_targets(options: Check) -> int:
     }
     time_limit = check_real("--time-limit", options.time_limit, minimum=0.0)
     outcome = check_targets(
-        options.targets, request, as_json=options.json, strict=options.strict, time_limit=time_limit
+        options.targets,
+        request,
+        as_json=options.json,
+        strict=options.strict,
+        time_limit=time_limit,
+        write=_write(options),
     )
     return {Outcome.WRONG: FAILED, Outcome.NOT_JUDGED: BAD_INPUT}.get(outcome, OK)
+
+
+def _write(options: Check) -> "Write | None":
+    """What is done with repairs."""
+    from autograd_ref.crosscheck.isolated.command import Write
+
+    if not options.repair and (options.diff or options.fix):
+        raise ValueError("--no-repair leaves nothing for --diff or --fix")
+    if options.yes and not options.fix:
+        raise ValueError("--yes goes with --fix")
+    if options.json and options.fix and not options.yes:
+        raise ValueError("--fix asks, which --json cannot: add --yes")
+    if options.json and options.diff:
+        raise ValueError("--diff and --json both print to standard output: the JSON has the diff, too")
+    return Write(options.diff, options.fix, not options.yes) if options.diff or options.fix else None
 
 
 def _recorded(options: Check) -> dict[str, object]:
@@ -182,6 +215,7 @@ def _recorded(options: Check) -> dict[str, object]:
         "backward": options.backward,
         "of": {name.strip(): leaf.strip() for name, _, leaf in of},
         "points": check_positive_int("--points", options.points),
+        "repair": options.repair,
     }
 
 

@@ -4,6 +4,7 @@
 """
 
 import json
+import math
 import os
 import sys
 import threading
@@ -23,6 +24,7 @@ from autograd_ref.crosscheck.isolated.targets import Target, load_target
 from autograd_ref.crosscheck.network.check import check_network
 from autograd_ref.crosscheck.program.calling.target import Asked, check_met, check_target, example_of
 from autograd_ref.crosscheck.program.calling.watch import Met
+from autograd_ref.crosscheck.program.check import REPAIR_SECONDS
 from autograd_ref.crosscheck.report import NotJudged, Report
 from autograd_ref.crosscheck.rules.target import check_rule_target
 from handgrad.files import replace_json
@@ -32,6 +34,8 @@ __all__ = ["judge_request"]
 EXAMPLE = "example"
 # How many seconds before the end is noted where the target is.
 MARGIN = 0.5
+# How many seconds before the end no repair is looked for any more: the last one has to be confirmed.
+REPAIR_MARGIN = 5.0
 OWN = str(Path(__file__).parents[2])
 
 
@@ -41,6 +45,11 @@ def main() -> None:
     request = json.loads((folder / "request.json").read_text())
     _limit(request["memory"], request["time_limit"])
     _note_where(folder / "where.json", request["deadline"] - time.time() - MARGIN)
+
+    def note(report: Report) -> None:
+        """Keep the verdict while a repair is looked for."""
+        if os.getpid() == pid:
+            replace_json(folder / "answer.json", {"report": report.to_json(), "error": None})
 
     def end(judge: Callable[[], Report]) -> NoReturn:
         answer: dict[str, Any] = {"report": None, "error": None}
@@ -52,15 +61,20 @@ def main() -> None:
             replace_json(folder / "answer.json", answer)
         os._exit(0)  # do not wait for the target's threads, nor for what it registered with atexit
 
-    end(lambda: judge_request(request, end))
+    end(lambda: judge_request(request, end, note))
 
 
-def judge_request(request: dict[str, Any], end: Callable[[Callable[[], Report]], NoReturn]) -> Report:
+def judge_request(
+    request: dict[str, Any],
+    end: Callable[[Callable[[], Report]], NoReturn],
+    note: Callable[[Report], None] | None = None,
+) -> Report:
     """Judge one target.
 
     Args:
         request: as `process.run_apart` writes it.
         end: is given what judges a call that the target itself makes, while it makes it.
+        note: told the verdict before a repair is looked for.
 
     Returns:
         The report.
@@ -69,16 +83,18 @@ def judge_request(request: dict[str, Any], end: Callable[[Callable[[], Report]],
         NotJudged: it cannot be judged; says why.
     """
     options = {name: request[name] for name in ("dtype", "seed", "tolerance")}
-    given = {key: value for key, value in request["recorded"].items() if key != "run"}
+    given = {key: value for key, value in request["recorded"].items() if key not in ("run", "repair")}
+    left = request.get("deadline", math.inf) - time.time() - REPAIR_MARGIN
+    given["repair_seconds"] = min(REPAIR_SECONDS, left) if request["recorded"].get("repair") else 0.0
     asked = Asked(request["target"], **given, **options)
 
     def meet(file: str, met: Met) -> NoReturn:
-        end(partial(_said, file, lambda: check_met(met, file, asked)))
+        end(partial(_said, file, lambda: check_met(met, file, asked, note)))
 
     if request["recorded"]["run"] is not None:
         run_program(request["recorded"]["run"], asked.spec, asked.nth, meet)
     target = load_target(request["target"], None if _is_told(request) else (asked.nth, meet))
-    return _said(target.file, lambda: _judge(request, target, asked, options))
+    return _said(target.file, lambda: _judge(request, target, asked, options, note))
 
 
 def _said(file: str, judge: Callable[[], Report]) -> Report:
@@ -95,7 +111,13 @@ def _is_told(request: dict[str, Any]) -> bool:
     return request["recorded"]["call"] is not None or request["reference"] is not None
 
 
-def _judge(request: dict[str, Any], target: Target, asked: Asked, options: dict[str, Any]) -> Report:
+def _judge(
+    request: dict[str, Any],
+    target: Target,
+    asked: Asked,
+    options: dict[str, Any],
+    note: Callable[[Report], None] | None,
+) -> Report:
     reference = None if request["reference"] is None else _load_reference(request["reference"])
     own = None if reference is None else reference.value
     rules = check_rule_target(target.value, target.module, target.file, request, own)
@@ -104,7 +126,7 @@ def _judge(request: dict[str, Any], target: Target, asked: Asked, options: dict[
     if request["surrogate"] and reference is None:
         raise NotJudged("calls no rule of JAX or PyTorch, about which --surrogate is")
     if _is_recorded(request, target):
-        return check_target(target.module, target.file, asked)
+        return check_target(target.module, target.file, asked, note)
     options |= {"name": request["target"], "dtype": request["dtype"] or "float64"}
     if reference is None:
         return check_network(target.value, sizes=tuple(request["sizes"]), reg=request["reg"], **options)

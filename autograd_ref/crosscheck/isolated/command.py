@@ -3,16 +3,56 @@
 import asyncio
 import json
 import signal
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Console
 from rich.text import Text
 
 from autograd_ref.crosscheck.isolated.process import Answer, Outcome, cores, run_apart
 
-__all__ = ["check_targets"]
+if TYPE_CHECKING:
+    from autograd_ref.crosscheck.isolated.result import TargetResult
+    from autograd_ref.crosscheck.repair import Repair
+
+__all__ = ["Write", "check_targets"]
+
+
+class Write(NamedTuple):
+    """What is done with the repairs that were found.
+
+    Attributes:
+        diff: print them as `git apply` takes them.
+        fix: write them into their files.
+        ask: before that.
+    """
+
+    diff: bool
+    fix: bool
+    ask: bool
+
+    def all(self, results: "Sequence[TargetResult]") -> None:
+        """Do it."""
+        repairs = {
+            each.report.repair.diff: each.report.repair
+            for each in results
+            if each.report is not None and each.report.repair is not None
+        }
+        for repair in repairs.values():
+            if self.diff:
+                print(repair.diff, end="")
+            if self.fix and (not self.ask or _agreed(repair)):
+                from autograd_ref.crosscheck.isolated.fix import write_repair
+
+                old = write_repair(repair)
+                print(f"{repair.file} is changed; what it was is in {old.name}.", file=sys.stderr)
+
+
+def _agreed(repair: "Repair") -> bool:
+    print(f"Write this into {repair.file}? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def check_targets(
@@ -22,6 +62,7 @@ def check_targets(
     as_json: bool,
     strict: bool,
     time_limit: float,
+    write: Write | None = None,
 ) -> Outcome:
     """Judge every target, FILE.py:NAME or package.module:NAME, and print the results in their order.
 
@@ -31,6 +72,7 @@ def check_targets(
         as_json: print an object a line, not text.
         strict: let a warning about a right gradient count as wrong.
         time_limit: seconds for each.
+        write: what is done with repairs beside being shown.
 
     Returns:
         WRONG if one is wrong; else NOT_JUDGED if one could not be judged; else RIGHT.
@@ -38,11 +80,16 @@ def check_targets(
     Raises:
         ValueError: if the only target could not be judged, unless as_json.
     """
-    return asyncio.run(_check_targets(targets, request, as_json, strict, time_limit))
+    return asyncio.run(_check_targets(targets, request, as_json, strict, time_limit, write))
 
 
 async def _check_targets(
-    targets: Sequence[str], request: dict[str, Any], as_json: bool, strict: bool, time_limit: float
+    targets: Sequence[str],
+    request: dict[str, Any],
+    as_json: bool,
+    strict: bool,
+    time_limit: float,
+    write: Write | None,
 ) -> Outcome:
     # To be told to end is like Ctrl-C, which ends all children first.
     with suppress(NotImplementedError):  # on Windows
@@ -53,20 +100,25 @@ async def _check_targets(
     async def run(target: str) -> Answer:
         async with gate:
             return await run_apart(
-                {"target": target, **request}, time_limit=time_limit, side_by_side=side_by_side
+                {"target": target, **request},
+                time_limit=time_limit,
+                side_by_side=side_by_side,
+                on_verdict=lambda: status.update(f"{target} is wrong: looking for a repair (Ctrl-C ends it)"),
             )
 
+    console = Console(stderr=write is not None and write.diff)
+    status = console.status("Checking", spinner="line")
     answers = [asyncio.create_task(run(target)) for target in targets]
     await asyncio.sleep(0)
     # JAX is loaded here while it is loaded there.
     from autograd_ref.crosscheck.isolated.result import TargetResult, tally
 
-    console = Console()
     results: list[TargetResult] = []
-    with console.status("Checking", spinner="line") as status:
+    with status:
         for target, answer in zip(targets, answers, strict=True):
             status.update(f"Checking {len(results) + 1} of {len(targets)}")
-            result = TargetResult.of(target, await answer)
+            found = await answer
+            result = TargetResult.of(target, found)
             results.append(result)
             if as_json:
                 print(json.dumps(result.to_json()), flush=True)
@@ -76,6 +128,10 @@ async def _check_targets(
                 raise ValueError(result.line())
             else:
                 console.print(result.report)
+            if found.interrupted:
+                break
+    if write is not None:
+        write.all(results)
     if len(targets) > 1 and not as_json:
         console.print(tally(results), style="bold")
     outcomes = {result.outcome for result in results}

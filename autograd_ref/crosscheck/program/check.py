@@ -19,7 +19,7 @@ from autograd_ref.recording import InstrumentFault, NotCompared, NotRecorded, ch
 from autograd_ref.recording.tape import Compute
 from handgrad.validation import check_positive_int, check_real
 
-__all__ = ["assert_call", "check_call", "check_points", "form_of"]
+__all__ = ["REPAIR_SECONDS", "assert_call", "check_call", "check_points", "form_of"]
 
 POINTS = 3
 REPAIR_SECONDS = 20.0

@@ -16,6 +16,8 @@ from autograd_ref.crosscheck.repair import Repair
 
 __all__ = ["find_repair"]
 
+# A target may change it.
+_STARTED = Path.cwd()
 _OWN = str(Path(__file__).parents[3]) + os.sep
 _INSTALLED = (f"site-packages{os.sep}", f"dist-packages{os.sep}")
 
@@ -99,4 +101,4 @@ def _repair(found: Mended, points: Sequence[RecordedPoint]) -> Repair:
 def _name(file: str) -> str:
     """The path that a diff names: from the working directory, where the file is below it."""
     path = Path(file)
-    return path.relative_to(Path.cwd()).as_posix() if path.is_relative_to(Path.cwd()) else path.as_posix().lstrip("/")
+    return (path.relative_to(_STARTED) if path.is_relative_to(_STARTED) else path).as_posix().lstrip("/")

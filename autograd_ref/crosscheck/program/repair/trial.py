@@ -87,6 +87,8 @@ class Trial:
     ) -> bool:
         pair = point.pairs[i]
         given = found.get(pair.found)
+        if pair.part is not None and np.size(given) >= pair.part.start + centre.size:
+            given = pair.part.of(np.asarray(given))
         if given is None or np.shape(given) != centre.shape:
             return False
         by_hand = np.asarray(given, np.float64)
