@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ast
-import types
 from typing import Any
 
 import numpy as np
 
 from autograd_ref.crosscheck.program.point import RecordedPoint
-from autograd_ref.crosscheck.program.repair.site import Edit, Site
+from autograd_ref.crosscheck.program.repair.site import SYMBOLS, Edit, Site
 from autograd_ref.crosscheck.program.repair.source import Change
 
 __all__ = ["Goals"]
@@ -27,6 +26,7 @@ class Goals:
     """
 
     def __init__(self, point: RecordedPoint):
+        self._before: dict[tuple[int, int], Any] = {}
         self._near = 1e-7 if point.dtype == np.float64 else 1e-3
         found = point.run.found
         sums: dict[int, list[tuple[float, float]]] = {}
@@ -57,32 +57,47 @@ class Goals:
 
     def fits(self, site: Site, edit: Edit) -> bool:
         """Whether a statement gives something that may be wanted when it is edited, and did not before."""
-        if site.scope is None:
-            return False
         made = _made(site, edit.changes)
-        value = None if made is None else site.scope.value(made)
+        for i, scope in enumerate(site.scopes):
+            if edit.gives is not None and self._is_new(scope.value(edit.gives), site, i):
+                return True
+            if made is not None and self._is_new(scope.value(made), site, i):
+                return True
+        return False
+
+    def _is_new(self, value: Any, site: Site, time: int) -> bool:
         if not self.has(value):
             return False
-        before = _made(site, ())
-        return before is None or not _same(value, site.scope.value(before))
+        key = (id(site), time)
+        if key not in self._before:
+            made = _made(site, ())
+            self._before[key] = None if made is None else site.scopes[time].value(made)
+        return not _same(value, self._before[key])
 
 
-def _made(site: Site, changes: tuple[Change, ...]) -> types.CodeType | None:
+def _made(site: Site, changes: tuple[Change, ...]) -> str | None:
     """An expression of what a statement makes, once it is changed; None where that is no single one."""
-    start, end = site.source.span(site.node)
-    if any(each.start < start or each.end > end for each in changes):
-        return None
-    try:
-        (node,) = ast.parse(site.source.changed(changes, start, end).decode()).body
-    except (SyntaxError, ValueError):
-        return None
-    value = getattr(node, "value", None)
+    node, value = site.node, getattr(site.node, "value", None)
     if not isinstance(node, ast.Assign | ast.AugAssign | ast.Return) or not isinstance(value, ast.expr):
         return None
-    if isinstance(node, ast.AugAssign):
-        read = ast.parse(ast.unparse(node.target), mode="eval").body
-        value = ast.BinOp(read, node.op, value)
-    return compile(ast.fix_missing_locations(ast.Expression(value)), "<edit>", "eval")
+    start, end = site.source.span(value)
+    if all(start <= each.start and each.end <= end for each in changes):
+        text = site.source.changed(changes, start, end).decode()
+        if isinstance(node, ast.AugAssign):
+            return f"({site.source.of(node.target)}) {SYMBOLS[type(node.op)]} ({text})"
+        return f"({text})"
+    start, end = site.source.span(node)
+    if isinstance(node, ast.Return) or any(each.start < start or each.end > end for each in changes):
+        return None
+    try:
+        (new,) = ast.parse(site.source.changed(changes, start, end).decode()).body
+    except (SyntaxError, ValueError):
+        return None
+    if isinstance(new, ast.Assign):
+        return ast.unparse(new.value)
+    if isinstance(new, ast.AugAssign):
+        return f"({ast.unparse(new.target)}) {SYMBOLS[type(new.op)]} ({ast.unparse(new.value)})"
+    return None
 
 
 def _same(one: Any, other: Any) -> bool:

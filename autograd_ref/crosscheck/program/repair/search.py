@@ -21,6 +21,9 @@ __all__ = ["Mended", "Search"]
 # For how long other repairs of the same statement are counted once there is one, in seconds.
 OTHERS = 0.7
 
+# How many of the most suspect statements are gone through before any other.
+FIRST = 3
+
 # Of two mistakes, how many first repairs are gone on from.
 BASES = 4
 
@@ -143,22 +146,21 @@ class Search:
 
     def _groups(self, base: tuple[Candidate, ...]) -> Iterator[tuple[list[Candidate], list[Candidate]]]:
         """Candidates in the order in which they are run, and those that are run if one of them is good."""
-        sites = self._sites(base)
-        known: list[list[Candidate]] = []
-        for site in sites:
-            if base and (site.source is not base[0].site.source):
-                continue
-            some = [
-                Candidate(site, edit, fits)
-                for edit in edits(site)
-                if ((fits := self.goals.fits(site, edit)) or not edit.wide) and not _overlap(edit, base)
-            ]
-            first, rest = [each for each in some if each.fits], [each for each in some if not each.fits]
-            if first:
-                yield first, rest
-            known.append(rest)
-        for some in known:
-            yield some, []
+        sites = [site for site in self._sites(base) if not base or site.source is base[0].site.source]
+        for start, end in ((0, FIRST), (FIRST, len(sites))):
+            known: list[list[Candidate]] = []
+            for site in sites[start:end]:
+                some = [
+                    Candidate(site, edit, fits)
+                    for edit in edits(site)
+                    if ((fits := self.goals.fits(site, edit)) or edit.gives is None) and not _overlap(edit, base)
+                ]
+                first, rest = [each for each in some if each.fits], [each for each in some if not each.fits]
+                if first:
+                    yield first, rest
+                known.append(rest)
+            for some in known:
+                yield some, []
 
     def _sites(self, base: tuple[Candidate, ...]) -> list[Site]:
         recording = self.points[0].run.recording

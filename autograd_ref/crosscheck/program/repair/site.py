@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import types
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -34,13 +33,13 @@ class Edit(NamedTuple):
         changes: of the text.
         says: what was wrong, for the reader.
         cost: the lower, the more often people make the mistake.
-        wide: whether it is one of very many, which are run only where what they compute fits.
+        gives: the new expression, for one of very many edits, which are run only where its value fits.
     """
 
     changes: tuple[Change, ...]
     says: str
     cost: int
-    wide: bool = False
+    gives: str | None = None
 
 
 class Expression(NamedTuple):
@@ -56,7 +55,7 @@ class Scope(NamedTuple):
     local: dict[str, Any]
     space: dict[str, Any]
 
-    def value(self, expression: str | types.CodeType) -> Any:
+    def value(self, expression: str) -> Any:
         """The value of an expression; None where it has none."""
         try:
             with np.errstate(all="ignore"):
@@ -74,8 +73,9 @@ class Site:
         node: itself.
         body: the statements that it is one of.
         function: that it is in.
-        scope: what its names hold when it runs first; None if it did not run.
+        scopes: what its names hold the first times it runs.
         terms: what the function calls its arrays, numbers and functions, with what they are here.
+        calls: how it calls functions of one array, with {0} in the place of that.
         indices: at which the function reads or writes arrays, with their brackets.
     """
 
@@ -83,14 +83,15 @@ class Site:
     node: ast.stmt
     body: list[ast.stmt]
     function: ast.FunctionDef | ast.AsyncFunctionDef
-    scope: Scope | None = None
+    scopes: tuple[Scope, ...] = ()
     terms: dict[str, Any] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
     indices: list[str] = field(default_factory=list)
 
     @property
-    def heads(self) -> list[ast.expr]:
-        """The expressions of the statement itself, without the body of a compound one."""
-        return [each for each in ast.iter_child_nodes(self.node) if isinstance(each, ast.expr)]
+    def scope(self) -> Scope:
+        """What its names hold when it runs first."""
+        return self.scopes[0]
 
     @cached_property
     def expressions(self) -> list[Expression]:
@@ -145,7 +146,7 @@ class Site:
 
     def value(self, node: ast.expr) -> Any:
         """What an expression gives here; None where that is not known."""
-        return None if self.scope is None else self.scope.value(f"({self.text(node)})")
+        return self.scope.value(f"({self.text(node)})")
 
     def text(self, node: ast.expr, least: int = 0) -> str:
         """The text of an expression, in parentheses where it must hold together more tightly."""

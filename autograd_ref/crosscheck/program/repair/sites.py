@@ -20,18 +20,24 @@ __all__ = ["sites_of", "watched"]
 # Arrays with more entries are not copied when a statement is watched.
 LARGE = 1_000_000
 
+# In a loop, the second time differs from the first: something was carried over.
+PASSES = 2
+
 Line = tuple[str, int]
 
 
-def watched(call: Callable[[], Any], files: Mapping[str, Source]) -> dict[Line, Scope]:
-    """Run a call, and keep what the local variables hold when each line of some files runs first."""
-    seen: dict[Line, Scope] = {}
+def watched(call: Callable[[], Any], files: Mapping[str, Source]) -> dict[Line, list[Scope]]:
+    """Run a call, and keep what the local variables hold the first times that each line of some files runs."""
+    seen: dict[Line, list[Scope]] = {}
 
     def on_line(frame: Any, event: str, _: Any) -> Any:
         if event == "line":
             line = (frame.f_code.co_filename, frame.f_lineno)
-            if line not in seen:
-                seen[line] = Scope({name: _kept(each) for name, each in frame.f_locals.items()}, frame.f_globals)
+            kept = seen.setdefault(line, [])
+            if len(kept) < PASSES:
+                kept.append(
+                    Scope({name: _kept(each) for name, each in frame.f_locals.items()}, frame.f_globals)
+                )
         return on_line
 
     def on_call(frame: Any, event: str, _: Any) -> Any:
@@ -69,7 +75,7 @@ def lines_of_values(point: RecordedPoint) -> tuple[dict[Line, int], dict[Line, i
     return forward, backward
 
 
-def sites_of(point: RecordedPoint, files: Mapping[str, Source], seen: Mapping[Line, Scope]) -> list[Site]:
+def sites_of(point: RecordedPoint, files: Mapping[str, Source], seen: Mapping[Line, list[Scope]]) -> list[Site]:
     """The statements that ran and may belong to the backward part, last first; the others after them."""
     forward, backward = lines_of_values(point)
     found: list[tuple[tuple[int, int], Site]] = []
@@ -80,9 +86,10 @@ def sites_of(point: RecordedPoint, files: Mapping[str, Source], seen: Mapping[Li
             latest = max((backward.get(line, -2) for line in lines), default=-2)
             if not scopes or (latest == -2 and any(line in forward for line in lines)):
                 continue
-            site.scope = scopes[0]
+            site.scopes = tuple(scopes[0])
             site.terms = _terms(site)
             site.indices = _indices(site)
+            site.calls = _calls(site)
             rank = (0, -latest) if latest >= 0 else (1, -site.node.lineno)
             found.append((rank, site))
     return [site for _, site in sorted(found, key=lambda each: each[0])]
@@ -110,7 +117,6 @@ def _statements(source: Source) -> Iterator[Site]:
 
 def _terms(site: Site) -> dict[str, Any]:
     """What the function calls its arrays, numbers and functions, with what they are here."""
-    assert site.scope is not None  # noqa: S101
     known: dict[str, Any] = {}
     for node in ast.walk(site.function):
         if isinstance(node, ast.Name | ast.Attribute | ast.Subscript | ast.Call):
@@ -151,6 +157,24 @@ def _is_term(thing: Any) -> bool:
     if isinstance(thing, int | float | np.number):
         return True
     return callable(thing) and type(thing).__name__ == "function"
+
+
+def _calls(site: Site) -> list[str]:
+    """How the function calls others of the file with one array, and those that take one argument."""
+    found: dict[str, None] = {}
+    for node in ast.walk(site.function):
+        if isinstance(node, ast.Call) and node.args and not isinstance(node.args[0], ast.Constant | ast.Starred):
+            name, text = site.source.of(node.func), site.source.of(node)
+            (start, end), (first, _) = site.source.span(node.args[0]), site.source.span(node)
+            raw = text.encode()
+            around = [raw[: start - first].decode(), raw[end - first :].decode()]
+            if type(site.terms.get(name)).__name__ == "function" and "{" not in text and "\n" not in text:
+                found.setdefault("{0}".join(around))
+    for text, each in site.terms.items():
+        code = getattr(each, "__code__", None)
+        if code is not None and code.co_argcount == 1 and "." not in text:
+            found.setdefault(f"{text}({{0}})")
+    return [text for text in found if text.count("{") == 1]
 
 
 def _indices(site: Site) -> list[str]:

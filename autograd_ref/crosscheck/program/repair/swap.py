@@ -28,6 +28,7 @@ class Program:
 
     def __init__(self, source: Source):
         self.source = source
+        self._blocks: dict[int, types.CodeType] = {}
         self._functions: dict[tuple[str, int], list[types.FunctionType]] = {}
         for each in gc.get_objects():
             if type(each) is types.FunctionType and each.__code__.co_filename == source.file:
@@ -67,7 +68,9 @@ class Program:
         for node, some in blocks.values():
             first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", ()))])
             start, end = self.source.starts[first - 1], self.source.span(node)[1]
-            old = self._compiled(self.source.text[start:end], first - 1)
+            if id(node) not in self._blocks:
+                self._blocks[id(node)] = self._compiled(self.source.text[start:end], first - 1)
+            old = self._blocks[id(node)]
             new = self._compiled(self.source.changed(some, start, end), first - 1)
             made.update(_paired(old, new))
         return made

@@ -45,6 +45,10 @@ def _axis(site: Site, node: ast.Call, *, reduces: bool) -> Iterator[Edit]:
     for axis in whole:
         if known not in (axis, axis - len(whole)):
             yield Edit((site.replaced(Expression(given, node), str(axis)),), says, 1)
+    if isinstance(known, tuple) and all(isinstance(axis, int) for axis in known):
+        for axis in whole:
+            some = tuple(sorted({*known, axis})) if axis not in known else tuple(a for a in known if a != axis)
+            yield Edit((site.replaced(Expression(given, node), str(some)),), says, 1)
     if reduces and ndim > 2:
         for left_out in whole:
             some = tuple(axis for axis in whole if axis != left_out)

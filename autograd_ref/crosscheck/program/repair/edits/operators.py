@@ -116,7 +116,7 @@ def functions(site: Site) -> Iterator[Edit]:
         others = dict.fromkeys(other for family in _FAMILIES if known in family for other in family if other != known)
         start, end = site.source.span(name)
         for other in others:
-            if isinstance(name, ast.Attribute) or (site.scope is not None and other in site.scope.space):
+            if isinstance(name, ast.Attribute) or other in site.scope.space:
                 change = Change(end - len(known.encode()), end, other)
                 yield Edit((change,), f"{other} and not {known} belongs there", 2)
         if isinstance(name, ast.Attribute) and known in ("sum", "mean") and not node.args:

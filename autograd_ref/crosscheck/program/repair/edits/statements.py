@@ -54,7 +54,7 @@ def inserted(site: Site) -> Iterator[Edit]:
         return
     indent = source.indent(node)
     for made in dict.fromkeys((source.of(target), source.of(_root(target)))):
-        value = site.terms.get(made) if site.scope is None else site.scope.value(made)
+        value = site.scope.value(made)
         if value is None:
             value = site.value(node.value)
         if isinstance(value, np.ndarray):
