@@ -12,9 +12,9 @@ from handgrad.cli.exit_codes import BAD_INPUT, FAILED, OK
 from handgrad.validation import check_positive_int, check_real
 
 if TYPE_CHECKING:
-    from autograd_ref.crosscheck.isolated.command import Write
     from rich.table import Table
 
+    from autograd_ref.crosscheck.isolated.command import Write
     from autograd_ref.crosscheck.problems import Problem
 
 __all__ = ["Check"]

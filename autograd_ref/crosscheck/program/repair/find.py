@@ -12,6 +12,7 @@ from autograd_ref.crosscheck.program.point import RecordedPoint
 from autograd_ref.crosscheck.program.repair.search import Mended, Search
 from autograd_ref.crosscheck.program.repair.source import Source
 from autograd_ref.crosscheck.program.repair.swap import Program
+from autograd_ref.crosscheck.program.repair.trial import quietly
 from autograd_ref.crosscheck.repair import Repair
 
 __all__ = ["find_repair"]
@@ -49,7 +50,8 @@ def find_repair(
         with found.program.running(found.program.code(found.changes)):
             return confirmed()
 
-    found = Search(points, programs, deadline, order).mended(accept)
+    with quietly():
+        found = Search(points, programs, deadline, order).mended(accept)
     return None if found is None else _repair(found, points)
 
 
@@ -91,7 +93,7 @@ def _repair(found: Mended, points: Sequence[RecordedPoint]) -> Repair:
         after=new_lines.decode(),
         diff=source.diff(new, _name(source.file)),
         says="; ".join(edit.says for edit in found.edits),
-        points=len(points) + 1,
+        points=len(points),
         tried=found.tried,
         others=found.others,
         digest=hashlib.sha256(source.raw).hexdigest() if source.is_file else "",

@@ -16,6 +16,7 @@ __all__ = ["Goals"]
 # Values with fewer entries agree with something by chance.
 FEWEST = 2
 LARGEST = 1_000_000
+ONE = np.ones(1)
 
 
 class Goals:
@@ -26,6 +27,7 @@ class Goals:
     """
 
     def __init__(self, point: RecordedPoint):
+        self._numbers: dict[int, np.ndarray] = {}
         self._before: dict[tuple[int, int], Any] = {}
         self._near = 1e-7 if point.dtype == np.float64 else 1e-3
         found = point.run.found
@@ -37,36 +39,53 @@ class Goals:
             uses[number] = uses.get(number, 0) + 1
         for user, position in found.contributions:
             value = user.inputs[position]
-            if value.shape and 1 < uses[value.number] <= 8 and np.prod(value.shape) * uses[value.number] < LARGEST:
+            if (
+                value.shape
+                and 1 < uses[value.number] <= 8
+                and np.prod(value.shape) * uses[value.number] < LARGEST
+            ):
                 arrays.append(found.contributions[user, position].centre)
         for array in arrays:
             if FEWEST <= array.size <= LARGEST and np.any(array):
                 sums.setdefault(array.size, []).append(_sums(array))
         self._sums = {size: np.array(some) for size, some in sums.items()}
 
-    def has(self, thing: Any) -> bool:
-        """Whether a value, or a part of a tuple, is something that may be wanted."""
+    def has(self, thing: Any, scales: np.ndarray = ONE) -> bool:
+        """Whether a value, or a part of a tuple, may be wanted, times one of some numbers."""
         if isinstance(thing, tuple | list):
-            return any(self.has(each) for each in thing)
+            return any(self.has(each, scales) for each in thing)
         if not isinstance(thing, np.ndarray) or thing.dtype.kind != "f" or thing.size not in self._sums:
             return False
-        first, second = _sums(thing)
-        known = self._sums[thing.size]
-        size = abs(first) + abs(second) + 1e-300
-        return bool(np.any(np.abs(known - (first, second)).sum(axis=1) <= self._near * size))
+        given = np.array(_sums(thing))
+        size = np.abs(given).sum() + 1e-300
+        off = np.abs(scales[:, None, None] * self._sums[thing.size] - given).sum(axis=-1)
+        return bool((off <= self._near * size).any())
 
     def fits(self, site: Site, edit: Edit) -> bool:
         """Whether a statement gives something that may be wanted when it is edited, and did not before."""
         made = _made(site, edit.changes)
         for i, scope in enumerate(site.scopes):
-            if edit.gives is not None and self._is_new(scope.value(edit.gives), site, i):
+            scales = ONE if edit.gives is None else self._scales(site)
+            if edit.gives is not None and self._is_new(scope.value(edit.gives), site, i, scales):
                 return True
-            if made is not None and self._is_new(scope.value(made), site, i):
+            if made is not None and self._is_new(scope.value(made), site, i, scales):
                 return True
         return False
 
-    def _is_new(self, value: Any, site: Site, time: int) -> bool:
-        if not self.has(value):
+    def _scales(self, site: Site) -> np.ndarray:
+        """Numbers by which people multiply adjoints for a while: those in scope, and one over them."""
+        if id(site) not in self._numbers:
+            numbers = [
+                float(each)
+                for each in site.terms.values()
+                if isinstance(each, int | float | np.number) and np.isfinite(each) and each not in (0, 1, -1)
+            ]
+            every = dict.fromkeys([1.0, -1.0, 2.0, 0.5, *numbers, *(1 / each for each in numbers)])
+            self._numbers[id(site)] = np.array(list(every))
+        return self._numbers[id(site)]
+
+    def _is_new(self, value: Any, site: Site, time: int, scales: np.ndarray) -> bool:
+        if not self.has(value, scales):
             return False
         key = (id(site), time)
         if key not in self._before:
@@ -107,7 +126,7 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _sums(array: np.ndarray) -> tuple[float, float]:
-    """Two numbers that two arrays share only by chance, unless they have the same entries in the same order."""
+    """Two numbers that two arrays share only by chance, unless they have the same entries in one order."""
     flat = np.asarray(array, np.float64).ravel()
     steps = np.arange(1, flat.size + 1)
     with np.errstate(all="ignore"):

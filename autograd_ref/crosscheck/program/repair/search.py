@@ -131,7 +131,9 @@ class Search:
                 if each.outcome == self.whole and self._holds((*base, each)):
                     good.append(each)
                     until = min(until, time.monotonic() + OTHERS)
-                elif each.outcome is not None and (each.outcome > before or (each.fits and each.outcome >= before)):
+                elif each.outcome is not None and (
+                    each.outcome > before or (each.fits and each.outcome >= before)
+                ):
                     bases.append(each)
             good.sort(key=lambda each: (each.edit.cost, _size(each)))
             for each in good[:3]:
@@ -153,7 +155,8 @@ class Search:
                 some = [
                     Candidate(site, edit, fits)
                     for edit in edits(site)
-                    if ((fits := self.goals.fits(site, edit)) or edit.gives is None) and not _overlap(edit, base)
+                    if ((fits := self.goals.fits(site, edit)) or edit.gives is None)
+                    and not _overlap(edit, base)
                 ]
                 first, rest = [each for each in some if each.fits], [each for each in some if not each.fits]
                 if first:
@@ -192,7 +195,7 @@ class Search:
 def _overlap(edit: Edit, base: tuple[Candidate, ...]) -> bool:
     for one in edit.changes:
         for other in (change for each in base for change in each.edit.changes):
-            if one.start < other.end and other.start < one.end or one[:2] == other[:2]:
+            if (one.start < other.end and other.start < one.end) or one[:2] == other[:2]:
                 return True
     return False
 

@@ -11,7 +11,20 @@ import numpy as np
 
 from autograd_ref.crosscheck.program.repair.source import Change, Source
 
-__all__ = ["ATOM", "POWER", "PRODUCT", "SUM", "SYMBOLS", "UNARY", "Edit", "Expression", "Scope", "Site", "level", "shape_of"]
+__all__ = [
+    "ATOM",
+    "POWER",
+    "PRODUCT",
+    "SUM",
+    "SYMBOLS",
+    "UNARY",
+    "Edit",
+    "Expression",
+    "Scope",
+    "Site",
+    "level",
+    "shape_of",
+]
 
 # How tightly an expression holds together; what is more is put in parentheses where less is wanted.
 TUPLE, TEST, COMPARE, SUM, PRODUCT, UNARY, POWER, ATOM = 0, 2, 10, 12, 13, 14, 15, 16
@@ -20,8 +33,8 @@ _HOLDS: dict[type[ast.operator], int] = {
     ast.FloorDiv: PRODUCT, ast.Mod: PRODUCT, ast.Pow: POWER, ast.BitAnd: 11, ast.BitOr: 11,
 }  # fmt: skip
 SYMBOLS: dict[type[ast.AST], str] = {
-    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.FloorDiv: "//", ast.Mod: "%",
-    ast.Pow: "**", ast.BitAnd: "&", ast.BitOr: "|", ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=",
+    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.FloorDiv: "//",
+    ast.Mod: "%", ast.Pow: "**", ast.BitAnd: "&", ast.BitOr: "|", ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=",
     ast.Eq: "==", ast.NotEq: "!=", ast.BitXor: "^", ast.LShift: "<<", ast.RShift: ">>",
 }  # fmt: skip
 
@@ -76,6 +89,8 @@ class Site:
         scopes: what its names hold the first times it runs.
         terms: what the function calls its arrays, numbers and functions, with what they are here.
         calls: how it calls functions of one array, with {0} in the place of that.
+        untouched: the arrays that the function makes and never changes.
+        unused: the variables that the function sets and never reads.
         indices: at which the function reads or writes arrays, with their brackets.
     """
 
@@ -86,6 +101,8 @@ class Site:
     scopes: tuple[Scope, ...] = ()
     terms: dict[str, Any] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
+    untouched: set[str] = field(default_factory=set)
+    unused: set[str] = field(default_factory=set)
     indices: list[str] = field(default_factory=list)
 
     @property
@@ -152,6 +169,24 @@ class Site:
         """The text of an expression, in parentheses where it must hold together more tightly."""
         text = self.source.of(node)
         return f"({text})" if level(node) < least else text
+
+    def lines(self, node: ast.stmt) -> tuple[int, int] | None:
+        """From where to where the whole lines of a statement are; None where they hold another, too."""
+        source, (begin, end) = self.source, self.source.span(node)
+        start, following = (
+            source.starts[node.lineno - 1],
+            source.start_of((node.end_lineno or node.lineno) + 1),
+        )
+        rest = source.text[end:following].strip()
+        if source.text[start:begin].strip() or (rest and not rest.startswith(b"#")):
+            return None
+        return start, following
+
+    def behind(self, text: str) -> Change:
+        """A statement behind this one, which has its lines for itself."""
+        end = self.source.start_of((self.node.end_lineno or self.node.lineno) + 1)
+        start = "" if self.source.text[:end].endswith((b"\n", b"\r")) else self.source.newline
+        return Change(end, end, f"{start}{self.source.indent(self.node)}{text}{self.source.newline}")
 
     def token(self, start: int, end: int, symbol: str, new: str) -> Change:
         """Another operator in the place of one, wherever it is between two positions."""
@@ -230,7 +265,8 @@ def _needed(each: Expression) -> int:
     if isinstance(parent, ast.Compare):
         return SUM
     if isinstance(parent, ast.Attribute) or (
-        isinstance(parent, ast.Subscript | ast.Call) and node in (getattr(parent, "value", 0), getattr(parent, "func", 0))
+        isinstance(parent, ast.Subscript | ast.Call)
+        and node in (getattr(parent, "value", 0), getattr(parent, "func", 0))
     ):
         return ATOM
     return TUPLE + 1

@@ -39,7 +39,10 @@ class Program:
         self.is_same = self._is_same()
 
     def _is_same(self) -> bool:
-        found = {(code.co_qualname, code.co_firstlineno): code for code in _codes(self._compiled(self.source.text, 0))}
+        found = {
+            (code.co_qualname, code.co_firstlineno): code
+            for code in _codes(self._compiled(self.source.text, 0))
+        }
         return all(key in found and found[key] == code for key, code in self._known.items())
 
     def _compiled(self, text: bytes, lines_before: int) -> types.CodeType:

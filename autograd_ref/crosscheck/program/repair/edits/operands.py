@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from itertools import pairwise
 
 from autograd_ref.crosscheck.program.repair.site import ATOM, PRODUCT, SUM, SYMBOLS, UNARY, Edit, Site, level
 from autograd_ref.crosscheck.program.repair.source import Change
@@ -18,7 +19,11 @@ def operands(site: Site) -> Iterator[Edit]:
         if isinstance(node, ast.BinOp):
             symbol = SYMBOLS[type(node.op)]
             left, right = site.text(node.left), site.text(node.right)
-            yield Edit((site.replaced(each, left, level(node.left)),), f"{symbol} {right} does not belong there", _cost(node.right))
+            yield Edit(
+                (site.replaced(each, left, level(node.left)),),
+                f"{symbol} {right} does not belong there",
+                _cost(node.right),
+            )
             if symbol == "-":
                 change = site.replaced(each, f"-{site.text(node.right, PRODUCT)}", UNARY)
             else:
@@ -37,7 +42,10 @@ def operands(site: Site) -> Iterator[Edit]:
     if len(values) > 1:
         for i, one in enumerate(values):
             for other in values[i + 1 :]:
-                changes = (site.replaced(one, site.text(other.node)), site.replaced(other, site.text(one.node)))
+                changes = (
+                    site.replaced(one, site.text(other.node)),
+                    site.replaced(other, site.text(one.node)),
+                )
                 yield Edit(changes, "two values were exchanged", 2)
 
 
@@ -48,7 +56,11 @@ def _cost(dropped: ast.expr) -> int:
 def _arguments(site: Site, node: ast.Call) -> Iterator[Edit]:
     """Two arguments exchanged, or a method's object and its argument: ``a.dot(b)`` for ``b.dot(a)``."""
     places: list[ast.expr] = [each for each in node.args if not isinstance(each, ast.Starred)]
-    own = node.func.value if isinstance(node.func, ast.Attribute) and node.func.attr in ("dot", "matmul") else None
+    own = (
+        node.func.value
+        if isinstance(node.func, ast.Attribute) and node.func.attr in ("dot", "matmul")
+        else None
+    )
     if own is not None and len(places) == 1 and isinstance(node.func, ast.Attribute):
         first, second = site.text(own), site.text(places[0])
         changes = (
@@ -56,7 +68,7 @@ def _arguments(site: Site, node: ast.Call) -> Iterator[Edit]:
             Change(*site.source.span(places[0]), first),
         )
         yield Edit(changes, f"{first} and {second} were exchanged", 2)
-    for one, other in zip(places, places[1:], strict=False):
+    for one, other in pairwise(places):
         first, second = site.text(one), site.text(other)
         changes = (Change(*site.source.span(one), second), Change(*site.source.span(other), first))
         yield Edit(changes, f"{first} and {second} were exchanged", 2)

@@ -29,17 +29,26 @@ def slopes(site: Site) -> Iterator[Edit]:
         for term, array in site.terms.items():
             if not _fits(array, value) or term == text:
                 continue
-            if array.dtype.kind == "f":
-                written = [f"* {slope.format(term)}" for slope in _SLOPES]
-                written += [f"/ {divisor.format(term)}" for divisor in _DIVISORS]
-                written += [f"* {call.format(term)}" for call in site.calls]
-                written += [f"* (1 - {call.format(term)})" for call in site.calls]
-            else:
-                written = [f"* {term}", f"* ({term} > 0)"]
-            for cost, slope in enumerate(written):
+            # What is kept at a fixed position may be the right one by chance: of a loop that runs once.
+            usual = 6 if term[-1] == "]" and term[-2].isdigit() else 4
+            for cost, slope in _written(site, term, array):
                 new = f"{text} {slope}"
                 says = f"the factor {slope[2:]}" if slope[0] == "*" else f"the division by {slope[2:]}"
-                yield Edit((site.replaced(each, new, PRODUCT),), f"{says} was missing", 4 + (cost > 6), new)
+                yield Edit((site.replaced(each, new, PRODUCT),), f"{says} was missing", usual + cost, new)
+
+
+def _written(site: Site, term: str, array: np.ndarray) -> Iterator[tuple[int, str]]:
+    """The factors that an array gives, with how unusual each is."""
+    if array.dtype.kind != "f":
+        yield from ((0, f"* {term}"), (1, f"* ({term} > 0)"))
+        return
+    for call in site.calls:
+        yield 0, f"* {call.format(term)}"
+        yield 0, f"* (1 - {call.format(term)})"
+    for i, slope in enumerate(_SLOPES):
+        yield int(i > 6), f"* {slope.format(term)}"
+    for i, divisor in enumerate(_DIVISORS):
+        yield int(i > 2), f"/ {divisor.format(term)}"
 
 
 def arguments(site: Site) -> list[Expression]:

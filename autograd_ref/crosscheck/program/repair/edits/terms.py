@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from autograd_ref.crosscheck.program.repair.edits.factors import scalars
+from autograd_ref.crosscheck.program.repair.edits.products import products
 from autograd_ref.crosscheck.program.repair.edits.slopes import arguments
 from autograd_ref.crosscheck.program.repair.site import SUM, Edit, Site, shape_of
 
@@ -37,6 +38,7 @@ def _addends(site: Site, shape: tuple[int, ...], text: str) -> Iterator[str]:
                 yield f"{multiple}{number} * {term}"
         for other in known:
             yield f"{term} * {other}"
+    yield from products(site, shape)
 
 
 def _fits(array: object, shape: tuple[int, ...]) -> bool:
