@@ -8,6 +8,8 @@ FILES = {"config.json", "checkpoint.npz", "history.csv", *PICTURES}
 
 # Everything that a step may carry to the next: velocity, the streams of minibatches, flips and dropout.
 FLAGS = [
+    "--lr",
+    "2e-3",
     "--hidden",
     "6",
     "--iters",

@@ -29,9 +29,9 @@ CASES = {
     "gradient of another loss": (
         False,
         f.gradient_of_another_loss,
-        "The gradient is that of the mean softmax cross-entropy",
+        "The gradient belongs to the mean softmax cross-entropy",
     ),
-    "hidden delta": (False, f.hidden_delta_is_the_output_error, "dscores itself stands where dh1 belongs"),
+    "hidden delta": (False, f.hidden_delta_is_the_output_error, "dscores itself is used where dh1 belongs"),
     "squared error": (False, f.squared_error, "half the squared error of sigmoid(scores)"),
     "label smoothing": (True, f.label_smoothing, "label smoothing of 0.1"),
     "class weights": (False, f.class_weights, "db2 is wrong"),

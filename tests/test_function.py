@@ -249,7 +249,7 @@ def fails(x):
         (lambda x: np.sum(x), square, np.ones(2), r"hand must return \(loss, grads\), .* not float64"),
         (lambda x: (1.0, {"a": 1.0}), lambda p: square(p["b"]), {"b": np.ones(2)}, "grads has nothing for b"),
         (lambda x: (1.0, [1.0]), lambda p: square(p[1]), [np.ones(2)] * 2, "grads must have 2 entries"),
-        (lambda x: (1.0, "no"), square, np.ones(2), "hand's dparams is no array of real numbers"),
+        (lambda x: (1.0, "no"), square, np.ones(2), "hand's dparams is not an array of real numbers"),
         (square_by_hand, fails, np.ones(2), r"reference raised line \d+: RuntimeError: no more$"),
         (
             square_by_hand,

@@ -147,7 +147,7 @@ def test_where_the_losses_differ_the_hand_is_held_against_its_own():
     assert "agrees with finite differences of the hand's own loss" in report.signature
     report = check_gradients(lambda x: (np.sum(x**2) / 2, 3 * x), square, x)
     assert report.first_wrong == "loss"
-    assert "not that of the hand's own loss either" in report.signature
+    assert "does not belong to the hand's own loss either" in report.signature
 
 
 # What else people bring along.

@@ -35,3 +35,26 @@ assert dict(jax.config.values) == before
 """
     done = run(program)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_importing_the_recording_changes_nothing_and_loads_no_scipy():
+    program = """
+import builtins, gc, random, sys, threading
+import jax
+import numpy as np
+def settings():
+    streams, config = (np.random.get_state()[1].tolist(), random.getstate()), dict(jax.config.values)
+    return streams, config, builtins.__import__, threading.active_count(), gc.get_freeze_count()
+before = settings()
+names = {name: dict(vars(sys.modules[name])) for name in ("numpy", "math", "builtins")}
+import autograd_ref.recording
+autograd_ref.recording.record(np.sum, np.ones(3))
+assert not [name for name in sys.modules if name.partition(".")[0] in ("scipy", "handgrad")]
+import autograd_ref.recording.bounds
+assert settings() == before
+for name, held in names.items():
+    assert all(vars(sys.modules[name]).get(key) is each for key, each in held.items()), name
+"""
+    done = run(program)
+    assert done.returncode == 0, done.stderr

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from recorded_numbers import STYLES
 from recorded_snippets import SNIPPETS
+from same_bits import assert_same
 
 from autograd_ref.recording import adjoints, check_complete, check_operations, record, replay
 
@@ -12,27 +13,6 @@ def drawn(dtype, seed=0):
     rng = np.random.default_rng(seed)
     x, w = rng.standard_normal((3, 4)), rng.standard_normal((4, 2))
     return x.astype(dtype), w.astype(dtype), np.array([1, 0, 2])
-
-
-def assert_same(a, b, path="result"):
-    """Equal to the bit, in type, layout and dtype."""
-    assert type(a) is type(b), (path, type(a), type(b))
-    if isinstance(a, np.ndarray):
-        assert a.dtype == b.dtype, path
-        assert a.shape == b.shape, path
-        assert a.strides == b.strides, path
-        assert a.flags == b.flags, path
-        assert a.tobytes() == b.tobytes(), (path, a, b)
-    elif isinstance(a, dict):
-        assert list(a) == list(b)
-        for key in a:
-            assert_same(a[key], b[key], f"{path}[{key!r}]")
-    elif isinstance(a, (list, tuple)):
-        assert len(a) == len(b)
-        for i, (left, right) in enumerate(zip(a, b, strict=True)):
-            assert_same(left, right, f"{path}[{i}]")
-    else:
-        assert a == b or (a != a and b != b), (path, a, b)
 
 
 def differences(function, arguments, leaf, step=1e-6):
@@ -123,3 +103,18 @@ def test_masks_follow_what_they_compare():
     arrays = replay(recording.tape, moved)
     mask = recording.value(recording.result[2])
     np.testing.assert_array_equal(arrays[mask.number], x @ np.ones((3, 2)) > 0)
+
+
+@pytest.mark.slow
+def test_scipys_float32_of_large_matrices_is_no_fault():
+    import scipy.linalg
+
+    def program(small, large):
+        chosen = [20 * each for each in small] + [-1e7 * small[0] @ small[0].T, large]
+        return sum([np.sum(scipy.linalg.expm(each)) for each in chosen])
+
+    rng = np.random.default_rng(0)
+    large = np.triu(rng.standard_normal((100, 100)))
+    with np.errstate(all="ignore"):
+        recording = record(program, *(each.astype("f4") for each in (rng.standard_normal((4, 2, 2)), large)))
+    check_operations(recording)

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from same_bits import assert_same
 
-from autograd_ref.recording import record
+from autograd_ref.recording import adjoints, check_complete, check_operations, record
 
 W = np.array([0.5, -1.0, 2.0])
 
@@ -163,3 +164,31 @@ def test_abs_and_round_need_no_shadow(number):
     plain = call(array)
     assert [(type(each), each) for each in recording.result] == [(type(each), each) for each in plain]
     assert all(recording.value(each) is not None for each in recording.result)
+
+
+@pytest.mark.slow
+def test_locked_arrays_stay_locked_and_numbers_are_joined():
+    def call(x, w):
+        locked, messages = w * 1.0, []
+        locked.setflags(write=False)
+        rows = np.broadcast_to(locked, (2, 3))
+        for each in (locked, rows, x):
+            try:
+                each += 1
+            except ValueError as error:
+                messages.append(str(error))
+        chosen = np.choose([0, 1, 0], [x, locked]) + (np.arange(3) % 2).choose([locked, 2 * x])
+        loss = np.sum(chosen * np.r_[x[0], w[1:]]) + np.sum(np.c_[x, w] @ [1.0, 2.0]) + np.sum(rows * x)
+        return loss, messages, [each.flags.writeable for each in (locked, rows, x, w, chosen)]
+
+    x, w = np.array([1.0, 2.0, 3.0]), np.array([0.1, 0.2, 0.3])
+    x.flags.writeable = False
+    recording = record(call, x, w)
+    assert_same(recording.result, call(x, w))
+    check_operations(recording)
+    assert check_complete(recording)
+    assert not x.flags.writeable
+    found = adjoints(recording, recording.value(recording.result[0]))
+    of = {leaf.path: found.of[leaf.value].centre for leaf in recording.leaves}
+    # chosen = (x0 + w0, w1 + 2 x1, x2 + w2), times (x0, w1, w2); then x + 2w, and 2w · x.
+    np.testing.assert_allclose(of["x"], np.array([2.1, 0.4, 0.3]) + 1 + 2 * w, rtol=1e-15)

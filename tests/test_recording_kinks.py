@@ -21,32 +21,60 @@ def masked_write(x):
     return np.sum(h)
 
 
-RELUS = {
-    "maximum": lambda x: np.sum(np.maximum(x, 0)),
-    "maximum_out": lambda x: np.sum(np.maximum(0, x, out=np.empty_like(x))),
-    "where": lambda x: np.sum(np.where(x > 0, x, 0)),
-    "where_kept_mask": lambda x: np.sum(np.where(np.logical_not(x <= 0), x, 0.0)),
-    "mask": lambda x: np.sum(x * (x > 0)),
-    "float_mask": lambda x: np.sum((x > 0).astype(float) * x),
-    "clip": lambda x: np.sum(np.clip(x, 0, None)),
-    "clip_method": lambda x: x.clip(0, 10).sum(),
-    "masked_write": masked_write,
-    "by_number": lambda x: sum(max(0.0, each) for each in x),
-    "flat": lambda x: np.sum(np.fmax(x.reshape(2, 2), 0)),
+def written_sign(x):
+    sign = np.ones(4)
+    sign[x < 0] = -1.0
+    return np.sum(sign * x)
+
+
+# At 0 the slope is between the one on the left and the one on the right.
+KINKS = {
+    (0.0, 1.0): [
+        lambda x: np.sum(np.maximum(x, 0)),
+        lambda x: np.sum(np.maximum(0, x, out=np.empty_like(x))),
+        lambda x: np.sum(np.where(x > 0, x, 0)),
+        lambda x: np.sum(np.where(np.logical_not(x <= 0), x, 0.0)),
+        lambda x: np.sum(x * (x > 0)),
+        lambda x: np.sum((x > 0).astype(float) * x),
+        lambda x: np.sum(x * np.heaviside(x, 0.5)),
+        lambda x: np.sum(x * (np.sign(x) > 0)),
+        lambda x: np.sum(np.clip(x, 0, None)),
+        lambda x: x.clip(0, 10).sum(),
+        masked_write,
+        lambda x: sum(max(0.0, each) for each in x),
+        lambda x: np.sum(np.fmax(x.reshape(2, 2), 0)),
+    ],
+    (-1.0, 1.0): [
+        lambda x: np.abs(x).sum(),
+        lambda x: np.sum(np.sign(x) * x),
+        lambda x: np.sum(np.where(x > 0, x, -x)),
+        lambda x: np.sum(x * (2 * (x > 0) - 1)),
+        lambda x: np.sum(x * (1 - 2 * (x < 0))),
+        lambda x: np.sum(x * np.copysign(1.0, x)),
+        lambda x: sum(np.sign(each) * each for each in x),
+        written_sign,
+    ],
+    (0.1, 1.0): [
+        lambda x: np.sum(x * np.where(x > 0, 1.0, 0.1)),
+        lambda x: np.sum(x * ((x > 0) + 0.1 * (x <= 0))),
+        lambda x: np.sum(x / np.where(x >= 0, 1.0, 10.0)),
+    ],
 }
 
 
-@pytest.mark.parametrize("name", RELUS)
-def test_relu_at_zero_is_between_its_slopes(name):
-    low, high = interval(RELUS[name], X.copy())
-    np.testing.assert_array_equal(low, [0, 0, 1, 0])
-    np.testing.assert_array_equal(high, [1, 1, 1, 0])
+def test_kink_at_zero_is_between_its_slopes():
+    for (left, right), functions in KINKS.items():
+        low, high = interval(
+            lambda xs, functions=functions: sum(each(x) for each, x in zip(functions, xs, strict=True)),
+            np.array([X] * len(functions)),
+        )
+        np.testing.assert_allclose(low, [[left, left, right, left]] * len(functions), atol=1e-15)
+        np.testing.assert_allclose(high, [[right, right, right, left]] * len(functions), atol=1e-15)
 
 
-def test_absolute_value_at_zero():
-    low, high = interval(lambda x: np.abs(x).sum(), X.copy())
-    np.testing.assert_array_equal(low, [-1, -1, 1, -1])
-    np.testing.assert_array_equal(high, [1, 1, 1, -1])
+def test_steps_of_several_causes_are_independent():
+    low, high = interval(lambda x: np.sum(x * ((x > 0) - 0.5 * (x[::-1] > 0))), np.zeros(2))
+    np.testing.assert_array_equal([low, high], [[-0.5] * 2, [1.0] * 2])
 
 
 def test_tied_maximum_is_shared():
@@ -80,7 +108,7 @@ def test_only_what_depends_on_a_tie_is_an_interval():
 
 
 def test_jump_is_no_kink():
-    low, high = interval(lambda x: np.sum(np.where(x > 0, x, 5.0)), X.copy())
+    low, high = interval(lambda x: np.sum(np.where(x > 0, x, 5.0)) + np.sum((x + 1) * np.sign(x)), X.copy())
     np.testing.assert_array_equal(low, high)
 
 

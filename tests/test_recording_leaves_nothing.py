@@ -2,6 +2,8 @@
 
 import functools
 import gc
+import queue
+import threading
 import traceback
 import types
 import warnings
@@ -10,6 +12,7 @@ from collections import deque
 import numpy as np
 import pytest
 from nothing_records import everything_plain
+from same_bits import assert_same
 
 from autograd_ref.recording import NotRecorded, check_complete, record
 
@@ -97,6 +100,83 @@ def test_everything_is_plain_after_an_exception():
     caught = None
     gc.collect()
     assert everything_plain()
+
+
+@pytest.mark.parametrize("count", [1, 20])
+def test_what_no_walk_reaches_is_as_after_a_plain_run(count):
+    """Held by C code, a thread or a suspended generator; a few things are searched for in another way."""
+
+    def left_by(how):
+        hidden, waiting, local, given = [], queue.Queue(), threading.local(), []
+        append, put, give = hidden.append, waiting.put, given.append
+
+        def later(x):
+            y = x * 2
+            yield y
+            yield y * x
+
+        def call(x):
+            for k in range(count):
+                append(x * k)
+                append((x - k, [x + k]))
+                append({x[0] + k: (x / 2,)})
+            put(np.exp(x))
+            local.value = [x * 7]
+            cycle = [x * 2]
+            cycle.append(cycle)
+            generator = later(x)
+            next(generator)
+            give((iter([x * 5]), generator))
+            return np.sum(x)
+
+        total = how(call, np.array([1.0, 2.0, 3.0]))
+        iterator, generator = given.pop()
+        return [total, hidden, list(waiting.queue), local.value, *iterator, *generator]
+
+    recorded = left_by(lambda call, x: record(call, x).result)
+    assert everything_plain()
+    assert_same(recorded, left_by(lambda call, x: call(x)))
+
+
+def test_frames_of_an_exception_and_of_its_cause_are_plain():
+    def fails(x):
+        doubled = 2 * x
+        raise KeyError(doubled.sum())
+
+    def call(x):
+        y = x + 1
+        try:
+            fails(y)
+        except KeyError as error:
+            raise ValueError("wanted", y) from error
+
+    with pytest.raises(ValueError, match="wanted") as caught:
+        record(call, np.ones(3))
+    error = caught.value
+    traces = [each.__traceback__ for each in (error, error.__cause__)]
+    seen = [frame.f_locals for trace in traces for frame, _ in traceback.walk_tb(trace)]
+    for name in ("doubled", "y"):
+        assert {type(names[name]) for names in seen if name in names} == {np.ndarray}
+    assert type(error.__cause__.args[0]) is np.float64
+
+
+def test_functions_of_numpys_come_back_wherever_they_were():
+    numpy, functions = np, {"relu": np.maximum, "zeros": np.zeros}
+    holder = types.SimpleNamespace(squash=np.tanh, noise=np.random.default_rng)
+
+    def call(x, square=np.square):
+        buffer = functions["zeros"](3)
+        buffer[:] = holder.squash(square(x))
+        same = holder.squash is numpy.tanh
+        return numpy.sum(functions["relu"](buffer, 0.1) * numpy.full(3, x[0])), same
+
+    recording = record(call, np.array([0.3, -0.4, 0.5]))
+    assert recording.result[1]
+    assert check_complete(recording)
+    assert numpy is np
+    assert (functions["relu"], functions["zeros"], holder.squash) == (np.maximum, np.zeros, np.tanh)
+    assert call.__defaults__ == (np.square,)
+    assert type(functions["relu"]) is np.ufunc
 
 
 def test_second_point_leaves_all_as_the_first_run_did():

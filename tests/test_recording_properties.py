@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from test_recording import assert_same
+from same_bits import assert_same
 
 from autograd_ref.recording import NotCompared, adjoints, check_complete, check_operations, record
 

@@ -1,6 +1,9 @@
 """What is not recorded is refused with its line, and what leaves the tape is found."""
 
+import contextlib
 import math
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -136,3 +139,55 @@ def test_call_that_cannot_be_compared_is_not_called_complete():
 def test_arrays_of_another_kind_are_refused(function, says):
     with pytest.raises(NotRecorded, match=says):
         record(function, np.ones(3))
+
+
+def computes_in_a_thread(x):
+    def compute():
+        with contextlib.suppress(NotRecorded):  # the refusal is raised at the end all the same
+            np.sum(x * 2)
+
+    thread = threading.Thread(target=compute)
+    thread.start()
+    thread.join()
+    return np.sum(x)
+
+
+def hands_numpy_to_a_thread(x):
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(np.sum, x).result()
+
+
+def maps_over_entries(x):
+    with ThreadPoolExecutor(1) as pool:
+        return sum(pool.map(lambda each: each * each, x))
+
+
+def writes_in_a_thread(x):
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: x.__setitem__(0, 5.0)).result()
+    return np.sum(x)
+
+
+@pytest.mark.parametrize(
+    ("function", "line"),
+    [
+        (computes_in_a_thread, 3),
+        (hands_numpy_to_a_thread, 2),
+        (maps_over_entries, 2),
+        (writes_in_a_thread, 2),
+    ],
+)
+def test_numpy_in_another_thread_is_refused(function, line):
+    with pytest.raises(NotRecorded, match="NumPy in another thread") as caught:
+        record(function, np.ones(3))
+    assert caught.value.place.file == __file__
+    assert caught.value.place.line == function.__code__.co_firstlineno + line
+
+
+def test_a_thread_that_computes_nothing_is_no_matter():
+    def call(x):
+        with ThreadPoolExecutor(1) as pool:
+            rows = pool.submit(lambda: len(x)).result()
+        return np.sum(x) / rows
+
+    assert check_complete(record(call, np.ones(3)))

@@ -13,6 +13,8 @@ from handgrad.runs.checkpoint import load_checkpoint
 from handgrad.runs.config import Config
 from handgrad.runs.diagnostics import Diagnostics
 from handgrad.runs.trainer import DivergedError, Trainer
+from handgrad.sweep.settings import usual_sweep
+from handgrad.sweep.summary import train_command
 
 
 def test_a_run_leaves_its_settings_checkpoint_history_and_pictures(handgrad, tmp_path):
@@ -150,6 +152,17 @@ def test_a_preset_gives_the_settings_that_no_flag_gives(handgrad, monkeypatch, t
     handgrad("train", "--preset", "notes", "--seed", "7", "--out", tmp_path)
     notes = {"data": "cifar10", "hidden": 150, "lr": 2e-3, "reg": 0.045, "iters": 4000, "batch": 200}
     assert started == [Config(**notes, decay=0.95, std=1e-4, seed=7)]
+
+
+def test_cifar10_has_usual_settings_of_its_own(handgrad, monkeypatch, tmp_path):
+    started = []
+    monkeypatch.setattr(run_module, "start_run", lambda config, out: started.append(config) or out)
+    for flags in ([], ["--data", "cifar10"], ["--data", "cifar10", "--lr", "0.05"]):
+        handgrad("train", "--out", tmp_path, *flags)
+    other = Config(data="cifar10", lr=2e-3, std=0.01)
+    assert started == [Config(), other, replace(other, lr=0.05)]
+    assert train_command(started[2]) == "handgrad train --data cifar10 --lr 0.05"
+    assert usual_sweep("cifar10").grid().points == (other,)
 
 
 @pytest.mark.slow

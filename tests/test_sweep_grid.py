@@ -49,7 +49,7 @@ def test_what_is_no_axis_is_named(name, text, message):
 
 
 def grid(base=None, seeds=1, **axes):
-    usual = {"hidden": (150,), "activation": ("relu",), "reg": (1e-3,), "lr": (2e-3,), "iters": (4000,)}
+    usual = {"hidden": (150,), "activation": ("relu",), "reg": (1e-3,), "lr": (0.05,), "iters": (4000,)}
     return Grid(Config() if base is None else base, usual | axes, seeds)
 
 

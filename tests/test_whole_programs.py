@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from autograd_ref.crosscheck.isolated.whole import names_in
 from autograd_ref.crosscheck.program.calling.watch import is_called_plainly, watching
 
 LIBRARY = """
@@ -55,17 +56,17 @@ def test_watching_gives_the_call_before_it_is_made(tmp_path):
     np = space["np"]
     base, met = space["Base"](), []
 
-    def meet(found):
+    def meet(name, found):
         met.append(found)
         raise MetError
 
-    with watching(str(file.resolve()), "Base.step", 2, meet) as calls:
+    with watching(str(file.resolve()), ["Base.step"], 2, meet) as calls:
         base.step(3)
         base.step(np.ones((5, 3)))
-        assert calls == [2, 1]
+        assert calls == {"Base.step": [2, 1]}
     assert met == []
     base.W = np.ones((3, 2))
-    with pytest.raises(MetError), watching(str(file.resolve()), "Base.step", 1, meet):
+    with pytest.raises(MetError), watching(str(file.resolve()), ["Base.step"], 1, meet):
         base.step(np.ones((5, 3)), np.zeros((5, 2)), factor=3.0)
     (found,) = met
     assert found.function is space["Base"].step
@@ -86,10 +87,8 @@ def test_watching_gives_the_call_before_it_is_made(tmp_path):
         ("def step(:", "step", False),
     ],
 )
-def test_only_functions_without_example_and_contract_are_watched_at_import(tmp_path, text, name, plainly):
-    file = tmp_path / "file.py"
-    file.write_text(text)
-    assert is_called_plainly(str(file), name) is plainly
+def test_only_functions_without_example_and_contract_are_watched_at_import(text, name, plainly):
+    assert is_called_plainly(text, name) is plainly
 
 
 def check(folder, *words):
@@ -97,6 +96,87 @@ def check(folder, *words):
     command = [sys.executable, "-c", "from handgrad.cli.main import main; main()", "check", *words, "--json"]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     return done.returncode, json.loads(done.stdout)
+
+
+LAYERS = """
+import numpy as np
+
+def affine_forward(x, w, b):
+    return x.reshape(len(x), -1) @ w + b, (x, w)
+
+def affine_backward(dout, cache):
+    x, w = cache
+    return (dout @ w.T).reshape(x.shape), x.reshape(len(x), -1).T @ dout, dout.sum(axis=0)
+
+def relu_forward(x):
+    return np.maximum(x, 0), x
+
+def relu_backward(dout, cache):
+    return dout * (cache > 0.3)
+
+def difference(one, other):
+    return np.abs(one - other).max()
+"""
+
+NOTEBOOK = {
+    "cells": [
+        {"cell_type": "markdown", "source": ["# training"]},
+        {
+            "cell_type": "code",
+            "source": ["%matplotlib inline\n", "import numpy as np\n", "!ls\n", "W = np.ones(3)"],
+        },
+        {"cell_type": "code", "source": "no_such_name"},
+        {"cell_type": "code", "source": "def step(w, x):\n    r = x @ w\n    return r @ r, 2 * x.T @ r\n"},
+        {"cell_type": "code", "source": ["step(W, np.arange(6.0).reshape(2, 3))"]},
+    ]
+}
+
+
+@pytest.mark.slow
+def test_folder_is_judged_whole(tmp_path):
+    (tmp_path / "layers.py").write_text(LAYERS)
+    (tmp_path / "old.py").write_text("print 'no'\n")
+    (tmp_path / ".hidden.py").write_text("1 / 0")
+    (tmp_path / "training.ipynb").write_text(json.dumps(NOTEBOOK))
+    (tmp_path / "magic.py").write_text("%matplotlib inline\n" + LAYERS[: LAYERS.index("def relu")])
+    command = [sys.executable, "-c", "from handgrad.cli.main import main; main()", "check"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run(
+        [*command, str(tmp_path), "training.ipynb"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    lines = [line.replace(f"{tmp_path}/", "") for line in done.stdout.splitlines()]
+    assert lines == [
+        "layers.py:affine_forward: the gradient is right (float64).",
+        "layers.py:relu_forward: dx is wrong (float64).",
+        "magic.py:affine_forward: the gradient is right (float64).",
+        "old.py: could not be judged: is Python 2: line 1: print 'no'",
+        "training.ipynb:step: the gradient is right (float64).",
+        "Not called: difference. Say how: handgrad check layers.py:difference --call 'difference(...)'",
+        "3 right, 1 wrong, 1 could not be judged.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        (LAYERS, {"affine_forward": ["affine_forward"], "relu_forward": ["relu_forward"]}),
+        ("class Net:\n  def __init__(self): ...\n  def loss(self): ...", {"Net": ["Net.loss"]}),
+        ("class Config:\n  def load(self): ...\ndef main(): ...\ndef _own(): ...", {}),
+        ("def example_step(rng): ...\ndef test_step(): ...\ndef step(w): ...", {"step": ["step"]}),
+        ("def (", {}),
+    ],
+)
+def test_names_of_a_file_that_may_be_judged(tmp_path, text, names):
+    file = tmp_path / "file.py"
+    file.write_text(text)
+    found = names_in(str(file))
+    found.pop("difference", None)
+    assert found == names
 
 
 @pytest.mark.slow

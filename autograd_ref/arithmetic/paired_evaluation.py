@@ -16,18 +16,19 @@ parameters become ±1e-77 in a step across kinks, and other parameters move by 2
 decide every tie, too little to be seen in anything else.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr, JaxprEqn, jaxpr_as_fun
+from jax.extend.core import ClosedJaxpr, JaxprEqn
 from jaxtyping import Array, Float
 from numpy.typing import DTypeLike
 
 from autograd_ref.arithmetic.interpreter import bind, interpret_closed
+from autograd_ref.arithmetic.paired_loops import LOOPS, Pair
 from autograd_ref.arithmetic.pivots import lu_in_order
 from autograd_ref.arithmetic.random_errors import RandomErrors
 from autograd_ref.arithmetic.rounding import unit_roundoff
@@ -64,14 +65,6 @@ class Evaluated(NamedTuple):
     differing: Array
 
 
-class _Pair(NamedTuple):
-    """A value in both evaluations, and whether it depends on what the derivative is taken by."""
-
-    leader: Any
-    follower: Any
-    depends: bool
-
-
 class Difference(NamedTuple):
     """An a − b or its exponential: the array (held, so that its identity stays its own), maker, |a| + |b|."""
 
@@ -95,17 +88,17 @@ def evaluate_pair(
     Args:
         function: whose results are floating arrays.
         inputs: its arguments, flat; the floating ones in float64.
-        moved: the first so many of them are what its derivatives are taken by.
+        moved: the number of them, the first ones, by which its derivatives are taken.
         dtype: the dtype whose arithmetic is imitated.
         pool: random numbers of either sign and a size near 1 (POOL,).
         sizes: of the leader's errors and of the follower's, in honest errors; of either sign.
-        alike: whether an operation on single numbers makes the same error wherever its result is the same, and
-            a sum is its larger part where the dtype cannot hold what the smaller one adds.
+        alike: whether an operation on single numbers makes the same error wherever its result is the same,
+            and a sum is its larger part where the dtype cannot hold what the smaller one adds.
 
     Returns:
         The results, the leader's decisions, and how many of them are close.
     """
-    run = _Run(dtype, RandomErrors(pool), sizes, alike=alike)
+    run = Run(dtype, RandomErrors(pool), sizes, alike=alike)
     pairs = [run.input(x, depends=i < moved) for i, x in enumerate(inputs)]
     results = interpret_closed(function, pairs, run.apply, run.constant)
     return Evaluated([pair.follower for pair in results], run.outcomes, run.differing)
@@ -132,13 +125,13 @@ def follow(
     Returns:
         The follower's results, flat.
     """
-    run = _Run(dtype, RandomErrors(errors), None)
+    run = Run(dtype, RandomErrors(errors), None)
     run.differences = {id(each.value): each for each in known if each is not None}
-    pairs = [_Pair(a, b, depends=b is not a) for a, b in zip(leaders, followers, strict=True)]
+    pairs = [Pair(a, b, depends=b is not a) for a, b in zip(leaders, followers, strict=True)]
     return [pair.follower for pair in interpret_closed(function, pairs, run.apply, run.constant)]
 
 
-class _Run:
+class Run:
     """The state of one traversal: the errors still to be used, and the decisions so far.
 
     Without sizes of errors the leader has none, and the pool holds the follower's as they are.
@@ -158,38 +151,40 @@ class _Run:
         self.outcomes: list[Array] = []
         self.differing = jnp.zeros((), np.int32)
 
-    def input(self, value: Array, *, depends: bool) -> _Pair:
+    def input(self, value: Array, *, depends: bool) -> Pair:
         """An argument: the follower's with an error, both off every tie where the derivative is by it."""
         if not is_inexact(value):
-            return _Pair(value, value, False)
+            return Pair(value, value, False)
         drawn = self.errors.draw(value.shape)
         assert self.sizes is not None  # noqa: S101
         leads, follows = self.sizes
+        size = jnp.where(jnp.isfinite(value), jnp.abs(value), 0.0)
         # Of different sizes, so that no two of them cancel and leave a value on its kink.
         different = jnp.sqrt(jnp.arange(value.size, dtype=np.float64) + (2.0 + self.errors.position))
         step = NEARLY_ZERO * different.reshape(value.shape) * jnp.sign(drawn)
         zero = jnp.where(value == 0, step, 0.0)
-        leader = value + jnp.sign(leads) * (NUDGE * drawn * jnp.abs(value) + zero) if depends else value
+        leader = value + jnp.sign(leads) * (NUDGE * drawn * size + zero) if depends else value
         follower = self.errors.draw_by_value(value) if self.alike else drawn
-        error = follows * self.u * follower * jnp.abs(value)
-        nudge = jnp.sign(leads + follows) * zero if depends else 0.0
-        return _Pair(leader, value + error + nudge, depends)
+        error = follows * self.u * follower * size
+        # Beside 0 a function may not be defined: a power is NaN on one side.
+        nudge = jnp.sign(leads + follows) * zero if depends and not self.alike else 0.0
+        return Pair(leader, value + error + nudge, depends)
 
-    def constant(self, value: Any) -> _Pair:
+    def constant(self, value: Any) -> Pair:
         """A constant, with an error where the checked dtype cannot hold it."""
         if isinstance(value, jax.core.Tracer) or not jnp.issubdtype(jnp.asarray(value).dtype, jnp.floating):
-            return _Pair(value, value, False)
+            return Pair(value, value, False)
         exact = np.asarray(value)
         with np.errstate(over="ignore"):
             held = exact.astype(self.dtype).astype(exact.dtype)
         size = np.where((held == exact) | ~np.isfinite(exact), 0.0, np.abs(exact))
         if not size.any():
-            return _Pair(value, value, False)
+            return Pair(value, value, False)
         return self._disturb(
             jnp.asarray(exact), jnp.asarray(exact), jnp.asarray(size), depends=False, alone=True
         )
 
-    def apply(self, eqn: JaxprEqn, operands: list[_Pair]) -> Sequence[_Pair]:
+    def apply(self, eqn: JaxprEqn, operands: list[Pair]) -> Sequence[Pair]:
         """Compute one equation in both evaluations."""
         name = eqn.primitive.name
         if name in LOOPS:
@@ -200,7 +195,7 @@ class _Run:
         leaders = [each.leader for each in operands]
         results = bind(eqn, leaders)
         pairs = [
-            _Pair(leader, follower, depends)
+            Pair(leader, follower, depends)
             for leader, follower in zip(results, self._follow(eqn, operands, results), strict=True)
         ]
         if is_exact(eqn) or not all(map(is_inexact, results)):
@@ -223,7 +218,7 @@ class _Run:
             self.differences[id(first.leader)] = Difference(first.leader, name, carried)
         return [first, *pairs[1:]]
 
-    def _follow(self, eqn: JaxprEqn, operands: list[_Pair], leaders: list[Any]) -> list[Any]:
+    def _follow(self, eqn: JaxprEqn, operands: list[Pair], leaders: list[Any]) -> list[Any]:
         """The follower's results, with the leader's decisions."""
         if all(each.leader is each.follower for each in operands):
             return leaders
@@ -246,7 +241,7 @@ class _Run:
             for leader, mine in zip(leaders, own, strict=True)
         ]
 
-    def _follow_sort(self, eqn: JaxprEqn, operands: list[_Pair], leaders: list[Any]) -> list[Any]:
+    def _follow_sort(self, eqn: JaxprEqn, operands: list[Pair], leaders: list[Any]) -> list[Any]:
         """Every operand in the order of the leader's keys."""
         axis = eqn.params["dimension"]
         shape = leaders[0].shape
@@ -275,10 +270,10 @@ class _Run:
         self.differing = self.differing + jnp.sum(differs, dtype=np.int32)
         return leader
 
-    def _swallowing(self, name: str, operands: list[_Pair], total: _Pair) -> _Pair:
+    def _swallowing(self, name: str, operands: list[Pair], total: Pair) -> Pair:
         """The sum or difference of two numbers, of which the larger may swallow the other."""
         one, other = operands
-        kept = other if name == "add" else _Pair(-other.leader, -other.follower, other.depends)
+        kept = other if name == "add" else Pair(-other.leader, -other.follower, other.depends)
         most = self.u / 2
         first = jnp.abs(other.leader) <= most * jnp.abs(one.leader)
         second = jnp.abs(one.leader) <= most * jnp.abs(other.leader)
@@ -286,7 +281,7 @@ class _Run:
         def choose(a: Array, b: Array, both: Array) -> Array:
             return jnp.where(first, a, jnp.where(second, b, both))
 
-        return _Pair(
+        return Pair(
             choose(one.leader, kept.leader, total.leader),
             choose(one.follower, kept.follower, total.follower),
             total.depends,
@@ -294,7 +289,7 @@ class _Run:
 
     def _disturb(
         self, leader: Array, follower: Array, size: Array, *, depends: bool, alone: bool = False
-    ) -> _Pair:
+    ) -> Pair:
         """Both values with errors of the given size in units of u; alone: each was made of single numbers."""
         size = jax.lax.convert_element_type(size, np.float64)
         finite = jax.lax.select(jax.lax.is_finite(size), size, jax.lax.full_like(size, 0.0))
@@ -303,109 +298,24 @@ class _Run:
         # Whole numbers made of data alone, counts and masks, are exact in anybody's arithmetic.
         whole = False if depends else leader == jnp.round(leader)
         if self.sizes is None:
-            return _Pair(leader, follower + (error if depends else jnp.where(whole, 0.0, error)), depends)
+            return Pair(leader, follower + (error if depends else jnp.where(whole, 0.0, error)), depends)
         # A reference may compute this in less than what is checked.
         error = max(self.u, float_epsilon(leader.dtype) / 2) * error
         leads, follows = self.sizes
         lead = error if depends else jnp.where(whole, 0.0, error)
-        return _Pair(
+        return Pair(
             leader + (leads * lead).astype(leader.dtype),
             follower + (follows * error).astype(follower.dtype),
             depends,
         )
 
-    def _by_norm(self, eqn: JaxprEqn, pair: _Pair, operand: int | None) -> _Pair:
+    def _by_norm(self, eqn: JaxprEqn, pair: Pair, operand: int | None) -> Pair:
         if not hasattr(pair.leader, "dtype") or not is_inexact(pair.leader) or pair.leader.ndim == 0:
             return pair
         return self._disturb(
             pair.leader, pair.follower, error_by_norm(eqn, pair.leader, operand=operand), depends=pair.depends
         )
 
-    def inside(self, turn: Array | int) -> "_Run":
+    def inside(self, turn: Array | int) -> "Run":
         """A run for the body of a loop or a branch, with other errors at every turn."""
-        return _Run(self.dtype, self.errors.inside(turn), self.sizes, alike=self.alike)
-
-
-# A loop's state is a flat list: the leaders of all pairs, then the followers.
-
-
-def _split(pairs: Sequence[_Pair]) -> list[Any]:
-    return [*(jnp.asarray(each.leader) for each in pairs), *(jnp.asarray(each.follower) for each in pairs)]
-
-
-def _joined(values: Sequence[Any], depends: Sequence[bool]) -> list[_Pair]:
-    half = len(values) // 2
-    return [_Pair(*each) for each in zip(values[:half], values[half:], depends, strict=True)]
-
-
-def _scan(run: _Run, eqn: JaxprEqn, operands: list[_Pair]) -> Sequence[_Pair]:
-    params = eqn.params
-    first, last = params["num_consts"], params["num_consts"] + params["num_carry"]
-    constants, carry, each = operands[:first], operands[first:last], operands[last:]
-    depends = any(pair.depends for pair in operands)
-    kinds = [depends] * params["num_carry"], [pair.depends for pair in each]
-
-    def body(state: Any, step: Any) -> tuple[Any, Any]:
-        differing, carried = state
-        turn, row = step
-        within = run.inside(turn)
-        pairs = [*constants, *_joined(carried, kinds[0]), *_joined(row, kinds[1])]
-        out = interpret_closed(params["jaxpr"], pairs, within.apply, within.constant)
-        made = _split(out[: params["num_carry"]]), _split(out[params["num_carry"] :])
-        return (differing + within.differing, made[0]), (made[1], within.outcomes)
-
-    start = (jnp.zeros((), np.int32), _split(carry))
-    steps = (jnp.arange(params["length"]), _split(each))
-    (differing, state), (rows, outcomes) = jax.lax.scan(body, start, steps, reverse=params["reverse"])
-    run.differing = run.differing + differing
-    run.outcomes += outcomes
-    count = len(rows) // 2
-    return [*_joined(state, kinds[0]), *_joined(rows, [depends] * count)]
-
-
-def _while(run: _Run, eqn: JaxprEqn, operands: list[_Pair]) -> Sequence[_Pair]:
-    params = eqn.params
-    first, last = params["cond_nconsts"], params["cond_nconsts"] + params["body_nconsts"]
-    kinds = [any(pair.depends for pair in operands)] * (len(operands) - last)
-    half = len(kinds)
-
-    def goes_on(state: Any) -> Any:
-        leaders = [*(pair.leader for pair in operands[:first]), *state[2][:half]]
-        (answer,) = jaxpr_as_fun(params["cond_jaxpr"])(*leaders)
-        return answer
-
-    def body(state: Any) -> Any:
-        turn, differing, carried = state
-        within = run.inside(turn)
-        pairs = [*operands[first:last], *_joined(carried, kinds)]
-        out = interpret_closed(params["body_jaxpr"], pairs, within.apply, within.constant)
-        return turn + 1, differing + within.differing, _split(out)
-
-    start = (jnp.zeros((), np.int32), jnp.zeros((), np.int32), _split(operands[last:]))
-    _, differing, state = jax.lax.while_loop(goes_on, body, start)
-    run.differing = run.differing + differing
-    return _joined(state, kinds)
-
-
-def _cond(run: _Run, eqn: JaxprEqn, operands: list[_Pair]) -> Sequence[_Pair]:
-    index, *others = operands
-    depends = any(pair.depends for pair in operands)
-    kinds = [pair.depends for pair in others]
-
-    def branch(inner: ClosedJaxpr) -> Callable[..., Any]:
-        def evaluate(values: list[Any]) -> Any:
-            within = run.inside(0)
-            out = interpret_closed(inner, _joined(values, kinds), within.apply, within.constant)
-            return within.differing, _split(out)
-
-        return evaluate
-
-    branches = [branch(inner) for inner in eqn.params["branches"]]
-    differing, values = jax.lax.switch(index.leader, branches, _split(others))
-    run.differing = run.differing + differing
-    return _joined(values, [depends] * (len(values) // 2))
-
-
-LOOPS: dict[str, Callable[[_Run, JaxprEqn, list[_Pair]], Sequence[_Pair]]] = {
-    "scan": _scan, "while": _while, "cond": _cond,
-}  # fmt: skip
+        return Run(self.dtype, self.errors.inside(turn), self.sizes, alike=self.alike)

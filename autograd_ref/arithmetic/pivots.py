@@ -10,8 +10,8 @@ __all__ = ["lu_in_order"]
 def lu_in_order(matrix: Float[Array, "*b m n"], order: Int[Array, "*b m"]) -> Float[Array, "*b m n"]:
     """Factorise a matrix without a choice of pivots.
 
-    Where two pivots are equally large, a rounding error decides between them, and both factorisations are right.
-    But the rows of one and the factors of the other make no factorisation.
+    Where two pivots are equally large, a rounding error decides between them, and both factorisations are
+    right. But the rows of one and the factors of the other make no factorisation.
 
     Args:
         matrix: to be factorised.

@@ -23,7 +23,7 @@ class Bound(NamedTuple):
     slack: np.ndarray
 
     def excess(self, given: np.ndarray) -> np.ndarray:
-        """How far each entry lies outside the interval; NaN where that cannot be told."""
+        """How far each entry is outside the interval; NaN where that cannot be told."""
         with np.errstate(invalid="ignore", over="ignore"):
             return np.asarray(np.maximum(np.abs(given - self.centre) - self.slack, 0.0))
 

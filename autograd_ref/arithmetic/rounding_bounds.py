@@ -1,4 +1,4 @@
-r"""How far two correct computations of the same function may lie apart: the bound, measured.
+r"""How far two correct computations of the same function may be apart: the bound, measured.
 
 Where nobody has derived a bound, the reference itself is asked. `paired_evaluation` evaluates it with a
 random rounding error in every operation, and two things are measured:
@@ -9,8 +9,8 @@ random rounding error in every operation, and two things are measured:
   standard deviations, for the luck of 10⁹ entries, of a hand that takes two or three times the reference's
   operations. No entry borrows from its neighbours. Draws that happen to be kind to an entry are paid for by
   their number: the quantile of Student's t for that many draws takes the place of 16 where it is larger.
-  Where rounding hides an entry all the same, numbers that are equal are taken to be rounded alike (`alike`): the
-  scores of a row of attention that is masked throughout, in which −1e30 swallows all else, stay equal.
+  Where rounding hides entries all the same, numbers that are equal are rounded alike (`alike`): the scores of
+  a row of attention that is masked throughout, in which −1e30 swallows all else, stay equal.
 - **The interval that ties leave open**, with exact arithmetic and other decisions: see `ties`.
 
 On both sides come $4u|g|$ for the last operations on an entry, and 2²⁰ times the smallest normal number of
@@ -40,7 +40,7 @@ STEP = 4.0
 SAFETY, UNLIKELY = 16.0, 1e-10
 DRAWS, FEWER, FEW = 16, 8, 4
 FLOPS = 4e9
-# Rounding hides an entry of which it is granted more than this part.
+# Rounding hides an entry of which it is granted more than this part; hidden may be this part of all entries.
 HIDDEN = 0.01
 
 # For what runs in milliseconds and would take seconds to compile.
@@ -72,7 +72,7 @@ class RoundedFunction:
 
         Args:
             function: whose results are floating arrays.
-            moved: the first so many arguments are what its derivatives are taken by.
+            moved: the number of arguments, the first ones, by which its derivatives are taken.
             dtype: whose arithmetic is allowed for, float32 or float64.
         """
         self.function, self.moved, self.dtype = function, moved, np.dtype(dtype)
@@ -106,8 +106,8 @@ class RoundedFunction:
         base = self._run(exact, np.ones(POOL), 0.0, 0.0, alike=True)
         response, draws, _ = self._responses(exact, base, rng, few=few, alike=True)
         again = [
-            self._measured(np.asarray(value), *each, draws)
-            for value, *each in zip(base.results, response, ties, strict=True)
+            self._measured(np.asarray(value), moved, open_, draws)
+            for value, moved, open_ in zip(base.results, response, ties, strict=True)
         ]
         return [_sharper(*each) for each in zip(measured, again, strict=True)]
 
@@ -197,13 +197,13 @@ def _sharper(independent: Measured, alike: Measured) -> Measured:
 
 
 def _is_seen(each: Measured) -> bool:
-    """Whether rounding hides none of the entries that are finite."""
+    """Whether rounding hides hardly any of the entries that are finite."""
     finite = np.isfinite(each.value)
     size = np.abs(np.where(finite, each.value, 0.0))
     largest = size.max(initial=0.0)
     usual = largest * np.sqrt(np.mean((size / largest) ** 2)) if largest else 0.0
     hidden = each.bound.radius > HIDDEN * np.maximum(size, usual)
-    return not largest or not np.any(hidden & finite)
+    return not largest or bool(np.mean(hidden, where=finite) < HIDDEN)
 
 
 def granted(response: np.ndarray, size: np.ndarray, draws: int, dtype: DTypeLike) -> np.ndarray:

@@ -185,7 +185,7 @@ def difference_error(a: Any, b: Any, difference: Any, u: float) -> Any:
 
 
 def is_long(terms: Any) -> Any:
-    """Whether a sum of so many terms may come sorted by sign to its disadvantage."""
+    """Whether a sum is so long that terms sorted by sign may add to its error."""
     return terms > UNSORTED**2
 
 

@@ -26,7 +26,7 @@ from autograd_ref.arithmetic.paired_evaluation import Evaluated
 __all__ = ["MOST_JOINT", "Ties", "basis", "measure_ties"]
 
 PROBES = 8
-# So many samples for each decision, and so often must a value be seen not to be rare.
+# The number of samples for each decision, and how often a value must be seen not to be rare.
 SAMPLES, OFTEN = 12, 3
 # Jumps of a smaller part of the largest of an array are rounding.
 SMALLEST = 1e-9
@@ -64,7 +64,7 @@ def measure_ties(
         base: the undisturbed evaluation.
         evaluate: a sided evaluation, of a pool of errors and ±1.
         pool: draws such a pool.
-        most: so many evaluations at most.
+        most: the largest number of evaluations.
 
     Returns:
         One for each result of the function; None for one that depends on no tie.

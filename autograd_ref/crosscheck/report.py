@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console, ConsoleOptions
@@ -65,7 +66,7 @@ class Blame:
         end_line: its last line.
         col: its first column, in characters from 0.
         end_col: the column behind its last character.
-        code: the first line of the source there, without its indentation.
+        code: the first line of the source there.
         kind: operator, operand, factor, step, term, overwritten, stale, transpose, axis, index, name, misnamed
             or region.
         says: a sentence, or several.
@@ -79,6 +80,15 @@ class Blame:
     code: str
     kind: str
     says: str
+
+    def __str__(self) -> str:
+        """The place, its line and carets under the expression."""
+        indent = len(self.code) - len(self.code.lstrip())
+        end = self.end_col if self.end_line == self.line else len(self.code)
+        number = f"{self.line:>5}"
+        carets = " " * (self.col - indent) + "^" * max(end - self.col, 1)
+        head = f"{Path(self.file).name}:{self.line}: {self.says}"
+        return f"{head}\n{number} │ {self.code.lstrip()}\n{' ' * len(number)} │ {carets}"
 
 
 @dataclass(frozen=True)
@@ -206,7 +216,9 @@ class Report:
 
     def __str__(self) -> str:
         """The summary, the wrong quantities and what was found; short enough for a failing test."""
-        return "\n".join([self.summary(), *self.witnesses(), *self.mended(), *self.sentences()])
+        return "\n".join(
+            [self.summary(), *self.witnesses(), *map(str, self.blame), *self.mended(), *self.sentences()]
+        )
 
     def assignment(self) -> str:
         """Which gradient of a recorded call was held against the derivative by what."""
@@ -237,7 +249,7 @@ class Report:
         yield Text(self.summary(), style="bold" if self.ok else "bold red")
         if self.quantities:
             yield quantity_table(self.quantities)
-        for sentence in self.witnesses():
+        for sentence in [*self.witnesses(), *map(str, self.blame)]:
             yield Text(sentence)
         for line in self.mended():
             yield Text(line)

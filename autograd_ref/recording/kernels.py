@@ -18,7 +18,6 @@ import numpy as np
 from autograd_ref.recording import meaning
 from autograd_ref.recording.tape import Compute, NotRecorded, Value
 from autograd_ref.recording.template import names_dtype
-from autograd_ref.two_layer_net import precision
 
 __all__ = ["compute", "computed_in", "double", "in_double", "pull_back", "slopes", "uncompiled"]
 
@@ -32,7 +31,12 @@ _QUICK = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level"
 @contextmanager
 def in_double() -> Iterator[None]:
     """The context in which all kernels run: 64 bits are allowed, and NumPy's rules of broadcasting."""
-    with precision(np.float64), jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
+    with (
+        jax.enable_x64(True),
+        jax.default_matmul_precision("highest"),
+        jax.numpy_rank_promotion("allow"),
+        jax.numpy_dtype_promotion("standard"),
+    ):
         yield
 
 
@@ -175,7 +179,8 @@ def _loop(value: Value, exact: bool) -> tuple[Any, ...]:
     if exact:
         return tuple([double(each) for each in dtypes])
     if meaning.is_scipys(operation):  # it computes float32 in float64, or as well as if it did
-        return (*[double(each) for each in dtypes[:-1]], dtypes[-1])
+        own = zip(dtypes, value.inputs, strict=False)
+        return (*[double(each or source.dtype) for each, source in own], dtypes[-1])
     return dtypes
 
 

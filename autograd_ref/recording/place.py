@@ -11,7 +11,7 @@ from pathlib import Path
 from types import CodeType
 from typing import NamedTuple
 
-__all__ = ["Place", "callers", "here", "is_foreign", "place_of"]
+__all__ = ["Place", "callers", "here", "is_foreign", "place_here", "place_of"]
 
 _RECORD = str(Path(__file__).parent / "record.py")
 _HERE = str(Path(__file__).parent) + os.sep
@@ -55,12 +55,13 @@ def is_foreign(file: str) -> bool:
     return found
 
 
-def here() -> tuple[CodeType | None, int]:
-    """The innermost running instruction of the program itself."""
-    frame = sys._getframe(1)
+def here(thread: int | None = None) -> tuple[CodeType | None, int]:
+    """The innermost running instruction of the program itself, in this thread or another."""
+    frame = sys._getframe(1) if thread is None else sys._current_frames()[thread]
     while frame is not None:
         code = frame.f_code
-        if not is_foreign(code.co_filename):
+        foreign = _foreign_files.get(code.co_filename)
+        if not (is_foreign(code.co_filename) if foreign is None else foreign):
             return code, frame.f_lasti
         frame = frame.f_back  # type: ignore[assignment]
     return None, -1
@@ -78,11 +79,21 @@ def callers(depth: int = 2) -> tuple[tuple[CodeType, int], ...]:
     return tuple(found[1:])
 
 
-@cache
+def place_here(thread: int | None = None) -> Place | None:
+    """The place of the innermost running instruction of the program itself, if there is one."""
+    code, position = here(thread)
+    return None if code is None else place_of(code, position)
+
+
 def place_of(code: CodeType, position: int) -> Place:
     """The place of an instruction."""
+    return _place_of(code, position, code.co_filename)  # equal code may be in several files
+
+
+@cache
+def _place_of(code: CodeType, position: int, file: str) -> Place:
     line, end_line, column, end_column = next(
         islice(code.co_positions(), max(position, 0) // 2, None), (None,) * 4
     )
     first = code.co_firstlineno if line is None else line
-    return Place(code.co_filename, first, end_line or first, column or 0, end_column or 0, code.co_qualname)
+    return Place(file, first, end_line or first, column or 0, end_column or 0, code.co_qualname)

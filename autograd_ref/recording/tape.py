@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd_ref.recording.place import Place, callers, here, place_of
+from autograd_ref.recording.place import Place, callers, here, place_here, place_of
 
 __all__ = ["Compute", "Control", "Given", "Move", "NotRecorded", "Read", "Tape", "Value", "Write", "current"]
 
@@ -194,7 +194,8 @@ class Tape:
         value._code, value._position = here()
         value._callers = callers()
         if get_ident() != self._thread:
-            raise NotRecorded("NumPy in another thread is not recorded", value.place)
+            place = value.place or place_here(self._thread)
+            raise NotRecorded("NumPy in another thread is not recorded", place)
         if value.dtype not in _DTYPES:
             raise NotRecorded(f"values of dtype {value.dtype} are not recorded", value.place)
         self.values.append(value)

@@ -81,7 +81,8 @@ class _Loaded:
         self.path = folder / f"{name}.py"
         self.path.write_text(source)
         spec = importlib.util.spec_from_file_location(name, self.path)
-        assert spec is not None and spec.loader is not None
+        assert spec is not None
+        assert spec.loader is not None
         self.module: types.ModuleType = importlib.util.module_from_spec(spec)
         sys.modules[name] = self.module
         self.name = name
@@ -192,7 +193,7 @@ def sample(every: dict[str, list[Planted]], seed: int) -> Iterator[tuple[str, Pl
     for kind, some in by_kind.items():
         draw.shuffle(some)
         seen: dict[str, int] = {}
-        ranks = []
+        ranks: list[tuple[int, int, str, Planted]] = []
         for name, each in some:
             seen[name] = seen.get(name, 0) + 1
             ranks.append((seen[name], len(ranks), name, each))

@@ -26,7 +26,13 @@ class Check:
 
     Without a target: handgrad's own network, quantity by quantity, on the course's toy problem and on the
     digits that scikit-learn ships, in float64 and float32. With targets: anybody's NumPy code, each in an
-    interpreter of its own. A call of it is recorded, and its own forward pass is the reference:
+    interpreter of its own. A call of it is recorded, and its own forward pass is the reference. Try in turn:
+
+    handgrad check layers.py (all that a file, a notebook or a folder has)
+
+    handgrad check net.py:TwoLayerNet (called as its names say, or when net.py is imported)
+
+    handgrad check net.py:Net.step --run 'train.py --epochs 1' (called when another program runs)
 
     handgrad check net.py:loss --call 'loss(rng.standard_normal((4, 3)), X, y)' (returns loss, gradients)
 
@@ -36,14 +42,15 @@ class Check:
 
     handgrad check net.py:train --call 'train(W, x, y)' --loss '0.5 * np.sum((out - y) ** 2)'
 
-    Without --call, example_NAME(rng) or example(rng) in the file returns the arguments. Without either, a
-    two-layer network is tried on problems made for it; with --reference, a function is held against JAX.
+    Without --call, example_NAME(rng) or example(rng) in the file returns the arguments. With --reference, a
+    function is held against JAX.
 
     Exits with 0 if all agree, 1 if a gradient is wrong, 2 for bad input or what could not be judged.
     """
 
     targets: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="TARGET ...")] = ()
-    """FILE.py:NAME or package.module:NAME, NAME a function, Class.method, or a class with a loss."""
+    """FILE.py:NAME or package.module:NAME, NAME a function, Class.method, or a class with a loss; FILE.py or
+    a folder, for all that it has."""
 
     call: Annotated[str | None, tyro.conf.arg(metavar="EXPR")] = None
     """Python that calls NAME, with np, rng and the names of its file. The first call with floating arrays is

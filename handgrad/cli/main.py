@@ -38,9 +38,9 @@ def main() -> None:
     """Run the command that the arguments name, and exit with its code."""
     try:
         command = _parse(Config(), SweepSettings())
-        if isinstance(command, Train) and (base := command.base()) is not None:
+        if isinstance(command, Train) and (base := command.base()) != Config():
             command = _parse(base, SweepSettings())
-        elif isinstance(command, Sweep) and (axes := command.base()) is not None:
+        elif isinstance(command, Sweep) and (axes := command.base()) != SweepSettings():
             command = _parse(Config(), axes)
         code = command.run()
     except (ValueError, OSError) as error:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from handgrad.cli.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, OK
-from handgrad.sweep.settings import SWEEP_PRESETS, SweepPresetName, SweepSettings
+from handgrad.sweep.settings import SWEEP_PRESETS, SweepPresetName, SweepSettings, usual_sweep
 from handgrad.validation import check_positive_int
 
 if TYPE_CHECKING:
@@ -122,10 +122,10 @@ class Sweep:
         print(train_command(best.point))
         return OK
 
-    def base(self) -> SweepSettings | None:
-        """Return the settings that the given flags change, if they are not the defaults."""
+    def base(self) -> SweepSettings:
+        """Return the settings that the given flags change."""
         if self.resume is not None:
             if self.out is not None or self.preset is not None or self.settings != SweepSettings():
                 raise ValueError("--resume takes the sweep's directory and settings: give no others")
-            return None
-        return None if self.preset is None else SWEEP_PRESETS[self.preset]
+            return self.settings
+        return usual_sweep(self.settings.data) if self.preset is None else SWEEP_PRESETS[self.preset]

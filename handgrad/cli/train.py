@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from handgrad.cli.exit_codes import FAILED, INTERRUPTED, OK
-from handgrad.runs.config import PRESETS, Config, PresetName
+from handgrad.runs.config import PRESETS, Config, PresetName, usual_settings
 
 __all__ = ["Train"]
 
@@ -67,8 +67,8 @@ class Train:
         print(f"{directory}: {self.config.iters} steps; to test it: handgrad predict {directory}")
         return OK
 
-    def base(self) -> Config | None:
-        """Return the settings that the given flags change, if they are not the defaults."""
+    def base(self) -> Config:
+        """Return the settings that the given flags change."""
         from handgrad.runs.directory import read_config, read_settings
 
         if self.resume is not None:
@@ -81,4 +81,4 @@ class Train:
             if self.preset is not None:
                 raise ValueError("--config and --preset both give all settings: give one")
             return read_settings(self.settings)
-        return None if self.preset is None else PRESETS[self.preset]
+        return usual_settings(self.config.data) if self.preset is None else PRESETS[self.preset]

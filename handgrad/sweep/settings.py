@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 
 import tyro
 
-from handgrad.runs.config import CommonSettings, Config
+from handgrad.data.datasets import DataName
+from handgrad.runs.config import CommonSettings, Config, usual_settings
 from handgrad.sweep.grid import AXES, Grid, parse_axis
 
-__all__ = ["SWEEP_PRESETS", "SweepPresetName", "SweepSettings"]
+__all__ = ["SWEEP_PRESETS", "SweepPresetName", "SweepSettings", "usual_sweep"]
 
 SweepPresetName = Literal["notes-hidden", "notes-reg", "notes-lr-iters"]
 # One value or several: with commas between them, or first:last:count with both ends, :log for equal ratios.
@@ -29,8 +30,8 @@ class SweepSettings(CommonSettings):
     reg: Values = "1e-3"
     """Strengths of the penalty: 0,0.1 or 0:0.3:11, which includes both ends."""
 
-    lr: Values = "2e-3"
-    """Learning rates: 1e-3,2e-3 or 1e-4:1e-2:9:log for equal ratios."""
+    lr: Values = "0.05"
+    """Learning rates: 1e-3,2e-3 or 1e-4:1e-2:9:log for equal ratios; for CIFAR-10, 0.002 if none is given."""
 
     iters: Values = "4000"
     """Training steps: 1000,2000 or a range, whole numbers."""
@@ -45,6 +46,12 @@ class SweepSettings(CommonSettings):
         if self.data_dir is not None:
             common["data_dir"] = Path(self.data_dir).absolute()
         return Grid(Config(**common), axes, self.seeds)
+
+
+def usual_sweep(data: DataName) -> SweepSettings:
+    """Return the settings that are taken where none are given."""
+    usual = usual_settings(data)
+    return replace(SweepSettings(data=data), lr=f"{usual.lr:g}", std=usual.std)
 
 
 # The course notes' three explorations, of the network of CS231n's exercise: decay 0.95, weights of 1e-4,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from handgrad.runs.config import Config
+from handgrad.runs.config import Config, usual_settings
 from handgrad.sweep.grid import Grid, format_value
 
 if TYPE_CHECKING:
@@ -118,11 +118,11 @@ def _percent(mean: float, spread: float) -> str:
 
 
 def train_command(point: Config) -> str:
-    """Return the command that trains one network so, with a flag for each setting that is not the default."""
-    words = ["handgrad", "train"]
+    """Return the command that trains one network so, with a flag for each setting that is not usual."""
+    words, usual = ["handgrad", "train"], usual_settings(point.data)
     for field in fields(Config):
         value = getattr(point, field.name)
-        if value != field.default:
+        if value != (field.default if field.name == "data" else getattr(usual, field.name)):
             flag = f"--{field.name.replace('_', '-')}"
             words += [flag] if value is True else [flag, str(value)]
     return shlex.join(words)

@@ -2,8 +2,8 @@ r"""Formulas of the user's that cancel in an entry where the reference's does no
 
 $1 + \tanh(x / 2)$ at −20 is 0 in float32, and right to the rounding of the 1 in it; a sigmoid there has
 seven digits. The bound that was measured on the reference does not know of that 1. What tells a formula that
-cancels from one that is wrong is the same formula in a finer precision: the error shrinks with the unit
-roundoff there, that of a mistake stays as it is.
+cancels from one that is wrong is the same formula in a finer precision: the error of rounding shrinks with
+the unit roundoff there, a mistake stays as it is.
 """
 
 from collections.abc import Callable

@@ -50,7 +50,7 @@ def check_gradients(
         reference: ``reference(params, *args) -> loss``, a JAX function that `jax.jit` can trace as a function
             of params and of the floating arrays among args. It is given their values in float64.
         params: a pytree of floating arrays; Python's floats become arrays of shape ().
-        *args: what both take besides. Floating arrays, wherever in a pytree they stand, are cast like params;
+        *args: what both take besides. Floating arrays, wherever they are in a pytree, are cast like params;
             anything else is passed as it is.
         dtype: float32 or float64, which is checked; None takes that of params.
         seed: of the random errors from which the bound is measured, and of the moves.
@@ -58,7 +58,7 @@ def check_gradients(
         points: how many to check at; at all but the first, params are moved by about 1e-2 of themselves.
             Parameters that are bound to each other (symmetric, normalised, sorted) want 1.
         surrogate: whether the rules are meant to differ from the derivative (straight-through, gradient
-            reversal): then the hand is held against the reference's rules as they stand.
+            reversal): then the hand is held against the reference's rules as they are.
         tolerance: a part of the larger of an entry and its array's root mean square to which each bound is
             widened, for what is inexact by design.
 

@@ -57,7 +57,7 @@ def _rounded(text: str) -> str:
 def describe_losses(
     hand: Hand, found: Sequence[AtPoint], quantities: Mapping[str, Quantity], names: Sequence[str]
 ) -> list[str]:
-    """Where the losses differ: is the hand gradient at least that of the hand's own loss?
+    """Where the losses differ: does the hand gradient at least belong to the hand's own loss?
 
     Args:
         hand: to call in float64.
@@ -105,7 +105,7 @@ def describe_losses(
             at = f"{name}[{', '.join(map(str, index))}]"
             return [
                 *said,
-                "The losses differ, and the hand gradient is not that of the hand's own loss either: "
+                "The losses differ, and the hand gradient does not belong to the hand's own loss either: "
                 f"{at} is {given[index]:.9g} by hand, {own.value:.9g} by finite difference.",
             ]
     if not compared:

@@ -53,7 +53,7 @@ class Hand:
         """The loss and the gradients at a point.
 
         Raises:
-            NotJudged: hand raised, or what came back is no loss with gradients.
+            NotJudged: hand raised, or did not return a loss with gradients.
         """
         leaves = parameter_leaves(point.params)
         params, args = copy_arrays((point.params, point.args), self.dtype)
@@ -102,7 +102,7 @@ class Hand:
 
 
 def _parts(result: Any, params: Any) -> tuple[Any, Any]:
-    """The loss and the gradients; those of a list of parameters may also follow the loss one by one."""
+    """The loss and the gradients; the gradients of a list may also follow the loss one by one."""
     if isinstance(result, tuple | list):
         if len(result) == 2:
             return result[0], result[1]
@@ -138,7 +138,7 @@ def _real(name: str, value: Any) -> tuple[np.ndarray, str]:
     except (TypeError, ValueError, RuntimeError) as error:
         first = str(error).strip().partition("\n")[0]
         raise NotJudged(
-            f"hand's {name} is no array of real numbers: {type(error).__name__}: {first}"
+            f"hand's {name} is not an array of real numbers: {type(error).__name__}: {first}"
         ) from error
 
 

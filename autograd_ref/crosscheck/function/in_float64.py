@@ -1,8 +1,8 @@
-"""Gradients that rounding in float32 hides, though hardly any of it takes place: float64 decides.
+"""Gradients that rounding in float32 may hide, but does not: float64 decides.
 
-The bounds are wide for a sum such as −1e4 + 0.3, whose rounding is a small part of a result, but is granted many
-times over. What a call of hand in float64 shows settles whether its formula is right; what is left to ask of
-the call in float32 is that it comes close to the right value.
+A sum such as −1e4 + 0.3 is rounded to a small part of what depends on it, but many times as much is granted.
+A call of hand in float64 settles whether its formula is right; the call in float32 must then come close to
+the right value.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,9 +29,9 @@ def decided_in_float64(
         in_float64: what was said of the same call in float64 at the same points, by name.
 
     Returns:
-        By the number of the parameter. Right, where float64 says so and no entry in float32 is off by half of what
-        may be hidden, at any point. Wrong, where float64 says so, an entry is off by more, and rounding in float32
-        may not make so much of it.
+        By the number of the parameter. Right, where float64 says so and no entry in float32 is off by half of
+        what may be hidden, at any point. Wrong, where float64 says so, an entry is off by more, and what is
+        granted to rounding in float32 is small.
     """
     decided = {}
     for i, quantity in unjudged.items():

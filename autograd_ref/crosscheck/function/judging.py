@@ -26,8 +26,8 @@ from autograd_ref.crosscheck.quantity import (
 
 __all__ = ["NONLINEAR", "AtPoint", "Judged", "is_near", "judge_gradient", "judge_loss", "sizes"]
 
-# A value that cancels is at most this part of what rounding in float32 makes of it, and at most this number of
-# roundings in float64.
+# A value that cancels is at most this part of what rounding in float32 makes of it, and at most this number
+# of roundings in float64.
 CANCELS, ROUNDINGS = 2.0**-14, 64.0
 
 # Where a bound is more than this part of what it bounds, it has room for this many times as much.
@@ -215,7 +215,7 @@ def judge_gradient(
 def _at(
     each: Judged, name: str, hand: np.ndarray, right: Measured, tolerance: float, i: int | None = None
 ) -> Quantity:
-    """The loss or gradient i at one point, whether or not hand lets sums swallow what the dtype cannot hold."""
+    """The loss or gradient i at one point: exact, or with what sums swallow in the checked dtype."""
     exact = _at_value(each, name, hand, right, tolerance, i)
     if right.swallowed is None or exact.ok is False or is_near(hand, right.value):
         return exact
@@ -246,7 +246,7 @@ def _at_value(
         hand = np.where(np.isfinite(value), hand, np.nan)
         joint = _joint_units(hand, value, bound, right.ties)
     size = sizes(value)
-    # Bounds are of first order: where one is as large as what it bounds, more is no evidence of a mistake.
+    # Bounds are of first order: where one is as large as what it bounds, more does not prove a mistake.
     radius = (
         np.where(bound.radius > NONLINEAR * size, ROOM * bound.radius, bound.radius)
         if size.any()
@@ -272,7 +272,7 @@ def sizes(value: np.ndarray) -> np.ndarray:
 def _joint_units(hand: np.ndarray, value: np.ndarray, bound: Bound, ties: Ties | None) -> np.ndarray | None:
     """How far the entries together are outside of what choices at ties can make of them, in bounds.
 
-    Whatever is chosen at the ties, the error lies in their span: what is left beside it is rounding.
+    Whatever is chosen at the ties, the error is in their span: what is left beside it is rounding.
     """
     if ties is None or ties.span is None or len(ties.span) >= len(ties.entries):
         return None

@@ -22,6 +22,9 @@ FORMATS = ("float32", "float16", "bfloat16")
 PAIRS = 3
 # A smooth second difference shrinks sixteenfold with a quarter of the step, a coarse one does not.
 SHRINKS = 1 / 2
+# Rounding shows in most of a result's entries, by this part of the unit at least. An error that jumps from
+# one entry to another, at a tie of the largest, does not.
+MOST, GRAIN = 1 / 2, 0.2
 
 
 def coarseness(name: str) -> float:
@@ -34,7 +37,7 @@ def lower_precision(hand: Hand, at: AtPoint, dtype: DTypeLike, seed: int) -> str
 
     What comes back in a lower dtype tells by itself. Else the function is called at pairs of points on both
     sides of this one, at steps of a few units of each lower format: second differences of a smooth function
-    are tiny there and shrink with the square of the step, those of one that rounds are as large as its unit.
+    are tiny there and shrink with the square of the step; if it rounds, some are as large as its unit.
     Where the reference's are large as well, a kink was crossed, and nothing is concluded.
 
     Args:
@@ -61,20 +64,27 @@ def lower_precision(hand: Hand, at: AtPoint, dtype: DTypeLike, seed: int) -> str
         if u <= asked:
             continue
         try:
-            (wide, _), (narrow, smooth) = (_second_differences(hand, at, step * u, rng) for step in (16, 4))
+            (wide, *_), (narrow, smooth, share) = (
+                _second_differences(hand, at, step * u, GRAIN * u, rng) for step in (16, 4)
+            )
         except NotJudged:
             continue
-        coarse = (narrow > 0.05 * u) & (narrow < 16 * u) & (narrow > 64 * asked)
+        coarse = (narrow > 0.05 * u) & (narrow < 16 * u) & (narrow > 64 * asked) & (share > MOST)
         if np.any(coarse & (narrow > SHRINKS * wide) & (narrow > 8 * smooth)):
             found = name
     return found
 
 
 def _second_differences(
-    hand: Hand, at: AtPoint, step: float, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """f(x + h) + f(x − h) − 2 f(x) of each result by hand and of the reference's, relative to its size."""
-    squares = []
+    hand: Hand, at: AtPoint, step: float, grain: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Take second differences, f(x + h) + f(x − h) − 2 f(x).
+
+    Returns:
+        Of each result by hand and of the reference's, relative to its size; and the share of the entries by
+        hand that differ by more than a grain of themselves.
+    """
+    squares, shares = [], []
     for _ in range(PAIRS):
         random = int(rng.integers(2**32))
         moved = [at.point._replace(params=_shifted(at.point.params, sign * step, random)) for sign in (1, -1)]
@@ -86,8 +96,15 @@ def _second_differences(
             [(_size(a + b - 2 * c) / (_size(c) or 1.0)) ** 2 for a, b, c in zip(*side, strict=True)]
             for side in (by_hand, automatic)
         ])  # fmt: skip
+        shares.append([_share(a + b - 2 * c, grain * np.abs(c)) for a, b, c in zip(*by_hand, strict=True)])
     rms = np.sqrt(np.mean(squares, axis=0))
-    return rms[0], rms[1]
+    return rms[0], rms[1], np.mean(shares, axis=0)
+
+
+def _share(difference: Any, grains: Any) -> float:
+    """The share of the entries that are not 0 in which a difference is larger than a grain."""
+    entries = np.asarray(grains > 0)
+    return float(np.mean(np.abs(difference) > grains, where=entries)) if entries.any() else 0.0
 
 
 def _reference(at: AtPoint, params: Any) -> list[np.ndarray]:

@@ -46,7 +46,7 @@ def parameter_leaves(params: Any) -> list[Leaf]:
         Its leaves, as they are.
 
     Raises:
-        NotJudged: there are none, or one is no array of floating numbers.
+        NotJudged: there are none, or one is not an array of floating numbers.
     """
     leaves = []
     for path, value in leaves_with_paths(params, "params"):
@@ -119,7 +119,7 @@ def find_leaf(tree: Any, leaf: Leaf, params: Any) -> Any:
         params: themselves.
 
     Returns:
-        Whatever stands there.
+        Whatever is there.
 
     Raises:
         NotJudged: nothing does.

@@ -4,13 +4,12 @@
 """
 
 import json
-import math
 import os
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,16 +19,18 @@ import numpy as np
 from autograd_ref.crosscheck.errors import LONGEST_REFUSAL, one_line, what_stopped
 from autograd_ref.crosscheck.function.check import POINTS, check_gradients_at
 from autograd_ref.crosscheck.isolated.running import run_program
-from autograd_ref.crosscheck.isolated.targets import Target, load_target
+from autograd_ref.crosscheck.isolated.source import source_of
+from autograd_ref.crosscheck.isolated.targets import Target, load_module, load_target
 from autograd_ref.crosscheck.network.check import check_network
 from autograd_ref.crosscheck.program.calling.target import Asked, check_met, check_target, example_of
-from autograd_ref.crosscheck.program.calling.watch import Met
+from autograd_ref.crosscheck.program.calling.watch import Met, is_called_plainly, watching
 from autograd_ref.crosscheck.program.check import REPAIR_SECONDS
 from autograd_ref.crosscheck.report import NotJudged, Report
+from autograd_ref.crosscheck.rules.pytorch.reference import check_against_pytorch, is_pytorch_loss
 from autograd_ref.crosscheck.rules.target import check_rule_target
 from handgrad.files import replace_json
 
-__all__ = ["judge_request"]
+__all__ = ["judge_file", "judge_request"]
 
 EXAMPLE = "example"
 # How many seconds before the end is noted where the target is.
@@ -61,6 +62,11 @@ def main() -> None:
             replace_json(folder / "answer.json", answer)
         os._exit(0)  # do not wait for the target's threads, nor for what it registered with atexit
 
+    if request["names"] is not None:
+        for answers in judge_file(request):
+            if os.getpid() == pid:
+                replace_json(folder / "answer.json", {"answers": answers})
+        os._exit(0)
     end(lambda: judge_request(request, end, note))
 
 
@@ -82,19 +88,81 @@ def judge_request(
     Raises:
         NotJudged: it cannot be judged; says why.
     """
-    options = {name: request[name] for name in ("dtype", "seed", "tolerance")}
-    given = {key: value for key, value in request["recorded"].items() if key not in ("run", "repair")}
-    left = request.get("deadline", math.inf) - time.time() - REPAIR_MARGIN
-    given["repair_seconds"] = min(REPAIR_SECONDS, left) if request["recorded"].get("repair") else 0.0
-    asked = Asked(request["target"], **given, **options)
+    asked = _asked(request)
 
     def meet(file: str, met: Met) -> NoReturn:
         end(partial(_said, file, lambda: check_met(met, file, asked, note)))
 
+    def watch(file: str) -> AbstractContextManager[Any]:
+        name = asked.spec.rpartition(":")[2]
+        names = [name] if is_called_plainly(source_of(Path(file)), name) else []
+        return watching(file, names, asked.nth, lambda _, met: meet(file, met))
+
     if request["recorded"]["run"] is not None:
         run_program(request["recorded"]["run"], asked.spec, asked.nth, meet)
-    target = load_target(request["target"], None if _is_told(request) else (asked.nth, meet))
-    return _said(target.file, lambda: _judge(request, target, asked, options, note))
+    target = load_target(asked.spec, None if _is_told(request) else watch)
+    return _said(target.file, lambda: _judge(request, target, asked, note))
+
+
+def judge_file(request: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
+    """Judge all that a file has.
+
+    Args:
+        request: with the file as the target and, for each class or function, its name and the names of what
+            the file may call when it is imported.
+
+    Yields:
+        All answers so far, in the order in which they are found.
+    """
+    path, answers = request["target"], list[dict[str, Any]]()
+    met: set[str] = set()
+
+    def answer(name: str, judge: Callable[[], Report]) -> bool:
+        report, error = None, None
+        try:
+            report = judge().to_json()
+        except NotJudged as refused:
+            error = one_line(str(refused), LONGEST_REFUSAL)
+        answers.append({"target": f"{path}:{name}", "report": report, "error": error})
+        return report is not None
+
+    def watch(file: str) -> AbstractContextManager[Any]:
+        def meet(name: str, found: Met) -> None:
+            asked = _asked({**request, "target": f"{path}:{name}"})
+            if answer(name, partial(_said, file, lambda: check_met(found, file, asked))):
+                met.add(name)
+            else:
+                answers.pop()
+
+        names = [each for called in request["names"].values() for each in called]
+        source = source_of(Path(file))
+        plain = [name for name in names if is_called_plainly(source, name)]
+        return watching(file, plain, 1, meet)
+
+    file = str(Path(path).resolve())
+    try:
+        module = load_module(path, file, watch)
+    except NotJudged as error:
+        yield [*answers, {"target": path, "report": None, "error": one_line(str(error), LONGEST_REFUSAL)}]
+        return
+    for name, called in request["names"].items():
+        value = getattr(module, name, None)
+        if value is not None and not met.intersection(called):
+            one = {**request, "target": f"{path}:{name}"}
+            judge = partial(_judge, one, Target(value, module, file), _asked(one))
+            answer(name, partial(_said, file, judge))
+        yield answers
+    if not request["names"]:
+        yield [{"target": path, "report": None, "error": "has no function and no class with a loss"}]
+
+
+def _asked(request: dict[str, Any]) -> Asked:
+    given = {key: value for key, value in request["recorded"].items() if key not in ("run", "repair")}
+    options = {name: request[name] for name in ("dtype", "seed", "tolerance")}
+    seconds = 0.0
+    if request["recorded"].get("repair") and request.get("names") is None:
+        seconds = min(REPAIR_SECONDS, request["deadline"] - time.time() - REPAIR_MARGIN)
+    return Asked(request["target"], **given, **options, repair_seconds=seconds)
 
 
 def _said(file: str, judge: Callable[[], Report]) -> Report:
@@ -112,11 +180,7 @@ def _is_told(request: dict[str, Any]) -> bool:
 
 
 def _judge(
-    request: dict[str, Any],
-    target: Target,
-    asked: Asked,
-    options: dict[str, Any],
-    note: Callable[[Report], None] | None,
+    request: dict[str, Any], target: Target, asked: Asked, note: Callable[[Report], None] | None = None
 ) -> Report:
     reference = None if request["reference"] is None else _load_reference(request["reference"])
     own = None if reference is None else reference.value
@@ -124,13 +188,16 @@ def _judge(
     if rules is not None:
         return rules
     if request["surrogate"] and reference is None:
-        raise NotJudged("calls no rule of JAX or PyTorch, about which --surrogate is")
+        raise NotJudged("--surrogate goes with --reference, or with a rule of JAX or PyTorch")
     if _is_recorded(request, target):
         return check_target(target.module, target.file, asked, note)
+    options = {name: request[name] for name in ("seed", "tolerance")}
     options |= {"name": request["target"], "dtype": request["dtype"] or "float64"}
     if reference is None:
         return check_network(target.value, sizes=tuple(request["sizes"]), reg=request["reg"], **options)
     examples = _examples(target, reference, request["seed"])
+    if is_pytorch_loss(reference.value, examples[0], reference.module):
+        return check_against_pytorch(target.value, reference.value, examples, file=reference.file, **options)
     return check_gradients_at(
         target.value, reference.value, examples, surrogate=request["surrogate"], **options
     )
@@ -179,7 +246,7 @@ def _note_where(file: Path, seconds: float) -> None:
         importing, place = False, None
         while frame is not None:
             name = frame.f_code.co_filename
-            importing = importing or frame.f_code is load_target.__code__
+            importing = importing or frame.f_code is load_module.__code__
             if place is None and not name.startswith((OWN, sys.prefix, sys.base_prefix, "<")):
                 place = {"file": Path(name).name, "line": frame.f_lineno}
             frame = frame.f_back

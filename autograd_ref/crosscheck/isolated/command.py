@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rich.console import Console
 from rich.text import Text
 
-from autograd_ref.crosscheck.isolated.process import Answer, Outcome, cores, run_apart
+from autograd_ref.crosscheck.isolated.process import Answer, Outcome, cores, run_apart, run_file_apart
+from autograd_ref.crosscheck.isolated.whole import files_of, names_in
 
 if TYPE_CHECKING:
     from autograd_ref.crosscheck.isolated.result import TargetResult
@@ -94,47 +95,70 @@ async def _check_targets(
     # To be told to end is like Ctrl-C, which ends all children first.
     with suppress(NotImplementedError):  # on Windows
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
-    side_by_side = min(len(targets), cores())
+    files = {target: found for target in targets if (found := files_of(target)) is not None}
+    asked_for = [each for target in targets for each in files.get(target, [target])]
+    whole = {each for found in files.values() for each in found}
+    several = len(asked_for) > 1 or bool(whole)
+    side_by_side = max(1, min(len(asked_for), cores()))
     gate = asyncio.Semaphore(side_by_side)
 
-    async def run(target: str) -> Answer:
+    async def run(target: str) -> list[tuple[str, Answer]]:
         async with gate:
-            return await run_apart(
-                {"target": target, **request},
+            if target in whole:
+                asked = {"target": target, "names": names_in(target), **request}
+                return await run_file_apart(asked, time_limit=time_limit, side_by_side=side_by_side)
+            asked = {"target": target, **request}
+            answer = await run_apart(
+                asked,
                 time_limit=time_limit,
                 side_by_side=side_by_side,
                 on_verdict=lambda: status.update(f"{target} is wrong: looking for a repair (Ctrl-C ends it)"),
             )
+            return [(target, answer)]
 
     console = Console(stderr=write is not None and write.diff)
     status = console.status("Checking", spinner="line")
-    answers = [asyncio.create_task(run(target)) for target in targets]
+    answers = [asyncio.create_task(run(target)) for target in asked_for]
     await asyncio.sleep(0)
     # JAX is loaded here while it is loaded there.
     from autograd_ref.crosscheck.isolated.result import TargetResult, tally
 
     results: list[TargetResult] = []
+    uncalled: list[TargetResult] = []
     with status:
-        for target, answer in zip(targets, answers, strict=True):
-            status.update(f"Checking {len(results) + 1} of {len(targets)}")
+        for i, (target, answer) in enumerate(zip(asked_for, answers, strict=True)):
+            status.update(f"Checking {i + 1} of {len(asked_for)}")
             found = await answer
-            result = TargetResult.of(target, found)
-            results.append(result)
-            if as_json:
-                print(json.dumps(result.to_json()), flush=True)
-            elif len(targets) > 1:
-                console.print(Text(result.line()), soft_wrap=True)
-            elif result.report is None:
-                raise ValueError(result.line())
-            else:
-                console.print(result.report)
-            if found.interrupted:
+            for name, one in found:
+                result = TargetResult.of(name, one)
+                leaves_out = target in whole and name != target and result.report is None
+                (uncalled if leaves_out else results).append(result)
+                if as_json:
+                    print(json.dumps(result.to_json()), flush=True)
+                elif several and not leaves_out:
+                    console.print(Text(result.line()), soft_wrap=True)
+                elif not several and result.report is None:
+                    raise ValueError(result.line())
+                elif not several:
+                    console.print(result.report)
+            if any(one.interrupted for _, one in found):
                 break
     if write is not None:
         write.all(results)
-    if len(targets) > 1 and not as_json:
-        console.print(tally(results), style="bold")
+    if several and not as_json:
+        if uncalled:
+            console.print(Text(_uncalled([result.target for result in uncalled])), soft_wrap=True)
+        console.print(tally(results) if results else "Nothing was judged.", style="bold")
+    if not results:
+        return Outcome.NOT_JUDGED
     outcomes = {result.outcome for result in results}
     if Outcome.WRONG in outcomes or (strict and Outcome.WARNED in outcomes):
         return Outcome.WRONG
     return Outcome.NOT_JUDGED if Outcome.NOT_JUDGED in outcomes else Outcome.RIGHT
+
+
+def _uncalled(targets: Sequence[str]) -> str:
+    """What nothing says how to call, and what would say it."""
+    names = ", ".join(target.rpartition(":")[2] for target in targets)
+    last = targets[0].rpartition(":")[2]
+    return f"Not called: {names}. Say how: handgrad check {targets[0]} --call '{last}(...)'"

@@ -19,7 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-__all__ = ["MEMORY", "Answer", "Outcome", "cores", "run_apart"]
+__all__ = ["MEMORY", "Answer", "Outcome", "cores", "run_apart", "run_file_apart"]
 
 MEMORY = 8 * 2**30
 POLL = 0.2
@@ -69,6 +69,39 @@ async def run_apart(
         on_verdict: called when the verdict is known and a repair is looked for. What ends the search after
             that leaves the verdict.
     """
+    found, error = await _ended({**request, "names": None}, time_limit, side_by_side, on_verdict)
+    return Answer(None, error) if found is None else Answer(**found)
+
+
+async def run_file_apart(
+    request: dict[str, Any], *, time_limit: float, side_by_side: int = 1
+) -> list[tuple[str, Answer]]:
+    """Have all that a file has judged in a process of its own.
+
+    Args:
+        request: as for `run_apart`, and the names in the file, as `whole.names_in` gives them.
+        time_limit: seconds for each of the names.
+        side_by_side: how many such processes run at a time and share the cores and the memory.
+
+    Returns:
+        The targets with their answers; the file itself with the reason where not all were judged.
+    """
+    names = request["names"]
+    found, error = await _ended(request, time_limit * max(1, len(names)), side_by_side)
+    answers = [
+        (each["target"], Answer(each["report"], each["error"]))
+        for each in (found or {"answers": []})["answers"]
+    ]
+    return answers if error is None else [*answers, (request["target"], Answer(None, error))]
+
+
+async def _ended(
+    request: dict[str, Any],
+    time_limit: float,
+    side_by_side: int,
+    on_verdict: Callable[[], None] = lambda: None,
+) -> tuple[dict[str, Any] | None, str | None]:
+    """What a process answered, and why it did not come to its end."""
     with TemporaryDirectory(prefix="handgrad-") as folder:
         answer = Path(folder, "answer.json")
         memory = min(MEMORY, _physical_memory() // side_by_side)
@@ -89,15 +122,15 @@ async def run_apart(
             env=_environment(max(1, cores() // side_by_side)),
         )
         try:
-            code = await asyncio.wait_for(_ended(child, answer, on_verdict), time_limit)
+            code = await asyncio.wait_for(_exit_code(child, answer, on_verdict), time_limit)
         except TimeoutError:
-            if answer.exists():
-                return _read(answer)
-            return Answer(None, _where_it_was(Path(folder, "where.json"), request["target"], time_limit))
+            error = _where_it_was(Path(folder, "where.json"), request["target"], time_limit)
+            return _read(answer), error
         except asyncio.CancelledError:
-            if not answer.exists():
+            known = _read(answer)
+            if known is None or "report" not in known:
                 raise
-            return _read(answer)._replace(interrupted=True)
+            return {**known, "interrupted": True}, None
         finally:
             with suppress(ProcessLookupError, PermissionError):
                 if hasattr(os, "killpg"):
@@ -105,11 +138,12 @@ async def run_apart(
                 else:
                     child.kill()
             await child.wait()
-        return _read(answer) if answer.exists() else Answer(None, _how_it_ended(code))
+        found = _read(answer)
+        return found, _how_it_ended(code) if found is None or code != 0 else None
 
 
-async def _ended(child: Process, answer: Path, on_verdict: Callable[[], None]) -> int:
-    """The exit code of a child, once it ended."""
+async def _exit_code(child: Process, answer: Path, on_verdict: Callable[[], None]) -> int:
+    """How a child ended; tells when there is an answer before that."""
     ended = asyncio.ensure_future(child.wait())
     while not ended.done():
         await asyncio.wait([ended], timeout=POLL)
@@ -119,8 +153,8 @@ async def _ended(child: Process, answer: Path, on_verdict: Callable[[], None]) -
     return await ended
 
 
-def _read(answer: Path) -> Answer:
-    return Answer(**json.loads(answer.read_text()))
+def _read(file: Path) -> dict[str, Any] | None:
+    return json.loads(file.read_text()) if file.exists() else None
 
 
 def _standard_error() -> int:

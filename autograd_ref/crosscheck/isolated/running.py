@@ -43,7 +43,7 @@ def run_program(command: str, spec: str, nth: int, meet: Callable[[str, Met], No
     else:
         os.chdir(Path(script).parent)
         sys.path.insert(0, str(Path(script).parent))
-    with watching(file, name, nth, lambda met: meet(file, met)) as calls:
+    with watching(file, [name], nth, lambda _, met: meet(file, met)) as counts:
         try:
             if is_module:
                 runpy.run_module(script, run_name="__main__", alter_sys=True)
@@ -53,7 +53,7 @@ def run_program(command: str, spec: str, nth: int, meet: Callable[[str, Met], No
             pass
         except BaseException as error:
             raise NotJudged(f"--run raised {what_stopped(error, script)}") from error
-    every, floating = calls
+    every, floating = counts[name]
     if not every:
         raise NotJudged(f"--run ends without a call of {name}")
     often = "once" if floating == 1 else f"{floating} times" if floating else "never"

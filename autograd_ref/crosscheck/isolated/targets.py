@@ -8,20 +8,25 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial, reduce
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from autograd_ref.crosscheck.errors import cause, is_beside, one_line, what_stopped
-from autograd_ref.crosscheck.program.calling.watch import Met, is_called_plainly, watching
+from autograd_ref.crosscheck.isolated.source import is_plain, run_cells, source_of
 from autograd_ref.crosscheck.report import NotJudged
 
-__all__ = ["Target", "file_of", "load_target"]
+__all__ = ["Target", "file_of", "load_module", "load_target"]
+
+
+# Gives what is to watch the import of a file.
+Around = Callable[[str], AbstractContextManager[Any]]
 
 
 @dataclass(frozen=True)
@@ -49,53 +54,63 @@ def file_of(spec: str) -> tuple[str, str]:
 
 
 def _is_file(where: str) -> bool:
-    return where.endswith(".py") or os.sep in where
+    return where.endswith((".py", ".ipynb")) or os.sep in where
 
 
-def load_target(spec: str, watch: tuple[int, Callable[[str, Met], NoReturn]] | None = None) -> Target:
+def load_target(spec: str, around: Around | None = None) -> Target:
     """Import the module that a target names, FILE.py:NAME or package.module:NAME, and return the target.
 
-    A file inside a package is imported as part of it, with the folder that holds the package put first on
-    the path, as pytest does; so relative imports work, in a folder without an __init__.py, too. A file that
-    opens another one beside it is run in its own folder. This runs the module's code and may change the
-    working directory, so it belongs in an interpreter of its own. NAME may have dots.
+    NAME may have dots.
 
     Args:
         spec: the target.
-        watch: which of the calls of the target that its import makes is to be judged, and what judges it.
+        around: gives what watches the import of a file.
 
     Raises:
         NotJudged: if there is no such file, module or name, or if importing it fails for any reason.
     """
     file, name = file_of(spec)
     where = spec.rpartition(":")[0]
-    is_file = _is_file(where)
-    sys.argv = [file]
-    watched = (
-        watching(file, name, watch[0], partial(watch[1], file))
-        if watch is not None and is_called_plainly(file, name)
-        else nullcontext()
-    )
-    try:
-        # What the module does to NumPy's errors and to the warnings shall not reach the check.
-        with np.errstate(), warnings.catch_warnings(), watched:
-            load = partial(_import_file, Path(file)) if is_file else partial(importlib.import_module, where)
-            try:
-                module = load()
-            except FileNotFoundError as error:
-                if not is_beside(error, file):
-                    raise
-                os.chdir(Path(file).parent)
-                module = load()
-    except NotJudged:
-        raise
-    except BaseException as error:
-        raise NotJudged(what_stopped(error, file)) from error
+    module = load_module(where, file, around)
     try:
         value = reduce(getattr, name.split("."), module)
     except AttributeError:
         raise NotJudged(f"there is no {name} in {where}{_candidates(module)}") from None
     return Target(value, module, file)
+
+
+def load_module(where: str, file: str, around: Around | None = None) -> ModuleType:
+    """Import FILE.py or package.module.
+
+    A file inside a package is imported as part of it, with the folder that holds the package put first on
+    the path, as pytest does; so relative imports work, in a folder without an __init__.py, too. A file that
+    opens another one beside it is run in its own folder. This runs the module's code and may change the
+    working directory, so it belongs in an interpreter of its own.
+
+    Args:
+        where: as it was named.
+        file: of the module.
+        around: gives what watches the import of a file.
+
+    Raises:
+        NotJudged: if importing it fails for any reason.
+    """
+    sys.argv = [file]
+    load = partial(_import_file, Path(file)) if _is_file(where) else partial(importlib.import_module, where)
+    try:
+        # What the module does to NumPy's errors and to the warnings shall not reach the check.
+        with np.errstate(), warnings.catch_warnings(), around(file) if around else nullcontext():
+            try:
+                return load()
+            except FileNotFoundError as error:
+                if not is_beside(error, file):
+                    raise
+                os.chdir(Path(file).parent)
+                return load()
+    except NotJudged:
+        raise
+    except BaseException as error:
+        raise NotJudged(what_stopped(error, file)) from error
 
 
 def _file_of_module(name: str) -> str:
@@ -131,7 +146,7 @@ def _import_file(file: Path) -> ModuleType:
 def _levels(file: Path) -> int:
     """How many folders up its relative imports reach; 0 where it has none."""
     try:
-        tree = ast.parse(file.read_bytes())
+        tree = ast.parse(source_of(file))
     except (SyntaxError, ValueError):
         return 0
     return max((node.level for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)), default=0)
@@ -143,13 +158,17 @@ def _import_alone(file: Path) -> ModuleType:
     if loaded is not None and getattr(loaded, "__file__", None) == str(file):
         return loaded
     name = file.stem if loaded is None else f"{file.stem}, the target"
-    spec = importlib.util.spec_from_file_location(name, file)
+    loader = SourceFileLoader(name, str(file)) if file.suffix == ".ipynb" else None
+    spec = importlib.util.spec_from_file_location(name, file, loader=loader)
     if spec is None or spec.loader is None:
         raise NotJudged(f"{file.name} is no .py file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        if is_plain(file):
+            spec.loader.exec_module(module)
+        else:
+            run_cells(file, module)
     except BaseException:
         del sys.modules[name]
         raise

@@ -163,7 +163,7 @@ class NetworkUnderTest:
         """Someone's (loss, grads), each in float64.
 
         Raises:
-            NotJudged: it is no such thing, or lacks a key.
+            NotJudged: it is something else, or lacks a key.
         """
         loss, grads = self._parts(result)
         value = real_array("loss", loss)

@@ -1,6 +1,6 @@
 """Name the mistake, by replay: whose predictions match the gradients that were found, on every problem?
 
-An explanation is a set of mistakes from the catalogue, in different steps. It stands only if it predicts the
+An explanation is a set of mistakes from the catalogue, in different steps. It holds only if it predicts the
 loss and all four gradients to rounding on every problem, and fails itself wherever the checked code failed.
 The fewest mistakes win, then the most specific; what else would explain as much is named as equivalent.
 """
@@ -198,7 +198,7 @@ def _explanation(
 def _combinations(
     steps: Iterable[str], mistakes: Iterable[Mistake], most: int
 ) -> Iterator[tuple[Mistake, ...]]:
-    """Up to so many mistakes in different steps, fewest first."""
+    """Sets of at most `most` mistakes in different steps, fewest first."""
     by_step = {step: [mistake for mistake in mistakes if mistake.step == step] for step in steps}
     for count in range(most + 1):
         for chosen in combinations(by_step, count):

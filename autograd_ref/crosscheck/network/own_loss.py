@@ -49,7 +49,7 @@ def name_own_loss(
     off = _distance_to_cross_entropy(checked, other)
     if off < ALIKE:
         within = "" if off < EXACT else f", to within {off:.0e} of its largest entry"
-        said.append(f"The gradient is that of the mean softmax cross-entropy{within}, which is another loss.")
+        said.append(f"The gradient belongs to the mean softmax cross-entropy{within}, which is another loss.")
     return " ".join(said)
 
 

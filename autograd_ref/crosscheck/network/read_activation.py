@@ -58,7 +58,7 @@ def _scores(network: NetworkUnderTest, problem: Problem) -> np.ndarray | None:
 def _distance(
     problem: Problem, name: ActivationName, mistakes: tuple[Mistake, ...], quantity: str, value: np.ndarray
 ) -> float:
-    """How far the value is from that of code with this activation and these mistakes, relative to it."""
+    """How far the value is from what code with this activation and these mistakes gives, relative to it."""
     if any(name not in mistake.activations for mistake in mistakes):
         return np.inf
     with np.errstate(all="ignore"):

@@ -166,7 +166,7 @@ def _describe_hidden(answered: Sequence[CheckedProblem]) -> str | None:
         return f"The adjoints of the hidden layer {what}, and dW1 and db1 with them: look at dh1 and dz1."
     if all(map(_takes_dscores, answered)):
         return (
-            "dscores itself stands where dh1 belongs, which fits only if H = C: write dh1 = dscores @ W2.T."
+            "dscores itself is used where dh1 belongs, which fits only if H = C: write dh1 = dscores @ W2.T."
         )
     wrong = [one for one in answered if any(_is_wrong(tensor, one) for tensor in HIDDEN)]
     texts = {_hidden_pattern(one) for one in wrong}
@@ -174,7 +174,7 @@ def _describe_hidden(answered: Sequence[CheckedProblem]) -> str | None:
 
 
 def _takes_dscores(one: CheckedProblem) -> bool:
-    """Whether the hidden layer's gradients are those of dz1 = dscores times the activation's slope."""
+    """Whether the hidden layer's gradients follow from dz1 = dscores times the activation's slope."""
     trace, activation = one.reference.trace, ACTIVATIONS[one.problem.activation]
     dscores = np.asarray(trace.dscores)
     if dscores.shape != trace.z1.shape:
@@ -214,7 +214,7 @@ def _hidden_pattern(one: CheckedProblem) -> str | None:
 def _solved(system: np.ndarray, target: np.ndarray, support: np.ndarray) -> np.ndarray | None:
     """δ on the support with system @ δ = target, unit by unit; None if there is none.
 
-    NaN stands in the units with too many samples on the support to tell.
+    NaN marks the units with too many samples on the support to tell.
     """
     delta = np.zeros(support.shape)
     for unit in range(support.shape[1]):

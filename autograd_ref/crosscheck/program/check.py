@@ -9,6 +9,8 @@ import numpy as np
 
 from autograd_ref.crosscheck.function.points import MOVE
 from autograd_ref.crosscheck.program.assigned.assign import Assignment
+from autograd_ref.crosscheck.program.assigned.losses import NoLoss
+from autograd_ref.crosscheck.program.assigned.sought import seek_loss
 from autograd_ref.crosscheck.program.calling.forms import Form, gradient_beside, pair, plain, with_expression
 from autograd_ref.crosscheck.program.point import RecordedPoint, Run, read_gradients, run
 from autograd_ref.crosscheck.program.repair.find import find_repair
@@ -148,7 +150,16 @@ def check_points(
         NotJudged: as `check_call`.
     """
     warnings: list[Advice] = []
-    first = run(form, *call_at(0), file)
+    try:
+        first = run(form, *call_at(0), file)
+    except NoLoss:
+        sought = seek_loss(form.function, *call_at(0))
+        if sought is None:
+            raise
+        form = with_expression(form.function, sought, {})
+        told = f"no loss is computed; the gradients are those of --loss '{sought}'"
+        settings = replace(settings, told=told, prefix=form.results[0])
+        first = run(form, *call_at(0), file)
     try:
         if settings.guessed:
             _refuse_stretched(first)
@@ -190,7 +201,7 @@ def _mended(
 ) -> Repair | None:
     """A repair that is right by this very check, and at one point more, with other numbers, too."""
     fresh = 1 + max(each.number for each in found)
-    again = replace(settings, repair_seconds=0.0)
+    again = replace(settings, repair_seconds=0.0, places=False)
     found[0].run.recording.before.restore()
     for numbers in (with_other_numbers, lambda call: call):
         more = {fresh: numbers(call_at(fresh))}
@@ -206,7 +217,7 @@ def _mended(
         found[0].run.recording.before.restore()
         try:
             report = check_points(form, lambda i: more.get(i) or call_at(i), fresh + 1, file, again)
-        except NotJudged:
+        except Exception:  # whatever a changed program does, the verdict on the given one stays
             return False
         is_same = report.points > len(found) and len(report.quantities) == len(found[0].pairs)
         return report.ok is True and is_same

@@ -35,6 +35,7 @@ class Settings:
         guessed: whether nobody gave the call.
         repair_seconds: for how long a repair is looked for.
         on_verdict: told the report before that.
+        places: whether the places of mistakes are looked for.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Settings:
     guessed: bool = False
     repair_seconds: float = 0.0
     on_verdict: Callable[[Report], None] | None = None
+    places: bool = True
 
 
 def report_on(
@@ -83,15 +85,20 @@ def report_on(
     ordered = _in_backward_order(first, found[0], quantities)
     wrong = [each for each in ordered if each.ok is False]
     unjudged = [each for each in ordered if each.ok is None]
-    if settings.guessed and (missing := _parameters_without(first, assignment)):
+    missing = _parameters_without(first, assignment) if settings.guessed else []
+    if missing:
         assignment.ambiguous.append(
             f"{', '.join(map(shown, missing))} gets no gradient in a call made up for it"
         )
-    suspects = blame(found, at_fault)
+    suspects = blame(found, at_fault if settings.places else ())
     return Report(
         target=settings.name,
         dtype=dtype,
-        ok=False if wrong else None if unjudged or assignment.ambiguous or not ordered else True,
+        ok=False
+        if wrong and not missing
+        else None
+        if unjudged or assignment.ambiguous or not ordered
+        else True,
         first_wrong=wrong[0].name if wrong else None,
         signature=" ".join(_said(first, assignment, found, settings)) or None,
         warnings=(*warnings, *_precision(found[0]), *_guards(found[0])),

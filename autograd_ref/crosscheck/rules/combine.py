@@ -1,5 +1,6 @@
 """One report of the verdicts on several rules."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -55,20 +56,16 @@ def combined(verdicts: Sequence[Verdict], dtype: str, notes: Sequence[str], aske
         wrong = [each.name[1:] for each in report.quantities if each.ok is False and each.name != "loss"]
         listed = " and ".join(f"the cotangent of {each}" for each in wrong)
         if any(each.ok is False and each.name == "loss" for each in report.quantities):
-            listed = " and ".join(
-                filter(None, [f"what it returns where it is differentiated{', too' * bool(wrong)}", listed])
-            )
+            said.append(f"{head} returns something else where it is differentiated.")
         if report.diagnosis:
-            said += [
-                f"{head}: {each.text.replace('A call of hand', 'The rule')}" for each in report.diagnosis
-            ]
+            said += [f"{head}: {_in_words(each.text)}" for each in report.diagnosis]
         if listed:
             said.append(f"{head}: {listed} {'are' if ' and ' in listed else 'is'} wrong.")
         elif several:
             said.append(f"{head}: {_word(report.ok)}.")
         if report.signature:
-            said.append(_in_words(report.signature, prefix))
-        warnings += [replace(each, text=_in_words(each.text, prefix)) for each in report.warnings]
+            said.append(_in_words(report.signature))
+        warnings += [replace(each, text=_in_words(each.text)) for each in report.warnings]
     wrong_ones = [each for each in quantities if each.ok is False]
     faulty = next((v.report for v in verdicts if v.report is not None and v.report.ok is False), None)
     none = any(v.report is None or v.report.ok is None for v in verdicts) or not verdicts
@@ -136,10 +133,7 @@ def _word(ok: bool | None) -> str:
     return "not judged" if ok is None else "right" if ok else "wrong"
 
 
-def _in_words(text: str, prefix: str) -> str:
-    told = text.replace("The loss", "The sum of the outputs").replace("loss is", "outputs is")
-    return (
-        told.replace("A call of hand", "A call of the rule").replace("hand ", "the rule ")
-        if prefix is not None
-        else text
-    )
+def _in_words(text: str) -> str:
+    """What is said of a hand and its loss, of a rule and its outputs."""
+    told = re.sub(r"\b(the )?hand\b", "the rule", text).replace("The loss", "The sum of the outputs")
+    return told[:1].upper() + told[1:] if text.startswith("hand") else told

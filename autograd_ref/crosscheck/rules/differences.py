@@ -15,7 +15,9 @@ from autograd_ref.arithmetic.rounding import Bound, unit_roundoff
 from autograd_ref.arithmetic.rounding_bounds import Measured
 from autograd_ref.crosscheck.quantity import root_mean_square
 
-__all__ = ["GRANTED", "RulePoint", "Values", "measured", "own_noise", "seen_parts"]
+__all__ = [
+    "GRANTED", "RulePoint", "Values", "by_values", "contradicted", "measured", "own_noise", "seen_parts",
+]  # fmt: skip
 
 # Larger gradients are not looked at entry by entry; of these, so many entries and directions are.
 MOST, ENTRIES, DIRECTIONS = 256, 48, 16
@@ -23,7 +25,7 @@ MOST, ENTRIES, DIRECTIONS = 256, 48, 16
 GRANTED = {"float64": 1e-7, "float32": 2.0**-11, "float16": 2.0**-6, "bfloat16": 2.0**-4}
 # The response to the rounding of what is given counts so many times.
 SAFETY, SURELY = 16.0, 8.0
-DRAWS = 3
+DRAWS, LINES = 3, 4
 
 Arrays = Sequence[np.ndarray]
 
@@ -125,6 +127,37 @@ class Values:
             scale = max(float(touched), _usual(self.at[i])) if np.count_nonzero(row) == 1 else 1.0
             found.append(self.along(i, row.reshape(self.at[i].shape), scale))
         return found
+
+
+def contradicted(
+    values: Values, i: int, gradient: np.ndarray, part: float, rng: np.random.Generator
+) -> bool | None:
+    """Whether the values contradict a gradient along random directions.
+
+    Args:
+        values: of the function.
+        i: the number of the array.
+        gradient: by that array.
+        part: of the size of its terms by which a derivative along a direction may be off.
+        rng: for the directions.
+
+    Returns:
+        None where the values have no derivative along any.
+    """
+    heard = None
+    for _ in range(LINES):
+        direction = np.asarray(rng.choice([-1.0, 1.0], gradient.shape) * _usual(values.at[i]))
+        difference = values.along(i, direction)
+        if difference is None:
+            continue
+        heard = False
+        terms = gradient * direction
+        size = float(np.sqrt(np.sum(np.square(terms))))
+        if abs(difference.value - float(np.sum(terms))) > SURELY * difference.error + part * max(
+            size, 1e-300
+        ):
+            return True
+    return heard
 
 
 def seen_parts(values: Values, i: int, gradient: np.ndarray) -> np.ndarray:

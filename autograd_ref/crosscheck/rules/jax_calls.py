@@ -88,7 +88,9 @@ def check_against(
     if not found:
         raise NotJudged("the call goes through no rule")
     use, names = found[0].own, parameters(function)
-    whole = [WholeCall(use, use, dtype, function, in_dtype(call, dtype), names, reference) for call in calls]
+    with found[0].precision():
+        cast = [in_dtype(call, dtype) for call in calls]
+    whole = [WholeCall(use, use, dtype, function, call, names, reference) for call in cast]
     report = _judge(whole, function, calls[0], asked)
     return combined([Verdict(found[0].rule.name, found[0].rule.place, report)], dtype.name, notes, asked)
 

@@ -13,7 +13,7 @@ from autograd_ref.arithmetic.rounding import unit_roundoff
 from autograd_ref.crosscheck.errors import cause, one_line
 from autograd_ref.crosscheck.function.gradient_check import GradientCheck
 from autograd_ref.crosscheck.function.hand import Hand
-from autograd_ref.crosscheck.function.judging import judge_gradient
+from autograd_ref.crosscheck.function.judging import AtPoint, judge_gradient
 from autograd_ref.crosscheck.function.known_points import KnownPoints
 from autograd_ref.crosscheck.function.points import Point, drawn_points
 from autograd_ref.crosscheck.quantity import Quantity
@@ -61,7 +61,7 @@ def judge_rule(rule: JaxRule, points: Sequence[Point], asked: Asked) -> Report:
             return _refused(rule, points[0], refused, asked)
         raise NotJudged(str(error).replace("hand raised", "the rule raised", 1)) from error
     known = KnownPoints(rule.reference, rule.dtype, asked.seed)
-    check = GradientCheck(rule.hand, known, rule.dtype, asked.seed, asked.name, False, asked.tolerance)
+    check = _RuleCheck(rule.hand, known, rule.dtype, asked.seed, asked.name, False, asked.tolerance)
     try:
         report = check.report(points)
     except NotJudged as error:
@@ -69,6 +69,16 @@ def judge_rule(rule: JaxRule, points: Sequence[Point], asked: Asked) -> Report:
     if report.ok or report.diagnosis:
         return report
     return _second_opinion(rule, points, asked, report)
+
+
+class _RuleCheck(GradientCheck):
+    """A rule as the hand's gradient."""
+
+    def _signature(self, found: Sequence[AtPoint], quantities: list[Quantity], names: list[str]) -> list[str]:
+        """What the errors look like; of outputs that differ there is no more to say."""
+        if any(each.name == "loss" and each.ok is False for each in quantities):
+            return []
+        return super()._signature(found, quantities, names)
 
 
 def _second_opinion(rule: JaxRule, points: Sequence[Point], asked: Asked, report: Report) -> Report:

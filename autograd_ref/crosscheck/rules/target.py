@@ -115,7 +115,12 @@ class _Calls:
         if self.function is None:
             call = catch(self.owner, self.last, self.asked.call or "", space, self.file, self.nth)
             return call.args, call.kwargs
-        call = catch(self.function, "apply", self.asked.call or "", space, self.file, self.nth)
+        inherited = "apply" not in vars(self.function)
+        try:
+            call = catch(self.function, "apply", self.asked.call or "", space, self.file, self.nth)
+        finally:
+            if inherited and "apply" in vars(self.function):
+                del self.function.apply
         return call.args[1:], call.kwargs
 
 

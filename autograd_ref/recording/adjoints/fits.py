@@ -16,6 +16,7 @@ from autograd_ref.recording import kernels
 from autograd_ref.recording.adjoints import kinks
 from autograd_ref.recording.adjoints.gathered import Adjoint, Gathered
 from autograd_ref.recording.adjoints.reverse import Adjoints, active_values
+from autograd_ref.recording.adjoints.steps import Jumps, jumps_of
 from autograd_ref.recording.adjoints.transposed import linear
 from autograd_ref.recording.tape import Tape, Value
 
@@ -113,7 +114,7 @@ def _span(
     entries = np.flatnonzero(0.0 if slack is None else slack)
     if len(entries) > MOST_JOINT:
         return None
-    flags = kinks.undecided(tape, found.arrays, active)
+    jumps = jumps_of(tape, found.arrays, active)
     rows: list[np.ndarray] = []
     for value in found.ties:
         chosen = tuple([i for i, each in enumerate(value.inputs) if each in active])
@@ -121,12 +122,12 @@ def _span(
             continue
         adjoint = found.of[value]
         inputs = [found.arrays[each.number] for each in value.inputs]
-        for group in kinks.groups(value, inputs, chosen, flags, (adjoint.centre, adjoint.slack)):
+        for group in kinks.groups(value, inputs, chosen, jumps, (adjoint.centre, adjoint.slack)):
             for step in _steps(group):
                 start = _changed(value, step, between)
                 row = None
                 if len(rows) < _MOST:
-                    row = _followed(tape, found, start, value, target, between, flags)
+                    row = _followed(tape, found, start, value, target, between, jumps)
                 if row is None:
                     return None
                 rows.append(row.reshape(-1)[entries])
@@ -169,12 +170,12 @@ def _followed(
     start: Value,
     target: Value,
     between: set[Value],
-    flags: kinks.Flags | None,
+    jumps: Jumps | None,
 ) -> np.ndarray | None:
     """What adjoints of some values up to ``start`` make of that of the target.
 
     Returns:
-        None if a tie decides about it; if no flags are given, JAX decides every tie.
+        None if a tie decides about it; if no jumps are given, JAX decides every tie.
     """
     for value in reversed(tape.values[target.number + 1 : start.number + 1]):
         if value not in between or value not in of:
@@ -186,8 +187,8 @@ def _followed(
         inputs = [found.arrays[each.number] for each in value.inputs]
         adjoint = of[value].centre
         tied = None
-        if flags is not None:
-            tied = kinks.contributions(value, inputs, chosen, flags, (adjoint, None))
+        if jumps is not None:
+            tied = kinks.contributions(value, inputs, chosen, jumps, (adjoint, None))
         if tied is not None and any(half is not None and half.any() for _, half in tied):
             return None
         centres = linear(value, inputs, chosen, adjoint) if tied is None else [each for each, _ in tied]

@@ -5,8 +5,8 @@ honest conventions. So the contribution of such an entry is an interval, and wha
 interval, too; no other entry is. An interval with middle $c$ and half-width $r$ goes through a linear map $J$
 as $Jc$ and $|J|r$; through a slope that itself lies in $m \pm h$, as $mc$ and $|m|r + h|c| + hr$.
 
-A condition counts as undecided where the two sides of its comparison are equal, and opens an interval only
-where the branches it chooses between are equal as well: a jump has no derivative on either side.
+A value that jumps (`steps`) opens an interval only where the branches that it chooses between are equal, or
+what it is multiplied with is 0: where the loss itself jumps it has no derivative on either side.
 """
 
 from __future__ import annotations
@@ -17,31 +17,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd_ref.recording import kernels, meaning, moves
+from autograd_ref.recording import kernels, meaning
 from autograd_ref.recording.adjoints import orders
-from autograd_ref.recording.memory import lay_out, window
-from autograd_ref.recording.tape import Compute, Move, Read, Tape, Value
+from autograd_ref.recording.adjoints.steps import Jumps
+from autograd_ref.recording.tape import Compute, Move, Value
 from autograd_ref.recording.template import Slot, fill
 
-__all__ = ["Flags", "Group", "contributions", "groups", "spread", "undecided"]
+__all__ = ["Group", "contributions", "groups", "spread"]
 
-Flags = dict[Value, np.ndarray]
 Interval = tuple[np.ndarray, np.ndarray | None]
 
-_COMPARISONS = {"equal", "greater", "greater_equal", "less", "less_equal", "not_equal"}
-_LOGIC = {
-    "bitwise_and",
-    "bitwise_or",
-    "bitwise_xor",
-    "invert",
-    "logical_and",
-    "logical_not",
-    "logical_or",
-    "logical_xor",
-}
-
 # Between -1 and 1 where they are 0; the other kinks are between 0 and 1.
-_SIZES = {"absolute", "copysign", "fabs", "math.fabs"}
+_SIZES = {"absolute", "copysign", "fabs", "i0e", "math.fabs"}
 
 # Whose derivative has no negative entries once their inputs have none.
 _POSITIVE = {
@@ -51,48 +38,8 @@ _POSITIVE = {
 }  # fmt: skip
 
 
-def undecided(tape: Tape, arrays: Sequence[np.ndarray], active: set[Value]) -> Flags:
-    """Which entries of Booleans, and of the numbers 0 and 1 made from them, lie on their boundary."""
-    flags: Flags = {}
-    for value in tape.values:
-        operation = value.operation
-        known = [flags[each] for each in value.inputs if each in flags]
-        found = None
-        if isinstance(operation, Compute) and operation.kind == "ufunc" and operation.template == "__call__":
-            if operation.name in _COMPARISONS and any(each in active for each in value.inputs):
-                a, b = (arrays[each.number] for each in value.inputs)
-                found = np.asarray(a == b)
-            elif known and (operation.name in _LOGIC or _keeps_mask(value, arrays)):
-                found = np.asarray(np.broadcast_to(np.any(np.broadcast_arrays(*known), axis=0), value.shape))
-        elif known and isinstance(operation, Compute) and operation.name in ("astype", "float"):
-            found = known[0].reshape(value.shape)
-        elif known and isinstance(operation, Read):
-            found = window(lay_out(known[0], operation.root), operation.at)
-        elif known and isinstance(operation, Move) and operation.name != "setitem":
-            found = _moved(operation, value, flags, arrays)
-        if found is not None and found.any():
-            flags[value] = found
-    return flags
-
-
-def _keeps_mask(value: Value, arrays: Sequence[np.ndarray]) -> bool:
-    """Whether it is a mask times 1."""
-    numbers = [arrays[each.number] for each in value.inputs if each.dtype.kind != "b"]
-    multiplies = isinstance(value.operation, Compute) and value.operation.name == "multiply"
-    return multiplies and all(each.ndim == 0 and each == 1 for each in numbers)
-
-
-def _moved(operation: Move, value: Value, flags: Flags, arrays: Sequence[np.ndarray]) -> np.ndarray:
-    first = value.inputs[0]
-    inputs = [
-        flags.get(each, np.zeros(each.shape, bool)) if each in flags or each is first else arrays[each.number]
-        for each in value.inputs
-    ]
-    return moves.move(operation, inputs).astype(bool)
-
-
 def contributions(
-    value: Value, inputs: list[np.ndarray], active: tuple[int, ...], flags: Flags, adjoint: Interval
+    value: Value, inputs: list[np.ndarray], active: tuple[int, ...], jumps: Jumps, adjoint: Interval
 ) -> list[Interval] | None:
     """What flows into the active inputs of an operation that has a kink or tie here; None if it has none."""
     operation = value.operation
@@ -100,17 +47,17 @@ def contributions(
         tied = orders.tied(value, inputs, active, adjoint)
         return None if tied is None else tied.intervals
     if isinstance(operation, Move):
-        return _masked_write(operation, value, inputs, active, flags, adjoint)
+        return _masked_write(operation, value, inputs, active, jumps, adjoint)
     if not isinstance(operation, Compute):
         return None
-    kinks = _kinks(operation, value, inputs, flags)
+    kinks = _kinks(operation, value, inputs, jumps)
     if kinks is None or not any(kinks[i].any() for i in active):
         return None
     slopes = kernels.slopes(value, inputs, active)
-    middle, half = (0.0, 1.0) if operation.name in _SIZES else (0.5, 0.5)
     results = []
     for i, slope in zip(active, slopes, strict=True):
         at = np.broadcast_to(kinks[i], slope.shape)
+        middle, half = _slopes_beside(operation, value, jumps, i)
         centre = np.where(at, middle, slope)
         results.append(_through(centre, np.where(at, half, 0.0), adjoint, inputs[i].shape))
     return results
@@ -129,7 +76,7 @@ class Group(NamedTuple):
 
 
 def groups(
-    value: Value, inputs: list[np.ndarray], active: tuple[int, ...], flags: Flags, adjoint: Interval
+    value: Value, inputs: list[np.ndarray], active: tuple[int, ...], jumps: Jumps, adjoint: Interval
 ) -> list[Group]:
     """The ties of an operation for which `contributions` gives intervals, one by one."""
     if orders.decides(value):
@@ -141,8 +88,8 @@ def groups(
                     members.setdefault(int(group.flat[place]), []).append((i, int(place)))
         return [Group(each, fixed=True) for each in members.values()]
     operation = value.operation
-    found = [_masked_entries(value, inputs, flags)] if isinstance(operation, Move) else None
-    kinks = _kinks(operation, value, inputs, flags) if isinstance(operation, Compute) else None
+    found = [_masked_entries(value, inputs, jumps)] if isinstance(operation, Move) else None
+    kinks = _kinks(operation, value, inputs, jumps) if isinstance(operation, Compute) else None
     if found and found[0] is not None:
         kinks = [found[0] if i in (0, len(inputs) - 1) else np.zeros((), bool) for i in range(len(inputs))]
     result = []
@@ -170,21 +117,23 @@ def _through(slope: np.ndarray, half: np.ndarray, adjoint: Interval, shape: tupl
     return kernels.sum_to(middle, shape), kernels.sum_to(np.where(np.isfinite(radius), radius, 0.0), shape)
 
 
-def _kinks(operation: Compute, value: Value, inputs: Sequence[Any], flags: Flags) -> list[np.ndarray] | None:
+def _kinks(operation: Compute, value: Value, inputs: Sequence[Any], jumps: Jumps) -> list[np.ndarray] | None:
     """For each input of an operation entry by entry, where its derivative has two sides."""
     name = operation.name
     if operation.kind == "ufunc" and operation.template == "__call__":
         if name in ("maximum", "minimum", "fmax", "fmin"):
             tied = np.asarray(inputs[0] == inputs[1])
             return [tied, tied] if value.inputs[0] is not value.inputs[1] else None
-        if name in ("absolute", "fabs"):
+        if name in ("absolute", "fabs", "i0e"):  # exp(-|x|) times something flat
             return [np.asarray(inputs[0] == 0)]
         if name == "copysign":  # |x| with a sign, which has no slope
             return [np.asarray(inputs[0] == 0), np.zeros((), bool)]
         if name == "clip":
             return _clipped(inputs[0], inputs[1], inputs[2], inputs)
         if name == "multiply":
-            return [_masked(value, inputs, flags, 1), _masked(value, inputs, flags, 0)]
+            return [_switched(value, inputs, jumps, 1), _switched(value, inputs, jumps, 0)]
+        if name == "divide":
+            return [_switched(value, inputs, jumps, 1), np.zeros((), bool)]
     if operation.kind == "number":
         if name in ("max", "min"):
             best = np.max(inputs) if name == "max" else np.min(inputs)
@@ -196,9 +145,9 @@ def _kinks(operation: Compute, value: Value, inputs: Sequence[Any], flags: Flags
         low = args[1] if len(args) > 1 else kwargs.get("a_min", kwargs.get("min"))
         high = args[2] if len(args) > 2 else kwargs.get("a_max", kwargs.get("max"))
         return _clipped(args[0], low, high, inputs)
-    if operation.kind == "function" and name == "where" and value.inputs[0] in flags:
+    if operation.kind == "function" and name == "where" and value.inputs[0] in jumps:
         args, _ = (fill(part, inputs) for part in operation.template)
-        equal = np.asarray(flags[value.inputs[0]] & (args[1] == args[2]))
+        equal = np.asarray(jumps[value.inputs[0]].is_open & (args[1] == args[2]))
         return [equal for _ in inputs]
     return None
 
@@ -211,10 +160,21 @@ def _clipped(x: Any, low: Any, high: Any, inputs: Sequence[Any]) -> list[np.ndar
     return [by_input.get(id(each), both) for each in inputs]
 
 
-def _masked(value: Value, inputs: Sequence[Any], flags: Flags, mask: int) -> np.ndarray:
-    """Where a mask's factor is 0 and the mask undecided: 0 and 1 are both its derivative."""
-    flagged = flags.get(value.inputs[mask])
-    return np.zeros((), bool) if flagged is None else np.asarray(flagged & (inputs[1 - mask] == 0))
+def _switched(value: Value, inputs: Sequence[Any], jumps: Jumps, factor: int) -> np.ndarray:
+    """Where a factor jumps and the other one is 0."""
+    jump = jumps.get(value.inputs[factor])
+    return np.zeros((), bool) if jump is None else np.asarray(jump.is_open & (inputs[1 - factor] == 0))
+
+
+def _slopes_beside(operation: Compute, value: Value, jumps: Jumps, i: int) -> tuple[Any, Any]:
+    """The slopes beside a kink, by one of the inputs: the middle of them, and half their distance."""
+    jump = jumps.get(value.inputs[1 - i]) if operation.name in ("multiply", "divide") else None
+    if jump is None:
+        return (0.0, 1.0) if operation.name in _SIZES else (0.5, 0.5)
+    sides = [np.asarray(each, np.float64) for each in jump.sides]
+    slopes = sides if operation.name == "multiply" else [1 / each for each in sides]
+    low, high = np.min(slopes, axis=0), np.max(slopes, axis=0)
+    return (low + high) / 2, (high - low) / 2
 
 
 def _masked_write(
@@ -222,11 +182,11 @@ def _masked_write(
     value: Value,
     inputs: list[np.ndarray],
     active: tuple[int, ...],
-    flags: Flags,
+    jumps: Jumps,
     adjoint: Interval,
 ) -> list[Interval] | None:
     """``x[mask] = v`` where the mask is undecided and x is v already."""
-    tied = _masked_entries(value, inputs, flags)
+    tied = _masked_entries(value, inputs, jumps)
     if tied is None:
         return None
     key = operation.template
@@ -242,11 +202,11 @@ def _masked_write(
     return results
 
 
-def _masked_entries(value: Value, inputs: list[np.ndarray], flags: Flags) -> np.ndarray | None:
+def _masked_entries(value: Value, inputs: list[np.ndarray], jumps: Jumps) -> np.ndarray | None:
     name, key, _ = value.operation  # type: ignore[misc]
-    if name != "setitem" or not isinstance(key, Slot) or value.inputs[key.position] not in flags:
+    if name != "setitem" or not isinstance(key, Slot) or value.inputs[key.position] not in jumps:
         return None
-    flagged = flags[value.inputs[key.position]]
+    flagged = jumps[value.inputs[key.position]].is_open
     if flagged.shape != value.shape or inputs[-1].ndim:
         return None
     tied = flagged & (inputs[0] == inputs[-1])

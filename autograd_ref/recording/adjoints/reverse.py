@@ -15,6 +15,7 @@ import numpy as np
 from autograd_ref.recording import kernels
 from autograd_ref.recording.adjoints import kinks
 from autograd_ref.recording.adjoints.gathered import Adjoint, Gathered
+from autograd_ref.recording.adjoints.steps import Jumps, jumps_of
 from autograd_ref.recording.adjoints.transposed import linear
 from autograd_ref.recording.record import Recording
 from autograd_ref.recording.replay import replay
@@ -116,12 +117,12 @@ def adjoints(recording: Recording, loss: Value, arrays: Sequence[np.ndarray] | N
     of = Gathered()
     of.add(loss, Adjoint(np.ones(loss.shape), None))
     found = Adjoints(loss, exact, of, Contributions(of), [])
-    undecided = kinks.undecided(tape, exact, active)
+    jumps = jumps_of(tape, exact, active)
     with kernels.in_double(), np.errstate(all="ignore"):
         for value in reversed(tape.values[: loss.number + 1]):
             if value in active and value in of:
                 of.complete(value)
-                _pull_back(value, found, active, undecided)
+                _pull_back(value, found, active, jumps)
     return found
 
 
@@ -139,7 +140,7 @@ def active_values(tape: Tape, forward: set[Value]) -> set[Value]:
     return active
 
 
-def _pull_back(value: Value, found: Adjoints, active: set[Value], undecided: kinks.Flags) -> None:
+def _pull_back(value: Value, found: Adjoints, active: set[Value], jumps: Jumps) -> None:
     """Hand the adjoint of a value on to what it was made from."""
     chosen = tuple([i for i, each in enumerate(value.inputs) if each in active])
     if not chosen:
@@ -150,7 +151,7 @@ def _pull_back(value: Value, found: Adjoints, active: set[Value], undecided: kin
         return
     inputs = [found.arrays[each.number] for each in value.inputs]
     adjoint = found.of[value]
-    contributions = kinks.contributions(value, inputs, chosen, undecided, (adjoint.centre, adjoint.slack))
+    contributions = kinks.contributions(value, inputs, chosen, jumps, (adjoint.centre, adjoint.slack))
     if contributions is not None:
         found.ties.append(value)
     else:

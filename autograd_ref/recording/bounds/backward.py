@@ -7,6 +7,7 @@ from collections.abc import Collection
 import numpy as np
 
 from autograd_ref.recording.adjoints import Adjoints, kinks
+from autograd_ref.recording.adjoints.steps import Jumps
 from autograd_ref.recording.bounds import disturbed, stacked
 from autograd_ref.recording.bounds.disturbed import Operands, Stack
 from autograd_ref.recording.bounds.forward import Forward, is_wider, precision_of, roundoff
@@ -24,13 +25,11 @@ class Backward:
         found: the exact adjoints.
         forward: the drawn values.
         active: the values that an adjoint is handed on to.
-        flags: what `kinks.undecided` gives.
+        jumps: what `steps.jumps_of` gives.
     """
 
-    def __init__(
-        self, found: Adjoints, forward: Forward, active: Collection[Value], flags: kinks.Flags
-    ) -> None:
-        self.found, self.forward, self.active, self.flags = found, forward, active, flags
+    def __init__(self, found: Adjoints, forward: Forward, active: Collection[Value], jumps: Jumps) -> None:
+        self.found, self.forward, self.active, self.jumps = found, forward, active, jumps
         self.ties = set(found.ties)
         self.exact: dict[Value, np.ndarray] = {found.loss: found.of[found.loss].centre}
         self.stacks: dict[Value, Stack] = {}
@@ -156,12 +155,12 @@ class Backward:
     ) -> list[tuple[Stack, np.ndarray | None]]:
         """The contributions where several are right: those of one side or the other, from draw to draw."""
         exact, draws = self.exact[value], self.forward.errors.draws
-        base = kinks.contributions(value, inputs, chosen, self.flags, (exact, None))
+        base = kinks.contributions(value, inputs, chosen, self.jumps, (exact, None))
         assert base is not None  # noqa: S101
         sides: list[list[np.ndarray]] = [[] for _ in chosen]
         signs = np.sign(self.forward.errors.like(()))
         for one, sign in zip(stacked.full(_array(stack), exact, draws), signs, strict=True):
-            moved = kinks.contributions(value, inputs, chosen, self.flags, (np.asarray(one), None))
+            moved = kinks.contributions(value, inputs, chosen, self.jumps, (np.asarray(one), None))
             assert moved is not None  # noqa: S101
             for kept, (middle, half), (_, usual) in zip(sides, moved, base, strict=True):
                 kept.append(middle + sign * (_or_0(half) - _or_0(usual)))

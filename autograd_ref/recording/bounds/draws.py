@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd_ref.recording.adjoints import Adjoints, kinks
+from autograd_ref.recording.adjoints import Adjoints
 from autograd_ref.recording.adjoints.reverse import active_values, ancestors
+from autograd_ref.recording.adjoints.steps import Jumps, jumps_of
 from autograd_ref.recording.bounds import disturbed
 from autograd_ref.recording.bounds.backward import Backward
 from autograd_ref.recording.bounds.disturbed import Errors, Kind, Stack
@@ -36,7 +37,7 @@ class Plan(NamedTuple):
         active: those that have an adjoint.
         wanted: whose adjoints are asked for.
         by_hand: what is asked for itself.
-        flags: what `kinks.undecided` gives.
+        jumps: what `steps.jumps_of` gives.
         held: the dtype of the errors in what was given: the finest that any operation computed with it.
     """
 
@@ -45,7 +46,7 @@ class Plan(NamedTuple):
     active: set[Value]
     wanted: set[Value]
     by_hand: set[Value]
-    flags: kinks.Flags
+    jumps: Jumps
     held: dict[Value, np.dtype[Any]]
 
 
@@ -55,7 +56,7 @@ def plan(tape: Tape, found: Adjoints, wanted: Iterable[Value], by_hand: Iterable
     used = found.forward.union(*map(ancestors, hands))
     needed = [value for value in tape.values if value in used and value.is_floating]
     active = active_values(tape, found.forward)
-    flags = kinks.undecided(tape, found.arrays, active) if found.ties else {}
+    jumps = jumps_of(tape, found.arrays, active) if found.ties else {}
     held: dict[Value, np.dtype[Any]] = {}
     for value in reversed(needed):
         user = precision_of(value) if isinstance(value.operation, Compute) else held.get(value)
@@ -63,7 +64,7 @@ def plan(tape: Tape, found: Adjoints, wanted: Iterable[Value], by_hand: Iterable
             if each.is_floating and user is not None:
                 before = held.get(each, precision_of(each))
                 held[each] = user if is_finer(user, before) else before
-    return Plan(found, needed, active, set(wanted), hands, flags, held)
+    return Plan(found, needed, active, set(wanted), hands, jumps, held)
 
 
 def draw(plan: Plan, errors: Errors, sizes: Sizes) -> tuple[dict[Value, Stack], dict[Value, Stack]]:
@@ -79,7 +80,7 @@ def draw(plan: Plan, errors: Errors, sizes: Sizes) -> tuple[dict[Value, Stack], 
     """
     with in_double(), np.errstate(all="ignore"):
         forward = Forward(plan.found.arrays, plan.held, errors, sizes)
-        backward = Backward(plan.found, forward, plan.active, plan.flags)
+        backward = Backward(plan.found, forward, plan.active, plan.jumps)
         disturbed.compile_all(_kinds(plan, forward, backward), errors.draws)
         for value in plan.needed:
             forward.compute(value)

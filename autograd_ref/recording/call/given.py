@@ -11,9 +11,11 @@ from numpy.lib.stride_tricks import as_strided
 
 from autograd_ref.recording.call.reachable import Walk
 from autograd_ref.recording.call.state import State
-from autograd_ref.recording.memory import Memory, lay_out, owner_of, window
+from autograd_ref.recording.memory import Memory, are_same, lay_out, owner_of, window
 from autograd_ref.recording.stand_ins import objects
 from autograd_ref.recording.stand_ins.generators import recording_generator
+from autograd_ref.recording.stand_ins.modules import stand_in_for
+from autograd_ref.recording.stand_ins.targets import might_need
 from autograd_ref.recording.tape import NotRecorded, Read, Tape, Value, current
 
 __all__ = ["Given", "Leaf"]
@@ -47,7 +49,9 @@ class Given:
 
     def __init__(self, function: Any, args: Any, kwargs: Any):
         self.function, self.args, self.kwargs = function, args, kwargs
-        self.module = getattr(function, "__module__", None)
+        is_numpys = stand_in_for(function) is not None
+        self.module = None if is_numpys else getattr(function, "__module__", None)
+        self.namespaces = [] if is_numpys else [getattr(inspect.unwrap(function), "__globals__", {})]
         self._arrays: dict[int, tuple[str, np.ndarray]] = {}
         self._memories: dict[int, tuple[Memory, Value]] = {}
         self._wrapped: dict[int, Any] = {}
@@ -99,8 +103,14 @@ class Given:
             self._memories[id(each)] = (memory, memory.version)
 
     def _replace(self, path: str, thing: Any) -> Any:
-        if type(thing) is not np.ndarray or id(thing) not in self._memories:
-            return recording_generator(thing) or thing if isinstance(thing, _RANDOM) else thing
+        if type(thing) is not np.ndarray:
+            made = recording_generator(thing) if isinstance(thing, _RANDOM) else None
+            # np.tanh among the attributes, np in a closure:
+            if made is None and might_need(type(thing)):  # type: ignore[arg-type]
+                made = stand_in_for(thing)
+            return thing if made is None else made
+        if id(thing) not in self._memories:
+            return thing
         wrapped = self._wrapped.get(id(thing))
         if wrapped is None:
             wrapped = self._wrapped[id(thing)] = objects.wrap_view(thing, self._memories[id(thing)][0])
@@ -121,7 +131,7 @@ class Given:
         return leaves
 
     def check_memory(self, tape: Tape, before: State) -> None:
-        """Notice memory of before that code which is not recorded wrote to."""
+        """Notice memory of before that was written to unseen; of all other one copy is enough."""
         users = {first: value for value in reversed(tape.values) for first in value.inputs}
         for path, array in self._arrays.values():
             if id(array) not in self._memories:
@@ -130,11 +140,13 @@ class Given:
             user = users.get(first)
             seen = window(lay_out(first.array, memory.root), memory.layout(array))
             held = before.held(array)
-            if user is not None and not np.array_equal(seen, held, equal_nan=array.dtype.kind == "f"):
+            if user is not None and not are_same(seen, held):
                 raise NotRecorded(
                     f"{path} left the tape: its memory was written to by code that is not recorded",
                     user.place,
                 )
+            if first.array is array:
+                first.array = held
 
     def written(self) -> dict[str, np.ndarray]:
         """The arrays whose memory was written to."""

@@ -163,7 +163,7 @@ class Walk:
         if vars(thing):
             self._dict(path, vars(thing), depth)
         module = sys.modules.get(thing.__module__ or "")
-        if module is not None and not is_installed(module):
+        if module is None or not is_installed(module):
             self.namespace("", thing.__globals__, depth)
         return thing
 
@@ -191,7 +191,9 @@ class Walk:
         return thing
 
     def _module_object(self, path: str, thing: types.ModuleType, depth: int) -> Any:
-        if is_target(thing.__name__, self._module) and not is_installed(thing):
+        if not is_target(thing.__name__, self._module):
+            return self._replace(path, thing)
+        if not is_installed(thing):
             self.namespace(f"{thing.__name__}.", vars(thing), depth)
         return thing
 

@@ -15,7 +15,7 @@ from autograd_ref.recording.call.given import Given
 from autograd_ref.recording.call.reachable import Walk
 from autograd_ref.recording.stand_ins.generators import GENERATORS
 from autograd_ref.recording.stand_ins.modules import originals
-from autograd_ref.recording.stand_ins.objects import RECORDED
+from autograd_ref.recording.stand_ins.objects import RECORDED, forget_found
 
 __all__ = ["release", "unsearched"]
 
@@ -68,6 +68,7 @@ def release(given: Given, take: Take, returned: list[Any], error: BaseException 
         walk.visit("error", error)
         _release_frames(error, walk)
     del walk
+    forget_found()
     _release_hidden(replace)
     return result
 
@@ -129,6 +130,8 @@ def _release_holders(left: list[Any], replace: Take) -> None:
     walk = Walk(replace)
     renewed: list[tuple[Any, Any]] = []  # what cannot be changed, as a tuple, with what belongs in its place
     for holder in _holders(left):
+        if isinstance(holder, types.GeneratorType) and holder.gi_frame is not None:
+            _release_frame(holder.gi_frame, walk)
         if holder is left or isinstance(holder, (types.FrameType, types.GeneratorType)):
             continue  # the frames of an exception: what is in them acts as plain from now on
         if hasattr(holder, "cache_clear"):

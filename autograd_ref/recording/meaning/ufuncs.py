@@ -73,6 +73,7 @@ _UFUNCS_WRITTEN: dict[str, Callable[..., Any]] = {
     "betaincc": lambda a, b, x: jax.scipy.special.betainc(b, a, 1 - x),
     "erfcinv": lambda x: -jax.scipy.special.ndtri(x / 2) / math.sqrt(2),
     "erfi": lambda x: 2 / math.sqrt(math.pi) * jnp.exp(x * x) * jax.scipy.special.dawsn(x),
+    "i0": jnp.i0,  # jax.scipy.special's has slope 1 at 0
     "log_expit": jax.nn.log_sigmoid,
     "loggamma": jax.scipy.special.gammaln,
     "round": jnp.round,

@@ -84,6 +84,11 @@ def _eigh_slope(lower: bool, at: Any, along: Any) -> Any:
     return (w, v), (jnp.diagonal(turned, axis1=-2, axis2=-1).real, v @ (turned / gaps))
 
 
+@_written("scipy.linalg.expm")
+def _expm(a: Any) -> Any:
+    return jax.scipy.linalg.expm(a, max_squarings=64)  # with more than 16 it gives up by default
+
+
 @_written("scipy.linalg.norm")
 def _norm(
     x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False, check_finite: bool = True

@@ -47,13 +47,15 @@ def _sum(*args: Any, **kwargs: Any) -> Any:
         return builtins.sum(*args, **kwargs)  # which says what is wrong
     start = args[1] if len(args) > 1 else kwargs.get("start", 0)
     items = list(args[0])
-    if (
-        current.tape is None
-        or not all(map(_is_plain_number, (*items, start)))
-        or not any(map(is_number, items))
-    ):
+    numbers = all(map(_is_plain_number, (*items, start))) and any(map(is_number, items))
+    if current.tape is None or not numbers or _are_mixed((*items, start)):
         return builtins.sum(items, start)
     return _of_numbers("sum", builtins.sum(plain_all(items), plain(start)), (start, *items))
+
+
+def _are_mixed(numbers: tuple[Any, ...]) -> bool:
+    """Whether a sum is rounded in one dtype at first, and then in another."""
+    return len({each.dtype for each in numbers if isinstance(each, np.inexact)}) > 1
 
 
 def _extreme(original: Callable[..., Any], name: str) -> Callable[..., Any]:

@@ -20,7 +20,7 @@ import numpy as np
 
 from autograd_ref.recording import meaning, moves
 from autograd_ref.recording.memory import owner_of
-from autograd_ref.recording.place import here, place_of
+from autograd_ref.recording.place import place_here
 from autograd_ref.recording.stand_ins.objects import (
     arrays_in,
     from_nested,
@@ -49,8 +49,7 @@ _OWN_AXES = [(-2, -1)] * 3
 
 def refuse(what: str) -> NotRecorded:
     """The error for what is not covered, with the place in the user's code."""
-    code, position = here()
-    return NotRecorded(what, place_of(code, position) if code else None)
+    return NotRecorded(what, place_here())
 
 
 def record_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -10,10 +10,10 @@ import numpy as np
 from autograd_ref.recording.memory import owner_of
 from autograd_ref.recording.stand_ins.calls import SPECIAL, refuse
 from autograd_ref.recording.stand_ins.generators import define, permuted, recording_generator, shuffled
+from autograd_ref.recording.stand_ins.indexing import index_write
 from autograd_ref.recording.stand_ins.objects import (
     arrays_in,
     from_nested,
-    index_write,
     is_input,
     is_recorded,
     plain,
@@ -181,10 +181,8 @@ class _Joined:
         self._original = getattr(np, name)
 
     def __getitem__(self, key: Any) -> Any:
-        parts = key if isinstance(key, tuple) else (key,)
-        numbers = [each for each in parts if is_recorded(each) and not isinstance(each, np.ndarray)]
-        if current.tape is None or not (numbers or any(map(_is_list, parts))):
-            return self._original[key]
+        if current.tape is None or not arrays_in(key):
+            return self._original[plain_all(key)]
         inputs: list[Any] = []
         template = freeze(key, is_input, inputs)
         values = tuple([value_of(each) for each in inputs])
@@ -196,10 +194,6 @@ class _Joined:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._original, name)
-
-
-def _is_list(thing: Any) -> bool:
-    return isinstance(thing, (list, tuple)) and arrays_in(thing)
 
 
 _RANDOM = (np.random.Generator, np.random.RandomState)

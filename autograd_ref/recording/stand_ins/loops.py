@@ -47,8 +47,12 @@ class _Vectorized(np.vectorize):
         several = isinstance(results[0], tuple)
         columns = list(zip(*results, strict=True)) if several else [results]
         joined = [_joined(list(each), shape, kind) for each, kind in zip(columns, types, strict=True)]
-        joined = [each.copy() for each in joined]
-        return tuple(joined) if several else joined[0]
+        copies = [np.array(plain_all(each)) for each in args]
+        laid_out = np.nditer([*copies, None]).operands[-1]  # as NumPy lays out what it allocates
+        made = [constant(np.empty_like(laid_out, each.dtype)) for each in joined]
+        for array, each in zip(made, joined, strict=True):
+            array[...] = each
+        return tuple(made) if several else made[0]
 
     def _types(self, arrays: Any) -> list[str]:
         """NumPy asks the function once more, with NumPy's own numbers, for the dtypes of its results."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from autograd_ref.recording.stand_ins.modules import SHADOWS, STAND_INS, stand_in_for
 
-__all__ = ["is_installed", "is_target", "shadowed"]
+__all__ = ["is_installed", "is_target", "might_need", "shadowed"]
 
 _NOT_TARGETS = {
     *sys.stdlib_module_names, "_pytest", "autograd_ref", "beartype", "handgrad", "hypothesis", "jax",
@@ -47,7 +47,7 @@ class _Bindings:
         self._done.add(id(namespace))
         self.namespaces.append(namespace)
         for name, thing in list(namespace.items()):
-            if not _might_need(type(thing)):  # type: ignore[arg-type]
+            if not might_need(type(thing)):  # type: ignore[arg-type]
                 continue
             known = STAND_INS.get(id(thing))
             made = stand_in_for(thing) if known is None else known[1]
@@ -75,7 +75,7 @@ _ABSENT = object()
 
 
 @cache
-def _might_need(kind: type) -> bool:
+def might_need(kind: type) -> bool:
     """Whether things of a type may need a stand-in."""
     if kind in (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, type):
         return True

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, permutations
 
 import numpy as np
 
@@ -209,7 +209,7 @@ def _constant_axes(array: np.ndarray) -> list[tuple[int, ...]]:
 
 
 def _signature(array: np.ndarray) -> tuple[int, int] | None:
-    """What scaling, transposing, reshaping and padding with zeros leave as it is; None of what says nothing."""
+    """What scaling, transposing, reshaping and padding leave as it is; None of what says nothing."""
     sizes = np.abs(np.asarray(array, np.float64)).ravel()
     top = sizes.max(initial=0.0)
     if not np.isfinite(top) or top == 0:
@@ -255,8 +255,20 @@ def _compare(array: np.ndarray, right: np.ndarray, factor: float | None) -> tupl
     # The same entries in other places.
     size = float(np.sqrt(a @ a) / np.sqrt(b @ b)) if factor is None else abs(factor)
     signs = (1.0, -1.0) if factor is None else (np.sign(factor),)
-    a = np.sort(a)
+    ranked = np.sort(a)
     for sign in signs:
-        if (np.abs(a - np.sort(sign * size * b)) <= room).all():
-            return sign * size, "moved"
+        if (np.abs(ranked - np.sort(sign * size * b)) <= room).all():
+            return (sign * size, "moved") if _is_transposed(a, right, sign * size, room) else None
     return None
+
+
+def _is_transposed(a: np.ndarray, right: np.ndarray, factor: float, room: float) -> bool:
+    """Whether entries are those of an array with its axes in another order."""
+    if not 1 < right.ndim < 6:
+        return False
+    for axes in permutations(range(right.ndim)):
+        b = right.transpose(axes).ravel()
+        b = b if a.size == b.size else b[b != 0]
+        if (np.abs(a - factor * b) <= room).all():
+            return True
+    return False

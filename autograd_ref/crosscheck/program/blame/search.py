@@ -11,20 +11,26 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from autograd_ref.crosscheck.program.blame.edits import expressions
-from autograd_ref.crosscheck.program.blame.evidence import Suspect, gather
+from autograd_ref.crosscheck.program.blame.evidence import Suspect, Votes, gather
 from autograd_ref.crosscheck.program.blame.known import Known
-from autograd_ref.crosscheck.program.blame.regions import Trust, region_of
+from autograd_ref.crosscheck.program.blame.regions import Region, Trust, region_of
+from autograd_ref.crosscheck.program.blame.says import sentences
 from autograd_ref.crosscheck.program.blame.source import Statement, statement_at
+from autograd_ref.crosscheck.program.blame.steps import Wanted, wanted_values
 from autograd_ref.crosscheck.program.blame.tapes import Tapes
 from autograd_ref.crosscheck.program.blame.trial import Trial
+from autograd_ref.crosscheck.program.blame.unwritten import vote_for_unwritten
 from autograd_ref.crosscheck.program.blame.weigh import Tried, evidence_of, most, try_expression
 from autograd_ref.crosscheck.program.point import RecordedPoint
 from autograd_ref.crosscheck.report import Blame
 from autograd_ref.recording import Value
+from autograd_ref.recording.adjoints.reverse import ancestors
 
 __all__ = ["Found", "blame"]
 
 MOST = 3
+MAKERS = 60
+# For all trials together.
 SECONDS = 3.0
 
 
@@ -35,8 +41,8 @@ class Found:
     Attributes:
         blames: at most three places, most likely first.
         statements: all suspect statements of the backward part, most suspect first.
-        wanted: by the statement, what the value it made should have been, at every point, where that is known:
-            the value on the first tape and its right arrays.
+        wanted: by the statement, what the value it made should have been at every point, where that is
+            known: the value on the first tape and its right arrays.
     """
 
     blames: list[Blame] = field(default_factory=list)
@@ -62,59 +68,136 @@ def blame(points: Sequence[RecordedPoint], wrong: Sequence[int]) -> Found:
     if not wrong:
         return Found()
     tapes = Tapes(points, wrong)
-    outputs = [each for each in tapes.outputs if each.is_wrong]
-    if not outputs:
+    if not any(each.is_wrong for each in tapes.outputs):
         return Found()
-    known = Known(tapes)
-    trust = Trust(tapes, known)
-    regions = [region_of(each, tapes, trust) for each in outputs]
-    votes = gather(regions, tapes, known, trust)
-    trial = Trial(tapes)
-    suspects = {value for region in regions for value in region.suspects}
-    until = time.perf_counter() + SECONDS
-    by_statement: dict[Statement, list[Tried]] = {}
-    order = {each.statement: i for i, each in enumerate(votes.ranked())}
-    every = [each for each in expressions(list(suspects)) if each.first.place is not None]
-    every.sort(key=lambda each: order.get(statement_at(each.first.place), 99))
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for each in every:
-            if time.perf_counter() > until:
+        return _Search(tapes).found()
+
+
+class _Search:
+    def __init__(self, tapes: Tapes):
+        self.tapes = tapes
+        self.known = Known(tapes)
+        self.trust = Trust(tapes, self.known)
+        self.trial = Trial(tapes)
+        wrong = [each for each in tapes.outputs if each.is_wrong]
+        self.regions: list[Region] = [region_of(each, tapes, self.trust) for each in wrong]
+        self.suspects = {value for region in self.regions for value in region.suspects}
+        self.votes: Votes = gather(self.regions, tapes, self.known, self.trust)
+        self.until = time.perf_counter() + SECONDS
+
+    def found(self) -> Found:
+        """Everything, most likely first."""
+        vote_for_unwritten(self.regions, self.tapes, self.votes)
+        tried: dict[Statement, list[Tried]] = {}
+        self._try(self.suspects | self._parts(), tried)
+        every = list(wanted_values(self.regions, self.tapes, self.known, self.trust, self.trial, self.until))
+        self._try(self._makers([each.value for each in every if each.users]), tried)
+        scores = {
+            statement: suspect.votes / len(self.regions) + (evidence_of(most(some)) if some else 0.0)
+            for statement, suspect in self.votes.of.items()
+            for some in [tried.get(statement, [])]
+        }
+        self._narrow([each for each in every if not each.users], scores)
+        steps = self._steps([each for each in every if each.users], scores)
+        ranked = sorted(
+            self.votes.of.values(), key=lambda each: (-round(scores[each.statement], 6), each.order)
+        )
+        blames = []
+        for each in ranked[:MOST]:
+            best = most(tried[each.statement]) if each.statement in tried else None
+            blames.append(self._blame(each, best, steps.get(each.statement)))
+        wanted = {
+            statement_at(each.value.place): (each.value, self.known.adjoint(each.of) or [])
+            for each in every
+            if not each.users and each.value.place is not None
+        }
+        return Found(blames, [each.statement for each in ranked], wanted)
+
+    def _try(self, values: set[Value], found: dict[Statement, list[Tried]]) -> None:
+        """Change the expressions that made some values, the most suspect statements first."""
+        order = {each.statement: i for i, each in enumerate(self.votes.ranked())}
+        placed = [
+            (statement_at(each.first.place), each)
+            for each in expressions(sorted(values, key=lambda value: value.number), self.tapes)
+            if each.values and each.first.place is not None
+        ]
+        for statement, each in sorted(placed, key=lambda pair: order.get(pair[0], len(order))):
+            if time.perf_counter() > self.until:
                 break
-            tried = try_expression(each, tapes, trial, until)
-            by_statement.setdefault(statement_at(each.first.place), []).append(tried)
-    wrong_outputs = max(len(outputs), 1)
+            tried = try_expression(each, self.tapes, self.trial, self.until)
+            for edit in tried.edits:
+                if edit.at is not None:  # the statement that the edit belongs to is another one
+                    found.setdefault(statement_at(edit.at), []).append(tried)
+                    self.votes.add(each.first, edit.at, 0.01, edit.kind)
+            if each.first not in self.suspects and tried.edits:
+                self.votes.add(each.first, each.first.place, 0.01, tried.edits[0].kind)
+            if not any(edit.at is not None for edit in tried.edits):
+                found.setdefault(statement, []).append(tried)
 
-    def score(suspect: Suspect) -> float:
-        tried = by_statement.get(suspect.statement)
-        return suspect.votes / wrong_outputs + (evidence_of(most(tried)) if tried else 0.0)
+    def _parts(self) -> set[Value]:
+        """Right values next to suspect ones that are contributions: others may be missing beside them."""
+        frontier = {value for region in self.regions for some in region.frontier.values() for value in some}
+        return {
+            value
+            for value in frontier
+            if self.tapes.is_backward(value) and any(each.kind != "adjoint" for each in self.known.of(value))
+        }
 
-    ranked = sorted(votes.of.values(), key=lambda each: (-round(score(each), 6), each.order))
-    for each in ranked:
-        tried = by_statement.get(each.statement)
-        if tried and most(tried).edits:
-            best = most(tried)
-            each.kinds = {best.edits[0].kind: 1.0}
-            each.places = {best.expression.first.place: 1.0}
-            each.says = best.edits[0].says
-    return Found([_blame(each, score(each)) for each in ranked[:MOST]], [each.statement for each in ranked])
+    def _makers(self, values: list[Value]) -> set[Value]:
+        """What right values that are used as others were made from: a part of them may be missing."""
+        found = {each for value in values for each in ancestors(value) if self.tapes.is_backward(each)}
+        return found if len(found) <= MAKERS else set()
 
+    def _narrow(self, wanted: list[Wanted], scores: dict[Statement, float]) -> None:
+        """What comes after a value in whose place an adjoint makes all right is right."""
+        if not wanted:
+            return
+        earliest = min(wanted, key=lambda each: each.value.number).value
+        before = {
+            statement_at(each.place)
+            for each in ancestors(earliest)
+            if each in self.suspects and each.place is not None
+        }
+        calls = {statement_at(call) for call in earliest.calls}
+        for statement in scores:
+            if statement not in before and statement not in calls:
+                scores[statement] -= 1.0
 
-def _blame(suspect: Suspect, score: float) -> Blame:
-    place = max(suspect.places, key=lambda each: suspect.places[each])
-    kind = max(suspect.kinds, key=lambda each: suspect.kinds[each])
-    line = linecache.getline(place.file, place.line)
-    end = linecache.getline(place.file, place.end_line)
-    return Blame(
-        place.file,
-        place.line,
-        place.end_line,
-        _characters(line, place.column),
-        _characters(end, place.end_column),
-        line.strip(),
-        kind,
-        f"{score:.2f} {suspect.says}",
-    )
+    def _steps(self, wanted: list[Wanted], scores: dict[Statement, float]) -> dict[Statement, Wanted]:
+        """Where a right value is used as another one."""
+        found: dict[Statement, Wanted] = {}
+        for each in wanted:
+            user = min(each.users, key=lambda user: user.number)
+            if user.place is None:
+                continue
+            statement = statement_at(user.place)
+            self.votes.add(user, user.place, 0.01, "step")
+            scores[statement] = max(scores.get(statement, 0.0), 0.0) + 2.2
+            found[statement] = each
+        return found
+
+    def _blame(self, suspect: Suspect, tried: Tried | None, step: Wanted | None) -> Blame:
+        place = max(suspect.places, key=lambda each: suspect.places[each])
+        kind = max(suspect.kinds, key=lambda each: suspect.kinds[each])
+        edit = tried.edits[0] if tried is not None and tried.edits else None
+        if edit is not None and tried is not None:
+            place, kind = edit.at or tried.expression.first.place or place, edit.kind
+        elif step is not None:
+            kind = "step"
+        line = linecache.getline(place.file, place.line)
+        end = linecache.getline(place.file, place.end_line)
+        return Blame(
+            place.file,
+            place.line,
+            place.end_line,
+            _characters(line, place.column),
+            _characters(end, place.end_column),
+            line.rstrip(),
+            kind,
+            sentences(suspect, edit, step, self.regions, self.tapes, self.known, self.trust),
+        )
 
 
 def _characters(line: str, column: int) -> int:

@@ -97,14 +97,18 @@ def _set_free(expression: Expression, tapes: Tapes, trial: Trial) -> tuple[bool 
         reached = int(np.count_nonzero(np.abs(slope).max(axis=1) > 0))
         if np.any((np.abs(slope).max(axis=1) == 0) & (np.abs(best) > 1e-6)):
             return False, None  # something wrong does not depend on it
-        new = x + np.linalg.lstsq(slope, -best, rcond=1e-10)[0]
+        move = np.linalg.lstsq(slope, -best, rcond=1e-10)[0]
+        new = x + move
         after = residual(new)
         if after is None:
             return None, None
         if np.abs(after).max() <= 1e-6:
             return True, total / max(reached, 1)
-        if np.abs(after).max() > 0.5 * np.abs(best).max():
-            return False, None
+        foreseen = best + slope @ move
+        if np.abs(after - foreseen).max() <= 1e-6 * np.abs(best).max():
+            return False, None  # it is linear, and this is the best of it
+        if np.abs(after).max() > 0.7 * np.abs(best).max():
+            return None, None
         x, best = new, after
     return None, None
 

@@ -15,7 +15,15 @@ import numpy as np
 
 from autograd_ref.crosscheck.report import NotJudged
 
-__all__ = ["Form", "counterpart", "gradient_beside", "pair", "plain", "with_expression"]
+__all__ = [
+    "Form",
+    "counterpart",
+    "gradient_beside",
+    "pair",
+    "plain",
+    "with_expression",
+    "with_variables",
+]
 
 
 class Form(NamedTuple):
@@ -46,13 +54,25 @@ def with_expression(function: Callable[..., Any], text: str, names: Mapping[str,
     except SyntaxError as error:
         raise NotJudged(f"--loss is no expression: {error.msg}: {text.strip()}") from None
     self, variables, watch, evaluate = function, names, _watched, eval
+    seen = _with_result
 
     def call(*args, **kwargs):  # type: ignore[no-untyped-def]
         out, known = watch(self, args, kwargs)
-        return evaluate(code, space, {**variables, **known, "out": out}), out
+        return evaluate(code, space, {**variables, **seen(known, out)}), out
 
     space = getattr(inspect.unwrap(function), "__globals__", {})
     return Form(_in_program(call, function), "return[0]", f"--loss {text.strip()}", ("return[1]", function))
+
+
+def with_variables(function: Callable[..., Any]) -> Form:
+    """A function that leaves its own variables behind, and as `out` what it returned."""
+    self, inner, watch, seen = function, _code(function), _watched, _with_result
+
+    def call(*args, **kwargs):  # type: ignore[no-untyped-def]
+        out, known = watch(self, inner, args, kwargs)
+        return seen(known, out)
+
+    return Form(_in_program(call, function), None, None, ("return['out']", function))
 
 
 def gradient_beside(loss: Callable[..., Any], gradient: Callable[..., Any], name: str) -> Form:
@@ -162,6 +182,11 @@ def _watched(function: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Any,
         else:
             before.enable()  # a profiler of cProfile
     return out, known
+
+
+def _with_result(known: dict[str, Any], out: Any) -> dict[str, Any]:
+    """A function's variables, and as ``out`` what it returned, or its own ``out`` if it returned nothing."""
+    return known if out is None and "out" in known else {**known, "out": out}
 
 
 def _arguments(

@@ -9,7 +9,7 @@ import gc
 import inspect
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -37,49 +37,56 @@ class Met(NamedTuple):
 
 
 @contextmanager
-def watching(file: str, name: str, nth: int, meet: Callable[[Met], None]) -> Iterator[list[int]]:
-    """Watch for a call while a program runs.
+def watching(
+    file: str, names: Collection[str], nth: int, meet: Callable[[str, Met], None]
+) -> Iterator[dict[str, list[int]]]:
+    """Watch for calls while a program runs.
 
     Args:
-        file: that holds the function.
-        name: of the function: ``step``, ``Net.step``.
-        nth: which of its calls with floating arrays is wanted, from 1.
-        meet: is given the call before it is made; what it raises, the program sees.
+        file: that holds the functions.
+        names: of the functions: ``step``, ``Net.step``.
+        nth: which of the calls of each with floating arrays is wanted, from 1.
+        meet: is given the name, and the call before it is made; what it raises, the program sees.
 
     Yields:
-        How often the function was called so far, and how often with floating arrays.
+        How often each function was called so far, and how often with floating arrays.
     """
-    calls = [0, 0]
-    last = name.rpartition(".")[2]
+    counts = {name: [0, 0] for name in names}
+    wanted: dict[str, list[str]] = {}
+    for name in names:
+        wanted.setdefault(name.rpartition(".")[2], []).append(name)
 
     def notice(frame: FrameType, event: str, _: Any) -> None:
-        code = frame.f_code
-        if event != "call" or code.co_name != last or not _is_named(frame, file, name):
+        if event != "call" or frame.f_code.co_name not in wanted:
             return
-        call = _call_of(frame)
-        calls[0] += 1
-        if has_floating(call.args, call.kwargs):
-            calls[1] += 1
-            if calls[1] == nth:
-                sys.settrace(None)
-                threading.settrace(None)
-                meet(Met(_function_of(frame, name, call), call, frame.f_globals))
+        for name in wanted[frame.f_code.co_name]:
+            if counts[name][1] < nth and _is_named(frame, file, name):
+                call = _call_of(frame)
+                counts[name][0] += 1
+                counts[name][1] += has_floating(call.args, call.kwargs)
+                if counts[name][1] == nth:
+                    watch(None)
+                    meet(name, Met(_function_of(frame, name, call), call, frame.f_globals))
+                    watch(notice)
 
-    before = sys.gettrace()
-    threading.settrace(notice)
-    sys.settrace(notice)
+    def watch(trace: Callable[..., None] | None) -> None:
+        sys.settrace(trace)
+        threading.settrace(trace)
+
+    if names:
+        watch(notice)
     try:
-        yield calls
+        yield counts
     finally:
-        sys.settrace(before)
-        threading.settrace(None)
+        if names:
+            watch(None)
 
 
-def is_called_plainly(file: str, name: str) -> bool:
-    """Whether a name is a function in a file that no example says how to call, and that no contract calls."""
+def is_called_plainly(source: str, name: str) -> bool:
+    """Whether a name is a function of a source that neither an example nor a contract calls."""
     try:
-        tree = ast.parse(Path(file).read_bytes())
-    except (OSError, SyntaxError, ValueError):
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
         return False
     top = {each.name for each in tree.body if isinstance(each, ast.FunctionDef)}
     if top & {"example", f"example_{name.replace('.', '_')}"}:

@@ -10,19 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd_ref.crosscheck.program.guessed.roles import is_size, is_sizes, numbered, role_of
+from autograd_ref.crosscheck.program.guessed.roles import METHODS, is_size, is_sizes, numbered, role_of
 from autograd_ref.crosscheck.program.guessed.styles import Sizes, Style, styles
 
 __all__ = ["Guess", "network_calls"]
-
-# What a class calls the method that computes its gradients, in the order in which they are tried.
-METHODS = (
-    "loss", "gradient", "gradients", "grad", "grads", "compute_gradients", "compute_gradient",
-    "loss_and_grad", "loss_and_gradient", "loss_and_gradients", "loss_grad", "cost", "cost_and_grad",
-    "cost_function", "backprop", "back_propagation", "backpropagation", "step", "train_step", "train_batch",
-    "train_on_batch", "forward_backward", "forward",
-)  # fmt: skip
-
 
 # What may be a list with an array for each layer.
 _LISTS = {"weights", "w", "ws", "thetas", "theta"}

@@ -2,8 +2,16 @@
 
 import re
 
-__all__ = ["is_size", "is_sizes", "numbered", "role_of"]
+__all__ = ["METHODS", "is_size", "is_sizes", "numbered", "role_of"]
 
+
+# What a class calls the method that computes its gradients, in the order in which they are tried.
+METHODS = (
+    "loss", "gradient", "gradients", "grad", "grads", "compute_gradients", "compute_gradient",
+    "loss_and_grad", "loss_and_gradient", "loss_and_gradients", "loss_grad", "cost", "cost_and_grad",
+    "cost_function", "backprop", "back_propagation", "backpropagation", "step", "train_step", "train_batch",
+    "train_on_batch", "forward_backward", "forward",
+)  # fmt: skip
 
 _INPUTS = {
     "x", "xs", "data", "inputs", "input", "features", "images", "samples", "feats", "x_train", "x_batch",

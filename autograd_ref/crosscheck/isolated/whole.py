@@ -1,0 +1,54 @@
+"""What a file or a folder has that may be judged, as its source tells without being run."""
+
+import ast
+from pathlib import Path
+
+from autograd_ref.crosscheck.isolated.source import source_of
+from autograd_ref.crosscheck.program.guessed.roles import METHODS
+
+__all__ = ["files_of", "names_in"]
+
+_NOT_SOURCE = {"build", "dist", "env", "node_modules", "site-packages", "venv", "__pycache__"}
+
+
+def files_of(target: str) -> list[str] | None:
+    """The files that a target without a name stands for: itself, or all in a folder; None for any other."""
+    path = Path(target)
+    if path.is_dir():
+        found = sorted(path.rglob("*.py"))
+        inside = [each.relative_to(path).parts for each in found]
+        return [
+            str(each)
+            for each, parts in zip(found, inside, strict=True)
+            if not any(part in _NOT_SOURCE or part.startswith(".") for part in parts)
+        ]
+    return [target] if path.suffix in (".py", ".ipynb") and path.is_file() else None
+
+
+def names_in(file: str) -> dict[str, list[str]]:
+    """The functions and classes of a file, each with the names by which the file may call it.
+
+    The other half of a forward function, examples, tests and private names are left out.
+    """
+    try:
+        tree = ast.parse(source_of(Path(file)))
+    except (OSError, SyntaxError, ValueError):
+        return {}  # its import says why
+    functions = [each.name for each in tree.body if isinstance(each, ast.FunctionDef)]
+    names = {
+        name: [name]
+        for name in functions
+        if not (
+            name.startswith(("_", "example", "test"))
+            or name == "main"
+            or name.endswith("_backward")
+            or ("backward" in name and name.replace("backward", "forward") in functions)
+        )
+    }
+    for each in tree.body:
+        if isinstance(each, ast.ClassDef) and not each.name.startswith(("_", "Test")):
+            methods = [part.name for part in each.body if isinstance(part, ast.FunctionDef)]
+            called = [f"{each.name}.{name}" for name in methods if name in METHODS]
+            if called:
+                names[each.name] = called
+    return names

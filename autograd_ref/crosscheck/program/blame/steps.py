@@ -1,0 +1,79 @@
+"""What an expression should have made: the adjoint that makes all gradients right in its place."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from autograd_ref.crosscheck.program.blame.known import Known
+from autograd_ref.crosscheck.program.blame.regions import Region, Trust
+from autograd_ref.crosscheck.program.blame.tapes import Tapes
+from autograd_ref.crosscheck.program.blame.trial import NEAR, Change, Trial, computed
+from autograd_ref.recording import Value
+
+__all__ = ["Wanted", "wanted_values"]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A value that would make all gradients right.
+
+    Attributes:
+        value: in whose place.
+        of: whose adjoint it is.
+        users: where it has to be used in place of a value that is right elsewhere; empty where everywhere.
+    """
+
+    value: Value
+    of: Value
+    users: tuple[Value, ...] = ()
+
+
+def wanted_values(
+    regions: Sequence[Region], tapes: Tapes, known: Known, trust: Trust, trial: Trial, until: float
+) -> Iterator[Wanted]:
+    """Put adjoints of forward values in the places of suspect values, and of right ones that suspects use."""
+    by_shape: dict[tuple[int, ...], list[Value]] = {}
+    for each in tapes.points[0].run.found.of:
+        if each.shape and each.is_floating:
+            by_shape.setdefault(each.shape, []).append(each)
+    suspects = {value for region in regions for value in region.suspects}
+    numbers = {each.number for each in suspects}
+    frontier = {value for region in regions for some in region.frontier.values() for value in some}
+    outputs = {each.value for each in tapes.outputs}
+    for value in sorted(suspects | frontier, key=lambda each: each.number):
+        if time.perf_counter() > until:
+            return
+        if value in outputs or value in tapes.forward:
+            continue
+        users = tuple(each for each in tapes.uses.get(value.number, ()) if each.number in numbers)
+        is_right = value not in suspects
+        own = {each.of for each in known.of(value) if each.is_exact and each.kind == "adjoint"}
+        seen: list[np.ndarray] = []
+        for of in by_shape.get(value.shape, ()):
+            right = known.adjoint(of)
+            if of in own or right is None or any(np.array_equal(right[0], each) for each in seen):
+                continue
+            seen.append(right[0])
+            changes = _changes(value, right, users if is_right else ())
+            residual = trial.residual(changes, 0)
+            if residual is not None and (np.abs(residual) <= NEAR).all() and trial.makes_all_right(changes):
+                yield Wanted(value, of, users if is_right else ())
+                break
+
+
+def _changes(value: Value, right: list[np.ndarray], users: tuple[Value, ...]) -> dict[int, Change]:
+    if not users:
+        return {value.number: lambda _, __, point: right[point]}
+
+    def change(user: Value, inputs: list[np.ndarray], point: int) -> np.ndarray:
+        new = [
+            right[point] if source is value else each
+            for source, each in zip(user.inputs, inputs, strict=True)
+        ]
+        return computed(user, user.operation, new)
+
+    return {each.number: change for each in users}

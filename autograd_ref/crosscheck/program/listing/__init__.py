@@ -1,0 +1,1 @@
+"""The source of a recorded call, with what each line computes."""
