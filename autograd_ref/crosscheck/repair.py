@@ -55,6 +55,7 @@ class Repair:
         others = {0: "", 1: "; another edit would do as well"}.get(
             self.others, f"; {self.others} other edits would do as well"
         )
-        which = "the gradient is" if gradients == 1 else f"all {gradients} gradients are"
+        several = "both" if gradients == 2 else f"all {gradients}"
+        which = "the gradient is" if gradients == 1 else f"{several} gradients are"
         tried = f"{self.points} points, {dtype}"
         return [*shown, f"With this {which} right ({tried}): {self.says}{others}."]

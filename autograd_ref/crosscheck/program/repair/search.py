@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -106,7 +107,7 @@ class Search:
         found = self._one((), self.before, accept, bases)
         if found is not None:
             return found
-        bases.sort(key=lambda each: (-len(each.outcome or ()), not each.fits, each.edit.cost))
+        bases.sort(key=lambda each: (-len(each.outcome or ()), not each.fits, each.edit.cost, _size(each)))
         for base in bases[:BASES]:
             found = self._one((base,), base.outcome or frozenset(), accept, [])
             if found is not None:
@@ -172,7 +173,19 @@ class Search:
             seen = self.trial.watched(lambda: watched(recording.call, self.files))
         sites = sites_of(self.points[0], self.files, seen or {})
         last = len(self.order)
-        return sorted(sites, key=lambda each: self.order.get((each.source.file, each.node.lineno), last))
+        ranks = [self.order.get((each.source.file, each.node.lineno), last) for each in sites]
+        for i, site in enumerate(
+            sites
+        ):  # a name for another, as where a step was left out, is suspected with it
+            if isinstance(site.node, ast.Assign) and isinstance(site.node.value, ast.Name):
+                named = site.node.value.id
+                near = [
+                    rank
+                    for rank, each in zip(ranks, sites, strict=True)
+                    if each.function is site.function and named in _set(each.node)
+                ]
+                ranks[i] = min([ranks[i], *(rank - 0.5 for rank in near)])
+        return [sites[i] for i in sorted(range(len(sites)), key=ranks.__getitem__)]
 
     def _run(self, some: tuple[Candidate, ...], number: int) -> Outcome:
         try:
@@ -190,6 +203,13 @@ class Search:
             return next(iter(self.programs.values())).running({})
         program = self.programs[some[0].site.source.file]
         return program.running(program.code([change for each in some for change in each.edit.changes]))
+
+
+def _set(node: ast.stmt) -> set[str]:
+    """The variables that a statement sets."""
+    return {
+        each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+    }
 
 
 def _overlap(edit: Edit, base: tuple[Candidate, ...]) -> bool:
