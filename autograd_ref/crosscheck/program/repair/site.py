@@ -34,8 +34,9 @@ _HOLDS: dict[type[ast.operator], int] = {
 }  # fmt: skip
 SYMBOLS: dict[type[ast.AST], str] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.FloorDiv: "//",
-    ast.Mod: "%", ast.Pow: "**", ast.BitAnd: "&", ast.BitOr: "|", ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=",
-    ast.Eq: "==", ast.NotEq: "!=", ast.BitXor: "^", ast.LShift: "<<", ast.RShift: ">>",
+    ast.Mod: "%", ast.Pow: "**", ast.BitAnd: "&", ast.BitOr: "|", ast.Gt: ">",
+    ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=", ast.Eq: "==", ast.NotEq: "!=", ast.BitXor: "^",
+    ast.LShift: "<<", ast.RShift: ">>",
 }  # fmt: skip
 
 
@@ -187,6 +188,11 @@ class Site:
         end = self.source.start_of((self.node.end_lineno or self.node.lineno) + 1)
         start = "" if self.source.text[:end].endswith((b"\n", b"\r")) else self.source.newline
         return Change(end, end, f"{start}{self.source.indent(self.node)}{text}{self.source.newline}")
+
+    def in_front(self, text: str) -> Change:
+        """A statement before this one, which has its lines for itself."""
+        start = self.source.start_of(self.node.lineno)
+        return Change(start, start, f"{self.source.indent(self.node)}{text}{self.source.newline}")
 
     def token(self, start: int, end: int, symbol: str, new: str) -> Change:
         """Another operator in the place of one, wherever it is between two positions."""

@@ -221,9 +221,9 @@ def _calls(site: Site) -> list[str]:
 
 
 def _indices(site: Site) -> list[str]:
-    """The indices, not constant, that the function reads or writes arrays at."""
+    """The indices, not constant, that the functions of the file read or write arrays at."""
     found: dict[str, None] = {}
-    for node in ast.walk(site.function):
+    for node in (*ast.walk(site.function), *ast.walk(site.source.tree)):
         if isinstance(node, ast.Subscript) and not isinstance(node.slice, ast.Constant):
             text = site.source.of(node)[len(site.source.of(node.value)) :].lstrip(")")
             if text.startswith("[") and "\n" not in text:

@@ -41,9 +41,9 @@ def axes(site: Site) -> Iterator[Edit]:
 
 def _axis(site: Site, node: ast.Call, *, reduces: bool) -> Iterator[Edit]:
     is_method = isinstance(node.func, ast.Attribute) and not isinstance(site.value(node.func.value), type(np))
-    taken = (
-        node.func.value if is_method and isinstance(node.func, ast.Attribute) else (node.args or [None])[0]
-    )
+    taken = node.args[0] if node.args else None
+    if is_method and isinstance(node.func, ast.Attribute):
+        taken = node.func.value
     ndim = len(shape_of(site.value(taken)) or ()) if taken is not None else 0
     given = next((each.value for each in node.keywords if each.arg == "axis"), None)
     if given is None and len(node.args) > (0 if is_method else 1):

@@ -4,7 +4,17 @@ import ast
 from collections.abc import Iterator
 from itertools import pairwise
 
-from autograd_ref.crosscheck.program.repair.site import ATOM, PRODUCT, SUM, SYMBOLS, UNARY, Edit, Site, level
+from autograd_ref.crosscheck.program.repair.site import (
+    ATOM,
+    PRODUCT,
+    SUM,
+    SYMBOLS,
+    UNARY,
+    Edit,
+    Expression,
+    Site,
+    level,
+)
 from autograd_ref.crosscheck.program.repair.source import Change
 
 __all__ = ["operands"]
@@ -22,13 +32,13 @@ def operands(site: Site) -> Iterator[Edit]:
             yield Edit(
                 (site.replaced(each, left, level(node.left)),),
                 f"{symbol} {right} does not belong there",
-                _cost(node.right),
+                _cost(each, node.right),
             )
             if symbol == "-":
                 change = site.replaced(each, f"-{site.text(node.right, PRODUCT)}", UNARY)
             else:
                 change = site.replaced(each, right, level(node.right))
-            yield Edit((change,), f"{left} {symbol} does not belong there", _cost(node.left))
+            yield Edit((change,), f"{left} {symbol} does not belong there", _cost(each, node.left))
             if symbol in ("-", "/", "@", "**", "//"):
                 holds = _HOLDS.get(symbol, PRODUCT)
                 text = f"{site.text(node.right, holds)} {symbol} {site.text(node.left, holds + 1)}"
@@ -49,8 +59,13 @@ def operands(site: Site) -> Iterator[Edit]:
                 yield Edit(changes, "two values were exchanged", 2)
 
 
-def _cost(dropped: ast.expr) -> int:
-    return 1 if isinstance(dropped, ast.Constant) else 2
+def _cost(each: Expression, dropped: ast.expr) -> int:
+    """A number is more often too many than an array, most often in an index."""
+    if not isinstance(dropped, ast.Constant):
+        return 2
+    parent = each.parent
+    in_range = isinstance(parent, ast.Call) and getattr(parent.func, "id", "") == "range"
+    return 0 if in_range or isinstance(parent, ast.Subscript | ast.Slice | ast.Tuple) else 1
 
 
 def _arguments(site: Site, node: ast.Call) -> Iterator[Edit]:

@@ -38,6 +38,7 @@ _HOLDS = {
     "%": PRODUCT,
     "**": POWER,
 }
+_OPPOSITES = ({"==", "!="}, {"<", ">"}, {"<=", ">="}, {"<=", ">"}, {"<", ">="})
 _COMPARED = (">", "<", ">=", "<=", "==", "!=")
 _ASSIGNED = ("=", "+=", "-=", "*=", "/=")
 _FAMILIES = (
@@ -82,7 +83,8 @@ def operators(site: Site) -> Iterator[Edit]:
             for other in _COMPARED:
                 if other != symbol:
                     says = f"{other} and not {symbol} belongs there"
-                    yield Edit((site.between(node.left, node.comparators[0], symbol, other),), says, 1)
+                    cost = 1 if {symbol, other} in _OPPOSITES else 2
+                    yield Edit((site.between(node.left, node.comparators[0], symbol, other),), says, cost)
         elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Invert | ast.Not):
             yield Edit(
                 (site.replaced(each, site.text(node.operand), level(node.operand)),),

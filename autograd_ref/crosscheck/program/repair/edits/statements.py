@@ -62,14 +62,17 @@ def inserted(site: Site) -> Iterator[Edit]:
         return
     for cost, text in dict.fromkeys((*_changing(site), *_using(site))):
         yield Edit((site.behind(text),), f"{text} was missing", cost)
+    if isinstance(site.node, ast.AugAssign):
+        for cost, text in dict.fromkeys(_changing(site)):
+            yield Edit((site.in_front(text),), f"{text} was missing", cost + 1)
 
 
 def _changing(site: Site) -> Iterator[tuple[int, str]]:
     """Statements that change what this one made."""
     node = site.node
-    if isinstance(node, ast.Expr):
+    if not isinstance(node, ast.Assign | ast.AugAssign):
         return
-    target = node.target if isinstance(node, ast.AugAssign) else node.targets[-1]  # type: ignore[attr-defined]
+    target = node.target if isinstance(node, ast.AugAssign) else node.targets[-1]
     if not isinstance(target, ast.Name | ast.Attribute | ast.Subscript):
         return
     for made in dict.fromkeys((site.source.of(target), site.source.of(_root(target)))):
@@ -115,12 +118,20 @@ def _lines_to_insert(site: Site, made: str, value: np.ndarray) -> Iterator[tuple
             yield 5, f"{made}[{term} <= 0] = 0"
         elif array.shape[-1:] == value.shape[-1:] and array.dtype.kind == "f":
             for at in site.indices:
-                yield 5, f"np.add.at({made}, {at[1:-1]}, {term})"
+                if site.scope.value(f"{made}{at}") is not None:
+                    yield 5, f"np.add.at({made}, {at[1:-1]}, {term})"
         for factor in _stretched(term, array, value.shape):
             yield 5, f"{made} *= {factor}"
             if array.dtype.kind == "f":
                 yield 5, f"{made} /= {factor}"
-    for at in site.indices:
+    labels = [
+        f"[np.arange(len({term})), {term}]"
+        for term, array in site.terms.items()
+        if isinstance(array, np.ndarray) and array.dtype.kind in "iu" and array.shape == value.shape[:1]
+    ]
+    for at in dict.fromkeys((*site.indices, *labels)):
+        if site.scope.value(f"{made}{at}") is None:
+            continue
         yield 3, f"{made}{at} -= 1"
         yield 5, f"{made}{at} += 1"
         yield 5, f"{made}{at} = 0"
