@@ -135,8 +135,8 @@ async def _check_targets(
     with status:
         for i, (target, answer) in enumerate(zip(asked_for, answers, strict=True)):
             status.update(f"Checking {i + 1} of {len(asked_for)}")
-            found = await answer
-            for name, one in found:
+            judged = await answer
+            for name, one in judged:
                 result = TargetResult.of(name, one)
                 if html is not None and result.report is not None:
                     replace_file(html, result.report.to_html().encode())
@@ -150,7 +150,7 @@ async def _check_targets(
                     raise ValueError(result.line())
                 elif not several:
                     console.print(result.report)
-            if any(one.interrupted for _, one in found):
+            if any(one.interrupted for _, one in judged):
                 break
     if write is not None:
         write.all(results)

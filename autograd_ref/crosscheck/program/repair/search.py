@@ -173,7 +173,7 @@ class Search:
             seen = self.trial.watched(lambda: watched(recording.call, self.files))
         sites = sites_of(self.points[0], self.files, seen or {})
         last = len(self.order)
-        ranks = [self.order.get((each.source.file, each.node.lineno), last) for each in sites]
+        ranks: list[float] = [self.order.get((each.source.file, each.node.lineno), last) for each in sites]
         for i, site in enumerate(
             sites
         ):  # a name for another, as where a step was left out, is suspected with it
