@@ -139,7 +139,6 @@ def test_objective_of_boosting_is_judged_in_both_derivatives():
     ]
     entropy = "-np.sum(np.log(p[np.arange(len(labels)), labels]))"
     scores = RNG.standard_normal((2, 3))
-    assert check_call(softmax, scores, labels[:2], loss=entropy).ok
     report = check_call(softmax, scores, labels[:2], 2.0, loss=entropy)
     assert {each.name for each in report.quantities if not each.ok} == {"d2preds"}
 
@@ -247,6 +246,43 @@ def test_loss_by_expression_of_locals_and_by_another_function():
         assert report.quantities[0].of == "W"
     assert by_expression.loss == "--loss 0.5 * np.sum((p - y) ** 2)"
     assert by_function.loss == "squared()"
+
+
+def network(W, V, x, y, slope=lambda h: 1 - h * h):
+    h = np.tanh(x @ W)
+    p = 1 / (1 + np.exp(-(h @ V)))
+    d = (p - y) / len(y)
+    return x.T @ (d @ V.T * slope(h)), h.T @ d
+
+
+def ascent(W, x, y):
+    out = np.tanh(x @ W)
+    W += x.T @ (2 * (y - out) * (1 - out**2))
+
+
+def chances(W, x, labels):
+    e = np.exp(x @ W)
+    p = e / e.sum(axis=1, keepdims=True)
+    d = p.copy()
+    d[np.arange(len(labels)), labels] -= 1
+    return {"W": x.T @ d}
+
+
+@pytest.mark.slow
+def test_loss_that_is_never_computed_is_the_usual_one_that_the_gradients_are_of():
+    binary = "1 / 4 * -np.sum(y * np.log(p) + (1 - y) * np.log(1 - p))"
+    given = (W, RNG.standard_normal((2, 2)), x, y > 0)
+    report = check_call(network, *given, slope=lambda h: 1 - h)
+    assert [each.of for each in report.quantities if not each.ok] == ["W"]
+    assert report.loss == f"no loss is computed; the gradients are those of --loss '{binary}'"
+    moved = check_call(ascent, W, x, y)
+    assert moved.ok, str(moved)
+    assert "0.5 * np.sum((out - y) ** 2)" in moved.loss
+    labelled = check_call(chances, W, x, RNG.integers(0, 2, 4))
+    assert labelled.ok
+    assert "-np.sum(np.log(p[np.arange(len(labels)), labels]))" in labelled.loss
+    with pytest.raises(NotJudged, match="returns no loss"):
+        check_call(lambda W: np.cos(W), W)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ Values share NumPy's own memory until somebody writes to it; only then are they 
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ __all__ = [
     "Layout",
     "Memories",
     "Memory",
+    "are_same",
     "extent",
     "is_injective",
     "lay_out",
@@ -100,6 +102,14 @@ class Memory:
         )
         return Layout((address - self._start) // size if array.size else 0, array.shape, strides)
 
+    @property
+    def is_private(self) -> bool:
+        """Whether nobody but the tape refers to it, so that nobody can change it."""
+        own = [self.version, *self.reads.values()]
+        views = sum(value.array is not None and _BASE(value.array) is self.owner for value in own)
+        held = 2 + views + sum(value.array is self.array for value in own)
+        return self.owner is self.array and sys.getrefcount(self.owner) == held + 1
+
     def keep(self) -> None:
         """Give every value that shares this memory a copy of its own: it is about to change."""
         version = self.version
@@ -160,7 +170,7 @@ class Memories:
 
     def _renew(self, memory: Memory) -> None:
         """Notice what was written to plain memory by plain code."""
-        if not _same_bits(memory.version.array, memory.array):
+        if not are_same(memory.version.array, memory.array):
             memory.keep()
             memory.version = self.tape.add(Given(None), (), memory.array.copy(order="K"))
 
@@ -168,7 +178,8 @@ class Memories:
         """Make the tape independent of all memory, at the end of the run."""
         for known in self.by_owner.values():
             for memory in known:
-                memory.keep()
+                if not memory.is_private:
+                    memory.keep()
 
     def read(self, array: np.ndarray, memory: Memory) -> Value:
         """The value of an array as it is now."""
@@ -338,5 +349,9 @@ def _address(array: np.ndarray) -> int:
     return address
 
 
-def _same_bits(a: np.ndarray, b: np.ndarray) -> bool:
-    return bool(np.array_equal(a, b, equal_nan=a.dtype.kind in "fc"))
+def are_same(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two arrays hold the same numbers; NaN is NaN."""
+    if a.shape != b.shape:
+        return False
+    # Mostly they do, and one comparison is enough.
+    return bool(np.all(a == b)) or np.array_equal(a, b, equal_nan=a.dtype.kind in "fc")

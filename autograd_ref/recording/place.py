@@ -60,7 +60,8 @@ def here(thread: int | None = None) -> tuple[CodeType | None, int]:
     frame = sys._getframe(1) if thread is None else sys._current_frames()[thread]
     while frame is not None:
         code = frame.f_code
-        if not is_foreign(code.co_filename):
+        foreign = _foreign_files.get(code.co_filename)
+        if not (is_foreign(code.co_filename) if foreign is None else foreign):
             return code, frame.f_lasti
         frame = frame.f_back  # type: ignore[assignment]
     return None, -1
@@ -84,11 +85,15 @@ def place_here(thread: int | None = None) -> Place | None:
     return None if code is None else place_of(code, position)
 
 
-@cache
 def place_of(code: CodeType, position: int) -> Place:
     """The place of an instruction."""
+    return _place_of(code, position, code.co_filename)  # equal code may be in several files
+
+
+@cache
+def _place_of(code: CodeType, position: int, file: str) -> Place:
     line, end_line, column, end_column = next(
         islice(code.co_positions(), max(position, 0) // 2, None), (None,) * 4
     )
     first = code.co_firstlineno if line is None else line
-    return Place(code.co_filename, first, end_line or first, column or 0, end_column or 0, code.co_qualname)
+    return Place(file, first, end_line or first, column or 0, end_column or 0, code.co_qualname)

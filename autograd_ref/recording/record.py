@@ -60,10 +60,11 @@ class Recording:
     def finish(self, given: Given) -> None:
         """Keep what the run left behind, before anybody changes it."""
         self.given = given
-        given.check_memory(self.tape, self.before)
         for path, thing in self._left.items():
             value = self.value(thing)
-            self.final[path] = (thing.copy() if isinstance(thing, np.ndarray) else thing, value)
+            if isinstance(thing, np.ndarray):
+                thing = thing.copy() if value is None or value.array is None else value.array
+            self.final[path] = thing, value
 
     def value(self, thing: Any) -> Value | None:
         """The tape's value of an array or number that the run left behind, wherever it is."""
@@ -164,9 +165,10 @@ def record(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Recording
             if isinstance(error, NotRecorded):
                 raise error.with_traceback(None) from None
             raise
-    memories.keep_all()
     if tape.refusal is not None:  # the program caught it
         raise tape.refusal
+    given.check_memory(tape, recording.before)
+    memories.keep_all()
     recording.leaves = given.leaves(tape)
     recording.written = given.written()
     recording.finish(given)

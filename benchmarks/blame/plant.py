@@ -169,7 +169,11 @@ def _edits(node: ast.AST, names: list[str]) -> Iterator[tuple[str, ast.expr]]:
             yield kind, ast.BinOp(node.left, operator(), node.right)
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         yield "sign", node.operand
-    elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
+    elif (
+        isinstance(node, ast.Constant)
+        and isinstance(node.value, (int, float))
+        and not isinstance(node.value, bool)
+    ):
         yield "constant", ast.Constant(node.value + 1)
         yield "constant", ast.Constant(node.value * 2)
     elif isinstance(node, ast.Attribute) and node.attr == "T":

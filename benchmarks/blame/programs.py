@@ -1,4 +1,4 @@
-"""The programs in which mistakes are planted: those of tests/programs/, read as files, and the project's own."""
+"""The programs in which mistakes are planted: tests/programs/, read as files, and the project's own."""
 
 import runpy
 from dataclasses import dataclass

@@ -11,6 +11,7 @@ from autograd_ref.crosscheck.program.assigned.assign import Assignment
 from autograd_ref.crosscheck.program.blame import blame
 from autograd_ref.crosscheck.program.guards import warning
 from autograd_ref.crosscheck.program.guessed.roles import role_of
+from autograd_ref.crosscheck.program.listing import listing_of
 from autograd_ref.crosscheck.program.paths import of_path, short_name, shown
 from autograd_ref.crosscheck.program.point import RecordedPoint, Run
 from autograd_ref.crosscheck.program.views import adjoint_by, first_of
@@ -35,6 +36,8 @@ class Settings:
         guessed: whether nobody gave the call.
         repair_seconds: for how long a repair is looked for.
         on_verdict: told the report before that.
+        places: whether the places of mistakes are looked for.
+        explain: whether every line is said to be what it computes.
     """
 
     name: str
@@ -47,6 +50,8 @@ class Settings:
     guessed: bool = False
     repair_seconds: float = 0.0
     on_verdict: Callable[[Report], None] | None = None
+    places: bool = True
+    explain: bool = False
 
 
 def report_on(
@@ -83,15 +88,21 @@ def report_on(
     ordered = _in_backward_order(first, found[0], quantities)
     wrong = [each for each in ordered if each.ok is False]
     unjudged = [each for each in ordered if each.ok is None]
-    if settings.guessed and (missing := _parameters_without(first, assignment)):
+    missing = _parameters_without(first, assignment) if settings.guessed else []
+    if missing:
         assignment.ambiguous.append(
             f"{', '.join(map(shown, missing))} gets no gradient in a call made up for it"
         )
-    suspects = blame(found, at_fault)
+    lines, listing = listing_of(found, at_fault) if settings.explain else ([], [])
+    suspects = blame(found, at_fault if settings.places else ())
     return Report(
         target=settings.name,
         dtype=dtype,
-        ok=False if wrong else None if unjudged or assignment.ambiguous or not ordered else True,
+        ok=False
+        if wrong and not missing
+        else None
+        if unjudged or assignment.ambiguous or not ordered
+        else True,
         first_wrong=wrong[0].name if wrong else None,
         signature=" ".join(_said(first, assignment, found, settings)) or None,
         warnings=(*warnings, *_precision(found[0]), *_guards(found[0])),
@@ -101,6 +112,8 @@ def report_on(
         call=settings.call,
         loss=settings.told or _in_result(first.loss.path, settings),
         blame=tuple(suspects.blames),
+        lines=tuple(lines),
+        listing=tuple(listing),
     ), [(each.file, each.line) for each in suspects.statements]
 
 

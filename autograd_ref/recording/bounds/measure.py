@@ -28,7 +28,7 @@ __all__ = ["Bounds", "LeafBound", "measure"]
 DRAWS = 16
 
 # The draws may take so many bytes, or as many as the recording itself.
-MEMORY = 2**26
+MEMORY = 2**24
 
 # A line is named where it makes this part of an entry's bound.
 PART = 0.01

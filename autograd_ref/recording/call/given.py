@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from autograd_ref.recording.call.reachable import Walk
 from autograd_ref.recording.call.state import State
-from autograd_ref.recording.memory import Memory, lay_out, owner_of, window
+from autograd_ref.recording.memory import Memory, are_same, lay_out, owner_of, window
 from autograd_ref.recording.stand_ins import objects
 from autograd_ref.recording.stand_ins.generators import recording_generator
 from autograd_ref.recording.stand_ins.modules import stand_in_for
@@ -131,7 +131,7 @@ class Given:
         return leaves
 
     def check_memory(self, tape: Tape, before: State) -> None:
-        """Notice memory of before that code which is not recorded wrote to."""
+        """Notice memory of before that was written to unseen; of all other one copy is enough."""
         users = {first: value for value in reversed(tape.values) for first in value.inputs}
         for path, array in self._arrays.values():
             if id(array) not in self._memories:
@@ -140,11 +140,13 @@ class Given:
             user = users.get(first)
             seen = window(lay_out(first.array, memory.root), memory.layout(array))
             held = before.held(array)
-            if user is not None and not np.array_equal(seen, held, equal_nan=array.dtype.kind == "f"):
+            if user is not None and not are_same(seen, held):
                 raise NotRecorded(
                     f"{path} left the tape: its memory was written to by code that is not recorded",
                     user.place,
                 )
+            if first.array is array:
+                first.array = held
 
     def written(self) -> dict[str, np.ndarray]:
         """The arrays whose memory was written to."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from autograd_ref.recording.call.reachable import Walk
+from autograd_ref.recording.memory import are_same
 
 __all__ = ["State", "can_be_written", "collect", "overwrite"]
 
@@ -46,7 +47,7 @@ class State:
         for container, contents in self._containers:
             _refill(container, contents)
         for array, held in self._arrays.values():
-            if not np.array_equal(array, held, equal_nan=array.dtype.kind in "fc"):
+            if not are_same(array, held):
                 overwrite(array, held)
         for generator, state in self._generators:
             if isinstance(generator, random.Random):

@@ -15,11 +15,9 @@ import numpy as np
 
 from autograd_ref.recording.memory import Memory
 from autograd_ref.recording.stand_ins.calls import record_function, record_method, record_ufunc, refuse
+from autograd_ref.recording.stand_ins.indexing import flat_iterator, index_read, index_write
 from autograd_ref.recording.stand_ins.objects import (
     WRAPPED,
-    flat_iterator,
-    index_read,
-    index_write,
     plain,
     value_of,
     wrap_view,

@@ -10,10 +10,10 @@ import numpy as np
 from autograd_ref.recording.memory import owner_of
 from autograd_ref.recording.stand_ins.calls import SPECIAL, refuse
 from autograd_ref.recording.stand_ins.generators import define, permuted, recording_generator, shuffled
+from autograd_ref.recording.stand_ins.indexing import index_write
 from autograd_ref.recording.stand_ins.objects import (
     arrays_in,
     from_nested,
-    index_write,
     is_input,
     is_recorded,
     plain,

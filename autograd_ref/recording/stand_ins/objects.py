@@ -1,4 +1,4 @@
-"""Between recording objects and plain ones: twins, values, views, indexing."""
+"""Between recording objects and plain ones: twins, values, views."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from autograd_ref.recording.memory import owner_of
-from autograd_ref.recording.tape import Move, NotRecorded, Read, Value, current
+from autograd_ref.recording.tape import Move, NotRecorded, Value, current
 from autograd_ref.recording.template import freeze
 
 __all__ = [
-    "arrays_in", "flat_iterator", "forget_found", "index_read", "index_write", "is_recorded", "plain",
-    "plain_all", "value_of", "wrap_result", "wrap_view",
+    "arrays_in", "forget_found", "from_nested", "is_recorded", "plain", "plain_all", "value_of",
+    "wrap_result", "wrap_view",
 ]  # fmt: skip
 
 # Filled by the modules that define them: the class of recording arrays, and that of each kind of number.
@@ -164,102 +163,6 @@ def is_input(thing: Any) -> bool:
     return type(thing) in RECORDED or isinstance(thing, (np.ndarray, np.generic))
 
 
-def index_read(array: Any, key: Any) -> Any:
-    """``array[key]``."""
-    twin = plain(array)
-    result = twin[plain_all(key)]
-    if current.tape is None:
-        return result
-    if type(result) is np.ndarray and owner_of(result) is owner_of(twin):
-        value_of_memory = array._memory or current.memories.adopt(twin)
-        return wrap_view(result, value_of_memory)
-    inputs: list[Any] = [array]
-    template = _key_template(key, inputs)
-    entry = _entry(twin, plain_all(key)) if not isinstance(result, np.ndarray) else None
-    if entry is not None:  # the memory is not read as a whole for it
-        memory = array._memory
-        if memory is None or memory.foreign:
-            memory = current.memories.adopt(twin)
-        read = Read(memory.root, memory.layout(entry))
-        return wrap_number(result, current.tape.add(read, (memory.version,), np.asarray(result)))
-    values = tuple([value_of(each) for each in inputs])
-    return wrap_result(result, current.tape.add(Move("getitem", template, None), values, _as_array(result)))
-
-
-def index_write(array: Any, key: Any, source: Any) -> None:
-    """``array[key] = source``."""
-    twin = plain(array)
-    if current.tape is None:
-        twin[plain_all(key)] = plain_all(source)
-        return
-    if arrays_in(source) and not is_recorded(source):
-        source = from_nested(source, None)
-    memories, tape = current.memories, current.tape
-    memory = array._memory or memories.adopt(twin)
-    inputs: list[Any] = [array]
-    template = _key_template(key, inputs)
-    plain_key = plain_all(key)
-    target = twin[plain_key] if _is_basic(plain_key) else None
-    # NumPy reads the right-hand side before it writes, also where the two overlap.
-    if not is_recorded(source):
-        source = _assignable(twin, plain_key, source)
-    new = value_of(source)
-    if target is None or not isinstance(target, np.ndarray):
-        target = _entry(twin, plain_key)
-    if target is not None:
-        memory.keep()
-        twin[plain_key] = plain_all(source)
-        memories.write(target, memory, new)
-        return
-    values = (value_of(array), *[value_of(each) for each in inputs[1:]], new)
-    memory.keep()
-    twin[plain_key] = plain_all(source)
-    if values[0].array is twin:
-        raise AssertionError("a value shares memory that was written")
-    changed = tape.add(Move("setitem", template, None), values, twin.copy(order="K"))
-    memories.write(twin, memory, changed)
-
-
-def _assignable(twin: np.ndarray, key: Any, source: Any) -> Any:
-    """What is assigned, as numbers: NumPy's own error if it cannot be."""
-    found = np.asarray(source)
-    if found.dtype.kind in "fiub":
-        return found if isinstance(source, (list, tuple)) else source
-    twin.copy()[key] = source
-    return found.astype(twin.dtype)
-
-
-def _key_template(key: Any, inputs: list[Any]) -> Any:
-    start = len(inputs)
-    template = freeze(key, is_input, inputs)
-    for each in inputs[start:]:
-        if is_recorded(each):
-            current.tape.control(value_of(each), "index")  # type: ignore[union-attr]
-    return template
-
-
-def _is_basic(key: Any) -> bool:
-    parts = key if isinstance(key, tuple) else (key,)
-    return all(
-        part is None
-        or part is Ellipsis
-        or (isinstance(part, (slice, int, np.integer)) and not isinstance(part, bool))
-        for part in parts
-    )
-
-
-def _entry(twin: np.ndarray, key: Any) -> np.ndarray | None:
-    """A 0-d view of the single entry that a key of integers picks."""
-    if not _is_basic(key):
-        return None
-    parts = key if isinstance(key, tuple) else (key,)
-    return twin[(*parts, ...)]
-
-
-def _as_array(result: Any) -> np.ndarray:
-    return result if isinstance(result, np.ndarray) else np.asarray(result)
-
-
 def from_nested(nested: Any, dtype: Any, **kwargs: Any) -> Any:
     """``np.array(nested)`` where a nested list has recorded arrays or numbers in it."""
     result = np.array(plain_all(nested), dtype=plain(dtype), **kwargs)
@@ -267,39 +170,3 @@ def from_nested(nested: Any, dtype: Any, **kwargs: Any) -> Any:
     template = freeze(nested, is_input, inputs)
     values = tuple([value_of(each) for each in inputs])
     return wrap_new(result, current.tape.add(Move("array", template, None), values, result))  # type: ignore[union-attr]
-
-
-class flat_iterator:  # noqa: N801 - named as NumPy's own
-    """``array.flat``."""
-
-    def __init__(self, array: Any):
-        self._array = array
-        self._next = 0
-
-    def _view(self) -> Any:
-        return self._array.reshape(-1)
-
-    def __len__(self) -> int:
-        return int(self._array.size)
-
-    def __iter__(self) -> Any:
-        return iter(self._view())
-
-    def __next__(self) -> Any:
-        if self._next >= len(self):
-            raise StopIteration
-        self._next += 1
-        return self._view()[self._next - 1]
-
-    def __getitem__(self, key: Any) -> Any:
-        found = self._view()[key]
-        return found.copy() if isinstance(found, np.ndarray) else found
-
-    def __setitem__(self, key: Any, source: Any) -> None:
-        where = np.arange(self._array.size)[plain_all(key)]
-        source = source if np.ndim(plain(source)) == 0 else np.resize(source, np.shape(where))
-        self._array[np.unravel_index(where, self._array.shape)] = source
-
-    def copy(self) -> Any:
-        """A flat copy of the array."""
-        return self._array.flatten()

@@ -9,12 +9,16 @@ from autograd_ref.crosscheck.program.paths import of_path
 from autograd_ref.crosscheck.report import NotJudged
 from autograd_ref.recording import Recording, Value
 
-__all__ = ["Loss", "find_loss"]
+__all__ = ["Loss", "NoLoss", "find_loss"]
 
 _NAMED = re.compile(
     r"^(?:\w*loss\w*|\w*cost|\w*objective|err|error|mse|nll|energy|elbo|J|E|L|f|fun|value|total)$",
     re.IGNORECASE,
 )
+
+
+class NoLoss(NotJudged):
+    """The call computes no loss that can be found."""
 
 
 class Loss(NamedTuple):
@@ -42,7 +46,8 @@ def find_loss(recording: Recording, path: str | None = None) -> Loss:
         The loss.
 
     Raises:
-        NotJudged: there is none.
+        NoLoss: there is none.
+        NotJudged: it is not where it should be.
     """
     numbers = {key: found for key, found in recording.final.items() if _is_number(*found)}
     if path is not None:
@@ -62,7 +67,7 @@ def find_loss(recording: Recording, path: str | None = None) -> Loss:
     for keys in order:
         if keys:
             return Loss(keys[0], *_found(numbers[keys[0]]))
-    raise NotJudged(
+    raise NoLoss(
         "it returns no loss, and stores none under a name that says so: write what its loss is, --loss '0.5 "
         "* np.sum((out - y) ** 2)' (out is what it returned), or name its other half, --backward NAME"
     )

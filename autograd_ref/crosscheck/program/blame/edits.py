@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from autograd_ref.crosscheck.program.blame.names import rebound_at
+from autograd_ref.crosscheck.program.blame.says import in_words
 from autograd_ref.crosscheck.program.blame.tapes import Tapes
 from autograd_ref.crosscheck.program.blame.trial import Change, computed
-from autograd_ref.recording import Value
+from autograd_ref.recording import Place, Value
 from autograd_ref.recording.memory import Layout, extent, lay_out, window
 from autograd_ref.recording.tape import Compute, Given, Move, Read, Write
 from autograd_ref.recording.template import Group, Literal
@@ -18,12 +20,12 @@ from autograd_ref.recording.template import Group, Literal
 __all__ = ["Edit", "Expression", "edits_of", "expressions"]
 
 _OTHERS = {
-    "add": ("subtract", "multiply"),
-    "subtract": ("add", "divide"),
-    "multiply": ("divide", "add", "power"),
-    "divide": ("multiply", "subtract"),
+    "add": ("subtract", "multiply", "divide"),
+    "subtract": ("add", "multiply", "divide"),
+    "multiply": ("divide", "add", "subtract", "power"),
+    "divide": ("multiply", "add", "subtract"),
     "matmul": (),
-    "power": ("multiply",),
+    "power": ("multiply", "divide", "add"),
     "maximum": ("minimum",),
     "minimum": ("maximum",),
     "greater": ("less", "greater_equal", "less_equal"),
@@ -76,20 +78,31 @@ class Edit:
         kind: of the mistake that it undoes.
         says: what to write instead, for a sentence.
         changes: by the number of the value.
+        at: the place of it, where that is not the expression's own.
+        weight: how usual the mistake is.
     """
 
     kind: str
     says: str
     changes: dict[int, Change]
+    at: Place | None = None
+    weight: float = 3.0
 
 
-def expressions(values: Sequence[Value]) -> list[Expression]:
-    """Values by the expression that made them."""
-    by: dict[Any, list[Value]] = {}
-    for value in values:
+def expressions(values: Sequence[Value], tapes: Tapes) -> list[Expression]:
+    """The expressions that made some values, with all else that they made in the backward part."""
+
+    def kind(value: Value) -> object:
         name = getattr(value.operation, "name", type(value.operation).__name__)
-        by.setdefault((value._code, value._position, name, len(value.inputs)), []).append(value)
-    return [Expression(tuple(sorted(each, key=lambda value: value.number))) for each in by.values()]
+        return value._code, value._position, name, len(value.inputs)
+
+    found: dict[object, Expression] = {}
+    for value in values:
+        key = kind(value)
+        if key not in found:
+            every = (each for each in tapes.made_with(value) if tapes.is_backward(each) and kind(each) == key)
+            found[key] = Expression(tuple(every))
+    return list(found.values())
 
 
 def edits_of(expression: Expression, tapes: Tapes) -> Iterator[Edit]:
@@ -110,44 +123,58 @@ def edits_of(expression: Expression, tapes: Tapes) -> Iterator[Edit]:
         yield from _of_operands(expression, tapes)
 
 
-def _everywhere(expression: Expression, kind: str, says: str, change: Change) -> Edit:
-    return Edit(kind, says, {each.number: change for each in expression.values})
+def _everywhere(expression: Expression, kind: str, says: str, change: Change, weight: float = 3.0) -> Edit:
+    return Edit(kind, says, {each.number: change for each in expression.values}, None, weight)
+
+
+def _with(value: Value, **changed: Any) -> Any:
+    """An operation with something in it changed."""
+    operation: Any = value.operation
+    return operation._replace(**changed)
+
+
+def _layout(value: Value) -> Read | Write:
+    assert isinstance(value.operation, (Read, Write))  # noqa: S101
+    return value.operation
 
 
 def _of_operator(expression: Expression) -> Iterator[Edit]:
-    operation = expression.first.operation
+    operation: Any = expression.first.operation
     name = operation.name
     if operation.template == "__call__":
         for other in (*_OTHERS.get(name, ()), *_UNARY.get(name, ())):
 
             def change(value: Value, inputs: list[np.ndarray], _: int, other: str = other) -> np.ndarray:
-                return computed(value, value.operation._replace(name=other), inputs)
+                return computed(value, _with(value, name=other), inputs)
 
-            yield _everywhere(expression, "operator", _WORDS.get(other, other), change)
+            words = f"{_WORDS.get(other, other)} for {_WORDS.get(name, name)}"
+            yield _everywhere(expression, "operator", words, change, 3.0 if name in _OTHERS else 2.8)
         if len(expression.first.inputs) == 2:
             yield _everywhere(
                 expression,
                 "operand",
-                "swapped",
+                "the operands swapped",
                 lambda value, inputs, _: computed(value, value.operation, inputs[::-1]),
+                2.7,
             )
             for i in (0, 1):
+
+                def alone(value: Value, inputs: list[np.ndarray], _: int, i: int = i) -> np.ndarray:
+                    return np.broadcast_to(inputs[i], value.shape)
+
                 yield _everywhere(
-                    expression,
-                    "operand",
-                    "dropped",
-                    lambda value, inputs, _, i=i: np.broadcast_to(inputs[i], value.shape),
+                    expression, "operand", f"only its {('first', 'second')[i]} operand", alone, 2.4
                 )
         yield from _of_transposes(expression)
     elif name in ("dot", "matmul"):
         yield from _of_transposes(expression)
-    for other, text in ((-1.0, "-"),):
-        yield _everywhere(
-            expression,
-            "operator",
-            f"with the other sign, {text}(…)",
-            lambda value, inputs, _, other=other: other * computed(value, value.operation, inputs),
-        )
+    yield _everywhere(
+        expression,
+        "operator",
+        "the other sign",
+        lambda value, inputs, _: -computed(value, value.operation, inputs),
+        2.6,
+    )
 
 
 def _of_transposes(expression: Expression) -> Iterator[Edit]:
@@ -157,7 +184,12 @@ def _of_transposes(expression: Expression) -> Iterator[Edit]:
             def change(value: Value, inputs: list[np.ndarray], _: int, i: int = i) -> np.ndarray:
                 return computed(value, value.operation, [x.T if j == i else x for j, x in enumerate(inputs)])
 
-            yield _everywhere(expression, "transpose", "transposed", change)
+            yield _everywhere(
+                expression,
+                "transpose",
+                f"its {('first', 'second', 'third')[min(i, 2)]} operand transposed",
+                change,
+            )
 
 
 def _of_constants(expression: Expression) -> Iterator[Edit]:
@@ -165,9 +197,9 @@ def _of_constants(expression: Expression) -> Iterator[Edit]:
         if not isinstance(each.operation, Given) or each.array is None or np.size(each.array) != 1:
             continue
         number = float(np.asarray(each.array, np.float64).reshape(()))
-        others = [number - 1, number + 1, number / 2, number * 2, -number, 0.0, 1.0, 2.0, 0.5, 3.0]
-        others += [1 / number] if number else []
-        for other in dict.fromkeys(others):
+        others = dict.fromkeys([number - 1, number + 1, number / 2, number * 2], 2.9)
+        unusual = {1.0: 2.4, 2.0: 2.8, 0.5: 2.8, 3.0: 2.7, -number: 2.3, 0.0: 2.3}
+        for other, weight in {**unusual, 1 / (number or 1.0): 2.5, **others}.items():
             if other != number:
 
                 def change(
@@ -178,18 +210,20 @@ def _of_constants(expression: Expression) -> Iterator[Edit]:
                         value, value.operation, [new if j == i else x for j, x in enumerate(inputs)]
                     )
 
-                yield _everywhere(expression, "factor", f"{other:g} for {number:g}", change)
+                yield _everywhere(expression, "factor", f"{other:g} for {number:g}", change, weight)
 
 
 def _of_arguments(expression: Expression) -> Iterator[Edit]:
     """Other axes, a mean for a sum, another index."""
-    operation = expression.first.operation
+    operation: Any = expression.first.operation
     for template in _varied(operation.template):
 
         def change(value: Value, inputs: list[np.ndarray], _: int, template: Any = template) -> np.ndarray:
-            return computed(value, value.operation._replace(template=template), inputs)
+            return computed(value, _with(value, template=template), inputs)
 
-        yield _everywhere(expression, "index" if isinstance(operation, Move) else "axis", "another", change)
+        yield _everywhere(
+            expression, "index" if isinstance(operation, Move) else "axis", "another one", change
+        )
     if isinstance(operation, Compute) and len(expression.first.inputs) == 1:
         source = expression.first.inputs[0]
         for divide in (True, False):
@@ -200,7 +234,9 @@ def _of_arguments(expression: Expression) -> Iterator[Edit]:
                 return result / count if divide else result * count
 
             if np.prod(source.shape) > np.prod(expression.first.shape):
-                yield _everywhere(expression, "axis", "mean for sum" if divide else "sum for mean", scaled)
+                yield _everywhere(
+                    expression, "axis", "a mean for the sum" if divide else "a sum for the mean", scaled
+                )
 
 
 def _varied(template: Any) -> Iterator[Any]:
@@ -226,27 +262,29 @@ def _varied(template: Any) -> Iterator[Any]:
 
 def _of_layout(expression: Expression) -> Iterator[Edit]:
     """The neighbouring entries of a memory."""
-    operation = expression.first.operation
-    steps = {abs(stride) for stride in operation.root.strides if stride}
-    for step in sorted(steps | {-each for each in steps}):
+    operation: Any = expression.first.operation
+    root = operation.root
+    for axis, (stride, length) in enumerate(zip(root.strides, root.shape, strict=True)):
+        for step in (1, -1) if stride and length > 1 else ():
 
-        def change(value: Value, inputs: list[np.ndarray], _: int, step: int = step) -> np.ndarray:
-            at = _shifted(value.operation.at, step, extent(value.operation.root))
-            return computed(value, value.operation._replace(at=at), inputs)
+            def change(
+                value: Value, inputs: list[np.ndarray], _: int, axis: int = axis, step: int = step
+            ) -> np.ndarray:
+                at = _shifted(_layout(value).at, _layout(value).root, axis, step)
+                return computed(value, _with(value, at=at), inputs)
 
-        yield _everywhere(expression, "index", "the neighbour", change)
+            yield _everywhere(expression, "index", f"the index {'+' if step > 0 else '-'} 1", change)
 
 
-def _shifted(at: Layout, step: int, size: int) -> Layout:
-    reach = sum(max(stride, 0) * (n - 1) for stride, n in zip(at.strides, at.shape, strict=True))
-    offset = at.offset + step
-    if offset < 0:
-        offset += size
-    if offset + reach >= size:
-        offset -= size
-    if offset < 0 or offset + reach >= size:
+def _shifted(at: Layout, root: Layout, axis: int, step: int) -> Layout:
+    """A layout moved by one along an axis of its memory, round the end as Python counts."""
+    stride, length = root.strides[axis], root.shape[axis]
+    index = (at.offset - root.offset) // stride % length
+    moved = at._replace(offset=at.offset + ((index + step) % length - index) * stride)
+    reach = sum(max(one, 0) * (n - 1) for one, n in zip(moved.strides, moved.shape, strict=True))
+    if moved.offset < 0 or moved.offset + reach >= extent(root):
         raise IndexError(step)
-    return at._replace(offset=offset)
+    return moved
 
 
 def _of_write(expression: Expression) -> Iterator[Edit]:
@@ -254,7 +292,7 @@ def _of_write(expression: Expression) -> Iterator[Edit]:
     for sign in (1.0, -1.0):
 
         def change(value: Value, inputs: list[np.ndarray], _: int, sign: float = sign) -> np.ndarray:
-            before = window(lay_out(np.array(inputs[0]), value.operation.root), value.operation.at)
+            before = window(lay_out(np.array(inputs[0]), _layout(value).root), _layout(value).at)
             return computed(value, value.operation, [inputs[0], before + sign * inputs[1]])
 
         yield _everywhere(expression, "overwritten", "+= for =" if sign > 0 else "-= for =", change)
@@ -284,7 +322,8 @@ def _of_accumulation(expression: Expression, tapes: Tapes) -> Iterator[Edit]:
             made[value.number, point] = result
             return result
 
-        yield _everywhere(expression, "overwritten", "+= for =" if sign > 0 else "-= for =", change)
+        edit = _everywhere(expression, "overwritten", "+= for =" if sign > 0 else "-= for =", change)
+        yield replace(edit, at=rebound_at(expression.first))
 
 
 def _of_operands(expression: Expression, tapes: Tapes) -> Iterator[Edit]:
@@ -304,7 +343,8 @@ def _of_operands(expression: Expression, tapes: Tapes) -> Iterator[Edit]:
                 new = np.asarray(tapes.points[point].run.found.arrays[mapped[value.number]])
                 return computed(value, value.operation, [new if j == i else x for j, x in enumerate(inputs)])
 
-            yield _everywhere(expression, "name", f"value {other.number}", change)
+            words = f"{in_words(other, tapes)} for {in_words(operand, tapes)}"
+            yield _everywhere(expression, "name", words, change, 2.5)
 
 
 def _in_step(other: Value, expression: Expression, tapes: Tapes) -> dict[int, int] | None:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TypeVar
 
 from autograd_ref.crosscheck.program.blame.known import Known, Meaning
 from autograd_ref.crosscheck.program.blame.regions import Region, Trust, is_whole
-from autograd_ref.crosscheck.program.blame.source import Statement, statement_at
+from autograd_ref.crosscheck.program.blame.source import Statement, is_own, statement_at
 from autograd_ref.crosscheck.program.blame.tapes import Tapes
 from autograd_ref.recording import Place, Value
 from autograd_ref.recording.tape import Compute, Read, Write
-
-_OWN = str(Path(__file__).parents[2]) + os.sep
 
 __all__ = ["Suspect", "Votes", "gather"]
 
@@ -49,7 +46,7 @@ class Votes:
 
     def add(self, value: Value, place: Place | None, weight: float, kind: str) -> None:
         """Add a vote for the statement that a place is in."""
-        if place is None or weight <= 0 or place.file.startswith(_OWN):
+        if place is None or weight <= 0 or is_own(place.file):
             return
         statement = statement_at(place)
         suspect = self.of.setdefault(statement, Suspect(statement))
@@ -63,18 +60,23 @@ class Votes:
         """Add one wrong gradient's votes, of which each statement has at most one."""
         for statement, theirs in other.of.items():
             mine = self.of.setdefault(statement, Suspect(statement))
-            value, _ = max(theirs.values.items(), key=lambda each: each[1])
             mine.votes += max(theirs.values.values())
             mine.order = min(mine.order, theirs.order)
-            for ours, others in ((mine.places, theirs.places), (mine.kinds, theirs.kinds)):
-                for key, weight in others.items():
-                    ours[key] = ours.get(key, 0.0) + weight  # type: ignore[index, attr-defined]
-            for each, weight in theirs.values.items():
-                mine.values[each] = mine.values.get(each, 0.0) + weight
+            _add(mine.places, theirs.places)
+            _add(mine.kinds, theirs.kinds)
+            _add(mine.values, theirs.values)
 
     def ranked(self) -> list[Suspect]:
         """Most suspect first; of equals, what ran first."""
         return sorted(self.of.values(), key=lambda each: (-round(each.votes, 6), each.order))
+
+
+T = TypeVar("T")
+
+
+def _add(mine: dict[T, float], theirs: dict[T, float]) -> None:
+    for key, weight in theirs.items():
+        mine[key] = mine.get(key, 0.0) + weight
 
 
 def gather(regions: list[Region], tapes: Tapes, known: Known, trust: Trust) -> Votes:

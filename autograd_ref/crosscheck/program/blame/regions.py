@@ -34,8 +34,8 @@ class Trust:
         self.tapes, self.known = tapes, known
         self.trusted: set[int] = set()
         self.cleared: dict[int, float] = {}
-        right = {each.value.number for each in tapes.outputs if not each.is_wrong}
         wrong = {each.value.number for each in tapes.outputs if each.is_wrong}
+        right = {each.value.number for each in tapes.outputs} - wrong
         for value in reversed(tapes.backward):
             users = [each.number for each in tapes.uses.get(value.number, ())]
             meanings = known.of(value)
@@ -70,11 +70,13 @@ class Region:
         output: the gradient.
         suspects: from the gradient back, with what is known of each.
         frontier: by the number of a suspect, the trusted values that it was made from.
+        unwritten: the memory, as it was made, that wrong entries were never written to.
     """
 
     output: Output
     suspects: list[Value] = field(default_factory=list)
     frontier: dict[int, list[Value]] = field(default_factory=dict)
+    unwritten: Value | None = None
 
 
 def region_of(output: Output, tapes: Tapes, trust: Trust) -> Region:
@@ -86,13 +88,15 @@ def region_of(output: Output, tapes: Tapes, trust: Trust) -> Region:
         if mask is None:
             continue
         value = tapes.values[number]
+        if isinstance(value.operation, Given) and not value.operation.is_number and value.shape:
+            found.unwritten = value
         if not tapes.is_backward(value):
             continue
         found.suspects.append(value)
         for source, part in _sources(value, mask):
             if trust.is_trusted(source):
                 found.frontier.setdefault(number, []).append(source)
-            elif not isinstance(source.operation, Given):
+            elif not isinstance(source.operation, Given) or isinstance(value.operation, (Read, Write)):
                 known = masks.get(source.number)
                 masks[source.number] = part if known is None else known | part
     return found
@@ -103,13 +107,19 @@ def _wrong_entries(output: Output, tapes: Tapes) -> np.ndarray:
     everywhere = np.ones(output.value.shape, bool)
     if output.is_change:
         return everywhere
-    hand = tapes.arrays(output.value)[0]
+    hand = output.own(tapes.arrays(output.value)[0])
     right = tapes.right(output.index)[0]
     if hand.shape != right.shape:
         return everywhere
     size = np.abs(right).max(initial=0.0)
-    wrong = ~(np.abs(hand - right) <= 1e-7 * size)
-    return wrong if wrong.any() else everywhere
+    wrong = np.asarray(~(np.abs(hand - right) <= 1e-7 * size))
+    if not wrong.any():
+        return everywhere
+    if output.part is None:
+        return wrong
+    whole = np.zeros(output.value.shape, bool)
+    output.own(whole)[...] = wrong  # a view
+    return whole
 
 
 def _sources(value: Value, mask: np.ndarray) -> list[tuple[Value, np.ndarray]]:
@@ -140,7 +150,7 @@ def _gathered(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     extra = mask.ndim - len(shape)
     if extra < 0:
         return np.ones(shape, bool)
-    found = mask.any(axis=tuple(range(extra)))
+    found = np.asarray(mask.any(axis=tuple(range(extra))))
     axes = tuple(i for i, n in enumerate(shape) if n == 1 and found.shape[i] != 1)
-    found = found.any(axis=axes, keepdims=True) if axes else found
+    found = np.asarray(found.any(axis=axes, keepdims=True)) if axes else found
     return found if found.shape == shape else np.ones(shape, bool)

@@ -10,14 +10,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from autograd_ref.crosscheck.program.blame.edits import expressions
-from autograd_ref.crosscheck.program.blame.evidence import Suspect, gather
+from autograd_ref.crosscheck.program.blame.contexts import common_edits
+from autograd_ref.crosscheck.program.blame.edits import Expression, expressions
+from autograd_ref.crosscheck.program.blame.evidence import Suspect, Votes, gather
 from autograd_ref.crosscheck.program.blame.known import Known
-from autograd_ref.crosscheck.program.blame.regions import Trust, region_of
+from autograd_ref.crosscheck.program.blame.regions import Region, Trust, region_of
+from autograd_ref.crosscheck.program.blame.says import sentences
 from autograd_ref.crosscheck.program.blame.source import Statement, statement_at
-from autograd_ref.crosscheck.program.blame.steps import wanted_values
+from autograd_ref.crosscheck.program.blame.steps import Wanted, wanted_values
 from autograd_ref.crosscheck.program.blame.tapes import Tapes
 from autograd_ref.crosscheck.program.blame.trial import Trial
+from autograd_ref.crosscheck.program.blame.unwritten import vote_for_unwritten
 from autograd_ref.crosscheck.program.blame.weigh import Tried, evidence_of, most, try_expression
 from autograd_ref.crosscheck.program.point import RecordedPoint
 from autograd_ref.crosscheck.report import Blame
@@ -27,6 +30,10 @@ from autograd_ref.recording.adjoints.reverse import ancestors
 __all__ = ["Found", "blame"]
 
 MOST = 3
+MAKERS = 60
+# Below this weight, an edit that makes all right is not the one that comes to mind first.
+USUAL = 2.6
+# For all trials together.
 SECONDS = 3.0
 
 
@@ -37,8 +44,8 @@ class Found:
     Attributes:
         blames: at most three places, most likely first.
         statements: all suspect statements of the backward part, most suspect first.
-        wanted: by the statement, what the value it made should have been, at every point, where that is known:
-            the value on the first tape and its right arrays.
+        wanted: by the statement, what the value it made should have been at every point, where that is
+            known: the value on the first tape and its right arrays.
     """
 
     blames: list[Blame] = field(default_factory=list)
@@ -64,81 +71,190 @@ def blame(points: Sequence[RecordedPoint], wrong: Sequence[int]) -> Found:
     if not wrong:
         return Found()
     tapes = Tapes(points, wrong)
-    outputs = [each for each in tapes.outputs if each.is_wrong]
-    if not outputs:
+    if not any(each.is_wrong for each in tapes.outputs):
         return Found()
-    known = Known(tapes)
-    trust = Trust(tapes, known)
-    regions = [region_of(each, tapes, trust) for each in outputs]
-    votes = gather(regions, tapes, known, trust)
-    trial = Trial(tapes)
-    suspects = {value for region in regions for value in region.suspects}
-    until = time.perf_counter() + SECONDS
-    by_statement: dict[Statement, list[Tried]] = {}
-    order = {each.statement: i for i, each in enumerate(votes.ranked())}
-    every = [each for each in expressions(list(suspects)) if each.first.place is not None]
-    every.sort(key=lambda each: order.get(statement_at(each.first.place), 99))
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for each in every:
-            if time.perf_counter() > until:
-                break
-            tried = try_expression(each, tapes, trial, until)
-            by_statement.setdefault(statement_at(each.first.place), []).append(tried)
-        wanted = list(wanted_values(regions, tapes, known, trust, trial, until))
-    bonus: dict[Statement, tuple[float, str, Value]] = {}
-    steps = [each for each in wanted if each.users]
-    for each in steps:
-        user = min(each.users, key=lambda user: user.number)
-        if user.place is not None:
-            votes.add(user, user.place, 0.01, "step")
-            bonus[statement_at(user.place)] = 2.2, "step", each.of
-    places = [each for each in wanted if not each.users]
-    if places:
-        earliest = min(places, key=lambda each: each.value.number).value
-        inside = {
-            statement_at(value.place)
-            for value in ancestors(earliest)
-            if value in suspects and value.place is not None
+        return _Search(tapes).found()
+
+
+class _Search:
+    def __init__(self, tapes: Tapes):
+        self.tapes = tapes
+        self.known = Known(tapes)
+        self.trust = Trust(tapes, self.known)
+        self.trial = Trial(tapes)
+        wrong = [each for each in tapes.outputs if each.is_wrong]
+        self.regions: list[Region] = [region_of(each, tapes, self.trust) for each in wrong]
+        self.suspects = {value for region in self.regions for value in region.suspects}
+        self.votes: Votes = gather(self.regions, tapes, self.known, self.trust)
+        self.until = time.thread_time() + SECONDS
+
+    def found(self) -> Found:
+        """Everything, most likely first."""
+        vote_for_unwritten(self.regions, self.tapes, self.known, self.votes)
+        tried: dict[Statement, list[Tried]] = {}
+        self._try(self.suspects | self._parts(), tried)
+        every = list(wanted_values(self.regions, self.tapes, self.known, self.trust, self.trial, self.until))
+        if not any(each.edits for some in tried.values() for each in some):
+            self._try_together(tried)
+        makers = [each.value for each in every if each.users]
+        if max((evidence_of(each) for some in tried.values() for each in some), default=0.0) < USUAL:
+            makers += [each for region in self.regions for some in region.frontier.values() for each in some]
+        self._try(self._makers(makers), tried)
+        scores = {
+            statement: suspect.votes / len(self.regions) + (evidence_of(most(some)) if some else 0.0)
+            for statement, suspect in self.votes.of.items()
+            for some in [tried.get(statement, [])]
         }
-        for statement in votes.of:
-            if statement not in inside and statement not in bonus:
-                bonus[statement] = -1.0, "", earliest
-    wrong_outputs = max(len(outputs), 1)
+        self._narrow([each for each in every if not each.users], scores)
+        steps = self._steps([each for each in every if each.users], scores)
+        steps |= self._factors([each for each in every if not each.users], scores)
+        ranked = sorted(
+            self.votes.of.values(), key=lambda each: (-round(scores[each.statement], 6), each.order)
+        )
+        blames = []
+        for each in ranked[:MOST]:
+            best = most(tried[each.statement]) if each.statement in tried else None
+            blames.append(self._blame(each, best, steps.get(each.statement)))
+        wanted = {
+            statement_at(each.value.place): (each.value, self.known.adjoint(each.of) or [])
+            for each in every
+            if not each.users and each.value.place is not None
+        }
+        return Found(blames, [each.statement for each in ranked], wanted)
 
-    def score(suspect: Suspect) -> float:
-        tried = by_statement.get(suspect.statement)
-        extra = bonus.get(suspect.statement, (0.0,))[0]
-        return suspect.votes / wrong_outputs + (evidence_of(most(tried)) if tried else 0.0) + extra
+    def _try(self, values: set[Value], found: dict[Statement, list[Tried]]) -> None:
+        """Change the expressions that made some values, the most suspect statements first."""
+        order = {each.statement: i for i, each in enumerate(self.votes.ranked())}
+        placed = [
+            (statement_at(each.first.place), each)
+            for each in expressions(sorted(values, key=lambda value: value.number), self.tapes)
+            if each.values and each.first.place is not None
+        ]
+        for statement, each in sorted(placed, key=lambda pair: order.get(pair[0], len(order))):
+            if time.thread_time() > self.until:
+                break
+            tried = try_expression(each, self.tapes, self.trial, self.until)
+            for edit in tried.edits:
+                if edit.at is not None:  # the statement that the edit belongs to is another one
+                    found.setdefault(statement_at(edit.at), []).append(tried)
+                    self.votes.add(each.first, edit.at, 0.01, edit.kind)
+            if each.first not in self.suspects and tried.edits:
+                self.votes.add(each.first, each.first.place, 0.01, tried.edits[0].kind)
+            if not any(edit.at is not None for edit in tried.edits):
+                found.setdefault(statement, []).append(tried)
 
-    ranked = sorted(votes.of.values(), key=lambda each: (-round(score(each), 6), each.order))
-    for each in ranked:
-        tried = by_statement.get(each.statement)
-        if each.statement in bonus and bonus[each.statement][0] > 0:
-            each.kinds = {bonus[each.statement][1]: 1.0}
-        if tried and most(tried).edits:
-            best = most(tried)
-            each.kinds = {best.edits[0].kind: 1.0}
-            each.places = {best.expression.first.place: 1.0}
-            each.says = best.edits[0].says
-    return Found([_blame(each, score(each)) for each in ranked[:MOST]], [each.statement for each in ranked])
+    def _try_together(self, found: dict[Statement, list[Tried]]) -> None:
+        """Change what several expressions have in common."""
+        for edit in common_edits(self.suspects, self.tapes):
+            if time.thread_time() > self.until:
+                return
+            if edit.at is not None and self.trial.makes_all_right(edit.changes):
+                first = self.tapes.values[min(edit.changes)]
+                found.setdefault(statement_at(edit.at), []).append(
+                    Tried(Expression((first,)), [edit], None, None)
+                )
+                self.votes.add(first, edit.at, 0.01, edit.kind)
+
+    def _parts(self) -> set[Value]:
+        """Right values next to suspect ones that are contributions: others may be missing beside them."""
+        frontier = {value for region in self.regions for some in region.frontier.values() for value in some}
+        return {
+            value
+            for value in frontier
+            if self.tapes.is_backward(value) and any(each.kind != "adjoint" for each in self.known.of(value))
+        }
+
+    def _makers(self, values: list[Value]) -> set[Value]:
+        """What right values that are used as others were made from: a part of them may be missing."""
+        found = {each for value in values for each in ancestors(value) if self.tapes.is_backward(each)}
+        return found if len(found) <= MAKERS else set()
+
+    def _narrow(self, wanted: list[Wanted], scores: dict[Statement, float]) -> None:
+        """What comes after a value in whose place an adjoint makes all right is right."""
+        if not wanted:
+            return
+        earliest = min(wanted, key=lambda each: each.value.number).value
+        before = {
+            statement_at(each.place)
+            for each in ancestors(earliest)
+            if each in self.suspects and each.place is not None
+        }
+        calls = {statement_at(call) for call in earliest.calls}
+        for statement in scores:
+            if statement not in before and statement not in calls:
+                scores[statement] -= 1.0
+
+    def _steps(self, wanted: list[Wanted], scores: dict[Statement, float]) -> dict[Statement, Wanted]:
+        """Where a right value is used as another one."""
+        found: dict[Statement, Wanted] = {}
+        for each in wanted:
+            user = min(each.users, key=lambda user: user.number)
+            if user.place is None:
+                continue
+            statement = statement_at(user.place)
+            self.votes.add(user, user.place, 0.01, "step")
+            scores[statement] = max(scores.get(statement, 0.0), 0.0) + 2.2
+            found[statement] = each
+        return found
+
+    def _factors(self, wanted: list[Wanted], scores: dict[Statement, float]) -> dict[Statement, Wanted]:
+        """Where a mean's or sum's number of terms should have been taken out, or another factor comes in."""
+        found: dict[Statement, Wanted] = {}
+        for each in wanted:
+            meanings = self.known.of(each.value)
+            meaning = next((m for m in meanings if m.of is each.of and m.kind == "adjoint"), None)
+            if meaning is None or each.value.place is None:
+                continue
+            own = statement_at(each.value.place)
+            if _is_count(meaning.factor, self.tapes):
+                users = self.tapes.uses.get(each.value.number, [])
+                for user in sorted(users, key=lambda user: user.number):
+                    statement = statement_at(user.place) if user.place is not None else own
+                    if statement != own:
+                        self.votes.add(user, user.place, 0.01, "factor")
+                        scores[statement] = max(scores.get(statement, 0.0), 0.0) + 2.0
+                        found[statement] = each
+                        break
+            else:
+                scores[own] = scores.get(own, 0.0) + 1.0
+        return found
+
+    def _kind_of(self, step: Wanted) -> str:
+        if not step.users:
+            return "factor"
+        parts = [each for each in self.known.of(step.value) if each.of is step.of]
+        return "step" if not parts else "term" if parts[0].kind != "adjoint" else "factor"
+
+    def _blame(self, suspect: Suspect, tried: Tried | None, step: Wanted | None) -> Blame:
+        place = max(suspect.places, key=lambda each: suspect.places[each])
+        kind = max(suspect.kinds, key=lambda each: suspect.kinds[each])
+        edit = tried.edits[0] if tried is not None and tried.edits else None
+        if edit is not None and tried is not None:
+            place, kind = edit.at or tried.expression.first.place or place, edit.kind
+        elif step is not None:
+            kind = self._kind_of(step)
+        line = linecache.getline(place.file, place.line)
+        end = linecache.getline(place.file, place.end_line)
+        return Blame(
+            place.file,
+            place.line,
+            place.end_line,
+            _characters(line, place.column),
+            _characters(end, place.end_column),
+            line.rstrip(),
+            kind,
+            sentences(suspect, edit, step, self.regions, self.tapes, self.known, self.trust),
+        )
 
 
-def _blame(suspect: Suspect, score: float) -> Blame:
-    place = max(suspect.places, key=lambda each: suspect.places[each])
-    kind = max(suspect.kinds, key=lambda each: suspect.kinds[each])
-    line = linecache.getline(place.file, place.line)
-    end = linecache.getline(place.file, place.end_line)
-    return Blame(
-        place.file,
-        place.line,
-        place.end_line,
-        _characters(line, place.column),
-        _characters(end, place.end_column),
-        line.strip(),
-        kind,
-        f"{score:.2f} {suspect.says}",
-    )
+def _is_count(factor: float, tapes: Tapes) -> bool:
+    """Whether a factor is a number of entries along axes of an array of before, or its inverse."""
+    sizes = {size for leaf in tapes.points[0].run.recording.leaves for size in leaf.value.shape}
+    counts = sizes | {a * b for a in sizes for b in sizes}
+    whole = abs(factor) if abs(factor) > 1 else 1 / abs(factor)
+    return abs(whole - round(whole)) < 1e-6 and round(whole) in counts - {1, 2}
 
 
 def _characters(line: str, column: int) -> int:

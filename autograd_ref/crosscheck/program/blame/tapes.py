@@ -26,14 +26,22 @@ class Output:
         is_wrong: by the verdict.
         is_change: whether a step size is in it, so that its size says nothing.
         sign: −1 where it is added to a parameter, not taken from it.
+        part: where in the value it is; None where it is all of it.
     """
 
     def __init__(self, index: int, point: RecordedPoint, value: Value, is_wrong: bool, sign: float = 1.0):
         pair = point.pairs[index]
         self.index, self.value, self.is_wrong = index, value, is_wrong
         self.path, self.found, self.is_change = pair.leaf, pair.found, pair.is_change
-        self.sign = sign
+        self.sign, self.part = sign, pair.part
         self.leaf = point.run.leaf(pair.leaf).value
+
+    def own(self, array: np.ndarray) -> np.ndarray:
+        """The gradient in the array of its value."""
+        if self.part is None:
+            return array
+        size = int(np.prod(self.part.shape))
+        return array.reshape(-1)[self.part.start : self.part.start + size].reshape(self.leaf.shape)
 
 
 class Tapes:
@@ -61,6 +69,7 @@ class Tapes:
         self.outputs = [
             Output(i, first, value, i in wrong, sign)
             for i, pair in enumerate(first.pairs)
+            if not pair.is_second
             for value, sign in self._roots(first, pair.found, pair.leaf, pair.is_change)
         ]
         reached: set[Value] = set()
@@ -121,7 +130,9 @@ class Tapes:
                 if each not in used and each not in self.forward and each.is_floating:
                     self._unused.setdefault((each.shape, each._code, each._callers), []).append(each)
         same = self._unused.get((value.shape, value._code, value._callers), ())
-        return max((each for each in same if each.number < value.number), key=lambda each: each.number, default=None)
+        return max(
+            (each for each in same if each.number < value.number), key=lambda each: each.number, default=None
+        )
 
     def made_with(self, value: Value) -> list[Value]:
         """All values that the same expression made."""

@@ -1,4 +1,4 @@
-"""Run the backward part again, on the tape, with something in it changed: NumPy's own functions, in float64."""
+"""Run the backward part again, on the tape and in float64, with something in it changed."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Trial:
         )
 
     def residual(self, changes: Mapping[int, Change], point: int) -> np.ndarray | None:
-        """How far the gradients are from the right ones, in parts of their largest entries; None on failure."""
+        """How far the gradients are off, in parts of their largest entries; None on failure."""
         try:
             arrays = self.run(changes, point)
         except Exception:  # an edit that does not fit
@@ -59,6 +59,7 @@ class Trial:
             hand = np.asarray(arrays.get(output.value.number, None))
             if hand.dtype == object:
                 hand = self._array(output.value, point)
+            hand = output.own(hand)
             if hand.shape != right.shape:
                 return None
             found.append(((hand - right) / scale).ravel())
@@ -87,7 +88,9 @@ class Trial:
         if found is None:
             reached = set(numbers)
             found = []
-            for value in self.tapes.backward:
+            for value in self.tapes.values:
+                if value in self.tapes.forward:
+                    continue
                 if value.number in reached or any(each.number in reached for each in value.inputs):
                     reached.add(value.number)
                     found.append(value)
@@ -102,7 +105,7 @@ class Trial:
         if output.is_change:
             right = right * output.sign * self.tapes.points[point].step
         if not output.is_wrong:
-            right = self._array(output.value, point)
+            right = output.own(self._array(output.value, point))
         return right, float(np.abs(right).max(initial=0.0)) or 1.0
 
 

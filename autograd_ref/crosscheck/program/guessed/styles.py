@@ -90,6 +90,8 @@ def styles(sizes: Sizes, *, layers: int, biases: bool) -> Iterator[Style]:
         for text, classes in columns if in_columns else rows:
             for bias in ("flat", "matrix") if biases else ("flat", "row"):
                 yield Style(sizes, in_columns, out_first, text, classes, bias)
+    single = f"np.eye({C})[:, rng.integers(0, {C}, 1)]"
+    yield Style(sizes._replace(N=1), True, True, single, C, "matrix" if biases else "flat")
 
 
 def _normal(shape: tuple[int, ...]) -> str:

@@ -1,0 +1,149 @@
+"""The loss that a program never computes: of the usual ones, the one whose gradients it computes."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autograd_ref.crosscheck.program.assigned.assign import assign
+from autograd_ref.crosscheck.program.assigned.gradients import candidates
+from autograd_ref.crosscheck.program.assigned.losses import find_loss
+from autograd_ref.crosscheck.program.calling.forms import Form, with_expression, with_variables
+from autograd_ref.crosscheck.program.paths import is_of_gradients
+from autograd_ref.crosscheck.program.views import adjoint_by
+from autograd_ref.crosscheck.report import NotJudged
+from autograd_ref.recording import Recording, Value, adjoints, record
+from autograd_ref.recording.tape import Compute, Given, Read
+
+__all__ = ["seek_loss"]
+
+# How near a gradient must be to a loss's.
+NEAR = 1e-4
+# So many pairs of an output and its target are tried.
+MOST = 4
+
+
+class _Array(NamedTuple):
+    """What the program has under a name when it ends."""
+
+    text: str
+    value: Value
+    array: np.ndarray
+
+
+def seek_loss(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
+    """Find the loss whose gradients a call computes.
+
+    Args:
+        function: that is called.
+        args: its arguments.
+        kwargs: its keyword arguments.
+
+    Returns:
+        The expression, in the function's own names, that most gradients of the call fit; None where no
+        gradient fits any, or where several fit alike.
+    """
+    recording = _recorded(with_variables(function), args, kwargs)
+    texts = [] if recording is None else list(dict.fromkeys(_usual(recording)))
+    if not texts:
+        return None
+    recording = _recorded(with_expression(function, f"[{', '.join(texts)}]", {}), args, kwargs)
+    if recording is None:
+        return None
+    fitting: dict[str, int] = {}
+    for i, text in enumerate(texts):
+        for multiple, count in _fits(recording, f"return[0][{i}]").items():
+            fitting[multiple + text] = max(count, fitting.get(multiple + text, 0))
+    best = max(fitting.values(), default=0)
+    chosen = [text for text, count in fitting.items() if count == best]
+    return chosen[0] if best and len(chosen) == 1 else None
+
+
+def _recorded(form: Form, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Recording | None:
+    try:
+        recording = record(form.function, *args, **kwargs)
+    except Exception:
+        return None
+    recording.before.restore()
+    return recording
+
+
+def _usual(recording: Recording) -> Iterator[str]:
+    """Losses of outputs that the program holds against targets."""
+    named = list(_named(recording))
+    by_value = {_read(each.value): each for each in reversed(named)}
+    pairs = []
+    for value in recording.tape.values:
+        if isinstance(value.operation, Compute) and value.operation.name == "subtract":
+            sides = [by_value[_read(each)] for each in value.inputs if _read(each) in by_value]
+            if len(sides) == 2 and sides[0].array.shape == sides[1].array.shape:
+                pairs.append(sorted(sides, key=lambda each: isinstance(each.value.operation, Given | Read)))
+    for output, target in pairs[:MOST]:
+        a, y = output.text, target.text
+        yield f"0.5 * np.sum(({a} - {y}) ** 2)"
+        yield f"-np.sum({y} * np.log({a}))"
+        yield f"-np.sum({y} * np.log({a}) + (1 - {y}) * np.log(1 - {a}))"
+    labels = [each for each in named if each.array.dtype.kind in "iu" and each.array.ndim == 1]
+    chances = [each for each in named if _are_chances(each.array)]
+    for each in labels:
+        for p in chances[-1:]:
+            if len(each.array) == len(p.array):
+                yield f"-np.sum(np.log({p.text}[np.arange(len({each.text})), {each.text}]))"
+
+
+def _read(value: Value) -> tuple[Value, Any]:
+    """A value, or what is read where, which is the same however often it is read."""
+    return (value.inputs[0], value.operation) if isinstance(value.operation, Read) else (value, None)
+
+
+def _named(recording: Recording) -> Iterator[_Array]:
+    """The arrays that the function's variables, and what it returned, lead to."""
+    for path, (thing, value) in recording.final.items():
+        if value is None or not isinstance(thing, np.ndarray):
+            continue
+        text = path.removeprefix("return")
+        if path.startswith("return['"):
+            name, _, rest = text.removeprefix("['").partition("']")
+            text = name + rest
+        if not is_of_gradients(text):
+            yield _Array(text, value, thing)
+
+
+def _are_chances(array: np.ndarray) -> bool:
+    """Whether the rows of a matrix are probabilities."""
+    if array.ndim != 2 or array.dtype.kind != "f" or array.shape[1] < 2:
+        return False
+    return bool((array >= 0).all() and np.allclose(array.sum(axis=1), 1, atol=1e-5))
+
+
+def _fits(recording: Recording, path: str) -> dict[str, int]:
+    """How many gradients are a loss's, for each usual multiple of it that any of them is of."""
+    try:
+        loss = find_loss(recording, path)
+    except NotJudged:
+        return {}
+    found = adjoints(recording, loss.value)
+    pairs = assign(recording, found, candidates(recording, found, loss, {}), {}).pairs
+    leaves = {leaf.path: leaf for leaf in recording.leaves}
+    factors: list[float] = []
+    for pair in pairs:
+        right = adjoint_by(found, leaves[pair.leaf])
+        thing, _ = recording.final.get(pair.found, (None, None))
+        if right is None or thing is None or np.shape(thing) != right.shape or not np.isfinite(right).all():
+            continue
+        hand = np.asarray(thing, np.float64)
+        if pair.is_change:
+            hand = np.asarray(found.arrays[leaves[pair.leaf].value.number], np.float64) - hand
+        factor = float(np.vdot(hand, right)) / (float(np.vdot(right, right)) or np.inf)
+        if factor > 0 and np.abs(hand - factor * right).max() <= NEAR * np.abs(hand).max():
+            factors.append(factor)
+    if factors and all(pair.is_change for pair in pairs):  # by a step of any size
+        return {"": sum(abs(each / factors[0] - 1) < NEAR for each in factors)}
+    made = [thing for thing, _ in recording.final.values() if np.ndim(thing)]
+    sizes = {n for array in made for n in (len(array), array.size)}
+    usual = {2 / n: f"2 / {n} * " for n in sizes if n} | {1 / n: f"1 / {n} * " for n in sizes if n}
+    usual |= {1.0: "", 2.0: "2 * "}
+    counts = {
+        said: sum(abs(each / multiple - 1) < NEAR for each in factors) for multiple, said in usual.items()
+    }
+    return {said: count for said, count in counts.items() if count}

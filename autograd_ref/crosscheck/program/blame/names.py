@@ -1,0 +1,129 @@
+"""Names in the program's source: where a value gets one, and who reads it."""
+
+from __future__ import annotations
+
+import ast
+
+from autograd_ref.crosscheck.program.blame.source import statement_at, statements_of, tree_of
+from autograd_ref.recording import Place, Value
+
+__all__ = ["creation_names", "function_at", "place_of_node", "readers", "rebound_at"]
+
+
+def function_at(place: Place) -> ast.FunctionDef | None:
+    """The innermost function that a place is in."""
+    tree = tree_of(place.file)
+    found = None
+    for node in ast.walk(tree) if tree is not None else ():
+        if isinstance(node, ast.FunctionDef) and node.lineno <= place.line <= (node.end_lineno or 0):
+            found = node if found is None or node.lineno > found.lineno else found
+    return found
+
+
+def place_of_node(node: ast.AST, like: Place) -> Place:
+    """The place of a node of the same file."""
+    line = getattr(node, "lineno", like.line)
+    return like._replace(
+        line=line,
+        end_line=getattr(node, "end_lineno", line),
+        column=getattr(node, "col_offset", 0),
+        end_column=getattr(node, "end_col_offset", 0),
+    )
+
+
+def creation_names(place: Place) -> list[str]:
+    """The names that the statement at a place assigns to; of a tuple, the one for the place's expression."""
+    node = statement_at(place).node
+    if isinstance(node, ast.AugAssign):
+        return _bases(node.target)
+    if not isinstance(node, ast.Assign):
+        return []
+    target = node.targets[0]
+    if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+        for one, made in zip(target.elts, node.value.elts, strict=False):
+            if made.lineno <= place.line and made.col_offset <= place.column < (made.end_col_offset or 0):
+                return _bases(one)
+    return [name for each in node.targets for name in _bases(each)]
+
+
+def readers(names: list[str], place: Place) -> list[ast.stmt]:
+    """The statements of a place's function that read one of some names, in the order of their lines."""
+    function = function_at(place)
+    if function is None or not names:
+        return []
+    found = []
+    for statement in statements_of(place.file):
+        node = statement.node
+        if node is None or not function.lineno < statement.line <= (function.end_lineno or 0):
+            continue
+        heads = [part for field, part in ast.iter_fields(node) if field not in ("body", "orelse")]
+        loads = {
+            each.id
+            for head in heads
+            for part in (head if isinstance(head, list) else [head])
+            if isinstance(part, ast.AST)
+            for each in ast.walk(part)
+            if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load)
+        }
+        if loads & set(names):
+            found.append(node)
+    return found
+
+
+def rebound_at(value: Value) -> Place | None:
+    """Where a value that already has a name gets another one: ``dW = wx`` of a ``wx`` made elsewhere.
+
+    A value that a function returns has the name that the call's statement gives it.
+    """
+    place = value.place
+    if place is None:
+        return None
+    node = statement_at(place).node
+    calls = value.calls
+    if isinstance(node, ast.Return) and calls:
+        position = _position(node.value, place)
+        place = calls[0]
+        names = _received(statement_at(place).node, position)
+    else:
+        names = creation_names(place)
+    if not names:
+        return None
+    function = function_at(place)
+    for each in ast.walk(function) if function is not None else ():
+        if isinstance(each, ast.Assign) and isinstance(each.value, ast.Name) and each.value.id in names:
+            return place_of_node(each, place)
+        if (
+            isinstance(each, ast.Assign)
+            and isinstance(each.value, ast.Tuple)
+            and each.lineno > place.line
+            and any(isinstance(one, ast.Name) and one.id in names for one in each.value.elts)
+        ):
+            return place_of_node(each, place)
+    return None
+
+
+def _position(returned: ast.expr | None, place: Place) -> int | None:
+    if isinstance(returned, ast.Tuple):
+        for i, each in enumerate(returned.elts):
+            if (each.lineno, each.col_offset) <= (place.line, place.column) and place.end_column <= (
+                each.end_col_offset or 0
+            ):
+                return i
+    return None
+
+
+def _received(node: ast.stmt | None, position: int | None) -> list[str]:
+    if not isinstance(node, ast.Assign):
+        return []
+    target = node.targets[0]
+    if isinstance(target, ast.Tuple) and position is not None and position < len(target.elts):
+        return _bases(target.elts[position])
+    return _bases(target) if position is None else []
+
+
+def _bases(target: ast.expr) -> list[str]:
+    if isinstance(target, ast.Tuple):
+        return [name for each in target.elts for name in _bases(each)]
+    while isinstance(target, (ast.Subscript, ast.Attribute, ast.Starred)):
+        target = target.value
+    return [target.id] if isinstance(target, ast.Name) else []
