@@ -1,4 +1,4 @@
-"""Functions with which a stranger tries to get a wrong verdict: what is right is right, what is wrong is wrong."""
+"""Functions with which a stranger tries to get a wrong verdict, each with a right gradient and a wrong one."""
 
 import jax
 import jax.numpy as jnp
