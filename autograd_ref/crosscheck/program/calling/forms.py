@@ -56,11 +56,11 @@ def with_expression(function: Callable[..., Any], text: str, names: Mapping[str,
         code = compile(text.strip(), "<loss>", "eval")
     except SyntaxError as error:
         raise NotJudged(f"--loss is no expression: {error.msg}: {text.strip()}") from None
-    self, variables, inner, watch, evaluate = function, names, _code(function), _watched, eval
+    self, variables, watch, evaluate = function, names, _watched, eval
     seen = _with_result
 
     def call(*args, **kwargs):  # type: ignore[no-untyped-def]
-        out, known = watch(self, inner, args, kwargs)
+        out, known = watch(self, args, kwargs)
         return evaluate(code, space, {**variables, **seen(known, out)}), out
 
     space = getattr(inspect.unwrap(function), "__globals__", {})
@@ -69,10 +69,10 @@ def with_expression(function: Callable[..., Any], text: str, names: Mapping[str,
 
 def with_variables(function: Callable[..., Any]) -> Form:
     """A function that leaves its own variables behind, and as `out` what it returned."""
-    self, inner, watch, seen = function, _code(function), _watched, _with_result
+    self, watch, seen = function, _watched, _with_result
 
     def call(*args, **kwargs):  # type: ignore[no-untyped-def]
-        out, known = watch(self, inner, args, kwargs)
+        out, known = watch(self, args, kwargs)
         return seen(known, out)
 
     return Form(_in_program(call, function), None, None, ("return['out']", function))
@@ -171,11 +171,10 @@ def _code(function: Callable[..., Any]) -> types.CodeType | None:
     return getattr(inspect.unwrap(function), "__code__", None)
 
 
-def _watched(
-    function: Callable[..., Any], code: types.CodeType | None, args: Any, kwargs: Any
-) -> tuple[Any, dict[str, Any]]:
+def _watched(function: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Any, dict[str, Any]]:
     """What a function returned, and its local variables at that moment."""
     known: dict[str, Any] = {}
+    code = _code(function)
 
     def note(frame: types.FrameType, event: str, _: Any) -> None:
         if event == "return" and frame.f_code is code:
