@@ -107,6 +107,10 @@ class TorchCheck:
                 for each, flag in zip(made, flags, strict=True)
             ]
             grads = rule.pull(at, cotangents)
+            if not any(flags):
+                raise NotJudged("no output is a floating tensor that can be differentiated")
+        except NotJudged:
+            raise
         except Exception as error:
             if any(said in str(error) for said in INVALID):
                 raise
