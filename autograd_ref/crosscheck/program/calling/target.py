@@ -39,6 +39,7 @@ class Asked(NamedTuple):
         tolerance: of the bounds.
         guessed: whether nobody gave the call.
         repair_seconds: for how long a repair is looked for; 0 for not at all.
+        explain: whether every line is said to be what it computes.
     """
 
     spec: str
@@ -53,6 +54,7 @@ class Asked(NamedTuple):
     tolerance: float
     guessed: bool = False
     repair_seconds: float = 0.0
+    explain: bool = False
 
 
 def example_of(module: Any, name: str) -> str | None:
@@ -162,9 +164,7 @@ def check_met(
     head = name.rpartition(".")[0]
     module = SimpleNamespace(**met.space)
     owner = type(call.args[0]) if head and call.args else module
-    return check_points(
-        *_prepare(module, owner, name, met.function, lambda _: call, file, asked, on_verdict)
-    )
+    return check_points(*_prepare(module, owner, name, met.function, lambda _: call, file, asked, on_verdict))
 
 
 def _prepare(
@@ -191,6 +191,7 @@ def _prepare(
         asked.guessed,
         asked.repair_seconds,
         on_verdict,
+        explain=asked.explain,
     )
 
     def arguments_at(point: int) -> tuple[Any, Any]:
