@@ -20,11 +20,12 @@ from autograd_ref.crosscheck.program.blame.source import Statement, statement_at
 from autograd_ref.crosscheck.program.blame.steps import Wanted, wanted_values
 from autograd_ref.crosscheck.program.blame.tapes import Tapes
 from autograd_ref.crosscheck.program.blame.trial import Trial
+from autograd_ref.crosscheck.program.blame.unmoved import unmoved_places
 from autograd_ref.crosscheck.program.blame.unwritten import vote_for_unwritten
 from autograd_ref.crosscheck.program.blame.weigh import Tried, evidence_of, most, try_expression
 from autograd_ref.crosscheck.program.point import RecordedPoint
 from autograd_ref.crosscheck.report import Blame
-from autograd_ref.recording import Value
+from autograd_ref.recording import Place, Value
 from autograd_ref.recording.adjoints.reverse import ancestors
 
 __all__ = ["Found", "blame"]
@@ -71,11 +72,19 @@ def blame(points: Sequence[RecordedPoint], wrong: Sequence[int]) -> Found:
     if not wrong:
         return Found()
     tapes = Tapes(points, wrong)
-    if not any(each.is_wrong for each in tapes.outputs):
-        return Found()
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return _Search(tapes).found()
+        return (
+            _Search(tapes).found() if any(each.is_wrong for each in tapes.outputs) else _unmoved(tapes, wrong)
+        )
+
+
+def _unmoved(tapes: Tapes, wrong: Sequence[int]) -> Found:
+    """What there is to say where parameters should have been moved."""
+    found: dict[Statement, Blame] = {}
+    for place, kind, says in unmoved_places(tapes, wrong):
+        found.setdefault(statement_at(place), _shown(place, kind, says))
+    return Found(list(found.values())[:MOST], list(found))
 
 
 class _Search:
@@ -235,18 +244,16 @@ class _Search:
             place, kind = edit.at or tried.expression.first.place or place, edit.kind
         elif step is not None:
             kind = self._kind_of(step)
-        line = linecache.getline(place.file, place.line)
-        end = linecache.getline(place.file, place.end_line)
-        return Blame(
-            place.file,
-            place.line,
-            place.end_line,
-            _characters(line, place.column),
-            _characters(end, place.end_column),
-            line.rstrip(),
-            kind,
-            sentences(suspect, edit, step, self.regions, self.tapes, self.known, self.trust),
+        return _shown(
+            place, kind, sentences(suspect, edit, step, self.regions, self.tapes, self.known, self.trust)
         )
+
+
+def _shown(place: Place, kind: str, says: str) -> Blame:
+    line = linecache.getline(place.file, place.line)
+    end = linecache.getline(place.file, place.end_line)
+    columns = _characters(line, place.column), _characters(end, place.end_column)
+    return Blame(place.file, place.line, place.end_line, *columns, line.rstrip(), kind, says)
 
 
 def _is_count(factor: float, tapes: Tapes) -> bool:

@@ -134,6 +134,15 @@ class Tapes:
             (each for each in same if each.number < value.number), key=lambda each: each.number, default=None
         )
 
+    def passes(self, value: Value) -> list[Value]:
+        """The backward values that the same operation of the same expression made, in the same call."""
+        kind = type(value.operation), value.shape, value._callers
+        return [
+            each
+            for each in self.made_with(value)
+            if self.is_backward(each) and (type(each.operation), each.shape, each._callers) == kind
+        ]
+
     def made_with(self, value: Value) -> list[Value]:
         """All values that the same expression made."""
         if not self._made:
