@@ -107,6 +107,17 @@ def recording(out: Path = RESULTS) -> None:
     measure_recording(out)
 
 
+def rules(out: Path = RESULTS) -> None:
+    """Judge the rules of differentiation that come with JAX, optax and PyTorch.
+
+    Args:
+        out: Write the JSON to this folder.
+    """
+    from benchmarks.checkers.public_rules import measure_rules
+
+    measure_rules(out)
+
+
 def sweep(
     cases: tuple[tuple[int, int], ...] = ((50, 11), (150, 11)), rounds: int = 7, out: Path = RESULTS
 ) -> None:
@@ -150,7 +161,7 @@ def activations(data_dir: Path | None = None, out: Path = RESULTS) -> None:
 
 COMMANDS = {
     command.__name__: command
-    for command in (report, checkers, bounds, blame, recording, sweep, recipe, activations)
+    for command in (report, checkers, bounds, blame, rules, recording, sweep, recipe, activations)
 }
 
 

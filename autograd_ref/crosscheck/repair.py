@@ -35,8 +35,13 @@ class Repair:
     others: int
     digest: str = ""
 
-    def lines(self) -> list[str]:
-        """The lines that change with their numbers, and what was wrong."""
+    def lines(self, gradients: int, dtype: str) -> list[str]:
+        """The lines that change with their numbers, and what was wrong.
+
+        Args:
+            gradients: how many were judged.
+            dtype: in which.
+        """
         width = len(str(self.end_line))
         shown = []
         number = self.line
@@ -50,4 +55,7 @@ class Repair:
         others = {0: "", 1: "; another edit would do as well"}.get(
             self.others, f"; {self.others} other edits would do as well"
         )
-        return [*shown, f"With this all gradients are right ({self.points} points): {self.says}{others}."]
+        several = "both" if gradients == 2 else f"all {gradients}"
+        which = "the gradient is" if gradients == 1 else f"{several} gradients are"
+        tried = f"{self.points} points, {dtype}"
+        return [*shown, f"With this {which} right ({tried}): {self.says}{others}."]

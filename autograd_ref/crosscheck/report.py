@@ -112,7 +112,7 @@ class Report:
         quantities: each at its worst over all problems.
         kinks: (problem, sample, unit) of every pre-activation within rounding of the activation's kink.
         points: how many points it was checked at.
-        form: network, reference or recorded: what the gradient was held against.
+        form: network, reference, recorded or rule: what the gradient was held against.
         call: the expression that made a recorded call, if it was given as one.
         loss: where a recorded call's loss came from: ``return[0]``, or an expression.
         blame: the statements of a recorded call that most likely made a gradient wrong, at most three.
@@ -229,15 +229,19 @@ class Report:
 
     def __str__(self) -> str:
         """The summary, the wrong quantities and what was found; short enough for a failing test."""
-        mended = [] if self.repair is None else self.repair.lines()
         return "\n".join(
-            [self.summary(), *self.witnesses(), *map(str, self.blame), *mended, *self.sentences()]
+            [self.summary(), *self.witnesses(), *map(str, self.blame), *self.mended(), *self.sentences()]
         )
 
     def assignment(self) -> str:
         """Which gradient of a recorded call was held against the derivative by what."""
         pairs = [(each.source, each.of) for each in self.quantities if each.source is not None]
         return ", ".join(f"{source} by {leaf}" for source, leaf in pairs) or "none"
+
+    def mended(self) -> list[str]:
+        """The repair, as lines for a reader."""
+        judged = sum(each.name != "loss" for each in self.quantities)
+        return [] if self.repair is None else self.repair.lines(judged, self.dtype)
 
     def witnesses(self) -> list[str]:
         """The worst entry of each wrong quantity, grave before slight, and why others are not judged."""
@@ -264,7 +268,7 @@ class Report:
             said, *source = str(blame).split("\n")
             yield Text(said)
             yield from (Text(line, no_wrap=True, overflow="ignore") for line in source)
-        for line in [] if self.repair is None else self.repair.lines():
+        for line in self.mended():
             yield Text(line)
         for sentence in self.sentences():
             yield Text(sentence)

@@ -14,6 +14,7 @@ from handgrad.validation import check_positive_int, check_real
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from autograd_ref.crosscheck.isolated.command import Write
     from autograd_ref.crosscheck.problems import Problem
 
 __all__ = ["Check"]
@@ -41,8 +42,10 @@ class Check:
 
     handgrad check net.py:train --call 'train(W, x, y)' --loss '0.5 * np.sum((out - y) ** 2)'
 
+    handgrad check layers.py:softplus --call 'softplus(x)' (a rule of JAX or PyTorch, or what calls some)
+
     Without --call, example_NAME(rng) or example(rng) in the file returns the arguments. With --reference, a
-    function is held against JAX.
+    function is held against one of JAX or PyTorch.
 
     Exits with 0 if all agree, 1 if a gradient is wrong, 2 for bad input or what could not be judged.
     """
@@ -76,8 +79,8 @@ class Check:
     """At how many points a call is judged."""
 
     reference: Annotated[str | None, tyro.conf.arg(metavar="FILE.py:NAME")] = None
-    """A function of JAX, (params, *args) -> loss, for a target (params, *args) -> (loss, grads). The file of
-    either says where to check: its example(rng), drawn three times, returns (params, *args)."""
+    """A function of JAX or PyTorch, (params, *args) -> loss, for a target (params, *args) -> (loss, grads).
+    The file of either says where to check: its example(rng), drawn three times, returns (params, *args)."""
 
     input_size: int = 7
     """Features D of the first problem of a network; the others are made to leave no blind spot."""
@@ -105,8 +108,8 @@ class Check:
     inexact by design."""
 
     surrogate: bool = False
-    """With --reference: its rules are meant to differ from the derivative of its values (straight-through,
-    gradient reversal, clipping), and hold as they stand."""
+    """Rules are meant to differ from the derivative (straight-through, gradient reversal, clipping): those of
+    a --reference hold as they stand, of others the shape, the dtype and the linearity is checked."""
 
     strict: bool = False
     """Exit with 1 for a warning about a right gradient, too."""
@@ -132,6 +135,17 @@ class Check:
 
     html: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Write the report of a recorded call and that listing to one page of HTML."""
+    repair: bool = True
+    """Look for a change of a recorded program that makes a wrong gradient right, and show it."""
+
+    diff: bool = False
+    """Print such a change as a patch, as `git apply` takes it, and the report to standard error."""
+
+    fix: bool = False
+    """Write it into the file, after asking; the old file is kept beside it."""
+
+    yes: bool = False
+    """Do not ask."""
 
     json: bool = False
     """Print JSON instead of text: one object, or one a line in the order of the targets."""
@@ -167,9 +181,30 @@ def _check_targets(options: Check) -> int:
     }
     time_limit = check_real("--time-limit", options.time_limit, minimum=0.0)
     outcome = check_targets(
-        options.targets, request, as_json=options.json, html=options.html, strict=options.strict, time_limit=time_limit
+        options.targets,
+        request,
+        as_json=options.json,
+        strict=options.strict,
+        time_limit=time_limit,
+        html=options.html,
+        write=_write(options),
     )
     return {Outcome.WRONG: FAILED, Outcome.NOT_JUDGED: BAD_INPUT}.get(outcome, OK)
+
+
+def _write(options: Check) -> "Write | None":
+    """What is done with repairs."""
+    from autograd_ref.crosscheck.isolated.command import Write
+
+    if not options.repair and (options.diff or options.fix):
+        raise ValueError("--no-repair leaves nothing for --diff or --fix")
+    if options.yes and not options.fix:
+        raise ValueError("--yes goes with --fix")
+    if options.json and options.fix and not options.yes:
+        raise ValueError("--fix asks, which --json cannot: add --yes")
+    if options.json and options.diff:
+        raise ValueError("--diff and --json both print to standard output: the JSON has the diff, too")
+    return Write(options.diff, options.fix, not options.yes) if options.diff or options.fix else None
 
 
 def _recorded(options: Check) -> dict[str, object]:
@@ -196,6 +231,7 @@ def _recorded(options: Check) -> dict[str, object]:
         "of": {name.strip(): leaf.strip() for name, _, leaf in of},
         "points": check_positive_int("--points", options.points),
         "explain": options.explain or options.html is not None,
+        "repair": options.repair,
     }
 
 

@@ -24,6 +24,7 @@ from autograd_ref.crosscheck.isolated.targets import Target, load_module, load_t
 from autograd_ref.crosscheck.network.check import check_network
 from autograd_ref.crosscheck.program.calling.target import Asked, check_met, check_target, example_of
 from autograd_ref.crosscheck.program.calling.watch import Met, is_called_plainly, watching
+from autograd_ref.crosscheck.program.check import REPAIR_SECONDS
 from autograd_ref.crosscheck.report import NotJudged, Report
 from autograd_ref.crosscheck.rules.pytorch.reference import check_against_pytorch, is_pytorch_loss
 from autograd_ref.crosscheck.rules.target import check_rule_target
@@ -34,6 +35,8 @@ __all__ = ["judge_file", "judge_request"]
 EXAMPLE = "example"
 # How many seconds before the end is noted where the target is.
 MARGIN = 0.5
+# How many seconds before the end no repair is looked for any more: the last one has to be confirmed.
+REPAIR_MARGIN = 5.0
 OWN = str(Path(__file__).parents[2])
 
 
@@ -43,6 +46,11 @@ def main() -> None:
     request = json.loads((folder / "request.json").read_text())
     _limit(request["memory"], request["time_limit"])
     _note_where(folder / "where.json", request["deadline"] - time.time() - MARGIN)
+
+    def note(report: Report) -> None:
+        """Keep the verdict while a repair is looked for."""
+        if os.getpid() == pid:
+            replace_json(folder / "answer.json", {"report": report.to_json(), "error": None})
 
     def end(judge: Callable[[], Report]) -> NoReturn:
         answer: dict[str, Any] = {"report": None, "error": None}
@@ -59,15 +67,20 @@ def main() -> None:
             if os.getpid() == pid:
                 replace_json(folder / "answer.json", {"answers": answers})
         os._exit(0)
-    end(lambda: judge_request(request, end))
+    end(lambda: judge_request(request, end, note))
 
 
-def judge_request(request: dict[str, Any], end: Callable[[Callable[[], Report]], NoReturn]) -> Report:
+def judge_request(
+    request: dict[str, Any],
+    end: Callable[[Callable[[], Report]], NoReturn],
+    note: Callable[[Report], None] | None = None,
+) -> Report:
     """Judge one target.
 
     Args:
         request: as `process.run_apart` writes it.
         end: is given what judges a call that the target itself makes, while it makes it.
+        note: told the verdict before a repair is looked for.
 
     Returns:
         The report.
@@ -78,7 +91,7 @@ def judge_request(request: dict[str, Any], end: Callable[[Callable[[], Report]],
     asked = _asked(request)
 
     def meet(file: str, met: Met) -> NoReturn:
-        end(partial(_said, file, lambda: check_met(met, file, asked)))
+        end(partial(_said, file, lambda: check_met(met, file, asked, note)))
 
     def watch(file: str) -> AbstractContextManager[Any]:
         name = asked.spec.rpartition(":")[2]
@@ -88,7 +101,7 @@ def judge_request(request: dict[str, Any], end: Callable[[Callable[[], Report]],
     if request["recorded"]["run"] is not None:
         run_program(request["recorded"]["run"], asked.spec, asked.nth, meet)
     target = load_target(asked.spec, None if _is_told(request) else watch)
-    return _said(target.file, lambda: _judge(request, target, asked))
+    return _said(target.file, lambda: _judge(request, target, asked, note))
 
 
 def judge_file(request: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
@@ -144,9 +157,12 @@ def judge_file(request: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
 
 
 def _asked(request: dict[str, Any]) -> Asked:
-    given = {key: value for key, value in request["recorded"].items() if key != "run"}
+    given = {key: value for key, value in request["recorded"].items() if key not in ("run", "repair")}
     options = {name: request[name] for name in ("dtype", "seed", "tolerance")}
-    return Asked(request["target"], **given, **options)
+    seconds = 0.0
+    if request["recorded"].get("repair") and request.get("names") is None:
+        seconds = min(REPAIR_SECONDS, request["deadline"] - time.time() - REPAIR_MARGIN)
+    return Asked(request["target"], **given, **options, repair_seconds=seconds)
 
 
 def _said(file: str, judge: Callable[[], Report]) -> Report:
@@ -163,7 +179,9 @@ def _is_told(request: dict[str, Any]) -> bool:
     return request["recorded"]["call"] is not None or request["reference"] is not None
 
 
-def _judge(request: dict[str, Any], target: Target, asked: Asked) -> Report:
+def _judge(
+    request: dict[str, Any], target: Target, asked: Asked, note: Callable[[Report], None] | None = None
+) -> Report:
     reference = None if request["reference"] is None else _load_reference(request["reference"])
     own = None if reference is None else reference.value
     rules = check_rule_target(target.value, target.module, target.file, request, own)
@@ -172,7 +190,7 @@ def _judge(request: dict[str, Any], target: Target, asked: Asked) -> Report:
     if request["surrogate"] and reference is None:
         raise NotJudged("--surrogate goes with --reference, or with a rule of JAX or PyTorch")
     if _is_recorded(request, target):
-        return check_target(target.module, target.file, asked)
+        return check_target(target.module, target.file, asked, note)
     options = {name: request[name] for name in ("seed", "tolerance")}
     options |= {"name": request["target"], "dtype": request["dtype"] or "float64"}
     if reference is None:

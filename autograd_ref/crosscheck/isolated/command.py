@@ -3,10 +3,11 @@
 import asyncio
 import json
 import signal
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Console
 from rich.text import Text
@@ -15,7 +16,46 @@ from autograd_ref.crosscheck.isolated.process import Answer, Outcome, cores, run
 from autograd_ref.crosscheck.isolated.whole import files_of, names_in
 from handgrad.files import replace_file
 
-__all__ = ["check_targets"]
+if TYPE_CHECKING:
+    from autograd_ref.crosscheck.isolated.result import TargetResult
+    from autograd_ref.crosscheck.repair import Repair
+
+__all__ = ["Write", "check_targets"]
+
+
+class Write(NamedTuple):
+    """What is done with the repairs that were found.
+
+    Attributes:
+        diff: print them as `git apply` takes them.
+        fix: write them into their files.
+        ask: before that.
+    """
+
+    diff: bool
+    fix: bool
+    ask: bool
+
+    def all(self, results: "Sequence[TargetResult]") -> None:
+        """Do it."""
+        repairs = {
+            each.report.repair.diff: each.report.repair
+            for each in results
+            if each.report is not None and each.report.repair is not None
+        }
+        for repair in repairs.values():
+            if self.diff:
+                print(repair.diff, end="")
+            if self.fix and (not self.ask or _agreed(repair)):
+                from autograd_ref.crosscheck.isolated.fix import write_repair
+
+                old = write_repair(repair)
+                print(f"{repair.file} is changed; what it was is in {old.name}.", file=sys.stderr)
+
+
+def _agreed(repair: "Repair") -> bool:
+    print(f"Write this into {repair.file}? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def check_targets(
@@ -26,6 +66,7 @@ def check_targets(
     strict: bool,
     time_limit: float,
     html: Path | None = None,
+    write: Write | None = None,
 ) -> Outcome:
     """Judge every target, FILE.py:NAME or package.module:NAME, and print the results in their order.
 
@@ -36,6 +77,7 @@ def check_targets(
         strict: let a warning about a right gradient count as wrong.
         time_limit: seconds for each.
         html: where to write the report of the only target as a page.
+        write: what is done with repairs beside being shown.
 
     Returns:
         WRONG if one is wrong; else NOT_JUDGED if one could not be judged; else RIGHT.
@@ -45,11 +87,17 @@ def check_targets(
     """
     if html is not None and len(targets) > 1:
         raise ValueError("--html goes with one target")
-    return asyncio.run(_check_targets(targets, request, as_json, strict, time_limit, html))
+    return asyncio.run(_check_targets(targets, request, as_json, strict, time_limit, html, write))
 
 
 async def _check_targets(
-    targets: Sequence[str], request: dict[str, Any], as_json: bool, strict: bool, time_limit: float, html: Path | None
+    targets: Sequence[str],
+    request: dict[str, Any],
+    as_json: bool,
+    strict: bool,
+    time_limit: float,
+    html: Path | None,
+    write: Write | None,
 ) -> Outcome:
     # To be told to end is like Ctrl-C, which ends all children first.
     with suppress(NotImplementedError):  # on Windows
@@ -67,20 +115,28 @@ async def _check_targets(
                 asked = {"target": target, "names": names_in(target), **request}
                 return await run_file_apart(asked, time_limit=time_limit, side_by_side=side_by_side)
             asked = {"target": target, **request}
-            return [(target, await run_apart(asked, time_limit=time_limit, side_by_side=side_by_side))]
+            answer = await run_apart(
+                asked,
+                time_limit=time_limit,
+                side_by_side=side_by_side,
+                on_verdict=lambda: status.update(f"{target} is wrong: looking for a repair (Ctrl-C ends it)"),
+            )
+            return [(target, answer)]
 
+    console = Console(stderr=write is not None and write.diff)
+    status = console.status("Checking", spinner="line")
     answers = [asyncio.create_task(run(target)) for target in asked_for]
     await asyncio.sleep(0)
     # JAX is loaded here while it is loaded there.
     from autograd_ref.crosscheck.isolated.result import TargetResult, tally
 
-    console = Console()
     results: list[TargetResult] = []
     uncalled: list[TargetResult] = []
-    with console.status("Checking", spinner="line") as status:
+    with status:
         for i, (target, answer) in enumerate(zip(asked_for, answers, strict=True)):
             status.update(f"Checking {i + 1} of {len(asked_for)}")
-            for name, one in await answer:
+            judged = await answer
+            for name, one in judged:
                 result = TargetResult.of(name, one)
                 if html is not None and result.report is not None:
                     replace_file(html, result.report.to_html().encode())
@@ -94,6 +150,10 @@ async def _check_targets(
                     raise ValueError(result.line())
                 elif not several:
                     console.print(result.report)
+            if any(one.interrupted for _, one in judged):
+                break
+    if write is not None:
+        write.all(results)
     if several and not as_json:
         if uncalled:
             console.print(Text(_uncalled([result.target for result in uncalled])), soft_wrap=True)

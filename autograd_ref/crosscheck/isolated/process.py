@@ -11,6 +11,8 @@ import os
 import signal
 import sys
 import time
+from asyncio.subprocess import Process
+from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
@@ -20,6 +22,7 @@ from typing import Any, NamedTuple
 __all__ = ["MEMORY", "Answer", "Outcome", "cores", "run_apart", "run_file_apart"]
 
 MEMORY = 8 * 2**30
+POLL = 0.2
 
 
 class Outcome(Enum):
@@ -32,10 +35,17 @@ class Outcome(Enum):
 
 
 class Answer(NamedTuple):
-    """What came back about one target: `Report.to_json`, or one line that says why there is none."""
+    """What came back about one target: `Report.to_json`, or one line that says why there is none.
+
+    Attributes:
+        report: what was found; None if there is none.
+        error: why.
+        interrupted: whether somebody ended the search for a repair.
+    """
 
     report: dict[str, Any] | None
     error: str | None
+    interrupted: bool = False
 
 
 def cores() -> int:
@@ -43,16 +53,24 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-async def run_apart(request: dict[str, Any], *, time_limit: float, side_by_side: int = 1) -> Answer:
+async def run_apart(
+    request: dict[str, Any],
+    *,
+    time_limit: float,
+    side_by_side: int = 1,
+    on_verdict: Callable[[], None] = lambda: None,
+) -> Answer:
     """Have one target judged in a process of its own, and return its answer, or why there is none.
 
     Args:
         request: target, reference, sizes (N, D, H, C), reg, dtype and seed, for `child`.
         time_limit: seconds after which it is ended, the start of the interpreter included.
         side_by_side: how many such processes run at a time and share the cores and the memory.
+        on_verdict: called when the verdict is known and a repair is looked for. What ends the search after
+            that leaves the verdict.
     """
-    found, error = await _ended({**request, "names": None}, time_limit, side_by_side)
-    return Answer(None, error) if error is not None or found is None else Answer(**found)
+    found, error = await _ended({**request, "names": None}, time_limit, side_by_side, on_verdict)
+    return Answer(None, error) if found is None else Answer(**found)
 
 
 async def run_file_apart(
@@ -78,10 +96,14 @@ async def run_file_apart(
 
 
 async def _ended(
-    request: dict[str, Any], time_limit: float, side_by_side: int
+    request: dict[str, Any],
+    time_limit: float,
+    side_by_side: int,
+    on_verdict: Callable[[], None] = lambda: None,
 ) -> tuple[dict[str, Any] | None, str | None]:
     """What a process answered, and why it did not come to its end."""
     with TemporaryDirectory(prefix="handgrad-") as folder:
+        answer = Path(folder, "answer.json")
         memory = min(MEMORY, _physical_memory() // side_by_side)
         deadline = time.time() + time_limit
         asked = {**request, "time_limit": time_limit, "deadline": deadline, "memory": memory}
@@ -100,10 +122,15 @@ async def _ended(
             env=_environment(max(1, cores() // side_by_side)),
         )
         try:
-            code = await asyncio.wait_for(child.wait(), time_limit)
+            code = await asyncio.wait_for(_exit_code(child, answer, on_verdict), time_limit)
         except TimeoutError:
             error = _where_it_was(Path(folder, "where.json"), request["target"], time_limit)
-            return _read(Path(folder, "answer.json")), error
+            return _read(answer), error
+        except asyncio.CancelledError:
+            known = _read(answer)
+            if known is None or "report" not in known:
+                raise
+            return {**known, "interrupted": True}, None
         finally:
             with suppress(ProcessLookupError, PermissionError):
                 if hasattr(os, "killpg"):
@@ -111,8 +138,19 @@ async def _ended(
                 else:
                     child.kill()
             await child.wait()
-        found = _read(Path(folder, "answer.json"))
+        found = _read(answer)
         return found, _how_it_ended(code) if found is None or code != 0 else None
+
+
+async def _exit_code(child: Process, answer: Path, on_verdict: Callable[[], None]) -> int:
+    """How a child ended; tells when there is an answer before that."""
+    ended = asyncio.ensure_future(child.wait())
+    while not ended.done():
+        await asyncio.wait([ended], timeout=POLL)
+        if answer.exists() and not ended.done():
+            on_verdict()
+            break
+    return await ended
 
 
 def _read(file: Path) -> dict[str, Any] | None:

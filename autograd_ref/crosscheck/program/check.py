@@ -11,17 +11,28 @@ from autograd_ref.crosscheck.function.points import MOVE
 from autograd_ref.crosscheck.program.assigned.assign import Assignment
 from autograd_ref.crosscheck.program.assigned.losses import NoLoss
 from autograd_ref.crosscheck.program.assigned.sought import seek_loss
-from autograd_ref.crosscheck.program.calling.forms import Form, gradient_beside, pair, plain, with_expression
+from autograd_ref.crosscheck.program.calling.forms import (
+    Form,
+    gradient_beside,
+    pair,
+    plain,
+    required,
+    with_expression,
+)
+from autograd_ref.crosscheck.program.guessed.roles import role_of
+from autograd_ref.crosscheck.program.paths import of_path
 from autograd_ref.crosscheck.program.point import RecordedPoint, Run, read_gradients, run
 from autograd_ref.crosscheck.program.repair.find import find_repair
+from autograd_ref.crosscheck.program.repair.numbers import with_other_numbers
 from autograd_ref.crosscheck.program.verdict import Settings, report_on
 from autograd_ref.crosscheck.program.views import refuse_overlaps
+from autograd_ref.crosscheck.repair import Repair
 from autograd_ref.crosscheck.report import Advice, NotJudged, Report
 from autograd_ref.recording import InstrumentFault, NotCompared, NotRecorded, check_complete, check_operations
 from autograd_ref.recording.tape import Compute
 from handgrad.validation import check_positive_int, check_real
 
-__all__ = ["assert_call", "check_call", "check_points", "form_of"]
+__all__ = ["REPAIR_SECONDS", "assert_call", "check_call", "check_points", "form_of"]
 
 POINTS = 3
 REPAIR_SECONDS = 20.0
@@ -121,6 +132,8 @@ def form_of(
         raise NotJudged("--backward and --loss are different ways to say what the loss is: give one")
     if not callable(function):
         raise NotJudged(f"is no function but {type(function).__name__}: name what is to be called")
+    if backward is not None and required(backward) == required(function):
+        return gradient_beside(function, backward, getattr(function, "__name__", "forward"))
     if backward is not None:
         return pair(function, backward, seed)
     if callable(loss):
@@ -182,8 +195,7 @@ def check_points(
         if report.ok is False and settings.repair_seconds > 0:
             if settings.on_verdict is not None:
                 settings.on_verdict(report)
-            order = {line: i for i, line in reversed(list(enumerate(suspects)))}
-            repair = find_repair(found, _confirmed(form, call_at, found, file, settings), order, settings.repair_seconds)
+            repair = _mended(form, call_at, file, found, assignment, suspects, settings)
             report = replace(report, repair=repair)
         return report
     except NotRecorded as error:
@@ -192,27 +204,51 @@ def check_points(
         first.recording.before.restore()
 
 
-def _confirmed(
-    form: Form, call_at: Callable[[int], Arguments], found: list[RecordedPoint], file: str, settings: Settings
-) -> Callable[[], bool]:
-    """Whether the program, once it is changed, is right by this very check, at one more point, too."""
+def _mended(
+    form: Form,
+    call_at: Callable[[int], Arguments],
+    file: str,
+    found: list[RecordedPoint],
+    assignment: Assignment,
+    suspects: Sequence[tuple[str, int]],
+    settings: Settings,
+) -> Repair | None:
+    """A repair that is right by this very check, and at one point more, with other numbers, too."""
     fresh = 1 + max(each.number for each in found)
     again = replace(settings, repair_seconds=0.0, places=False, explain=False)
+    found[0].run.recording.before.restore()
+    for numbers in (with_other_numbers, lambda call: call):
+        more = {fresh: numbers(call_at(fresh))}
+        try:
+            point = _at_another(form, more[fresh], file, found[0].run, assignment, fresh, settings.seed)
+            break
+        except (NotJudged, NotRecorded):
+            continue
+    else:
+        return None
 
     def confirmed() -> bool:
         found[0].run.recording.before.restore()
         try:
-            report = check_points(form, call_at, fresh + 1, file, again)
-        except NotJudged:
+            report = check_points(form, lambda i: more.get(i) or call_at(i), fresh + 1, file, again)
+        except Exception:  # whatever a changed program does, the verdict on the given one stays
             return False
-        return report.ok is True and len(report.quantities) == len(found[0].pairs)
+        is_same = report.points > len(found) and len(report.quantities) == len(found[0].pairs)
+        return report.ok is True and is_same
 
-    return confirmed
+    order = {line: i for i, line in reversed(list(enumerate(suspects)))}
+    return find_repair([*found, point], confirmed, order, settings.repair_seconds)
 
 
 def _refuse_stretched(found: Run) -> None:
-    """Refuse a made-up call that fits only since (N, 1) and (N,) are stretched to (N, N)."""
+    """Refuse a made-up call that fits only since labels are stretched, (N, 1) and (N,) to (N, N)."""
     for value in found.recording.tape.values:
+        if isinstance(value.operation, Compute) and value.operation.name in ("add", "subtract", "multiply"):
+            for each in value.inputs:
+                path = getattr(each.operation, "path", None)
+                is_stretched = bool(each.shape) and each.shape != value.shape
+                if path and is_stretched and role_of(of_path(path).name) == "labels":
+                    raise NotJudged(f"{path} of shape {each.shape} is stretched to {value.shape}")
         shapes = [each.shape for each in value.inputs if each.shape]
         if (
             isinstance(value.operation, Compute)

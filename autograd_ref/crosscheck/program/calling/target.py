@@ -164,9 +164,7 @@ def check_met(
     head = name.rpartition(".")[0]
     module = SimpleNamespace(**met.space)
     owner = type(call.args[0]) if head and call.args else module
-    return check_points(
-        *_prepare(module, owner, name, met.function, lambda _: call, file, asked, on_verdict)
-    )
+    return check_points(*_prepare(module, owner, name, met.function, lambda _: call, file, asked, on_verdict))
 
 
 def _prepare(

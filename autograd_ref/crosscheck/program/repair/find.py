@@ -12,10 +12,13 @@ from autograd_ref.crosscheck.program.point import RecordedPoint
 from autograd_ref.crosscheck.program.repair.search import Mended, Search
 from autograd_ref.crosscheck.program.repair.source import Source
 from autograd_ref.crosscheck.program.repair.swap import Program
+from autograd_ref.crosscheck.program.repair.trial import quietly
 from autograd_ref.crosscheck.repair import Repair
 
 __all__ = ["find_repair"]
 
+# A target may change it.
+_STARTED = Path.cwd()
 _OWN = str(Path(__file__).parents[3]) + os.sep
 _INSTALLED = (f"site-packages{os.sep}", f"dist-packages{os.sep}")
 
@@ -47,7 +50,8 @@ def find_repair(
         with found.program.running(found.program.code(found.changes)):
             return confirmed()
 
-    found = Search(points, programs, deadline, order).mended(accept)
+    with quietly():
+        found = Search(points, programs, deadline, order).mended(accept)
     return None if found is None else _repair(found, points)
 
 
@@ -89,7 +93,7 @@ def _repair(found: Mended, points: Sequence[RecordedPoint]) -> Repair:
         after=new_lines.decode(),
         diff=source.diff(new, _name(source.file)),
         says="; ".join(edit.says for edit in found.edits),
-        points=len(points) + 1,
+        points=len(points),
         tried=found.tried,
         others=found.others,
         digest=hashlib.sha256(source.raw).hexdigest() if source.is_file else "",
@@ -99,4 +103,4 @@ def _repair(found: Mended, points: Sequence[RecordedPoint]) -> Repair:
 def _name(file: str) -> str:
     """The path that a diff names: from the working directory, where the file is below it."""
     path = Path(file)
-    return path.relative_to(Path.cwd()).as_posix() if path.is_relative_to(Path.cwd()) else path.as_posix().lstrip("/")
+    return (path.relative_to(_STARTED) if path.is_relative_to(_STARTED) else path).as_posix().lstrip("/")

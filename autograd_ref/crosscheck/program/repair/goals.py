@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ast
-import types
 from typing import Any
 
 import numpy as np
 
 from autograd_ref.crosscheck.program.point import RecordedPoint
-from autograd_ref.crosscheck.program.repair.site import Edit, Site
+from autograd_ref.crosscheck.program.repair.site import SYMBOLS, Edit, Site
 from autograd_ref.crosscheck.program.repair.source import Change
 
 __all__ = ["Goals"]
@@ -17,6 +16,7 @@ __all__ = ["Goals"]
 # Values with fewer entries agree with something by chance.
 FEWEST = 2
 LARGEST = 1_000_000
+ONE = np.ones(1)
 
 
 class Goals:
@@ -27,6 +27,8 @@ class Goals:
     """
 
     def __init__(self, point: RecordedPoint):
+        self._numbers: dict[int, np.ndarray] = {}
+        self._before: dict[tuple[int, int], Any] = {}
         self._near = 1e-7 if point.dtype == np.float64 else 1e-3
         found = point.run.found
         sums: dict[int, list[tuple[float, float]]] = {}
@@ -37,52 +39,84 @@ class Goals:
             uses[number] = uses.get(number, 0) + 1
         for user, position in found.contributions:
             value = user.inputs[position]
-            if value.shape and 1 < uses[value.number] <= 8 and np.prod(value.shape) * uses[value.number] < LARGEST:
+            if (
+                value.shape
+                and 1 < uses[value.number] <= 8
+                and np.prod(value.shape) * uses[value.number] < LARGEST
+            ):
                 arrays.append(found.contributions[user, position].centre)
         for array in arrays:
             if FEWEST <= array.size <= LARGEST and np.any(array):
                 sums.setdefault(array.size, []).append(_sums(array))
         self._sums = {size: np.array(some) for size, some in sums.items()}
 
-    def has(self, thing: Any) -> bool:
-        """Whether a value, or a part of a tuple, is something that may be wanted."""
+    def has(self, thing: Any, scales: np.ndarray = ONE) -> bool:
+        """Whether a value, or a part of a tuple, may be wanted, times one of some numbers."""
         if isinstance(thing, tuple | list):
-            return any(self.has(each) for each in thing)
+            return any(self.has(each, scales) for each in thing)
         if not isinstance(thing, np.ndarray) or thing.dtype.kind != "f" or thing.size not in self._sums:
             return False
-        first, second = _sums(thing)
-        known = self._sums[thing.size]
-        size = abs(first) + abs(second) + 1e-300
-        return bool(np.any(np.abs(known - (first, second)).sum(axis=1) <= self._near * size))
+        given = np.array(_sums(thing))
+        size = np.abs(given).sum() + 1e-300
+        off = np.abs(scales[:, None, None] * self._sums[thing.size] - given).sum(axis=-1)
+        return bool((off <= self._near * size).any())
 
     def fits(self, site: Site, edit: Edit) -> bool:
         """Whether a statement gives something that may be wanted when it is edited, and did not before."""
-        if site.scope is None:
-            return False
         made = _made(site, edit.changes)
-        value = None if made is None else site.scope.value(made)
-        if not self.has(value):
+        for i, scope in enumerate(site.scopes):
+            scales = ONE if edit.gives is None else self._scales(site)
+            if edit.gives is not None and self._is_new(scope.value(edit.gives), site, i, scales):
+                return True
+            if made is not None and self._is_new(scope.value(made), site, i, scales):
+                return True
+        return False
+
+    def _scales(self, site: Site) -> np.ndarray:
+        """Numbers by which people multiply adjoints for a while: those in scope, and one over them."""
+        if id(site) not in self._numbers:
+            numbers = [
+                float(each)
+                for each in site.terms.values()
+                if isinstance(each, int | float | np.number) and np.isfinite(each) and each not in (0, 1, -1)
+            ]
+            every = dict.fromkeys([1.0, -1.0, 2.0, 0.5, *numbers, *(1 / each for each in numbers)])
+            self._numbers[id(site)] = np.array(list(every))
+        return self._numbers[id(site)]
+
+    def _is_new(self, value: Any, site: Site, time: int, scales: np.ndarray) -> bool:
+        if not self.has(value, scales):
             return False
-        before = _made(site, ())
-        return before is None or not _same(value, site.scope.value(before))
+        key = (id(site), time)
+        if key not in self._before:
+            made = _made(site, ())
+            self._before[key] = None if made is None else site.scopes[time].value(made)
+        return not _same(value, self._before[key])
 
 
-def _made(site: Site, changes: tuple[Change, ...]) -> types.CodeType | None:
+def _made(site: Site, changes: tuple[Change, ...]) -> str | None:
     """An expression of what a statement makes, once it is changed; None where that is no single one."""
-    start, end = site.source.span(site.node)
-    if any(each.start < start or each.end > end for each in changes):
-        return None
-    try:
-        (node,) = ast.parse(site.source.changed(changes, start, end).decode()).body
-    except (SyntaxError, ValueError):
-        return None
-    value = getattr(node, "value", None)
+    node, value = site.node, getattr(site.node, "value", None)
     if not isinstance(node, ast.Assign | ast.AugAssign | ast.Return) or not isinstance(value, ast.expr):
         return None
-    if isinstance(node, ast.AugAssign):
-        read = ast.parse(ast.unparse(node.target), mode="eval").body
-        value = ast.BinOp(read, node.op, value)
-    return compile(ast.fix_missing_locations(ast.Expression(value)), "<edit>", "eval")
+    start, end = site.source.span(value)
+    if all(start <= each.start and each.end <= end for each in changes):
+        text = site.source.changed(changes, start, end).decode()
+        if isinstance(node, ast.AugAssign):
+            return f"({site.source.of(node.target)}) {SYMBOLS[type(node.op)]} ({text})"
+        return f"({text})"
+    start, end = site.source.span(node)
+    if isinstance(node, ast.Return) or any(each.start < start or each.end > end for each in changes):
+        return None
+    try:
+        (new,) = ast.parse(site.source.changed(changes, start, end).decode()).body
+    except (SyntaxError, ValueError):
+        return None
+    if isinstance(new, ast.Assign):
+        return ast.unparse(new.value)
+    if isinstance(new, ast.AugAssign):
+        return f"({ast.unparse(new.target)}) {SYMBOLS[type(new.op)]} ({ast.unparse(new.value)})"
+    return None
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -92,7 +126,7 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _sums(array: np.ndarray) -> tuple[float, float]:
-    """Two numbers that two arrays share only by chance, unless they have the same entries in the same order."""
+    """Two numbers that two arrays share only by chance, unless they have the same entries in one order."""
     flat = np.asarray(array, np.float64).ravel()
     steps = np.arange(1, flat.size + 1)
     with np.errstate(all="ignore"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,9 @@ __all__ = ["Mended", "Search"]
 
 # For how long other repairs of the same statement are counted once there is one, in seconds.
 OTHERS = 0.7
+
+# How many of the most suspect statements are gone through before any other.
+FIRST = 3
 
 # Of two mistakes, how many first repairs are gone on from.
 BASES = 4
@@ -103,7 +107,7 @@ class Search:
         found = self._one((), self.before, accept, bases)
         if found is not None:
             return found
-        bases.sort(key=lambda each: (-len(each.outcome or ()), not each.fits, each.edit.cost))
+        bases.sort(key=lambda each: (-len(each.outcome or ()), not each.fits, each.edit.cost, _size(each)))
         for base in bases[:BASES]:
             found = self._one((base,), base.outcome or frozenset(), accept, [])
             if found is not None:
@@ -128,7 +132,9 @@ class Search:
                 if each.outcome == self.whole and self._holds((*base, each)):
                     good.append(each)
                     until = min(until, time.monotonic() + OTHERS)
-                elif each.outcome is not None and (each.outcome > before or (each.fits and each.outcome >= before)):
+                elif each.outcome is not None and (
+                    each.outcome > before or (each.fits and each.outcome >= before)
+                ):
                     bases.append(each)
             good.sort(key=lambda each: (each.edit.cost, _size(each)))
             for each in good[:3]:
@@ -143,22 +149,22 @@ class Search:
 
     def _groups(self, base: tuple[Candidate, ...]) -> Iterator[tuple[list[Candidate], list[Candidate]]]:
         """Candidates in the order in which they are run, and those that are run if one of them is good."""
-        sites = self._sites(base)
-        known: list[list[Candidate]] = []
-        for site in sites:
-            if base and (site.source is not base[0].site.source):
-                continue
-            some = [
-                Candidate(site, edit, fits)
-                for edit in edits(site)
-                if ((fits := self.goals.fits(site, edit)) or not edit.wide) and not _overlap(edit, base)
-            ]
-            first, rest = [each for each in some if each.fits], [each for each in some if not each.fits]
-            if first:
-                yield first, rest
-            known.append(rest)
-        for some in known:
-            yield some, []
+        sites = [site for site in self._sites(base) if not base or site.source is base[0].site.source]
+        for start, end in ((0, FIRST), (FIRST, len(sites))):
+            known: list[list[Candidate]] = []
+            for site in sites[start:end]:
+                some = [
+                    Candidate(site, edit, fits)
+                    for edit in edits(site)
+                    if ((fits := self.goals.fits(site, edit)) or edit.gives is None)
+                    and not _overlap(edit, base)
+                ]
+                first, rest = [each for each in some if each.fits], [each for each in some if not each.fits]
+                if first:
+                    yield first, rest
+                known.append(rest)
+            for some in known:
+                yield some, []
 
     def _sites(self, base: tuple[Candidate, ...]) -> list[Site]:
         recording = self.points[0].run.recording
@@ -167,7 +173,19 @@ class Search:
             seen = self.trial.watched(lambda: watched(recording.call, self.files))
         sites = sites_of(self.points[0], self.files, seen or {})
         last = len(self.order)
-        return sorted(sites, key=lambda each: self.order.get((each.source.file, each.node.lineno), last))
+        ranks: list[float] = [self.order.get((each.source.file, each.node.lineno), last) for each in sites]
+        for i, site in enumerate(
+            sites
+        ):  # a name for another, as where a step was left out, is suspected with it
+            if isinstance(site.node, ast.Assign) and isinstance(site.node.value, ast.Name):
+                named = site.node.value.id
+                near = [
+                    rank
+                    for rank, each in zip(ranks, sites, strict=True)
+                    if each.function is site.function and named in _set(each.node)
+                ]
+                ranks[i] = min([ranks[i], *(rank - 0.5 for rank in near)])
+        return [sites[i] for i in sorted(range(len(sites)), key=ranks.__getitem__)]
 
     def _run(self, some: tuple[Candidate, ...], number: int) -> Outcome:
         try:
@@ -187,10 +205,17 @@ class Search:
         return program.running(program.code([change for each in some for change in each.edit.changes]))
 
 
+def _set(node: ast.stmt) -> set[str]:
+    """The variables that a statement sets."""
+    return {
+        each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+    }
+
+
 def _overlap(edit: Edit, base: tuple[Candidate, ...]) -> bool:
     for one in edit.changes:
         for other in (change for each in base for change in each.edit.changes):
-            if one.start < other.end and other.start < one.end or one[:2] == other[:2]:
+            if (one.start < other.end and other.start < one.end) or one[:2] == other[:2]:
                 return True
     return False
 

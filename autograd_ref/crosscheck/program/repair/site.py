@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import types
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -12,7 +11,20 @@ import numpy as np
 
 from autograd_ref.crosscheck.program.repair.source import Change, Source
 
-__all__ = ["ATOM", "POWER", "PRODUCT", "SUM", "SYMBOLS", "UNARY", "Edit", "Expression", "Scope", "Site", "level", "shape_of"]
+__all__ = [
+    "ATOM",
+    "POWER",
+    "PRODUCT",
+    "SUM",
+    "SYMBOLS",
+    "UNARY",
+    "Edit",
+    "Expression",
+    "Scope",
+    "Site",
+    "level",
+    "shape_of",
+]
 
 # How tightly an expression holds together; what is more is put in parentheses where less is wanted.
 TUPLE, TEST, COMPARE, SUM, PRODUCT, UNARY, POWER, ATOM = 0, 2, 10, 12, 13, 14, 15, 16
@@ -21,9 +33,10 @@ _HOLDS: dict[type[ast.operator], int] = {
     ast.FloorDiv: PRODUCT, ast.Mod: PRODUCT, ast.Pow: POWER, ast.BitAnd: 11, ast.BitOr: 11,
 }  # fmt: skip
 SYMBOLS: dict[type[ast.AST], str] = {
-    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.FloorDiv: "//", ast.Mod: "%",
-    ast.Pow: "**", ast.BitAnd: "&", ast.BitOr: "|", ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=",
-    ast.Eq: "==", ast.NotEq: "!=", ast.BitXor: "^", ast.LShift: "<<", ast.RShift: ">>",
+    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.FloorDiv: "//",
+    ast.Mod: "%", ast.Pow: "**", ast.BitAnd: "&", ast.BitOr: "|", ast.Gt: ">",
+    ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=", ast.Eq: "==", ast.NotEq: "!=", ast.BitXor: "^",
+    ast.LShift: "<<", ast.RShift: ">>",
 }  # fmt: skip
 
 
@@ -34,13 +47,13 @@ class Edit(NamedTuple):
         changes: of the text.
         says: what was wrong, for the reader.
         cost: the lower, the more often people make the mistake.
-        wide: whether it is one of very many, which are run only where what they compute fits.
+        gives: the new expression, for one of very many edits, which are run only where its value fits.
     """
 
     changes: tuple[Change, ...]
     says: str
     cost: int
-    wide: bool = False
+    gives: str | None = None
 
 
 class Expression(NamedTuple):
@@ -56,7 +69,7 @@ class Scope(NamedTuple):
     local: dict[str, Any]
     space: dict[str, Any]
 
-    def value(self, expression: str | types.CodeType) -> Any:
+    def value(self, expression: str) -> Any:
         """The value of an expression; None where it has none."""
         try:
             with np.errstate(all="ignore"):
@@ -74,8 +87,11 @@ class Site:
         node: itself.
         body: the statements that it is one of.
         function: that it is in.
-        scope: what its names hold when it runs first; None if it did not run.
+        scopes: what its names hold the first times it runs.
         terms: what the function calls its arrays, numbers and functions, with what they are here.
+        calls: how it calls functions of one array, with {0} in the place of that.
+        untouched: the arrays that the function makes and never changes.
+        unused: the variables that the function sets and never reads.
         indices: at which the function reads or writes arrays, with their brackets.
     """
 
@@ -83,14 +99,17 @@ class Site:
     node: ast.stmt
     body: list[ast.stmt]
     function: ast.FunctionDef | ast.AsyncFunctionDef
-    scope: Scope | None = None
+    scopes: tuple[Scope, ...] = ()
     terms: dict[str, Any] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+    untouched: set[str] = field(default_factory=set)
+    unused: set[str] = field(default_factory=set)
     indices: list[str] = field(default_factory=list)
 
     @property
-    def heads(self) -> list[ast.expr]:
-        """The expressions of the statement itself, without the body of a compound one."""
-        return [each for each in ast.iter_child_nodes(self.node) if isinstance(each, ast.expr)]
+    def scope(self) -> Scope:
+        """What its names hold when it runs first."""
+        return self.scopes[0]
 
     @cached_property
     def expressions(self) -> list[Expression]:
@@ -145,12 +164,35 @@ class Site:
 
     def value(self, node: ast.expr) -> Any:
         """What an expression gives here; None where that is not known."""
-        return None if self.scope is None else self.scope.value(f"({self.text(node)})")
+        return self.scope.value(f"({self.text(node)})")
 
     def text(self, node: ast.expr, least: int = 0) -> str:
         """The text of an expression, in parentheses where it must hold together more tightly."""
         text = self.source.of(node)
         return f"({text})" if level(node) < least else text
+
+    def lines(self, node: ast.stmt) -> tuple[int, int] | None:
+        """From where to where the whole lines of a statement are; None where they hold another, too."""
+        source, (begin, end) = self.source, self.source.span(node)
+        start, following = (
+            source.starts[node.lineno - 1],
+            source.start_of((node.end_lineno or node.lineno) + 1),
+        )
+        rest = source.text[end:following].strip()
+        if source.text[start:begin].strip() or (rest and not rest.startswith(b"#")):
+            return None
+        return start, following
+
+    def behind(self, text: str) -> Change:
+        """A statement behind this one, which has its lines for itself."""
+        end = self.source.start_of((self.node.end_lineno or self.node.lineno) + 1)
+        start = "" if self.source.text[:end].endswith((b"\n", b"\r")) else self.source.newline
+        return Change(end, end, f"{start}{self.source.indent(self.node)}{text}{self.source.newline}")
+
+    def in_front(self, text: str) -> Change:
+        """A statement before this one, which has its lines for itself."""
+        start = self.source.start_of(self.node.lineno)
+        return Change(start, start, f"{self.source.indent(self.node)}{text}{self.source.newline}")
 
     def token(self, start: int, end: int, symbol: str, new: str) -> Change:
         """Another operator in the place of one, wherever it is between two positions."""
@@ -229,7 +271,8 @@ def _needed(each: Expression) -> int:
     if isinstance(parent, ast.Compare):
         return SUM
     if isinstance(parent, ast.Attribute) or (
-        isinstance(parent, ast.Subscript | ast.Call) and node in (getattr(parent, "value", 0), getattr(parent, "func", 0))
+        isinstance(parent, ast.Subscript | ast.Call)
+        and node in (getattr(parent, "value", 0), getattr(parent, "func", 0))
     ):
         return ATOM
     return TUPLE + 1

@@ -20,18 +20,24 @@ __all__ = ["sites_of", "watched"]
 # Arrays with more entries are not copied when a statement is watched.
 LARGE = 1_000_000
 
+# In a loop, the second time differs from the first: something was carried over.
+PASSES = 2
+
 Line = tuple[str, int]
 
 
-def watched(call: Callable[[], Any], files: Mapping[str, Source]) -> dict[Line, Scope]:
-    """Run a call, and keep what the local variables hold when each line of some files runs first."""
-    seen: dict[Line, Scope] = {}
+def watched(call: Callable[[], Any], files: Mapping[str, Source]) -> dict[Line, list[Scope]]:
+    """Run a call, and keep what local variables hold the first times that each line of some files runs."""
+    seen: dict[Line, list[Scope]] = {}
 
     def on_line(frame: Any, event: str, _: Any) -> Any:
         if event == "line":
             line = (frame.f_code.co_filename, frame.f_lineno)
-            if line not in seen:
-                seen[line] = Scope({name: _kept(each) for name, each in frame.f_locals.items()}, frame.f_globals)
+            kept = seen.setdefault(line, [])
+            if len(kept) < PASSES:
+                kept.append(
+                    Scope({name: _kept(each) for name, each in frame.f_locals.items()}, frame.f_globals)
+                )
         return on_line
 
     def on_call(frame: Any, event: str, _: Any) -> Any:
@@ -65,11 +71,15 @@ def lines_of_values(point: RecordedPoint) -> tuple[dict[Line, int], dict[Line, i
         if place is None:
             continue
         of = forward if value in point.run.found.forward else backward
-        of[place.file, place.line] = max(value.number if value in made else -1, of.get((place.file, place.line), -1))
+        of[place.file, place.line] = max(
+            value.number if value in made else -1, of.get((place.file, place.line), -1)
+        )
     return forward, backward
 
 
-def sites_of(point: RecordedPoint, files: Mapping[str, Source], seen: Mapping[Line, Scope]) -> list[Site]:
+def sites_of(
+    point: RecordedPoint, files: Mapping[str, Source], seen: Mapping[Line, list[Scope]]
+) -> list[Site]:
     """The statements that ran and may belong to the backward part, last first; the others after them."""
     forward, backward = lines_of_values(point)
     found: list[tuple[tuple[int, int], Site]] = []
@@ -80,9 +90,12 @@ def sites_of(point: RecordedPoint, files: Mapping[str, Source], seen: Mapping[Li
             latest = max((backward.get(line, -2) for line in lines), default=-2)
             if not scopes or (latest == -2 and any(line in forward for line in lines)):
                 continue
-            site.scope = scopes[0]
+            site.scopes = tuple(scopes[0])
             site.terms = _terms(site)
             site.indices = _indices(site)
+            site.calls = _calls(site)
+            site.unused = _unused(site.function)
+            site.untouched = _untouched(site.function)
             rank = (0, -latest) if latest >= 0 else (1, -site.node.lineno)
             found.append((rank, site))
     return [site for _, site in sorted(found, key=lambda each: each[0])]
@@ -96,7 +109,9 @@ def _end_of_head(node: ast.stmt) -> int:
 def _statements(source: Source) -> Iterator[Site]:
     """All statements inside functions, without definitions."""
 
-    def visit(body: list[ast.stmt], function: ast.FunctionDef | ast.AsyncFunctionDef | None) -> Iterator[Site]:
+    def visit(
+        body: list[ast.stmt], function: ast.FunctionDef | ast.AsyncFunctionDef | None
+    ) -> Iterator[Site]:
         for node in body:
             inner = node if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else function
             is_definition = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
@@ -110,7 +125,6 @@ def _statements(source: Source) -> Iterator[Site]:
 
 def _terms(site: Site) -> dict[str, Any]:
     """What the function calls its arrays, numbers and functions, with what they are here."""
-    assert site.scope is not None  # noqa: S101
     known: dict[str, Any] = {}
     for node in ast.walk(site.function):
         if isinstance(node, ast.Name | ast.Attribute | ast.Subscript | ast.Call):
@@ -133,9 +147,12 @@ def _as_term(site: Site, node: ast.expr) -> str | None:
     if isinstance(node, ast.Attribute):
         return text if _is_plain(node) and node.attr not in ("T", "shape", "dtype", "size", "ndim") else None
     if isinstance(node, ast.Subscript):
-        is_key = isinstance(node.slice, ast.Constant) or (isinstance(node.slice, ast.UnaryOp))
-        return text if is_key and _is_plain(node.value) else None
-    is_length = isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("len", "float") and len(node.args) == 1
+        return text if _is_plain(node.value) else None
+    is_length = (
+        isinstance(node, ast.Call)
+        and getattr(node.func, "id", "") in ("len", "float")
+        and len(node.args) == 1
+    )
     return text if is_length else None
 
 
@@ -153,10 +170,60 @@ def _is_term(thing: Any) -> bool:
     return callable(thing) and type(thing).__name__ == "function"
 
 
-def _indices(site: Site) -> list[str]:
-    """The indices, not constant, that the function reads or writes arrays at."""
+def _unused(function: ast.AST) -> set[str]:
+    """The variables that a function sets and never reads."""
+    names = [node for node in ast.walk(function) if isinstance(node, ast.Name)]
+    read = {node.id for node in names if isinstance(node.ctx, ast.Load)}
+    return {node.id for node in names} - read
+
+
+def _untouched(function: ast.AST) -> set[str]:
+    """The variables that a function sets once to zeros, and never adds to."""
+    found: dict[str, int] = {}
+    zeros: set[str] = set()
+    for node in ast.walk(function):
+        targets = (
+            node.targets
+            if isinstance(node, ast.Assign)
+            else [node.target]
+            if isinstance(node, ast.AugAssign)
+            else []
+        )
+        for target in targets:
+            names = [each.id for each in ast.walk(target) if isinstance(each, ast.Name)]
+            for name in names:
+                found[name] = found.get(name, 0) + 1
+            if isinstance(node, ast.Assign) and "zeros" in ast.unparse(node.value):
+                zeros.update(names)
+    return {name for name in zeros if found[name] == 1}
+
+
+def _calls(site: Site) -> list[str]:
+    """How the function calls others of the file with one array, and those that take one argument."""
     found: dict[str, None] = {}
     for node in ast.walk(site.function):
+        if (
+            isinstance(node, ast.Call)
+            and node.args
+            and not isinstance(node.args[0], ast.Constant | ast.Starred)
+        ):
+            name, text = site.source.of(node.func), site.source.of(node)
+            (start, end), (first, _) = site.source.span(node.args[0]), site.source.span(node)
+            raw = text.encode()
+            around = [raw[: start - first].decode(), raw[end - first :].decode()]
+            if type(site.terms.get(name)).__name__ == "function" and "{" not in text and "\n" not in text:
+                found.setdefault("{0}".join(around))
+    for text, each in site.terms.items():
+        code = getattr(each, "__code__", None)
+        if code is not None and code.co_argcount == 1 and "." not in text:
+            found.setdefault(f"{text}({{0}})")
+    return [text for text in found if text.count("{") == 1]
+
+
+def _indices(site: Site) -> list[str]:
+    """The indices, not constant, that the functions of the file read or write arrays at."""
+    found: dict[str, None] = {}
+    for node in (*ast.walk(site.function), *ast.walk(site.source.tree)):
         if isinstance(node, ast.Subscript) and not isinstance(node.slice, ast.Constant):
             text = site.source.of(node)[len(site.source.of(node.value)) :].lstrip(")")
             if text.startswith("[") and "\n" not in text:

@@ -28,6 +28,7 @@ class Program:
 
     def __init__(self, source: Source):
         self.source = source
+        self._blocks: dict[int, types.CodeType] = {}
         self._functions: dict[tuple[str, int], list[types.FunctionType]] = {}
         for each in gc.get_objects():
             if type(each) is types.FunctionType and each.__code__.co_filename == source.file:
@@ -38,7 +39,10 @@ class Program:
         self.is_same = self._is_same()
 
     def _is_same(self) -> bool:
-        found = {(code.co_qualname, code.co_firstlineno): code for code in _codes(self._compiled(self.source.text, 0))}
+        found = {
+            (code.co_qualname, code.co_firstlineno): code
+            for code in _codes(self._compiled(self.source.text, 0))
+        }
         return all(key in found and found[key] == code for key, code in self._known.items())
 
     def _compiled(self, text: bytes, lines_before: int) -> types.CodeType:
@@ -67,7 +71,9 @@ class Program:
         for node, some in blocks.values():
             first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", ()))])
             start, end = self.source.starts[first - 1], self.source.span(node)[1]
-            old = self._compiled(self.source.text[start:end], first - 1)
+            if id(node) not in self._blocks:
+                self._blocks[id(node)] = self._compiled(self.source.text[start:end], first - 1)
+            old = self._blocks[id(node)]
             new = self._compiled(self.source.changed(some, start, end), first - 1)
             made.update(_paired(old, new))
         return made

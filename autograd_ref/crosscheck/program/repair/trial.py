@@ -16,7 +16,7 @@ import numpy as np
 from autograd_ref.crosscheck.program.point import RecordedPoint
 from autograd_ref.recording.call.state import collect
 
-__all__ = ["Outcome", "Trial"]
+__all__ = ["Outcome", "Trial", "quietly"]
 
 # How far a gradient may be off, as a part of its root mean square, where its bound is less; the verdict on
 # what is proposed in the end is the checker's own.
@@ -48,13 +48,13 @@ class Trial:
         self._rights = [[_right(point, i) for i in range(len(point.pairs))] for point in points]
 
     def right(self, number: int) -> Outcome:
-        """The positions of the gradients that are right at one point; None if it fails or the loss differs."""
+        """The positions of the right gradients at one point; None if it fails or the loss differs."""
         point = self.points[number]
         recording = point.run.recording
         self.count += 1
         recording.before.restore()
         try:
-            with _quietly(), _limited(self._limit):
+            with _limited(self._limit):
                 found = collect(recording.visit_call, recording.call(), recording.module)
         except (Exception, SystemExit, _TooLong):
             return None
@@ -62,7 +62,9 @@ class Trial:
         if loss is None or not _same_number(loss, point.run.loss.number):
             return None
         return frozenset(
-            i for i, (centre, allowed) in enumerate(self._rights[number]) if self._is_right(point, i, found, centre, allowed)
+            i
+            for i, (centre, allowed) in enumerate(self._rights[number])
+            if self._is_right(point, i, found, centre, allowed)
         )
 
     def at_all(self, first: Outcome) -> Outcome:
@@ -77,7 +79,7 @@ class Trial:
     def watched(self, run: Callable[[], T]) -> T | None:
         """What a run of the call gives; None if it fails."""
         try:
-            with _quietly(), _limited(10 * self._limit):
+            with _limited(10 * self._limit):
                 return run()
         except (Exception, SystemExit, _TooLong):
             return None
@@ -87,6 +89,8 @@ class Trial:
     ) -> bool:
         pair = point.pairs[i]
         given = found.get(pair.found)
+        if pair.part is not None and given is not None and np.size(given) >= pair.part.start + centre.size:
+            given = pair.part.of(np.asarray(given))
         if given is None or np.shape(given) != centre.shape:
             return False
         by_hand = np.asarray(given, np.float64)
@@ -116,7 +120,7 @@ def _same_number(loss: Any, number: float) -> bool:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """What the program prints and warns of was seen before."""
     nowhere = io.StringIO()
     with redirect_stdout(nowhere), redirect_stderr(nowhere), warnings.catch_warnings():

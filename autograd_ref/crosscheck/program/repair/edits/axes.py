@@ -11,7 +11,19 @@ from autograd_ref.crosscheck.program.repair.source import Change
 __all__ = ["axes"]
 
 _REDUCE = {"sum", "mean", "max", "min", "prod", "var", "std", "argmax", "argmin", "amax", "amin"}
-_ALONG = {"concatenate", "stack", "repeat", "roll", "flip", "expand_dims", "squeeze", "cumsum", "split", "take", "norm"}
+_ALONG = {
+    "concatenate",
+    "stack",
+    "repeat",
+    "roll",
+    "flip",
+    "expand_dims",
+    "squeeze",
+    "cumsum",
+    "split",
+    "take",
+    "norm",
+}
 
 
 def axes(site: Site) -> Iterator[Edit]:
@@ -29,7 +41,9 @@ def axes(site: Site) -> Iterator[Edit]:
 
 def _axis(site: Site, node: ast.Call, *, reduces: bool) -> Iterator[Edit]:
     is_method = isinstance(node.func, ast.Attribute) and not isinstance(site.value(node.func.value), type(np))
-    taken = node.func.value if is_method and isinstance(node.func, ast.Attribute) else (node.args or [None])[0]
+    taken = node.args[0] if node.args else None
+    if is_method and isinstance(node.func, ast.Attribute):
+        taken = node.func.value
     ndim = len(shape_of(site.value(taken)) or ()) if taken is not None else 0
     given = next((each.value for each in node.keywords if each.arg == "axis"), None)
     if given is None and len(node.args) > (0 if is_method else 1):
@@ -45,6 +59,12 @@ def _axis(site: Site, node: ast.Call, *, reduces: bool) -> Iterator[Edit]:
     for axis in whole:
         if known not in (axis, axis - len(whole)):
             yield Edit((site.replaced(Expression(given, node), str(axis)),), says, 1)
+    if isinstance(known, tuple) and all(isinstance(axis, int) for axis in known):
+        for axis in whole:
+            some = (
+                tuple(sorted({*known, axis})) if axis not in known else tuple(a for a in known if a != axis)
+            )
+            yield Edit((site.replaced(Expression(given, node), str(some)),), says, 1)
     if reduces and ndim > 2:
         for left_out in whole:
             some = tuple(axis for axis in whole if axis != left_out)
@@ -69,7 +89,13 @@ def _keepdims(site: Site, node: ast.Call) -> Iterator[Edit]:
 def _added(site: Site, node: ast.Call, text: str) -> Change:
     """One more argument."""
     _, end = site.source.span(node)
-    last = max([*(site.source.span(each)[1] for each in node.args), *(site.source.span(each.value)[1] for each in node.keywords)], default=None)
+    last = max(
+        [
+            *(site.source.span(each)[1] for each in node.args),
+            *(site.source.span(each.value)[1] for each in node.keywords),
+        ],
+        default=None,
+    )
     if last is None:
         return Change(end - 1, end - 1, text)
     return Change(last, last, f", {text}")

@@ -17,12 +17,16 @@ def constants(site: Site) -> Iterator[Edit]:
             continue
         known = site.text(node)
         if isinstance(number, bool):
-            yield Edit((site.replaced(each, str(not number)),), f"{not number} and not {known} belongs there", 2)
+            yield Edit(
+                (site.replaced(each, str(not number)),), f"{not number} and not {known} belongs there", 2
+            )
             continue
         for cost, text in _near(number):
             holds = UNARY if text.startswith("-") else ATOM
             is_factor = isinstance(each.parent, ast.BinOp) and isinstance(each.parent.op, ast.Mult | ast.Div)
-            cost += 3 * (is_factor and text in ("1", "1.0", "0", "0.0"))
+            cost += 3 * (is_factor and text in ("1", "1.0", "0", "0.0")) + 2 * isinstance(
+                each.parent, ast.Compare
+            )
             yield Edit((site.replaced(each, text, holds),), f"{text} and not {known} belongs there", cost)
 
 
@@ -40,13 +44,25 @@ def _near(number: float) -> Iterator[tuple[int, str]]:
     first = [number * 2, number / 2, -number]
     if isinstance(number, int):
         first = [number + 1, number - 1, *first]
-    more = [1 - number, number + 1, number - 1, 10 * number, number / 10, *usual, number * 4, number / 4, number * 3]
+    more = [
+        1 - number,
+        number + 1,
+        number - 1,
+        10 * number,
+        number / 10,
+        *usual,
+        number * 4,
+        number / 4,
+        number * 3,
+    ]
     for cost, some in ((1, first), (3, more)):
         for each in some:
             if each not in seen:
                 seen.add(each)
                 is_whole = float(each).is_integer() and isinstance(number, int)
-                yield cost, str(int(each)) if is_whole else repr(float(f"{each:.12g}"))
+                short = float(f"{each:.12g}")  # 0.3 for 3 times 0.1
+                exact = short if abs(short - each) <= 4e-16 * abs(each) else each
+                yield cost, str(int(each)) if is_whole else repr(exact)
 
 
 def _is_axis(each: Expression) -> bool:
@@ -59,17 +75,25 @@ def indices(site: Site) -> Iterator[Edit]:
         node, parent = each
         if isinstance(node, ast.Slice):
             yield from _bounds(site, node, each)
-        elif isinstance(parent, ast.Call) and getattr(parent.func, "id", "") == "range" and node in parent.args:
+        elif (
+            isinstance(parent, ast.Call) and getattr(parent.func, "id", "") == "range" and node in parent.args
+        ):
             yield from _by_one(site, each)
-        elif isinstance(parent, ast.Subscript) and node is parent.slice or (isinstance(parent, ast.Slice)):
+        elif (isinstance(parent, ast.Subscript) and node is parent.slice) or (isinstance(parent, ast.Slice)):
             if not isinstance(node, ast.Tuple | ast.Slice | ast.Constant):
                 yield from _by_one(site, each)
         elif isinstance(parent, ast.Tuple) and isinstance(node, ast.Name | ast.BinOp):
             yield from _by_one(site, each)
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "reversed" and len(node.args) == 1:
             yield Edit((site.replaced(each, site.text(node.args[0])),), "the loop does not run backwards", 2)
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "range" and isinstance(site.node, ast.For):
-            yield Edit((site.replaced(each, f"reversed({site.text(node)})"),), "the loop has to run backwards", 2)
+        if (
+            isinstance(node, ast.Call)
+            and getattr(node.func, "id", "") == "range"
+            and isinstance(site.node, ast.For)
+        ):
+            yield Edit(
+                (site.replaced(each, f"reversed({site.text(node)})"),), "the loop has to run backwards", 2
+            )
 
 
 def _by_one(site: Site, each: Expression) -> Iterator[Edit]:
@@ -79,7 +103,9 @@ def _by_one(site: Site, each: Expression) -> Iterator[Edit]:
     value = site.value(node)
     if isinstance(value, int) or _number(node) is not None:
         for sign in "+-":
-            yield Edit((site.replaced(each, f"{site.text(node, SUM)} {sign} 1", SUM),), "the index is off by one", 2)
+            yield Edit(
+                (site.replaced(each, f"{site.text(node, SUM)} {sign} 1", SUM),), "the index is off by one", 2
+            )
 
 
 def _bounds(site: Site, node: ast.Slice, each: Expression) -> Iterator[Edit]:
@@ -89,8 +115,10 @@ def _bounds(site: Site, node: ast.Slice, each: Expression) -> Iterator[Edit]:
     for low in dict.fromkeys((lower, "", "1")):
         for high in dict.fromkeys((upper, "", "-1")):
             if (low, high) != (lower, upper):
-                yield Edit((site.replaced(each, f"{low}:{high}{step}"),), "the bounds of the slice are wrong", 2)
-    if node.lower and not node.upper or node.upper and not node.lower:
+                yield Edit(
+                    (site.replaced(each, f"{low}:{high}{step}"),), "the bounds of the slice are wrong", 2
+                )
+    if (node.lower and not node.upper) or (node.upper and not node.lower):
         yield Edit((site.replaced(each, f"{upper}:{lower}{step}"),), "the bounds of the slice are wrong", 2)
     if node.step:
         yield Edit((site.replaced(each, f"{lower}:{upper}"),), "the step of the slice is wrong", 2)

@@ -1,4 +1,4 @@
-"""The wrong variable, of a shape that fits as well."""
+"""The wrong variable."""
 
 import ast
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ __all__ = ["names"]
 
 
 def names(site: Site) -> Iterator[Edit]:
-    """Another variable, attribute or key, of the same shape or kind."""
+    """Another variable, attribute or key of the same shape or kind; another variable of any shape."""
     for each in site.expressions:
         node = each.node
         if not isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
@@ -22,9 +22,11 @@ def names(site: Site) -> Iterator[Edit]:
         if value is None or isinstance(value, type(np)):
             continue
         for text, other in site.terms.items():
-            if text != known and _is_alike(value, other):
+            alike = _is_alike(value, other)
+            named = isinstance(node, ast.Name) and text.isidentifier() and shape_of(other) is not None
+            if text != known and (alike or named):
                 says = f"{text} and not {known} belongs there"
-                yield Edit((site.replaced(each, text),), says, 2)
+                yield Edit((site.replaced(each, text),), says, 2 if alike else 4)
 
 
 def _is_alike(one: Any, other: Any) -> bool:

@@ -2,8 +2,19 @@
 
 import ast
 from collections.abc import Iterator
+from itertools import pairwise
 
-from autograd_ref.crosscheck.program.repair.site import ATOM, PRODUCT, SUM, SYMBOLS, UNARY, Edit, Site, level
+from autograd_ref.crosscheck.program.repair.site import (
+    ATOM,
+    PRODUCT,
+    SUM,
+    SYMBOLS,
+    UNARY,
+    Edit,
+    Expression,
+    Site,
+    level,
+)
 from autograd_ref.crosscheck.program.repair.source import Change
 
 __all__ = ["operands"]
@@ -18,12 +29,16 @@ def operands(site: Site) -> Iterator[Edit]:
         if isinstance(node, ast.BinOp):
             symbol = SYMBOLS[type(node.op)]
             left, right = site.text(node.left), site.text(node.right)
-            yield Edit((site.replaced(each, left, level(node.left)),), f"{symbol} {right} does not belong there", _cost(node.right))
+            yield Edit(
+                (site.replaced(each, left, level(node.left)),),
+                f"{symbol} {right} does not belong there",
+                _cost(each, node.right),
+            )
             if symbol == "-":
                 change = site.replaced(each, f"-{site.text(node.right, PRODUCT)}", UNARY)
             else:
                 change = site.replaced(each, right, level(node.right))
-            yield Edit((change,), f"{left} {symbol} does not belong there", _cost(node.left))
+            yield Edit((change,), f"{left} {symbol} does not belong there", _cost(each, node.left))
             if symbol in ("-", "/", "@", "**", "//"):
                 holds = _HOLDS.get(symbol, PRODUCT)
                 text = f"{site.text(node.right, holds)} {symbol} {site.text(node.left, holds + 1)}"
@@ -37,18 +52,30 @@ def operands(site: Site) -> Iterator[Edit]:
     if len(values) > 1:
         for i, one in enumerate(values):
             for other in values[i + 1 :]:
-                changes = (site.replaced(one, site.text(other.node)), site.replaced(other, site.text(one.node)))
+                changes = (
+                    site.replaced(one, site.text(other.node)),
+                    site.replaced(other, site.text(one.node)),
+                )
                 yield Edit(changes, "two values were exchanged", 2)
 
 
-def _cost(dropped: ast.expr) -> int:
-    return 1 if isinstance(dropped, ast.Constant) else 2
+def _cost(each: Expression, dropped: ast.expr) -> int:
+    """A number is more often too many than an array, most often in an index."""
+    if not isinstance(dropped, ast.Constant):
+        return 2
+    parent = each.parent
+    in_range = isinstance(parent, ast.Call) and getattr(parent.func, "id", "") == "range"
+    return 0 if in_range or isinstance(parent, ast.Subscript | ast.Slice | ast.Tuple) else 1
 
 
 def _arguments(site: Site, node: ast.Call) -> Iterator[Edit]:
     """Two arguments exchanged, or a method's object and its argument: ``a.dot(b)`` for ``b.dot(a)``."""
     places: list[ast.expr] = [each for each in node.args if not isinstance(each, ast.Starred)]
-    own = node.func.value if isinstance(node.func, ast.Attribute) and node.func.attr in ("dot", "matmul") else None
+    own = (
+        node.func.value
+        if isinstance(node.func, ast.Attribute) and node.func.attr in ("dot", "matmul")
+        else None
+    )
     if own is not None and len(places) == 1 and isinstance(node.func, ast.Attribute):
         first, second = site.text(own), site.text(places[0])
         changes = (
@@ -56,7 +83,7 @@ def _arguments(site: Site, node: ast.Call) -> Iterator[Edit]:
             Change(*site.source.span(places[0]), first),
         )
         yield Edit(changes, f"{first} and {second} were exchanged", 2)
-    for one, other in zip(places, places[1:], strict=False):
+    for one, other in pairwise(places):
         first, second = site.text(one), site.text(other)
         changes = (Change(*site.source.span(one), second), Change(*site.source.span(other), first))
         yield Edit(changes, f"{first} and {second} were exchanged", 2)

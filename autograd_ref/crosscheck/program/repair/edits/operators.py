@@ -4,7 +4,6 @@ import ast
 from collections.abc import Iterator
 
 from autograd_ref.crosscheck.program.repair.site import (
-
     POWER,
     PRODUCT,
     SUM,
@@ -19,7 +18,7 @@ from autograd_ref.crosscheck.program.repair.source import Change
 __all__ = ["assignments", "functions", "operators"]
 
 _OTHERS = {
-    "*": ("/", "@", "+", "-"),
+    "*": ("/", "+", "**", "@", "-"),
     "/": ("*", "-", "+"),
     "@": ("*",),
     "+": ("*", "/"),
@@ -29,7 +28,17 @@ _OTHERS = {
     "&": ("|",),
     "|": ("&",),
 }
-_HOLDS = {"+": SUM, "-": SUM, "*": PRODUCT, "/": PRODUCT, "@": PRODUCT, "//": PRODUCT, "%": PRODUCT, "**": POWER}
+_HOLDS = {
+    "+": SUM,
+    "-": SUM,
+    "*": PRODUCT,
+    "/": PRODUCT,
+    "@": PRODUCT,
+    "//": PRODUCT,
+    "%": PRODUCT,
+    "**": POWER,
+}
+_OPPOSITES = ({"==", "!="}, {"<", ">"}, {"<=", ">="}, {"<=", ">"}, {"<", ">="})
 _COMPARED = (">", "<", ">=", "<=", "==", "!=")
 _ASSIGNED = ("=", "+=", "-=", "*=", "/=")
 _FAMILIES = (
@@ -67,18 +76,26 @@ def operators(site: Site) -> Iterator[Edit]:
                     change = site.between(node.left, node.right, symbol, other)
                 else:
                     change = site.replaced(each, f"{left} {other} {right}", _HOLDS.get(other, 11))
-                yield Edit((change,), says, 1 + cost)
+                is_step = isinstance(node.right, ast.Constant) and symbol in "+-"
+                yield Edit((change,), says, 1 + cost + 2 * is_step)
         elif isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in SYMBOLS:
             symbol = SYMBOLS[type(node.ops[0])]
             for other in _COMPARED:
                 if other != symbol:
                     says = f"{other} and not {symbol} belongs there"
-                    yield Edit((site.between(node.left, node.comparators[0], symbol, other),), says, 1)
+                    cost = 1 if {symbol, other} in _OPPOSITES else 2
+                    yield Edit((site.between(node.left, node.comparators[0], symbol, other),), says, cost)
         elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Invert | ast.Not):
-            yield Edit((site.replaced(each, site.text(node.operand), level(node.operand)),), "the condition was inverted", 2)
+            yield Edit(
+                (site.replaced(each, site.text(node.operand), level(node.operand)),),
+                "the condition was inverted",
+                2,
+            )
         value = site.value(node) if isinstance(node, ast.Name | ast.Subscript | ast.Compare) else None
         if getattr(getattr(value, "dtype", None), "kind", "") == "b":
-            yield Edit((site.replaced(each, f"~{site.text(node, UNARY)}", UNARY),), "the mask was inverted", 3)
+            yield Edit(
+                (site.replaced(each, f"~{site.text(node, UNARY)}", UNARY),), "the mask was inverted", 3
+            )
 
 
 def _is_safe(node: ast.BinOp, other: str) -> bool:
@@ -94,7 +111,11 @@ def assignments(site: Site) -> Iterator[Edit]:
         symbol = SYMBOLS[type(node.op)] + "="
         for other in _ASSIGNED:
             if other != symbol and {other, symbol} != {"+=", "-="}:
-                yield Edit((site.assigned(other),), f"{other} and not {symbol} belongs there", 1 if other == "=" else 2)
+                yield Edit(
+                    (site.assigned(other),),
+                    f"{other} and not {symbol} belongs there",
+                    1 if other == "=" else 2,
+                )
         if isinstance(node.target, ast.Name):
             start, end = site.source.span(node.target)[1], site.source.span(node.value)[0]
             change = site.token(start, end, symbol, f"= {node.target.id} {symbol[:-1]}")
@@ -112,11 +133,15 @@ def functions(site: Site) -> Iterator[Edit]:
         if not isinstance(node, ast.Call):
             continue
         name = node.func
-        known = name.attr if isinstance(name, ast.Attribute) else name.id if isinstance(name, ast.Name) else ""
-        others = dict.fromkeys(other for family in _FAMILIES if known in family for other in family if other != known)
-        start, end = site.source.span(name)
+        known = (
+            name.attr if isinstance(name, ast.Attribute) else name.id if isinstance(name, ast.Name) else ""
+        )
+        others = dict.fromkeys(
+            other for family in _FAMILIES if known in family for other in family if other != known
+        )
+        _, end = site.source.span(name)
         for other in others:
-            if isinstance(name, ast.Attribute) or (site.scope is not None and other in site.scope.space):
+            if isinstance(name, ast.Attribute) or other in site.scope.space:
                 change = Change(end - len(known.encode()), end, other)
                 yield Edit((change,), f"{other} and not {known} belongs there", 2)
         if isinstance(name, ast.Attribute) and known in ("sum", "mean") and not node.args:

@@ -32,7 +32,9 @@ def _to_negate(site: Site) -> Iterator[Expression]:
     yield from site.values
     for each in site.expressions:
         parent = each.parent
-        if isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Add | ast.Sub) and each.node is parent.left:
-            yield each
-        elif isinstance(parent, ast.Call) and each.node in parent.args:
+        if (
+            isinstance(parent, ast.BinOp)
+            and isinstance(parent.op, ast.Add | ast.Sub)
+            and each.node is parent.left
+        ) or (isinstance(parent, ast.Call) and each.node in parent.args):
             yield each

@@ -1,40 +1,67 @@
 """A step left out: the derivative of an activation, a mask, another array as a factor."""
 
+import ast
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from autograd_ref.crosscheck.program.repair.site import PRODUCT, Edit, Site
+from autograd_ref.crosscheck.program.repair.site import PRODUCT, Edit, Expression, Site
 
 __all__ = ["slopes"]
 
 # The slopes of what people use, of x or of what was made of x.
 _SLOPES = (
-    "({0} > 0)", "(1 - {1}**2)", "{1} * (1 - {1})", "{0}", "np.cos({0})", "-np.sin({0})", "np.exp({0})",
-    "np.sign({0})", "2 * {1}", "(1 - np.tanh({0})**2)", "({0} < 0)", "({0} != 0)", "(1 - {1})", "(1 + {1})",
-    "1 / {1}", "1 / {1}**2", "-1 / {1}**2", "0.5 / {1}", "1 / (1 + np.exp(-{0}))", "3 * {1}**2", "(1 + {1}**2)",
+    "{0}", "({0} > 0)", "(1 - {0}**2)", "{0} * (1 - {0})", "np.cos({0})", "-np.sin({0})", "np.exp({0})",
+    "np.sign({0})", "2 * {0}", "(1 - np.tanh({0})**2)", "({0} < 0)", "({0} != 0)", "(1 - {0})", "(1 + {0})",
+    "3 * {0}**2", "(1 + {0}**2)", "(2 - {0})",
 )  # fmt: skip
-_DIVISORS = {"1 / {1}": "{1}", "1 / {1}**2": "{1}**2"}
+_DIVISORS = ("{0}", "{0}**2", "(2 * {0})", "-{0}**2", "(1 + np.exp(-{0}))", "(1 + {0}**2)", "(1 + {0})")
 
 
 def slopes(site: Site) -> Iterator[Edit]:
     """A value, or one of its terms, times a slope that the program's own arrays give."""
-    for each in site.addends:
+    for each in (*site.addends, *arguments(site)):
         value = site.value(each.node)
         if not isinstance(value, np.ndarray) or value.dtype.kind != "f" or not value.ndim:
             continue
         text = site.text(each.node, PRODUCT)
         for term, array in site.terms.items():
-            if not _fits(array, value) or not (term.isidentifier() or "." in term or "[" in term):
+            if not _fits(array, value) or term == text:
                 continue
-            for slope in _SLOPES if array.dtype.kind == "f" else ("{0}", "({0} > 0)"):
-                written = slope.format(term, term)
-                if slope in _DIVISORS:
-                    new = f"{text} / {_DIVISORS[slope].format(term, term)}"
-                else:
-                    new = f"{text} * {written}" if slope[:2] not in ("1 ", "0.", "-1") else f"{text} * ({written})"
-                yield Edit((site.replaced(each, new, PRODUCT),), f"the factor {written} was missing", 4, wide=True)
+            # What is kept at a fixed position may be the right one by chance: of a loop that runs once.
+            usual = 6 if term[-1] == "]" and term[-2].isdigit() else 4
+            for cost, slope in _written(site, term, array):
+                new = f"{text} {slope}"
+                says = f"the factor {slope[2:]}" if slope[0] == "*" else f"the division by {slope[2:]}"
+                yield Edit((site.replaced(each, new, PRODUCT),), f"{says} was missing", usual + cost, new)
+
+
+def _written(site: Site, term: str, array: np.ndarray) -> Iterator[tuple[int, str]]:
+    """The factors that an array gives, with how unusual each is."""
+    if array.dtype.kind != "f":
+        yield from ((0, f"* {term}"), (1, f"* ({term} > 0)"))
+        return
+    for call in site.calls:
+        yield 0, f"* {call.format(term)}"
+        yield 0, f"* (1 - {call.format(term)})"
+    for i, slope in enumerate(_SLOPES):
+        yield int(i > 6), f"* {slope.format(term)}"
+    for i, divisor in enumerate(_DIVISORS):
+        yield int(i > 2), f"/ {divisor.format(term)}"
+
+
+def arguments(site: Site) -> list[Expression]:
+    """What functions of the program are given."""
+    return [
+        each
+        for each in site.expressions
+        if isinstance(each.parent, ast.Call)
+        and each.node in each.parent.args
+        and isinstance(each.parent.func, ast.Name | ast.Attribute)
+        and not isinstance(each.node, ast.Constant)
+        and callable(site.terms.get(site.text(each.parent.func)))
+    ]
 
 
 def _fits(array: Any, value: np.ndarray) -> bool:

@@ -15,11 +15,15 @@ __all__ = ["copies", "inserted", "moved"]
 def copies(site: Site) -> Iterator[Edit]:
     """A copy of what is written to later."""
     for each in site.expressions:
-        node = each.node
-        if isinstance(node, ast.Name | ast.Attribute | ast.Subscript) and isinstance(each.parent, ast.Assign | ast.Tuple | ast.Call | ast.List | ast.Dict):
-            if isinstance(site.value(node), np.ndarray) and not (isinstance(each.parent, ast.Call) and node is each.parent.func):
-                text = f"{site.text(node, ATOM)}.copy()"
-                yield Edit((site.replaced(each, text),), f"{site.text(node)} is written to later, and was not copied", 2)
+        node, parent = each
+        if not isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
+            continue
+        if not isinstance(parent, ast.Assign | ast.Tuple | ast.Call | ast.List | ast.Dict):
+            continue
+        is_called = isinstance(parent, ast.Call) and node is parent.func
+        if isinstance(site.value(node), np.ndarray) and not is_called:
+            says = f"{site.text(node)} is written to later, and was not copied"
+            yield Edit((site.replaced(each, f"{site.text(node, ATOM)}.copy()"),), says, 2)
 
 
 def moved(site: Site) -> Iterator[Edit]:
@@ -28,39 +32,74 @@ def moved(site: Site) -> Iterator[Edit]:
     if not isinstance(node, ast.Assign | ast.AugAssign | ast.Expr):
         return
     here = site.body.index(node)
-    whole = _lines(site, node)
+    whole = site.lines(node)
     if whole is None:
         return
     without = Change(*whole, "") if len(site.body) > 1 else Change(*source.span(node), "pass")
     yield Edit((without,), "the statement does not belong there", 3)
     text = source.text[slice(*whole)].decode()
     for there, other in enumerate(site.body):
-        other_lines = _lines(site, other)
-        if abs(there - here) > 6 or other is node or other_lines is None or isinstance(other, ast.Return) and there < here:
+        other_lines = site.lines(other)
+        if (
+            abs(there - here) > 6
+            or other is node
+            or other_lines is None
+            or (isinstance(other, ast.Return) and there < here)
+        ):
             continue
         if there == here + 1 or text[-1:] not in "\r\n":
             continue  # before the one that follows: where it is
-        yield Edit((Change(*whole, ""), Change(other_lines[0], other_lines[0], text)), "the statement belongs further up" if there < here else "the statement belongs further down", 4)
+        yield Edit(
+            (Change(*whole, ""), Change(other_lines[0], other_lines[0], text)),
+            "the statement belongs further up" if there < here else "the statement belongs further down",
+            4,
+        )
 
 
 def inserted(site: Site) -> Iterator[Edit]:
-    """Another statement behind this one, that changes what it made."""
-    node, source = site.node, site.source
-    whole = _lines(site, node)
-    if whole is None or not isinstance(node, ast.Assign | ast.AugAssign):
+    """Another statement behind this one, that changes what it made or uses what nothing else does."""
+    if site.lines(site.node) is None or not isinstance(site.node, ast.Assign | ast.AugAssign | ast.Expr):
+        return
+    for cost, text in dict.fromkeys((*_changing(site), *_using(site))):
+        yield Edit((site.behind(text),), f"{text} was missing", cost)
+    if isinstance(site.node, ast.AugAssign):
+        for cost, text in dict.fromkeys(_changing(site)):
+            yield Edit((site.in_front(text),), f"{text} was missing", cost + 1)
+
+
+def _changing(site: Site) -> Iterator[tuple[int, str]]:
+    """Statements that change what this one made."""
+    node = site.node
+    if not isinstance(node, ast.Assign | ast.AugAssign):
         return
     target = node.target if isinstance(node, ast.AugAssign) else node.targets[-1]
     if not isinstance(target, ast.Name | ast.Attribute | ast.Subscript):
         return
-    indent = source.indent(node)
-    for made in dict.fromkeys((source.of(target), source.of(_root(target)))):
-        value = site.terms.get(made) if site.scope is None else site.scope.value(made)
+    for made in dict.fromkeys((site.source.of(target), site.source.of(_root(target)))):
+        value = site.scope.value(made)
         if value is None:
             value = site.value(node.value)
         if isinstance(value, np.ndarray):
-            for cost, text in _lines_to_insert(site, made, value):
-                new = f"{indent}{text}{source.newline}"
-                yield Edit((Change(whole[1], whole[1], new),), f"{text} was missing", cost)
+            yield from _lines_to_insert(site, made, value)
+
+
+def _using(site: Site) -> Iterator[tuple[int, str]]:
+    """Statements that add what this one made, and nothing reads, to an array, or keep it there."""
+    made = {
+        each.id
+        for each in ast.walk(site.node)
+        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+    }
+    arrays = [
+        term for term, each in site.terms.items() if isinstance(each, np.ndarray) and term.isidentifier()
+    ]
+    for term in sorted(made & site.unused):
+        for array in arrays:
+            if array not in made:
+                yield 3, f"{array} += {term}"
+                for at in site.indices:
+                    yield 4, f"{array}{at} += {term}"
+                    yield 4, f"{array}{at} = {term}"
 
 
 def _root(target: ast.expr) -> ast.expr:
@@ -72,10 +111,27 @@ def _root(target: ast.expr) -> ast.expr:
 
 def _lines_to_insert(site: Site, made: str, value: np.ndarray) -> Iterator[tuple[int, str]]:
     for term, array in site.terms.items():
-        if isinstance(array, np.ndarray) and array.shape == value.shape and term != made:
-            yield 4, f"{made} += {term}"
-            yield 4, f"{made}[{term} <= 0] = 0"
-    for at in site.indices:
+        if not isinstance(array, np.ndarray) or not array.ndim or term == made:
+            continue
+        if array.shape == value.shape:
+            yield 5, f"{made} += {term}"
+            yield 5, f"{made}[{term} <= 0] = 0"
+        elif array.shape[-1:] == value.shape[-1:] and array.dtype.kind == "f":
+            for at in site.indices:
+                if site.scope.value(f"{made}{at}") is not None:
+                    yield 5, f"np.add.at({made}, {at[1:-1]}, {term})"
+        for factor in _stretched(term, array, value.shape):
+            yield 5, f"{made} *= {factor}"
+            if array.dtype.kind == "f":
+                yield 5, f"{made} /= {factor}"
+    labels = [
+        f"[np.arange(len({term})), {term}]"
+        for term, array in site.terms.items()
+        if isinstance(array, np.ndarray) and array.dtype.kind in "iu" and array.shape == value.shape[:1]
+    ]
+    for at in dict.fromkeys((*site.indices, *labels)):
+        if site.scope.value(f"{made}{at}") is None:
+            continue
         yield 3, f"{made}{at} -= 1"
         yield 5, f"{made}{at} += 1"
         yield 5, f"{made}{at} = 0"
@@ -83,14 +139,12 @@ def _lines_to_insert(site: Site, made: str, value: np.ndarray) -> Iterator[tuple
         yield 5, f"{made} /= {factor}"
 
 
-def _lines(site: Site, node: ast.stmt) -> tuple[int, int] | None:
-    """The whole lines of a statement; None where they hold another one, too."""
-    source = site.source
-    start, end = source.starts[node.lineno - 1], source.span(node)[1]
-    last = node.end_lineno or node.lineno
-    following = source.starts[last] if last < len(source.starts) else len(source.text)
-    rest = source.text[end:following].strip()
-    if source.text[start : source.span(node)[0]].strip() or (rest and not rest.startswith(b"#")):
-        return None
-    first = [each for each in getattr(node, "decorator_list", ())]
-    return None if first else (start, following)
+def _stretched(term: str, array: np.ndarray, shape: tuple[int, ...]) -> Iterator[str]:
+    """An array as a factor of others of a shape, with an axis more if need be."""
+    try:
+        if array.dtype.kind in "fb" and np.broadcast_shapes(array.shape, shape) == shape:
+            yield term
+    except ValueError:
+        pass
+    if array.ndim == 1 and len(shape) == 2 and array.size == shape[0]:
+        yield f"{term}[:, None]"

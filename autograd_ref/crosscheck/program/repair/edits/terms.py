@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from autograd_ref.crosscheck.program.repair.edits.factors import scalars
+from autograd_ref.crosscheck.program.repair.edits.products import products
+from autograd_ref.crosscheck.program.repair.edits.slopes import arguments
 from autograd_ref.crosscheck.program.repair.site import SUM, Edit, Site, shape_of
 
 __all__ = ["terms"]
@@ -13,28 +15,36 @@ _MULTIPLES = ("", "2 * ", "4 * ", "0.5 * ")
 
 
 def terms(site: Site) -> Iterator[Edit]:
-    """A value plus an array of its shape, alone or times a number in scope."""
-    for each in site.values:
+    """A value plus an array that fits its shape, alone or times a number in scope."""
+    for each in (*site.values, *arguments(site)):
         value = site.value(each.node)
         if not isinstance(value, np.ndarray | np.floating | float):
             continue
         text = site.text(each.node, SUM)
-        for sign in "+-":
-            for term, multiple in _addends(site, np.shape(value), text):
-                new = f"{text} {sign} {multiple}{term}"
-                yield Edit((site.replaced(each, new, SUM),), f"the term {multiple}{term} was missing", 4, wide=True)
+        for term in _addends(site, np.shape(value), text):
+            for sign in "+-":
+                new = f"{text} {sign} {term}"
+                yield Edit((site.replaced(each, new, SUM),), f"the term {term} was missing", 4, new)
 
 
-def _addends(site: Site, shape: tuple[int, ...], text: str) -> Iterator[tuple[str, str]]:
-    known = [
-        term
-        for term, array in site.terms.items()
-        if isinstance(array, np.ndarray | float) and shape_of(array) == shape and term != text
-    ]
+def _addends(site: Site, shape: tuple[int, ...], text: str) -> Iterator[str]:
+    known = [term for term, array in site.terms.items() if term != text and _fits(array, shape)]
     numbers = [factor for _, factor in scalars(site)[2:]]
-    for term in known:
-        yield term, ""
+    yield from known
     for term in known:
         for number in numbers:
+            yield f"{term} / {number}"
             for multiple in _MULTIPLES:
-                yield term, f"{multiple}{number} * "
+                yield f"{multiple}{number} * {term}"
+        for other in known:
+            yield f"{term} * {other}"
+    yield from products(site, shape)
+
+
+def _fits(array: object, shape: tuple[int, ...]) -> bool:
+    if not isinstance(array, np.ndarray | float) or shape_of(array) is None:
+        return False
+    try:
+        return np.broadcast_shapes(np.shape(array), shape) == shape and np.ndim(array) >= min(len(shape), 1)
+    except ValueError:
+        return False

@@ -34,7 +34,11 @@ def _transposed(node: ast.expr) -> ast.expr | None:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "transpose":
         if not node.args:
             return node.func.value
-        if len(node.args) == 1 and isinstance(node.func.value, ast.Name) and node.func.value.id in ("np", "numpy"):
+        if (
+            len(node.args) == 1
+            and isinstance(node.func.value, ast.Name)
+            and node.func.value.id in ("np", "numpy")
+        ):
             return node.args[0]
     return None
 
@@ -44,8 +48,14 @@ def _axes(node: ast.expr) -> list[ast.expr] | None:
     if isinstance(node, ast.Call):
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         if name in ("transpose", "swapaxes", "moveaxis", "rollaxis"):
-            found = [one for each in node.args for one in (each.elts if isinstance(each, ast.Tuple | ast.List) else [each])]
-            numbers = [each for each in found if isinstance(each, ast.Constant) and isinstance(each.value, int)]
+            found = [
+                one
+                for each in node.args
+                for one in (each.elts if isinstance(each, ast.Tuple | ast.List) else [each])
+            ]
+            numbers = [
+                each for each in found if isinstance(each, ast.Constant) and isinstance(each.value, int)
+            ]
             return list(numbers) if len(numbers) > 1 else None
     return None
 
@@ -61,4 +71,6 @@ def _permuted(site: Site, axes: list[ast.expr]) -> Iterator[Edit]:
 
 
 def _is_called(each: Expression) -> bool:
-    return isinstance(each.parent, ast.Attribute) or (isinstance(each.parent, ast.Call) and each.node is each.parent.func)
+    return isinstance(each.parent, ast.Attribute) or (
+        isinstance(each.parent, ast.Call) and each.node is each.parent.func
+    )

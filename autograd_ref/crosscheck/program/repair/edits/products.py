@@ -1,0 +1,78 @@
+"""A whole contribution that was forgotten: a product of two arrays in scope, or the sum of one."""
+
+import ast
+from collections.abc import Iterator
+
+import numpy as np
+
+from autograd_ref.crosscheck.program.repair.site import Edit, Site
+
+__all__ = ["contributions", "products"]
+
+
+def products(site: Site, shape: tuple[int, ...]) -> Iterator[str]:
+    """Products and sums of the program's arrays that have a shape, as its author writes them."""
+    arrays = {
+        term: each
+        for term, each in site.terms.items()
+        if isinstance(each, np.ndarray) and each.dtype.kind == "f" and each.ndim and not term.endswith(".T")
+    }
+    if len(shape) == 2:
+        for left, a in arrays.items():
+            for right, b in arrays.items():
+                if a.ndim == b.ndim == 2:
+                    yield from _two(site, left, right, (a.shape, b.shape), shape)
+                elif a.ndim == b.ndim == 1 and (a.size, b.size) == shape:
+                    yield f"np.outer({left}, {right})"
+    for term, each in arrays.items():
+        for axis in range(each.ndim if len(shape) < 3 else 0):
+            if np.delete(each.shape, axis).tolist() == list(shape):
+                yield f"np.sum({term}, axis={axis})"
+            if len(shape) == each.ndim and [n if i != axis else 1 for i, n in enumerate(each.shape)] == list(
+                shape
+            ):
+                yield f"np.sum({term}, axis={axis}, keepdims=True)"
+
+
+def _two(
+    site: Site,
+    left: str,
+    right: str,
+    shapes: tuple[tuple[int, ...], tuple[int, ...]],
+    wanted: tuple[int, ...],
+) -> Iterator[str]:
+    (m, k), (p, n) = shapes
+    for one, other, sizes in (
+        (left, f"{right}.T", (m, k, n, p)),
+        (f"{left}.T", right, (k, m, p, n)),
+        (left, right, (m, k, p, n)),
+    ):
+        if sizes[1] == sizes[2] and (sizes[0], sizes[3]) == wanted:
+            yield _product(site, one, other)
+
+
+def _product(site: Site, one: str, other: str) -> str:
+    """A matrix product in the way of the function."""
+    written = site.source.of(site.function)
+    if "np.dot(" in written:
+        return f"np.dot({one}, {other})"
+    return f"{one}.dot({other})" if ".dot(" in written else f"{one} @ {other}"
+
+
+def contributions(site: Site) -> Iterator[Edit]:
+    """Behind this statement, what is to be added to an array that nothing was ever added to."""
+    if site.lines(site.node) is None or not isinstance(site.node, ast.Assign | ast.AugAssign):
+        return
+    for array in sorted(site.untouched):
+        value = site.scope.value(array)
+        if not isinstance(value, np.ndarray):
+            continue
+        for new in (*products(site, value.shape), *_alike(site, value)):
+            text = f"{array} += {new}"
+            yield Edit((site.behind(text),), f"{text} was missing", 5, new)
+
+
+def _alike(site: Site, value: np.ndarray) -> Iterator[str]:
+    for term, each in site.terms.items():
+        if isinstance(each, np.ndarray) and each.shape == value.shape and each.dtype.kind == "f":
+            yield term

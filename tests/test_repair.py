@@ -1,0 +1,217 @@
+"""A repair of a wrong gradient is tried before it is shown, and changes nothing but what was wrong."""
+
+import asyncio
+import importlib.util
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from autograd_ref import check_call
+from autograd_ref.crosscheck.isolated.fix import write_repair
+from autograd_ref.crosscheck.isolated.process import run_apart
+from autograd_ref.crosscheck.program.repair.source import Change, Source
+from handgrad.cli.main import main
+
+NETWORK = """
+import numpy as np
+
+def step(W1, W2, x, y, reg):
+    z = x @ W1  # before the kink
+    h = np.maximum(z, 0)
+    scores = h @ W2
+    loss = 0.5 * np.sum((scores - y) ** 2) / len(x) + reg * np.sum(W1 * W1)
+    dscores = (scores - y) / len(x)
+    dW2 = h.T @ dscores
+    dh = dscores @ W2.T
+    dz = dh * (z > 0)
+    dW1 = x.T @ dz + 2 * reg * W1
+    return loss, dW1, dW2
+"""
+
+
+@pytest.fixture
+def check(tmp_path):
+    """Judges the network with some of its text replaced, and looks for a repair."""
+
+    def judged(*replaced):
+        text = NETWORK
+        for old, new in replaced:
+            assert old in text
+            text = text.replace(old, new)
+        file = tmp_path / "net.py"
+        file.write_text(text)
+        spec = importlib.util.spec_from_file_location("net_to_be_repaired", file)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module
+        spec.loader.exec_module(module)
+        rng = np.random.default_rng(0)
+        arrays = [rng.standard_normal(shape) for shape in ((4, 5), (5, 3), (6, 4), (6, 3))]
+        return check_call(module.step, *arrays, 0.1, repair=True)
+
+    yield judged
+    sys.modules.pop("net_to_be_repaired", None)
+
+
+def test_a_missing_slope_is_found(check):
+    report = check(("dz = dh * (z > 0)", "dz = dh  # the slope"))
+    assert not report.ok
+    assert report.repair.before == "    dz = dh  # the slope\n"
+    assert report.repair.after == "    dz = dh * (z > 0)  # the slope\n"
+    assert report.repair.diff.count("\n+    ") == 1
+    assert "With this both gradients are right (4 points, float64)" in str(report)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("old", "new", "after"),
+    [
+        ("(z > 0)", "(z < 0)", "dz = dh * (z > 0)"),
+        ("x.T @ dz + 2", "x.T @ dz - 2", "dW1 = x.T @ dz + 2 * reg * W1"),
+        (" + 2 * reg * W1", "", "dW1 = x.T @ dz + 2 * reg * W1"),
+        ("h.T @ dscores", "(h > 0).T @ dscores", None),
+        ("dscores = (scores - y) / len(x)", "dscores = scores - y", "dscores = (scores - y) / len(x)"),
+    ],
+)
+def test_a_mistake_is_mended(check, old, new, after):
+    report = check((old, new))
+    assert not report.ok
+    if after is None:
+        assert report.repair is None or "h" in report.repair.after
+    else:
+        assert report.repair.after.strip() == after
+
+
+@pytest.mark.slow
+def test_two_mistakes_are_mended_together(check):
+    report = check(("(scores - y) / len(x)\n", "(y - scores) / len(x)\n"), (" + 2 * reg * W1", ""))
+    assert report.repair.diff.count("\n-    ") == 2
+    assert "+    dscores = (scores - y) / len(x)\n" in report.repair.diff
+
+
+@pytest.mark.slow
+def test_nothing_is_claimed_for_nonsense(check):
+    report = check(("h.T @ dscores", "np.cos(3.7 * W2) + 1.3"))
+    assert not report.ok
+    assert report.repair is None
+
+
+NASTY = """# -*- coding: latin-1 -*-
+import functools
+import numpy as np
+
+def logged(f):
+\t@functools.wraps(f)
+\tdef inner(*args):
+\t\treturn f(*args)
+\treturn inner
+
+@logged
+def schritt(größe, W, x, y):  # Größe
+\tß = 0.5
+\tfehler = x @ W - y   # "é" in a comment
+\tloss = ß * np.sum(fehler ** 2)
+\tdfehler = (
+\t\t2 * ß   # + the slope, é
+\t\t+ fehler
+\t)
+\tdW = (x.T
+\t\t@ dfehler)  # kept
+\treturn loss, dW
+"""
+CALL = "schritt(1, *(rng.standard_normal(s) for s in ((3, 2), (4, 3), (4, 2))))"
+
+
+@pytest.fixture
+def nasty(tmp_path, monkeypatch):
+    """A file with tabs, CRLF, another encoding, a decorator and a mistake in a statement of several lines."""
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "nasty.py"
+    file.write_bytes(NASTY.replace("\n", "\r\n").encode("latin-1"))
+    file.chmod(0o755)
+    return file
+
+
+def run(*arguments):
+    with pytest.raises(SystemExit) as ended, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["handgrad", "check", *arguments])
+        main()
+    return ended.value.code
+
+
+@pytest.mark.slow
+def test_only_the_wrong_bytes_of_a_file_change(nasty, capfd):
+    before = nasty.read_bytes()
+    assert run("nasty.py:schritt", "--call", CALL, "--fix", "--yes", "--json") == 1
+    repair = json.loads(capfd.readouterr().out)["repair"]
+    assert (repair["line"], repair["end_line"]) == (18, 18)
+    assert nasty.read_bytes() == before.replace(b"\t\t+ fehler", b"\t\t* fehler")
+    assert nasty.stat().st_mode & 0o777 == 0o755
+    assert (nasty.parent / "nasty.py.orig").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_git_takes_the_diff(nasty, capfd):
+    before = nasty.read_bytes()
+    assert run("nasty.py:schritt", "--call", CALL, "--diff") == 1
+    subprocess.run(["git", "apply", "-"], input=capfd.readouterr().out.encode("latin-1"), check=True)
+    assert nasty.read_bytes() == before.replace(b"\t\t+ fehler", b"\t\t* fehler")
+
+
+@pytest.mark.parametrize("options", [("--fix", "--json"), ("--yes",), ("--no-repair", "--diff")])
+def test_what_cannot_be_done_is_refused(options, capsys):
+    assert run("nobody.py:step", *options) == 2
+    assert "--" in capsys.readouterr().err
+
+
+def test_positions_are_bytes_of_the_text(nasty):
+    source = Source(str(nasty))
+    assert source.to_bytes(source.text) == nasty.read_bytes()
+    assert source.newline == "\r\n"
+    start = source.text.index("größe".encode())
+    assert source.line_of(start) == 12
+    changed = source.changed([Change(start, start + len("größe".encode()), "é")])
+    assert source.to_bytes(changed) == nasty.read_bytes().replace("größe".encode("latin-1"), b"\xe9")
+
+
+def test_a_file_that_changed_is_not_written(nasty, check):
+    report = check(("(z > 0)", "(z < 0)"))
+    file = nasty.parent / "net.py"
+    file.write_text(file.read_text() + "\n")
+    before = file.read_bytes()
+    with pytest.raises(ValueError, match="changed since it was read"):
+        write_repair(report.repair)
+    assert file.read_bytes() == before
+    assert not list(nasty.parent.glob("*.orig"))
+
+
+@pytest.mark.slow
+def test_the_verdict_stays_when_the_search_is_ended(tmp_path):
+    file = tmp_path / "net.py"
+    file.write_text(
+        NETWORK.replace("h.T @ dscores", "np.cos(3.7 * W2)")
+        .replace("import numpy as np", "import time\nimport numpy as np")
+        .replace("    z =", "    time.sleep(0.02)\n    z =")
+    )
+    recorded = {
+        "call": "step(*(rng.standard_normal(s) for s in ((4, 5), (5, 3), (6, 4), (6, 3))), 0.1)",
+        "run": None, "nth": 1, "loss": None, "backward": None, "of": {}, "points": 3, "repair": True,
+    }  # fmt: skip
+    request = {
+        "target": f"{file}:step", "recorded": recorded, "reference": None, "sizes": [3, 3, 3, 3], "reg": None,
+        "dtype": None, "seed": 0, "tolerance": 0.0, "surrogate": False,
+    }  # fmt: skip
+
+    async def ended():
+        found = asyncio.Event()
+        task = asyncio.create_task(run_apart(request, time_limit=100, on_verdict=found.set))
+        await asyncio.wait_for(found.wait(), 90)
+        task.cancel()
+        return await task
+
+    answer = asyncio.run(ended())
+    assert answer.interrupted
+    assert answer.report["ok"] is False
+    assert answer.report["repair"] is None
