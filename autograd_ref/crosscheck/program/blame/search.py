@@ -20,7 +20,6 @@ from autograd_ref.crosscheck.program.blame.source import Statement, statement_at
 from autograd_ref.crosscheck.program.blame.steps import Wanted, wanted_values
 from autograd_ref.crosscheck.program.blame.tapes import Tapes
 from autograd_ref.crosscheck.program.blame.trial import Trial
-from autograd_ref.crosscheck.program.blame.unmoved import unmoved_places
 from autograd_ref.crosscheck.program.blame.unwritten import vote_for_unwritten
 from autograd_ref.crosscheck.program.blame.weigh import Tried, evidence_of, most, try_expression
 from autograd_ref.crosscheck.program.point import RecordedPoint
@@ -72,19 +71,11 @@ def blame(points: Sequence[RecordedPoint], wrong: Sequence[int]) -> Found:
     if not wrong:
         return Found()
     tapes = Tapes(points, wrong)
+    if not any(each.is_wrong for each in tapes.outputs):
+        return Found()
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return (
-            _Search(tapes).found() if any(each.is_wrong for each in tapes.outputs) else _unmoved(tapes, wrong)
-        )
-
-
-def _unmoved(tapes: Tapes, wrong: Sequence[int]) -> Found:
-    """What there is to say where parameters should have been moved."""
-    found: dict[Statement, Blame] = {}
-    for place, kind, says in unmoved_places(tapes, wrong):
-        found.setdefault(statement_at(place), _shown(place, kind, says))
-    return Found(list(found.values())[:MOST], list(found))
+        return _Search(tapes).found()
 
 
 class _Search:
