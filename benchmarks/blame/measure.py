@@ -9,7 +9,7 @@ import sys
 import time
 import types
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -132,8 +132,8 @@ class Gradients(NamedTuple):
     of: dict[str, np.ndarray]
 
 
-def gradients_of(program: Program, source: str, folder: Path, paths: Sequence[str] = ()) -> Gradients:
-    """The loss and the gradients of a program; those at some paths, if they are given."""
+def gradients_of(program: Program, source: str, folder: Path) -> Gradients:
+    """The loss and the gradients of a program."""
     loaded = _Loaded(program, source, folder)
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():
@@ -141,16 +141,16 @@ def gradients_of(program: Program, source: str, folder: Path, paths: Sequence[st
             made = prepare(loaded.module, str(loaded.path), _asked(program, 1, None))
             found = run(made.form, *made.call_at(0), made.file)
             found.recording.before.restore()
-            chosen = paths or [pair.found for pair in found.assignment({}).pairs]
             final = found.recording.final
-            of = {path: np.array(final[path][0], np.float64) for path in chosen if path in final}
+            known = [pair.found for pair in found.assignment({}).pairs]
+            of = {path: np.array(final[path][0], np.float64) for path in known}
             return Gradients(float(np.asarray(found.loss.value.array).reshape(())), of)
     finally:
         loaded.forget()
 
 
 def _is_mistake(right: Gradients, planted: Gradients) -> bool:
-    """Whether a gradient changes by more than rounding, and the loss does not."""
+    """Whether a gradient changes by more than rounding, and the loss does not; all are still there."""
     if planted.loss != right.loss:
         return False
     for path, gradient in right.of.items():
@@ -197,7 +197,7 @@ def measure(program: Program, mistake: Planted, folder: Path, right: Gradients) 
     """
     try:
         with _limit(SECONDS):
-            if not _is_mistake(right, gradients_of(program, mistake.source, folder, list(right.of))):
+            if not _is_mistake(right, gradients_of(program, mistake.source, folder)):
                 return None
     except Exception:  # whatever a mistake raises
         return None
