@@ -128,8 +128,8 @@ async def _check_targets(
     with status:
         for i, (target, answer) in enumerate(zip(asked_for, answers, strict=True)):
             status.update(f"Checking {i + 1} of {len(asked_for)}")
-            found = await answer
-            for name, one in found:
+            judged = await answer
+            for name, one in judged:
                 result = TargetResult.of(name, one)
                 leaves_out = target in whole and name != target and result.report is None
                 (uncalled if leaves_out else results).append(result)
@@ -141,7 +141,7 @@ async def _check_targets(
                     raise ValueError(result.line())
                 elif not several:
                     console.print(result.report)
-            if any(one.interrupted for _, one in found):
+            if any(one.interrupted for _, one in judged):
                 break
     if write is not None:
         write.all(results)

@@ -66,10 +66,10 @@ def with_expression(function: Callable[..., Any], text: str, names: Mapping[str,
 
 def with_variables(function: Callable[..., Any]) -> Form:
     """A function that leaves its own variables behind, and as `out` what it returned."""
-    self, inner, watch, seen = function, _code(function), _watched, _with_result
+    self, watch, seen = function, _watched, _with_result
 
     def call(*args, **kwargs):  # type: ignore[no-untyped-def]
-        out, known = watch(self, inner, args, kwargs)
+        out, known = watch(self, args, kwargs)
         return seen(known, out)
 
     return Form(_in_program(call, function), None, None, ("return['out']", function))
