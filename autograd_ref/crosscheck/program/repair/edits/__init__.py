@@ -9,6 +9,7 @@ from autograd_ref.crosscheck.program.repair.edits.names import names
 from autograd_ref.crosscheck.program.repair.edits.operands import operands
 from autograd_ref.crosscheck.program.repair.edits.operators import assignments, functions, operators
 from autograd_ref.crosscheck.program.repair.edits.products import contributions
+from autograd_ref.crosscheck.program.repair.edits.siblings import siblings
 from autograd_ref.crosscheck.program.repair.edits.signs import signs
 from autograd_ref.crosscheck.program.repair.edits.slopes import slopes
 from autograd_ref.crosscheck.program.repair.edits.statements import copies, inserted, moved
@@ -35,6 +36,7 @@ FAMILIES: tuple[tuple[Family, str], ...] = (
     (copies, "overwritten"),
     (slopes, "step"),
     (terms, "term"),
+    (siblings, "term"),
     (inserted, "step"),
     (contributions, "term"),
     (moved, "step"),
