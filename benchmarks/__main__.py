@@ -83,6 +83,19 @@ def bounds(
     sys.exit(1 if mistakes else 0)
 
 
+def blame(quick: bool = False, out: Path | None = None) -> None:
+    """Plant mistakes in NumPy programs, and count how often the checker names the line.
+
+    Args:
+        quick: Plant 200 mistakes instead of 1,100.
+        out: Write the JSON to this folder. Without it, it goes to benchmarks/results, and that of a part to
+            benchmarks/results/quick.
+    """
+    from benchmarks.blame.report import measure_blame
+
+    measure_blame(out or (RESULTS / "quick" if quick else RESULTS), quick)
+
+
 def recording(out: Path = RESULTS) -> None:
     """Time the recording of NumPy programs, their adjoints and bounds, and measure the memory they take.
 
@@ -92,6 +105,17 @@ def recording(out: Path = RESULTS) -> None:
     from benchmarks.checkers.recording import measure_recording
 
     measure_recording(out)
+
+
+def rules(out: Path = RESULTS) -> None:
+    """Judge the rules of differentiation that come with JAX, optax and PyTorch.
+
+    Args:
+        out: Write the JSON to this folder.
+    """
+    from benchmarks.checkers.public_rules import measure_rules
+
+    measure_rules(out)
 
 
 def sweep(
@@ -136,7 +160,8 @@ def activations(data_dir: Path | None = None, out: Path = RESULTS) -> None:
 
 
 COMMANDS = {
-    command.__name__: command for command in (report, checkers, bounds, recording, sweep, recipe, activations)
+    command.__name__: command
+    for command in (report, checkers, bounds, blame, rules, recording, sweep, recipe, activations)
 }
 
 

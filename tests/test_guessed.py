@@ -1,9 +1,10 @@
 """Networks that nobody said how to call, and constants in logarithms."""
 
+import numpy as np
 import pytest
 from field import other_networks as f
 
-from autograd_ref import NotJudged, check_network
+from autograd_ref import NotJudged, check_call, check_network
 
 # The quantities that are wrong.
 CASES = {
@@ -18,6 +19,9 @@ CASES = {
     "log(p + 1e-7)": (f.Book, set()),
     "log(p + 1e-7), and a mistake": (f.BookOff, {"db1"}),
     "a layer": (f.Dense, set()),
+    "a layer that keeps its output": (f.Cell, set()),
+    "a loss whose backward is given 1": (f.SoftmaxWithLoss, set()),
+    "a loss whose backward takes the same": (f.MeanSquare, set()),
 }
 
 
@@ -39,3 +43,11 @@ def test_network_is_judged_by_a_call_made_up_from_names(name):
 def test_calls_that_contradict_each_other_judge_nothing():
     with pytest.raises(NotJudged, match=r"it is right as .* but wrong as .*: say which is meant, --call"):
         check_network(f.mse, sizes=(6, 4, 5, 3))
+
+
+def test_what_is_no_pair_and_what_makes_several_steps_are_not_judged():
+    scores, labels = np.array([[0.2, 0.8], [0.7, 0.3]]), np.array([1, 0])
+    with pytest.raises(NotJudged, match="backward takes dvalues, y_true, labels among them"):
+        check_call(f.CrossEntropy().forward, scores, labels, backward=f.CrossEntropy.backward)
+    with pytest.raises(NotJudged, match="W is moved more than once in the call: let it make one step"):
+        check_call(f.fit, np.ones((2, 1)), scores, labels[:, None].astype(float))

@@ -3,6 +3,7 @@
 import pytest
 
 from autograd_ref import check_network
+from autograd_ref.crosscheck.network import diagnosis
 from benchmarks.checkers import mistaken_networks as networks
 
 BIAS_2 = networks.BIAS_2
@@ -168,6 +169,17 @@ def test_the_signature_of_an_error_in_the_hidden_layer(mask, signature):
     report = check_network(networks.network((networks.MASK, mask)))
     assert report.diagnosis == ()
     assert report.signature.startswith(signature)
+
+
+@pytest.mark.slow
+def test_a_search_that_takes_long_ends(monkeypatch):
+    """The verdict stays, and the error is described instead."""
+    target = networks.network(NO_MEAN, (networks.BIAS_1, "dz1.mean(axis=0) + 2 * reg * b1"))
+    assert len(check_network(target).diagnosis) == 2
+    monkeypatch.setattr(diagnosis, "AFFORDABLE", 0.0)
+    report = check_network(target)
+    assert report.ok is False
+    assert report.diagnosis == ()
 
 
 @pytest.mark.slow

@@ -65,7 +65,6 @@ def test_snippet_in_single_precision(name):
         recording = record(SNIPPETS[name], *drawn(np.float32))
     assert_same(recording.result, plain)
     check_operations(recording)
-    assert check_complete(recording)
 
 
 def test_programs_in_many_styles_compute_as_in_a_plain_run():

@@ -23,9 +23,9 @@ def rng():
     return np.random.default_rng(0)
 
 
-def test_a_rule_is_right_or_wrong_in_one_line(rng):
+def test_a_wrong_rule_is_wrong_in_one_line(rng):
     x = rng.standard_normal(3)
-    assert_rule(rules.gradient(True), x, points=1)
+    assert_rule(rules.reversed_gradient, x, points=1, surrogate=True)
     with pytest.raises(AssertionError, match=r"dx is wrong[\s\S]*cube \(line \d+ of rules_of_jax.py\)"):
         assert_rule(rules.gradient(False), x, points=1)
 
@@ -42,7 +42,7 @@ def test_every_form_has_a_right_and_a_wrong_rule(name):
     right = check_rule(case.make(True), *args, points=2)
     assert right.ok is True, str(right)
     assert not {each.id for each in right.warnings} & {"variation", "point-failed"}, str(right)
-    wrong = check_rule(case.make(False), *args, points=2)
+    wrong = check_rule(case.make(False), *args, points=2 if case in rules.VARIED else 1)
     assert wrong.ok is False
     assert (wrong.first_wrong, wrong.form) == (case.wrong, "rule")
     assert case.said in str(wrong), str(wrong)

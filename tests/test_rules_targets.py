@@ -181,3 +181,36 @@ def test_a_loss_of_pytorch_is_a_reference_too(handgrad, tmp_path):
     assert code == 1
     assert "hand: the gradient is right" in out
     assert "wrong: dw is wrong" in out
+
+
+RETURNED = dedent(
+    """
+    import jax
+    import jax.numpy as jnp
+
+    def by_hand(w, x):
+        z = x @ w
+        return jnp.sum(jax.nn.relu(z) ** 2), x.T @ (2 * jax.nn.relu(z))
+
+    def halved(w, x):
+        return by_hand(w, x)[0], by_hand(w, x)[1] / 2
+
+    @jax.custom_vjp
+    def square(x):
+        return x * x
+
+    square.defvjp(lambda x: (x * x, x), lambda x, g: (3 * x * g,))
+
+    def inlined(w, x):
+        return jax.value_and_grad(lambda w: jnp.sum(square(x @ w)))(w)
+    """
+)
+
+
+@pytest.mark.slow
+def test_gradients_that_jax_code_returns_are_judged(judge):
+    arguments = "rng.standard_normal((3, 2)), rng.standard_normal((4, 3))"
+    assert judge(RETURNED, "by_hand", f"by_hand({arguments})").ok is True
+    for name in ("halved", "inlined"):
+        report = judge(RETURNED, name, f"{name}({arguments})")
+        assert (report.ok, report.first_wrong) == (False, "dw")

@@ -11,6 +11,7 @@ from rich.console import Console, ConsoleOptions
 from rich.table import Table
 from rich.text import Text
 
+from autograd_ref.crosscheck.listed import Line, Row, listing_html, listing_text
 from autograd_ref.crosscheck.quantity import Quantity
 from autograd_ref.crosscheck.repair import Repair
 from autograd_ref.crosscheck.table import quantity_json, quantity_table
@@ -111,10 +112,12 @@ class Report:
         quantities: each at its worst over all problems.
         kinks: (problem, sample, unit) of every pre-activation within rounding of the activation's kink.
         points: how many points it was checked at.
-        form: network, reference or recorded: what the gradient was held against.
+        form: network, reference, recorded or rule: what the gradient was held against.
         call: the expression that made a recorded call, if it was given as one.
         loss: where a recorded call's loss came from: ``return[0]``, or an expression.
         blame: the statements of a recorded call that most likely made a gradient wrong, at most three.
+        lines: what each backward statement of a recorded call computes, where that was asked for.
+        listing: the source of all functions that took part, line by line, where that was asked for.
         repair: a change with which all is right, where one was found.
     """
 
@@ -134,12 +137,17 @@ class Report:
     call: str | None = None
     loss: str | None = None
     blame: tuple[Blame, ...] = ()
+    lines: tuple[Line, ...] = ()
+    listing: tuple[Row, ...] = ()
     repair: Repair | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The attributes, for JSON; null stands for a number that is not finite."""
         found = asdict(self)
         found["quantities"] = [quantity_json(quantity) for quantity in self.quantities]
+        found["lines"] = [
+            {"is" if key == "what" else key: x for key, x in line.items()} for line in found["lines"]
+        ]
         found["penalty"] = {q: c if math.isfinite(c) else None for q, c in self.penalty.items()}
         return found
 
@@ -168,6 +176,11 @@ class Report:
             "warnings": tuple(Advice(**each) for each in found["warnings"]),
             "quantities": tuple(quantities),
             "blame": tuple(Blame(**each) for each in found["blame"]),
+            "lines": tuple(
+                Line(**{"what" if key == "is" else key: x for key, x in each.items()})
+                for each in found["lines"]
+            ),
+            "listing": tuple(Row(**each) for each in found["listing"]),
             "penalty": {q: float("nan") if c is None else c for q, c in found["penalty"].items()},
             "repair": None if found["repair"] is None else Repair(**found["repair"]),
             "kinks": tuple((str(problem), int(n), int(h)) for problem, n, h in found["kinks"]),
@@ -249,14 +262,25 @@ class Report:
         yield Text(self.summary(), style="bold" if self.ok else "bold red")
         if self.quantities:
             yield quantity_table(self.quantities)
-        for sentence in [*self.witnesses(), *map(str, self.blame)]:
+        for sentence in self.witnesses():
             yield Text(sentence)
+        for blame in self.blame:
+            said, *source = str(blame).split("\n")
+            yield Text(said)
+            yield from (Text(line, no_wrap=True, overflow="ignore") for line in source)
         for line in self.mended():
             yield Text(line)
         for sentence in self.sentences():
             yield Text(sentence)
+        yield from listing_text(self.listing)
+
+    def to_html(self) -> str:
+        """One page with the listing, if there is one; it needs nothing else."""
+        return listing_html(self.target, str(self), self.listing)
 
     def _repr_html_(self) -> str:
+        if self.listing:
+            return self.to_html()
         console = Console(file=StringIO(), record=True, width=100, force_jupyter=False)
         console.print(self)
         return console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")

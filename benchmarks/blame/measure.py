@@ -9,22 +9,26 @@ import sys
 import time
 import types
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from autograd_ref.crosscheck.program.calling.target import Asked, check_target, prepare
 from autograd_ref.crosscheck.program.point import run
 from autograd_ref.crosscheck.report import NotJudged, Report
+from autograd_ref.recording import tape as tapes
 from benchmarks.blame.plant import KINDS, Planted, plant
 from benchmarks.blame.programs import Program
 
-__all__ = ["Outcome", "check", "measure", "planted_in"]
+__all__ = ["Gradients", "Outcome", "check", "gradients_of", "measure", "planted_in", "sample"]
 
 # A program that was planted with a mistake may never end.
 SECONDS = 60
+# Which part of its largest entry a gradient must change by.
+CHANGED = 1e-6
 
 
 @dataclass(frozen=True)
@@ -116,8 +120,20 @@ def check(program: Program, source: str, folder: Path, points: int = 3, dtype: s
         loaded.forget()
 
 
-def loss_of(program: Program, source: str, folder: Path) -> float:
-    """The loss at the first point."""
+class Gradients(NamedTuple):
+    """What a program gives at the first point.
+
+    Attributes:
+        loss: itself.
+        of: by the path of a gradient, what it is.
+    """
+
+    loss: float
+    of: dict[str, np.ndarray]
+
+
+def gradients_of(program: Program, source: str, folder: Path, paths: Sequence[str] = ()) -> Gradients:
+    """The loss and the gradients of a program; those at some paths, if they are given."""
     loaded = _Loaded(program, source, folder)
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():
@@ -125,16 +141,31 @@ def loss_of(program: Program, source: str, folder: Path) -> float:
             made = prepare(loaded.module, str(loaded.path), _asked(program, 1, None))
             found = run(made.form, *made.call_at(0), made.file)
             found.recording.before.restore()
-            return float(np.asarray(found.loss.value.array).reshape(()))
+            chosen = paths or [pair.found for pair in found.assignment({}).pairs]
+            final = found.recording.final
+            of = {path: np.array(final[path][0], np.float64) for path in chosen if path in final}
+            return Gradients(float(np.asarray(found.loss.value.array).reshape(())), of)
     finally:
         loaded.forget()
+
+
+def _is_mistake(right: Gradients, planted: Gradients) -> bool:
+    """Whether a gradient changes by more than rounding, and the loss does not."""
+    if planted.loss != right.loss:
+        return False
+    for path, gradient in right.of.items():
+        other = planted.of.get(path)
+        size = np.abs(gradient).max(initial=0.0)
+        if other is None or other.shape != gradient.shape or not np.isfinite(other).all():
+            return False
+        if (np.abs(other - gradient) > CHANGED * size).any():
+            return True
+    return False
 
 
 def planted_in(program: Program, folder: Path) -> list[Planted]:
     """All mistakes that can be planted in the functions that take part."""
     functions: set[str] = set()
-    from autograd_ref.recording import tape as tapes
-
     original = tapes.Tape.add
 
     def add(self, *args, **kwargs):  # type: ignore[no-untyped-def]
@@ -145,42 +176,45 @@ def planted_in(program: Program, folder: Path) -> list[Planted]:
 
     tapes.Tape.add = add  # type: ignore[method-assign]
     try:
-        check(program, program.source, folder, points=1)
+        gradients_of(program, program.source, folder)
     finally:
         tapes.Tape.add = original  # type: ignore[method-assign]
     return plant(program.source, functions, program.last)
 
 
-def measure(program: Program, mistake: Planted, folder: Path, loss: float) -> Outcome | None:
+def measure(program: Program, mistake: Planted, folder: Path, right: Gradients) -> Outcome | None:
     """Check a program with a mistake in it.
+
+    Args:
+        program: the right one.
+        mistake: planted in it.
+        folder: for its file.
+        right: what the right program gives.
 
     Returns:
         What came of it; None where the mistake is none: no gradient changes, or the loss does, or it raises
         or never ends.
     """
-    start = time.perf_counter()
     try:
         with _limit(SECONDS):
-            if loss_of(program, mistake.source, folder) != loss:
+            if not _is_mistake(right, gradients_of(program, mistake.source, folder, list(right.of))):
                 return None
-            start = time.perf_counter()
-            report = check(program, mistake.source, folder)
-    except (NotJudged, _TooLongError, Exception):
+    except Exception:  # whatever a mistake raises
         return None
+    start = time.perf_counter()
+    try:
+        report = check(program, mistake.source, folder)
+    except NotJudged:
+        return Outcome(program.name, mistake.kind, mistake.line, mistake.edit, False, None, (), "", 0.0)
     seconds = time.perf_counter() - start
-    if report.ok is not False:
-        return None
     named = tuple(each.line for each in report.blame)
+    lines = mistake.lines
     place = next(
-        (
-            i
-            for i, each in enumerate(report.blame)
-            if any(each.line <= line <= each.end_line for line in mistake.lines)
-        ),
-        None,
+        (i for i, each in enumerate(report.blame) if lines & set(range(each.line, each.end_line + 1))), None
     )
     said = report.blame[0].kind if report.blame else ""
-    return Outcome(program.name, mistake.kind, mistake.line, mistake.edit, True, place, named, said, seconds)
+    wrong = report.ok is False
+    return Outcome(program.name, mistake.kind, mistake.line, mistake.edit, wrong, place, named, said, seconds)
 
 
 def sample(every: dict[str, list[Planted]], seed: int) -> Iterator[tuple[str, Planted]]:

@@ -42,8 +42,10 @@ class Check:
 
     handgrad check net.py:train --call 'train(W, x, y)' --loss '0.5 * np.sum((out - y) ** 2)'
 
+    handgrad check layers.py:softplus --call 'softplus(x)' (a rule of JAX or PyTorch, or what calls some)
+
     Without --call, example_NAME(rng) or example(rng) in the file returns the arguments. With --reference, a
-    function is held against JAX.
+    function is held against one of JAX or PyTorch.
 
     Exits with 0 if all agree, 1 if a gradient is wrong, 2 for bad input or what could not be judged.
     """
@@ -77,8 +79,8 @@ class Check:
     """At how many points a call is judged."""
 
     reference: Annotated[str | None, tyro.conf.arg(metavar="FILE.py:NAME")] = None
-    """A function of JAX, (params, *args) -> loss, for a target (params, *args) -> (loss, grads). The file of
-    either says where to check: its example(rng), drawn three times, returns (params, *args)."""
+    """A function of JAX or PyTorch, (params, *args) -> loss, for a target (params, *args) -> (loss, grads).
+    The file of either says where to check: its example(rng), drawn three times, returns (params, *args)."""
 
     input_size: int = 7
     """Features D of the first problem of a network; the others are made to leave no blind spot."""
@@ -106,8 +108,8 @@ class Check:
     inexact by design."""
 
     surrogate: bool = False
-    """With --reference: its rules are meant to differ from the derivative of its values (straight-through,
-    gradient reversal, clipping), and hold as they stand."""
+    """Rules are meant to differ from the derivative (straight-through, gradient reversal, clipping): those of
+    a --reference hold as they stand, of others the shape, the dtype and the linearity is checked."""
 
     strict: bool = False
     """Exit with 1 for a warning about a right gradient, too."""
@@ -128,6 +130,11 @@ class Check:
     device: Literal["cpu", "gpu"] | None = None
     """Without a target: where JAX computes. What it gives there in float32 is then checked as well."""
 
+    explain: bool = False
+    """Print the source of a recorded call as well, with what each line of it computes."""
+
+    html: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Write the report of a recorded call and that listing to one page of HTML."""
     repair: bool = True
     """Look for a change of a recorded program that makes a wrong gradient right, and show it."""
 
@@ -179,6 +186,7 @@ def _check_targets(options: Check) -> int:
         as_json=options.json,
         strict=options.strict,
         time_limit=time_limit,
+        html=options.html,
         write=_write(options),
     )
     return {Outcome.WRONG: FAILED, Outcome.NOT_JUDGED: BAD_INPUT}.get(outcome, OK)
@@ -222,6 +230,7 @@ def _recorded(options: Check) -> dict[str, object]:
         "backward": options.backward,
         "of": {name.strip(): leaf.strip() for name, _, leaf in of},
         "points": check_positive_int("--points", options.points),
+        "explain": options.explain or options.html is not None,
         "repair": options.repair,
     }
 

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Console
@@ -13,6 +14,7 @@ from rich.text import Text
 
 from autograd_ref.crosscheck.isolated.process import Answer, Outcome, cores, run_apart, run_file_apart
 from autograd_ref.crosscheck.isolated.whole import files_of, names_in
+from handgrad.files import replace_file
 
 if TYPE_CHECKING:
     from autograd_ref.crosscheck.isolated.result import TargetResult
@@ -63,6 +65,7 @@ def check_targets(
     as_json: bool,
     strict: bool,
     time_limit: float,
+    html: Path | None = None,
     write: Write | None = None,
 ) -> Outcome:
     """Judge every target, FILE.py:NAME or package.module:NAME, and print the results in their order.
@@ -73,6 +76,7 @@ def check_targets(
         as_json: print an object a line, not text.
         strict: let a warning about a right gradient count as wrong.
         time_limit: seconds for each.
+        html: where to write the report of the only target as a page.
         write: what is done with repairs beside being shown.
 
     Returns:
@@ -81,7 +85,9 @@ def check_targets(
     Raises:
         ValueError: if the only target could not be judged, unless as_json.
     """
-    return asyncio.run(_check_targets(targets, request, as_json, strict, time_limit, write))
+    if html is not None and len(targets) > 1:
+        raise ValueError("--html goes with one target")
+    return asyncio.run(_check_targets(targets, request, as_json, strict, time_limit, html, write))
 
 
 async def _check_targets(
@@ -90,6 +96,7 @@ async def _check_targets(
     as_json: bool,
     strict: bool,
     time_limit: float,
+    html: Path | None,
     write: Write | None,
 ) -> Outcome:
     # To be told to end is like Ctrl-C, which ends all children first.
@@ -131,6 +138,8 @@ async def _check_targets(
             judged = await answer
             for name, one in judged:
                 result = TargetResult.of(name, one)
+                if html is not None and result.report is not None:
+                    replace_file(html, result.report.to_html().encode())
                 leaves_out = target in whole and name != target and result.report is None
                 (uncalled if leaves_out else results).append(result)
                 if as_json:

@@ -33,6 +33,9 @@ from handgrad.trace import WEIGHTS, quantity_of
 __all__ = ["CheckedProblem", "computed_in_float32", "diagnose"]
 
 MOST = 3  # mistakes in one explanation
+# Operations that a search for them may take, of which a core does some 10¹⁰ in a second: with large networks
+# it ends before all combinations were tried, on any machine at the same one.
+AFFORDABLE = 5e10
 # A mistaken computation rounds like the right one, on numbers of another size; twice for two of them, and
 # twice again because its bound was not derived.
 SLACK = 4.0
@@ -109,7 +112,7 @@ def _complete(checked: Sequence[CheckedProblem]) -> Iterator[_Explanation]:
     failed = [one for one in checked if one.result.error is not None]
     most = MOST
     for upstream in _combinations(UPSTREAM, search.catalogue, 2):
-        if len(_ids(upstream)) > most:
+        if len(_ids(upstream)) > most or search.left < 0:
             return
         losses = search.loss_fits(upstream)
         if not losses:
@@ -130,11 +133,13 @@ class _Search:
     """What fits, remembered: a loss or gradient depends on some of the steps upstream only."""
 
     def __init__(self, checked: Sequence[CheckedProblem]) -> None:
-        judged = [one for one in checked if one.result.error is None]
+        # Hardly any mistake fits the first problem that it is tried on, so that is the smallest.
+        judged = sorted((one for one in checked if one.result.error is None), key=_operations)
+        self.left = AFFORDABLE
         activation = checked[0].problem.activation
         self.catalogue = [mistake for mistake in CATALOGUE if activation in mistake.activations]
         self._replays = cache(partial(_Replays, judged))
-        self._loss_fits, self._local_fits = cache(_loss_fits), cache(_local_fits)
+        self._loss_fits, self._local_fits = cache(_loss_fits), cache(self._find_local_fits)
 
     def _reaching(self, quantity: str, upstream: tuple[Mistake, ...]) -> "_Replays":
         """The problems replayed with those mistakes upstream that reach a quantity."""
@@ -147,6 +152,29 @@ class _Search:
     def local_fits(self, tensor: str, upstream: tuple[Mistake, ...], most: int) -> list[tuple[Mistake, ...]]:
         """The local mistakes that explain one gradient: the fewest, in every way that does."""
         return self._local_fits(tensor, self._reaching(tensor, upstream), most)
+
+    def _find_local_fits(self, tensor: str, replays: "_Replays", most: int) -> list[tuple[Mistake, ...]]:
+        possible = [mistake for mistake in CATALOGUE if mistake.step in LOCAL and tensor in mistake.tensors]
+        fits: list[tuple[Mistake, ...]] = []
+        for mistakes in _combinations(LOCAL, possible, most):
+            if (fits and len(mistakes) > len(fits[0])) or self.left < 0:
+                break
+            if self._fit(tensor, replays, mistakes):
+                fits.append(mistakes)
+        return fits
+
+    def _fit(self, tensor: str, replays: "_Replays", mistakes: tuple[Mistake, ...]) -> bool:
+        for one, v in replays:
+            self.left -= _operations(one)
+            if v is None or not _fits(tensor, one, v, mistakes):
+                return False
+        return True
+
+
+def _operations(one: CheckedProblem) -> float:
+    """About how many a gradient of W1 takes, which has the most."""
+    D, H, _ = one.problem.sizes
+    return 2.0 * len(one.problem.y) * D * H
 
 
 class _Replays:
@@ -247,17 +275,6 @@ def _fits_loss(replays: _Replays, mistakes: tuple[Mistake, ...]) -> bool:
         if not _matches("loss", np.asarray(predicted), np.asarray(one.result.loss), one):
             return False
     return True
-
-
-def _local_fits(tensor: str, replays: _Replays, most: int) -> list[tuple[Mistake, ...]]:
-    possible = [mistake for mistake in CATALOGUE if mistake.step in LOCAL and tensor in mistake.tensors]
-    fits: list[tuple[Mistake, ...]] = []
-    for mistakes in _combinations(LOCAL, possible, most):
-        if fits and len(mistakes) > len(fits[0]):
-            break
-        if all(v is not None and _fits(tensor, one, v, mistakes) for one, v in replays):
-            fits.append(mistakes)
-    return fits
 
 
 def _fits(tensor: str, one: CheckedProblem, v: Values, mistakes: tuple[Mistake, ...]) -> bool:

@@ -38,7 +38,9 @@ def describe_unexplained(checked: Sequence[CheckedProblem], unexplained: set[str
         silent = [tensor for tensor, text in texts.items() if text is None]
         if silent:
             names = ", ".join(silent)
-            sentences.append(f"{names}: no mistake of the catalogue and no simple pattern explains this.")
+            sentences.append(
+                f"{names}: no known mistake that was tried explains this, and no simple pattern."
+            )
     failed = next((one for one in checked if one.result.error is not None), None)
     if failed is not None:
         problem, (D, H, C) = failed.problem, failed.problem.sizes

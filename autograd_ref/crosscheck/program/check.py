@@ -11,7 +11,16 @@ from autograd_ref.crosscheck.function.points import MOVE
 from autograd_ref.crosscheck.program.assigned.assign import Assignment
 from autograd_ref.crosscheck.program.assigned.losses import NoLoss
 from autograd_ref.crosscheck.program.assigned.sought import seek_loss
-from autograd_ref.crosscheck.program.calling.forms import Form, gradient_beside, pair, plain, with_expression
+from autograd_ref.crosscheck.program.calling.forms import (
+    Form,
+    gradient_beside,
+    pair,
+    plain,
+    required,
+    with_expression,
+)
+from autograd_ref.crosscheck.program.guessed.roles import role_of
+from autograd_ref.crosscheck.program.paths import of_path
 from autograd_ref.crosscheck.program.point import RecordedPoint, Run, read_gradients, run
 from autograd_ref.crosscheck.program.repair.find import Found, find_repair
 from autograd_ref.crosscheck.program.repair.numbers import with_other_numbers
@@ -38,6 +47,7 @@ def check_call(
     seed: int = 0,
     tolerance: float = 0.0,
     name: str | None = None,
+    explain: bool = False,
     repair: bool = False,
     **kwargs: Any,
 ) -> Report:
@@ -62,6 +72,7 @@ def check_call(
         tolerance: a part of the larger of an entry and its array's root mean square to which each bound is
             widened, for what is inexact by design.
         name: what to call it in the report.
+        explain: say of every line what it computes, in ``lines`` and ``listing``.
         repair: look for a change of the program that makes a wrong gradient right, for some seconds.
         **kwargs: its keyword arguments.
 
@@ -82,6 +93,7 @@ def check_call(
         None,
         form.results[0],
         repair_seconds=REPAIR_SECONDS if repair else 0.0,
+        explain=explain,
     )
     return check_points(
         form, lambda _: (args, kwargs), check_positive_int("points", points), _file(function), settings
@@ -119,6 +131,8 @@ def form_of(
         raise NotJudged("--backward and --loss are different ways to say what the loss is: give one")
     if not callable(function):
         raise NotJudged(f"is no function but {type(function).__name__}: name what is to be called")
+    if backward is not None and required(backward) == required(function):
+        return gradient_beside(function, backward, getattr(function, "__name__", "forward"))
     if backward is not None:
         return pair(function, backward, seed)
     if callable(loss):
@@ -201,7 +215,7 @@ def _mended(
 ) -> Found | None:
     """A repair that is right by this very check, and at one point more, with other numbers, too."""
     fresh = 1 + max(each.number for each in found)
-    again = replace(settings, repair_seconds=0.0, places=False)
+    again = replace(settings, repair_seconds=0.0, places=False, explain=False)
     found[0].run.recording.before.restore()
     for numbers in (with_other_numbers, lambda call: call):
         more = {fresh: numbers(call_at(fresh))}
@@ -234,8 +248,14 @@ def _first(mended: Blame, others: Sequence[Blame]) -> tuple[Blame, ...]:
 
 
 def _refuse_stretched(found: Run) -> None:
-    """Refuse a made-up call that fits only since (N, 1) and (N,) are stretched to (N, N)."""
+    """Refuse a made-up call that fits only since labels are stretched, (N, 1) and (N,) to (N, N)."""
     for value in found.recording.tape.values:
+        if isinstance(value.operation, Compute) and value.operation.name in ("add", "subtract", "multiply"):
+            for each in value.inputs:
+                path = getattr(each.operation, "path", None)
+                is_stretched = bool(each.shape) and each.shape != value.shape
+                if path and is_stretched and role_of(of_path(path).name) == "labels":
+                    raise NotJudged(f"{path} of shape {each.shape} is stretched to {value.shape}")
         shapes = [each.shape for each in value.inputs if each.shape]
         if (
             isinstance(value.operation, Compute)

@@ -11,6 +11,7 @@ from autograd_ref.crosscheck.program.assigned.assign import Assignment
 from autograd_ref.crosscheck.program.blame import blame
 from autograd_ref.crosscheck.program.guards import warning
 from autograd_ref.crosscheck.program.guessed.roles import role_of
+from autograd_ref.crosscheck.program.listing import listing_of
 from autograd_ref.crosscheck.program.paths import of_path, short_name, shown
 from autograd_ref.crosscheck.program.point import RecordedPoint, Run
 from autograd_ref.crosscheck.program.views import adjoint_by, first_of
@@ -36,6 +37,7 @@ class Settings:
         repair_seconds: for how long a repair is looked for.
         on_verdict: told the report before that.
         places: whether the places of mistakes are looked for.
+        explain: whether every line is said to be what it computes.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Settings:
     repair_seconds: float = 0.0
     on_verdict: Callable[[Report], None] | None = None
     places: bool = True
+    explain: bool = False
 
 
 def report_on(
@@ -90,6 +93,7 @@ def report_on(
         assignment.ambiguous.append(
             f"{', '.join(map(shown, missing))} gets no gradient in a call made up for it"
         )
+    lines, listing = listing_of(found, at_fault) if settings.explain else ([], [])
     suspects = blame(found, at_fault if settings.places else ())
     return Report(
         target=settings.name,
@@ -108,6 +112,8 @@ def report_on(
         call=settings.call,
         loss=settings.told or _in_result(first.loss.path, settings),
         blame=tuple(suspects.blames),
+        lines=tuple(lines),
+        listing=tuple(listing),
     ), [(each.file, each.line) for each in suspects.statements]
 
 

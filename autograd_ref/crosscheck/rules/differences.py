@@ -26,6 +26,10 @@ GRANTED = {"float64": 1e-7, "float32": 2.0**-11, "float16": 2.0**-6, "bfloat16":
 # The response to the rounding of what is given counts so many times.
 SAFETY, SURELY = 16.0, 8.0
 DRAWS, LINES = 3, 4
+# A function that can be known by its values alone is often an iteration, exact to about this part.
+INEXACT = 2e-5
+# A line through more entries than this comes upon too many kinks.
+MOST_ALONG = 256
 
 Arrays = Sequence[np.ndarray]
 
@@ -147,6 +151,8 @@ def contradicted(
     heard = None
     for _ in range(LINES):
         direction = np.asarray(rng.choice([-1.0, 1.0], gradient.shape) * _usual(values.at[i]))
+        if direction.size > MOST_ALONG:
+            direction *= rng.permutation(direction.size).reshape(direction.shape) < MOST_ALONG
         difference = values.along(i, direction)
         if difference is None:
             continue
@@ -174,9 +180,15 @@ def by_values(values: Values, i: int, dtype: str, noise: np.ndarray) -> tuple[Me
     error = np.array([np.inf if each is None else each.error for each in found])
     if values.at[i].size <= MOST:
         value, error = value.reshape(values.at[i].shape), error.reshape(values.at[i].shape)
+    # An iteration that ends before the last digit leaves as much of where it began.
+    left = INEXACT * abs(float(values.function(values.at))) / _usual(values.at[i])
+    used = any(each != FLAT for each in found)
+    if np.all(np.abs(value) <= left):
+        used, value = False, np.zeros_like(value)
     right = measured(value, noise, dtype)
-    radius = right.bound.radius + SURELY * np.where(np.isfinite(error), error, 0.0)
-    return right._replace(bound=right.bound._replace(radius=radius)), any(each != FLAT for each in found)
+    size = np.maximum(np.where(np.isfinite(value), np.abs(value), 0.0), root_mean_square(value))
+    radius = right.bound.radius + SURELY * np.where(np.isfinite(error), error, 0.0) + INEXACT * size
+    return right._replace(bound=right.bound._replace(radius=radius)), used
 
 
 def measured(value: np.ndarray, noise: np.ndarray, dtype: str) -> Measured:

@@ -22,21 +22,23 @@ __all__ = ["JaxRule", "Operands", "rules_of"]
 
 @jax.tree_util.register_pytree_with_keys_class
 class Operands:
-    """Differentiable operands of a rule by their names, a pytree in the order of the rule's arguments."""
+    """Differentiable operands of a rule by their names, a pytree in the order of the rule's arguments.
+
+    What is its own has names that end with an underscore: anybody's argument may be called `values`.
+    """
 
     def __init__(self, names: tuple[str, ...], values: Sequence[Any]) -> None:
-        self.names, self.values = names, tuple(values)
+        self.names_, self.values_ = names, tuple(values)
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("names", "values") or name not in self.names:
+        if name in ("names_", "values_") or name not in self.names_:
             raise AttributeError(name)
-        return self.values[self.names.index(name)]
+        return self.values_[self.names_.index(name)]
 
     def tree_flatten_with_keys(self) -> tuple[list[tuple[GetAttrKey, Any]], tuple[str, ...]]:
         """The values, each under its name."""
-        return [
-            (GetAttrKey(name), value) for name, value in zip(self.names, self.values, strict=True)
-        ], self.names
+        named = zip(self.names_, self.values_, strict=True)
+        return [(GetAttrKey(name), value) for name, value in named], self.names_
 
     @classmethod
     def tree_unflatten(cls, names: tuple[str, ...], values: Sequence[Any]) -> "Operands":
@@ -69,11 +71,11 @@ class JaxRule:
     def positions(self) -> list[int]:
         """The operands that have a cotangent."""
         avals: list[Any] = [var.aval for var in self.own.equation.invars]
-        return [
-            i
-            for i, aval in enumerate(avals)
-            if i >= self.own.constants and jnp.issubdtype(aval.dtype, jnp.floating)
-        ]
+        floating = [i for i, aval in enumerate(avals) if jnp.issubdtype(aval.dtype, jnp.floating)]
+        # Nobody differentiates by a −∞ that only says where a maximum begins.
+        given = self.own.operands
+        finite = [i for i in floating if not avals[i].size or bool(np.isfinite(np.asarray(given[i])).any())]
+        return [i for i in finite if i >= self.own.constants]
 
     @property
     def operands(self) -> list[Any]:
@@ -105,7 +107,7 @@ class JaxRule:
 
         def hand(params: Operands, cotangents: Any, others: Any) -> tuple[Any, Operands]:
             value, pull = self.forward_and_pull(params, cotangents, others)
-            return value, Operands(params.names, pull(cotangents))
+            return value, Operands(params.names_, pull(cotangents))
 
         hand.__wrapped__ = self.function  # type: ignore[attr-defined]
         return hand
@@ -116,7 +118,7 @@ class JaxRule:
         """⟨cotangents, outputs⟩, and the function that pulls cotangents back, by the rule."""
 
         def function(*values: Any) -> list[Any]:
-            return self.applied(Operands(params.names, values), others)
+            return self.applied(Operands(params.names_, values), others)
 
         outputs, pullback = jax.vjp(function, *self.given(params))
         return self.weighed(outputs, cotangents), lambda given: list(
@@ -170,14 +172,14 @@ class JaxRule:
         if self.wide is None:
             primal: ClosedJaxpr = self.own.equation.params["call_jaxpr"]
             function, use = jaxpr_as_fun(in_float64(primal)), self.own
-            outputs = self._of_params(use, function, others, np.float64)(*params.values)
+            outputs = self._of_params(use, function, others, np.float64)(*params.values_)
         else:
             function = self._of_params(self.wide, made(self.wide), others)
             outputs = function(*self._cast(self.wide, params))
         return self.weighed(outputs, cotangents)
 
     def _use(self, params: Operands) -> Use:
-        found = {np.dtype(getattr(each, "dtype", self.dtype)) for each in params.values}
+        found = {np.dtype(getattr(each, "dtype", self.dtype)) for each in params.values_}
         if found <= {self.dtype} or (self.dtype != np.float64 and np.dtype(np.float64) not in found):
             return self.own
         if self.wide is None or found != {np.dtype(np.float64)}:
@@ -203,7 +205,7 @@ class JaxRule:
 
     def _cast(self, use: Use, params: Operands) -> list[Any]:
         avals: list[Any] = [use.equation.invars[i].aval for i in self.positions]
-        return [_as_aval(each, aval) for each, aval in zip(params.values, avals, strict=True)]
+        return [_as_aval(each, aval) for each, aval in zip(params.values_, avals, strict=True)]
 
     @staticmethod
     def weighed(outputs: Sequence[Any], cotangents: Sequence[Any]) -> Any:

@@ -66,6 +66,8 @@ def judge_rule(rule: JaxRule, points: Sequence[Point], asked: Asked) -> Report:
         report = check.report(points)
     except NotJudged as error:
         return _by_values_alone(rule, points, asked, str(error))
+    except Exception as error:  # an operation that the model of rounding cannot follow
+        return _by_values_alone(rule, points, asked, one_line(cause(error)))
     if report.ok or report.diagnosis:
         return report
     return _second_opinion(rule, points, asked, report)
@@ -142,7 +144,7 @@ def _by_values_alone(rule: JaxRule, points: Sequence[Point], asked: Asked, reaso
     quantities = [judge.quantity(i) for i in range(len(rule.names))]
     wrong = [each for each in quantities if each.ok is False]
     unjudged = [each for each in quantities if each.ok is None]
-    text = f"Judged by differences of the function's values alone: {reason}."
+    text = f"Judged by differences of the function's values alone: {reason.rstrip('.')}."
     return Report(
         target=asked.name,
         dtype=rule.dtype.name,
@@ -170,7 +172,7 @@ class _ByValues:
         found = [self._at(number, i) for number in range(len(self.points))]
         name = f"d{self.rule.names[i]}"
         quantity, _ = judge_gradient(found, 0, name, self.asked.tolerance, self.rule.dtype.name)
-        shape = np.shape(self.points[0].params.values[i])
+        shape = np.shape(self.points[0].params.values_[i])
         if quantity.shape != shape:  # parts of a large one
             quantity = replace(quantity, shape=shape, index=(), odd_one_out=None)
         self._found[i] = quantity
@@ -213,7 +215,7 @@ class _ByValues:
                 except Exception as error:
                     raise NotJudged(f"the function raised {one_line(cause(error))}") from error
 
-        at = [np.asarray(each, np.float64) for each in self.points[number].params.values]
+        at = [np.asarray(each, np.float64) for each in self.points[number].params.values_]
         return Values(value, at, np.random.default_rng([self.asked.seed, 7, number]))
 
 
@@ -226,7 +228,7 @@ def _refused(rule: JaxRule, point: Point, error: BaseException, asked: Asked) ->
     which = heads[int(named[1])] if named and int(named[1]) < len(heads) else None
     quantities = [
         Quantity(f"d{name}", np.shape(value), False, nan, nan, nan, nan, (), nan, nan, mismatch=REFUSAL)
-        for name, value in zip(rule.names, point.params.values, strict=True)
+        for name, value in zip(rule.names, point.params.values_, strict=True)
         if which in (None, re.split(r"[.\[]", name)[0])
     ]
     return Report(

@@ -78,7 +78,7 @@ def judge_surrogate(rule: Any, points: Sequence[Point], asked: Asked) -> Report:
 
         failures += nonlinear(pull, list(cotangents), dtype, asked.seed)
         values.append(rule.values(point))
-    return surrogate_report(rule.names, points[0].params.values, values, failures, len(points), dtype, asked)
+    return surrogate_report(rule.names, points[0].params.values_, values, failures, len(points), dtype, asked)
 
 
 def surrogate_report(

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import reduce
 from types import ModuleType
 from typing import Any
@@ -17,6 +18,7 @@ from autograd_ref.crosscheck.rules.find import find_uses, is_rule
 from autograd_ref.crosscheck.rules.jax_calls import check_against, check_jax_calls
 from autograd_ref.crosscheck.rules.pytorch.calls import check_torch_calls, function_of
 from autograd_ref.crosscheck.rules.pytorch.functions import find_torch_uses, torch
+from autograd_ref.crosscheck.rules.returned import check_returned, count_differentiated
 
 __all__ = ["check_rule_target"]
 
@@ -58,19 +60,32 @@ def check_rule_target(
     if not named:
         if any(recorded[other] for other in ("loss", "backward", "of")) or not calls.are_given:
             return None
+        returned = _returned(value, calls, asked)
         if not _calls_rules(value, calls, asked):
-            return None
+            return returned
+    else:
+        returned = None
     _refuse(recorded)
     given = [calls.at(number) for number in range(asked.points if calls.are_given else 1)]
     if torch() is not None and (
         function_of(value) is not None or (not is_rule(value) and _is_torch(given[0], value))
     ):
         return check_torch_calls(value, given, asked, reference)
-    return (
-        check_jax_calls(value, given, asked)
-        if reference is None
-        else check_against(value, reference, given, asked)
+    if reference is not None:
+        return check_against(value, reference, given, asked)
+    report = check_jax_calls(value, given, asked)
+    return report if returned is None or returned.ok else _beside(report, returned)
+
+
+def _beside(report: Report, returned: Report) -> Report:
+    """The report on rules, where what the call returns behind its loss looks like gradients and is none."""
+    text = (
+        "What the call returns behind its first value has the shapes of its arguments, and is not the "
+        f"gradient: {returned.first_wrong or 'not judged'}. If it is meant to be none, judge the rules by a "
+        "function that returns less."
     )
+    signature = " ".join(filter(None, [report.signature, text]))
+    return replace(report, ok=None if report.ok else report.ok, signature=signature)
 
 
 class _Calls:
@@ -153,7 +168,31 @@ def _calls_rules(value: Any, calls: _Calls, asked: Asked) -> bool:
         uses, _ = find_uses(value, args, kwargs, np.float32, asked.file)
     except NotJudged:
         return False
-    return bool(uses)
+    return any(not use.rule.is_library for use in uses)
+
+
+def _returned(value: Any, calls: _Calls, asked: Asked) -> Report | None:
+    """The report on gradients that JAX code returns behind its loss; None where it returns none."""
+    try:
+        call = calls.at(0)
+        count = count_differentiated(value, call)
+        if not count or not _is_jax(value, call):
+            return None
+        given = [calls.at(number) for number in range(asked.points)]
+        return replace(check_returned(value, given, count, asked), call=asked.call)
+    except NotJudged:
+        return None
+
+
+def _is_jax(value: Any, call: Call) -> bool:
+    """Whether a call makes arrays of JAX."""
+    args, kwargs = call
+    with np.errstate(all="ignore"):
+        try:
+            made = value(*args, **kwargs)
+        except Exception:
+            return False
+    return any(isinstance(each, jax.Array) for each in jax.tree.leaves(made))
 
 
 def _is_torch(call: Call, value: Any) -> bool:

@@ -53,7 +53,7 @@ class Variations:
     def __init__(self, rule: JaxRule, points: Sequence[Point], file: str, seed: int) -> None:
         self.rule, self.points, self.file, self.seed = rule, list(points), file, seed
         self.refusals: list[str] = []
-        self.base = [self._pulled(point.params.values, *point.args) for point in self.points]
+        self.base = [self._pulled(point.params.values_, *point.args) for point in self.points]
         self.allowed = [self._allowance(number) for number in range(len(self.points))]
 
     def failures(self) -> list[Failure]:
@@ -91,7 +91,7 @@ class Variations:
         def gradients(arrays: Arrays) -> Arrays:
             return self._pulled([each.astype(self.rule.dtype) for each in arrays], *point.args)
 
-        at = [np.asarray(each, np.float64) for each in point.params.values]
+        at = [np.asarray(each, np.float64) for each in point.params.values_]
         rng = np.random.default_rng([self.seed, 8, number])
         noise = own_noise(gradients, at, unit_roundoff(self.rule.dtype), rng)
         pairs = zip(base, noise, strict=True)
@@ -106,11 +106,11 @@ class Variations:
     # The ways to call.
 
     def _jit(self) -> Iterator[Failure]:
-        yield from self._compare(jax.jit(self._pull)(self.points[0].params.values, *self.points[0].args))
+        yield from self._compare(jax.jit(self._pull)(self.points[0].params.values_, *self.points[0].args))
 
     def _zeros(self) -> Iterator[Failure]:
         point = self.points[0]
-        params, (cotangents, others) = list(point.params.values), point.args
+        params, (cotangents, others) = list(point.params.values_), point.args
         nothing = [np.zeros_like(each) for each in cotangents]
         alone = [
             _arrays(self._pull(params, [*nothing[:k], each, *nothing[k + 1 :]], others))
@@ -137,7 +137,7 @@ class Variations:
 
     def _one_by_one(self) -> Iterator[Failure]:
         point = self.points[0]
-        params, (cotangents, others) = list(point.params.values), point.args
+        params, (cotangents, others) = list(point.params.values_), point.args
         if len(params) < 2:
             return
         for i in range(len(params)):
@@ -163,12 +163,12 @@ class Variations:
         others = points[0].args[1]
         compiled: Any = (lambda function: function) if self.refusals else jax.jit
         pull = partial(self._pull, others=others)
-        params = [jnp.stack(each) for each in zip(*(point.params.values for point in points), strict=True)]
+        params = [jnp.stack(each) for each in zip(*(point.params.values_ for point in points), strict=True)]
         cotangents = [jnp.stack(each) for each in zip(*(point.args[0] for point in points), strict=True)]
         together = compiled(jax.vmap(pull))(params, cotangents)
         for number in range(len(points)):
             yield from self._compare([each[number] for each in together], number)
-        first, weights = list(points[0].params.values), list(points[0].args[0])
+        first, weights = list(points[0].params.values_), list(points[0].args[0])
         over = _arrays(compiled(jax.vmap(pull, in_axes=(None, 0)))(first, cotangents))
         for i, each in enumerate(over):
             right = self._pulled(first, points[1].args[0], others)[i]
@@ -179,7 +179,7 @@ class Variations:
             for k in range(min(len(first), 3)):
                 axes = [0 if i == k else None for i in range(len(first))]
                 batched = [params[i] if i == k else each for i, each in enumerate(first)]
-                single = [points[1].params.values[i] if i == k else each for i, each in enumerate(first)]
+                single = [points[1].params.values_[i] if i == k else each for i, each in enumerate(first)]
                 over = _arrays(compiled(jax.vmap(pull, in_axes=(axes, None)))(batched, weights))
                 condition = f"under vmap over {self.rule.names[k]} alone"
                 for i, right in enumerate(self._pulled(single, weights, others)):
@@ -188,7 +188,7 @@ class Variations:
     def _forward(self) -> Iterator[Failure]:
         """Tangents pushed forward weigh the outputs as the cotangents pulled back weigh the tangents."""
         point = self.points[0]
-        params, (cotangents, others) = list(point.params.values), point.args
+        params, (cotangents, others) = list(point.params.values_), point.args
         rng = np.random.default_rng([self.seed, 9])
 
         def weighed(*params: Any) -> Any:
@@ -214,7 +214,7 @@ class Variations:
         point = self.points[0]
         rng = np.random.default_rng([self.seed, 10])
         with precision(np.float64):
-            params = [jnp.asarray(each, np.float64) for each in point.params.values]
+            params = [jnp.asarray(each, np.float64) for each in point.params.values_]
             cotangents = [jnp.asarray(each, np.float64) for each in point.args[0]]
             weights = [jnp.asarray(rng.standard_normal(np.shape(each))) for each in params]
             moves = [jnp.asarray(rng.standard_normal(np.shape(each))) for each in params]
@@ -258,7 +258,7 @@ class Variations:
 
         def weighed(params: list[Any]) -> Any:
             pulled = jax.grad(self.rule.reference)(Operands(self.rule.names, params), cotangents, others)
-            return sum(jnp.sum(one * weight) for one, weight in zip(pulled.values, weights, strict=True))
+            return sum(jnp.sum(one * weight) for one, weight in zip(pulled.values_, weights, strict=True))
 
         try:
             return float(jnp.sum(jax.grad(weighed)(params)[i] * move))

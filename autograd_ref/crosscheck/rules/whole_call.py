@@ -65,11 +65,11 @@ class WholeCall(JaxRule):
 
     def given(self, params: Operands) -> list[Any]:
         """Arrays of JAX."""
-        return [jnp.asarray(each) for each in params.values]
+        return [jnp.asarray(each) for each in params.values_]
 
     def applied(self, params: Operands, others: Sequence[Any]) -> list[Any]:
         """The outputs of the call, with its rules in place."""
-        return self._called(self.function, params.values, others)
+        return self._called(self.function, params.values_, others)
 
     def example(self, operands: Sequence[Any], rng: np.random.Generator) -> tuple[Any, ...]:
         """The leaves as (params, cotangents, others)."""
@@ -98,12 +98,12 @@ class WholeCall(JaxRule):
 
     def _value(self, made: Any, params: Operands, cotangents: Any, others: Any) -> Any:
         if self.bare is not None:
-            outputs = self._called(self.bare, params.values, others)
+            outputs = self._called(self.bare, params.values_, others)
         else:
             traced: ClosedJaxpr = jax.make_jaxpr(lambda *values: self._called(self.function, values, others))(
-                *params.values
+                *params.values_
             )
-            outputs = interpret_closed(traced, list(params.values), bind, lambda value: value)
+            outputs = interpret_closed(traced, list(params.values_), bind, lambda value: value)
         return self.weighed(outputs, cotangents)
 
 

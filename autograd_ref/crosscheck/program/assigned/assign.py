@@ -12,7 +12,7 @@ import numpy as np
 
 from autograd_ref.crosscheck.program.assigned.flat import Part, parts_of
 from autograd_ref.crosscheck.program.assigned.gradients import Candidate
-from autograd_ref.crosscheck.program.assigned.moved import is_moved
+from autograd_ref.crosscheck.program.assigned.moved import is_moved, is_moved_repeatedly
 from autograd_ref.crosscheck.program.assigned.second import boosting_pair
 from autograd_ref.crosscheck.program.paths import cores, is_of_gradients, of_path, shown
 from autograd_ref.crosscheck.program.views import adjoint_by
@@ -89,6 +89,7 @@ class _Assigning:
         self.taken: set[str] = set()
 
     def all(self, of: Mapping[str, str]) -> Assignment:
+        self._leave_out_what_is_moved_on()
         for name, leaf in of.items():
             self._take(self._candidate(name), self._leaf(leaf))
         if not of and (boosting := boosting_pair(self.left, self._used())) is not None:
@@ -116,6 +117,22 @@ class _Assigning:
         self.result.pairs.append(Assigned(leaf.path, each.path, is_change))
         self.taken.add(leaf.path)
         self.left = [other for other in self.left if other.path != each.path]
+
+    def _leave_out_what_is_moved_on(self) -> None:
+        """Parameters that the loss depends on as they were moved already: a loop of several steps."""
+        for leaf in self._free():
+            ends = [
+                each
+                for each in self.left
+                if each.array.shape == leaf.array.shape
+                and is_moved_repeatedly(each.value, leaf.value, self.found.forward)
+            ]
+            if ends:
+                self.result.ambiguous.append(
+                    f"{shown(leaf.path)} is moved more than once in the call: let it make one step"
+                )
+                self.taken.add(leaf.path)
+                self.left = [each for each in self.left if not any(each is end for end in ends)]
 
     def _changes(self) -> None:
         """Parameters that the call moves, in place or into what it returns."""

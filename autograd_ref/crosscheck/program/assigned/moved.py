@@ -7,7 +7,7 @@ import numpy as np
 from autograd_ref.recording import Recording, Value
 from autograd_ref.recording.tape import Compute, Given, Read, Write
 
-__all__ = ["is_moved", "step_size"]
+__all__ = ["is_moved", "is_moved_repeatedly", "step_size"]
 
 _NEAR = 1e-3
 
@@ -17,6 +17,26 @@ def is_moved(value: Value | None, start: Value) -> bool:
     if value is None or value is start:
         return False
     return _leads_to(value, start, 0)
+
+
+def is_moved_repeatedly(value: Value | None, start: Value, forward: Collection[Value]) -> bool:
+    """Whether the loss depends on a value between another one and what became of it: more than one step."""
+    waiting, seen = [] if value is None else [value], set[Value]()
+    while waiting:
+        each = waiting.pop()
+        if each in seen or each is start or each in start.inputs:
+            continue
+        seen.add(each)
+        if each in forward:
+            if _leads_to(each, start, 0):
+                return True
+            continue
+        operation = each.operation
+        if isinstance(operation, Read | Write) or (
+            isinstance(operation, Compute) and operation.name in ("add", "subtract")
+        ):
+            waiting.extend(each.inputs)
+    return False
 
 
 def _leads_to(value: Value, start: Value, depth: int) -> bool:

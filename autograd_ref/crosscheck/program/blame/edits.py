@@ -20,12 +20,12 @@ from autograd_ref.recording.template import Group, Literal
 __all__ = ["Edit", "Expression", "edits_of", "expressions"]
 
 _OTHERS = {
-    "add": ("subtract", "multiply"),
-    "subtract": ("add", "divide"),
-    "multiply": ("divide", "add", "power"),
-    "divide": ("multiply", "subtract"),
+    "add": ("subtract", "multiply", "divide"),
+    "subtract": ("add", "multiply", "divide"),
+    "multiply": ("divide", "add", "subtract", "power"),
+    "divide": ("multiply", "add", "subtract"),
     "matmul": (),
-    "power": ("multiply",),
+    "power": ("multiply", "divide", "add"),
     "maximum": ("minimum",),
     "minimum": ("maximum",),
     "greater": ("less", "greater_equal", "less_equal"),
@@ -79,12 +79,14 @@ class Edit:
         says: what to write instead, for a sentence.
         changes: by the number of the value.
         at: the place of it, where that is not the expression's own.
+        weight: how usual the mistake is.
     """
 
     kind: str
     says: str
     changes: dict[int, Change]
     at: Place | None = None
+    weight: float = 3.0
 
 
 def expressions(values: Sequence[Value], tapes: Tapes) -> list[Expression]:
@@ -121,8 +123,8 @@ def edits_of(expression: Expression, tapes: Tapes) -> Iterator[Edit]:
         yield from _of_operands(expression, tapes)
 
 
-def _everywhere(expression: Expression, kind: str, says: str, change: Change) -> Edit:
-    return Edit(kind, says, {each.number: change for each in expression.values})
+def _everywhere(expression: Expression, kind: str, says: str, change: Change, weight: float = 3.0) -> Edit:
+    return Edit(kind, says, {each.number: change for each in expression.values}, None, weight)
 
 
 def _with(value: Value, **changed: Any) -> Any:
@@ -146,20 +148,23 @@ def _of_operator(expression: Expression) -> Iterator[Edit]:
                 return computed(value, _with(value, name=other), inputs)
 
             words = f"{_WORDS.get(other, other)} for {_WORDS.get(name, name)}"
-            yield _everywhere(expression, "operator", words, change)
+            yield _everywhere(expression, "operator", words, change, 3.0 if name in _OTHERS else 2.8)
         if len(expression.first.inputs) == 2:
             yield _everywhere(
                 expression,
                 "operand",
                 "the operands swapped",
                 lambda value, inputs, _: computed(value, value.operation, inputs[::-1]),
+                2.7,
             )
             for i in (0, 1):
 
                 def alone(value: Value, inputs: list[np.ndarray], _: int, i: int = i) -> np.ndarray:
                     return np.broadcast_to(inputs[i], value.shape)
 
-                yield _everywhere(expression, "operand", f"only its {('first', 'second')[i]} operand", alone)
+                yield _everywhere(
+                    expression, "operand", f"only its {('first', 'second')[i]} operand", alone, 2.4
+                )
         yield from _of_transposes(expression)
     elif name in ("dot", "matmul"):
         yield from _of_transposes(expression)
@@ -168,6 +173,7 @@ def _of_operator(expression: Expression) -> Iterator[Edit]:
         "operator",
         "the other sign",
         lambda value, inputs, _: -computed(value, value.operation, inputs),
+        2.6,
     )
 
 
@@ -191,9 +197,9 @@ def _of_constants(expression: Expression) -> Iterator[Edit]:
         if not isinstance(each.operation, Given) or each.array is None or np.size(each.array) != 1:
             continue
         number = float(np.asarray(each.array, np.float64).reshape(()))
-        others = [number - 1, number + 1, number / 2, number * 2, -number, 0.0, 1.0, 2.0, 0.5, 3.0]
-        others += [1 / number] if number else []
-        for other in dict.fromkeys(others):
+        others = dict.fromkeys([number - 1, number + 1, number / 2, number * 2], 2.9)
+        unusual = {1.0: 2.4, 2.0: 2.8, 0.5: 2.8, 3.0: 2.7, -number: 2.3, 0.0: 2.3}
+        for other, weight in {**unusual, 1 / (number or 1.0): 2.5, **others}.items():
             if other != number:
 
                 def change(
@@ -204,7 +210,7 @@ def _of_constants(expression: Expression) -> Iterator[Edit]:
                         value, value.operation, [new if j == i else x for j, x in enumerate(inputs)]
                     )
 
-                yield _everywhere(expression, "factor", f"{other:g} for {number:g}", change)
+                yield _everywhere(expression, "factor", f"{other:g} for {number:g}", change, weight)
 
 
 def _of_arguments(expression: Expression) -> Iterator[Edit]:
@@ -338,7 +344,7 @@ def _of_operands(expression: Expression, tapes: Tapes) -> Iterator[Edit]:
                 return computed(value, value.operation, [new if j == i else x for j, x in enumerate(inputs)])
 
             words = f"{in_words(other, tapes)} for {in_words(operand, tapes)}"
-            yield _everywhere(expression, "name", words, change)
+            yield _everywhere(expression, "name", words, change, 2.5)
 
 
 def _in_step(other: Value, expression: Expression, tapes: Tapes) -> dict[int, int] | None:

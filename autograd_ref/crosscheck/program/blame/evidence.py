@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TypeVar
 
 from autograd_ref.crosscheck.program.blame.known import Known, Meaning
 from autograd_ref.crosscheck.program.blame.regions import Region, Trust, is_whole
-from autograd_ref.crosscheck.program.blame.source import Statement, statement_at
+from autograd_ref.crosscheck.program.blame.source import Statement, is_own, statement_at
 from autograd_ref.crosscheck.program.blame.tapes import Tapes
 from autograd_ref.recording import Place, Value
 from autograd_ref.recording.tape import Compute, Read, Write
-
-_OWN = str(Path(__file__).parents[2]) + os.sep
 
 __all__ = ["Suspect", "Votes", "gather"]
 
@@ -50,7 +46,7 @@ class Votes:
 
     def add(self, value: Value, place: Place | None, weight: float, kind: str) -> None:
         """Add a vote for the statement that a place is in."""
-        if place is None or weight <= 0 or place.file.startswith(_OWN):
+        if place is None or weight <= 0 or is_own(place.file):
             return
         statement = statement_at(place)
         suspect = self.of.setdefault(statement, Suspect(statement))

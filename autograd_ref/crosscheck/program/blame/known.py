@@ -182,7 +182,8 @@ class Known:
     ) -> Meaning | None:
         factor: float | None = None
         orders: list[str] = []
-        numbers = set()
+        numbers: set[float] = set()
+        lonely = True
         for i, array in enumerate(arrays):
             right = entry.array(i)
             found = _compare(array, right, factor)
@@ -191,8 +192,10 @@ class Known:
             if factor is None and found[1] != "zero":
                 factor = found[0]
             orders.append(found[1])
-            numbers.add(float(array.flat[0]) if array.size == 1 else i)
-        if factor is None or (int(np.prod(shape)) == 1 and len(numbers) < 2 and len(arrays) > 1):
+            one = array[array != 0]
+            numbers.add(float(f"{one[0]:.8g}") if one.size == 1 else float(i))
+            lonely = lonely and one.size <= 1
+        if factor is None or (lonely and len(numbers) < 2 and len(arrays) > 1):
             return None  # a number that is always the same agrees with everything
         order = max(orders, key=("zero", "same", "reshaped", "moved").index)
         if order == "same" and shape != entry.of.shape:

@@ -34,6 +34,8 @@ def place_of_node(node: ast.AST, like: Place) -> Place:
 def creation_names(place: Place) -> list[str]:
     """The names that the statement at a place assigns to; of a tuple, the one for the place's expression."""
     node = statement_at(place).node
+    if isinstance(node, ast.AugAssign):
+        return _bases(node.target)
     if not isinstance(node, ast.Assign):
         return []
     target = node.targets[0]

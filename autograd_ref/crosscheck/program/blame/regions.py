@@ -112,7 +112,7 @@ def _wrong_entries(output: Output, tapes: Tapes) -> np.ndarray:
     if hand.shape != right.shape:
         return everywhere
     size = np.abs(right).max(initial=0.0)
-    wrong = ~(np.abs(hand - right) <= 1e-7 * size)
+    wrong = np.asarray(~(np.abs(hand - right) <= 1e-7 * size))
     if not wrong.any():
         return everywhere
     if output.part is None:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from autograd_ref.crosscheck.program.blame.edits import expressions
+from autograd_ref.crosscheck.program.blame.contexts import common_edits
+from autograd_ref.crosscheck.program.blame.edits import Expression, expressions
 from autograd_ref.crosscheck.program.blame.evidence import Suspect, Votes, gather
 from autograd_ref.crosscheck.program.blame.known import Known
 from autograd_ref.crosscheck.program.blame.regions import Region, Trust, region_of
@@ -30,6 +31,8 @@ __all__ = ["Found", "blame"]
 
 MOST = 3
 MAKERS = 60
+# Below this weight, an edit that makes all right is not the one that comes to mind first.
+USUAL = 2.6
 # For all trials together.
 SECONDS = 3.0
 
@@ -85,15 +88,20 @@ class _Search:
         self.regions: list[Region] = [region_of(each, tapes, self.trust) for each in wrong]
         self.suspects = {value for region in self.regions for value in region.suspects}
         self.votes: Votes = gather(self.regions, tapes, self.known, self.trust)
-        self.until = time.perf_counter() + SECONDS
+        self.until = time.thread_time() + SECONDS
 
     def found(self) -> Found:
         """Everything, most likely first."""
-        vote_for_unwritten(self.regions, self.tapes, self.votes)
+        vote_for_unwritten(self.regions, self.tapes, self.known, self.votes)
         tried: dict[Statement, list[Tried]] = {}
         self._try(self.suspects | self._parts(), tried)
         every = list(wanted_values(self.regions, self.tapes, self.known, self.trust, self.trial, self.until))
-        self._try(self._makers([each.value for each in every if each.users]), tried)
+        if not any(each.edits for some in tried.values() for each in some):
+            self._try_together(tried)
+        makers = [each.value for each in every if each.users]
+        if max((evidence_of(each) for some in tried.values() for each in some), default=0.0) < USUAL:
+            makers += [each for region in self.regions for some in region.frontier.values() for each in some]
+        self._try(self._makers(makers), tried)
         scores = {
             statement: suspect.votes / len(self.regions) + (evidence_of(most(some)) if some else 0.0)
             for statement, suspect in self.votes.of.items()
@@ -101,6 +109,7 @@ class _Search:
         }
         self._narrow([each for each in every if not each.users], scores)
         steps = self._steps([each for each in every if each.users], scores)
+        steps |= self._factors([each for each in every if not each.users], scores)
         ranked = sorted(
             self.votes.of.values(), key=lambda each: (-round(scores[each.statement], 6), each.order)
         )
@@ -124,7 +133,7 @@ class _Search:
             if each.values and each.first.place is not None
         ]
         for statement, each in sorted(placed, key=lambda pair: order.get(pair[0], len(order))):
-            if time.perf_counter() > self.until:
+            if time.thread_time() > self.until:
                 break
             tried = try_expression(each, self.tapes, self.trial, self.until)
             for edit in tried.edits:
@@ -135,6 +144,18 @@ class _Search:
                 self.votes.add(each.first, each.first.place, 0.01, tried.edits[0].kind)
             if not any(edit.at is not None for edit in tried.edits):
                 found.setdefault(statement, []).append(tried)
+
+    def _try_together(self, found: dict[Statement, list[Tried]]) -> None:
+        """Change what several expressions have in common."""
+        for edit in common_edits(self.suspects, self.tapes):
+            if time.thread_time() > self.until:
+                return
+            if edit.at is not None and self.trial.makes_all_right(edit.changes):
+                first = self.tapes.values[min(edit.changes)]
+                found.setdefault(statement_at(edit.at), []).append(
+                    Tried(Expression((first,)), [edit], None, None)
+                )
+                self.votes.add(first, edit.at, 0.01, edit.kind)
 
     def _parts(self) -> set[Value]:
         """Right values next to suspect ones that are contributions: others may be missing beside them."""
@@ -178,6 +199,34 @@ class _Search:
             found[statement] = each
         return found
 
+    def _factors(self, wanted: list[Wanted], scores: dict[Statement, float]) -> dict[Statement, Wanted]:
+        """Where a mean's or sum's number of terms should have been taken out, or another factor comes in."""
+        found: dict[Statement, Wanted] = {}
+        for each in wanted:
+            meanings = self.known.of(each.value)
+            meaning = next((m for m in meanings if m.of is each.of and m.kind == "adjoint"), None)
+            if meaning is None or each.value.place is None:
+                continue
+            own = statement_at(each.value.place)
+            if _is_count(meaning.factor, self.tapes):
+                users = self.tapes.uses.get(each.value.number, [])
+                for user in sorted(users, key=lambda user: user.number):
+                    statement = statement_at(user.place) if user.place is not None else own
+                    if statement != own:
+                        self.votes.add(user, user.place, 0.01, "factor")
+                        scores[statement] = max(scores.get(statement, 0.0), 0.0) + 2.0
+                        found[statement] = each
+                        break
+            else:
+                scores[own] = scores.get(own, 0.0) + 1.0
+        return found
+
+    def _kind_of(self, step: Wanted) -> str:
+        if not step.users:
+            return "factor"
+        parts = [each for each in self.known.of(step.value) if each.of is step.of]
+        return "step" if not parts else "term" if parts[0].kind != "adjoint" else "factor"
+
     def _blame(self, suspect: Suspect, tried: Tried | None, step: Wanted | None) -> Blame:
         place = max(suspect.places, key=lambda each: suspect.places[each])
         kind = max(suspect.kinds, key=lambda each: suspect.kinds[each])
@@ -185,7 +234,7 @@ class _Search:
         if edit is not None and tried is not None:
             place, kind = edit.at or tried.expression.first.place or place, edit.kind
         elif step is not None:
-            kind = "step"
+            kind = self._kind_of(step)
         line = linecache.getline(place.file, place.line)
         end = linecache.getline(place.file, place.end_line)
         return Blame(
@@ -198,6 +247,14 @@ class _Search:
             kind,
             sentences(suspect, edit, step, self.regions, self.tapes, self.known, self.trust),
         )
+
+
+def _is_count(factor: float, tapes: Tapes) -> bool:
+    """Whether a factor is a number of entries along axes of an array of before, or its inverse."""
+    sizes = {size for leaf in tapes.points[0].run.recording.leaves for size in leaf.value.shape}
+    counts = sizes | {a * b for a in sizes for b in sizes}
+    whole = abs(factor) if abs(factor) > 1 else 1 / abs(factor)
+    return abs(whole - round(whole)) < 1e-6 and round(whole) in counts - {1, 2}
 
 
 def _characters(line: str, column: int) -> int:

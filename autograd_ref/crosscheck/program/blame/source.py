@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import ast
 import linecache
+import os
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 from autograd_ref.recording import Place
 
-__all__ = ["Statement", "excerpt", "statement_at", "statements_of", "tree_of"]
+__all__ = ["Statement", "excerpt", "is_own", "statement_at", "statements_of", "tree_of"]
+
+
+_OWN = str(Path(__file__).parents[2]) + os.sep
+
+
+def is_own(file: str) -> bool:
+    """Whether a file is a part of the checker, which makes the call."""
+    return file.startswith(_OWN)
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,10 @@ import ast
 from collections.abc import Sequence
 
 from autograd_ref.crosscheck.program.blame.evidence import Votes
+from autograd_ref.crosscheck.program.blame.known import Known
 from autograd_ref.crosscheck.program.blame.names import creation_names, function_at, place_of_node, readers
 from autograd_ref.crosscheck.program.blame.regions import Region
+from autograd_ref.crosscheck.program.blame.source import is_own
 from autograd_ref.crosscheck.program.blame.tapes import Tapes
 from autograd_ref.recording import Place, Value
 from autograd_ref.recording.tape import Write
@@ -15,15 +17,27 @@ from autograd_ref.recording.tape import Write
 __all__ = ["vote_for_unwritten"]
 
 
-def vote_for_unwritten(regions: Sequence[Region], tapes: Tapes, votes: Votes) -> None:
+def vote_for_unwritten(regions: Sequence[Region], tapes: Tapes, known: Known, votes: Votes) -> None:
     """Vote for the loops around what writes to a memory that stays empty in parts, or for who reads it."""
     for region in regions:
         writes = [each for each in region.suspects if isinstance(each.operation, Write)]
+        meanings = known.of(region.output.value)
+        if any(each.of is region.output.leaf and each.kind != "adjoint" for each in meanings):
+            place = region.output.value.place
+            in_loop = len(tapes.made_with(region.output.value)) > 1
+            if place is not None and not in_loop and not is_own(place.file):
+                after = [
+                    node for node in readers(creation_names(place), place) if node.lineno > place.end_line
+                ]
+                _vote_for_readers(after[-1:], place, region.output.value, votes, 1.05)
+            made = [each for each in region.suspects if len(tapes.made_with(each)) > 1][:1]
+            for i, loop in enumerate(dict.fromkeys(loop for each in made for loop in _loops(each))):
+                votes.add(region.output.value, loop, 0.95 - 0.1 * i, "index")
         if region.unwritten is not None and region.unwritten.place is not None:
             place = region.unwritten.place
             loops = [loop for each in writes for loop in _loops(each)]
-            for loop in dict.fromkeys(loops):
-                votes.add(region.unwritten, loop, 1.2, "index")
+            for i, loop in enumerate(dict.fromkeys(loops)):
+                votes.add(region.unwritten, loop, 1.2 - 0.1 * i, "index")
             found = [node for node in readers(creation_names(place), place) if node.lineno > place.line]
             _vote_for_readers(found, place, region.unwritten, votes, 0.3 if loops else 1.0)
 
@@ -45,7 +59,14 @@ def _loops(value: Value) -> list[Place]:
         for node in ast.walk(function)
         if isinstance(node, (ast.For, ast.While)) and node.lineno < place.line <= (node.end_lineno or 0)
     ]
-    return [_head(node, place) for node in sorted(around, key=lambda node: -node.lineno)]
+    # A range with a sum in it, or that begins somewhere, is more often wrong than that of all.
+    return [
+        _head(node, place) for node in sorted(around, key=lambda node: (not _is_special(node), -node.lineno))
+    ]
+
+
+def _is_special(node: ast.For | ast.While) -> bool:
+    return isinstance(node, ast.For) and any(isinstance(each, ast.BinOp) for each in ast.walk(node.iter))
 
 
 def _head(node: ast.For | ast.While, place: Place) -> Place:

@@ -46,7 +46,7 @@ def try_expression(expression: Expression, tapes: Tapes, trial: Trial, until: fl
     found: list[Edit] = []
     if possible is not False:
         for edit in edits_of(expression, tapes):
-            if time.perf_counter() > until:
+            if time.thread_time() > until:
                 break
             residual = trial.residual(edit.changes, 0)
             if (
@@ -57,7 +57,7 @@ def try_expression(expression: Expression, tapes: Tapes, trial: Trial, until: fl
                 found.append(edit)
                 if len(found) > 2:
                     break
-    return Tried(expression, found, freedom, possible)
+    return Tried(expression, sorted(found, key=lambda edit: -edit.weight), freedom, possible)
 
 
 def _set_free(expression: Expression, tapes: Tapes, trial: Trial) -> tuple[bool | None, float | None]:
@@ -116,7 +116,7 @@ def _set_free(expression: Expression, tapes: Tapes, trial: Trial) -> tuple[bool 
 def evidence_of(tried: Tried) -> float:
     """How much it says that an expression, changed, makes all right."""
     if tried.edits:
-        return 3.0 if tried.edits[0].kind != "name" else 2.5
+        return max(each.weight for each in tried.edits)
     if tried.is_possible is False:
         return -1.0
     if tried.freedom is not None:

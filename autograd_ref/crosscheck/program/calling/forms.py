@@ -6,13 +6,15 @@ order: hence `self` for the function itself, which may be a method, and `the_…
 """
 
 import inspect
+import re
 import sys
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from autograd_ref.crosscheck.program.guessed.roles import role_of
 from autograd_ref.crosscheck.report import NotJudged
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "gradient_beside",
     "pair",
     "plain",
+    "required",
     "with_expression",
     "with_variables",
 ]
@@ -87,11 +90,11 @@ def gradient_beside(loss: Callable[..., Any], gradient: Callable[..., Any], name
 
 def pair(forward: Callable[..., Any], backward: Callable[..., Any], seed: int) -> Form:
     """⟨dout, out⟩ of a forward and its backward, with a random dout for each output that backward takes."""
-    arguments, weigh, signature = _arguments, _weighed, _signature(forward)
+    arguments, weigh, stored, signature = _arguments, _weighed, _stored, _signature(forward)
     self, the_other = forward, backward
 
     def call(*args, **kwargs):  # type: ignore[no-untyped-def]
-        out = self(*args, **kwargs)
+        out = stored(self(*args, **kwargs), args)
         given, outs, cotangents = arguments(the_other, out, signature, args, kwargs, seed)
         return weigh(outs, cotangents), the_other(*given)
 
@@ -128,11 +131,17 @@ def counterpart(name: str, known: Callable[[str], Any]) -> tuple[str, str] | Non
     return None
 
 
+# What people call the adjoint that backward is given.
+_ADJOINT = re.compile(r"^(?:d\w*|g|grad\w*|g_\w+|delta\w*|up\w*|err\w*|\w*_grad(?:ient)?|cotangent|v)$", re.I)
+
 _BESIDE = {
     "gradient": ("loss", "cost", "objective", "", "f"),
     "grad": ("loss", "cost", "objective", "", "f", "fun"),
     "jac": ("fun", "loss", "cost"),
     "fprime": ("f", "func", "fun"),
+    "prime": ("",),
+    "derivative": ("",),
+    "deriv": ("",),
 }
 
 
@@ -198,14 +207,20 @@ def _arguments(
     seed: int,
 ) -> tuple[list[Any], list[Any], list[Any]]:
     """What backward is given, the outputs that it takes the adjoints of, and these adjoints."""
-    taken = _signature(backward)
-    names = [
-        each.name
-        for each in ([] if taken is None else taken.parameters.values())
-        if each.default is each.empty and each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
-    ] or ["dout"]
+    names = required(backward) or ["dout"]
     owner = list(args[:1]) if names[0] == "self" else []  # forward is a method as its class has it
     names = names[len(owner) :]
+    if not names:  # def backward(self, dout=1)
+        rng = None if np.ndim(out) == 0 else np.random.default_rng([seed, 3])
+        cotangents = [_cotangent(out, rng)]
+        return [*owner, *cotangents], [out], cotangents
+    if any(role_of(name) == "labels" for name in names):
+        raise NotJudged(
+            f"backward takes {', '.join(names)}, labels among them, so that it is no function of an adjoint "
+            "alone: judge what calls it"
+        )
+    if not _ADJOINT.match(names[0]) and role_of(names[0]) == "inputs":
+        raise NotJudged(f"backward takes {names[0]} first, where the adjoint of forward's output is expected")
     parts = list(out) if isinstance(out, tuple) else [out]
     bound: dict[str, Any] = {}
     if signature is not None:
@@ -223,9 +238,29 @@ def _arguments(
     return [*owner, *cotangents, *kept], outs, cotangents
 
 
-def _cotangent(out: Any, rng: np.random.Generator) -> Any:
-    """A random adjoint, which records where ``out`` does: methods of plain arrays are not recorded."""
+def required(function: Callable[..., Any]) -> list[str]:
+    """The names of the parameters that have to be given."""
+    taken = _signature(function)
+    return [
+        each.name
+        for each in ([] if taken is None else taken.parameters.values())
+        if each.default is each.empty and each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
+    ]
+
+
+def _stored(out: Any, args: Sequence[Any]) -> Any:
+    """What forward returned or, if it is nothing, the output that its object keeps."""
+    if out is not None or not args:
+        return out
+    kept = getattr(args[0], "__dict__", {})
+    return next((kept[name] for name in ("output", "outputs", "out") if name in kept), None)
+
+
+def _cotangent(out: Any, rng: np.random.Generator | None) -> Any:
+    """A random adjoint, or 1, which records where ``out`` does: methods of plain arrays are not recorded."""
     dtype = out.dtype if _is_floating(out) else np.dtype(float)
+    if rng is None:
+        return np.zeros_like(out, dtype=dtype) + 1
     return np.zeros_like(out, dtype=dtype) + rng.standard_normal(np.shape(out)).astype(dtype)
 
 

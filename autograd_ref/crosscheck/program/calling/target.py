@@ -39,6 +39,7 @@ class Asked(NamedTuple):
         tolerance: of the bounds.
         guessed: whether nobody gave the call.
         repair_seconds: for how long a repair is looked for; 0 for not at all.
+        explain: whether every line is said to be what it computes.
     """
 
     spec: str
@@ -53,6 +54,7 @@ class Asked(NamedTuple):
     tolerance: float
     guessed: bool = False
     repair_seconds: float = 0.0
+    explain: bool = False
 
 
 def example_of(module: Any, name: str) -> str | None:
@@ -189,6 +191,7 @@ def _prepare(
         asked.guessed,
         asked.repair_seconds,
         on_verdict,
+        explain=asked.explain,
     )
 
     def arguments_at(point: int) -> tuple[Any, Any]:

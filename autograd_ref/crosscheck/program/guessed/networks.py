@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import reduce
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from autograd_ref.crosscheck.program.guessed.roles import METHODS, is_size, is_sizes, numbered, role_of
+from autograd_ref.crosscheck.program.guessed.objects import Maker
+from autograd_ref.crosscheck.program.guessed.roles import METHODS, numbered, role_of
 from autograd_ref.crosscheck.program.guessed.styles import Sizes, Style, styles
 
 __all__ = ["Guess", "network_calls"]
@@ -49,9 +48,9 @@ def network_calls(space: Any, name: str, sizes: Sizes, reg: float) -> Iterator[G
     if inspect.isclass(thing):
         for method in METHODS:
             if callable(getattr(thing, method, None)):
-                yield from _of_class(space, thing, name, method, sizes, reg)
+                yield from _of_class(Maker(space, thing, name, reg), method, sizes)
     elif inspect.isclass(owner):
-        yield from _of_class(space, owner, head, last, sizes, reg)
+        yield from _of_class(Maker(space, owner, head, reg), last, sizes)
     elif callable(thing):
         yield from _of_function(thing, name, sizes, reg)
 
@@ -238,103 +237,21 @@ def _keys(tree: ast.AST) -> list[str]:
 # Classes.
 
 
-def _of_class(space: Any, cls: type, name: str, method: str, sizes: Sizes, reg: float) -> Iterator[Guess]:
-    parameters = _parameters(getattr(cls, method))
+def _of_class(maker: Maker, method: str, sizes: Sizes) -> Iterator[Guess]:
+    parameters = _parameters(getattr(maker.cls, method))
     if parameters is None:
         return
     parameters = {each: found for i, (each, found) in enumerate(parameters.items()) if i}
     roles = {each: role_of(each) for each in parameters}
     if method == "forward" and not any(role == "inputs" for role in roles.values()) and roles:
         roles = {**roles, next(iter(roles)): "inputs"}
-    made: dict[int, str | None] = {}
-    for style in styles(sizes, layers=2, biases=False):
-        if style.bias != "flat":
-            continue
-        if style.classes not in made:
-            made[style.classes] = _made(space, cls, name, style, reg)
-        before = made[style.classes]
+    if not maker.parameters:  # its inputs have the shape of its targets
+        sizes = sizes._replace(D=sizes.C)
+    for style in styles(sizes, layers=maker.layers, biases=maker.has_biases):
+        before = maker.text(style)
         if before is not None:
-            for guess in _call(f"net.{method}", parameters, roles, style, reg, {}, before):
-                yield guess._replace(name=f"{name}.{method}")
-
-
-def _made(space: Any, cls: type, name: str, style: Style, reg: float) -> str | None:
-    """The text that makes an object, with parameters that hide nothing; None where nobody knows how."""
-    if not style.classes:
-        return None
-    text = f"{name}({_construction(cls, style, reg)})"
-    try:
-        net = eval(text, vars(space) | {"np": np})  # noqa: S307 - the class is the user's own, as is the file
-    except Exception:
-        return None
-    params = getattr(net, "params", None)
-    if isinstance(params, dict) and params and all(_is_floating(each) for each in params.values()):
-        drawn = "net.params.values()"
-    else:
-        own = [
-            key
-            for key, each in vars(net).items()
-            if _is_floating(each) and np.ndim(each) and role_of(key) in ("weight", "bias")
-        ]
-        drawn = f"({', '.join(f'net.{key}' for key in own)},)" if own else ""
-    moved = f"for p in {drawn}: p[...] = 0.5 * rng.standard_normal(p.shape)\n" if drawn else ""
-    return f"net = {text}\n{moved}"
-
-
-def _construction(cls: type, style: Style, reg: float) -> str:
-    """The arguments of a constructor."""
-    every = style.all_sizes(2)
-    try:
-        parameters = inspect.signature(cls).parameters
-    except (TypeError, ValueError):
-        return ""
-    required = [each for each, found in parameters.items() if _is_required(found)]
-    sized = [each for each in required if is_sizes(each) is None and _says_size(each)]
-    in_order = dict(zip(sized, _spread(style, len(sized)), strict=True))
-    found: list[str] = []
-    for name, each in parameters.items():
-        if each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD):
-            continue
-        named, which, listed = not _is_required(each), is_size(name), is_sizes(name)
-        if listed is not None and (not named or isinstance(each.default, list | tuple)):
-            text = str(every if listed == "all" else every[1:-1])
-        elif name in in_order:
-            text = str(in_order[name])
-        elif named and type(each.default) is int and which in ("input", "hidden", "output"):
-            text = str({"input": every[0], "hidden": every[1], "output": every[-1]}[which])
-        elif name == "dtype":
-            text = "np.float64"
-        elif role_of(name) == "penalty" and (not named or each.default == 0):
-            text = f"{reg:g}"
-        elif named:
-            continue
-        else:
-            text = {"rate": "0.01", "penalty": f"{reg:g}"}.get(role_of(name), "0.5")
-        found.append(f"{name}={text}" if named or len(found) < list(parameters).index(name) else text)
-    return ", ".join(found)
-
-
-def _says_size(name: str) -> bool:
-    return role_of(name) not in ("rate", "penalty", "epsilon") and not re.search(
-        r"std|scale|seed|rng|dtype|activation|momentum|drop", name.lower()
-    )
-
-
-def _spread(style: Style, count: int) -> list[int]:
-    """Sizes for so many parameters: in and out, in, hidden and out, or more hidden ones."""
-    return style.all_sizes(max(count - 1, 1))[:count]
-
-
-def _is_required(parameter: inspect.Parameter) -> bool:
-    return parameter.default is parameter.empty and parameter.kind in (
-        parameter.POSITIONAL_ONLY,
-        parameter.POSITIONAL_OR_KEYWORD,
-        parameter.KEYWORD_ONLY,
-    )
-
-
-def _is_floating(thing: Any) -> bool:
-    return isinstance(thing, np.ndarray) and thing.dtype.kind == "f"
+            for guess in _call(f"net.{method}", parameters, roles, style, maker.reg, {}, before):
+                yield guess._replace(name=f"{maker.name}.{method}")
 
 
 def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter] | None:

@@ -90,7 +90,9 @@ def _using(site: Site) -> Iterator[tuple[int, str]]:
         for each in ast.walk(site.node)
         if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
     }
-    arrays = {term for term, each in site.terms.items() if isinstance(each, np.ndarray) and term.isidentifier()}
+    arrays = {
+        term for term, each in site.terms.items() if isinstance(each, np.ndarray) and term.isidentifier()
+    }
     for term in sorted(site.unused & (made | arrays)):
         for array in sorted(arrays | made):
             if array != term:

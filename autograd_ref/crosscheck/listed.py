@@ -1,0 +1,127 @@
+"""A listing of source as text for a terminal, and as one page of HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+from rich.text import Text
+
+__all__ = ["Line", "Row", "listing_html", "listing_text"]
+
+# Notes stand in one column, unless a line of code is longer.
+COLUMN = 60
+_STYLES = {True: "green", False: "bold red", None: "dim"}
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{title}</title><style>
+:root {{ color-scheme: light dark }}
+body {{ font: 15px/1.45 system-ui, sans-serif; margin: 1rem; max-width: 72rem }}
+h2 {{ font-size: 1rem; margin: 1.5rem 0 .3rem }}
+pre.said {{ white-space: pre-wrap; overflow-wrap: anywhere }}
+ol {{ list-style: none; margin: 0; padding: 0; font: 13px/1.5 ui-monospace, monospace }}
+li {{ display: flex; flex-wrap: wrap; column-gap: 1rem; padding-left: 3.2em; text-indent: -3.2em }}
+li > * {{ text-indent: 0 }}
+.n {{ flex: none; width: 2.4em; margin-left: -3.2em; text-align: right; opacity: .6 }}
+code {{ white-space: pre-wrap; overflow-wrap: anywhere; min-width: 0; flex: 0 1 auto; font: inherit }}
+.note {{ margin-left: auto; opacity: .75 }}
+.right .note {{ color: #18794e; opacity: 1 }}
+.wrong {{ background: #e5484d26 }}
+.wrong .note {{ color: #ce2c31; font-weight: 600; opacity: 1 }}
+@media (prefers-color-scheme: dark) {{ .right .note {{ color: #3dd68c }} .wrong .note {{ color: #ff9592 }} }}
+@media (max-width: 40rem) {{ .note {{ flex-basis: 100%; margin-left: 0; padding-left: 1em }} }}
+</style></head><body>
+{body}
+</body></html>
+"""
+
+
+@dataclass(frozen=True)
+class Line:
+    """What a backward statement computes.
+
+    Attributes:
+        file: of the source.
+        line: the first line of the statement, from 1.
+        code: that line, without its indentation.
+        name: the forward value that it belongs to, if any.
+        what: adjoint, contribution, partial, transposed, auxiliary, wrong or stale; in JSON, ``is``.
+        factor: by which it is multiplied, if it is known.
+        ok: whether it is right; None where nothing says so.
+    """
+
+    file: str
+    line: int
+    code: str
+    name: str | None
+    what: str
+    factor: float | None
+    ok: bool | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a listing.
+
+    Attributes:
+        file: of the source.
+        line: its number, from 1.
+        code: itself.
+        note: what it computes.
+        ok: whether that is right; None where nothing says so.
+    """
+
+    file: str
+    line: int
+    code: str
+    note: str
+    ok: bool | None
+
+
+def listing_text(rows: Sequence[Row]) -> list[Text]:
+    """The listing, a text a line; colour is left out where it is printed into a pipe.
+
+    Args:
+        rows: in the order of the files' lines; where some are left out, there is an empty line.
+    """
+    found: list[Text] = []
+    before: Row | None = None
+    for row in rows:
+        if before is None or row.file != before.file:
+            found += [Text(), Text(Path(row.file).name, style="bold")]
+        elif row.line != before.line + 1:
+            found.append(Text())
+        text = Text(f"{row.line:>5} │ ", style="dim", no_wrap=True, overflow="ignore")
+        text.append(row.code, style="not dim")
+        if row.note:
+            text.append(" " * max(COLUMN - len(row.code), 2) + row.note, style=f"not dim {_STYLES[row.ok]}")
+        found.append(text)
+        before = row
+    return found
+
+
+def listing_html(title: str, said: str, rows: Sequence[Row]) -> str:
+    """One page, which needs nothing else.
+
+    Args:
+        title: of the page.
+        said: what stands above the listing.
+        rows: as for `listing_text`.
+    """
+    parts = [f"<h1>{escape(title)}</h1>", f'<pre class="said">{escape(said)}</pre>']
+    before: Row | None = None
+    for row in rows:
+        if before is None or row.file != before.file:
+            parts += ["</ol>"] * (before is not None) + [f"<h2>{escape(Path(row.file).name)}</h2>", "<ol>"]
+        elif row.line != before.line + 1:
+            parts.append("<li>&nbsp;</li>")
+        kind = {True: "right", False: "wrong", None: ""}[row.ok]
+        note = f'<span class="note">{escape(row.note)}</span>' if row.note else ""
+        parts.append(
+            f'<li class="{kind}"><span class="n">{row.line}</span><code>{escape(row.code)}</code>{note}</li>'
+        )
+        before = row
+    return _PAGE.format(title=escape(title), body="\n".join([*parts, "</ol>"] if rows else parts))

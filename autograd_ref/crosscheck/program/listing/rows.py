@@ -1,0 +1,165 @@
+"""The source of all functions that took part in a call, and what each of its statements computes."""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Sequence
+
+from autograd_ref.crosscheck.listed import Line, Row
+from autograd_ref.crosscheck.program.blame.known import Known, Meaning
+from autograd_ref.crosscheck.program.blame.names import function_at
+from autograd_ref.crosscheck.program.blame.regions import Region, Trust, region_of
+from autograd_ref.crosscheck.program.blame.says import in_words, meaning_in_words, name_of, target_of
+from autograd_ref.crosscheck.program.blame.source import Statement, is_own, statement_at
+from autograd_ref.crosscheck.program.blame.tapes import Tapes
+from autograd_ref.crosscheck.program.paths import cores, shown
+from autograd_ref.crosscheck.program.point import RecordedPoint
+from autograd_ref.recording import Place, Value
+from autograd_ref.recording.tape import Write
+
+__all__ = ["listing_of"]
+
+
+def listing_of(points: Sequence[RecordedPoint], wrong: Sequence[int]) -> tuple[list[Line], list[Row]]:
+    """What each backward statement computes, and the whole source with a note beside every statement.
+
+    Args:
+        points: the recorded call at every point.
+        wrong: the positions of the wrong gradients among the pairs of each point.
+
+    Returns:
+        A line for each backward statement that made floating values, and the rows of the listing.
+    """
+    return _Listing(Tapes(points, wrong)).all()
+
+
+class _Listing:
+    def __init__(self, tapes: Tapes):
+        self.tapes = tapes
+        self.known = Known(tapes)
+        self.trust = Trust(tapes, self.known)
+        at_fault = [each for each in tapes.outputs if each.is_wrong]
+        self.regions: list[Region] = [region_of(each, tapes, self.trust) for each in at_fault]
+        self.suspects = {value.number for region in self.regions for value in region.suspects}
+        self.forward_names = {
+            name: each
+            for each in reversed(list(tapes.points[0].run.found.of))
+            if (name := name_of(each, tapes)) is not None
+        }
+
+    def all(self) -> tuple[list[Line], list[Row]]:
+        """The lines and the rows."""
+        lines: dict[Statement, Line] = {}
+        notes: dict[Statement, tuple[str, bool | None]] = {}
+        made: dict[Statement, list[Value]] = {}
+        for value in self.tapes.values:
+            place = value.place
+            if place is not None and value.is_floating and not is_own(place.file):
+                made.setdefault(statement_at(place), []).append(value)
+        for statement, values in made.items():
+            backward = [each for each in values if self.tapes.is_backward(each)]
+            if backward:
+                lines[statement], notes[statement] = self._backward(statement, backward)
+            elif (note := self._forward(values)) is not None:
+                notes[statement] = note, None
+        ordered = sorted(lines.values(), key=lambda each: (each.file, each.line))
+        return ordered, self._rows(notes, list(made))
+
+    def _forward(self, values: list[Value]) -> str | None:
+        named = [name for each in values if each in self.tapes.forward and (name := target_of(each))]
+        last = values[-1]
+        if last is self.tapes.points[0].run.found.loss:
+            return "loss"
+        return ", ".join(dict.fromkeys(named)) or None
+
+    def _backward(self, statement: Statement, values: list[Value]) -> tuple[Line, tuple[str, bool | None]]:
+        """What a statement computes: of a loop, in its first wrong pass, else in its last."""
+        passes = _passes(values)
+        chosen = passes[-1]
+        nth = next((i for i, each in enumerate(passes) if self._is_wrong(each)), None)
+        if nth is not None:
+            chosen = passes[nth]
+        what, name, factor, ok, note = self._is(chosen)
+        if nth is not None and len(passes) > 1:
+            note += f" (first in pass {nth + 1} of {len(passes)})"
+        code = linecache.getline(statement.file, statement.line).strip()
+        return Line(statement.file, statement.line, code, name, what, factor, ok), (note, ok)
+
+    def _is_wrong(self, value: Value) -> bool:
+        return self._is(value)[3] is False
+
+    def _is(self, value: Value) -> tuple[str, str | None, float | None, bool | None, str]:
+        """What a value is, the forward value it belongs to, the factor, whether it is right, and a note."""
+        tapes = self.tapes
+        output = next((each for each in tapes.outputs if each.value is value), None)
+        if output is not None:
+            name = shown(output.path)
+            if not output.is_wrong:
+                return "adjoint", name, 1.0, True, f"∂loss/∂{name} ✓"
+            found = self.known.of(value)
+            instead = f", but {meaning_in_words(found[0], tapes)}" if found else ""
+            return "wrong", name, None, False, f"✗ not ∂loss/∂{name}{instead}"
+        meanings = self.known.of(value)
+        if meanings:
+            return self._known(value, meanings)
+        wanted = self._named_for(value)
+        if wanted is not None and value.number in self.suspects:
+            return "wrong", wanted, None, False, f"✗ not ∂loss/∂{wanted}"
+        if isinstance(value.operation, Write) and value.inputs[0] in tapes.forward:
+            name = in_words(value.inputs[0], tapes)
+            return "stale", name, None, None, f"overwrites {name}"
+        return "auxiliary", None, None, None, "auxiliary"
+
+    def _known(
+        self, value: Value, meanings: list[Meaning]
+    ) -> tuple[str, str | None, float | None, bool | None, str]:
+        wanted = self._named_for(value)
+        best = next((each for each in meanings if in_words(each.of, self.tapes) == wanted), meanings[0])
+        name = in_words(best.of, self.tapes)
+        is_right = self.trust.is_trusted(value)
+        kind = "transposed" if best.order == "moved" and best.kind == "adjoint" else best.kind
+        note = meaning_in_words(best, self.tapes) + (", transposed" if kind == "transposed" else "")
+        factor = float(f"{best.factor:.12g}")
+        if not is_right:
+            return kind, name, factor, False, f"✗ {note}, which nothing makes right"
+        return kind, name, factor, True, f"{note} ✓"
+
+    def _named_for(self, value: Value) -> str | None:
+        """The forward value that the variable's own name speaks of, if it has its shape."""
+        target = target_of(value)
+        for core in cores(target) if target is not None and target.isidentifier() else ():
+            known = self.forward_names.get(core)
+            if known is not None and known.shape == value.shape:
+                return core
+        return None
+
+    def _rows(self, notes: dict[Statement, tuple[str, bool | None]], made: list[Statement]) -> list[Row]:
+        """Every function that took part, from its first line to its last."""
+        spans: dict[tuple[str, int], int] = {}
+        for statement in made:
+            node = function_at(Place(statement.file, statement.line, statement.line, 0, 0, ""))
+            if node is not None:
+                spans[statement.file, node.lineno] = node.end_lineno or node.lineno
+            else:
+                spans[statement.file, statement.line] = statement.end_line
+        by_line = {(each.file, each.line): note for each, note in notes.items()}
+        rows: dict[tuple[str, int], Row] = {}
+        for (file, first), last in sorted(spans.items()):
+            for line in range(first, last + 1):
+                note, ok = by_line.get((file, line), ("", None))
+                rows[file, line] = Row(file, line, linecache.getline(file, line).rstrip(), note, ok)
+        return [rows[key] for key in sorted(rows)]
+
+
+def _passes(values: list[Value]) -> list[Value]:
+    """The last and largest value of a statement in each pass of the loops around it."""
+    whole = max(values, key=lambda each: _extent(each.place))
+    same = [each for each in values if (each._code, each._position) == (whole._code, whole._position)]
+    writes = [each for each in same if isinstance(each.operation, Write)]
+    return [each for each in same if not isinstance(each.operation, Write)] or writes
+
+
+def _extent(place: Place | None) -> tuple[int, int, int]:
+    if place is None:
+        return 0, 0, 0
+    return place.end_line - place.line, place.end_column - place.column, -place.column

@@ -1,0 +1,99 @@
+"""Plant mistakes in all programs, and print and keep how often the right line was named."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from autograd_ref.crosscheck.report import NotJudged
+from benchmarks.blame.measure import Gradients, Outcome, check, gradients_of, measure, planted_in, sample
+from benchmarks.blame.plant import KINDS, Planted
+from benchmarks.blame.programs import Program, programs
+from benchmarks.results import Table, publish, write_json
+
+__all__ = ["measure_blame"]
+
+MISTAKES = 1_100
+FEW = 200
+SEED = 0
+
+
+def measure_blame(out: Path, quick: bool) -> None:
+    """Plant mistakes, and count how often they are detected and placed.
+
+    Args:
+        out: write the JSON to this folder.
+        quick: plant 200 mistakes instead of 1,100.
+    """
+    every = {each.name: each for each in programs()}
+    with tempfile.TemporaryDirectory() as folder:
+        right = [_of_right(each, Path(folder)) for each in every.values()]
+        outcomes = _planted(every, Path(folder), FEW if quick else MISTAKES)
+    tables = [
+        _table("By kind of mistake", outcomes, lambda each: each.kind, KINDS),
+        _table("By program", outcomes, lambda each: each.program, list(every)),
+    ]
+    publish("blame", tables, out)
+    blamed = [name for name, said in zip(every, right, strict=True) if said]
+    print(f"Right programs that were blamed, in either dtype: {', '.join(blamed) or 'none'} of {len(every)}.")
+    write_json(out / "blame.json", {"blamed": blamed, "mistakes": [asdict(each) for each in outcomes]})
+
+
+def _of_right(program: Program, folder: Path) -> bool:
+    """Whether a right program is blamed."""
+    return any(_is_blamed(program, folder, dtype) for dtype in (None, "float32"))
+
+
+def _is_blamed(program: Program, folder: Path, dtype: str | None) -> bool:
+    try:
+        return bool(check(program, program.source, folder, dtype=dtype).blame)
+    except NotJudged:
+        return False
+
+
+def _planted(every: dict[str, Program], folder: Path, count: int) -> list[Outcome]:
+    right: dict[str, Gradients] = {}
+    planted: dict[str, list[Planted]] = {}
+    for name, program in every.items():
+        right[name] = gradients_of(program, program.source, folder)
+        planted[name] = planted_in(program, folder)
+    wanted = dict.fromkeys(KINDS, -(-count // len(KINDS)))
+    outcomes: list[Outcome] = []
+    for name, mistake in sample(planted, SEED):
+        if not wanted[mistake.kind] or len(outcomes) == count:
+            continue
+        outcome = measure(every[name], mistake, folder, right[name])
+        if outcome is not None:
+            wanted[mistake.kind] -= 1
+            outcomes.append(outcome)
+            print(f"\r{len(outcomes)} of {count}", end="", flush=True)
+    print()
+    return outcomes
+
+
+def _table(
+    title: str, outcomes: Sequence[Outcome], key: Callable[[Outcome], str], order: Sequence[str]
+) -> Table:
+    rows = [_row("all", outcomes)]
+    for name in order:
+        some = [each for each in outcomes if key(each) == name]
+        rows += [_row(name, some)] if some else []
+    head = ["", "mistakes", "detected", "first", "among three", "wrong alone", "seconds"]
+    return Table(title, head, rows)
+
+
+def _row(name: str, some: Sequence[Outcome]) -> list[str]:
+    def share(count: int) -> str:
+        return f"{count / len(some):.1%}" if some else "-"
+
+    alone = sum(len(each.named) == 1 and each.place is None for each in some)
+    seconds = sorted(each.seconds for each in some)
+    return [
+        name,
+        str(len(some)),
+        share(sum(each.detected for each in some)),
+        share(sum(each.place == 0 for each in some)),
+        share(sum(each.place is not None for each in some)),
+        share(alone),
+        f"{seconds[len(seconds) // 2]:.1f}" if seconds else "-",
+    ]

@@ -1,0 +1,128 @@
+"""A mistake of each kind: the line that is named, and what is said of it; right programs are not blamed."""
+
+import ast
+import linecache
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from autograd_ref import check_call
+from autograd_ref.crosscheck.report import Report
+
+NETWORK = """
+import numpy as np
+
+
+def network(X, y, W1, b1, W2, b2, reg):
+    N = X.shape[0]
+    z1 = X @ W1 + b1
+    h1 = np.maximum(z1, 0)
+    scores = h1 @ W2 + b2
+    shifted = scores - scores.max(axis=1, keepdims=True)
+    probs = np.exp(shifted)
+    probs = probs / probs.sum(axis=1, keepdims=True)
+    loss = -np.log(probs[np.arange(N), y]).sum() / N + reg * np.sum(W1 * W1) + reg * np.sum(W2 * W2)
+    dscores = probs.copy()
+    dscores[np.arange(N), y] -= 1
+    dscores /= N
+    dW2 = h1.T @ dscores
+    dW2 += 2 * reg * W2
+    db2 = dscores.sum(axis=0)
+    dh1 = dscores @ W2.T
+    dz1 = dh1 * (z1 > 0)
+    dW1 = X.T @ dz1
+    dW1 += 2 * reg * W1
+    db1 = dz1.sum(axis=0)
+    return loss, {"W1": dW1, "b1": db1, "W2": dW2, "b2": db2}
+"""
+
+# What is replaced, by what, the lines that may be named first, and the kinds that may be said.
+MISTAKES = {
+    "operator": ("dz1 = dh1 * (z1 > 0)", "dz1 = dh1 - (z1 > 0)", ["dz1 = "], {"operator"}),
+    "sign": ("dscores[np.arange(N), y] -= 1", "dscores[np.arange(N), y] += 1", ["dscores[np"], {"operator"}),
+    "mask": ("dz1 = dh1 * (z1 > 0)", "dz1 = dh1 * (z1 < 0)", ["dz1 = "], {"operator"}),
+    "constant": ("dW1 += 2 * reg * W1", "dW1 += 3 * reg * W1", ["dW1 += "], {"factor"}),
+    "name": ("db1 = dz1.sum(axis=0)", "db1 = dh1.sum(axis=0)", ["db1 = "], {"name", "step"}),
+    "omitted step": ("    dz1 = dh1 * (z1 > 0)", "    dz1 = dh1", ["dz1 = ", "dW1 = ", "db1 = "], {"step"}),
+    "overwritten": ("dW2 += 2 * reg * W2", "dW2 = 2 * reg * W2", ["dW2 = 2"], {"overwritten"}),
+    "factor": ("    dscores /= N\n", "", ["dscores[np", "dW2 = ", "db2 = ", "dh1 = "], {"factor", "step"}),
+}
+
+
+@pytest.fixture
+def judged(tmp_path):
+    """Judge the network with one text replaced by another."""
+    rng = np.random.default_rng(0)
+    given = [rng.standard_normal(s) for s in ((6, 4), (4, 5), (5,), (5, 3), (3,))]
+
+    def check(old: str = "", new: str = "", **options) -> tuple[Report, list[str]]:
+        source = NETWORK.replace(old, new) if old else NETWORK
+        assert not old or source != NETWORK
+        path = tmp_path / f"network_{len(list(tmp_path.iterdir()))}.py"
+        path.write_text(source)
+        space: dict = {"__name__": path.stem}
+        exec(compile(source, str(path), "exec"), space)
+        sys.modules[path.stem] = type(sys)(path.stem)
+        X, *parameters = given
+        W1, b1, W2, b2 = parameters
+        y = np.random.default_rng(1).integers(0, 3, 6)
+        report = check_call(space["network"], X, y, W1, b1, W2, b2, 0.1, **options)
+        linecache.checkcache()
+        return report, source.split("\n")
+
+    return check
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", MISTAKES)
+def test_first_place_is_the_mistake(judged, kind):
+    old, new, starts, kinds = MISTAKES[kind]
+    report, lines = judged(old, new)
+    assert report.ok is False
+    first = report.blame[0]
+    code = lines[first.line - 1].strip()
+    assert any(code.startswith(start) for start in starts), str(report)
+    assert first.kind in kinds
+    assert len(report.blame) <= 3
+    ast.parse(lines[first.line - 1][first.col : first.end_col].strip())
+
+
+@pytest.mark.slow
+def test_right_program_is_not_blamed(judged):
+    report, _ = judged()
+    assert report.ok is True
+    assert report.blame == ()
+
+
+@pytest.mark.slow
+def test_text_shows_place_and_carets(judged):
+    report, lines = judged("dz1 = dh1 * (z1 > 0)", "dz1 = dh1 - (z1 > 0)")
+    number = next(i for i, line in enumerate(lines, 1) if "dz1 = dh1 -" in line)
+    said = str(report).split("\n")
+    start = f"{Path(report.blame[0].file).name}:{number}: "
+    at = next(i for i, line in enumerate(said) if line.startswith(start))
+    assert "with * for - here, every gradient is right at 3 points" in said[at]
+    assert said[at + 1] == f"{number:>5} │ dz1 = dh1 - (z1 > 0)"
+    assert said[at + 2] == "      │       ^^^^^^^^^^^^^^"
+    assert Report.from_json(report.to_json()) == report
+
+
+@pytest.mark.slow
+def test_listing_says_what_each_line_computes(judged):
+    report, lines = judged("dz1 = dh1 * (z1 > 0)", "dz1 = dh1 * (z1 < 0)", explain=True)
+    found = {each.code.split(" = ")[0]: each for each in report.lines}
+    assert (found["dh1"].what, found["dh1"].name, found["dh1"].factor, found["dh1"].ok) == (
+        "adjoint",
+        "h1",
+        1.0,
+        True,
+    )
+    assert (found["dz1"].what, found["dz1"].name, found["dz1"].ok) == ("wrong", "z1", False)
+    assert found["db2"].ok is True
+    listed = [row.code for row in report.listing]
+    assert listed == [line.rstrip() for line in lines[4 : 4 + len(listed)]]
+    page = report.to_html()
+    assert "✗ not ∂loss/∂z1" in page
+    assert "<script" not in page
