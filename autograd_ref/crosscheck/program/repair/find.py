@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import os
 import time
@@ -11,6 +12,7 @@ from typing import NamedTuple
 
 from autograd_ref.crosscheck.program.point import RecordedPoint
 from autograd_ref.crosscheck.program.repair.search import Mended, Search
+from autograd_ref.crosscheck.program.repair.site import Site
 from autograd_ref.crosscheck.program.repair.source import Source
 from autograd_ref.crosscheck.program.repair.swap import Program
 from autograd_ref.crosscheck.program.repair.trial import quietly
@@ -111,11 +113,11 @@ def _repair(found: Mended, points: Sequence[RecordedPoint]) -> Repair:
 
 
 def _blame(found: Mended) -> Blame:
-    """The expression that was changed; where a statement was missing, the one beside it."""
+    """The expression that was changed; where a statement was missing, the first that reads what it makes."""
     source, edit = found.source, found.edits[0]
     start, end = edit.changes[0].start, max(edit.changes[0].end, edit.changes[0].start + 1)
     if edit.changes[0].start == edit.changes[0].end:
-        start, end = source.span(found.site.node)
+        start, end = source.span(_reader(found.site, edit.changes[0].start, edit.changes[0].text))
     line, last = source.line_of(start), source.line_of(end)
     text = source.text[source.start_of(line) : source.start_of(line + 1)].decode().rstrip()
     return Blame(
@@ -128,6 +130,16 @@ def _blame(found: Mended) -> Blame:
         edit.kind,
         edit.says,
     )
+
+
+def _reader(site: Site, at: int, text: str) -> ast.stmt:
+    """The first statement behind a position that reads what an inserted one changes; or else this one."""
+    made = next(each.id for each in ast.walk(ast.parse(text.strip())) if isinstance(each, ast.Name))
+    for other in site.body:
+        names = {each.id for each in ast.walk(other) if isinstance(each, ast.Name)}
+        if site.source.span(other)[0] >= at and made in names:
+            return other
+    return site.node
 
 
 def _name(file: str) -> str:
