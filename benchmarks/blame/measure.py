@@ -9,26 +9,41 @@ import sys
 import time
 import types
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from autograd_ref.crosscheck.program.calling.target import Asked, check_target, prepare
+from autograd_ref.crosscheck.program.check import REPAIR_SECONDS
 from autograd_ref.crosscheck.program.point import run
+from autograd_ref.crosscheck.repair import Repair
 from autograd_ref.crosscheck.report import NotJudged, Report
 from autograd_ref.recording import tape as tapes
+from benchmarks.blame.mend import Mend, applied, joined, restores, same_gradients
 from benchmarks.blame.plant import KINDS, Planted, plant
 from benchmarks.blame.programs import Program
 
-__all__ = ["Gradients", "Outcome", "check", "gradients_of", "measure", "planted_in", "sample"]
+__all__ = [
+    "Gradients",
+    "Outcome",
+    "check",
+    "gradients_of",
+    "is_mistake",
+    "measure",
+    "measure_pair",
+    "planted_in",
+    "sample",
+]
 
 # A program that was planted with a mistake may never end.
 SECONDS = 60
 # Which part of its largest entry a gradient must change by.
 CHANGED = 1e-6
+# Seeds of points at which no repair was tried.
+UNSEEN = (101, 102)
 
 
 @dataclass(frozen=True)
@@ -44,7 +59,8 @@ class Outcome:
         place: the position of the planted line among those named, from 0; None if it is not among them.
         named: the lines that were named.
         said: the kind that was named first.
-        seconds: the whole check took.
+        seconds: the check took.
+        mend: what became of the search for a repair.
     """
 
     program: str
@@ -56,6 +72,7 @@ class Outcome:
     named: tuple[int, ...]
     said: str
     seconds: float
+    mend: Mend
 
 
 class _TooLongError(Exception):
@@ -100,13 +117,20 @@ class _Loaded:
         self.path.unlink()
 
 
-def _asked(program: Program, points: int, dtype: str | None) -> Asked:
+def _asked(program: Program, points: int, dtype: str | None, seed: int = 0) -> Asked:
     spec = f"{program.file}.py:{program.target}"
-    return Asked(spec, program.call, 1, program.loss, program.backward, {}, points, dtype, 0, 0.0)
+    return Asked(spec, program.call, 1, program.loss, program.backward, {}, points, dtype, seed, 0.0)
 
 
-def check(program: Program, source: str, folder: Path, points: int = 3, dtype: str | None = None) -> Report:
-    """Judge a program.
+def check(
+    program: Program,
+    source: str,
+    folder: Path,
+    points: int = 3,
+    dtype: str | None = None,
+    on_verdict: Callable[[Report], None] | None = None,
+) -> Report:
+    """Judge a program; look for a repair where somebody is to be told the verdict before that.
 
     Raises:
         NotJudged: it could not be judged.
@@ -115,7 +139,9 @@ def check(program: Program, source: str, folder: Path, points: int = 3, dtype: s
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            return check_target(loaded.module, str(loaded.path), _asked(program, points, dtype))
+            seconds = 0.0 if on_verdict is None else REPAIR_SECONDS
+            asked = _asked(program, points, dtype)._replace(repair_seconds=seconds)
+            return check_target(loaded.module, str(loaded.path), asked, on_verdict)
     finally:
         loaded.forget()
 
@@ -132,18 +158,20 @@ class Gradients(NamedTuple):
     of: dict[str, np.ndarray]
 
 
-def gradients_of(program: Program, source: str, folder: Path) -> Gradients:
-    """The loss and the gradients of a program."""
+def gradients_of(
+    program: Program, source: str, folder: Path, paths: Sequence[str] = (), seed: int = 0
+) -> Gradients:
+    """The loss and the gradients of a program; those at some paths, if they are given."""
     loaded = _Loaded(program, source, folder)
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            made = prepare(loaded.module, str(loaded.path), _asked(program, 1, None))
+            made = prepare(loaded.module, str(loaded.path), _asked(program, 1, None, seed))
             found = run(made.form, *made.call_at(0), made.file)
             found.recording.before.restore()
             final = found.recording.final
-            known = [pair.found for pair in found.assignment({}).pairs]
-            of = {path: np.array(final[path][0], np.float64) for path in known}
+            known = list(paths) or [pair.found for pair in found.assignment({}).pairs]
+            of = {path: np.array(final[path][0], np.float64) for path in known if path in final}
             return Gradients(float(np.asarray(found.loss.value.array).reshape(())), of)
     finally:
         loaded.forget()
@@ -161,6 +189,15 @@ def _is_mistake(right: Gradients, planted: Gradients) -> bool:
         if (np.abs(other - gradient) > CHANGED * size).any():
             return True
     return False
+
+
+def is_mistake(program: Program, mistake: Planted, folder: Path, right: Gradients) -> bool:
+    """Whether a planted mistake changes a gradient, but not the loss, raises nothing and ends."""
+    try:
+        with _limit(SECONDS):
+            return _is_mistake(right, gradients_of(program, mistake.source, folder, list(right.of)))
+    except Exception:  # whatever a mistake raises
+        return False
 
 
 def planted_in(program: Program, folder: Path) -> list[Planted]:
@@ -195,18 +232,22 @@ def measure(program: Program, mistake: Planted, folder: Path, right: Gradients) 
         What came of it; None where the mistake is none: no gradient changes, or the loss does, or it raises
         or never ends.
     """
-    try:
-        with _limit(SECONDS):
-            if not _is_mistake(right, gradients_of(program, mistake.source, folder)):
-                return None
-    except Exception:  # whatever a mistake raises
+    if not is_mistake(program, mistake, folder, right):
         return None
     start = time.perf_counter()
+    verdicts: list[float] = []
+    edit = mistake.edit
     try:
-        report = check(program, mistake.source, folder)
+        report = check(
+            program, mistake.source, folder, on_verdict=lambda _: verdicts.append(time.perf_counter())
+        )
     except NotJudged:
-        return Outcome(program.name, mistake.kind, mistake.line, mistake.edit, False, None, (), "", 0.0)
-    seconds = time.perf_counter() - start
+        none = Mend(False, False, False, 0, 0.0)
+        return Outcome(program.name, mistake.kind, mistake.line, edit, False, None, (), "", 0.0, none)
+    end = time.perf_counter()
+    told = verdicts[0] if verdicts else end
+    seconds = told - start
+    mend = _mend(program, mistake.source, report.repair, folder, end - told)
     named = tuple(each.line for each in report.blame)
     lines = mistake.lines
     place = next(
@@ -214,7 +255,38 @@ def measure(program: Program, mistake: Planted, folder: Path, right: Gradients) 
     )
     said = report.blame[0].kind if report.blame else ""
     wrong = report.ok is False
-    return Outcome(program.name, mistake.kind, mistake.line, mistake.edit, wrong, place, named, said, seconds)
+    return Outcome(program.name, mistake.kind, mistake.line, edit, wrong, place, named, said, seconds, mend)
+
+
+def _mend(program: Program, source: str, repair: Repair | None, folder: Path, seconds: float) -> Mend:
+    if repair is None:
+        return Mend(False, False, False, 0, seconds)
+    mended = applied(source, repair)
+    is_wrong = False
+    for seed in UNSEEN:
+        right = gradients_of(program, program.source, folder, seed=seed)
+        try:
+            given = gradients_of(program, mended, folder, list(right.of), seed=seed)
+        except NotJudged:
+            given = right._replace(of={})
+        is_wrong = is_wrong or not same_gradients(right.of, given.of)
+    return Mend(True, restores(program, mended), is_wrong, repair.others, seconds)
+
+
+def measure_pair(
+    program: Program, first: Planted, second: Planted, folder: Path, right: Gradients
+) -> Mend | None:
+    """Whether two mistakes in one program are mended together; None where they are not both mistakes."""
+    source = joined(first, second)
+    one: list[float] = []
+    if not is_mistake(program, replace(first, source=source), folder, right):
+        return None
+    try:
+        report = check(program, source, folder, on_verdict=lambda _: one.append(time.perf_counter()))
+    except NotJudged:
+        return None
+    end = time.perf_counter()
+    return _mend(program, source, report.repair, folder, end - (one[0] if one else end))
 
 
 def sample(every: dict[str, list[Planted]], seed: int) -> Iterator[tuple[str, Planted]]:

@@ -5,8 +5,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+
 from autograd_ref.crosscheck.report import NotJudged
-from benchmarks.blame.measure import Gradients, Outcome, check, gradients_of, measure, planted_in, sample
+from benchmarks.blame.measure import (
+    Gradients,
+    Outcome,
+    check,
+    gradients_of,
+    is_mistake,
+    measure,
+    measure_pair,
+    planted_in,
+    sample,
+)
+from benchmarks.blame.mend import Mend
 from benchmarks.blame.plant import KINDS, Planted
 from benchmarks.blame.programs import Program, programs
 from benchmarks.results import Table, publish, write_json
@@ -15,6 +28,7 @@ __all__ = ["measure_blame"]
 
 MISTAKES = 1_100
 FEW = 200
+PAIRS, FEW_PAIRS = 100, 20
 SEED = 0
 
 
@@ -29,14 +43,21 @@ def measure_blame(out: Path, quick: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         right = [_of_right(each, Path(folder)) for each in every.values()]
         outcomes = _planted(every, Path(folder), FEW if quick else MISTAKES)
+        pairs = _pairs(every, Path(folder), FEW_PAIRS if quick else PAIRS)
     tables = [
         _table("By kind of mistake", outcomes, lambda each: each.kind, KINDS),
         _table("By program", outcomes, lambda each: each.program, list(every)),
+        _repairs("Repairs, by kind of mistake", [(each.kind, each.mend) for each in outcomes], KINDS),
+        _repairs("Repairs of two mistakes in one program", pairs, []),
     ]
     publish("blame", tables, out)
     blamed = [name for name, said in zip(every, right, strict=True) if said]
     print(f"Right programs that were blamed, in either dtype: {', '.join(blamed) or 'none'} of {len(every)}.")
-    write_json(out / "blame.json", {"blamed": blamed, "mistakes": [asdict(each) for each in outcomes]})
+    write_json(
+        out / "blame.json",
+        {"blamed": blamed, "mistakes": [asdict(each) for each in outcomes]}
+        | {"pairs": [asdict(each) for _, each in pairs]},
+    )
 
 
 def _of_right(program: Program, folder: Path) -> bool:
@@ -71,6 +92,27 @@ def _planted(every: dict[str, Program], folder: Path, count: int) -> list[Outcom
     return outcomes
 
 
+def _pairs(every: dict[str, Program], folder: Path, count: int) -> list[tuple[str, Mend]]:
+    """Repairs of two mistakes in different lines of one program."""
+    right = {name: gradients_of(program, program.source, folder) for name, program in every.items()}
+    planted = {name: planted_in(program, folder) for name, program in every.items()}
+    found: list[tuple[str, Mend]] = []
+    waiting: dict[str, Planted] = {}
+    for name, mistake in sample(planted, SEED + 1):
+        if len(found) == count:
+            break
+        first = waiting.pop(name, None)
+        if first is None or first.line == mistake.line:
+            waiting[name] = mistake
+            continue
+        if not all(is_mistake(every[name], each, folder, right[name]) for each in (first, mistake)):
+            continue
+        mend = measure_pair(every[name], first, mistake, folder, right[name])
+        if mend is not None:
+            found.append((name, mend))
+    return found
+
+
 def _table(
     title: str, outcomes: Sequence[Outcome], key: Callable[[Outcome], str], order: Sequence[str]
 ) -> Table:
@@ -80,6 +122,30 @@ def _table(
         rows += [_row(name, some)] if some else []
     head = ["", "mistakes", "detected", "first", "among three", "wrong alone", "seconds"]
     return Table(title, head, rows)
+
+
+def _repairs(title: str, mends: Sequence[tuple[str, Mend]], order: Sequence[str]) -> Table:
+    """How many mistakes were mended, how, and how long that took."""
+    rows = [_repair_row("all", [each for _, each in mends])]
+    for name in order:
+        some = [each for key, each in mends if key == name]
+        rows += [_repair_row(name, some)] if some else []
+    head = ["", "mistakes", "mended", "as it was", "wrong repairs", "median (s)", "95 % (s)"]
+    return Table(title, head, rows)
+
+
+def _repair_row(name: str, some: Sequence[Mend]) -> list[str]:
+    if not some:
+        return [name, "0", *["-"] * 5]
+    seconds = np.percentile([each.seconds for each in some], (50, 95))
+    return [
+        name,
+        str(len(some)),
+        f"{np.mean([each.found for each in some]):.1%}",
+        f"{np.mean([each.restores for each in some]):.1%}",
+        str(sum(each.wrong for each in some)),
+        *(f"{each:.1f}" for each in seconds),
+    ]
 
 
 def _row(name: str, some: Sequence[Outcome]) -> list[str]:

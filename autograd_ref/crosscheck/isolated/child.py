@@ -194,6 +194,7 @@ def _judge(
     options = {name: request[name] for name in ("seed", "tolerance")}
     options |= {"name": request["target"], "dtype": request["dtype"] or "float64"}
     if reference is None:
+        options |= {"repair_seconds": asked.repair_seconds, "on_verdict": note}
         return check_network(target.value, sizes=tuple(request["sizes"]), reg=request["reg"], **options)
     examples = _examples(target, reference, request["seed"])
     if is_pytorch_loss(reference.value, examples[0], reference.module):

@@ -3,6 +3,7 @@
 import copy
 import inspect
 import sys
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,6 +28,8 @@ def check_by_recording(
     reg: float,
     seed: int,
     tolerance: float,
+    repair_seconds: float = 0.0,
+    on_verdict: Callable[[Report], None] | None = None,
 ) -> Report | None:
     """Judge a network by its own forward pass, called with what its parameters' names say.
 
@@ -38,6 +41,8 @@ def check_by_recording(
         reg: strength of the penalty.
         seed: of the random numbers.
         tolerance: of the bounds.
+        repair_seconds: for how long a repair is looked for.
+        on_verdict: told the report before that.
 
     Returns:
         The report, under the name of what was called; None where no call fits or none can be recorded.
@@ -51,7 +56,7 @@ def check_by_recording(
     given = Asked(name, None, 1, None, None, {}, POINTS, dtype, seed, tolerance)
     asked = given._replace(dtype=None if np.dtype(dtype) == np.float64 else dtype)
     guesses = calls_of(space, called, Sizes(*(sizes or (9, 7, 10, 5))), reg)
-    return judge_guessed(space, file, asked, guesses)
+    return judge_guessed(space, file, asked._replace(repair_seconds=repair_seconds), guesses, on_verdict)
 
 
 def _space_of(target: Any) -> tuple[Any, str | None, str]:

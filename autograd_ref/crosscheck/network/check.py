@@ -1,6 +1,6 @@
 """Check anyone's two-layer network: is its gradient right, which quantity is wrong first, and why?"""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -47,6 +47,8 @@ def check_network(
     seed: int = 0,
     name: str | None = None,
     tolerance: float = 0.0,
+    repair_seconds: float = 0.0,
+    on_verdict: Callable[[Report], None] | None = None,
 ) -> Report:
     """Hold someone's two-layer network against automatic differentiation.
 
@@ -63,6 +65,8 @@ def check_network(
         name: what to call it in the report.
         tolerance: a part of the larger of an entry and its array's root mean square to which each bound is
             widened, for what is inexact by design.
+        repair_seconds: for how long a repair of a wrong gradient is looked for.
+        on_verdict: told the report before that.
 
     Returns:
         The report; its ok is None where something could not be judged.
@@ -84,6 +88,8 @@ def check_network(
         reg=reg,
         seed=seed,
         tolerance=given,
+        repair_seconds=repair_seconds,
+        on_verdict=on_verdict,
     )
     try:
         problems = network_problems(known, seed, sizes=sizes, reg=reg, fixed=fixed_sizes(target))
@@ -96,12 +102,29 @@ def check_network(
             raise
         return recorded
     if check.another_loss is None:
+        if report.ok is False and repair_seconds > 0:
+            return _mended(report, by_recording, on_verdict)
         return report
     recorded = by_recording()
     if recorded is None:
         return report
     said = f"{check.another_loss} {recorded.signature}"
     return replace(recorded, signature=said, warnings=(*report.warnings, *recorded.warnings))
+
+
+def _mended(
+    report: Report, by_recording: Callable[..., Report | None], on_verdict: Callable[[Report], None] | None
+) -> Report:
+    """The report, with the place and the repair that a recording of the network's call shows."""
+    if on_verdict is not None:
+        on_verdict(report)
+    try:
+        recorded = by_recording(on_verdict=None)
+    except NotJudged:
+        return report
+    if recorded is None or recorded.ok is not False:
+        return report
+    return replace(report, blame=recorded.blame, repair=recorded.repair)
 
 
 def assert_network_gradients(target: Any, **options: Any) -> None:

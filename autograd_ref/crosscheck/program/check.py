@@ -22,12 +22,11 @@ from autograd_ref.crosscheck.program.calling.forms import (
 from autograd_ref.crosscheck.program.guessed.roles import role_of
 from autograd_ref.crosscheck.program.paths import of_path
 from autograd_ref.crosscheck.program.point import RecordedPoint, Run, read_gradients, run
-from autograd_ref.crosscheck.program.repair.find import find_repair
+from autograd_ref.crosscheck.program.repair.find import Found, find_repair
 from autograd_ref.crosscheck.program.repair.numbers import with_other_numbers
 from autograd_ref.crosscheck.program.verdict import Settings, report_on
 from autograd_ref.crosscheck.program.views import refuse_overlaps
-from autograd_ref.crosscheck.repair import Repair
-from autograd_ref.crosscheck.report import Advice, NotJudged, Report
+from autograd_ref.crosscheck.report import Advice, Blame, NotJudged, Report
 from autograd_ref.recording import InstrumentFault, NotCompared, NotRecorded, check_complete, check_operations
 from autograd_ref.recording.tape import Compute
 from handgrad.validation import check_positive_int, check_real
@@ -195,8 +194,9 @@ def check_points(
         if report.ok is False and settings.repair_seconds > 0:
             if settings.on_verdict is not None:
                 settings.on_verdict(report)
-            repair = _mended(form, call_at, file, found, assignment, suspects, settings)
-            report = replace(report, repair=repair)
+            mended = _mended(form, call_at, file, found, assignment, suspects, settings)
+            if mended is not None:
+                report = replace(report, repair=mended.repair, blame=_first(mended.blame, report.blame))
         return report
     except NotRecorded as error:
         raise NotJudged(f"cannot be recorded: {error}") from error
@@ -212,7 +212,7 @@ def _mended(
     assignment: Assignment,
     suspects: Sequence[tuple[str, int]],
     settings: Settings,
-) -> Repair | None:
+) -> Found | None:
     """A repair that is right by this very check, and at one point more, with other numbers, too."""
     fresh = 1 + max(each.number for each in found)
     again = replace(settings, repair_seconds=0.0, places=False, explain=False)
@@ -238,6 +238,13 @@ def _mended(
 
     order = {line: i for i, line in reversed(list(enumerate(suspects)))}
     return find_repair([*found, point], confirmed, order, settings.repair_seconds)
+
+
+def _first(mended: Blame, others: Sequence[Blame]) -> tuple[Blame, ...]:
+    """The place that a repair was found at before the others; what is said of it is what was said before."""
+    here = [each for each in others if each.file == mended.file and each.line <= mended.line <= each.end_line]
+    rest = [each for each in others if each not in here]
+    return (*(here[:1] or [mended]), *rest)[:3]
 
 
 def _refuse_stretched(found: Run) -> None:

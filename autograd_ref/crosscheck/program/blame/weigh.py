@@ -102,7 +102,7 @@ def _set_free(expression: Expression, tapes: Tapes, trial: Trial) -> tuple[bool 
         after = residual(new)
         if after is None:
             return None, None
-        if np.abs(after).max() <= 1e-6:
+        if np.abs(after).max(initial=0.0) <= 1e-6:
             return True, total / max(reached, 1)
         foreseen = best + slope @ move
         if np.abs(after - foreseen).max() <= 1e-6 * np.abs(best).max():

@@ -1,6 +1,6 @@
 """Judge what nobody said how to call: the first call that fits decides, and no other may contradict it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from autograd_ref.crosscheck.program.calling.target import Asked, check_target
@@ -12,7 +12,13 @@ from autograd_ref.crosscheck.report import NotJudged, Report
 __all__ = ["calls_of", "judge_guessed"]
 
 
-def judge_guessed(module: Any, file: str, asked: Asked, guesses: Iterable[Guess]) -> Report | None:
+def judge_guessed(
+    module: Any,
+    file: str,
+    asked: Asked,
+    guesses: Iterable[Guess],
+    on_verdict: Callable[[Report], None] | None = None,
+) -> Report | None:
     """Try calls until one of them gives a verdict.
 
     A gradient of another shape than its array says that the arrays were given in another shape than is meant.
@@ -23,6 +29,7 @@ def judge_guessed(module: Any, file: str, asked: Asked, guesses: Iterable[Guess]
         file: of the module.
         asked: what is asked for.
         guesses: the calls.
+        on_verdict: told the report before a repair is looked for.
 
     Returns:
         The report; None where no call fits.
@@ -32,12 +39,13 @@ def judge_guessed(module: Any, file: str, asked: Asked, guesses: Iterable[Guess]
     """
     wrong: Report | None = None
     unfit: Report | None = None
+    found = asked._replace(guessed=True, repair_seconds=0.0)
     for guess in guesses:
         if wrong is not None and wrong.target.rpartition(":")[2] != guess.name:
             continue
         spec = f"{asked.spec.rpartition(':')[0]}:{guess.name}".removeprefix(":")
         try:
-            report = check_target(module, file, asked._replace(spec=spec, call=guess.call, guessed=True))
+            report = check_target(module, file, found._replace(spec=spec, call=guess.call))
         except NotJudged:
             continue
         if report.ok:
@@ -51,7 +59,10 @@ def judge_guessed(module: Any, file: str, asked: Asked, guesses: Iterable[Guess]
             unfit = unfit or report
         else:
             wrong = wrong or report
-    return wrong or unfit
+    if wrong is None or asked.repair_seconds <= 0:
+        return wrong or unfit
+    spec = f"{asked.spec.rpartition(':')[0]}:{wrong.target.rpartition(':')[2]}".removeprefix(":")
+    return check_target(module, file, asked._replace(spec=spec, call=wrong.call, guessed=True), on_verdict)
 
 
 def calls_of(space: Any, name: str, sizes: Sizes, reg: float) -> Iterator[Guess]:

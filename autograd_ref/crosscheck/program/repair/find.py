@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from autograd_ref.crosscheck.program.point import RecordedPoint
 from autograd_ref.crosscheck.program.repair.search import Mended, Search
+from autograd_ref.crosscheck.program.repair.site import Site
 from autograd_ref.crosscheck.program.repair.source import Source
 from autograd_ref.crosscheck.program.repair.swap import Program
 from autograd_ref.crosscheck.program.repair.trial import quietly
 from autograd_ref.crosscheck.repair import Repair
+from autograd_ref.crosscheck.report import Blame
 
 __all__ = ["find_repair"]
+
+
+class Found(NamedTuple):
+    """A repair, and the place that it shows to be wrong."""
+
+    repair: Repair
+    blame: Blame
+
 
 # A target may change it.
 _STARTED = Path.cwd()
@@ -28,7 +40,7 @@ def find_repair(
     confirmed: Callable[[], bool],
     order: Mapping[tuple[str, int], int],
     seconds: float,
-) -> Repair | None:
+) -> Found | None:
     """Look for a change of the program that makes every gradient right.
 
     Args:
@@ -52,7 +64,7 @@ def find_repair(
 
     with quietly():
         found = Search(points, programs, deadline, order).mended(accept)
-    return None if found is None else _repair(found, points)
+    return None if found is None else Found(_repair(found, points), _blame(found))
 
 
 def _programs(point: RecordedPoint) -> dict[str, Program]:
@@ -98,6 +110,36 @@ def _repair(found: Mended, points: Sequence[RecordedPoint]) -> Repair:
         others=found.others,
         digest=hashlib.sha256(source.raw).hexdigest() if source.is_file else "",
     )
+
+
+def _blame(found: Mended) -> Blame:
+    """The expression that was changed; where a statement was missing, the first that reads what it makes."""
+    source, edit = found.source, found.edits[0]
+    start, end = edit.changes[0].start, max(edit.changes[0].end, edit.changes[0].start + 1)
+    if edit.changes[0].start == edit.changes[0].end:
+        start, end = source.span(_reader(found.site, edit.changes[0].start, edit.changes[0].text))
+    line, last = source.line_of(start), source.line_of(end)
+    text = source.text[source.start_of(line) : source.start_of(line + 1)].decode().rstrip()
+    return Blame(
+        source.file,
+        line,
+        last,
+        len(source.text[source.start_of(line) : start].decode()),
+        len(source.text[source.start_of(last) : end].decode()),
+        text,
+        edit.kind,
+        edit.says,
+    )
+
+
+def _reader(site: Site, at: int, text: str) -> ast.stmt:
+    """The first statement behind a position that reads what an inserted one changes; or else this one."""
+    made = next(each.id for each in ast.walk(ast.parse(text.strip())) if isinstance(each, ast.Name))
+    for other in site.body:
+        names = {each.id for each in ast.walk(other) if isinstance(each, ast.Name)}
+        if site.source.span(other)[0] >= at and made in names:
+            return other
+    return site.node
 
 
 def _name(file: str) -> str:

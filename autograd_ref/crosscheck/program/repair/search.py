@@ -36,6 +36,7 @@ class Mended(NamedTuple):
         source: of the file.
         program: the functions of it.
         edits: one, or two where there were two mistakes.
+        site: the statement of the first.
         others: how many other edits would do as well.
         tried: how many were run.
     """
@@ -43,6 +44,7 @@ class Mended(NamedTuple):
     source: Source
     program: Program
     edits: tuple[Edit, ...]
+    site: Site
     others: int
     tried: int
 
@@ -140,7 +142,9 @@ class Search:
             for each in good[:3]:
                 source = each.site.source
                 parts = (*[one.edit for one in base], each.edit)
-                mended = Mended(source, self.programs[source.file], parts, len(good) - 1, self.trial.count)
+                site = (*base, each)[0].site
+                program = self.programs[source.file]
+                mended = Mended(source, program, parts, site, len(good) - 1, self.trial.count)
                 if accept(mended):
                     return mended
             if time.monotonic() > self.deadline:
@@ -173,10 +177,9 @@ class Search:
             seen = self.trial.watched(lambda: watched(recording.call, self.files))
         sites = sites_of(self.points[0], self.files, seen or {})
         last = len(self.order)
-        ranks: list[float] = [self.order.get((each.source.file, each.node.lineno), last) for each in sites]
-        for i, site in enumerate(
-            sites
-        ):  # a name for another, as where a step was left out, is suspected with it
+        ranks = [float(self.order.get((each.source.file, each.node.lineno), last)) for each in sites]
+        for i, site in enumerate(sites):
+            # A name for another, as where a step was left out, is suspected with what it names.
             if isinstance(site.node, ast.Assign) and isinstance(site.node.value, ast.Name):
                 named = site.node.value.id
                 near = [

@@ -48,12 +48,14 @@ class Edit(NamedTuple):
         says: what was wrong, for the reader.
         cost: the lower, the more often people make the mistake.
         gives: the new expression, for one of very many edits, which are run only where its value fits.
+        kind: of the mistake, as in `report.Blame`.
     """
 
     changes: tuple[Change, ...]
     says: str
     cost: int
     gives: str | None = None
+    kind: str = ""
 
 
 class Expression(NamedTuple):

@@ -133,9 +133,15 @@ def _terms(site: Site) -> dict[str, Any]:
                 known[text] = site.scope.value(text)
     known |= {name: each for name, each in site.scope.local.items() if name not in known}
     for node in site.source.tree.body:
-        if isinstance(node, ast.FunctionDef):
-            known.setdefault(node.name, site.scope.value(node.name))
+        made = [node.name] if isinstance(node, ast.FunctionDef) else _set_by(node)
+        for name in made:
+            known.setdefault(name, site.scope.value(name))
     return {text: each for text, each in known.items() if _is_term(each)}
+
+
+def _set_by(node: ast.stmt) -> list[str]:
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    return [each.id for each in targets if isinstance(each, ast.Name)]
 
 
 def _as_term(site: Site, node: ast.expr) -> str | None:

@@ -88,8 +88,8 @@ class Trial:
         self, point: RecordedPoint, i: int, found: dict[str, Any], centre: np.ndarray, allowed: np.ndarray
     ) -> bool:
         pair = point.pairs[i]
-        given = found.get(pair.found)
-        if pair.part is not None and given is not None and np.size(given) >= pair.part.start + centre.size:
+        given: Any = found.get(pair.found)
+        if pair.part is not None and np.size(given) >= pair.part.start + centre.size:
             given = pair.part.of(np.asarray(given))
         if given is None or np.shape(given) != centre.shape:
             return False

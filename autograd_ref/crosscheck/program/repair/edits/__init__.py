@@ -9,6 +9,7 @@ from autograd_ref.crosscheck.program.repair.edits.names import names
 from autograd_ref.crosscheck.program.repair.edits.operands import operands
 from autograd_ref.crosscheck.program.repair.edits.operators import assignments, functions, operators
 from autograd_ref.crosscheck.program.repair.edits.products import contributions
+from autograd_ref.crosscheck.program.repair.edits.siblings import siblings
 from autograd_ref.crosscheck.program.repair.edits.signs import signs
 from autograd_ref.crosscheck.program.repair.edits.slopes import slopes
 from autograd_ref.crosscheck.program.repair.edits.statements import copies, inserted, moved
@@ -20,33 +21,34 @@ __all__ = ["FAMILIES", "edits"]
 
 Family = Callable[[Site], Iterator[Edit]]
 
-FAMILIES: tuple[Family, ...] = (
-    signs,
-    operators,
-    operands,
-    names,
-    transposes,
-    axes,
-    functions,
-    constants,
-    indices,
-    factors,
-    assignments,
-    copies,
-    slopes,
-    terms,
-    inserted,
-    contributions,
-    moved,
+FAMILIES: tuple[tuple[Family, str], ...] = (
+    (signs, "operator"),
+    (operators, "operator"),
+    (operands, "operand"),
+    (names, "name"),
+    (transposes, "transpose"),
+    (axes, "axis"),
+    (functions, "operator"),
+    (constants, "factor"),
+    (indices, "index"),
+    (factors, "factor"),
+    (assignments, "overwritten"),
+    (copies, "overwritten"),
+    (slopes, "step"),
+    (terms, "term"),
+    (siblings, "term"),
+    (inserted, "step"),
+    (contributions, "term"),
+    (moved, "step"),
 )
 
 
 def edits(site: Site) -> list[Edit]:
     """All single edits of a statement, the usual ones first; none of them twice."""
     found: dict[object, Edit] = {}
-    for family in FAMILIES:
+    for family, kind in FAMILIES:
         for each in family(site):
             kept = found.get(each.changes)
             if kept is None or each.cost < kept.cost:
-                found[each.changes] = each
+                found[each.changes] = each._replace(kind=kind)
     return sorted(found.values(), key=lambda each: each.cost)

@@ -84,22 +84,22 @@ def _changing(site: Site) -> Iterator[tuple[int, str]]:
 
 
 def _using(site: Site) -> Iterator[tuple[int, str]]:
-    """Statements that add what this one made, and nothing reads, to an array, or keep it there."""
+    """Statements that add to an array, or keep in it, what the function makes and nothing reads."""
     made = {
         each.id
         for each in ast.walk(site.node)
         if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
     }
-    arrays = [
+    arrays = {
         term for term, each in site.terms.items() if isinstance(each, np.ndarray) and term.isidentifier()
-    ]
-    for term in sorted(made & site.unused):
-        for array in arrays:
-            if array not in made:
-                yield 3, f"{array} += {term}"
+    }
+    for term in sorted(site.unused & (made | arrays)):
+        for array in sorted(arrays | made):
+            if array != term:
+                yield 4, f"{array} += {term}"
                 for at in site.indices:
-                    yield 4, f"{array}{at} += {term}"
-                    yield 4, f"{array}{at} = {term}"
+                    for sign in ("+=", "-=", "="):
+                        yield 5, f"{array}{at} {sign} {term}"
 
 
 def _root(target: ast.expr) -> ast.expr:
