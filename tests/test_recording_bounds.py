@@ -151,6 +151,21 @@ def test_what_is_0_by_cancellation_is_known(dtype):
     assert "unused" not in found
 
 
+@pytest.mark.slow
+def test_what_rounding_drowns_does_not_cancel():
+    def loss(W, x):
+        h = x
+        for _ in range(300):
+            h = np.tanh(h @ W)
+        return np.sum(h**2)
+
+    rng = np.random.default_rng(0)
+    W = 0.4 * rng.standard_normal((30, 30))
+    found = bounds_of(loss, W, rng.standard_normal((20, 30)))["W"]
+    assert (found.bound > np.abs(found.right.centre)).all()
+    assert not found.cancels
+
+
 def test_a_gradient_by_hand_is_granted_its_own_rounding():
     def step(x):
         s = 1 / (1 + np.exp(-x))

@@ -30,6 +30,10 @@ DRAWS = 16
 # All draws of all values may take so many bytes, and those of the largest; or one draw is made at a time.
 MEMORY, LARGEST = 2**26, 2**23
 
+# Where terms cancel, float32 leaves at least this many times as much of them as float64: 2²⁹ times, or less
+# where the draws are kind.
+PROPORTIONAL = 2.0**22
+
 # A line is named where it makes this part of an entry's bound.
 PART = 0.01
 
@@ -157,13 +161,15 @@ class _Measuring:
         return self._root_mean_square(dict.fromkeys(self.plan.needed, every))
 
     @cached_property
-    def _response_in_double(self) -> dict[Value, np.ndarray]:
-        """The same if all were computed in float64."""
-        double = roundoff(np.dtype(np.float64))
+    def _responses_in_one(self) -> list[dict[Value, np.ndarray]]:
+        """The same if all were computed in float64, and if all were in float32."""
         every = np.full(self.together, STEP)
-        return self._root_mean_square(
-            {each: every * (double / roundoff(precision_of(each))) for each in self.plan.needed}
-        )
+        return [
+            self._root_mean_square(
+                {each: every * (unit / roundoff(precision_of(each))) for each in self.plan.needed}
+            )
+            for unit in (roundoff(np.dtype(np.float64)), roundoff(np.dtype(np.float32)))
+        ]
 
     def _root_mean_square(self, sizes: Sizes) -> dict[Value, np.ndarray]:
         squares = {leaf: np.zeros(leaf.shape) for leaf in self.asked}
@@ -212,8 +218,11 @@ class _Measuring:
         size = np.asarray(np.abs(right.centre))
         if right.slack is not None or not size.size or (size > bound).any():
             return False
-        fine = self._response_in_double[leaf]
-        return bool(fine.any() and (size <= self._granted(fine, size, np.dtype(np.float64))).all())
+        fine, coarse = (response[leaf] for response in self._responses_in_one)
+        if not fine.any() or (size > self._granted(fine, size, np.dtype(np.float64))).any():
+            return False
+        # What is lost in rounding, but not by cancelling, is as large in float32.
+        return bool(coarse.max() > PROPORTIONAL * max(fine.max(), size.max()))
 
 
 def _memory(leaf: Value) -> Value:
