@@ -107,15 +107,16 @@ def recording(out: Path = RESULTS) -> None:
     measure_recording(out)
 
 
-def rules(out: Path = RESULTS) -> None:
+def rules(only: str = "", out: Path = RESULTS) -> None:
     """Judge the rules of differentiation that come with JAX, optax and PyTorch.
 
     Args:
+        only: Judge those with this in their name again, and keep the others.
         out: Write the JSON to this folder.
     """
     from benchmarks.checkers.public_rules import measure_rules
 
-    measure_rules(out)
+    measure_rules(out, only)
 
 
 def sweep(

@@ -245,6 +245,24 @@ def float32_inside(right):
     return Gate
 
 
+def at_random(right):
+    """Dropout: the mask is drawn in the forward pass."""
+
+    class Dropout(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            mask = torch.rand_like(x) > 0.4
+            ctx.save_for_backward(mask)
+            return x * mask / 0.6
+
+        @staticmethod
+        def backward(ctx, g):
+            (mask,) = ctx.saved_tensors
+            return g * mask / 0.6 if right else g * mask
+
+    return Dropout
+
+
 def wrong_shape(right):
     class Plus(torch.autograd.Function):
         @staticmethod
@@ -282,6 +300,8 @@ CASES = [
     Case("bfloat16 only", bfloat16_only, doubles((16,), dtype=torch.bfloat16), "dx", "bfloat16"),
     Case("float32 only", float32_only, doubles((8,), dtype=torch.float32), "dx", "float32"),
     Case("float32 inside", float32_inside, doubles((8,)), "dx", "float32 inside"),
+    Case("random", at_random, doubles((4, 3))),
+    Case("random in float32", at_random, doubles((4, 3), dtype=torch.float32), "dx", "draws random numbers"),
     Case("shape", wrong_shape, doubles((4, 3), (3,)), "db", "refuses"),
     Case("float32", with_ctx, doubles((4, 3), dtype=torch.float32)),
     Case("NumPy given", with_ctx, lambda: (np.random.default_rng(0).standard_normal((4, 3)),)),

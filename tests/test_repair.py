@@ -135,9 +135,10 @@ def nasty(tmp_path, monkeypatch):
 
 
 def run(*arguments):
-    with pytest.raises(SystemExit) as ended, pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["handgrad", "check", *arguments])
-        main()
+        with pytest.raises(SystemExit) as ended:
+            main()
     return ended.value.code
 
 

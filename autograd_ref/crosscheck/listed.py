@@ -20,19 +20,19 @@ _PAGE = """<!doctype html>
 <title>{title}</title><style>
 :root {{ color-scheme: light dark }}
 body {{ font: 15px/1.45 system-ui, sans-serif; margin: 1rem; max-width: 72rem }}
+h1 {{ font-size: 1.2rem; overflow-wrap: anywhere }}
 h2 {{ font-size: 1rem; margin: 1.5rem 0 .3rem }}
 pre.said {{ white-space: pre-wrap; overflow-wrap: anywhere }}
 ol {{ list-style: none; margin: 0; padding: 0; font: 13px/1.5 ui-monospace, monospace }}
-li {{ display: flex; flex-wrap: wrap; column-gap: 1rem; padding-left: 3.2em; text-indent: -3.2em }}
-li > * {{ text-indent: 0 }}
-.n {{ flex: none; width: 2.4em; margin-left: -3.2em; text-align: right; opacity: .6 }}
-code {{ white-space: pre-wrap; overflow-wrap: anywhere; min-width: 0; flex: 0 1 auto; font: inherit }}
-.note {{ margin-left: auto; opacity: .75 }}
+li {{ display: grid; grid-template-columns: 2.6em minmax(0, 1fr) auto; column-gap: .8em }}
+.n {{ text-align: right; opacity: .6 }}
+code {{ white-space: pre-wrap; overflow-wrap: anywhere; font: inherit }}
+.note {{ opacity: .75 }}
 .right .note {{ color: #18794e; opacity: 1 }}
 .wrong {{ background: #e5484d26 }}
 .wrong .note {{ color: #ce2c31; font-weight: 600; opacity: 1 }}
 @media (prefers-color-scheme: dark) {{ .right .note {{ color: #3dd68c }} .wrong .note {{ color: #ff9592 }} }}
-@media (max-width: 40rem) {{ .note {{ flex-basis: 100%; margin-left: 0; padding-left: 1em }} }}
+@media (max-width: 40rem) {{ .note {{ grid-column: 2; padding-left: 2em }} }}
 </style></head><body>
 {body}
 </body></html>

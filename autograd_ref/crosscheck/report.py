@@ -68,8 +68,8 @@ class Blame:
         col: its first column, in characters from 0.
         end_col: the column behind its last character.
         code: the first line of the source there.
-        kind: operator, operand, factor, step, term, overwritten, stale, transpose, axis, index, name, misnamed
-            or region.
+        kind: operator, operand, factor, step, term, overwritten, stale, transpose, axis, index, name,
+            misnamed or region.
         says: a sentence, or several.
     """
 

@@ -169,16 +169,16 @@ def gradients_of(
             made = prepare(loaded.module, str(loaded.path), _asked(program, 1, None, seed))
             found = run(made.form, *made.call_at(0), made.file)
             found.recording.before.restore()
-            chosen = paths or [pair.found for pair in found.assignment({}).pairs]
             final = found.recording.final
-            of = {path: np.array(final[path][0], np.float64) for path in chosen if path in final}
+            known = list(paths) or [pair.found for pair in found.assignment({}).pairs]
+            of = {path: np.array(final[path][0], np.float64) for path in known if path in final}
             return Gradients(float(np.asarray(found.loss.value.array).reshape(())), of)
     finally:
         loaded.forget()
 
 
 def _is_mistake(right: Gradients, planted: Gradients) -> bool:
-    """Whether a gradient changes by more than rounding, and the loss does not."""
+    """Whether a gradient changes by more than rounding, and the loss does not; all are still there."""
     if planted.loss != right.loss:
         return False
     for path, gradient in right.of.items():

@@ -37,7 +37,7 @@ def check_gradients(
     central difference of the reference's *values* in float64, in which nobody's derivative has a part. Where
     such a difference contradicts a gradient on which hand and reference agree, it is wrong; so is one whose
     reference is wrong. A gradient is *not judged* where nothing flows into it at any point, or where rounding
-    hides it.
+    hides it; where float32 does, float64 is asked whether that can be told all the same (`in_float64`).
 
     The quantities are ``loss``, then ``d`` and the path of each array in params, ``dW1``, ``dlayers[0].w``,
     ``dparams[0]``, ``dparams`` (see `pytrees.Leaf`), the parameters that the reference uses last first: the

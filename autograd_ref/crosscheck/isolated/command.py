@@ -149,7 +149,7 @@ async def _check_targets(
                 elif not several and result.report is None:
                     raise ValueError(result.line())
                 elif not several:
-                    console.print(result.report)
+                    console.print(result.report, crop=False)
             if any(one.interrupted for _, one in judged):
                 break
     if write is not None:

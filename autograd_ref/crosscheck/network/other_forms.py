@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 __all__ = ["WAY_OUT", "elsewhere", "refuse_columns", "refuse_other_arguments", "refuse_unanswered"]
 
 WAY_OUT = (
-    ": say how it is called, --call 'NAME(...)' (check_call in Python), and its own forward pass judges it, "
-    "or hold it against JAX with --reference FILE.py:NAME (check_gradients)"
+    ": say how it is called, --call 'NAME(...)' (check_call in Python), or run what calls it, --run "
+    "'SCRIPT.py', and its own forward pass judges it; or hold it against JAX with --reference FILE.py:NAME "
+    "(check_gradients)"
 )
 # What a class calls the method that gives its gradient.
 GRADIENT_METHODS = ("gradient", "gradients", "grad", "grads", "backward", "backprop", "numerical_gradient")

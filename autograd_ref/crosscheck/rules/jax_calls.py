@@ -197,7 +197,7 @@ def _judge(alike: Sequence[JaxRule], function: Callable[..., Any], call: Call, a
         return _with_outputs(report, rule, points[0])
     if not report.ok:
         return report
-    variations = Variations(rule, points, asked.file, asked.seed)
+    variations = Variations(rule, points, asked)
     failures = variations.failures()
     if not failures and not isinstance(rule, WholeCall):
         failures = list(_at_other_sizes(rule, function, call, asked))

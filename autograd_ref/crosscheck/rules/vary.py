@@ -12,6 +12,7 @@ from autograd_ref.arithmetic.finite_differences import line_difference
 from autograd_ref.arithmetic.rounding import unit_roundoff
 from autograd_ref.crosscheck.errors import what_stopped
 from autograd_ref.crosscheck.function.points import Point
+from autograd_ref.crosscheck.rules.asked import Asked
 from autograd_ref.crosscheck.rules.differences import measured, own_noise
 from autograd_ref.crosscheck.rules.jax_rules import JaxRule, Operands
 from autograd_ref.two_layer_net import precision
@@ -50,8 +51,9 @@ class Failure(NamedTuple):
 class Variations:
     """Other calls of one rule."""
 
-    def __init__(self, rule: JaxRule, points: Sequence[Point], file: str, seed: int) -> None:
-        self.rule, self.points, self.file, self.seed = rule, list(points), file, seed
+    def __init__(self, rule: JaxRule, points: Sequence[Point], asked: Asked) -> None:
+        self.rule, self.points = rule, list(points)
+        self.file, self.seed, self.tolerance = asked.file, asked.seed, asked.tolerance
         self.refusals: list[str] = []
         self.base = [self._pulled(point.params.values_, *point.args) for point in self.points]
         self.allowed = [self._allowance(number) for number in range(len(self.points))]
@@ -95,7 +97,9 @@ class Variations:
         rng = np.random.default_rng([self.seed, 8, number])
         noise = own_noise(gradients, at, unit_roundoff(self.rule.dtype), rng)
         pairs = zip(base, noise, strict=True)
-        return [np.asarray(measured(one, far, self.rule.dtype.name).bound.radius) for one, far in pairs]
+        bounds = [measured(one, far, self.rule.dtype.name).bound.radius for one, far in pairs]
+        sizes = [self.tolerance * np.abs(one).max(initial=0.0) for one in base]
+        return [np.asarray(np.maximum(bound, size)) for bound, size in zip(bounds, sizes, strict=True)]
 
     def _compare(self, found: Sequence[Any], number: int = 0, condition: str = "") -> Iterator[Failure]:
         for i, (one, right, radius) in enumerate(

@@ -260,7 +260,7 @@ def _refuse_corner(
         moved = list(inputs)
         for i in active:
             size = np.abs(inputs[i]).max(initial=0.0) or 1.0
-            moved[i] = inputs[i] + _STEP * size * rng.standard_normal(inputs[i].shape)
+            moved[i] = np.asarray(inputs[i] + _STEP * size * rng.standard_normal(inputs[i].shape))
         for one, other in zip(here, linear(value, moved, active, adjoint[0]), strict=True):
             scale = np.abs(other).max(initial=0.0)
             if not np.allclose(one, other, rtol=0, atol=1e-4 * scale):

@@ -27,8 +27,8 @@ __all__ = ["Bounds", "LeafBound", "measure"]
 
 DRAWS = 16
 
-# The draws may take so many bytes, or as many as the recording itself.
-MEMORY = 2**24
+# All draws of all values may take so many bytes, and those of the largest; or one draw is made at a time.
+MEMORY, LARGEST = 2**26, 2**23
 
 # A line is named where it makes this part of an entry's bound.
 PART = 0.01
@@ -118,8 +118,8 @@ class _Measuring:
     ):
         self.found, self.asked, self.hands, self.draws = found, asked, hands, draws
         self.plan = plan(recording.tape, found, map(_memory, asked), hands.values())
-        size = sum(8 * int(np.prod(each.shape)) for each in self.plan.needed)
-        most = max(MEMORY // max(size, 1), 1)
+        sizes = [8 * int(np.prod(each.shape)) for each in self.plan.needed] or [1]
+        most = max(min(MEMORY // max(sum(sizes), 1), LARGEST // max(max(sizes), 1)), 1)
         self.together = max(each for each in range(1, draws + 1) if draws % each == 0 and each <= most)
         self.rng = np.random.default_rng(seed)
 

@@ -243,6 +243,8 @@ def _record_in_place(name: str, function: Callable[..., Any], args: Any, kwargs:
     """A function that changes its first argument."""
     target = args[0]
     twin = plain(target)
+    if not isinstance(twin, np.ndarray):
+        return function(*plain_all(args), **_plain_kwargs(kwargs))  # which says what is wrong
     inputs: list[Any] = []
     template = (freeze(_unshadowed(args), is_input, inputs), freeze(_unshadowed(kwargs), is_input, inputs))
     values = tuple([value_of(each) for each in inputs])

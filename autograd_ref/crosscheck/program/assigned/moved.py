@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 
 from autograd_ref.recording import Recording, Value
+from autograd_ref.recording.memory import positions
 from autograd_ref.recording.tape import Compute, Given, Read, Write
 
 __all__ = ["is_moved", "is_moved_repeatedly", "step_size"]
@@ -27,16 +28,38 @@ def is_moved_repeatedly(value: Value | None, start: Value, forward: Collection[V
         if each in seen or each is start or each in start.inputs:
             continue
         seen.add(each)
-        if each in forward:
-            if _leads_to(each, start, 0):
-                return True
-            continue
+        if each in forward and _leads_to(each, start, 0) and _is_used_as_moved(each, forward):
+            return True
         operation = each.operation
         if isinstance(operation, Read | Write) or (
             isinstance(operation, Compute) and operation.name in ("add", "subtract")
         ):
             waiting.extend(each.inputs)
     return False
+
+
+def _is_used_as_moved(value: Value, forward: Collection[Value]) -> bool:
+    """Whether the loss uses what was moved in a value: not where it reads other rows of a matrix alone."""
+    users = [each for each in forward if value in each.inputs and not isinstance(each.operation, Write)]
+    if isinstance(value.operation, Read):
+        written = _written(value.inputs[0])
+        return bool(users) and not written.isdisjoint(_entries(value.operation))
+    if isinstance(value.operation, Write):
+        return any(not isinstance(each.operation, Read) or _is_used_as_moved(each, forward) for each in users)
+    return bool(users)
+
+
+def _written(memory: Value) -> set[int]:
+    """The entries of a memory that were written to since it was given."""
+    written = set[int]()
+    while isinstance(memory.operation, Write):
+        written.update(_entries(memory.operation))
+        memory = memory.inputs[0]
+    return written
+
+
+def _entries(operation: Read | Write) -> list[int]:
+    return [int(each) for each in positions(operation.at).ravel()]
 
 
 def _leads_to(value: Value, start: Value, depth: int) -> bool:

@@ -119,12 +119,7 @@ def _of_calls(suspects: Collection[Value], tapes: Tapes) -> Iterator[Edit]:
 
 def _in_other_pass(value: Value, step: int, tapes: Tapes) -> Value | None:
     """What the same expression made in the next or previous pass."""
-    kind = type(value.operation), value.shape, value._callers
-    same = [
-        each
-        for each in tapes.made_with(value)
-        if tapes.is_backward(each) and (type(each.operation), each.shape, each._callers) == kind
-    ]
+    same = tapes.passes(value)
     return same[(same.index(value) + step) % len(same)] if len(same) > 1 else None
 
 

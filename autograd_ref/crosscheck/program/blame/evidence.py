@@ -100,7 +100,7 @@ def _of_region(
         meanings = known.of(value)
         cleared = 1.0 - 0.95 * trust.cleared.get(value.number, 0.0)
         is_move = isinstance(value.operation, (Read, Write))
-        if value is output.value and (special := _as_output(output.leaf, meanings)):
+        if value is output.value and (special := _as_output(output.leaf, meanings, tapes)):
             yield value, 1.0, special
             continue
         if meanings:
@@ -115,7 +115,7 @@ def _of_region(
         yield value, cleared * weight * (0.5 if is_move else 1.0), "operator"
 
 
-def _as_output(leaf: Value, meanings: list[Meaning]) -> str | None:
+def _as_output(leaf: Value, meanings: list[Meaning], tapes: Tapes) -> str | None:
     """What a wrong gradient is instead."""
     for each in meanings:
         if each.of is leaf and each.kind != "adjoint":
@@ -125,6 +125,8 @@ def _as_output(leaf: Value, meanings: list[Meaning]) -> str | None:
         if each.of is leaf:
             return None
     whole = [each for each in meanings if is_whole(each)]
+    if any(each.kind == "adjoint" and each.of in {out.leaf for out in tapes.outputs} for each in whole):
+        return "misnamed"
     return "step" if whole else None
 
 

@@ -20,9 +20,10 @@ __all__ = ["Known", "Meaning"]
 # How well an array must agree with another in float64, as a part of its largest entry.
 NEAR = 1e-8
 
-# An array with more entries than this is compared with adjoints alone.
-LARGE = 2_000_000
-MOST_USES = 400
+# Contributions are compared as long as they have no more entries than this, all together.
+LARGE = 20_000_000
+# Running sums are looked at up to so many uses of one value.
+MOST_USES = 60
 
 
 @dataclass(frozen=True)
@@ -140,12 +141,14 @@ class Known:
             self._uses.setdefault(user.inputs[position].number, []).append((user, position))
         for value in first.of:
             yield _Entry("adjoint", value, (), self._adjoint_at(value))
+        left = LARGE
         for number, uses in self._uses.items():
             uses.sort(key=lambda use: use[0].number)
             value = self.tapes.values[number]
             size = int(np.prod(value.shape))
-            if len(uses) < 2 or len(uses) * size > LARGE:
+            if len(uses) < 2 or len(uses) * size > left:
                 continue
+            left -= len(uses) * size
             for use in uses:
                 yield _Entry("contribution", value, (use,), self._sum_at((use,)))
             if 3 <= len(uses) <= MOST_USES:

@@ -24,7 +24,7 @@ from autograd_ref.crosscheck.program.blame.unwritten import vote_for_unwritten
 from autograd_ref.crosscheck.program.blame.weigh import Tried, evidence_of, most, try_expression
 from autograd_ref.crosscheck.program.point import RecordedPoint
 from autograd_ref.crosscheck.report import Blame
-from autograd_ref.recording import Value
+from autograd_ref.recording import Place, Value
 from autograd_ref.recording.adjoints.reverse import ancestors
 
 __all__ = ["Found", "blame"]
@@ -235,18 +235,16 @@ class _Search:
             place, kind = edit.at or tried.expression.first.place or place, edit.kind
         elif step is not None:
             kind = self._kind_of(step)
-        line = linecache.getline(place.file, place.line)
-        end = linecache.getline(place.file, place.end_line)
-        return Blame(
-            place.file,
-            place.line,
-            place.end_line,
-            _characters(line, place.column),
-            _characters(end, place.end_column),
-            line.rstrip(),
-            kind,
-            sentences(suspect, edit, step, self.regions, self.tapes, self.known, self.trust),
+        return _shown(
+            place, kind, sentences(suspect, edit, step, self.regions, self.tapes, self.known, self.trust)
         )
+
+
+def _shown(place: Place, kind: str, says: str) -> Blame:
+    line = linecache.getline(place.file, place.line)
+    end = linecache.getline(place.file, place.end_line)
+    columns = _characters(line, place.column), _characters(end, place.end_column)
+    return Blame(place.file, place.line, place.end_line, *columns, line.rstrip(), kind, says)
 
 
 def _is_count(factor: float, tapes: Tapes) -> bool:

@@ -79,7 +79,7 @@ class Tapes:
         self.backward = [each for each in self.values if each in reached and each not in self.forward]
         self._alike: dict[tuple[tuple[int, ...], str, int], list[Value]] = {}
         self._made: dict[tuple[object, int], list[Value]] = {}
-        self._unused: dict[object, list[Value]] = {}
+        self._unused: dict[tuple[int, ...], list[Value]] = {}
         self.uses: dict[int, list[Value]] = {}
         for each in self.backward:
             for source in each.inputs:
@@ -122,17 +122,25 @@ class Tapes:
         return self._alike[key]
 
     def lost(self, value: Value) -> Value | None:
-        """The last value of the same shape that the same call of a function had made, and nobody uses."""
+        """The last value of the same shape before it that nobody uses: if there is one, of the same call."""
         if not self._unused:
             used = {source for each in self.values for source in each.inputs}
             used |= {each.value for each in self.outputs}
             for each in self.values:
                 if each not in used and each not in self.forward and each.is_floating:
-                    self._unused.setdefault((each.shape, each._code, each._callers), []).append(each)
-        same = self._unused.get((value.shape, value._code, value._callers), ())
-        return max(
-            (each for each in same if each.number < value.number), key=lambda each: each.number, default=None
-        )
+                    self._unused.setdefault(each.shape, []).append(each)
+        before = [each for each in self._unused.get(value.shape, ()) if each.number < value.number]
+        here = [each for each in before if (each._code, each._callers) == (value._code, value._callers)]
+        return next(reversed(here or before), None)
+
+    def passes(self, value: Value) -> list[Value]:
+        """The backward values that the same operation of the same expression made, in the same call."""
+        kind = type(value.operation), value.shape, value._callers
+        return [
+            each
+            for each in self.made_with(value)
+            if self.is_backward(each) and (type(each.operation), each.shape, each._callers) == kind
+        ]
 
     def made_with(self, value: Value) -> list[Value]:
         """All values that the same expression made."""

@@ -19,18 +19,23 @@ __all__ = ["vote_for_unwritten"]
 
 def vote_for_unwritten(regions: Sequence[Region], tapes: Tapes, known: Known, votes: Votes) -> None:
     """Vote for the loops around what writes to a memory that stays empty in parts, or for who reads it."""
+    leaves = {each.leaf for each in tapes.outputs}
     for region in regions:
         writes = [each for each in region.suspects if isinstance(each.operation, Write)]
         meanings = known.of(region.output.value)
-        if any(each.of is region.output.leaf and each.kind != "adjoint" for each in meanings):
+        is_part = any(each.of is region.output.leaf and each.kind != "adjoint" for each in meanings)
+        is_other = any(each.of in leaves and each.is_exact and each.kind == "adjoint" for each in meanings)
+        if is_part or is_other:
             place = region.output.value.place
-            in_loop = len(tapes.made_with(region.output.value)) > 1
+            in_loop = len(tapes.passes(region.output.value)) > 1
             if place is not None and not in_loop and not is_own(place.file):
                 after = [
                     node for node in readers(creation_names(place), place) if node.lineno > place.end_line
                 ]
-                _vote_for_readers(after[-1:], place, region.output.value, votes, 1.05)
-            made = [each for each in region.suspects if len(tapes.made_with(each)) > 1][:1]
+                kind = "term" if is_part else "misnamed"
+                _vote_for_readers(after[-1:], place, region.output.value, votes, 1.05, kind)
+        if is_part:
+            made = [each for each in region.suspects if len(tapes.passes(each)) > 1][:1]
             for i, loop in enumerate(dict.fromkeys(loop for each in made for loop in _loops(each))):
                 votes.add(region.output.value, loop, 0.95 - 0.1 * i, "index")
         if region.unwritten is not None and region.unwritten.place is not None:
@@ -42,9 +47,11 @@ def vote_for_unwritten(regions: Sequence[Region], tapes: Tapes, known: Known, vo
             _vote_for_readers(found, place, region.unwritten, votes, 0.3 if loops else 1.0)
 
 
-def _vote_for_readers(nodes: list[ast.stmt], place: Place, value: Value, votes: Votes, weight: float) -> None:
+def _vote_for_readers(
+    nodes: list[ast.stmt], place: Place, value: Value, votes: Votes, weight: float, kind: str = "term"
+) -> None:
     for node in sorted(nodes, key=lambda each: not isinstance(each, ast.Return)):
-        votes.add(value, place_of_node(node, place), weight, "term")
+        votes.add(value, place_of_node(node, place), weight, kind)
         weight *= 0.8
 
 

@@ -113,7 +113,7 @@ class Maker:
             elif named:
                 continue
             else:
-                text = "0.01" if role_of(name) == "rate" else "0.5"
+                text = _usual(name)
             found.append(f"{name}={text}" if named or len(found) < position else text)
         return ", ".join(found)
 
@@ -131,9 +131,22 @@ def _own_arrays(net: Any) -> str:
     return f"({', '.join(f'net.{key}' for key in own)},)" if own else ""
 
 
+def _usual(name: str) -> str:
+    """What a parameter that is no size and no array is given, by its name."""
+    low = name.lower()
+    for words, text in (
+        (r"^rng$|random_?state|generator", "rng"),
+        (r"seed", "0"),
+        (r"activation|nonlin", '"relu"'),
+    ):
+        if re.search(words, low):
+            return text
+    return "0.01" if role_of(name) == "rate" else "0.5"
+
+
 def _says_size(name: str) -> bool:
     return role_of(name) not in ("rate", "penalty", "epsilon") and not re.search(
-        r"std|scale|seed|rng|dtype|activation|momentum|drop", name.lower()
+        r"std|scale|seed|rng|random_?state|generator|dtype|activation|nonlin|momentum|drop", name.lower()
     )
 
 

@@ -6,7 +6,7 @@ PyTorch is never imported here: whoever has a Function has imported it.
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -117,12 +117,14 @@ class TorchRule:
         dtype: of its floating arguments, a torch.dtype; None leaves each as it is.
         file: of the user.
         reference: another function of the same arguments that takes the place of its forward pass.
+        seed: of what it draws at random.
     """
 
     use: TorchUse
     dtype: Any
     file: str
     reference: Callable[..., Any] | None = None
+    seed: int = 0
     names: tuple[str, ...] = field(init=False)
     positions: tuple[int, ...] = field(init=False)
 
@@ -199,7 +201,7 @@ class TorchRule:
         """The cotangents of the arguments by autograd through the forward pass, with a stand-in ctx."""
         inputs = self._inputs(arrays)
         args = self._replaced([each.clone() for each in inputs])
-        with torch().enable_grad():
+        with torch().enable_grad(), self._seeded():
             if self.reference is not None:
                 made = self.reference(*args)
             elif _has_setup(self.use.function):
@@ -235,7 +237,21 @@ class TorchRule:
     # Calls.
 
     def _apply(self, args: Sequence[Any]) -> Any:
-        return self.use.function.apply(*args)
+        with self._seeded():
+            return self.use.function.apply(*args)
+
+    @contextmanager
+    def _seeded(self) -> Iterator[None]:
+        """What is drawn at random is the same in every call, and nobody else's numbers change."""
+        with torch().random.fork_rng(devices=[]):
+            torch().manual_seed(self.seed)
+            yield
+
+    def draws(self, arrays: Sequence[np.ndarray]) -> bool:
+        """Whether the Function draws random numbers."""
+        other = replace(self, seed=self.seed + 1)
+        pairs = zip(self.outputs(arrays), other.outputs(arrays), strict=True)
+        return any(one.shape != two.shape or not torch().equal(one, two) for one, two in pairs)
 
     def _weighed(self, made: Any, cotangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         floating = [each for each in _flat(made) if _is_floating(each)]

@@ -81,7 +81,11 @@ class TorchCheck:
         if not self.names:
             raise NotJudged("none of its arguments is a floating tensor to differentiate by")
         self.points = [self._point(rule, number) for number, rule in enumerate(self._enough(rules))]
-        if self.points[0].wide is None and dtype != "float64":
+        if self.points[0].wide is None and rules[0].draws(self.points[0].at):
+            self.notes.append(
+                f"It draws random numbers, and was judged in {dtype} with the same in every call."
+            )
+        elif self.points[0].wide is None and dtype != "float64":
             self.notes.append(f"It does not run in float64, and was judged in {dtype} by a bound of that.")
         self.inside = self._inside()
 
@@ -103,6 +107,10 @@ class TorchCheck:
                 for each, flag in zip(made, flags, strict=True)
             ]
             grads = rule.pull(at, cotangents)
+            if not any(flags):
+                raise NotJudged("no output is a floating tensor that can be differentiated")
+        except NotJudged:
+            raise
         except Exception as error:
             if any(said in str(error) for said in INVALID):
                 raise
@@ -112,6 +120,8 @@ class TorchCheck:
     def _wide(self, rule: TorchRule, at: Arrays, cotangents: Arrays) -> TorchRule | None:
         wide = TorchRule(rule.use, torch().float64, rule.file, rule.reference)
         try:
+            if self.dtype != "float64" and rule.draws(at):  # others in float64
+                return None
             wide.value(at, cotangents)
             if rule.reference is None:
                 wide.pull(at, cotangents)

@@ -32,9 +32,10 @@ class TorchVariations:
         noise = own_noise(
             lambda arrays: self.rule.pull(arrays, self.point.cotangents), self.point.at, ROUNDOFF[name], rng
         )
+        bounds = [measured(one, far, name).bound.radius for one, far in zip(self.base, noise, strict=True)]
+        sizes = [check.asked.tolerance * np.abs(one).max(initial=0.0) for one in self.base]
         self.allowed = [
-            np.asarray(measured(one, far, name).bound.radius)
-            for one, far in zip(self.base, noise, strict=True)
+            np.asarray(np.maximum(bound, size)) for bound, size in zip(bounds, sizes, strict=True)
         ]
 
     def failures(self) -> list[Failure]:
@@ -139,6 +140,8 @@ class TorchVariations:
         yield from self._compare(self._pull(wide), self._pull(whole))
 
     def _strided_arguments(self) -> Iterator[Failure]:
+        if self.rule.draws(self.point.at):  # in the order of the memory
+            return
         yield from self._compare(self._pull(self.point.cotangents, prepare=_every_other), self.base)
         yield from self._compare(
             self._pull(self.point.cotangents, prepare=_turned), self.base, "with a transposed argument"
