@@ -188,6 +188,8 @@ class Search:
                     if each.function is site.function and named in _set(each.node)
                 ]
                 ranks[i] = min([ranks[i], *(rank - 0.5 for rank in near)])
+            elif isinstance(site.node, ast.Return):  # of two places, where it was made is the better one
+                ranks[i] += 1.5
             elif isinstance(site.node, ast.For | ast.While):  # few edits, and they concern all that is inside
                 inside = [
                     rank
