@@ -188,6 +188,15 @@ class Search:
                     if each.function is site.function and named in _set(each.node)
                 ]
                 ranks[i] = min([ranks[i], *(rank - 0.5 for rank in near)])
+            elif isinstance(site.node, ast.Return):  # of two places, where it was made is the better one
+                ranks[i] += 1.5
+            elif isinstance(site.node, ast.For | ast.While):  # few edits, and they concern all that is inside
+                inside = [
+                    rank
+                    for rank, each in zip(ranks, sites, strict=True)
+                    if each.source is site.source and _is_inside(each.node, site.node)
+                ]
+                ranks[i] = min([ranks[i], *(rank + 1.5 for rank in inside)])
         return [sites[i] for i in sorted(range(len(sites)), key=ranks.__getitem__)]
 
     def _run(self, some: tuple[Candidate, ...], number: int) -> Outcome:
@@ -213,6 +222,10 @@ def _set(node: ast.stmt) -> set[str]:
     return {
         each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
     }
+
+
+def _is_inside(node: ast.stmt, loop: ast.stmt) -> bool:
+    return node is not loop and loop.lineno < node.lineno <= (loop.end_lineno or loop.lineno)
 
 
 def _overlap(edit: Edit, base: tuple[Candidate, ...]) -> bool:

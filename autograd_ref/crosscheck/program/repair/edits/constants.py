@@ -23,7 +23,10 @@ def constants(site: Site) -> Iterator[Edit]:
             continue
         for cost, text in _near(number):
             holds = UNARY if text.startswith("-") else ATOM
-            is_factor = isinstance(each.parent, ast.BinOp) and isinstance(each.parent.op, ast.Mult | ast.Div)
+            parent = each.parent
+            is_factor = isinstance(parent, ast.BinOp) and (
+                isinstance(parent.op, ast.Mult) or (isinstance(parent.op, ast.Div) and node is parent.right)
+            )
             cost += 3 * (is_factor and text in ("1", "1.0", "0", "0.0")) + 2 * isinstance(
                 each.parent, ast.Compare
             )

@@ -26,7 +26,9 @@ def names(site: Site) -> Iterator[Edit]:
             named = isinstance(node, ast.Name) and text.isidentifier() and shape_of(other) is not None
             if text != known and (alike or named):
                 says = f"{text} and not {known} belongs there"
-                yield Edit((site.replaced(each, text),), says, 2 if alike else 4)
+                # What nothing reads was most likely meant.
+                cost = (2 if alike else 4) - (text in site.unused)
+                yield Edit((site.replaced(each, text),), says, cost)
 
 
 def _is_alike(one: Any, other: Any) -> bool:

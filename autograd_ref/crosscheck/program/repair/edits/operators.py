@@ -81,7 +81,7 @@ def operators(site: Site) -> Iterator[Edit]:
                 yield Edit((change,), says, 1 + cost + 2 * is_step)
         elif isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in SYMBOLS:
             symbol = SYMBOLS[type(node.ops[0])]
-            for other in _EQUAL if symbol in _EQUAL else _ORDERED:
+            for other in _EQUAL if symbol in ("==", "!=") else _ORDERED:
                 if other != symbol:
                     says = f"{other} and not {symbol} belongs there"
                     cost = 1 if {symbol, other} in _OPPOSITES else 2

@@ -1,5 +1,6 @@
 """A term left out of a sum: the penalty, a second branch, what the next time step carries back."""
 
+import ast
 from collections.abc import Iterator
 
 import numpy as np
@@ -28,14 +29,24 @@ def terms(site: Site) -> Iterator[Edit]:
 
 
 def _addends(site: Site, shape: tuple[int, ...], text: str) -> Iterator[str]:
-    known = [term for term, array in site.terms.items() if term != text and _fits(array, shape)]
+    written = {
+        each.id
+        for each in ast.walk(site.node)
+        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+    }
+    known = [
+        term
+        for term, array in site.terms.items()
+        if term != text and term not in written and _fits(array, shape)
+    ]
     numbers = [factor for _, factor in scalars(site)[2:]]
     yield from known
     for term in known:
         for number in numbers:
             yield f"{term} / {number}"
-            for multiple in _MULTIPLES:
-                yield f"{multiple}{number} * {term}"
+            if not isinstance(site.terms[number], int):  # a count divides, a strength multiplies
+                for multiple in _MULTIPLES:
+                    yield f"{multiple}{number} * {term}"
         for other in known:
             yield f"{term} * {other}"
     yield from products(site, shape)
