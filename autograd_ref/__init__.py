@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from autograd_ref.crosscheck.function.check import assert_gradients, check_gradients
     from autograd_ref.crosscheck.network.check import assert_network_gradients, check_network
     from autograd_ref.crosscheck.program.check import assert_call, check_call
-    from autograd_ref.crosscheck.report import NotJudged, Report
+    from autograd_ref.crosscheck.reports.report import NotJudged, Report
     from autograd_ref.crosscheck.rules.check import assert_rule, check_rule
 
 __all__ = [
@@ -29,10 +29,10 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from autograd_ref.crosscheck import report
     from autograd_ref.crosscheck.function import check as function
     from autograd_ref.crosscheck.network import check as network
     from autograd_ref.crosscheck.program import check as program
+    from autograd_ref.crosscheck.reports import report
     from autograd_ref.crosscheck.rules import check as rules
 
     modules = (report, function, network, program, rules)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from autograd_ref import check_call
-from autograd_ref.crosscheck.report import Report
+from autograd_ref.crosscheck.reports.report import Report
 
 NETWORK = """
 import numpy as np

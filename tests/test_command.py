@@ -9,7 +9,7 @@ from autograd_ref.crosscheck.isolated import command
 from autograd_ref.crosscheck.isolated.process import Answer
 from autograd_ref.crosscheck.isolated.result import TargetResult, tally
 from autograd_ref.crosscheck.quantity import Quantity
-from autograd_ref.crosscheck.report import Advice, Diagnosis, Report
+from autograd_ref.crosscheck.reports.report import Advice, Diagnosis, Report
 
 pytestmark = pytest.mark.slow
 

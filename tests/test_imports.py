@@ -30,7 +30,7 @@ def test_importing_the_reference_sets_no_global_switch():
     program = """
 import jax
 before = dict(jax.config.values)
-import autograd_ref.crosscheck.comparison, autograd_ref.crosscheck.table, handgrad.cli
+import autograd_ref.crosscheck.comparison, autograd_ref.crosscheck.reports.table, handgrad.cli
 assert dict(jax.config.values) == before
 """
     done = run(program)

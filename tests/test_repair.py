@@ -14,7 +14,7 @@ from autograd_ref import check_call
 from autograd_ref.crosscheck.isolated.fix import write_repair
 from autograd_ref.crosscheck.isolated.process import run_apart
 from autograd_ref.crosscheck.program.repair.source import Change, Source
-from autograd_ref.crosscheck.repair import Repair
+from autograd_ref.crosscheck.reports.repair import Repair
 from handgrad.cli.main import main
 
 NETWORK = """

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from autograd_ref.crosscheck.isolated.targets import load_target
-from autograd_ref.crosscheck.report import NotJudged
+from autograd_ref.crosscheck.reports.report import NotJudged
 
 NETWORK = "class Net:\n    def loss(self, X, y=None, reg=0.0): ...\n"
 

@@ -23,7 +23,7 @@ from autograd_ref.crosscheck.bounds import Bounds
 from autograd_ref.crosscheck.comparison import GRADIENTS, Comparison, compare_gradients
 from autograd_ref.crosscheck.problems import Problem
 from autograd_ref.crosscheck.reference import Reference, reference_of
-from autograd_ref.crosscheck.table import comparison_json
+from autograd_ref.crosscheck.reports.table import comparison_json
 from autograd_ref.devices.on_device import find_device
 from autograd_ref.devices.processes import start_together
 from autograd_ref.two_layer_net import matmul_precision

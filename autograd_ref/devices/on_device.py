@@ -15,7 +15,7 @@ from rich.table import Table
 
 from autograd_ref.crosscheck.comparison import Comparison, compare_gradients
 from autograd_ref.crosscheck.problems import Problem
-from autograd_ref.crosscheck.table import comparison_json, comparison_table
+from autograd_ref.crosscheck.reports.table import comparison_json, comparison_table
 from autograd_ref.two_layer_net import matmul_precision, value_and_grad
 
 __all__ = ["OnDevice", "check_on_device", "computing_on", "find_device"]

@@ -12,7 +12,7 @@ import numpy as np
 from autograd_ref.crosscheck.comparison import Comparison, compare_trace
 from autograd_ref.crosscheck.network.check import check_network
 from autograd_ref.crosscheck.problems import Problem
-from autograd_ref.crosscheck.report import NotJudged, Report
+from autograd_ref.crosscheck.reports.report import NotJudged, Report
 from autograd_ref.study import course_notes as notes
 from autograd_ref.study.source import read_function
 from autograd_ref.two_layer_net import precision

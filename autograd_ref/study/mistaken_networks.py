@@ -12,7 +12,7 @@ from autograd_ref.crosscheck.comparison import compare_trace
 from autograd_ref.crosscheck.network.check import check_network
 from autograd_ref.crosscheck.problems import Problem, random_problem
 from autograd_ref.crosscheck.quantity import Quantity
-from autograd_ref.crosscheck.report import Report
+from autograd_ref.crosscheck.reports.report import Report
 from autograd_ref.study.program import PROGRAM, SlipUp, run
 from autograd_ref.two_layer_net import QUANTITIES
 from handgrad.two_layer_net import PARAMETERS, TwoLayerNet

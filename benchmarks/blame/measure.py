@@ -19,8 +19,8 @@ import numpy as np
 from autograd_ref.crosscheck.program.calling.target import Asked, check_target, prepare
 from autograd_ref.crosscheck.program.check import REPAIR_SECONDS
 from autograd_ref.crosscheck.program.point import run
-from autograd_ref.crosscheck.repair import Repair
-from autograd_ref.crosscheck.report import NotJudged, Report
+from autograd_ref.crosscheck.reports.repair import Repair
+from autograd_ref.crosscheck.reports.report import NotJudged, Report
 from autograd_ref.recording import tape as tapes
 from benchmarks.blame.mend import Mend, applied, joined, restores, same_gradients
 from benchmarks.blame.plant import KINDS, Planted, plant

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autograd_ref.crosscheck.repair import Repair
+from autograd_ref.crosscheck.reports.repair import Repair
 from benchmarks.blame.plant import Planted
 from benchmarks.blame.programs import Program
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from autograd_ref.crosscheck.report import NotJudged
+from autograd_ref.crosscheck.reports.report import NotJudged
 from benchmarks.blame.measure import (
     Gradients,
     Outcome,

@@ -9,7 +9,7 @@ from autograd_ref.crosscheck.function.gradient_check import GradientCheck
 from autograd_ref.crosscheck.function.known_points import KnownPoints
 from autograd_ref.crosscheck.function.points import drawn_points, moved_points
 from autograd_ref.crosscheck.function.pytrees import parameter_dtype, parameter_leaves
-from autograd_ref.crosscheck.report import NotJudged, Report
+from autograd_ref.crosscheck.reports.report import NotJudged, Report
 from handgrad.validation import check_dtype, check_positive_int, check_real
 
 __all__ = ["POINTS", "assert_gradients", "check_gradients", "check_gradients_at"]

@@ -17,7 +17,7 @@ from autograd_ref.crosscheck.function.own_precision import coarseness, lower_pre
 from autograd_ref.crosscheck.function.points import Point, in_dtype
 from autograd_ref.crosscheck.function.pytrees import parameter_leaves
 from autograd_ref.crosscheck.quantity import Quantity
-from autograd_ref.crosscheck.report import Advice, Diagnosis, NotJudged, Report
+from autograd_ref.crosscheck.reports.report import Advice, Diagnosis, NotJudged, Report
 
 __all__ = ["GradientCheck"]
 

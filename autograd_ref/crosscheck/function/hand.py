@@ -18,7 +18,7 @@ from autograd_ref.crosscheck.function.pytrees import (
     leaves_with_paths,
     parameter_leaves,
 )
-from autograd_ref.crosscheck.report import NotJudged
+from autograd_ref.crosscheck.reports.report import NotJudged
 from autograd_ref.two_layer_net import precision
 
 __all__ = ["Answer", "Hand", "changed_names"]

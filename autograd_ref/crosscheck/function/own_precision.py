@@ -12,7 +12,7 @@ from autograd_ref.arithmetic.rounding import unit_roundoff
 from autograd_ref.arithmetic.rounding_model import float_epsilon
 from autograd_ref.crosscheck.function.hand import Answer, Hand
 from autograd_ref.crosscheck.function.judging import AtPoint
-from autograd_ref.crosscheck.report import NotJudged
+from autograd_ref.crosscheck.reports.report import NotJudged
 from autograd_ref.two_layer_net import precision
 
 __all__ = ["coarseness", "lower_precision"]

@@ -9,7 +9,7 @@ import numpy as np
 from jax.tree_util import DictKey, GetAttrKey, SequenceKey
 from numpy.typing import DTypeLike
 
-from autograd_ref.crosscheck.report import NotJudged
+from autograd_ref.crosscheck.reports.report import NotJudged
 
 __all__ = [
     "Leaf", "copy_arrays", "find_leaf", "is_floating_array", "leaves_with_paths", "parameter_dtype",

@@ -25,7 +25,7 @@ from autograd_ref.arithmetic.rounding_bounds import RoundedFunction
 from autograd_ref.crosscheck.errors import what_stopped
 from autograd_ref.crosscheck.function.points import Point
 from autograd_ref.crosscheck.function.pytrees import is_floating_array
-from autograd_ref.crosscheck.report import NotJudged
+from autograd_ref.crosscheck.reports.report import NotJudged
 from autograd_ref.two_layer_net import precision
 
 __all__ = ["Reference", "Traced", "is_same"]

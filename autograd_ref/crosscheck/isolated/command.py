@@ -18,7 +18,7 @@ from handgrad.files import replace_file
 
 if TYPE_CHECKING:
     from autograd_ref.crosscheck.isolated.result import TargetResult
-    from autograd_ref.crosscheck.repair import Repair
+    from autograd_ref.crosscheck.reports.repair import Repair
 
 __all__ = ["Write", "check_targets"]
 

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from autograd_ref.crosscheck.program.repair.source import Change, Source
-from autograd_ref.crosscheck.repair import Repair
+from autograd_ref.crosscheck.reports.repair import Repair
 from handgrad.files import replace_file
 
 __all__ = ["write_repair"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autograd_ref.crosscheck.isolated.process import Answer, Outcome
-from autograd_ref.crosscheck.report import Report
+from autograd_ref.crosscheck.reports.report import Report
 
 __all__ = ["TargetResult", "tally"]
 

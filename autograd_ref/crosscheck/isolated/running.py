@@ -11,7 +11,7 @@ from typing import NoReturn
 from autograd_ref.crosscheck.errors import what_stopped
 from autograd_ref.crosscheck.isolated.targets import file_of
 from autograd_ref.crosscheck.program.calling.watch import Met, watching
-from autograd_ref.crosscheck.report import NotJudged
+from autograd_ref.crosscheck.reports.report import NotJudged
 
 __all__ = ["run_program"]
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from autograd_ref.crosscheck.errors import cause, is_beside, one_line, what_stopped
 from autograd_ref.crosscheck.isolated.source import is_plain, run_cells, source_of
-from autograd_ref.crosscheck.report import NotJudged
+from autograd_ref.crosscheck.reports.report import NotJudged
 
 __all__ = ["Target", "file_of", "load_module", "load_target"]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_ref.crosscheck.report import NotJudged
+from autograd_ref.crosscheck.reports.report import NotJudged
 
 __all__ = ["real_array", "same_array"]
 

@@ -12,7 +12,7 @@ import numpy as np
 from autograd_ref.crosscheck.program.calling.target import Asked
 from autograd_ref.crosscheck.program.guessed.judge import calls_of, judge_guessed
 from autograd_ref.crosscheck.program.guessed.styles import Sizes
-from autograd_ref.crosscheck.report import Report
+from autograd_ref.crosscheck.reports.report import Report
 
 __all__ = ["check_by_recording"]
 

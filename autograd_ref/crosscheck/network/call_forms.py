@@ -26,7 +26,7 @@ from autograd_ref.crosscheck.network.other_forms import (
     refuse_other_arguments,
 )
 from autograd_ref.crosscheck.problems import Problem
-from autograd_ref.crosscheck.report import NotJudged
+from autograd_ref.crosscheck.reports.report import NotJudged
 from autograd_ref.two_layer_net import QUANTITIES, precision
 from handgrad.trace import BIASES, PARAMETERS, adjoint_of
 

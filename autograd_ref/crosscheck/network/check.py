@@ -29,7 +29,7 @@ from autograd_ref.crosscheck.network.unexplained import describe_unexplained
 from autograd_ref.crosscheck.network.verdicts import measured_bounds, verdicts
 from autograd_ref.crosscheck.problems import Problem, network_problems
 from autograd_ref.crosscheck.reference import reference_of
-from autograd_ref.crosscheck.report import Advice, Diagnosis, NotJudged, Report
+from autograd_ref.crosscheck.reports.report import Advice, Diagnosis, NotJudged, Report
 from handgrad.validation import check_dtype, check_real
 
 __all__ = ["assert_network_gradients", "check_network"]

@@ -27,7 +27,7 @@ from autograd_ref.crosscheck.mistakes.replay import (
 from autograd_ref.crosscheck.network.call_forms import CallResult
 from autograd_ref.crosscheck.problems import Problem
 from autograd_ref.crosscheck.reference import Reference, reference_of
-from autograd_ref.crosscheck.report import Diagnosis
+from autograd_ref.crosscheck.reports.report import Diagnosis
 from handgrad.trace import WEIGHTS, quantity_of
 
 __all__ = ["CheckedProblem", "computed_in_float32", "diagnose"]

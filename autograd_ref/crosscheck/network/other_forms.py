@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from autograd_ref.crosscheck.report import NotJudged
+from autograd_ref.crosscheck.reports.report import NotJudged
 
 if TYPE_CHECKING:
     from autograd_ref.crosscheck.network.call_forms import CallResult, NetworkUnderTest

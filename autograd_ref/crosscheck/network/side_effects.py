@@ -9,7 +9,7 @@ from autograd_ref.crosscheck.network.arrays import same_array
 from autograd_ref.crosscheck.network.call_forms import NetworkUnderTest
 from autograd_ref.crosscheck.problems import Problem
 from autograd_ref.crosscheck.reference import reference_of
-from autograd_ref.crosscheck.report import Advice, Diagnosis
+from autograd_ref.crosscheck.reports.report import Advice, Diagnosis
 from handgrad.trace import PARAMETERS
 
 __all__ = ["find_faults", "find_weaknesses"]

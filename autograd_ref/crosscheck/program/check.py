@@ -26,7 +26,7 @@ from autograd_ref.crosscheck.program.repair.find import Found, find_repair
 from autograd_ref.crosscheck.program.repair.numbers import with_other_numbers
 from autograd_ref.crosscheck.program.verdict import Settings, report_on
 from autograd_ref.crosscheck.program.views import refuse_overlaps
-from autograd_ref.crosscheck.report import Advice, Blame, NotJudged, Report
+from autograd_ref.crosscheck.reports.report import Advice, Blame, NotJudged, Report
 from autograd_ref.recording import InstrumentFault, NotCompared, NotRecorded, check_complete, check_operations
 from autograd_ref.recording.tape import Compute
 from handgrad.validation import check_positive_int, check_real

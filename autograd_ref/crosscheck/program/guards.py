@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from autograd_ref.crosscheck.report import Advice
+from autograd_ref.crosscheck.reports.report import Advice
 from autograd_ref.recording import Place, Value, adjoints, replay
 from autograd_ref.recording.adjoints import Adjoints
 from autograd_ref.recording.record import Recording

@@ -20,7 +20,7 @@ from autograd_ref.crosscheck.program.assigned.second import second_derivative
 from autograd_ref.crosscheck.program.calling.forms import Form
 from autograd_ref.crosscheck.program.guards import Guard, guarded_logarithms, unguarded
 from autograd_ref.crosscheck.program.views import adjoint_by
-from autograd_ref.crosscheck.report import NotJudged
+from autograd_ref.crosscheck.reports.report import NotJudged
 from autograd_ref.recording import Leaf, NotRecorded, Recording, Value, adjoints, record
 from autograd_ref.recording.adjoints import Adjoint, Adjoints, ties_of
 from autograd_ref.recording.bounds import LeafBound, difference, measure

@@ -16,7 +16,7 @@ from autograd_ref.crosscheck.program.paths import of_path, short_name, shown
 from autograd_ref.crosscheck.program.point import RecordedPoint, Run
 from autograd_ref.crosscheck.program.views import adjoint_by, first_of
 from autograd_ref.crosscheck.quantity import SEEN_SHARE, Quantity
-from autograd_ref.crosscheck.report import Advice, Report
+from autograd_ref.crosscheck.reports.report import Advice, Report
 
 __all__ = ["Settings", "report_on"]
 

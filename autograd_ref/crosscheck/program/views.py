@@ -3,7 +3,7 @@
 import numpy as np
 
 from autograd_ref.crosscheck.program.paths import shown
-from autograd_ref.crosscheck.report import NotJudged
+from autograd_ref.crosscheck.reports.report import NotJudged
 from autograd_ref.recording import Leaf, Recording, Value
 from autograd_ref.recording.adjoints import Adjoints
 from autograd_ref.recording.memory import lay_out, positions, window

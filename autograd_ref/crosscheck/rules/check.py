@@ -7,7 +7,7 @@ from typing import Any
 from numpy.typing import DTypeLike
 
 from autograd_ref.crosscheck.function.check import POINTS
-from autograd_ref.crosscheck.report import NotJudged, Report
+from autograd_ref.crosscheck.reports.report import NotJudged, Report
 from autograd_ref.crosscheck.rules.asked import Asked
 from autograd_ref.crosscheck.rules.jax_calls import check_jax_calls
 from autograd_ref.crosscheck.rules.pytorch.calls import check_torch_calls, function_of

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from autograd_ref.crosscheck.quantity import Quantity
-from autograd_ref.crosscheck.report import Advice, Report
+from autograd_ref.crosscheck.reports.report import Advice, Report
 from autograd_ref.crosscheck.rules.asked import Asked
 from autograd_ref.crosscheck.rules.vary import Failure
 

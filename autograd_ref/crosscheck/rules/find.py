@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike
 from autograd_ref.arithmetic.interpreter import CUSTOM_RULES, bind, inner_jaxpr, interpret_closed
 from autograd_ref.crosscheck.errors import what_stopped
 from autograd_ref.crosscheck.function.pytrees import is_floating_array
-from autograd_ref.crosscheck.report import NotJudged
+from autograd_ref.crosscheck.reports.report import NotJudged
 from autograd_ref.two_layer_net import precision
 
 __all__ = ["Rule", "Use", "find_uses", "in_dtype", "is_rule", "primal_of", "without_rules"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from autograd_ref.crosscheck.function.points import Point
 from autograd_ref.crosscheck.function.pytrees import is_floating_array
-from autograd_ref.crosscheck.report import Advice, NotJudged, Report
+from autograd_ref.crosscheck.reports.report import Advice, NotJudged, Report
 from autograd_ref.crosscheck.rules.asked import Asked
 from autograd_ref.crosscheck.rules.combine import Verdict, combined, with_failures
 from autograd_ref.crosscheck.rules.differences import measured

@@ -13,7 +13,7 @@ from jax.tree_util import GetAttrKey
 from autograd_ref.arithmetic.interpreter import bind
 from autograd_ref.arithmetic.promotion import in_float64
 from autograd_ref.crosscheck.function.points import Point
-from autograd_ref.crosscheck.report import NotJudged
+from autograd_ref.crosscheck.reports.report import NotJudged
 from autograd_ref.crosscheck.rules.find import Rule, Use, primal_of, without_rules
 from autograd_ref.two_layer_net import precision
 

@@ -17,7 +17,7 @@ from autograd_ref.crosscheck.function.judging import AtPoint, judge_gradient
 from autograd_ref.crosscheck.function.known_points import KnownPoints
 from autograd_ref.crosscheck.function.points import Point, drawn_points
 from autograd_ref.crosscheck.quantity import Quantity
-from autograd_ref.crosscheck.report import NotJudged, Report
+from autograd_ref.crosscheck.reports.report import NotJudged, Report
 from autograd_ref.crosscheck.rules.asked import Asked
 from autograd_ref.crosscheck.rules.differences import RulePoint, Values, by_values, own_noise, seen_parts
 from autograd_ref.crosscheck.rules.jax_rules import JaxRule, Operands

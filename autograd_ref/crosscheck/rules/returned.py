@@ -9,7 +9,7 @@ import numpy as np
 
 from autograd_ref.arithmetic.interpreter import bind, interpret_closed
 from autograd_ref.crosscheck.function.check import check_gradients_at
-from autograd_ref.crosscheck.report import Report
+from autograd_ref.crosscheck.reports.report import Report
 from autograd_ref.crosscheck.rules.asked import Asked
 from autograd_ref.crosscheck.rules.find import in_dtype
 from autograd_ref.crosscheck.rules.jax_rules import Operands

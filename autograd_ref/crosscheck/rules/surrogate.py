@@ -11,7 +11,7 @@ import numpy as np
 
 from autograd_ref.crosscheck.function.points import Point
 from autograd_ref.crosscheck.quantity import Quantity
-from autograd_ref.crosscheck.report import Advice, Report
+from autograd_ref.crosscheck.reports.report import Advice, Report
 from autograd_ref.crosscheck.rules.asked import Asked
 from autograd_ref.crosscheck.rules.differences import GRANTED, measured
 from autograd_ref.crosscheck.rules.vary import Failure, differing

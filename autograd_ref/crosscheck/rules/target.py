@@ -12,7 +12,7 @@ import numpy as np
 
 from autograd_ref.crosscheck.program.calling.caught import catch, seeded
 from autograd_ref.crosscheck.program.calling.target import example_of
-from autograd_ref.crosscheck.report import NotJudged, Report
+from autograd_ref.crosscheck.reports.report import NotJudged, Report
 from autograd_ref.crosscheck.rules.asked import Asked
 from autograd_ref.crosscheck.rules.find import find_uses, is_rule
 from autograd_ref.crosscheck.rules.jax_calls import check_against, check_jax_calls

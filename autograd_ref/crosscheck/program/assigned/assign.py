@@ -16,7 +16,7 @@ from autograd_ref.crosscheck.program.assigned.moved import is_moved, is_moved_re
 from autograd_ref.crosscheck.program.assigned.second import boosting_pair
 from autograd_ref.crosscheck.program.paths import cores, is_of_gradients, of_path, shown
 from autograd_ref.crosscheck.program.views import adjoint_by
-from autograd_ref.crosscheck.report import NotJudged
+from autograd_ref.crosscheck.reports.report import NotJudged
 from autograd_ref.recording import Leaf, Recording
 from autograd_ref.recording.adjoints import Adjoints
 

@@ -10,7 +10,7 @@ from autograd_ref.arithmetic.rounding_bounds import Measured
 from autograd_ref.crosscheck.program.assigned.gradients import Candidate
 from autograd_ref.crosscheck.program.guessed.roles import role_of
 from autograd_ref.crosscheck.program.paths import of_path
-from autograd_ref.crosscheck.report import NotJudged
+from autograd_ref.crosscheck.reports.report import NotJudged
 from autograd_ref.recording import Leaf, Recording, adjoints, replay
 from autograd_ref.recording.adjoints import Adjoints
 

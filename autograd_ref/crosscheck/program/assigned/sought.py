@@ -11,7 +11,7 @@ from autograd_ref.crosscheck.program.assigned.losses import find_loss
 from autograd_ref.crosscheck.program.calling.forms import Form, with_expression, with_variables
 from autograd_ref.crosscheck.program.paths import is_of_gradients
 from autograd_ref.crosscheck.program.views import adjoint_by
-from autograd_ref.crosscheck.report import NotJudged
+from autograd_ref.crosscheck.reports.report import NotJudged
 from autograd_ref.recording import Recording, Value, adjoints, record
 from autograd_ref.recording.tape import Compute, Given, Read
 

@@ -23,7 +23,7 @@ from autograd_ref.crosscheck.program.blame.trial import Trial
 from autograd_ref.crosscheck.program.blame.unwritten import vote_for_unwritten
 from autograd_ref.crosscheck.program.blame.weigh import Tried, evidence_of, most, try_expression
 from autograd_ref.crosscheck.program.point import RecordedPoint
-from autograd_ref.crosscheck.report import Blame
+from autograd_ref.crosscheck.reports.report import Blame
 from autograd_ref.recording import Place, Value
 from autograd_ref.recording.adjoints.reverse import ancestors
 

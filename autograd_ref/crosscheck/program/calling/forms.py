@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd_ref.crosscheck.program.guessed.roles import role_of
-from autograd_ref.crosscheck.report import NotJudged
+from autograd_ref.crosscheck.reports.report import NotJudged
 
 __all__ = [
     "Form",

@@ -16,7 +16,7 @@ from autograd_ref.crosscheck.program.calling.forms import Form, counterpart
 from autograd_ref.crosscheck.program.calling.watch import Met
 from autograd_ref.crosscheck.program.check import Arguments, check_points, form_of
 from autograd_ref.crosscheck.program.verdict import Settings
-from autograd_ref.crosscheck.report import NotJudged, Report
+from autograd_ref.crosscheck.reports.report import NotJudged, Report
 from autograd_ref.recording.call.given import Given
 from autograd_ref.recording.call.state import State
 

@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from autograd_ref.crosscheck.program.calling.caught import Call, has_floating
-from autograd_ref.crosscheck.report import NotJudged
+from autograd_ref.crosscheck.reports.report import NotJudged
 
 __all__ = ["Met", "is_called_plainly", "watching"]
 

@@ -7,7 +7,7 @@ from autograd_ref.crosscheck.program.calling.target import Asked, check_target
 from autograd_ref.crosscheck.program.guessed.layers import layer_calls
 from autograd_ref.crosscheck.program.guessed.networks import Guess, network_calls
 from autograd_ref.crosscheck.program.guessed.styles import Sizes
-from autograd_ref.crosscheck.report import NotJudged, Report
+from autograd_ref.crosscheck.reports.report import NotJudged, Report
 
 __all__ = ["calls_of", "judge_guessed"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import linecache
 from collections.abc import Sequence
 
-from autograd_ref.crosscheck.listed import Line, Row
 from autograd_ref.crosscheck.program.blame.known import Known, Meaning
 from autograd_ref.crosscheck.program.blame.names import function_at
 from autograd_ref.crosscheck.program.blame.regions import Region, Trust, region_of
@@ -14,6 +13,7 @@ from autograd_ref.crosscheck.program.blame.source import Statement, is_own, stat
 from autograd_ref.crosscheck.program.blame.tapes import Tapes
 from autograd_ref.crosscheck.program.paths import cores, shown
 from autograd_ref.crosscheck.program.point import RecordedPoint
+from autograd_ref.crosscheck.reports.listed import Line, Row
 from autograd_ref.recording import Place, Value
 from autograd_ref.recording.tape import Write
 

@@ -16,8 +16,8 @@ from autograd_ref.crosscheck.program.repair.site import Site
 from autograd_ref.crosscheck.program.repair.source import Source
 from autograd_ref.crosscheck.program.repair.swap import Program
 from autograd_ref.crosscheck.program.repair.trial import quietly
-from autograd_ref.crosscheck.repair import Repair
-from autograd_ref.crosscheck.report import Blame
+from autograd_ref.crosscheck.reports.repair import Repair
+from autograd_ref.crosscheck.reports.report import Blame
 
 __all__ = ["find_repair"]
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from autograd_ref.crosscheck.errors import what_stopped
-from autograd_ref.crosscheck.report import Advice, NotJudged, Report
+from autograd_ref.crosscheck.reports.report import Advice, NotJudged, Report
 from autograd_ref.crosscheck.rules.asked import Asked
 from autograd_ref.crosscheck.rules.combine import Verdict, combined, with_failures
 from autograd_ref.crosscheck.rules.pytorch.functions import (

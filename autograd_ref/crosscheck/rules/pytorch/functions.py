@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd_ref.crosscheck.errors import what_stopped
-from autograd_ref.crosscheck.report import NotJudged
+from autograd_ref.crosscheck.reports.report import NotJudged
 
 __all__ = ["Context", "TorchRule", "TorchUse", "find_torch_uses", "is_torch_function", "torch"]
 

@@ -12,7 +12,7 @@ from autograd_ref.crosscheck.errors import cause, one_line, what_stopped
 from autograd_ref.crosscheck.function.judging import judge_gradient
 from autograd_ref.crosscheck.function.points import MOVE
 from autograd_ref.crosscheck.quantity import Quantity, root_mean_square
-from autograd_ref.crosscheck.report import Advice, NotJudged, Report
+from autograd_ref.crosscheck.reports.report import Advice, NotJudged, Report
 from autograd_ref.crosscheck.rules.asked import Asked
 from autograd_ref.crosscheck.rules.differences import (
     GRANTED,

@@ -15,7 +15,7 @@ from autograd_ref.crosscheck.function.hand import Hand, changed_names
 from autograd_ref.crosscheck.function.judging import judge_gradient
 from autograd_ref.crosscheck.function.points import Point, drawn_points
 from autograd_ref.crosscheck.function.pytrees import is_floating_array, parameter_leaves
-from autograd_ref.crosscheck.report import Diagnosis, NotJudged, Report
+from autograd_ref.crosscheck.reports.report import Diagnosis, NotJudged, Report
 from autograd_ref.crosscheck.rules.differences import RulePoint, Values, contradicted, measured, own_noise
 from autograd_ref.crosscheck.rules.pytorch.functions import torch
 

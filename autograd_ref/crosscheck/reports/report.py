@@ -11,10 +11,10 @@ from rich.console import Console, ConsoleOptions
 from rich.table import Table
 from rich.text import Text
 
-from autograd_ref.crosscheck.listed import Line, Row, listing_html, listing_text
 from autograd_ref.crosscheck.quantity import Quantity
-from autograd_ref.crosscheck.repair import Repair
-from autograd_ref.crosscheck.table import quantity_json, quantity_table
+from autograd_ref.crosscheck.reports.listed import Line, Row, listing_html, listing_text
+from autograd_ref.crosscheck.reports.repair import Repair
+from autograd_ref.crosscheck.reports.table import quantity_json, quantity_table
 
 __all__ = ["Advice", "Blame", "Diagnosis", "NotJudged", "Report"]
 
