@@ -185,7 +185,8 @@ def test_constant_by_nature(module):
     recording = recorded(program, xs)
     check_operations(recording)
     found = adjoints(recording, recording.value(recording.result[0]))
-    assert not found.of[recording.leaves[0].value].centre.any()
+    leaf = recording.leaves[0].value
+    assert leaf not in found.of or not found.of[leaf].centre.any()
 
 
 @pytest.mark.slow

@@ -363,7 +363,7 @@ def test_the_command_trains_shows_and_tests_the_best_alone_with_its_pictures(han
     assert sum("2 of 2" in row for row in rows) == 2
     test = json.loads((directory / "test.json").read_text())
     assert f"{test['accuracy']:.2%} of 200 test images" in out
-    assert rows[-1] == f"handgrad train --batch 50 --hidden {best} --lr 0.05 --iters 60"
+    assert rows[-1] == f"handgrad train --batch 50 --hidden {best} --iters 60"
     pictures = {"accuracy-hidden", "accuracy-lr", "heatmap-hidden-lr", "time"}
     assert {path.stem for path in directory.glob("*.png")} == pictures
     for name in pictures:

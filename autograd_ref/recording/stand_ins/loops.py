@@ -131,23 +131,27 @@ def _ndenumerate(array: Any) -> Iterator[Any]:
 
 
 class _Nditer:
-    """`np.nditer`: it walks arrays of positions, and each entry is a view of the recorded array there."""
+    """`np.nditer`: it walks the plain arrays, and each entry is a view of the recorded array there."""
 
     def __init__(self, op: Any, flags: Any = (), *args: Any, **kwargs: Any):
         single = not isinstance(op, (list, tuple))
         arrays = [op] if single else list(op)
         if {"buffered", "external_loop"} & set(flags) or any(each is None for each in arrays):
             raise refuse("np.nditer that buffers, gives chunks or allocates is not recorded")
+        if len(args) > 4 or kwargs.get("op_axes") is not None:
+            raise refuse("np.nditer with axes of its own is not recorded")
         self.operands = tuple([each if is_recorded(each) else wrap_view(np.asarray(each)) for each in arrays])
-        places = [_positions(plain(each)) for each in self.operands]
+        walked = [plain(each) for each in self.operands]
         self._single = single
-        self._iterator = np.nditer(places[0] if single else places, flags, *args, **kwargs)
+        # An index does not change the order of the walk.
+        self._iterator = np.nditer(
+            walked[0] if single else walked, [*flags, *({"multi_index"} - set(flags))], *args, **kwargs
+        )
 
     def _at(self, position: int) -> Any:
-        places = self._iterator[position]
         array = self.operands[position]
-        index = np.unravel_index(int(places), array.shape) if array.ndim else ()
-        return array[(*index, ...)]
+        places = self._iterator.multi_index[-array.ndim :] if array.ndim else ()
+        return array[(*(0 if n == 1 else i for i, n in zip(places, array.shape, strict=True)), ...)]
 
     @property
     def value(self) -> Any:
@@ -179,14 +183,6 @@ class _Nditer:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._iterator, name)
-
-
-def _positions(array: np.ndarray) -> np.ndarray:
-    """Each entry's position in C order, in memory ordered as the array's, so that the walk is the same."""
-    forward = tuple([slice(None, None, -1 if stride < 0 else 1) for stride in array.strides])
-    places = np.empty_like(array[forward], np.intp, order="K")[forward]
-    places[...] = np.arange(array.size).reshape(array.shape)
-    return places
 
 
 def _nditer(op: Any, *args: Any, **kwargs: Any) -> Any:
