@@ -32,8 +32,8 @@ FORMS = {
     "empty": (SEED[:, :0], "xs[{}]"),
 }
 TIED = {"broadcast", "tied"}
-# Equal rows make equal singular values, where it has a corner.
-REFUSED_IN = {"broadcast": {"cond"}}
+# Equal rows make equal singular values, and equal entries several extremes: corners.
+REFUSED_IN = {"broadcast": {"cond", "ptp"}, "tied": {"ptp"}}
 # Of other shapes than the rest: here operations run as they are, which takes less time than to compile them.
 EAGER = {"single", "empty"}
 

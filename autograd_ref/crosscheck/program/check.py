@@ -191,7 +191,7 @@ def check_points(
             except (NotJudged, NotRecorded) as error:
                 warnings.append(Advice("point-failed", f"At point {number} there is no verdict: {error}."))
         report, suspects = report_on(found, assignment, warnings, settings)
-        if report.ok is False and settings.repair_seconds > 0:
+        if report.ok is False and settings.repair_seconds > 0 and not assignment.ambiguous:
             if settings.on_verdict is not None:
                 settings.on_verdict(report)
             mended = _mended(form, call_at, file, found, assignment, suspects, settings)

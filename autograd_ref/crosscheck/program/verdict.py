@@ -94,7 +94,8 @@ def report_on(
             f"{', '.join(map(shown, missing))} gets no gradient in a call made up for it"
         )
     lines, listing = listing_of(found, at_fault) if settings.explain else ([], [])
-    suspects = blame(found, at_fault if settings.places else ())
+    # Where a gradient is left unjudged, no change can be said to make all of them right.
+    suspects = blame(found, at_fault if settings.places and not assignment.ambiguous else ())
     return Report(
         target=settings.name,
         dtype=dtype,
