@@ -313,7 +313,9 @@ def from_memory(tensor):
     return torch.as_strided(tensor, tensor.shape, torch.empty(tensor.shape).stride())
 
 
-def cotangent_from_memory(right):
+def square(cotangent):
+    """x², whose rule is a function of the argument and the cotangent of the output."""
+
     class Times(torch.autograd.Function):
         @staticmethod
         def forward(ctx, x):
@@ -322,74 +324,35 @@ def cotangent_from_memory(right):
 
         @staticmethod
         def backward(ctx, g):
-            (x,) = ctx.saved_tensors
-            return 2 * x * (g if right else from_memory(g))
+            return cotangent(ctx.saved_tensors[0], g)
 
     return Times
+
+
+def cotangent_from_memory(right):
+    return square(lambda x, g: 2 * x * (g if right else from_memory(g)))
 
 
 def argument_from_memory(right):
-    class Times(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            ctx.save_for_backward(x)
-            return x * x
-
-        @staticmethod
-        def backward(ctx, g):
-            (x,) = ctx.saved_tensors
-            return 2 * g * (x if right else from_memory(x))
-
-    return Times
+    return square(lambda x, g: 2 * g * (x if right else from_memory(x)))
 
 
 def expanded(right):
-    class Times(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            ctx.save_for_backward(x)
-            return x * x
-
-        @staticmethod
-        def backward(ctx, g):
-            (x,) = ctx.saved_tensors
-            broken = not right and 0 in g.stride()
-            return 2 * x * g * (0 if broken else 1)
-
-    return Times
+    return square(lambda x, g: 2 * x * g * (0 if not right and 0 in g.stride() else 1))
 
 
 def zero_cotangent(right):
-    class Times(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            ctx.save_for_backward(x)
-            return x * x
-
-        @staticmethod
-        def backward(ctx, g):
-            (x,) = ctx.saved_tensors
-            return 2 * x * (g if right or g.any() else g + 1)
-
-    return Times
+    return square(lambda x, g: 2 * x * (g if right or g.any() else g + 1))
 
 
 def last_block(right):
-    class Times(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            ctx.save_for_backward(x)
-            return x * x
+    def cotangent(x, g):
+        made = 2 * x * g
+        if not right:
+            made[len(x) // 4 * 4 :] = 0
+        return made
 
-        @staticmethod
-        def backward(ctx, g):
-            (x,) = ctx.saved_tensors
-            made = 2 * x * g
-            if not right:
-                made[len(x) // 4 * 4 :] = 0
-            return made
-
-    return Times
+    return square(cotangent)
 
 
 def batch_one(right):

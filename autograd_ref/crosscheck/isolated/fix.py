@@ -21,12 +21,12 @@ def write_repair(repair: Repair) -> Path:
         The path of the old file.
 
     Raises:
-        ValueError: it is no file, or changed since it was read.
+        ValueError: there is no such file, or it changed since it was read.
         OSError: it cannot be written; nothing is changed then.
     """
     path = Path(repair.file).resolve()
     if not repair.digest or not path.is_file():
-        raise ValueError(f"{repair.file} is no file: nothing was written")
+        raise ValueError(f"{repair.file} is not a file: nothing was written")
     source = Source(str(path))
     if hashlib.sha256(source.raw).hexdigest() != repair.digest:
         raise ValueError(f"{repair.file} changed since it was read: nothing was written")

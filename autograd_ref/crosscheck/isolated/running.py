@@ -26,7 +26,7 @@ def run_program(command: str, spec: str, nth: int, meet: Callable[[str, Met], No
         meet: is given the file and the call; does not return.
 
     Raises:
-        NotJudged: there is no such program, it fails, or it ends without the call.
+        NotJudged: the program does not exist, fails, or ends without the call.
     """
     words = shlex.split(command)
     is_module = words[:1] == ["-m"]

@@ -29,7 +29,7 @@ def is_plain(file: Path) -> bool:
 
 
 def cells_of(file: Path) -> list[str]:
-    """The code cells of a notebook, or all of another file, without the lines that are no Python.
+    """The code cells of a notebook, or all of another file, without lines that are not Python.
 
     Raises:
         OSError, ValueError: it cannot be read.

@@ -42,7 +42,7 @@ def file_of(spec: str) -> tuple[str, str]:
     """The file and the name of a target, FILE.py:NAME or package.module:NAME.
 
     Raises:
-        NotJudged: there is no such file or module, or no name.
+        NotJudged: the file or module does not exist, or no name was given.
     """
     where, _, name = spec.rpartition(":")
     if not where or not name:
@@ -67,7 +67,7 @@ def load_target(spec: str, around: Around | None = None) -> Target:
         around: gives what watches the import of a file.
 
     Raises:
-        NotJudged: if there is no such file, module or name, or if importing it fails for any reason.
+        NotJudged: the file, module or name does not exist, or importing it fails for any reason.
     """
     file, name = file_of(spec)
     where = spec.rpartition(":")[0]

@@ -20,7 +20,7 @@ class Repair:
         points: how many points it was tried at.
         tried: how many edits were run.
         others: how many other edits of the same statement would do as well.
-        digest: SHA-256 of the file that was read; empty for what is no file.
+        digest: SHA-256 of the file that was read; empty if the source is not in a file.
     """
 
     file: str

@@ -1,6 +1,7 @@
 """A rule that is right as it is called, called otherwise: under `jit`, under `vmap`, differentiated twice."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from autograd_ref.crosscheck.rules.differences import measured, own_noise
 from autograd_ref.crosscheck.rules.jax_rules import JaxRule, Operands
 from autograd_ref.two_layer_net import precision
 
-__all__ = ["Failure", "Variations", "differing"]
+__all__ = ["Failure", "Variations", "Way", "differing", "failures_of"]
 
 Arrays = list[np.ndarray]
 # How much further than its own error a difference must be from a second derivative to contradict it.
@@ -48,6 +49,33 @@ class Failure(NamedTuple):
         return f"Right as it is called, wrong {self.condition}: {values}."
 
 
+Way = tuple[str, Callable[[], Iterator[Failure]]]
+
+
+def failures_of(
+    ways: Sequence[Way], file: str, context: Callable[[], AbstractContextManager[Any]] = nullcontext
+) -> tuple[list[Failure], list[str]]:
+    """Call a rule in other ways.
+
+    Args:
+        ways: the condition that each is, and what gives its failures.
+        file: of the rule.
+        context: in which each is called.
+
+    Returns:
+        What is wrong, and a sentence for each way in which it cannot be called.
+    """
+    found: list[Failure] = []
+    refusals = []
+    for condition, way in ways:
+        try:
+            with context():
+                found += [each._replace(condition=each.condition or condition) for each in way()]
+        except Exception as error:
+            refusals.append(f"It cannot be called {condition}: {what_stopped(error, file)}.")
+    return found, refusals
+
+
 class Variations:
     """Other calls of one rule."""
 
@@ -60,22 +88,16 @@ class Variations:
 
     def failures(self) -> list[Failure]:
         """What is wrong; ``refusals`` says afterwards what could not be run."""
-        ways: list[tuple[str, Callable[[], Iterator[Failure]]]] = [
+        ways: list[Way] = [
             ("with cotangents that are 0", self._zeros),
             ("under jit", self._jit),
             ("by one argument alone", self._one_by_one),
             ("under vmap", self._vmap),
-            ("in forward mode", self._forward),
         ]
-        found: list[Failure] = []
-        for condition, way in ways:
-            if condition == "in forward mode" and self.rule.rule.kind != "custom_jvp":
-                continue
-            try:
-                with self.rule.precision():
-                    found += [each._replace(condition=each.condition or condition) for each in way()]
-            except Exception as error:
-                self.refusals.append(f"It cannot be called {condition}: {what_stopped(error, self.file)}.")
+        if self.rule.rule.kind == "custom_jvp":
+            ways.append(("in forward mode", self._forward))
+        found, refusals = failures_of(ways, self.file, self.rule.precision)
+        self.refusals += refusals
         return [*found, *self._twice()]
 
     # What is compared.

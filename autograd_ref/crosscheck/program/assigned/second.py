@@ -18,7 +18,7 @@ __all__ = ["boosting_pair", "second_derivative"]
 
 # A step of this part of the entries' size; what differences of exact gradients are good for.
 STEP, GOOD = 3e-5, 1e-7
-# Beyond so many entries, only second derivatives without mixed ones are computed.
+# With more entries than this, mixed second derivatives are not computed.
 MOST = 300
 
 _SECOND = re.compile(r"^(?:hess\w*|\w*_hess|h|second\w*|d2\w*|curvature)$", re.IGNORECASE)

@@ -66,17 +66,7 @@ def judge_guessed(
 
 
 def calls_of(space: Any, name: str, sizes: Sizes, reg: float) -> Iterator[Guess]:
-    """Calls of a layer or a network, by its parameters' names.
-
-    Args:
-        space: the module, or what else has the name.
-        name: of a function, a class or a method.
-        sizes: of the network.
-        reg: strength of the penalty.
-
-    Yields:
-        Calls, the most usual first; most of them do not fit.
-    """
+    """Calls of a layer or a network, by its parameters' names; arguments as for `network_calls`."""
     yield from layer_calls(space, name)
     yield from network_calls(space, name, sizes, reg)
 

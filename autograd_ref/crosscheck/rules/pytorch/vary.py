@@ -1,23 +1,21 @@
 """A Function that is right as it is called, called otherwise: other layouts, cotangents and sizes."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from autograd_ref.arithmetic.finite_differences import line_difference
-from autograd_ref.crosscheck.errors import what_stopped
 from autograd_ref.crosscheck.rules.differences import measured, own_noise
 from autograd_ref.crosscheck.rules.pytorch.functions import TorchRule, TorchUse, torch
 from autograd_ref.crosscheck.rules.pytorch.judge import ROUNDOFF, TorchCheck
 from autograd_ref.crosscheck.rules.sizes import resized_calls
-from autograd_ref.crosscheck.rules.vary import Failure, differing
+from autograd_ref.crosscheck.rules.vary import RELATIVE, SURELY, Failure, Way, differing, failures_of
 
 __all__ = ["TorchVariations"]
 
 Arrays = list[np.ndarray]
-SURELY, RELATIVE = 8.0, 1e-4
 
 
 class TorchVariations:
@@ -40,7 +38,7 @@ class TorchVariations:
 
     def failures(self) -> list[Failure]:
         """What is wrong; ``refusals`` says afterwards what could not be run."""
-        ways: list[tuple[str, Callable[[], Iterator[Failure]]]] = [
+        ways: list[Way] = [
             ("the second time", self._again),
             ("with cotangents that are 0", self._zeros),
             ("with a non-contiguous cotangent", self._strided),
@@ -48,13 +46,8 @@ class TorchVariations:
             ("with a non-contiguous argument", self._strided_arguments),
             ("by one argument alone", self._one_by_one),
         ]
-        found: list[Failure] = []
-        for condition, way in ways:
-            try:
-                found += [each._replace(condition=each.condition or condition) for each in way()]
-            except Exception as error:
-                said = what_stopped(error, self.rule.file)
-                self.refusals.append(f"It cannot be called {condition}: {said}.")
+        found, refusals = failures_of(ways, self.rule.file)
+        self.refusals += refusals
         return found or list(self._at_other_sizes())
 
     def wrong_twice(self) -> list[str]:
