@@ -206,3 +206,17 @@ def test_no_warning_of_its_own():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         record(lambda x: np.sum(x), np.ones(2))
+
+
+def test_what_a_call_made_is_not_kept_by_its_functions():
+    def run():
+        kept = []
+
+        def call(x):
+            kept.append(iter((x + 1, 0)))  # from which a recording array cannot be taken
+            return np.sum(x)
+
+        record(call, np.ones(3))
+
+    run()
+    assert everything_plain()

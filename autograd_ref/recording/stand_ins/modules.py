@@ -37,13 +37,14 @@ def stand_in_for(thing: Any) -> Any:
     if known is not None:
         return known[1]
     made = _make(thing)
-    STAND_INS[id(thing)] = (thing, made)
+    if made is not None:  # a function of the program would be kept alive, and all that it holds
+        STAND_INS[id(thing)] = (thing, made)
     return made
 
 
 def originals() -> dict[int, Any]:
     """What each stand-in stands for, by the stand-in's id."""
-    return {id(made): thing for thing, made in STAND_INS.values() if made is not None}
+    return {id(made): thing for thing, made in STAND_INS.values()}
 
 
 def _make(thing: Any) -> Any:
