@@ -26,25 +26,25 @@ from autograd_ref.recording.stand_ins.number_types import NUMBER_TYPES, TYPE, cl
 from autograd_ref.recording.stand_ins.objects import arrays_in, plain, plain_all, wrap_view
 from autograd_ref.recording.tape import current
 
-__all__ = ["SHADOWS", "STAND_INS", "originals", "stand_in_for"]
+__all__ = ["SHADOWS", "originals", "stand_in_for"]
 
-STAND_INS: dict[int, tuple[Any, Any]] = {}
+_STAND_INS: dict[int, tuple[Any, Any]] = {}
 
 
 def stand_in_for(thing: Any) -> Any:
     """The stand-in for a module, function or type; None if it needs none."""
-    known = STAND_INS.get(id(thing))
+    known = _STAND_INS.get(id(thing))
     if known is not None:
         return known[1]
     made = _make(thing)
     if made is not None:  # a function of the program would be kept alive, and all that it holds
-        STAND_INS[id(thing)] = (thing, made)
+        _STAND_INS[id(thing)] = (thing, made)
     return made
 
 
 def originals() -> dict[int, Any]:
     """What each stand-in stands for, by the stand-in's id."""
-    return {id(made): thing for thing, made in STAND_INS.values()}
+    return {id(made): thing for thing, made in _STAND_INS.values()}
 
 
 def _make(thing: Any) -> Any:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from autograd_ref.recording.stand_ins.modules import SHADOWS, STAND_INS, stand_in_for
+from autograd_ref.recording.stand_ins.modules import SHADOWS, stand_in_for
 
 __all__ = ["is_installed", "is_target", "might_need", "shadowed"]
 
@@ -49,8 +49,7 @@ class _Bindings:
         for name, thing in list(namespace.items()):
             if not might_need(type(thing)):  # type: ignore[arg-type]
                 continue
-            known = STAND_INS.get(id(thing))
-            made = stand_in_for(thing) if known is None else known[1]
+            made = stand_in_for(thing)
             if made is not None:
                 self._set(namespace, name, made)
         for name, shadow in SHADOWS.items():
