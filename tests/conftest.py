@@ -7,15 +7,14 @@ import sys
 # Before NumPy is loaded: the threads of two test processes would take each other's cores.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import jaxtyping
 import pytest
+import strict_types
 
-# Before the first import of either package: the hook rewrites modules as they are loaded.
-jaxtyping.install_import_hook(["handgrad", "autograd_ref"], "strict_types.check")
+# Before the first import of either package: modules are rewritten as they are loaded.
+strict_types.install("handgrad", "autograd_ref")
 
 import hypothesis  # noqa: E402
 import jax  # noqa: E402
-from strict_types import unchecked  # noqa: E402
 
 # In the background of a script Ctrl-C is ignored, by the tests and by all that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -55,5 +54,5 @@ def digits():
 @pytest.fixture
 def as_users_call():
     """No run-time type checker in front of the project's own messages about wrong arguments."""
-    with unchecked():
+    with strict_types.unchecked():
         yield
