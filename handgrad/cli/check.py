@@ -122,8 +122,7 @@ class Check:
     its parent."""
 
     shards: int | None = None
-    """Without a target: split a batch into this number of shards, each on a device of its own, simulated on the
-    CPU."""
+    """Without a target: split a batch into this number of shards, each on a simulated device of its own."""
 
     processes: int | None = None
     """Without a target: spread the shards over this number of processes; alone, one shard for each."""

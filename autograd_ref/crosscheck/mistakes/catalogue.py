@@ -79,7 +79,9 @@ CATALOGUE: tuple[Mistake, ...] = (
         "dW2-from-pre-activation", "data", lambda k: k.values.z1.T @ k.adjoint,
         "dW2: z1 stands where the layer's input h1 belongs: write dW2 = h1.T @ dscores.", ("dW2",),
     ),
-    Mistake("dW-transposed", "whole", lambda dW: dW.T, "{tensors} {are} transposed: write {line}.", OF_WEIGHTS),
+    Mistake(
+        "dW-transposed", "whole", lambda dW: dW.T, "{tensors} {are} transposed: write {line}.", OF_WEIGHTS
+    ),
     Mistake(
         "dW-transposed", "data", lambda k: k.data.T, "{tensors} {are} transposed: write {line}.", OF_WEIGHTS,
     ),
