@@ -228,7 +228,8 @@ def _mended(
         return None
 
     def confirmed() -> bool:
-        found[0].run.recording.before.restore()
+        for each in (*found, point):
+            each.run.recording.before.restore()
         try:
             report = check_points(form, lambda i: more.get(i) or call_at(i), fresh + 1, file, again)
         except Exception:  # whatever a changed program does, the verdict on the given one stays
