@@ -135,9 +135,13 @@ def _blame(found: Mended) -> Blame:
 def _reader(site: Site, at: int, text: str) -> ast.stmt:
     """The first statement behind a position that reads what an inserted one changes; or else this one."""
     made = next(each.id for each in ast.walk(ast.parse(text.strip())) if isinstance(each, ast.Name))
-    for other in site.body:
-        names = {each.id for each in ast.walk(other) if isinstance(each, ast.Name)}
-        if site.source.span(other)[0] >= at and made in names:
+    behind = [
+        each
+        for each in ast.walk(site.function)
+        if isinstance(each, ast.stmt) and not hasattr(each, "body") and site.source.span(each)[0] >= at
+    ]
+    for other in sorted(behind, key=lambda each: each.lineno):
+        if made in {each.id for each in ast.walk(other) if isinstance(each, ast.Name)}:
             return other
     return site.node
 
