@@ -6,13 +6,14 @@ import ast
 import hashlib
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from autograd_ref.crosscheck.program.point import RecordedPoint
+from autograd_ref.crosscheck.program.repair.omitted import omitted_step
 from autograd_ref.crosscheck.program.repair.search import Mended, Search
-from autograd_ref.crosscheck.program.repair.site import Site
+from autograd_ref.crosscheck.program.repair.site import Edit, Site
 from autograd_ref.crosscheck.program.repair.source import Source
 from autograd_ref.crosscheck.program.repair.swap import Program
 from autograd_ref.crosscheck.program.repair.trial import quietly
@@ -64,7 +65,10 @@ def find_repair(
 
     with quietly():
         found = Search(points, programs, deadline, order).mended(accept)
-    return None if found is None else Found(_repair(found, points), _blame(found))
+        if found is None:
+            return None
+        found = found._replace(edits=tuple(_in_words(found, points[0])))
+    return Found(_repair(found, points), _blame(found))
 
 
 def _programs(point: RecordedPoint) -> dict[str, Program]:
@@ -110,6 +114,13 @@ def _repair(found: Mended, points: Sequence[RecordedPoint]) -> Repair:
         others=found.others,
         digest=hashlib.sha256(source.raw).hexdigest() if source.is_file else "",
     )
+
+
+def _in_words(found: Mended, point: RecordedPoint) -> Iterator[Edit]:
+    """The edits; of a step left out, with the line of the forward pass that it belongs to."""
+    for i, edit in enumerate(found.edits):
+        omitted = omitted_step(found.site, edit, point) if i == 0 and edit.kind == "step" else None
+        yield edit if omitted is None else edit._replace(says=omitted)
 
 
 def _blame(found: Mended) -> Blame:

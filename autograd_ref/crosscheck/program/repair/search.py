@@ -114,6 +114,8 @@ class Search:
             return found
         bases.sort(key=lambda each: (-len(each.outcome or ()), not each.fits, each.edit.cost, _size(each)))
         for base in bases[:BASES]:
+            if time.monotonic() > self.deadline:
+                return None
             found = self._one((base,), base.outcome or frozenset(), accept, [])
             if found is not None:
                 return found
@@ -217,6 +219,8 @@ class Search:
         for start, end in ((0, FIRST), (FIRST, len(sites))):
             known: list[list[Candidate]] = []
             for site in sites[start:end]:
+                if time.monotonic() > self.deadline:
+                    return
                 some = [
                     Candidate(site, edit, fits)
                     for edit in edits(site)
