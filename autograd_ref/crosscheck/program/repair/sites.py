@@ -58,7 +58,7 @@ def _kept(thing: Any) -> Any:
 
 
 def lines_of_values(point: RecordedPoint) -> tuple[dict[Line, int], dict[Line, int]]:
-    """The lines that made values of the forward part, and of the backward part with its latest value."""
+    """The lines that made values of the forward part, or called what did; those of the backward part, with the latest."""
     forward: dict[Line, int] = {}
     backward: dict[Line, int] = {}
     made: set[Value] = set()
@@ -67,13 +67,11 @@ def lines_of_values(point: RecordedPoint) -> tuple[dict[Line, int], dict[Line, i
         if value is not None:
             made |= ancestors(value)
     for value in point.run.recording.tape.values:
-        place = value.place
-        if place is None:
-            continue
         of = forward if value in point.run.found.forward else backward
-        of[place.file, place.line] = max(
-            value.number if value in made else -1, of.get((place.file, place.line), -1)
-        )
+        for place in (value.place, *value.calls):
+            if place is not None:
+                line = (place.file, place.line)
+                of[line] = max(value.number if value in made else -1, of.get(line, -1))
     return forward, backward
 
 
