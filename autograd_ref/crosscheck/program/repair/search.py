@@ -200,9 +200,11 @@ class Search:
         ]
 
     def _idles(self, some: tuple[Candidate, ...]) -> bool:
-        """Whether an edit is right only since statements that ran before run no more, as behind a false guard."""
-        edit = some[-1].edit
-        if any("\n" in each.text or not each.text for each in edit.changes):
+        """Whether an edit is right only since less is done: a step of the parameters, or what a guard lets run."""
+        with self._changed(some):
+            if not self.trial.keeps_moving():
+                return True
+        if any("\n" in each.text or not each.text for each in some[-1].edit.changes):
             return False  # statements come or go
         return not self._watched(some[:-1]).keys() <= self._watched(some).keys()
 

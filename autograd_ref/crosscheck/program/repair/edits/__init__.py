@@ -12,7 +12,7 @@ from autograd_ref.crosscheck.program.repair.edits.products import contributions
 from autograd_ref.crosscheck.program.repair.edits.siblings import siblings
 from autograd_ref.crosscheck.program.repair.edits.signs import signs
 from autograd_ref.crosscheck.program.repair.edits.slopes import slopes
-from autograd_ref.crosscheck.program.repair.edits.statements import copies, inserted, moved
+from autograd_ref.crosscheck.program.repair.edits.statements import copies, inserted, moved, removed
 from autograd_ref.crosscheck.program.repair.edits.stores import stores
 from autograd_ref.crosscheck.program.repair.edits.terms import terms
 from autograd_ref.crosscheck.program.repair.edits.transposes import transposes
@@ -41,7 +41,8 @@ FAMILIES: tuple[tuple[Family, str], ...] = (
     (inserted, "step"),
     (contributions, "term"),
     (stores, "term"),
-    (moved, "step"),
+    (removed, "step"),
+    (moved, "stale"),
 )
 
 
