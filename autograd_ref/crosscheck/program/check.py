@@ -228,7 +228,8 @@ def _mended(
         return None
 
     def confirmed() -> bool:
-        found[0].run.recording.before.restore()
+        for each in (*found, point):
+            each.run.recording.before.restore()
         try:
             report = check_points(form, lambda i: more.get(i) or call_at(i), fresh + 1, file, again)
         except Exception:  # whatever a changed program does, the verdict on the given one stays
@@ -241,10 +242,11 @@ def _mended(
 
 
 def _first(mended: Blame, others: Sequence[Blame]) -> tuple[Blame, ...]:
-    """The place that a repair was found at before the others; what is said of it is what was said before."""
+    """The place that a repair was found at before the others, with what was said to be right before it."""
     here = [each for each in others if each.file == mended.file and each.line <= mended.line <= each.end_line]
+    _, start, known = here[0].says.partition("; right before it: ") if here else ("", "", "")
     rest = [each for each in others if each not in here]
-    return (*(here[:1] or [mended]), *rest)[:3]
+    return (replace(mended, says=mended.says + start + known), *rest)[:3]
 
 
 def _refuse_stretched(found: Run) -> None:

@@ -103,6 +103,7 @@ class _Assigning:
                 if (chosen := _closest(each, matches)) is not None:
                     self._take(each, chosen)
         self._changes()
+        self._refuse_what_is_overwritten()
         self._by_shape()
         self._in_vectors()
         self.result.spare += [each.path for each in self.left if each.is_returned]
@@ -145,6 +146,14 @@ class _Assigning:
                 if each.path == leaf.path or not self._is_adjoint(each, leaf):
                     self._take(each, leaf, is_change=True)
                     break
+
+    def _refuse_what_is_overwritten(self) -> None:
+        """Beside parameters that are moved, one that the call writes to without a step from where it was."""
+        for leaf in self._free() if any(each.is_change for each in self.result.pairs) else ():
+            _, value = self.final.get(leaf.path, (None, None))
+            is_written = value is not None and value is not leaf.value and value not in self.found.forward
+            if is_written and adjoint_by(self.found, leaf) is not None:
+                self.result.ambiguous.append(f"{shown(leaf.path)} is overwritten in the call, not moved by a step")
 
     def _by_shape(self) -> None:
         """What was returned without a name, by position among leaves of its shape, or else by value."""
