@@ -158,12 +158,12 @@ def run(form: Form, args: Sequence[Any], kwargs: Mapping[str, Any], file: str) -
             "the call reads no floating array from before it, so nothing has a gradient: give it its "
             "parameters and inputs as NumPy arrays of float64 or float32"
         )
-    loss = find_loss(recording, form.loss)
     where, function = form.results
     result = recording.result if where == "return" else recording.result[1]
     named = {
         where + path.removeprefix("return"): name for path, name in returned_names(function, result).items()
     }
+    loss = find_loss(recording, form.loss, named)
     return Run(recording, loss, adjoints(recording, loss.value), named)
 
 

@@ -1,11 +1,13 @@
 """Where the loss is in what a call left behind."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd_ref.crosscheck.program.paths import of_path
+from autograd_ref.crosscheck.program.assigned.returned import renamed
+from autograd_ref.crosscheck.program.paths import cores, is_of_gradients, of_path
 from autograd_ref.crosscheck.reports.report import NotJudged
 from autograd_ref.recording import Recording, Value
 
@@ -35,12 +37,15 @@ class Loss(NamedTuple):
     number: float
 
 
-def find_loss(recording: Recording, path: str | None = None) -> Loss:
+def find_loss(
+    recording: Recording, path: str | None = None, names: Mapping[str, str] | None = None
+) -> Loss:
     """The number that is returned, alone or first or under a name that says so, or is stored under one.
 
     Args:
         recording: of the call.
         path: where it is, if that is known.
+        names: what the return statement calls its parts.
 
     Returns:
         The loss.
@@ -56,11 +61,13 @@ def find_loss(recording: Recording, path: str | None = None) -> Loss:
                 f"the loss is {_told(recording, path)}, not one number computed from the call's arrays"
             )
         return Loss(path, *_found(numbers[path]))
-    returned = [key for key in numbers if key.startswith("return")]
+    known = names or {}
+    gradients = {key for key in numbers if _is_gradient(recording, renamed(key, known))}
+    returned = [key for key in numbers if key.startswith("return") and key not in gradients]
     order = [
         [key for key in returned if key == "return"],
         [key for key in returned if key == "return[0]"],
-        [key for key in returned if _says_so(key)],
+        [key for key in returned if _says_so(key) or _NAMED.match(known.get(key, ""))],
         [key for key in numbers if key not in returned and _says_so(key)],
         returned if len(returned) == 1 else [],
     ]
@@ -76,6 +83,14 @@ def find_loss(recording: Recording, path: str | None = None) -> Loss:
 def _says_so(path: str) -> bool:
     name = of_path(path)
     return name.is_key and not name.at and _NAMED.match(name.name) is not None
+
+
+def _is_gradient(recording: Recording, path: str) -> bool:
+    """Whether a number's name says that it is the gradient of something the call reads."""
+    if _NAMED.match(of_path(path).name):
+        return False
+    leaves = {of_path(leaf.path).name for leaf in recording.leaves}
+    return is_of_gradients(path) or not leaves.isdisjoint(cores(of_path(path).name))
 
 
 def _is_number(thing: Any, value: Value | None) -> bool:
