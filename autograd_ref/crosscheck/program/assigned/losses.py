@@ -62,8 +62,8 @@ def find_loss(
             )
         return Loss(path, *_found(numbers[path]))
     known = names or {}
-    gradients = {key for key in numbers if _is_gradient(recording, renamed(key, known))}
-    returned = [key for key in numbers if key.startswith("return") and key not in gradients]
+    others = {key for key in numbers if _is_of_a_leaf(recording, renamed(key, known))}
+    returned = [key for key in numbers if key.startswith("return") and key not in others]
     order = [
         [key for key in returned if key == "return"],
         [key for key in returned if key == "return[0]"],
@@ -85,12 +85,13 @@ def _says_so(path: str) -> bool:
     return name.is_key and not name.at and _NAMED.match(name.name) is not None
 
 
-def _is_gradient(recording: Recording, path: str) -> bool:
-    """Whether a number's name says that it is the gradient of something the call reads."""
+def _is_of_a_leaf(recording: Recording, path: str) -> bool:
+    """Whether a number's name says that it is something the call reads, moved, or the gradient of it."""
     if _NAMED.match(of_path(path).name):
         return False
     leaves = {of_path(leaf.path).name for leaf in recording.leaves}
-    return is_of_gradients(path) or not leaves.isdisjoint(cores(of_path(path).name))
+    name = of_path(path).name
+    return is_of_gradients(path) or not leaves.isdisjoint([name, *cores(name)])
 
 
 def _is_number(thing: Any, value: Value | None) -> bool:
