@@ -22,7 +22,14 @@ from autograd_ref.crosscheck.isolated.running import run_program
 from autograd_ref.crosscheck.isolated.source import source_of
 from autograd_ref.crosscheck.isolated.targets import Target, load_module, load_target
 from autograd_ref.crosscheck.network.check import check_network
-from autograd_ref.crosscheck.program.calling.target import Asked, check_met, check_target, example_of
+from autograd_ref.crosscheck.program.calling.loops import Loop, Round, calls_any, loops_of
+from autograd_ref.crosscheck.program.calling.target import (
+    Asked,
+    check_met,
+    check_round,
+    check_target,
+    example_of,
+)
 from autograd_ref.crosscheck.program.calling.watch import Met, is_called_plainly, watching
 from autograd_ref.crosscheck.program.check import REPAIR_SECONDS
 from autograd_ref.crosscheck.reports.report import NotJudged, Report
@@ -134,10 +141,19 @@ def judge_file(request: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
             else:
                 answers.pop()
 
+        def meet_round(loop: Loop, found: Round) -> bool:
+            if loop.scope in met or calls_any(loop, {each.rpartition(".")[2] for each in met}):
+                return True
+            asked = _asked({**request, "target": f"{path}:{loop.line}"})
+            judged = answer(str(loop.line), partial(_said, file, lambda: check_round(found, file, asked)))
+            if not judged:
+                answers.pop()
+            return judged
+
         names = [each for called in request["names"].values() for each in called]
         source = source_of(Path(file))
         plain = [name for name in names if is_called_plainly(source, name)]
-        return watching(file, plain, 1, meet)
+        return watching(file, plain, 1, meet, loops_of(source), meet_round)
 
     file = str(Path(path).resolve())
     try:

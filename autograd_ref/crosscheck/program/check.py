@@ -166,11 +166,12 @@ def check_points(
     try:
         first = run(form, *call_at(0), file)
     except NoLoss:
-        sought = seek_loss(form.function, *call_at(0))
+        sought = seek_loss(form, *call_at(0))
         if sought is None:
             raise
-        form = with_expression(form.function, sought, {})
+        form = with_expression(form.results[1], sought, {}, leaves_variables=form.leaves_variables)
         told = f"no loss is computed; the gradients are those of --loss '{sought}'"
+        told = sought if sought.isidentifier() else told
         settings = replace(settings, told=told, prefix=form.results[0])
         first = run(form, *call_at(0), file)
     try:

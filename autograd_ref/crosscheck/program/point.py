@@ -13,7 +13,7 @@ from autograd_ref.arithmetic.rounding_bounds import Measured
 from autograd_ref.crosscheck.errors import what_stopped
 from autograd_ref.crosscheck.program.assigned.assign import Assigned, Assignment, assign
 from autograd_ref.crosscheck.program.assigned.gradients import candidates
-from autograd_ref.crosscheck.program.assigned.losses import Loss, find_loss
+from autograd_ref.crosscheck.program.assigned.losses import Loss, NoLoss, find_loss
 from autograd_ref.crosscheck.program.assigned.moved import step_size
 from autograd_ref.crosscheck.program.assigned.returned import returned_names
 from autograd_ref.crosscheck.program.assigned.second import second_derivative
@@ -37,18 +37,19 @@ class Run:
         loss: its loss.
         found: the adjoints of it.
         names: what the return statement calls what it returned.
+        result: the path of what the program itself returned.
     """
 
     recording: Recording
     loss: Loss
     found: Adjoints
     names: dict[str, str]
+    result: str
 
     def assignment(self, of: Mapping[str, str]) -> Assignment:
         """Which gradient belongs to which leaf."""
-        return assign(
-            self.recording, self.found, candidates(self.recording, self.found, self.loss, self.names), of
-        )
+        known = candidates(self.recording, self.found, self.loss, self.names, self.result)
+        return assign(self.recording, self.found, known, of)
 
     def held(self, path: str) -> np.ndarray:
         """What a leaf held before the call, in float64."""
@@ -158,13 +159,15 @@ def run(form: Form, args: Sequence[Any], kwargs: Mapping[str, Any], file: str) -
             "the call reads no floating array from before it, so nothing has a gradient: give it its "
             "parameters and inputs as NumPy arrays of float64 or float32"
         )
+    if form.leaves_variables and form.loss is None:
+        raise NoLoss("none of its variables is the loss")
     where, function = form.results
-    result = recording.result if where == "return" else recording.result[1]
-    named = {
-        where + path.removeprefix("return"): name for path, name in returned_names(function, result).items()
-    }
+    said = {}
+    if not form.leaves_variables:
+        said = returned_names(function, recording.result if where == "return" else recording.result[1])
+    named = {where + path.removeprefix("return"): name for path, name in said.items()}
     loss = find_loss(recording, form.loss, named)
-    return Run(recording, loss, adjoints(recording, loss.value), named)
+    return Run(recording, loss, adjoints(recording, loss.value), named, where)
 
 
 def read_gradients(found: Run, number: int, pairs: Sequence[Assigned], seed: int) -> RecordedPoint:

@@ -11,8 +11,9 @@ from autograd_ref.crosscheck.program.paths import cores, is_of_gradients, of_pat
 from autograd_ref.crosscheck.reports.report import NotJudged
 from autograd_ref.recording import Recording, Value
 
-__all__ = ["Loss", "NoLoss", "find_loss"]
+__all__ = ["Loss", "NoLoss", "find_loss", "own_loss"]
 
+_SURE = re.compile(r"^(?:total_?)?(?:loss|cost|objective|J)$", re.IGNORECASE)
 _NAMED = re.compile(
     r"^(?:\w*loss\w*|\w*cost|\w*objective|err|error|mse|nll|energy|elbo|J|E|L|f|fun|value|total)$",
     re.IGNORECASE,
@@ -62,6 +63,7 @@ def find_loss(
             )
         return Loss(path, *_found(numbers[path]))
     known = names or {}
+    numbers = dict(sorted(numbers.items(), key=_how_sure))
     others = {key for key in numbers if _is_of_a_leaf(recording, renamed(key, known))}
     returned = [key for key in numbers if key.startswith("return") and key not in others]
     order = [
@@ -80,9 +82,29 @@ def find_loss(
     )
 
 
+def own_loss(recording: Recording, prefix: str) -> str | None:
+    """The name of the variable that a function keeps its loss in, where it returns none.
+
+    Args:
+        recording: with the function's variables.
+        prefix: of their paths.
+    """
+    for path, found in sorted(recording.final.items(), key=_how_sure):
+        name = of_path(path)
+        if path == f"{prefix}[{name.name!r}]" and _SURE.match(name.name) and _is_number(*found):
+            return name.name
+    return None
+
+
 def _says_so(path: str) -> bool:
     name = of_path(path)
     return name.is_key and not name.at and _NAMED.match(name.name) is not None
+
+
+def _how_sure(found: tuple[str, tuple[Any, Value | None]]) -> tuple[bool, int]:
+    """Sorts what is called the loss before other numbers, and later ones, which add up others, first."""
+    path, (_, value) = found
+    return _SURE.match(of_path(path).name) is None, -(value.number if value is not None else 0)
 
 
 def _is_of_a_leaf(recording: Recording, path: str) -> bool:

@@ -1,0 +1,166 @@
+"""One round of a training loop, judged like a call of its variables that leaves its variables behind."""
+
+import ast
+import re
+import types
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from autograd_ref.crosscheck.program.calling.caught import Call
+from autograd_ref.crosscheck.reports.report import NotJudged
+
+__all__ = ["Loop", "Round", "calls_any", "loops_of", "round_of"]
+
+# What people call a function that moves the parameters.
+_MOVES = re.compile(r"update|step|apply|optimi[sz]|descen", re.IGNORECASE)
+
+_Node = ast.For | ast.While
+
+
+class Loop(NamedTuple):
+    """A loop that may train.
+
+    Attributes:
+        scope: the qualified name of the function that it is in, ``<module>`` for none.
+        node: its statement.
+        inner: the lines of such loops inside it.
+        shared: the names that its function declares global.
+    """
+
+    scope: str
+    node: _Node
+    inner: frozenset[int]
+    shared: tuple[str, ...]
+
+    @property
+    def line(self) -> int:
+        """Where it begins."""
+        return self.node.lineno
+
+    @property
+    def first(self) -> int:
+        """Where its body begins."""
+        return self.node.body[0].lineno
+
+
+class Round(NamedTuple):
+    """One round of a loop.
+
+    Attributes:
+        function: makes it.
+        call: the variables that it begins with.
+        space: the globals of the program.
+    """
+
+    function: Any
+    call: Call
+    space: dict[str, Any]
+
+
+def loops_of(source: str) -> list[Loop]:
+    """The loops of a source that move something in every round.
+
+    Args:
+        source: of a file.
+    """
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return []
+    return list(_loops(tree.body, "", ()))
+
+
+def round_of(loop: Loop, file: str, space: dict[str, Any], variables: Mapping[str, Any]) -> Round:
+    """The round that a program is about to make.
+
+    Args:
+        loop: that it is in.
+        file: of the program.
+        space: its globals.
+        variables: those that the loop's function has now.
+
+    Returns:
+        The round, a function of its variables; lines are the file's.
+
+    Raises:
+        NotJudged: the body cannot stand alone.
+    """
+    read = [each for part in loop.node.body for each in ast.walk(part)]
+    names = dict.fromkeys(each.id for each in read if isinstance(each, ast.Name))
+    given = {
+        name: variables[name]
+        for name in names
+        if name in variables and name not in loop.shared and not _is_fixed(variables[name], name, space)
+    }
+    name = f"loop_at_line_{loop.line}"
+    shared = f"    global {', '.join(loop.shared)}\n" if loop.shared else ""
+    head = f"def {name}({', '.join(given)}):\n{shared}    for _once in (0,): pass"
+    module = ast.increment_lineno(ast.parse(head), loop.line - 1)
+    for node in ast.walk(module):
+        if isinstance(node, ast.For):
+            node.body = loop.node.body
+    try:
+        code = compile(module, file, "exec")
+    except SyntaxError as error:
+        raise NotJudged(f"the loop at line {loop.line} cannot be run alone: {error.msg}") from None
+    inner = next(each for each in code.co_consts if isinstance(each, types.CodeType))
+    function = types.FunctionType(inner, space, name)
+    function.__module__ = str(space.get("__name__"))
+    return Round(function, Call(tuple(given.values()), {}, {}), space)
+
+
+def calls_any(loop: Loop, names: Collection[str]) -> bool:
+    """Whether a loop calls a function, or a method, of one of these names."""
+    for node in ast.walk(loop.node):
+        match node:
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if name in names:
+                return True
+    return False
+
+
+def _loops(body: list[ast.stmt], scope: str, shared: tuple[str, ...]) -> Iterator[Loop]:
+    for each in body:
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef):
+            declared = [part.names for part in ast.walk(each) if isinstance(part, ast.Global)]
+            names = tuple(name for part in declared for name in part)
+            yield from _loops(each.body, f"{scope}{each.name}.<locals>.", names)
+        elif isinstance(each, ast.ClassDef):
+            yield from _loops(each.body, f"{scope}{each.name}.", ())
+        else:
+            inside = [part for part in _bodies(each) for part in _loops(part, scope, shared)]
+            if isinstance(each, ast.For | ast.While) and _moves(each):
+                lines = frozenset(part.line for part in inside)
+                yield Loop(scope.removesuffix(".<locals>.") or "<module>", each, lines, shared)
+            yield from inside
+
+
+def _bodies(statement: ast.stmt) -> Iterator[list[ast.stmt]]:
+    for name in ("body", "orelse", "finalbody"):
+        yield getattr(statement, name, [])
+    for each in getattr(statement, "handlers", []):
+        yield each.body
+
+
+def _moves(loop: _Node) -> bool:
+    """Whether a loop moves something: ``W -= …``, ``W = W - …``, ``update(…)``."""
+    for node in ast.walk(ast.Module(loop.body, [])):
+        if isinstance(node, ast.Yield | ast.YieldFrom | ast.Await):
+            return False
+    for node in ast.walk(ast.Module(loop.body, [])):
+        match node:
+            case ast.AugAssign(op=ast.Add() | ast.Sub(), value=value) if not isinstance(value, ast.Constant):
+                return True
+            case ast.Assign(targets=[target], value=ast.BinOp(left=left, op=ast.Add() | ast.Sub())) if (
+                ast.unparse(left) == ast.unparse(target)
+            ):
+                return True
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if _MOVES.search(name):
+                return True
+    return False
+
+
+def _is_fixed(thing: Any, name: str, space: Mapping[str, Any]) -> bool:
+    """Whether a variable is a function, a class or a module of the program itself."""
+    return space.get(name) is thing and isinstance(
+        thing, types.FunctionType | types.ModuleType | types.BuiltinFunctionType | type
+    )
