@@ -32,6 +32,8 @@ from autograd_ref.crosscheck.program.calling.target import (
 )
 from autograd_ref.crosscheck.program.calling.watch import Met, is_called_plainly, watching
 from autograd_ref.crosscheck.program.check import REPAIR_SECONDS
+from autograd_ref.crosscheck.program.guessed.styles import Sizes
+from autograd_ref.crosscheck.program.guessed.training import judge_training
 from autograd_ref.crosscheck.reports.report import NotJudged, Report
 from autograd_ref.crosscheck.rules.pytorch.reference import check_against_pytorch, is_pytorch_loss
 from autograd_ref.crosscheck.rules.target import check_rule_target
@@ -211,7 +213,16 @@ def _judge(
     options |= {"name": request["target"], "dtype": request["dtype"] or "float64"}
     if reference is None:
         options |= {"repair_seconds": asked.repair_seconds, "on_verdict": note}
-        return check_network(target.value, sizes=tuple(request["sizes"]), reg=request["reg"], **options)
+        sizes, reg = tuple(request["sizes"]), request["reg"]
+        try:
+            return check_network(target.value, sizes=sizes, reg=reg, **options)
+        except NotJudged:
+            name, loops = request["target"].rpartition(":")[2], loops_of(source_of(Path(target.file)))
+            given = Sizes(*sizes), 0.1 if reg is None else reg
+            report = judge_training(target.module, target.file, asked, name, loops, *given)
+            if report is None:
+                raise
+            return report
     examples = _examples(target, reference, request["seed"])
     if is_pytorch_loss(reference.value, examples[0], reference.module):
         return check_against_pytorch(target.value, reference.value, examples, file=reference.file, **options)

@@ -80,7 +80,8 @@ def watching(
                 counts[name][1] += has_floating(call.args, call.kwargs)
                 if counts[name][1] == nth:
                     watch(None)
-                    meet(name, Met(_function_of(frame, name, call), call, frame.f_globals))
+                    met = Met(_function_of(frame, name, call), call, frame.f_globals)
+                    sys.call_tracing(meet, (name, met))  # judging needs a profiler of its own
                     watch(notice)
         scope = frame.f_code.co_qualname
         is_inside = any(scope == each for each, _ in left) and _resolved(frame.f_code.co_filename) == file
@@ -99,9 +100,8 @@ def watching(
         del left[key]
         tried += 1
         watch(None)
-        judged = meet_round is not None and meet_round(
-            loop, round_of(loop, file, frame.f_globals, frame.f_locals)
-        )
+        made = round_of(loop, file, frame.f_globals, frame.f_locals)
+        judged = meet_round is not None and sys.call_tracing(meet_round, (loop, made))
         watch(notice)
         for each in [each for each in left if tried == MOST or (judged and each[0] == loop.scope)]:
             del left[each]
