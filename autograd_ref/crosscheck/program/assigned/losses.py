@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd_ref.crosscheck.program.assigned.returned import renamed
+from autograd_ref.crosscheck.program.guessed.roles import role_of
 from autograd_ref.crosscheck.program.paths import cores, is_of_gradients, of_path
 from autograd_ref.crosscheck.reports.report import NotJudged
 from autograd_ref.recording import Recording, Value
@@ -64,14 +65,14 @@ def find_loss(
         return Loss(path, *_found(numbers[path]))
     known = names or {}
     numbers = dict(sorted(numbers.items(), key=_how_sure))
-    others = {key for key in numbers if _is_of_a_leaf(recording, renamed(key, known))}
+    others = {key for key in numbers if _is_no_loss(recording, renamed(key, known))}
     returned = [key for key in numbers if key.startswith("return") and key not in others]
     order = [
         [key for key in returned if key == "return"],
         [key for key in returned if key == "return[0]"],
         [key for key in returned if _says_so(key) or _NAMED.match(known.get(key, ""))],
         [key for key in numbers if key not in returned and _says_so(key)],
-        returned if len(returned) == 1 else [],
+        [key for key in returned if len(returned) == 1 and not of_path(key).is_key],
     ]
     for keys in order:
         if keys:
@@ -107,13 +108,14 @@ def _how_sure(found: tuple[str, tuple[Any, Value | None]]) -> tuple[bool, int]:
     return _SURE.match(of_path(path).name) is None, -(value.number if value is not None else 0)
 
 
-def _is_of_a_leaf(recording: Recording, path: str) -> bool:
-    """Whether a number's name says that it is something the call reads, moved, or the gradient of it."""
+def _is_no_loss(recording: Recording, path: str) -> bool:
+    """Whether a number's name says that it is a parameter, something the call reads, or the gradient of it."""
     if _NAMED.match(of_path(path).name):
         return False
     leaves = {of_path(leaf.path).name for leaf in recording.leaves}
     name = of_path(path).name
-    return is_of_gradients(path) or not leaves.isdisjoint([name, *cores(name)])
+    is_parameter = role_of(name) in ("weight", "bias")
+    return is_parameter or is_of_gradients(path) or not leaves.isdisjoint([name, *cores(name)])
 
 
 def _is_number(thing: Any, value: Value | None) -> bool:
