@@ -5,6 +5,7 @@
 
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -12,12 +13,14 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import numpy as np
 
 from autograd_ref.crosscheck.errors import LONGEST_REFUSAL, one_line, what_stopped
 from autograd_ref.crosscheck.function.check import POINTS, check_gradients_at
+from autograd_ref.crosscheck.isolated.patience import Patience
 from autograd_ref.crosscheck.isolated.running import run_program
 from autograd_ref.crosscheck.isolated.source import source_of
 from autograd_ref.crosscheck.isolated.targets import Target, load_module, load_target
@@ -42,6 +45,8 @@ from handgrad.files import replace_json
 __all__ = ["judge_file", "judge_request"]
 
 EXAMPLE = "example"
+# How long the import of a file may take until it calls something that can be judged, and after that.
+IMPORT_SECONDS, AFTER_SECONDS = 50.0, 5.0
 # How many seconds before the end is noted where the target is.
 MARGIN = 0.5
 # How many seconds before the end no repair is looked for any more: the last one has to be confirmed.
@@ -125,6 +130,8 @@ def judge_file(request: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
     """
     path, answers = request["target"], list[dict[str, Any]]()
     met: set[str] = set()
+    space: dict[str, Any] = {}
+    patience = Patience(IMPORT_SECONDS)
 
     def answer(name: str, judge: Callable[[], Report]) -> bool:
         report, error = None, None
@@ -136,21 +143,24 @@ def judge_file(request: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
         return report is not None
 
     def watch(file: str) -> AbstractContextManager[Any]:
-        def meet(name: str, found: Met) -> None:
+        def tried(name: str, found: Met | Round, judge: Callable[[Asked], Report]) -> bool:
+            patience.stop()
+            space.update(found.space)
             asked = _asked({**request, "target": f"{path}:{name}"})
-            if answer(name, partial(_said, file, lambda: check_met(found, file, asked))):
-                met.add(name)
-            else:
+            judged = answer(name, partial(_said, file, lambda: judge(asked)))
+            if not judged:
                 answers.pop()
+            patience.start(AFTER_SECONDS if answers else None)
+            return judged
+
+        def meet(name: str, found: Met) -> None:
+            if tried(name, found, lambda asked: check_met(found, file, asked)):
+                met.add(name)
 
         def meet_round(loop: Loop, found: Round) -> bool:
             if loop.scope in met or calls_any(loop, {each.rpartition(".")[2] for each in met}):
                 return True
-            asked = _asked({**request, "target": f"{path}:{loop.line}"})
-            judged = answer(str(loop.line), partial(_said, file, lambda: check_round(found, file, asked)))
-            if not judged:
-                answers.pop()
-            return judged
+            return tried(str(loop.line), found, lambda asked: check_round(found, file, asked))
 
         names = [each for called in request["names"].values() for each in called]
         source = source_of(Path(file))
@@ -159,10 +169,14 @@ def judge_file(request: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
 
     file = str(Path(path).resolve())
     try:
-        module = load_module(path, file, watch)
+        with patience.waiting():
+            module: Any = load_module(path, file, watch)
     except NotJudged as error:
-        yield [*answers, {"target": path, "report": None, "error": one_line(str(error), LONGEST_REFUSAL)}]
-        return
+        if not patience.is_over or not answers:
+            said = _too_long(patience, str(error)) if patience.is_over else str(error)
+            yield [*answers, {"target": path, "report": None, "error": one_line(said, LONGEST_REFUSAL)}]
+            return
+        module = SimpleNamespace(**space)
     for name, called in request["names"].items():
         value = getattr(module, name, None)
         if value is not None and not met.intersection(called):
@@ -172,6 +186,16 @@ def judge_file(request: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
         yield answers
     if not request["names"]:
         yield [{"target": path, "report": None, "error": "has no function and no class with a loss"}]
+
+
+def _too_long(patience: Patience, error: str) -> str:
+    """What an import that was ended says."""
+    at = re.match(r"line \d+", error)
+    where = "" if at is None else f" at {at[0]}"
+    return (
+        f"its import still runs{where} after {patience.seconds:g} s, and called nothing that can be judged: "
+        "put what trains under if __name__ == '__main__':"
+    )
 
 
 def _asked(request: dict[str, Any]) -> Asked:
