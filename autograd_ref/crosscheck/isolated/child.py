@@ -177,6 +177,7 @@ def judge_file(request: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
             yield [*answers, {"target": path, "report": None, "error": one_line(said, LONGEST_REFUSAL)}]
             return
         module = SimpleNamespace(**space)
+    yield answers
     for name, called in request["names"].items():
         value = getattr(module, name, None)
         if value is not None and not met.intersection(called):
@@ -184,7 +185,7 @@ def judge_file(request: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
             judge = partial(_judge, one, Target(value, module, file), _asked(one))
             answer(name, partial(_said, file, judge))
         yield answers
-    if not request["names"]:
+    if not request["names"] and not answers:
         yield [{"target": path, "report": None, "error": "has no function and no class with a loss"}]
 
 

@@ -140,8 +140,10 @@ def run(form: Form, args: Sequence[Any], kwargs: Mapping[str, Any], file: str) -
     """Record a call; afterwards everything is as it left it.
 
     Raises:
-        NotJudged: it raised, could not be recorded, or has no loss.
+        NotJudged: it raised, could not be recorded, or has no loss; then everything is as before.
     """
+    if form.leaves_variables and form.loss is None:
+        raise NoLoss("none of its variables is the loss")
     try:
         recording = record(form.function, *args, **kwargs)
     except NotRecorded as error:
@@ -154,13 +156,20 @@ def run(form: Form, args: Sequence[Any], kwargs: Mapping[str, Any], file: str) -
         seen = "; it sees out, what was returned, its function's own variables and the names of the file"
         told = seen if where and isinstance(error, NameError) else ""
         raise NotJudged(f"{where}raised {what_stopped(error, file)}{told}") from error
+    try:
+        return _read(form, recording)
+    except BaseException:
+        recording.before.restore()
+        raise
+
+
+def _read(form: Form, recording: Recording) -> Run:
+    """The loss of a recorded call, and its adjoints."""
     if not any(leaf.array.size for leaf in recording.leaves):
         raise NotJudged(
             "the call reads no floating array from before it, so nothing has a gradient: give it its "
             "parameters and inputs as NumPy arrays of float64 or float32"
         )
-    if form.leaves_variables and form.loss is None:
-        raise NoLoss("none of its variables is the loss")
     where, function = form.results
     said = {}
     if not form.leaves_variables:

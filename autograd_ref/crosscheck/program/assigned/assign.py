@@ -12,7 +12,7 @@ import numpy as np
 
 from autograd_ref.crosscheck.program.assigned.flat import Part, parts_of
 from autograd_ref.crosscheck.program.assigned.gradients import Candidate
-from autograd_ref.crosscheck.program.assigned.moved import is_moved, is_moved_repeatedly
+from autograd_ref.crosscheck.program.assigned.moved import is_moved, is_moved_repeatedly, is_rescaled
 from autograd_ref.crosscheck.program.assigned.second import boosting_pair
 from autograd_ref.crosscheck.program.paths import cores, is_of_gradients, of_path, shown
 from autograd_ref.crosscheck.program.views import adjoint_by
@@ -141,6 +141,8 @@ class _Assigning:
                 continue
             for each in self.left:
                 if each.array.shape != leaf.array.shape or not is_moved(each.value, leaf.value):
+                    continue
+                if is_rescaled(each.value, leaf.value, self.found.forward):
                     continue
                 if each.path == leaf.path or not self._is_adjoint(each, leaf):
                     self._take(each, leaf, is_change=True)

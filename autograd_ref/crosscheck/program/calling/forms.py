@@ -201,8 +201,12 @@ def _watched(function: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Any,
 
 
 def _with_result(known: dict[str, Any], out: Any) -> dict[str, Any]:
-    """A function's variables, and as ``out`` what it returned, or its own ``out`` if it returned nothing."""
-    return known if out is None and "out" in known else {**known, "out": out}
+    """A function's variables, and as ``out`` what it returned, or its own ``out`` if it returned nothing.
+
+    Numbers come first, so that a loss has the name of its variable, not its place in a list of all losses.
+    """
+    numbers = {name: thing for name, thing in known.items() if getattr(thing, "ndim", None) == 0}
+    return {**numbers, **known} if out is None and "out" in known else {**numbers, **known, "out": out}
 
 
 def _arguments(

@@ -4,9 +4,13 @@ import ast
 import re
 import types
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from autograd_ref.crosscheck.program.calling.caught import Call
+from autograd_ref.crosscheck.program.guessed.roles import role_of
 from autograd_ref.crosscheck.reports.report import NotJudged
 
 __all__ = ["Loop", "Round", "calls_any", "loops_of", "round_of"]
@@ -50,11 +54,24 @@ class Round(NamedTuple):
         function: makes it.
         call: the variables that it begins with.
         space: the globals of the program.
+        numbers: attributes that are numbers and move, as object, name and number.
     """
 
     function: Any
     call: Call
     space: dict[str, Any]
+    numbers: list[tuple[Any, str, Any]]
+
+    @contextmanager
+    def with_arrays(self) -> Iterator[None]:
+        """Put arrays in the place of attributes that are numbers, for they are to be differentiated."""
+        try:
+            for owner, name, number in self.numbers:
+                setattr(owner, name, np.array(float(number)))
+            yield
+        finally:
+            for owner, name, number in self.numbers:
+                setattr(owner, name, number)
 
 
 def loops_of(source: str) -> list[Loop]:
@@ -92,6 +109,15 @@ def round_of(loop: Loop, file: str, space: dict[str, Any], variables: Mapping[st
         for name in names
         if name in variables and name not in loop.shared and not _is_fixed(variables[name], name, space)
     }
+    numbers = []
+    for target, is_lowered in _moved(loop.node):
+        match target:
+            case ast.Name(id=name) if name in given and _is_parameter(name, given[name], is_lowered):
+                given[name] = np.array(float(given[name]))
+            case ast.Attribute(value=ast.Name(id=owner), attr=name) if owner in variables:
+                held = getattr(variables[owner], name, None)
+                if _is_parameter(name, held, is_lowered):
+                    numbers.append((variables[owner], name, held))
     name = f"loop_at_line_{loop.line}"
     shared = f"    global {', '.join(loop.shared)}\n" if loop.shared else ""
     head = f"def {name}({', '.join(given)}):\n{shared}    for _once in (0,): pass"
@@ -106,7 +132,7 @@ def round_of(loop: Loop, file: str, space: dict[str, Any], variables: Mapping[st
     inner = next(each for each in code.co_consts if isinstance(each, types.CodeType))
     function = types.FunctionType(inner, space, name)
     function.__module__ = str(space.get("__name__"))
-    return Round(function, Call(tuple(given.values()), {}, {}), space)
+    return Round(function, Call(tuple(given.values()), {}, {}), space, numbers)
 
 
 def calls_any(loop: Loop, names: Collection[str]) -> bool:
@@ -148,15 +174,30 @@ def _moves(loop: _Node) -> bool:
             return False
     for node in ast.walk(ast.Module(loop.body, [])):
         match node:
-            case ast.AugAssign(op=ast.Add() | ast.Sub(), value=value) if not isinstance(value, ast.Constant):
-                return True
-            case ast.Assign(targets=[target], value=ast.BinOp(left=left, op=ast.Add() | ast.Sub())) if (
-                ast.unparse(left) == ast.unparse(target)
-            ):
-                return True
             case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if _MOVES.search(name):
                 return True
-    return False
+    return any(True for _ in _moved(loop))
+
+
+def _moved(loop: _Node) -> Iterator[tuple[ast.expr, bool]]:
+    """What is moved in a loop, and whether by taking something away: ``W -= …``, ``W = W + …``."""
+    for node in ast.walk(ast.Module(loop.body, [])):
+        match node:
+            case ast.AugAssign(target=target, op=ast.Add() | ast.Sub(), value=value) if not isinstance(
+                value, ast.Constant
+            ):
+                yield target, isinstance(node.op, ast.Sub)
+            case ast.Assign(targets=[target], value=ast.BinOp(left=left, op=ast.Add() | ast.Sub() as op)) if (
+                ast.unparse(left) == ast.unparse(target)
+            ):
+                yield target, isinstance(op, ast.Sub)
+
+
+def _is_parameter(name: str, thing: Any, is_lowered: bool) -> bool:
+    """Whether a number that moves is a parameter, not a counter."""
+    if isinstance(thing, bool) or not isinstance(thing, (int, float, np.floating)):
+        return False
+    return not isinstance(thing, int) or is_lowered or role_of(name) in ("weight", "bias")
 
 
 def _is_fixed(thing: Any, name: str, space: Mapping[str, Any]) -> bool:

@@ -197,7 +197,8 @@ def check_round(
     call = made.call
     if asked.dtype is not None:
         call = in_dtype(call, made.function, np.dtype(asked.dtype))
-    return check_points(form, lambda _: (call.args, call.kwargs), asked.points, file, settings)
+    with made.with_arrays():
+        return check_points(form, lambda _: (call.args, call.kwargs), asked.points, file, settings)
 
 
 def _prepare(

@@ -17,13 +17,12 @@ from autograd_ref.crosscheck.program.calling.target import Asked, check_round
 from autograd_ref.crosscheck.program.calling.watch import watching
 from autograd_ref.crosscheck.program.guessed.networks import Guess
 from autograd_ref.crosscheck.program.guessed.objects import Maker
-from autograd_ref.crosscheck.program.guessed.roles import is_size, is_sizes, role_of
+from autograd_ref.crosscheck.program.guessed.roles import TRAINING, is_size, is_sizes, role_of
 from autograd_ref.crosscheck.program.guessed.styles import Sizes, Style, styles
 from autograd_ref.crosscheck.reports.report import NotJudged, Report
 
 __all__ = ["judge_training", "training_calls"]
 
-_METHODS = ("fit", "train", "learn")
 _ROUNDS = re.compile(r"iter|epoch|steps|rounds", re.IGNORECASE)
 
 
@@ -71,7 +70,7 @@ def training_calls(space: Any, name: str, sizes: Sizes, reg: float) -> Iterator[
                 yield Guess(name, f"{name}({', '.join(texts)})")
             continue
         before = Maker(space, thing, name, reg).text(style)
-        for method in _METHODS if before is not None else ():
+        for method in TRAINING if before is not None else ():
             function = getattr(thing, method, None)
             texts = _texts(function, style, reg, skipped=1) if callable(function) else None
             if texts is not None:
