@@ -5,7 +5,6 @@
 
 import json
 import os
-import re
 import sys
 import threading
 import time
@@ -13,19 +12,19 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import numpy as np
 
 from autograd_ref.crosscheck.errors import LONGEST_REFUSAL, one_line, what_stopped
 from autograd_ref.crosscheck.function.check import POINTS, check_gradients_at
-from autograd_ref.crosscheck.isolated.patience import Patience
-from autograd_ref.crosscheck.isolated.running import run_program
+from autograd_ref.crosscheck.isolated.judge_whole import WholeFile
+from autograd_ref.crosscheck.isolated.running import run_program, run_until_call
 from autograd_ref.crosscheck.isolated.source import source_of
-from autograd_ref.crosscheck.isolated.targets import Target, load_module, load_target
+from autograd_ref.crosscheck.isolated.targets import Target, file_of, load_module, load_target
 from autograd_ref.crosscheck.network.check import check_network
-from autograd_ref.crosscheck.program.calling.loops import Loop, Round, calls_any, loops_of
+from autograd_ref.crosscheck.program.calling.caught import seeded
+from autograd_ref.crosscheck.program.calling.loops import Loop, Round, loops_of
 from autograd_ref.crosscheck.program.calling.target import (
     Asked,
     check_met,
@@ -45,8 +44,6 @@ from handgrad.files import replace_json
 __all__ = ["judge_file", "judge_request"]
 
 EXAMPLE = "example"
-# How long the import of a file may take until it calls something that can be judged, and after that.
-IMPORT_SECONDS, AFTER_SECONDS = 50.0, 5.0
 # How many seconds before the end is noted where the target is.
 MARGIN = 0.5
 # How many seconds before the end no repair is looked for any more: the last one has to be confirmed.
@@ -103,6 +100,8 @@ def judge_request(
         NotJudged: it cannot be judged; says why.
     """
     asked = _asked(request)
+    if asked.spec.rpartition(":")[2].isdigit():
+        return _judge_loop(request, asked, end, note)
 
     def meet(file: str, met: Met) -> NoReturn:
         end(partial(_said, file, lambda: check_met(met, file, asked, note)))
@@ -113,9 +112,52 @@ def judge_request(
         return watching(file, names, asked.nth, lambda _, met: meet(file, met))
 
     if request["recorded"]["run"] is not None:
-        run_program(request["recorded"]["run"], asked.spec, asked.nth, meet)
+        run_until_call(request["recorded"]["run"], asked.spec, asked.nth, meet)
     target = load_target(asked.spec, None if _is_told(request) else watch)
     return _said(target.file, lambda: _judge(request, target, asked, note))
+
+
+def _judge_loop(
+    request: dict[str, Any],
+    asked: Asked,
+    end: Callable[[Callable[[], Report]], NoReturn],
+    note: Callable[[Report], None] | None,
+) -> Report:
+    """Judge a round of the loop that a target names by its line, FILE.py:LINE."""
+    file, line = file_of(asked.spec)
+    around = [
+        each
+        for each in loops_of(source_of(Path(file)))
+        if each.line <= int(line) <= (each.node.end_lineno or 0)
+    ]
+    if not around:
+        raise NotJudged(
+            f"no loop that moves anything is at line {line}: name a function instead, FILE.py:NAME"
+        )
+
+    def meet(_: Loop, made: Round) -> NoReturn:
+        end(partial(_said, file, lambda: check_round(made, file, asked, note)))
+
+    def watch(file: str) -> AbstractContextManager[Any]:
+        return watching(file, (), 1, lambda *_: None, [around[-1]._replace(inner=frozenset())], meet)
+
+    where, program = asked.spec.rpartition(":")[0], request["recorded"]["run"]
+    if program is not None:
+        with watch(file):
+            run_program(program)
+        raise NotJudged(f"--run never comes to the loop at line {line}")
+    module = load_module(where, file, watch)
+    if asked.call is None:
+        raise NotJudged(
+            f"its import never comes to the loop at line {line}: say what runs it, --run '{Path(file).name}' "
+            "or --call 'NAME(...)'"
+        )
+    try:
+        with watch(file):
+            exec(asked.call, {**vars(module), "np": np, "rng": seeded(asked.seed, 0)})  # noqa: S102
+    except (Exception, SystemExit) as error:
+        raise NotJudged(f"--call raised {what_stopped(error, file)}") from error
+    raise NotJudged(f"--call never comes to the loop at line {line}")
 
 
 def judge_file(request: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
@@ -128,75 +170,8 @@ def judge_file(request: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
     Yields:
         All answers so far, in the order in which they are found.
     """
-    path, answers = request["target"], list[dict[str, Any]]()
-    met: set[str] = set()
-    space: dict[str, Any] = {}
-    patience = Patience(IMPORT_SECONDS)
-
-    def answer(name: str, judge: Callable[[], Report]) -> bool:
-        report, error = None, None
-        try:
-            report = judge().to_json()
-        except NotJudged as refused:
-            error = one_line(str(refused), LONGEST_REFUSAL)
-        answers.append({"target": f"{path}:{name}", "report": report, "error": error})
-        return report is not None
-
-    def watch(file: str) -> AbstractContextManager[Any]:
-        def tried(name: str, found: Met | Round, judge: Callable[[Asked], Report]) -> bool:
-            patience.stop()
-            space.update(found.space)
-            asked = _asked({**request, "target": f"{path}:{name}"})
-            judged = answer(name, partial(_said, file, lambda: judge(asked)))
-            if not judged:
-                answers.pop()
-            patience.start(AFTER_SECONDS if answers else None)
-            return judged
-
-        def meet(name: str, found: Met) -> None:
-            if tried(name, found, lambda asked: check_met(found, file, asked)):
-                met.add(name)
-
-        def meet_round(loop: Loop, found: Round) -> bool:
-            if loop.scope in met or calls_any(loop, {each.rpartition(".")[2] for each in met}):
-                return True
-            return tried(str(loop.line), found, lambda asked: check_round(found, file, asked))
-
-        names = [each for called in request["names"].values() for each in called]
-        source = source_of(Path(file))
-        plain = [name for name in names if is_called_plainly(source, name)]
-        return watching(file, plain, 1, meet, loops_of(source), meet_round)
-
-    file = str(Path(path).resolve())
-    try:
-        with patience.waiting():
-            module: Any = load_module(path, file, watch)
-    except NotJudged as error:
-        if not patience.is_over or not answers:
-            said = _too_long(patience, str(error)) if patience.is_over else str(error)
-            yield [*answers, {"target": path, "report": None, "error": one_line(said, LONGEST_REFUSAL)}]
-            return
-        module = SimpleNamespace(**space)
-    yield answers
-    for name, called in request["names"].items():
-        value = getattr(module, name, None)
-        if value is not None and not met.intersection(called):
-            one = {**request, "target": f"{path}:{name}"}
-            judge = partial(_judge, one, Target(value, module, file), _asked(one))
-            answer(name, partial(_said, file, judge))
-        yield answers
-    if not request["names"] and not answers:
-        yield [{"target": path, "report": None, "error": "has no function and no class with a loss"}]
-
-
-def _too_long(patience: Patience, error: str) -> str:
-    """What an import that was ended says."""
-    at = re.match(r"line \d+", error)
-    where = "" if at is None else f" at {at[0]}"
-    return (
-        f"its import still runs{where} after {patience.seconds:g} s, and called nothing that can be judged: "
-        "put what trains under if __name__ == '__main__':"
-    )
+    whole = WholeFile(request, _asked, _said)
+    yield from whole.judge(lambda one, target: _judge(one, target, _asked(one)))
 
 
 def _asked(request: dict[str, Any]) -> Asked:

@@ -39,9 +39,7 @@ class Loss(NamedTuple):
     number: float
 
 
-def find_loss(
-    recording: Recording, path: str | None = None, names: Mapping[str, str] | None = None
-) -> Loss:
+def find_loss(recording: Recording, path: str | None = None, names: Mapping[str, str] | None = None) -> Loss:
     """The number that is returned, alone or first or under a name that says so, or is stored under one.
 
     Args:
@@ -109,7 +107,7 @@ def _how_sure(found: tuple[str, tuple[Any, Value | None]]) -> tuple[bool, int]:
 
 
 def _is_no_loss(recording: Recording, path: str) -> bool:
-    """Whether a number's name says that it is a parameter, something the call reads, or the gradient of it."""
+    """Whether a number's name says that it is a parameter, what the call reads, or a gradient."""
     if _NAMED.match(of_path(path).name):
         return False
     leaves = {of_path(leaf.path).name for leaf in recording.leaves}

@@ -1,6 +1,6 @@
 """The loss that a program never computes: of the usual ones, the one whose gradients it computes."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,7 +41,7 @@ def seek_loss(form: Form, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str
 
     Returns:
         The variable that the function keeps its loss in. Without one, the expression, in the function's own
-        names, that most gradients of the call fit; None where no gradient fits any, or where several fit alike.
+        names, that most gradients of the call fit; None where none fits any, or where several fit alike.
 
     Raises:
         NotJudged: the gradients fit a multiple of what the variable holds.
@@ -73,7 +73,9 @@ def _fitting(
     )
     recording = _recorded(every, args, kwargs)
     fitting: dict[str, int] = {}
-    for i, text in enumerate(texts if recording is not None else ()):
+    if recording is None:
+        return fitting
+    for i, text in enumerate(texts):
         for multiple, count in _fits(recording, f"return[0][{i}]", every.results[0]).items():
             fitting[multiple + text] = max(count, fitting.get(multiple + text, 0))
     return fitting

@@ -153,9 +153,9 @@ def _loops(body: list[ast.stmt], scope: str, shared: tuple[str, ...]) -> Iterato
         elif isinstance(each, ast.ClassDef):
             yield from _loops(each.body, f"{scope}{each.name}.", ())
         else:
-            inside = [part for part in _bodies(each) for part in _loops(part, scope, shared)]
+            inside = [loop for part in _bodies(each) for loop in _loops(part, scope, shared)]
             if isinstance(each, ast.For | ast.While) and _moves(each):
-                lines = frozenset(part.line for part in inside)
+                lines = frozenset(loop.line for loop in inside)
                 yield Loop(scope.removesuffix(".<locals>.") or "<module>", each, lines, shared)
             yield from inside
 

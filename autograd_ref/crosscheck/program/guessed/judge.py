@@ -49,7 +49,9 @@ def judge_guessed(
             report = check_target(module, file, found._replace(spec=spec, call=guess.call))
         except NotJudged:
             continue
-        if any(each.mismatch is not None and each.shape and prod(each.shape) == 1 for each in report.quantities):
+        if any(
+            each.mismatch is not None and each.shape and prod(each.shape) == 1 for each in report.quantities
+        ):
             continue  # an array of one entry in the place of a number
         if report.ok:
             if wrong is None:

@@ -1,10 +1,10 @@
-"""Functions that make their own parameters and train them: called with made-up data for one round of their loop."""
+"""Functions that make their own parameters and train them, called with made-up data for a round of a loop."""
 
 import inspect
 import re
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from functools import reduce
 from io import StringIO
 from typing import Any
@@ -128,10 +128,8 @@ def _judged(module: Any, file: str, asked: Asked, loops: list[Loop]) -> Report |
         nonlocal tried
         tried += 1
         spec = f"{asked.spec.rpartition(':')[0]}:{loop.line}"
-        try:
+        with suppress(NotJudged):
             reports.append(check_round(made, file, asked._replace(spec=spec)))
-        except NotJudged:
-            pass
         if reports or tried == len(loops):
             raise _EnoughError
         return False
@@ -144,8 +142,6 @@ def _judged(module: Any, file: str, asked: Asked, loops: list[Loop]) -> Report |
         watching(file, (), 1, lambda *_: None, loops, meet),
     ):
         warnings.simplefilter("ignore")
-        try:
+        with suppress(_EnoughError, Exception, SystemExit):
             exec(asked.call or "", space)  # noqa: S102 - it calls the user's own code
-        except (_EnoughError, Exception, SystemExit):
-            pass
     return reports[0] if reports and reports[0].ok is not None else None
