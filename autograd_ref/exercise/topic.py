@@ -75,6 +75,7 @@ class Topic:
         steps: what is filled in.
         code: the right program, without its docstring.
         function: the name of the function that is judged.
+        scale: of the example on which the finished program is timed.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Topic:
     steps: tuple[Step, ...]
     code: str
     function: str
+    scale: int
 
     def unfilled(self, comments: Mapping[str, list[str]]) -> str:
         """The program with its steps left open, each below some lines of comment, by the step's name."""
@@ -143,6 +145,7 @@ def _read(file: Path) -> Topic:
         tuple(steps),
         code,
         next(each.name for each in tree.body if isinstance(each, ast.FunctionDef)),
+        table["scale"],
     )
 
 

@@ -12,6 +12,8 @@ from handgrad.files import replace_file
 __all__ = ["Exercise", "exercise_in", "text_of", "write_exercise"]
 
 WIDTH = 100
+# So many empty lines are above the hints, that nobody reads them unasked.
+FOLD = 12
 _HEAD = re.compile(r"^# handgrad exercise: (?P<topic>[\w-]+), (?P<language>\w+)\s*$", re.MULTILINE)
 
 
@@ -65,7 +67,9 @@ def text_of(topic: Topic, name: str, language: str) -> str:
     head = [
         f"handgrad exercise: {topic.name}, {language}",
         "",
-        *_wrapped(f"{topic.title[language]}. {words('file.intro')}"),
+        topic.title[language],
+        "",
+        *_wrapped(words("file.intro")),
         "",
         *[f"  {each}" for each in words.lines("file.commands", file=name)],
     ]
@@ -80,10 +84,9 @@ def text_of(topic: Topic, name: str, language: str) -> str:
     for step in topic.steps:
         foot += ["", words("file.hint_step", number=step.number, name=step.name)]
         for number, hint in enumerate(step.hints[language], start=1):
-            foot += [
-                f"{'  ' if i else f'{number}. '}{' ' if i else ''}{each}" for i, each in enumerate(_wrapped(hint))
-            ]
-    return f"{_commented(head)}\n{topic.unfilled(comments)}{'\n' * 12}{_commented(foot)}"
+            first, *rest = _wrapped(hint)
+            foot += [f"  {number}. {first}", *[f"     {each}" for each in rest]]
+    return "\n".join([_commented(head), topic.unfilled(comments), *[""] * FOLD, _commented(foot)])
 
 
 def _commented(lines: list[str]) -> str:
@@ -96,7 +99,7 @@ def _wrapped(text: str) -> list[str]:
     for word in re.findall(r"[\x00-\u2e7f]+?(?:\s+|(?=[\u2e80-\uffff])|$)|[\u2e80-\uffff]", text):
         size = sum(2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in word)
         if width + size > WIDTH and word not in "，。、；：）”？":
-            lines.append(line.rstrip())
+            lines.append(line)
             line, width = "", 0
         line, width = line + word, width + size
-    return [*lines, line.rstrip()]
+    return [each.strip() for each in [*lines, line]]

@@ -1,5 +1,6 @@
 """
 rank = 1
+scale = 8
 read = [
     "https://cs231n.github.io/optimization-2/",
     "https://cs231n.github.io/neural-networks-case-study/",

@@ -1,0 +1,145 @@
+"""What a student sees."""
+
+from typing import Any
+
+from rich.columns import Columns
+from rich.console import Console, Group, RenderableType
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from autograd_ref.exercise.judge import Progress, StepState
+from autograd_ref.exercise.topic import Topic, topics
+from autograd_ref.exercise.words import Words
+from autograd_ref.exercise.writing import Exercise
+
+__all__ = ["plain", "seen", "topic_list"]
+
+
+def topic_list(language: str) -> RenderableType:
+    """All topics, from easy to hard."""
+    words = Words(language)
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for key in ("list.topic", "list.steps", "list.teaches"):
+        table.add_column(words(key), justify="right" if key == "list.steps" else "left", overflow="fold")
+    for topic in topics():
+        table.add_row(topic.name, str(len(topic.steps)), topic.teaches[language])
+    return Group(table, Text(""), Text(words("list.how")))
+
+
+def seen(answer: dict[str, Any], exercise: Exercise) -> RenderableType:
+    """What came of a file."""
+    words = exercise.words
+    if answer["progress"] is None:
+        return Text(words("progress.unread", file=exercise.file.name, error=answer["error"]), style="red")
+    progress = Progress.from_json(answer["progress"])
+    is_done = answer["finish"] is not None
+    shown: list[RenderableType] = [Text(_title(progress, exercise, is_done), style="bold"), Text("")]
+    shown += [_line(each, progress, words, is_done) for each in progress.steps]
+    if is_done:
+        return Group(*shown, Text(""), _finish(answer["finish"], exercise))
+    if answer["not_returned"] is not None:
+        return Group(
+            *shown, Text(""), Text(words("progress.not_returned"), style="red"), Text(answer["not_returned"])
+        )
+    if answer["error"] is not None:
+        unread = words("progress.unread", file=exercise.file.name, error=answer["error"])
+        return Group(*shown, Text(""), Text(unread, style="red"))
+    if progress.next is None:
+        return Group(*shown, Text(""), Text(words("progress.checking")))
+    return Group(*shown, Text(""), *_next(progress.next, exercise))
+
+
+def _title(progress: Progress, exercise: Exercise, is_done: bool) -> str:
+    count = len(progress.steps)
+    right = count if is_done else sum(each.state == "right" for each in progress.steps)
+    title = exercise.topic.title[exercise.words.language]
+    return exercise.words("progress.title", title=title, right=right, all=count)
+
+
+def _line(step: StepState, progress: Progress, words: Words, is_done: bool) -> Text:
+    """A step in one line."""
+    width = max(len(each.name) for each in progress.steps)
+    if step.state == "right" or is_done:
+        mark, style, note = "✓", "green", words("progress.line", line=step.line)
+    elif step is progress.next and step.state in ("wrong", "raised"):
+        mark, style, note = "✗", "red", words("progress.line", line=step.line)
+    elif step.state == "open" or progress.next is None:
+        mark, style, note = "·", "dim", ""
+    else:
+        mark, style, note = "·", "dim", words("progress.after", name=progress.next.name)
+    return Text(f"  {mark} {step.number:>2}  {step.name:<{width}}  {note}".rstrip(), style=style)
+
+
+def _next(step: StepState, exercise: Exercise) -> list[RenderableType]:
+    """The next step, and what is wrong with it."""
+    words = exercise.words
+    figures = {"number": step.number, "name": step.name, "of": step.of}
+    topic_step = exercise.topic.steps[step.number - 1]
+    command = f"handgrad check {exercise.file}"
+    advice = Text(words("progress.advice", command=command), style="dim")
+    if step.state in ("open", "waiting") or step.finding is None:
+        return [
+            Text(words("progress.next", **figures, shape=topic_step.shape), style="bold"),
+            Text(topic_step.does[words.language]),
+            advice,
+        ]
+    head = Text(words(f"progress.{step.state}", **figures), style="bold")
+    source = Text(f"{step.line:>5} │ {step.code.lstrip()}", no_wrap=True, overflow="ignore")
+    return [head, source, Text(words.finding(*step.finding)), advice]
+
+
+def _finish(found: dict[str, Any], exercise: Exercise) -> RenderableType:
+    """Both derivations side by side, their times, and what to read."""
+    words, topic = exercise.words, exercise.topic
+    lines = found["by_hand"]
+    indent = min(len(each) - len(each.lstrip()) for each in lines)
+    by_hand = Group(
+        Text(words("finish.by_hand", lines=len(lines)), style="bold"),
+        _code("\n".join(each[indent:] for each in lines)),
+    )
+    by_jax = Group(Text(words("finish.by_jax"), style="bold"), _code(found["by_jax"]))
+    times = words(
+        "finish.times",
+        sizes=found["sizes"],
+        **{name: _duration(found[name]) for name in ("hand", "jax", "compile")},
+    )
+    return Group(
+        Text(words("finish.title", all=len(topic.steps)), style="bold green"),
+        Text(""),
+        Columns([by_hand, by_jax], padding=(0, 4)),
+        Text(""),
+        Text(times),
+        Text(""),
+        Text(words("finish.read")),
+        *[Text(f"  {each}") for each in _to_read(topic, words)],
+    )
+
+
+def _code(code: str) -> Text:
+    shown = Syntax(code, "python", background_color="default", theme="ansi_dark").highlight(code)
+    shown.rstrip()
+    return shown
+
+
+def _to_read(topic: Topic, words: Words) -> list[str]:
+    return [
+        each
+        if each.startswith("https://")
+        else words("finish.docstring", name=each)
+        for each in topic.read
+    ]
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 1e-3:
+        return f"{seconds * 1e6:.3g} µs"
+    return f"{seconds * 1e3:.3g} ms" if seconds < 1 else f"{seconds:.2g} s"
+
+
+def plain(shown: RenderableType) -> str:
+    """The same as text."""
+    console = Console(width=110, no_color=True)
+    with console.capture() as captured:
+        console.print(shown)
+    return captured.get()
