@@ -63,7 +63,8 @@ def judge(file: Path, topic: Topic, answer: Any) -> None:
 def _judge_whole(file: Path, topic: Topic, progress: Progress, found: dict[str, Any]) -> None:
     report, function = check_whole(file, topic)
     if report.ok:
-        found["finish"] = derivations(file.read_text(encoding="utf-8"), function, topic)
+        of = {each.of for each in report.quantities if each.of is not None}
+        found["finish"] = derivations(file.read_text(encoding="utf-8"), function, topic, of)
     elif progress.next is None:
         found["not_returned"] = _in_brief(report)
 

@@ -3,7 +3,7 @@
 import ast
 import inspect
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from timeit import Timer
 from types import ModuleType
@@ -35,29 +35,30 @@ def check_whole(file: Path, topic: Topic) -> tuple[Report, Any]:
     return check_target(module, str(file), asked), getattr(module, topic.function)
 
 
-def loss_in_jax(topic: Topic) -> tuple[Callable[..., Any], tuple[int, ...]]:
-    """A topic's forward pass with ``jax.numpy`` for ``np``, and which of its arguments have a gradient."""
+def loss_in_jax(topic: Topic) -> Callable[..., Any]:
+    """A topic's forward pass, with ``jax.numpy`` for ``np``."""
     import jax.numpy as jnp
+    from jax.scipy.special import erf
 
     tree = ast.parse(topic.code)
     function = next(each for each in tree.body if isinstance(each, ast.FunctionDef))
     last = next(i for i, each in enumerate(function.body) if LOSS in {n.id for n in _stored(each)})
     function.body = [*function.body[: last + 1], ast.Return(ast.Name(LOSS, ast.Load()))]
     only = ast.fix_missing_locations(ast.Module([function], []))
-    space: dict[str, Any] = {"np": jnp}
+    space: dict[str, Any] = {"np": jnp, "erf": erf}
     exec(compile(only, topic.name, "exec"), space)  # noqa: S102 - the topic's own
-    parameters = [each.arg for each in function.args.args]
-    of = {step.of for step in topic.steps}
-    return space[topic.function], tuple(i for i, name in enumerate(parameters) if name in of)
+    made: Callable[..., Any] = space[topic.function]
+    return made
 
 
-def derivations(source: str, function: Callable[..., Any], topic: Topic) -> dict[str, Any]:
+def derivations(source: str, function: Callable[..., Any], topic: Topic, of: Collection[str]) -> dict[str, Any]:
     """Both derivations, and how long both take.
 
     Args:
         source: of the student's file.
         function: theirs.
         topic: that it is about.
+        of: the arguments that have a gradient.
 
     Returns:
         by_hand: the lines of the backward pass; by_jax: the line that stands for it; sizes: of some arrays;
@@ -69,10 +70,10 @@ def derivations(source: str, function: Callable[..., Any], topic: Topic) -> dict
     module = ModuleType(topic.name)
     exec(compile(topic.code, topic.name, "exec"), vars(module))  # noqa: S102 - the topic's own
     arguments = module.example(np.random.default_rng(0), topic.scale)
-    loss, positions = loss_in_jax(topic)
     names = list(inspect.signature(vars(module)[topic.function]).parameters)
+    positions = tuple(i for i, name in enumerate(names) if name in of)
     with precision(np.float64):
-        gradient = jax.jit(jax.value_and_grad(loss, argnums=positions))
+        gradient = jax.jit(jax.value_and_grad(loss_in_jax(topic), argnums=positions))
         given = [jax.device_put(each) for each in arguments]
         start = time.perf_counter()
         jax.block_until_ready(gradient(*given))

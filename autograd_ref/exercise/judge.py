@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from autograd_ref.exercise.findings import Finding, find
-from autograd_ref.exercise.running import Made, Ran, run_steps
+from autograd_ref.exercise.running import MadeBy, Ran, run_steps
 from autograd_ref.exercise.topic import Step, Topic
 
-__all__ = ["Progress", "StepState", "judge_steps"]
+__all__ = ["Progress", "StepState", "judge_source", "judge_steps"]
 
 State = Literal["right", "wrong", "raised", "open", "waiting"]
 
@@ -20,11 +20,12 @@ class StepState:
     Attributes:
         number: of the step.
         name: what is assigned.
-        of: the forward value whose adjoint that is.
+        of: the forward value whose adjoint that is; in a loop, in the first wrong pass.
         state: right, wrong, raised, open (not written) or waiting (for what is).
         line: of its last statement; None where it is not written.
         code: that line.
         finding: what is wrong: the id of a sentence, and what stands for the names in it.
+        at: when it went wrong, in the order of the run.
     """
 
     number: int
@@ -34,6 +35,7 @@ class StepState:
     line: int | None = None
     code: str = ""
     finding: tuple[str, dict[str, Any]] | None = None
+    at: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,16 @@ class Progress:
     steps: tuple[StepState, ...]
 
     @property
+    def wrong(self) -> StepState | None:
+        """The step that went wrong first: others may be wrong because of it."""
+        wrong = [each for each in self.steps if each.state in ("wrong", "raised")]
+        return min(wrong, key=lambda each: each.at, default=None)
+
+    @property
     def next(self) -> StepState | None:
-        """The first step that is not right."""
-        return next((each for each in self.steps if each.state != "right"), None)
+        """The step to work on: the first that is not right, or what made it wrong."""
+        first = next((each for each in self.steps if each.state != "right"), None)
+        return self.wrong if first is not None and first.state in ("wrong", "raised") else first
 
     def to_json(self) -> dict[str, Any]:
         """The attributes, for JSON."""
@@ -80,8 +89,12 @@ def judge_steps(file: Path, topic: Topic) -> Progress:
     Raises:
         NotJudged, Unreadable, SyntaxError, OSError: it cannot be run.
     """
-    source = file.read_text(encoding="utf-8")
-    ran = run_steps(source, str(file), topic)
+    return judge_source(file.read_text(encoding="utf-8"), str(file), topic)
+
+
+def judge_source(source: str, file: str, topic: Topic) -> Progress:
+    """The same for the text of a file."""
+    ran = run_steps(source, file, topic)
     lines = source.splitlines()
     return Progress(topic.name, tuple(_state(step, ran, lines) for step in topic.steps))
 
@@ -91,9 +104,10 @@ def _state(step: Step, ran: Ran, lines: list[str]) -> StepState:
     for failure in ran.failures:
         for first, last in ran.program.spans.get(number, ()):
             if first <= failure.line <= last:
+                before = [at for line, at in ran.notes[0].first.items() if line < failure.line]
                 finding = ("raised", {"error": failure.says})
-                code = lines[failure.line - 1]
-                return StepState(number, name, of, "raised", failure.line, code, finding)
+                code, at = lines[failure.line - 1], max(before, default=0) + 0.5
+                return StepState(number, name, of, "raised", failure.line, code, finding, at)
     if number in ran.program.todo:
         return StepState(number, name, of, "open")
     made = [notes.steps.get(number, {}) for notes in ran.notes]
@@ -101,25 +115,32 @@ def _state(step: Step, ran: Ran, lines: list[str]) -> StepState:
     if number in ran.program.waiting or partial or not all(made):
         return StepState(number, name, of, "waiting")
     line = ran.program.lines[number]
-    found = _findings(made, ran)
+    found = _wrong(made, ran)
     if found is None:
         return StepState(number, name, of, "right", line, lines[line - 1])
-    return StepState(number, name, of, "wrong", line, lines[line - 1], tuple(found))
+    of, line, finding, at = found
+    return StepState(number, name, of, "wrong", line, lines[line - 1], (finding.id, finding.figures), at)
 
 
-def _findings(made: list[Made], ran: Ran) -> Finding | None:
-    """What is wrong first; in a loop, in its first wrong pass. Right before it is changed is right."""
+def _wrong(made: list[MadeBy], ran: Ran) -> tuple[str, int, Finding, int] | None:
+    """What went wrong first: of what it should be the adjoint, the line, what is wrong, and when.
+
+    What was right before it was changed is right.
+    """
     for key, by_line in made[0].items():
         name = key[0] if key[1] is None else f"{key[0]}[{key[1]}]"
         of = ran.notes[0].forward.get(key)
+        line = list(by_line)[-1]
+        at = by_line[line].at
         if of is None:
-            return Finding("unused", {"of": name})
+            return name, line, Finding("unused", {"of": name}), at
         last: Finding | None = None
-        for line in reversed(list(by_line)):
-            finding = find([each[key][line] for each in made], of, name, ran)
+        for each in reversed(list(by_line)):
+            finding = find([notes[key][each].thing for notes in made], of, name, ran)
             if finding is None:
                 break
             last = last or finding
         else:
-            return last
+            assert last is not None  # noqa: S101 - every line was found wrong
+            return name, line, last, at
     return None

@@ -5,12 +5,12 @@ import linecache
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from io import StringIO
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,11 +26,25 @@ from autograd_ref.exercise.topic import Topic
 from autograd_ref.recording import NotRecorded, Value, adjoints, record
 from autograd_ref.recording.stand_ins.objects import is_recorded, plain, plain_all, value_of
 
-__all__ = ["Failure", "Notes", "Ran", "run_steps"]
+__all__ = ["Failure", "Made", "MadeBy", "Notes", "Ran", "run_steps"]
 
 POINTS = 2
-# What a step made, by the forward value that it belongs to: (name, index), and by the line that made it.
-Made = dict[tuple[str, int | None], dict[int, Any]]
+
+
+class Made(NamedTuple):
+    """What a statement of a step made.
+
+    Attributes:
+        thing: an array, in most cases.
+        at: how many statements of steps ran before.
+    """
+
+    thing: Any
+    at: int
+
+
+# By the forward value that it belongs to, name and index, and by the line that made it.
+MadeBy = dict[tuple[str, int | None], dict[int, Made]]
 
 
 @dataclass
@@ -41,11 +55,14 @@ class Notes:
         forward: the tape's values of what the forward pass computed, by name, and by index for a list.
         numbers: its whole numbers, sizes most of all.
         steps: what each step made.
+        first: when each line ran first.
     """
 
     forward: dict[tuple[str, int | None], Value] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
-    steps: dict[int, Made] = field(default_factory=dict)
+    steps: dict[int, MadeBy] = field(default_factory=dict)
+    first: dict[int, int] = field(default_factory=dict)
+    count: int = 0
 
 
 @dataclass(frozen=True)
@@ -190,7 +207,9 @@ def _noting(notes: Notes, topic: Topic) -> Callable[[int, int], None]:
         except (NameError, IndexError, KeyError, TypeError):
             return  # before the loop that the step is in
         key = base, None if at is None else int(at)
-        notes.steps.setdefault(number, {}).setdefault(key, {})[line] = _copied(thing)
+        notes.count += 1
+        notes.first.setdefault(line, notes.count)
+        notes.steps.setdefault(number, {}).setdefault(key, {})[line] = Made(_copied(thing), notes.count)
 
     return note
 

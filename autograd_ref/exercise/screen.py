@@ -47,7 +47,13 @@ def seen(answer: dict[str, Any], exercise: Exercise) -> RenderableType:
         return Group(*shown, Text(""), Text(unread, style="red"))
     if progress.next is None:
         return Group(*shown, Text(""), Text(words("progress.checking")))
-    return Group(*shown, Text(""), *_next(progress.next, exercise))
+    wrong, following = progress.wrong, progress.next
+    if wrong is not None:
+        shown += [Text(""), *_wrong(wrong, exercise)]
+    if following is not wrong:
+        shown += [Text(""), *_open(following, exercise)]
+    advice = words("progress.advice", command=f"handgrad check {exercise.file}")
+    return Group(*shown, Text(""), Text(advice, style="dim"))
 
 
 def _title(progress: Progress, exercise: Exercise, is_done: bool) -> str:
@@ -60,33 +66,33 @@ def _title(progress: Progress, exercise: Exercise, is_done: bool) -> str:
 def _line(step: StepState, progress: Progress, words: Words, is_done: bool) -> Text:
     """A step in one line."""
     width = max(len(each.name) for each in progress.steps)
+    wrong = progress.wrong
+    mark, style, note = "·", "dim", ""
     if step.state == "right" or is_done:
         mark, style, note = "✓", "green", words("progress.line", line=step.line)
-    elif step is progress.next and step.state in ("wrong", "raised"):
+    elif step is wrong:
         mark, style, note = "✗", "red", words("progress.line", line=step.line)
-    elif step.state == "open" or progress.next is None:
-        mark, style, note = "·", "dim", ""
-    else:
-        mark, style, note = "·", "dim", words("progress.after", name=progress.next.name)
+    elif step.state in ("wrong", "raised") and wrong is not None:
+        note = words("progress.after", name=wrong.name)
+    elif step.state == "waiting" and progress.next is not None:
+        note = words("progress.after", name=progress.next.name)
     return Text(f"  {mark} {step.number:>2}  {step.name:<{width}}  {note}".rstrip(), style=style)
 
 
-def _next(step: StepState, exercise: Exercise) -> list[RenderableType]:
-    """The next step, and what is wrong with it."""
+def _open(step: StepState, exercise: Exercise) -> list[RenderableType]:
+    """What is to be written next."""
+    words, told = exercise.words, exercise.topic.steps[step.number - 1]
+    head = words("progress.next", number=step.number, name=step.name, of=step.of, shape=told.shape)
+    return [Text(head, style="bold"), Text(told.does[words.language])]
+
+
+def _wrong(step: StepState, exercise: Exercise) -> list[RenderableType]:
+    """What is wrong with a step."""
     words = exercise.words
-    figures = {"number": step.number, "name": step.name, "of": step.of}
-    topic_step = exercise.topic.steps[step.number - 1]
-    command = f"handgrad check {exercise.file}"
-    advice = Text(words("progress.advice", command=command), style="dim")
-    if step.state in ("open", "waiting") or step.finding is None:
-        return [
-            Text(words("progress.next", **figures, shape=topic_step.shape), style="bold"),
-            Text(topic_step.does[words.language]),
-            advice,
-        ]
-    head = Text(words(f"progress.{step.state}", **figures), style="bold")
+    head = words(f"progress.{step.state}", number=step.number, name=step.name, of=step.of)
     source = Text(f"{step.line:>5} │ {step.code.lstrip()}", no_wrap=True, overflow="ignore")
-    return [head, source, Text(words.finding(*step.finding)), advice]
+    said = "" if step.finding is None else words.finding(*step.finding)
+    return [Text(head, style="bold"), source, Text(said)]
 
 
 def _finish(found: dict[str, Any], exercise: Exercise) -> RenderableType:
