@@ -19,7 +19,6 @@ from autograd_ref.crosscheck.isolated.process import (
     environment,
     how_it_ended,
     physical_memory,
-    standard_error,
     where_it_was,
 )
 from autograd_ref.exercise.writing import Exercise
@@ -52,7 +51,7 @@ class Apart:
         self.child = subprocess.Popen(  # noqa: S603 - this interpreter, our own program
             [sys.executable, "-P", "-B", "-m", "autograd_ref.exercise.child", self.folder.name],
             stdin=subprocess.PIPE,
-            stdout=standard_error(),
+            stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
             env=environment(cores()),

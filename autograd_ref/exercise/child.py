@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,29 +45,39 @@ def main() -> None:
     os._exit(0)
 
 
-def judge(file: Path, topic: Topic, answer: Any) -> None:
-    """Judge a file, and give what is found to ``answer``, step by step: the last has ``final``."""
+def judge(file: Path, topic: Topic, answer: Callable[[dict[str, Any]], None]) -> None:
+    """Judge a file, and give what is found to ``answer``: the steps first, the last time all."""
     found: dict[str, Any] = {"progress": None, "error": None, "not_returned": None, "finish": None}
     try:
         progress = judge_steps(file, topic)
         found["progress"] = progress.to_json()
-        if all(each.state in ("right", "wrong") for each in progress.steps):
+        if progress.is_whole:
             answer({**found, "final": False})
             _judge_whole(file, topic, progress, found)
-    except NotJudged as error:
-        found["error"] = one_line(str(error), LONGEST_REFUSAL)
     except BaseException as error:
-        found["error"] = what_stopped(error, str(file))
+        found["error"] = _said(error, file)
     answer({**found, "final": True})
 
 
 def _judge_whole(file: Path, topic: Topic, progress: Progress, found: dict[str, Any]) -> None:
-    report, function = check_whole(file, topic)
+    """Judge what the function returns: it may be right with steps of another form, or wrong with right ones."""
+    try:
+        report, function = check_whole(file, topic)
+    except NotJudged:
+        if progress.next is None:
+            raise
+        return
     if report.ok:
         of = {each.of for each in report.quantities if each.of is not None}
         found["finish"] = derivations(file.read_text(encoding="utf-8"), function, topic, of)
     elif progress.next is None:
         found["not_returned"] = _in_brief(report)
+
+
+def _said(error: BaseException, file: Path) -> str:
+    if isinstance(error, NotJudged):
+        return one_line(str(error), LONGEST_REFUSAL)
+    return what_stopped(error, str(file))
 
 
 def _in_brief(report: Report) -> str:

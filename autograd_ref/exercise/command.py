@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
@@ -41,7 +41,7 @@ def check_exercise(exercise: Exercise, *, time_limit: float, as_json: bool) -> O
     with Apart(exercise, time_limit) as process, console.status(exercise.words("progress.checking")):
         *_, answer = process.answers()
     if as_json:
-        print(json.dumps(answer))
+        print(json.dumps({key: each for key, each in answer.items() if key not in ("at", "final")}))
     elif answer["progress"] is None:
         words = exercise.words
         raise ValueError(words("progress.unread", file=exercise.file, error=answer["error"]))
@@ -85,29 +85,27 @@ def watch_exercise(exercise: Exercise, *, time_limit: float) -> None:
     console = Console()
     words = exercise.words
     watching = Text(words("progress.watching", file=exercise.file), style="dim")
-    ready = Apart(exercise, time_limit, warm=True)
-    try:
-        if not console.is_terminal:
-            console.print(watching)
-            for _ in _saved(exercise.file):
-                with ready as process:
-                    *_, answer = process.answers()
-                ready = Apart(exercise, time_limit, warm=True)
-                console.print(seen(answer, exercise), "", soft_wrap=True)
+    if console.is_terminal:
         with Live(watching, console=console, auto_refresh=False, screen=True) as live:
-            for _ in _saved(exercise.file):
-                with ready as process:
-                    for answer in process.answers():
-                        live.update(_screen(answer, exercise, watching), refresh=True)
-                ready = Apart(exercise, time_limit, warm=True)
+            for answer in _answers(exercise, time_limit):
+                live.update(Group(seen(answer, exercise), Text(""), watching), refresh=True)
+    else:
+        console.print(watching)
+        for answer in _answers(exercise, time_limit):
+            if answer["final"]:
+                console.print(seen(answer, exercise), "", soft_wrap=True)
+
+
+def _answers(exercise: Exercise, time_limit: float) -> Iterator[dict[str, Any]]:
+    """All answers, whenever the file is saved."""
+    ready = Apart(exercise, time_limit)
+    try:
+        for _ in _saved(exercise.file):
+            with ready as process:
+                yield from process.answers()
+            ready = Apart(exercise, time_limit, warm=True)
     finally:
         ready.close()
-
-
-def _screen(answer: dict[str, Any], exercise: Exercise, watching: Text) -> Any:
-    from rich.console import Group
-
-    return Group(seen(answer, exercise), Text(""), watching)
 
 
 def _saved(file: Path) -> Iterator[None]:

@@ -66,7 +66,7 @@ def derivations(source: str, function: Callable[..., Any], topic: Topic, of: Col
     """
     import jax
 
-    begins = instrument(source, topic).begins
+    begins = instrument(source, topic.name, topic).begins
     module = ModuleType(topic.name)
     exec(compile(topic.code, topic.name, "exec"), vars(module))  # noqa: S102 - the topic's own
     arguments = module.example(np.random.default_rng(0), topic.scale)

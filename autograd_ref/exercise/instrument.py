@@ -5,18 +5,15 @@ import builtins
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from autograd_ref.crosscheck.reports.report import NotJudged
 from autograd_ref.exercise.topic import Step, Topic
 
-__all__ = ["NOTE_FORWARD", "NOTE_STEP", "Instrumented", "Unreadable", "instrument"]
+__all__ = ["NOTE_FORWARD", "NOTE_STEP", "Instrumented", "instrument"]
 
 NOTE_FORWARD = "__note_forward__"
 NOTE_STEP = "__note_step__"
 LOSS = "loss"
 _BLOCKS = ("body", "orelse", "finalbody")
-
-
-class Unreadable(ValueError):  # noqa: N818
-    """A file that is not this exercise any more; the message says what is missing."""
 
 
 @dataclass
@@ -31,6 +28,7 @@ class Instrumented:
         lines: the line of the last statement of each step that is written.
         spans: the first and last line of every statement of a step.
         cut: the steps in loops of which only the first pass runs.
+        blanks: the lines that are to be filled in.
     """
 
     tree: ast.Module
@@ -40,13 +38,15 @@ class Instrumented:
     lines: dict[int, int] = field(default_factory=dict)
     spans: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
     cut: set[int] = field(default_factory=set)
+    blanks: list[int] = field(default_factory=list)
 
 
-def instrument(source: str, topic: Topic, failed: Collection[int] = ()) -> Instrumented:
+def instrument(source: str, file: str, topic: Topic, failed: Collection[int] = ()) -> Instrumented:
     """Make a student's file run as far as it is written.
 
     Args:
         source: of the file.
+        file: where it is.
         topic: that it is about.
         failed: lines of statements that raised, which are left out.
 
@@ -55,18 +55,18 @@ def instrument(source: str, topic: Topic, failed: Collection[int] = ()) -> Instr
         statement of a step, and returns its loss alone.
 
     Raises:
-        Unreadable: its function or its loss is gone.
+        NotJudged: its function or its loss is gone.
         SyntaxError: it is no Python.
     """
-    tree = ast.parse(source)
+    tree = ast.parse(source, file)
     function = next(
         (each for each in tree.body if isinstance(each, ast.FunctionDef) and each.name == topic.function), None
     )
     if function is None:
-        raise Unreadable(f"the function {topic.function} is gone")
+        raise NotJudged(f"the function {topic.function} is gone")
     border = next((i for i, each in enumerate(function.body) if LOSS in _bound(each)), None)
     if border is None:
-        raise Unreadable(f"the line in {topic.function} that computes {LOSS} is gone")
+        raise NotJudged(f"the line in {topic.function} that computes {LOSS} is gone")
     found = Instrumented(tree, function.body[border].end_lineno or 0)
     forward, backward = function.body[: border + 1], function.body[border + 1 :]
     instructions = _Backward(topic.steps, found, failed)
@@ -108,6 +108,7 @@ class _Backward:
             span = statement.lineno, statement.end_lineno or statement.lineno
             self.found.spans.setdefault(number, []).append(span)
         if _is_open(statement, bool(numbers)):
+            self.found.blanks.append(statement.lineno)
             self.found.todo |= numbers
             self.missing |= bound
             return []

@@ -45,10 +45,12 @@ class Progress:
     Attributes:
         topic: its name.
         steps: in order.
+        is_whole: whether nothing is left blank, and nothing raised.
     """
 
     topic: str
     steps: tuple[StepState, ...]
+    is_whole: bool
 
     @property
     def wrong(self) -> StepState | None:
@@ -73,7 +75,7 @@ class Progress:
             StepState(**{**each, "finding": None if each["finding"] is None else tuple(each["finding"])})
             for each in found["steps"]
         ]
-        return cls(found["topic"], tuple(steps))
+        return cls(found["topic"], tuple(steps), found["is_whole"])
 
 
 def judge_steps(file: Path, topic: Topic) -> Progress:
@@ -87,7 +89,7 @@ def judge_steps(file: Path, topic: Topic) -> Progress:
         How far it is.
 
     Raises:
-        NotJudged, Unreadable, SyntaxError, OSError: it cannot be run.
+        NotJudged, SyntaxError, OSError: it cannot be run.
     """
     return judge_source(file.read_text(encoding="utf-8"), str(file), topic)
 
@@ -96,18 +98,18 @@ def judge_source(source: str, file: str, topic: Topic) -> Progress:
     """The same for the text of a file."""
     ran = run_steps(source, file, topic)
     lines = source.splitlines()
-    return Progress(topic.name, tuple(_state(step, ran, lines) for step in topic.steps))
+    is_whole = not (ran.program.blanks or ran.failures)
+    return Progress(topic.name, tuple(_state(step, ran, lines) for step in topic.steps), is_whole)
 
 
 def _state(step: Step, ran: Ran, lines: list[str]) -> StepState:
     number, name, of = step.number, step.name, step.of
     for failure in ran.failures:
-        for first, last in ran.program.spans.get(number, ()):
-            if first <= failure.line <= last:
-                before = [at for line, at in ran.notes[0].first.items() if line < failure.line]
-                finding = ("raised", {"error": failure.says})
-                code, at = lines[failure.line - 1], max(before, default=0) + 0.5
-                return StepState(number, name, of, "raised", failure.line, code, finding, at)
+        if ran.step_of(failure) == number:
+            before = [at for line, at in ran.notes[0].first.items() if line < failure.line]
+            finding = ("raised", {"error": failure.says})
+            code, at = lines[failure.line - 1], max(before, default=0) + 0.5
+            return StepState(number, name, of, "raised", failure.line, code, finding, at)
     if number in ran.program.todo:
         return StepState(number, name, of, "open")
     made = [notes.steps.get(number, {}) for notes in ran.notes]

@@ -89,6 +89,11 @@ class Ran:
     notes: list[Notes]
     known: Known
 
+    def step_of(self, failure: Failure) -> int:
+        """The number of the step that a line is of; of a line before a step's, that of this step."""
+        spans = [(last, number) for number, some in self.program.spans.items() for _, last in some]
+        return min(((last, number) for last, number in spans if last >= failure.line), default=max(spans))[1]
+
     def name_of(self, value: Value) -> str | None:
         """What the program calls a forward value."""
         for (name, index), each in self.notes[0].forward.items():
@@ -110,11 +115,11 @@ def run_steps(source: str, file: str, topic: Topic) -> Ran:
 
     Raises:
         NotJudged: its forward pass or its example fails; says where.
-        Unreadable, SyntaxError: as `instrument`.
+        SyntaxError: it is no Python.
     """
     failures: list[Failure] = []
     while True:
-        program = instrument(source, topic, [each.line for each in failures])
+        program = instrument(source, file, topic, [each.line for each in failures])
         try:
             notes, points = _at_points(program, source, file, topic)
             return Ran(program, failures, notes, Known(Tapes(points, ())))

@@ -34,7 +34,7 @@ def seen(answer: dict[str, Any], exercise: Exercise) -> RenderableType:
         return Text(words("progress.unread", file=exercise.file.name, error=answer["error"]), style="red")
     progress = Progress.from_json(answer["progress"])
     is_done = answer["finish"] is not None
-    shown: list[RenderableType] = [Text(_title(progress, exercise, is_done), style="bold"), Text("")]
+    shown: list[RenderableType] = [Text(_title(progress, exercise), style="bold"), Text("")]
     shown += [_line(each, progress, words, is_done) for each in progress.steps]
     if is_done:
         return Group(*shown, Text(""), _finish(answer["finish"], exercise))
@@ -56,9 +56,8 @@ def seen(answer: dict[str, Any], exercise: Exercise) -> RenderableType:
     return Group(*shown, Text(""), Text(advice, style="dim"))
 
 
-def _title(progress: Progress, exercise: Exercise, is_done: bool) -> str:
-    count = len(progress.steps)
-    right = count if is_done else sum(each.state == "right" for each in progress.steps)
+def _title(progress: Progress, exercise: Exercise) -> str:
+    count, right = len(progress.steps), sum(each.state == "right" for each in progress.steps)
     title = exercise.topic.title[exercise.words.language]
     return exercise.words("progress.title", title=title, right=right, all=count)
 
@@ -68,8 +67,10 @@ def _line(step: StepState, progress: Progress, words: Words, is_done: bool) -> T
     width = max(len(each.name) for each in progress.steps)
     wrong = progress.wrong
     mark, style, note = "·", "dim", ""
-    if step.state == "right" or is_done:
+    if step.state == "right":
         mark, style, note = "✓", "green", words("progress.line", line=step.line)
+    elif is_done:
+        note = words("progress.other_form")
     elif step is wrong:
         mark, style, note = "✗", "red", words("progress.line", line=step.line)
     elif step.state in ("wrong", "raised") and wrong is not None:
@@ -111,7 +112,7 @@ def _finish(found: dict[str, Any], exercise: Exercise) -> RenderableType:
         **{name: _duration(found[name]) for name in ("hand", "jax", "compile")},
     )
     return Group(
-        Text(words("finish.title", all=len(topic.steps)), style="bold green"),
+        Text(words("finish.title"), style="bold green"),
         Text(""),
         Columns([by_hand, by_jax], padding=(0, 4)),
         Text(""),

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 __all__ = [
     "MEMORY", "Answer", "Outcome", "cores", "environment", "how_it_ended", "physical_memory", "run_apart",
-    "run_file_apart", "standard_error", "where_it_was",
+    "run_file_apart", "where_it_was",
 ]  # fmt: skip
 
 MEMORY = 8 * 2**30
@@ -119,7 +119,7 @@ async def _ended(
             "autograd_ref.crosscheck.isolated.child",
             folder,
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=standard_error(),  # what it prints: standard output is for the answer
+            stdout=_standard_error(),  # what it prints: standard output is for the answer
             stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,
             env=environment(max(1, cores() // side_by_side)),
@@ -160,8 +160,7 @@ def _read(file: Path) -> dict[str, Any] | None:
     return json.loads(file.read_text()) if file.exists() else None
 
 
-def standard_error() -> int:
-    """Where a child may print; nowhere if this process cannot."""
+def _standard_error() -> int:
     try:
         return sys.stderr.fileno()
     except (AttributeError, OSError, ValueError):

@@ -97,7 +97,9 @@ import numpy as np
 
 def attention(x, Wq, Wk, Wv, target):
     K = Wq.shape[1]
-    q, k, v = x @ Wq, x @ Wk, x @ Wv  # (T, K), (T, K), (T, V)
+    q = x @ Wq  # (T, K)
+    k = x @ Wk  # (T, K)
+    v = x @ Wv  # (T, V)
     scores = q @ k.T / K**0.5  # (T, T)
     e = np.exp(scores - scores.max(axis=1, keepdims=True))
     weights = e / e.sum(axis=1, keepdims=True)  # (T, T)
