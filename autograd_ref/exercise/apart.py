@@ -58,10 +58,10 @@ class Apart:
         )
 
     def answers(self) -> Iterator[dict[str, Any]]:
-        """Ask, and give what is found as soon as it is known; the last has ``final``, and may have ``error``."""
+        """Ask, and give what is found as soon as it is known; the last has ``final``."""
         assert self.child.stdin is not None  # noqa: S101 - a pipe was asked for
         with suppress(BrokenPipeError):
-            self.child.stdin.write(b"go\n")
+            self.child.stdin.write(f"{time.time() + self.time_limit}\n".encode())
             self.child.stdin.flush()
         deadline, seen = time.monotonic() + self.time_limit, 0.0
         while True:

@@ -1,7 +1,7 @@
 """The program that judges one file once: `python -m autograd_ref.exercise.child FOLDER`.
 
-`apart` starts it. It reads request.json from FOLDER, waits for a line on its standard input, and puts what it
-finds into answer.json: the steps first, and once more when the whole was judged.
+`apart` starts it. It reads request.json from FOLDER, and waits for a line on its standard input: the time by
+which it must end. What it finds goes into answer.json, the steps first, and once more when all was judged.
 """
 
 import json
@@ -16,7 +16,8 @@ from autograd_ref.crosscheck.errors import LONGEST_REFUSAL, one_line, what_stopp
 from autograd_ref.crosscheck.isolated.limits import MARGIN, limit, note_where
 from autograd_ref.crosscheck.reports.report import NotJudged, Report
 from autograd_ref.exercise.finish import check_whole, derivations
-from autograd_ref.exercise.judge import Progress, judge_steps
+from autograd_ref.exercise.judge import judge_steps
+from autograd_ref.exercise.progress import Progress
 from autograd_ref.exercise.running import run_steps
 from autograd_ref.exercise.topic import Topic, topic_called
 from handgrad.files import replace_json
@@ -32,9 +33,10 @@ def main() -> None:
     topic = topic_called(request["topic"])
     if request["warm"]:  # what JAX compiles for the right program serves for the student's
         run_steps(topic.code, "<topic>", topic)
-    if not sys.stdin.readline():
+    deadline = sys.stdin.readline()
+    if not deadline:  # nobody waits any more
         os._exit(0)
-    note_where(folder / "where.json", request["time_limit"] - MARGIN)
+    note_where(folder / "where.json", float(deadline) - time.time() - MARGIN)
     pid = os.getpid()
 
     def answer(found: dict[str, Any]) -> None:
@@ -60,7 +62,7 @@ def judge(file: Path, topic: Topic, answer: Callable[[dict[str, Any]], None]) ->
 
 
 def _judge_whole(file: Path, topic: Topic, progress: Progress, found: dict[str, Any]) -> None:
-    """Judge what the function returns: it may be right with steps of another form, or wrong with right ones."""
+    """Judge what the function returns: right with steps of another form, or wrong with right ones."""
     try:
         report, function = check_whole(file, topic)
     except NotJudged:

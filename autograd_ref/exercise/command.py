@@ -13,7 +13,7 @@ from rich.text import Text
 
 from autograd_ref.crosscheck.isolated.process import Outcome
 from autograd_ref.exercise.apart import Apart
-from autograd_ref.exercise.judge import Progress, StepState
+from autograd_ref.exercise.progress import Progress, StepState
 from autograd_ref.exercise.screen import seen
 from autograd_ref.exercise.writing import Exercise
 from handgrad.files import replace_json

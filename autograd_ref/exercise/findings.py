@@ -110,13 +110,18 @@ def _of_factor(factor: float, name: str, ran: Ran) -> Finding:
     if abs(factor + 1) < NEAR:
         return Finding("sign", {"of": name})
     sizes = {
-        size: key for notes in ran.notes[:1] for key, size in notes.numbers.items() if size > 1 and len(key) <= 3
+        size: key
+        for notes in ran.notes[:1]
+        for key, size in notes.numbers.items()
+        if size > 1 and len(key) <= 3
     }
     for whole, text in ((abs(factor), "{}"), (1 / abs(factor), "1/{}")):
         size = sizes.get(round(whole))
         if size is not None and abs(whole - round(whole)) < NEAR:
             sign = "-" if factor < 0 else ""
-            return Finding("count", {"of": name, "factor": sign + text.format(size), "number": f"{factor:.6g}"})
+            return Finding(
+                "count", {"of": name, "factor": sign + text.format(size), "number": f"{factor:.6g}"}
+            )
     return Finding("factor", {"of": name, "factor": f"{factor:.6g}"})
 
 

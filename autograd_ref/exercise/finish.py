@@ -14,7 +14,7 @@ import numpy as np
 from autograd_ref.crosscheck.isolated.targets import load_module
 from autograd_ref.crosscheck.program.calling.target import Asked, check_target
 from autograd_ref.crosscheck.reports.report import Report
-from autograd_ref.exercise.instrument import LOSS, instrument
+from autograd_ref.exercise.instrument import LOSS, forward_part, instrument
 from autograd_ref.exercise.topic import Topic
 from autograd_ref.two_layer_net import precision
 
@@ -42,8 +42,7 @@ def loss_in_jax(topic: Topic) -> Callable[..., Any]:
 
     tree = ast.parse(topic.code)
     function = next(each for each in tree.body if isinstance(each, ast.FunctionDef))
-    last = next(i for i, each in enumerate(function.body) if LOSS in {n.id for n in _stored(each)})
-    function.body = [*function.body[: last + 1], ast.Return(ast.Name(LOSS, ast.Load()))]
+    function.body = [*forward_part(function), ast.Return(ast.Name(LOSS, ast.Load()))]
     only = ast.fix_missing_locations(ast.Module([function], []))
     space: dict[str, Any] = {"np": jnp, "erf": erf}
     exec(compile(only, topic.name, "exec"), space)  # noqa: S102 - the topic's own
@@ -51,7 +50,9 @@ def loss_in_jax(topic: Topic) -> Callable[..., Any]:
     return made
 
 
-def derivations(source: str, function: Callable[..., Any], topic: Topic, of: Collection[str]) -> dict[str, Any]:
+def derivations(
+    source: str, function: Callable[..., Any], topic: Topic, of: Collection[str]
+) -> dict[str, Any]:
     """Both derivations, and how long both take.
 
     Args:
@@ -100,16 +101,8 @@ def _seconds(call: Callable[[], Any]) -> float:
 def _backward_lines(source: str, begins: int, function: str) -> list[str]:
     """The lines after the loss, without comments and empty ones, and without the return."""
     node = next(
-        each
-        for each in ast.parse(source).body
-        if isinstance(each, ast.FunctionDef) and each.name == function
+        each for each in ast.parse(source).body if isinstance(each, ast.FunctionDef) and each.name == function
     )
     end = node.body[-1].lineno - 1 if isinstance(node.body[-1], ast.Return) else node.end_lineno or 0
     lines = source.splitlines()[begins:end]
     return [each for each in lines if each.strip() and not each.lstrip().startswith("#")]
-
-
-def _stored(statement: ast.stmt) -> list[ast.Name]:
-    return [
-        each for each in ast.walk(statement) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
-    ]

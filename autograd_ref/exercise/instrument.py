@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from autograd_ref.crosscheck.reports.report import NotJudged
 from autograd_ref.exercise.topic import Step, Topic
 
-__all__ = ["NOTE_FORWARD", "NOTE_STEP", "Instrumented", "instrument"]
+__all__ = ["LOSS", "NOTE_FORWARD", "NOTE_STEP", "Instrumented", "forward_part", "instrument"]
 
 NOTE_FORWARD = "__note_forward__"
 NOTE_STEP = "__note_step__"
@@ -51,8 +51,8 @@ def instrument(source: str, file: str, topic: Topic, failed: Collection[int] = (
         failed: lines of statements that raised, which are left out.
 
     Returns:
-        The program: it calls ``__note_forward__()`` after its loss, ``__note_step__(number, line)`` after each
-        statement of a step, and returns its loss alone.
+        The program: it calls ``__note_forward__()`` after its loss, ``__note_step__(number, line)`` after
+        each statement of a step, and returns its loss alone.
 
     Raises:
         NotJudged: its function or its loss is gone.
@@ -60,15 +60,14 @@ def instrument(source: str, file: str, topic: Topic, failed: Collection[int] = (
     """
     tree = ast.parse(source, file)
     function = next(
-        (each for each in tree.body if isinstance(each, ast.FunctionDef) and each.name == topic.function), None
+        (each for each in tree.body if isinstance(each, ast.FunctionDef) and each.name == topic.function),
+        None,
     )
     if function is None:
         raise NotJudged(f"the function {topic.function} is gone")
-    border = next((i for i, each in enumerate(function.body) if LOSS in _bound(each)), None)
-    if border is None:
-        raise NotJudged(f"the line in {topic.function} that computes {LOSS} is gone")
-    found = Instrumented(tree, function.body[border].end_lineno or 0)
-    forward, backward = function.body[: border + 1], function.body[border + 1 :]
+    forward = forward_part(function)
+    backward = function.body[len(forward) :]
+    found = Instrumented(tree, forward[-1].end_lineno or 0)
     instructions = _Backward(topic.steps, found, failed)
     function.body = [
         *forward,
@@ -82,6 +81,18 @@ def instrument(source: str, file: str, topic: Topic, failed: Collection[int] = (
             found.todo.add(step.number)
     found.waiting -= found.todo
     return found
+
+
+def forward_part(function: ast.FunctionDef) -> list[ast.stmt]:
+    """The statements of a function up to the last that computes its loss.
+
+    Raises:
+        NotJudged: there is none.
+    """
+    borders = [i for i, each in enumerate(function.body) if LOSS in _bound(each)]
+    if not borders:
+        raise NotJudged(f"the line in {function.name} that computes {LOSS} is gone")
+    return function.body[: borders[-1] + 1]
 
 
 class _Backward:
@@ -120,15 +131,16 @@ class _Backward:
             self.missing -= bound
         for number in numbers:
             self.found.lines[number] = statement.lineno
-        return [
-            statement, *[_call(NOTE_STEP, (number, statement.lineno), statement) for number in sorted(numbers)]
-        ]  # fmt: skip
+        notes = [_call(NOTE_STEP, (number, statement.lineno), statement) for number in sorted(numbers)]
+        return [statement, *notes]
 
     def _compound(self, statement: ast.stmt) -> list[ast.stmt]:
         if _reads(statement) & self.missing or self._failed(statement, statement.lineno):
             bound = {name for each in _inner(statement) for name in _bound(each)}
             self.missing |= bound
-            self.found.waiting |= {s.number for each in _inner(statement) for s in self.steps if _is_of(each, s)}
+            self.found.waiting |= {
+                s.number for each in _inner(statement) for s in self.steps if _is_of(each, s)
+            }
             return []
         before = set(self.missing)
         steps = {s.number for each in _inner(statement) for s in self.steps if _is_of(each, s)}
@@ -183,7 +195,9 @@ def _changes(statement: ast.stmt) -> bool:
 def _targets(statement: ast.stmt) -> list[ast.expr]:
     if isinstance(statement, ast.Assign):
         return [
-            part for each in statement.targets for part in (each.elts if isinstance(each, ast.Tuple) else [each])
+            part
+            for each in statement.targets
+            for part in (each.elts if isinstance(each, ast.Tuple) else [each])
         ]
     if isinstance(statement, (ast.AugAssign, ast.AnnAssign)):
         return [statement.target]

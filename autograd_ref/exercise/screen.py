@@ -5,26 +5,14 @@ from typing import Any
 from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.syntax import Syntax
-from rich.table import Table
 from rich.text import Text
 
-from autograd_ref.exercise.judge import Progress, StepState
-from autograd_ref.exercise.topic import Topic, topics
+from autograd_ref.exercise.progress import Progress, StepState
+from autograd_ref.exercise.topic import Topic
 from autograd_ref.exercise.words import Words
 from autograd_ref.exercise.writing import Exercise
 
-__all__ = ["plain", "seen", "topic_list"]
-
-
-def topic_list(language: str) -> RenderableType:
-    """All topics, from easy to hard."""
-    words = Words(language)
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for key in ("list.topic", "list.steps", "list.teaches"):
-        table.add_column(words(key), justify="right" if key == "list.steps" else "left", overflow="fold")
-    for topic in topics():
-        table.add_row(topic.name, str(len(topic.steps)), topic.teaches[language])
-    return Group(table, Text(""), Text(words("list.how")))
+__all__ = ["plain", "seen"]
 
 
 def seen(answer: dict[str, Any], exercise: Exercise) -> RenderableType:
@@ -131,10 +119,7 @@ def _code(code: str) -> Text:
 
 def _to_read(topic: Topic, words: Words) -> list[str]:
     return [
-        each
-        if each.startswith("https://")
-        else words("finish.docstring", name=each)
-        for each in topic.read
+        each if each.startswith("https://") else words("finish.docstring", name=each) for each in topic.read
     ]
 
 

@@ -43,8 +43,8 @@ class Exercise:
         """Write the file, or show the topics, and return the exit code."""
         from rich.console import Console
 
-        from autograd_ref.exercise.screen import topic_list
         from autograd_ref.exercise.topic import topic_called
+        from autograd_ref.exercise.topic_list import topic_list
         from autograd_ref.exercise.words import Words
         from autograd_ref.exercise.writing import write_exercise
 
@@ -52,13 +52,13 @@ class Exercise:
             Console().print(topic_list(self.language))
             return OK
         if self.file is None:
-            raise ValueError("name the file to write, handgrad exercise FILE.py, or see the topics with --list")
+            raise ValueError(
+                "name the file to write, handgrad exercise FILE.py, or see the topics with --list"
+            )
         topic, words = topic_called(self.topic), Words(self.language)
         write_exercise(self.file, topic, self.language)
         print(
-            words(
-                "progress.written", file=self.file, title=topic.title[self.language], all=len(topic.steps)
-            )
+            words("progress.written", file=self.file, title=topic.title[self.language], all=len(topic.steps))
         )
         print(words("progress.begin", file=self.file))
         return OK

@@ -109,5 +109,16 @@ def recurrent(x, h0, Wx, Wh, b, target):
 
 def example(rng, scale=1):
     T, N, D, H = 4, 5 * scale, 3 * scale, 6 * scale
-    x, h0, target = rng.standard_normal((T, N, D)), rng.standard_normal((N, H)), rng.standard_normal((T, N, H))
-    return x, h0, rng.standard_normal((D, H)), 0.3 * rng.standard_normal((H, H)), rng.standard_normal(H), target
+    x, h0, target = (
+        rng.standard_normal((T, N, D)),
+        rng.standard_normal((N, H)),
+        rng.standard_normal((T, N, H)),
+    )
+    return (
+        x,
+        h0,
+        rng.standard_normal((D, H)),
+        0.3 * rng.standard_normal((H, H)),
+        rng.standard_normal(H),
+        target,
+    )
