@@ -6,10 +6,9 @@
 import json
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -19,6 +18,7 @@ import numpy as np
 from autograd_ref.crosscheck.errors import LONGEST_REFUSAL, one_line, what_stopped
 from autograd_ref.crosscheck.function.check import POINTS, check_gradients_at
 from autograd_ref.crosscheck.isolated.judge_whole import WholeFile
+from autograd_ref.crosscheck.isolated.limits import MARGIN, limit, note_where
 from autograd_ref.crosscheck.isolated.running import run_program, run_until_call
 from autograd_ref.crosscheck.isolated.source import source_of
 from autograd_ref.crosscheck.isolated.targets import Target, file_of, load_module, load_target
@@ -44,19 +44,16 @@ from handgrad.files import replace_json
 __all__ = ["judge_file", "judge_request"]
 
 EXAMPLE = "example"
-# How many seconds before the end is noted where the target is.
-MARGIN = 0.5
 # How many seconds before the end no repair is looked for any more: the last one has to be confirmed.
 REPAIR_MARGIN = 5.0
-OWN = str(Path(__file__).parents[2])
 
 
 def main() -> None:
     """Answer the request in the folder that the command line names, and end."""
     folder, pid = Path(sys.argv[1]), os.getpid()
     request = json.loads((folder / "request.json").read_text())
-    _limit(request["memory"], request["time_limit"])
-    _note_where(folder / "where.json", request["deadline"] - time.time() - MARGIN)
+    limit(request["memory"], request["time_limit"])
+    note_where(folder / "where.json", request["deadline"] - time.time() - MARGIN)
 
     def note(report: Report) -> None:
         """Keep the verdict while a repair is looked for."""
@@ -262,39 +259,6 @@ def _examples(target: Target, reference: Target, seed: int) -> list[tuple[Any, .
     raise NotJudged(
         f"nothing says where to check it: define {EXAMPLE}(rng) -> (params, *args), NumPy arrays, beside it"
     )
-
-
-def _note_where(file: Path, seconds: float) -> None:
-    """Write down which line the main thread is at after so many seconds."""
-    main = threading.main_thread().ident
-
-    def note() -> None:
-        time.sleep(max(0.0, seconds))
-        frame = sys._current_frames().get(main or 0)
-        importing, place = False, None
-        while frame is not None:
-            name = frame.f_code.co_filename
-            importing = importing or frame.f_code is load_module.__code__
-            if place is None and not name.startswith((OWN, sys.prefix, sys.base_prefix, "<")):
-                place = {"file": Path(name).name, "line": frame.f_lineno}
-            frame = frame.f_back
-        with suppress(OSError):  # the folder may be gone
-            replace_json(file, {"importing": importing, "place": place})
-
-    threading.Thread(target=note, daemon=True).start()
-
-
-def _limit(memory: int, time_limit: float) -> None:
-    """Set bounds that hold even if the process that started this one is gone, where the system has any."""
-    try:
-        import resource
-    except ImportError:
-        return
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    seconds = min(int(time_limit * (os.cpu_count() or 1)) + 1, 2**31)
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-    if sys.platform == "linux":  # elsewhere it does not count what NumPy allocates
-        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
 
 
 if __name__ == "__main__":
