@@ -171,6 +171,19 @@ def test_written_gradient_before_moved_weight_and_all_is_put_back():
         assert_call(layer.step, x, y, factor=1.001)
 
 
+def log_likelihood(x):
+    if (x <= 0).any():
+        raise ValueError("x must be positive")
+    return np.sum(np.log(x)), np.exp(-np.log(x))
+
+
+@pytest.mark.slow
+def test_move_does_not_leave_the_domain():
+    report = check_call(log_likelihood, np.array([1e-3, 5.0, 7.0, 2e-3, 9.0]))
+    assert report.ok
+    assert report.points == 3
+
+
 def two(W, V):
     r = x @ W - x @ (2 * V)
     dW = x.T @ r
