@@ -30,7 +30,11 @@ def siblings(site: Site) -> Iterator[Edit]:
                 continue
             for new in _renumbered(site.source.of(node), others):
                 tree = ast.parse(new).body[0]
-                if ast.unparse(tree) not in written and made & _changed(tree) and node.lineno > site.node.lineno:
+                if (
+                    ast.unparse(tree) not in written
+                    and made & _changed(tree)
+                    and node.lineno > site.node.lineno
+                ):
                     yield Edit((there.behind(new),), f"{new} was missing", 3)
                     yield Edit((there.in_front(new),), f"{new} was missing", 4)
 

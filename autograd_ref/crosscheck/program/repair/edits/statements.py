@@ -79,7 +79,9 @@ def _too_early(node: ast.stmt, passed: list[ast.stmt]) -> str:
 
 def _names(node: ast.stmt, context: type[ast.expr_context]) -> set[str]:
     """The variables that a statement reads, or those that it sets or writes to."""
-    found = {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, context)}
+    found = {
+        each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, context)
+    }
     if context is ast.Store:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         bases = [_root(each) for each in targets if isinstance(each, ast.Subscript)]

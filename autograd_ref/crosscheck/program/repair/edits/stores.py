@@ -67,7 +67,9 @@ def _other_halves(site: Site) -> Iterator[str]:
     """Beside ``da[i] += b[j] * c``, what the product rule has for the other factor: ``db[j] += a[i] * c``."""
     node = site.node
     if not (
-        isinstance(node, ast.AugAssign) and isinstance(node.value, ast.BinOp) and isinstance(node.value.op, ast.Mult)
+        isinstance(node, ast.AugAssign)
+        and isinstance(node.value, ast.BinOp)
+        and isinstance(node.value.op, ast.Mult)
     ):
         return
     changed, at = _apart(site, node.target)
