@@ -58,7 +58,10 @@ def _kept(thing: Any) -> Any:
 
 
 def lines_of_values(point: RecordedPoint) -> tuple[dict[Line, int], dict[Line, int]]:
-    """The lines that made values of the forward part, or called what did; those of the backward part, with the latest."""
+    """The lines that made values of the forward part, and of the backward part with its latest value.
+
+    A line that calls a function makes what that makes.
+    """
     forward: dict[Line, int] = {}
     backward: dict[Line, int] = {}
     made: set[Value] = set()
@@ -80,7 +83,7 @@ def sites_of(
 ) -> list[Site]:
     """The statements that ran and may belong to the backward part, last first; the others after them.
 
-    The last of all are those of the forward part that keep several values, as the backward part will find them.
+    The last of all are those of the forward part that keep several values for the backward part.
     """
     forward, backward = lines_of_values(point)
     found: list[tuple[tuple[int, int], Site]] = []
