@@ -150,7 +150,7 @@ def _at_points(
             lambda: record(vars(module)[topic.function], *arguments), file, topic  # noqa: B023
         )  # fmt: skip
         loss = find_loss(recording, "return")
-        run = Run(recording, loss, adjoints(recording, loss.value), {})
+        run = Run(recording, loss, adjoints(recording, loss.value), {}, "return")
         points.append(RecordedPoint(run, number, [], [], [], [], 1.0, {}))
         noted.append(notes)
         recording.before.restore()
