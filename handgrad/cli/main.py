@@ -19,7 +19,7 @@ __all__ = ["main"]
 
 
 def _parse(config: Config, axes: SweepSettings) -> Check | Data | Predict | Study | Sweep | Train:
-    """The command that the arguments name; its flags change the given settings of training or of a sweep."""
+    """Return the command that the arguments name; its flags change the given settings."""
     train = tyro.conf.subcommand("train", default=Train(config))
     sweep = tyro.conf.subcommand("sweep", default=Sweep(axes))
     return tyro.cli(
@@ -30,7 +30,7 @@ def _parse(config: Config, axes: SweepSettings) -> Check | Data | Predict | Stud
         | Annotated[Sweep, sweep]
         | Annotated[Train, train],
         prog="handgrad",
-        description="Backpropagation by hand, held against JAX. `handgrad --version` prints the version.",
+        description="Backpropagation by hand, checked against JAX. `handgrad --version` prints the version.",
     )
 
 
