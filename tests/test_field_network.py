@@ -11,7 +11,7 @@ from field import networks as f
 from some_quick import some_quick
 
 from autograd_ref import NotJudged, check_network
-from autograd_ref.crosscheck.isolated import child
+from autograd_ref.crosscheck.isolated import limits
 
 FOREVER = """\
 import numpy as np
@@ -104,8 +104,11 @@ def test_a_network_in_jax_computes_in_the_checked_precision(switch):
 def test_an_import_that_does_not_end_says_where(handgrad, tmp_path):
     file = tmp_path / "forever.py"
     file.write_text(FOREVER)
-    code, _, err = handgrad("check", f"{file}:loss", "--time-limit", "15")
-    assert code == 2
+    for limit in (3, 15, 60):  # a busy machine may need longer to come to that line
+        code, _, err = handgrad("check", f"{file}:loss", "--time-limit", limit)
+        assert code == 2
+        if "its import" in err:
+            break
     assert "its import still runs at line 6" in err
 
 
@@ -144,4 +147,4 @@ def test_surrogate_and_tolerance_reach_the_check(handgrad, tmp_path):
 
 def test_where_a_system_has_no_limits_the_time_limit_is_enough(monkeypatch):
     monkeypatch.setitem(sys.modules, "resource", None)
-    child._limit(2**30, 1.0)
+    limits.limit(2**30, 1.0)

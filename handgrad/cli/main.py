@@ -7,6 +7,7 @@ import tyro
 
 from handgrad.cli.check import Check
 from handgrad.cli.data import Data
+from handgrad.cli.exercise import Exercise
 from handgrad.cli.exit_codes import BAD_INPUT, INTERRUPTED
 from handgrad.cli.predict import Predict
 from handgrad.cli.study import Study
@@ -18,13 +19,14 @@ from handgrad.sweep.settings import SweepSettings
 __all__ = ["main"]
 
 
-def _parse(config: Config, axes: SweepSettings) -> Check | Data | Predict | Study | Sweep | Train:
+def _parse(config: Config, axes: SweepSettings) -> Check | Data | Exercise | Predict | Study | Sweep | Train:
     """Return the command that the arguments name; its flags change the given settings."""
     train = tyro.conf.subcommand("train", default=Train(config))
     sweep = tyro.conf.subcommand("sweep", default=Sweep(axes))
     return tyro.cli(
         Annotated[Check, tyro.conf.subcommand("check")]
         | Annotated[Data, tyro.conf.subcommand("data")]
+        | Annotated[Exercise, tyro.conf.subcommand("exercise")]
         | Annotated[Predict, tyro.conf.subcommand("predict")]
         | Annotated[Study, tyro.conf.subcommand("study")]
         | Annotated[Sweep, sweep]

@@ -156,4 +156,5 @@ def _move(leaf: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _change(leaf: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     size = np.abs(np.asarray(leaf, np.float64))
     usual = np.sqrt(np.mean(size**2)) if size.any() else 1.0
-    return (MOVE * rng.standard_normal(leaf.shape) * np.maximum(size, usual)).astype(leaf.dtype)
+    change = MOVE * rng.standard_normal(leaf.shape) * np.maximum(size, usual)
+    return np.asarray(change, leaf.dtype)
