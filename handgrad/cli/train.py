@@ -17,8 +17,8 @@ __all__ = ["Train"]
 class Train:
     """Train a network, and write its settings, checkpoint, history and pictures to a directory.
 
-    If a run ended early for any reason, --resume RUN continues it as if it had not been interrupted; with
-    --iters, it trains longer.
+    If a run ended early for any reason, --resume RUN continues it as if it had not been interrupted; a larger
+    number of --iters trains it longer.
 
     Exits with 0 if all steps were taken, 1 if the loss diverged, 2 for bad input or a full disk, 130 after
     Ctrl-C.
