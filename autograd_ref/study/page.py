@@ -12,6 +12,7 @@ import numpy as np
 from markupsafe import Markup
 
 from autograd_ref.crosscheck.problems import Problem, random_problem
+from autograd_ref.exercise.topic import topic_called
 from autograd_ref.study import hard_places
 from autograd_ref.study.course_notes import as_published
 from autograd_ref.study.equations import Equation, equations
@@ -37,7 +38,7 @@ __all__ = ["build_page", "write_page"]
 # Sizes by which the letters of shapes are recognised: all different, and unlikely to be constants.
 SIZES = {"N": 13, "D": 17, "H": 19, "C": 11}
 
-SECTIONS = ("network", "steps", "hard", "break", "witnesses", "activations", "after")
+SECTIONS = ("network", "steps", "hard", "break", "exercise", "witnesses", "activations", "after")
 
 
 class Variant(NamedTuple):
@@ -93,6 +94,7 @@ def build_page() -> str:
         "quantities_shown": list(values),
         "places": _places(steps),
         "rows": list(map(Row, steps, _variants(problem, steps), equations(lettered, SIZES), judged)),
+        "exercise": _exercise(),
         "gradient": GRADIENT,
         "loss_source": loss_source(steps),
         "pictures": [draw(steps), draw(steps, upright=True)],
@@ -119,6 +121,16 @@ def _values(steps: Sequence[Step]) -> dict[str, Any]:
 def _shape(value: Any) -> str:
     letters = {size: letter for letter, size in SIZES.items()}
     return "×".join(letters[size] for size in np.shape(value))
+
+
+def _exercise() -> list[dict[str, Any]]:
+    """The steps that the reader writes: what each is about, its hints, and its right line."""
+    found = []
+    for step in topic_called("two-layer-network").steps:
+        hints = [dict(zip(step.hints, each, strict=True)) for each in zip(*step.hints.values(), strict=True)]
+        answer = step.solution.strip().removeprefix(f"{step.name} = ")
+        found.append({"name": step.name, "does": step.does, "hints": hints, "answer": answer})
+    return found
 
 
 def _example(problem: Problem) -> dict[str, Any]:

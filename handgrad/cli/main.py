@@ -1,7 +1,7 @@
 """The program: find the command that the arguments name, and run it."""
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -19,21 +19,31 @@ from handgrad.sweep.settings import SweepSettings
 __all__ = ["main"]
 
 
+ABOUT = """Backpropagation by hand, checked against JAX.
+
+`handgrad COMMAND --help` says more. `handgrad --version` prints the version, and
+`handgrad --tyro-print-completion bash` (or zsh) a script that completes commands and options."""
+
+
 def _parse(config: Config, axes: SweepSettings) -> Check | Data | Exercise | Predict | Study | Sweep | Train:
     """Return the command that the arguments name; its flags change the given settings."""
-    train = tyro.conf.subcommand("train", default=Train(config))
-    sweep = tyro.conf.subcommand("sweep", default=Sweep(axes))
     return tyro.cli(
-        Annotated[Check, tyro.conf.subcommand("check")]
-        | Annotated[Data, tyro.conf.subcommand("data")]
-        | Annotated[Exercise, tyro.conf.subcommand("exercise")]
-        | Annotated[Predict, tyro.conf.subcommand("predict")]
-        | Annotated[Study, tyro.conf.subcommand("study")]
-        | Annotated[Sweep, sweep]
-        | Annotated[Train, train],
+        Annotated[Check, _subcommand("check", Check)]
+        | Annotated[Data, _subcommand("data", Data)]
+        | Annotated[Exercise, _subcommand("exercise", Exercise)]
+        | Annotated[Predict, _subcommand("predict", Predict)]
+        | Annotated[Study, _subcommand("study", Study)]
+        | Annotated[Sweep, _subcommand("sweep", Sweep, default=Sweep(axes))]
+        | Annotated[Train, _subcommand("train", Train, default=Train(config))],
         prog="handgrad",
-        description="Backpropagation by hand, checked against JAX. `handgrad --version` prints the version.",
+        description=ABOUT,
     )
+
+
+def _subcommand(name: str, command: type, **default: Any) -> Any:
+    """The list of commands has the first line of each one's help."""
+    line = None if name in sys.argv[1:2] else str(command.__doc__).split("\n")[0]
+    return tyro.conf.subcommand(name, description=line, **default)
 
 
 def main() -> None:

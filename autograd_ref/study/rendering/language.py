@@ -93,6 +93,11 @@ class Words:
                 shown[language] += Markup('<p{} lang="{}">{}</p>').format(item, speaks, content)
         return _spans(shown, "div")
 
+    def either(self, texts: Mapping[str, str]) -> Markup:
+        """A text that comes from elsewhere in all languages, for a line."""
+        shown = {language: self._prose(texts[language]) for language in LANGUAGES}
+        return _spans(shown, "span")
+
     def said(self, id: str, sentence: str) -> Markup:
         """Return the checker's sentence about a mistake, in English and in the other languages."""
         shown = {

@@ -21,8 +21,19 @@ __all__ = ["render"]
 FOLDER = Path(__file__).parent
 
 # In the order of the page.
-STYLES = ("page", "text", "numbers", "steps", "picture", "break", "charts", "paper")
-SCRIPTS = ("network", "explain", "language", "lights", "numbers", "editor", "walk", "break")
+STYLES = ("page", "text", "numbers", "steps", "picture", "break", "exercise", "charts", "paper")
+SCRIPTS = (
+    "network",
+    "explain",
+    "language",
+    "lights",
+    "numbers",
+    "editor",
+    "walk",
+    "break",
+    "numpy",
+    "exercise",
+)
 
 # The bar of an error begins at a thousandth of the bound and is full at 10¹⁷ bounds.
 BAR = (-3.0, 17.0)
@@ -62,6 +73,7 @@ def render(context: Mapping[str, Any], words: Words) -> str:
         "by_name": lambda quantities: {quantity.name: quantity for quantity in quantities},
         "wrong_names": _wrong_names,
         "said": words.said,
+        "either": words.either,
         "style": _joined("style", "css", STYLES),
         "script": _joined("script", "js", SCRIPTS),
     }
