@@ -52,6 +52,7 @@ def test_exercise_gives_nothing_away(name, language):
     text = text_of(topic, "net.py", language)
     assert not [answer for answer in answers_of(topic) if answer in squeezed(text)]
     assert len(instrument(text, "net.py", topic).blanks) == len(topic.steps)
+    assert all(step.blank.strip().startswith(step.variable) for step in topic.steps)
     assert max(map(len, text.splitlines())) <= 110
     # The test can fail: an answer is found where there is one.
     assert [answer for answer in answers_of(topic) if answer in squeezed(filled(topic, len(topic.steps)))]
@@ -141,6 +142,9 @@ def test_answers_are_right(everything, name):
     assert set(found["right"]["states"]) == {"right"}
     assert set(found["open"]["states"]) == {"open"}
     assert found["loss apart"] < 1e-12
+    for step, states in enumerate(found["walk"], start=1):
+        assert states[:step] == ["right"] * step
+        assert not {"wrong", "raised"}.intersection(states)
 
 
 @pytest.mark.slow
