@@ -104,7 +104,10 @@ def cause(error: BaseException, file: str = "") -> str:
         case SystemExit():
             return f"calls sys.exit({error.code!r})"
         case EOFError() if "reading a line" in str(error):
-            return "reads standard input, which is empty here"
+            return (
+                "asks for input(), and nobody is there to answer: put a value in its place, or what asks "
+                "under if __name__ == '__main__':"
+            )
         case MemoryError():
             return f"runs out of memory: {_text(error)}"
         case FileNotFoundError(filename=str(name)) if is_beside(error, file):

@@ -28,7 +28,9 @@ class Check:
     digits that scikit-learn ships, in float64 and float32. With targets: anybody's NumPy code, each in an
     interpreter of its own. A call of it is recorded, and its own forward pass is the reference. Try in turn:
 
-    handgrad check layers.py (all that a file, a notebook or a folder has)
+    handgrad check layers.py (all that a file, a notebook or a folder has: functions, classes, training loops)
+
+    handgrad check train.py --run 'train.py --epochs 1' (the same while another program, or itself, runs)
 
     handgrad check net.py:TwoLayerNet (called as its names say, or when net.py is imported)
 
@@ -51,8 +53,8 @@ class Check:
     """
 
     targets: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="TARGET ...")] = ()
-    """FILE.py:NAME or package.module:NAME, NAME a function, Class.method, or a class with a loss; FILE.py or
-    a folder, for all that it has."""
+    """FILE.py:NAME or package.module:NAME, NAME a function, Class.method, or a class with a loss; FILE.py:LINE
+    for one round of the training loop there; FILE.py or a folder, for all that it has."""
 
     call: Annotated[str | None, tyro.conf.arg(metavar="EXPR")] = None
     """Python that calls NAME, with np, rng and the names of its file. The first call with floating arrays is
@@ -60,7 +62,8 @@ class Check:
 
     program: Annotated[str | None, tyro.conf.arg(name="run", metavar="PROGRAM")] = None
     """Run a program, 'SCRIPT.py ARG ...' or '-m MODULE ARG ...', until it calls NAME with floating arrays:
-    this call is judged. Where FILE.py itself calls NAME when it is imported, no option is needed."""
+    this call is judged; for FILE.py without a name, all that it calls. Where FILE.py itself calls NAME when
+    it is imported, no option is needed."""
 
     nth: int = 1
     """Judge another call than the first."""

@@ -64,13 +64,15 @@ def lower_precision(hand: Hand, at: AtPoint, dtype: DTypeLike, seed: int) -> str
         if u <= asked:
             continue
         try:
-            (wide, *_), (narrow, smooth, share) = (
-                _second_differences(hand, at, step * u, GRAIN * u, rng) for step in (16, 4)
-            )
+            narrow, smooth, share = _second_differences(hand, at, 4 * u, GRAIN * u, rng)
+            coarse = (narrow > 0.05 * u) & (narrow < 16 * u) & (narrow > 64 * asked) & (share > MOST)
+            coarse &= narrow > 8 * smooth
+            if not coarse.any():
+                continue
+            wide, *_ = _second_differences(hand, at, 16 * u, GRAIN * u, rng)
         except NotJudged:
             continue
-        coarse = (narrow > 0.05 * u) & (narrow < 16 * u) & (narrow > 64 * asked) & (share > MOST)
-        if np.any(coarse & (narrow > SHRINKS * wide) & (narrow > 8 * smooth)):
+        if np.any(coarse & (narrow > SHRINKS * wide)):
             found = name
     return found
 

@@ -40,6 +40,9 @@ AFFORDABLE = 5e10
 # twice again because its bound was not derived.
 SLACK = 4.0
 
+# The second layer is reached by fewer mistakes, and a bias is smaller than its weights.
+CHEAPEST_FIRST = ("db2", "dW2", "db1", "dW1")
+
 RANK = {mistake.id: rank for rank, mistake in reversed(list(enumerate(CATALOGUE)))}
 RANK["log-epsilon"] = len(CATALOGUE)
 REACH = {
@@ -118,8 +121,13 @@ def _complete(checked: Sequence[CheckedProblem]) -> Iterator[_Explanation]:
         if not losses:
             continue
         left = most - len(_ids(upstream)) - len(losses[0])
-        options = [search.local_fits(tensor, upstream, min(left, 2)) for tensor in TENSORS]
-        for loss, *chosen in product(losses, *options):
+        options = dict[str, list[tuple[Mistake, ...]]]()
+        for tensor in CHEAPEST_FIRST:
+            options[tensor] = search.local_fits(tensor, upstream, min(left, 2))
+            if not options[tensor]:
+                losses = []  # the other gradients need not be tried
+                break
+        for loss, *chosen in product(losses, *(options.get(tensor, []) for tensor in TENSORS)):
             local = dict(zip(TENSORS, chosen, strict=True))
             explanation = _explanation(upstream, loss, local)
             if not explanation.mistakes or len(explanation.ids) > most:

@@ -87,7 +87,8 @@ def refuse_unanswered(network: "NetworkUnderTest", problem: "Problem", result: "
                 f"it answers for samples in the columns of X only; expected are W1 (D, H), W2 (H, C) and "
                 f"samples in the rows of X{WAY_OUT}"
             ) from result.raised
-    raise NotJudged(f"loss stops at {result.error}") from result.raised
+    called = "" if network.net is not None else f", called as loss(params, X, y, reg){WAY_OUT}"
+    raise NotJudged(f"loss stops at {result.error}{called}") from result.raised
 
 
 def elsewhere(net: Any) -> str:

@@ -6,6 +6,7 @@ import ast
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import NamedTuple
 
 from autograd_ref.crosscheck.program.point import RecordedPoint
@@ -30,6 +31,10 @@ LAST = 3
 
 # Of two mistakes, how many first repairs are gone on from.
 BASES = 4
+
+# Two edits are tried together in so many of the most suspect statements, if neither costs more.
+NEAR = 5
+USUAL = 2
 
 
 class Mended(NamedTuple):
@@ -119,6 +124,30 @@ class Search:
             found = self._one((base,), base.outcome or frozenset(), accept, [])
             if found is not None:
                 return found
+        return self._together(accept)
+
+    def _together(self, accept: Callable[[Mended], bool]) -> Mended | None:
+        """Two usual edits of the most suspect statements, where neither alone makes anything better."""
+        usual = [
+            Candidate(site, edit, False)
+            for site in self._sites(())[:NEAR]
+            for edit in edits(site)
+            if edit.cost <= USUAL and edit.gives is None
+        ]
+        couples = [
+            (one, other)
+            for one, other in combinations(usual, 2)
+            if one.site is not other.site
+            and one.site.source is other.site.source
+            and not _overlap(other.edit, (one,))
+        ]
+        for one, other in sorted(couples, key=lambda pair: pair[0].edit.cost + pair[1].edit.cost):
+            if time.monotonic() > self.deadline:
+                return None
+            if self._run((one, other), 0) == self.whole and self._holds((one, other)):
+                mended = self._accepted([other], (one,), 0, accept)
+                if mended is not None:
+                    return mended
         return None
 
     def _one(
@@ -189,7 +218,7 @@ class Search:
     def _cheaper(
         self, sites: Sequence[Site], good: Sequence[Candidate], base: tuple[Candidate, ...]
     ) -> list[Candidate]:
-        """More usual edits of the other most suspect statements: of two places, the simpler mistake is meant."""
+        """More usual edits of the other most suspect statements: of two mistakes, the simpler is meant."""
         cost = min(each.edit.cost for each in good)
         others = [site for site in sites if site is not good[0].site]
         return [
@@ -200,7 +229,7 @@ class Search:
         ]
 
     def _idles(self, some: tuple[Candidate, ...]) -> bool:
-        """Whether an edit is right only since less is done: a step of the parameters, or what a guard lets run."""
+        """Whether an edit is right since less is done: no step of a parameter, nothing behind a guard."""
         with self._changed(some):
             if not self.trial.keeps_moving():
                 return True

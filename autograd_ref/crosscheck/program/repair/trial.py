@@ -77,7 +77,7 @@ class Trial:
         return first
 
     def keeps_moving(self) -> bool:
-        """Whether a run at the first point still changes every array of before that the recorded run changed."""
+        """Whether a run at the first point changes every array of before that the recorded run changed."""
         point = self.points[0]
         recording = point.run.recording
         recording.before.restore()
@@ -88,8 +88,8 @@ class Trial:
             return False
         for leaf in recording.leaves:
             held, (was, _) = point.run.held(leaf.path), recording.final.get(leaf.path, (None, None))
-            stays = np.array_equal(found.get(leaf.path), held)
-            if stays and was is not None and not np.array_equal(was, held):
+            now: Any = found.get(leaf.path)
+            if np.array_equal(now, held) and was is not None and not np.array_equal(was, held):
                 return False
         return True
 
