@@ -53,8 +53,8 @@ class Check:
     """
 
     targets: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="TARGET ...")] = ()
-    """FILE.py:NAME or package.module:NAME, NAME a function, Class.method, or a class with a loss; FILE.py:LINE
-    for one round of the training loop there; FILE.py or a folder, for all that it has."""
+    """FILE.py:NAME or package.module:NAME, NAME a function, Class.method, or a class with a loss;
+    FILE.py:LINE for one round of the training loop there; FILE.py or a folder, for all that it has."""
 
     call: Annotated[str | None, tyro.conf.arg(metavar="EXPR")] = None
     """Python that calls NAME, with np, rng and the names of its file. The first call with floating arrays is

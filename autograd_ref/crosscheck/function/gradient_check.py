@@ -56,7 +56,7 @@ class GradientCheck:
         if fault is None:
             quantities = self._in_own_precision(found, quantities, names)
             if not self.surrogate:
-                quantities = self._hear_values(found, quantities, names)
+                quantities = self._compare_with_values(found, quantities, names)
         quantities, told = self._in_float64(found, quantities, names)
         ordered = self._ordered(first, quantities, names)
         wrong = [each for each in ordered if each.ok is False]
@@ -219,7 +219,7 @@ class GradientCheck:
         self.warnings = [each for each in self.warnings if each.id != "loss-undetermined"]
         return self._judge(wider, names, told)
 
-    def _hear_values(
+    def _compare_with_values(
         self, found: Sequence[AtPoint], quantities: list[Quantity], names: list[str]
     ) -> list[Quantity]:
         """Let the values of the reference contradict a gradient on which both sides agree."""
