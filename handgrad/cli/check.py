@@ -157,7 +157,7 @@ class Check:
     """Of such a file: print the next line."""
 
     watch: bool = False
-    """Of such a file: say how far it is again whenever it is saved, until Ctrl-C."""
+    """Of such a file: say how far it is again whenever it is saved, until all is right, or Ctrl-C."""
 
     json: bool = False
     """Print JSON instead of text: one object, or one a line in the order of the targets."""
