@@ -33,6 +33,7 @@ from autograd_ref.arithmetic.paired_evaluation import Evaluated, evaluate_pair
 from autograd_ref.arithmetic.random_errors import POOL
 from autograd_ref.arithmetic.rounding import Bound, unit_roundoff
 from autograd_ref.arithmetic.ties import Ties, measure_ties
+from autograd_ref.compiler_options import QUICK
 
 __all__ = ["STEP", "Measured", "RoundedFunction", "granted"]
 
@@ -42,9 +43,6 @@ DRAWS, FEWER, FEW = 16, 8, 4
 FLOPS = 4e9
 # Rounding hides an entry of which it is granted more than this part; hidden may be this part of all entries.
 HIDDEN = 0.01
-
-# For what runs in milliseconds and would take seconds to compile.
-QUICK: dict[str, str | bool] = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": "0"}
 
 
 class Measured(NamedTuple):

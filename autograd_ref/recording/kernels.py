@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from autograd_ref.compiler_options import QUICK
 from autograd_ref.recording import meaning
 from autograd_ref.recording.tape import Compute, NotRecorded, Value
 from autograd_ref.recording.template import names_dtype
@@ -23,9 +24,6 @@ __all__ = ["compute", "computed_in", "double", "in_double", "pull_back", "slopes
 
 # What NumPy computes in float64 where it is given integers or Booleans, and jax.numpy in float32.
 _AVERAGES = {"average", "mean", "median", "percentile", "quantile", "std", "var"}
-
-# For what runs in microseconds and would take longer to compile.
-_QUICK = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0}
 
 
 @contextmanager
@@ -118,7 +116,7 @@ def _forward(operation: Compute, loop: Any, exact: bool) -> Callable[..., Any]:
     def call(*inputs: Any) -> Any:
         return jnp.asarray(function(*_cast(inputs, before))).astype(after)
 
-    return jax.jit(call, compiler_options=_QUICK)
+    return jax.jit(call, compiler_options=QUICK)
 
 
 @cache
@@ -134,7 +132,7 @@ def _backward(operation: Compute, loop: Any, active: tuple[int, ...]) -> Callabl
         used = [jnp.where(cotangent == 0, 0.0, each) for each in wide_results]
         return [sum_to(each, inputs[i].shape) for each, i in zip(used, active, strict=True)]
 
-    return jax.jit(call, compiler_options=_QUICK)
+    return jax.jit(call, compiler_options=QUICK)
 
 
 @cache
@@ -144,7 +142,7 @@ def _slopes(operation: Compute, loop: Any, active: tuple[int, ...], unit: comple
         wide = [jnp.broadcast_to(each, shape) for each in inputs]
         return list(_vjp(operation, loop, active, wide, jnp.full(shape, unit, loop[-1])))
 
-    return jax.jit(call, compiler_options=_QUICK)
+    return jax.jit(call, compiler_options=QUICK)
 
 
 def _vjp(operation: Compute, loop: Any, active: tuple[int, ...], inputs: list[Any], cotangent: Any) -> Any:

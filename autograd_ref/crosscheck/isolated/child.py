@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from autograd_ref.compilation_cache import keep_compiled
 from autograd_ref.crosscheck.errors import LONGEST_REFUSAL, one_line, what_stopped
 from autograd_ref.crosscheck.function.check import POINTS, check_gradients_at
 from autograd_ref.crosscheck.isolated.running import run_program
@@ -46,6 +47,7 @@ def main() -> None:
     request = json.loads((folder / "request.json").read_text())
     _limit(request["memory"], request["time_limit"])
     _note_where(folder / "where.json", request["deadline"] - time.time() - MARGIN)
+    keep_compiled()
 
     def note(report: Report) -> None:
         """Keep the verdict while a repair is looked for."""

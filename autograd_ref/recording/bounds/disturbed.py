@@ -19,6 +19,7 @@ import numpy as np
 from jax.extend.core import Jaxpr, jaxprs_in_params
 
 from autograd_ref.arithmetic.paired_evaluation import Difference, follow
+from autograd_ref.compiler_options import QUICK
 from autograd_ref.recording.kernels import in_double, uncompiled
 from autograd_ref.recording.tape import Value
 
@@ -26,9 +27,6 @@ __all__ = ["Errors", "Kind", "Note", "Operands", "Stack", "add", "compile_all", 
 
 # All draws of a value (draws, *shape). What JAX computes is waited for only where NumPy needs it.
 Stack = np.ndarray | jax.Array
-
-# For what runs in microseconds and would take longer to compile.
-_QUICK = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0}
 
 # More do not help: all but XLA's own work is done by one thread at a time.
 _THREADS = 2
@@ -167,7 +165,7 @@ def add(a: Stack, b: Stack, size: np.ndarray, errors: np.ndarray, scale: np.ndar
     return found
 
 
-@partial(jax.jit, compiler_options=_QUICK)
+@partial(jax.jit, compiler_options=QUICK)
 def _added(a: Any, b: Any, size: Any, errors: Any, scale: Any) -> Any:
     return a + b + errors * (scale.reshape(-1, *[1] * size.ndim) * size)
 
@@ -190,7 +188,7 @@ def _kernel(kind: Kind) -> tuple[Callable[..., Any], int]:
 
     every = jax.vmap(call, in_axes=(None, 0, None, 1))
     count = sum(math.prod(shape) for shape, _ in shapes) + _results(traced.jaxpr)
-    return jax.jit(every, compiler_options=_QUICK), min(count, 2 * PERIOD)
+    return jax.jit(every, compiler_options=QUICK), min(count, 2 * PERIOD)
 
 
 def _results(jaxpr: Jaxpr) -> int:
