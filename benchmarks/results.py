@@ -46,6 +46,19 @@ Part = Table | Picture | str  # text is a paragraph
 
 def publish(section: str, parts: Sequence[Part], out: Path) -> None:
     """Print the parts; if ``out`` is the project's own folder, put them into a section of its README too."""
+    print_parts(parts, out)
+    if out.resolve() == RESULTS:
+        write_section(section, as_markdown(parts))
+
+
+def publish_file(name: str, parts: Sequence[Part], out: Path) -> None:
+    """Print the parts, and put them into a Markdown file beside their data."""
+    print_parts(parts, out)
+    write_text(out / f"{name}.md", as_markdown(parts, ".") + "\n")
+
+
+def print_parts(parts: Sequence[Part], out: Path) -> None:
+    """Print tables and text, and the names of the pictures in a folder."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=WIDE)  # a table in a file needs no folding
@@ -61,8 +74,6 @@ def publish(section: str, parts: Sequence[Part], out: Path) -> None:
         else:
             text = f"{out / part.file}: {part.caption}" if isinstance(part, Picture) else part
             console.print(text, "", highlight=False, markup=False, soft_wrap=True, sep="\n")
-    if out.resolve() == RESULTS:
-        write_section(section, as_markdown(parts))
 
 
 def as_markdown(parts: Iterable[Part], results: str = "results") -> str:
@@ -120,6 +131,7 @@ def write_picture(path: Path, figure: "Figure") -> None:
 
 def environment_line(*libraries: str) -> str:
     """Name the processor, the core that OpenBLAS assumes, and the versions of some libraries."""
+    import numpy  # noqa: F401 - brings the OpenBLAS that is asked
     from threadpoolctl import threadpool_info
 
     cores = sorted({pool["architecture"] for pool in threadpool_info() if "architecture" in pool})

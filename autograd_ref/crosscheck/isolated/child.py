@@ -43,6 +43,7 @@ OWN = str(Path(__file__).parents[2])
 
 def main() -> None:
     """Answer the request in the folder that the command line names, and end."""
+    sys.dont_write_bytecode = True  # none beside anybody's files from here on
     folder, pid = Path(sys.argv[1]), os.getpid()
     request = json.loads((folder / "request.json").read_text())
     _limit(request["memory"], request["time_limit"])
