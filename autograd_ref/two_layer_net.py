@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Integer
 from numpy.typing import DTypeLike
 
-from autograd_ref.compiler_options import QUICK
+from autograd_ref.compiling.options import QUICK
 from handgrad.activations import ActivationName
 from handgrad.objective import Objective
 from handgrad.trace import Trace, adjoint_of

@@ -32,7 +32,7 @@ from autograd_ref.arithmetic.paired_evaluation import Evaluated, evaluate_pair
 from autograd_ref.arithmetic.random_errors import POOL
 from autograd_ref.arithmetic.rounding import Bound, unit_roundoff
 from autograd_ref.arithmetic.ties import Ties, measure_ties
-from autograd_ref.compiler_options import QUICK
+from autograd_ref.compiling.options import QUICK
 
 __all__ = ["STEP", "Measured", "RoundedFunction", "granted"]
 

@@ -6,7 +6,7 @@ description, the dtypes in which NumPy's loop runs) can be hashed; the numbers i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -15,12 +15,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from autograd_ref.compiler_options import QUICK
+from autograd_ref.compiling.kernel import Kernel
 from autograd_ref.recording import meaning
 from autograd_ref.recording.tape import Compute, NotRecorded, Value
 from autograd_ref.recording.template import names_dtype
 
-__all__ = ["compute", "computed_in", "double", "in_double", "pull_back", "slopes", "uncompiled"]
+__all__ = ["compute", "computed_in", "double", "in_double", "kernel_of", "pull_back", "slopes"]
 
 # What NumPy computes in float64 where it is given integers or Booleans, and jax.numpy in float32.
 _AVERAGES = {"average", "mean", "median", "percentile", "quantile", "std", "var"}
@@ -84,8 +84,8 @@ def slopes(
     return [np.asarray(each) for each in kernel(list(inputs))]
 
 
-def uncompiled(value: Value, active: tuple[int, ...] | None = None) -> Callable[..., Any]:
-    """An operation in float64, as a function to be traced; the same object for all operations that are equal.
+def kernel_of(value: Value, active: tuple[int, ...] | None = None) -> Kernel:
+    """An operation in float64, with the function to be traced; the same object for all that are equal.
 
     Args:
         value: on the tape, made by a `Compute`.
@@ -94,9 +94,8 @@ def uncompiled(value: Value, active: tuple[int, ...] | None = None) -> Callable[
     """
     loop = _loop(value, True)
     if active is not None:
-        return _backward(value.operation, loop, active).__wrapped__  # type: ignore[attr-defined]
-    kernel = _forward(value.operation, loop, not _is_double(value))
-    return kernel.__wrapped__  # type: ignore[attr-defined]
+        return _backward(value.operation, loop, active)
+    return _forward(value.operation, loop, not _is_double(value))
 
 
 def sum_to(contribution: Any, shape: tuple[int, ...]) -> Any:
@@ -109,18 +108,18 @@ def sum_to(contribution: Any, shape: tuple[int, ...]) -> Any:
 
 
 @cache
-def _forward(operation: Compute, loop: Any, exact: bool) -> Callable[..., Any]:
+def _forward(operation: Compute, loop: Any, exact: bool) -> Kernel:
     function = meaning.function_of(operation, exact)
     *before, after = loop
 
     def call(*inputs: Any) -> Any:
         return jnp.asarray(function(*_cast(inputs, before))).astype(after)
 
-    return jax.jit(call, compiler_options=QUICK)
+    return Kernel(call, "forward", operation, loop, exact)
 
 
 @cache
-def _backward(operation: Compute, loop: Any, active: tuple[int, ...]) -> Callable[..., Any]:
+def _backward(operation: Compute, loop: Any, active: tuple[int, ...]) -> Kernel:
     elementwise = meaning.is_elementwise(operation)
 
     def call(inputs: list[Any], cotangent: Any) -> list[Any]:
@@ -132,17 +131,17 @@ def _backward(operation: Compute, loop: Any, active: tuple[int, ...]) -> Callabl
         used = [jnp.where(cotangent == 0, 0.0, each) for each in wide_results]
         return [sum_to(each, inputs[i].shape) for each, i in zip(used, active, strict=True)]
 
-    return jax.jit(call, compiler_options=QUICK)
+    return Kernel(call, "backward", operation, loop, active)
 
 
 @cache
-def _slopes(operation: Compute, loop: Any, active: tuple[int, ...], unit: complex) -> Callable[..., Any]:
+def _slopes(operation: Compute, loop: Any, active: tuple[int, ...], unit: complex) -> Kernel:
     def call(inputs: list[Any]) -> list[Any]:
         shape = jnp.broadcast_shapes(*(each.shape for each in inputs))
         wide = [jnp.broadcast_to(each, shape) for each in inputs]
         return list(_vjp(operation, loop, active, wide, jnp.full(shape, unit, loop[-1])))
 
-    return jax.jit(call, compiler_options=QUICK)
+    return Kernel(call, "slopes", operation, loop, active, unit)
 
 
 def _vjp(operation: Compute, loop: Any, active: tuple[int, ...], inputs: list[Any], cotangent: Any) -> Any:

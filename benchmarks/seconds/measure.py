@@ -99,7 +99,7 @@ def run(case: Case, cache: Path, folder: Path) -> Times:
             raise BenchmarkError(f"{case.title} ended with {process.returncode}: {errors.read()[-500:]}")
     cpu = usage.ru_utime + usage.ru_stime
     each = [struct.unpack(f"{len(STAGES)}d", file.read_bytes()) for file in tallies.iterdir()]
-    stages = dict(zip(STAGES, map(sum, zip(*each, strict=True)), strict=True))
+    stages = {name: sum(own) for name, own in zip(STAGES, zip(*each, strict=True), strict=True)}
     stages["running"] = cpu - sum(stages[name] for name in STAGES[:-1])
     return {"wall": wall, "cpu": cpu, **stages}
 

@@ -237,7 +237,7 @@ def _recorded(options: Check) -> dict[str, object]:
 
 def _check_own_network(options: Check) -> int:
     """Judge handgrad's own network, stage by stage; on a device, also what JAX itself gives there."""
-    from autograd_ref.compilation_cache import keep_compiled
+    from autograd_ref.compiling.cache import keep_compiled
     from autograd_ref.crosscheck.comparison import Comparison, compare_trace
     from autograd_ref.crosscheck.reports.table import comparison_json, comparison_table
     from autograd_ref.devices.on_device import OnDevice, check_on_device, computing_on, find_device

@@ -31,7 +31,7 @@ class Study:
 
         from rich.console import Console
 
-        from autograd_ref.compilation_cache import keep_compiled
+        from autograd_ref.compiling.cache import keep_compiled
         from autograd_ref.study import write_page
 
         keep_compiled()

@@ -4,6 +4,8 @@ A timer looks every few milliseconds of CPU time at what each thread is doing, a
 last look to that stage. The sums are in a file that stays whatever ends the process.
 """
 
+from __future__ import annotations
+
 import atexit
 import mmap
 import os
@@ -11,6 +13,7 @@ import signal
 import struct
 import sys
 import time
+from types import FrameType
 
 STAGES = "importing", "recording", "tracing", "compiling", "running"
 INTERVAL = 0.005
@@ -26,7 +29,7 @@ FUNCTIONS = {
 FILES = "importlib._bootstrap>", "record.py", "pjit.py", "partial_eval.py", "pxla.py", "compiler.py"
 
 
-def stage_of(frame):
+def stage_of(frame: FrameType | None) -> str | None:
     """The stage that a thread is in; None where nothing says so."""
     while frame is not None:
         code = frame.f_code
@@ -39,13 +42,13 @@ def stage_of(frame):
 class Tally:
     """The seconds of every stage, in a file."""
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         self.seconds, self.last = dict.fromkeys(STAGES, 0.0), 0.0
         with open(path, "w+b") as file:
             file.truncate(8 * len(STAGES))
             self.file = mmap.mmap(file.fileno(), 8 * len(STAGES))
 
-    def add(self, stages):
+    def add(self, stages: set[str]) -> None:
         """Add what passed since the last time, in equal parts; before the first, Python itself was loaded."""
         now = time.process_time()
         stages = stages or {"running"}
@@ -54,10 +57,10 @@ class Tally:
         self.last = now
         self.file[:] = struct.pack(f"{len(STAGES)}d", *self.seconds.values())
 
-    def look(self, _, frame):
+    def look(self, *_: object) -> None:
         """See what all threads are doing."""
         frames = sys._current_frames()
-        self.add({stage_of(each) for each in frames.values()} - {None})
+        self.add({stage for each in frames.values() if (stage := stage_of(each)) is not None})
 
 
 if folder := os.environ.get("SECONDS_TALLY"):

@@ -16,8 +16,6 @@ import os
 import platform
 import stat
 import tempfile
-import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from hashlib import blake2b
@@ -27,13 +25,12 @@ import jax
 import numpy as np
 from jax.experimental.serialize_executable import deserialize_and_load, serialize
 
-from autograd_ref.compiler_options import QUICK
+from autograd_ref.compiling import kernel
+from autograd_ref.compiling.options import QUICK
+from autograd_ref.compiling.programs import Programs, replace
 
-__all__ = ["Programs", "cache_directory", "is_own", "is_silent", "keep_compiled", "machine"]
+__all__ = ["cache_directory", "is_own", "is_silent", "keep_compiled", "machine"]
 
-LARGEST = 256 * 2**20  # bytes in all
-ABANDONED = 3600.0  # seconds after which a file is removed that was never renamed
-DIGEST = 16  # bytes
 YES, NO = b"yes", b"no"
 
 
@@ -48,7 +45,11 @@ def keep_compiled() -> None:
     if directory is None or not is_own(directory):
         return
     name = machine()
-    if _loads(directory / f"{name}.loads", _reload) and _install(Programs(directory, name)):
+    programs = Programs(directory, name)
+    if not _loads(directory / f"{name}.loads", _reload):
+        return
+    kernel.keep_in(programs, _source())
+    if _install(programs):
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
@@ -87,7 +88,21 @@ def machine() -> str:
         processor = platform.node().encode()
     settings = [os.environ.get(name, "") for name in ("XLA_FLAGS", "TF_CPP_MIN_LOG_LEVEL")]
     rest = repr([platform.machine(), jax.__version__, jax.default_backend(), *settings]).encode()
-    return blake2b(processor + rest, digest_size=DIGEST).hexdigest()
+    return blake2b(processor + rest, digest_size=16).hexdigest()
+
+
+def _source() -> str:
+    """What stands for the code that makes kernels, and for what else it depends on."""
+    root = Path(__file__).parents[1]
+    files = [
+        (str(each), each.stat())
+        for room in ("recording", "arithmetic", "compiling")
+        for each in (root / room).rglob("*.py")
+    ]
+    stamps = sorted((name, status.st_size, status.st_mtime_ns) for name, status in files)
+    settings = sorted(item for item in os.environ.items() if item[0].startswith("JAX_"))
+    text = repr((stamps, np.__version__, settings))
+    return blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def is_silent(action: Callable[[], object]) -> bool:
@@ -109,80 +124,6 @@ def is_silent(action: Callable[[], object]) -> bool:
         return os.fstat(written.fileno()).st_size == 0
 
 
-class Programs:
-    """The files of all programs, with the two methods that JAX calls.
-
-    Args:
-        directory: which may become unreadable, unwritable or full at any time.
-        machine: whose programs these are; others may share the directory.
-    """
-
-    def __init__(self, directory: Path, machine: str) -> None:
-        self._path, self._machine = directory, machine
-        self._room: int | None = None  # how many bytes may still be written; None before the first
-
-    def get(self, key: str) -> bytes | None:
-        """Return a program; None for one that is not there or is damaged."""
-        file = self._file(key)
-        try:
-            content = file.read_bytes()
-        except OSError:
-            return None
-        digest, program = content[:DIGEST], content[DIGEST:]
-        with suppress(OSError):
-            if digest == _digest(program):
-                os.utime(file)  # what was used last is removed last
-            else:
-                file.unlink()
-        return program if digest == _digest(program) else None
-
-    def put(self, key: str, program: bytes) -> None:
-        """Keep a program if that is possible."""
-        size = DIGEST + len(program)
-        if self._room is None or 0 < self._room < size:
-            self._room = _make_room(self._path)
-        if size <= self._room:
-            done = _replace(self._file(key), _digest(program) + program)
-            self._room = self._room - size if done else 0  # no more attempts in this process
-
-    def _file(self, key: str) -> Path:
-        return self._path / _digest(f"{self._machine} {key}".encode()).hex()
-
-
-def _digest(content: bytes) -> bytes:
-    return blake2b(content, digest_size=DIGEST).digest()
-
-
-def _replace(file: Path, content: bytes) -> bool:
-    """Write a file whole or not at all, without waiting for the disk; return whether that was possible."""
-    partial = file.with_name(f"{file.name}.{os.getpid()}-{threading.get_ident()}")
-    try:
-        partial.write_bytes(content)
-        partial.replace(file)
-    except OSError:
-        with suppress(OSError):
-            partial.unlink()
-        return False
-    return True
-
-
-def _make_room(directory: Path) -> int:
-    """Remove what was not used for longest, down to a half, if all is too large; return the bytes left."""
-    try:
-        files = [(each.stat(), Path(each.path)) for each in os.scandir(directory)]
-    except OSError:
-        return 0
-    total = sum(status.st_size for status, _ in files)
-    target = LARGEST // 2 if total > LARGEST * 3 // 4 else total
-    for status, file in sorted(files, key=lambda each: each[0].st_mtime):
-        is_abandoned = "-" in file.name and status.st_mtime < time.time() - ABANDONED
-        if total > target or is_abandoned:
-            with suppress(OSError):
-                file.unlink()
-                total -= status.st_size
-    return LARGEST - total
-
-
 def _loads(answer: Path, reload: Callable[[], object]) -> bool:
     """Return whether this machine takes back what it compiled, as found out once and written down.
 
@@ -197,7 +138,7 @@ def _loads(answer: Path, reload: Callable[[], object]) -> bool:
         found = is_silent(reload)
     except OSError:
         return False
-    _replace(answer, YES if found else NO)
+    replace(answer, YES if found else NO)
     return found
 
 

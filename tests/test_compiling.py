@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from autograd_ref import compilation_cache
-from autograd_ref.compilation_cache import Programs, cache_directory, is_own, is_silent, machine
+from autograd_ref.compiling import cache, programs
+from autograd_ref.compiling.cache import cache_directory, is_own, is_silent, machine
+from autograd_ref.compiling.programs import Programs
 
 KEY, PROGRAM = "jit_f-0123", bytes(range(256)) * 40
 
@@ -63,32 +64,32 @@ def test_full_disk_leaves_no_part_and_is_asked_once(tmp_path, monkeypatch):
         failing(errno.ENOSPC)
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    programs = Programs(tmp_path, "here")
-    programs.put(KEY, PROGRAM)
-    programs.put("other", PROGRAM)
+    kept = Programs(tmp_path, "here")
+    kept.put(KEY, PROGRAM)
+    kept.put("other", PROGRAM)
     assert len(asked) == 1
     assert not list(tmp_path.iterdir())
 
 
 def test_directory_that_is_gone_or_a_file_is_no_error(tmp_path):
     for place in (tmp_path / "gone", tmp_path / "file"):
-        programs = Programs(place, "here")
-        programs.put(KEY, PROGRAM)
-        assert programs.get(KEY) is None
+        kept = Programs(place, "here")
+        kept.put(KEY, PROGRAM)
+        assert kept.get(KEY) is None
         (tmp_path / "file").touch()
 
 
 def test_size_is_bounded_and_what_was_used_last_is_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(compilation_cache, "LARGEST", 20_000)
+    monkeypatch.setattr(programs, "LARGEST", 20_000)
     for number in range(100):
         Programs(tmp_path, "here").put(f"{number}", bytes(1000))
         os.utime(max(tmp_path.iterdir(), key=os.path.getctime), (number, number))
         Programs(tmp_path, "here").get("0")
     assert sum(each.stat().st_size for each in tmp_path.iterdir()) <= 20_000
-    programs = Programs(tmp_path, "here")
-    assert [programs.get(f"{number}") is not None for number in (0, 20, 99)] == [True, False, True]
-    programs.put("huge", bytes(20_001))
-    assert programs.get("huge") is None
+    kept = Programs(tmp_path, "here")
+    assert [kept.get(f"{number}") is not None for number in (0, 20, 99)] == [True, False, True]
+    kept.put("huge", bytes(20_001))
+    assert kept.get("huge") is None
 
 
 def test_abandoned_parts_are_removed(tmp_path):
@@ -133,11 +134,11 @@ def test_loader_that_complains_is_asked_once_and_then_left_alone(tmp_path):
     asked = []
     answer = tmp_path / f"{machine()}.loads"
     for complaint in (lambda: asked.append(os.write(2, b"SIGILL")), lambda: asked.append(0)):
-        assert not compilation_cache._loads(answer, complaint)
+        assert not cache._loads(answer, complaint)
     assert asked == [6]
     answer.write_bytes(b"n")  # cut off: asked again
-    assert compilation_cache._loads(answer, lambda: asked.append(0))
-    assert compilation_cache._loads(answer, lambda: asked.append(0))
+    assert cache._loads(answer, lambda: asked.append(0))
+    assert cache._loads(answer, lambda: asked.append(0))
     assert asked == [6, 0]
 
 
@@ -145,7 +146,7 @@ def test_loader_that_complains_is_asked_once_and_then_left_alone(tmp_path):
 # first is in a file but has no name yet, and no file may be larger than a limit.
 CHILD = """
 import jax, os, pathlib, resource, signal, sys
-from autograd_ref.compilation_cache import keep_compiled
+from autograd_ref.compiling.cache import keep_compiled
 killed, limit = sys.argv[1] == "killed", int(sys.argv[2])
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 keep_compiled()
@@ -159,8 +160,8 @@ print(heard.count("cache_hits"), heard.count("cache_misses"))
 UNLIMITED = -1
 
 
-def start(cache, ends="by itself", limit=UNLIMITED, **settings):
-    environment = {**os.environ, "HANDGRAD_CACHE": "1", "XDG_CACHE_HOME": str(cache), **settings}
+def start(home, ends="by itself", limit=UNLIMITED, **settings):
+    environment = {**os.environ, "HANDGRAD_CACHE": "1", "XDG_CACHE_HOME": str(home), **settings}
     command = [sys.executable, "-c", CHILD, ends, str(limit)]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
