@@ -17,7 +17,7 @@ def speed(out: Path | None = None, quick: bool = False, native_blas: bool = Fals
 
     Args:
         out: Write results.json and the picture to this folder. Without it they go to benchmarks/results,
-            and the tables into the READMEs.
+            and a sentence into the README.
         quick: Measure a small part, in 2 minutes instead of 30, into benchmarks/results/quick.
         native_blas: Start the contenders without the variables that pin OpenBLAS to an older core.
     """
@@ -36,7 +36,7 @@ def report(out: Path = RESULTS) -> None:
     """Print and draw the results of a speed run again.
 
     Args:
-        out: Folder of the run. The project's own results also go into the READMEs.
+        out: Folder of the run. The project's own results also change a sentence of the README.
     """
     from benchmarks.speed import report
     from benchmarks.speed.schema import Results

@@ -1,4 +1,4 @@
-"""Where results go: JSON and pictures into a folder, tables onto the terminal and into the README."""
+"""Where results go: JSON, pictures and tables into a folder, and the tables onto the terminal."""
 
 import json
 import platform
@@ -16,8 +16,7 @@ from handgrad.progress import ProgressBar
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-README = Path(__file__).parent / "README.md"
-PROJECT_README = README.parent.parent / "README.md"
+README = Path(__file__).parents[1] / "README.md"
 RESULTS = Path(__file__).parent / "results"
 
 DIGITS = 7  # significant ones, of every number in a JSON file
@@ -44,21 +43,8 @@ class Picture(NamedTuple):
 Part = Table | Picture | str  # text is a paragraph
 
 
-def publish(section: str, parts: Sequence[Part], out: Path) -> None:
-    """Print the parts; if ``out`` is the project's own folder, put them into a section of its README too."""
-    print_parts(parts, out)
-    if out.resolve() == RESULTS:
-        write_section(section, as_markdown(parts))
-
-
-def publish_file(name: str, parts: Sequence[Part], out: Path) -> None:
-    """Print the parts, and put them into a Markdown file beside their data."""
-    print_parts(parts, out)
-    write_text(out / f"{name}.md", as_markdown(parts, ".") + "\n")
-
-
-def print_parts(parts: Sequence[Part], out: Path) -> None:
-    """Print tables and text, and the names of the pictures in a folder."""
+def publish(name: str, parts: Sequence[Part], out: Path) -> None:
+    """Print the parts, and write them as Markdown to ``name.md`` in the folder."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=WIDE)  # a table in a file needs no folding
@@ -74,16 +60,17 @@ def print_parts(parts: Sequence[Part], out: Path) -> None:
         else:
             text = f"{out / part.file}: {part.caption}" if isinstance(part, Picture) else part
             console.print(text, "", highlight=False, markup=False, soft_wrap=True, sep="\n")
+    write_text(out / f"{name}.md", f"# {name.capitalize()}\n\n{as_markdown(parts)}\n")
 
 
-def as_markdown(parts: Iterable[Part], results: str = "results") -> str:
-    """Return the parts as Markdown; ``results`` is the pictures' folder, seen from the Markdown file."""
+def as_markdown(parts: Iterable[Part]) -> str:
+    """Return the parts as Markdown, for a file beside the pictures."""
     texts = []
     for part in parts:
         if isinstance(part, Table):
             texts.append(f"{part.title}:\n\n{markdown(part.head, part.rows)}")
         elif isinstance(part, Picture):
-            texts.append(f"![{part.caption}]({results}/{part.file})")
+            texts.append(f"![{part.caption}]({part.file})")
         else:
             texts.append(part)
     return "\n\n".join(texts)
@@ -96,7 +83,7 @@ def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def write_section(name: str, text: str, readme: Path = README) -> None:
-    """Put text between the lines ``<!-- name -->`` and ``<!-- /name -->`` of a README.
+    """Put text between the lines ``<!-- name -->`` and ``<!-- /name -->`` of the project's README.
 
     Raises:
         ValueError: there are no such lines.

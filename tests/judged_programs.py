@@ -1,7 +1,5 @@
-"""Judge programs by their calls, all in this one process: `python judged_programs.py`, JSON in and out."""
+"""The verdict on a program, by its call."""
 
-import json
-import sys
 from pathlib import Path
 
 from program_calls import CALLS
@@ -21,7 +19,3 @@ def judge(name, folder, dtype):
     except NotJudged as error:
         return {"ok": None, "error": str(error)}
     return {"text": str(report), **report.to_json()}
-
-
-if __name__ == "__main__":
-    print(json.dumps([judge(*each) for each in json.load(sys.stdin)]))

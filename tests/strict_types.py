@@ -18,7 +18,7 @@ _beartyped = beartype(conf=BeartypeConf(is_pep484_tower=True))
 
 
 def install(*packages):
-    """Check each call of the packages' functions; before they are imported, for their modules are rewritten."""
+    """Check each call of the packages' functions; to be called before they are imported."""
     jaxtyping.jaxtyped = _checked
     jaxtyping.install_import_hook(list(packages), "strict_types.check")
 
@@ -42,8 +42,8 @@ def _checked(thing=None, *, typechecker):
     """What jaxtyping's hook decorates with.
 
     jaxtyping binds the arguments of each call once more, in Python, which takes 20 times as long as a small
-    function itself. A function of the rooms that are called for every operation gets beartype alone, unless it
-    names shapes.
+    function itself. A function of the rooms that are called for every operation gets beartype alone, unless
+    it names shapes.
     """
     if thing is None:
         return functools.partial(_checked, typechecker=typechecker)

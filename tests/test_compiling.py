@@ -1,16 +1,19 @@
 """Compiled programs are kept, and nothing that happens to their files is seen or does lasting harm."""
 
 import errno
+import json
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from autograd_ref.compiling import cache, programs
+from autograd_ref.compiling import cache, kernel, programs
 from autograd_ref.compiling.cache import cache_directory, is_own, is_silent, machine
+from autograd_ref.compiling.kernel import description
 from autograd_ref.compiling.programs import Programs
 
 KEY, PROGRAM = "jit_f-0123", bytes(range(256)) * 40
@@ -200,3 +203,101 @@ def test_cache_that_cannot_be_used_is_not_noticed(tmp_path):
     assert not [each for each in tmp_path.glob("full/*/*/*") if each.suffix != ".loads"]
     assert counts(start(tmp_path / "off", HANDGRAD_CACHE="0")) == (0, 0)
     assert not (tmp_path / "off").exists()
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        (1, 1.0),
+        (1, True),
+        ("1", 1),
+        (0.0, -0.0),
+        (np.float32(0.1), np.float64(0.1)),
+        (np.float32, np.float64),
+    ],
+)
+def test_what_differs_is_described_differently(a, b):
+    assert description("f", (a,)) != description("f", (b,))
+    assert description("f", (a, b)) != description("f", ((a, b),))
+
+
+@pytest.mark.parametrize(
+    "part", [object(), np.zeros(3), len, [1], np.dtype([("a", "f8")]), type("int", (int,), {})(1)]
+)
+def test_what_text_cannot_tell_has_no_description(part):
+    assert description("f", (part,)) is None
+
+
+@pytest.fixture
+def kernels(tmp_path, monkeypatch):
+    """Kernels that are kept in a directory, and how often their functions are traced."""
+    monkeypatch.setattr(kernel, "_kept", [])
+    kernel.keep_in(Programs(tmp_path, "here"), "this code")
+    traced = []
+
+    def made(*parts, factor=2.0):
+        def function(x, more):
+            traced.append(factor)
+            return [factor * x + sum(more)]
+
+        return kernel.Kernel(function, *parts)
+
+    return made, traced
+
+
+def called(one, x=1.0):
+    (result,) = one(np.full(3, x, np.float32), [np.ones(3, np.float32)])
+    return np.asarray(result).tolist()
+
+
+def test_kept_kernel_is_not_traced_again(kernels, tmp_path):
+    made, traced = kernels
+    assert called(made("f", 2)) == called(made("f", 2)) == [3.0] * 3
+    assert called(made("f", 3, factor=3.0)) == [4.0] * 3
+    assert traced == [2.0, 3.0]
+    kernel.keep_in(Programs(tmp_path, "here"), "other code")
+    assert called(made("f", 2, factor=5.0)) == [6.0] * 3
+    assert called(made(object(), factor=7.0)) == called(made(object(), factor=7.0)) == [8.0] * 3
+    assert traced == [2.0, 3.0, 5.0, 7.0, 7.0]
+
+
+def test_kernel_that_cannot_be_loaded_is_made_again(kernels, tmp_path):
+    made, traced = kernels
+    called(made("f"))
+    file = only(tmp_path)
+    whole = file.read_bytes()
+    file.unlink()
+    other = Programs(tmp_path, "here")
+    other._file = lambda _: file
+    other.put("", b"no pickle")  # with the digest of these bytes
+    assert called(made("f")) == [3.0] * 3
+    assert traced == [2.0, 2.0]
+    assert len(file.read_bytes()) == len(whole)
+    assert called(made("f")) == [3.0] * 3
+    assert traced == [2.0, 2.0]
+
+
+PROGRAM_FILE = """
+import numpy as np
+def squares(w, x, y):
+    difference = np.maximum(x @ w, 0) - y
+    return np.sum(difference**2), x.T @ (2 * difference * (x @ w > 0))
+def example_squares(rng):
+    return rng.standard_normal(3), rng.standard_normal((4, 3)), rng.standard_normal(4)
+"""
+
+
+@pytest.mark.slow
+def test_check_says_the_same_with_kept_kernels(tmp_path):
+    (tmp_path / "net.py").write_text(PROGRAM_FILE)
+    said = []
+    for switch in ("0", "1", "1"):
+        environment = {**os.environ, "HANDGRAD_CACHE": switch, "XDG_CACHE_HOME": str(tmp_path)}
+        command = [sys.executable, "-m", "handgrad", "check", "net.py:squares", "--json"]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert not done.stderr
+        said.append(json.loads(done.stdout))
+    assert said[0] == said[1] == said[2]
+    assert said[0]["ok"] is True

@@ -104,8 +104,11 @@ def test_a_network_in_jax_computes_in_the_checked_precision(switch):
 def test_an_import_that_does_not_end_says_where(handgrad, tmp_path):
     file = tmp_path / "forever.py"
     file.write_text(FOREVER)
-    code, _, err = handgrad("check", f"{file}:loss", "--time-limit", "15")
-    assert code == 2
+    for limit in (3, 15, 60):  # a busy machine may need longer to come to that line
+        code, _, err = handgrad("check", f"{file}:loss", "--time-limit", limit)
+        assert code == 2
+        if "its import" in err:
+            break
     assert "its import still runs at line 6" in err
 
 

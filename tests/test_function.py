@@ -299,6 +299,19 @@ def test_what_is_not_finite_on_either_side_is_not_seen():
         assert_gradients(hand, reference, np.zeros(2), points=1)
 
 
+POSITIVE = np.array([1e-3, 5.0, 7.0, 2e-3, 9.0])
+
+
+def test_move_does_not_leave_the_domain():
+    """Some of these entries would become negative, and their logarithm by hand is nan."""
+    report = check_gradients(
+        lambda x: (np.sum(np.log(x)), np.exp(-np.log(x))), lambda x: jnp.sum(jnp.log(x)), POSITIVE
+    )
+    assert report.ok
+    assert report.points == 3
+    assert not report.warnings
+
+
 def test_what_rounding_may_make_infinite_is_not_judged():
     def hand(x):
         with np.errstate(all="ignore"):

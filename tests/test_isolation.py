@@ -65,7 +65,7 @@ REFUSED = {
     "sys.exit in its loss": ({"inside": "sys.exit('no')"}, "line 5: calls sys.exit('no')"),
     "os._exit": ({"before": "os._exit(0)"}, "ended its process, with exit code 0, before it was judged"),
     "leaves it to a fork": (
-        {"before": "import time\nif os.fork(): time.sleep(8), os._exit(7)"},
+        {"before": "if fork := os.fork(): os.waitpid(fork, 0), os._exit(7)"},
         "ended its process, with exit code 7, before it was judged",
     ),
     "reads": ({"before": "n = int(input())"}, "line 3: reads standard input, which is empty here"),
@@ -121,7 +121,7 @@ def check(handgrad, tmp_path, cases, *options):
 
 
 def test_what_can_be_judged_is_judged_once_and_leaves_nothing_behind(handgrad, tmp_path, watched):
-    code, found = check(handgrad, tmp_path, JUDGED)
+    code, found = check(handgrad, tmp_path, JUDGED, "--no-repair")
     assert code == 1
     assert {name: line["ok"] for name, line in found.items()} == {
         name: name != "wrong, forks at import" for name in JUDGED
@@ -132,11 +132,11 @@ def test_what_can_be_judged_is_judged_once_and_leaves_nothing_behind(handgrad, t
 
 
 def test_what_does_not_end_is_ended_with_all_that_it_started(handgrad, tmp_path, watched):
-    code, found = check(handgrad, tmp_path, ENDED, "--time-limit", "4")
+    code, found = check(handgrad, tmp_path, ENDED, "--time-limit", "3")
     assert code == 2
     for line in found.values():
         assert (line["ok"], set(line)) == (None, {"target", "ok", "error"})
-        assert line["error"].startswith("does not come to an end within 4 s")
+        assert line["error"].startswith("does not come to an end within 3 s")
     assert watched() == []
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from judged_programs import judge
 from program_calls import CALLS
 from recorded_networks import PROGRAMS
 
@@ -18,17 +19,6 @@ RNG = np.random.default_rng(5)
 W, V, x = RNG.standard_normal((3, 2)), RNG.standard_normal((3, 2)), RNG.standard_normal((4, 3))
 y = RNG.standard_normal((4, 2))
 A, B = RNG.standard_normal((3, 3)), RNG.standard_normal((3, 3))
-
-
-def judged(asked):
-    """The verdicts on programs, each (name, folder, dtype), all from one plain interpreter."""
-    here = Path(__file__).parent
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (here, here.parent)))}
-    command = [sys.executable, str(here / "judged_programs.py")]
-    done = subprocess.run(
-        command, input=json.dumps(asked), env=environment, capture_output=True, text=True, check=True
-    )
-    return json.loads(done.stdout)
 
 
 # A mistake in one line, and the quantities that it makes wrong.
@@ -44,31 +34,33 @@ MISTAKES = [
 ]  # fmt: skip
 
 
+# Each program in one dtype, by turns.
 @pytest.mark.slow
-def test_every_program_is_right_and_mistaken_ones_are_wrong_where_they_are(tmp_path):
-    # Both dtypes, by turns.
-    turns = [(name, str(PROGRAMS), ("float64", "float32")[i % 2]) for i, name in enumerate(CALLS)]
-    mistaken = []
-    for i, (name, line, instead, _) in enumerate(MISTAKES):
-        file = f"{CALLS[name].target.partition(':')[0]}.py"
-        text = (PROGRAMS / file).read_text()
-        assert line in text
-        (tmp_path / str(i)).mkdir()
-        (tmp_path / str(i) / file).write_text(text.replace(line, instead))
-        mistaken.append((name, str(tmp_path / str(i)), "float64"))
-    verdicts = judged([*turns, *mistaken])
-    for (name, _, dtype), found in zip(turns, verdicts[: len(turns)], strict=True):
-        assert found["ok"], (name, dtype, found)
-        assert found["form"] == "recorded"
-        quantities = found["quantities"]
-        assert len(quantities) == CALLS[name].gradients
-        assert all(each["of"] and each["from"] and each["seen"] >= 0.99 for each in quantities)
-    for (name, *_, wrong), found in zip(MISTAKES, verdicts[len(turns) :], strict=True):
-        assert found["ok"] is False, (name, found)
-        by_name = {each["name"]: each for each in found["quantities"] if each["ok"] is False}
-        assert set(by_name) == wrong, (name, found["text"])
-        for each in by_name.values():
-            assert each["finite_difference"] == pytest.approx(each["automatic"], rel=1e-4, abs=1e-6)
+@pytest.mark.parametrize(
+    ("name", "dtype"), [(name, ("float64", "float32")[i % 2]) for i, name in enumerate(CALLS)]
+)
+def test_program_is_right(name, dtype):
+    found = judge(name, PROGRAMS, dtype)
+    assert found["ok"], found
+    assert found["form"] == "recorded"
+    quantities = found["quantities"]
+    assert len(quantities) == CALLS[name].gradients
+    assert all(each["of"] and each["from"] and each["seen"] >= 0.99 for each in quantities)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "line", "instead", "wrong"), MISTAKES)
+def test_mistaken_program_is_wrong_where_it_is(tmp_path, name, line, instead, wrong):
+    file = f"{CALLS[name].target.partition(':')[0]}.py"
+    text = (PROGRAMS / file).read_text()
+    assert line in text
+    (tmp_path / file).write_text(text.replace(line, instead))
+    found = judge(name, tmp_path, "float64")
+    assert found["ok"] is False, found
+    by_name = {each["name"]: each for each in found["quantities"] if each["ok"] is False}
+    assert set(by_name) == wrong, found["text"]
+    for each in by_name.values():
+        assert each["finite_difference"] == pytest.approx(each["automatic"], rel=1e-4, abs=1e-6)
 
 
 def half_square(W):
@@ -177,6 +169,19 @@ def test_written_gradient_before_moved_weight_and_all_is_put_back():
     assert not hasattr(layer, "cost")
     with pytest.raises(AssertionError, match="dW is wrong"):
         assert_call(layer.step, x, y, factor=1.001)
+
+
+def log_likelihood(x):
+    if (x <= 0).any():
+        raise ValueError("x must be positive")
+    return np.sum(np.log(x)), np.exp(-np.log(x))
+
+
+@pytest.mark.slow
+def test_move_does_not_leave_the_domain():
+    report = check_call(log_likelihood, np.array([1e-3, 5.0, 7.0, 2e-3, 9.0]))
+    assert report.ok
+    assert report.points == 3
 
 
 def two(W, V):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks.results import README, RESULTS
+from benchmarks.results import RESULTS
 
 pytestmark = pytest.mark.slow
 
@@ -19,7 +19,7 @@ def test_every_rule_of_the_packages_has_a_call():
 def test_what_is_not_right_has_a_reason():
     found = json.loads((RESULTS / "rules.json").read_text())["rules"]
     assert len(found) >= 45
-    page = README.read_text(encoding="utf-8")
+    page = (RESULTS / "rules.md").read_text(encoding="utf-8")
     for each in found:
         if each["verdict"] not in ("right", "linear in the cotangent"):
             assert each["why"]

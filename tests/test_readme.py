@@ -1,43 +1,69 @@
-"""What the README shows works when it is copied."""
+"""What the README shows works when it is copied, and answers what it says."""
 
+import html
 import re
 import shlex
 from pathlib import Path
 
 import pytest
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-
-
-def test_there_are_python_blocks():
-    assert len(BLOCKS) >= 2
-
-
-@pytest.mark.parametrize(
-    "block",
-    [
-        pytest.param(block, id=block.split("\n")[0], marks=pytest.mark.slow if "jax" in block else ())
-        for block in BLOCKS
-    ],
-)
-def test_python_block_runs(block):
-    exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
+COMMANDS = [
+    shlex.split(line, comments=True)[1:]
+    for block in re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    for line in block.splitlines()
+    if line.startswith("handgrad ")
+]
+# What makes a command fit a test.
+SHORTER = {"--open": [], "500": ["20"], "300": ["20"]}
 
 
 @pytest.mark.slow
-def test_the_example_gets_this_answer(tmp_path, monkeypatch, handgrad):
-    code, command, answer = re.search(
-        r"<!-- example -->\n```python\n(.*?)```\n\n```sh\nhandgrad (.*?)\n```\n\n"
-        r"```\n(.*?)```\n<!-- /example -->",
-        README,
-        re.DOTALL,
-    ).groups()
+@pytest.mark.parametrize("block", BLOCKS, ids=("wrong", "test", "network"))
+def test_python_block_runs(block):
+    space = {"__name__": "readme"}
+    exec(compile(block, "README.md", "exec"), space)
+    for name, test in space.items():
+        if name.startswith("test_"):
+            test()
+
+
+@pytest.mark.slow
+def test_own_check_answers_with_these_rows(handgrad):
+    rows = re.search(r"^```\n(CS231n.*?)^```$", README, re.MULTILINE | re.DOTALL)[1]
+    status, out, _ = handgrad("check")
+    assert status == 0
+    printed = [words(line) for line in out.splitlines()]
+    assert all(words(line) in printed for line in rows.splitlines())
+
+
+@pytest.mark.slow
+def test_picture_shows_the_answer_to_the_example(tmp_path, monkeypatch, handgrad):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "net.py").write_text(code)
-    status, out, _ = handgrad(*shlex.split(command))
+    (tmp_path / "net.py").write_text(BLOCKS[0])
+    (check,) = (each for each in COMMANDS if each[0] == "check")
+    status, out, _ = handgrad(*check)
     assert status == 1
-    assert words(out) == words(answer)
+    picture = (ROOT / ".github" / "check.svg").read_text(encoding="utf-8")
+    lines = re.findall(r'<text class="[^"]*-r\d+" [^>]*>(.*?)</text>', picture, re.DOTALL)
+    shown = html.unescape(" ".join(lines)).replace("\xa0", " ")
+    assert words(out) == words(shown[shown.index("net.py:step: ") :])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [each for each in COMMANDS if each[0] != "check"], ids=" ".join)
+@pytest.mark.usefixtures("as_users_call")
+def test_command_runs(command, tmp_path, monkeypatch, handgrad):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    status, _, err = handgrad(*(word for each in command for word in SHORTER.get(each, [each])))
+    if "--preset" in command:  # on CIFAR-10, which is not there
+        assert status == 2
+        assert "handgrad data cifar10" in err
+    else:
+        assert status == 0
 
 
 def words(text):
@@ -46,7 +72,7 @@ def words(text):
 
 
 def test_files_it_names_are_there():
-    root = Path(__file__).parents[1]
     named = set(re.findall(r"`((?:handgrad|autograd_ref|tests|benchmarks)/[\w./]*)`", README))
+    named |= set(re.findall(r"\]\(([\w.][\w./-]*)\)", README))
     assert named
-    assert not [name for name in named if not (root / name).exists()]
+    assert not [name for name in named if not (ROOT / name).exists()]

@@ -156,11 +156,11 @@ def record(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Recording
                 given.wrap()
                 returned.append(given.function(*given.args, **given.kwargs))
             current.tape = current.memories = None
+            _forget_frames(tape.refusal)
             recording.result = release(given, recording.take, returned)
         except BaseException as error:
             current.tape = current.memories = None
-            if isinstance(error, NotRecorded):  # its place says where; our own frames are of no interest
-                error.__context__ = error.__traceback__ = None
+            _forget_frames(tape.refusal, error)
             release(given, recording.take, returned, error)
             if isinstance(error, NotRecorded):
                 raise error.with_traceback(None) from None
@@ -173,3 +173,10 @@ def record(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Recording
     recording.written = given.written()
     recording.finish(given)
     return recording
+
+
+def _forget_frames(*errors: BaseException | None) -> None:
+    """Drop what a refusal holds alive: its place says where it was, and its frames are mostly our own."""
+    for error in errors:
+        if isinstance(error, NotRecorded):
+            error.__context__ = error.__traceback__ = None

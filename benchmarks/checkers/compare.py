@@ -15,15 +15,11 @@ from benchmarks.checkers.mistaken_networks import HARMLESS, MISTAKES, UNKNOWN, n
 from benchmarks.checkers.smallest_error import smallest_caught, with_error
 from benchmarks.checkers.timing import LIMIT, Times, time_checks
 from benchmarks.results import (
-    PROJECT_README,
-    RESULTS,
     Table,
-    as_markdown,
     environment_line,
     progress,
     publish,
     write_json,
-    write_section,
 )
 
 SIZES = 9, 7, 10, 5  # N, D, H, C
@@ -77,8 +73,6 @@ def compare_checkers(parameters: Sequence[int], out: Path) -> None:
         f"Not installed: {name}; `{INSTALL[name]}` brings it into the table." for name in sorted(missing)
     ]
     publish("checkers", [*tables, environment, *notes], out)
-    if out.resolve() == RESULTS:
-        write_section("checkers", as_markdown(tables[:1]), PROJECT_README)
 
 
 def mistakes(dtype: str) -> list[Mistake]:

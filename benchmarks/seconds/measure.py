@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from benchmarks.processes import BenchmarkError, some_cpus
-from benchmarks.results import Table, environment_line, progress, publish_file, write_json
+from benchmarks.results import Table, environment_line, progress, publish, write_json
 from benchmarks.seconds.startup.sitecustomize import STAGES
 
 __all__ = ["CASES", "Case", "measure_seconds"]
@@ -120,7 +120,7 @@ def measure_seconds(out: Path, rounds: int, cases: Sequence[Case] = CASES) -> No
     }
     environment = f"{environment_line('numpy', 'jax')} {CPUS} CPUs, medians of {rounds} rounds."
     write_json(out / "seconds.json", {"environment": environment, **found})
-    publish_file("seconds", [_table(cases, found), environment], out)
+    publish("seconds", [_table(cases, found), environment], out)
 
 
 def _turn(case: Case) -> list[Times]:

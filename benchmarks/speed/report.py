@@ -1,8 +1,8 @@
-"""A run told in tables, lists and a picture: on the terminal, and in both READMEs."""
+"""A run told in tables, lists and a picture, and in a sentence of the project's README."""
 
 from pathlib import Path
 
-from benchmarks.results import PROJECT_README, RESULTS, Part, Table, as_markdown, publish, write_section
+from benchmarks.results import RESULTS, Table, publish, write_section
 from benchmarks.speed.cases import BASE, Case, is_width
 from benchmarks.speed.contenders import CONTENDERS, LIMIT, OURS
 from benchmarks.speed.plot import draw
@@ -18,12 +18,33 @@ SIZE_HEAD = ["threads", "dtype", "H", "N", "D"]
 
 
 def report(results: Results, out: Path) -> None:
-    """Print every table and draw the picture; with the project's own results, update the READMEs."""
+    """Print every table and draw the picture; with the project's own results, update the README."""
     pictures = draw(results, out)
     publish("speed", [results.environment, *pictures, *all_tables(results), *notes(results)], out)
     if out.resolve() == RESULTS:
-        parts: list[Part] = [headline_table(results), *pictures, losses(results), results.environment]
-        write_section("speed", as_markdown(parts, "benchmarks/results"), PROJECT_README)
+        write_section("speed", cost(results))
+
+
+def cost(results: Results) -> str:
+    """Say in a sentence what a gradient costs that JAX derives, beside the plain one by hand."""
+    ratios = []
+    compiling = 0.0
+    for result in measured(results):
+        case = result.case
+        theirs, ours = (result.median(name, "gradient") for name in ("JAX jit", "handgrad plain"))
+        if not (is_width(case) and case.threads == 1 and case.dtype == "float32" and theirs and ours):
+            continue
+        ratios.append((theirs / ours, case.hidden))
+        if case.hidden == BASE.hidden:
+            compiling = result.contenders["JAX jit"].first_seconds["gradient"] - theirs
+    (ratio, width), *others = ratios
+    more = ", ".join(f"{ratio:.2f} at H={width}" for ratio, width in others)
+    return (
+        "What automatic differentiation costs: the gradient that JAX derives takes "
+        f"{ratio:.2f} times as long as the plain one by hand at H={width},\n"
+        f"{more} (N={BASE.batch_size}, D={BASE.features}, float32, one thread), after {compiling:.1f} s of "
+        "compiling."
+    )
 
 
 def all_tables(results: Results) -> list[Table]:

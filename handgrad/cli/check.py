@@ -83,25 +83,25 @@ class Check:
     The file of either says where to check: its example(rng), drawn three times, returns (params, *args)."""
 
     input_size: int = 7
-    """Features D of the first problem of a network; the others are made to leave no blind spot."""
+    """Features D of the first problem on which a network is tried; the other problems have fixed sizes."""
 
     hidden_size: int = 10
-    """Hidden units H."""
+    """Hidden units H of that problem."""
 
     output_size: int = 5
-    """Classes C."""
+    """Classes C of that problem."""
 
     batch: int = 9
-    """Examples N."""
+    """Rows N of that problem."""
 
     reg: float | None = None
-    """Strength of the penalty."""
+    """Strength of the penalty in that problem."""
 
     dtype: Literal["float64", "float32"] | None = None
-    """Of parameters and inputs; by default float64, and what a recorded call is given stays as it is."""
+    """Dtype of parameters and inputs; by default float64. What a recorded call is given stays as it is."""
 
     seed: int = 0
-    """Of the random problems."""
+    """Seed of the random problems and of `rng`."""
 
     tolerance: float = 0.0
     """Widen every bound to this part of the larger of an entry and its array's root mean square, for what is
@@ -122,10 +122,10 @@ class Check:
     its parent."""
 
     shards: int | None = None
-    """Without a target: have a batch in so many shards, each on a device of its own, simulated on the CPU."""
+    """Without a target: split a batch into this number of shards, each on a simulated device of its own."""
 
     processes: int | None = None
-    """Without a target: spread the shards over so many processes; alone, one shard for each."""
+    """Without a target: spread the shards over this number of processes; alone, one shard for each."""
 
     device: Literal["cpu", "gpu"] | None = None
     """Without a target: where JAX computes. What it gives there in float32 is then checked as well."""
@@ -142,10 +142,10 @@ class Check:
     """Print such a change as a patch, as `git apply` takes it, and the report to standard error."""
 
     fix: bool = False
-    """Write it into the file, after asking; the old file is kept beside it."""
+    """Write such a change into the file, after asking; the old file is kept beside it."""
 
     yes: bool = False
-    """Do not ask."""
+    """With --fix: do not ask."""
 
     json: bool = False
     """Print JSON instead of text: one object, or one a line in the order of the targets."""
@@ -306,12 +306,13 @@ def _own_problems(options: Check) -> "list[Problem]":
 
 
 def _print_tables(blocks: "Sequence[tuple[Table | str, ...]]", conclusion: str) -> None:
-    from rich.console import Console
+    from rich.text import Text
 
-    console = Console()
+    from autograd_ref.crosscheck.reports.printed import print_report
+
     for block in blocks:
-        console.print(*block, "")
-    console.print(conclusion, style="bold")
+        print_report(*block, "")
+    print_report(Text(conclusion, style="bold"))
 
 
 def _refuse(options: Check, names: Iterable[str], why: str) -> None:

@@ -1,6 +1,6 @@
 r"""The first layer's order in memory and the way to compute its two products that are fastest on a processor.
 
-The products are $XW_1$ and $X^\top dz_1$. Each rule was measured; benchmarks/README.md has the figures. They
+The products are $XW_1$ and $X^\top dz_1$. Each rule was measured; benchmarks/speed/README.md has the figures. They
 depend on the kernels of the BLAS, which OpenBLAS chooses by the processor.
 """
 

@@ -140,8 +140,8 @@ def usual_settings(data: DataName) -> Config:
     return Config() if data == "digits" else Config(data=data, lr=2e-3, std=1e-2)
 
 
-# "best" is the cheapest recipe found that is safely above 58 % on CIFAR-10; benchmarks/README.md says how it
-# was found. "notes" is the course notes' best network. Their gradient of the penalty, 2·reg·W with
+# "best" is the cheapest recipe found that is safely above 58 % on CIFAR-10; benchmarks/recipe/README.md says
+# how it was found. "notes" is the course notes' best network. Their gradient of the penalty, 2·reg·W with
 # reg = 0.09, belongs to the loss 2·reg·‖W‖² with reg = 0.045.
 PRESETS: dict[PresetName, Config] = {
     "best": Config(

@@ -85,6 +85,7 @@ class GradientCheck:
         found = []
         for number, point in enumerate(points):
             try:
+                point = point.inside(partial(self._has_loss, number))
                 answer = self.hand.answer(point)
                 known = self.known.at(point, number)
             except NotJudged as error:
@@ -99,6 +100,9 @@ class GradientCheck:
                 AtPoint(point, number, self.dtype, answer, finer, known, known.loss, known.gradients)
             )
         return found
+
+    def _has_loss(self, number: int, point: Point) -> bool:
+        return bool(np.isfinite(self.known.at(point, number).loss.value))
 
     def _warn(self, id_: str, text: str) -> None:
         self.warnings.append(Advice(id_, text))

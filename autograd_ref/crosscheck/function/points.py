@@ -1,6 +1,6 @@
 """Where a gradient is checked: the point that was given, and points beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -14,10 +14,12 @@ from autograd_ref.crosscheck.function.pytrees import (
     parameter_leaves,
 )
 
-__all__ = ["Point", "drawn_points", "in_dtype", "moved_points"]
+__all__ = ["NEARER", "Point", "drawn_points", "in_dtype", "move_in_place", "moved_points"]
 
 # By what part of the larger of itself and its array's root mean square an entry is moved.
 MOVE = 1e-2
+# The parts of a move that are tried one after the other while there is no loss where it ends.
+NEARER = (1.0, 0.1, 0.01, 0.001)
 
 
 class Point(NamedTuple):
@@ -26,14 +28,38 @@ class Point(NamedTuple):
     Attributes:
         params: what the gradient is taken by; all in the checked dtype.
         args: what the function takes besides; the floating arrays in the checked dtype.
-        moved: whether params were moved from where somebody put them.
+        unmoved: params where somebody put them; None where they are still there.
         name: as it is said to the reader.
     """
 
     params: Any
     args: tuple[Any, ...]
-    moved: bool
+    unmoved: Any
     name: str
+
+    @property
+    def moved(self) -> bool:
+        """Whether params were moved from where somebody put them."""
+        return self.unmoved is not None
+
+    def inside(self, has_loss: Callable[["Point"], bool]) -> "Point":
+        """The point, or one nearer to where it was moved from: a move may leave the domain, as of a root."""
+        if not self.moved:
+            return self
+        tried = (self if part == 1 else self._nearer(part) for part in NEARER)
+        return next(filter(has_loss, tried), self)
+
+    def _nearer(self, part: float) -> "Point":
+        """The same point, with params moved by a part of the way only."""
+
+        def between(start: Any, end: Any) -> Any:
+            if not is_floating_array(start):
+                return start
+            reached = copy_arrays(start, start.dtype)
+            reached[...] += (part * (end - start)).astype(start.dtype)
+            return reached
+
+        return self._replace(params=jax.tree.map(between, self.unmoved, self.params))
 
 
 @np.errstate(all="ignore")
@@ -50,9 +76,12 @@ def moved_points(params: Any, args: tuple[Any, ...], count: int, dtype: DTypeLik
     Returns:
         So many points; the first is the given one.
     """
-    given = Point(_in_dtype(params, dtype), _args_in_dtype(args, dtype), False, "the given point")
+    given = Point(_in_dtype(params, dtype), _args_in_dtype(args, dtype), None, "the given point")
     rng = np.random.default_rng([seed, 1])
-    others = [Point(_moved(given.params, rng), given.args, True, f"moved point {i}") for i in range(1, count)]
+    others = [
+        Point(_moved(given.params, rng), given.args, given.params, f"moved point {i}")
+        for i in range(1, count)
+    ]
     return [given, *others]
 
 
@@ -69,7 +98,7 @@ def drawn_points(examples: Sequence[tuple[Any, ...]], dtype: DTypeLike, seed: in
         The points.
     """
     given = [(_in_dtype(params, dtype), _args_in_dtype(tuple(args), dtype)) for params, *args in examples]
-    points = [Point(*given[0], False, "the first example")]
+    points = [Point(*given[0], None, "the first example")]
     rng = np.random.default_rng([seed, 1])
     flat: list[tuple[list[Any], Any]] = [jax.tree.flatten(params) for params, _ in given]
     alike = all(structure == flat[0][1] for _, structure in flat)
@@ -77,14 +106,24 @@ def drawn_points(examples: Sequence[tuple[Any, ...]], dtype: DTypeLike, seed: in
         stays = [alike and _same([each[i] for each, _ in flat]) for i in range(len(leaves))]
         moved = [_move(leaf, rng) if stay else leaf for leaf, stay in zip(leaves, stays, strict=True)]
         name = f"example {number}" + (", moved" if any(stays) else "")
-        points.append(Point(jax.tree.unflatten(structure, moved), args, any(stays), name))
+        unmoved = jax.tree.unflatten(structure, leaves) if any(stays) else None
+        points.append(Point(jax.tree.unflatten(structure, moved), args, unmoved, name))
     return points
+
+
+def move_in_place(arrays: Sequence[np.ndarray], part: float, seed: Sequence[int]) -> None:
+    """Move arrays as a moved point's, by a part of the way."""
+    rng = np.random.default_rng(seed)
+    for array in arrays:
+        array[...] += (part * _change(array, rng)).astype(array.dtype)
 
 
 def in_dtype(point: Point, dtype: DTypeLike) -> Point:
     """The same point in another dtype."""
     return point._replace(
-        params=_in_dtype(point.params, dtype), args=_args_in_dtype(tuple(point.args), dtype)
+        params=_in_dtype(point.params, dtype),
+        args=_args_in_dtype(tuple(point.args), dtype),
+        unmoved=_in_dtype(point.unmoved, dtype) if point.moved else None,
     )
 
 
@@ -109,8 +148,13 @@ def _moved(params: Any, rng: np.random.Generator) -> Any:
 
 
 def _move(leaf: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    moved: np.ndarray = copy_arrays(leaf, leaf.dtype)
+    moved[...] += _change(leaf, rng)
+    return moved
+
+
+def _change(leaf: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     size = np.abs(np.asarray(leaf, np.float64))
     usual = np.sqrt(np.mean(size**2)) if size.any() else 1.0
-    moved: np.ndarray = copy_arrays(leaf, leaf.dtype)
-    moved[...] = leaf + (MOVE * rng.standard_normal(leaf.shape) * np.maximum(size, usual)).astype(leaf.dtype)
-    return moved
+    change = MOVE * rng.standard_normal(leaf.shape) * np.maximum(size, usual)
+    return np.asarray(change, leaf.dtype)

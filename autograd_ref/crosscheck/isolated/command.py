@@ -129,6 +129,7 @@ async def _check_targets(
     await asyncio.sleep(0)
     # JAX is loaded here while it is loaded there.
     from autograd_ref.crosscheck.isolated.result import TargetResult, tally
+    from autograd_ref.crosscheck.reports.printed import print_report
 
     results: list[TargetResult] = []
     uncalled: list[TargetResult] = []
@@ -149,7 +150,7 @@ async def _check_targets(
                 elif not several and result.report is None:
                     raise ValueError(result.line())
                 elif not several:
-                    console.print(result.report, crop=False)
+                    print_report(result.report, console=console)
             if any(one.interrupted for _, one in judged):
                 break
     if write is not None:

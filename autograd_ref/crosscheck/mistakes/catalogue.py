@@ -70,7 +70,7 @@ CATALOGUE: tuple[Mistake, ...] = (
         "{tensors}: the mean over the batch instead of the sum: write {line}.", OF_BIASES,
     ),
     # The sum over everything of dscores is 0, so that this and the next are the same thing in db2.
-    Mistake("bias-missing", "data", lambda k: 0 * k.data, "{tensors} is zero: write {line}.", OF_BIASES),
+    Mistake("bias-missing", "data", lambda k: 0 * k.data, "{tensors} {are} zero: write {line}.", OF_BIASES),
     Mistake(
         "bias-scalar", "data", lambda k: k.adjoint.sum(),
         "{tensors}: one number, the sum over everything: write {line}.", OF_BIASES,
@@ -84,9 +84,11 @@ CATALOGUE: tuple[Mistake, ...] = (
         "dW2-from-pre-activation", "data", lambda k: k.values.z1.T @ k.adjoint,
         "dW2: z1 stands where the layer's input h1 belongs: write dW2 = h1.T @ dscores.", ("dW2",),
     ),
-    Mistake("dW-transposed", "whole", lambda dW: dW.T, "{tensors} is transposed: write {line}.", OF_WEIGHTS),
     Mistake(
-        "dW-transposed", "data", lambda k: k.data.T, "{tensors} is transposed: write {line}.", OF_WEIGHTS,
+        "dW-transposed", "whole", lambda dW: dW.T, "{tensors} {are} transposed: write {line}.", OF_WEIGHTS
+    ),
+    Mistake(
+        "dW-transposed", "data", lambda k: k.data.T, "{tensors} {are} transposed: write {line}.", OF_WEIGHTS,
     ),
     *ACTIVATION_MISTAKES,
     # The way back through the second layer.

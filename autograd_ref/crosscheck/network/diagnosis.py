@@ -366,6 +366,7 @@ def _sentence(mistake: Mistake, tensors: tuple[str, ...], problem: Problem) -> s
 
     return mistake.text.format(
         tensors=" and ".join(gradients),
+        are="is" if len(gradients) == 1 else "are",
         line=" and ".join(LINES[tensor] for tensor in gradients),
         penalty=f"{c:.6g}·reg·‖{letter}‖²".removeprefix("1·"),
         right=times(2),

@@ -44,6 +44,11 @@ class Run:
     found: Adjoints
     names: dict[str, str]
 
+    @property
+    def loss_here(self) -> float:
+        """The value of the loss."""
+        return float(self.found.arrays[self.loss.value.number])
+
     def assignment(self, of: Mapping[str, str]) -> Assignment:
         """Which gradient belongs to which leaf."""
         return assign(

@@ -219,13 +219,6 @@ class Report:
             said.append(f"Penalty read off the loss, c in c·reg·‖q‖²: {read}.")
         if self.form == "recorded":
             said.append(f"Loss: {self.loss}. Gradients: {self.assignment()}.")
-        if self.kinks:
-            listed = [f"z1[{n}, {h}] ({problem})" for problem, n, h in self.kinks[:4]]
-            listed += ["…"] * (len(self.kinks) > 4)
-            said.append(
-                f"Within rounding of the kink at 0, {len(self.kinks)} in all: {', '.join(listed)}. What "
-                "depends on them was judged by the interval between the one-sided derivatives."
-            )
         return said
 
     def __str__(self) -> str:

@@ -67,6 +67,7 @@ def check_against_pytorch(
     names = [f"d{leaf.name}" for leaf in parameter_leaves(points[0].params)]
     found, notes, diagnosis = [], [], []
     for number, point in enumerate(points):
+        point = point.inside(lambda at: _Loss(reference, at, file).is_finite)
         answer = side.answer(point)
         if answer.changed:
             listed = ", ".join(changed_names(point, answer.changed))
@@ -115,6 +116,11 @@ class _Loss:
         leaves, self.structure = jax.tree.flatten(point.params)
         self.at = [np.asarray(leaf, np.float64) for leaf in leaves]
         self.used = [True] * len(leaves)
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether there is a loss here."""
+        return bool(np.isfinite(self.value(self.at)))
 
     def value(self, arrays: Arrays) -> float:
         """The loss."""
