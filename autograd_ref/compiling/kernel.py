@@ -9,7 +9,8 @@ programs, which are trusted with more.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -19,9 +20,12 @@ from jax.experimental.serialize_executable import deserialize_and_load, serializ
 from autograd_ref.compiling.options import QUICK
 from autograd_ref.compiling.programs import Programs
 
-__all__ = ["Kernel", "compiled", "description", "keep_in"]
+__all__ = ["Kernel", "compiled", "description", "in_threads", "keep_in"]
 
 Compiled = jax.stages.Compiled
+
+# More do not help: all but XLA's own work is done by one thread at a time.
+THREADS = 2
 
 _kept: list[tuple[Programs, str]] = []
 
@@ -80,6 +84,13 @@ def compiled(key: str | None, make: Callable[[], tuple[Compiled, Any]]) -> tuple
         return made, known
     programs.put(key, content)
     return made, known
+
+
+def in_threads(jobs: Iterable[Callable[[], object]]) -> None:
+    """Compile several functions: XLA is busy with one while Python traces another."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        for _ in pool.map(lambda job: job(), jobs):
+            pass
 
 
 class Kernel:

@@ -6,24 +6,28 @@ description, the dtypes in which NumPy's loop runs) can be hashed; the numbers i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import cache
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import cache, partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from autograd_ref.compiling.kernel import Kernel
+from autograd_ref.compiling.kernel import Kernel, in_threads
 from autograd_ref.recording import meaning
 from autograd_ref.recording.tape import Compute, NotRecorded, Value
 from autograd_ref.recording.template import names_dtype
 
-__all__ = ["compute", "computed_in", "double", "in_double", "kernel_of", "pull_back", "slopes"]
+__all__ = ["compute", "computed_in", "double", "in_double", "kernel_of", "prepare", "pull_back", "slopes"]
 
 # What NumPy computes in float64 where it is given integers or Booleans, and jax.numpy in float32.
 _AVERAGES = {"average", "mean", "median", "percentile", "quantile", "std", "var"}
+
+# What takes longer to run than to compile is compiled when it is run.
+SMALL = 100_000
 
 
 @contextmanager
@@ -67,6 +71,39 @@ def pull_back(
     except (NotImplementedError, ValueError) as error:  # JAX has no rule for one of the arguments
         name = getattr(value.operation, "name", "")
         raise NotRecorded(f"{name} has no derivative here: {error}", value.place) from None
+
+
+def prepare(uses: Iterable[tuple[Value, tuple[int, ...] | None]]) -> None:
+    """Compile what will be called, all at once.
+
+    Args:
+        uses: values, and for `pull_back` the active inputs; None for `compute` in the dtypes that NumPy had.
+    """
+    found: dict[tuple[Kernel, Any], Any] = {}
+    for value, active in uses:
+        operation, entries = value.operation, sum(math.prod(each.shape) for each in (value, *value.inputs))
+        if not isinstance(operation, Compute) or _is_empty(value) or entries > SMALL:
+            continue
+        if active is not None:
+            kernel = _backward(operation, _loop(value, True), active)
+            dtypes = [double(each.dtype) for each in (*value.inputs, value)]
+        elif value.is_floating or operation.kind != "ufunc":
+            kernel = _forward(operation, _loop(value, False), _is_double(value))
+            dtypes = [each.dtype for each in value.inputs]
+        else:
+            continue
+        shapes = [each.shape for each in (*value.inputs, value)]
+        arguments = tuple(zip(shapes, dtypes, strict=False))
+        found[kernel, arguments] = partial(_call_once, kernel, arguments, active is not None)
+    in_threads(found.values())
+
+
+@cache
+def _call_once(kernel: Kernel, arguments: tuple[tuple[tuple[int, ...], Any], ...], backward: bool) -> None:
+    """Compile a kernel; where that fails, the next call says why."""
+    with in_double(), np.errstate(all="ignore"), suppress(Exception):
+        zeros = [np.zeros(shape, dtype) for shape, dtype in arguments]
+        kernel(zeros[:-1], zeros[-1]) if backward else kernel(*zeros)
 
 
 def slopes(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from itertools import cycle
 from typing import Any, NamedTuple
@@ -19,7 +18,7 @@ import numpy as np
 from jax.extend.core import Jaxpr, jaxprs_in_params
 
 from autograd_ref.arithmetic.paired_evaluation import Difference, follow
-from autograd_ref.compiling.kernel import Kernel, compiled, description
+from autograd_ref.compiling.kernel import Kernel, compiled, description, in_threads
 from autograd_ref.compiling.options import QUICK
 from autograd_ref.recording.kernels import in_double, kernel_of
 from autograd_ref.recording.tape import Value
@@ -28,9 +27,6 @@ __all__ = ["Errors", "Kind", "Note", "Operands", "Stack", "add", "compile_all", 
 
 # All draws of a value (draws, *shape). What JAX computes is waited for only where NumPy needs it.
 Stack = np.ndarray | jax.Array
-
-# More do not help: all but XLA's own work is done by one thread at a time.
-_THREADS = 2
 
 # A prime; draws of more numbers than this repeat themselves.
 PERIOD = 16_381
@@ -132,9 +128,8 @@ def run(kind: Kind, operands: Operands, errors: Errors) -> list[Stack]:
 
 
 def compile_all(kinds: Iterable[Kind], draws: int) -> None:
-    """Compile before anything is run, in several threads: XLA compiles while Python traces."""
-    with ThreadPoolExecutor(_THREADS) as pool:
-        list(pool.map(lambda kind: _compile(kind, draws), kinds))
+    """Compile before anything is run."""
+    in_threads(partial(_compile, kind, draws) for kind in kinds)
 
 
 def _compile(kind: Kind, draws: int) -> None:
