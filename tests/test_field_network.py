@@ -11,7 +11,7 @@ from field import networks as f
 from some_quick import some_quick
 
 from autograd_ref import NotJudged, check_network
-from autograd_ref.crosscheck.isolated import child
+from autograd_ref.crosscheck.isolated import limits
 
 FOREVER = """\
 import numpy as np
@@ -147,4 +147,4 @@ def test_surrogate_and_tolerance_reach_the_check(handgrad, tmp_path):
 
 def test_where_a_system_has_no_limits_the_time_limit_is_enough(monkeypatch):
     monkeypatch.setitem(sys.modules, "resource", None)
-    child._limit(2**30, 1.0)
+    limits.limit(2**30, 1.0)

@@ -147,16 +147,54 @@ class Check:
     yes: bool = False
     """With --fix: do not ask."""
 
+    hint: bool = False
+    """Of a file that `handgrad exercise` wrote: print the next hint."""
+
+    solve: bool = False
+    """Of such a file: print the next line."""
+
+    watch: bool = False
+    """Of such a file: say how far it is again whenever it is saved, until Ctrl-C."""
+
     json: bool = False
     """Print JSON instead of text: one object, or one a line in the order of the targets."""
 
     def run(self) -> int:
         """Compare, print, and return the exit code."""
+        exercise = _exercise(self)
+        if exercise is not None:
+            return exercise
         if self.targets:
             return _check_targets(self)
         if self.shards is not None or self.processes is not None:
             return _check_in_shards(self)
         return _check_own_network(self)
+
+
+def _exercise(options: Check) -> int | None:
+    """Say how far an exercise is; None where the target is none."""
+    own = ("hint", "solve", "watch")
+    if len(options.targets) == 1 and options.targets[0].endswith(".py"):
+        from autograd_ref.exercise.writing import exercise_in
+        from handgrad.cli.exercise import check_exercise_file
+
+        exercise = exercise_in(options.targets[0])
+        if exercise is not None:
+            others = [each.name for each in fields(options)]
+            kept = {*own, "targets", "json", "time_limit"}
+            _refuse(
+                options,
+                [each for each in others if each not in kept],
+                f"goes with a function of an exercise, {options.targets[0]}:{exercise.topic.function}",
+            )
+            return check_exercise_file(
+                exercise,
+                **{name: getattr(options, name) for name in own},
+                as_json=options.json,
+                time_limit=check_real("--time-limit", options.time_limit, minimum=0.0),
+            )
+    _refuse(options, own, "is for a file that `handgrad exercise` wrote")
+    return None
 
 
 def _check_targets(options: Check) -> int:

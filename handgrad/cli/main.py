@@ -1,12 +1,14 @@
 """The program: find the command that the arguments name, and run it."""
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
+from tyro import MISSING
 
 from handgrad.cli.check import Check
 from handgrad.cli.data import Data
+from handgrad.cli.exercise import Exercise
 from handgrad.cli.exit_codes import BAD_INPUT, INTERRUPTED
 from handgrad.cli.predict import Predict
 from handgrad.cli.study import Study
@@ -18,20 +20,31 @@ from handgrad.sweep.settings import SweepSettings
 __all__ = ["main"]
 
 
-def _parse(config: Config, axes: SweepSettings) -> Check | Data | Predict | Study | Sweep | Train:
+ABOUT = """Backpropagation by hand, held against JAX.
+
+`handgrad COMMAND --help` says more. `handgrad --version` prints the version, and
+`handgrad --tyro-print-completion bash` (or zsh) a script that completes commands and options."""
+
+
+def _parse(config: Config, axes: SweepSettings) -> Check | Data | Exercise | Predict | Study | Sweep | Train:
     """The command that the arguments name; its flags change the given settings of training or of a sweep."""
-    train = tyro.conf.subcommand("train", default=Train(config))
-    sweep = tyro.conf.subcommand("sweep", default=Sweep(axes))
     return tyro.cli(
-        Annotated[Check, tyro.conf.subcommand("check")]
-        | Annotated[Data, tyro.conf.subcommand("data")]
-        | Annotated[Predict, tyro.conf.subcommand("predict")]
-        | Annotated[Study, tyro.conf.subcommand("study")]
-        | Annotated[Sweep, sweep]
-        | Annotated[Train, train],
+        Annotated[Check, _subcommand("check", Check)]
+        | Annotated[Data, _subcommand("data", Data)]
+        | Annotated[Exercise, _subcommand("exercise", Exercise)]
+        | Annotated[Predict, _subcommand("predict", Predict)]
+        | Annotated[Study, _subcommand("study", Study)]
+        | Annotated[Sweep, _subcommand("sweep", Sweep, Sweep(axes))]
+        | Annotated[Train, _subcommand("train", Train, Train(config))],
         prog="handgrad",
-        description="Backpropagation by hand, held against JAX. `handgrad --version` prints the version.",
+        description=ABOUT,
     )
+
+
+def _subcommand(name: str, command: type, default: Any = MISSING) -> Any:
+    """The list of commands has the first line of each one's help."""
+    line = None if name in sys.argv[1:2] else str(command.__doc__).split("\n")[0]
+    return tyro.conf.subcommand(name, default=default, description=line)
 
 
 def main() -> None:

@@ -6,10 +6,9 @@
 import json
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -19,13 +18,25 @@ import numpy as np
 from autograd_ref.compiling.cache import keep_compiled
 from autograd_ref.crosscheck.errors import LONGEST_REFUSAL, one_line, what_stopped
 from autograd_ref.crosscheck.function.check import POINTS, check_gradients_at
-from autograd_ref.crosscheck.isolated.running import run_program
+from autograd_ref.crosscheck.isolated.judge_whole import WholeFile
+from autograd_ref.crosscheck.isolated.limits import MARGIN, limit, note_where
+from autograd_ref.crosscheck.isolated.running import run_program, run_until_call
 from autograd_ref.crosscheck.isolated.source import source_of
-from autograd_ref.crosscheck.isolated.targets import Target, load_module, load_target
+from autograd_ref.crosscheck.isolated.targets import Target, file_of, load_module, load_target
 from autograd_ref.crosscheck.network.check import check_network
-from autograd_ref.crosscheck.program.calling.target import Asked, check_met, check_target, example_of
+from autograd_ref.crosscheck.program.calling.caught import seeded
+from autograd_ref.crosscheck.program.calling.loops import Loop, Round, loops_of
+from autograd_ref.crosscheck.program.calling.target import (
+    Asked,
+    check_met,
+    check_round,
+    check_target,
+    example_of,
+)
 from autograd_ref.crosscheck.program.calling.watch import Met, is_called_plainly, watching
 from autograd_ref.crosscheck.program.check import REPAIR_SECONDS
+from autograd_ref.crosscheck.program.guessed.styles import Sizes
+from autograd_ref.crosscheck.program.guessed.training import judge_training
 from autograd_ref.crosscheck.reports.report import NotJudged, Report
 from autograd_ref.crosscheck.rules.pytorch.reference import check_against_pytorch, is_pytorch_loss
 from autograd_ref.crosscheck.rules.target import check_rule_target
@@ -34,11 +45,8 @@ from handgrad.files import replace_json
 __all__ = ["judge_file", "judge_request"]
 
 EXAMPLE = "example"
-# How many seconds before the end is noted where the target is.
-MARGIN = 0.5
 # How many seconds before the end no repair is looked for any more: the last one has to be confirmed.
 REPAIR_MARGIN = 5.0
-OWN = str(Path(__file__).parents[2])
 
 
 def main() -> None:
@@ -46,8 +54,8 @@ def main() -> None:
     sys.dont_write_bytecode = True  # none beside anybody's files from here on
     folder, pid = Path(sys.argv[1]), os.getpid()
     request = json.loads((folder / "request.json").read_text())
-    _limit(request["memory"], request["time_limit"])
-    _note_where(folder / "where.json", request["deadline"] - time.time() - MARGIN)
+    limit(request["memory"], request["time_limit"])
+    note_where(folder / "where.json", request["deadline"] - time.time() - MARGIN)
     keep_compiled()
 
     def note(report: Report) -> None:
@@ -92,6 +100,8 @@ def judge_request(
         NotJudged: it cannot be judged; says why.
     """
     asked = _asked(request)
+    if asked.spec.rpartition(":")[2].isdigit():
+        return _judge_loop(request, asked, end, note)
 
     def meet(file: str, met: Met) -> NoReturn:
         end(partial(_said, file, lambda: check_met(met, file, asked, note)))
@@ -102,9 +112,52 @@ def judge_request(
         return watching(file, names, asked.nth, lambda _, met: meet(file, met))
 
     if request["recorded"]["run"] is not None:
-        run_program(request["recorded"]["run"], asked.spec, asked.nth, meet)
+        run_until_call(request["recorded"]["run"], asked.spec, asked.nth, meet)
     target = load_target(asked.spec, None if _is_told(request) else watch)
     return _said(target.file, lambda: _judge(request, target, asked, note))
+
+
+def _judge_loop(
+    request: dict[str, Any],
+    asked: Asked,
+    end: Callable[[Callable[[], Report]], NoReturn],
+    note: Callable[[Report], None] | None,
+) -> Report:
+    """Judge a round of the loop that a target names by its line, FILE.py:LINE."""
+    file, line = file_of(asked.spec)
+    around = [
+        each
+        for each in loops_of(source_of(Path(file)))
+        if each.line <= int(line) <= (each.node.end_lineno or 0)
+    ]
+    if not around:
+        raise NotJudged(
+            f"no loop that moves anything is at line {line}: name a function instead, FILE.py:NAME"
+        )
+
+    def meet(_: Loop, made: Round) -> NoReturn:
+        end(partial(_said, file, lambda: check_round(made, file, asked, note)))
+
+    def watch(file: str) -> AbstractContextManager[Any]:
+        return watching(file, (), 1, lambda *_: None, [around[-1]._replace(inner=frozenset())], meet)
+
+    where, program = asked.spec.rpartition(":")[0], request["recorded"]["run"]
+    if program is not None:
+        with watch(file):
+            run_program(program)
+        raise NotJudged(f"--run never comes to the loop at line {line}")
+    module = load_module(where, file, watch)
+    if asked.call is None:
+        raise NotJudged(
+            f"its import never comes to the loop at line {line}: say what runs it, --run '{Path(file).name}' "
+            "or --call 'NAME(...)'"
+        )
+    try:
+        with watch(file):
+            exec(asked.call, {**vars(module), "np": np, "rng": seeded(asked.seed, 0)})  # noqa: S102
+    except (Exception, SystemExit) as error:
+        raise NotJudged(f"--call raised {what_stopped(error, file)}") from error
+    raise NotJudged(f"--call never comes to the loop at line {line}")
 
 
 def judge_file(request: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
@@ -117,46 +170,8 @@ def judge_file(request: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
     Yields:
         All answers so far, in the order in which they are found.
     """
-    path, answers = request["target"], list[dict[str, Any]]()
-    met: set[str] = set()
-
-    def answer(name: str, judge: Callable[[], Report]) -> bool:
-        report, error = None, None
-        try:
-            report = judge().to_json()
-        except NotJudged as refused:
-            error = one_line(str(refused), LONGEST_REFUSAL)
-        answers.append({"target": f"{path}:{name}", "report": report, "error": error})
-        return report is not None
-
-    def watch(file: str) -> AbstractContextManager[Any]:
-        def meet(name: str, found: Met) -> None:
-            asked = _asked({**request, "target": f"{path}:{name}"})
-            if answer(name, partial(_said, file, lambda: check_met(found, file, asked))):
-                met.add(name)
-            else:
-                answers.pop()
-
-        names = [each for called in request["names"].values() for each in called]
-        source = source_of(Path(file))
-        plain = [name for name in names if is_called_plainly(source, name)]
-        return watching(file, plain, 1, meet)
-
-    file = str(Path(path).resolve())
-    try:
-        module = load_module(path, file, watch)
-    except NotJudged as error:
-        yield [*answers, {"target": path, "report": None, "error": one_line(str(error), LONGEST_REFUSAL)}]
-        return
-    for name, called in request["names"].items():
-        value = getattr(module, name, None)
-        if value is not None and not met.intersection(called):
-            one = {**request, "target": f"{path}:{name}"}
-            judge = partial(_judge, one, Target(value, module, file), _asked(one))
-            answer(name, partial(_said, file, judge))
-        yield answers
-    if not request["names"]:
-        yield [{"target": path, "report": None, "error": "has no function and no class with a loss"}]
+    whole = WholeFile(request, _asked, _said)
+    yield from whole.judge(lambda one, target: _judge(one, target, _asked(one)))
 
 
 def _asked(request: dict[str, Any]) -> Asked:
@@ -198,7 +213,16 @@ def _judge(
     options |= {"name": request["target"], "dtype": request["dtype"] or "float64"}
     if reference is None:
         options |= {"repair_seconds": asked.repair_seconds, "on_verdict": note}
-        return check_network(target.value, sizes=tuple(request["sizes"]), reg=request["reg"], **options)
+        sizes, reg = tuple(request["sizes"]), request["reg"]
+        try:
+            return check_network(target.value, sizes=sizes, reg=reg, **options)
+        except NotJudged:
+            name, loops = request["target"].rpartition(":")[2], loops_of(source_of(Path(target.file)))
+            given = Sizes(*sizes), 0.1 if reg is None else reg
+            report = judge_training(target.module, target.file, asked, name, loops, *given)
+            if report is None:
+                raise
+            return report
     examples = _examples(target, reference, request["seed"])
     if is_pytorch_loss(reference.value, examples[0], reference.module):
         return check_against_pytorch(target.value, reference.value, examples, file=reference.file, **options)
@@ -238,39 +262,6 @@ def _examples(target: Target, reference: Target, seed: int) -> list[tuple[Any, .
     raise NotJudged(
         f"nothing says where to check it: define {EXAMPLE}(rng) -> (params, *args), NumPy arrays, beside it"
     )
-
-
-def _note_where(file: Path, seconds: float) -> None:
-    """Write down which line the main thread is at after so many seconds."""
-    main = threading.main_thread().ident
-
-    def note() -> None:
-        time.sleep(max(0.0, seconds))
-        frame = sys._current_frames().get(main or 0)
-        importing, place = False, None
-        while frame is not None:
-            name = frame.f_code.co_filename
-            importing = importing or frame.f_code is load_module.__code__
-            if place is None and not name.startswith((OWN, sys.prefix, sys.base_prefix, "<")):
-                place = {"file": Path(name).name, "line": frame.f_lineno}
-            frame = frame.f_back
-        with suppress(OSError):  # the folder may be gone
-            replace_json(file, {"importing": importing, "place": place})
-
-    threading.Thread(target=note, daemon=True).start()
-
-
-def _limit(memory: int, time_limit: float) -> None:
-    """Set bounds that hold even if the process that started this one is gone, where the system has any."""
-    try:
-        import resource
-    except ImportError:
-        return
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    seconds = min(int(time_limit * (os.cpu_count() or 1)) + 1, 2**31)
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-    if sys.platform == "linux":  # elsewhere it does not count what NumPy allocates
-        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-__all__ = ["MEMORY", "Answer", "Outcome", "cores", "run_apart", "run_file_apart"]
+__all__ = [
+    "MEMORY", "Answer", "Outcome", "cores", "environment", "how_it_ended", "physical_memory", "run_apart",
+    "run_file_apart", "where_it_was",
+]  # fmt: skip
 
 MEMORY = 8 * 2**30
 POLL = 0.2
@@ -104,7 +107,7 @@ async def _ended(
     """What a process answered, and why it did not come to its end."""
     with TemporaryDirectory(prefix="handgrad-") as folder:
         answer = Path(folder, "answer.json")
-        memory = min(MEMORY, _physical_memory() // side_by_side)
+        memory = min(MEMORY, physical_memory() // side_by_side)
         deadline = time.time() + time_limit
         asked = {**request, "time_limit": time_limit, "deadline": deadline, "memory": memory}
         Path(folder, "request.json").write_text(json.dumps(asked))
@@ -118,12 +121,12 @@ async def _ended(
             stdout=_standard_error(),  # what it prints: standard output is for the answer
             stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,
-            env=_environment(max(1, cores() // side_by_side)),
+            env=environment(max(1, cores() // side_by_side)),
         )
         try:
             code = await asyncio.wait_for(_exit_code(child, answer, on_verdict), time_limit)
         except TimeoutError:
-            error = _where_it_was(Path(folder, "where.json"), request["target"], time_limit)
+            error = where_it_was(Path(folder, "where.json"), request["target"], time_limit)
             return _read(answer), error
         except asyncio.CancelledError:
             known = _read(answer)
@@ -138,7 +141,7 @@ async def _ended(
                     child.kill()
             await child.wait()
         found = _read(answer)
-        return found, _how_it_ended(code) if found is None or code != 0 else None
+        return found, how_it_ended(code) if found is None or code != 0 else None
 
 
 async def _exit_code(child: Process, answer: Path, on_verdict: Callable[[], None]) -> int:
@@ -163,19 +166,21 @@ def _standard_error() -> int:
         return asyncio.subprocess.DEVNULL
 
 
-def _environment(threads: int) -> dict[str, str]:
+def environment(threads: int) -> dict[str, str]:
+    """The environment of a child that may use so many threads."""
     limits = {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PJRT_NPROC")}
     shared = {} if threads == cores() else limits
     return {**shared, "MPLBACKEND": "Agg", **os.environ, "JAX_PLATFORMS": "cpu"}
 
 
-def _physical_memory() -> int:
+def physical_memory() -> int:
+    """How many bytes of memory the machine has."""
     if not hasattr(os, "sysconf"):
         return MEMORY
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def _where_it_was(file: Path, target: str, time_limit: float) -> str:
+def where_it_was(file: Path, target: str, time_limit: float) -> str:
     """Why there is no answer in time: what was going on, and at which line."""
     try:
         found = json.loads(file.read_text())
@@ -193,7 +198,8 @@ def _where_it_was(file: Path, target: str, time_limit: float) -> str:
     return said + (f": it is still{where}" if where else "") + " (see --time-limit)"
 
 
-def _how_it_ended(code: int) -> str:
+def how_it_ended(code: int) -> str:
+    """Why a child ended without an answer, by its exit code."""
     if code >= 0:
         return f"ended its process, with exit code {code}, before it was judged"
     if -code == getattr(signal, "SIGXCPU", None):

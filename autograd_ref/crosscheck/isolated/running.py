@@ -1,4 +1,4 @@
-"""Run somebody's own program until it makes the call that is to be judged."""
+"""Run somebody's own program, and until it makes the call that is to be judged."""
 
 import os
 import runpy
@@ -13,14 +13,14 @@ from autograd_ref.crosscheck.isolated.targets import file_of
 from autograd_ref.crosscheck.program.calling.watch import Met, watching
 from autograd_ref.crosscheck.reports.report import NotJudged
 
-__all__ = ["run_program"]
+__all__ = ["run_program", "run_until_call"]
 
 
-def run_program(command: str, spec: str, nth: int, meet: Callable[[str, Met], NoReturn]) -> NoReturn:
-    """Run ``SCRIPT ARG...`` in the script's folder, or ``-m MODULE ARG...`` in this one, as Python would.
+def run_until_call(command: str, spec: str, nth: int, meet: Callable[[str, Met], NoReturn]) -> NoReturn:
+    """Run a program until it makes a call.
 
     Args:
-        command: what follows ``python``.
+        command: as for `run_program`.
         spec: of the function whose call is judged, FILE.py:NAME or package.module:NAME.
         nth: which of its calls with floating arrays.
         meet: is given the file and the call; does not return.
@@ -28,12 +28,30 @@ def run_program(command: str, spec: str, nth: int, meet: Callable[[str, Met], No
     Raises:
         NotJudged: the program does not exist, fails, or ends without the call.
     """
+    file, name = file_of(spec)
+    with watching(file, [name], nth, lambda _, met: meet(file, met)) as counts:
+        run_program(command)
+    every, floating = counts[name]
+    if not every:
+        raise NotJudged(f"--run ends without a call of {name}")
+    often = "once" if floating == 1 else f"{floating} times" if floating else "never"
+    raise NotJudged(f"--run calls {name} with floating arrays {often}: too few for --nth {nth}")
+
+
+def run_program(command: str) -> None:
+    """Run ``SCRIPT ARG...`` in the script's folder, or ``-m MODULE ARG...`` in this one, as Python would.
+
+    Args:
+        command: what follows ``python``.
+
+    Raises:
+        NotJudged: the program does not exist or fails.
+    """
     words = shlex.split(command)
     is_module = words[:1] == ["-m"]
     words = words[is_module:]
     if not words:
         raise NotJudged("--run takes a program, 'SCRIPT.py ARG ...' or '-m MODULE ARG ...'")
-    file, name = file_of(spec)
     script = words[0] if is_module else str(Path(words[0]).resolve())
     if not is_module and not Path(script).is_file():
         raise NotJudged(f"there is no file {words[0]} for --run")
@@ -43,18 +61,12 @@ def run_program(command: str, spec: str, nth: int, meet: Callable[[str, Met], No
     else:
         os.chdir(Path(script).parent)
         sys.path.insert(0, str(Path(script).parent))
-    with watching(file, [name], nth, lambda _, met: meet(file, met)) as counts:
-        try:
-            if is_module:
-                runpy.run_module(script, run_name="__main__", alter_sys=True)
-            else:
-                runpy.run_path(script, run_name="__main__")
-        except SystemExit:
-            pass
-        except BaseException as error:
-            raise NotJudged(f"--run raised {what_stopped(error, script)}") from error
-    every, floating = counts[name]
-    if not every:
-        raise NotJudged(f"--run ends without a call of {name}")
-    often = "once" if floating == 1 else f"{floating} times" if floating else "never"
-    raise NotJudged(f"--run calls {name} with floating arrays {often}: too few for --nth {nth}")
+    try:
+        if is_module:
+            runpy.run_module(script, run_name="__main__", alter_sys=True)
+        else:
+            runpy.run_path(script, run_name="__main__")
+    except SystemExit:
+        pass
+    except BaseException as error:
+        raise NotJudged(f"--run raised {what_stopped(error, script)}") from error

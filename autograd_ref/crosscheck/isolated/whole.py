@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 from autograd_ref.crosscheck.isolated.source import source_of
-from autograd_ref.crosscheck.program.guessed.roles import METHODS
+from autograd_ref.crosscheck.program.guessed.roles import METHODS, TRAINING
 
 __all__ = ["files_of", "names_in"]
 
@@ -48,7 +48,7 @@ def names_in(file: str) -> dict[str, list[str]]:
     for each in tree.body:
         if isinstance(each, ast.ClassDef) and not each.name.startswith(("_", "Test")):
             methods = [part.name for part in each.body if isinstance(part, ast.FunctionDef)]
-            called = [f"{each.name}.{name}" for name in methods if name in METHODS]
+            called = [f"{each.name}.{name}" for name in methods if name in (*METHODS, *TRAINING)]
             if called:
                 names[each.name] = called
     return names

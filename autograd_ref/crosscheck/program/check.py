@@ -2,7 +2,9 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import replace
+from io import StringIO
 from typing import Any
 
 import numpy as np
@@ -162,46 +164,54 @@ def check_points(
     Raises:
         NotJudged: as `check_call`.
     """
-    warnings: list[Advice] = []
     try:
         first = run(form, *call_at(0), file)
     except NoLoss:
-        sought = seek_loss(form.function, *call_at(0))
+        with redirect_stdout(StringIO()):
+            sought = seek_loss(form, *call_at(0))
         if sought is None:
             raise
-        form = with_expression(form.function, sought, {})
+        form = with_expression(form.results[1], sought, {}, leaves_variables=form.leaves_variables)
         told = f"no loss is computed; the gradients are those of --loss '{sought}'"
+        told = sought if sought.isidentifier() else told
         settings = replace(settings, told=told, prefix=form.results[0])
         first = run(form, *call_at(0), file)
     try:
-        if settings.guessed:
-            _refuse_stretched(first)
-        _hold_to_account(first, settings.seed)
-        assignment = first.assignment(settings.of)
-        refuse_overlaps(first.recording, first.found, {pair.leaf for pair in assignment.pairs})
-        if not assignment.pairs:
-            raise NotJudged("; ".join(assignment.ambiguous) or _no_gradient(assignment))
-        found = [read_gradients(first, 0, assignment.pairs, settings.seed)]
-        for number in range(1, points):
-            first.recording.before.restore()
-            try:
-                found.append(
-                    _at_another(form, call_at(number), file, first, assignment, number, settings.seed)
-                )
-            except (NotJudged, NotRecorded) as error:
-                warnings.append(Advice("point-failed", f"At point {number} there is no verdict: {error}."))
-        report, suspects = report_on(found, assignment, warnings, settings)
-        if report.ok is False and settings.repair_seconds > 0 and not assignment.ambiguous:
-            if settings.on_verdict is not None:
-                settings.on_verdict(report)
-            mended = _mended(form, call_at, file, found, assignment, suspects, settings)
-            if mended is not None:
-                report = replace(report, repair=mended.repair, blame=_first(mended.blame, report.blame))
-        return report
+        with redirect_stdout(StringIO()):  # what the program prints was printed once
+            return _judged(first, form, call_at, points, file, settings)
     except NotRecorded as error:
         raise NotJudged(f"cannot be recorded: {error}") from error
     finally:
         first.recording.before.restore()
+
+
+def _judged(
+    first: Run, form: Form, call_at: Callable[[int], Arguments], points: int, file: str, settings: Settings
+) -> Report:
+    """The report on a call that was recorded once."""
+    warnings: list[Advice] = []
+    if settings.guessed:
+        _refuse_stretched(first)
+    _hold_to_account(first, settings.seed)
+    assignment = first.assignment(settings.of)
+    refuse_overlaps(first.recording, first.found, {pair.leaf for pair in assignment.pairs})
+    if not assignment.pairs:
+        raise NotJudged("; ".join(assignment.ambiguous) or _no_gradient(form, assignment))
+    found = [read_gradients(first, 0, assignment.pairs, settings.seed)]
+    for number in range(1, points):
+        first.recording.before.restore()
+        try:
+            found.append(_at_another(form, call_at(number), file, first, assignment, number, settings.seed))
+        except (NotJudged, NotRecorded) as error:
+            warnings.append(Advice("point-failed", f"At point {number} there is no verdict: {error}."))
+    report, suspects = report_on(found, assignment, warnings, settings)
+    if report.ok is False and settings.repair_seconds > 0 and not assignment.ambiguous:
+        if settings.on_verdict is not None:
+            settings.on_verdict(report)
+        mended = _mended(form, call_at, file, found, assignment, suspects, settings)
+        if mended is not None:
+            report = replace(report, repair=mended.repair, blame=_first(mended.blame, report.blame))
+    return report
 
 
 def _mended(
@@ -228,7 +238,8 @@ def _mended(
         return None
 
     def confirmed() -> bool:
-        found[0].run.recording.before.restore()
+        for each in (*found, point):
+            each.run.recording.before.restore()
         try:
             report = check_points(form, lambda i: more.get(i) or call_at(i), fresh + 1, file, again)
         except Exception:  # whatever a changed program does, the verdict on the given one stays
@@ -241,10 +252,11 @@ def _mended(
 
 
 def _first(mended: Blame, others: Sequence[Blame]) -> tuple[Blame, ...]:
-    """The place that a repair was found at before the others; what is said of it is what was said before."""
+    """The place that a repair was found at before the others, with what was said to be right before it."""
     here = [each for each in others if each.file == mended.file and each.line <= mended.line <= each.end_line]
+    _, start, known = here[0].says.partition("; right before it: ") if here else ("", "", "")
     rest = [each for each in others if each not in here]
-    return (*(here[:1] or [mended]), *rest)[:3]
+    return (replace(mended, says=mended.says + start + known), *rest)[:3]
 
 
 def _refuse_stretched(found: Run) -> None:
@@ -327,7 +339,12 @@ def _run_moved(
     return run(form, *call, file)
 
 
-def _no_gradient(assignment: Assignment) -> str:
+def _no_gradient(form: Form, assignment: Assignment) -> str:
+    if form.leaves_variables:
+        return (
+            "no variable is named as a gradient, and nothing moves along one: say which is the gradient of "
+            "what, --of 'g=W'"
+        )
     spare = f" ({', '.join(assignment.spare)} belong to none of its arrays)" if assignment.spare else ""
     return (
         f"it returns, stores or writes no gradient{spare}: judge the function that computes one, or name its "

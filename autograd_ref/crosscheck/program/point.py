@@ -13,7 +13,7 @@ from autograd_ref.arithmetic.rounding_bounds import Measured
 from autograd_ref.crosscheck.errors import what_stopped
 from autograd_ref.crosscheck.program.assigned.assign import Assigned, Assignment, assign
 from autograd_ref.crosscheck.program.assigned.gradients import candidates
-from autograd_ref.crosscheck.program.assigned.losses import Loss, find_loss
+from autograd_ref.crosscheck.program.assigned.losses import Loss, NoLoss, find_loss
 from autograd_ref.crosscheck.program.assigned.moved import step_size
 from autograd_ref.crosscheck.program.assigned.returned import returned_names
 from autograd_ref.crosscheck.program.assigned.second import second_derivative
@@ -37,12 +37,14 @@ class Run:
         loss: its loss.
         found: the adjoints of it.
         names: what the return statement calls what it returned.
+        result: the path of what the program itself returned.
     """
 
     recording: Recording
     loss: Loss
     found: Adjoints
     names: dict[str, str]
+    result: str
 
     @property
     def loss_here(self) -> float:
@@ -51,9 +53,8 @@ class Run:
 
     def assignment(self, of: Mapping[str, str]) -> Assignment:
         """Which gradient belongs to which leaf."""
-        return assign(
-            self.recording, self.found, candidates(self.recording, self.found, self.loss, self.names), of
-        )
+        known = candidates(self.recording, self.found, self.loss, self.names, self.result)
+        return assign(self.recording, self.found, known, of)
 
     def held(self, path: str) -> np.ndarray:
         """What a leaf held before the call, in float64."""
@@ -144,8 +145,10 @@ def run(form: Form, args: Sequence[Any], kwargs: Mapping[str, Any], file: str) -
     """Record a call; afterwards everything is as it left it.
 
     Raises:
-        NotJudged: it raised, could not be recorded, or has no loss.
+        NotJudged: it raised, could not be recorded, or has no loss; then everything is as before.
     """
+    if form.leaves_variables and form.loss is None:
+        raise NoLoss("none of its variables is the loss")
     try:
         recording = record(form.function, *args, **kwargs)
     except NotRecorded as error:
@@ -158,18 +161,27 @@ def run(form: Form, args: Sequence[Any], kwargs: Mapping[str, Any], file: str) -
         seen = "; it sees out, what was returned, its function's own variables and the names of the file"
         told = seen if where and isinstance(error, NameError) else ""
         raise NotJudged(f"{where}raised {what_stopped(error, file)}{told}") from error
+    try:
+        return _read(form, recording)
+    except BaseException:
+        recording.before.restore()
+        raise
+
+
+def _read(form: Form, recording: Recording) -> Run:
+    """The loss of a recorded call, and its adjoints."""
     if not any(leaf.array.size for leaf in recording.leaves):
         raise NotJudged(
             "the call reads no floating array from before it, so nothing has a gradient: give it its "
             "parameters and inputs as NumPy arrays of float64 or float32"
         )
-    loss = find_loss(recording, form.loss)
     where, function = form.results
-    result = recording.result if where == "return" else recording.result[1]
-    named = {
-        where + path.removeprefix("return"): name for path, name in returned_names(function, result).items()
-    }
-    return Run(recording, loss, adjoints(recording, loss.value), named)
+    said = {}
+    if not form.leaves_variables:
+        said = returned_names(function, recording.result if where == "return" else recording.result[1])
+    named = {where + path.removeprefix("return"): name for path, name in said.items()}
+    loss = find_loss(recording, form.loss, named)
+    return Run(recording, loss, adjoints(recording, loss.value), named, where)
 
 
 def read_gradients(found: Run, number: int, pairs: Sequence[Assigned], seed: int) -> RecordedPoint:

@@ -132,6 +132,10 @@ def _names(point: RecordedPoint) -> list[str]:
 def _in_result(path: str, settings: Settings) -> str:
     if path.startswith(settings.prefix):
         return shown("return" + path.removeprefix(settings.prefix))
+    variable = settings.prefix.removesuffix("['out']")
+    if variable != settings.prefix and path.startswith(f"{variable}['"):
+        name, _, rest = path.removeprefix(f"{variable}['").partition("']")
+        return shown(name + rest)
     return shown(path)
 
 

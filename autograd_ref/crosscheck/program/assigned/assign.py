@@ -12,7 +12,7 @@ import numpy as np
 
 from autograd_ref.crosscheck.program.assigned.flat import Part, parts_of
 from autograd_ref.crosscheck.program.assigned.gradients import Candidate
-from autograd_ref.crosscheck.program.assigned.moved import is_moved, is_moved_repeatedly
+from autograd_ref.crosscheck.program.assigned.moved import is_moved, is_moved_repeatedly, is_rescaled
 from autograd_ref.crosscheck.program.assigned.second import boosting_pair
 from autograd_ref.crosscheck.program.paths import cores, is_of_gradients, of_path, shown
 from autograd_ref.crosscheck.program.views import adjoint_by
@@ -97,12 +97,13 @@ class _Assigning:
             self._take(first, predicted)
             self.result.pairs.append(Assigned(predicted.path, second.path, is_second=True))
             self.left.remove(second)
-        for tier in (_exactly, _in_other_case, _abbreviated):
+        for tier in (_exactly, _in_other_case, _by_bare_name, _abbreviated):
             for each in list(self.left):
                 matches = [leaf for leaf in self._free() if tier(each, leaf)]
                 if (chosen := _closest(each, matches)) is not None:
                     self._take(each, chosen)
         self._changes()
+        self._refuse_what_is_overwritten()
         self._by_shape()
         self._in_vectors()
         self.result.spare += [each.path for each in self.left if each.is_returned]
@@ -142,9 +143,19 @@ class _Assigning:
             for each in self.left:
                 if each.array.shape != leaf.array.shape or not is_moved(each.value, leaf.value):
                     continue
+                if is_rescaled(each.value, leaf.value, self.found.forward):
+                    continue
                 if each.path == leaf.path or not self._is_adjoint(each, leaf):
                     self._take(each, leaf, is_change=True)
                     break
+
+    def _refuse_what_is_overwritten(self) -> None:
+        """Beside parameters that are moved, one that the call writes to without a step from where it was."""
+        for leaf in self._free() if any(each.is_change for each in self.result.pairs) else ():
+            _, value = self.final.get(leaf.path, (None, None))
+            is_written = value is not None and value is not leaf.value and value not in self.found.forward
+            if is_written and adjoint_by(self.found, leaf) is not None:
+                self.result.ambiguous.append(f"{shown(leaf.path)} is overwritten in the call, not moved by a step")
 
     def _by_shape(self) -> None:
         """What was returned without a name, by position among leaves of its shape, or else by value."""
@@ -240,10 +251,9 @@ def _plain(text: str) -> str:
 
 
 def _wanted(each: Candidate) -> list[str]:
-    """What a candidate's name says it is the gradient of; a bare name says so where gradients are kept."""
+    """What a candidate's name says it is the gradient of; a bare name says so among gradients."""
     found = cores(each.name.name)
-    keyed = each.name.is_key and (each.is_returned or is_of_gradients(each.name.owner))
-    return [*found, each.name.name] if keyed else found
+    return [*found, each.name.name] if each.name.is_key and is_of_gradients(each.name.owner) else found
 
 
 def _exactly(each: Candidate, leaf: Leaf) -> bool:
@@ -254,10 +264,18 @@ def _in_other_case(each: Candidate, leaf: Leaf) -> bool:
     return of_path(leaf.path).name.lower() in [name.lower() for name in _wanted(each)]
 
 
+def _by_bare_name(each: Candidate, leaf: Leaf) -> bool:
+    """``{"W": ...}`` that is returned, where it is not the parameter itself, moved."""
+    is_named = each.name.is_key and each.name.name.lower() == of_path(leaf.path).name.lower()
+    return is_named and each.is_returned and not is_moved(each.value, leaf.value)
+
+
 def _abbreviated(each: Candidate, leaf: Leaf) -> bool:
     """``nabla_w`` for ``weights``, ``grad_center`` for ``center_vectors``."""
     name = of_path(leaf.path).name.lower()
     wanted = [core.lower() for core in _wanted(each)]
+    if each.name.is_key and each.is_returned:
+        wanted.append(each.name.name.lower())
     return each.array.shape == leaf.array.shape and any(
         name.startswith(core) and not core[-1].isdigit() for core in wanted
     )

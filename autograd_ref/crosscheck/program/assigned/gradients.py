@@ -32,7 +32,9 @@ class Candidate(NamedTuple):
     is_returned: bool
 
 
-def candidates(recording: Recording, found: Adjoints, loss: Loss, names: dict[str, str]) -> list[Candidate]:
+def candidates(
+    recording: Recording, found: Adjoints, loss: Loss, names: dict[str, str], result: str = "return"
+) -> list[Candidate]:
     """All floating arrays and numbers that the call made and the loss was not made from.
 
     Args:
@@ -40,6 +42,7 @@ def candidates(recording: Recording, found: Adjoints, loss: Loss, names: dict[st
         found: the adjoints of its loss.
         loss: itself.
         names: what the return statement calls its parts.
+        result: the path of what the program itself returned.
 
     Returns:
         What was returned before what was stored.
@@ -49,7 +52,7 @@ def candidates(recording: Recording, found: Adjoints, loss: Loss, names: dict[st
     for path, (thing, value) in recording.final.items():
         if path == loss.path or np.asarray(thing).dtype.kind != "f":
             continue
-        returned = path == "return" or path.startswith(("return[", "return."))
+        returned = path == result or path.startswith((f"{result}[", f"{result}."))
         if value is None and not returned:
             continue
         if value is not None and (value in forward or _was_there(value)):

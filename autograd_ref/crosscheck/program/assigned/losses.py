@@ -1,16 +1,20 @@
 """Where the loss is in what a call left behind."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd_ref.crosscheck.program.paths import of_path
+from autograd_ref.crosscheck.program.assigned.returned import renamed
+from autograd_ref.crosscheck.program.guessed.roles import role_of
+from autograd_ref.crosscheck.program.paths import cores, is_of_gradients, of_path
 from autograd_ref.crosscheck.reports.report import NotJudged
 from autograd_ref.recording import Recording, Value
 
-__all__ = ["Loss", "NoLoss", "find_loss"]
+__all__ = ["Loss", "NoLoss", "find_loss", "own_loss"]
 
+_SURE = re.compile(r"^(?:total_?)?(?:loss|cost|objective|J)$", re.IGNORECASE)
 _NAMED = re.compile(
     r"^(?:\w*loss\w*|\w*cost|\w*objective|err|error|mse|nll|energy|elbo|J|E|L|f|fun|value|total)$",
     re.IGNORECASE,
@@ -35,12 +39,13 @@ class Loss(NamedTuple):
     number: float
 
 
-def find_loss(recording: Recording, path: str | None = None) -> Loss:
+def find_loss(recording: Recording, path: str | None = None, names: Mapping[str, str] | None = None) -> Loss:
     """The number that is returned, alone or first or under a name that says so, or is stored under one.
 
     Args:
         recording: of the call.
         path: where it is, if that is known.
+        names: what the return statement calls its parts.
 
     Returns:
         The loss.
@@ -56,13 +61,16 @@ def find_loss(recording: Recording, path: str | None = None) -> Loss:
                 f"the loss is {_told(recording, path)}, not one number computed from the call's arrays"
             )
         return Loss(path, *_found(numbers[path]))
-    returned = [key for key in numbers if key.startswith("return")]
+    known = names or {}
+    numbers = dict(sorted(numbers.items(), key=_how_sure))
+    others = {key for key in numbers if _is_no_loss(recording, renamed(key, known))}
+    returned = [key for key in numbers if key.startswith("return") and key not in others]
     order = [
         [key for key in returned if key == "return"],
         [key for key in returned if key == "return[0]"],
-        [key for key in returned if _says_so(key)],
+        [key for key in returned if _says_so(key) or _NAMED.match(known.get(key, ""))],
         [key for key in numbers if key not in returned and _says_so(key)],
-        returned if len(returned) == 1 else [],
+        [key for key in returned if len(returned) == 1 and not of_path(key).is_key],
     ]
     for keys in order:
         if keys:
@@ -73,9 +81,39 @@ def find_loss(recording: Recording, path: str | None = None) -> Loss:
     )
 
 
+def own_loss(recording: Recording, prefix: str) -> str | None:
+    """The name of the variable that a function keeps its loss in, where it returns none.
+
+    Args:
+        recording: with the function's variables.
+        prefix: of their paths.
+    """
+    for path, found in sorted(recording.final.items(), key=_how_sure):
+        name = of_path(path)
+        if path == f"{prefix}[{name.name!r}]" and _SURE.match(name.name) and _is_number(*found):
+            return name.name
+    return None
+
+
 def _says_so(path: str) -> bool:
     name = of_path(path)
     return name.is_key and not name.at and _NAMED.match(name.name) is not None
+
+
+def _how_sure(found: tuple[str, tuple[Any, Value | None]]) -> tuple[bool, int]:
+    """Sorts what is called the loss before other numbers, and later ones, which add up others, first."""
+    path, (_, value) = found
+    return _SURE.match(of_path(path).name) is None, -(value.number if value is not None else 0)
+
+
+def _is_no_loss(recording: Recording, path: str) -> bool:
+    """Whether a number's name says that it is a parameter, what the call reads, or a gradient."""
+    if _NAMED.match(of_path(path).name):
+        return False
+    leaves = {of_path(leaf.path).name for leaf in recording.leaves}
+    name = of_path(path).name
+    is_parameter = role_of(name) in ("weight", "bias")
+    return is_parameter or is_of_gradients(path) or not leaves.isdisjoint([name, *cores(name)])
 
 
 def _is_number(thing: Any, value: Value | None) -> bool:

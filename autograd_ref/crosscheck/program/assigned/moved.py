@@ -6,9 +6,9 @@ import numpy as np
 
 from autograd_ref.recording import Recording, Value
 from autograd_ref.recording.memory import positions
-from autograd_ref.recording.tape import Compute, Given, Read, Write
+from autograd_ref.recording.tape import Compute, Given, Move, Read, Write
 
-__all__ = ["is_moved", "is_moved_repeatedly", "step_size"]
+__all__ = ["is_moved", "is_moved_repeatedly", "is_rescaled", "step_size"]
 
 _NEAR = 1e-3
 
@@ -28,11 +28,14 @@ def is_moved_repeatedly(value: Value | None, start: Value, forward: Collection[V
         if each in seen or each is start or each in start.inputs:
             continue
         seen.add(each)
-        if each in forward and _leads_to(each, start, 0) and _is_used_as_moved(each, forward):
+        stepped = each in forward and not _is_copy(each)
+        if stepped and _leads_to(each, start, 0) and _is_used_as_moved(each, forward):
             return True
         operation = each.operation
-        if isinstance(operation, Read | Write) or (
-            isinstance(operation, Compute) and operation.name in ("add", "subtract")
+        if (
+            isinstance(operation, Read | Write)
+            or _is_copy(each)
+            or (isinstance(operation, Compute) and operation.name in ("add", "subtract"))
         ):
             waiting.extend(each.inputs)
     return False
@@ -68,7 +71,7 @@ def _leads_to(value: Value, start: Value, depth: int) -> bool:
         return True
     if depth > 400:
         return False
-    if isinstance(operation, Read):
+    if isinstance(operation, Read) or _is_copy(value):
         return _leads_to(value.inputs[0], start, depth + 1)
     if isinstance(operation, Write):
         return all(_leads_to(each, start, depth + 1) for each in value.inputs)
@@ -78,6 +81,24 @@ def _leads_to(value: Value, start: Value, depth: int) -> bool:
             for each in value.inputs[: 1 if operation.name == "subtract" else 2]
         )
     return False
+
+
+def is_rescaled(value: Value | None, start: Value, forward: Collection[Value]) -> bool:
+    """Whether a step is not along a gradient but, entry by entry, along one over a root, as Adam's is."""
+    waiting, seen = [] if value is None else [value], set[Value]()
+    while waiting:
+        each = waiting.pop()
+        if each in seen or each is start or each in forward:
+            continue
+        seen.add(each)
+        if isinstance(each.operation, Compute) and each.operation.name == "sqrt" and each.shape:
+            return True
+        waiting.extend(each.inputs)
+    return False
+
+
+def _is_copy(value: Value) -> bool:
+    return isinstance(value.operation, Move) and value.operation.name in ("ndarray.copy", "copy", "array")
 
 
 def step_size(
@@ -95,7 +116,7 @@ def step_size(
         right: the gradients, by leaf.
 
     Returns:
-        The factor, 1 among them; None where no change goes down the gradient at all.
+        The factor, or the product of two, 1 among them; None where no change goes down the gradient at all.
     """
     numbers = {1.0}
     for value in recording.tape.values:
@@ -114,6 +135,7 @@ def step_size(
     ratios = [each for each in ratios if each > 0 and np.isfinite(each)]
     if not ratios:
         return None
+    numbers |= {one * other for one in numbers for other in numbers}
     usable = sorted(each for each in numbers if each > 0 and np.isfinite(each))
     return max(usable, key=lambda number: _fitness(number, ratios))
 

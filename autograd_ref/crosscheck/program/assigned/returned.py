@@ -3,7 +3,7 @@
 import ast
 import inspect
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 __all__ = ["renamed", "returned_names"]
@@ -30,7 +30,7 @@ def returned_names(function: Callable[..., Any], result: Any) -> dict[str, str]:
     return last
 
 
-def renamed(path: str, names: dict[str, str]) -> str:
+def renamed(path: str, names: Mapping[str, str]) -> str:
     """A path with the variable's name in place of the longest part that has one."""
     for known in sorted(names, key=len, reverse=True):
         if path == known or (path.startswith(known) and path[len(known)] in "[."):

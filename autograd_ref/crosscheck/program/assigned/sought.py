@@ -1,13 +1,13 @@
 """The loss that a program never computes: of the usual ones, the one whose gradients it computes."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from autograd_ref.crosscheck.program.assigned.assign import assign
 from autograd_ref.crosscheck.program.assigned.gradients import candidates
-from autograd_ref.crosscheck.program.assigned.losses import find_loss
+from autograd_ref.crosscheck.program.assigned.losses import find_loss, own_loss
 from autograd_ref.crosscheck.program.calling.forms import Form, with_expression, with_variables
 from autograd_ref.crosscheck.program.paths import is_of_gradients
 from autograd_ref.crosscheck.program.views import adjoint_by
@@ -31,32 +31,54 @@ class _Array(NamedTuple):
     array: np.ndarray
 
 
-def seek_loss(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
+def seek_loss(form: Form, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
     """Find the loss whose gradients a call computes.
 
     Args:
-        function: that is called.
+        form: of the call.
         args: its arguments.
         kwargs: its keyword arguments.
 
     Returns:
-        The expression, in the function's own names, that most gradients of the call fit; None where no
-        gradient fits any, or where several fit alike.
+        The variable that the function keeps its loss in. Without one, the expression, in the function's own
+        names, that most gradients of the call fit; None where none fits any, or where several fit alike.
+
+    Raises:
+        NotJudged: the gradients fit a multiple of what the variable holds.
     """
-    recording = _recorded(with_variables(function), args, kwargs)
-    texts = [] if recording is None else list(dict.fromkeys(_usual(recording)))
-    if not texts:
-        return None
-    recording = _recorded(with_expression(function, f"[{', '.join(texts)}]", {}), args, kwargs)
+    recording = _recorded(with_variables(form.results[1]), args, kwargs)
     if recording is None:
         return None
-    fitting: dict[str, int] = {}
-    for i, text in enumerate(texts):
-        for multiple, count in _fits(recording, f"return[0][{i}]").items():
-            fitting[multiple + text] = max(count, fitting.get(multiple + text, 0))
+    own = own_loss(recording, "return")
+    texts = list(dict.fromkeys(_usual(recording))) if own is None else [own]
+    fitting = _fitting(form, texts, args, kwargs) if texts else {}
     best = max(fitting.values(), default=0)
     chosen = [text for text, count in fitting.items() if count == best]
+    if own is not None:
+        if chosen and own not in fitting:
+            raise NotJudged(
+                f"it returns no loss, and its gradients are those of {chosen[0]}: say what is meant, "
+                f"--loss '{own}' or --loss '{chosen[0]}'"
+            )
+        return own
     return chosen[0] if best and len(chosen) == 1 else None
+
+
+def _fitting(
+    form: Form, texts: Sequence[str], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> dict[str, int]:
+    """How many gradients each loss, or a usual multiple of it, has."""
+    every = with_expression(
+        form.results[1], f"[{', '.join(texts)}]", {}, leaves_variables=form.leaves_variables
+    )
+    recording = _recorded(every, args, kwargs)
+    fitting: dict[str, int] = {}
+    if recording is None:
+        return fitting
+    for i, text in enumerate(texts):
+        for multiple, count in _fits(recording, f"return[0][{i}]", every.results[0]).items():
+            fitting[multiple + text] = max(count, fitting.get(multiple + text, 0))
+    return fitting
 
 
 def _recorded(form: Form, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Recording | None:
@@ -116,14 +138,14 @@ def _are_chances(array: np.ndarray) -> bool:
     return bool((array >= 0).all() and np.allclose(array.sum(axis=1), 1, atol=1e-5))
 
 
-def _fits(recording: Recording, path: str) -> dict[str, int]:
+def _fits(recording: Recording, path: str, result: str) -> dict[str, int]:
     """How many gradients are a loss's, for each usual multiple of it that any of them is of."""
     try:
         loss = find_loss(recording, path)
     except NotJudged:
         return {}
     found = adjoints(recording, loss.value)
-    pairs = assign(recording, found, candidates(recording, found, loss, {}), {}).pairs
+    pairs = assign(recording, found, candidates(recording, found, loss, {}, result), {}).pairs
     leaves = {leaf.path: leaf for leaf in recording.leaves}
     factors: list[float] = []
     for pair in pairs:

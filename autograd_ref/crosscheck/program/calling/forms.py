@@ -37,12 +37,14 @@ class Form(NamedTuple):
         loss: the path of the loss in what it leaves behind; None where it has to be found.
         told: where the loss comes from, for the reader; None where it has to be found.
         results: the path of what the program itself returned, and the function that returned it.
+        leaves_variables: whether the function's own variables are left behind, too.
     """
 
     function: Callable[..., Any]
     loss: str | None
     told: str | None
     results: tuple[str, Callable[..., Any]]
+    leaves_variables: bool = False
 
 
 def plain(function: Callable[..., Any]) -> Form:
@@ -50,7 +52,9 @@ def plain(function: Callable[..., Any]) -> Form:
     return Form(function, None, None, ("return", function))
 
 
-def with_expression(function: Callable[..., Any], text: str, names: Mapping[str, Any]) -> Form:
+def with_expression(
+    function: Callable[..., Any], text: str, names: Mapping[str, Any], *, leaves_variables: bool = False
+) -> Form:
     """A loss that the program never computes, evaluated after the call in its function's own names."""
     try:
         code = compile(text.strip(), "<loss>", "eval")
@@ -61,10 +65,13 @@ def with_expression(function: Callable[..., Any], text: str, names: Mapping[str,
 
     def call(*args, **kwargs):  # type: ignore[no-untyped-def]
         out, known = watch(self, args, kwargs)
-        return evaluate(code, space, {**variables, **seen(known, out)}), out
+        found = evaluate(code, space, {**variables, **seen(known, out)})
+        return found, seen(known, out) if leaves_variables else out
 
     space = getattr(inspect.unwrap(function), "__globals__", {})
-    return Form(_in_program(call, function), "return[0]", f"--loss {text.strip()}", ("return[1]", function))
+    result = "return[1]['out']" if leaves_variables else "return[1]"
+    told = f"--loss {text.strip()}"
+    return Form(_in_program(call, function), "return[0]", told, (result, function), leaves_variables)
 
 
 def with_variables(function: Callable[..., Any]) -> Form:
@@ -75,7 +82,7 @@ def with_variables(function: Callable[..., Any]) -> Form:
         out, known = watch(self, args, kwargs)
         return seen(known, out)
 
-    return Form(_in_program(call, function), None, None, ("return['out']", function))
+    return Form(_in_program(call, function), None, None, ("return['out']", function), True)
 
 
 def gradient_beside(loss: Callable[..., Any], gradient: Callable[..., Any], name: str) -> Form:
@@ -194,8 +201,12 @@ def _watched(function: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Any,
 
 
 def _with_result(known: dict[str, Any], out: Any) -> dict[str, Any]:
-    """A function's variables, and as ``out`` what it returned, or its own ``out`` if it returned nothing."""
-    return known if out is None and "out" in known else {**known, "out": out}
+    """A function's variables, and as ``out`` what it returned, or its own ``out`` if it returned nothing.
+
+    Numbers come first, so that a loss has the name of its variable, not its place in a list of all losses.
+    """
+    numbers = {name: thing for name, thing in known.items() if getattr(thing, "ndim", None) == 0}
+    return {**numbers, **known} if out is None and "out" in known else {**numbers, **known, "out": out}
 
 
 def _arguments(

@@ -12,7 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd_ref.crosscheck.program.calling.caught import Call, catch, in_dtype, seeded
-from autograd_ref.crosscheck.program.calling.forms import Form, counterpart
+from autograd_ref.crosscheck.program.calling.forms import (
+    Form,
+    counterpart,
+    with_expression,
+    with_variables,
+)
+from autograd_ref.crosscheck.program.calling.loops import Round
 from autograd_ref.crosscheck.program.calling.watch import Met
 from autograd_ref.crosscheck.program.check import Arguments, check_points, form_of
 from autograd_ref.crosscheck.program.verdict import Settings
@@ -20,7 +26,7 @@ from autograd_ref.crosscheck.reports.report import NotJudged, Report
 from autograd_ref.recording.call.given import Given
 from autograd_ref.recording.call.state import State
 
-__all__ = ["Asked", "Prepared", "check_met", "check_target", "example_of", "prepare"]
+__all__ = ["Asked", "Prepared", "check_met", "check_round", "check_target", "example_of", "prepare"]
 
 
 class Asked(NamedTuple):
@@ -167,6 +173,34 @@ def check_met(
     return check_points(*_prepare(module, owner, name, met.function, lambda _: call, file, asked, on_verdict))
 
 
+def check_round(
+    made: Round, file: str, asked: Asked, on_verdict: Callable[[Report], None] | None = None
+) -> Report:
+    """Judge the gradients that one round of a loop computes.
+
+    Args:
+        made: the round.
+        file: of the program.
+        asked: what is asked for.
+        on_verdict: as for `check_target`.
+
+    Returns:
+        The report.
+
+    Raises:
+        NotJudged: it cannot be judged; says why.
+    """
+    form = with_variables(made.function)
+    if asked.loss is not None:
+        form = with_expression(made.function, asked.loss, {}, leaves_variables=True)
+    settings = _settings(asked, form, on_verdict)
+    call = made.call
+    if asked.dtype is not None:
+        call = in_dtype(call, made.function, np.dtype(asked.dtype))
+    with made.with_arrays():
+        return check_points(form, lambda _: (call.args, call.kwargs), asked.points, file, settings)
+
+
 def _prepare(
     module: Any,
     owner: Any,
@@ -180,7 +214,16 @@ def _prepare(
     first = call_at(0)
     loss, backward = _other_half(module, owner, name, asked)
     form = form_of(function, backward, loss, asked.seed, first.names)
-    settings = Settings(
+
+    def arguments_at(point: int) -> tuple[Any, Any]:
+        call = first if point == 0 else call_at(point)
+        return call.args, call.kwargs
+
+    return Prepared(form, arguments_at, asked.points, file, _settings(asked, form, on_verdict))
+
+
+def _settings(asked: Asked, form: Form, on_verdict: Callable[[Report], None] | None) -> Settings:
+    return Settings(
         asked.spec,
         asked.of,
         asked.seed,
@@ -193,12 +236,6 @@ def _prepare(
         on_verdict,
         explain=asked.explain,
     )
-
-    def arguments_at(point: int) -> tuple[Any, Any]:
-        call = first if point == 0 else call_at(point)
-        return call.args, call.kwargs
-
-    return Prepared(form, arguments_at, asked.points, file, settings)
 
 
 def _try(function: Any, call: Call) -> None:

@@ -1,4 +1,4 @@
-"""A call that a program makes itself: noticed when it is about to be made, and judged there and then.
+"""A call that a program makes itself, or a round of a loop: noticed before it is made, judged there and then.
 
 The program waits meanwhile, as it is, and nothing of it is run twice: the other points are the same call with
 the arrays moved whose gradient is judged.
@@ -17,9 +17,13 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from autograd_ref.crosscheck.program.calling.caught import Call, has_floating
+from autograd_ref.crosscheck.program.calling.loops import Loop, Round, calls_any, round_of
 from autograd_ref.crosscheck.reports.report import NotJudged
 
 __all__ = ["Met", "is_called_plainly", "watching"]
+
+# So many loops of a file are tried.
+MOST = 8
 
 
 class Met(NamedTuple):
@@ -38,7 +42,12 @@ class Met(NamedTuple):
 
 @contextmanager
 def watching(
-    file: str, names: Collection[str], nth: int, meet: Callable[[str, Met], None]
+    file: str,
+    names: Collection[str],
+    nth: int,
+    meet: Callable[[str, Met], None],
+    loops: Collection[Loop] = (),
+    meet_round: Callable[[Loop, Round], bool] | None = None,
 ) -> Iterator[dict[str, list[int]]]:
     """Watch for calls while a program runs.
 
@@ -47,6 +56,8 @@ def watching(
         names: of the functions: ``step``, ``Net.step``.
         nth: which of the calls of each with floating arrays is wanted, from 1.
         meet: is given the name, and the call before it is made; what it raises, the program sees.
+        loops: of the file.
+        meet_round: is given a loop, and a round of it before it is made; tells whether it could be judged.
 
     Yields:
         How often each function was called so far, and how often with floating arrays.
@@ -56,29 +67,56 @@ def watching(
     for name in names:
         wanted.setdefault(name.rpartition(".")[2], []).append(name)
 
-    def notice(frame: FrameType, event: str, _: Any) -> None:
-        if event != "call" or frame.f_code.co_name not in wanted:
-            return
-        for name in wanted[frame.f_code.co_name]:
+    left = {(loop.scope, loop.first): loop for loop in reversed(list(loops))}
+    rounds, tried = dict.fromkeys(left, 0), 0
+
+    def notice(frame: FrameType, event: str, _: Any) -> Any:
+        if event != "call":
+            return None
+        for name in wanted.get(frame.f_code.co_name, ()):
             if counts[name][1] < nth and _is_named(frame, file, name):
                 call = _call_of(frame)
                 counts[name][0] += 1
                 counts[name][1] += has_floating(call.args, call.kwargs)
                 if counts[name][1] == nth:
                     watch(None)
-                    meet(name, Met(_function_of(frame, name, call), call, frame.f_globals))
+                    met = Met(_function_of(frame, name, call), call, frame.f_globals)
+                    sys.call_tracing(meet, (name, met))  # judging needs a profiler of its own
                     watch(notice)
+        scope = frame.f_code.co_qualname
+        is_inside = any(scope == each for each, _ in left) and _resolved(frame.f_code.co_filename) == file
+        return notice_line if is_inside else None
 
-    def watch(trace: Callable[..., None] | None) -> None:
+    def notice_line(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal tried
+        key = (frame.f_code.co_qualname, frame.f_lineno)
+        if event != "line" or key not in left:
+            return notice_line
+        loop = left[key]
+        rounds[key] += 1
+        # What is inside it, or what it calls, is to be judged first.
+        if rounds[key] < 2 and (loop.inner or calls_any(loop, wanted)):
+            return notice_line
+        del left[key]
+        tried += 1
+        watch(None)
+        made = round_of(loop, file, frame.f_globals, frame.f_locals)
+        judged = meet_round is not None and sys.call_tracing(meet_round, (loop, made))
+        watch(notice)
+        for each in [each for each in left if tried == MOST or (judged and each[0] == loop.scope)]:
+            del left[each]
+        return notice_line if left else None
+
+    def watch(trace: Callable[..., Any] | None) -> None:
         sys.settrace(trace)
         threading.settrace(trace)
 
-    if names:
+    if names or loops:
         watch(notice)
     try:
         yield counts
     finally:
-        if names:
+        if names or loops:
             watch(None)
 
 

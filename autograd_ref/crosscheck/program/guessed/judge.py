@@ -1,6 +1,7 @@
 """Judge what nobody said how to call: the first call that fits decides, and no other may contradict it."""
 
 from collections.abc import Callable, Iterable, Iterator
+from math import prod
 from typing import Any
 
 from autograd_ref.crosscheck.program.calling.target import Asked, check_target
@@ -48,6 +49,10 @@ def judge_guessed(
             report = check_target(module, file, found._replace(spec=spec, call=guess.call))
         except NotJudged:
             continue
+        if any(
+            each.mismatch is not None and each.shape and prod(each.shape) == 1 for each in report.quantities
+        ):
+            continue  # an array of one entry in the place of a number
         if report.ok:
             if wrong is None:
                 return report

@@ -2,7 +2,7 @@
 
 import re
 
-__all__ = ["METHODS", "is_size", "is_sizes", "numbered", "role_of"]
+__all__ = ["METHODS", "TRAINING", "is_size", "is_sizes", "numbered", "role_of"]
 
 
 # What a class calls the method that computes its gradients, in the order in which they are tried.
@@ -12,6 +12,9 @@ METHODS = (
     "cost_function", "backprop", "back_propagation", "backpropagation", "step", "train_step", "train_batch",
     "train_on_batch", "forward_backward", "forward",
 )  # fmt: skip
+
+# And the method that trains.
+TRAINING = ("fit", "train", "learn")
 
 _INPUTS = {
     "x", "xs", "data", "inputs", "input", "features", "images", "samples", "feats", "x_train", "x_batch",

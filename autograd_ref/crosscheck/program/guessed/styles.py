@@ -26,7 +26,8 @@ class Style:
         out_first: whether weights are (H, D), not (D, H).
         labels: the expression of the labels.
         classes: outputs of the last layer; 0 where it gives one number for each sample, without an axis.
-        bias: "flat" (H,), "matrix" (1, H) or (H, 1), or "row" for one more row of the weights.
+        bias: "flat" (H,), "matrix" (1, H) or (H, 1), "number" for matrices but a number where there is one
+            output, or "row" for one more row of the weights.
     """
 
     sizes: Sizes
@@ -52,7 +53,7 @@ class Style:
     def bias_of(self, i: int, layers: int) -> str:
         """The expression of the biases of layer ``i`` of so many."""
         _, after = self._units(i, layers)
-        if not after:
+        if not after or (after == 1 and self.bias == "number"):
             return "np.array(0.5 * rng.standard_normal())"
         shape = (after,) if self.bias == "flat" else (after, 1) if self.columns else (1, after)
         return f"0.5 * {_normal(shape)}"
@@ -88,7 +89,8 @@ def styles(sizes: Sizes, *, layers: int, biases: bool) -> Iterator[Style]:
     columns = [(f"{one_hot}.T", C), (f"rng.integers(0, 2, (1, {N})).astype(float)", 1), (numbers, C)]
     for in_columns, out_first in ((False, False), (True, True), (False, True), (True, False)):
         for text, classes in columns if in_columns else rows:
-            for bias in ("flat", "matrix") if biases else ("flat", "row"):
+            shapes = ("flat", "matrix", "number") if classes == 1 else ("flat", "matrix")
+            for bias in shapes if biases else ("flat", "row"):
                 yield Style(sizes, in_columns, out_first, text, classes, bias)
     single = f"np.eye({C})[:, rng.integers(0, {C}, 1)]"
     yield Style(sizes._replace(N=1), True, True, single, C, "matrix" if biases else "flat")

@@ -41,6 +41,7 @@ class _Listing:
         at_fault = [each for each in tapes.outputs if each.is_wrong]
         self.regions: list[Region] = [region_of(each, tapes, self.trust) for each in at_fault]
         self.suspects = {value.number for region in self.regions for value in region.suspects}
+        self.reached = set(tapes.backward)
         self.forward_names = {
             name: each
             for each in reversed(list(tapes.points[0].run.found.of))
@@ -116,7 +117,8 @@ class _Listing:
         wanted = self._named_for(value)
         best = next((each for each in meanings if in_words(each.of, self.tapes) == wanted), meanings[0])
         name = in_words(best.of, self.tapes)
-        is_right = self.trust.is_trusted(value)
+        is_used = value in self.reached
+        is_right = self.trust.is_trusted(value) or (not is_used and best.is_exact)
         kind = "transposed" if best.order == "moved" and best.kind == "adjoint" else best.kind
         note = meaning_in_words(best, self.tapes) + (", transposed" if kind == "transposed" else "")
         factor = float(f"{best.factor:.12g}")
@@ -155,8 +157,12 @@ def _passes(values: list[Value]) -> list[Value]:
     """The last and largest value of a statement in each pass of the loops around it."""
     whole = max(values, key=lambda each: _extent(each.place))
     same = [each for each in values if (each._code, each._position) == (whole._code, whole._position)]
-    writes = [each for each in same if isinstance(each.operation, Write)]
-    return [each for each in same if not isinstance(each.operation, Write)] or writes
+    same = [each for each in same if not isinstance(each.operation, Write)] or same
+    return [each for each in same if _kind(each) == _kind(same[-1])]
+
+
+def _kind(value: Value) -> str:
+    return getattr(value.operation, "name", type(value.operation).__name__)
 
 
 def _extent(place: Place | None) -> tuple[int, int, int]:

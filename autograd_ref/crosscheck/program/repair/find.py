@@ -6,13 +6,14 @@ import ast
 import hashlib
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from autograd_ref.crosscheck.program.point import RecordedPoint
+from autograd_ref.crosscheck.program.repair.omitted import omitted_step
 from autograd_ref.crosscheck.program.repair.search import Mended, Search
-from autograd_ref.crosscheck.program.repair.site import Site
+from autograd_ref.crosscheck.program.repair.site import Edit, Site
 from autograd_ref.crosscheck.program.repair.source import Source
 from autograd_ref.crosscheck.program.repair.swap import Program
 from autograd_ref.crosscheck.program.repair.trial import quietly
@@ -64,7 +65,10 @@ def find_repair(
 
     with quietly():
         found = Search(points, programs, deadline, order).mended(accept)
-    return None if found is None else Found(_repair(found, points), _blame(found))
+        if found is None:
+            return None
+        found = found._replace(edits=tuple(_in_words(found, points[0])))
+    return Found(_repair(found, points), _blame(found))
 
 
 def _programs(point: RecordedPoint) -> dict[str, Program]:
@@ -112,6 +116,13 @@ def _repair(found: Mended, points: Sequence[RecordedPoint]) -> Repair:
     )
 
 
+def _in_words(found: Mended, point: RecordedPoint) -> Iterator[Edit]:
+    """The edits; of a step left out, with the line of the forward pass that it belongs to."""
+    for i, edit in enumerate(found.edits):
+        omitted = omitted_step(found.site, edit, point) if i == 0 and edit.kind == "step" else None
+        yield edit if omitted is None else edit._replace(says=omitted)
+
+
 def _blame(found: Mended) -> Blame:
     """The expression that was changed; where a statement was missing, the first that reads what it makes."""
     source, edit = found.source, found.edits[0]
@@ -135,9 +146,13 @@ def _blame(found: Mended) -> Blame:
 def _reader(site: Site, at: int, text: str) -> ast.stmt:
     """The first statement behind a position that reads what an inserted one changes; or else this one."""
     made = next(each.id for each in ast.walk(ast.parse(text.strip())) if isinstance(each, ast.Name))
-    for other in site.body:
-        names = {each.id for each in ast.walk(other) if isinstance(each, ast.Name)}
-        if site.source.span(other)[0] >= at and made in names:
+    behind = [
+        each
+        for each in ast.walk(site.function)
+        if isinstance(each, ast.stmt) and not hasattr(each, "body") and site.source.span(each)[0] >= at
+    ]
+    for other in sorted(behind, key=lambda each: each.lineno):
+        if made in {each.id for each in ast.walk(other) if isinstance(each, ast.Name)}:
             return other
     return site.node
 

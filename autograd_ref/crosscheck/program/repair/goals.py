@@ -91,7 +91,11 @@ class Goals:
         if key not in self._before:
             made = _made(site, ())
             self._before[key] = None if made is None else site.scopes[time].value(made)
-        return not _same(value, self._before[key])
+        before = self._before[key]
+        if isinstance(value, tuple | list) and isinstance(before, tuple | list) and len(value) == len(before):
+            changed = [new for new, old in zip(value, before, strict=True) if not _same(new, old)]
+            return self.has(changed, scales)
+        return not _same(value, before)
 
 
 def _made(site: Site, changes: tuple[Change, ...]) -> str | None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from autograd_ref.crosscheck.program.point import RecordedPoint
 from autograd_ref.crosscheck.program.repair.edits import edits
 from autograd_ref.crosscheck.program.repair.goals import Goals
-from autograd_ref.crosscheck.program.repair.site import Edit, Site
+from autograd_ref.crosscheck.program.repair.site import Edit, Scope, Site
 from autograd_ref.crosscheck.program.repair.sites import sites_of, watched
 from autograd_ref.crosscheck.program.repair.source import Change, Source
 from autograd_ref.crosscheck.program.repair.swap import Program
@@ -24,6 +24,9 @@ OTHERS = 0.7
 
 # How many of the most suspect statements are gone through before any other.
 FIRST = 3
+
+# How many of the repairs of a place are given the last word.
+LAST = 3
 
 # Of two mistakes, how many first repairs are gone on from.
 BASES = 4
@@ -111,6 +114,8 @@ class Search:
             return found
         bases.sort(key=lambda each: (-len(each.outcome or ()), not each.fits, each.edit.cost, _size(each)))
         for base in bases[:BASES]:
+            if time.monotonic() > self.deadline:
+                return None
             found = self._one((base,), base.outcome or frozenset(), accept, [])
             if found is not None:
                 return found
@@ -124,39 +129,100 @@ class Search:
         bases: list[Candidate],
     ) -> Mended | None:
         """One more edit beside some."""
-        for first, rest in self._groups(base):
-            good: list[Candidate] = []
-            until = self.deadline
-            for i, each in enumerate([*first, *rest]):
-                if time.monotonic() > until or (i == len(first) and not good):
-                    break
-                each.outcome = self._run((*base, each), 0)
-                if each.outcome == self.whole and self._holds((*base, each)):
-                    good.append(each)
-                    until = min(until, time.monotonic() + OTHERS)
-                elif each.outcome is not None and (
-                    each.outcome > before or (each.fits and each.outcome >= before)
-                ):
-                    bases.append(each)
+        sites = [site for site in self._sites(base) if not base or site.source is base[0].site.source]
+        weak: list[Candidate] = []
+        for first, rest in self._groups(sites, base):
+            good = self._good(first, base, before, bases)
+            if good or not first:
+                good += self._good(rest, base, before, bases)
+            if good:
+                good += self._good(self._cheaper(sites[:FIRST], good, base), base, before, bases)
             good.sort(key=lambda each: (each.edit.cost, _size(each)))
-            for each in good[:3]:
-                source = each.site.source
-                parts = (*[one.edit for one in base], each.edit)
-                site = (*base, each)[0].site
-                program = self.programs[source.file]
-                mended = Mended(source, program, parts, site, len(good) - 1, self.trial.count)
-                if accept(mended):
-                    return mended
-            if time.monotonic() > self.deadline:
-                return None
+            idle = [each for each in good[:LAST] if self._idles((*base, each))]
+            weak += idle
+            lasting = [each for each in good[:LAST] if each not in idle]
+            mended = self._accepted(lasting, base, len(good) - 1, accept)
+            if mended is not None or time.monotonic() > self.deadline:
+                return mended
+        return self._accepted(weak[:LAST], base, len(weak) - 1, accept)
+
+    def _good(
+        self,
+        candidates: Sequence[Candidate],
+        base: tuple[Candidate, ...],
+        before: frozenset[int],
+        bases: list[Candidate],
+    ) -> list[Candidate]:
+        """The candidates that make everything right; those that make more right go to ``bases``."""
+        good: list[Candidate] = []
+        until = self.deadline
+        for each in candidates:
+            if time.monotonic() > until:
+                break
+            each.outcome = self._run((*base, each), 0)
+            if each.outcome == self.whole and self._holds((*base, each)):
+                good.append(each)
+                until = min(until, time.monotonic() + OTHERS)
+            elif each.outcome is not None and (
+                each.outcome > before or (each.fits and each.outcome >= before)
+            ):
+                bases.append(each)
+        return good
+
+    def _accepted(
+        self,
+        candidates: Sequence[Candidate],
+        base: tuple[Candidate, ...],
+        others: int,
+        accept: Callable[[Mended], bool],
+    ) -> Mended | None:
+        """The first of some candidates that has the last word for it."""
+        for each in candidates:
+            source = each.site.source
+            parts = (*[one.edit for one in base], each.edit)
+            site = (*base, each)[0].site
+            mended = Mended(source, self.programs[source.file], parts, site, others, self.trial.count)
+            if accept(mended):
+                return mended
         return None
 
-    def _groups(self, base: tuple[Candidate, ...]) -> Iterator[tuple[list[Candidate], list[Candidate]]]:
+    def _cheaper(
+        self, sites: Sequence[Site], good: Sequence[Candidate], base: tuple[Candidate, ...]
+    ) -> list[Candidate]:
+        """More usual edits of the other most suspect statements: of two places, the simpler mistake is meant."""
+        cost = min(each.edit.cost for each in good)
+        others = [site for site in sites if site is not good[0].site]
+        return [
+            Candidate(site, edit, False)
+            for site in others
+            for edit in edits(site)
+            if edit.cost < cost and edit.gives is None and not _overlap(edit, base)
+        ]
+
+    def _idles(self, some: tuple[Candidate, ...]) -> bool:
+        """Whether an edit is right only since less is done: a step of the parameters, or what a guard lets run."""
+        with self._changed(some):
+            if not self.trial.keeps_moving():
+                return True
+        if any("\n" in each.text or not each.text for each in some[-1].edit.changes):
+            return False  # statements come or go
+        return not self._watched(some[:-1]).keys() <= self._watched(some).keys()
+
+    def _watched(self, some: tuple[Candidate, ...]) -> dict[tuple[str, int], list[Scope]]:
+        recording = self.points[0].run.recording
+        recording.before.restore()
+        with self._changed(some):
+            return self.trial.watched(lambda: watched(recording.call, self.files)) or {}
+
+    def _groups(
+        self, sites: Sequence[Site], base: tuple[Candidate, ...]
+    ) -> Iterator[tuple[list[Candidate], list[Candidate]]]:
         """Candidates in the order in which they are run, and those that are run if one of them is good."""
-        sites = [site for site in self._sites(base) if not base or site.source is base[0].site.source]
         for start, end in ((0, FIRST), (FIRST, len(sites))):
             known: list[list[Candidate]] = []
             for site in sites[start:end]:
+                if time.monotonic() > self.deadline:
+                    return
                 some = [
                     Candidate(site, edit, fits)
                     for edit in edits(site)
@@ -168,14 +234,10 @@ class Search:
                     yield first, rest
                 known.append(rest)
             for some in known:
-                yield some, []
+                yield [], some
 
     def _sites(self, base: tuple[Candidate, ...]) -> list[Site]:
-        recording = self.points[0].run.recording
-        recording.before.restore()
-        with self._changed(base):
-            seen = self.trial.watched(lambda: watched(recording.call, self.files))
-        sites = sites_of(self.points[0], self.files, seen or {})
+        sites = sites_of(self.points[0], self.files, self._watched(base))
         last = len(self.order)
         ranks = [float(self.order.get((each.source.file, each.node.lineno), last)) for each in sites]
         for i, site in enumerate(sites):

@@ -58,7 +58,7 @@ def _kept(thing: Any) -> Any:
 
 
 def lines_of_values(point: RecordedPoint) -> tuple[dict[Line, int], dict[Line, int]]:
-    """The lines that made values of the forward part, and of the backward part with its latest value."""
+    """The lines that made values of the forward part, or called what did; those of the backward part, with the latest."""
     forward: dict[Line, int] = {}
     backward: dict[Line, int] = {}
     made: set[Value] = set()
@@ -67,20 +67,21 @@ def lines_of_values(point: RecordedPoint) -> tuple[dict[Line, int], dict[Line, i
         if value is not None:
             made |= ancestors(value)
     for value in point.run.recording.tape.values:
-        place = value.place
-        if place is None:
-            continue
         of = forward if value in point.run.found.forward else backward
-        of[place.file, place.line] = max(
-            value.number if value in made else -1, of.get((place.file, place.line), -1)
-        )
+        for place in (value.place, *value.calls):
+            if place is not None:
+                line = (place.file, place.line)
+                of[line] = max(value.number if value in made else -1, of.get(line, -1))
     return forward, backward
 
 
 def sites_of(
     point: RecordedPoint, files: Mapping[str, Source], seen: Mapping[Line, list[Scope]]
 ) -> list[Site]:
-    """The statements that ran and may belong to the backward part, last first; the others after them."""
+    """The statements that ran and may belong to the backward part, last first; the others after them.
+
+    The last of all are those of the forward part that keep several values, as the backward part will find them.
+    """
     forward, backward = lines_of_values(point)
     found: list[tuple[tuple[int, int], Site]] = []
     for source in files.values():
@@ -88,7 +89,8 @@ def sites_of(
             lines = [(source.file, line) for line in range(site.node.lineno, _end_of_head(site.node) + 1)]
             scopes = [seen[line] for line in lines if line in seen]
             latest = max((backward.get(line, -2) for line in lines), default=-2)
-            if not scopes or (latest == -2 and any(line in forward for line in lines)):
+            is_forward = latest == -2 and any(line in forward for line in lines)
+            if not scopes or (is_forward and not _is_kept(site.node)):
                 continue
             site.scopes = tuple(scopes[0])
             site.terms = _terms(site)
@@ -96,9 +98,14 @@ def sites_of(
             site.calls = _calls(site)
             site.unused = _unused(site.function)
             site.untouched = _untouched(site.function)
-            rank = (0, -latest) if latest >= 0 else (1, -site.node.lineno)
+            rank = (0, -latest) if latest >= 0 else (1 + is_forward, -site.node.lineno)
             found.append((rank, site))
     return [site for _, site in sorted(found, key=lambda each: each[0])]
+
+
+def _is_kept(node: ast.stmt) -> bool:
+    value = getattr(node, "value", None)
+    return isinstance(node, ast.Return | ast.Assign) and isinstance(value, ast.Tuple | ast.Dict | ast.List)
 
 
 def _end_of_head(node: ast.stmt) -> int:

@@ -76,6 +76,23 @@ class Trial:
             first = None if there is None else first & there
         return first
 
+    def keeps_moving(self) -> bool:
+        """Whether a run at the first point still changes every array of before that the recorded run changed."""
+        point = self.points[0]
+        recording = point.run.recording
+        recording.before.restore()
+        try:
+            with _limited(self._limit):
+                found = collect(recording.visit_call, recording.call(), recording.module)
+        except (Exception, SystemExit, _TooLong):
+            return False
+        for leaf in recording.leaves:
+            held, (was, _) = point.run.held(leaf.path), recording.final.get(leaf.path, (None, None))
+            stays = np.array_equal(found.get(leaf.path), held)
+            if stays and was is not None and not np.array_equal(was, held):
+                return False
+        return True
+
     def watched(self, run: Callable[[], T]) -> T | None:
         """What a run of the call gives; None if it fails."""
         try:

@@ -12,7 +12,8 @@ from autograd_ref.crosscheck.program.repair.edits.products import contributions
 from autograd_ref.crosscheck.program.repair.edits.siblings import siblings
 from autograd_ref.crosscheck.program.repair.edits.signs import signs
 from autograd_ref.crosscheck.program.repair.edits.slopes import slopes
-from autograd_ref.crosscheck.program.repair.edits.statements import copies, inserted, moved
+from autograd_ref.crosscheck.program.repair.edits.statements import copies, inserted, moved, removed
+from autograd_ref.crosscheck.program.repair.edits.stores import stores
 from autograd_ref.crosscheck.program.repair.edits.terms import terms
 from autograd_ref.crosscheck.program.repair.edits.transposes import transposes
 from autograd_ref.crosscheck.program.repair.site import Edit, Site
@@ -39,7 +40,9 @@ FAMILIES: tuple[tuple[Family, str], ...] = (
     (siblings, "term"),
     (inserted, "step"),
     (contributions, "term"),
-    (moved, "step"),
+    (stores, "term"),
+    (removed, "step"),
+    (moved, "stale"),
 )
 
 

@@ -60,9 +60,16 @@ def _product(site: Site, one: str, other: str) -> str:
 
 
 def contributions(site: Site) -> Iterator[Edit]:
-    """Behind this statement, what is to be added to an array that nothing was ever added to."""
+    """What is to be added to an array that nothing was ever added to, or be in one before it is changed."""
     if site.lines(site.node) is None or not isinstance(site.node, ast.Assign | ast.AugAssign):
         return
+    if isinstance(site.node, ast.AugAssign) and isinstance(site.node.target, ast.Name):
+        array = site.node.target.id
+        for new in products(site, np.shape(site.scope.value(array))):
+            text = f"{array} = {new}"
+            if "out=" in site.source.of(site.function) and new.startswith("np."):
+                text = f"{new[:-1]}, out={array})"
+            yield Edit((site.in_front(text),), f"{text} was missing", 5, new)
     for array in sorted(site.untouched):
         value = site.scope.value(array)
         if not isinstance(value, np.ndarray):

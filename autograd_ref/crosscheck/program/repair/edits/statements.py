@@ -9,7 +9,7 @@ from autograd_ref.crosscheck.program.repair.edits.factors import scalars
 from autograd_ref.crosscheck.program.repair.site import ATOM, Edit, Site
 from autograd_ref.crosscheck.program.repair.source import Change
 
-__all__ = ["copies", "inserted", "moved"]
+__all__ = ["copies", "inserted", "moved", "removed"]
 
 
 def copies(site: Site) -> Iterator[Edit]:
@@ -26,17 +26,21 @@ def copies(site: Site) -> Iterator[Edit]:
             yield Edit((site.replaced(each, f"{site.text(node, ATOM)}.copy()"),), says, 2)
 
 
+def removed(site: Site) -> Iterator[Edit]:
+    """Without the statement."""
+    whole = site.lines(site.node)
+    if whole is not None and isinstance(site.node, ast.Assign | ast.AugAssign | ast.Expr):
+        change = Change(*whole, "") if len(site.body) > 1 else Change(*site.source.span(site.node), "pass")
+        yield Edit((change,), "the statement does not belong there", 3)
+
+
 def moved(site: Site) -> Iterator[Edit]:
-    """Without the statement, or before or after another."""
+    """The statement before or after another: it reads something before or after that is updated, or updates it."""
     node, source = site.node, site.source
-    if not isinstance(node, ast.Assign | ast.AugAssign | ast.Expr):
+    whole = site.lines(node)
+    if whole is None or not isinstance(node, ast.Assign | ast.AugAssign | ast.Expr):
         return
     here = site.body.index(node)
-    whole = site.lines(node)
-    if whole is None:
-        return
-    without = Change(*whole, "") if len(site.body) > 1 else Change(*source.span(node), "pass")
-    yield Edit((without,), "the statement does not belong there", 3)
     text = source.text[slice(*whole)].decode()
     for there, other in enumerate(site.body):
         other_lines = site.lines(other)
@@ -49,11 +53,38 @@ def moved(site: Site) -> Iterator[Edit]:
             continue
         if there == here + 1 or text[-1:] not in "\r\n":
             continue  # before the one that follows: where it is
+        passed = site.body[there:here] if there < here else site.body[here + 1 : there]
         yield Edit(
             (Change(*whole, ""), Change(other_lines[0], other_lines[0], text)),
-            "the statement belongs further up" if there < here else "the statement belongs further down",
+            _too_late(node, passed) if there < here else _too_early(node, passed),
             4,
         )
+
+
+def _too_late(node: ast.stmt, passed: list[ast.stmt]) -> str:
+    for other in passed:
+        for name in sorted(_names(node, ast.Load) & _names(other, ast.Store)):
+            return f"{name} is read after line {other.lineno} changes it; it belongs before that"
+    return "the statement belongs further up"
+
+
+def _too_early(node: ast.stmt, passed: list[ast.stmt]) -> str:
+    for other in reversed(passed):
+        for name in sorted(_names(node, ast.Load) & _names(other, ast.Store)):
+            return f"{name} is read before line {other.lineno} changes it; it belongs behind that"
+        for name in sorted(_names(node, ast.Store) & _names(other, ast.Load)):
+            return f"{name} is changed before line {other.lineno} reads it; it belongs behind that"
+    return "the statement belongs further down"
+
+
+def _names(node: ast.stmt, context: type[ast.expr_context]) -> set[str]:
+    """The variables that a statement reads, or those that it sets or writes to."""
+    found = {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, context)}
+    if context is ast.Store:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        bases = [_root(each) for each in targets if isinstance(each, ast.Subscript)]
+        found |= {each.id for each in bases if isinstance(each, ast.Name)}
+    return found
 
 
 def inserted(site: Site) -> Iterator[Edit]:

@@ -1,0 +1,145 @@
+"""Judge all that a file has: the calls and loops that it runs by itself, and what can be called besides."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from autograd_ref.crosscheck.errors import LONGEST_REFUSAL, one_line
+from autograd_ref.crosscheck.isolated.patience import Patience
+from autograd_ref.crosscheck.isolated.running import run_program
+from autograd_ref.crosscheck.isolated.source import source_of
+from autograd_ref.crosscheck.isolated.targets import Target, load_module
+from autograd_ref.crosscheck.program.calling.loops import Loop, Round, calls_any, loops_of
+from autograd_ref.crosscheck.program.calling.target import check_met, check_round
+from autograd_ref.crosscheck.program.calling.watch import Met, is_called_plainly, watching
+from autograd_ref.crosscheck.reports.report import NotJudged, Report
+
+__all__ = ["WholeFile"]
+
+# How long a file may run until it calls something that can be judged, and after that.
+BEFORE_SECONDS, AFTER_SECONDS = 50.0, 5.0
+
+Judge = Callable[[dict[str, Any], Target], Report]
+Said = Callable[[str, Callable[[], Report]], Report]
+
+
+class WholeFile:
+    """A file, and the answers about what is in it."""
+
+    def __init__(self, request: dict[str, Any], asked: Callable[[dict[str, Any]], Any], said: Said) -> None:
+        """Prepare to judge.
+
+        Args:
+            request: with the file as the target and, for each class or function, its name and the names of
+                what the file may call when it runs.
+            asked: what a request asks of a call.
+            said: judges, and says where the file's own exceptions came from.
+        """
+        self.request, self.asked, self.said = request, asked, said
+        self.path: str = request["target"]
+        self.file = str(Path(self.path).resolve())
+        self.names: dict[str, list[str]] = request["names"]
+        self.program: str | None = request["recorded"]["run"]
+        self.answers: list[dict[str, Any]] = []
+        self.met: set[str] = set()
+        self.space: dict[str, Any] = {}
+        self.patience = Patience(BEFORE_SECONDS)
+        self.refused = ""
+
+    def judge(self, judge: Judge) -> Iterator[list[dict[str, Any]]]:
+        """Judge everything.
+
+        Args:
+            judge: judges what nothing in the file called.
+
+        Yields:
+            All answers so far, in the order in which they are found.
+        """
+        try:
+            with self.patience.waiting():
+                module = self._run()
+        except NotJudged as error:
+            if not self.patience.is_over or not self.answers:
+                said = self._too_long(str(error)) if self.patience.is_over else str(error)
+                yield [*self.answers, self._of_file(said)]
+                return
+            module = SimpleNamespace(**self.space)
+        yield self.answers
+        for name, called in self.names.items() if self.program is None else ():
+            value = getattr(module, name, None)
+            if value is not None and not self.met.intersection(called):
+                one = {**self.request, "target": f"{self.path}:{name}"}
+                self._answer(name, partial(judge, one, Target(value, module, self.file)))
+            yield self.answers
+        if not self.answers and (not self.names or self.program is not None):
+            yield [self._of_file(self._nothing())]
+
+    def _run(self) -> Any:
+        if self.program is None:
+            return load_module(self.path, self.file, self._watch)
+        with self._watch(self.file):
+            run_program(self.program)
+        return SimpleNamespace(**self.space)
+
+    def _watch(self, file: str) -> AbstractContextManager[Any]:
+        source = source_of(Path(file))
+        names = [each for called in self.names.values() for each in called]
+        plain = [name for name in names if is_called_plainly(source, name)]
+        return watching(file, plain, 1, self._meet, loops_of(source), self._meet_round)
+
+    def _meet(self, name: str, met: Met) -> None:
+        if self._try(name, met, lambda asked: check_met(met, self.file, asked)):
+            self.met.add(name)
+
+    def _meet_round(self, loop: Loop, made: Round) -> bool:
+        if loop.scope in self.met or calls_any(loop, {each.rpartition(".")[2] for each in self.met}):
+            return True
+        return self._try(str(loop.line), made, lambda asked: check_round(made, self.file, asked))
+
+    def _try(self, name: str, met: Met | Round, judge: Callable[[Any], Report]) -> bool:
+        """Judge what the file is about to do; what cannot be judged is no answer."""
+        self.patience.stop()
+        self.space.update(met.space)
+        asked = self.asked({**self.request, "target": f"{self.path}:{name}"})
+        judged = self._answer(name, lambda: judge(asked))
+        if not judged:
+            self.refused = f"{name}: {self.answers.pop()['error']}"
+        self.patience.start(AFTER_SECONDS if self.answers else None)
+        return judged
+
+    def _answer(self, name: str, judge: Callable[[], Report]) -> bool:
+        report, error = None, None
+        try:
+            report = self.said(self.file, judge).to_json()
+        except NotJudged as refused:
+            error = one_line(str(refused), LONGEST_REFUSAL)
+        self.answers.append({"target": f"{self.path}:{name}", "report": report, "error": error})
+        return report is not None
+
+    def _of_file(self, error: str) -> dict[str, Any]:
+        return {"target": self.path, "report": None, "error": one_line(error, LONGEST_REFUSAL)}
+
+    def _nothing(self) -> str:
+        """Why nothing was judged, and what would be."""
+        if self.refused:
+            return f"line {self.refused}" if self.refused[0].isdigit() else self.refused
+        if self.program is not None:
+            return f"--run calls no function of it with floating arrays, and trains in no loop of {self.path}"
+        return (
+            "has no function that can be called, no class with a loss and no loop that trains when it is "
+            f"imported: say what runs it, --run '{Path(self.path).name}'"
+        )
+
+    def _too_long(self, error: str) -> str:
+        """What a run that was ended says."""
+        at = re.search(r"\bline \d+", error)
+        where = "" if at is None else f" at {at[0]}"
+        what = "its import" if self.program is None else "--run"
+        return (
+            f"{what} still runs{where} after {self.patience.seconds:g} s, and called nothing that can be "
+            f"judged: {self.refused or 'put what trains into a function, and name it, FILE.py:NAME'}"
+        )

@@ -1,0 +1,207 @@
+"""One round of a training loop, judged like a call of its variables that leaves its variables behind."""
+
+import ast
+import re
+import types
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autograd_ref.crosscheck.program.calling.caught import Call
+from autograd_ref.crosscheck.program.guessed.roles import role_of
+from autograd_ref.crosscheck.reports.report import NotJudged
+
+__all__ = ["Loop", "Round", "calls_any", "loops_of", "round_of"]
+
+# What people call a function that moves the parameters.
+_MOVES = re.compile(r"update|step|apply|optimi[sz]|descen", re.IGNORECASE)
+
+_Node = ast.For | ast.While
+
+
+class Loop(NamedTuple):
+    """A loop that may train.
+
+    Attributes:
+        scope: the qualified name of the function that it is in, ``<module>`` for none.
+        node: its statement.
+        inner: the lines of such loops inside it.
+        shared: the names that its function declares global.
+    """
+
+    scope: str
+    node: _Node
+    inner: frozenset[int]
+    shared: tuple[str, ...]
+
+    @property
+    def line(self) -> int:
+        """Where it begins."""
+        return self.node.lineno
+
+    @property
+    def first(self) -> int:
+        """Where its body begins."""
+        return self.node.body[0].lineno
+
+
+class Round(NamedTuple):
+    """One round of a loop.
+
+    Attributes:
+        function: makes it.
+        call: the variables that it begins with.
+        space: the globals of the program.
+        numbers: attributes that are numbers and move, as object, name and number.
+    """
+
+    function: Any
+    call: Call
+    space: dict[str, Any]
+    numbers: list[tuple[Any, str, Any]]
+
+    @contextmanager
+    def with_arrays(self) -> Iterator[None]:
+        """Put arrays in the place of attributes that are numbers, for they are to be differentiated."""
+        try:
+            for owner, name, number in self.numbers:
+                setattr(owner, name, np.array(float(number)))
+            yield
+        finally:
+            for owner, name, number in self.numbers:
+                setattr(owner, name, number)
+
+
+def loops_of(source: str) -> list[Loop]:
+    """The loops of a source that move something in every round.
+
+    Args:
+        source: of a file.
+    """
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return []
+    return list(_loops(tree.body, "", ()))
+
+
+def round_of(loop: Loop, file: str, space: dict[str, Any], variables: Mapping[str, Any]) -> Round:
+    """The round that a program is about to make.
+
+    Args:
+        loop: that it is in.
+        file: of the program.
+        space: its globals.
+        variables: those that the loop's function has now.
+
+    Returns:
+        The round, a function of its variables; lines are the file's.
+
+    Raises:
+        NotJudged: the body cannot stand alone.
+    """
+    read = [each for part in loop.node.body for each in ast.walk(part)]
+    names = dict.fromkeys(each.id for each in read if isinstance(each, ast.Name))
+    given = {
+        name: variables[name]
+        for name in names
+        if name in variables and name not in loop.shared and not _is_fixed(variables[name], name, space)
+    }
+    numbers = []
+    for target, is_lowered in _moved(loop.node):
+        match target:
+            case ast.Name(id=name) if name in given and _is_parameter(name, given[name], is_lowered):
+                given[name] = np.array(float(given[name]))
+            case ast.Attribute(value=ast.Name(id=owner), attr=name) if owner in variables:
+                held = getattr(variables[owner], name, None)
+                if _is_parameter(name, held, is_lowered):
+                    numbers.append((variables[owner], name, held))
+    name = f"loop_at_line_{loop.line}"
+    shared = f"    global {', '.join(loop.shared)}\n" if loop.shared else ""
+    head = f"def {name}({', '.join(given)}):\n{shared}    for _once in (0,): pass"
+    module = ast.increment_lineno(ast.parse(head), loop.line - 1)
+    for node in ast.walk(module):
+        if isinstance(node, ast.For):
+            node.body = loop.node.body
+    try:
+        code = compile(module, file, "exec")
+    except SyntaxError as error:
+        raise NotJudged(f"the loop at line {loop.line} cannot be run alone: {error.msg}") from None
+    inner = next(each for each in code.co_consts if isinstance(each, types.CodeType))
+    function = types.FunctionType(inner, space, name)
+    function.__module__ = str(space.get("__name__"))
+    return Round(function, Call(tuple(given.values()), {}, {}), space, numbers)
+
+
+def calls_any(loop: Loop, names: Collection[str]) -> bool:
+    """Whether a loop calls a function, or a method, of one of these names."""
+    for node in ast.walk(loop.node):
+        match node:
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if name in names:
+                return True
+    return False
+
+
+def _loops(body: list[ast.stmt], scope: str, shared: tuple[str, ...]) -> Iterator[Loop]:
+    for each in body:
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef):
+            declared = [part.names for part in ast.walk(each) if isinstance(part, ast.Global)]
+            names = tuple(name for part in declared for name in part)
+            yield from _loops(each.body, f"{scope}{each.name}.<locals>.", names)
+        elif isinstance(each, ast.ClassDef):
+            yield from _loops(each.body, f"{scope}{each.name}.", ())
+        else:
+            inside = [loop for part in _bodies(each) for loop in _loops(part, scope, shared)]
+            if isinstance(each, ast.For | ast.While) and _moves(each):
+                lines = frozenset(loop.line for loop in inside)
+                yield Loop(scope.removesuffix(".<locals>.") or "<module>", each, lines, shared)
+            yield from inside
+
+
+def _bodies(statement: ast.stmt) -> Iterator[list[ast.stmt]]:
+    for name in ("body", "orelse", "finalbody"):
+        yield getattr(statement, name, [])
+    for each in getattr(statement, "handlers", []):
+        yield each.body
+
+
+def _moves(loop: _Node) -> bool:
+    """Whether a loop moves something: ``W -= …``, ``W = W - …``, ``update(…)``."""
+    for node in ast.walk(ast.Module(loop.body, [])):
+        if isinstance(node, ast.Yield | ast.YieldFrom | ast.Await):
+            return False
+    for node in ast.walk(ast.Module(loop.body, [])):
+        match node:
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if _MOVES.search(name):
+                return True
+    return any(True for _ in _moved(loop))
+
+
+def _moved(loop: _Node) -> Iterator[tuple[ast.expr, bool]]:
+    """What is moved in a loop, and whether by taking something away: ``W -= …``, ``W = W + …``."""
+    for node in ast.walk(ast.Module(loop.body, [])):
+        match node:
+            case ast.AugAssign(target=target, op=ast.Add() | ast.Sub(), value=value) if not isinstance(
+                value, ast.Constant
+            ):
+                yield target, isinstance(node.op, ast.Sub)
+            case ast.Assign(targets=[target], value=ast.BinOp(left=left, op=ast.Add() | ast.Sub() as op)) if (
+                ast.unparse(left) == ast.unparse(target)
+            ):
+                yield target, isinstance(op, ast.Sub)
+
+
+def _is_parameter(name: str, thing: Any, is_lowered: bool) -> bool:
+    """Whether a number that moves is a parameter, not a counter."""
+    if isinstance(thing, bool) or not isinstance(thing, (int, float, np.floating)):
+        return False
+    return not isinstance(thing, int) or is_lowered or role_of(name) in ("weight", "bias")
+
+
+def _is_fixed(thing: Any, name: str, space: Mapping[str, Any]) -> bool:
+    """Whether a variable is a function, a class or a module of the program itself."""
+    return space.get(name) is thing and isinstance(
+        thing, types.FunctionType | types.ModuleType | types.BuiltinFunctionType | type
+    )

@@ -1,0 +1,94 @@
+"""A value that was never kept: memory made for it that nothing was written to."""
+
+import ast
+import copy
+from collections.abc import Iterator
+
+import numpy as np
+
+from autograd_ref.crosscheck.program.repair.site import UNARY, Edit, Site
+
+__all__ = ["stores"]
+
+
+def stores(site: Site) -> Iterator[Edit]:
+    """In front of this statement, or behind the last of a block: what fills an empty part of an array or list."""
+    if site.lines(site.node) is None or not isinstance(site.node, ast.Assign | ast.AugAssign | ast.Expr):
+        return
+    is_last = site.node is site.body[-1]
+    for text in dict.fromkeys((*_kept(site), *_other_halves(site))):
+        yield Edit((site.in_front(text),), f"{text} was missing", 5)
+        if is_last:
+            yield Edit((site.behind(text),), f"{text} was missing", 5)
+
+
+def _kept(site: Site) -> Iterator[str]:
+    """Arrays in scope, or what another statement keeps elsewhere, written to an empty part of their shape."""
+    lists = {name for name, each in site.scope.local.items() if isinstance(each, list)}
+    arrays = [
+        (term, each)
+        for term, each in site.terms.items()
+        if isinstance(each, np.ndarray) and each.dtype.kind == "f" and each.any()
+    ]
+    for holder in sorted(site.untouched | lists):
+        for at in site.indices:
+            part = site.scope.value(f"{holder}{at}")
+            if not isinstance(part, np.ndarray) or part.any():
+                continue
+            for term, each in arrays:
+                if each.shape == part.shape:
+                    yield f"{holder}{at} += {term}"
+                    yield f"{holder}{at} = {term}"
+            for text in _moved(site, holder, at):
+                yield text
+
+
+def _moved(site: Site, holder: str, at: str) -> Iterator[str]:
+    """The statements that write to other parts of an array or list, with another index wherever theirs was."""
+    for node in ast.walk(site.function):
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        if isinstance(node, ast.Assign | ast.AugAssign) and isinstance(target, ast.Subscript):
+            if ast.unparse(target.value) == holder and f"[{ast.unparse(target.slice)}]" != at:
+                old, new = ast.dump(target.slice), ast.parse(at[1:-1], mode="eval").body
+                yield ast.unparse(_Replaced(old, new).visit(copy.deepcopy(node)))
+
+
+class _Replaced(ast.NodeTransformer):
+    """An expression in the place of another, wherever that is."""
+
+    def __init__(self, old: str, new: ast.expr):
+        self.old, self.new = old, new
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        return self.new if ast.dump(node) == self.old else self.generic_visit(node)
+
+
+def _other_halves(site: Site) -> Iterator[str]:
+    """Beside ``da[i] += b[j] * c``, what the product rule has for the other factor: ``db[j] += a[i] * c``."""
+    node = site.node
+    if not (
+        isinstance(node, ast.AugAssign) and isinstance(node.value, ast.BinOp) and isinstance(node.value.op, ast.Mult)
+    ):
+        return
+    changed, at = _apart(site, node.target)
+    left, right = node.value.left, node.value.right
+    for factor, other in ((left, right), (right, left)):
+        base, index = _apart(site, factor)
+        held, given = site.scope.value(changed), site.scope.value(base)
+        if not isinstance(held, np.ndarray) or not isinstance(given, np.ndarray):
+            continue
+        arrays = {term: each for term, each in site.terms.items() if isinstance(each, np.ndarray)}
+        for holder in arrays:
+            if holder == changed or arrays[holder].shape != given.shape:
+                continue
+            for term, each in arrays.items():
+                if each.shape == held.shape and term != changed:
+                    yield f"{holder}{index} += {term}{at} * {site.text(other, UNARY)}"
+
+
+def _apart(site: Site, node: ast.expr) -> tuple[str, str]:
+    """The text of an array, and that of the index into it."""
+    if not isinstance(node, ast.Subscript):
+        return site.text(node), ""
+    base = site.text(node.value)
+    return base, site.text(node)[len(base) :]

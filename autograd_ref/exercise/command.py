@@ -1,0 +1,152 @@
+"""`handgrad check` on a file that is an exercise: how far it is, its hints and lines, and watching it."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from autograd_ref.crosscheck.isolated.process import Outcome
+from autograd_ref.exercise.apart import Apart
+from autograd_ref.exercise.progress import Progress, StepState
+from autograd_ref.exercise.screen import seen
+from autograd_ref.exercise.writing import Exercise
+from handgrad.files import replace_json
+
+__all__ = ["check_exercise", "show_hint", "show_solution", "watch_exercise"]
+
+LOOK = 0.1
+
+
+def check_exercise(exercise: Exercise, *, time_limit: float, as_json: bool) -> Outcome:
+    """Judge a file once, and print how far it is.
+
+    Args:
+        exercise: the file.
+        time_limit: seconds.
+        as_json: print an object, not text.
+
+    Returns:
+        RIGHT if all is right, WRONG if a step is wrong, else NOT_JUDGED.
+
+    Raises:
+        ValueError: it cannot be run.
+    """
+    console = Console()
+    with Apart(exercise, time_limit) as process, console.status(exercise.words("progress.checking")):
+        *_, answer = process.answers()
+    if as_json:
+        print(json.dumps({key: each for key, each in answer.items() if key not in ("at", "final")}))
+    elif answer["progress"] is None:
+        words = exercise.words
+        raise ValueError(words("progress.unread", file=exercise.file, error=answer["error"]))
+    else:
+        console.print(seen(answer, exercise), soft_wrap=not console.is_terminal)
+    return _outcome(answer)
+
+
+def show_hint(exercise: Exercise, *, time_limit: float) -> Outcome:
+    """Print the next hint to the next step."""
+    words, step = exercise.words, _next(exercise, time_limit)
+    if step is None:
+        print(words("progress.none_left"))
+        return Outcome.RIGHT
+    hints = exercise.topic.steps[step.number - 1].hints[words.language]
+    number = _count_hint(exercise.file, step.name, len(hints))
+    print(words("file.hint_step", number=step.number, name=step.name))
+    print(words("progress.hint", number=number, all=len(hints), text=hints[number - 1]))
+    if number == len(hints):
+        print(words("progress.last_hint"))
+    return Outcome.NOT_JUDGED
+
+
+def show_solution(exercise: Exercise, *, time_limit: float) -> Outcome:
+    """Print the lines of the next step."""
+    words, step = exercise.words, _next(exercise, time_limit)
+    if step is None:
+        print(words("progress.none_left"))
+        return Outcome.RIGHT
+    print(words("progress.solve", number=step.number, name=step.name))
+    print(exercise.topic.steps[step.number - 1].solution)
+    return Outcome.NOT_JUDGED
+
+
+def watch_exercise(exercise: Exercise, *, time_limit: float) -> None:
+    """Judge a file whenever it is saved, until Ctrl-C.
+
+    A process is kept ready for the next time: it has JAX loaded, and has compiled what the right program
+    needs.
+    """
+    console = Console()
+    words = exercise.words
+    watching = Text(words("progress.watching", file=exercise.file), style="dim")
+    if console.is_terminal:
+        with Live(watching, console=console, auto_refresh=False, screen=True) as live:
+            for answer in _answers(exercise, time_limit):
+                live.update(Group(seen(answer, exercise), Text(""), watching), refresh=True)
+    else:
+        console.print(watching)
+        for answer in _answers(exercise, time_limit):
+            if answer["final"]:
+                console.print(seen(answer, exercise), "", soft_wrap=True)
+
+
+def _answers(exercise: Exercise, time_limit: float) -> Iterator[dict[str, Any]]:
+    """All answers, whenever the file is saved."""
+    ready = Apart(exercise, time_limit)
+    try:
+        for _ in _saved(exercise.file):
+            with ready as process:
+                yield from process.answers()
+            ready = Apart(exercise, time_limit, warm=True)
+    finally:
+        ready.close()
+
+
+def _saved(file: Path) -> Iterator[None]:
+    """Once at first, and whenever the file is another one."""
+    before: tuple[int, int] | None = None
+    while True:
+        with suppress(FileNotFoundError):  # between two saves of an editor that replaces it
+            state = file.stat()
+            now = state.st_mtime_ns, state.st_size
+            if now != before:
+                before = now
+                yield
+        time.sleep(LOOK)
+
+
+def _next(exercise: Exercise, time_limit: float) -> StepState | None:
+    """The first step that is not right."""
+    with Apart(exercise, time_limit) as process:
+        *_, answer = process.answers()
+    if answer["progress"] is None:
+        words = exercise.words
+        raise ValueError(words("progress.unread", file=exercise.file, error=answer["error"]))
+    return None if answer["finish"] is not None else Progress.from_json(answer["progress"]).next
+
+
+def _count_hint(file: Path, step: str, most: int) -> int:
+    """Which hint is next, from 1; how many were shown is kept beside the file."""
+    beside = file.with_name(f".{file.stem}-hints.json")
+    shown: dict[str, int] = {}
+    with suppress(OSError, ValueError):
+        shown = json.loads(beside.read_text())
+    number = min(int(shown.get(step, 0)) + 1, most)
+    with suppress(OSError):  # a folder that cannot be written to: the first hint again
+        replace_json(beside, {**shown, step: number})
+    return number
+
+
+def _outcome(answer: dict[str, Any]) -> Outcome:
+    if answer["finish"] is not None:
+        return Outcome.RIGHT
+    if answer["progress"] is None:
+        return Outcome.NOT_JUDGED
+    states = {each["state"] for each in answer["progress"]["steps"]}
+    return Outcome.WRONG if states & {"wrong", "raised"} or answer["not_returned"] else Outcome.NOT_JUDGED

@@ -1,0 +1,105 @@
+"""The file that a student fills in, and what such a file says of itself."""
+
+import re
+import unicodedata
+from pathlib import Path
+from typing import NamedTuple
+
+from autograd_ref.exercise.topic import Topic, topic_called
+from autograd_ref.exercise.words import Words
+from handgrad.files import replace_file
+
+__all__ = ["Exercise", "exercise_in", "text_of", "write_exercise"]
+
+WIDTH = 100
+# So many empty lines are above the hints, that nobody reads them unasked.
+FOLD = 12
+_HEAD = re.compile(r"^# handgrad exercise: (?P<topic>[\w-]+), (?P<language>\w+)\s*$", re.MULTILINE)
+
+
+class Exercise(NamedTuple):
+    """A file that is an exercise.
+
+    Attributes:
+        file: where it is.
+        topic: what it is about.
+        words: its language.
+    """
+
+    file: Path
+    topic: Topic
+    words: Words
+
+
+def write_exercise(file: Path, topic: Topic, language: str) -> None:
+    """Write an exercise to a new file.
+
+    Raises:
+        ValueError: there is such a file, or it would not be one of Python.
+        OSError: it cannot be written.
+    """
+    if file.suffix != ".py":
+        raise ValueError(f"{file}: an exercise is a Python file, so name it something.py")
+    if file.exists():
+        raise ValueError(f"{file} exists already and stays as it is: choose another name, or remove it")
+    replace_file(file, text_of(topic, file.name, language).encode())
+
+
+def exercise_in(target: str) -> Exercise | None:
+    """The exercise that a file is; None where it is none.
+
+    Raises:
+        ValueError: it is one, of a topic that there is not.
+    """
+    file = Path(target)
+    if file.suffix != ".py" or not file.is_file():
+        return None
+    with file.open(encoding="utf-8", errors="replace") as opened:
+        head = _HEAD.search(opened.read(400))
+    if head is None:
+        return None
+    return Exercise(file, topic_called(head["topic"]), Words(head["language"]))
+
+
+def text_of(topic: Topic, name: str, language: str) -> str:
+    """The text of an exercise, for a file of some name."""
+    words = Words(language)
+    head = [
+        f"handgrad exercise: {topic.name}, {language}",
+        "",
+        topic.title[language],
+        "",
+        *_wrapped(words("file.intro")),
+        "",
+        *[f"  {each}" for each in words.lines("file.commands", file=name)],
+    ]
+    comments = {
+        step.name: [
+            words("file.step", number=step.number, name=step.name, shape=step.shape),
+            *_wrapped(step.does[language]),
+        ]
+        for step in topic.steps
+    }
+    foot = [words("file.hints")]
+    for step in topic.steps:
+        foot += ["", words("file.hint_step", number=step.number, name=step.name)]
+        for number, hint in enumerate(step.hints[language], start=1):
+            first, *rest = _wrapped(hint)
+            foot += [f"  {number}. {first}", *[f"     {each}" for each in rest]]
+    return "\n".join([_commented(head), topic.unfilled(comments), *[""] * FOLD, _commented(foot)])
+
+
+def _commented(lines: list[str]) -> str:
+    return "".join(f"# {each}".rstrip() + "\n" for each in lines)
+
+
+def _wrapped(text: str) -> list[str]:
+    """A paragraph in lines; a Chinese letter is as wide as two others."""
+    lines, line, width = [], "", 0
+    for word in re.findall(r"[\x00-\u2e7f]+?(?:\s+|(?=[\u2e80-\uffff])|$)|[\u2e80-\uffff]", text):
+        size = sum(2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in word)
+        if width + size > WIDTH and word not in "，。、；：）”？":
+            lines.append(line)
+            line, width = "", 0
+        line, width = line + word, width + size
+    return [each.strip() for each in [*lines, line]]
