@@ -12,16 +12,15 @@ from jaxtyping import Array
 
 from autograd_ref import two_layer_net
 from autograd_ref.arithmetic.interpreter import bind, interpret_closed
+from autograd_ref.compiling.options import QUICK
 from autograd_ref.study.jax_source import jax_source
 from autograd_ref.study.source import Step
 from autograd_ref.two_layer_net import precision
 
-__all__ = ["QUICKLY", "Equation", "counterpart", "equations"]
+__all__ = ["Equation", "counterpart", "equations"]
 
 Values = Mapping[str, Any]
 
-# What runs once is compiled quickly rather than well.
-QUICKLY = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 # Of an operation's parameters, those that say what it does; the rest is in the shapes, or is bookkeeping.
 TOLD = {"reduce_sum": "axes", "reduce_max": "axes", "transpose": "permutation"}
 
@@ -74,7 +73,7 @@ def equations(steps: Sequence[Step], sizes: Mapping[str, int]) -> list[list[Equa
         # Compiled as a whole, which is faster than operation by operation.
         computed = jax.jit(
             lambda inputs: [each.run(given) for each, given in zip(traced, inputs, strict=True)],
-            compiler_options=QUICKLY,
+            compiler_options=QUICK,
         )(before)
     return [each.equations(arrays, sizes) for each, arrays in zip(traced, computed, strict=True)]
 
