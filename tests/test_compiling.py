@@ -145,6 +145,18 @@ def test_loader_that_complains_is_asked_once_and_then_left_alone(tmp_path):
     assert asked == [6, 0]
 
 
+def test_version_of_jax_without_the_place_is_left_alone(tmp_path, monkeypatch):
+    from jax._src import compilation_cache
+
+    mine = Programs(tmp_path, "here")
+    monkeypatch.setattr(compilation_cache, "_cache", None)
+    assert cache._install(mine)
+    assert compilation_cache._cache is mine
+    assert not cache._install(mine)  # taken
+    monkeypatch.delattr(compilation_cache, "_cache")
+    assert not cache._install(mine)
+
+
 # Prints how many programs were taken from the cache and how many were put there. It may be killed when the
 # first is in a file but has no name yet, and no file may be larger than a limit.
 CHILD = """
