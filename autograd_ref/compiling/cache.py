@@ -1,10 +1,8 @@
 """What XLA compiled, kept from one command to the next in the user's cache directory.
 
 JAX keeps compiled programs in files by itself, but does not write them atomically, and never replaces one
-that was cut off when a process was killed. Here a file is written beside its name and renamed, and begins
-with a digest of the rest; where that does not fit, the file is removed and the program compiled again.
-Whatever else fails (a full disk, a directory that cannot be written to) costs a compilation, too, and is not
-reported.
+that was cut off when a process was killed. So it is given `programs.Programs` in place of its own files, and
+`kernel` keeps there what it makes.
 
 A compiled program runs with all the user's rights. The directory is used only if it belongs to the user and
 nobody else may write to it, and a program only on processors with the name and the features of its own.
@@ -24,6 +22,7 @@ from pathlib import Path
 import jax
 import numpy as np
 from jax.experimental.serialize_executable import deserialize_and_load, serialize
+from jaxlib.version import __version__ as jaxlib_version
 
 from autograd_ref.compiling import kernel
 from autograd_ref.compiling.options import QUICK
@@ -37,12 +36,13 @@ YES, NO = b"yes", b"no"
 def keep_compiled() -> None:
     """Keep all that JAX compiles in this process from now on, and take from the cache what is there.
 
-    Does nothing where the environment has HANDGRAD_CACHE=0, where JAX was given a cache of its own, and where
-    the directory or this processor does not allow it. For commands: no import calls it.
+    Does nothing where the environment has HANDGRAD_CACHE=0, where JAX was given a cache of its own or does not
+    compute on the CPU, and where the directory or this processor does not allow it. For commands: no import
+    calls it.
     """
     own = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
     directory = None if own or os.environ.get("HANDGRAD_CACHE") == "0" else cache_directory()
-    if directory is None or not is_own(directory):
+    if directory is None or jax.default_backend() != "cpu" or not is_own(directory):
         return
     name = machine()
     programs = Programs(directory, name)
@@ -87,7 +87,7 @@ def machine() -> str:
     except OSError:
         processor = platform.node().encode()
     settings = [os.environ.get(name, "") for name in ("XLA_FLAGS", "TF_CPP_MIN_LOG_LEVEL")]
-    rest = repr([platform.machine(), jax.__version__, jax.default_backend(), *settings]).encode()
+    rest = repr([platform.machine(), jax.__version__, jaxlib_version, *settings]).encode()
     return blake2b(processor + rest, digest_size=16).hexdigest()
 
 
