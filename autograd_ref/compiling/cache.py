@@ -36,8 +36,8 @@ YES, NO = b"yes", b"no"
 def keep_compiled() -> None:
     """Keep all that JAX compiles in this process from now on, and take from the cache what is there.
 
-    For commands: no import calls it. Does nothing where the environment has HANDGRAD_CACHE=0, where JAX has a
-    cache of its own or does not compute on the CPU, and where the directory or the processor does not allow it.
+    For commands: no import calls it. Does nothing where the environment has HANDGRAD_CACHE=0, where JAX has
+    a cache of its own or does not compute on the CPU, or where the directory or processor do not allow it.
     """
     own = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
     directory = None if own or os.environ.get("HANDGRAD_CACHE") == "0" else cache_directory()
