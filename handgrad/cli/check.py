@@ -278,6 +278,7 @@ def _recorded(options: Check) -> dict[str, object]:
 
 def _check_own_network(options: Check) -> int:
     """Judge handgrad's own network, stage by stage; on a device, also what JAX itself gives there."""
+    from autograd_ref.compiling.cache import keep_compiled
     from autograd_ref.crosscheck.comparison import Comparison, compare_trace
     from autograd_ref.crosscheck.reports.table import comparison_json, comparison_table
     from autograd_ref.devices.on_device import OnDevice, check_on_device, computing_on, find_device
@@ -285,6 +286,7 @@ def _check_own_network(options: Check) -> int:
     _refuse_options_of_targets(options, "cifar10", "device", "json")
     problems = _own_problems(options)
     device = None if options.device is None else find_device(options.device)
+    keep_compiled()
     with computing_on(device):
         comparisons = [
             compare_trace(problem, problem.net().trace(problem.X, problem.y, problem.reg))
