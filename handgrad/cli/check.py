@@ -49,7 +49,8 @@ class Check:
     Without --call, example_NAME(rng) or example(rng) in the file returns the arguments. With --reference, a
     function is held against one of JAX or PyTorch.
 
-    Exits with 0 if all agree, 1 if a gradient is wrong, 2 for bad input or what could not be judged.
+    Exits with 0 if all agree, 1 if a gradient is wrong, 2 for bad input or what could not be judged. What was
+    compiled is kept in the user's cache directory for the next check, unless HANDGRAD_CACHE=0.
     """
 
     targets: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="TARGET ...")] = ()
