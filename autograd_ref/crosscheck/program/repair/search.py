@@ -6,6 +6,7 @@ import ast
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import NamedTuple
 
 from autograd_ref.crosscheck.program.point import RecordedPoint
@@ -30,6 +31,10 @@ LAST = 3
 
 # Of two mistakes, how many first repairs are gone on from.
 BASES = 4
+
+# Two edits are tried together in so many of the most suspect statements, if neither costs more.
+NEAR = 5
+USUAL = 2
 
 
 class Mended(NamedTuple):
@@ -80,7 +85,7 @@ class Search:
     Args:
         points: the recorded call at every point.
         programs: the program's files.
-        deadline: by `time.monotonic`.
+        deadline: by `time.process_time`.
         order: how suspect statements are, by file and line: the lower, the more.
     """
 
@@ -94,10 +99,10 @@ class Search:
         self.points, self.programs, self.deadline, self.order = points, programs, deadline, order
         self.files = {file: program.source for file, program in programs.items()}
         self.goals = Goals(points[0])
-        began = time.perf_counter()
+        began = time.process_time()
         self.trial = Trial(points, 0.0)
         self.before = self.trial.right(0)
-        self.trial = Trial(points, time.perf_counter() - began)
+        self.trial = Trial(points, time.process_time() - began)
         self.whole = frozenset(range(len(points[0].pairs)))
 
     def mended(self, accept: Callable[[Mended], bool]) -> Mended | None:
@@ -114,11 +119,35 @@ class Search:
             return found
         bases.sort(key=lambda each: (-len(each.outcome or ()), not each.fits, each.edit.cost, _size(each)))
         for base in bases[:BASES]:
-            if time.monotonic() > self.deadline:
+            if time.process_time() > self.deadline:
                 return None
             found = self._one((base,), base.outcome or frozenset(), accept, [])
             if found is not None:
                 return found
+        return self._together(accept)
+
+    def _together(self, accept: Callable[[Mended], bool]) -> Mended | None:
+        """Two usual edits of the most suspect statements, where neither alone makes anything better."""
+        usual = [
+            Candidate(site, edit, False)
+            for site in self._sites(())[:NEAR]
+            for edit in edits(site)
+            if edit.cost <= USUAL and edit.gives is None
+        ]
+        couples = [
+            (one, other)
+            for one, other in combinations(usual, 2)
+            if one.site is not other.site
+            and one.site.source is other.site.source
+            and not _overlap(other.edit, (one,))
+        ]
+        for one, other in sorted(couples, key=lambda pair: pair[0].edit.cost + pair[1].edit.cost):
+            if time.process_time() > self.deadline:
+                return None
+            if self._run((one, other), 0) == self.whole and self._holds((one, other)):
+                mended = self._accepted([other], (one,), 0, accept)
+                if mended is not None:
+                    return mended
         return None
 
     def _one(
@@ -142,7 +171,7 @@ class Search:
             weak += idle
             lasting = [each for each in good[:LAST] if each not in idle]
             mended = self._accepted(lasting, base, len(good) - 1, accept)
-            if mended is not None or time.monotonic() > self.deadline:
+            if mended is not None or time.process_time() > self.deadline:
                 return mended
         return self._accepted(weak[:LAST], base, len(weak) - 1, accept)
 
@@ -157,12 +186,12 @@ class Search:
         good: list[Candidate] = []
         until = self.deadline
         for each in candidates:
-            if time.monotonic() > until:
+            if time.process_time() > until:
                 break
             each.outcome = self._run((*base, each), 0)
             if each.outcome == self.whole and self._holds((*base, each)):
                 good.append(each)
-                until = min(until, time.monotonic() + OTHERS)
+                until = min(until, time.process_time() + OTHERS)
             elif each.outcome is not None and (
                 each.outcome > before or (each.fits and each.outcome >= before)
             ):
@@ -189,7 +218,7 @@ class Search:
     def _cheaper(
         self, sites: Sequence[Site], good: Sequence[Candidate], base: tuple[Candidate, ...]
     ) -> list[Candidate]:
-        """More usual edits of the other most suspect statements: of two places, the simpler mistake is meant."""
+        """More usual edits of the other most suspect statements: of two mistakes, the simpler is meant."""
         cost = min(each.edit.cost for each in good)
         others = [site for site in sites if site is not good[0].site]
         return [
@@ -200,7 +229,7 @@ class Search:
         ]
 
     def _idles(self, some: tuple[Candidate, ...]) -> bool:
-        """Whether an edit is right only since less is done: a step of the parameters, or what a guard lets run."""
+        """Whether an edit is right since less is done: no step of a parameter, nothing behind a guard."""
         with self._changed(some):
             if not self.trial.keeps_moving():
                 return True
@@ -221,7 +250,7 @@ class Search:
         for start, end in ((0, FIRST), (FIRST, len(sites))):
             known: list[list[Candidate]] = []
             for site in sites[start:end]:
-                if time.monotonic() > self.deadline:
+                if time.process_time() > self.deadline:
                     return
                 some = [
                     Candidate(site, edit, fits)

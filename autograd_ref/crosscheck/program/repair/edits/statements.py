@@ -35,7 +35,7 @@ def removed(site: Site) -> Iterator[Edit]:
 
 
 def moved(site: Site) -> Iterator[Edit]:
-    """The statement before or after another: it reads something before or after that is updated, or updates it."""
+    """The statement before or after another: it reads too early or late what that updates."""
     node, source = site.node, site.source
     whole = site.lines(node)
     if whole is None or not isinstance(node, ast.Assign | ast.AugAssign | ast.Expr):
