@@ -286,7 +286,7 @@ def test_a_loss_that_is_finite_nowhere_is_wrong():
     edit = (RETURN, "assert not (N == 9 and D == 7 and reg == 0.1); return np.nan, grads")
     report = check_network(networks.network(edit))
     assert (report.ok, report.first_wrong) == (False, "loss")
-    assert report.signature == "The loss is finite on no problem."
+    assert report.signature == "The loss is not finite on any problem."
 
 
 @pytest.mark.slow

@@ -105,10 +105,13 @@ class Memory:
     @property
     def is_private(self) -> bool:
         """Whether nobody but the tape refers to it, so that nobody can change it."""
-        own = [self.version, *self.reads.values()]
-        views = sum(value.array is not None and _BASE(value.array) is self.owner for value in own)
-        held = 2 + views + sum(value.array is self.array for value in own)
-        return self.owner is self.array and sys.getrefcount(self.owner) == held + 1
+        if self.owner is not self.array:
+            return False
+        held = 3  # by `owner`, by `array`, by the question itself
+        for value in (self.version, *self.reads.values()):
+            if value.array is self.array or (value.array is not None and _BASE(value.array) is self.owner):
+                held += 1
+        return sys.getrefcount(self.owner) == held
 
     def keep(self) -> None:
         """Give every value that shares this memory a copy of its own: it is about to change."""
@@ -267,6 +270,8 @@ class History:
 
 def owner_of(array: Any) -> Any:
     """The object at the end of the chain of ``.base``."""
+    if type(array) is np.ndarray and array.base is None:  # mostly
+        return array
     seen: set[int] = set()  # somebody else's ``base`` may mean anything, also the object itself
     while True:
         base = _BASE(array) if isinstance(array, np.ndarray) else getattr(array, "base", None)

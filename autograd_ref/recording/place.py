@@ -11,7 +11,7 @@ from pathlib import Path
 from types import CodeType
 from typing import NamedTuple
 
-__all__ = ["Place", "callers", "here", "is_foreign", "place_here", "place_of"]
+__all__ = ["Place", "here", "is_foreign", "place_here", "place_of", "trail"]
 
 _RECORD = str(Path(__file__).parent / "record.py")
 _HERE = str(Path(__file__).parent) + os.sep
@@ -67,16 +67,20 @@ def here(thread: int | None = None) -> tuple[CodeType | None, int]:
     return None, -1
 
 
-def callers(depth: int = 2) -> tuple[tuple[CodeType, int], ...]:
-    """The calls within the program that led to the running instruction, innermost first, without itself."""
-    found: list[tuple[CodeType, int]] = []
-    frame = sys._getframe(depth)
-    while frame is not None and frame.f_code.co_filename != _RECORD:
+def trail() -> list[tuple[CodeType | None, int]]:
+    """The program's running instruction, and the calls within the program that led to it, innermost first."""
+    found: list[tuple[CodeType | None, int]] = []
+    frame = sys._getframe(1)
+    while frame is not None:
         code = frame.f_code
-        if not is_foreign(code.co_filename):
+        file = code.co_filename
+        foreign = _foreign_files.get(file)
+        if not (is_foreign(file) if foreign is None else foreign):
             found.append((code, frame.f_lasti))
+        elif file == _RECORD:
+            break
         frame = frame.f_back  # type: ignore[assignment]
-    return tuple(found[1:])
+    return found or [here()]
 
 
 def place_here(thread: int | None = None) -> Place | None:

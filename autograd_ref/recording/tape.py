@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd_ref.recording.place import Place, callers, here, place_here, place_of
+from autograd_ref.recording.place import Place, place_here, place_of, trail
 
 __all__ = ["Compute", "Control", "Given", "Move", "NotRecorded", "Read", "Tape", "Value", "Write", "current"]
 
@@ -119,7 +119,7 @@ class Value:
         "weak",
     )
 
-    _callers: tuple[tuple[Any, int], ...]
+    _callers: list[tuple[Any, int]]
     _code: Any
     _position: int
     number: int
@@ -191,8 +191,7 @@ class Tape:
         value.shape = shaped.shape
         value.dtype = shaped.dtype
         value.weak = None
-        value._code, value._position = here()
-        value._callers = callers()
+        (value._code, value._position), *value._callers = trail()
         if get_ident() != self._thread:
             place = value.place or place_here(self._thread)
             raise NotRecorded("NumPy in another thread is not recorded", place)

@@ -33,6 +33,8 @@ class Group(NamedTuple):
 
 def freeze(argument: Any, is_input: Callable[[Any], bool], inputs: list[Any]) -> Any:
     """The template of an argument; what is an input is appended to ``inputs``."""
+    if type(argument) in _CONSTANTS:
+        return Literal(type(argument), argument)
     if is_input(argument):
         inputs.append(argument)
         return Slot(len(inputs) - 1)
@@ -46,6 +48,9 @@ def freeze(argument: Any, is_input: Callable[[Any], bool], inputs: list[Any]) ->
         items = [(key, freeze(each, is_input, inputs)) for key, each in argument.items()]
         return Group("dict", tuple(items))
     return Literal(type(argument), argument if type(argument) is not float else argument.hex())
+
+
+_CONSTANTS = {bool, int, str, type(None)}
 
 
 def fill(template: Any, inputs: Sequence[Any], literal: Callable[[Any], Any] | None = None) -> Any:

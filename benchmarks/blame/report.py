@@ -23,7 +23,7 @@ from benchmarks.blame.measure import (
 from benchmarks.blame.mend import Mend
 from benchmarks.blame.plant import KINDS, Planted
 from benchmarks.blame.programs import Program, programs
-from benchmarks.results import Table, publish, write_json
+from benchmarks.results import Part, Table, publish, write_json
 
 __all__ = ["measure_blame"]
 
@@ -50,7 +50,7 @@ def measure_blame(out: Path, quick: bool) -> None:
         outcomes = _planted(every, right, planted, here, FEW if quick else MISTAKES)
         pairs = _pairs(every, right, planted, here, FEW_PAIRS if quick else PAIRS)
     command = f"python -m benchmarks blame{' --quick' if quick else ''}"
-    parts = [
+    parts: list[Part] = [
         f"`{command}`, {time.strftime('%Y-%m-%d')}, {time.process_time() - start:.0f} s of CPU time.",
         f"Right programs that were blamed, in either dtype: {', '.join(blamed) or 'none'} of {len(every)}.",
         _table("By kind of mistake", outcomes, lambda each: each.kind, KINDS),

@@ -19,14 +19,14 @@ from handgrad.sweep.settings import SweepSettings
 __all__ = ["main"]
 
 
-ABOUT = """Backpropagation by hand, held against JAX.
+ABOUT = """Backpropagation by hand, checked against JAX.
 
 `handgrad COMMAND --help` says more. `handgrad --version` prints the version, and
 `handgrad --tyro-print-completion bash` (or zsh) a script that completes commands and options."""
 
 
 def _parse(config: Config, axes: SweepSettings) -> Check | Data | Exercise | Predict | Study | Sweep | Train:
-    """The command that the arguments name; its flags change the given settings of training or of a sweep."""
+    """Return the command that the arguments name; its flags change the given settings."""
     return tyro.cli(
         Annotated[Check, _subcommand("check", Check)]
         | Annotated[Data, _subcommand("data", Data)]

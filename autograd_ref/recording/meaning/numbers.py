@@ -18,7 +18,9 @@ def number_function(operation: Compute) -> Callable[..., Any]:
     """A function of the language, or of `math`, of numbers."""
     if operation.name == "round":
         return lambda x: jnp.round(x, operation.template)
-    if operation.name in ("float", "bool", "complex"):
+    if operation.name == "complex":
+        return lambda x, y=0.0: jnp.reshape(x, ()) + 1j * jnp.reshape(y, ())
+    if operation.name in ("float", "bool"):
         return lambda x: jnp.reshape(x, ())
     if operation.name == "trunc":
         return lambda x: jnp.reshape(jnp.trunc(x), ())
@@ -41,6 +43,14 @@ def _smallest(*terms: Any) -> Any:
     return reduce(jnp.minimum, terms)
 
 
+def _length(*xs: Any) -> Any:
+    return jnp.sqrt(_add_all(*(x * x for x in xs)))
+
+
+def _halves(xs: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    return xs[: len(xs) // 2], xs[len(xs) // 2 :]
+
+
 def _table_of_math() -> dict[str, Callable[..., Any]]:
     names = {
         "acos": "arccos", "acosh": "arccosh", "asin": "arcsin", "asinh": "arcsinh", "atan": "arctan",
@@ -56,7 +66,9 @@ def _table_of_math() -> dict[str, Callable[..., Any]]:
     special = jax.scipy.special
     table |= {"erf": special.erf, "erfc": special.erfc, "lgamma": special.gammaln, "gamma": special.gamma}
     table["log"] = lambda x, *base: jnp.log(x) / jnp.log(base[0]) if base else jnp.log(x)
-    table["hypot"] = lambda *xs: jnp.sqrt(_add_all(*(x * x for x in xs)))
+    table["hypot"] = _length
+    table["dist"] = lambda *xs: _length(*map(jnp.subtract, *_halves(xs)))
+    table["sumprod"] = lambda *xs: _add_all(*map(jnp.multiply, *_halves(xs)))
     table["fsum"] = _add_all
     table["prod"] = lambda *xs: reduce(jnp.multiply, xs)
     table["remainder"] = lambda x, y: x - y * jnp.round(x / y)

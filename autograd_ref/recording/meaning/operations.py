@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 import jax
@@ -24,6 +25,7 @@ _TAKE_LISTS = {
 }  # fmt: skip
 
 
+@cache
 def knows_function(name: str) -> bool:
     """Whether a function has a meaning."""
     return name in FUNCTIONS or name in WRITTEN or (name.removeprefix("scipy.") in SCIPY and "scipy." in name)

@@ -17,10 +17,9 @@ from autograd_ref.recording.memory import Memory
 from autograd_ref.recording.stand_ins.calls import record_function, record_method, record_ufunc, refuse
 from autograd_ref.recording.stand_ins.indexing import flat_iterator, index_read, index_write
 from autograd_ref.recording.stand_ins.objects import (
-    WRAPPED,
     plain,
     value_of,
-    wrap_view,
+    wrapper_of,
 )
 from autograd_ref.recording.tape import Move, Value, current
 from autograd_ref.recording.template import Group, Literal, Slot
@@ -137,10 +136,7 @@ class RecordedArray(np.ndarray):
     def base(self) -> Any:
         """The array whose memory this is a view of."""
         base = plain(self).base
-        if type(base) is not np.ndarray or current.tape is None:
-            return base
-        known = WRAPPED.get(id(base))
-        return wrap_view(base) if known is None else known
+        return base if type(base) is not np.ndarray or current.tape is None else wrapper_of(base)
 
     @property
     def flags(self) -> Any:

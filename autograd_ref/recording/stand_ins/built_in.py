@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import math
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -19,21 +20,20 @@ __all__ = ["BUILT_IN", "math_function"]
 
 
 def math_function(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The stand-in for a function of `math`."""
+    """The stand-in for a function of `math`, or of `cmath`, which are all refused."""
+    takes_lists = function.__name__ in ("dist", "fsum", "prod", "sumprod")
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        if function is math.fsum or function is math.prod:
-            terms = list(args[0])
-            result = function(plain_all(terms), **kwargs)
-            args = tuple(terms)
-        else:
-            result = function(*plain_all(args), **kwargs)
-        if current.tape is None or not any(map(is_recorded, args)):
+        if takes_lists:
+            args = tuple([list(each) for each in args])
+        result = function(*plain_all(args), **plain_all(kwargs))
+        operands = [*chain.from_iterable(args), *kwargs.values()] if takes_lists else args
+        if current.tape is None or not any(map(is_recorded, operands)):
             return result
-        if function.__name__ not in MATH:
-            raise refuse(f"math.{function.__name__} is not recorded")
-        values = tuple([value_of(each) for each in args])
-        name = f"math.{function.__name__}"
+        name = f"{function.__module__}.{function.__name__}"
+        if name.removeprefix("math.") not in MATH:
+            raise refuse(f"{name} is not recorded")
+        values = tuple([value_of(each) for each in operands])
         value = current.tape.add(Compute("number", name, None), values, np.asarray(result))
         return NUMBERS[type(result)](result, value)
 

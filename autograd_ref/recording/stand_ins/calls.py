@@ -35,7 +35,7 @@ from autograd_ref.recording.stand_ins.objects import (
     wrap_view,
 )
 from autograd_ref.recording.tape import Compute, Move, NotRecorded, Value, current
-from autograd_ref.recording.template import freeze
+from autograd_ref.recording.template import Group, freeze
 
 __all__ = ["record_function", "record_method", "record_number", "record_scipy", "record_ufunc", "refuse"]
 
@@ -59,47 +59,47 @@ def record_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: 
         return getattr(ufunc, method)(*plain_all(inputs), **_plain_kwargs(kwargs))
     if method == "at":
         return _record_at(ufunc, inputs)
-    inputs = tuple([_as_input(each) for each in inputs])
+    inputs = tuple([_as_input(each) if type(each) in (list, tuple) else each for each in inputs])
     if method == "reduceat":  # where the parts begin is part of what is done, not of what it is done to
         kwargs = {"indices": tuple(np.asarray(plain_all(inputs[1])).tolist()), **kwargs}
         inputs = inputs[:1]
     if kwargs.get("axes") == _OWN_AXES and ufunc is np.matmul:  # what ``a @= b`` asks for
         kwargs = {key: each for key, each in kwargs.items() if key != "axes"}
-    out = kwargs.pop("out", None)
+    out = kwargs.pop("out", None) if kwargs else None
     if out is not None and not isinstance(out, tuple):
         out = (out,)
     twins = [plain(each) for each in inputs]
-    values = _values_or_error(inputs, lambda: _call_apart(ufunc, method, twins, kwargs, out))
-    if not kwargs and out is None:
-        result = getattr(ufunc, method)(*twins)
-        template: Any = method
-    else:
-        more: list[Any] = []
-        options = {key: plain(each) if isinstance(each, type) else each for key, each in kwargs.items()}
-        template = (method, freeze(options, is_input, more)) if kwargs else method
-        values += tuple([value_of(each) for each in more])
-        plain_kwargs = _plain_kwargs(kwargs)
-        if out is not None:
-            return _record_into(ufunc, method, twins, plain_kwargs, template, values, out)
-        result = getattr(ufunc, method)(*twins, **plain_kwargs)
-    if not meaning.knows_ufunc(ufunc):
-        raise refuse(f"the ufunc {ufunc.__name__} is not recorded")
-    return _results(result, lambda index: Compute("ufunc", ufunc.__name__, template, index), values)
-
-
-def _values_or_error(inputs: tuple[Any, ...], call: Callable[[], Any]) -> tuple[Value, ...]:
-    """The values of operands; where one cannot be recorded, NumPy's own error goes first if there is one."""
-    tape = current.tape
-    assert tape is not None  # noqa: S101
     before = tape.refusal
     try:
-        return tuple([value_of(each) for each in inputs])
-    except NotRecorded as error:
-        refusal = error
-    tape.refusal = before
-    call()
-    tape.refusal = refusal
-    raise refusal
+        values = tuple([value_of(each) for each in inputs])
+    except NotRecorded as refusal:  # NumPy's own error goes first, if there is one
+        tape.refusal = before
+        _call_apart(ufunc, method, twins, kwargs, out)
+        tape.refusal = refusal
+        raise
+    template: Any = method
+    if kwargs:
+        more: list[Any] = []
+        options = {key: plain(each) if isinstance(each, type) else each for key, each in kwargs.items()}
+        template = (method, freeze(options, is_input, more))
+        values += tuple([value_of(each) for each in more])
+        kwargs = _plain_kwargs(kwargs)
+    if out is not None:
+        return _record_into(ufunc, method, twins, kwargs, template, values, out)
+    result = getattr(ufunc, method)(*twins, **kwargs)
+    if not meaning.knows_ufunc(ufunc):
+        raise refuse(f"the ufunc {ufunc.__name__} is not recorded")
+    if isinstance(result, tuple):
+        return tuple([_computed(each, ufunc, template, i, values) for i, each in enumerate(result)])
+    return _computed(result, ufunc, template, None, values)
+
+
+def _computed(result: Any, ufunc: np.ufunc, template: Any, index: int | None, values: Any) -> Any:
+    """A recording object for what a ufunc gave, which is never a view."""
+    operation = Compute("ufunc", ufunc.__name__, template, index)
+    if type(result) is np.ndarray:
+        return wrap_new(result, current.tape.add(operation, values, result))  # type: ignore[union-attr]
+    return _one_result(result, lambda _: operation, None, values)
 
 
 def _call_apart(ufunc: np.ufunc, method: str, twins: list[Any], kwargs: dict[str, Any], out: Any) -> None:
@@ -112,7 +112,7 @@ def _call_apart(ufunc: np.ufunc, method: str, twins: list[Any], kwargs: dict[str
 
 def _as_input(argument: Any) -> Any:
     """A list with recorded numbers in it as an array; everything else as it is."""
-    return from_nested(argument, None) if arrays_in(argument) and not is_recorded(argument) else argument
+    return from_nested(argument, None) if arrays_in(argument) else argument
 
 
 def _record_into(
@@ -210,9 +210,9 @@ def _record(name: str, function: Callable[..., Any], args: Any, kwargs: Any, out
     if name == "where" and len(args) == 1:
         name = "nonzero"
     if meaning.takes_arrays(name):
-        args = tuple([_as_input(each) for each in args])
+        args = tuple([_as_input(each) if type(each) in (list, tuple) else each for each in args])
     inputs: list[Any] = []
-    template = (freeze(_unshadowed(args), is_input, inputs), freeze(_unshadowed(kwargs), is_input, inputs))
+    template = _template(args, kwargs, inputs)
     values = tuple([value_of(each) for each in inputs])
     memory = None
     if out is not None:
@@ -246,7 +246,7 @@ def _record_in_place(name: str, function: Callable[..., Any], args: Any, kwargs:
     if not isinstance(twin, np.ndarray):
         return function(*plain_all(args), **_plain_kwargs(kwargs))  # which says what is wrong
     inputs: list[Any] = []
-    template = (freeze(_unshadowed(args), is_input, inputs), freeze(_unshadowed(kwargs), is_input, inputs))
+    template = _template(args, kwargs, inputs)
     values = tuple([value_of(each) for each in inputs])
     memory = current.memories.adopt(twin)
     memory.keep()
@@ -315,11 +315,14 @@ def _plain_kwargs(kwargs: dict[str, Any]) -> dict[str, Any]:
     return {key: plain_all(each) for key, each in kwargs.items()} if kwargs else kwargs
 
 
-def _unshadowed(thing: Any) -> Any:
-    """The same with stand-ins for types replaced by what they stand for."""
-    if isinstance(thing, tuple):
-        return tuple([plain(each) if isinstance(each, type) else each for each in thing])
-    return {key: plain(each) if isinstance(each, type) else each for key, each in thing.items()}
+def _template(args: tuple[Any, ...], kwargs: dict[str, Any], inputs: list[Any]) -> Any:
+    """How a function was called, where what stands in for a type is the type itself."""
+    args = tuple([plain(each) if isinstance(each, type) else each for each in args])
+    kwargs = {key: plain(each) if isinstance(each, type) else each for key, each in kwargs.items()}
+    return freeze(args, is_input, inputs), freeze(kwargs, is_input, inputs) if kwargs else _NO_KEYWORDS
+
+
+_NO_KEYWORDS = Group("dict", ())
 
 
 def _without_out(function: Any, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
@@ -331,7 +334,9 @@ def _without_out(function: Any, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
     position = _position_of_out(function)
     if position is not None and len(args) > position and args[position] is not None:
         return (*args[:position], None, *args[position + 1 :]), kwargs, args[position]
-    return args, {key: each for key, each in kwargs.items() if key != "out"}, None
+    if "out" in kwargs:
+        kwargs = {key: each for key, each in kwargs.items() if key != "out"}
+    return args, kwargs, None
 
 
 @cache

@@ -23,7 +23,7 @@ from autograd_ref.recording.stand_ins.calls import record_function, record_scipy
 from autograd_ref.recording.stand_ins.creation import CREATION, call_unaware, constant, without_shadow
 from autograd_ref.recording.stand_ins.loops import LOOPS, vectorized
 from autograd_ref.recording.stand_ins.number_types import NUMBER_TYPES, TYPE, class_type, number_type
-from autograd_ref.recording.stand_ins.objects import arrays_in, plain, plain_all, wrap_view
+from autograd_ref.recording.stand_ins.objects import RECORDED, arrays_in, plain, plain_all, wrap_view
 from autograd_ref.recording.tape import current
 
 __all__ = ["SHADOWS", "originals", "stand_in_for"]
@@ -48,13 +48,15 @@ def originals() -> dict[int, Any]:
 
 
 def _make(thing: Any) -> Any:
+    if isinstance(thing, types.FunctionType) and not str(thing.__module__).startswith(("numpy", "scipy")):
+        return None  # as most things are
     try:
         if thing in _WRITTEN:
             return _WRITTEN[thing]
     except TypeError:
         return None
     if isinstance(thing, types.ModuleType):
-        is_covered = thing.__name__ == "math" or _is_numpys(thing.__name__) or _is_scipys(thing.__name__)
+        is_covered = thing.__name__ in _MATH or _is_numpys(thing.__name__) or _is_scipys(thing.__name__)
         return _Module(thing) if is_covered else None
     if isinstance(thing, type):
         if thing in _RANDOM or thing in (np.matrix, np.recarray):
@@ -70,13 +72,16 @@ def _make(thing: Any) -> Any:
     if not isinstance(module, str):  # some extensions give the module itself
         return None
     owner = getattr(thing, "__self__", None)
-    if module == "math" or getattr(owner, "__name__", None) == "math":
+    if module in _MATH or getattr(owner, "__name__", None) in _MATH:
         return math_function(thing)
     if _is_numpys(module) or (isinstance(owner, np.random.RandomState) and owner is _GLOBAL_RANDOM):
         return _numpy_function(thing)
     if _is_scipys(module) and type(thing).__name__ in _SCIPYS:
         return _scipy_function(thing)
     return None
+
+
+_MATH = ("math", "cmath")
 
 
 def _is_numpys(name: str) -> bool:
@@ -130,8 +135,9 @@ def _numpy_function(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         if current.tape is None:
             return function(*plain_all(args), **{key: plain_all(each) for key, each in kwargs.items()})
-        args = tuple([_met_again(each) for each in args])
-        kwargs = {key: _met_again(each) for key, each in kwargs.items()}
+        args = tuple([each if type(each) in RECORDED else _met_again(each) for each in args])
+        if kwargs:
+            kwargs = {key: _met_again(each) for key, each in kwargs.items()}
         if hasattr(function, "_implementation") and (
             any(map(arrays_in, args)) or any(map(arrays_in, kwargs.values()))
         ):
@@ -244,5 +250,6 @@ for _kind in NUMBER_TYPES:
 # Built-in names that every module of the program sees shadowed. `abs` and `round` need no stand-in: they call
 # `__abs__` and `__round__` of what they are given and nothing else, and so does ``map(abs, x)``.
 SHADOWS: dict[str, Any] = {
-    name: stand_in_for(getattr(builtins, name)) for name in ("float", "int", "max", "min", "sum", "type")
+    name: stand_in_for(getattr(builtins, name))
+    for name in ("complex", "float", "int", "max", "min", "sum", "type")
 }

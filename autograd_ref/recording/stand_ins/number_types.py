@@ -8,7 +8,7 @@ import numpy as np
 
 from autograd_ref.recording.stand_ins.calls import refuse
 from autograd_ref.recording.stand_ins.generators import recording_generator
-from autograd_ref.recording.stand_ins.numbers import array_of, as_python
+from autograd_ref.recording.stand_ins.numbers import array_of, as_complex, as_python
 from autograd_ref.recording.stand_ins.objects import (
     SHADOWED,
     UNSHADOWED,
@@ -51,6 +51,10 @@ class _NumberType(type):
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         original = cls._original
+        if current.tape is not None and original is complex:
+            parts = {"real": 0} | dict(zip(("real", "imag"), args, strict=False)) | kwargs
+            if any(map(is_recorded, parts.values())):
+                return as_complex(*parts.values())
         if current.tape is not None and len(args) == 1 and not kwargs:
             if is_recorded(args[0]):
                 return _converted(args[0], original)
@@ -153,7 +157,7 @@ def class_type(original: type) -> type:
 
 def _converted(thing: Any, kind: type) -> Any:
     """``float(x)``, ``np.float32(x)`` of something recorded."""
-    if kind in (float, int, bool, complex):
+    if kind in (float, int, bool):
         return as_python(thing, kind)
     if isinstance(thing, np.ndarray) and thing.ndim:
         return thing.astype(kind)

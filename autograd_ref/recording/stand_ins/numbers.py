@@ -16,7 +16,15 @@ from typing import Any
 import numpy as np
 
 from autograd_ref.recording.stand_ins.calls import record_function, record_number, record_ufunc
-from autograd_ref.recording.stand_ins.objects import NUMBERS, RECORDED, is_recorded, plain, type_of, value_of
+from autograd_ref.recording.stand_ins.objects import (
+    NUMBERS,
+    RECORDED,
+    is_recorded,
+    plain,
+    plain_all,
+    type_of,
+    value_of,
+)
 from autograd_ref.recording.tape import Compute, Value, current
 
 __all__ = ["RecordedNumber"]
@@ -122,12 +130,22 @@ class RecordedNumber:
 
 def as_python(number: Any, kind: type) -> Any:
     """``float(number)`` or ``int(number)`` of a recorded number or array with one entry, still recorded."""
+    if kind is complex and current.tape is not None:
+        return as_complex(number)
     result = kind(plain(number))
     if current.tape is None:
         return result
-    name = {float: "float", int: "trunc", bool: "bool", complex: "complex"}[kind]
+    name = {float: "float", int: "trunc", bool: "bool"}[kind]
     value = current.tape.add(Compute("number", name, None), (value_of(number),), np.asarray(result))
     return NUMBERS[kind](result, value)
+
+
+def as_complex(*parts: Any) -> Any:
+    """``complex(number)`` or ``complex(real, imag)``, still recorded."""
+    result = complex(*plain_all(parts))
+    values = tuple([value_of(each) for each in parts])
+    value = current.tape.add(Compute("number", "complex", None), values, np.asarray(result))  # type: ignore[union-attr]
+    return NUMBERS[complex](result, value)
 
 
 def _recorded_round(number: Any, rounded: Any, digits: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import weakref
+import gc
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,6 @@ __all__ = [
 ARRAY: list[type] = []
 NUMBERS: dict[type, type] = {}
 RECORDED: set[type] = set()
-
-# The recording array of each plain one, by the plain one's id, while it lives.
-WRAPPED: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
 
 
 def is_recorded(thing: Any) -> bool:
@@ -128,8 +125,14 @@ def wrap_view(array: np.ndarray, memory: Any = None) -> Any:
 def _wrapped(array: np.ndarray) -> Any:
     wrapped: Any = np.ndarray.view(array, ARRAY[0])
     wrapped._twin = array
-    WRAPPED[id(array)] = wrapped
     return wrapped
+
+
+def wrapper_of(array: np.ndarray) -> Any:
+    """The recording array whose twin an array is; a new one if there is none yet."""
+    holders = gc.get_referrers(array)
+    known = [each for each in holders if type(each) is ARRAY[0] and plain(each) is array]
+    return known[0] if known else wrap_view(array)
 
 
 def wrap_number(number: Any, value: Value) -> Any:

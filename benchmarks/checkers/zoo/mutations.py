@@ -170,7 +170,7 @@ def _at(index: tuple[int, ...], sign: float = 1.0) -> Change:
 def _ordered(truth: Truth, k: int) -> list[tuple[int, ...]]:
     """The entries that can be picked, the smallest first."""
     size = np.abs(truth.gradients[k])
-    fit = truth.free[k] & truth.seen(k)
+    fit = truth.free[k] & truth.seen[k]
     order = np.argsort(np.where(fit, size, np.inf), axis=None, kind="stable")[: int(fit.sum())]
     return [tuple(int(i) for i in np.unravel_index(each, size.shape)) for each in _few(order)]
 

@@ -147,10 +147,11 @@ class Truth:
             largest = max(largest, float(np.max(apart, initial=0)))
         return largest
 
-    def seen(self, k: int) -> np.ndarray:
-        """The entries of a gradient that every honest way gets right to 1 % of their scale."""
-        off = [self._outside(k, each[k]) for each in self.honest]
-        return np.max(off, axis=0) <= SEEN * self.scales[k]
+    @cached_property
+    def seen(self) -> list[np.ndarray]:
+        """The entries of each gradient that every honest way gets right to 1 % of their scale."""
+        off = [[self._outside(k, each) for k, each in enumerate(way)] for way in self.honest]
+        return [np.max(ways, axis=0) <= SEEN * scale for *ways, scale in zip(*off, self.scales, strict=True)]
 
     def _outside(self, k: int, value: np.ndarray) -> np.ndarray:
         low, high = self.bounds[k]
@@ -170,7 +171,7 @@ class Truth:
             The entry and both values, or None if there is no such entry.
         """
         for k, each in enumerate(found):
-            off = np.where(self.seen(k), self._outside(k, each) / self.scales[k], 0)
+            off = np.where(self.seen[k], self._outside(k, each) / self.scales[k], 0)
             if off.size and off.max() >= PLANTED * FINER:
                 index = tuple(int(i) for i in np.unravel_index(off.argmax(), off.shape))
                 if self.backed(k, index):

@@ -85,7 +85,7 @@ class Search:
     Args:
         points: the recorded call at every point.
         programs: the program's files.
-        deadline: by `time.monotonic`.
+        deadline: by `time.process_time`.
         order: how suspect statements are, by file and line: the lower, the more.
     """
 
@@ -99,10 +99,10 @@ class Search:
         self.points, self.programs, self.deadline, self.order = points, programs, deadline, order
         self.files = {file: program.source for file, program in programs.items()}
         self.goals = Goals(points[0])
-        began = time.perf_counter()
+        began = time.process_time()
         self.trial = Trial(points, 0.0)
         self.before = self.trial.right(0)
-        self.trial = Trial(points, time.perf_counter() - began)
+        self.trial = Trial(points, time.process_time() - began)
         self.whole = frozenset(range(len(points[0].pairs)))
         # What is right only since less is done: taken if there is nothing else.
         self.weak: list[tuple[Candidate, ...]] = []
@@ -130,7 +130,7 @@ class Search:
         """One more edit beside the best of some."""
         bases.sort(key=lambda each: (-len(each.outcome or ()), not each.fits, each.edit.cost, _size(each)))
         for base in bases[:most]:
-            if time.monotonic() > self.deadline:
+            if time.process_time() > self.deadline:
                 return None
             sites = [site for site in self._sites((base,)) if site.source is base.site.source]
             for some in (sites[:FIRST], sites[FIRST:]):
@@ -155,7 +155,7 @@ class Search:
             and not _overlap(other.edit, (one,))
         ]
         for one, other in sorted(couples, key=lambda pair: pair[0].edit.cost + pair[1].edit.cost):
-            if time.monotonic() > self.deadline:
+            if time.process_time() > self.deadline:
                 return None
             if self._run((one, other), 0) == self.whole and self._holds((one, other)):
                 mended = self._accepted([(one, other)], accept)
@@ -182,7 +182,7 @@ class Search:
             idle = [some for some in best if self._idles(some)]
             self.weak += idle
             mended = self._accepted([some for some in best if some not in idle], accept, len(good) - 1)
-            if mended is not None or time.monotonic() > self.deadline:
+            if mended is not None or time.process_time() > self.deadline:
                 return mended
         return None
 
@@ -194,12 +194,12 @@ class Search:
         good: list[Candidate] = []
         until = self.deadline
         for each in candidates:
-            if time.monotonic() > until:
+            if time.process_time() > until:
                 break
             each.outcome = self._run((*base, each), 0)
             if each.outcome == self.whole and self._holds((*base, each)):
                 good.append(each)
-                until = min(until, time.monotonic() + OTHERS)
+                until = min(until, time.process_time() + OTHERS)
             elif each.outcome is not None and (
                 each.outcome > before or (each.fits and each.outcome >= before)
             ):
@@ -252,7 +252,7 @@ class Search:
         """Candidates in the order in which they are run, and those that are run if one of them is good."""
         known: list[list[Candidate]] = []
         for site in sites:
-            if time.monotonic() > self.deadline:
+            if time.process_time() > self.deadline:
                 return
             some = [
                 Candidate(site, edit, fits)
