@@ -250,5 +250,6 @@ for _kind in NUMBER_TYPES:
 # Built-in names that every module of the program sees shadowed. `abs` and `round` need no stand-in: they call
 # `__abs__` and `__round__` of what they are given and nothing else, and so does ``map(abs, x)``.
 SHADOWS: dict[str, Any] = {
-    name: stand_in_for(getattr(builtins, name)) for name in ("complex", "float", "int", "max", "min", "sum", "type")
+    name: stand_in_for(getattr(builtins, name))
+    for name in ("complex", "float", "int", "max", "min", "sum", "type")
 }
