@@ -293,7 +293,7 @@ def test_report_tells_losses_refusals_and_missing(tmp_path, capsys):
     assert "JAX scan 0.50" in printed
     assert "scikit-learn, H=50, N=200, D=3072, float32, 1 thread: step: W1 is wrong" in printed
     assert "PyTorch; `pip install -e '.[torch]'` installs it" in printed
-    assert {path.name for path in tmp_path.iterdir()} == {"step-time.png"}
+    assert {path.name for path in tmp_path.iterdir()} == {"speed.md", "step-time.png"}
     cells = set(chain(*chain(*(table.rows for table in all_tables(results)))))
     assert "nan" not in cells
     (row,) = [row for row in headline_table(results).rows if row[2] == "150"]
