@@ -107,6 +107,18 @@ def recording(out: Path = RESULTS) -> None:
     measure_recording(out)
 
 
+def seconds(rounds: int = 5, out: Path = RESULTS) -> None:
+    """Time the commands that a user waits for, the first time and the second, and show where the time goes.
+
+    Args:
+        rounds: Run every command this many times, in turns.
+        out: Write the JSON and the table to this folder.
+    """
+    from benchmarks.seconds.measure import measure_seconds
+
+    measure_seconds(out, rounds)
+
+
 def rules(only: str = "", out: Path = RESULTS) -> None:
     """Judge the rules of differentiation that come with JAX, optax and PyTorch.
 
@@ -162,7 +174,7 @@ def activations(data_dir: Path | None = None, out: Path = RESULTS) -> None:
 
 COMMANDS = {
     command.__name__: command
-    for command in (report, checkers, bounds, blame, rules, recording, sweep, recipe, activations)
+    for command in (report, checkers, bounds, blame, rules, recording, seconds, sweep, recipe, activations)
 }
 
 

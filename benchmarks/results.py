@@ -118,6 +118,7 @@ def write_picture(path: Path, figure: "Figure") -> None:
 
 def environment_line(*libraries: str) -> str:
     """Name the processor, the core that OpenBLAS assumes, and the versions of some libraries."""
+    import numpy  # noqa: F401 - brings the OpenBLAS that is asked
     from threadpoolctl import threadpool_info
 
     cores = sorted({pool["architecture"] for pool in threadpool_info() if "architecture" in pool})

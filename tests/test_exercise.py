@@ -52,6 +52,7 @@ def test_exercise_gives_nothing_away(name, language):
     text = text_of(topic, "net.py", language)
     assert not [answer for answer in answers_of(topic) if answer in squeezed(text)]
     assert len(instrument(text, "net.py", topic).blanks) == len(topic.steps)
+    assert all(step.blank.strip().startswith(step.variable) for step in topic.steps)
     assert max(map(len, text.splitlines())) <= 110
     # The test can fail: an answer is found where there is one.
     assert [answer for answer in answers_of(topic) if answer in squeezed(filled(topic, len(topic.steps)))]
@@ -141,6 +142,9 @@ def test_answers_are_right(everything, name):
     assert set(found["right"]["states"]) == {"right"}
     assert set(found["open"]["states"]) == {"open"}
     assert found["loss apart"] < 1e-12
+    for step, states in enumerate(found["walk"], start=1):
+        assert states[:step] == ["right"] * step
+        assert not {"wrong", "raised"}.intersection(states)
 
 
 @pytest.mark.slow
@@ -190,15 +194,47 @@ def test_whatever_is_written_gets_one_clear_answer(handgrad, tmp_path, written, 
     assert found == code
 
 
-def test_hints_go_on_and_solve_gives_the_line(monkeypatch, capsys, tmp_path):
+@pytest.fixture
+def answering(monkeypatch):
+    """Has every process give the same answer: the states of all steps, and whether they are finished."""
+
+    def answer(topic, states, finish=None):
+        steps = [
+            StepState(each.number, each.name, each.of, state, each.number)
+            for each, state in zip(topic.steps, states, strict=True)
+        ]
+        given = {"error": None, "not_returned": None, "finish": finish, "final": True}
+        given["progress"] = Progress(topic.name, tuple(steps), finish is not None).to_json()
+        monkeypatch.setattr(command.Apart, "__init__", lambda *_, **__: None)
+        monkeypatch.setattr(command.Apart, "answers", lambda _: iter([given]))
+        monkeypatch.setattr(command.Apart, "close", lambda _: None)
+
+    return answer
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_watching_ends_when_all_is_right(answering, handgrad, tmp_path, language):
+    topic, file = topic_called("dropout"), tmp_path / "net.py"
+    file.write_text(filled(topic, 6, language))
+    finish = {
+        "by_hand": ["    a = 1"],
+        "by_jax": "jax.grad(loss)",
+        "sizes": "W 2×3",
+        "hand": 1e-5,
+        "jax": 2e-3,
+    }
+    answering(topic, ["wrong", *["right"] * 5], {**finish, "compile": 1.5})
+    code, out, _ = handgrad("check", file, "--watch")
+    assert code == 0
+    for part in ("a = 1", "jax.grad(loss)", "10 µs", "2 ms", "1.5 s", *topic.read):
+        assert part in out
+    assert out.count("✓") == 5
+
+
+def test_hints_go_on_and_solve_gives_the_line(answering, capsys, tmp_path):
     topic, file = topic_called("dropout"), tmp_path / "net.py"
     file.write_text(filled(topic, 1))
-    states = [StepState(i + 1, step.name, step.of, "open") for i, step in enumerate(topic.steps)]
-    progress = Progress(topic.name, tuple(states[1:]), False)
-    answer = {"progress": progress.to_json(), "error": None, "not_returned": None, "finish": None}
-    monkeypatch.setattr(command.Apart, "__init__", lambda *_, **__: None)
-    monkeypatch.setattr(command.Apart, "answers", lambda _: iter([answer]))
-    monkeypatch.setattr(command.Apart, "close", lambda _: None)
+    answering(topic, ["right", *["open"] * 5])
     step, exercise = topic.steps[1], exercise_in(str(file))
     for hint in (*step.hints["en"], step.hints["en"][-1]):
         command.show_hint(exercise, time_limit=1.0)

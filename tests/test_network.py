@@ -205,6 +205,7 @@ def test_reports_as_json_html_and_text():
     assert len(str(report).splitlines()) < 12
 
 
+@pytest.mark.slow
 def test_three_witnesses_name_the_odd_one_out():
     report = check_network(networks.network(*networks.MISTAKES["bias-mean"][1]))
     wrong = next(each for each in report.quantities if each.name == "db1")

@@ -57,6 +57,7 @@ def check(tmp_path):
     sys.modules.pop("net_to_be_repaired", None)
 
 
+@pytest.mark.slow
 def test_a_missing_slope_is_found(check):
     report = check(("dz = dh * (z > 0)", "dz = dh  # the slope"))
     assert not report.ok

@@ -102,6 +102,7 @@ def test_killed_from_outside_it_goes_on_bit_for_bit(handgrad, tmp_path):
 
 
 # Unshrunk: every example is small, and shrinking takes minutes.
+@pytest.mark.slow
 @settings(max_examples=25, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(
     config=st.builds(

@@ -119,6 +119,8 @@ def test_what_is_installed_can_be_named():
 
 
 def test_another_package_of_the_same_name_is_not_taken_for_it(tmp_path):
+    import handgrad  # noqa: F401 - as every process that judges has done
+
     write(tmp_path / "handgrad/__init__.py", "")
     file = write(tmp_path / "handgrad/two_layer_net.py", NETWORK)
     assert "another module of the name handgrad.two_layer_net stands in the way" in complaint(f"{file}:Net")

@@ -27,12 +27,12 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr
 from jaxtyping import Array, ArrayLike
 from numpy.typing import DTypeLike
-from scipy.special import stdtrit
 
 from autograd_ref.arithmetic.paired_evaluation import Evaluated, evaluate_pair
 from autograd_ref.arithmetic.random_errors import POOL
 from autograd_ref.arithmetic.rounding import Bound, unit_roundoff
 from autograd_ref.arithmetic.ties import Ties, measure_ties
+from autograd_ref.compiling.options import QUICK
 
 __all__ = ["STEP", "Measured", "RoundedFunction", "granted"]
 
@@ -42,9 +42,6 @@ DRAWS, FEWER, FEW = 16, 8, 4
 FLOPS = 4e9
 # Rounding hides an entry if its bound is larger than this part of it; this part of all entries may be hidden.
 HIDDEN = 0.01
-
-# For functions that run in milliseconds and would take seconds to compile.
-QUICK: dict[str, str | bool] = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": "0"}
 
 
 class Measured(NamedTuple):
@@ -216,8 +213,15 @@ def granted(response: np.ndarray, size: np.ndarray, draws: int, dtype: DTypeLike
         dtype: the dtype of the entries.
     """
     u = unit_roundoff(dtype) + unit_roundoff(np.float64)
-    quantile = max(SAFETY, -float(stdtrit(draws, UNLIKELY / 2)))
+    quantile = SAFETY if draws >= DRAWS else max(SAFETY, _students_t(draws))
     return np.asarray(quantile * response + 4 * u * size + 2**20 * float(np.finfo(np.dtype(dtype)).tiny))
+
+
+def _students_t(draws: int) -> float:
+    """What Student's t exceeds with half the probability `UNLIKELY`: 14.7 for 16 draws."""
+    from scipy.special import stdtrit  # a third of the time of all other imports
+
+    return -float(stdtrit(draws, UNLIKELY / 2))
 
 
 def _pool(rng: np.random.Generator) -> np.ndarray:

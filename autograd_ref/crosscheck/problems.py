@@ -3,16 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, Integer
 from numpy.typing import DTypeLike
 
-from handgrad import TwoLayerNet
 from handgrad.activations import ActivationName
 from handgrad.data.datasets import load_digits, read_cifar10_batch
 from handgrad.objective import PENALTY, Objective
 from handgrad.trace import PARAMETERS
+
+if TYPE_CHECKING:
+    from handgrad import TwoLayerNet
 
 __all__ = [
     "Problem",
@@ -65,8 +68,10 @@ class Problem:
         (D, H), C = self.params["W1"].shape, self.params["W2"].shape[1]
         return D, H, C
 
-    def net(self) -> TwoLayerNet:
+    def net(self) -> "TwoLayerNet":
         """Return the hand-derived network, with copies of the problem's parameters."""
+        from handgrad import TwoLayerNet  # brings SciPy, which other people's programs may not want
+
         net = TwoLayerNet(*self.sizes, activation=self.activation, dtype=self.dtype, rng=0)
         net.params = {name: value.copy() for name, value in self.params.items()}
         return net
@@ -79,6 +84,8 @@ class Problem:
 
 def toy_problem() -> Problem:
     """Return the toy problem of CS231n's exercise (2017-2020): zero biases, inputs of size 10, in float64."""
+    from handgrad import TwoLayerNet
+
     net = TwoLayerNet(4, 10, 3, std=0.1, rng=np.random.RandomState(0))
     X = 10 * np.random.RandomState(1).randn(5, 4)
     return Problem("CS231n toy", net.params, X, np.array([0, 1, 2, 2, 1]), reg=0.025)

@@ -12,16 +12,15 @@ from jaxtyping import Array
 
 from autograd_ref import two_layer_net
 from autograd_ref.arithmetic.interpreter import bind, interpret_closed
+from autograd_ref.compiling.options import QUICK
 from autograd_ref.study.jax_source import jax_source
 from autograd_ref.study.source import Step
 from autograd_ref.two_layer_net import precision
 
-__all__ = ["QUICKLY", "Equation", "counterpart", "equations"]
+__all__ = ["Equation", "counterpart", "equations"]
 
 Values = Mapping[str, Any]
 
-# Code that runs only once is compiled quickly rather than well.
-QUICKLY = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 # The parameters that say what an operation does; the others follow from the shapes, or are bookkeeping.
 TOLD = {"reduce_sum": "axes", "reduce_max": "axes", "transpose": "permutation"}
 
@@ -74,7 +73,7 @@ def equations(steps: Sequence[Step], sizes: Mapping[str, int]) -> list[list[Equa
         # Compile everything at once, which is faster than one operation at a time.
         computed = jax.jit(
             lambda inputs: [each.run(given) for each, given in zip(traced, inputs, strict=True)],
-            compiler_options=QUICKLY,
+            compiler_options=QUICK,
         )(before)
     return [each.equations(arrays, sizes) for each, arrays in zip(traced, computed, strict=True)]
 

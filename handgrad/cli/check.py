@@ -49,7 +49,8 @@ class Check:
     Without --call, example_NAME(rng) or example(rng) in the file returns the arguments. With --reference, a
     function is held against one of JAX or PyTorch.
 
-    Exits with 0 if all agree, 1 if a gradient is wrong, 2 for bad input or what could not be judged.
+    Exits with 0 if all agree, 1 if a gradient is wrong, 2 for bad input or what could not be judged. What was
+    compiled is kept in the user's cache directory for the next check, unless HANDGRAD_CACHE=0.
     """
 
     targets: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="TARGET ...")] = ()
@@ -157,7 +158,7 @@ class Check:
     """Of such a file: print the next line."""
 
     watch: bool = False
-    """Of such a file: say how far it is again whenever it is saved, until Ctrl-C."""
+    """Of such a file: say how far it is again whenever it is saved, until all is right, or Ctrl-C."""
 
     json: bool = False
     """Print JSON instead of text: one object, or one a line in the order of the targets."""
@@ -278,6 +279,7 @@ def _recorded(options: Check) -> dict[str, object]:
 
 def _check_own_network(options: Check) -> int:
     """Judge handgrad's own network, stage by stage; on a device, also what JAX itself gives there."""
+    from autograd_ref.compiling.cache import keep_compiled
     from autograd_ref.crosscheck.comparison import Comparison, compare_trace
     from autograd_ref.crosscheck.reports.table import comparison_json, comparison_table
     from autograd_ref.devices.on_device import OnDevice, check_on_device, computing_on, find_device
@@ -285,6 +287,7 @@ def _check_own_network(options: Check) -> int:
     _refuse_options_of_targets(options, "cifar10", "device", "json")
     problems = _own_problems(options)
     device = None if options.device is None else find_device(options.device)
+    keep_compiled()
     with computing_on(device):
         comparisons = [
             compare_trace(problem, problem.net().trace(problem.X, problem.y, problem.reg))

@@ -43,8 +43,8 @@ class Exercise:
         """Write the file, or show the topics, and return the exit code."""
         from rich.console import Console
 
+        from autograd_ref.exercise.screen import topic_list
         from autograd_ref.exercise.topic import topic_called
-        from autograd_ref.exercise.topic_list import topic_list
         from autograd_ref.exercise.words import Words
         from autograd_ref.exercise.writing import write_exercise
 

@@ -31,8 +31,10 @@ class Study:
 
         from rich.console import Console
 
+        from autograd_ref.compiling.cache import keep_compiled
         from autograd_ref.study import write_page
 
+        keep_compiled()
         with Console(stderr=True).status("Deriving, checking and breaking the network …"):
             file = write_page(self.out)
         print(file)

@@ -16,7 +16,6 @@ from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import ndtr
 
 from handgrad.activations import FAR, GELU_CUBIC, LEAK
 
@@ -57,6 +56,8 @@ def _elu(z: Array, slope: Array, scratch: Array) -> None:
 
 
 def _gelu(z: Array, slope: Array, scratch: Array) -> None:
+    from scipy.special import ndtr  # loads slowly
+
     ndtr(z, out=slope)
     np.multiply(z, z, out=scratch)
     np.multiply(scratch, -0.5, out=scratch)

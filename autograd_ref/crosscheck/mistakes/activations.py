@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import numpy as np
-from scipy.special import ndtr
 
 from autograd_ref.crosscheck.mistakes.replay import Mistake, Values
 from handgrad.activations import ACTIVATIONS, GELU_CUBIC, LEAK, sigmoid
@@ -31,9 +30,16 @@ OUTPUT_FORMS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {
     "softplus": (lambda z: -np.expm1(-z), "1 - exp(-z1)"),
 }
 
+
+def _normal(z: np.ndarray) -> np.ndarray:
+    from scipy.special import ndtr  # loads slowly
+
+    return np.asarray(ndtr(z))
+
+
 # The second factor of the products z·Φ(z), z·σ(v) and z·σ(z): the first term of the product rule.
 FACTORS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "gelu": ndtr,
+    "gelu": _normal,
     "gelu_tanh": lambda z: sigmoid(np.sqrt(8 / np.pi) * (z + GELU_CUBIC * z**3)),
     "silu": sigmoid,
 }

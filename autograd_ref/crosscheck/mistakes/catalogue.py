@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy.special import softmax
 
 from autograd_ref.crosscheck.mistakes.activations import ACTIVATION_MISTAKES
 from autograd_ref.crosscheck.mistakes.replay import OF_BIASES, OF_WEIGHTS, Mistake, Values
@@ -33,6 +32,12 @@ def _whole_column(v: Values) -> np.ndarray:
     dscores = v.probs.copy()
     dscores[:, v.y] -= 1
     return dscores / len(dscores)
+
+
+def _softmax_over_batch(scores: np.ndarray) -> np.ndarray:
+    from scipy.special import softmax  # loads slowly
+
+    return np.asarray(softmax(scores, axis=0))
 
 
 _REG = "{tensors}: the loss has {penalty}, whose gradient is {right}; "
@@ -119,12 +124,12 @@ CATALOGUE: tuple[Mistake, ...] = (
         _ONE_HOT + "has only the diagonal of the softmax's Jacobian: each score moves every probability.",
     ),
     Mistake(
-        "softmax-axis", "probs", lambda v: softmax(v.scores, axis=0),
+        "softmax-axis", "probs", lambda v: _softmax_over_batch(v.scores),
         "The softmax runs over the batch: sum over the classes, axis=1.",
     ),
     Mistake(
         "softmax-axis", "probs",
-        lambda v: softmax(v.scores - v.scores.max(axis=1, keepdims=True), axis=0),
+        lambda v: _softmax_over_batch(v.scores - v.scores.max(axis=1, keepdims=True)),
         "The softmax's sum runs over the batch: sum over the classes, axis=1.",
     ),
     # The mean over the batch.

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.special import log_softmax, softmax
 
 from autograd_ref.crosscheck.problems import Problem
 from handgrad.activations import ACTIVATIONS, Activation
@@ -124,6 +123,8 @@ def replay(problem: Problem, mistakes: tuple[Mistake, ...]) -> Values:
     Raises:
         ValueError: shapes do not fit, neither here nor in the mistaken code.
     """
+    from scipy.special import log_softmax, softmax  # loads slowly, and recorded programs want none of it
+
     instead = {mistake.step: mistake.replacement for mistake in mistakes}
     exact = {name: np.asarray(value, np.float64) for name, value in problem.params.items()}
     X = np.asarray(problem.X, np.float64)

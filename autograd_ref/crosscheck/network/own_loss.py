@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,11 +11,13 @@ from autograd_ref.crosscheck.comparison import GRADIENTS, TENSORS
 from autograd_ref.crosscheck.network.arrays import same_array
 from autograd_ref.crosscheck.network.call_forms import NetworkUnderTest
 from autograd_ref.crosscheck.network.diagnosis import CheckedProblem
-from autograd_ref.crosscheck.network.other_losses import OtherLoss, recognise
 from autograd_ref.crosscheck.network.read_penalty import Penalty
 from autograd_ref.crosscheck.quantity import Quantity
 from autograd_ref.crosscheck.reference import reference_of
 from handgrad.trace import quantity_of
+
+if TYPE_CHECKING:
+    from autograd_ref.crosscheck.network.other_losses import OtherLoss
 
 __all__ = ["fits_its_own_loss", "hold_against_values", "name_own_loss", "unjudged_quantities"]
 
@@ -107,8 +110,12 @@ def _odd_penalties(checked: Sequence[CheckedProblem], penalties: Sequence[Penalt
     return [f"Its penalty of {', '.join(names)} is not a square{instead}."]
 
 
-def _recognised(networks: Sequence[NetworkUnderTest], checked: Sequence[CheckedProblem]) -> OtherLoss | None:
+def _recognised(
+    networks: Sequence[NetworkUnderTest], checked: Sequence[CheckedProblem]
+) -> "OtherLoss | None":
     """Recognise the loss without its penalty, by its values with reg = 0."""
+    from autograd_ref.crosscheck.network.other_losses import recognise  # loads slowly, and is seldom wanted
+
     problems, losses = [], []
     for network, one in zip(networks, checked, strict=True):
         result = network.evaluate(replace(one.problem, reg=0.0))
@@ -118,7 +125,7 @@ def _recognised(networks: Sequence[NetworkUnderTest], checked: Sequence[CheckedP
     return recognise(problems, losses) if problems else None
 
 
-def _distance_to_cross_entropy(checked: Sequence[CheckedProblem], other: OtherLoss | None) -> float:
+def _distance_to_cross_entropy(checked: Sequence[CheckedProblem], other: "OtherLoss | None") -> float:
     """Return the gradients' distance from mean softmax cross-entropy's, relative to the largest entry."""
     worst = 0.0
     for one in checked:

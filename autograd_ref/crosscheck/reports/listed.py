@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.text import Text
+if TYPE_CHECKING:
+    from rich.text import Text
 
 __all__ = ["Line", "Row", "listing_html", "listing_text"]
 
@@ -93,6 +95,8 @@ def listing_text(rows: Sequence[Row]) -> list[Text]:
     Args:
         rows: in the order of the files' lines; where some are left out, there is an empty line.
     """
+    from rich.text import Text
+
     found: list[Text] = []
     before: Row | None = None
     for row in rows:

@@ -167,6 +167,10 @@ class _Listing:
         kind = "transposed" if best.order == "moved" and best.kind == "adjoint" else best.kind
         note = meaning_in_words(best, self.tapes) + (", transposed" if kind == "transposed" else "")
         factor = float(f"{best.factor:.12g}")
+        # One number is a multiple of any other; and what nobody suspects may be so by chance.
+        is_number = int(np.prod(value.shape)) == 1 and abs(abs(factor) - 1) > 1e-7
+        if value.number not in self.suspects and (is_number or not is_right):
+            return "auxiliary", None, None, None, "auxiliary"
         if not is_right:
             return kind, name, factor, False, f"✗ {note}, which nothing makes right"
         return kind, name, factor, True, f"{note} ✓"

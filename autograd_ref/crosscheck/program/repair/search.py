@@ -85,7 +85,7 @@ class Search:
     Args:
         points: the recorded call at every point.
         programs: the program's files.
-        deadline: by `time.monotonic`.
+        deadline: by `time.process_time`.
         order: how suspect statements are, by file and line: the lower, the more.
     """
 
@@ -99,10 +99,10 @@ class Search:
         self.points, self.programs, self.deadline, self.order = points, programs, deadline, order
         self.files = {file: program.source for file, program in programs.items()}
         self.goals = Goals(points[0])
-        began = time.perf_counter()
+        began = time.process_time()
         self.trial = Trial(points, 0.0)
         self.before = self.trial.right(0)
-        self.trial = Trial(points, time.perf_counter() - began)
+        self.trial = Trial(points, time.process_time() - began)
         self.whole = frozenset(range(len(points[0].pairs)))
 
     def mended(self, accept: Callable[[Mended], bool]) -> Mended | None:
@@ -119,7 +119,7 @@ class Search:
             return found
         bases.sort(key=lambda each: (-len(each.outcome or ()), not each.fits, each.edit.cost, _size(each)))
         for base in bases[:BASES]:
-            if time.monotonic() > self.deadline:
+            if time.process_time() > self.deadline:
                 return None
             found = self._one((base,), base.outcome or frozenset(), accept, [])
             if found is not None:
@@ -142,7 +142,7 @@ class Search:
             and not _overlap(other.edit, (one,))
         ]
         for one, other in sorted(couples, key=lambda pair: pair[0].edit.cost + pair[1].edit.cost):
-            if time.monotonic() > self.deadline:
+            if time.process_time() > self.deadline:
                 return None
             if self._run((one, other), 0) == self.whole and self._holds((one, other)):
                 mended = self._accepted([other], (one,), 0, accept)
@@ -171,7 +171,7 @@ class Search:
             weak += idle
             lasting = [each for each in good[:LAST] if each not in idle]
             mended = self._accepted(lasting, base, len(good) - 1, accept)
-            if mended is not None or time.monotonic() > self.deadline:
+            if mended is not None or time.process_time() > self.deadline:
                 return mended
         return self._accepted(weak[:LAST], base, len(weak) - 1, accept)
 
@@ -186,12 +186,12 @@ class Search:
         good: list[Candidate] = []
         until = self.deadline
         for each in candidates:
-            if time.monotonic() > until:
+            if time.process_time() > until:
                 break
             each.outcome = self._run((*base, each), 0)
             if each.outcome == self.whole and self._holds((*base, each)):
                 good.append(each)
-                until = min(until, time.monotonic() + OTHERS)
+                until = min(until, time.process_time() + OTHERS)
             elif each.outcome is not None and (
                 each.outcome > before or (each.fits and each.outcome >= before)
             ):
@@ -250,7 +250,7 @@ class Search:
         for start, end in ((0, FIRST), (FIRST, len(sites))):
             known: list[list[Candidate]] = []
             for site in sites[start:end]:
-                if time.monotonic() > self.deadline:
+                if time.process_time() > self.deadline:
                     return
                 some = [
                     Candidate(site, edit, fits)
