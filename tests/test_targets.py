@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 
+import handgrad.two_layer_net  # noqa: F401 - what it loads can be loaded once in a process, and is not undone
 from autograd_ref.crosscheck.isolated.targets import load_target
 from autograd_ref.crosscheck.reports.report import NotJudged
 
@@ -119,8 +120,6 @@ def test_what_is_installed_can_be_named():
 
 
 def test_another_package_of_the_same_name_is_not_taken_for_it(tmp_path):
-    import handgrad  # noqa: F401 - as every process that judges has done
-
     write(tmp_path / "handgrad/__init__.py", "")
     file = write(tmp_path / "handgrad/two_layer_net.py", NETWORK)
     assert "another module of the name handgrad.two_layer_net stands in the way" in complaint(f"{file}:Net")
