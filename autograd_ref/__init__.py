@@ -1,6 +1,6 @@
-"""The reference: the loss of `handgrad` in JAX, its automatic gradient, and the cross-check of the two.
+"""The reference: the loss of `handgrad` in JAX, its automatic gradient, and the checker.
 
-The public names are loaded when they are first used, and JAX with them.
+The public names, and JAX, are loaded when they are first used.
 """
 
 from typing import TYPE_CHECKING, Any

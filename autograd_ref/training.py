@@ -25,21 +25,21 @@ def step(
     nesterov: bool = False,
     mask: Float[Array, "N H"] | None = None,
 ) -> tuple[dict[str, Array], dict[str, Array], Float[Array, ""]]:
-    """Take one step of gradient descent, as the head of `handgrad.fused.sgd` defines it.
+    """Take one step of gradient descent, as defined in the docstring of `handgrad.fused.sgd`.
 
     Args:
         params: W1 (D, H), b1 (H,), W2 (H, C), b2 (C,).
-        velocity: arrays of the same names and shapes; an empty mapping for no momentum.
+        velocity: arrays with the same names and shapes; an empty mapping for no momentum.
         X: a minibatch.
         y: its labels in [0, C).
-        learning_rate: the step's length.
+        learning_rate: the learning rate.
         objective: the penalty and the activation.
-        momentum: the velocity's factor; unused where there is no velocity.
+        momentum: the velocity's factor; unused without velocity.
         nesterov: take Nesterov's momentum instead of the classical one.
         mask: dropout's factors on h1; None for no dropout.
 
     Returns:
-        ``(params, velocity, loss)``, the loss being that before the step.
+        ``(params, velocity, loss)``; the loss is the one before the step.
     """
     value, grads = jax.value_and_grad(loss)(params, X, y, objective, mask=mask)
     if not velocity:
@@ -63,12 +63,12 @@ def epoch(
     momentum: Float[ArrayLike, ""] = 0.0,
     nesterov: bool = False,
 ) -> tuple[dict[str, Array], dict[str, Array], Float[Array, " steps"]]:
-    """Take a `step` for each minibatch, given by its rows, which are gathered from the data where they are.
+    """Take a `step` for each minibatch, given by its rows, which are gathered on the device of the data.
 
-    X may hold integers, which are converted batch by batch; each step has a learning rate of its own.
+    X may hold integers, which are converted batch by batch; each step has its own learning rate.
 
     Returns:
-        ``(params, velocity, losses)``, each loss being that before its step.
+        ``(params, velocity, losses)``; each loss is the one before its step.
     """
 
     def body(state: tuple[Any, Any], inputs: tuple[Array, Array]) -> tuple[tuple[Any, Any], Array]:
@@ -81,5 +81,5 @@ def epoch(
     return last, moved, losses
 
 
-# The old parameters' memory becomes the new ones': a caller must not look at what it passed in.
+# The new parameters reuse the memory of the old ones, so a caller must not use the arrays it passed in.
 jitted_epoch = jax.jit(epoch, static_argnames="nesterov", donate_argnames=("params", "velocity"))

@@ -1,7 +1,7 @@
-"""The same loss in JAX, its gradient by `jax.grad`, and the adjoint of everything in between.
+"""The same loss in JAX, its gradient by `jax.grad`, and the adjoints of all quantities in between.
 
-Read `loss` beside `handgrad.two_layer_net.trace_gradients`: the forward pass stands there line by
-line, and the backward pass, which takes up most of the other file, is missing here.
+Read `loss` beside `handgrad.two_layer_net.trace_gradients`: it is the same forward pass line by line, without
+the backward pass, which takes up most of the other file.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Integer
 from numpy.typing import DTypeLike
 
+from autograd_ref.compiling.options import QUICK
 from handgrad.activations import ActivationName
 from handgrad.objective import Objective
 from handgrad.trace import Trace, adjoint_of
@@ -35,11 +36,11 @@ __all__ = [
 
 Params = Mapping[str, Any]
 
-# What is computed, in the order in which it is computed.
+# All quantities, in the order of computation.
 QUANTITIES = ("z1", "h1", "scores", "probs", "loss", "dscores", "dW2", "db2", "dh1", "dz1", "dW1", "db1")
 TAPPED = ("z1", "h1", "scores")
 
-# The hidden layer's functions by name; `handgrad.activations` has a table of their slopes at 0.
+# The activation functions by name; `handgrad.activations` has a table of their slopes at 0.
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "relu": jax.nn.relu,
     "leaky_relu": jax.nn.leaky_relu,
@@ -70,7 +71,7 @@ def loss(
         y: integer labels in [0, C).
         objective: the penalty and the hidden layer's activation, a name in `ACTIVATIONS`.
         mask: dropout's factors on h1; None for no dropout.
-        weights: each sample's share of the loss, 0 for a row that only fills up a shard; None for 1/N each.
+        weights: each sample's share of the loss, 0 for a row that only pads a shard; None for 1/N each.
 
     Returns:
         A scalar in the dtype of the parameters.
@@ -96,7 +97,7 @@ def softmax(scores: Float[Array, "N C"]) -> Float[Array, "N C"]:
 def cross_entropy(
     scores: Float[Array, "N C"], y: Integer[Array, " N"], weights: Float[Array, " N"] | None = None
 ) -> Float[Array, ""]:
-    """The mean over the batch of −log softmax(scores)[n, y_n], by way of log-sum-exp; or its weighted sum."""
+    """The mean over the batch, or the weighted sum, of −log softmax(scores)[n, y_n], by log-sum-exp."""
     log_probs = jax.nn.log_softmax(scores, axis=1)
     of_labels = jnp.take_along_axis(log_probs, y[:, None], axis=1)
     return -jnp.mean(of_labels) if weights is None else -jnp.sum(weights * of_labels[:, 0])
@@ -116,9 +117,9 @@ def penalties(params: Params, objective: Objective) -> Float[Array, ""]:
 
 
 def matmul_precision() -> str:
-    """The precision that matrix products are asked for: the highest, unless JAX was configured to another.
+    """Return the precision of matrix products: the highest, unless JAX was configured otherwise.
 
-    On GPUs JAX's own default rounds the factors of float32 products to TensorFloat-32, to 10 of 23 bits
+    On GPUs JAX's default rounds the factors of float32 products to TensorFloat-32, to 10 of 23 bits
     (https://docs.jax.dev/en/latest/_autosummary/jax.default_matmul_precision.html).
     """
     configured = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
@@ -127,7 +128,7 @@ def matmul_precision() -> str:
 
 @contextmanager
 def precision(dtype: Any) -> Iterator[None]:
-    """A context in which JAX computes in this dtype and in `matmul_precision`; no global switch."""
+    """Let JAX compute in this dtype and in `matmul_precision` inside the context, without a global switch."""
     with (
         jax.enable_x64(np.dtype(dtype) == np.float64),
         jax.default_matmul_precision(matmul_precision()),
@@ -154,14 +155,14 @@ def value_and_grad(
 
 
 def adjoints(params: Params, X: Any, y: Any, objective: Objective) -> Trace:
-    """Return every quantity and every adjoint, as `TwoLayerNet.trace`; arguments as in `value_and_grad`."""
+    """Return every quantity and every adjoint, like `TwoLayerNet.trace`; arguments: see `value_and_grad`."""
     arrays, X, y = _inputs(params, X, y)
     computed: dict[str, Any] = _call(_adjoints, X.dtype, arrays, X, y, objective)
     return Trace(**{"X": X, "y": y, **arrays, **computed, "loss": computed["loss"][()]})
 
 
 class Stage(NamedTuple):
-    """One step of the forward pass, with the names of what goes in and what comes out."""
+    """One step of the forward pass, with the names of its inputs and its output."""
 
     forward: Callable[..., Array]
     inputs: tuple[str, ...]
@@ -172,7 +173,7 @@ CROSS_ENTROPY = Stage(cross_entropy, ("scores", "y"), "loss")
 
 
 def stages(activation: ActivationName) -> tuple[Stage, ...]:
-    """The forward pass, stage by stage, in the order of computation."""
+    """Return the stages of the forward pass, in the order of computation."""
     return (
         Stage(affine, ("X", "W1", "b1"), "z1"),
         Stage(ACTIVATIONS[activation], ("z1",), "h1"),
@@ -187,7 +188,7 @@ def stage_vjp(stage: Stage, inputs: Mapping[str, Any], adjoint: Any) -> dict[str
     Args:
         stage: the stage.
         inputs: the values of its inputs, by name.
-        adjoint: what arrives at its output, in the output's shape.
+        adjoint: the adjoint of its output, in the output's shape.
     """
     values = {name: jnp.asarray(inputs[name]) for name in stage.inputs}
     smooth = {name: v for name, v in values.items() if jnp.issubdtype(v.dtype, jnp.floating)}
@@ -201,13 +202,12 @@ def stage_vjp(stage: Stage, inputs: Mapping[str, Any], adjoint: Any) -> dict[str
 
 
 def stagewise(trace: Mapping[str, Any], objective: Objective) -> dict[str, np.ndarray]:
-    """Return what each stage should have made of the values that someone's trace fed into it.
+    """Return the right result of each stage for the values that a trace put into it.
 
-    A stage is judged on its own input, right or wrong, so that an error shows where it was made and nowhere
-    after.
+    A stage is judged on its own input, right or wrong, so that an error shows only where it was made.
 
     Args:
-        trace: X, y, the parameters, and everything in `QUANTITIES`, as `TwoLayerNet.trace` gives them.
+        trace: X, y, the parameters, and everything in `QUANTITIES`, as in `TwoLayerNet.trace`.
         objective: the penalty and the activation.
 
     Returns:
@@ -220,7 +220,7 @@ def stagewise(trace: Mapping[str, Any], objective: Objective) -> dict[str, np.nd
 
 
 def _inputs(params: Params, X: Any, y: Any) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
-    """All in the dtype of the computation, and the labels in JAX's own integers."""
+    """Return parameters and X in the dtype of the computation, and the labels in JAX's integers."""
     dtype = np.asarray(params["W1"]).dtype
     arrays = {name: _in_dtype(value, dtype) for name, value in params.items()}
     return arrays, _in_dtype(X, dtype), _in_dtype(y, np.int32)
@@ -228,7 +228,7 @@ def _inputs(params: Params, X: Any, y: Any) -> tuple[dict[str, np.ndarray], np.n
 
 def _call(function: Callable[..., Any], dtype: DTypeLike, *inputs: Any) -> Any:
     with precision(dtype):
-        # JAX may use the memory of these arrays as it is: the results are waited for before anybody can
+        # JAX may use the memory of these arrays directly, so wait for the results before the caller can
         # write to them again.
         return jax.tree.map(np.asarray, function(*inputs))
 
@@ -242,19 +242,19 @@ def _flatten(objective: Objective) -> tuple[tuple[Any, dict[str, Any]], Activati
 
 
 def _unflatten(activation: ActivationName, numbers: tuple[Any, dict[str, Any]]) -> Objective:
-    objective = object.__new__(Objective)  # JAX puts its tracers and other things in place of the numbers
+    objective = object.__new__(Objective)  # JAX replaces the numbers by tracers and other objects
     for name, value in zip(("reg", "penalty", "activation"), (*numbers, activation), strict=True):
         object.__setattr__(objective, name, value)
     return objective
 
 
-# The numbers are traced, so that another penalty is not another program.
+# The numbers are traced, so that another penalty needs no new compilation.
 jax.tree_util.register_pytree_node(Objective, _flatten, _unflatten)
 
 _value_and_grad = jax.jit(jax.value_and_grad(loss))
 
 
-@jax.jit
+@partial(jax.jit, compiler_options=QUICK)
 def _stagewise(values: Params, objective: Objective) -> dict[str, Array]:
     in_order = stages(objective.activation)
     forward = {stage.output: stage.forward(*(values[name] for name in stage.inputs)) for stage in in_order}
@@ -271,7 +271,7 @@ def _stagewise(values: Params, objective: Objective) -> dict[str, Array]:
     return {**forward, "probs": softmax(values["scores"]), **backward}
 
 
-@jax.jit
+@partial(jax.jit, compiler_options=QUICK)
 def _adjoints(params: Params, X: Array, y: Array, objective: Objective) -> dict[str, Array]:
     z1 = affine(X, params["W1"], params["b1"])
     h1 = ACTIVATIONS[objective.activation](z1)
@@ -283,7 +283,7 @@ def _adjoints(params: Params, X: Array, y: Array, objective: Objective) -> dict[
 
 
 def _tapped_loss(params: Params, taps: Params, X: Array, y: Array, objective: Objective) -> Array:
-    """`loss` with something added to what is tapped: the gradient by a tap of zeros is the adjoint there."""
+    """The `loss` with a tap added to each quantity: its gradient by a zero tap is the quantity's adjoint."""
     z1 = affine(X, params["W1"], params["b1"]) + taps["z1"]
     h1 = ACTIVATIONS[objective.activation](z1) + taps["h1"]
     scores = affine(h1, params["W2"], params["b2"]) + taps["scores"]

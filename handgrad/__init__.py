@@ -1,6 +1,6 @@
 """Backpropagation derived by hand, in NumPy.
 
-The package ``autograd_ref`` has the same loss in JAX and holds the two against each other.
+The package ``autograd_ref`` has the same loss in JAX and compares the two gradients.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -15,8 +15,8 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         print(f"handgrad {handgrad.__version__}")
         return
-    # Loading takes a while and leaves nothing to clean up. An exception out of the middle of an import would
-    # be a traceback.
+    # Loading takes a while and needs no cleaning up. Without this, Ctrl-C in an import would print a
+    # traceback.
     interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if interruptible:
         signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))

@@ -2,12 +2,12 @@ r"""Activation functions and their derivatives, each by hand.
 
 Every function takes pre-activations of any shape, in float32 or float64, and returns a new array of the
 same shape and dtype, entry by entry; it is finite for every finite input. A derivative takes the
-pre-activation, not the output: it stays right to rounding where the output has long become constant
-($\tanh'(20) \approx 1.7 \cdot 10^{-17}$, where $1 - \tanh(20)^2$ computes to 0). For that, no number near 1
-is subtracted from 1: with $e = \exp(-|z|) \le 1$, sigmoid and tanh are quotients of $e$ and of sums of
+pre-activation, not the output. So it stays accurate where the output no longer changes
+($\tanh'(20) \approx 1.7 \cdot 10^{-17}$, where $1 - \tanh(20)^2$ computes to 0). To achieve this, no number
+near 1 is subtracted from 1: with $e = \exp(-|z|) \le 1$, sigmoid and tanh are quotients of $e$ and of sums of
 positive numbers.
 
-What stands for the derivative at 0, where some have a kink:
+The value used for the derivative at 0, where some functions have a kink:
 
 | | from the left | from the right | here | JAX |
 |---|---|---|---|---|
@@ -16,8 +16,8 @@ What stands for the derivative at 0, where some have a kink:
 | `elu` | 1 | 1 | 1 | 1 |
 | all others | the same | the same | the derivative | the derivative |
 
-The derivatives are in [0, 1], but for sigmoid's, in [0, ¼], and for the functions that fall somewhere: in
-[−0.13, 1.13] for both GELUs and in [−0.1, 1.1] for `silu`.
+The derivatives are in [0, 1], with these exceptions: [0, ¼] for sigmoid, and, because these functions fall
+somewhere, [−0.13, 1.13] for both GELUs and [−0.1, 1.1] for `silu`.
 
 The rule here is that 0 counts as inactive, ``z > 0``. The exponential linear unit has no kink with the usual
 α = 1: only its second derivative jumps.
@@ -61,7 +61,7 @@ Array = Float[np.ndarray, "*shape"]
 
 LEAK = 0.01  # slope of the leaky ReLU below 0
 GELU_CUBIC = 0.044715  # the cubic term's coefficient in the GELU's approximation
-# exp(-FAR²/2) is 0 in both dtypes: what depends on a Gaussian is constant beyond, and no square overflows.
+# exp(-FAR²/2) is 0 in both dtypes: beyond FAR, functions of a Gaussian are constant. No square overflows.
 FAR = 40.0
 
 
@@ -172,7 +172,7 @@ def gelu_derivative(z: Array) -> Array:
 
 
 def _normal_distribution(z: Array) -> Array:
-    from scipy.special import ndtr  # as slow to load as all the rest together
+    from scipy.special import ndtr  # takes as long to load as everything else together
 
     return ndtr(z)
 
@@ -186,15 +186,15 @@ def _gelu_second_derivative(z: Array) -> Array:
 
 
 def _from_root(z: Array, slope: Array, root: tuple[float, float], second: Callable[[Array], Array]) -> Array:
-    """The slope, with the integral of the second derivative from the slope's root in place of it nearby.
+    """Replace the slope near its root by the integral of the second derivative from the root.
 
-    Where second derivatives have one sign, no sum of theirs cancels. Gauss's rule on six nodes leaves an
-    error far below rounding at this distance.
+    Where the second derivative has one sign, sums of its values do not cancel. At this distance the error of
+    Gauss's rule with six nodes is far below rounding.
 
     Args:
-        z: where.
-        slope: there; overwritten near the root.
-        root: the root as two numbers, of which the first is the nearest in float64 and the second the rest.
+        z: pre-activations.
+        slope: the slope at z; overwritten near the root.
+        root: the root as two numbers: the nearest float64 and the rest.
         second: the second derivative.
 
     Returns:
@@ -240,7 +240,7 @@ def gelu_tanh_derivative(z: Array) -> Array:
 
 
 def _gelu_exponent(z: Array) -> tuple[Array, Array, Array]:
-    """v, v′ and v″ of `gelu_tanh_derivative`."""
+    """Return v, v′ and v″ of `gelu_tanh_derivative`."""
     c = math.sqrt(8 / math.pi)
     square = GELU_CUBIC * z * z
     return c * z * (1 + square), c * (1 + 3 * square), 6 * c * GELU_CUBIC * z
@@ -297,7 +297,7 @@ class Activation(NamedTuple):
 
     Attributes:
         forward: the function.
-        derivative: its derivative, of the pre-activation.
+        derivative: its derivative at the pre-activation.
     """
 
     forward: Callable[[np.ndarray], np.ndarray]

@@ -18,7 +18,7 @@ def draw_dropout_mask(
     A factor's mean is $probability \cdot 0 + (1 - probability)/(1 - probability) = 1$.
 
     Args:
-        rng: where the randomness comes from.
+        rng: source of randomness.
         probability: that a factor is 0, in [0, 1).
         out: the array, contiguous.
 
@@ -26,7 +26,7 @@ def draw_dropout_mask(
         ``out``.
     """
     rng.random(out=out, dtype=out.dtype.type)
-    # A uniform number in [0, 1) less the probability is above 0, and its ceiling 1, where the unit stays.
+    # The unit stays where a uniform number in [0, 1) minus the probability is above 0; its ceiling is then 1.
     np.subtract(out, out.dtype.type(probability), out=out)
     np.ceil(out, out=out)
     np.multiply(out, out.dtype.type(1 / (1 - probability)), out=out)
@@ -43,7 +43,7 @@ def dropout_forward(
     Args:
         h: a layer's output.
         mask: zeros and $1/(1 - probability)$, from `draw_dropout_mask`.
-        out: where the result goes, may be ``h``; None for a new array.
+        out: array for the result, may be ``h``; None for a new array.
 
     Returns:
         ``r``, of the same shape.
@@ -65,7 +65,7 @@ def dropout_backward(
     Args:
         dr: adjoint of the output.
         mask: the mask of the forward pass.
-        out: where the result goes, may be ``dr``; None for a new array.
+        out: array for the result, may be ``dr``; None for a new array.
 
     Returns:
         ``dh``.

@@ -1,4 +1,4 @@
-"""Files that are replaced whole or not at all, and directories that one process makes and holds at a time."""
+"""Files that are replaced atomically, and directories that only one process at a time may use."""
 
 import json
 import os
@@ -11,12 +11,12 @@ __all__ = ["locked", "make_directory", "replace_file", "replace_json", "unused_d
 
 
 def replace_file(path: Path, content: bytes | memoryview) -> None:
-    """Write a whole file such that a reader, at any moment and after any crash, finds the old or the new one.
+    """Replace a file atomically: at any moment and after any crash, a reader finds the old or the new one.
 
     Raises:
-        OSError: it cannot be written; an old file is unchanged. The error names the path.
+        OSError: the file cannot be written; an old file is unchanged. The error names the path.
     """
-    # Always the same name, so that what a killed process leaves behind is overwritten and does not pile up.
+    # The name is always the same, so the remains of killed processes are overwritten and do not pile up.
     partial = path.with_name(f".{path.name}.partial")
     try:
         with partial.open("wb") as file:
@@ -31,12 +31,12 @@ def replace_file(path: Path, content: bytes | memoryview) -> None:
 
 
 def replace_json(path: Path, content: Any) -> None:
-    """Write JSON like `replace_file`, indented for people."""
+    """Write JSON like `replace_file`, indented for human readers."""
     replace_file(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def make_directory(directory: Path) -> None:
-    """Make a directory and its parents, unless it exists; raise OSError, which names it, if that fails."""
+    """Make a directory and its parents, unless it exists; raise an OSError that names it if this fails."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -56,8 +56,8 @@ def locked(directory: Path) -> Iterator[None]:
     """Keep other processes from using an existing directory; the lock ends with the process at the latest.
 
     Raises:
-        ValueError: another process holds it.
-        OSError: it cannot be opened.
+        ValueError: another process uses the directory.
+        OSError: the directory cannot be opened.
     """
     import fcntl  # not on Windows, where the rest of this file works
 

@@ -27,7 +27,7 @@ def affine_forward(
     r"""An affine layer, $z_{nj} = \sum_i x_{ni} W_{ij} + b_j$; as matrices $z = xW + b$.
 
     Args:
-        x: inputs, one row a sample.
+        x: inputs, one row per sample.
         W: weights.
         b: biases, added to every row.
 
@@ -99,7 +99,7 @@ def softmax_cross_entropy_forward(
     dtype's range counts as that half.
 
     Args:
-        scores: one row a sample, one column a class.
+        scores: one row per sample, one column per class.
         y: the right class of each sample, in [0, C).
 
     Returns:
@@ -112,7 +112,7 @@ def softmax_cross_entropy_forward(
     total = exp.sum(axis=1, keepdims=True)
     N = len(y)
     losses = np.log(total[:, 0]) - shifted[np.arange(N), y]
-    # Divided before summing: the sum of the losses could overflow where their mean does not.
+    # Divide before summing: the sum of the losses could overflow where their mean does not.
     return (losses / N).sum(), exp / total
 
 
@@ -152,7 +152,7 @@ def l2_penalty_forward(W: Float[np.ndarray, "*shape"], reg: float, c: float = 2.
     Args:
         W: weights.
         reg: strength of the penalty, not negative.
-        c: the convention's coefficient; 2 in this project, 1 or ½ in others.
+        c: the coefficient; 2 in this project, 1 or ½ in others.
 
     Returns:
         A scalar in the dtype of ``W``.
@@ -173,7 +173,7 @@ def l2_penalty_backward(
     Args:
         W: weights.
         reg: strength of the penalty, not negative.
-        c: the coefficient that the loss has.
+        c: the coefficient in the loss.
 
     Returns:
         The penalty's gradient, in the shape of ``W``.

@@ -1,4 +1,4 @@
-"""What a network is trained to minimise, apart from its data: the hidden layer's function and the penalty."""
+"""The objective of training, apart from the data: the hidden layer's function and the penalty."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from handgrad.activations import ActivationName
 
 __all__ = ["PENALTY", "Objective"]
 
-# The c of each penalised parameter's c·reg·‖q‖²: together 2·reg·(‖W1‖² + ‖W2‖²). Biases carry no penalty.
+# The c in each parameter's penalty c·reg·‖q‖²: together 2·reg·(‖W1‖² + ‖W2‖²). Biases have no penalty.
 PENALTY: Mapping[str, float] = MappingProxyType({"W1": 2.0, "W2": 2.0})
 
 
@@ -18,8 +18,8 @@ class Objective:
 
     Attributes:
         reg: strength of the penalty, not negative.
-        penalty: c by parameter; one that is missing carries no penalty. This project's own network always
-            has `PENALTY`; somebody else's may have another.
+        penalty: c by parameter; a missing parameter has no penalty. This project's own network always uses
+            `PENALTY`; other networks may differ.
         activation: the hidden layer's function, a name in `handgrad.activations`.
     """
 
@@ -28,5 +28,5 @@ class Objective:
     activation: ActivationName = "relu"
 
     def coefficient(self, parameter: str) -> float:
-        """The c of a parameter's penalty; 0 for one that carries none."""
+        """Return the coefficient c of a parameter's penalty; 0 if it has none."""
         return self.penalty.get(parameter, 0.0)

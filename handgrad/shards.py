@@ -1,4 +1,4 @@
-r"""A batch in shards: what each of K machines computes of the gradient, and how the parts become the whole.
+r"""A batch in shards: each of K machines computes a part of the gradient, and the parts are combined.
 
 Sample $n$ adds $\ell_n$ to the loss, the penalty $R$ depends on the weights alone:
 
@@ -41,11 +41,11 @@ __all__ = ["Shard", "combine_shards", "shard_gradients", "split_rows"]
 
 @dataclass(frozen=True)
 class Shard:
-    """What one shard gives.
+    """The loss and the gradient of one shard.
 
     Attributes:
         rows: its number of samples N_k.
-        loss: the mean of their losses, without the penalty; of no use where there are none.
+        loss: the mean of their losses, without the penalty; meaningless without samples.
         grads: dW1 (D, H), db1 (H,), dW2 (H, C), db2 (C,) of that mean, under the parameters' names.
     """
 
@@ -55,13 +55,13 @@ class Shard:
 
 
 def split_rows(N: int, shards: int) -> list[slice]:
-    """Return a slice for each shard: neighbouring rows, as many in each as in any other, or one more.
+    """Return a slice of consecutive rows for each shard; their lengths differ by at most one.
 
     With fewer samples N than shards, the last shards are empty.
 
     Raises:
         TypeError: one of the numbers is not an integer.
-        ValueError: one of them is below 1.
+        ValueError: one of the numbers is below 1.
     """
     each, more = divmod(check_positive_int("N", N), check_positive_int("shards", shards))
     ends = [k * each + min(k, more) for k in range(shards + 1)]
@@ -74,13 +74,13 @@ def shard_gradients(
     y: Integer[np.ndarray, " N_k"],
     activation: ActivationName = "relu",
 ) -> Shard:
-    """Return one machine's part: the loss of its own samples and the gradient, without the penalty.
+    """Return one machine's part: the loss and the gradient of its own samples, without the penalty.
 
     Args:
-        params: W1 (D, H), b1 (H,), W2 (H, C), b2 (C,), in the dtype of X, which is that of the part.
+        params: W1 (D, H), b1 (H,), W2 (H, C), b2 (C,), in the dtype of X, which the result has too.
         X: the shard's inputs; it may have no rows.
         y: their labels in [0, C).
-        activation: of the hidden layer.
+        activation: the hidden layer's activation function.
     """
     if len(y) == 0:
         zeros = {name: np.zeros_like(params[name]) for name in PARAMETERS}
@@ -92,10 +92,10 @@ def shard_gradients(
 def combine_shards(
     shards: Sequence[Shard], params: Mapping[str, np.ndarray], reg: float
 ) -> tuple[np.floating, dict[str, np.ndarray]]:
-    """The whole from its parts: the shards weighted by N_k/N, and the penalty once.
+    """Return loss and gradient of the whole batch: the shards weighted by N_k/N, plus the penalty once.
 
     Args:
-        shards: that hold every sample once, in any order.
+        shards: the parts; together they hold every sample once, in any order.
         params: W1, b1, W2, b2, with which the parts were computed.
         reg: strength of the penalty 2·reg·(‖W1‖² + ‖W2‖²).
 
@@ -103,11 +103,11 @@ def combine_shards(
         ``(loss, grads)`` of the whole batch, as `TwoLayerNet.loss` gives them.
 
     Raises:
-        ValueError: there is no sample in any of them.
+        ValueError: none of the shards has a sample.
     """
     N = sum(shard.rows for shard in shards)
     if N == 0:
-        raise ValueError("the shards hold no sample at all")
+        raise ValueError("none of the shards has a sample")
     real = params["W1"].dtype.type
     parts = [(real(shard.rows / N), shard) for shard in shards if shard.rows]
     loss = sum(weight * shard.loss for weight, shard in parts)

@@ -1,4 +1,4 @@
-"""The ladder of named quantities that one forward and backward pass climbs, and their values."""
+"""The named quantities of one forward and backward pass, in the order of computation, and their values."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class Trace(Mapping[str, Any]):
 
     @property
     def grads(self) -> dict[str, np.ndarray]:
-        """The gradient: W1, b1, W2, b2, each with the adjoint of that parameter."""
+        """The gradient: the adjoint of each parameter, under the names W1, b1, W2, b2."""
         return {name: self[adjoint_of(name)] for name in PARAMETERS}
 
     def __getitem__(self, name: str) -> Any:
@@ -76,5 +76,5 @@ def quantity_of(adjoint: str) -> str:
 def layer_of(name: str) -> int:
     """Return the layer of a parameter, a hidden quantity or an adjoint: 1 for "W1", "z1", "dz1"."""
     if name[-1] not in "12":
-        raise ValueError(f"{name} belongs to no single layer")
+        raise ValueError(f"{name} does not belong to one layer")
     return int(name[-1])

@@ -34,7 +34,7 @@ __all__ = ["PARAMETERS", "Rng", "TwoLayerNet", "trace_gradients"]
 
 Rng = int | np.random.Generator | np.random.RandomState | None
 
-# Rows that `predict` takes at a time: enough to fill a GEMM, few enough to bound the memory.
+# Number of rows that `predict` takes at a time: enough to fill a GEMM, few enough to bound the memory.
 PREDICT_ROWS = 1024
 
 
@@ -52,7 +52,7 @@ def trace_gradients(
         X: inputs.
         y: labels in [0, C).
         reg: strength of the penalty 2·reg·(‖W1‖² + ‖W2‖²).
-        activation: of the hidden layer, a name in `handgrad.activations`.
+        activation: the hidden layer's function, a name in `handgrad.activations`.
     """
     W1, b1, W2, b2 = (params[name] for name in PARAMETERS)
     activate, derivative = ACTIVATIONS[activation]
@@ -67,7 +67,7 @@ def trace_gradients(
     dh1, dW2, db2 = affine_backward(dscores, h1, W2)
     dW2 += l2_penalty_backward(W2, reg)
     dz1 = dh1 * derivative(z1)
-    dW1, db1 = affine_backward_params(dz1, X)  # dX, which nobody asks for, is left out
+    dW1, db1 = affine_backward_params(dz1, X)  # dX is not needed
     dW1 += l2_penalty_backward(W1, reg)
 
     return Trace(X, y, W1, b1, z1, h1, W2, b2, scores, probs, loss, dscores, dW2, db2, dh1, dz1, dW1, db1)
@@ -79,7 +79,7 @@ class TwoLayerNet:
     Attributes:
         params: W1 (D, H), b1 (H,), W2 (H, C), b2 (C,), in ``dtype``. A caller may replace any of them.
         dtype: float32 or float64; every result has it.
-        activation: of the hidden layer, a name in `handgrad.activations`.
+        activation: the hidden layer's function, a name in `handgrad.activations`.
         rng: source of the initial weights and of the minibatches.
     """
 
@@ -101,14 +101,14 @@ class TwoLayerNet:
             hidden_size: hidden units H.
             output_size: classes C.
             std: standard deviation of the initial weights.
-            activation: of the hidden layer: relu, leaky_relu, sigmoid, tanh, elu, gelu, gelu_tanh, silu or
-                softplus.
+            activation: the hidden layer's function: relu, leaky_relu, sigmoid, tanh, elu, gelu, gelu_tanh,
+                silu or softplus.
             dtype: float32 or float64.
             rng: a Generator, a RandomState, a seed for a new Generator, or None for an unseeded one.
 
         Raises:
             TypeError: an argument is of the wrong kind.
-            ValueError: a size is below 1, std is negative or not finite, or there is no such activation.
+            ValueError: a size is below 1, std is negative or not finite, or the activation is unknown.
         """
         D = check_positive_int("input_size", input_size)
         H = check_positive_int("hidden_size", hidden_size)
@@ -179,10 +179,10 @@ class TwoLayerNet:
 
         Args:
             X: inputs (N, D).
-            mean: subtracted from every row (D,), as `train` does; None for zero.
+            mean: vector (D,) to subtract from every row, as `train` does; None for zero.
 
         Raises:
-            TypeError, ValueError: as `loss`.
+            TypeError, ValueError: as for `loss`.
         """
         rows = check_matrix("X", X, self._shapes["W1"][0])
         params = self._checked_params()
@@ -210,7 +210,7 @@ class TwoLayerNet:
     ) -> dict[str, list[float]]:
         """Train by minibatch SGD. Batches are drawn with replacement, ``rng.choice(num_train, batch_size)``.
 
-        Pixels may stay bytes: each batch is converted, and the mean subtracted, when its turn comes.
+        X may hold bytes: each batch is converted, and the mean subtracted, when it is used.
         ``params`` are new arrays afterwards; the old arrays are unchanged.
 
         Args:
@@ -218,22 +218,22 @@ class TwoLayerNet:
             y: training labels (N,).
             X_val: validation inputs.
             y_val: validation labels.
-            learning_rate: the step's length at the start.
+            learning_rate: initial learning rate.
             learning_rate_decay: factor on the learning rate at the end of every epoch, which is
                 ``max(N // batch_size, 1)`` steps.
             reg: strength of the penalty.
-            num_iters: steps.
+            num_iters: number of steps.
             batch_size: rows of a minibatch.
             verbose: print a line every 100 steps.
-            mean: subtracted from every row of X and of X_val (D,); None for zero.
+            mean: vector (D,) to subtract from every row of X and of X_val; None for zero.
 
         Returns:
-            ``loss_history``, the minibatch's loss before each step, penalty included; and for each
-            whole epoch ``train_acc_history``, on its last minibatch, and ``val_acc_history``, on all
-            of X_val.
+            ``loss_history``, the minibatch's loss before each step, penalty included; and, for each
+            whole epoch, ``train_acc_history``, the accuracy on its last minibatch, and
+            ``val_acc_history``, the accuracy on all of X_val.
 
         Raises:
-            TypeError, ValueError: as `loss`.
+            TypeError, ValueError: as for `loss`.
         """
         inputs, labels = self._checked_data("X", X, "y", y)
         val_inputs, val_labels = self._checked_data("X_val", X_val, "y_val", y_val)
@@ -287,7 +287,7 @@ class TwoLayerNet:
     def _checked_data(
         self, X_name: str, X: ArrayLike, y_name: str, y: ArrayLike
     ) -> tuple[np.ndarray, Integer[np.ndarray, " N"]]:
-        """Return a checked data set, whose bytes stay bytes: each batch is converted when its turn comes."""
+        """Return a checked data set; bytes stay bytes, because each batch is converted when it is used."""
         D, C = self._shapes["W1"][0], self._shapes["b2"][0]
         inputs = check_matrix(X_name, X, D)
         if inputs.dtype.kind == "f":

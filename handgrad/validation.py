@@ -1,4 +1,4 @@
-"""Checks of what callers pass in: each error names the argument, what it is, and what it must be."""
+"""Checks of arguments: each error names the argument, what it is, and what it must be."""
 
 import math
 import numbers
@@ -76,7 +76,7 @@ def check_real(name: str, value: Any, *, minimum: float = -math.inf) -> float:
 
 
 def check_fraction(name: str, value: Any) -> float:
-    """Return the value as a float; raise TypeError for anything but a number, ValueError outside [0, 1)."""
+    """Return the value as a float; raise TypeError unless it is a number, ValueError outside [0, 1)."""
     fraction = check_real(name, value, minimum=0)
     if fraction >= 1:
         raise ValueError(f"{name} must be below 1, not {value}")
@@ -84,7 +84,7 @@ def check_fraction(name: str, value: Any) -> float:
 
 
 def check_matrix(name: str, X: ArrayLike, columns: int) -> np.ndarray:
-    """Return X as a matrix of numbers, in the dtype it came in.
+    """Return X as a matrix of numbers, in its own dtype.
 
     Raises:
         TypeError: it does not hold real numbers.
@@ -103,7 +103,7 @@ def check_matrix(name: str, X: ArrayLike, columns: int) -> np.ndarray:
 def check_inputs(
     name: str, X: ArrayLike, columns: int, dtype: np.dtype[np.floating]
 ) -> Float[np.ndarray, "N D"]:
-    """Return X as a matrix of finite numbers in the given dtype; the array itself where it already is one.
+    """Return X as a matrix of finite numbers in the given dtype; X itself if it is one already.
 
     Raises:
         TypeError: it does not hold real numbers.
@@ -133,7 +133,7 @@ def check_labels(name: str, y: ArrayLike, rows: int, classes: int) -> Integer[np
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{name} must hold integers, not dtype {labels.dtype}")
     if labels.shape != (rows,):
-        raise ValueError(f"{name} must have shape ({rows},), one label a row; it has {labels.shape}")
+        raise ValueError(f"{name} must have shape ({rows},), one label per row; it has {labels.shape}")
     outside = (labels < 0) | (labels >= classes)
     if outside.any():
         n = int(outside.argmax())

@@ -6,6 +6,8 @@ import sys
 
 # Before NumPy is loaded: the threads of two test processes would take each other's cores.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# What this machine has compiled before is no part of a test.
+os.environ["HANDGRAD_CACHE"] = "0"
 
 import pytest
 import strict_types

@@ -47,6 +47,16 @@ def judged(topic, source):
     }
 
 
+def walk(topic):
+    """The states of the steps as they are filled in, one after the other."""
+    source, found = text_of(topic, "net.py", "en"), []
+    for step in topic.steps:
+        source = source.replace(step.blank, step.solution, 1)
+        progress = judge_source(source, "/nowhere/net.py", topic)
+        found.append([each.state for each in progress.steps])
+    return found
+
+
 def loss_apart(topic):
     """By how much the loss that JAX is shown differs from the program's."""
     space = {}
@@ -73,13 +83,16 @@ def whole(topic, changes):
 
 # Divided by N at the end, as courses write it, and printing on the way.
 OWN_FORM = {
-    "    dscores /= N\n": "    print(dscores)\n",
-    "h.T @ dscores": "h.T @ dscores / N",
+    "(probs - np.eye(C)[y]) / N": "probs - np.eye(C)[y]\n    print(dscores)",
+    "h1.T @ dscores": "h1.T @ dscores / N",
     "dscores.sum(axis=0)": "dscores.sum(axis=0) / N",
     "dscores @ W2.T": "dscores @ W2.T / N",
 }
 WRONG_RETURN = {"return loss, dW1, db1, dW2": "return loss, dW1, db1, 2 * dW2"}
 
+
+# With loops, and with a statement that needs every step.
+WALKED = ("activations", "convolution", "recurrent")
 
 if __name__ == "__main__":
     everything = {}
@@ -94,5 +107,6 @@ if __name__ == "__main__":
             "open": judged(topic, text_of(topic, "net.py", "zh")),
             "mistakes": [judged(topic, with_lines(topic, step, lines)) for step, lines, _ in mistakes],
             "loss apart": loss_apart(topic),
+            "walk": walk(topic) if topic.name in WALKED else [],
         }
     print(json.dumps(everything))

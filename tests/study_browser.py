@@ -4,14 +4,12 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 LAPTOP, PHONE, DESK = (1366, 657), (360, 800), (1920, 1080)
-_BUILT: list[Path] = []
 
 
 @pytest.fixture(scope="module")
@@ -28,22 +26,18 @@ def browser():
 
 @pytest.fixture(scope="module")
 def page_file(browser, tmp_path_factory):
-    """Built by the command, as users build it, and only where there is a browser to look at it."""
-    if _BUILT:
-        return _BUILT[0]
-    folder = tmp_path_factory.mktemp("study")
-    command = [
-        sys.executable,
-        "-c",
-        "from handgrad.cli.main import main; main()",
-        "study",
-        "--out",
-        str(folder),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout == f"{folder / 'index.html'}\n"
-    _BUILT.append(folder / "index.html")
-    return _BUILT[0]
+    """Built by the command, as users build it: once for all workers, and only where there is a browser."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    built = folder / "study-page.html"
+    if not built.exists():
+        own = tmp_path_factory.mktemp("study")
+        command = [sys.executable, "-c", "from handgrad.cli.main import main; main()", "study", "--out", own]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stdout == f"{own / 'index.html'}\n"
+        os.replace(own / "index.html", built)
+    return built
 
 
 @pytest.fixture

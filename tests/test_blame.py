@@ -46,9 +46,15 @@ MISTAKES = {
     "constant": ("dW1 += 2 * reg * W1", "dW1 += 3 * reg * W1", ["dW1 += "], {"factor"}),
     "name": ("db1 = dz1.sum(axis=0)", "db1 = dh1.sum(axis=0)", ["db1 = "], {"name", "step"}),
     "omitted step": ("    dz1 = dh1 * (z1 > 0)", "    dz1 = dh1", ["dz1 = ", "dW1 = ", "db1 = "], {"step"}),
+    "stale": (
+        "    dh1 = dscores @ W2.T",
+        "    h1 *= h1\n    dh1 = dscores @ W2.T\n    dW2 = h1.T @ dscores + 2 * reg * W2",
+        ["dW2 = h1.T @ dscores +"],
+        {"stale"},
+    ),
     "overwritten": ("dW2 += 2 * reg * W2", "dW2 = 2 * reg * W2", ["dW2 = 2"], {"overwritten"}),
     "factor": ("    dscores /= N\n", "", ["dscores[np", "dW2 = ", "db2 = ", "dh1 = "], {"factor", "step"}),
-}
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -107,6 +113,18 @@ def test_text_shows_place_and_carets(judged):
     assert said[at + 1] == f"{number:>5} │ dz1 = dh1 - (z1 > 0)"
     assert said[at + 2] == "      │       ^^^^^^^^^^^^^^"
     assert Report.from_json(report.to_json()) == report
+
+
+@pytest.mark.slow
+def test_listing_knows_second_names(judged):
+    report, _ = judged("    dz1 = dh1 * (z1 > 0)", "    dz1 = dh1", explain=True)
+    found = {each.code: each for each in report.lines}
+    assert (found["dz1 = dh1"].what, found["dz1 = dh1"].ok) == ("wrong", False)
+    row = next(row for row in report.listing if row.code.strip() == "dz1 = dh1")
+    assert row.note == "✗ ∂loss/∂h1, not ∂loss/∂z1"
+    assert row.values.startswith("6×5, float64\n[[")
+    assert "∂loss/∂z1:\n[[" in row.values
+    assert "<details><summary>" in report.to_html()
 
 
 @pytest.mark.slow

@@ -87,8 +87,8 @@ def test_a_missing_batch_is_named(tmp_path, images, write):
 
 
 def test_an_empty_folder_and_no_folder_are_named(tmp_path):
-    fails(tmp_path, f"{tmp_path} holds no CIFAR-10", FileNotFoundError)
-    fails(tmp_path / "no", f"there is no {tmp_path / 'no'}", FileNotFoundError)
+    fails(tmp_path, f"{tmp_path} has no CIFAR-10", FileNotFoundError)
+    fails(tmp_path / "no", f"{tmp_path / 'no'} does not exist", FileNotFoundError)
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_links_and_devices_are_not_followed(archive, images, kind):
 
 def test_the_same_batch_twice_is_refused(archive):
     content = b"\0" * (ROWS * 3073)
-    fails(archive(f"{BINARY}/data_batch_1.bin", content), "data_batch_1.bin is there a second time")
+    fails(archive(f"{BINARY}/data_batch_1.bin", content), "data_batch_1.bin occurs twice")
 
 
 def test_sizes_are_bounded(archive, monkeypatch):

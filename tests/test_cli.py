@@ -86,4 +86,4 @@ def test_bad_usage_exits_with_2(handgrad, arguments):
 def test_a_folder_without_the_data_exits_with_2(handgrad, tmp_path):
     code, _, err = handgrad("check", "--cifar10", tmp_path / "nowhere")
     assert code == 2
-    assert "holds neither data_batch_1.bin" in err
+    assert "contains neither data_batch_1.bin" in err

@@ -91,7 +91,7 @@ def test_the_reason_of_one_that_fails_is_passed_on(tmp_path):
 
 
 def test_a_process_that_stands_still_is_not_waited_for(tmp_path):
-    with pytest.raises(ProcessEndedError, match=r"2 processes do not come to an end within 0\.2 s"):
+    with pytest.raises(ProcessEndedError, match=r"2 processes did not finish within 0\.2 s"):
         together("time.sleep(60)", tmp_path, time_limit=0.2)
 
 

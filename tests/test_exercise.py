@@ -15,6 +15,7 @@ from exercise_mistakes import MISTAKES
 
 from autograd_ref.exercise import command
 from autograd_ref.exercise.instrument import instrument
+from autograd_ref.exercise.judge import judge_steps
 from autograd_ref.exercise.progress import Progress, StepState
 from autograd_ref.exercise.topic import LANGUAGES, topic_called, topics
 from autograd_ref.exercise.words import FOLDER
@@ -52,6 +53,7 @@ def test_exercise_gives_nothing_away(name, language):
     text = text_of(topic, "net.py", language)
     assert not [answer for answer in answers_of(topic) if answer in squeezed(text)]
     assert len(instrument(text, "net.py", topic).blanks) == len(topic.steps)
+    assert all(step.blank.strip().startswith(step.variable) for step in topic.steps)
     assert max(map(len, text.splitlines())) <= 110
     # The test can fail: an answer is found where there is one.
     assert [answer for answer in answers_of(topic) if answer in squeezed(filled(topic, len(topic.steps)))]
@@ -87,6 +89,15 @@ def test_command_writes_a_file_once(handgrad, tmp_path):
     assert code == 2
     assert "exists already" in err
     assert file.read_bytes() == before
+
+
+def test_file_of_any_editor_is_an_exercise(tmp_path):
+    file = tmp_path / "my net.py"
+    text = filled(topic_called("dropout"), 1).replace("\n", "\r\n")
+    file.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert exercise_in(str(file)).topic.name == "dropout"
+    assert "handgrad check 'my net.py' --watch" in text_of(topic_called("dropout"), file.name, "en")
+    assert "'right', 'open'" in str([each.state for each in judge_steps(file, topic_called("dropout")).steps])
 
 
 def test_command_refuses_what_it_cannot_do(handgrad, tmp_path):
@@ -141,6 +152,9 @@ def test_answers_are_right(everything, name):
     assert set(found["right"]["states"]) == {"right"}
     assert set(found["open"]["states"]) == {"open"}
     assert found["loss apart"] < 1e-12
+    for step, states in enumerate(found["walk"], start=1):
+        assert states[:step] == ["right"] * step
+        assert not {"wrong", "raised"}.intersection(states)
 
 
 @pytest.mark.slow
@@ -160,7 +174,7 @@ def test_mistakes_are_told_without_the_answer(everything, name):
 def test_gradients_that_are_right_in_another_form_are_right(everything):
     found = everything["own form"]
     assert found["finish"]["by_jax"] == "jax.grad(loss, argnums=(2, 3, 4, 5))"
-    assert len(found["finish"]["by_hand"]) == 9
+    assert len(found["finish"]["by_hand"]) == 8
     assert min(found["finish"][name] for name in ("hand", "jax", "compile")) > 0
     assert [each["state"] for each in found["progress"]["steps"]] == ["wrong", *["right"] * 6]
 
@@ -190,15 +204,47 @@ def test_whatever_is_written_gets_one_clear_answer(handgrad, tmp_path, written, 
     assert found == code
 
 
-def test_hints_go_on_and_solve_gives_the_line(monkeypatch, capsys, tmp_path):
+@pytest.fixture
+def answering(monkeypatch):
+    """Has every process give the same answer: the states of all steps, and whether they are finished."""
+
+    def answer(topic, states, finish=None):
+        steps = [
+            StepState(each.number, each.name, each.of, state, each.number)
+            for each, state in zip(topic.steps, states, strict=True)
+        ]
+        given = {"error": None, "not_returned": None, "finish": finish, "final": True}
+        given["progress"] = Progress(topic.name, tuple(steps), finish is not None).to_json()
+        monkeypatch.setattr(command.Apart, "__init__", lambda *_, **__: None)
+        monkeypatch.setattr(command.Apart, "answers", lambda _: iter([given]))
+        monkeypatch.setattr(command.Apart, "close", lambda _: None)
+
+    return answer
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_watching_ends_when_all_is_right(answering, handgrad, tmp_path, language):
+    topic, file = topic_called("dropout"), tmp_path / "net.py"
+    file.write_text(filled(topic, 6, language))
+    finish = {
+        "by_hand": ["    a = 1"],
+        "by_jax": "jax.grad(loss)",
+        "sizes": "W 2×3",
+        "hand": 1e-5,
+        "jax": 2e-3,
+    }
+    answering(topic, ["wrong", *["right"] * 5], {**finish, "compile": 1.5})
+    code, out, _ = handgrad("check", file, "--watch")
+    assert code == 0
+    for part in ("a = 1", "jax.grad(loss)", "10 µs", "2 ms", "1.5 s", *topic.read):
+        assert part in out
+    assert out.count("✓") == 5
+
+
+def test_hints_go_on_and_solve_gives_the_line(answering, capsys, tmp_path):
     topic, file = topic_called("dropout"), tmp_path / "net.py"
     file.write_text(filled(topic, 1))
-    states = [StepState(i + 1, step.name, step.of, "open") for i, step in enumerate(topic.steps)]
-    progress = Progress(topic.name, tuple(states[1:]), False)
-    answer = {"progress": progress.to_json(), "error": None, "not_returned": None, "finish": None}
-    monkeypatch.setattr(command.Apart, "__init__", lambda *_, **__: None)
-    monkeypatch.setattr(command.Apart, "answers", lambda _: iter([answer]))
-    monkeypatch.setattr(command.Apart, "close", lambda _: None)
+    answering(topic, ["right", *["open"] * 5])
     step, exercise = topic.steps[1], exercise_in(str(file))
     for hint in (*step.hints["en"], step.hints["en"][-1]):
         command.show_hint(exercise, time_limit=1.0)

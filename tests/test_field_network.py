@@ -65,6 +65,7 @@ def test_a_network_gets_its_verdict(name):
     assert said in str(report)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", some_quick(REFUSED, 2))
 def test_another_form_is_told_what_was_expected(name):
     target, message = REFUSED[name]
@@ -112,6 +113,7 @@ def test_an_import_that_does_not_end_says_where(handgrad, tmp_path):
     assert "its import still runs at line 6" in err
 
 
+@pytest.mark.slow
 def test_verdicts_on_the_command_line(handgrad, tmp_path):
     file = tmp_path / "hands.py"
     file.write_text(

@@ -205,6 +205,7 @@ def test_reports_as_json_html_and_text():
     assert len(str(report).splitlines()) < 12
 
 
+@pytest.mark.slow
 def test_three_witnesses_name_the_odd_one_out():
     report = check_network(networks.network(*networks.MISTAKES["bias-mean"][1]))
     wrong = next(each for each in report.quantities if each.name == "db1")
@@ -286,7 +287,7 @@ def test_a_loss_that_is_finite_nowhere_is_wrong():
     edit = (RETURN, "assert not (N == 9 and D == 7 and reg == 0.1); return np.nan, grads")
     report = check_network(networks.network(edit))
     assert (report.ok, report.first_wrong) == (False, "loss")
-    assert report.signature == "The loss is finite on no problem."
+    assert report.signature == "The loss is not finite on any problem."
 
 
 @pytest.mark.slow

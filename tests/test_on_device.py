@@ -80,7 +80,7 @@ def test_a_device_that_rounds_in_spite_of_the_precision_asked_for_is_found_out(t
     assert not found.ok
     assert found.precision == "highest"
     (reason,) = found.reasons
-    assert "though 'highest' was asked for: in float64 every quantity is right" in reason
+    assert "although it is 'highest': in float64 every quantity is right" in reason
 
 
 def test_a_wrong_gradient_is_not_blamed_on_the_precision(monkeypatch):
@@ -107,7 +107,7 @@ def test_the_command_says_where_and_in_which_precision(handgrad, monkeypatch, te
         code, out, err = handgrad("check", "--device", "cpu")
     assert (code, err) == (1, "")
     assert "CS231n toy, float32: JAX on cpu, products 'tensorfloat32'" in out
-    assert "The precision is to blame: JAX was told" in out
+    assert "The reason is the precision: JAX is configured" in out
     assert "is the first wrong quantity, on CS231n toy, by JAX on cpu in float32." in " ".join(out.split())
 
 

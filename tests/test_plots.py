@@ -50,6 +50,7 @@ def test_a_negative_weight_is_dark_and_one_channel_is_grey():
     np.testing.assert_array_equal(picture[..., 0], picture[..., 2])
 
 
+@pytest.mark.slow
 def test_the_band_of_activations_holds_only_what_they_can_be(monkeypatch):
     bands = []
     monkeypatch.setattr(

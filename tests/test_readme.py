@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+WRONG, TEST, NETWORK = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 COMMANDS = [
     shlex.split(line, comments=True)[1:]
     for block in re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
@@ -20,14 +20,18 @@ COMMANDS = [
 SHORTER = {"--open": [], "500": ["20"], "300": ["20"]}
 
 
+def test_network_runs():
+    exec(compile(NETWORK, "README.md", "exec"), {"__name__": "readme"})
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("block", BLOCKS, ids=("wrong", "test", "network"))
-def test_python_block_runs(block):
+def test_test_fails_with_the_report(tmp_path, monkeypatch):
+    (tmp_path / "net.py").write_text(WRONG)
+    monkeypatch.syspath_prepend(tmp_path)
     space = {"__name__": "readme"}
-    exec(compile(block, "README.md", "exec"), space)
-    for name, test in space.items():
-        if name.startswith("test_"):
-            test()
+    exec(compile(TEST, "README.md", "exec"), space)
+    with pytest.raises(AssertionError, match="dW1 is wrong"):
+        space["test_step"]()
 
 
 @pytest.mark.slow
@@ -42,8 +46,8 @@ def test_own_check_answers_with_these_rows(handgrad):
 @pytest.mark.slow
 def test_picture_shows_the_answer_to_the_example(tmp_path, monkeypatch, handgrad):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "net.py").write_text(BLOCKS[0])
-    (check,) = (each for each in COMMANDS if each[0] == "check")
+    (tmp_path / "net.py").write_text(WRONG)
+    (check,) = (each for each in COMMANDS if "net.py:step" in each)
     status, out, _ = handgrad(*check)
     assert status == 1
     picture = (ROOT / ".github" / "check.svg").read_text(encoding="utf-8")

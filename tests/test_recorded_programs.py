@@ -6,13 +6,16 @@ from recorded_corpus import CASES
 
 from autograd_ref.recording import adjoints, check_complete, check_operations, record
 
-# One of each kind of trouble; all the others are slow together.
+SLOW = pytest.mark.slow
+# One of each kind of trouble; all the others are slow together. `test_program` judges them in both dtypes.
 QUICK = {"moved_weights", "in_place_buffers"}
-SELECTED = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CASES]
+SELECTED = [
+    *[(name, np.float64) if name in QUICK else pytest.param(name, np.float64, marks=SLOW) for name in CASES],
+    *[pytest.param(name, np.float32, marks=SLOW) for name in sorted(QUICK)],
+]
 
 
-@pytest.mark.parametrize("dtype", [np.float64, pytest.param(np.float32, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", SELECTED)
+@pytest.mark.parametrize(("name", "dtype"), SELECTED)
 def test_program_gradients_are_adjoints(name, dtype):
     built = CASES[name](np.random.default_rng(1), dtype)
     recording = record(built.call)

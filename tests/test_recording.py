@@ -64,7 +64,8 @@ def test_snippet_in_single_precision(name):
         plain = SNIPPETS[name](*drawn(np.float32))
         recording = record(SNIPPETS[name], *drawn(np.float32))
     assert_same(recording.result, plain)
-    check_operations(recording)
+    if len({value.dtype for value in recording.tape.values if value.is_floating}) > 1:
+        check_operations(recording)  # of one dtype: `test_recording_coverage`
 
 
 def test_programs_in_many_styles_compute_as_in_a_plain_run():

@@ -27,13 +27,8 @@ def sizes(found):
 
 
 QUICK = ["relu"]
-# All but those whose kinds of operations others have, too.
-SLOW = [
-    "two_layer_function", "layer_objects", "global_parameters", "flat_vector", "lists_by_layer", "affine",
-    "two_layer_class", "batchnorm_alt", "convolution", "pooling", "im2col", "rnn", "gru", "three_layer_svm",
-    "svm_loss_naive", "svm_loss_vectorized", "hinge_of_lists", "skipgram", "in_place_buffers",
-    "least_squares",
-]  # fmt: skip
+# One object, one loop in time, one that writes here and there; `test_program` judges all the others.
+SLOW = ["layer_objects", "gru", "skipgram"]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])

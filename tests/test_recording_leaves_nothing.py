@@ -84,6 +84,7 @@ def test_everything_is_plain_afterwards():
     assert next(waiting) == 1
 
 
+@pytest.mark.slow
 def test_everything_is_plain_after_an_exception():
     kept = []
 
@@ -102,6 +103,7 @@ def test_everything_is_plain_after_an_exception():
     assert everything_plain()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 20])
 def test_what_no_walk_reaches_is_as_after_a_plain_run(count):
     """Held by C code, a thread or a suspended generator; a few things are searched for in another way."""
@@ -208,6 +210,7 @@ def test_no_warning_of_its_own():
         record(lambda x: np.sum(x), np.ones(2))
 
 
+@pytest.mark.slow
 def test_what_a_call_made_is_not_kept_by_its_functions():
     def run():
         kept = []

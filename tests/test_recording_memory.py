@@ -70,6 +70,7 @@ def test_every_version_of_a_memory_is_kept():
         assert part.centre.dtype == np.float64
 
 
+@pytest.mark.slow
 def test_tape_does_not_change_with_what_was_left_behind():
     kept = []
 

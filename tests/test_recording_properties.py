@@ -253,6 +253,7 @@ def agree(steps, seed):
 KINDLY_ROUNDED = [("float32", 0, 0, 0.5), ("cumsum", 3, 0, 0.5), ("stack", 8, 0, 0.5), ("T", 0, 0, 0.5)]
 
 
+@pytest.mark.slow
 @settings(max_examples=5, suppress_health_check=list(HealthCheck))
 @given(steps=programs(), seed=st.integers(0, 5))
 def test_random_program_computes_as_in_a_plain_run(steps, seed):

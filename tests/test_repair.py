@@ -57,13 +57,17 @@ def check(tmp_path):
     sys.modules.pop("net_to_be_repaired", None)
 
 
+@pytest.mark.slow
 def test_a_missing_slope_is_found(check):
     report = check(("dz = dh * (z > 0)", "dz = dh  # the slope"))
     assert not report.ok
     assert report.repair.before == "    dz = dh  # the slope\n"
     assert report.repair.after == "    dz = dh * (z > 0)  # the slope\n"
     assert report.repair.diff.count("\n+    ") == 1
-    assert "With this both gradients are right (4 points, float64)" in str(report)
+    assert "With this both gradients are right (4 points, float64): the slope of np.maximum in line 6" in str(
+        report
+    )
+    assert (report.blame[0].line, report.blame[0].kind) == (12, "step")
 
 
 @pytest.mark.slow
@@ -78,6 +82,66 @@ def test_a_mistake_is_mended(check, old, new, after):
     report = check((old, new))
     assert not report.ok
     assert report.repair.after.strip() == after
+
+
+OBJECT = """
+import numpy as np
+
+class Layers:
+    def __init__(self, W, V):
+        self.W, self.V = W, V
+
+    def forward(self, x):
+        self.x, self.steps = x, []
+        for t in range(3):
+            x = np.tanh(x @ self.W)
+            self.steps.append(x)
+        return x @ self.V
+
+    def backward(self, dout):
+        self.dV, self.dW = np.zeros_like(self.V), np.zeros_like(self.W)
+        self.dV += self.steps[-1].T @ dout
+        up = dout @ self.V.T
+        for t in (2, 1, 0):
+            if np.abs(up).max() > 0:
+                up = up * (1 - self.steps[t] ** 2)
+            below = self.steps[t - 1] if t else self.x
+            self.dW += below.T @ up
+            up = up @ self.W.T
+        return up
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("old", "new", "after"),
+    [
+        # Not with a guard that switches the step off.
+        ("(1 - self.steps[t] ** 2)", "(1 - self.steps[t] ** 3)", "up = up * (1 - self.steps[t] ** 2)"),
+        ("            self.dW += below.T @ up\n", "", "self.dW += below.T @ up"),
+        ("self.dV += self.steps[-1].T @ dout", "pass", "self.dV += self.steps[-1].T @ dout"),
+    ],
+)
+def test_an_object_is_mended(tmp_path, old, new, after):
+    assert old in OBJECT
+    file = tmp_path / "layers.py"
+    file.write_text(OBJECT.replace(old, new))
+    spec = importlib.util.spec_from_file_location("layers_to_be_repaired", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    rng = np.random.default_rng(0)
+    layers = module.Layers(*(0.7 * rng.standard_normal(shape) for shape in ((4, 4), (4, 2))))
+    report = check_call(layers.forward, rng.standard_normal((5, 4)), backward=layers.backward, repair=True)
+    assert report.ok is False
+    assert report.repair.after.strip() == after
+
+
+@pytest.mark.slow
+def test_an_update_is_moved_and_not_given_up(check):
+    report = check(("    dh = ", "    W2 -= 0.1 * dW2\n    dh = "))
+    assert report.blame[0].kind == "stale"
+    assert report.blame[0].says.startswith("W2 is read after line 11 changes it")
+    assert all(line in report.repair.after for line in ("W2 -= 0.1 * dW2\n", "dh = dscores @ W2.T\n"))
 
 
 @pytest.mark.slow

@@ -102,6 +102,7 @@ def test_killed_from_outside_it_goes_on_bit_for_bit(handgrad, tmp_path):
 
 
 # Unshrunk: every example is small, and shrinking takes minutes.
+@pytest.mark.slow
 @settings(max_examples=25, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(
     config=st.builds(
@@ -178,7 +179,7 @@ def test_a_run_is_neither_overwritten_nor_trained_twice_at_once(handgrad, traine
     before = (run / "checkpoint.npz").read_bytes()
     code, _, err = handgrad("train", "--out", run)
     assert code == 2
-    assert f"{run} holds a run already" in err
+    assert f"{run} already contains a run" in err
     with locked(run):
         code, _, err = handgrad("train", "--resume", run)
     assert code == 2
@@ -241,16 +242,16 @@ def another_activation(run):
     ("spoil", "flags", "message"),
     [
         (None, ["--lr", "0.5"], "is a run with lr 0.002; it cannot go on with 0.5"),
-        (None, ["--iters", "40"], "falls to 0 over its 30 steps: it cannot go on longer"),
-        (None, ["--out", "x"], "no --out, no --preset"),
-        (None, ["--config", "x"], "no --out, no --preset, no --config"),
-        (None, ["--preset", "notes"], "no --out, no --preset"),
-        (damage_config, [], "config.json does not hold the settings of a run: .*hiden"),
+        (None, ["--iters", "40"], "falls to 0 over its 30 steps: it cannot train longer"),
+        (None, ["--out", "x"], "give no --out, --preset"),
+        (None, ["--config", "x"], "give no --out, --preset or --config"),
+        (None, ["--preset", "notes"], "give no --out, --preset"),
+        (damage_config, [], "config.json does not contain the settings of a run: .*hiden"),
         (truncate_checkpoint, [], "checkpoint.npz is not a checkpoint, or is damaged"),
         (pickle_checkpoint, [], "checkpoint.npz is not a checkpoint, or is damaged"),
-        (narrow_checkpoint, [], r"checkpoint.npz holds W2 as float32 \(5, 10\), not as float32 \(6, 10\)"),
+        (narrow_checkpoint, [], r"checkpoint.npz contains W2 as float32 \(5, 10\), not as float32 \(6, 10\)"),
         (another_activation, [], "checkpoint.npz belongs to a network with relu, not tanh"),
-        (other_images, [], "checkpoint.npz comes from other training images"),
+        (other_images, [], "checkpoint.npz belongs to other training images"),
     ],
 )
 def test_what_cannot_go_on_is_refused(handgrad, run, spoil, flags, message):

@@ -122,7 +122,7 @@ def test_a_directory_without_a_run_is_named(handgrad, tmp_path):
     for command in (("train", "--resume"), ("predict",)):
         code, _, err = handgrad(*command, tmp_path)
         assert code == 2
-        assert f"{tmp_path} holds no run: there is no config.json" in err
+        assert f"{tmp_path} does not contain a run: there is no config.json" in err
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,10 @@ def test_a_directory_without_a_run_is_named(handgrad, tmp_path):
         (["--lr", "nan"], "lr must be finite"),
         (["--dropout", "1"], "dropout must be below 1"),
         (["--nesterov"], "nesterov needs a momentum above 0"),
-        (["--schedule", "cosine", "--decay", "0.9"], "decay belongs to the schedule decay, not to cosine"),
+        (
+            ["--schedule", "cosine", "--decay", "0.9"],
+            "decay is a setting of the schedule decay, not of cosine",
+        ),
         (["--threads", "0"], "threads must be at least 1"),
         (["--data", "cifar10", "--data-dir", "nowhere"], "nowhere"),
     ],

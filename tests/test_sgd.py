@@ -1,6 +1,7 @@
 """The fused step: the mathematics of the plain path and of JAX, without an allocation."""
 
 import tracemalloc
+from functools import partial
 
 import jax
 import numpy as np
@@ -112,6 +113,18 @@ def largest_ratio(state, other, bound):
     )
 
 
+@partial(jax.jit, static_argnames=("lr", "reg", "momentum", "nesterov"))
+def step_and_jacobian(state, inputs, labels, lr, reg, **options):
+    """The state after a step of JAX's as a vector, and its derivative by the vector of the state before."""
+    flat, unravel = ravel_pytree(state)
+
+    def move(flat):
+        result = reference.step(*unravel(flat), inputs, labels, lr, Objective(reg), **options)
+        return ravel_pytree(result[:2])[0]
+
+    return move(flat), jax.jacfwd(move)(flat)
+
+
 def deviation_over_steps(sgd, dtype, kind, params, X, y, steps, lr=0.1, reg=0.05):
     """Largest differences after some steps, in units of the bound, of Sgd from the plain path and from JAX.
 
@@ -132,21 +145,17 @@ def deviation_over_steps(sgd, dtype, kind, params, X, y, steps, lr=0.1, reg=0.05
         X64 = X[batch].astype(np.float64)
         with precision(np.float64):
             inputs, labels = jax.numpy.array(X64), jax.numpy.array(y[batch])
-            flat, unravel = ravel_pytree(exact)
-
-            def move(flat, inputs=inputs, labels=labels, unravel=unravel):
-                result = reference.step(*unravel(flat), inputs, labels, lr, Objective(reg), **options)
-                return ravel_pytree(result[:2])[0]
-
-            jacobian = np.abs(np.asarray(jax.jacfwd(move)(flat)))
+            moved, slopes = step_and_jacobian(exact, inputs, labels, lr=lr, reg=reg, **options)
+            jacobian = np.abs(np.asarray(slopes))
             values = adjoints(exact[0], X64, y[batch], Objective(reg))
             bounds = chained_bounds(values, dtype, Objective(reg))
             added = rounding_of_step(exact, values, bounds, lr, reg, momentum, dtype)
             z1_error = bounds.radius["z1"] + np.abs(X64) @ error[0]["W1"] + error[0]["b1"]
             assert (np.abs(values["z1"]) > 2 * z1_error).all(), "too close to a kink to be judged"
             carried = jacobian @ np.asarray(ravel_pytree(error)[0])
+            unravel = ravel_pytree(exact)[1]
             error = jax.tree.map(np.asarray, unravel(carried + np.asarray(ravel_pytree(added)[0])))
-            exact = jax.tree.map(np.asarray, unravel(move(flat)))
+            exact = jax.tree.map(np.asarray, unravel(moved))
         sgd.step(X[batch], y[batch], lr)
         plain = plain_step(*plain, X[batch], y[batch], lr, reg, **options)[:2]
         by_jax = jax_step(*by_jax, X[batch], y[batch], lr, reg, **options)[:2]

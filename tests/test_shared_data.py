@@ -15,5 +15,5 @@ def test_workers_of_another_machine_load_the_same_images_or_refuse(digits, tmp_p
         assert len(data.X_test) == 0
         for name in ("X_train", "y_train", "X_val", "y_val", "mean"):
             np.testing.assert_array_equal(getattr(data, name), getattr(digits, name))
-    with pytest.raises(ValueError, match="not those that the sweep was started with"):
+    with pytest.raises(ValueError, match="not the ones that the sweep was started with"):
         load_shared(replace(shared, digest=""))

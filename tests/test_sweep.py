@@ -284,7 +284,7 @@ def test_worker_that_always_dies_ends_the_sweep(digits, tmp_path, monkeypatch):
     monkeypatch.setattr(sweep_module, "train_stack", die)
     with process_pool(1) as workers:
         assert workers.submit(os.getpid).result(60) != os.getpid()
-        with pytest.raises(SweepError, match=r"2 times in a row a worker died .*; 0 of 1 points"):
+        with pytest.raises(SweepError, match=r"a worker died 2 times in a row .*; 0 of 1 points"):
             run_sweep(small(tmp_path / "sweep"), digits, workers)
 
 
@@ -294,7 +294,7 @@ def test_worker_that_always_dies_ends_the_sweep(digits, tmp_path, monkeypatch):
         ("nonsense\n", "line 1, is not a result of this sweep"),
         ('{"point": 1}\n', "line 1, is not a result of this sweep: there is no point 1"),
         ('{"point": 0, "lr": 5}\n', "line 1, is not a result of this sweep"),
-        ("twice", "line 2, is not a result of this sweep: point 0 is there already"),
+        ("twice", "line 2, is not a result of this sweep: point 0 occurs twice"),
         ("other", "line 1, is not a result of this sweep: point 0 has other settings"),
     ],
 )
@@ -322,11 +322,11 @@ def test_a_damaged_record_is_named_and_left_alone(handgrad, digits, tmp_path, co
         ),
         (["--seeds", "0"], "seeds must be at least 1"),
         (["--jobs", "0"], "--jobs must be at least 1"),
-        (["--jobs", "2", "--local-cluster", "2"], "--jobs and --local-cluster are different ways to train"),
+        (["--jobs", "2", "--local-cluster", "2"], "--jobs and --local-cluster exclude each other"),
         (["--data", "cifar10", "--data-dir", "nowhere"], "nowhere"),
-        (["--resume", "nowhere", "--out", "there"], "--resume takes the sweep's directory and settings"),
-        (["--resume", "nowhere", "--hidden", "3"], "--resume takes the sweep's directory and settings"),
-        (["--resume", "nowhere"], "nowhere holds no sweep: there is no sweep.json"),
+        (["--resume", "nowhere", "--out", "there"], "--resume uses the settings of the sweep"),
+        (["--resume", "nowhere", "--hidden", "3"], "--resume uses the settings of the sweep"),
+        (["--resume", "nowhere"], "nowhere does not contain a sweep: there is no sweep.json"),
     ],
 )
 def test_bad_usage_is_named_and_leaves_nothing(handgrad, tmp_path, monkeypatch, flags, message):
@@ -340,7 +340,7 @@ def test_bad_usage_is_named_and_leaves_nothing(handgrad, tmp_path, monkeypatch, 
 
 def test_a_sweep_is_neither_overwritten_nor_run_twice_at_once(handgrad, tmp_path):
     directory = small(tmp_path / "sweep")
-    assert f"{directory} holds a sweep already" in handgrad("sweep", "--out", directory)[2]
+    assert f"{directory} already contains a sweep" in handgrad("sweep", "--out", directory)[2]
     with locked(directory):
         code, _, err = handgrad("sweep", "--resume", directory)
     assert code == 2

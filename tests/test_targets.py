@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 
+import handgrad.two_layer_net  # noqa: F401 - what it loads can be loaded once in a process, and is not undone
 from autograd_ref.crosscheck.isolated.targets import load_target
 from autograd_ref.crosscheck.reports.report import NotJudged
 

@@ -105,7 +105,7 @@ def test_trace_is_a_mapping_that_cannot_be_changed(small):
 def test_names_of_adjoints_and_layers():
     assert [quantity_of(adjoint_of(name)) for name in PARAMETERS] == list(PARAMETERS)
     assert [layer_of(name) for name in ("W1", "b2", "dW2", "dz1", "h1")] == [1, 2, 2, 1, 1]
-    with pytest.raises(ValueError, match="loss belongs to no single layer"):
+    with pytest.raises(ValueError, match="loss does not belong to one layer"):
         layer_of("loss")
 
 

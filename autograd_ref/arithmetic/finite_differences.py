@@ -1,10 +1,9 @@
-r"""Derivatives from function values alone, in float64, and whether they can be believed.
+r"""Finite differences in float64, and a test of whether they can be trusted.
 
-A difference is a *witness* only where the function shows itself differentiable along a line: its central
-differences agree over three steps, far apart, each within its error, and the forward and the backward
-difference approach one another as the step shrinks. At a kink the two keep apart; at a jump they run away;
-where the values come in steps, because they are computed in low precision or rounded, small and large steps
-disagree.
+A difference counts only where the function behaves as differentiable along a line: its central differences
+for three very different steps agree within their errors, and the forward and the backward difference approach
+each other as the step shrinks. At a kink the two stay apart; at a jump they diverge; where the values change
+in steps, because they are computed in low precision or rounded, small and large steps disagree.
 """
 
 from collections.abc import Callable
@@ -21,36 +20,37 @@ __all__ = ["FiniteDifference", "central_difference", "line_difference"]
 # exact.
 STEP = 2.0**-17
 
-# The largest of three steps, each a sixteenth of the one before; the first such ladder that agrees is taken.
+# The largest of three steps, each a sixteenth of the one before; the first three that agree are used.
 LADDERS, RUNG = (2.0**-9, 2.0**-13, 2.0**-6), 16.0
 AGREE = 1e-3
 
 
 class FiniteDifference(NamedTuple):
-    """A central difference and how far it may be off.
+    """A central difference and an estimate of its error.
 
     Attributes:
         value: (f(x + h) − f(x − h)) / 2h.
-        error: its distance from the same with another step, plus the rounding of the function values over h.
+        error: its distance from the difference with another step, plus the rounding of the function values
+            divided by h.
     """
 
     value: float
     error: float
 
 
-# What the values of a constant give.
+# The result for a constant.
 FLAT = FiniteDifference(0.0, 0.0)
 
 
 def central_difference(
     function: Callable[[np.ndarray], Any], at: np.ndarray, index: tuple[int, ...]
 ) -> FiniteDifference:
-    """The derivative of a scalar function by one entry of its argument.
+    """Differentiate a scalar function by one entry of its argument.
 
     Args:
         function: takes an array like ``at``.
-        at: where to differentiate; float64.
-        index: of the entry.
+        at: the point, in float64.
+        index: the index of the entry.
 
     Returns:
         The difference and its error.
@@ -71,15 +71,15 @@ def central_difference(
 def line_difference(
     function: Callable[[float], float], scale: float = 1.0, roundoff: float | None = None
 ) -> FiniteDifference | None:
-    """The derivative at 0 of a function of one number, where its values can tell.
+    """Differentiate a function of one number at 0, if its values can show the derivative.
 
     Args:
-        function: gives a value in float64.
-        scale: by how much its argument can change for the function to change by much.
-        roundoff: the unit roundoff of the lowest precision inside of the function; float64's unless told.
+        function: returns a value in float64.
+        scale: the change of the argument over which the function changes considerably.
+        roundoff: the unit roundoff of the lowest precision inside the function; by default float64's.
 
     Returns:
-        The difference and its error; None where the values are no witness.
+        The difference and its error; None if the values do not show the derivative.
     """
     u = unit_roundoff(np.float64) if roundoff is None else roundoff
     centre = function(0.0)
@@ -108,7 +108,7 @@ def _climb(
     size = max(abs(centre), float(np.abs(ahead).max()), float(np.abs(behind).max()))
     rounding = 16 * u * size / steps
     central = (ahead - behind) / (2 * steps)
-    # A difference's truncation error shrinks with the square of the step, the gap of the two sides with it.
+    # The truncation error shrinks with the square of the step, the gap between the two sides with the step.
     truncation = np.array([np.inf, *np.abs(np.diff(central)) / (RUNG**2 - 1)])
     gap = np.abs((ahead - 2 * centre + behind) / steps)
     best = int(np.argmin(rounding + np.where(np.isfinite(truncation), truncation, np.inf)))

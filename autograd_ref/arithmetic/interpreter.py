@@ -1,4 +1,4 @@
-"""One walk over a jaxpr, for any kind of value that a rule can compute with."""
+"""An interpreter of jaxprs for any kind of value, given a rule that computes one equation."""
 
 from collections.abc import Callable, Container, Sequence
 from typing import Any, TypeVar
@@ -10,14 +10,14 @@ __all__ = ["CUSTOM_RULES", "bind", "inner_jaxpr", "interpret", "interpret_closed
 Value = TypeVar("Value")
 Rule = Callable[[JaxprEqn, list[Value]], Sequence[Value]]
 
-# Calls that mean no more than what is inside them.
+# Calls that only evaluate an inner function.
 CALLS = {
     "checkpoint", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call",
     "custom_vjp_call_jaxpr", "jit", "pjit", "remat", "remat2",
 }  # fmt: skip
-# Those among them that bring a derivative of their own, which is lost inside.
+# Calls among them with their own derivative, which is lost when they are entered.
 CUSTOM_RULES = {"custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"}
-# A linear system: a function that solves it, among others that say what is solved.
+# A linear system: it has a function that solves it, and others that define it.
 SOLVE = "custom_linear_solve"
 
 
@@ -35,8 +35,8 @@ def interpret(
         jaxpr: the function.
         constants: the values of its constants.
         inputs: its arguments, flat.
-        rule: computes the results of one equation from its operands. Loops and branches are such equations.
-        constant: makes a value of a literal or of an inner function's constant.
+        rule: computes the results of one equation from its operands. Loops and branches are single equations.
+        constant: converts a literal or an inner function's constant into a value.
         whole: names of calls that are not entered; the rule computes their results.
 
     Returns:
@@ -67,7 +67,7 @@ def interpret_closed(
     constant: Callable[[Any], Value],
     whole: Container[str] = (),
 ) -> list[Value]:
-    """Evaluate a jaxpr that brings its constants along; see `interpret`."""
+    """Evaluate a jaxpr that includes its constants; see `interpret`."""
     if isinstance(function, ClosedJaxpr):
         constants = [constant(value) for value in function.consts]
         return interpret(function.jaxpr, constants, inputs, rule, constant, whole)
@@ -75,7 +75,7 @@ def interpret_closed(
 
 
 def inner_jaxpr(equation: JaxprEqn) -> ClosedJaxpr | Jaxpr | None:
-    """The function that an equation only calls; None where it does more than that, or something else."""
+    """Return the function that an equation calls; None if the equation is not just a call."""
     if equation.primitive.name == SOLVE:
         solve: ClosedJaxpr = equation.params["jaxprs"].solve
         return solve
@@ -86,7 +86,7 @@ def inner_jaxpr(equation: JaxprEqn) -> ClosedJaxpr | Jaxpr | None:
 
 
 def _operands_of_solve(equation: JaxprEqn, operands: list[Value]) -> list[Value]:
-    """What a linear solve hands to the function that solves it: its constants and the right-hand side."""
+    """Return the arguments that a linear solve passes to its solver: constants and the right-hand side."""
     lengths = equation.params["const_lengths"]
     before = lengths.matvec + lengths.vecmat
     after = before + lengths.solve + lengths.transpose_solve
@@ -97,7 +97,7 @@ def bind(equation: JaxprEqn, operands: Sequence[Any]) -> list[Any]:
     """Compute an equation's results from other operands.
 
     Args:
-        equation: whose operation is meant.
+        equation: the equation.
         operands: arrays or tracers.
 
     Returns:

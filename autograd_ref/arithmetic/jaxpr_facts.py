@@ -1,4 +1,4 @@
-"""What can be read off a jaxpr without evaluating it."""
+"""Facts about a jaxpr that can be read without evaluating it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -24,13 +24,13 @@ STOP = "stop_gradient"
 
 
 def first_uses(function: ClosedJaxpr) -> list[int | None]:
-    """When each argument is first used by something that the results depend on.
+    """Return the first use of each argument by something that the results depend on.
 
     Args:
-        function: to read.
+        function: the function.
 
     Returns:
-        For each argument the number of an equation, or None where the results do not depend on it.
+        For each argument the number of an equation, or None if the results do not depend on it.
     """
     uses: dict[int, int] = {}
     count = 0
@@ -50,7 +50,7 @@ def first_uses(function: ClosedJaxpr) -> list[int | None]:
 
 
 def lowest_precision(function: ClosedJaxpr, moved: int) -> np.dtype[Any]:
-    """The coarsest floating dtype of any value that depends on one of the first `moved` arguments."""
+    """Return the coarsest floating dtype of any value that depends on one of the first `moved` arguments."""
     found = [np.dtype(np.float64)]
 
     def rule(equation: JaxprEqn, operands: list[bool]) -> Sequence[bool]:
@@ -66,20 +66,20 @@ def lowest_precision(function: ClosedJaxpr, moved: int) -> np.dtype[Any]:
 
 
 def draws_random_numbers(function: ClosedJaxpr) -> bool:
-    """Whether it draws random numbers."""
+    """Whether a function draws random numbers."""
     names = {equation.primitive.name for equation in _equations(function.jaxpr)}
     return any(name.startswith(("random_bits", "threefry", "rng_")) for name in names)
 
 
 def stops_gradients(function: ClosedJaxpr) -> bool:
-    """Whether it has a `jax.lax.stop_gradient`."""
+    """Whether a function contains a `jax.lax.stop_gradient`."""
     return any(equation.primitive.name == STOP for equation in _equations(function.jaxpr))
 
 
 def without_stops(function: ClosedJaxpr) -> Callable[..., list[jax.Array]]:
-    """The same function, of the same flat arguments, where no gradient is stopped.
+    """Return the same function, with the same flat arguments, without stopped gradients.
 
-    Custom rules are left as they are: only a stop outside of them is undone.
+    Custom rules are left as they are: only stops outside them are removed.
     """
 
     def rule(equation: JaxprEqn, operands: list[Any]) -> Sequence[Any]:
@@ -89,9 +89,10 @@ def without_stops(function: ClosedJaxpr) -> Callable[..., list[jax.Array]]:
 
 
 def without_swallowed(function: ClosedJaxpr) -> Callable[..., list[jax.Array]]:
-    """The same function, without a derivative by what a sum swallows, as −1e30 + 1 swallows the 1.
+    """Return the same function, without derivatives by terms that a sum swallows.
 
-    So its derivative is what differences of its values show.
+    The sum −1e30 + 1 swallows the 1, for example. The function's derivative then agrees with differences of
+    its values.
     """
 
     def rule(equation: JaxprEqn, operands: list[Any]) -> Sequence[Any]:

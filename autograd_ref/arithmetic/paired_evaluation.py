@@ -1,19 +1,19 @@
-r"""A function evaluated twice at once, with the decisions of one evaluation imposed on the other.
+r"""Evaluate a function twice at once, with the decisions of one evaluation imposed on the other.
 
-Of the two evaluations one *leads* and one *follows*. Where the function decides (compares, rounds to an
-integer, takes a sign, sorts), both go on with what the leader's numbers say; in everything else each computes
-with its own. Rounding errors, of the size that `rounding_model` gives and of random sign, go into either:
+One evaluation *leads* and the other *follows*. Where the function makes a decision (compares, rounds to an
+integer, takes a sign, sorts), both use the leader's decision; everything else each computes with its own
+numbers. Random rounding errors, with the size given by `rounding_model`, go into one of the two:
 
-- into the follower alone, and the decisions are frozen: how far rounding moves each result *on one side of
-  every kink*, smooth however many kinks are near;
-- into the leader alone, and the follower computes exactly, with decisions that are some other program's: at a
-  tie, one consistent choice of sides. How far that result is from the undisturbed one has no rounding in it,
+- Errors in the follower, with frozen decisions, show how far rounding moves each result *on one side of every
+  kink*. The result is smooth even with many kinks nearby.
+- Errors in the leader let the follower compute exactly, but with the decisions of some other program: at a
+  tie, a consistent choice of sides. The distance of its result from the undisturbed one contains no rounding,
   only jumps between one-sided derivatives.
 
 This is stochastic arithmetic (Vignes, "A stochastic arithmetic for reliable scientific computation",
-Mathematics and Computers in Simulation 35, 1993) one level up, at the primitives of a jaxpr. Zeros among the
-parameters become ±1e-77 in a step across kinks, and other parameters move by 2⁻⁴⁰ of themselves: enough to
-decide every tie, too little to be seen in anything else.
+Mathematics and Computers in Simulation 35, 1993) one level up, at the primitives of a jaxpr. In a step across
+kinks, zeros among the parameters become ±1e-77 and other parameters move by 2⁻⁴⁰ of their size: enough to
+decide every tie, too little to show in anything else.
 """
 
 from collections.abc import Sequence
@@ -47,17 +47,17 @@ __all__ = ["Difference", "Evaluated", "evaluate_pair", "follow"]
 
 NEARLY_ZERO, NUDGE = 1e-77, 2.0**-40
 
-# Decisions whose outcome is itself a floating number.
+# Decisions whose outcome is a floating number.
 FLOATING_DECISIONS = {"ceil", "floor", "round", "sign"}
 
 
 class Evaluated(NamedTuple):
-    """What a paired evaluation gave.
+    """The result of a paired evaluation.
 
     Attributes:
-        results: the follower's, flat.
-        outcomes: of the leader's decisions, flat; without those inside of while loops and branches.
-        differing: how many decisions the follower's own numbers would have made otherwise.
+        results: the follower's results, flat.
+        outcomes: the leader's decisions, flat; without decisions inside while loops and branches.
+        differing: the number of decisions that the follower's numbers alone would have made differently.
     """
 
     results: list[Array]
@@ -66,7 +66,7 @@ class Evaluated(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """An a − b or its exponential: the array (held, so that its identity stays its own), maker, |a| + |b|."""
+    """An a − b or its exponential: the array (kept, so that its id stays unique), its maker, |a| + |b|."""
 
     value: Any
     maker: str
@@ -83,17 +83,18 @@ def evaluate_pair(
     *,
     alike: bool = False,
 ) -> Evaluated:
-    """Evaluate a function twice at once; see above. To be called in float64, and to be compiled.
+    """Evaluate a function twice at once; see above. Call this in float64, and compile it.
 
     Args:
-        function: whose results are floating arrays.
+        function: a function with floating results.
         inputs: its arguments, flat; the floating ones in float64.
-        moved: the number of them, the first ones, by which its derivatives are taken.
+        moved: the number of arguments, from the first, by which it is differentiated.
         dtype: the dtype whose arithmetic is imitated.
         pool: random numbers of either sign and a size near 1 (POOL,).
-        sizes: of the leader's errors and of the follower's, in honest errors; of either sign.
+        sizes: sizes of the leader's and of the follower's errors, in units of the model's error; of either
+            sign.
         alike: whether an operation on single numbers makes the same error wherever its result is the same,
-            and a sum is its larger part where the dtype cannot hold what the smaller one adds.
+            and a sum is its larger part where the dtype cannot represent what the smaller one adds.
 
     Returns:
         The results, the leader's decisions, and how many of them are close.
@@ -112,13 +113,13 @@ def follow(
     dtype: DTypeLike,
     errors: Float[Array, " errors"],
 ) -> list[Array]:
-    """Evaluate a follower alone, beside a leader without errors; to be called in float64, and to be compiled.
+    """Evaluate only a follower, beside a leader without errors. Call this in float64, and compile it.
 
     Args:
         function: one operation, or a few.
-        leaders: its arguments, flat, as they are without errors.
-        followers: the same with errors; the very leaders where there are none.
-        known: what is known of the arguments.
+        leaders: its arguments, flat, without errors.
+        followers: the same arguments with errors; the leader's own objects where there are none.
+        known: facts known about the arguments.
         dtype: the dtype whose arithmetic is imitated.
         errors: random numbers of either sign and of the size of one error of 1 (errors,).
 
@@ -132,9 +133,9 @@ def follow(
 
 
 class Run:
-    """The state of one traversal: the errors still to be used, and the decisions so far.
+    """The state of one traversal: the errors not yet used, and the decisions so far.
 
-    Without sizes of errors the leader has none, and the pool holds the follower's as they are.
+    Without sizes, the leader has no errors, and the pool contains the follower's errors themselves.
     """
 
     def __init__(
@@ -152,26 +153,26 @@ class Run:
         self.differing = jnp.zeros((), np.int32)
 
     def input(self, value: Array, *, depends: bool) -> Pair:
-        """An argument: the follower's with an error, both off every tie where the derivative is by it."""
+        """Return an argument as a pair; an argument of differentiation is moved away from every tie."""
         if not is_inexact(value):
             return Pair(value, value, False)
         drawn = self.errors.draw(value.shape)
         assert self.sizes is not None  # noqa: S101
         leads, follows = self.sizes
         size = jnp.where(jnp.isfinite(value), jnp.abs(value), 0.0)
-        # Of different sizes, so that no two of them cancel and leave a value on its kink.
+        # Shifts of different sizes, so that two of them cannot cancel and leave a value on its kink.
         different = jnp.sqrt(jnp.arange(value.size, dtype=np.float64) + (2.0 + self.errors.position))
         step = NEARLY_ZERO * different.reshape(value.shape) * jnp.sign(drawn)
         zero = jnp.where(value == 0, step, 0.0)
         leader = value + jnp.sign(leads) * (NUDGE * drawn * size + zero) if depends else value
         follower = self.errors.draw_by_value(value) if self.alike else drawn
         error = follows * self.u * follower * size
-        # Beside 0 a function may not be defined: a power is NaN on one side.
+        # A function may be undefined beside 0: a power is NaN on one side.
         nudge = jnp.sign(leads + follows) * zero if depends and not self.alike else 0.0
         return Pair(leader, value + error + nudge, depends)
 
     def constant(self, value: Any) -> Pair:
-        """A constant, with an error where the checked dtype cannot hold it."""
+        """Return a constant as a pair, with an error where the checked dtype cannot represent it."""
         if isinstance(value, jax.core.Tracer) or not jnp.issubdtype(jnp.asarray(value).dtype, jnp.floating):
             return Pair(value, value, False)
         exact = np.asarray(value)
@@ -219,7 +220,7 @@ class Run:
         return [first, *pairs[1:]]
 
     def _follow(self, eqn: JaxprEqn, operands: list[Pair], leaders: list[Any]) -> list[Any]:
-        """The follower's results, with the leader's decisions."""
+        """Return the follower's results, with the leader's decisions."""
         if all(each.leader is each.follower for each in operands):
             return leaders
         if self.sizes is None and not any(map(is_inexact, leaders)):
@@ -242,7 +243,7 @@ class Run:
         ]
 
     def _follow_sort(self, eqn: JaxprEqn, operands: list[Pair], leaders: list[Any]) -> list[Any]:
-        """Every operand in the order of the leader's keys."""
+        """Return every operand in the order of the leader's keys."""
         axis = eqn.params["dimension"]
         shape = leaders[0].shape
         places = jax.lax.broadcasted_iota(np.int32, shape, axis)
@@ -260,7 +261,7 @@ class Run:
         ]
 
     def _decide(self, leader: Any, own: Any) -> Any:
-        """Note a decision; both go on with the leader's."""
+        """Note a decision, and return the leader's, which both use."""
         if self.sizes is None or jnp.issubdtype(leader.dtype, jax.dtypes.extended):
             return leader
         self.outcomes.append(leader)
@@ -271,7 +272,7 @@ class Run:
         return leader
 
     def _swallowing(self, name: str, operands: list[Pair], total: Pair) -> Pair:
-        """The sum or difference of two numbers, of which the larger may swallow the other."""
+        """Return the sum or difference of two numbers, of which the larger may swallow the other."""
         one, other = operands
         kept = other if name == "add" else Pair(-other.leader, -other.follower, other.depends)
         most = self.u / 2
@@ -290,16 +291,16 @@ class Run:
     def _disturb(
         self, leader: Array, follower: Array, size: Array, *, depends: bool, alone: bool = False
     ) -> Pair:
-        """Both values with errors of the given size in units of u; alone: each was made of single numbers."""
+        """Add errors of a size in units of u to both values; alone: each was made of single numbers."""
         size = jax.lax.convert_element_type(size, np.float64)
         finite = jax.lax.select(jax.lax.is_finite(size), size, jax.lax.full_like(size, 0.0))
         drawn = self.errors.draw_by_value(leader) if alone and self.alike else self.errors.draw(leader.shape)
         error = drawn * finite
-        # Whole numbers made of data alone, counts and masks, are exact in anybody's arithmetic.
+        # Whole numbers computed only from data, such as counts and masks, are exact in any arithmetic.
         whole = False if depends else leader == jnp.round(leader)
         if self.sizes is None:
             return Pair(leader, follower + (error if depends else jnp.where(whole, 0.0, error)), depends)
-        # A reference may compute this in less than what is checked.
+        # A reference may compute this in a lower precision than the checked one.
         error = max(self.u, float_epsilon(leader.dtype) / 2) * error
         leads, follows = self.sizes
         lead = error if depends else jnp.where(whole, 0.0, error)
@@ -317,5 +318,5 @@ class Run:
         )
 
     def inside(self, turn: Array | int) -> "Run":
-        """A run for the body of a loop or a branch, with other errors at every turn."""
+        """Return a run for the body of a loop or a branch, with different errors in every iteration."""
         return Run(self.dtype, self.errors.inside(turn), self.sizes, alike=self.alike)

@@ -1,4 +1,4 @@
-"""Loops and branches of a paired evaluation: both values go through them together."""
+"""Loops and branches of a paired evaluation, which both values pass through together."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,7 +17,7 @@ __all__ = ["LOOPS", "Pair"]
 
 
 class Pair(NamedTuple):
-    """A value in both evaluations, and whether it depends on what the derivative is taken by."""
+    """A value in both evaluations, and whether it depends on the arguments of differentiation."""
 
     leader: Any
     follower: Any

@@ -1,4 +1,4 @@
-"""An LU factorisation whose rows are exchanged as in another matrix's."""
+"""An LU factorisation with the row exchanges of another matrix."""
 
 import jax
 import jax.numpy as jnp
@@ -8,17 +8,17 @@ __all__ = ["lu_in_order"]
 
 
 def lu_in_order(matrix: Float[Array, "*b m n"], order: Int[Array, "*b m"]) -> Float[Array, "*b m n"]:
-    """Factorise a matrix without a choice of pivots.
+    """Factorise a matrix with given pivots.
 
-    Where two pivots are equally large, a rounding error decides between them, and both factorisations are
-    right. But the rows of one and the factors of the other make no factorisation.
+    If two pivots are equally large, a rounding error decides between them, and both factorisations are
+    right. But the rows of one and the factors of the other do not belong together.
 
     Args:
-        matrix: to be factorised.
-        order: which row of it comes where.
+        matrix: the matrix to factorise.
+        order: the order of its rows.
 
     Returns:
-        Both triangles, packed in one matrix, as the primitive ``lu`` has them.
+        Both triangles, packed in one matrix like the result of the primitive ``lu``.
     """
     rows, columns = matrix.shape[-2:]
     ordered = jnp.take_along_axis(matrix, order[..., None].astype(int), axis=-2)
@@ -28,7 +28,7 @@ def lu_in_order(matrix: Float[Array, "*b m n"], order: Int[Array, "*b m"]) -> Fl
         pivot = jax.lax.dynamic_slice_in_dim(reduced, k, 1, axis=-2)
         column = jax.lax.dynamic_slice_in_dim(reduced, k, 1, axis=-1)
         head = jax.lax.dynamic_slice_in_dim(pivot, k, 1, axis=-1)
-        # As LAPACK does, a column of zeros is left alone.
+        # Like LAPACK, leave a column of zeros unchanged.
         factor = jnp.where(
             below > k, jnp.where(head == 0, column, column / jnp.where(head == 0, 1.0, head)), 0.0
         )

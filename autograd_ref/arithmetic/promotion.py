@@ -1,7 +1,8 @@
-"""A function that was traced in float32, computed in float64: what it draws at random stays what it was.
+"""Compute a function in float64 that was traced in float32, with unchanged random numbers.
 
-JAX draws other random bits for float64 than for float32. To compare with a program that runs in float32, a
-reference is traced in float32, where it draws as that program does, and then computed in float64.
+JAX draws different random bits for float64 and for float32. For a comparison with a program that runs in
+float32, the reference is traced in float32, where it draws the program's numbers, and then computed in
+float64.
 """
 
 from collections.abc import Sequence
@@ -21,13 +22,13 @@ BITS = "bitcast_convert_type"
 
 
 def in_float64(function: ClosedJaxpr) -> ClosedJaxpr:
-    """Trace a function anew with float64 in the place of float32; to be called in float64.
+    """Trace a function again with float64 in place of float32; call this in float64.
 
     Args:
-        function: traced where float32 is the widest.
+        function: a function that was traced with float32 as the widest dtype.
 
     Returns:
-        The function, of float64 arguments.
+        The function for float64 arguments.
     """
     avals: list[Any] = [var.aval for var in function.jaxpr.invars]
     shapes = [jax.ShapeDtypeStruct(aval.shape, _wider(aval.dtype)) for aval in avals]

@@ -1,4 +1,4 @@
-"""Random rounding errors, drawn from a pool: independent ones, or the same for the same number."""
+"""Random rounding errors from a pool: independent, or equal for equal numbers."""
 
 import math
 
@@ -9,20 +9,20 @@ from jaxtyping import Array
 
 __all__ = ["POOL", "RandomErrors"]
 
-# Errors are drawn once and used again from here and there, which compiles faster than drawing them in
-# place; a prime, so that reuse falls out of step with the rows of any matrix.
+# Errors are drawn once and reused from different positions, which compiles faster than drawing them where
+# they are needed. The size is a prime, so that reuse is out of step with the rows of any matrix.
 POOL = 131_071
 
-# An odd number without pattern, by which a hash multiplies.
+# An odd number without a pattern, the factor of a hash.
 MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
 class RandomErrors:
-    """The errors of one traversal; traced, and used up from left to right.
+    """The errors of one traversal; traced, and used from left to right.
 
     Attributes:
         pool: random numbers of either sign (POOL,).
-        position: where the next ones are taken from.
+        position: the position of the next ones.
     """
 
     def __init__(self, pool: Array, position: int = 0) -> None:
@@ -30,7 +30,7 @@ class RandomErrors:
         self.signs = jnp.sign(pool)
 
     def draw(self, shape: tuple[int, ...]) -> Array:
-        """Return independent errors; pairwise independent where there are very many."""
+        """Return independent errors; only pairwise independent if there are very many."""
         count = math.prod(shape)
         if count <= self.pool.shape[0]:
             return self._slice(self.pool, count).reshape(shape)
@@ -54,7 +54,7 @@ class RandomErrors:
         return jnp.where(mixed & np.uint64(1) == np.uint64(1), size, -size)
 
     def inside(self, turn: Array | int) -> "RandomErrors":
-        """Return the errors for the body of a loop or a branch, others at every turn."""
+        """Return the errors for the body of a loop or a branch, different in every iteration."""
         return RandomErrors(jnp.roll(self.pool, -7919 * (turn + 1)), self.position)
 
     def _slice(self, pool: Array, count: int) -> Array:

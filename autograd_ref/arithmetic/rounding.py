@@ -1,4 +1,4 @@
-"""The unit of every bound, and what a bound is."""
+"""Bounds, and their unit."""
 
 from typing import NamedTuple
 
@@ -9,13 +9,13 @@ __all__ = ["Bound", "unit_roundoff"]
 
 
 class Bound(NamedTuple):
-    """What is allowed of one quantity, entry by entry.
+    """The allowed values of one quantity, entry by entry.
 
     Attributes:
         radius: the largest rounding error.
-        centre: the middle of the interval between the one-sided derivatives; the right value itself where
-            no kink or tie leaves one open.
-        slack: half the width of that interval. An error counts from its end.
+        centre: the middle of the interval between the one-sided derivatives; without a kink or tie, the right
+            value itself.
+        slack: half the width of this interval. An error is measured from its end.
     """
 
     radius: np.ndarray
@@ -23,11 +23,11 @@ class Bound(NamedTuple):
     slack: np.ndarray
 
     def excess(self, given: np.ndarray) -> np.ndarray:
-        """How far each entry is outside the interval; NaN where that cannot be told."""
+        """Return how far each entry is outside the interval; NaN where this is unknown."""
         with np.errstate(invalid="ignore", over="ignore"):
             return np.asarray(np.maximum(np.abs(given - self.centre) - self.slack, 0.0))
 
 
 def unit_roundoff(dtype: DTypeLike) -> float:
-    """Half the distance from 1 to the next larger number: 2⁻²⁴ in float32, 2⁻⁵³ in float64."""
+    """Return half the distance from 1 to the next larger number: 2⁻²⁴ in float32, 2⁻⁵³ in float64."""
     return float(np.finfo(np.dtype(dtype)).eps) / 2

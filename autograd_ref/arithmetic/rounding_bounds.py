@@ -1,20 +1,20 @@
-r"""How far two correct computations of the same function may be apart: the bound, measured.
+r"""Measured bounds on the difference of two correct computations of the same function.
 
-Where nobody has derived a bound, the reference itself is asked. `paired_evaluation` evaluates it with a
-random rounding error in every operation, and two things are measured:
+Where no bound was derived, it is measured on the reference itself. `paired_evaluation` evaluates the
+reference with a random rounding error in every operation, to measure two things:
 
-- **How much rounding moves each entry**, with every decision frozen. To first order the error of a computed
+- **How far rounding moves each entry**, with every decision frozen. To first order the error of a computed
   gradient is a sum of local errors times derivatives (Bauer, "Computational graphs and rounding error", SIAM
   J. Numer. Anal. 11, 1974), so its size is the root mean square $s$ over the draws. The bound is $16 s$: six
-  standard deviations, for the luck of 10⁹ entries, of a hand that takes two or three times the reference's
-  operations. No entry borrows from its neighbours. Draws that happen to be kind to an entry are paid for by
-  their number: the quantile of Student's t for that many draws takes the place of 16 where it is larger.
-  Where rounding hides entries all the same, numbers that are equal are rounded alike (`alike`): the scores of
-  a row of attention that is masked throughout, in which −1e30 swallows all else, stay equal.
+  standard deviations, enough for 10⁹ entries, for a hand gradient that needs two or three times the
+  reference's operations. Every entry has its own bound. With few draws, $s$ may be too small by chance; so
+  the quantile of Student's t for this number of draws replaces 16 where it is larger.
+  If rounding still hides entries, equal numbers are rounded alike (`alike`): the scores in a fully masked row
+  of attention, in which −1e30 swallows everything else, stay equal.
 - **The interval that ties leave open**, with exact arithmetic and other decisions: see `ties`.
 
-On both sides come $4u|g|$ for the last operations on an entry, and 2²⁰ times the smallest normal number of
-the dtype for what underflows.
+Both sides are widened by $4u|g|$ for the last operations on an entry, and by 2²⁰ times the smallest normal
+number of the dtype for underflow.
 """
 
 from collections.abc import Sequence
@@ -27,12 +27,12 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr
 from jaxtyping import Array, ArrayLike
 from numpy.typing import DTypeLike
-from scipy.special import stdtrit
 
 from autograd_ref.arithmetic.paired_evaluation import Evaluated, evaluate_pair
 from autograd_ref.arithmetic.random_errors import POOL
 from autograd_ref.arithmetic.rounding import Bound, unit_roundoff
 from autograd_ref.arithmetic.ties import Ties, measure_ties
+from autograd_ref.compiling.options import QUICK
 
 __all__ = ["STEP", "Measured", "RoundedFunction", "granted"]
 
@@ -40,22 +40,19 @@ STEP = 4.0
 SAFETY, UNLIKELY = 16.0, 1e-10
 DRAWS, FEWER, FEW = 16, 8, 4
 FLOPS = 4e9
-# Rounding hides an entry of which it is granted more than this part; hidden may be this part of all entries.
+# Rounding hides an entry if its bound is larger than this part of it; this part of all entries may be hidden.
 HIDDEN = 0.01
-
-# For what runs in milliseconds and would take seconds to compile.
-QUICK: dict[str, str | bool] = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": "0"}
 
 
 class Measured(NamedTuple):
-    """One result of a function and what rounding may do to it.
+    """One result of a function, and the effect of rounding on it.
 
     Attributes:
-        value: in float64.
-        bound: what is allowed around it.
-        ties: what ties leave open; None where the result depends on none.
-        swallowed: the same in the checked dtype, where a large part of a sum swallows the rest of it so that
-            the result is another; None where it is not.
+        value: the result in float64.
+        bound: the bound around it.
+        ties: the freedom that ties leave; None if the result does not depend on a tie.
+        swallowed: the same in the checked dtype, if there a large part of a sum swallows the rest and
+            changes the result; otherwise None.
     """
 
     value: np.ndarray
@@ -68,12 +65,12 @@ class RoundedFunction:
     """A function that can be evaluated with rounding errors; compiled once for all points of one shape."""
 
     def __init__(self, function: ClosedJaxpr, moved: int, dtype: DTypeLike) -> None:
-        """Prepare a function; to be used in float64.
+        """Prepare a function for evaluation in float64.
 
         Args:
-            function: whose results are floating arrays.
-            moved: the number of arguments, the first ones, by which its derivatives are taken.
-            dtype: whose arithmetic is allowed for, float32 or float64.
+            function: a function with floating results.
+            moved: the number of arguments, from the first, by which it is differentiated.
+            dtype: the dtype whose rounding is allowed, float32 or float64.
         """
         self.function, self.moved, self.dtype = function, moved, np.dtype(dtype)
         self._evaluate: dict[bool, jax.stages.Compiled] = {}
@@ -84,11 +81,11 @@ class RoundedFunction:
 
         Args:
             inputs: its arguments, flat; the floating ones in float64.
-            rng: for the random errors.
-            few: whether fewer draws, and wider bounds, will do.
+            rng: source of the random errors.
+            few: whether fewer draws, with wider bounds, are enough.
 
         Returns:
-            One for each of its results.
+            A `Measured` for each of its results.
         """
         exact = [jnp.asarray(x) for x in inputs]
         base = self._run(exact, np.ones(POOL), 0.0, 0.0)
@@ -114,34 +111,35 @@ class RoundedFunction:
     def _responses(
         self, exact: list[Array], base: Evaluated, rng: np.random.Generator, *, few: bool, alike: bool = False
     ) -> tuple[list[np.ndarray], int, int]:
-        """How far honest errors move each entry, in how many draws, and how many decisions they change.
+        """Return how far rounding errors move each entry, the number of draws, and of changed decisions.
 
         An entry that is not finite in every draw is moved by infinity.
         """
         affordable = int(FLOPS / max(self.cost, 1.0))
         draws = int(np.clip(affordable, FEW if few else FEWER, FEWER if few else DRAWS))
-        norms = [jnp.zeros_like(value) for value in base.results]
-        counts = [jnp.zeros_like(value) for value in base.results]
+        norms = [np.zeros(value.shape) for value in base.results]
+        counts = [np.zeros(value.shape) for value in base.results]
         differing = 0
         for _ in range(draws):
             drawn = self._run(exact, _pool(rng), 0.0, STEP, alike=alike)
-            norms, counts = _collect(norms, counts, base.results, drawn.results)
+            for each in zip(norms, counts, base.results, drawn.results, strict=True):
+                _collect(*each)
             differing += int(drawn.differing)
         response = [
-            np.where(count < draws, np.inf, np.asarray(norm) / np.sqrt(draws) / STEP)
-            for norm, count in zip(norms, map(np.asarray, counts), strict=True)
+            np.where(count < draws, np.inf, norm / np.sqrt(draws) / STEP)
+            for norm, count in zip(norms, counts, strict=True)
         ]
         return response, draws, differing
 
     def evaluate(self, inputs: Sequence[ArrayLike]) -> list[np.ndarray]:
-        """The function's results."""
+        """Return the function's results."""
         exact = [jnp.asarray(x) for x in inputs]
         return [np.asarray(value) for value in self._run(exact, np.ones(POOL), 0.0, 0.0).results]
 
     def response(
         self, inputs: Sequence[ArrayLike], rng: np.random.Generator, dtype: DTypeLike
     ) -> list[np.ndarray]:
-        """How far rounding in another dtype moves each entry, without any safety."""
+        """Return how far rounding in another dtype moves each entry, without a safety factor."""
         exact = [jnp.asarray(x) for x in inputs]
         base = self._run(exact, np.ones(POOL), 0.0, 0.0)
         size = unit_roundoff(dtype) / unit_roundoff(self.dtype)
@@ -187,7 +185,7 @@ class RoundedFunction:
 
 
 def _sharper(independent: Measured, alike: Measured) -> Measured:
-    """What was measured with independent errors, and again with equal ones of equal numbers."""
+    """Combine a measurement with independent errors and one with equal errors for equal numbers."""
     radius = alike.bound.radius
     if np.any(np.abs(alike.value - independent.value) > radius):
         return independent._replace(swallowed=alike)
@@ -197,7 +195,7 @@ def _sharper(independent: Measured, alike: Measured) -> Measured:
 
 
 def _is_seen(each: Measured) -> bool:
-    """Whether rounding hides hardly any of the entries that are finite."""
+    """Whether rounding hides almost none of the finite entries."""
     finite = np.isfinite(each.value)
     size = np.abs(np.where(finite, each.value, 0.0))
     largest = size.max(initial=0.0)
@@ -207,30 +205,36 @@ def _is_seen(each: Measured) -> bool:
 
 
 def granted(response: np.ndarray, size: np.ndarray, draws: int, dtype: DTypeLike) -> np.ndarray:
-    """The bound on rounding errors.
+    """Return the bound on rounding errors.
 
     Args:
-        response: how far honest errors move each entry, as a root mean square over draws.
-        size: of each entry itself.
-        draws: their number.
-        dtype: in which an entry is held.
+        response: how far rounding errors move each entry, as a root mean square over draws.
+        size: the size of each entry.
+        draws: the number of draws.
+        dtype: the dtype of the entries.
     """
     u = unit_roundoff(dtype) + unit_roundoff(np.float64)
-    quantile = max(SAFETY, -float(stdtrit(draws, UNLIKELY / 2)))
+    quantile = SAFETY if draws >= DRAWS else max(SAFETY, _students_t(draws))
     return np.asarray(quantile * response + 4 * u * size + 2**20 * float(np.finfo(np.dtype(dtype)).tiny))
 
 
+def _students_t(draws: int) -> float:
+    """What Student's t exceeds with half the probability `UNLIKELY`: 14.7 for 16 draws."""
+    from scipy.special import stdtrit  # a third of the time of all other imports
+
+    return -float(stdtrit(draws, UNLIKELY / 2))
+
+
 def _pool(rng: np.random.Generator) -> np.ndarray:
-    """Numbers of either sign between ½ and 3⁄2: none so small that an entry of one term is spared."""
-    return rng.uniform(0.5, 1.5, POOL) * rng.choice([-1.0, 1.0], POOL)
+    """Return numbers of either sign between ½ and 3⁄2, so that no error is close to zero."""
+    drawn = rng.uniform(-1.0, 1.0, POOL)
+    return drawn + np.copysign(0.5, drawn)
 
 
-@partial(jax.jit, donate_argnums=(0, 1))
-def _collect(
-    norms: list[Array], counts: list[Array], values: list[Array], drawn: list[Array]
-) -> tuple[list[Array], list[Array]]:
-    """One draw more; results that are not finite are not counted. Squares would underflow below 1e-154."""
-    moved = [a - b for a, b in zip(drawn, values, strict=True)]
-    finite = [jnp.isfinite(each) for each in moved]
-    norms = [jnp.hypot(old, jnp.where(ok, x, 0.0)) for old, ok, x in zip(norms, finite, moved, strict=True)]
-    return norms, [old + ok.astype(np.float64) for old, ok in zip(counts, finite, strict=True)]
+def _collect(norm: np.ndarray, count: np.ndarray, value: Array, drawn: Array) -> None:
+    """Add a draw; results that are not finite do not count. Squares would underflow below 1e-154."""
+    with np.errstate(all="ignore"):
+        moved = np.asarray(drawn) - np.asarray(value)
+        finite = np.isfinite(moved)
+        np.hypot(norm, moved, out=norm, where=finite)
+    count += finite

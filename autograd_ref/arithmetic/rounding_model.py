@@ -1,25 +1,25 @@
-r"""How large a rounding error an honest program, in any order of summation, may make in one operation.
+r"""The largest rounding error of one operation in a correct program, with any order of summation.
 
-A model at the primitives of a jaxpr, in units of the unit roundoff $u$ of the checked dtype:
+A model for the primitives of a jaxpr, in units of the unit roundoff $u$ of the checked dtype:
 
-- inputs and constants: $u|x|$. Nobody's inputs are rounded, but somebody's first operation on them is;
-  constants only where the checked dtype cannot hold them;
+- inputs and constants: $u|x|$. Inputs are not rounded, but a program's first operation on them may be;
+  constants only if the checked dtype cannot represent them;
 - sums of $k$ terms $t$, and contractions: $\sqrt{k}\,u$ times the size of their partial sums, by the
   probabilistic analysis of Higham & Mary ("A new approach to probabilistic rounding error analysis", SIAM J.
-  Sci. Comput. 41, 2019). Partial sums are as large as the sum itself and $\sqrt{\sum t^2}$, or, should the
-  terms come sorted by sign, $\sum|t|$, of which a 32nd is granted: as much as 16 such errors have room for.
-  In contractions of more than 10⁷ products the sums of powers give way to products of norms, their bounds by
-  Cauchy-Schwarz;
-- $a + b$ and $a - b$: $u(|a| + |b|)$, so that a chain of them may be summed in another order; none where $a$
-  and $b$ are the same number and so large that this would hide all that is computed with their difference, as
-  the scores of a row that is masked throughout;
+  Sci. Comput. 41, 2019). Partial sums are as large as the sum itself and $\sqrt{\sum t^2}$, or, if the terms
+  are sorted by sign, $\sum|t|$, of which a 32nd is granted: this fits into 16 such errors.
+  In contractions of more than 10⁷ products, the sums of powers are replaced by products of norms, their
+  bounds by Cauchy-Schwarz;
+- $a + b$ and $a - b$: $u(|a| + |b|)$, so that a chain of them may be summed in another order; but none if $a$
+  and $b$ are equal and so large that this would hide everything computed from their difference, like the
+  scores of a fully masked row;
 - products of $k$ factors: $\sqrt{k}\,u|y|$;
 - factorisations, solves and Fourier transforms: $\sqrt{k}\,u$ times the largest entry of the matrix, in
-  what goes in and in what comes out, since these are stable by norm, not by entry (Higham, *Accuracy and
+  operands and results, because these are stable by norm, not by entry (Higham, *Accuracy and
   Stability of Numerical Algorithms*, 2nd ed., §9.3, §10.1);
-- $e^{a - b}$: $u(|a| + |b|)$ times itself, once more in a product or quotient that it enters. In a softmax
+- $e^{a - b}$: $u(|a| + |b|)$ times itself, and again in a product or quotient that contains it. In a softmax
   written as $e / \sum e$ the error of the exponent cancels; in $e^{a - \log\sum e^a}$ it does not;
-- what only moves, compares or negates numbers is exact;
+- operations that only move, compare or negate numbers are exact;
 - everything else: $u|y|$.
 """
 
@@ -48,10 +48,10 @@ __all__ = [
 
 BIG_CONTRACTION = 10**7
 
-# Errors of a difference of equal numbers that are larger than this are not granted.
+# No larger error than this is granted to a difference of equal numbers.
 EQUAL = 2.0**-12
 
-# What part of Σ|t| a sum's partial sums are granted for terms that come sorted by sign.
+# The part of Σ|t| that is granted to a sum's partial sums, for terms sorted by sign.
 UNSORTED = 32
 
 EXACT = {
@@ -67,7 +67,7 @@ DENSE = {
     "householder_product", "lu", "qr", "schur", "svd", "triangular_solve", "tridiagonal",
     "tridiagonal_solve",
 }  # fmt: skip
-# Results that hold two triangles.
+# Results that contain two triangles.
 PACKED = {"lu", "geqrf"}
 
 
@@ -99,7 +99,7 @@ def _scattered(eqn: JaxprEqn) -> int:
     return math.prod(indices[:-1])
 
 
-# How many terms a primitive adds up, or factors it multiplies.
+# The number of terms that a primitive adds, or of factors that it multiplies.
 SUMS: dict[str, Callable[[JaxprEqn], int]] = {
     "reduce_sum": _reduced,
     "cumsum": _along_axis,
@@ -117,7 +117,7 @@ PRODUCTS: dict[str, Callable[[JaxprEqn], int]] = {
 
 
 def is_inexact(value: Any) -> bool:
-    """Whether something with a dtype holds floating numbers."""
+    """Whether something with a dtype contains floating numbers."""
     return bool(jnp.issubdtype(value.dtype, jnp.inexact))
 
 
@@ -138,18 +138,18 @@ def _narrows(eqn: JaxprEqn) -> bool:
 
 
 def float_epsilon(dtype: Any) -> float:
-    """Twice the unit roundoff of any floating dtype, bfloat16 among them."""
+    """Return twice the unit roundoff of any floating dtype, including bfloat16."""
     info: Any = jnp.finfo(dtype)  # type: ignore[no-untyped-call]
     return float(info.eps)
 
 
 def error_size(eqn: JaxprEqn, inputs: Sequence[Any], output: Array, u: float) -> Any:
-    """What u is multiplied by in the error of one operation's result.
+    """Return the factor of u in the error of one operation's result.
 
     Args:
         eqn: the operation.
         inputs: its operands.
-        output: its result, or the first of them.
+        output: its result, or the first one.
         u: unit roundoff of the checked dtype.
 
     Returns:
@@ -172,11 +172,11 @@ def error_size(eqn: JaxprEqn, inputs: Sequence[Any], output: Array, u: float) ->
 
 
 def difference_error(a: Any, b: Any, difference: Any, u: float) -> Any:
-    """What u is multiplied by in the error of a difference, of NumPy's or JAX's arrays.
+    """Return the factor of u in the error of a difference of NumPy or JAX arrays.
 
     Args:
-        a: the absolute value of what is subtracted from.
-        b: of what is subtracted.
+        a: the absolute value of the minuend.
+        b: the absolute value of the subtrahend.
         difference: the result.
         u: unit roundoff.
     """
@@ -185,17 +185,17 @@ def difference_error(a: Any, b: Any, difference: Any, u: float) -> Any:
 
 
 def is_long(terms: Any) -> Any:
-    """Whether a sum is so long that terms sorted by sign may add to its error."""
+    """Whether a sum is so long that terms sorted by sign may increase its error."""
     return terms > UNSORTED**2
 
 
 def sum_error(terms: Any, total: Any, squares: Any, absolute: Any) -> Any:
-    """What u is multiplied by in the error of a sum, of NumPy's or JAX's arrays.
+    """Return the factor of u in the error of a sum of NumPy or JAX arrays.
 
     Args:
-        terms: their number.
+        terms: the number of terms.
         total: the sum.
-        squares: the sum of their squares.
+        squares: the sum of the squares of the terms.
         absolute: the sum of their absolute values; 0 unless `is_long`.
     """
     larger = np.maximum if isinstance(total, np.ndarray) else jnp.maximum
@@ -203,7 +203,7 @@ def sum_error(terms: Any, total: Any, squares: Any, absolute: Any) -> Any:
 
 
 def _sum_of_powers(eqn: JaxprEqn, sizes: Sequence[Any], power: int, *, by_norms: bool) -> Any:
-    """The same sum of the terms' absolute values, each to a power; or a bound of it, by Cauchy-Schwarz."""
+    """Return the sum of the terms' absolute values to a power, or a bound on it by Cauchy-Schwarz."""
     powers = [value**power if is_inexact(value) else value for value in sizes]
     if by_norms:
         powers = [
@@ -215,10 +215,10 @@ def _sum_of_powers(eqn: JaxprEqn, sizes: Sequence[Any], power: int, *, by_norms:
 
 
 def error_by_norm(eqn: JaxprEqn, value: Array, *, operand: int | None) -> Array:
-    """The same for an operand or a result of a dense operation: the largest entry of each matrix, times √k.
+    """Return this for a matrix that a dense operation takes or returns: its largest entry, times √k.
 
-    Two triangles that are packed in one matrix, or of which one is not read, have nothing to do with each
-    other: each has the error of its own largest entry.
+    Two triangles that are packed in one matrix, or of which one is not read, are independent: each has the
+    error of its own largest entry.
 
     Args:
         eqn: the operation.

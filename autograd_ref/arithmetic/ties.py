@@ -1,19 +1,19 @@
-r"""What ties leave open: the interval between the one-sided derivatives, for the entries that depend on one.
+r"""The freedom that ties leave: the interval between the one-sided derivatives of the entries they affect.
 
 At a tie (a kink of ReLU, two equal largest entries) a derivative has several right values. Each sided
 evaluation (see `paired_evaluation`) resolves all ties at once, consistently and at random, and gives one of
 them. Its distance from the undisturbed result is a sum of *jumps*, one for each decision $f_{sk}$ that came
-out differently in sample $s$: $J_s = \sum_k f_{sk} C_k$, linear where ties do not gate one another. With
+out differently in sample $s$: $J_s = \sum_k f_{sk} C_k$, which is linear if ties do not gate each other. With
 several times more samples than decisions, least squares gives every $C_k$, and from them
 
-- **the interval** of each entry: the sum over its decisions of what each may add. Where no value of the entry
-  was rare among the samples they have shown all of them, and the interval is exactly what they span, also for
-  ties that are not independent of one another;
-- **what ties cannot do** to one array as a whole: leave the space that the $C_k$ span. Of $k$ equal largest
-  entries the shares sum to 1 whatever is chosen.
+- **the interval** of each entry: the sum over its decisions of what each may add. If no value of the entry
+  was rare among the samples, they have shown all of its values, and the interval is exactly the range of the
+  samples, even for ties that depend on each other;
+- **a constraint** on each array as a whole: it stays in the space that the $C_k$ span. For example, the
+  shares of $k$ equal largest entries sum to 1 for every choice.
 
-Where there are too many ties to tell them apart, the interval has room for $\sqrt{k}$ standard deviations of
-the samples, which no choice exceeds.
+If there are too many ties to tell them apart, the interval has room for $\sqrt{k}$ standard deviations of the
+samples, which no choice exceeds.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,24 +26,24 @@ from autograd_ref.arithmetic.paired_evaluation import Evaluated
 __all__ = ["MOST_JOINT", "Ties", "basis", "measure_ties"]
 
 PROBES = 8
-# The number of samples for each decision, and how often a value must be seen not to be rare.
+# The number of samples per decision, and how often a value must occur so that it is not rare.
 SAMPLES, OFTEN = 12, 3
-# Jumps of a smaller part of the largest of an array are rounding.
+# Jumps smaller than this part of an array's largest jump are rounding.
 SMALLEST = 1e-9
-# The largest number of entries whose joint constraints are looked at.
+# The largest number of entries whose joint constraints are computed.
 MOST_JOINT = 2000
 
 
 class Ties(NamedTuple):
-    """What ties leave open of one array.
+    """The freedom that ties leave for one array.
 
     Attributes:
-        low: the lowest that each entry may be, as its distance from the undisturbed value. Both ends are on
-            one side of it where the undisturbed value takes both sides of the same tie at once.
-        high: the same for the highest.
-        entries: flat indices of those that depend on a tie.
-        span: an orthonormal basis (rank, entries) of what choices at ties can add to them, together; None
-            where that is not known.
+        low: the lowest value that each entry may have, as its distance from the undisturbed value. Both ends
+            are on one side of it if the undisturbed value takes both sides of the same tie at once.
+        high: the same for the highest value.
+        entries: flat indices of the entries that depend on a tie.
+        span: an orthonormal basis (rank, entries) of what choices at ties can add to these entries together;
+            None if unknown.
     """
 
     low: np.ndarray
@@ -62,12 +62,12 @@ def measure_ties(
 
     Args:
         base: the undisturbed evaluation.
-        evaluate: a sided evaluation, of a pool of errors and ±1.
+        evaluate: makes a sided evaluation from a pool of errors and ±1.
         pool: draws such a pool.
         most: the largest number of evaluations.
 
     Returns:
-        One for each result of the function; None for one that depends on no tie.
+        One for each result of the function; None for a result that does not depend on a tie.
     """
     undisturbed = [np.asarray(value).ravel() for value in base.results]
     decided = [np.asarray(outcome).ravel() for outcome in base.outcomes]
@@ -104,7 +104,7 @@ def _jump(value: np.ndarray, now: np.ndarray) -> np.ndarray:
 
 
 def _changes(decided: Sequence[np.ndarray], sample: Evaluated) -> dict[tuple[int, int], float]:
-    """The decisions that came out differently, by (number, flat index), and how."""
+    """Return the decisions that came out differently, by (number, flat index), with their change."""
     found = {}
     for number, (before, outcome) in enumerate(zip(decided, sample.outcomes, strict=True)):
         now = np.asarray(outcome).ravel()
@@ -115,7 +115,7 @@ def _changes(decided: Sequence[np.ndarray], sample: Evaluated) -> dict[tuple[int
 
 
 def _features(patterns: Sequence[dict[tuple[int, int], float]]) -> tuple[np.ndarray, list[tuple[int, int]]]:
-    """Which decision came out how in which sample, without repetitions, and whose decision it is."""
+    """Return the changes (sample, decision) without repeated columns, and the decision of each column."""
     columns: dict[bytes, tuple[np.ndarray, tuple[int, int]]] = {}
     for owner, outcome in sorted({change for pattern in patterns for change in pattern.items()}):
         column = np.array([pattern.get(owner) == outcome for pattern in patterns], np.float64)
@@ -160,12 +160,12 @@ def _ties(
 def _summed(
     parts: np.ndarray, features: np.ndarray, owners: list[tuple[int, int]]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What all decisions together may take away and add, where the outcomes of each exclude one another."""
+    """Return what all decisions together may subtract and add; outcomes of one exclude each other."""
     low, high = np.zeros(parts.shape[1]), np.zeros(parts.shape[1])
     for owner in dict.fromkeys(owners):
         mine = np.array([each == owner for each in owners])
         own = parts[mine]
-        if features[:, mine].sum() < len(features):  # else the undisturbed outcome is on neither side
+        if features[:, mine].sum() < len(features):  # otherwise the undisturbed outcome is on neither side
             own = np.vstack([own, np.zeros(parts.shape[1])])
         low += own.min(axis=0)
         high += own.max(axis=0)
@@ -173,7 +173,7 @@ def _summed(
 
 
 def _shown_all(jumps: np.ndarray) -> np.ndarray:
-    """For each entry, whether no value among its samples is rare, so that none is likely to be missing."""
+    """Whether none of an entry's sampled values is rare, so that probably none is missing; for each entry."""
     ordered = np.sort(jumps, axis=0)
     scale = np.abs(ordered).max(axis=0)
     new = np.vstack([np.ones(ordered.shape[1], bool), np.diff(ordered, axis=0) > SMALLEST * scale])
@@ -185,6 +185,6 @@ def _shown_all(jumps: np.ndarray) -> np.ndarray:
 
 
 def basis(parts: np.ndarray) -> np.ndarray:
-    """An orthonormal basis of the rows."""
+    """Return an orthonormal basis of the rows."""
     _, sizes, rows = np.linalg.svd(parts, full_matrices=False)
     return rows[sizes > SMALLEST * sizes[0]]

@@ -1,4 +1,4 @@
-"""Hold a hand-written gradient against the automatic one, and say which quantity is wrong, and why."""
+"""Compare a hand-written gradient with the automatic one, and say which quantity is wrong, and why."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-r"""How far two correct computations of the same quantity may lie apart: the bound, derived.
+r"""Derived bounds on the difference of two correct computations of the same quantity.
 
 The model is the standard one of rounding, $fl(a \circ b) = (a \circ b)(1 + \delta)$, $|\delta| \le u$
 (Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed., §2.2), and from it:
@@ -16,20 +16,20 @@ The model is the standard one of rounding, $fl(a \circ b) = (a \circ b)(1 + \del
   (cf. Blanchard, Higham & Higham, IMA J. Numer. Anal. 41, 2021, §§3-4). Errors $E$ in the scores add
   $E_i + \max_j E_j$ to $r$.
 - ReLU is off by $2u$ at most, for those who write it as $(z + |z|)/2$, and leaky ReLU by $3u|z|$. Their slope
-  is exact, except where $z$ lies within its own error of the kink at 0: there any slope from that of the left
-  to 1 is right, and what depends on the unit is judged by that interval.
-- A smooth activation $f$ of $z \pm E$ is off by $|f'(z)|E + KE^2/2$ at most and its slope by $KE$, where
-  $K$ is the largest $|f''|$. The formulas in use pass through a few exponentials, differences from 1 and
-  products with $z$, which leave $u|z|$ until the exponential is below $u$: $16u(1 + \min(|z|, 8))$ is
-  granted to the slope, and $16u|f|$ more to $f$; in the GELU's approximation the product is with $z + 3
-  \cdot 0.044715\,z^3$. That is absolute and not relative, for those who write $1 - h^2$, and because
-  `jax.nn` itself loses slopes far below 1.
+  is exact, except where $z$ is within its own error of the kink at 0: there any slope from the left one to 1
+  is right, and everything that depends on the unit is judged by that interval.
+- A smooth activation $f$ of $z \pm E$ is off by $|f'(z)|E + KE^2/2$ at most and its slope by $KE$, where $K$
+  is the largest $|f''|$. The formulas in use pass through a few exponentials, differences from 1 and products
+  with $z$, which leave $u|z|$ until the exponential is below $u$: $16u(1 + \min(|z|, 8))$ is granted to the
+  slope, and $16u|f|$ more to $f$; in the GELU's approximation the product is with $z + 3 \cdot
+  0.044715\,z^3$. This is an absolute error, not a relative one, because some people write $1 - h^2$, and
+  because `jax.nn` itself loses slopes far below 1.
 
 $u$ is the unit roundoff of the checked dtype plus that of float64, in which the reference is computed.
 Every bound has a floor for underflow, a few times the smallest normal number of the dtype: XLA flushes
-subnormal numbers to zero on the CPU, so nothing below that is compared. It flushes what it reads, too: an
-entry of a factor may count as 0, which changes it by less than the smallest normal number and the product by
-that times the other factor, however large; 1e3 times a subnormal is an ordinary number.
+subnormal numbers to zero on the CPU, so nothing below that is compared. It flushes its operands too: an entry
+of a factor may count as 0, which changes it by less than the smallest normal number, but changes the product
+by that times the other factor, which may be large; 1e3 times a subnormal is an ordinary number.
 """
 
 from collections.abc import Mapping
@@ -40,7 +40,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import DTypeLike
-from scipy.special import log_softmax, softmax
 
 from autograd_ref.arithmetic.rounding import Bound, unit_roundoff
 from handgrad.activations import ACTIVATIONS, GELU_CUBIC, LEAK, ActivationName
@@ -52,9 +51,9 @@ __all__ = ["EXACT", "Bounds", "chained_bounds", "stagewise_bounds"]
 LONG_SUM = 256
 LAMBDA = 5.0
 
-# The slopes from the left of the activations with a kink at 0.
+# The left slopes of the activations with a kink at 0.
 LEFT_SLOPE = {"relu": 0.0, "leaky_relu": LEAK}
-# The largest |f″| of the others, rounded up; the largest |f′| of all; and what is granted in 1 + |z|.
+# The largest |f″| of the others, rounded up; the largest |f′| of all; and 16(1 + min(|z|, 8)).
 CURVATURE = {
     "sigmoid": 0.1,
     "tanh": 0.77,
@@ -69,18 +68,19 @@ ROUNDINGS, SATURATED = 16, 8.0
 
 Matrix = Float[np.ndarray, "..."]
 
-# How far each c of the penalty may be off, where it is known.
+# The uncertainty of each c of the penalty, if the penalty is known.
 EXACT: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What is allowed, by the names of the quantities.
+    """The bounds of all quantities, by name.
 
     Attributes:
         radius: the largest rounding error allowed in each entry.
-        centre: the middle of the interval that kinks leave open, for what depends on the activation's slope.
-        slack: half the width of that interval; the error counts from its end.
+        centre: the middle of the interval that kinks leave open, for quantities that depend on the
+            activation's slope.
+        slack: half the width of that interval; the error is measured from its end.
         kinks: (sample, unit) of every pre-activation within its own error of 0.
     """
 
@@ -90,16 +90,16 @@ class Bounds:
     kinks: list[tuple[int, int]] = field(default_factory=list)
 
     def of(self, name: str, right: np.ndarray) -> Bound:
-        """What is allowed of one quantity, given its right value."""
+        """Return the bound of one quantity, given its right value."""
         return Bound(self.radius[name], self.centre.get(name, right), self.slack.get(name, np.zeros(())))
 
 
 def stagewise_bounds(trace: Mapping[str, Any], dtype: DTypeLike, objective: Objective) -> Bounds:
-    """Bound the error of each stage alone, whose inputs are exactly the ones in the trace.
+    """Bound the error of each stage alone, with exactly the inputs in the trace.
 
     Args:
-        trace: X, y, the parameters and every quantity, as `TwoLayerNet.trace` gives them.
-        dtype: of the checked computation.
+        trace: X, y, the parameters and every quantity, as in `TwoLayerNet.trace`.
+        dtype: dtype of the checked computation.
         objective: the penalty and the activation.
 
     Returns:
@@ -114,13 +114,13 @@ def chained_bounds(
     objective: Objective,
     uncertainty: Mapping[str, float] = EXACT,
 ) -> Bounds:
-    """Bound the error from end to end: that of every stage is carried through all that follow.
+    """Bound the error from end to end: the error of every stage is carried through all later ones.
 
     Args:
         trace: X, y, the parameters and every quantity, computed by the reference.
-        dtype: of the checked computation.
+        dtype: dtype of the checked computation.
         objective: the penalty and the activation.
-        uncertainty: how far the c of each parameter's penalty may be off, where it was measured.
+        uncertainty: the possible error in the c of each parameter's penalty, if it was measured.
 
     Returns:
         Bounds by quantity.
@@ -141,7 +141,7 @@ class _Rounding:
         self.tiny = float(np.finfo(np.dtype(dtype)).tiny)
 
     def product(self, A: Matrix, B: Matrix, E_A: Matrix | None, E_B: Matrix | None, extra: int = 0) -> Matrix:
-        """|A||B| off by the roundings of its sums and by what its factors bring along."""
+        """Bound a product's error, from the roundings of its sums and the errors of its factors."""
         k = A.shape[1]
         error = _gamma(k + extra, self.u) * (A @ B) + (k + 2) * self.tiny
         error += self.tiny * (A.sum(axis=1, keepdims=True) + B.sum(axis=0))
@@ -154,11 +154,11 @@ class _Rounding:
         return error
 
     def affine(self, x: Matrix, W: Matrix, b: Matrix, E_x: Matrix | None) -> Matrix:
-        """|x||W| + |b|."""
+        """Bound the error of |x||W| + |b|."""
         return self.product(x, W, E_x, None, extra=1) + _gamma(len(W) + 1, self.u) * b
 
     def total(self, A: Matrix, E: Matrix | None) -> Matrix:
-        """The sum of |A| over the batch."""
+        """Bound the error of A's sum over the batch."""
         error = _gamma(len(A), self.u) * A.sum(axis=0) + len(A) * self.tiny
         return error if E is None else error + E.sum(axis=0)
 
@@ -182,7 +182,7 @@ class _Derivation:
         return self.result
 
     def _brought(self, name: str) -> Matrix | None:
-        """The error that a quantity brings along; None where it is given."""
+        """Return the error of a quantity that another uses; None if it is an exact input."""
         return self.result.radius[name] if self.carried else None
 
     def _brought_or_zero(self, name: str) -> Matrix:
@@ -201,10 +201,12 @@ class _Derivation:
         E_scores = self._brought_or_zero("scores")
         row_max = (size["scores"] + E_scores).max(axis=1, keepdims=True)
         relative = (4 * row_max + C + 16) * u + E_scores + E_scores.max(axis=1, keepdims=True)
-        probs = softmax(self.exact["scores"], axis=1)
+        scores = self.exact["scores"]
+        log_probs = scores - np.logaddexp.reduce(scores, axis=1, keepdims=True)
+        probs = np.exp(log_probs)
         E["probs"] = np.minimum(1.0, probs * np.expm1(np.minimum(relative, 700))) + tiny
         right = np.arange(N), self.y
-        losses = -log_softmax(self.exact["scores"], axis=1)[right]
+        losses = -log_probs[right]
         error = np.mean(relative[right] + 3 * u * losses) + _gamma(N, u) * np.mean(losses)
         E["loss"] = np.asarray(error + 4 * u * size["loss"])
 
@@ -265,7 +267,7 @@ class _Derivation:
 
 
 def _activation_error(activation: ActivationName, z1: Matrix, size: Matrix, E: Matrix, u: float) -> Matrix:
-    """How far h1, of this size, may be off, given how far z1 may be."""
+    """Return the possible error of h1, of this size, given the possible error of z1."""
     if activation in LEFT_SLOPE:
         return E + (2 * u * size if activation == "relu" else 3 * u * np.abs(z1))
     slope = np.abs(ACTIVATIONS[activation].derivative(z1))
@@ -274,7 +276,7 @@ def _activation_error(activation: ActivationName, z1: Matrix, size: Matrix, E: M
 
 
 def _granted(activation: ActivationName, z1: Matrix, u: float) -> Matrix:
-    """The rounding of a smooth activation's slope, and of itself but for a part of its own size."""
+    """Return the rounding error of a smooth activation's slope, and the absolute part of its own."""
     factor = np.minimum(np.abs(z1), SATURATED)
     if activation == "gelu_tanh":
         factor *= 1 + 3 * GELU_CUBIC * factor**2

@@ -1,4 +1,4 @@
-"""One network on one problem: each quantity by hand beside the automatic one, judged by its bound."""
+"""One network on one problem: each quantity by hand compared with the automatic one, within its bound."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ from handgrad.trace import quantity_of
 
 __all__ = ["GRADIENTS", "TENSORS", "Comparison", "compare_gradients", "compare_trace"]
 
-# The order in which a gradient without a trace is judged.
+# The order of judging a gradient without a trace.
 TENSORS = ("dW2", "db2", "dW1", "db1")
 GRADIENTS = ("loss", *TENSORS)
 
@@ -28,9 +28,9 @@ class Comparison:
     """Every quantity of one problem.
 
     Attributes:
-        name: of the problem.
-        dtype: the dtype that was checked.
-        quantities: in the order of computation.
+        name: name of the problem.
+        dtype: the checked dtype.
+        quantities: the quantities in the order of computation.
         kinks: (sample, unit) of each pre-activation within rounding of the kink.
     """
 
@@ -54,11 +54,11 @@ def compare_trace(problem: Problem, trace: Mapping[str, Any]) -> Comparison:
     """Judge every stage of a trace on the trace's own upstream values.
 
     Args:
-        problem: where the trace was taken.
+        problem: the problem of the trace.
         trace: everything in `QUANTITIES`, by hand.
 
     Returns:
-        One judgement for each quantity.
+        A verdict for each quantity.
     """
     values = {"X": problem.X, "y": problem.y, **problem.params}
     values |= {name: np.asarray(trace[name], np.float64) for name in QUANTITIES}
@@ -87,16 +87,15 @@ def compare_gradients(
     """Judge a loss and its gradient from end to end.
 
     Args:
-        problem: where they were computed.
-        loss: by hand.
+        problem: the problem on which they were computed.
+        loss: the loss by hand.
         grads: W1, b1, W2, b2, by hand.
-        reference: of the problem, where it is known already.
-        tolerance: a part of the larger of an entry and its array's root mean square to which each bound is
-            widened.
-        bounds: instead of the derived ones, for the quantities in it.
+        reference: the problem's reference, if it is known already.
+        tolerance: widen each bound to this part of the larger of the entry and its array's root mean square.
+        bounds: bounds that replace the derived ones, by quantity.
 
     Returns:
-        The judgements of `GRADIENTS`.
+        The verdicts on `GRADIENTS`.
     """
     right = reference or reference_of(problem)
     witness = partial(difference, values=right.trace, objective=problem.objective, forward=whole_loss)

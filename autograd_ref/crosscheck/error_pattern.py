@@ -1,4 +1,4 @@
-"""What an error looks like, where no known mistake explains it."""
+"""Describe the pattern of an error that no known mistake explains."""
 
 import numpy as np
 
@@ -6,8 +6,8 @@ from handgrad.trace import quantity_of
 
 __all__ = ["CLOSE", "describe"]
 
-# Two numbers count as the same here if they differ by less than this, relative to the largest: far above
-# the rounding of float32, far below what a mistake does.
+# Two numbers count as equal here if they differ by less than this, relative to the largest: far above
+# the rounding of float32, far below the effect of a mistake.
 CLOSE = 1e-4
 
 
@@ -18,18 +18,18 @@ def describe(
     parameter: np.ndarray | None = None,
     radius: np.ndarray | None = None,
 ) -> str | None:
-    """The shape of an error in one sentence.
+    """Describe the pattern of an error in one sentence.
 
     Args:
-        name: of the gradient.
-        hand: by hand.
-        automatic: the right one.
-        parameter: what the gradient is taken by, in the same shape.
-        radius: what rounding allows in each entry; without it, an error of a ten-thousandth of the largest
-            entry counts as none.
+        name: name of the gradient.
+        hand: the gradient by hand.
+        automatic: the right gradient.
+        parameter: the parameter of the gradient, in the same shape.
+        radius: the allowed rounding error of each entry; without it, errors up to a ten-thousandth of the
+            largest entry are ignored.
 
     Returns:
-        The sentence, or None where there is no simple pattern or the two do not differ.
+        The sentence, or None if there is no simple pattern or no difference.
     """
     hand, automatic = np.asarray(hand, np.float64), np.asarray(automatic, np.float64)
     if hand.shape != automatic.shape:
@@ -65,7 +65,7 @@ def describe(
 def _off_by_parameter_in_part(
     name: str, error: np.ndarray, off: np.ndarray, parameter: np.ndarray
 ) -> str | None:
-    """An error that is a multiple of the parameter in all columns, or rows, but some."""
+    """Describe an error that is a multiple of the parameter in all columns, or rows, but some."""
     if off.ndim != 2:
         return None
     for axis, kind in ((0, "column"), (1, "row")):
@@ -83,7 +83,7 @@ def _off_by_parameter_in_part(
 
 
 def _where(name: str, off: np.ndarray) -> str | None:
-    """Which rows, columns or entries are wrong, if they are few."""
+    """Name the wrong rows, columns or entries, if they are few."""
     if off.all():
         return None
     count = int(off.sum())
@@ -106,7 +106,7 @@ def _listed(mask: np.ndarray) -> str:
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> float | None:
-    """The one number that the first is times the second, if there is one."""
+    """Return the factor between the two arrays, if there is one."""
     square = float(np.vdot(denominator, denominator))
     if square == 0:
         return None

@@ -1,4 +1,4 @@
-"""One line about an exception: what was raised, where in the target's file, and what to do about it."""
+"""One line about an exception: its text, its place in the target's file, and what to do about it."""
 
 import importlib.util
 import re
@@ -9,7 +9,7 @@ from typing import Any
 
 __all__ = ["LONGEST_REFUSAL", "cause", "is_beside", "one_line", "own_frames", "what_stopped"]
 
-# Packages that are installed under another name than they are imported by.
+# Packages whose names for installation and import differ.
 PACKAGES = {
     "bs4": "beautifulsoup4",
     "cv2": "opencv-python",
@@ -34,14 +34,14 @@ LEVELS = 5
 
 
 def what_stopped(error: BaseException, file: str) -> str:
-    """One line about an exception, with the line of the target's file that it went through last.
+    """Describe an exception in one line, with the last line of the target's file in its traceback.
 
     Args:
-        error: as it was caught.
-        file: the target's.
+        error: the exception.
+        file: the target's file.
 
     Returns:
-        What was raised or, for the usual causes, what to do about it.
+        The exception's text or, for common causes, what to do about it.
     """
     if isinstance(error, SyntaxError) and error.filename is not None:
         place = "" if error.filename == file else f"{Path(error.filename).name}, "
@@ -53,20 +53,20 @@ def what_stopped(error: BaseException, file: str) -> str:
 
 
 def is_beside(error: FileNotFoundError, file: str) -> bool:
-    """Whether what was not found from the working directory is found from the target's own folder."""
+    """Whether a file that is missing in the working directory exists in the target's own folder."""
     name = error.filename
     return bool(file) and isinstance(name, str) and (Path(file).parent / name).exists()
 
 
 def own_frames(error: BaseException, file: str) -> TracebackType | None:
-    """The traceback of an exception from the target's file on, without the frames that led there.
+    """Return the traceback of an exception from the target's file on, without the frames before it.
 
     Args:
-        error: as it was caught.
-        file: the target's.
+        error: the exception.
+        file: the target's file.
 
     Returns:
-        The traceback, for ``error.__traceback__``; all of it where no frame is in the file.
+        The traceback, for ``error.__traceback__``; all of it if no frame is in the file.
     """
     trace = error.__traceback__
     while trace is not None and not _is_in(trace.tb_frame, file):
@@ -75,17 +75,17 @@ def own_frames(error: BaseException, file: str) -> TracebackType | None:
 
 
 def one_line(text: str, longest: int = LONGEST) -> str:
-    """The text in one line that a screen can hold, without control characters."""
+    """Return the text as one line that fits on a screen, without control characters."""
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
 def cause(error: BaseException, file: str = "") -> str:
-    """What was raised or, for the usual causes, what to do about it.
+    """Return the exception's text or, for common causes, what to do about it.
 
     Args:
-        error: as it was caught.
-        file: the target's, beside or above which a module may lie that was not found.
+        error: the exception.
+        file: the target's file; a module that was not found may be beside or above it.
     """
     match error:
         case ModuleNotFoundError(name=str(name)) if name.split(".")[0] in PYTHON_2_MODULES:
@@ -104,7 +104,10 @@ def cause(error: BaseException, file: str = "") -> str:
         case SystemExit():
             return f"calls sys.exit({error.code!r})"
         case EOFError() if "reading a line" in str(error):
-            return "reads standard input, which is empty here"
+            return (
+                "asks for input(), and nobody is there to answer: put a value in its place, or what asks "
+                "under if __name__ == '__main__':"
+            )
         case MemoryError():
             return f"runs out of memory: {_text(error)}"
         case FileNotFoundError(filename=str(name)) if is_beside(error, file):
@@ -116,7 +119,7 @@ def cause(error: BaseException, file: str = "") -> str:
 
 
 def _folder_of(module: str, file: str) -> Path | None:
-    """The folder of a file, or one not far above, that holds a module or a package of this name."""
+    """Return the folder of a file, or one not far above, that contains a module or package of this name."""
     for folder in list(Path(file).parents)[:LEVELS] if file else ():
         if (folder / f"{module}.py").is_file() or any((folder / module).glob("*.py")):
             return folder

@@ -1,7 +1,7 @@
-"""The third witness of the network: central differences of its values alone, in float64.
+"""The third witness of the network: central differences of its values, in float64.
 
-The values come from the forward functions of `handgrad`, so that no derivative of either side has a part
-in them. (Whether those values are right is what the comparison of the forward quantities says.)
+The values come from the forward functions of `handgrad`, so they do not use a derivative of either side. (The
+comparison of the forward quantities shows whether these values are right.)
 """
 
 from collections.abc import Callable, Mapping
@@ -29,12 +29,12 @@ def difference(
     objective: Objective,
     forward: Callable[[str, Values, ActivationName], float],
 ) -> FiniteDifference | None:
-    """The derivative of a value by one entry of one quantity.
+    """Differentiate a value by one entry of one quantity.
 
     Args:
-        adjoint: names the quantity; what is not an adjoint, such as the loss, has no derivative to offer.
-        index: of the entry.
-        values: what the forward function needs.
+        adjoint: name of the quantity's adjoint; other names, such as the loss, have no derivative.
+        index: index of the entry.
+        values: the inputs of the forward function.
         objective: the penalty and the activation.
         forward: the value without its penalty: `whole_loss` or `one_stage`.
 
@@ -47,7 +47,7 @@ def difference(
     exact = {name: value if name == "y" else np.asarray(value, np.float64) for name, value in values.items()}
     c = objective.coefficient(q)
 
-    # The other parameters' penalties are constants, which a difference does without.
+    # The other parameters' penalties are constants, which cancel in a difference.
     return central_difference(
         lambda shifted: (
             forward(q, {**exact, q: shifted}, objective.activation)
@@ -59,14 +59,14 @@ def difference(
 
 
 def whole_loss(_: str, v: Values, activation: ActivationName) -> float:
-    """The mean cross-entropy, from X, y and the parameters."""
+    """Return the mean cross-entropy, from X, y and the parameters."""
     h1 = ACTIVATIONS[activation].forward(affine_forward(v["X"], v["W1"], v["b1"]))
     loss, _probs = softmax_cross_entropy_forward(affine_forward(h1, v["W2"], v["b2"]), v["y"])
     return float(loss)
 
 
 def one_stage(q: str, v: Values, activation: ActivationName) -> float:
-    """The output of the stage that takes q alone, weighted with the adjoint that a trace has for it."""
+    """Return the output of the stage that takes q, weighted with its adjoint in the trace."""
     match q:
         case "scores":
             return float(softmax_cross_entropy_forward(v["scores"], v["y"])[0])

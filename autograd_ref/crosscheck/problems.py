@@ -1,18 +1,21 @@
-"""The problems that everything walks: parameters, a batch, a penalty, in one dtype."""
+"""The problems that all checks share: parameters, a batch, a penalty, in one dtype."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, Integer
 from numpy.typing import DTypeLike
 
-from handgrad import TwoLayerNet
 from handgrad.activations import ActivationName
 from handgrad.data.datasets import load_digits, read_cifar10_batch
 from handgrad.objective import PENALTY, Objective
 from handgrad.trace import PARAMETERS
+
+if TYPE_CHECKING:
+    from handgrad import TwoLayerNet
 
 __all__ = [
     "Problem",
@@ -32,12 +35,12 @@ class Problem:
     """A two-layer network at one point, on one batch.
 
     Attributes:
-        name: what it is called in reports.
+        name: name in reports.
         params: W1 (D, H), b1 (H,), W2 (H, C), b2 (C,).
         X: inputs (N, D) in the dtype of the parameters.
         y: labels (N,) in [0, C).
         reg: strength of the penalty.
-        activation: of the hidden layer.
+        activation: the hidden layer's activation.
         penalty: the c of each penalised parameter's c·reg·‖q‖².
     """
 
@@ -56,7 +59,7 @@ class Problem:
 
     @property
     def dtype(self) -> np.dtype[np.floating]:
-        """The dtype of everything in it but the labels."""
+        """The dtype of everything but the labels."""
         return self.X.dtype
 
     @property
@@ -65,46 +68,50 @@ class Problem:
         (D, H), C = self.params["W1"].shape, self.params["W2"].shape[1]
         return D, H, C
 
-    def net(self) -> TwoLayerNet:
-        """The hand-derived network, with copies of the problem's parameters."""
+    def net(self) -> "TwoLayerNet":
+        """Return the hand-derived network, with copies of the problem's parameters."""
+        from handgrad import TwoLayerNet  # brings SciPy, which other people's programs may not want
+
         net = TwoLayerNet(*self.sizes, activation=self.activation, dtype=self.dtype, rng=0)
         net.params = {name: value.copy() for name, value in self.params.items()}
         return net
 
     def astype(self, dtype: DTypeLike) -> "Problem":
-        """The same problem, rounded to another dtype."""
+        """Return the same problem, rounded to another dtype."""
         params = {name: value.astype(dtype) for name, value in self.params.items()}
         return replace(self, params=params, X=self.X.astype(dtype))
 
 
 def toy_problem() -> Problem:
-    """The toy problem of CS231n's exercise (2017-2020): zero biases, inputs of size 10, in float64."""
+    """Return the toy problem of CS231n's exercise (2017-2020): zero biases, inputs of size 10, in float64."""
+    from handgrad import TwoLayerNet
+
     net = TwoLayerNet(4, 10, 3, std=0.1, rng=np.random.RandomState(0))
     X = 10 * np.random.RandomState(1).randn(5, 4)
     return Problem("CS231n toy", net.params, X, np.array([0, 1, 2, 2, 1]), reg=0.025)
 
 
 def digits_problem() -> Problem:
-    """The first 200 of scikit-learn's digits, H = 50, in float64."""
+    """Return the first 200 of scikit-learn's digits, H = 50, in float64."""
     X, y = load_digits()
     return _image_problem("digits", X[:BATCH] / 16, y[:BATCH], hidden_size=50)
 
 
 def cifar10_problem(directory: Path) -> Problem:
-    """The first 200 images of CIFAR-10's first batch, H = 150, in float64.
+    """Return the first 200 images of CIFAR-10's first batch, H = 150, in float64.
 
     Args:
-        directory: the folder that holds ``data_batch_1.bin``, or its parent.
+        directory: the folder with ``data_batch_1.bin``, or its parent.
 
     Raises:
-        FileNotFoundError, ValueError: as `read_cifar10_batch`.
+        FileNotFoundError, ValueError: as for `read_cifar10_batch`.
     """
     X, y = read_cifar10_batch(directory)
     return _image_problem("CIFAR-10", X[:BATCH] / 255, y[:BATCH], hidden_size=150)
 
 
 def _image_problem(name: str, X: Float[np.ndarray, "N D"], y: np.ndarray, hidden_size: int) -> Problem:
-    """Centred images under random weights of a size that keeps the pre-activations near 1."""
+    """Return centred images with random weights whose size keeps the pre-activations near 1."""
     rng = np.random.default_rng(0)
     D, H, C = X.shape[1], hidden_size, 10
     shapes = {"W1": (D, H), "b1": (H,), "W2": (H, C), "b2": (C,)}
@@ -121,14 +128,14 @@ def random_problem(
     dtype: DTypeLike = np.float64,
     name: str = "random",
 ) -> Problem:
-    """A problem with nothing special about it: normal inputs, weights and biases, all of them non-zero.
+    """Return an ordinary problem: normally distributed inputs, weights and biases, all non-zero.
 
     Args:
-        rng: where it is drawn from.
+        rng: source of randomness.
         sizes: N, D, H, C.
         reg: strength of the penalty.
         dtype: float32 or float64.
-        name: what it is called in reports.
+        name: name in reports.
 
     Returns:
         The problem.
@@ -152,21 +159,21 @@ def network_problems(
     reg: float = 0.1,
     fixed: tuple[int, int, int] | None = None,
 ) -> list[Problem]:
-    """The problems that leave a wrong network nowhere to hide.
+    """Return problems on which every known mistake shows.
 
-    Biases are not zero; N, D, H and C are all different and none is below 3, and then D = H = C, where a
-    missing transpose fits; the penalty is ordinary, absent and large; units are dead, on the kink and
-    within rounding of it; numbers are large enough for clipping to show.
+    Biases are not zero. N, D, H and C are all different and at least 3; in one problem D = H = C, where a
+    missing transpose fits. The penalty is ordinary, absent and large. Units are dead, on the kink and
+    within rounding of it. Numbers are large enough for clipping to show.
 
     Args:
         dtype: float32 or float64.
-        seed: of the random numbers.
+        seed: seed of the random numbers.
         sizes: N, D, H, C of the first problem.
-        reg: of the first problem.
-        fixed: D, H, C of all problems, for a network that has no other.
+        reg: strength of the first problem's penalty.
+        fixed: D, H, C of all problems, for a network of fixed size.
 
     Returns:
-        The problems; the first is an ordinary one. For a network of one size that is a large one, two.
+        The problems; the first is an ordinary one. For a network of a large fixed size, two problems.
     """
     rng = np.random.default_rng(seed)
     N, *rest = sizes or (9, 7, 10, 5)
@@ -188,13 +195,13 @@ def network_problems(
 
 
 def _with_large_numbers(problem: Problem) -> Problem:
-    """Inputs, pre-activations and scores near ±10, and confident mistakes, so that clipping shows."""
+    """Make inputs, pre-activations and scores near ±10, with confident mistakes, so that clipping shows."""
     params = {**problem.params, "W2": 3 * problem.params["W2"]}
     return replace(problem, X=7 * problem.X, params=params)
 
 
 def _at_the_kink(problem: Problem) -> Problem:
-    """One unit dead on every sample; others at 0 on one sample, within rounding of it, and just above."""
+    """Make one unit dead on every sample, others 0 on one sample, within rounding of it, or just above."""
     X, b1 = problem.X.copy(), problem.params["b1"].copy()
     H = len(b1)
     X[1] = 0

@@ -1,4 +1,4 @@
-"""One quantity by hand beside the automatic one, judged entry by entry."""
+"""One quantity by hand, compared with the automatic one entry by entry."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from autograd_ref.arithmetic.rounding import Bound
 
 __all__ = ["SEEN", "SEEN_SHARE", "Quantity", "judge", "root_mean_square", "seen_entries"]
 
-# The median entry is looked for among at most this many, evenly spread.
+# The median entry is searched among at most this number of entries, evenly spread.
 MOST_FOR_MEDIAN = 100_000
 
-# An entry is seen where the rounding granted to it is below this part of the larger of its own right value
-# and the root mean square of all; a gradient is right only where so many of its entries are seen.
+# An entry is seen if the rounding granted to it is below this part of the larger of its right value and the
+# root mean square of all; a gradient is right only if this share of its entries is seen.
 SEEN, SEEN_SHARE = 0.01, 0.99
 
 
@@ -26,23 +26,23 @@ class Quantity:
     Attributes:
         name: as in `QUANTITIES`, or ``d`` and the parameter's path.
         shape: its right shape.
-        ok: whether it is right; None where it could not be judged.
+        ok: whether it is right; None if it could not be judged.
         max_abs: the largest error.
         max_rel: the largest error over the largest automatic entry.
-        bound_units: the largest ratio of an entry's error to the bound of that entry; right up to 1.
+        bound_units: the largest ratio of an entry's error to its bound; right up to 1.
         resolution: the smallest relative error in an entry of median size that would have been caught.
         index: the entry with the largest ratio.
-        hand: what was computed by hand there.
-        automatic: what automatic differentiation gives there.
-        finite_difference: what a central difference gives there; None where there is none.
-        odd_one_out: "hand" or "automatic", where they differ and the finite difference backs the other;
-            "both", where they agree and it contradicts them.
-        mismatch: a sentence, where the quantity could not be compared entry by entry.
+        hand: the value by hand there.
+        automatic: the value by automatic differentiation there.
+        finite_difference: the value by a central difference there; None if there is none.
+        odd_one_out: "hand" or "automatic", if they differ and the finite difference confirms the other;
+            "both", if they agree and it contradicts them.
+        mismatch: a sentence, if the quantity could not be compared entry by entry.
         seen: the share of its entries that are seen, at the point where most are.
-        reason: a sentence, where it could not be judged.
+        reason: a sentence, if it could not be judged.
         point: the number of the point where it is worst; 0 is the first.
-        of: the array that it is the gradient by, as the code of a recorded call reaches it.
-        source: where in a recorded call it was found; "from" in JSON.
+        of: the array of the gradient, as written in the code of a recorded call.
+        source: the place in a recorded call where it was found; "from" in JSON.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Quantity:
     source: str | None = None
 
     def __str__(self) -> str:
-        """One line that says what is wrong, or that nothing is."""
+        """Return one line that says what is wrong, or that nothing is."""
         if self.ok is None:
             return f"{self.name} is not judged: {self.reason}"
         if self.ok:
@@ -92,16 +92,16 @@ def judge(
     """Judge one quantity at one point, entry by entry.
 
     Args:
-        name: of the quantity.
-        hand: by hand.
-        automatic: by automatic differentiation, float64.
-        bound: what is allowed.
-        difference: gives a central difference at an index.
-        joint: ratios of error to bound that hold of the entries together; see `function.judging`.
+        name: name of the quantity.
+        hand: the value by hand.
+        automatic: the value by automatic differentiation, in float64.
+        bound: the bound.
+        difference: returns a central difference at an index.
+        joint: ratios of error to bound of the entries together; see `function.judging`.
 
     Returns:
-        The judgement. An entry that is not finite on either side is the consequence of an earlier one, and
-        right.
+        The verdict. An entry that is not finite on either side is a consequence of an earlier one, and counts
+        as right.
     """
     hand = np.asarray(hand, np.float64)
     nan = float("nan")
@@ -145,10 +145,10 @@ def judge(
 
 
 def seen_entries(automatic: np.ndarray, radius: np.ndarray) -> np.ndarray:
-    """Which entries are seen: the rounding granted to them cannot hide what matters of them.
+    """Return the entries that are seen: the rounding granted to them cannot hide a relevant error.
 
     Args:
-        automatic: the right values; those that are not finite are not seen.
+        automatic: the right values; entries that are not finite are not seen.
         radius: the rounding granted.
 
     Returns:
@@ -160,7 +160,7 @@ def seen_entries(automatic: np.ndarray, radius: np.ndarray) -> np.ndarray:
 
 
 def root_mean_square(array: np.ndarray) -> float:
-    """Of the finite entries; 0 where there are none."""
+    """Return the root mean square of the finite entries; 0 if there are none."""
     finite = np.isfinite(array)
     largest = float(np.max(np.abs(array), initial=0.0, where=finite))
     if not largest:
@@ -170,7 +170,7 @@ def root_mean_square(array: np.ndarray) -> float:
 
 
 def _resolution(automatic: np.ndarray, radius: np.ndarray) -> float:
-    """The relative size of the bound at the entry of median size, among those that are not 0."""
+    """Return the relative size of the bound at the entry of median size, among non-zero entries."""
     step = max(1, automatic.size // MOST_FOR_MEDIAN)
     size = np.abs(automatic.ravel()[::step])
     size = np.where(np.isfinite(size), size, 0.0)
@@ -186,5 +186,5 @@ def _odd_one_out(hand: float, automatic: float, witness: FiniteDifference) -> st
     backs_hand = abs(hand - witness.value) <= witness.error
     backs_automatic = abs(automatic - witness.value) <= witness.error
     if backs_hand == backs_automatic:
-        return None  # too coarse to tell, or at odds with both
+        return None  # too coarse to decide, or different from both
     return "automatic" if backs_hand else "hand"

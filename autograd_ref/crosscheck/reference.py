@@ -1,4 +1,4 @@
-"""What is right for a problem, and how far rounding may lead a correct computation away from it."""
+"""The right results for a problem, and the bounds on rounding in a correct computation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ __all__ = ["Reference", "reference_of"]
 
 @dataclass(frozen=True)
 class Reference:
-    """A problem's right answer.
+    """The right results for a problem.
 
     Attributes:
         trace: every quantity and adjoint by automatic differentiation, in float64.
-        bounds: what is allowed from end to end.
+        bounds: the end-to-end bounds.
     """
 
     trace: Trace
@@ -30,15 +30,15 @@ class Reference:
 def reference_of(
     problem: Problem, uncertainty: Mapping[str, float] = EXACT, dtype: DTypeLike | None = None
 ) -> Reference:
-    """Compute a problem's right answer.
+    """Compute the right results for a problem.
 
     Args:
-        problem: whose inputs are taken as they are, in whatever dtype, and computed with in float64.
-        uncertainty: how far the c of each parameter's penalty may be off, where it was measured.
-        dtype: whose arithmetic is allowed for; None for the problem's own.
+        problem: the problem; its inputs keep their values and are computed with in float64.
+        uncertainty: the possible error in the c of each parameter's penalty, if it was measured.
+        dtype: the dtype whose rounding is allowed; None for the problem's own.
 
     Returns:
-        The answer and its bounds.
+        The results and their bounds.
     """
     exact = {name: np.asarray(value, np.float64) for name, value in problem.params.items()}
     trace = adjoints(exact, problem.X, problem.y, problem.objective)

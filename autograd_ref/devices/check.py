@@ -1,10 +1,10 @@
-r"""The gradient of a sharded batch, by hand and by JAX, held against the gradient of the whole batch.
+r"""Compare the gradient of a sharded batch, by hand and by JAX, with the gradient of the whole batch.
 
-The bounds are the ones of `bounds`, from end to end, which hold in whatever order the terms are added. What
-sharding adds to them: by hand, the gradient of each of $K$ shards is multiplied by a rounded $N_k/N$ and
-added to the others, at most $K + 2$ roundings more of each term; in JAX the rows' weights $1/N$ are rounded,
-and the devices add up their parts. So the radius of $dW_1$ grows by $\gamma_{K+2} |X|^\top |dz_1|$, where a
-kink counts at its largest, and the others' in the same way.
+The bounds are the end-to-end ones of `bounds`, which hold for any order of summation. Sharding adds to them:
+by hand, the gradient of each of $K$ shards is multiplied by a rounded $N_k/N$ and added to the others, at
+most $K + 2$ more roundings of each term; in JAX the rows' weights $1/N$ are rounded, and the devices add up
+their parts. So the radius of $dW_1$ grows by $\gamma_{K+2} |X|^\top |dz_1|$, with the largest slope at a
+kink, and the others grow in the same way.
 """
 
 import dataclasses
@@ -39,7 +39,7 @@ __all__ = [
     "sharded_table",
 ]
 
-# Beyond these, one machine is only kept busy with itself.
+# More would only slow one machine down.
 MOST_SHARDS = 64
 MOST_PROCESSES = 8
 
@@ -60,11 +60,11 @@ class Case:
 
 @dataclasses.dataclass(frozen=True)
 class ShardedComparison:
-    """One problem, whole and in shards, each on a device of its own.
+    """One problem, whole and in shards, with one device per shard.
 
     Attributes:
         device: "cpu" or "gpu".
-        precision: what products of float32 matrices were asked for.
+        precision: the precision that was set for products of float32 matrices.
         sides: every way of computing the gradient: "whole" and "by hand", and "JAX" with each mesh.
     """
 
@@ -81,21 +81,21 @@ class ShardedComparison:
         return all(side.ok for side in self.sides.values())
 
     def what_is_wrong(self) -> str:
-        """A sentence about the first quantity that is wrong, and on which side."""
+        """A sentence about the first wrong quantity, and the side on which it is wrong."""
         side, comparison = next(named for named in self.sides.items() if not named[1].ok)
         wrong = next(quantity for quantity in comparison.quantities if not quantity.ok)
         problem = f"{self.problem.name} in {self.problem.dtype.name}"
         where = f" at {list(wrong.index)}" if wrong.index else ""
         return (
             f"{wrong.name} {_described(side, self.shards)} is wrong, on {problem}:{where} it is "
-            f"{wrong.hand:.9g}, that of the whole batch {wrong.automatic:.9g}."
+            f"{wrong.hand:.9g}, but {wrong.automatic:.9g} for the whole batch."
         )
 
 
 def layouts(shards: int) -> list[tuple[int, int]]:
-    """Return the meshes (data, hidden) that a check takes for a number of devices.
+    """Return the meshes (data, hidden) of a check with a number of devices.
 
-    All of them along the batch; and as many as the smallest factor along the hidden units.
+    One has all devices along the batch; another has as many as the smallest factor along the hidden units.
     """
     factor = next((k for k in range(2, shards + 1) if shards % k == 0), None)
     return [(shards, 1), *([(shards // factor, factor)] if factor else [])]
@@ -107,15 +107,15 @@ def check_sharded(
     """Judge the gradients of each problem, in its dtype, whole and in shards.
 
     Args:
-        problems: what is computed.
-        shards: how many devices take part, a multiple of processes.
-        processes: in how many processes.
+        problems: the problems to compute.
+        shards: number of devices, a multiple of processes.
+        processes: number of processes.
         device: "cpu", whose devices are simulated, or "gpu".
-        time_limit: seconds for all.
+        time_limit: seconds for all problems together.
 
     Raises:
-        ValueError: shards and processes do not go together, or there are too few devices.
-        ProcessEndedError: as `start_together`.
+        ValueError: shards is not a multiple of processes, or there are too few devices.
+        ProcessEndedError: as for `start_together`.
     """
     _check_counts(shards, processes, device)
     cases = [Case(problem, *layout) for problem in problems for layout in layouts(shards)]
@@ -137,10 +137,10 @@ def check_sharded(
 def compute(
     cases: Sequence[Case], *, processes: int, device: str = "cpu", time_limit: float
 ) -> list[dict[str, Gradient]]:
-    """Return the sharded loss and gradient of each case, computed in processes of their own.
+    """Return the sharded loss and gradient of each case, computed in separate processes.
 
-    For each case it is ``{"hand": (loss, grads), "jax": (loss, grads)}``, without "hand" where the hidden
-    units are in shards. With several processes, each case must take all of the devices. Errors and other
+    The result for each case is ``{"hand": (loss, grads), "jax": (loss, grads)}``, without "hand" if the
+    hidden units are in shards. With several processes, each case must use all devices. Errors and other
     arguments: see `check_sharded`.
     """
     devices = max(case.data * case.hidden for case in cases) // processes
@@ -172,7 +172,7 @@ def compute(
 
 
 def sharded_bounds(whole: Reference, dtype: np.dtype[Any], shards: int) -> Bounds:
-    """Widen the bounds, from end to end, of the loss and the gradients to those of a sharded computation."""
+    """Return the end-to-end bounds of the loss and the gradients, widened for a sharded computation."""
     u = unit_roundoff(dtype)
     gamma = (shards + 2) * u / (1 - (shards + 2) * u)
     trace, bounds = whole.trace, whole.bounds
@@ -192,7 +192,7 @@ def sharded_bounds(whole: Reference, dtype: np.dtype[Any], shards: int) -> Bound
 
 
 def sharded_table(comparison: ShardedComparison) -> Table:
-    """Return a row for each quantity, each side's largest error over its bound, within 80 columns."""
+    """Return a table, 80 columns wide, with each side's largest error over its bound for each quantity."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title_justify="left", title_style="bold")
     table.title = f"{comparison.problem.name}, {comparison.problem.dtype.name}: {_taking_part(comparison)}"
     table.add_column("quantity")
@@ -233,15 +233,15 @@ def _check_counts(shards: int, processes: int, device: str) -> None:
         raise ValueError(f"--shards must be at most {MOST_SHARDS}, not {shards}")
     if shards % processes:
         raise ValueError(
-            "--shards must be a multiple of --processes, so that each has as many devices; "
+            "--shards must be a multiple of --processes, so that all have the same number of devices; "
             f"{shards} is not a multiple of {processes}"
         )
     if device == "gpu":
         find_device(device)
         if processes > 1:
-            raise ValueError("--processes is for the CPU; on GPUs --shards takes one GPU each")
+            raise ValueError("--processes works only on the CPU; on GPUs each of the --shards uses one GPU")
         if (there := jax.device_count(device)) < shards:
-            raise ValueError(f"--shards {shards} takes as many GPUs, and JAX finds {there}")
+            raise ValueError(f"--shards {shards} needs {shards} GPUs, but JAX finds {there}")
 
 
 def _rows(comparison: ShardedComparison) -> list[int]:

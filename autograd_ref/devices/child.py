@@ -1,7 +1,7 @@
 """One process of a sharded check: `python -m autograd_ref.devices.child FOLDER NUMBER OF ADDRESS`.
 
-What is asked lies in FOLDER as request.json and problems.npz. Process 0 puts the answer beside it as
-answer.npz: the loss and the gradients that each side gives in each case, as CASE/SIDE/QUANTITY.
+The request is in FOLDER, as request.json and problems.npz. Process 0 writes answer.npz beside them: the loss
+and the gradients of each side in each case, as CASE/SIDE/QUANTITY.
 """
 
 import json
@@ -24,7 +24,7 @@ __all__: list[str] = []
 
 
 def main() -> None:
-    """Compute every case, each process its part of it."""
+    """Compute this process's part of every case."""
     folder, number, processes = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     request = json.loads((folder / "request.json").read_text())
     join(number, processes, sys.argv[4], devices=request["devices"], time_limit=request["time_limit"])
@@ -52,7 +52,7 @@ def main() -> None:
 def _by_hand(
     params: dict[str, np.ndarray], X: np.ndarray, y: np.ndarray, objective: Objective, shards: int
 ) -> tuple[Any, dict[str, np.ndarray]]:
-    """The hand side's gradient: this process's shards by NumPy, the others' by the runtime."""
+    """Return the hand side's gradient: NumPy computes this process's shards, the runtime sends the others."""
     count = shards // jax.process_count()
     first = count * jax.process_index()
     mine = split_rows(len(y), shards)[first : first + count]

@@ -1,8 +1,7 @@
-"""What JAX computes on a given device, in the dtype that people train in, judged as if written by hand.
+"""Judge JAX's own gradients on a given device, in the dtype of training, as if they were written by hand.
 
-The reference of every other check is computed in float64. This one is for the gradients that `jax.grad`
-itself gives in float32 on a GPU, where products of matrices may be rounded to far fewer bits than
-float32 has.
+Every other check computes its reference in float64. This one judges the gradients that `jax.grad` gives in
+float32 on a GPU, where products of matrices may be rounded to far fewer bits than float32 has.
 """
 
 from collections.abc import Iterator
@@ -23,12 +22,12 @@ __all__ = ["OnDevice", "check_on_device", "computing_on", "find_device"]
 
 @dataclass(frozen=True)
 class OnDevice:
-    """JAX's own loss and gradient on one problem, each quantity compared with the same in float64.
+    """JAX's own loss and gradient on one problem, each quantity compared with float64.
 
     Attributes:
-        device: as JAX describes it.
-        precision: what products of float32 matrices were asked for.
-        reasons: a sentence that says why they are wrong, where it is the precision; else nothing.
+        device: JAX's description of the device.
+        precision: the precision that was set for products of float32 matrices.
+        reasons: a sentence about the precision, if it is the reason for wrong results; otherwise nothing.
     """
 
     comparison: Comparison
@@ -43,7 +42,7 @@ class OnDevice:
 
     @property
     def name(self) -> str:
-        """Of the problem, and where it was computed."""
+        """The name of the problem, and the device."""
         return f"{self.comparison.name}, by JAX on {self.device}"
 
     @property
@@ -57,19 +56,19 @@ class OnDevice:
         return self.comparison.first_wrong
 
     def table(self) -> Table:
-        """The quantities as rows; which device and precision is in the title."""
+        """Return a row for each quantity; the title gives the device and the precision."""
         table = comparison_table(self.comparison)
         table.title = f"{table.title}: JAX on {self.device}, products {self.precision!r}"
         return table
 
     def to_json(self) -> dict[str, Any]:
-        """What `comparison_json` gives, and the attributes."""
+        """Return the result of `comparison_json` with the attributes added."""
         where = {"device": self.device, "precision": self.precision, "reasons": list(self.reasons)}
         return comparison_json(self.comparison) | where
 
 
 def computing_on(device: jax.Device | None) -> AbstractContextManager[Any]:
-    """Return a context in which JAX computes on this device; None for the one that it chooses."""
+    """Return a context in which JAX computes on this device; None for JAX's own choice."""
     return jax.default_device(device)
 
 
@@ -80,12 +79,12 @@ def find_device(platform: str) -> jax.Device:
     except RuntimeError:
         kinds = ", ".join(sorted({device.device_kind for device in jax.devices()}))
         raise ValueError(
-            f"JAX finds no {platform} here, only {kinds}; for NVIDIA's it has to be installed as jax[cuda13]"
+            f"JAX finds no {platform} here, only {kinds}; for NVIDIA GPUs, install jax[cuda13]"
         ) from None
 
 
 def check_on_device(problem: Problem, device: jax.Device) -> OnDevice:
-    """Judge what `jax.grad` gives on a device, in the problem's dtype."""
+    """Judge the gradient of `jax.grad` on a device, in the problem's dtype."""
     with computing_on(device):
         comparison = _compare(problem)
         reasons = () if comparison.ok else tuple(_reasons(problem))
@@ -93,18 +92,18 @@ def check_on_device(problem: Problem, device: jax.Device) -> OnDevice:
 
 
 def _reasons(problem: Problem) -> Iterator[str]:
-    """What is told by computing it again: in the highest precision, and in float64."""
+    """Compute again in the highest precision and in float64, and say whether precision is the reason."""
     asked = matmul_precision()
     with jax.default_matmul_precision("highest"):
         if _compare(problem).ok:
             yield (
-                f"The precision is to blame: JAX was told to multiply matrices in {asked!r} "
+                f"The reason is the precision: JAX is configured to multiply matrices in {asked!r} "
                 "(jax_default_matmul_precision). In 'highest' every quantity is right."
             )
             return
     if problem.dtype.name == "float32" and _compare(problem.astype("float64")).ok:
         yield (
-            f"The precision is to blame, though {asked!r} was asked for: in float64 every quantity is right. "
+            f"The reason is the precision, although it is {asked!r}: in float64 every quantity is right. "
             "Of the 23 bits of float32, TensorFloat-32 keeps 10 in products and bfloat16 7."
         )
 

@@ -1,9 +1,9 @@
-"""Several processes that compute as one, by JAX's own distributed runtime, on this machine's loopback.
+"""Several processes that compute together, by JAX's distributed runtime, on this machine's loopback.
 
-`start_together` starts a Python program several times and waits; in the program, `join` makes each process
-one of all. A process that dies leaves the others waiting for what it owes them: `start_together` sees it
-within `NOTICED` seconds, ends them and says so. One that stands still is missed by JAX's heartbeat after
-`HEARTBEAT` seconds. The time limit holds in any case, even if nobody waits any more.
+`start_together` starts a Python program several times and waits; in the program, `join` connects each process
+to the others. If a process dies, the others wait for its results: `start_together` notices this within
+`NOTICED` seconds, ends them and reports it. JAX's heartbeat notices a process that hangs after `HEARTBEAT`
+seconds. The time limit holds in any case, even if the parent has ended.
 """
 
 import math
@@ -28,21 +28,21 @@ LOOPBACK = "127.0.0.1"
 
 
 class ProcessEndedError(ValueError):
-    """A process of several ended, or took too long, and with it the whole run; the message is one line."""
+    """One of several processes died or took too long, which ended the whole run; the message is one line."""
 
 
 def start_together(program: Sequence[str], folder: Path, processes: int, time_limit: float) -> None:
-    """Run a program in several processes at a time, until all of them have ended well.
+    """Run a program in several processes at once, until all have ended successfully.
 
     Args:
-        program: what follows ``python``. It is given three arguments more for `join`: its number, how many
-            there are, and the coordinator's address.
-        folder: where what each of them prints is kept, as ``0.log``, ``1.log`` and so on.
-        processes: how many.
-        time_limit: seconds after which they are ended.
+        program: arguments after ``python``. Three more are added for `join`: the process's number, the number
+            of processes, and the coordinator's address.
+        folder: folder for the output of each process, in ``0.log``, ``1.log`` and so on.
+        processes: number of processes.
+        time_limit: seconds after which the processes are ended.
 
     Raises:
-        ProcessEndedError: one of them ended with another exit code than 0, or the time is up. Then all are
+        ProcessEndedError: a process ended with an exit code other than 0, or the time is up. Then all are
             ended.
     """
     address = f"{LOOPBACK}:{_free_port()}"
@@ -58,15 +58,15 @@ def start_together(program: Sequence[str], folder: Path, processes: int, time_li
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
-                    # On a GPU, memory is taken as it is needed: this process may hold some of it, too.
+                    # On a GPU, allocate memory as needed, because this process may use some of it too.
                     env={"XLA_PYTHON_CLIENT_PREALLOCATE": "false", **os.environ},
                 )
             started.append(process)
-        while None in [process.poll() for process in started]:  # each is polled, not only the first that runs
+        while None in [process.poll() for process in started]:  # poll each, not only the first that runs
             _check(started, folder)
             if time.monotonic() > until:
                 raise ProcessEndedError(
-                    f"{processes} processes do not come to an end within {time_limit:g} s (see --time-limit)"
+                    f"{processes} processes did not finish within {time_limit:g} s (see --time-limit)"
                 )
             time.sleep(POLL)
         _check(started, folder)
@@ -77,14 +77,15 @@ def start_together(program: Sequence[str], folder: Path, processes: int, time_li
 
 
 def join(number: int, processes: int, address: str, *, devices: int | None, time_limit: float) -> None:
-    """Make this process one of several, before JAX computes anything in it.
+    """Connect this process with the others, before JAX computes anything in it.
 
     Args:
-        number: which of them it is, from 0 on.
-        processes: how many there are.
-        address: ``host:port``, where process 0 coordinates them.
-        devices: to simulate in each on the CPU; None for those that JAX finds.
-        time_limit: seconds after which this process ends, whether or not anybody is there to end it.
+        number: the number of this process, from 0 on.
+        processes: number of processes.
+        address: ``host:port``, at which process 0 coordinates them.
+        devices: number of devices to simulate in each process on the CPU; None for the devices that JAX
+            finds.
+        time_limit: seconds after which this process ends, even if the parent has ended.
     """
     signal.alarm(math.ceil(time_limit))
     if devices is not None:
@@ -110,15 +111,15 @@ def _free_port() -> int:
 
 
 def _check(started: Sequence[subprocess.Popen[bytes]], folder: Path) -> None:
-    """Raise if one of them has ended badly; of several, for the one that was killed."""
+    """Raise if a process has failed; if several have, report the one that was killed."""
     failed = [(n, process.returncode) for n, process in enumerate(started) if process.returncode]
     if not failed:
         return
-    # A process that loses another aborts itself: look for the one whose end was not its own doing.
+    # A process that loses another aborts itself: look for one that ended in another way.
     number, code = min(failed, key=lambda end: end[1] in (1, -signal.SIGABRT))
     log = Path(folder, f"{number}.log").read_text(errors="replace")
     if code == -signal.SIGABRT and "JAX distributed service detected" in log:
-        how = "gave up another that no longer answered"
+        how = "gave up waiting for another, which no longer answered"
     elif code < 0:
         how = f"was ended by {signal.Signals(-code).name}"
     else:

@@ -1,14 +1,14 @@
 """The same loss and gradient on many devices: the batch and the hidden units in shards.
 
 The devices form a mesh with two axes. Along ``data`` each has its own rows of the batch; along ``hidden``
-its own hidden units, which are columns of W1, entries of b1 and rows of W2. The functions are those of one
-device: XLA's partitioner finds out what has to be summed over which axis ("Computation follows data",
-https://docs.jax.dev/en/latest/notebooks/Distributed_arrays_and_automatic_parallelization.html), so the
-penalty stands once in the loss and is counted once, however many devices hold a part of it.
+its own hidden units, which are columns of W1, entries of b1 and rows of W2. The functions are the same as for
+one device: XLA's partitioner finds out what must be summed over which axis ("Computation follows data",
+https://docs.jax.dev/en/latest/notebooks/Distributed_arrays_and_automatic_parallelization.html). So the
+penalty occurs once in the loss and is counted once, however many devices have a part of it.
 
-Every device along an axis has to have as much as any other. The batch's shards are those of
-`handgrad.shards`, filled up with rows of zeros whose weight in the loss is 0; the hidden units are filled up
-with units whose weights are 0. Neither changes the gradient of the others.
+All devices along an axis must have equal parts. The batch is split as in `handgrad.shards`, and its shards
+are padded with rows of zeros whose weight in the loss is 0; the hidden units are padded with units whose
+weights are 0. Neither changes the gradient of the others.
 """
 
 from collections.abc import Mapping
@@ -40,15 +40,16 @@ ROWS = PartitionSpec("data")
 
 
 def device_mesh(data: int, hidden: int = 1) -> Mesh:
-    """Return the first devices that JAX has, of all processes together, as a mesh (data, hidden).
+    """Return the first devices of JAX, over all processes, as a mesh (data, hidden).
 
-    Raise ValueError if there are not so many.
+    Raise ValueError if there are not enough.
     """
     devices = jax.devices()
     if data * hidden > len(devices):
         there = f"only {len(devices)}" if len(devices) > 1 else "only one"
         raise ValueError(
-            f"{data * hidden} shards need as many devices, and there is {there} ({devices[0].device_kind})"
+            f"{data * hidden} shards need {data * hidden} devices, but there is {there} "
+            f"({devices[0].device_kind})"
         )
     grid = np.array(devices[: data * hidden]).reshape(data, hidden)
     return Mesh(grid, ("data", "hidden"), axis_types=(AxisType.Auto, AxisType.Auto))
@@ -57,15 +58,15 @@ def device_mesh(data: int, hidden: int = 1) -> Mesh:
 def value_and_grad(
     mesh: Mesh, params: Params, X: Any, y: Any, objective: Objective
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Return the loss and its gradient as `two_layer_net.value_and_grad`, computed on the whole mesh.
+    """Return the loss and its gradient like `two_layer_net.value_and_grad`, computed on the whole mesh.
 
-    Every process of a run calls it with the same whole arguments, and gets the same whole results.
+    Every process of a run calls this with the same whole arguments, and gets the same whole results.
     """
     dtype = np.asarray(params["W1"]).dtype
     with precision(dtype):
         placed = {name: _place(mesh, SPECS[name], _fill(mesh, name, value)) for name, value in params.items()}
         value, grads = _value_and_grad(placed, *_place_batch(mesh, X, y, dtype), objective, mesh)
-        # Some hidden units only filled up.
+        # Remove the padding of the hidden units.
         whole = {
             name: _fetch(grad)[tuple(slice(size) for size in np.shape(params[name]))]
             for name, grad in grads.items()
@@ -74,7 +75,7 @@ def value_and_grad(
 
 
 def _place_batch(mesh: Mesh, X: Any, y: Any, dtype: DTypeLike) -> tuple[Array, Array, Array]:
-    """X, y and the weights of the rows, 1/N or 0, with as many rows for each shard as the largest has."""
+    """Return X, y and the weights of the rows, 1/N or 0, with every shard padded to the largest."""
     X, y = np.asarray(X), np.asarray(y)
     shards = split_rows(len(y), mesh.shape["data"])
     most = shards[0].stop  # the first shard is never the smaller one
@@ -88,7 +89,7 @@ def _place_batch(mesh: Mesh, X: Any, y: Any, dtype: DTypeLike) -> tuple[Array, A
 
 
 def _fill(mesh: Mesh, name: str, value: Any) -> np.ndarray:
-    """A copy with zeros for the hidden units that are missing to a multiple of their shards."""
+    """Return a copy padded with zeros to a multiple of the shards of the hidden units."""
     array = np.asarray(value)
     shards = mesh.shape["hidden"]
     axes = zip(SPECS[name], array.shape, strict=True)
@@ -96,7 +97,7 @@ def _fill(mesh: Mesh, name: str, value: Any) -> np.ndarray:
 
 
 def _place(mesh: Mesh, spec: PartitionSpec, value: np.ndarray) -> Array:
-    """Each process puts its own devices' parts there."""
+    """Let each process place the parts of its own devices."""
     return jax.make_array_from_callback(value.shape, NamedSharding(mesh, spec), value.__getitem__)
 
 

@@ -6,6 +6,7 @@ which it must end. What it finds goes into answer.json, the steps first, and onc
 
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -35,6 +36,7 @@ def main() -> None:
         run_steps(topic.code, "<topic>", topic)
     deadline = sys.stdin.readline()
     if not deadline:  # nobody waits any more
+        shutil.rmtree(folder, ignore_errors=True)
         os._exit(0)
     note_where(folder / "where.json", float(deadline) - time.time() - MARGIN)
     pid = os.getpid()
@@ -71,7 +73,7 @@ def _judge_whole(file: Path, topic: Topic, progress: Progress, found: dict[str, 
         return
     if report.ok:
         of = {each.of for each in report.quantities if each.of is not None}
-        found["finish"] = derivations(file.read_text(encoding="utf-8"), function, topic, of)
+        found["finish"] = derivations(file.read_text(encoding="utf-8-sig"), function, topic, of)
     elif progress.next is None:
         found["not_returned"] = _in_brief(report)
 

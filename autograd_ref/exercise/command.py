@@ -77,18 +77,18 @@ def show_solution(exercise: Exercise, *, time_limit: float) -> Outcome:
 
 
 def watch_exercise(exercise: Exercise, *, time_limit: float) -> None:
-    """Judge a file whenever it is saved, until Ctrl-C.
+    """Judge a file whenever it is saved, until all is right, or Ctrl-C.
 
     A process is kept ready for the next time: it has JAX loaded, and has compiled what the right program
     needs.
     """
     console = Console()
-    words = exercise.words
-    watching = Text(words("progress.watching", file=exercise.file), style="dim")
+    watching = Text(exercise.words("progress.watching", file=exercise.file), style="dim")
     if console.is_terminal:
         with Live(watching, console=console, auto_refresh=False, screen=True) as live:
             for answer in _answers(exercise, time_limit):
                 live.update(Group(seen(answer, exercise), Text(""), watching), refresh=True)
+        console.print(seen(answer, exercise))
     else:
         console.print(watching)
         for answer in _answers(exercise, time_limit):
@@ -97,12 +97,15 @@ def watch_exercise(exercise: Exercise, *, time_limit: float) -> None:
 
 
 def _answers(exercise: Exercise, time_limit: float) -> Iterator[dict[str, Any]]:
-    """All answers, whenever the file is saved."""
+    """All answers, whenever the file is saved, up to the one that says that all is right."""
     ready = Apart(exercise, time_limit)
     try:
         for _ in _saved(exercise.file):
             with ready as process:
-                yield from process.answers()
+                for answer in process.answers():
+                    yield answer
+                    if answer["finish"] is not None:
+                        return
             ready = Apart(exercise, time_limit, warm=True)
     finally:
         ready.close()

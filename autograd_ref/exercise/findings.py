@@ -12,6 +12,8 @@ from autograd_ref.recording import Value
 __all__ = ["Finding", "find"]
 
 NEAR = 1e-8
+# What agrees to this is right, but for an intermediate number of lower precision.
+SINGLE = 1e-5
 
 
 class Finding(NamedTuple):
@@ -56,9 +58,9 @@ def find(made: Sequence[Any], of: Value, name: str, ran: Ran) -> Finding | None:
     return _of_entries(arrays, right, of, name, ran)
 
 
-def _is_near(array: np.ndarray, right: np.ndarray) -> bool:
+def _is_near(array: np.ndarray, right: np.ndarray, near: float = NEAR) -> bool:
     size = np.abs(right).max(initial=0.0)
-    return array.shape == right.shape and bool((np.abs(array - right) <= NEAR * size).all())
+    return array.shape == right.shape and bool((np.abs(array - right) <= near * size).all())
 
 
 def _of_shape(arrays: Sequence[np.ndarray], right: Sequence[np.ndarray], name: str) -> Finding:
@@ -67,7 +69,8 @@ def _of_shape(arrays: Sequence[np.ndarray], right: Sequence[np.ndarray], name: s
         return Finding("transposed", figures)
     if arrays[0].ndim == right[0].ndim and arrays[0].shape[::-1] == right[0].shape:
         return Finding("shape-transposed", figures)
-    if arrays[0].ndim > right[0].ndim and all(map(_is_summed, arrays, right)):
+    more = arrays[0].ndim - right[0].ndim
+    if more > 0 and 1 not in arrays[0].shape[:more] and all(map(_is_summed, arrays, right)):
         return Finding("unsummed", figures)
     return Finding("shape", figures)
 
@@ -80,6 +83,8 @@ def _is_summed(array: np.ndarray, right: np.ndarray) -> bool:
 def _of_entries(
     arrays: Sequence[np.ndarray], right: Sequence[np.ndarray], of: Value, name: str, ran: Ran
 ) -> Finding:
+    if all(_is_near(each, one, SINGLE) for each, one in zip(arrays, right, strict=True)):
+        return Finding("imprecise", {"of": name})
     if not any(each.any() for each in arrays):
         return Finding("zero", {"of": name})
     if arrays[0].ndim == 2 and all(_is_near(each.T, one) for each, one in zip(arrays, right, strict=True)):

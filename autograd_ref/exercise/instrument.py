@@ -51,8 +51,8 @@ def instrument(source: str, file: str, topic: Topic, failed: Collection[int] = (
         failed: lines of statements that raised, which are left out.
 
     Returns:
-        The program: it calls ``__note_forward__()`` after its loss, ``__note_step__(number, line)`` after
-        each statement of a step, and returns its loss alone.
+        The program: it calls ``__note_forward__(locals())`` after its loss, ``__note_step__(number, line,
+        locals())`` after each statement of a step, and returns its loss alone.
 
     Raises:
         NotJudged: its function or its loss is gone.
@@ -68,7 +68,7 @@ def instrument(source: str, file: str, topic: Topic, failed: Collection[int] = (
     forward = forward_part(function)
     backward = function.body[len(forward) :]
     found = Instrumented(tree, forward[-1].end_lineno or 0)
-    instructions = _Backward(topic.steps, found, failed)
+    instructions = _Backward(function, topic.steps, found, failed)
     function.body = [
         *forward,
         _call(NOTE_FORWARD, (), forward[-1]),
@@ -98,9 +98,13 @@ def forward_part(function: ast.FunctionDef) -> list[ast.stmt]:
 class _Backward:
     """The statements after the loss."""
 
-    def __init__(self, steps: Sequence[Step], found: Instrumented, failed: Collection[int]):
+    def __init__(
+        self, function: ast.FunctionDef, steps: Sequence[Step], found: Instrumented, failed: Collection[int]
+    ):
         self.steps, self.found, self.failed = steps, found, failed
-        self.missing: set[str] = set()
+        # What no statement makes is missing from the start.
+        made = {name for each in function.body for name in _bound(each)}
+        self.missing = {each.variable for each in steps} - made
 
     def block(self, statements: Iterable[ast.stmt]) -> list[ast.stmt]:
         """The statements that can run, with notes after those of a step."""
@@ -254,5 +258,8 @@ def _inner(statement: ast.stmt) -> Iterator[ast.stmt]:
 
 
 def _call(name: str, numbers: tuple[int, ...], like: ast.stmt) -> ast.stmt:
-    arguments: list[ast.expr] = [ast.Constant(number) for number in numbers]
-    return ast.copy_location(ast.Expr(ast.Call(ast.Name(name, ast.Load()), arguments, [])), like)
+    """A call with some numbers and all variables of the function."""
+    arguments = [ast.Constant(number) for number in numbers]
+    names = ast.Call(ast.Name("locals", ast.Load()), [], [])
+    call = ast.Call(ast.Name(name, ast.Load()), [*arguments, names], [])
+    return ast.copy_location(ast.Expr(call), like)

@@ -1,18 +1,31 @@
 """What a student sees."""
 
+import shlex
 from typing import Any
 
 from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.syntax import Syntax
+from rich.table import Table
 from rich.text import Text
 
 from autograd_ref.exercise.progress import Progress, StepState
-from autograd_ref.exercise.topic import Topic
+from autograd_ref.exercise.topic import Topic, topics
 from autograd_ref.exercise.words import Words
 from autograd_ref.exercise.writing import Exercise
 
-__all__ = ["plain", "seen"]
+__all__ = ["plain", "seen", "topic_list"]
+
+
+def topic_list(language: str) -> RenderableType:
+    """All topics, from easy to hard."""
+    words = Words(language)
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for key in ("list.topic", "list.steps", "list.teaches"):
+        table.add_column(words(key), justify="right" if key == "list.steps" else "left", overflow="fold")
+    for topic in topics():
+        table.add_row(topic.name, str(len(topic.steps)), topic.teaches[language])
+    return Group(table, Text(""), Text(words("list.how")))
 
 
 def seen(answer: dict[str, Any], exercise: Exercise) -> RenderableType:
@@ -40,7 +53,7 @@ def seen(answer: dict[str, Any], exercise: Exercise) -> RenderableType:
         shown += [Text(""), *_wrong(wrong, exercise)]
     if following is not wrong:
         shown += [Text(""), *_open(following, exercise)]
-    advice = words("progress.advice", command=f"handgrad check {exercise.file}")
+    advice = words("progress.advice", command=f"handgrad check {shlex.quote(str(exercise.file))}")
     return Group(*shown, Text(""), Text(advice, style="dim"))
 
 

@@ -54,12 +54,14 @@ class Step:
         first = self.lines[0]
         indent = first[: len(first) - len(first.lstrip())]
         (statement, *more) = ast.parse("\n".join(each.strip() for each in self.lines)).body
-        if isinstance(statement, ast.AugAssign) and not more:
+        if more:
+            return f"{indent}{self.name} = ..."
+        if isinstance(statement, ast.AugAssign):
             sign = {ast.Add: "+", ast.Sub: "-"}[type(statement.op)]
             return f"{indent}{ast.unparse(statement.target)} {sign}= ..."
         if isinstance(statement, ast.Assign):
             return f"{indent}{ast.unparse(statement.targets[0])} = ..."
-        raise ValueError(f"step {self.name} does not begin with an assignment")
+        raise ValueError(f"step {self.name} is not an assignment")
 
 
 @dataclass(frozen=True)

@@ -6,26 +6,28 @@ description, the dtypes in which NumPy's loop runs) can be hashed; the numbers i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import cache
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import cache, partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from autograd_ref.compiling.kernel import Kernel, in_threads
 from autograd_ref.recording import meaning
 from autograd_ref.recording.tape import Compute, NotRecorded, Value
 from autograd_ref.recording.template import names_dtype
 
-__all__ = ["compute", "computed_in", "double", "in_double", "pull_back", "slopes", "uncompiled"]
+__all__ = ["compute", "computed_in", "double", "in_double", "kernel_of", "prepare", "pull_back", "slopes"]
 
 # What NumPy computes in float64 where it is given integers or Booleans, and jax.numpy in float32.
 _AVERAGES = {"average", "mean", "median", "percentile", "quantile", "std", "var"}
 
-# For what runs in microseconds and would take longer to compile.
-_QUICK = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0}
+# What takes longer to run than to compile is compiled when it is run.
+SMALL = 100_000
 
 
 @contextmanager
@@ -71,6 +73,39 @@ def pull_back(
         raise NotRecorded(f"{name} has no derivative here: {error}", value.place) from None
 
 
+def prepare(uses: Iterable[tuple[Value, tuple[int, ...] | None]]) -> None:
+    """Compile what will be called, all at once.
+
+    Args:
+        uses: values, and for `pull_back` the active inputs; None for `compute` in the dtypes that NumPy had.
+    """
+    found: dict[tuple[Kernel, Any], Any] = {}
+    for value, active in uses:
+        operation, entries = value.operation, sum(math.prod(each.shape) for each in (value, *value.inputs))
+        if not isinstance(operation, Compute) or _is_empty(value) or entries > SMALL:
+            continue
+        if active is not None:
+            kernel = _backward(operation, _loop(value, True), active)
+            dtypes = [double(each.dtype) for each in (*value.inputs, value)]
+        elif value.is_floating or operation.kind != "ufunc":
+            kernel = _forward(operation, _loop(value, False), _is_double(value))
+            dtypes = [each.dtype for each in value.inputs]
+        else:
+            continue
+        shapes = [each.shape for each in (*value.inputs, value)]
+        arguments = tuple(zip(shapes, dtypes, strict=False))
+        found[kernel, arguments] = partial(_call_once, kernel, arguments, active is not None)
+    in_threads(found.values())
+
+
+@cache
+def _call_once(kernel: Kernel, arguments: tuple[tuple[tuple[int, ...], Any], ...], backward: bool) -> None:
+    """Compile a kernel; where that fails, the next call says why."""
+    with in_double(), np.errstate(all="ignore"), suppress(Exception):
+        zeros = [np.zeros(shape, dtype) for shape, dtype in arguments]
+        kernel(zeros[:-1], zeros[-1]) if backward else kernel(*zeros)
+
+
 def slopes(
     value: Value, inputs: Sequence[Any], active: tuple[int, ...], unit: complex = 1.0
 ) -> list[np.ndarray]:
@@ -86,8 +121,8 @@ def slopes(
     return [np.asarray(each) for each in kernel(list(inputs))]
 
 
-def uncompiled(value: Value, active: tuple[int, ...] | None = None) -> Callable[..., Any]:
-    """An operation in float64, as a function to be traced; the same object for all operations that are equal.
+def kernel_of(value: Value, active: tuple[int, ...] | None = None) -> Kernel:
+    """An operation in float64, with the function to be traced; the same object for all that are equal.
 
     Args:
         value: on the tape, made by a `Compute`.
@@ -96,9 +131,8 @@ def uncompiled(value: Value, active: tuple[int, ...] | None = None) -> Callable[
     """
     loop = _loop(value, True)
     if active is not None:
-        return _backward(value.operation, loop, active).__wrapped__  # type: ignore[attr-defined]
-    kernel = _forward(value.operation, loop, not _is_double(value))
-    return kernel.__wrapped__  # type: ignore[attr-defined]
+        return _backward(value.operation, loop, active)
+    return _forward(value.operation, loop, not _is_double(value))
 
 
 def sum_to(contribution: Any, shape: tuple[int, ...]) -> Any:
@@ -111,18 +145,18 @@ def sum_to(contribution: Any, shape: tuple[int, ...]) -> Any:
 
 
 @cache
-def _forward(operation: Compute, loop: Any, exact: bool) -> Callable[..., Any]:
+def _forward(operation: Compute, loop: Any, exact: bool) -> Kernel:
     function = meaning.function_of(operation, exact)
     *before, after = loop
 
     def call(*inputs: Any) -> Any:
         return jnp.asarray(function(*_cast(inputs, before))).astype(after)
 
-    return jax.jit(call, compiler_options=_QUICK)
+    return Kernel(call, "forward", operation, loop, exact)
 
 
 @cache
-def _backward(operation: Compute, loop: Any, active: tuple[int, ...]) -> Callable[..., Any]:
+def _backward(operation: Compute, loop: Any, active: tuple[int, ...]) -> Kernel:
     elementwise = meaning.is_elementwise(operation)
 
     def call(inputs: list[Any], cotangent: Any) -> list[Any]:
@@ -134,17 +168,17 @@ def _backward(operation: Compute, loop: Any, active: tuple[int, ...]) -> Callabl
         used = [jnp.where(cotangent == 0, 0.0, each) for each in wide_results]
         return [sum_to(each, inputs[i].shape) for each, i in zip(used, active, strict=True)]
 
-    return jax.jit(call, compiler_options=_QUICK)
+    return Kernel(call, "backward", operation, loop, active)
 
 
 @cache
-def _slopes(operation: Compute, loop: Any, active: tuple[int, ...], unit: complex) -> Callable[..., Any]:
+def _slopes(operation: Compute, loop: Any, active: tuple[int, ...], unit: complex) -> Kernel:
     def call(inputs: list[Any]) -> list[Any]:
         shape = jnp.broadcast_shapes(*(each.shape for each in inputs))
         wide = [jnp.broadcast_to(each, shape) for each in inputs]
         return list(_vjp(operation, loop, active, wide, jnp.full(shape, unit, loop[-1])))
 
-    return jax.jit(call, compiler_options=_QUICK)
+    return Kernel(call, "slopes", operation, loop, active, unit)
 
 
 def _vjp(operation: Compute, loop: Any, active: tuple[int, ...], inputs: list[Any], cotangent: Any) -> Any:

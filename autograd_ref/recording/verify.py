@@ -11,7 +11,7 @@ import numpy as np
 from autograd_ref.arithmetic.rounding import unit_roundoff
 from autograd_ref.recording import meaning
 from autograd_ref.recording.call.state import State, collect
-from autograd_ref.recording.kernels import computed_in, double, in_double
+from autograd_ref.recording.kernels import computed_in, double, in_double, prepare
 from autograd_ref.recording.record import Recording, record
 from autograd_ref.recording.replay import Arrays, evaluate, replay
 from autograd_ref.recording.tape import Compute, Given, NotRecorded, Value
@@ -33,6 +33,7 @@ def check_operations(recording: Recording) -> None:
     Raises:
         InstrumentFault: an operation differs by more than its rounding; with its name and place.
     """
+    prepare((value, None) for value in recording.tape.values)
     arrays = Arrays()
     with in_double(), np.errstate(all="ignore"):
         for value in recording.tape.values:

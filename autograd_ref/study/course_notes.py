@@ -1,4 +1,4 @@
-"""The slips of the course notes' published gradient, in code of our own."""
+"""The two slips of the course notes' published gradient, in this project's own code."""
 
 # mypy: disable-error-code="name-defined"
 
@@ -10,7 +10,7 @@ __all__ = ["as_published", "with_the_name_mended"]
 
 
 def as_published(params: Any, X: Any, y: Any, reg: Any) -> Any:
-    """The loss and the gradient with both slips: a name that nothing defines, and 2·reg·W."""
+    """Return the loss and the gradient with both slips: an undefined name, and 2·reg·W."""
     W1, W2 = params["W1"], params["W2"]
     h1, dS4, loss = _forward(params, X, y, reg)
     grads = {"W2": h1.T @ dS4 + 2 * reg * W2, "b2": dS4.sum(axis=0)}
@@ -21,7 +21,7 @@ def as_published(params: Any, X: Any, y: Any, reg: Any) -> Any:
 
 
 def with_the_name_mended(params: Any, X: Any, y: Any, reg: Any) -> Any:
-    """The same with dS4 where dscores stood, so that only the penalty's slip is left."""
+    """Return the same with dS4 in place of dscores, so that only the penalty's slip is left."""
     W1, W2 = params["W1"], params["W2"]
     h1, dS4, loss = _forward(params, X, y, reg)
     grads = {"W2": h1.T @ dS4 + 2 * reg * W2, "b2": dS4.sum(axis=0)}
@@ -32,7 +32,7 @@ def with_the_name_mended(params: Any, X: Any, y: Any, reg: Any) -> Any:
 
 
 def _forward(params: Any, X: Any, y: Any, reg: Any) -> Any:
-    """The hidden layer, the adjoint of the scores, and the loss with its penalty of 2·reg·‖W‖²."""
+    """Return the hidden layer, the adjoint of the scores, and the loss with its penalty of 2·reg·‖W‖²."""
     h1 = np.maximum(X @ params["W1"] + params["b1"], 0)
     scores = h1 @ params["W2"] + params["b2"]
     shifted = scores - scores.max(axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""The equations that JAX produces for a step of the network, under the names that the step uses."""
+"""The equations that JAX produces for a step of the network, with the step's names."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,17 +12,16 @@ from jaxtyping import Array
 
 from autograd_ref import two_layer_net
 from autograd_ref.arithmetic.interpreter import bind, interpret_closed
+from autograd_ref.compiling.options import QUICK
 from autograd_ref.study.jax_source import jax_source
 from autograd_ref.study.source import Step
 from autograd_ref.two_layer_net import precision
 
-__all__ = ["QUICKLY", "Equation", "counterpart", "equations"]
+__all__ = ["Equation", "counterpart", "equations"]
 
 Values = Mapping[str, Any]
 
-# What runs once is compiled quickly rather than well.
-QUICKLY = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
-# Of an operation's parameters, those that say what it does; the rest is in the shapes, or is bookkeeping.
+# The parameters that say what an operation does; the others follow from the shapes, or are bookkeeping.
 TOLD = {"reduce_sum": "axes", "reduce_max": "axes", "transpose": "permutation"}
 
 
@@ -31,10 +30,10 @@ class Equation:
     """One equation of a jaxpr.
 
     Attributes:
-        result: a quantity's name where the value is that quantity's, else t1, t2, ...
-        shape: in the letters of the sizes, such as N×H; empty for a scalar.
+        result: the name of the quantity that has this value, or else t1, t2, ...
+        shape: the shape in letters, such as N×H; empty for a scalar.
         primitive: the operation.
-        parameters: what has to be known of it, or nothing.
+        parameters: its relevant parameters, or nothing.
         operands: names and numbers.
     """
 
@@ -46,9 +45,9 @@ class Equation:
 
 
 def counterpart(step: Step) -> Callable[[Values], dict[str, Array]]:
-    """Return what the reference does in a step: the JAX source that the page shows for it, as a function.
+    """Return the reference's version of a step: the JAX source that the page shows for it, as a function.
 
-    It takes the quantities known before the step, by name, and gives those that the step makes.
+    It takes the quantities known before the step, by name, and returns the ones that the step computes.
     """
     code = compile(jax_source(step).code, "jax", "exec")
 
@@ -61,26 +60,26 @@ def counterpart(step: Step) -> Callable[[Values], dict[str, Array]]:
 
 
 def equations(steps: Sequence[Step], sizes: Mapping[str, int]) -> list[list[Equation]]:
-    """Return each step's equations in JAX's order, without those whose results nobody uses.
+    """Return each step's equations in JAX's order, without equations whose results are not used.
 
     Args:
-        steps: all of a problem, whose values recognise the results.
-        sizes: the letters N, D, H, C and what they are in that problem: all different, and no number that
-            would be a constant of the computation.
+        steps: all steps of a problem; their values serve to recognise the results.
+        sizes: the letters N, D, H, C with their values in this problem: all different, and different from the
+            constants of the computation.
     """
     with precision(np.float64):
         before = [_as_jax_takes_them(step.before) for step in steps]
         traced = [_Traced(step, values) for step, values in zip(steps, before, strict=True)]
-        # Compiled as a whole, which is faster than operation by operation.
+        # Compile everything at once, which is faster than one operation at a time.
         computed = jax.jit(
             lambda inputs: [each.run(given) for each, given in zip(traced, inputs, strict=True)],
-            compiler_options=QUICKLY,
+            compiler_options=QUICK,
         )(before)
     return [each.equations(arrays, sizes) for each, arrays in zip(traced, computed, strict=True)]
 
 
 def _as_jax_takes_them(values: Values) -> dict[str, Array]:
-    """With labels in JAX's own integers, so that nothing is converted on the way."""
+    """Return the values with labels in JAX's integers, so that the jaxpr contains no conversion."""
     arrays = {name: jnp.asarray(np.asarray(value)) for name, value in values.items()}
     return {**arrays, "y": arrays["y"].astype(np.int32)}
 
@@ -99,13 +98,13 @@ class _Traced:
         self.results: list[_Value] = []
 
     def run(self, before: Mapping[str, Array]) -> list[Array]:
-        """The value of every operation, in order."""
+        """Return the value of every operation, in order."""
         named = [_Value(before[name], name) for name in self.step.before]
         self.results = interpret_closed(self.closed, named, _recording(self.made), _constant)
         return [value.array for value in self.made]
 
     def equations(self, arrays: Sequence[Array], sizes: Mapping[str, int]) -> list[Equation]:
-        """Those that are used, named by their values."""
+        """Return the equations that are used, with results named by their values."""
         for value, array in zip(self.made, arrays, strict=True):
             value.array = array
         for name, value in zip(self.targets, self.results, strict=True):
@@ -128,7 +127,7 @@ class _Value:
 
 
 def _recording(made: list[_Value]) -> Callable[[JaxprEqn, list[_Value]], list[_Value]]:
-    """The rule that computes an operation and notes what it made."""
+    """Return a rule that computes an operation and notes its results."""
 
     def apply(equation: JaxprEqn, operands: list[_Value]) -> list[_Value]:
         name, told = equation.primitive.name, _parameters(equation.primitive.name, equation.params)
@@ -157,7 +156,7 @@ def _parameters(primitive: str, params: Mapping[str, Any]) -> str:
 
 
 def _recognise(made: Sequence[_Value], step: Step) -> None:
-    """Name each value after the quantity that it is, or t1, t2, ..."""
+    """Name each value after the quantity it equals, or t1, t2, ..."""
     known = {**step.made, **{name: step.before[name] for name in step.before if name not in step.made}}
     taken = {value.name for value in made}
     anonymous = 0

@@ -1,4 +1,4 @@
-"""The worked example, small enough to follow by hand, and both sides' values in each of its steps."""
+"""The worked example, small enough to follow by hand, with both sides' values in each step."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,10 +7,11 @@ from typing import Any
 import jax
 import numpy as np
 
+from autograd_ref.compiling.options import QUICK
 from autograd_ref.crosscheck.bounds import stagewise_bounds
 from autograd_ref.crosscheck.problems import Problem
 from autograd_ref.crosscheck.quantity import Quantity, judge
-from autograd_ref.study.equations import QUICKLY, counterpart
+from autograd_ref.study.equations import counterpart
 from autograd_ref.study.source import Step
 from autograd_ref.two_layer_net import precision
 from handgrad.objective import Objective
@@ -19,9 +20,9 @@ __all__ = ["Judged", "judge_steps", "worked_problem"]
 
 
 def worked_problem() -> Problem:
-    """Two samples, three features, two hidden units and three classes, in numbers of one digit or two.
+    """Return two samples, three features, two hidden units and three classes, in numbers of few digits.
 
-    One pre-activation is negative, so that the ReLU's mask shows; one sample is classified right, one wrong.
+    One pre-activation is negative, to show the ReLU's mask; one sample is classified correctly, one is not.
     """
     params = {
         "W1": np.array([[1.0, 0.5], [0.5, -1.0], [-1.0, 1.0]]),
@@ -35,7 +36,7 @@ def worked_problem() -> Problem:
 
 @dataclass(frozen=True)
 class Judged:
-    """A quantity of a step, by hand and automatically from the same operands, and the judgement of both."""
+    """A quantity of a step, computed by hand and by JAX from the same operands, and the verdict."""
 
     name: str
     hand: np.ndarray
@@ -44,16 +45,16 @@ class Judged:
 
 
 def judge_steps(steps: Sequence[Step], problem: Problem) -> list[list[Judged]]:
-    """Hold what each step of a problem made by hand against what the reference makes of the same operands.
+    """Compare each step's results by hand with the reference's results for the same operands.
 
-    Return a list for each step, of one judgement for each target.
+    Return a list for each step, with a verdict for each target.
     """
     functions = [counterpart(step) for step in steps]
     with precision(np.float64):
         before = [{**step.before, "y": step.before["y"].astype(np.int32)} for step in steps]
         automatic = jax.jit(
             lambda inputs: [f(given) for f, given in zip(functions, inputs, strict=True)],
-            compiler_options=QUICKLY,
+            compiler_options=QUICK,
         )(before)
     final: dict[str, Any] = dict(steps[0].before)
     for step in steps:
@@ -64,8 +65,8 @@ def judge_steps(steps: Sequence[Step], problem: Problem) -> list[list[Judged]]:
 def _judge(
     step: Step, automatic: Mapping[str, Any], final: Mapping[str, Any], problem: Problem
 ) -> list[Judged]:
-    # A step alone is bounded as the checker bounds a stage; before the penalty is added, as if there were
-    # none.
+    # A single step has the checker's bound for a stage; before the penalty is added, the bound without
+    # penalty.
     values = {**final, **step.before, **step.made}
     if "data_loss" in step.made:
         values["loss"] = step.made["data_loss"]

@@ -1,4 +1,4 @@
-"""What the page shows at the hard places: every number computed on the worked example, by both sides."""
+"""The numbers of the page's hard places, all computed on the worked example by both sides."""
 
 import inspect
 import re
@@ -22,7 +22,7 @@ __all__ = ["alias", "kink", "notes_reports", "products"]
 
 
 def alias(problem: Problem, trace: Mapping[str, Any]) -> Comparison:
-    """Return what the checker says of a trace in which dscores became another name for the probabilities."""
+    """Return the checker's result for a trace in which dscores became another name for the probabilities."""
     probs = trace["probs"].copy()
     dscores = probs
     dscores[np.arange(len(problem.y)), problem.y] -= 1
@@ -30,7 +30,7 @@ def alias(problem: Problem, trace: Mapping[str, Any]) -> Comparison:
 
 
 def kink() -> dict[str, float]:
-    """The slope at 0 that each gives: from either side, a central difference, ours, and JAX's two."""
+    """Return the slope at 0 from either side, by a central difference, here, and by JAX's two functions."""
     zero, h = np.zeros(()), np.array(2.0**-20)
     with precision(np.float64):
         return {
@@ -44,7 +44,7 @@ def kink() -> dict[str, float]:
 
 
 def products(trace: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
-    """The ways to multiply what arrives at the second layer by its weights: code, shapes, whether right."""
+    """Return the ways to multiply the second layer's adjoint by its weights: code, shapes, whether right."""
     found = []
     for code, left, right in (
         ("dscores @ W2", trace["dscores"], trace["W2"]),
@@ -65,18 +65,18 @@ def products(trace: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
 
 
 def notes_reports() -> tuple[str, Report]:
-    """What the checker says of the notes' gradient: as published, and with its undefined name mended."""
+    """Return the checker's answers for the notes' gradient: as published, and with its name fixed."""
     try:
         check_network(notes.as_published)
     except NotJudged as error:
         refusal = _as_shown(str(error))
     else:
-        raise ValueError("autograd_ref/study/course_notes.py: what was published runs, which it did not")
+        raise ValueError("autograd_ref/study/course_notes.py: the published code must not run, but it does")
     return refusal, check_network(notes.with_the_name_mended, name="notes")
 
 
 def _as_shown(refusal: str) -> str:
-    """The refusal with the number of the line in the code that the page shows, not in its file."""
+    """Return the refusal with the line number in the code that the page shows, not in its file."""
     number = re.search(r"(?<=line )\d+", refusal)
     if number is None:
         raise ValueError(f"autograd_ref/study/hard_places.py: the checker names no line: {refusal}")

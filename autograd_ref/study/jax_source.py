@@ -1,4 +1,4 @@
-"""The JAX source of every step: the line that stands for it, and the reference's own functions in it."""
+"""The JAX source of every step: its line, and the reference's own functions in it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from handgrad.two_layer_net import PARAMETERS
 
 __all__ = ["GRADIENT", "JaxSource", "jax_source", "loss_source"]
 
-# What replaces the whole backward pass.
+# The line that replaces the whole backward pass.
 GRADIENT = "grads = jax.grad(loss)(params, X, y, reg)"
 
 
@@ -26,8 +26,8 @@ class JaxSource:
     """One step in JAX.
 
     Attributes:
-        code: a line or two, in the names of the quantities.
-        functions: the definitions of the functions in it that are this project's own, without annotations.
+        code: a line or two, with the names of the quantities.
+        functions: the definitions of this project's own functions in it, without annotations.
     """
 
     code: str
@@ -43,10 +43,10 @@ def loss_source(steps: Sequence[Step]) -> str:
 
 
 def jax_source(step: Step, activation: ActivationName = "relu") -> JaxSource:
-    """Return what one writes in JAX for a step of the hand derivation.
+    """Return the JAX code for a step of the hand derivation.
 
-    In the backward pass, that is the call that gives this step's adjoints alone. Raise ValueError if the
-    reference has no such step.
+    In the backward pass, it is the call that gives only this step's adjoints. Raise ValueError if the
+    reference does not have such a step.
     """
     targets = set(step.targets)
     if step.adds:
@@ -89,7 +89,7 @@ def _call(function: Callable[..., Any], arguments: str) -> str:
 
 
 def _named(function: Callable[..., Any]) -> str:
-    """What one writes to call it, or to hand it to somebody."""
+    """Return the text for calling a function, or passing it as an argument."""
     if isinstance(function, partial):
         return f"lambda z1: {_call(function, 'z1')}"
     name = str(getattr(function, "__name__", ""))

@@ -1,4 +1,4 @@
-"""Every mistake made: in the worked example, before the checker, and in training."""
+"""Every mistake in the catalogue, made in the worked example, in the checker and in training."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,15 +30,15 @@ class Broken:
     """A network with one mistake.
 
     Attributes:
-        mistake: what is written wrongly.
-        right: the value of ``mistake.shows`` in the worked example.
-        wrong: what the mistaken network has there; None where it stops before.
-        error: what stopped it, or nothing.
-        whole: the checker's report on the loss and the gradient it returns, as of any network.
-        stages: every quantity judged as one step alone, where all have their right shapes.
+        mistake: the mistake.
+        right: the right value of ``mistake.shows`` in the worked example.
+        wrong: the mistaken network's value; None if it stops before.
+        error: the error that stopped it, or nothing.
+        whole: the checker's report on the loss and the gradient it returns, as for any network.
+        stages: every quantity judged as a single step, if all have the right shapes.
         losses: the true loss before each training step of the right network.
-        mistaken_losses: that of the mistaken one; it ends where that stops or overflows.
-        training_error: what stopped its training, or nothing.
+        mistaken_losses: the same for the mistaken network, up to the step where it stops or overflows.
+        training_error: the error that stopped its training, or nothing.
     """
 
     mistake: SlipUp
@@ -53,13 +53,13 @@ class Broken:
 
     @property
     def first_wrong(self) -> str:
-        """The first quantity that is wrong by itself; where steps cannot be judged, the checker's."""
+        """The first quantity that is wrong by itself; if steps cannot be judged, the checker's first."""
         wrong = [quantity.name for quantity in self.stages or () if not quantity.ok]
         return wrong[0] if wrong else str(self.whole.first_wrong)
 
     @property
     def unchanged(self) -> bool:
-        """Whether the worked example does not show the mistake."""
+        """Whether the mistake does not change the worked example."""
         return self.wrong is not None and np.array_equal(self.right, self.wrong)
 
 
@@ -73,7 +73,7 @@ def break_it(mistake: SlipUp, problem: Problem) -> Broken:
     except ValueError as stopped:
         error = str(stopped)
     whole = check_network(_returning(mistake), name=mistake.id)
-    # A product that fits only by chance does so where there are as many hidden units as classes.
+    # With as many hidden units as classes, the untransposed product fits, too.
     hidden = 3 if mistake.id == "W2-not-transposed" else HIDDEN
     losses, _ = train(PROGRAM, hidden)
     mistaken_losses, training_error = train(mistake.lines, hidden)
@@ -91,7 +91,7 @@ def break_it(mistake: SlipUp, problem: Problem) -> Broken:
 
 
 def _returning(mistake: SlipUp) -> Any:
-    """A function in the form that the checker takes."""
+    """Return the mistaken network as a function in the checker's form."""
 
     def network(params: Any, X: Any, y: Any, reg: Any) -> Any:
         values = run(mistake.lines, params, X, y, reg)
@@ -101,9 +101,9 @@ def _returning(mistake: SlipUp) -> Any:
 
 
 def _stages(mistake: SlipUp) -> tuple[Quantity, ...] | None:
-    """Each step judged on the values that it was given, where all have the right shapes.
+    """Judge each step on its own operands, if all have the right shapes.
 
-    All layers are equally wide, so that a product that fits only by chance does fit.
+    All layers are equally wide, so that products fit that otherwise would not.
     """
     problem = random_problem(np.random.default_rng(0), (BATCH, SIZE, SIZE, SIZE), reg=0.1)
     values = run(mistake.lines, problem.params, problem.X, problem.y, problem.reg)
@@ -116,9 +116,9 @@ def _stages(mistake: SlipUp) -> tuple[Quantity, ...] | None:
 
 @cache
 def train(lines: tuple[str, ...], hidden: int = HIDDEN) -> tuple[Float[np.ndarray, " steps"], str]:
-    """Train on a spiral with the gradient of a program, and measure with the right loss.
+    """Train on a spiral with a program's gradient, and measure the right loss.
 
-    Return the true loss before each step, and what stopped the training, if something did.
+    Return the true loss before each step, and the error that stopped the training, or nothing.
     """
     X, y = _spiral()
     params: Mapping[str, np.ndarray] = TwoLayerNet(2, hidden, 3, std=0.5, rng=0).params
@@ -138,7 +138,7 @@ def train(lines: tuple[str, ...], hidden: int = HIDDEN) -> tuple[Float[np.ndarra
 
 
 def _spiral() -> tuple[np.ndarray, np.ndarray]:
-    """Three classes, each an arm of a spiral around the origin."""
+    """Return three classes, each an arm of a spiral around the origin."""
     rng = np.random.default_rng(0)
     radius = np.linspace(0.05, 1, POINTS)
     arms = []

@@ -1,4 +1,4 @@
-"""The picture of the network: a node for each quantity, an edge for each thing that leads to another."""
+"""The picture of the network: a node for each quantity, and an edge for each dependence."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from autograd_ref.study.source import Step
 
 __all__ = ["SEED", "Cell", "Edge", "Node", "Picture", "draw"]
 
-# Where each quantity is: how far along the way from the inputs to the loss, and in which lane. The lanes are
-# parameters, values, adjoints, gradients.
+# The place of each quantity: its distance along the way from the inputs to the loss, and its lane. The lanes
+# are parameters, values, adjoints, gradients.
 PLACES = {
     "X": (30, 162), "W1": (42, 50), "b1": (122, 50), "z1": (112, 162), "h1": (190, 162),
     "W2": (245, 50), "b2": (315, 40), "scores": (315, 162), "y": (412, 50), "probs": (395, 224),
@@ -20,7 +20,7 @@ PLACES = {
     "dW2": (188, 400), "db2": (315, 411), "dW1": (42, 400), "db1": (128, 400),
 }  # fmt: skip
 
-# Edges that would run behind a node go around: by these places, with None where the end's own is meant.
+# Edges that would run behind a node pass through these places instead; None takes the end's own coordinate.
 BEFORE, BEHIND, LEFT, RIGHT = -12, 594, -24, 476
 BELOW = 608
 DETOURS: dict[tuple[str, str], tuple[tuple[int | None, int | None], ...]] = {
@@ -31,19 +31,19 @@ DETOURS: dict[tuple[str, str], tuple[tuple[int | None, int | None], ...]] = {
     ("reg", "dW1"): ((BELOW, None), (BELOW, RIGHT), (None, RIGHT)),
 }
 
-# The seed of the way back, ∂L/∂L = 1, which no step makes.
+# The seed of the backward pass, ∂L/∂L = 1, which no step computes.
 SEED = "dloss"
 SEEDED = "dscores"
 
 NAME_HEIGHT, ROW_HEIGHT, CELL_WIDTH, PADDING = 17, 12, 35, 4
 MARGIN = 8
-# A picture from left to right is longer and flatter than one from top to bottom.
+# A picture from left to right is longer and flatter than a picture from top to bottom.
 STRETCH, FLATTEN = 1.74, 0.72
 
 
 @dataclass(frozen=True)
 class Cell:
-    """An entry of a node's value: its index, and where its right end is written."""
+    """An entry of a node's value: its index, and the position of its right end."""
 
     row: int
     column: int
@@ -53,7 +53,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Node:
-    """A quantity's box: its centre, half of its width and height, what it is, and its entries."""
+    """A quantity's box: its centre, half of its width and height, its kind, and its entries."""
 
     name: str
     shown: str
@@ -67,7 +67,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Edge:
-    """An arrow: the step that it belongs to, its ends, its path and whether an adjoint flows along it."""
+    """An arrow: its step, its ends, its path, and whether an adjoint flows along it."""
 
     step: int
     start: str
@@ -94,8 +94,8 @@ class Picture:
 def draw(steps: Sequence[Step], *, upright: bool = False) -> Picture:
     """Lay the network out, from left to right or upright from top to bottom.
 
-    The steps' targets and operands are the nodes; what leads to what are the edges. Raise ValueError for a
-    quantity that has no place.
+    The steps' targets and operands are the nodes, and dependences are the edges. Raise ValueError for a
+    quantity without a place.
     """
     values: dict[str, Any] = {}
     for step in steps:
@@ -129,7 +129,7 @@ def draw(steps: Sequence[Step], *, upright: bool = False) -> Picture:
 
 
 def _place(along: float, lane: float, upright: bool) -> tuple[float, float]:
-    """Where a place between `BEFORE` and `BELOW`, `LEFT` and `RIGHT` is in the picture."""
+    """Return the position in the picture of a place between `BEFORE` and `BELOW`, `LEFT` and `RIGHT`."""
     along, lane = along - BEFORE, lane - LEFT
     x, y = (lane, along) if upright else (STRETCH * along, FLATTEN * lane)
     return x + MARGIN, y + MARGIN
@@ -156,7 +156,7 @@ def _node(name: str, value: Any, kind: str, upright: bool) -> Node:
 
 
 def _arrow(start: Node, end: Node, upright: bool) -> tuple[tuple[float, float], ...]:
-    """From the edge of one box to the edge of another, around whatever is between."""
+    """Return the path from the border of one box to the border of another, around boxes in between."""
     by = DETOURS.get((start.name, end.name), ())
     ends = (start.name,) * (len(by) - len(by) // 2) + (end.name,) * (len(by) // 2)
     corners = []
@@ -171,7 +171,7 @@ def _arrow(start: Node, end: Node, upright: bool) -> tuple[tuple[float, float], 
 
 
 def _border(node: Node, towards: tuple[float, float], gap: float) -> tuple[float, float]:
-    """Where the line from a box's centre leaves the box, and a gap further."""
+    """Return the point where the line from a box's centre leaves the box, moved outwards by a gap."""
     dx, dy = towards[0] - node.x, towards[1] - node.y
     scale = min(
         (node.half_width + gap) / abs(dx) if dx else float("inf"),

@@ -1,7 +1,7 @@
-"""Every number of the worked example that the page shows, under the key by which its script finds it.
+"""Every number of the worked example that the page shows, by the keys of its script.
 
-The script computes the same numbers from what a reader enters (`rendering/script/network.js`); the tests hold
-the two against each other.
+The script computes the same numbers from the reader's input (`rendering/script/network.js`); tests compare
+the two.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,12 +17,12 @@ from handgrad.two_layer_net import PARAMETERS, trace_gradients
 __all__ = ["LEARNING_RATE", "LEARNING_RATES", "page_numbers"]
 
 LEARNING_RATE = 0.1
-# What one update does to the loss is shown for each of these.
+# Learning rates for which the page shows the effect of one update.
 LEARNING_RATES = (0.01, 0.1, 0.5, 1.0, 2.0)
 
 
 def page_numbers(problem: Problem, steps: Sequence[Step]) -> dict[str, np.ndarray]:
-    """Return the numbers that the hand derivation computes, as arrays in float64.
+    """Return the numbers of the hand derivation, as arrays in float64.
 
     Their keys are ``given/q``, ``<step>/q``, ``last/q``, ``hard/...``, ``shards/k/q`` and ``update/...``.
     """
@@ -40,7 +40,7 @@ def page_numbers(problem: Problem, steps: Sequence[Step]) -> dict[str, np.ndarra
 
 
 def _softmax_of_the_first(last: Mapping[str, Any], y: np.ndarray) -> dict[str, Any]:
-    """The softmax's Jacobian of the first sample, and the two ways to the adjoint of its scores."""
+    """Return the softmax's Jacobian for the first sample, and its scores' adjoint computed in two ways."""
     p, one_hot = last["probs"][0], np.eye(last["probs"].shape[1])
     jacobian = np.diag(p) - np.outer(p, p)
     dp = -one_hot[y[0]] / p[y[0]]
@@ -54,7 +54,7 @@ def _softmax_of_the_first(last: Mapping[str, Any], y: np.ndarray) -> dict[str, A
 
 
 def _shards(problem: Problem) -> dict[str, Any]:
-    """The part of each sample, as if each had a machine of its own."""
+    """Return the part of each sample, as if each had its own machine."""
     found: dict[str, Any] = {}
     for k in range(len(problem.y)):
         rows = slice(k, k + 1)
@@ -64,7 +64,7 @@ def _shards(problem: Problem) -> dict[str, Any]:
 
 
 def _updates(problem: Problem, last: Mapping[str, Any]) -> dict[str, Any]:
-    """One step of gradient descent, and the loss after it for several learning rates."""
+    """Return one step of gradient descent, and the loss after it for several learning rates."""
     square = sum(float(np.vdot(last[f"d{q}"], last[f"d{q}"])) for q in PARAMETERS)
     found: dict[str, Any] = {"update/square": square}
     for q in PARAMETERS:

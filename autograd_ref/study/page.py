@@ -1,4 +1,4 @@
-"""The study page: everything gathered, computed, and written into one file."""
+"""The study page, computed and written to one file."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,6 +12,7 @@ import numpy as np
 from markupsafe import Markup
 
 from autograd_ref.crosscheck.problems import Problem, random_problem
+from autograd_ref.exercise.topic import topic_called
 from autograd_ref.study import hard_places
 from autograd_ref.study.course_notes import as_published
 from autograd_ref.study.equations import Equation, equations
@@ -26,7 +27,7 @@ from autograd_ref.study.rendering.language import Words
 from autograd_ref.study.rendering.template import render
 from autograd_ref.study.source import GIVEN, Rule, Step, read_derivation, read_function, read_steps
 from autograd_ref.study.speed import Speed, read_speed
-from autograd_ref.study.witnesses import hear_witnesses
+from autograd_ref.study.witnesses import measure_witnesses
 from autograd_ref.two_layer_net import QUANTITIES
 from handgrad import shards
 from handgrad.activations import ActivationName
@@ -34,14 +35,14 @@ from handgrad.files import make_directory, replace_file
 
 __all__ = ["build_page", "write_page"]
 
-# By these sizes the letters of the shapes are recognised: all different, and none of them a likely constant.
+# Sizes by which the letters of shapes are recognised: all different, and unlikely to be constants.
 SIZES = {"N": 13, "D": 17, "H": 19, "C": 11}
 
-SECTIONS = ("network", "steps", "hard", "break", "witnesses", "activations", "after")
+SECTIONS = ("network", "steps", "hard", "break", "exercise", "witnesses", "activations", "after")
 
 
 class Variant(NamedTuple):
-    """What a step shows of both sides' sources, under one activation, or under all of them."""
+    """The sources of both sides that a step shows, for one activation or for all."""
 
     activation: str
     rules: tuple[Rule, ...]
@@ -49,7 +50,7 @@ class Variant(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A step with everything that its row shows."""
+    """A step with the contents of its row."""
 
     step: Step
     variants: list[Variant]
@@ -58,11 +59,11 @@ class Row(NamedTuple):
 
 
 def write_page(directory: Path) -> Path:
-    """Build the page, and return the file ``index.html`` in a directory, which is made if need be.
+    """Build the page, and return the file ``index.html`` in a directory, which is created if necessary.
 
     Raises:
-        OSError: it cannot be written.
-        ValueError: a text is missing, or the sources are no longer what the page can read.
+        OSError: the file cannot be written.
+        ValueError: a text is missing, or the page cannot read the sources.
     """
     make_directory(directory)
     file = directory / "index.html"
@@ -71,7 +72,7 @@ def write_page(directory: Path) -> Path:
 
 
 def build_page() -> str:
-    """Compute everything, and return the page; raise ValueError as `write_page`."""
+    """Compute everything, and return the page; raise ValueError like `write_page`."""
     problem = worked_problem()
     steps = read_steps(problem)
     sizes = (SIZES["N"], SIZES["D"], SIZES["H"], SIZES["C"])
@@ -93,6 +94,7 @@ def build_page() -> str:
         "quantities_shown": list(values),
         "places": _places(steps),
         "rows": list(map(Row, steps, _variants(problem, steps), equations(lettered, SIZES), judged)),
+        "exercise": _exercise(),
         "gradient": GRADIENT,
         "loss_source": loss_source(steps),
         "pictures": [draw(steps), draw(steps, upright=True)],
@@ -100,7 +102,7 @@ def build_page() -> str:
         "groups": {group: list(each) for group, each in groupby(broken, lambda it: it.mistake.group)},
         "named": {name: name for name in values},
         "quantities": QUANTITIES,
-        "witnesses": [hear_witnesses(dtype) for dtype in ("float64", "float32")],
+        "witnesses": [measure_witnesses(dtype) for dtype in ("float64", "float32")],
         "activations": activation_charts(),
         "learning_rate": LEARNING_RATE,
         "learning_rates": LEARNING_RATES,
@@ -121,21 +123,31 @@ def _shape(value: Any) -> str:
     return "×".join(letters[size] for size in np.shape(value))
 
 
+def _exercise() -> list[dict[str, Any]]:
+    """The steps that the reader writes: what each is about, its hints, and its right line."""
+    found = []
+    for step in topic_called("two-layer-network").steps:
+        hints = [dict(zip(step.hints, each, strict=True)) for each in zip(*step.hints.values(), strict=True)]
+        answer = step.solution.strip().removeprefix(f"{step.name} = ")
+        found.append({"name": step.name, "does": step.does, "hints": hints, "answer": answer})
+    return found
+
+
 def _example(problem: Problem) -> dict[str, Any]:
-    """What the page's script starts from."""
+    """Return the initial data of the page's script."""
     params = {name: value.tolist() for name, value in problem.params.items()}
     own = {"X": problem.X.tolist(), "y": problem.y.tolist(), "reg": problem.reg}
     return {**own, **params, "activation": problem.activation}
 
 
 def _places(steps: Sequence[Step]) -> dict[str, str]:
-    """Where each quantity is explained: at the step that finishes it, or where it is given."""
+    """Return the place where each quantity is explained: the step that finishes it, or the given data."""
     places = {name: f"step-{step.key}" for step in steps for name in step.targets}
     return {**dict.fromkeys((*GIVEN, "reg"), "given"), **places, SEED: "instead-title"}
 
 
 def _variants(problem: Problem, steps: Sequence[Step]) -> list[list[Variant]]:
-    """For each step its sources: one for all activations, or one for each where they differ."""
+    """Return each step's sources: one variant for all activations, or one for each if they differ."""
     by_activation = {name: read_steps(replace(problem, activation=name)) for name in get_args(ActivationName)}
     found = []
     for number in range(len(steps)):
@@ -162,7 +174,7 @@ def _hard_places(problem: Problem, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _speed_figures(speed: Speed) -> dict[str, str]:
-    """The figures of the answer in words."""
+    """Return the figures in the text of the answer."""
     wide = [ratio for H, ratio in zip(speed.hidden, speed.gradient_ratio, strict=True) if H >= 150]
     return {
         "narrow": f"{speed.gradient_ratio[0]:.1f}",

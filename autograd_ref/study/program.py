@@ -1,4 +1,4 @@
-"""The network as ten-odd lines of plain NumPy, and every mistake as other text in one or two of them."""
+"""The network in about ten lines of plain NumPy, and every mistake as a change of one or two of them."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -30,8 +30,8 @@ PROGRAM = (
     PROBS, DATA_LOSS, LOSS, COPY, ONE_HOT, MEAN, DW2, DB2, DH1, DZ1, DW1, DB1,
 )  # fmt: skip
 
-# By the part of the computation in which they are made: for each id of the checker's catalogue, the quantity
-# to look at, and what is written in place of which line. An empty text is a line that was forgotten.
+# Mistakes by the part of the computation: for each id of the checker's catalogue, the quantity to look at,
+# and the lines to replace. An empty replacement is a forgotten line.
 MISTAKES: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
     "penalty": {
         "reg-bias-in-loss-only": (
@@ -92,7 +92,7 @@ MISTAKES: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
 
 @dataclass(frozen=True)
 class Edit:
-    """A line of the program, and what stands in its place; nothing where it was forgotten."""
+    """A line of the program and its replacement, which is empty for a forgotten line."""
 
     right: str
     wrong: str
@@ -100,13 +100,13 @@ class Edit:
 
 @dataclass(frozen=True)
 class SlipUp:
-    """One mistake, written out.
+    """One mistake in the program.
 
     Attributes:
-        id: in the checker's catalogue.
-        group: the part of the computation in which it is made.
-        shows: the quantity in which to look for it.
-        edits: the lines that are written differently.
+        id: its id in the checker's catalogue.
+        group: the part of the computation that contains it.
+        shows: the quantity that shows it.
+        edits: the changed lines.
     """
 
     id: str
@@ -116,16 +116,16 @@ class SlipUp:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The program with the mistake."""
+        """Return the program with the mistake."""
         instead = {edit.right: edit.wrong for edit in self.edits}
         unknown = instead.keys() - set(PROGRAM)
         if unknown:
-            raise ValueError(f"autograd_ref/study/program.py: {self.id} edits no line of it: {unknown}")
+            raise ValueError(f"autograd_ref/study/program.py: {self.id} edits unknown lines: {unknown}")
         return tuple(filter(None, (instead.get(line, line) for line in PROGRAM)))
 
 
 def slip_ups() -> list[SlipUp]:
-    """All of them, by group."""
+    """Return all mistakes, by group."""
     return [
         SlipUp(id, group, shows, tuple(Edit(right, wrong) for right, wrong in lines.items()))
         for group, found in MISTAKES.items()
@@ -134,7 +134,7 @@ def slip_ups() -> list[SlipUp]:
 
 
 def run(lines: tuple[str, ...], params: Any, X: Any, y: Any, reg: float) -> dict[str, Any]:
-    """Run `PROGRAM`, or that of a mistake, and return every name that it assigns, and the inputs.
+    """Run `PROGRAM`, or a mistaken version, and return all names that it assigns, and the inputs.
 
     Raise ValueError if shapes do not fit.
     """

@@ -25,12 +25,12 @@ Scope = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Rule:
-    """A layer function as it is used in one step.
+    """A layer function and its use in one step.
 
     Attributes:
         derivation: the paragraphs of its docstring before the arguments.
         code: its definition without annotations and docstring.
-        marks: the step's quantity that each of the function's names and symbols stands for.
+        marks: the step's quantity for each of the function's names and symbols.
     """
 
     name: str
@@ -44,11 +44,11 @@ class Step:
     """One statement of `trace_gradients`, on one problem.
 
     Attributes:
-        targets: the quantities that it makes.
-        operands: the quantities that it takes.
-        adds: whether it adds to a quantity that was there before.
-        code: the statement, as it stands in the source.
-        rules: the layer functions that it calls, and those that they call.
+        targets: the quantities that it computes.
+        operands: the quantities that it uses.
+        adds: whether it adds to an existing quantity.
+        code: the statement's source.
+        rules: the layer functions that it calls, directly or indirectly.
         before: every quantity known before it, by name.
         made: the values of the targets.
         leads: for each target, the operands that it depends on.
@@ -65,12 +65,12 @@ class Step:
 
     @property
     def key(self) -> str:
-        """What the step is called in the texts: its first target."""
+        """The name of the step in the texts: its first target."""
         return self.targets[0] + ("_penalty" if self.adds else "")
 
     @property
     def backward(self) -> bool:
-        """Whether it makes adjoints."""
+        """Whether the step computes adjoints."""
         return any(name[1:] in (*GIVEN, *QUANTITIES) for name in self.targets)
 
 
@@ -99,11 +99,11 @@ def read_steps(problem: Problem) -> list[Step]:
 
 
 class Source(NamedTuple):
-    """What is read of a function: ``derivation`` and ``code`` are those of a `Rule`.
+    """The parts of a function's source; ``derivation`` and ``code`` are as in `Rule`.
 
     Attributes:
-        arguments: their names.
-        results: the names under which the docstring returns them, if it gives them new ones.
+        arguments: the names of the arguments.
+        results: the names of the results in the docstring, if they are new ones.
     """
 
     derivation: tuple[str, ...]
@@ -134,7 +134,7 @@ def read_function(function: Callable[..., Any]) -> Source:
 
 
 def read_derivation(module: ModuleType) -> tuple[str, ...]:
-    """The paragraphs of a module's docstring after its first line, ``$$`` formulas and items one by one."""
+    """Return the paragraphs, ``$$`` formulas and items of a module's docstring after its first line."""
     text = inspect.getdoc(module) or ""
     _, _, derivation = text.partition("\n\n")
     found: list[str] = []
@@ -147,7 +147,7 @@ def read_derivation(module: ModuleType) -> tuple[str, ...]:
 
 
 def _signature(arguments: ast.arguments) -> str:
-    """The arguments as one writes them without annotations: names, stars and defaults."""
+    """Return the source of the arguments without annotations: names, stars and defaults."""
     plain = deepcopy(arguments)
     for each in ast.walk(plain):
         if isinstance(each, ast.arg):
@@ -167,7 +167,7 @@ def _run(statement: ast.stmt, scope: dict[str, Any]) -> None:
 
 
 def _calls(node: ast.AST, scope: Scope) -> Iterator[tuple[ast.Call, Callable[..., Any]]]:
-    """The calls of layer functions within a piece of source."""
+    """Yield the calls of layer functions in a piece of source."""
     for each in ast.walk(node):
         if not isinstance(each, ast.Call):
             continue
@@ -213,7 +213,7 @@ def _step(
 def _leads(
     statement: ast.stmt, operands: tuple[str, ...], scope: Scope, made: Mapping[str, Any]
 ) -> dict[str, tuple[str, ...]]:
-    """Which operand each target depends on: change the operand, and see what changes."""
+    """Return the operands that each target depends on, found by changing each operand."""
     leads: dict[str, list[str]] = {name: [] for name in made}
     for operand in operands:
         changed = {name: copy(scope[name]) for name in operands}
@@ -227,7 +227,7 @@ def _leads(
 
 
 def _other(value: Any) -> Any:
-    """Values of the same kind that differ in every entry, in sign where they have one."""
+    """Return values of the same kind that differ in every entry, and in sign if they have one."""
     if np.asarray(value).dtype.kind == "i":
         return np.where(value == 0, 1, 0)
     return 0.7 - 2 * value
@@ -241,7 +241,7 @@ def _add_rules(
     targets: list[str],
     near: list[str],
 ) -> None:
-    """Add the rule of a function that is called, then those of the layer functions that it calls in turn."""
+    """Add the rule of a called function, then the rules of the layer functions that it calls."""
     name = inspect.unwrap(function).__name__
     source = read_function(function)
     marks = {
@@ -252,7 +252,7 @@ def _add_rules(
     if name in rules:
         for parameter, quantity in marks.items():
             if rules[name].marks.get(parameter) != quantity:
-                # Called for two quantities, as the penalty is: the letter stands for neither alone.
+                # Called for two quantities, like the penalty: the letter does not stand for one of them.
                 for symbol in (parameter, f"d{parameter}"):
                     rules[name].marks.pop(symbol, None)
         return
@@ -264,10 +264,10 @@ def _add_rules(
 
 
 def _with_symbols(marks: dict[str, str], paragraphs: tuple[str, ...], near: list[str]) -> dict[str, str]:
-    """Extend the marks to the symbols of the formulas, by the ways in which mathematicians abbreviate.
+    """Extend the marks to the symbols of the formulas, by the usual abbreviations.
 
-    Where x stands for a quantity, dx stands for its adjoint, and the reverse; and a symbol stands for the
-    step's quantity whose name begins with it, as s does for the scores.
+    If x is a quantity, then dx is its adjoint, and the reverse; and a symbol is the step's quantity whose
+    name begins with it, as s is for the scores.
     """
     marks = dict(marks)
     known = {*GIVEN, *QUANTITIES}
@@ -279,7 +279,7 @@ def _with_symbols(marks: dict[str, str], paragraphs: tuple[str, ...], near: list
     written = " ".join(re.findall(r"\$([^$]+)\$", " ".join(paragraphs)))
     written = re.sub(r"\\[a-zA-Z]+|_\{[^{}]*\}|_\w|reg", " ", written)
     for symbol in dict.fromkeys(re.findall(r"d?[A-Za-z]", written)):
-        # The letters of the sizes and of the penalty's coefficient stand for themselves.
+        # The letters of the sizes and of the penalty's coefficient keep their own meaning.
         if symbol not in marks and symbol not in ("N", "C", "c"):
             pattern = rf"{symbol}\d|(data_)?{symbol.lower()}\w{{3,}}"
             meant = [name for name in near if re.fullmatch(pattern, name)]

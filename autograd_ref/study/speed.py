@@ -1,7 +1,7 @@
-"""What the gradient by hand buys: the benchmark's figures that the page shows, in ``speed.json`` beside it.
+"""The benchmark's figures that the page shows, kept in ``speed.json`` beside this file.
 
-`summarise` makes them from ``benchmarks/results/results.json``, which an installed package does not have; in
-a copy of the repository, ``python -m autograd_ref.study.speed`` writes them anew.
+`summarise` computes them from ``benchmarks/results/results.json``, which an installed package does not have;
+in a clone of the repository, ``python -m autograd_ref.study.speed`` writes them again.
 """
 
 import json
@@ -17,7 +17,7 @@ __all__ = ["Speed", "read_speed", "summarise"]
 FILE = Path(__file__).parent / "speed.json"
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "results.json"
 
-# Those whose steps are drawn, by the names that the benchmark has for them.
+# The contenders whose steps are drawn, by the benchmark's names.
 JAX, PLAIN = "JAX jit", "handgrad plain"
 CONTENDERS = ("course notes", "handgrad plain", "handgrad fused", "JAX jit", "PyTorch", "scikit-learn")
 BATCH, FEATURES = 200, 3072
@@ -28,13 +28,13 @@ class Speed(NamedTuple):
     """Figures of one run of the benchmark, in float32, on one thread, N=200, D=3072.
 
     Attributes:
-        cpu: on which it was run.
-        date: when.
+        cpu: the processor.
+        date: the date of the run.
         hidden: the widths H.
         steps: for each contender, the milliseconds of a training step at each width.
-        gradient_ratio: for each width, JAX's time for a gradient over plain NumPy's by hand.
-        step_ratio: for each width, JAX's time for a step over the fused one's by hand.
-        compile_seconds: until JAX's gradient is ready, at H=150.
+        gradient_ratio: for each width, JAX's time for a gradient divided by the time of plain NumPy by hand.
+        step_ratio: for each width, JAX's time for a step divided by the time of the fused step.
+        compile_seconds: the time to compile JAX's gradient, at H=150.
     """
 
     cpu: str
@@ -47,12 +47,12 @@ class Speed(NamedTuple):
 
 
 def read_speed() -> Speed:
-    """Return the figures that were kept."""
+    """Return the stored figures."""
     return Speed(**json.loads(FILE.read_text(encoding="utf-8")))
 
 
 def summarise(results: Mapping[str, Any]) -> Speed:
-    """Choose the figures from what ``results.json`` holds; times are medians of all rounds."""
+    """Choose the figures from the content of ``results.json``; times are medians of all rounds."""
     cases = {
         each["case"]["hidden"]: each["contenders"]
         for each in results["cases"]

@@ -1,4 +1,4 @@
-"""Three witnesses of one gradient: by hand, automatic, and finite differences of every step size."""
+"""Three ways to one gradient: by hand, automatic, and finite differences of many step sizes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,23 +13,23 @@ from autograd_ref.crosscheck.problems import Problem, random_problem
 from autograd_ref.two_layer_net import value_and_grad
 from handgrad.two_layer_net import PARAMETERS, trace_gradients
 
-__all__ = ["Witnesses", "hear_witnesses"]
+__all__ = ["Witnesses", "measure_witnesses"]
 
-# The truth is a difference quotient too, but of 60 digits: its error of 1e-36 is out of everybody's sight.
+# The true gradient is a difference quotient with 60 digits; its error of 1e-36 is negligible.
 DIGITS = 60
 STEP = Decimal("1e-18")
 
 
 @dataclass(frozen=True)
 class Witnesses:
-    """How far each witness is from the true gradient, ‖g − true‖ / ‖true‖ over all parameters.
+    """The error of each witness, ‖g − true‖ / ‖true‖ over all parameters.
 
     Attributes:
-        dtype: in which all but the truth was computed.
+        dtype: the dtype of all computations but the true gradient's.
         steps: the step sizes h.
-        differences: the error of (f(x + h) − f(x − h)) / 2h for each of them.
-        hand: that of the hand-derived gradient.
-        automatic: that of JAX's.
+        differences: the error of (f(x + h) − f(x − h)) / 2h for each step size.
+        hand: the error of the hand-derived gradient.
+        automatic: the error of JAX's gradient.
     """
 
     dtype: str
@@ -44,8 +44,8 @@ class Witnesses:
         return int(self.differences.argmin())
 
 
-def hear_witnesses(dtype: DTypeLike) -> Witnesses:
-    """Measure all three in this dtype, on an ordinary random problem."""
+def measure_witnesses(dtype: DTypeLike) -> Witnesses:
+    """Measure all three errors in this dtype, on an ordinary random problem."""
     problem = random_problem(np.random.default_rng(0), (6, 5, 7, 4), reg=0.1, dtype=dtype)
     trace = trace_gradients(problem.params, problem.X, problem.y, problem.reg)
     _, automatic = value_and_grad(problem.params, problem.X, problem.y, problem.objective)
@@ -69,7 +69,7 @@ def _distance(gradient: np.ndarray, true: np.ndarray) -> float:
 
 
 def _differences(problem: Problem, h: float) -> Float[np.ndarray, " parameters"]:
-    """Central differences of the loss, entirely in the problem's dtype."""
+    """Return central differences of the loss, computed entirely in the problem's dtype."""
     params = {q: value.copy() for q, value in problem.params.items()}
     step = problem.dtype.type(h)
     grads = {}
@@ -86,7 +86,7 @@ def _differences(problem: Problem, h: float) -> Float[np.ndarray, " parameters"]
 
 
 def _true_gradient(problem: Problem) -> Float[np.ndarray, " parameters"]:
-    """The gradient to far more digits than either dtype has, from the definition of the loss alone."""
+    """Return the gradient with far more digits than either dtype has, computed from the loss alone."""
     with localcontext() as context:
         context.prec = DIGITS
         params = {q: _decimals(value) for q, value in problem.params.items()}

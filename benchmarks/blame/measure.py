@@ -171,11 +171,14 @@ def gradients_of(
             found.recording.before.restore()
             final = found.recording.final
             known = list(paths) or [pair.found for pair in found.assignment({}).pairs]
-            unmoved = [leaf.path for leaf in found.recording.leaves if leaf.path in known and leaf.path in final]
+            unmoved = [
+                leaf.path for leaf in found.recording.leaves if leaf.path in known and leaf.path in final
+            ]
             of = {
                 path: np.array(final[path][0], np.float64)
                 for path in known
-                if path in final and not (path in unmoved and np.array_equal(final[path][0], found.held(path)))
+                if path in final
+                and not (path in unmoved and np.array_equal(final[path][0], found.held(path)))
             }
             return Gradients(float(np.asarray(found.loss.value.array).reshape(())), of)
     finally:

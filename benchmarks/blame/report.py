@@ -1,6 +1,7 @@
 """Plant mistakes in all programs, and print and keep how often the right line was named."""
 
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -22,7 +23,7 @@ from benchmarks.blame.measure import (
 from benchmarks.blame.mend import Mend
 from benchmarks.blame.plant import KINDS, Planted
 from benchmarks.blame.programs import Program, programs
-from benchmarks.results import Table, publish, write_json
+from benchmarks.results import Part, Table, publish, write_json
 
 __all__ = ["measure_blame"]
 
@@ -40,23 +41,28 @@ def measure_blame(out: Path, quick: bool) -> None:
         quick: plant 200 mistakes instead of 1,100.
     """
     every = {each.name: each for each in programs()}
+    start = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
-        right = [_of_right(each, Path(folder)) for each in every.values()]
-        outcomes = _planted(every, Path(folder), FEW if quick else MISTAKES)
-        pairs = _pairs(every, Path(folder), FEW_PAIRS if quick else PAIRS)
-    tables = [
+        here = Path(folder)
+        blamed = [name for name, each in every.items() if _of_right(each, here)]
+        right = {name: gradients_of(each, each.source, here) for name, each in every.items()}
+        planted = {name: planted_in(each, here) for name, each in every.items()}
+        outcomes = _planted(every, right, planted, here, FEW if quick else MISTAKES)
+        pairs = _pairs(every, right, planted, here, FEW_PAIRS if quick else PAIRS)
+    command = f"python -m benchmarks blame{' --quick' if quick else ''}"
+    parts: list[Part] = [
+        f"`{command}`, {time.strftime('%Y-%m-%d')}, {time.process_time() - start:.0f} s of CPU time.",
+        f"Right programs that were blamed, in either dtype: {', '.join(blamed) or 'none'} of {len(every)}.",
         _table("By kind of mistake", outcomes, lambda each: each.kind, KINDS),
         _table("By program", outcomes, lambda each: each.program, list(every)),
         _repairs("Repairs, by kind of mistake", [(each.kind, each.mend) for each in outcomes], KINDS),
         _repairs("Repairs of two mistakes in one program", pairs, []),
     ]
-    publish("blame", tables, out)
-    blamed = [name for name, said in zip(every, right, strict=True) if said]
-    print(f"Right programs that were blamed, in either dtype: {', '.join(blamed) or 'none'} of {len(every)}.")
+    publish("blame", parts, out)
     write_json(
         out / "blame.json",
         {"blamed": blamed, "mistakes": [asdict(each) for each in outcomes]}
-        | {"pairs": [asdict(each) for _, each in pairs]},
+        | {"pairs": [{"program": name} | asdict(each) for name, each in pairs]},
     )
 
 
@@ -72,12 +78,13 @@ def _is_blamed(program: Program, folder: Path, dtype: str | None) -> bool:
         return False
 
 
-def _planted(every: dict[str, Program], folder: Path, count: int) -> list[Outcome]:
-    right: dict[str, Gradients] = {}
-    planted: dict[str, list[Planted]] = {}
-    for name, program in every.items():
-        right[name] = gradients_of(program, program.source, folder)
-        planted[name] = planted_in(program, folder)
+def _planted(
+    every: dict[str, Program],
+    right: dict[str, Gradients],
+    planted: dict[str, list[Planted]],
+    folder: Path,
+    count: int,
+) -> list[Outcome]:
     wanted = dict.fromkeys(KINDS, -(-count // len(KINDS)))
     outcomes: list[Outcome] = []
     for name, mistake in sample(planted, SEED):
@@ -92,10 +99,14 @@ def _planted(every: dict[str, Program], folder: Path, count: int) -> list[Outcom
     return outcomes
 
 
-def _pairs(every: dict[str, Program], folder: Path, count: int) -> list[tuple[str, Mend]]:
+def _pairs(
+    every: dict[str, Program],
+    right: dict[str, Gradients],
+    planted: dict[str, list[Planted]],
+    folder: Path,
+    count: int,
+) -> list[tuple[str, Mend]]:
     """Repairs of two mistakes in different lines of one program."""
-    right = {name: gradients_of(program, program.source, folder) for name, program in every.items()}
-    planted = {name: planted_in(program, folder) for name, program in every.items()}
     found: list[tuple[str, Mend]] = []
     waiting: dict[str, Planted] = {}
     for name, mistake in sample(planted, SEED + 1):

@@ -1,1 +1,1 @@
-"""The command line, a file for each command: the one room that sees both sides."""
+"""The command line, with one file per command; the only part of `handgrad` that imports `autograd_ref`."""

@@ -28,7 +28,9 @@ class Check:
     digits that scikit-learn ships, in float64 and float32. With targets: anybody's NumPy code, each in an
     interpreter of its own. A call of it is recorded, and its own forward pass is the reference. Try in turn:
 
-    handgrad check layers.py (all that a file, a notebook or a folder has)
+    handgrad check layers.py (all that a file, a notebook or a folder has: functions, classes, training loops)
+
+    handgrad check train.py --run 'train.py --epochs 1' (the same while another program, or itself, runs)
 
     handgrad check net.py:TwoLayerNet (called as its names say, or when net.py is imported)
 
@@ -47,12 +49,13 @@ class Check:
     Without --call, example_NAME(rng) or example(rng) in the file returns the arguments. With --reference, a
     function is held against one of JAX or PyTorch.
 
-    Exits with 0 if all agree, 1 if a gradient is wrong, 2 for bad input or what could not be judged.
+    Exits with 0 if all agree, 1 if a gradient is wrong, 2 for bad input or what could not be judged. What was
+    compiled is kept in the user's cache directory for the next check, unless HANDGRAD_CACHE=0.
     """
 
     targets: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="TARGET ...")] = ()
-    """FILE.py:NAME or package.module:NAME, NAME a function, Class.method, or a class with a loss; FILE.py or
-    a folder, for all that it has."""
+    """FILE.py:NAME or package.module:NAME, NAME a function, Class.method, or a class with a loss;
+    FILE.py:LINE for one round of the training loop there; FILE.py or a folder, for all that it has."""
 
     call: Annotated[str | None, tyro.conf.arg(metavar="EXPR")] = None
     """Python that calls NAME, with np, rng and the names of its file. The first call with floating arrays is
@@ -60,7 +63,8 @@ class Check:
 
     program: Annotated[str | None, tyro.conf.arg(name="run", metavar="PROGRAM")] = None
     """Run a program, 'SCRIPT.py ARG ...' or '-m MODULE ARG ...', until it calls NAME with floating arrays:
-    this call is judged. Where FILE.py itself calls NAME when it is imported, no option is needed."""
+    this call is judged; for FILE.py without a name, all that it calls. Where FILE.py itself calls NAME when
+    it is imported, no option is needed."""
 
     nth: int = 1
     """Judge another call than the first."""
@@ -148,13 +152,14 @@ class Check:
     """With --fix: do not ask."""
 
     hint: bool = False
-    """Of a file that `handgrad exercise` wrote: print the next hint."""
+    """Of a file that `handgrad exercise` wrote: print the next hint. How many were shown is kept beside the
+    file."""
 
     solve: bool = False
     """Of such a file: print the next line."""
 
     watch: bool = False
-    """Of such a file: say how far it is again whenever it is saved, until Ctrl-C."""
+    """Of such a file: say how far it is again whenever it is saved, until all is right, or Ctrl-C."""
 
     json: bool = False
     """Print JSON instead of text: one object, or one a line in the order of the targets."""
@@ -275,6 +280,7 @@ def _recorded(options: Check) -> dict[str, object]:
 
 def _check_own_network(options: Check) -> int:
     """Judge handgrad's own network, stage by stage; on a device, also what JAX itself gives there."""
+    from autograd_ref.compiling.cache import keep_compiled
     from autograd_ref.crosscheck.comparison import Comparison, compare_trace
     from autograd_ref.crosscheck.reports.table import comparison_json, comparison_table
     from autograd_ref.devices.on_device import OnDevice, check_on_device, computing_on, find_device
@@ -282,6 +288,7 @@ def _check_own_network(options: Check) -> int:
     _refuse_options_of_targets(options, "cifar10", "device", "json")
     problems = _own_problems(options)
     device = None if options.device is None else find_device(options.device)
+    keep_compiled()
     with computing_on(device):
         comparisons = [
             compare_trace(problem, problem.net().trace(problem.X, problem.y, problem.reg))

@@ -16,13 +16,13 @@ class Data:
     """Download a data set, verify its checksum, and keep it where the other commands look for it."""
 
     name: tyro.conf.Positional[Literal["cifar10"]]
-    """Which one; the digits come with scikit-learn and need no download."""
+    """Name of the data set; the digits come with scikit-learn and need no download."""
 
     data_dir: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Where to keep it; otherwise the environment's HANDGRAD_DATA, or this user's cache."""
+    """Directory for the archive; by default, $HANDGRAD_DATA or this user's cache."""
 
     def run(self) -> int:
-        """Download unless it is there, read it once as a test, and return the exit code."""
+        """Download the archive unless it exists, read it once as a test, and return the exit code."""
         from handgrad.data.cifar10 import read_cifar10
         from handgrad.data.download import data_directory, download_cifar10
 

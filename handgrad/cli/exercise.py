@@ -1,5 +1,6 @@
 """The command `handgrad exercise`, and `handgrad check` on the file that it writes."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -43,8 +44,8 @@ class Exercise:
         """Write the file, or show the topics, and return the exit code."""
         from rich.console import Console
 
+        from autograd_ref.exercise.screen import topic_list
         from autograd_ref.exercise.topic import topic_called
-        from autograd_ref.exercise.topic_list import topic_list
         from autograd_ref.exercise.words import Words
         from autograd_ref.exercise.writing import write_exercise
 
@@ -60,7 +61,7 @@ class Exercise:
         print(
             words("progress.written", file=self.file, title=topic.title[self.language], all=len(topic.steps))
         )
-        print(words("progress.begin", file=self.file))
+        print(words("progress.begin", file=shlex.quote(str(self.file))))
         return OK
 
 

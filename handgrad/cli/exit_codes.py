@@ -1,4 +1,4 @@
-"""What every command tells its caller by its exit code."""
+"""The exit codes of all commands."""
 
 import signal
 

@@ -4,7 +4,6 @@ import sys
 from typing import Annotated, Any
 
 import tyro
-from tyro import MISSING
 
 from handgrad.cli.check import Check
 from handgrad.cli.data import Data
@@ -20,31 +19,31 @@ from handgrad.sweep.settings import SweepSettings
 __all__ = ["main"]
 
 
-ABOUT = """Backpropagation by hand, held against JAX.
+ABOUT = """Backpropagation by hand, checked against JAX.
 
 `handgrad COMMAND --help` says more. `handgrad --version` prints the version, and
 `handgrad --tyro-print-completion bash` (or zsh) a script that completes commands and options."""
 
 
 def _parse(config: Config, axes: SweepSettings) -> Check | Data | Exercise | Predict | Study | Sweep | Train:
-    """The command that the arguments name; its flags change the given settings of training or of a sweep."""
+    """Return the command that the arguments name; its flags change the given settings."""
     return tyro.cli(
         Annotated[Check, _subcommand("check", Check)]
         | Annotated[Data, _subcommand("data", Data)]
         | Annotated[Exercise, _subcommand("exercise", Exercise)]
         | Annotated[Predict, _subcommand("predict", Predict)]
         | Annotated[Study, _subcommand("study", Study)]
-        | Annotated[Sweep, _subcommand("sweep", Sweep, Sweep(axes))]
-        | Annotated[Train, _subcommand("train", Train, Train(config))],
+        | Annotated[Sweep, _subcommand("sweep", Sweep, default=Sweep(axes))]
+        | Annotated[Train, _subcommand("train", Train, default=Train(config))],
         prog="handgrad",
         description=ABOUT,
     )
 
 
-def _subcommand(name: str, command: type, default: Any = MISSING) -> Any:
+def _subcommand(name: str, command: type, **default: Any) -> Any:
     """The list of commands has the first line of each one's help."""
     line = None if name in sys.argv[1:2] else str(command.__doc__).split("\n")[0]
-    return tyro.conf.subcommand(name, default=default, description=line)
+    return tyro.conf.subcommand(name, description=line, **default)
 
 
 def main() -> None:

@@ -13,9 +13,9 @@ __all__ = ["Predict"]
 
 @dataclass
 class Predict:
-    """Classify the whole test part with a trained network: its accuracy, in all and for each class.
+    """Classify all test images with a trained network, and print its accuracy, overall and for each class.
 
-    Leaves the picture of the confusion matrix, confusion.png, in the run's directory.
+    Writes the picture of the confusion matrix, confusion.png, to the run's directory.
     """
 
     directory: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]

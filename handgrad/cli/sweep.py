@@ -26,28 +26,28 @@ __all__ = ["Sweep"]
 class Sweep:
     """Train a grid of networks, several at once, and show which settings are best.
 
-    A setting takes several values, 50,100, or a range, first:last:count, with :log for equal ratios; every
-    combination of all of them is trained, each with its own fresh network. Leaves the results and the
-    pictures in a directory, trains the best combination as a run of its own, and tests that one, once.
-    A sweep that ended early, in whatever way, goes on with --resume SWEEP as if it had not.
+    A setting takes several values (50,100) or a range (first:last:count, with :log for equal ratios). Every
+    combination is trained with a new network. Writes the results and pictures to a directory, then trains
+    the best combination again as a run of its own, and tests only that one. If a sweep ended early for any
+    reason, --resume SWEEP continues it as if it had not been interrupted.
 
-    Exits with 0 if all points were trained, 1 if every combination diverged, 2 for bad input or workers that
-    failed, 130 after Ctrl-C.
+    Exits with 0 if all points were trained, 1 if every combination diverged, 2 for bad input or failed
+    workers, 130 after Ctrl-C.
     """
 
     settings: Annotated[SweepSettings, tyro.conf.arg(name="")] = field(default_factory=SweepSettings)
 
     preset: SweepPresetName | None = None
-    """Start from one of the course notes' explorations; other flags then change single settings."""
+    """Start from one of the course notes' sweeps; other flags change single settings."""
 
     out: Annotated[Path | None, tyro.conf.arg(metavar="SWEEP")] = None
     """The sweep's directory; by default, a new one in sweeps/."""
 
     resume: Annotated[Path | None, tyro.conf.arg(metavar="SWEEP")] = None
-    """Go on with the sweep in this directory."""
+    """Continue the sweep in this directory."""
 
     jobs: int | None = None
-    """Number of processes on this machine; by default, one for each of its CPUs."""
+    """Number of processes on this machine; by default, one per CPU."""
 
     scheduler: Annotated[str | None, tyro.conf.arg(metavar="tcp://HOST:PORT")] = None
     """Train on the workers of this Dask cluster instead."""
@@ -59,7 +59,7 @@ class Sweep:
     """Show no progress."""
 
     def run(self) -> int:
-        """Train the points that are left, print the best, and return the exit code."""
+        """Train the remaining points, print the best, and return the exit code."""
         from handgrad.progress import no_progress
 
         with no_progress(self.quiet):
@@ -94,7 +94,7 @@ class Sweep:
         ways = {"--jobs": self.jobs, "--scheduler": self.scheduler, "--local-cluster": self.local_cluster}
         given = [flag for flag, value in ways.items() if value is not None]
         if len(given) > 1:
-            raise ValueError(f"{' and '.join(given)} are different ways to train: give one")
+            raise ValueError(f"{' and '.join(given)} exclude each other: give only one")
         if self.scheduler is not None:
             return dask_workers(self.scheduler)
         if self.local_cluster is not None:
@@ -116,7 +116,7 @@ class Sweep:
             print(f"{directory}: every combination diverged with at least one of its seeds")
             return FAILED
         if edge := on_the_edge(grid, best):
-            print(f"The best is on the edge of {' and '.join(edge)}: beyond it there may be a better one.")
+            print(f"The best is at the edge of {' and '.join(edge)}: there may be a better value beyond it.")
         print(f"the best, trained alone, {train_and_test(directory, best)}\n")
         print(f"{directory}: {len(settings)} combinations; to train the best again:")
         print(train_command(best.point))
@@ -126,6 +126,6 @@ class Sweep:
         """Return the settings that the given flags change."""
         if self.resume is not None:
             if self.out is not None or self.preset is not None or self.settings != SweepSettings():
-                raise ValueError("--resume takes the sweep's directory and settings: give no others")
+                raise ValueError("--resume uses the settings of the sweep: give no others")
             return self.settings
         return usual_sweep(self.settings.data) if self.preset is None else SWEEP_PRESETS[self.preset]

@@ -15,28 +15,28 @@ __all__ = ["Train"]
 
 @dataclass
 class Train:
-    """Train a network, and leave its settings, checkpoint, history and pictures in a directory.
+    """Train a network, and write its settings, checkpoint, history and pictures to a directory.
 
-    A run that ended early, in whatever way, goes on with --resume RUN as if it had not; with --iters, it goes
-    on longer.
+    If a run ended early for any reason, --resume RUN continues it as if it had not been interrupted; a larger
+    number of --iters trains it longer.
 
-    Exits with 0 if all steps were taken, 1 if the loss diverged, 2 for bad input or a disk that is full, 130
-    after Ctrl-C.
+    Exits with 0 if all steps were taken, 1 if the loss diverged, 2 for bad input or a full disk, 130 after
+    Ctrl-C.
     """
 
     config: Annotated[Config, tyro.conf.arg(name="")] = field(default_factory=Config)
 
     preset: PresetName | None = None
-    """Start from these settings; other flags then change single ones."""
+    """Start from these settings; other flags change single ones."""
 
     out: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
     """The run's directory; by default, a new one in runs/."""
 
     settings: Annotated[Path | None, tyro.conf.arg(name="config", metavar="FILE")] = None
-    """Start from the settings in this file, a run's config.json; other flags then change single ones."""
+    """Start from the settings in this file, a run's config.json; other flags change single ones."""
 
     resume: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
-    """Go on with the run in this directory, with its settings; --iters may be larger than its own."""
+    """Continue the run in this directory, with its settings; --iters may be larger than before."""
 
     quiet: bool = False
     """Show no progress."""
@@ -74,11 +74,11 @@ class Train:
         if self.resume is not None:
             if self.out is not None or self.preset is not None or self.settings is not None:
                 raise ValueError(
-                    "--resume takes the run's directory and settings: no --out, no --preset, no --config"
+                    "--resume uses the run's directory and settings: give no --out, --preset or --config"
                 )
             return read_config(self.resume)
         if self.settings is not None:
             if self.preset is not None:
-                raise ValueError("--config and --preset both give all settings: give one")
+                raise ValueError("--config and --preset exclude each other: give only one")
             return read_settings(self.settings)
         return usual_settings(self.config.data) if self.preset is None else PRESETS[self.preset]

@@ -1,1 +1,1 @@
-"""The data sets: the digits, CIFAR-10, and verified downloads."""
+"""The data sets, digits and CIFAR-10, and verified downloads."""

@@ -1,7 +1,7 @@
-"""A reader of pickles that hold arrays of bytes, and that cannot make anything else happen.
+"""A safe reader of pickles that hold arrays of bytes.
 
-Unpickling calls whatever a file names. Here a file can name only what NumPy's arrays need, and gets a
-stand-in that accepts what a batch of CIFAR-10 contains and refuses the rest.
+Unpickling calls whatever a file names. Here a file can only name what NumPy's arrays need, and gets a
+stand-in that accepts the content of a CIFAR-10 batch and refuses the rest.
 """
 
 import math
@@ -14,7 +14,7 @@ import numpy as np
 
 __all__ = ["load_byte_pickle"]
 
-# Far more than a batch of CIFAR-10 has, and few enough that a hostile file cannot fill the memory.
+# Far more than a CIFAR-10 batch has, but few enough that a hostile file cannot fill the memory.
 MOST_INSTRUCTIONS = 1_000_000
 
 
@@ -24,11 +24,11 @@ def load_byte_pickle(content: bytes) -> dict[Any, Any]:
     Python 2 or 3 may have written it, with any protocol. Python 2's strings become bytes.
 
     Returns:
-        The dict. Arrays that are its values are read-only views of the file's bytes; deeper ones stay
-        unreadable.
+        The dict. Arrays among its values are read-only views of the file's bytes; more deeply nested arrays
+        stay unreadable.
 
     Raises:
-        ValueError: the content is not such a pickle, or asks for something else.
+        ValueError: the content is not such a pickle, or names something else.
     """
     try:
         _check_lengths(content)
@@ -40,9 +40,9 @@ def load_byte_pickle(content: bytes) -> dict[Any, Any]:
 
 
 def _check_lengths(content: bytes) -> None:
-    """Parse the instructions without executing them: the unpickler allocates memory before it reads."""
+    """Count the instructions without executing them: the unpickler allocates memory before it reads."""
     for count, (opcode, argument, _) in enumerate(pickletools.genops(content)):
-        # PUT names a place in a table that grows as far as the place.
+        # PUT names a place in a table, which grows until it has this place.
         place = argument if "PUT" in opcode.name else 0
         if max(count, place or 0) > MOST_INSTRUCTIONS:
             raise pickle.UnpicklingError(f"it has more than {MOST_INSTRUCTIONS} instructions")
@@ -51,12 +51,12 @@ def _check_lengths(content: bytes) -> None:
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if f"{module}.{name}" not in NAMES:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+            raise pickle.UnpicklingError(f"it names {module}.{name}")
         return NAMES[f"{module}.{name}"]
 
 
 class _Dtype:
-    """Stands for ``numpy.dtype("u1")``, the only dtype admitted."""
+    """A stand-in for ``numpy.dtype("u1")``, the only dtype allowed."""
 
     def __init__(self, code: Any, *flags: Any) -> None:
         if code not in ("u1", b"u1", "|u1"):
@@ -67,7 +67,7 @@ class _Dtype:
 
 
 class _Array:
-    """Stands for an array of bytes; NumPy makes an empty one first and then sets its state."""
+    """A stand-in for an array of bytes, which NumPy creates empty and then fills by setting its state."""
 
     array: np.ndarray
 
@@ -82,14 +82,14 @@ class _Array:
 
 
 class _FullArray(_Array):
-    """Stands for an array that is made with its contents."""
+    """A stand-in for an array that is created with its contents."""
 
     def __init__(self, data: Any, dtype: Any, shape: Any, order: Any) -> None:
         self.__setstate__((None, shape, dtype, order == "F", data))
 
 
 class _Encode:
-    """Stands for ``codecs.encode(text, "latin1")``: Python 3 writes bytes so with Python 2's protocols."""
+    """A stand-in for ``codecs.encode(text, "latin1")``, as which Python 3 writes bytes in old protocols."""
 
     def __new__(cls, text: Any, encoding: Any) -> Any:
         return text.encode("latin-1")
@@ -98,7 +98,7 @@ class _Encode:
         pass
 
 
-# Classes with a __setstate__, which nothing can change: a file may set the attributes of functions.
+# Classes whose __setstate__ a file cannot replace; on functions, a file could set attributes.
 NAMES: dict[str, type] = {"numpy.ndarray": _Array, "numpy.dtype": _Dtype, "_codecs.encode": _Encode}
 for _core in ("numpy.core", "numpy._core"):  # in NumPy 1 and in NumPy 2
     NAMES[f"{_core}.multiarray._reconstruct"] = _Array

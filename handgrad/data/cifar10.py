@@ -1,4 +1,4 @@
-"""CIFAR-10 in both official layouts, from a folder or from the archive as it was downloaded.
+"""CIFAR-10 in both official layouts, read from a folder or from the downloaded archive.
 
 Source: Krizhevsky, "Learning multiple layers of features from tiny images", 2009;
 https://www.cs.toronto.edu/~kriz/cifar.html describes the layouts.
@@ -27,9 +27,9 @@ BATCHES = ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data
 BINARY, PICKLED = "cifar-10-batches-bin", "cifar-10-batches-py"
 BINARY_ARCHIVE, PICKLED_ARCHIVE = "cifar-10-binary.tar.gz", "cifar-10-python.tar.gz"
 
-# The largest batch known takes 44 MB, as a pickle that Python 3 wrote with a protocol of Python 2.
+# The largest known batch has 44 MB: a pickle written by Python 3 with a protocol of Python 2.
 MOST_BYTES = 64 * 2**20
-# All such batches together take 266 MB.
+# All such batches together have 266 MB.
 MOST_BYTES_UNZIPPED = 320 * 2**20
 
 WAY_OUT = "`handgrad data cifar10` downloads it, --data-dir names the folder or archive of a copy"
@@ -39,15 +39,15 @@ def read_cifar10(path: Path) -> tuple[UInt8[np.ndarray, "N 3072"], Integer[np.nd
     """Read all 60,000 images: the five training batches in their order, then the test batch.
 
     Args:
-        path: a folder or an archive (.tar.gz) with the batches of one layout, or a folder that holds such
+        path: a folder or archive (.tar.gz) with the batches of one layout, or a folder that has such
             a folder or archive under its official name.
 
     Returns:
         ``(X, y)``: pixels (60000, 3072), red, green and blue plane of 32 rows each, and labels in [0, 10).
 
     Raises:
-        FileNotFoundError: there is no such path, or a batch is missing.
-        ValueError: a file is not what it should be; the message names it.
+        FileNotFoundError: the path does not exist, or a batch is missing.
+        ValueError: a file is invalid; the message names it.
     """
     X = np.empty((len(BATCHES) * ROWS, PIXELS), np.uint8)
     y = np.empty(len(BATCHES) * ROWS, np.int64)
@@ -55,7 +55,7 @@ def read_cifar10(path: Path) -> tuple[UInt8[np.ndarray, "N 3072"], Integer[np.nd
     missing = list(BATCHES)
     for batch, where, content in _archived(place) if place.is_file() else _unpacked(place):
         if batch not in missing:
-            raise ValueError(f"{where} is there a second time")
+            raise ValueError(f"{where} occurs twice")
         missing.remove(batch)
         try:
             rows = slice(BATCHES.index(batch) * ROWS, (BATCHES.index(batch) + 1) * ROWS)
@@ -73,7 +73,7 @@ def split_records(
     """Split records of the binary layout, a label byte and then the pixels, into pixels (a view) and labels.
 
     Raises:
-        ValueError: the last record is not whole, or a label is out of range.
+        ValueError: the last record is incomplete, or a label is out of range.
     """
     if len(records) == 0 or len(records) % (1 + PIXELS):
         raise ValueError(f"must hold records of {1 + PIXELS} bytes, not {len(records)} bytes")
@@ -82,23 +82,23 @@ def split_records(
 
 
 def _find(path: Path) -> Path:
-    """Return the archive, or the folder that holds the batches."""
+    """Return the archive, or the folder with the batches."""
     if path.is_file():
         return path
     if not path.is_dir():
-        raise FileNotFoundError(f"there is no {path} to hold CIFAR-10: {WAY_OUT}")
+        raise FileNotFoundError(f"{path} does not exist, so CIFAR-10 cannot be read from it: {WAY_OUT}")
     for name in (BINARY, PICKLED, BINARY_ARCHIVE, PICKLED_ARCHIVE):
         if (path / name).exists():
             return path / name
     if any((path / name).exists() for batch in BATCHES for name in (f"{batch}.bin", batch)):
         return path
     raise FileNotFoundError(
-        f"{path} holds no CIFAR-10: neither {BINARY} nor {PICKLED}, nor an archive of either; {WAY_OUT}"
+        f"{path} has no CIFAR-10: neither {BINARY} nor {PICKLED}, nor an archive of either; {WAY_OUT}"
     )
 
 
 def _unpacked(folder: Path) -> Iterator[tuple[str, str, bytes]]:
-    """Yield each batch in a folder: its name, its file and its content."""
+    """Yield the name, the file and the content of each batch in a folder."""
     ending = ".bin" if any((folder / f"{batch}.bin").exists() for batch in BATCHES) else ""
     for batch in BATCHES:
         path = folder / (batch + ending)
@@ -108,7 +108,7 @@ def _unpacked(folder: Path) -> Iterator[tuple[str, str, bytes]]:
 
 
 def _archived(archive: Path) -> Iterator[tuple[str, str, bytes]]:
-    """Yield the same in the order of an archive, which is read from front to back and never unpacked."""
+    """Yield the same from an archive, in its order; it is read from front to back and never unpacked."""
     try:
         with gzip.open(archive) as unzipped:
             whole = _BoundedFile(unzipped, MOST_BYTES_UNZIPPED)
@@ -119,14 +119,14 @@ def _archived(archive: Path) -> Iterator[tuple[str, str, bytes]]:
                     file = entries.extractfile(entry) if name in BATCHES and entry.isfile() else None
                     if file is not None:
                         yield name, f"{archive}: {entry.name}", file.read()
-            while whole.read(2**20):  # to the end, where the checksum is
+            while whole.read(2**20):  # up to the checksum at the end
                 pass
     except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise ValueError(f"{archive} is damaged, or not a .tar.gz of CIFAR-10: {error}") from None
 
 
 class _BoundedFile:
-    """A file that seems to end at a limit: no size in a header makes tarfile read, or allocate, more."""
+    """A file that is cut off at a limit, so that a size in a header cannot make tarfile allocate more."""
 
     def __init__(self, file: BufferedIOBase, limit: int) -> None:
         self._file, self._left = file, limit
@@ -139,7 +139,7 @@ class _BoundedFile:
 
 def _check_size(where: str, size: int) -> None:
     if not 0 <= size <= MOST_BYTES:
-        raise ValueError(f"{where} has {size} bytes; no batch has over {MOST_BYTES}")
+        raise ValueError(f"{where} has {size} bytes; a batch has at most {MOST_BYTES}")
 
 
 def _binary(content: bytes) -> tuple[np.ndarray, np.ndarray]:
@@ -151,7 +151,7 @@ def _binary(content: bytes) -> tuple[np.ndarray, np.ndarray]:
 
 def _pickled(content: bytes) -> tuple[np.ndarray, np.ndarray]:
     batch = load_byte_pickle(content)
-    # Python 2's strings, and so its keys, come as bytes.
+    # Strings written by Python 2, and so its keys, are bytes.
     pixels, labels = (batch.get(key, batch.get(key.encode())) for key in ("data", "labels"))
     if not isinstance(pixels, np.ndarray) or pixels.shape != (ROWS, PIXELS):
         raise ValueError(f"must hold data of shape {(ROWS, PIXELS)}, not {getattr(pixels, 'shape', pixels)}")

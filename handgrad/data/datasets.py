@@ -28,12 +28,12 @@ DataName = Literal["digits", "cifar10"]
 class Dataset:
     """Images in three parts, as bytes.
 
-    A minibatch is converted when its turn comes (`handgrad.data.minibatches.Minibatch`, or ``mean=`` of
-    `TwoLayerNet.train` and `TwoLayerNet.predict`), so that the whole set never takes more than its bytes.
-    The validation part may have no rows.
+    A minibatch is converted when it is used (`handgrad.data.minibatches.Minibatch`, or ``mean=`` of
+    `TwoLayerNet.train` and `TwoLayerNet.predict`), so the whole set never needs more memory than its bytes.
+    The validation part may be empty.
 
     Attributes:
-        mean: the mean image of the training part, to be subtracted from every image.
+        mean: the mean image of the training part, which is subtracted from every image.
         image_shape: (channels, height, width), of which D is the product.
         classes: the classes' names, in the order of the labels.
     """
@@ -54,10 +54,10 @@ def load_dataset(name: DataName, directory: Path | None = None) -> Dataset:
 
     Args:
         name: ``"digits"`` or ``"cifar10"``.
-        directory: where CIFAR-10 is, as for `load_cifar10`; the digits need none.
+        directory: directory with CIFAR-10, as for `load_cifar10`; not used for the digits.
 
     Raises:
-        FileNotFoundError, ValueError: as `load_cifar10`.
+        FileNotFoundError, ValueError: as for `load_cifar10`.
     """
     if name == "cifar10":
         return load_cifar10(directory, test=10_000)
@@ -66,16 +66,17 @@ def load_dataset(name: DataName, directory: Path | None = None) -> Dataset:
 
 
 def load_cifar10(directory: Path | None = None, *, validation: int = 1000, test: int = 1000) -> Dataset:
-    """Load CIFAR-10, whose pixels take 184 MB, in CS231n's parts, 49,000 / 1,000 / 1,000, or in others.
+    """Load CIFAR-10, whose pixels take 184 MB; by default in CS231n's parts, 49,000 / 1,000 / 1,000.
 
     Args:
-        directory: as `handgrad.data.cifar10.read_cifar10`; None for `handgrad.data.download.data_directory`.
-        validation: how many of the 50,000 training images, the last ones, are set aside; 0 for none.
-        test: how many of the 10,000 test images, the first ones, are taken.
+        directory: the ``path`` of `handgrad.data.cifar10.read_cifar10`; None for
+            `handgrad.data.download.data_directory`.
+        validation: number of images to set aside at the end of the 50,000 training images; 0 for none.
+        test: number of images to take from the start of the 10,000 test images.
 
     Raises:
-        FileNotFoundError: there are no such files.
-        ValueError: a file is not what it should be, or a part is larger than what it is taken from.
+        FileNotFoundError: the files do not exist.
+        ValueError: a file is invalid, or a part is larger than the images it is taken from.
     """
     if not 0 <= validation < 50_000:
         raise ValueError(f"validation must be in [0, 50000), not {validation}")
@@ -94,7 +95,7 @@ def split(
     image_shape: tuple[int, int, int],
     classes: tuple[str, ...],
 ) -> Dataset:
-    """Cut a set into consecutive parts, without a copy, and take the mean of the first."""
+    """Split a data set into consecutive parts, without a copy, and compute the mean of the first."""
     a, b, c = train, train + validation, train + validation + test
     mean = X[:a].sum(axis=0, dtype=np.int64) / train
     return Dataset(X[:a], y[:a], X[a:b], y[a:b], X[b:c], y[b:c], mean, image_shape, classes)
@@ -102,7 +103,7 @@ def split(
 
 def load_digits() -> tuple[UInt8[np.ndarray, "N 64"], Integer[np.ndarray, " N"]]:
     """Load the 1797 handwritten digits that scikit-learn ships: 8×8 pixels from 0 to 16, and labels."""
-    # The file itself: loading scikit-learn takes as long as a whole check of the gradient.
+    # Read the file itself: importing scikit-learn takes as long as a whole gradient check.
     file = distribution("scikit-learn").locate_file("sklearn/datasets/data/digits.csv.gz")
     records = np.loadtxt(str(file), dtype=np.uint8, delimiter=",")
     return records[:, :-1].copy(), records[:, -1].astype(np.int64)
@@ -112,16 +113,16 @@ def read_cifar10_batch(directory: Path) -> tuple[UInt8[np.ndarray, "N 3072"], In
     """Read pixels and labels of the first training batch in CIFAR-10's binary layout.
 
     Args:
-        directory: the folder that holds ``data_batch_1.bin``, or its parent.
+        directory: the folder with ``data_batch_1.bin``, or its parent.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it does not hold whole records, or a label is out of range.
+        FileNotFoundError: the file does not exist.
+        ValueError: a record is incomplete, or a label is out of range.
     """
     name = "data_batch_1.bin"
     paths = [path for path in (directory / name, directory / BINARY / name) if path.is_file()]
     if not paths:
-        raise FileNotFoundError(f"{directory} holds neither {name} nor {BINARY}/{name}")
+        raise FileNotFoundError(f"{directory} contains neither {name} nor {BINARY}/{name}")
     try:
         return split_records(np.fromfile(paths[0], np.uint8))
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Where data sets live on this machine, and how CIFAR-10 gets there."""
+"""The directory of the data sets, and the download of CIFAR-10."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ CIFAR10_SHA256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1
 
 
 def data_directory() -> Path:
-    """Return where data sets are kept: the environment's HANDGRAD_DATA, or else this user's cache."""
+    """Return the directory of the data sets: $HANDGRAD_DATA, or else this user's cache."""
     import pooch
 
     return Path(os.environ.get("HANDGRAD_DATA") or pooch.os_cache("handgrad"))
@@ -22,15 +22,15 @@ def data_directory() -> Path:
 def download_cifar10(directory: Path, url: str = CIFAR10_URL, sha256: str = CIFAR10_SHA256) -> Path:
     """Download the archive of the binary layout to a directory, unless it is there already; return its path.
 
-    It appears under its name only when it is whole and its checksum is right.
+    It appears under its name only when it is complete and its checksum is right.
 
     Raises:
-        ValueError: the downloaded file has another checksum; it was removed again.
-        OSError: it cannot be downloaded or written.
+        ValueError: the downloaded file has the wrong checksum; it was removed again.
+        OSError: the archive cannot be downloaded or written.
     """
     import pooch
 
-    pooch.get_logger().setLevel("WARNING")  # the bar shows what happens
+    pooch.get_logger().setLevel("WARNING")  # the progress bar is enough
     try:
         with _DownloadBar("CIFAR-10") as bar:
             path = pooch.retrieve(
@@ -61,7 +61,7 @@ class _DownloadBar(ProgressBar):
         self._name, self._done, self._tenths = name, 0, 0
 
     def update(self, size: int) -> None:
-        """Add to the bytes that have arrived."""
+        """Add to the number of bytes received."""
         self._done += size
         tenths = 10 * self._done // self.total if self.total else 0
         if self.on_terminal:
@@ -71,7 +71,7 @@ class _DownloadBar(ProgressBar):
             self.print_line(f"{self._name}: {10 * tenths} % of {self.total} bytes")
 
     def reset(self) -> None:
-        """Start again: pooch does so once the last byte has arrived, and then adds the whole size."""
+        """Start again: pooch calls this after the last byte, and then adds the whole size."""
         self._done = 0
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Minibatches out of a data set, gathered in place."""
+"""Minibatches from a data set, gathered in place."""
 
 import math
 
@@ -13,8 +13,7 @@ __all__ = ["Minibatch"]
 class Minibatch:
     """Buffers for one minibatch, gathered from a data set that may stay as bytes.
 
-    Nothing of the size of an array is allocated after the first `gather`; each call overwrites what
-    the last one returned.
+    No array is allocated after the first `gather`; each call overwrites the result of the last one.
 
     Attributes:
         X: the gathered inputs (batch, D), in ``dtype``.
@@ -32,14 +31,14 @@ class Minibatch:
         flip: tuple[int, int, int] | None = None,
         rng: np.random.Generator | None = None,
     ) -> None:
-        """Keep the data set, and allocate what one minibatch needs.
+        """Keep the data set, and allocate the memory for one minibatch.
 
         Args:
             X: all inputs, integers or floating-point numbers; copied only if rows are not contiguous.
             y: all labels.
             batch: rows of a minibatch.
-            dtype: what the inputs are converted to.
-            mean: subtracted from every row after its conversion.
+            dtype: dtype of the converted inputs.
+            mean: vector to subtract from every row after its conversion.
             flip: the images' shape (channels, height, width), to mirror each image left to right with
                 probability ½; None leaves them as they are.
             rng: source of the flips, required with ``flip``.
@@ -57,12 +56,12 @@ class Minibatch:
         self.y = np.empty(N, np.intp)
         self._all = np.ascontiguousarray(X)
         self._labels = y.astype(np.intp)
-        # A whole matrix: with one row to repeat, NumPy's subtraction would buffer.
+        # A whole matrix, because NumPy would use a buffer to broadcast a single row.
         self._mean = None if mean is None else np.tile(mean.astype(dtype), (N, 1))
         self._flip, self._rng = flip, rng
         self._chances = np.empty(N)
         self._mirrored = np.empty((N, 1, 1, 1), bool)
-        # As they are in the data set, where they cannot be gathered right into place.
+        # The rows in the data set's dtype, if they cannot be gathered directly into X.
         direct = flip is None and X.dtype == self.X.dtype
         self._raw = self.X if direct else np.empty((N, D), X.dtype)
 
@@ -70,11 +69,11 @@ class Minibatch:
         """Fill ``X`` and ``y`` with the given rows of the data set.
 
         Raises:
-            IndexError: there is no such row.
+            IndexError: a row does not exist.
         """
         if rows.min() < 0 or rows.max() >= len(self._all):
             raise IndexError(f"a minibatch takes rows in [0, {len(self._all)}), not {rows}")
-        # The indices are right, so "clip" changes none; the default mode would gather into a copy first.
+        # All indices are valid, so "clip" changes nothing; the default mode would first gather into a copy.
         self._all.take(rows, axis=0, out=self._raw, mode="clip")
         self._labels.take(rows, out=self.y, mode="clip")
         if self._raw is not self.X:

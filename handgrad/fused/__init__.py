@@ -1,1 +1,1 @@
-"""The same mathematics in one allocation-free step."""
+"""The network's mathematics as one training step without allocations."""

@@ -1,14 +1,14 @@
-r"""The activation functions as the fused step needs them: function and slope at once, in place.
+r"""The activation functions for the fused step: function and slope at once, in place.
 
-Each takes ``z``, which holds the pre-activations and afterwards the outputs; ``slope``, which is filled; and
-``scratch``, whose contents are lost: three arrays of the same shape and dtype. Nothing is allocated.
+Each function takes three arrays of the same shape and dtype: ``z``, whose pre-activations are replaced by the
+outputs; ``slope``, which is filled; and ``scratch``, whose contents are lost. Nothing is allocated.
 
-The mathematics is that of `handgrad.activations`, and so is the slope at 0. What differs is the slope of
-sigmoid, tanh and silu, which is made of what is there already: $h(1 - h)$, $1 - h^2$ and
-$\sigma + h(1 - \sigma)$. That costs relative, not absolute accuracy. The error stays within some unit
-roundoffs, which is all of a slope below it: a tanh passes nothing back from |z| = 10 on in float32 and 19
-in float64, a sigmoid from z = 17 and 37 on, where the true slope is below 6e-8 and 2e-16. The GELUs' slopes
-lose digits next to their roots in the same way.
+The mathematics is the same as in `handgrad.activations`, and so is the slope at 0. Only the slopes of
+sigmoid, tanh and silu differ: they are computed from numbers that exist already, as $h(1 - h)$, $1 - h^2$
+and $\sigma + h(1 - \sigma)$. This loses relative but not absolute accuracy. The error stays within a few unit
+roundoffs, but a slope smaller than that is lost entirely: tanh passes nothing back from |z| = 10 on in
+float32 and 19 in float64, sigmoid from z = 17 and 37 on, where the true slope is below 6e-8 and 2e-16. The
+GELUs' slopes lose digits near their roots in the same way.
 """
 
 import math
@@ -16,7 +16,6 @@ from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import ndtr
 
 from handgrad.activations import FAR, GELU_CUBIC, LEAK
 
@@ -57,6 +56,8 @@ def _elu(z: Array, slope: Array, scratch: Array) -> None:
 
 
 def _gelu(z: Array, slope: Array, scratch: Array) -> None:
+    from scipy.special import ndtr  # loads slowly
+
     ndtr(z, out=slope)
     np.multiply(z, z, out=scratch)
     np.multiply(scratch, -0.5, out=scratch)
@@ -103,7 +104,7 @@ def _softplus(z: Array, slope: Array, scratch: Array) -> None:
 
 
 def _logistic(z: Array) -> None:
-    """``z ← σ(z)``; an exponential that overflows is infinite and its reciprocal 0, as it must be."""
+    """Compute ``z ← σ(z)``; where the exponential overflows to infinity, the result is 0, as it must be."""
     np.negative(z, out=z)
     with np.errstate(over="ignore"):
         np.exp(z, out=z)
@@ -112,7 +113,7 @@ def _logistic(z: Array) -> None:
 
 
 def _join_product_rule(sigma: Array, p: Array) -> None:
-    """``sigma ← σ + p(1 - σ)``, which is 1 - (1 - σ)(1 - p); p is lost."""
+    """Compute ``sigma ← σ + p(1 - σ)``, which is 1 - (1 - σ)(1 - p); p is overwritten."""
     np.subtract(1, sigma, out=sigma)
     np.subtract(1, p, out=p)
     np.multiply(sigma, p, out=sigma)

@@ -1,7 +1,7 @@
 """SciPy's BLAS on arrays in either memory order: results accumulate in place and nothing is copied.
 
-The BLAS wants columns contiguous. The transpose of an array with contiguous rows is just that, and costs
-nothing; every function here passes whichever of the two the BLAS can take as it lies.
+The BLAS needs contiguous columns. The transpose of an array with contiguous rows has them, and costs nothing;
+every function here passes the array or its transpose, whichever the BLAS can take without a copy.
 """
 
 from collections.abc import Iterator
@@ -22,14 +22,15 @@ def multiply_add(
     beta: float,
     c: Float[np.ndarray, "M N"],
 ) -> None:
-    """The general matrix product, ``c ← alpha·a·b + beta·c``, in one call of GEMM.
+    """Compute ``c ← alpha·a·b + beta·c`` in one call of GEMM.
 
     Args:
-        alpha: factor on the product.
+        alpha: factor of the product.
         a: left factor.
         b: right factor.
-        beta: factor on what ``c`` holds.
-        c: is overwritten; like ``a`` and ``b`` contiguous by rows or by columns, and of their dtype.
+        beta: factor of the old ``c``.
+        c: the matrix to overwrite; contiguous by rows or by columns, like ``a`` and ``b``, and of their
+            dtype.
 
     Raises:
         ValueError: ``c`` is not contiguous or has another dtype, so that the BLAS worked on a copy.
@@ -45,7 +46,7 @@ def multiply_add(
 
 
 def add_scaled(alpha: float, x: Float[np.ndarray, "*shape"], y: Float[np.ndarray, "*shape"]) -> None:
-    """``y ← y + alpha·x``, for ``x`` contiguous in the memory order of ``y``.
+    """Compute ``y ← y + alpha·x``, for ``x`` contiguous in the memory order of ``y``.
 
     Raises:
         ValueError: ``y`` is not contiguous, so that the BLAS worked on a copy.
@@ -56,7 +57,7 @@ def add_scaled(alpha: float, x: Float[np.ndarray, "*shape"], y: Float[np.ndarray
 
 
 def scale(alpha: float, x: Float[np.ndarray, "*shape"]) -> None:
-    """``x ← alpha·x``.
+    """Compute ``x ← alpha·x``.
 
     Raises:
         ValueError: ``x`` is not contiguous, so that the BLAS worked on a copy.
@@ -67,31 +68,31 @@ def scale(alpha: float, x: Float[np.ndarray, "*shape"]) -> None:
 
 
 def squared_norm(x: Float[np.ndarray, "*shape"]) -> float:
-    """The sum of the squares of all entries, as a dot product in the dtype of ``x``."""
+    """Return the sum of the squares of all entries, as a dot product in the dtype of ``x``."""
     dot = blas.sdot if x.dtype.char == "f" else blas.ddot
     flat = x.ravel(order="K")
     return float(dot(flat, flat))
 
 
 def check_in_place(in_place: bool) -> None:
-    """Raise ValueError unless a wrapper, which *may* overwrite its argument, did."""
+    """Raise ValueError unless the wrapper overwrote its argument, which it may but need not do."""
     if not in_place:
         raise ValueError("the BLAS worked on a copy: the output must be contiguous and of the inputs' dtype")
 
 
 class Blas(NamedTuple):
-    """The processor whose kernels OpenBLAS runs (empty for another BLAS), and the number of its threads."""
+    """The processor whose kernels OpenBLAS uses (empty for another BLAS), and the number of its threads."""
 
     core: str
     threads: int
 
 
 def blas_in_use() -> Blas:
-    """Ask SciPy's BLAS for its kernels and its threads."""
+    """Return the kernels and the threads of SciPy's BLAS."""
     from threadpoolctl import ThreadpoolController
 
     found = ThreadpoolController().select(user_api="blas").info()
-    # NumPy's wheel has a BLAS of its own; where the two share one, its path is another.
+    # NumPy's wheel has its own BLAS; where the two libraries share one, it has another path.
     own = [library for library in found if "scipy.libs" in library["filepath"]] or found
     if not own:
         return Blas("", 1)
@@ -100,7 +101,7 @@ def blas_in_use() -> Blas:
 
 @contextmanager
 def blas_threads(threads: int | None) -> Iterator[int]:
-    """Limit every BLAS of the process for a while, and yield their threads; None leaves them as they are."""
+    """Limit the threads of every BLAS in the context, and yield their number; None changes nothing."""
     from threadpoolctl import ThreadpoolController
 
     controller = ThreadpoolController().select(user_api="blas")

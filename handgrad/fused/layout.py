@@ -1,7 +1,7 @@
-r"""The first layer's order in memory and the way to compute its two products that are fastest on a processor.
+r"""The fastest memory order of the first layer, and the fastest way to compute its two products.
 
-The products are $XW_1$ and $X^\top dz_1$. Each rule was measured; benchmarks/speed/README.md has the figures. They
-depend on the kernels of the BLAS, which OpenBLAS chooses by the processor.
+The products are $XW_1$ and $X^\top dz_1$. Each rule was measured; benchmarks/speed/README.md has the figures.
+They depend on the kernels of the BLAS, which OpenBLAS chooses by the processor.
 """
 
 from typing import Literal, NamedTuple
@@ -15,12 +15,12 @@ __all__ = ["Layout", "choose_layout"]
 
 
 class Layout(NamedTuple):
-    """A layout.
+    """A memory order and a way to compute the products.
 
     Attributes:
-        order: of W1, its velocity and what the hidden layer holds: contiguous by rows (C) or by columns (F).
-        unpacked_forward: the forward product is an `UnpackedProduct`; the order is C then.
-        unpacked_update: the update is one.
+        order: order of W1, its velocity and the hidden layer's arrays: contiguous rows (C) or columns (F).
+        unpacked_forward: whether the forward product is an `UnpackedProduct`; the order is C then.
+        unpacked_update: whether the update is one.
     """
 
     order: Literal["C", "F"]
@@ -29,18 +29,18 @@ class Layout(NamedTuple):
 
 
 def choose_layout(N: int, D: int, H: int, dtype: np.dtype[np.floating], blas: Blas) -> Layout:
-    """Return the fastest layout that was found for N rows of D features and H hidden units."""
+    """Return the fastest known layout for N rows of D features and H hidden units."""
     single = dtype == np.float32
     if blas.core not in CORES:
         by_rows = (H < 100 and N >= 64) if single else N < 64
         return Layout("C" if by_rows else "F", False, False)
     few = N * H <= 20_000
-    # Whatever the threads: a run that goes on with another number of them keeps its order.
+    # This does not depend on the threads: a run resumed with another number of them keeps its order.
     by_rows = N < 32 or H < 768 if single else few and N <= 64
-    cut = by_rows and N * D * H > MULTIPLICATIONS  # the BLAS itself does not pack a smaller product
+    cut = by_rows and N * D * H > MULTIPLICATIONS  # the BLAS does not pack smaller products
     if blas.threads > 1:
-        few = N <= 20 and N * H <= 10_000  # one thread computes what is not packed
-    # Longer rows leave the cache between the pieces; a minibatch of some rows needs each only a few times.
+        few = N <= 20 and N * H <= 10_000  # an unpacked product uses one thread
+    # Longer rows drop out of the cache between the pieces; a small minibatch needs each row only a few times.
     short = single or H <= 320 or N < 8
     alone = single and blas.threads == 1
     forward = cut and short and (few or (alone and N <= 1000))

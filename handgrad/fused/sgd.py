@@ -1,12 +1,13 @@
 r"""Stochastic gradient descent on the two-layer network: one fused training step, without allocations.
 
-The mathematics is that of `handgrad.two_layer_net.trace_gradients`, line for line; what differs is that
-no gradient of a parameter is ever stored. With the penalty's $4\,reg\,W$ (see `handgrad.layers`),
+The mathematics is the same as in `handgrad.two_layer_net.trace_gradients`, line for line, but the gradient of
+a parameter is never stored. With the penalty's $4\,reg\,W$ (see `handgrad.layers`),
 
 $$W \leftarrow W - lr\,(x^\top dz + 4\,reg\,W) = \beta W - lr\,x^\top dz, \qquad \beta = 1 - 4\,lr\,reg,$$
 
-which is one GEMM that accumulates into $W$. A bias is a weight whose input is 1 and that has no penalty: its
-update is the same GEMM with $\beta = 1$, and forward it is what the output holds before a GEMM adds to it.
+which is one GEMM that accumulates into $W$. A bias is a weight with input 1 and no penalty: its update is the
+same GEMM with $\beta = 1$, and in the forward pass the output is filled with it before a GEMM adds the
+product.
 
 With momentum the GEMM accumulates into the velocity. Classical (Polyak, "Some methods of speeding up the
 convergence of iteration methods", 1964), with $g$ the whole gradient, penalty included:
@@ -19,8 +20,8 @@ the stored parameter (Bengio et al., "Advances in optimizing recurrent networks"
 
 $$v' = \mu v - lr\,g, \qquad W \leftarrow W - \mu v + (1 + \mu)\,v'.$$
 
-Every product and every dot is SciPy's BLAS. NumPy brings a second one with threads of its own, and the two
-take each other's cores as soon as they alternate.
+Every matrix and dot product uses SciPy's BLAS. NumPy has a second BLAS with its own threads; if calls
+alternate between the two, their threads compete for the cores.
 """
 
 from collections.abc import Mapping
@@ -41,18 +42,18 @@ __all__ = ["Sgd"]
 
 
 class Sgd:
-    """The training step with everything that it carries from one call to the next.
+    """The training step, with its state.
 
-    The parameters, the velocity, ``steps`` and the state of ``rng`` are its whole state: two objects of
-    the same options that agree in these go the same way to the last bit. Each is open to reading, and to
-    writing in place (``sgd.velocity["W1"][...] = saved``).
+    The parameters, the velocity, ``steps`` and the state of ``rng`` are the whole state: two objects with
+    the same options and the same state take bitwise identical steps. All may be read, and written in place
+    (``sgd.velocity["W1"][...] = saved``).
 
     Attributes:
         params: W1 (D, H), b1 (H,), W2 (H, C), b2 (C,); updated in place by every step.
-        velocity: arrays of the same names and shapes, which start at zero; empty without momentum.
-        steps: how many steps were taken.
-        rng: where dropout's masks come from.
-        mask: what the last step multiplied h1 by, (batch, H); None without dropout.
+        velocity: arrays with the same names and shapes, which start at zero; empty without momentum.
+        steps: number of steps taken.
+        rng: source of dropout's masks.
+        mask: dropout's mask on h1 in the last step, (batch, H); None without dropout.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class Sgd:
         rng: np.random.Generator | None = None,
         activation: ActivationName = "relu",
     ) -> None:
-        """Copy the parameters and allocate all that a step needs.
+        """Copy the parameters and allocate the memory for a step.
 
         Args:
             params: W1, b1, W2, b2, of one dtype, float32 or float64.
@@ -76,13 +77,13 @@ class Sgd:
             momentum: the velocity's factor μ, in [0, 1); 0 for plain gradient descent.
             nesterov: take Nesterov's momentum instead of the classical one.
             dropout: probability, in [0, 1), with which a hidden unit's output is set to zero.
-            rng: the source of dropout's masks; it must be given when there is dropout.
-            activation: of the hidden layer, a name in `handgrad.activations`.
+            rng: source of dropout's masks; required with dropout.
+            activation: the hidden layer's function, a name in `handgrad.activations`.
 
         Raises:
             TypeError: an argument is of the wrong kind.
-            ValueError: an argument is out of its range, Nesterov's momentum has no momentum, there is
-                dropout without an rng, or there is no such activation.
+            ValueError: an argument is out of its range, nesterov is set without momentum, dropout has no
+                rng, or the activation is unknown.
         """
         self.dtype = check_dtype(params["W1"].dtype)
         N = check_positive_int("batch", batch)
@@ -102,7 +103,7 @@ class Sgd:
         C = len(params["b2"])
         layout = choose_layout(N, D, H, self.dtype, blas_in_use())
         order = layout.order
-        # A bias becomes one row of weights, so that all four are matrices to the BLAS.
+        # A bias becomes one row of weights, so that all four are matrices for the BLAS.
         self._weights = {
             name: np.array(np.atleast_2d(q), self.dtype, order=order if name == "W1" else "C")
             for name, q in params.items()
@@ -128,14 +129,14 @@ class Sgd:
         )
 
     def step(self, X: Float[np.ndarray, "N D"], y: Integer[np.ndarray, " N"], learning_rate: float) -> float:
-        """Forward, loss, backward, update: the parameters move by one step.
+        """Take one step: forward, loss, backward, update.
 
-        Nothing is checked: a diverged network goes on with NaN, which the loss then shows.
+        Nothing is checked: a diverged network goes on with NaN, and its loss is NaN.
 
         Args:
             X: a minibatch, C-contiguous, in the dtype of the parameters.
             y: its labels in [0, C), of dtype intp.
-            learning_rate: the step's length.
+            learning_rate: the learning rate.
 
         Returns:
             The loss of the minibatch before the update, penalty included.
@@ -180,7 +181,7 @@ class Sgd:
         learning_rate: float,
         decay: float,
     ) -> None:
-        """Move one parameter along ``-learning_rate·(xᵀ·dz) - decay·W``, as the module's head derives it."""
+        """Move one parameter along ``-learning_rate·(xᵀ·dz) - decay·W``, as derived above."""
         W = self._weights[name]
         if not self.momentum:
             self._add_gradient(name, -learning_rate, x, dz, 1 - decay, W)
@@ -192,7 +193,7 @@ class Sgd:
                 add_scaled(-decay, W, v)
             add_scaled(1, v, W)
             return
-        # W - momentum·v first, because no copy of the old velocity is kept; the penalty takes the old W.
+        # Subtract momentum·v first, because the old velocity is not kept; the penalty needs the old W.
         scale(self.momentum, v)
         if decay:
             add_scaled(-decay, W, v)
@@ -210,7 +211,7 @@ class Sgd:
         beta: float,
         moved: Float[np.ndarray, "I O"],
     ) -> None:
-        """``moved ← alpha·xᵀ·dz + beta·moved``, with the parameter's velocity or itself."""
+        """Compute ``moved ← alpha·xᵀ·dz + beta·moved``; ``moved`` is the parameter or its velocity."""
         if name == "W1" and self._unpacked_update is not None:
             self._unpacked_update(alpha, x, beta)
         else:

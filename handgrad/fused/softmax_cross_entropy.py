@@ -13,30 +13,31 @@ __all__ = ["SoftmaxCrossEntropy"]
 
 
 class SoftmaxCrossEntropy:
-    """The last layer of K networks, with the memory that it needs.
+    """The last layer of K networks, with its memory.
 
     Attributes:
-        scores: of each network (K, C, N), class by class: a loop over the classes then runs along the batch.
+        scores: the scores of each network (K, C, N), stored class by class, so that loops run along the
+            batch.
     """
 
     def __init__(self, networks: int, classes: int, batch: int, dtype: np.dtype[np.floating]) -> None:
-        """Allocate all that K networks need for minibatches of N rows, in float32 or float64."""
+        """Allocate the memory of K networks for minibatches of N rows, in float32 or float64."""
         K, C, N = networks, classes, batch
         self.scores = np.empty((K, C, N), dtype)
         self._spread = np.empty((K, C, N), dtype)
         self._sums = np.empty((K, 1, N), dtype)
         self._logs = np.empty((K, 1, N), dtype)
         self._picked = np.empty((K, 1, N), dtype)
-        # As arrays, because NumPy takes longer to convert a Python number than to divide some dozens by it.
+        # Arrays: for NumPy, converting a Python number takes longer than dividing a few dozen numbers by it.
         self._lowest = np.array(np.finfo(dtype).min / 2, dtype)
         self._number, self._part = np.array(N, dtype), np.array(1 / N, dtype)
         self._stride = np.array(N)
-        # Where the scores of class 0 are in the memory of all; those of the labels are y·N further on.
+        # The positions of class 0's scores in the flat memory; the scores of label y are y·N further on.
         self._first = (C * N * np.arange(K)[:, None] + np.arange(N))[:, None]
         self._labels = np.empty((K, 1, N), np.intp)
 
     def keep(self, count: int) -> None:
-        """Go on with the first networks alone, at least one."""
+        """Keep only the first ``count`` networks, at least one."""
         self.scores, self._spread, self._sums = self.scores[:count], self._spread[:count], self._sums[:count]
         self._logs, self._picked = self._logs[:count], self._picked[:count]
         self._first, self._labels = self._first[:count], self._labels[:count]
@@ -44,14 +45,14 @@ class SoftmaxCrossEntropy:
     def differentiate(self, y: Integer[np.ndarray, " N"]) -> Float[np.ndarray, " K"]:
         """Replace the scores by their adjoints, and return each network's mean loss.
 
-        A diverged network gives NaN, and NumPy's warnings of it are the caller's to silence. The labels, in
-        [0, C), must have dtype intp.
+        A diverged network gives NaN; the caller silences NumPy's warnings about it. The labels, in [0, C),
+        must have dtype intp.
         """
         scores, spread, sums = self.scores, self._spread, self._sums
         logs, picked, labels = self._logs, self._picked, self._labels
         np.multiply(y, self._stride, out=labels)
         np.add(labels, self._first, out=labels)
-        # What each class needs once is copied for each class first: broadcasting it would buffer.
+        # Copy what all classes share once for each class, because NumPy would use a buffer to broadcast it.
         np.maximum.reduce(scores, axis=1, keepdims=True, out=sums)  # m
         np.copyto(spread, sums)
         np.subtract(scores, spread, out=scores)  # s ← s - m

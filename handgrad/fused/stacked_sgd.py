@@ -1,22 +1,22 @@
-r"""The training step of many two-layer networks at once, which see the same minibatches.
+r"""The training step of many two-layer networks at once, on the same minibatches.
 
-Side by side, the first layers of $K$ networks are one matrix, $W_1 = [W_1^1 \dots W_1^K]$, of as many columns
-as the networks have hidden units together: one GEMM takes a minibatch through all of them, and one updates
-them all. Wide products run nearer to the machine's rate than narrow ones, and the minibatch is gathered once.
-What comes after the hidden layer is small, and is done for each network in its own block of columns.
+The first layers of $K$ networks, side by side, are one matrix $W_1 = [W_1^1 \dots W_1^K]$ with a column for
+every hidden unit. One GEMM passes a minibatch through all networks, and one updates them all. Wide products
+run closer to the machine's rate than narrow ones, and the minibatch is gathered only once. The computation
+after the hidden layer is small, and is done for each network in its own block of columns.
 
-Learning rate and penalty differ from network to network, but the update's GEMM has one factor for all. The
-learning rate multiplies the columns of $dz_1$. The decay $\beta = 1 - 4\,lr\,reg$ of `fused.sgd` would
-multiply the columns of $W_1$, a pass over the largest array there is; instead a number $s$ for each network
-stands before its weights. With $W = sV$,
+Learning rate and penalty differ between networks, but the update's GEMM has only one factor. The learning
+rate multiplies the columns of $dz_1$. The decay $\beta = 1 - 4\,lr\,reg$ of `fused.sgd` would multiply the
+columns of $W_1$, a pass over the largest array; instead each network's weights have a scalar factor $s$.
+With $W = sV$,
 
 $$W' = \beta W - lr\,x^\top dz \iff s' = \beta s, \quad V' = V - x^\top \left(\tfrac{lr}{s'}\,dz\right),
 \qquad z = s\,(xV) + b,$$
 
 so that only small arrays are multiplied. Once $s$ is small, or not positive, it moves into $V$ and becomes 1.
 
-In exact arithmetic these are the steps of `fused.sgd.Sgd` on each network alone. The columns of a product
-do not touch each other: a network that diverges leaves the others as they are.
+In exact arithmetic these are the steps of `fused.sgd.Sgd` on each network alone. The columns of a product are
+independent, so a network that diverges does not affect the others.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,10 +38,10 @@ SMALL = 2.0**-8
 
 
 class StackedSgd:
-    """Plain gradient descent on a row of networks of one dtype, D and C.
+    """Plain gradient descent on several networks with the same dtype, D and C.
 
     Attributes:
-        count: how many networks still take steps.
+        count: number of networks that still take steps.
     """
 
     def __init__(
@@ -52,13 +52,13 @@ class StackedSgd:
         regs: Sequence[float],
         activations: Sequence[ActivationName],
     ) -> None:
-        """Copy the parameters and allocate all that a step needs.
+        """Copy the parameters and allocate the memory for a step.
 
         Args:
-            networks: W1, b1, W2, b2 of each.
+            networks: W1, b1, W2, b2 of each network.
             batch: rows of every minibatch, N.
             regs: strength of each network's penalty 2·reg·(‖W1‖² + ‖W2‖²), not negative.
-            activations: that of each network's hidden layer.
+            activations: each network's activation function.
         """
         self.dtype = check_dtype(networks[0]["W1"].dtype)
         N = check_positive_int("batch", batch)
@@ -70,8 +70,8 @@ class StackedSgd:
         self._blocks = [
             slice(end - len(params["b1"]), end) for end, params in zip(ends, networks, strict=True)
         ]
-        # Columns are contiguous: the block of a network is a matrix to the BLAS, and any number of networks
-        # from the left is one, too.
+        # Columns are contiguous, so for the BLAS a network's block is a matrix, and so are the first
+        # networks' blocks together.
         self._V1 = np.asfortranarray(np.hstack([params["W1"] for params in networks]))
         self._b1 = np.hstack([params["b1"] for params in networks])
         self._W2 = np.vstack([params["W2"] for params in networks])
@@ -81,14 +81,14 @@ class StackedSgd:
         self.keep(len(networks))
 
     def keep(self, count: int) -> None:
-        """Take no more steps with any but the first networks, at least one."""
+        """Go on with only the first ``count`` networks, at least one."""
         self.count = count
         units = self._blocks[count - 1].stop
         self._V1, self._h1, self._dz1 = self._V1[:, :units], self._h1[:, :units], self._dz1[:, :units]
         self._slope, self._b1 = self._slope[:, :units], self._b1[:units]
         self._W2, self._b2 = self._W2[:units], self._b2[:count]
         self._output.keep(count)
-        # Neighbours with the same activation are one block to it.
+        # Adjacent networks with the same activation form one block.
         self._alike = []
         for name, group in groupby(range(count), key=self._activations.__getitem__):
             numbers = list(group)
@@ -110,7 +110,7 @@ class StackedSgd:
         }
 
     def penalty(self, number: int) -> float:
-        """What a network's loss has besides that of the data, 2·reg·(‖W1‖² + ‖W2‖²)."""
+        """Return a network's penalty, 2·reg·(‖W1‖² + ‖W2‖²)."""
         block = self._blocks[number]
         norm = self._scales[number] ** 2 * squared_norm(self._V1[:, block]) + squared_norm(self._W2[block])
         return 2 * self._regs[number] * norm
@@ -121,14 +121,14 @@ class StackedSgd:
         y: Integer[np.ndarray, " N"],
         learning_rates: Sequence[float],
     ) -> Float[np.ndarray, " K"]:
-        """Forward, loss, backward, update: every network moves by one step.
+        """Take one step with every network: forward, loss, backward, update.
 
         Nothing is checked, as in `handgrad.fused.sgd.Sgd.step`.
 
         Args:
             X: a minibatch, C-contiguous, in the dtype of the parameters.
             y: its labels in [0, C), of dtype intp.
-            learning_rates: the length of each network's step.
+            learning_rates: each network's learning rate.
 
         Returns:
             Each network's loss of the minibatch before the update, without the penalty.
@@ -163,12 +163,12 @@ class StackedSgd:
         return losses
 
     def _decay(self, network: int, factor: float) -> None:
-        """``W1 ← factor·W1`` for one network."""
+        """Compute ``W1 ← factor·W1`` for one network."""
         self._scales[network] *= factor
         if not self._scales[network] >= SMALL:
             scale(self._scales[network], self._V1[:, self._blocks[network]])
             self._scales[network] = 1.0
 
     def _by_unit(self, numbers: Sequence[float] | Float[np.ndarray, " K"]) -> Float[np.ndarray, " units"]:
-        """A number for each network, repeated for each of its hidden units."""
+        """Repeat each network's number for each of its hidden units."""
         return np.asarray(numbers[: self.count], self.dtype)[self._owner]

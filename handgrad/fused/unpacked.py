@@ -1,12 +1,12 @@
-"""Products of a minibatch with the first layer's matrices, in pieces that OpenBLAS multiplies as they are.
+"""Products of a minibatch with the first layer's matrices, in pieces that OpenBLAS does not pack.
 
 A GEMM first copies both factors into the order in which its kernel reads them. That pays where every number
-is used often. In the products of the first layer each weight is used once for each row of the minibatch, and
-below some dozens of rows it takes longer to copy the weights than to multiply by them.
+is used often. In the products of the first layer, each weight is used once per row of the minibatch, and for
+fewer than a few dozen rows, copying the weights takes longer than multiplying by them.
 
-For AVX-512, OpenBLAS has kernels that read the factors in place. It takes them for products of at most a
+For AVX-512, OpenBLAS has kernels that read the factors in place. It uses them for products of at most a
 million multiplications, so a larger product is cut into pieces of that size. SciPy's wrappers would copy a
-piece, because its rows are not next to each other in memory; the function itself, which SciPy exports to
+piece, because its rows are not adjacent in memory; the function itself, which SciPy exports to
 Cython, takes the distance between rows as an argument.
 """
 
@@ -26,7 +26,7 @@ __all__ = ["CORES", "MULTIPLICATIONS", "UnpackedProduct"]
 # (kernel/x86_64/sgemm_small_kernel_permit_skylakex.c and its like for float64).
 CORES = ("SkylakeX", "Cooperlake", "SapphireRapids")
 MULTIPLICATIONS = 1_000_000
-# Rows of the minibatch and hidden units in a piece; with more of them it would have too few features.
+# Largest number of rows of the minibatch and of hidden units in a piece; more would leave too few features.
 ROWS, UNITS = 68, 80
 VECTOR = 16  # float32 numbers
 
@@ -35,16 +35,16 @@ class UnpackedProduct:
     """``c ← alpha·a·b + beta·c`` with fixed ``b`` and ``c``; ``a`` is a minibatch or its transpose."""
 
     def __init__(self, b: Float[np.ndarray, "K H"], c: Float[np.ndarray, "M H"], *, transposed: bool) -> None:
-        """Cut the product, and make the arguments of every call.
+        """Cut the product into pieces, and prepare the arguments of every call.
 
-        ``transposed``: ``a`` is the transpose of the minibatch.
+        With ``transposed``, ``a`` is the transpose of the minibatch.
 
         Raises:
-            ValueError: ``b`` or ``c`` is not contiguous by rows, or of another dtype than the other.
+            ValueError: ``b`` or ``c`` is not contiguous by rows, or their dtypes differ.
         """
         if not (b.flags.c_contiguous and c.flags.c_contiguous and b.dtype == c.dtype):
             raise ValueError("both matrices must be contiguous by rows and of one dtype")
-        self._kept = b, c  # the calls have their addresses
+        self._kept = b, c  # keep them alive: the calls use their addresses
         self._gemm, real = _gemm(c.dtype)
         self._alpha, self._beta, one = real(), real(), ctypes.byref(real(1))
         alpha, beta = ctypes.byref(self._alpha), ctypes.byref(self._beta)
@@ -56,7 +56,7 @@ class UnpackedProduct:
         for d, h, n in _pieces(features, H, batch):
             x = ctypes.c_void_p()
             rows, terms = (d, n) if transposed else (n, d)
-            # To the BLAS columns are contiguous, so it is given the transposes: cᵀ ← alpha·bᵀ·aᵀ + beta·cᵀ.
+            # The BLAS expects contiguous columns, so it gets the transposes: cᵀ ← alpha·bᵀ·aᵀ + beta·cᵀ.
             arguments = (
                 as_it_is, other, integer(len(h)), integer(len(rows)), integer(len(terms)),
                 alpha, ctypes.c_void_p(b.ctypes.data + (terms.start * H + h.start) * size), integer(H),
@@ -66,10 +66,10 @@ class UnpackedProduct:
             self._calls.append((x, (n.start * features + d.start) * size, arguments))
 
     def __call__(self, alpha: float, x: Float[np.ndarray, "N D"], beta: float) -> None:
-        """Compute it with the minibatch itself in either case, C-contiguous and of the dtype of ``c``.
+        """Compute the product; ``x`` is always the minibatch itself, C-contiguous and of the dtype of ``c``.
 
         Raises:
-            ValueError: ``x`` has another shape, dtype or order.
+            ValueError: ``x`` has the wrong shape, dtype or order.
         """
         if x.shape != self._shape or x.dtype != self._kept[1].dtype or not x.flags.c_contiguous:
             kind = self._kept[1].dtype
@@ -82,7 +82,7 @@ class UnpackedProduct:
 
 
 def _pieces(features: int, units: int, batch: int) -> Iterator[tuple[range, range, range]]:
-    """The parts of each axis that meet in a piece."""
+    """Yield the ranges of features, units and rows of each piece."""
     rows = ceil(batch / ceil(batch / ROWS))
     width = ceil(units / ceil(units / UNITS))
     if width < units:
@@ -97,12 +97,12 @@ def _pieces(features: int, units: int, batch: int) -> Iterator[tuple[range, rang
 
 
 def _parts(total: int, length: int) -> Iterator[range]:
-    """``range(total)``, cut into parts of a length."""
+    """Cut ``range(total)`` into parts of a length."""
     return (range(start, min(start + length, total)) for start in range(0, total, length))
 
 
 def _gemm(dtype: np.dtype[np.floating]) -> tuple[Any, Any]:
-    """SciPy's GEMM for a dtype, and the type of its factors."""
+    """Return SciPy's GEMM for a dtype, and the type of its factors."""
     name, real = ("sgemm", ctypes.c_float) if dtype == np.float32 else ("dgemm", ctypes.c_double)
     capsule = cython_blas.__pyx_capi__[name]
     api = ctypes.pythonapi
@@ -110,5 +110,5 @@ def _gemm(dtype: np.dtype[np.floating]) -> tuple[Any, Any]:
     get_pointer = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
         ("PyCapsule_GetPointer", api)
     )
-    # It keeps the interpreter's lock, as SciPy's wrappers do.
+    # PYFUNCTYPE keeps the interpreter's lock, as SciPy's wrappers do.
     return ctypes.PYFUNCTYPE(None)(get_pointer(capsule, get_name(capsule))), real

@@ -1,4 +1,4 @@
-"""A checkpoint: arrays by name in one .npz file, without pickle."""
+"""Checkpoints: named arrays in one .npz file, without pickle."""
 
 import io
 import zipfile
@@ -13,7 +13,7 @@ __all__ = ["load_checkpoint", "save_checkpoint"]
 
 
 def save_checkpoint(path: Path, state: Mapping[str, np.ndarray]) -> None:
-    """Replace a checkpoint, arrays of numbers or strings, atomically."""
+    """Replace a checkpoint atomically; it holds arrays of numbers or strings."""
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **state)
     replace_file(path, buffer.getbuffer())
@@ -23,8 +23,8 @@ def load_checkpoint(path: Path) -> dict[str, np.ndarray]:
     """Read the arrays that `save_checkpoint` wrote.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it is not a checkpoint, or is damaged; the message does not name the file.
+        OSError: the file cannot be read.
+        ValueError: the file is not a checkpoint, or is damaged; the message does not name the file.
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:

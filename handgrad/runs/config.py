@@ -1,4 +1,4 @@
-"""What a training run is made of: one dataclass, the flags of the command line and a run's config.json."""
+"""The settings of a training run: one dataclass for the flags of the command line and a run's config.json."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,31 +27,31 @@ PresetName = Literal["best", "notes"]
 
 @dataclass(frozen=True)
 class CommonSettings:
-    """The settings of a training run that all points of a sweep share."""
+    """The settings that all points of a sweep share."""
 
     data: DataName = "digits"
-    """Which images: scikit-learn's digits, or CIFAR-10."""
+    """Data set: scikit-learn's digits, or CIFAR-10."""
 
     data_dir: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Directory with CIFAR-10 in either layout, or its archive; by default, that of `handgrad data`."""
+    """Directory or archive with CIFAR-10 in either layout; by default, the directory of `handgrad data`."""
 
     batch: int = 200
     """Rows of a minibatch, drawn with replacement."""
 
     schedule: ScheduleName = "decay"
-    """The learning rate is multiplied by --decay after every epoch, or falls to 0 as half a cosine."""
+    """Multiply the learning rate by --decay after every epoch, or lower it to 0 as half a cosine."""
 
     decay: float = 1.0
-    """The factor of the schedule "decay"."""
+    """Factor on the learning rate after every epoch, for the schedule "decay"."""
 
     warmup: int = 0
-    """Steps over which the learning rate rises to the rate of the schedule."""
+    """Number of steps over which the learning rate rises to the schedule's rate."""
 
     momentum: float = 0.0
     """Factor of the velocity, in [0, 1)."""
 
     nesterov: bool = False
-    """Nesterov's momentum instead of the classical one."""
+    """Use Nesterov's momentum instead of the classical one."""
 
     dropout: float = 0.0
     """Probability with which a hidden unit's output is set to 0 in training."""
@@ -60,7 +60,7 @@ class CommonSettings:
     """Mirror each training image left to right with probability 1/2."""
 
     std: float = 0.05
-    """Standard deviation of the initial weights; for CIFAR-10, 0.01 if none is given."""
+    """Standard deviation of the initial weights; for CIFAR-10, the default is 0.01."""
 
     dtype: DtypeName = "float32"
     """Dtype of the parameters and of all computation."""
@@ -82,19 +82,19 @@ class Config(CommonSettings):
     """Activation of the hidden layer."""
 
     lr: float = 0.05
-    """Learning rate, before the schedule; for CIFAR-10, whose pixels are larger, 0.002 if none is given."""
+    """Learning rate, before the schedule; for CIFAR-10, whose pixels are larger, the default is 0.002."""
 
     reg: float = 1e-3
     """Strength of the penalty 2·reg·(‖W1‖² + ‖W2‖²)."""
 
     iters: int = 4000
-    """Training steps."""
+    """Number of training steps."""
 
     seed: int = 0
-    """Seed of the initial weights, the minibatches, the flips and dropout, each with its own stream."""
+    """Seed of the initial weights, minibatches, flips and dropout, each with its own stream."""
 
     threads: int | None = None
-    """Threads of the BLAS; by default, its own choice. A run is resumed with the same number."""
+    """Number of threads of the BLAS; by default, its own choice. Resume a run with the same number."""
 
     def __post_init__(self) -> None:
         for name in ("hidden", "iters", "batch"):
@@ -113,7 +113,7 @@ class Config(CommonSettings):
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov needs a momentum above 0")
         if self.schedule != "decay" and self.decay != 1:
-            raise ValueError(f"decay belongs to the schedule decay, not to {self.schedule}")
+            raise ValueError(f"decay is a setting of the schedule decay, not of {self.schedule}")
         check_dtype(self.dtype)
 
     def learning_rates(self, steps_per_epoch: int) -> Schedule:
@@ -125,18 +125,18 @@ class Config(CommonSettings):
         return linear_warmup(schedules[self.schedule], self.warmup)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the settings as JSON can hold them."""
+        """Return the settings in a form that JSON can represent."""
         return asdict(self) | {"data_dir": None if self.data_dir is None else str(self.data_dir)}
 
     @classmethod
     def from_json(cls, settings: dict[str, Any]) -> "Config":
-        """Return the settings that `to_json` gave; raise TypeError or ValueError for one that is wrong."""
+        """Return the settings from `to_json`; raise TypeError or ValueError for a wrong one."""
         data_dir = settings.get("data_dir")
         return cls(**settings | {"data_dir": None if data_dir is None else Path(data_dir)})
 
 
 def usual_settings(data: DataName) -> Config:
-    """Return the settings that are taken where none are given."""
+    """Return the default settings for a data set."""
     return Config() if data == "digits" else Config(data=data, lr=2e-3, std=1e-2)
 
 

@@ -15,7 +15,7 @@ __all__ = ["SATURATED", "Diagnoser", "Diagnostics"]
 
 # A unit is saturated on an image where its |derivative| is below this: sigmoid beyond |z| = 6.9, tanh 4.1.
 SATURATED = 1e-3
-# Rows that are tested at a time for units that are alive: as floating-point numbers they stay in the cache.
+# Number of rows tested at a time for live units; as floating-point numbers they fit into the cache.
 ROWS = 64
 
 
@@ -23,13 +23,13 @@ class Diagnostics(NamedTuple):
     """The state of a network after ``step`` steps.
 
     Attributes:
-        dead_units: hidden units that are saturated on every training image; a ReLU that never fires.
-        saturated: share of the activations, over units and sampled training images, that are saturated.
-        activation_mean: mean of the activations h1 over units and sampled images: 0 if they are centred.
+        dead_units: number of hidden units that are saturated on every training image (a ReLU never fires).
+        saturated: share of saturated activations, over units and sampled training images.
+        activation_mean: mean of the activations h1 over units and sampled images; 0 if they are centred.
         activation_std: their standard deviation.
-        dh1_norm: Frobenius norm of the adjoint of h1, of the mean loss over the sampled images.
+        dh1_norm: Frobenius norm of the adjoint of h1, for the mean loss over the sampled images.
         dz1_norm: Frobenius norm of the adjoint of z1.
-        dz1_to_dh1: their ratio, what the activation lets through on the way back; NaN where nothing arrives.
+        dz1_to_dh1: their ratio, the share that the activation passes back; NaN if dh1 is zero.
         update_W1: ‖ΔW1‖/‖W1‖ of the last step.
         update_W2: ‖ΔW2‖/‖W2‖ of the last step.
     """
@@ -47,7 +47,7 @@ class Diagnostics(NamedTuple):
 
 
 class Diagnoser:
-    """Looks at a network after a step; remembers which units are dead, which makes the next look faster."""
+    """Diagnoses a network after a step; remembers dead units, which makes the next diagnosis faster."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Diagnoser:
         X: Shaped[np.ndarray, "N D"],
         mean: Float[np.ndarray, " D"],
     ) -> None:
-        """Look at ``net`` on all training images X for dead units, and on a sample for everything else.
+        """Diagnose ``net``: dead units on all training images X, everything else on a sample.
 
         ``mean`` is subtracted from every image.
         """
@@ -65,7 +65,7 @@ class Diagnoser:
         self._known: dict[int, tuple[np.ndarray, float]] = {}
 
     def diagnose(self, before: Mapping[str, np.ndarray], step: int) -> Diagnostics:
-        """Look at the network right after a step, the number ``step``; ``before`` has the old W1 and W2."""
+        """Diagnose the network right after step number ``step``; ``before`` has the old W1 and W2."""
         params = self._net.params
         activate, derivative = ACTIVATIONS[self._net.activation]
         z1 = affine_forward(self._images.astype(self._net.dtype) - self._mean, params["W1"], params["b1"])
@@ -87,21 +87,21 @@ class Diagnoser:
             _relative_move(before["W2"], params["W2"]),
         )
 
-    def find_dead_units(self, suspects: Bool[np.ndarray, " H"]) -> Bool[np.ndarray, " H"]:
-        """Return which of the suspects, hidden units, are saturated on every training image.
+    def find_dead_units(self, candidates: Bool[np.ndarray, " H"]) -> Bool[np.ndarray, " H"]:
+        """Return the mask of candidates that are saturated on every training image.
 
-        One image on which a unit is not saturated suffices: only the others are tested on further images. A
-        unit that was far enough below 0 on all of them, and whose weights have hardly done more than shrink
-        since, as the weights of a dead ReLU do, is still dead and needs no test.
+        One image on which a unit is not saturated is enough to drop it from the test on further images. A
+        unit needs no test, because it is still dead, if it was far enough below 0 on all images and its
+        weights have since done little more than shrink, as a dead ReLU's weights do.
         """
-        dead = suspects.copy()
+        dead = candidates.copy()
         self._known = {
             unit: known for unit, known in self._known.items() if self._is_still_dead(unit, *known)
         }
         dead[list(self._known)] = False
         left, highest = np.flatnonzero(dead), np.full(len(dead), -np.inf)
         W1, derivative = self._net.params["W1"], ACTIVATIONS[self._net.activation].derivative
-        # The mean's part of z1 is taken out of the bias: (x - mean)·W1 + b1 = x·W1 + (b1 - mean·W1).
+        # The mean is subtracted through the bias: (x - mean)·W1 + b1 = x·W1 + (b1 - mean·W1).
         columns, b1 = W1[:, left], self._net.params["b1"] - self._mean @ W1
         rows = np.empty((ROWS, self._X.shape[1]), self._net.dtype)
         for start in range(0, len(self._X), ROWS):
@@ -121,9 +121,9 @@ class Diagnoser:
         return dead
 
     def _is_still_dead(self, unit: int, then: Float[np.ndarray, " weights"], highest: float) -> bool:
-        """Return whether a unit's pre-activations, none of which was above this one, are still far below 0.
+        """Return whether a unit's pre-activations, which were at most ``highest``, are still far below 0.
 
-        With w′ = s·w + r, s ≥ 0, the pre-activation x·w′ + b′ is s·(z - b) + b′ + x·r, which is not above
+        With w′ = s·w + r, s ≥ 0, the pre-activation x·w′ + b′ is s·(z - b) + b′ + x·r, which is at most
         s·(highest - b) + b′ + ‖x‖‖r‖.
         """
         now = self._weights(unit)
@@ -133,13 +133,13 @@ class Diagnoser:
         return bool(s * (highest - then[-1]) + now[-1] + self._longest * rest < self._saturated_below)
 
     def _weights(self, unit: int) -> Float[np.ndarray, " weights"]:
-        """A unit's weights and its bias."""
+        """Return a unit's weights and bias as one vector."""
         params = self._net.params
         return np.append(params["W1"][:, unit], params["b1"][unit]).astype(np.float64)
 
     @cached_property
     def _saturated_below(self) -> float:
-        """Below this pre-activation every unit is saturated."""
+        """The pre-activation below which every unit is saturated."""
         z = np.linspace(0, -20, 2001)
         saturated = np.abs(ACTIVATIONS[self._net.activation].derivative(z)) < SATURATED
         unsaturated = np.flatnonzero(~saturated)
@@ -148,7 +148,7 @@ class Diagnoser:
 
     @cached_property
     def _longest(self) -> float:
-        """An upper bound of the norm of an image less the mean."""
+        """An upper bound of the norm of an image minus the mean."""
         farthest = np.maximum(self._X.max() - self._mean, self._mean - self._X.min())
         return float(np.linalg.norm(farthest.astype(np.float64)))
 

@@ -1,4 +1,4 @@
-"""A run: its directory, from which it can go on after any end, and the training that fills it."""
+"""The directory of a run, from which it can always be resumed, and the training that fills it."""
 
 import json
 import signal
@@ -30,21 +30,21 @@ __all__ = [
 
 CONFIG, CHECKPOINT, HISTORY = "config.json", "checkpoint.npz", "history.csv"
 
-# The least time between two checkpoints, and the largest share of the time that saving them may take.
+# The shortest time between two checkpoints, and the largest share of the time that saving may take.
 SAVE_SECONDS, SAVE_SHARE = 2.0, 0.01
 
 
 class InterruptedRunError(Exception):
-    """Ctrl-C was pressed; the run was saved and can go on."""
+    """Ctrl-C was pressed; the run was saved and can be resumed."""
 
 
 def start_run(config: Config, directory: Path | None) -> Path:
-    """Train from the beginning, leave everything in a new run directory, and return it.
+    """Train from the beginning, write everything to a new run directory, and return it.
 
-    With None, it is the first unused ``runs/<data>-<number>``.
+    If ``directory`` is None, it is the first unused ``runs/<data>-<number>``.
 
     Raises:
-        ValueError: the directory holds a run already, or the data is not what it should be.
+        ValueError: the directory already contains a run, or the data is invalid.
         OSError: the data cannot be read or the directory cannot be written.
         DivergedError: the loss is no longer finite; the last good checkpoint is kept.
         InterruptedRunError: Ctrl-C was pressed; the run was saved.
@@ -57,7 +57,7 @@ def start_run(config: Config, directory: Path | None) -> Path:
         directory = unused_directory("runs", config.data) if directory is None else directory
         if holds_run(directory):
             raise ValueError(
-                f"{directory} holds a run already; to go on: handgrad train --resume {directory}"
+                f"{directory} already contains a run; to continue it: handgrad train --resume {directory}"
             )
         make_directory(directory)
         with locked(directory):
@@ -67,21 +67,21 @@ def start_run(config: Config, directory: Path | None) -> Path:
 
 
 def resume_run(directory: Path, config: Config) -> None:
-    """Go on where the last checkpoint is, bit for bit as if the run had never ended.
+    """Continue from the last checkpoint, bit for bit as if the run had never ended.
 
-    The settings may differ from `read_config`'s in ``data_dir``, and be more ``iters``: the
-    network is then the one of a run with that many.
+    The settings may differ from `read_config`'s in ``data_dir``, and ``iters`` may be larger: the result is
+    then the same network as from a run with this number of steps.
 
     Raises:
         ValueError: other settings differ, or the checkpoint or the data set is not the run's.
-        OSError, DivergedError, InterruptedRunError: as `start_run`.
+        OSError, DivergedError, InterruptedRunError: as for `start_run`.
     """
     own = read_config(directory)
     mine, given = own.to_json(), config.to_json()
     longer = config.iters > own.iters
     if longer and config.schedule == "cosine":
         raise ValueError(
-            f"the learning rate of {directory} falls to 0 over its {own.iters} steps: it cannot go on longer"
+            f"the learning rate of {directory} falls to 0 over its {own.iters} steps: it cannot train longer"
         )
     for name, value in mine.items():
         if given[name] != value and name != "data_dir" and not (name == "iters" and longer):
@@ -99,26 +99,26 @@ def holds_run(directory: Path) -> bool:
 
 
 def read_config(directory: Path) -> Config:
-    """Return the settings of the run in a directory; raise ValueError if it has none or they are damaged."""
+    """Return the settings of the run in a directory; raise ValueError if they are missing or damaged."""
     path = directory / CONFIG
     if not path.is_file():
-        raise ValueError(f"{directory} holds no run: there is no {CONFIG}")
+        raise ValueError(f"{directory} does not contain a run: there is no {CONFIG}")
     return read_settings(path)
 
 
 def read_settings(path: Path) -> Config:
-    """Return the settings in a run's config.json; raise OSError or ValueError where it cannot be read."""
+    """Return the settings in a run's config.json; raise OSError or ValueError if it cannot be read."""
     try:
         return Config.from_json(json.loads(path.read_text()))
     except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} does not hold the settings of a run: {error}") from None
+        raise ValueError(f"{path} does not contain the settings of a run: {error}") from None
 
 
 def load_run(directory: Path, config: Config) -> tuple[Trainer, Dataset]:
-    """Return the run in a directory, as of its last checkpoint, or at its beginning without one.
+    """Return the run in a directory, at its last checkpoint, or at its start if there is none.
 
     Raises:
-        ValueError: the checkpoint or the data is not what it should be.
+        ValueError: the checkpoint or the data is invalid.
         OSError: a file cannot be read.
     """
     data = load_dataset(config.data, config.data_dir)
@@ -135,7 +135,7 @@ def load_run(directory: Path, config: Config) -> tuple[Trainer, Dataset]:
 def _train(trainer: Trainer, data: Dataset, directory: Path) -> None:
     """Take the remaining steps; write checkpoints, the history and the pictures."""
     keeper = _Keeper(trainer, directory)
-    keeper.save()  # before the first step: a directory that cannot be written is found out now
+    keeper.save()  # before the first step, to notice at once if the directory cannot be written
     try:
         with _interruption() as interrupted, TrainingProgress(trainer) as progress:
             while not trainer.done:
@@ -150,13 +150,14 @@ def _train(trainer: Trainer, data: Dataset, directory: Path) -> None:
         _draw(trainer, data, directory)
         raise DivergedError(f"{error}; {directory} keeps the checkpoint of step {keeper.saved}") from None
     except OSError as error:
-        kept = f"the checkpoint of step {keeper.saved} is kept; to go on: handgrad train --resume {directory}"
+        command = f"handgrad train --resume {directory}"
+        kept = f"the checkpoint of step {keeper.saved} is kept; to continue: {command}"
         raise OSError(f"{error}; {kept}") from None
     _draw(trainer, data, directory)
     if not trainer.done:
         raise InterruptedRunError(
             f"stopped after step {trainer.steps} of {trainer.config.iters}, and saved; "
-            f"to go on: handgrad train --resume {directory}"
+            f"to continue: handgrad train --resume {directory}"
         )
 
 
@@ -196,7 +197,7 @@ def _draw(trainer: Trainer, data: Dataset, directory: Path) -> None:
 
 @contextmanager
 def _interruption() -> Iterator[threading.Event]:
-    """Yield an event that the first Ctrl-C sets, so that the step is finished; the second acts as usual."""
+    """Yield an event that the first Ctrl-C sets, so that the step is finished; a second one acts as usual."""
     interrupted = threading.Event()
     usual = signal.getsignal(signal.SIGINT)
 

@@ -1,4 +1,4 @@
-"""The course of a training run: a loss for every step, accuracies and diagnostics now and then."""
+"""The history of a training run: the loss of every step, and accuracies and diagnostics of some."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -13,7 +13,7 @@ __all__ = ["Evaluation", "History"]
 
 
 class Evaluation(NamedTuple):
-    """The accuracies after ``step`` steps: on the validation part, and on as many training images."""
+    """The accuracies after ``step`` steps, on the validation images and on as many training images."""
 
     step: int
     train_accuracy: float
@@ -21,18 +21,18 @@ class Evaluation(NamedTuple):
 
     @property
     def gap(self) -> float:
-        """How much better the network is on training images."""
+        """The training accuracy minus the validation accuracy."""
         return self.train_accuracy - self.val_accuracy
 
 
 @dataclass
 class History:
-    """The course of a run so far.
+    """The history of a run so far.
 
     Attributes:
         losses: the minibatch's loss before each step, penalty included.
         evaluations: the accuracies, in the order of their steps.
-        diagnostics: how the hidden layer fared at the same steps.
+        diagnostics: the diagnostics of the hidden layer at the same steps.
     """
 
     losses: list[float] = field(default_factory=list)
@@ -40,7 +40,7 @@ class History:
     diagnostics: list[Diagnostics] = field(default_factory=list)
 
     def to_csv(self, learning_rates: Schedule) -> str:
-        """Return one line for each step; accuracies and diagnostics are empty where none were taken."""
+        """Return one line per step; accuracies and diagnostics are empty where they were not measured."""
         accuracy, layer = Evaluation._fields[1:], Diagnostics._fields[1:]
         unknown = [(None,) * len(names) for names in (accuracy, layer)]
         evaluations = {evaluation.step: evaluation[1:] for evaluation in self.evaluations}
@@ -67,7 +67,7 @@ class History:
         evaluations: Float[np.ndarray, "evaluations 3"],
         diagnostics: Float[np.ndarray, "diagnostics 10"],
     ) -> "History":
-        """Return the history that `to_arrays` gave."""
+        """Return the history from the arrays of `to_arrays`."""
         return cls(
             losses.tolist(),
             [Evaluation(int(step), *rest) for step, *rest in evaluations.tolist()],

@@ -1,4 +1,4 @@
-"""Every picture, as the bytes of a PNG."""
+"""The pictures of a run, each as the bytes of a PNG."""
 
 import io
 import math
@@ -29,11 +29,11 @@ __all__ = [
 ]
 
 TRAIN, VALIDATION = "tab:blue", "tab:orange"
-# Least number of pixels of a filter's longer side, and pixels between two filters.
+# The smallest length of a filter's longer side, and the distance between two filters, in pixels.
 FILTER_PIXELS, SPACE = 48, 2
-# The loss is also drawn as its mean over this many parts of the run; more points only hide one another.
+# The loss is also drawn as its mean over this many parts of the run; more points would hide one another.
 CURVE_POINTS = 100
-# Losses are clipped here: a logarithmic axis computes somewhat beyond its ends and would overflow.
+# Losses are clipped here, because a logarithmic axis computes a little beyond its ends and would overflow.
 HIGHEST = 1e100
 
 
@@ -68,7 +68,7 @@ def plot_accuracy(history: History) -> bytes:
 
 
 def plot_diagnostics(history: History, hidden: int, name: ActivationName) -> bytes:
-    """Draw dead and saturated units, activations, adjoints, and how far the weights moved."""
+    """Draw dead and saturated units, activations, adjoints, and the size of the updates."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 7), layout="constrained")
@@ -106,7 +106,7 @@ def plot_diagnostics(history: History, hidden: int, name: ActivationName) -> byt
 
 
 def plot_weights(W1: Float[np.ndarray, "D H"], image_shape: tuple[int, int, int]) -> bytes:
-    """Draw each hidden unit's weights where the pixels are that they multiply, in colour for three channels.
+    """Draw each hidden unit's weights as an image, each weight at its pixel, in colour for three channels.
 
     ``image_shape`` is (channels, height, width).
     """
@@ -139,7 +139,7 @@ def filter_images(
 
 
 def plot_confusion(confusion: Integer[np.ndarray, "C C"], classes: tuple[str, ...]) -> bytes:
-    """Draw how often each class was taken for each; a row's colours are the shares of its own images."""
+    """Draw the confusion matrix; a row's colours are the shares of its own images."""
     figure, axes = new_axes("predicted", "true", (8, 7), grid=False)
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -156,7 +156,7 @@ def plot_confusion(confusion: Integer[np.ndarray, "C C"], classes: tuple[str, ..
 def new_axes(
     x: str, y: str, size: tuple[float, float] = (8, 5), *, grid: bool = True
 ) -> "tuple[Figure, Axes]":
-    """Return an empty picture, its size in inches, with labelled axes, outside matplotlib's global state."""
+    """Return an empty picture of a size in inches, with labelled axes, outside matplotlib's global state."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, layout="constrained")

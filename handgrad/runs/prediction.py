@@ -1,4 +1,4 @@
-"""The accuracy of a trained network on the test part, which it never saw."""
+"""The accuracy of a trained network on the test images."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +16,10 @@ __all__ = ["Prediction", "count_confusion", "predict_run"]
 
 @dataclass(frozen=True)
 class Prediction:
-    """The classes that a network predicted for the test part after ``step`` steps.
+    """The classes that a network predicted for the test images after ``step`` steps.
 
     Attributes:
-        confusion: the number of images of the row's class that were taken for the column's.
+        confusion: the number of images of the row's class that were classified as the column's.
     """
 
     step: int
@@ -28,7 +28,7 @@ class Prediction:
 
     @property
     def accuracy(self) -> float:
-        """The share of all images whose class was predicted."""
+        """The share of all images that were classified correctly."""
         return float(self.confusion.trace() / self.confusion.sum())
 
     def __str__(self) -> str:
@@ -42,10 +42,10 @@ class Prediction:
 
 
 def predict_run(directory: Path, config: Config) -> Prediction:
-    """Classify the whole test part, and leave a picture of the confusion matrix in the run's directory.
+    """Classify all test images, and write a picture of the confusion matrix to the run's directory.
 
     Raises:
-        ValueError: the run or its data is not what it should be.
+        ValueError: the run or its data is invalid.
         OSError: a file cannot be read or written.
     """
     trainer, data = load_run(directory, config)
@@ -58,6 +58,6 @@ def predict_run(directory: Path, config: Config) -> Prediction:
 def count_confusion(
     y: Integer[np.ndarray, " N"], predicted: Integer[np.ndarray, " N"], classes: int
 ) -> Integer[np.ndarray, "C C"]:
-    """Count how often each class was taken for each: rows are true, columns predicted."""
+    """Return the confusion matrix: rows are true classes, columns predicted ones."""
     pairs = np.bincount(y.astype(np.intp) * classes + predicted, minlength=classes**2)
     return pairs.reshape(classes, classes)

@@ -9,7 +9,7 @@ __all__ = ["TrainingProgress"]
 
 # Seconds between two updates of the bar, and between two plain lines.
 BAR_SECONDS, LINE_SECONDS = 0.1, 1.0
-# The share of the newest loss in the average that is shown: single minibatches jump.
+# The weight of the newest loss in the moving average that is shown; single losses vary too much.
 NEWEST = 0.02
 
 
@@ -17,7 +17,7 @@ class TrainingProgress(ProgressBar):
     """Shows loss, accuracies, images per second and the time left."""
 
     def __init__(self, trainer: Trainer) -> None:
-        """Start the clock; the trainer may have taken steps before."""
+        """Start the clock; the trainer may already have taken steps."""
         from rich.progress import BarColumn, TimeRemainingColumn
 
         count = "{task.completed}/{task.total} {task.description}"
@@ -33,7 +33,7 @@ class TrainingProgress(ProgressBar):
         super().__exit__(*error)
 
     def update(self) -> None:
-        """Note another step."""
+        """Count another step."""
         history = self._trainer.history
         newest = history.losses[-1]
         self._loss = newest if self._loss is None else (1 - NEWEST) * self._loss + NEWEST * newest

@@ -1,11 +1,11 @@
-"""Schedules of the learning rate."""
+"""Learning rate schedules."""
 
 import math
 from collections.abc import Callable
 
 __all__ = ["Schedule", "cosine", "epoch_decay", "linear_warmup"]
 
-# The learning rate of each step, the first of which is number 0.
+# The learning rate of each step, starting with number 0.
 Schedule = Callable[[int], float]
 
 
@@ -15,7 +15,7 @@ def epoch_decay(learning_rate: float, decay: float, steps_per_epoch: int) -> Sch
 
 
 def cosine(learning_rate: float, steps: int) -> Schedule:
-    r"""Half a cosine from the given rate down to zero at step T, $\frac{lr}{2}(1 + \cos(\pi t / T))$.
+    r"""Return half a cosine from the given rate to zero at step T, $\frac{lr}{2}(1 + \cos(\pi t / T))$.
 
     Source: Loshchilov & Hutter, "SGDR: stochastic gradient descent with warm restarts", ICLR 2017, eq. 5,
     without the restarts.
@@ -24,7 +24,7 @@ def cosine(learning_rate: float, steps: int) -> Schedule:
 
 
 def linear_warmup(schedule: Schedule, steps: int) -> Schedule:
-    """Return a schedule whose first steps t take the part (t + 1) / (steps + 1) of the rate after them.
+    """Return a schedule that multiplies the rates of the first steps t by (t + 1) / (steps + 1).
 
     Source: Goyal et al., "Accurate, large minibatch SGD: training ImageNet in 1 hour", 2017, §2.2.
     """

@@ -1,4 +1,4 @@
-"""A network in training: all that one step leads to the next, and all of it that a checkpoint must hold."""
+"""A network in training, with everything that a step passes to the next and a checkpoint must contain."""
 
 import json
 import math
@@ -26,12 +26,12 @@ __all__ = [
     "random_streams",
 ]
 
-# A run evaluates at most this often, and at most once an epoch: accuracies cost time, too.
+# A run evaluates at most this often, and at most once per epoch, because accuracies take time.
 EVALUATIONS = 100
 
 
 class DivergedError(Exception):
-    """The loss or a parameter is no longer a finite number: the learning rate was too large."""
+    """The loss or a parameter is no longer finite: the learning rate was too large."""
 
 
 class Trainer:
@@ -41,7 +41,7 @@ class Trainer:
     """
 
     def __init__(self, config: Config, data: Dataset) -> None:
-        """Draw the initial weights; no step is taken."""
+        """Draw the initial weights, without taking a step."""
         self._rngs = random_streams(config.seed)
         self.config, self.mean, self.history = config, data.mean, History()
         self.net = draw_network(config, data, self._rngs.pop("weights"))
@@ -101,7 +101,7 @@ class Trainer:
                 raise DivergedError(self._say_diverged(f"{name} is no longer finite", self.steps))
 
     def state(self) -> dict[str, np.ndarray]:
-        """Return all that the next steps depend on, and the history, as arrays by name."""
+        """Return everything the next steps depend on, and the history, as named arrays."""
         rngs = {name: rng.bit_generator.state for name, rng in self._rngs.items()}
         return {
             **self.net.params,
@@ -113,24 +113,24 @@ class Trainer:
         }
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Go back to what `state` gave; training goes on from there bit for bit.
+        """Restore a state from `state`; training continues from there bit for bit.
 
         Raises:
-            ValueError: it is the state of another network, or of one trained on other images.
+            ValueError: the state belongs to another network, or to other images.
         """
         into = {**self._sgd.params, **self._velocities()}
         names = {*into, *History().to_arrays(), "mean", "activation", "rngs"}
         if set(state) != names:
-            raise ValueError(f"holds {', '.join(sorted(state))} where {', '.join(sorted(names))} belong")
+            raise ValueError(f"contains {', '.join(sorted(state))}, not {', '.join(sorted(names))}")
         for name, q in [*into.items(), ("mean", self.mean)]:
             if (state[name].shape, state[name].dtype) != (q.shape, q.dtype):
                 raise ValueError(
-                    f"holds {name} as {state[name].dtype} {state[name].shape}, not as {q.dtype} {q.shape}"
+                    f"contains {name} as {state[name].dtype} {state[name].shape}, not as {q.dtype} {q.shape}"
                 )
         if (theirs := str(state["activation"])) != self.net.activation:
             raise ValueError(f"belongs to a network with {theirs}, not {self.net.activation}")
         if not np.array_equal(state["mean"], self.mean):
-            raise ValueError("comes from other training images: their mean is another")
+            raise ValueError("belongs to other training images, with another mean")
         for name, rng_state in json.loads(str(state["rngs"])).items():
             self._rngs[name].bit_generator.state = rng_state
         for name, q in into.items():
@@ -171,7 +171,7 @@ def make_minibatch(config: Config, data: Dataset, rng: np.random.Generator) -> M
 def evaluation_parts(data: Dataset) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Return the training and the validation images and labels on which accuracies are measured.
 
-    The training images are as many as the validation images, spread evenly over their part.
+    There are as many training images as validation images, spread evenly over the training part.
     """
     count = min(len(data.X_val), len(data.X_train))
     sample = np.linspace(0, len(data.X_train) - 1, count).astype(np.intp)
@@ -184,5 +184,5 @@ def accuracy(
     y: Integer[np.ndarray, " N"],
     mean: Float[np.ndarray, " D"],
 ) -> float:
-    """Return the share of the images, less the mean, that a network classifies rightly; NaN for none."""
+    """Return the share of images, minus the mean, that a network classifies correctly; NaN for none."""
     return float(np.mean(net.predict(X, mean=mean) == y)) if len(y) else math.nan

@@ -1,4 +1,4 @@
-"""A sweep: its directory, from which it can be resumed after any end, and the training that fills it."""
+"""The directory of a sweep, from which it can always be resumed, and the training that fills it."""
 
 import json
 import shutil
@@ -30,48 +30,50 @@ GRID, RESULTS, DATA = "sweep.json", "results.jsonl", "data"
 BEST, TEST = "best", "test.json"
 # Seconds between two updates of the display.
 TICK = 0.5
-# Number of deaths of workers, without a finished task between them, that end a sweep.
+# The sweep ends after this many deaths of workers without a finished task in between.
 DEATHS = 3
 
 
 class SweepError(Exception):
-    """Points could not be trained; what was done is recorded, and the sweep can go on."""
+    """Points could not be trained; the finished ones are recorded, and the sweep can be resumed."""
 
 
 def make_sweep(grid: Grid, directory: Path | None) -> Path:
     """Make the directory of a new sweep; with None, the first unused ``sweeps/<data>-<number>``.
 
     Raises:
-        ValueError: the directory holds a sweep already.
-        OSError: it cannot be made.
+        ValueError: the directory already contains a sweep.
+        OSError: the directory cannot be created.
     """
     directory = unused_directory("sweeps", grid.base.data) if directory is None else directory
     if (directory / GRID).exists():
-        raise ValueError(f"{directory} holds a sweep already; to go on: handgrad sweep --resume {directory}")
+        raise ValueError(
+            f"{directory} already contains a sweep; to continue it: handgrad sweep --resume {directory}"
+        )
     make_directory(directory)
     replace_json(directory / GRID, grid.to_json())
     return directory
 
 
 def read_grid(directory: Path) -> Grid:
-    """Return the grid of the sweep in a directory; raise ValueError if it has none or it is damaged."""
+    """Return the grid of the sweep in a directory; raise ValueError if it is missing or damaged."""
     path = directory / GRID
     if not path.is_file():
-        raise ValueError(f"{directory} holds no sweep: there is no {GRID}")
+        raise ValueError(f"{directory} does not contain a sweep: there is no {GRID}")
     try:
         return Grid.from_json(json.loads(path.read_text()))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"{path} does not hold the grid of a sweep: {error}") from None
+        raise ValueError(f"{path} does not contain the grid of a sweep: {error}") from None
 
 
 def run_sweep(directory: Path, data: Dataset, workers: Workers) -> list[Setting]:
-    """Train all points without a result, draw the pictures, and return the combinations, the best first.
+    """Train all points without a result, draw the pictures, and return the combinations, best first.
 
-    The results, apart from ``run`` and the order of their lines, depend neither on the workers nor on the
-    order in which they finish, nor on how often the sweep was killed and resumed.
+    The results, apart from ``run`` and the order of their lines, do not depend on the workers, on the order
+    in which they finish, or on how often the sweep was killed and resumed.
 
     Raises:
-        ValueError: the directory's content is not the sweep's.
+        ValueError: the directory contains something else than the sweep's files.
         OSError: a file cannot be read or written.
         SweepError: points could not be trained.
     """
@@ -86,7 +88,7 @@ def run_sweep(directory: Path, data: Dataset, workers: Workers) -> list[Setting]
                 _train(grid, stacks, record, shared, workers)
         except (SweepError, OSError) as error:
             done = f"{len(record.results)} of {len(grid.points)} points are recorded"
-            raise type(error)(f"{error}; {done}; to go on: handgrad sweep --resume {directory}") from None
+            raise type(error)(f"{error}; {done}; to continue: handgrad sweep --resume {directory}") from None
         finally:
             shutil.rmtree(directory / DATA, ignore_errors=True)
         settings = summarise(grid, record.results)
@@ -98,12 +100,12 @@ def run_sweep(directory: Path, data: Dataset, workers: Workers) -> list[Setting]
 def _train(
     grid: Grid, stacks: Sequence[tuple[int, ...]], record: Record, shared: SharedData, workers: Workers
 ) -> None:
-    """Keep the workers busy; record each finished stack, and train again those lost with their worker."""
+    """Keep the workers busy, record each finished stack, and repeat stacks whose worker died."""
     waiting, deaths = deque(stacks), 0
     running: dict[Future[Any], tuple[int, ...]] = {}
     with SweepProgress(grid, record.results) as progress:
         while waiting or running:
-            # No more than can run: a submitted task cannot always be cancelled.
+            # Submit only what can run at once, because a submitted task cannot always be cancelled.
             for _ in range(min(len(waiting), workers.capacity() - len(running))):
                 stack = waiting.popleft()
                 points = tuple(grid.points[number] for number in stack)
@@ -111,7 +113,7 @@ def _train(
             progress.show_points(sum(map(len, running.values())))
             done, _ = wait(running, timeout=TICK, return_when=FIRST_COMPLETED)
             if any(isinstance(future.exception(), BrokenProcessPool) for future in done):
-                done, _ = wait(running)  # the death of one worker ends what all of them were doing
+                done, _ = wait(running)  # the death of one worker ends the tasks of all
                 deaths += 1
             failures = []
             for future in done:
@@ -126,11 +128,11 @@ def _train(
             if failures:
                 raise SweepError(f"{type(failures[0]).__name__}: {failures[0]}") from failures[0]
             if deaths == DEATHS:
-                raise SweepError(f"{deaths} times in a row a worker died (killed, or out of memory)")
+                raise SweepError(f"a worker died {deaths} times in a row (killed, or out of memory)")
 
 
 def train_stack(points: Sequence[Config], shared: SharedData) -> list[dict[str, Any]]:
-    """Train one stack in a worker, which keeps one thread for its BLAS from then on."""
+    """Train one stack in a worker, and limit its BLAS to one thread from then on."""
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1, "blas")
@@ -138,13 +140,13 @@ def train_stack(points: Sequence[Config], shared: SharedData) -> list[dict[str, 
 
 
 def train_and_test(directory: Path, best: Setting) -> str:
-    """Train the best combination with its first seed as a run of its own, and test it, unless that is done.
+    """Train the best combination with its first seed as a run of its own, and test it, unless already done.
 
     Returns:
         The report to print.
 
     Raises:
-        ValueError, OSError, DivergedError, InterruptedRunError: as `handgrad.runs.directory.start_run`.
+        ValueError, OSError, DivergedError, InterruptedRunError: as for `handgrad.runs.directory.start_run`.
     """
     run, test = directory / BEST, directory / TEST
     if not test.exists():

@@ -1,4 +1,4 @@
-"""The points of a sweep: a grid over a few settings, and which of its points are trained together."""
+"""The points of a sweep: a grid over a few settings, and the stacks of points that are trained together."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -22,9 +22,10 @@ AXES: dict[str, type] = {
     "iters": int,
 }
 
-# Most hidden units of a stack: beyond, its GEMMs gain nothing, and a sweep that was killed loses more.
+# Largest number of hidden units in a stack: more would not speed up its GEMMs, and a killed sweep would lose
+# more.
 STACK_UNITS = 2560
-# Significant digits of a number out of a range, so that 0.03 is not 0.030000000000000002.
+# Significant digits of a number in a range, so that 0.03 is not 0.030000000000000002.
 DIGITS = 12
 
 RANGE = "FIRST:LAST:COUNT[:log]"
@@ -33,11 +34,11 @@ RANGE = "FIRST:LAST:COUNT[:log]"
 def parse_axis(name: str, text: str) -> tuple[Any, ...]:
     """Read the values of one of the `AXES` from the command line.
 
-    They are separated by commas, or a range ``first:last:count`` with both ends, evenly spaced, with ``:log``
-    in their logarithms. Whole numbers are rounded.
+    The text lists values separated by commas, or is a range ``first:last:count`` that includes both ends. The
+    values of a range are evenly spaced, with ``:log`` on a logarithmic scale. Whole numbers are rounded.
 
     Raises:
-        ValueError: the text is neither, or two values are the same.
+        ValueError: the text is neither, or two values are equal.
     """
     kind = AXES[name]
     given = _range(name, text) if ":" in text else [_number(name, word, kind) for word in text.split(",")]
@@ -76,7 +77,7 @@ def _number(name: str, text: str, kind: type) -> Any:
 
 
 def format_value(value: Any, digits: int = 6) -> str:
-    """Return the value of an axis as text, a number to some significant digits."""
+    """Return the value of an axis as text, a number with this many significant digits."""
     return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
 
 
@@ -85,11 +86,11 @@ class Grid:
     """Every combination of the values of some axes, each trained with several seeds.
 
     A point is the `Config` of a training run; ``handgrad train`` with these settings gives the same result,
-    since its network is drawn afresh from its own seed.
+    because its network is drawn from its own seed.
 
     Attributes:
         base: the settings that all points share; its values on the axes and its seed are ignored.
-        axes: the values of each axis, by its name in `AXES`.
+        axes: the values of each axis, by the names in `AXES`.
         seeds: the number of seeds, 0, 1, ..., with which each combination is trained.
 
     Raises:
@@ -106,7 +107,7 @@ class Grid:
 
     @cached_property
     def points(self) -> tuple[Config, ...]:
-        """All points; a combination's seeds stand together, and the last axis changes fastest."""
+        """All points; a combination's seeds are consecutive, and the last axis changes fastest."""
         return tuple(
             replace(self.base, **dict(zip(self.axes, values, strict=True)), seed=seed)
             for values in product(*self.axes.values())
@@ -122,10 +123,10 @@ class Grid:
     def stacks(self) -> tuple[tuple[int, ...], ...]:
         """The numbers of the points that are trained together, the longest work first.
 
-        Points of a seed draw the same minibatches and are stacked in the order of the grid, up to
+        Points with the same seed draw the same minibatches and are stacked in the order of the grid, up to
         `STACK_UNITS` hidden units. Points that differ only in ``iters`` are one network, evaluated several
-        times, and count once. The stacks depend on the grid alone, since each member influences the last bits
-        of the others' results.
+        times, and count once. The stacks depend only on the grid, because each member influences the last
+        bits of the others' results.
         """
         stacks: list[list[int]] = []
         for seed in range(self.seeds):
@@ -149,12 +150,12 @@ class Grid:
         return sum(network.hidden * iters for network, iters in steps.items())
 
     def to_json(self) -> dict[str, Any]:
-        """Return the grid as JSON can hold it."""
+        """Return the grid in a form that JSON can represent."""
         return {"base": self.base.to_json(), "axes": dict(self.axes), "seeds": self.seeds}
 
     @classmethod
     def from_json(cls, grid: Mapping[str, Any]) -> "Grid":
-        """Return the grid that `to_json` gave; raise KeyError, TypeError or ValueError for anything else."""
+        """Return the grid from `to_json`; raise KeyError, TypeError or ValueError for anything else."""
         axes = {name: tuple(grid["axes"][name]) for name in AXES}
         return cls(Config.from_json(grid["base"]), axes, grid["seeds"])
 
@@ -165,15 +166,15 @@ def stackable(config: Config) -> bool:
 
 
 def network_of(config: Config) -> Config:
-    """Return one key for all points that are one network, evaluated after different numbers of steps.
+    """Return the same key for all points that are one network, evaluated after different numbers of steps.
 
-    With the schedule "cosine" every step depends on their number, so each point is a network of its own.
+    With the schedule "cosine", every step depends on the total number, so each point is a separate network.
     """
     return replace(config, iters=1) if config.schedule == "decay" else config
 
 
 def network_steps(points: Iterable[Config]) -> dict[Config, int]:
-    """Return the networks of these points, by `network_of`, and the most steps that each must take."""
+    """Return the networks of these points, by `network_of`, each with the most steps it must take."""
     steps: dict[Config, int] = {}
     for point in points:
         network = network_of(point)

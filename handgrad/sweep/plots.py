@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["draw_sweep", "plot_axis", "plot_heat_map", "plot_time"]
 
 DIVERGED = "tab:red"
-# An axis is logarithmic if the ratio of its largest to its smallest value is above this.
+# An axis is logarithmic if the ratio of its largest and smallest value is above this.
 WIDE = 50.0
-# Padding at the ends of an axis, which are shown even where all networks diverged.
+# Padding at the ends of an axis, which is shown even where all networks diverged.
 PADDING = 0.05
 
 
@@ -32,7 +32,7 @@ def draw_sweep(grid: Grid, settings: Sequence[Setting]) -> dict[str, bytes]:
 
 
 def plot_axis(grid: Grid, settings: Sequence[Setting], axis: str) -> bytes:
-    """Draw the accuracies along an axis, with their spread over the seeds; other axes are as for the best."""
+    """Draw accuracies along an axis, with their spread over the seeds; other axes have the best values."""
     figure, axes = new_axes(axis, "accuracy (%)")
     line = {setting.values[axis]: setting for setting in settings if _beside(setting, settings[0], axis)}
     values = grid.axes[axis]
@@ -57,7 +57,7 @@ def plot_axis(grid: Grid, settings: Sequence[Setting], axis: str) -> bytes:
 
 
 def plot_heat_map(grid: Grid, settings: Sequence[Setting], x: str, y: str) -> bytes:
-    """Draw the validation accuracy over two axes; the others have the value of the best."""
+    """Draw the validation accuracy over two axes; the others have the best values."""
     across, upward = grid.axes[x], grid.axes[y]
     accuracy = np.full((len(upward), len(across)), math.nan)
     diverged = np.zeros(accuracy.shape, int)
@@ -91,7 +91,7 @@ def plot_heat_map(grid: Grid, settings: Sequence[Setting], x: str, y: str) -> by
 
 
 def plot_time(settings: Sequence[Setting]) -> bytes:
-    """Draw each combination's time and accuracy, and the line of those that nothing cheaper surpasses."""
+    """Draw each combination's time and accuracy, and a line through those that no cheaper one surpasses."""
     figure, axes = new_axes(
         "seconds of training, one thread (in a stack: its share)", "validation accuracy (%)"
     )
@@ -160,7 +160,7 @@ def _mark_diverged(axes: "Axes", x: Sequence[float], settings: Sequence[Setting]
 
 
 def _about(best: Setting, without: Sequence[str]) -> str:
-    """Return the settings that a picture does not show, as words."""
+    """Return the settings that a picture does not show, as text."""
     point = best.point
     shown = {name: getattr(point, name) for name in AXES}
     words = [f"{name} {format_value(value, 3)}" for name, value in shown.items() if name not in without]

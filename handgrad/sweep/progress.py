@@ -14,7 +14,7 @@ class SweepProgress(ProgressBar):
     """Shows points done and running, the best so far and the time left."""
 
     def __init__(self, grid: Grid, results: Mapping[int, Mapping[str, Any]]) -> None:
-        """Start the clock; ``results``, the recorded lines by point, grow meanwhile."""
+        """Start the clock; ``results`` are the lines recorded so far, by point, and grow meanwhile."""
         from rich.progress import BarColumn, TimeElapsedColumn
 
         count = "{task.completed}/{task.total} points{task.description}"
@@ -23,7 +23,7 @@ class SweepProgress(ProgressBar):
         self._varied, self._results = (*grid.varied, "seed"), results
         self._started = time.perf_counter()
         self._last_done = -1
-        # The work ahead of this run; points that share a network are counted as if they did not.
+        # The remaining work; points that share a network are counted separately.
         self._work = [point.hidden * point.iters for point in grid.points]
         self._work_before = self._work_done()
 

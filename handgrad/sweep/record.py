@@ -1,10 +1,12 @@
-"""The results of a sweep as they come in: a file to which whole lines are appended, and never one twice.
+"""The file of a sweep's results, to which each point's line is appended once.
 
-Each line is a JSON object: ``point``, its number in the grid; its settings by the names of
-`handgrad.runs.config.Config`; its outcome: ``train_accuracy`` and ``val_accuracy`` as `runs.trainer`
-takes them, ``loss``, on the last minibatch before its step, with the penalty, and ``diverged``, in
-which case the others are null; and ``run``, what may differ from run to run: the ``seconds`` of training
-(for a network in a stack its share, by hidden units), the ``worker`` and the ``time`` at which it was done.
+Each line is a JSON object with
+
+- ``point``, its number in the grid, and its settings by the names of `handgrad.runs.config.Config`;
+- its outcome: ``train_accuracy`` and ``val_accuracy``, as measured in `runs.trainer`; ``loss``, of the last
+  minibatch before its step, with the penalty; and ``diverged``, in which case the others are null;
+- ``run``, which may differ from run to run: the ``seconds`` of training (for a network in a stack its share,
+  by hidden units), the ``worker``, and the ``time`` at which it finished.
 """
 
 import json
@@ -23,17 +25,17 @@ NOT_OF_A_POINT = ("data_dir", "threads")
 
 
 class Record:
-    """The file of results, and what it holds.
+    """The file of results and its content.
 
     Attributes:
         results: the lines, by the number of their point.
     """
 
     def __init__(self, path: Path, grid: Grid) -> None:
-        """Read the file, if there is one, and remove a last line that was cut off with its writer.
+        """Read the file, if there is one, and remove an incomplete last line.
 
         Raises:
-            ValueError: a line is damaged, or its point is not the grid's, or there twice.
+            ValueError: a line is damaged, or its point is not in the grid, or occurs twice.
             OSError: the file cannot be read or written.
         """
         self._path, self._grid = path, grid
@@ -49,10 +51,10 @@ class Record:
                 raise ValueError(f"{path}, line {number}, is not a result of this sweep: {error}") from None
 
     def append(self, outcomes: Mapping[int, Mapping[str, Any]]) -> None:
-        """Write the outcomes of points that have none yet, and wait until the disk has them.
+        """Append the outcomes of points that have none yet, and wait until they are on disk.
 
         Raises:
-            OSError: they cannot be written.
+            OSError: the outcomes cannot be written.
         """
         new = [
             {"point": number, **settings(self._grid.points[number]), **outcome}
@@ -72,7 +74,7 @@ class Record:
     def _take(self, line: dict[str, Any]) -> None:
         number = line["point"]
         if number in self.results:
-            raise ValueError(f"point {number} is there already")
+            raise ValueError(f"point {number} occurs twice")
         if not 0 <= number < len(self._grid.points):
             raise ValueError(f"there is no point {number}")
         mine = settings(self._grid.points[number])

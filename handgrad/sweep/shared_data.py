@@ -1,4 +1,4 @@
-"""The images of a sweep, mapped into memory by all of its workers on a machine."""
+"""The images of a sweep, mapped into memory by all its workers on a machine."""
 
 import hashlib
 import shutil
@@ -17,12 +17,12 @@ ARRAYS = ("X_train", "y_train", "X_val", "y_val", "mean")
 
 @dataclass(frozen=True)
 class SharedData:
-    """The place where a worker finds the images; this is sent to it instead of them.
+    """The place of the images, which is sent to a worker instead of the images.
 
     Attributes:
-        directory: where `share_data` left them. A worker on another machine, which does not see it, loads
-            the data set itself.
-        data_dir: the data set's directory; if it does not exist there, the worker looks in its usual place.
+        directory: the directory to which `share_data` wrote them. A worker on a machine without it loads the
+            data set itself.
+        data_dir: the data set's directory; a worker on a machine without it uses the default directory.
         digest: the fingerprint of the right images.
     """
 
@@ -36,15 +36,15 @@ class SharedData:
 
 @lru_cache(maxsize=1)
 def load_shared(shared: SharedData) -> Dataset:
-    """Return the training and validation parts; workers never see the test part.
+    """Return the training and validation parts; workers never get the test part.
 
     Raises:
-        ValueError: the data set of this machine is another.
-        OSError: it cannot be read.
+        ValueError: this machine has another data set.
+        OSError: the data set cannot be read.
     """
     if shared.directory.exists():
         arrays = {name: np.load(shared.directory / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
-        # Plain arrays: every slice of a memmap costs a call of Python.
+        # Plain arrays, because slicing a memmap calls Python code.
         views = {name: array.view(np.ndarray) for name, array in arrays.items()}
         no_test = {"X_test": views["X_val"][:0], "y_test": views["y_val"][:0]}
         data = Dataset(**views, **no_test, image_shape=shared.image_shape, classes=shared.classes)
@@ -53,13 +53,13 @@ def load_shared(shared: SharedData) -> Dataset:
         data = load_dataset(shared.name, shared.data_dir if there else None)
         data = replace(data, X_test=data.X_test[:0], y_test=data.y_test[:0])
     if _digest(data) != shared.digest:
-        raise ValueError(f"the images of {shared.name} are not those that the sweep was started with")
+        raise ValueError(f"the images of {shared.name} are not the ones that the sweep was started with")
     return data
 
 
 def share_data(data: Dataset, name: DataName, data_dir: Path | None, directory: Path) -> SharedData:
     """Write the images, read from ``data_dir``, to a directory for the workers, and replace its content."""
-    # Not overwritten: a worker that a killed sweep left behind may still have the old files mapped.
+    # Do not overwrite the old files: a worker left over from a killed sweep may still have them mapped.
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir()
     for array in ARRAYS:

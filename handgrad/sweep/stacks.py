@@ -1,4 +1,4 @@
-"""The training of a stack's points, together where that is possible."""
+"""The training of a stack's points, together where possible."""
 
 import math
 import os
@@ -41,7 +41,7 @@ def train_points(points: Sequence[Config], data: Dataset) -> list[dict[str, Any]
 
 
 def _outcome(loss: float, accuracies: Sequence[float], seconds: float) -> dict[str, Any]:
-    """Return a point's outcome; without accuracies the network has diverged, and the loss means nothing."""
+    """Return a point's outcome; without accuracies the network has diverged, and the loss is meaningless."""
     diverged = not accuracies
     train, val = (None, None) if diverged else accuracies
     return {
@@ -68,7 +68,7 @@ def _train_alone(point: Config, data: Dataset) -> dict[str, Any]:
 
 
 class _Stack:
-    """Networks in training side by side, in descending order of their numbers of steps."""
+    """Networks that are trained side by side, in descending order of their numbers of steps."""
 
     def __init__(self, points: Sequence[Config], data: Dataset) -> None:
         self._data, self._parts = data, evaluation_parts(data)
@@ -99,7 +99,7 @@ class _Stack:
         self.seconds = np.zeros(len(self.networks))
 
     def advance(self, steps: int) -> None:
-        """Go on to this number of steps with the networks that take at least as many."""
+        """Train up to this number of steps the networks that take at least as many."""
         started = time.perf_counter()
         count = sum(end >= steps for end in self._ends)
         self._sgd.keep(count)

@@ -1,4 +1,4 @@
-"""The results of a sweep for each combination of its settings, the best first."""
+"""The results of a sweep for each combination of its settings, best first."""
 
 import math
 import shlex
@@ -18,16 +18,16 @@ __all__ = ["Setting", "best_table", "on_the_edge", "summarise", "train_command"]
 
 @dataclass(frozen=True)
 class Setting:
-    """One combination of the axes' values: means over the seeds with which it did not diverge.
+    """One combination of the axes' values, with means over the seeds that did not diverge.
 
-    Means are NaN if all diverged, spreads (standard deviations) if fewer than two did not. Only ``seconds``,
-    of training, includes the seeds that diverged.
+    Means are NaN if all seeds diverged; spreads (standard deviations) are NaN if fewer than two did not. Only
+    ``seconds``, the training time, includes the seeds that diverged.
 
     Attributes:
         point: its settings, with the first seed.
         values: the value on each axis that has several.
-        seeds: the number of seeds.
-        diverged: the number of seeds with which it diverged.
+        seeds: number of seeds.
+        diverged: number of seeds that diverged.
         train: accuracy on the training part.
         val: accuracy on the validation part.
         loss: the last loss.
@@ -46,12 +46,12 @@ class Setting:
 
     @property
     def gap(self) -> float:
-        """How much better the networks are on training images."""
+        """The training accuracy minus the validation accuracy."""
         return self.train - self.val
 
 
 def summarise(grid: Grid, results: Mapping[int, Mapping[str, Any]]) -> list[Setting]:
-    """Return all combinations by falling validation accuracy; those that diverged with any seed come last."""
+    """Return all combinations by falling validation accuracy; combinations with a diverged seed come last."""
     settings = []
     for first in range(0, len(grid.points), grid.seeds):
         lines = [results[number] for number in range(first, first + grid.seeds)]
@@ -84,7 +84,7 @@ def _spread(values: Sequence[float]) -> float:
 
 
 def on_the_edge(grid: Grid, best: Setting) -> list[str]:
-    """Return the axes of numbers, three or more, on which the best has the smallest or the largest."""
+    """Return the axes, with three numbers or more, on which the best has the smallest or the largest."""
     return [
         axis
         for axis in grid.varied
@@ -118,7 +118,7 @@ def _percent(mean: float, spread: float) -> str:
 
 
 def train_command(point: Config) -> str:
-    """Return the command that trains one network so, with a flag for each setting that is not usual."""
+    """Return the command that trains a network with these settings; defaults need no flag."""
     words, usual = ["handgrad", "train"], usual_settings(point.data)
     for field in fields(Config):
         value = getattr(point, field.name)

@@ -1,4 +1,4 @@
-"""The workers of a sweep: processes of this machine, or a Dask cluster."""
+"""The workers of a sweep: processes on this machine, or a Dask cluster."""
 
 import logging
 import os
@@ -14,12 +14,12 @@ __all__ = ["Workers", "dask_workers", "process_pool"]
 
 # Seconds between a worker's checks that its parent process is alive.
 WATCH_SECONDS = 1
-# Seconds within which a scheduler must answer, and its first worker be there.
+# Seconds within which a scheduler must answer, and have a worker.
 PATIENCE = 30
 
 
 class Workers(NamedTuple):
-    """The way to start a task, as `concurrent.futures.Executor.submit`, and the number that run at once.
+    """A function that starts a task, like `Executor.submit`, and the number of tasks that run at once.
 
     On a cluster, the capacity may change.
     """
@@ -30,15 +30,15 @@ class Workers(NamedTuple):
 
 @contextmanager
 def process_pool(workers: int) -> Iterator[Workers]:
-    """Processes of this machine.
+    """Start workers as processes on this machine.
 
     When one of them is killed or runs out of memory, the running tasks end with a `BrokenProcessPool`; the
-    next task goes to new processes.
+    next task gets new processes.
     """
     from joblib.externals.loky import get_reusable_executor
 
     def submit(*task: Any) -> "Future[Any]":
-        # A pool that broke is replaced here, any other is returned as it is.
+        # This replaces a broken pool and returns any other.
         pool = get_reusable_executor(workers, timeout=None, initializer=_live_with_parent)
         return pool.submit(*task)
 
@@ -49,7 +49,7 @@ def process_pool(workers: int) -> Iterator[Workers]:
 
 
 def _live_with_parent() -> None:
-    """In a worker: leave Ctrl-C to the main process, and end with it, even if that is killed."""
+    """In a worker, leave Ctrl-C to the main process, and end when it ends, even if it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = os.getppid()
 
@@ -63,7 +63,7 @@ def _live_with_parent() -> None:
 
 @contextmanager
 def dask_workers(cluster: str | int) -> Iterator[Workers]:
-    """The workers of a Dask cluster: the address of its scheduler, or the number of workers to start here.
+    """Use a Dask cluster, given the address of its scheduler or a number of workers to start here.
 
     Raises:
         ValueError: Dask is not installed.
@@ -86,7 +86,7 @@ def dask_workers(cluster: str | int) -> Iterator[Workers]:
             client.wait_for_workers(1, timeout=PATIENCE)
         except TimeoutError:
             raise OSError(f"the Dask scheduler at {cluster} has no workers") from None
-        # Not pure: a point whose result was lost is trained again, not looked up. The scheduler gives a dead
-        # worker's tasks to others.
+        # Not pure, so that a point whose result was lost is trained again and not looked up. The scheduler
+        # gives a dead worker's tasks to others.
         submit = client.get_executor(pure=False).submit
         yield Workers(submit, lambda: max(sum(client.nthreads().values()), 1))

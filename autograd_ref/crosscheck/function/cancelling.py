@@ -1,9 +1,9 @@
-r"""Formulas of the user's that cancel in an entry where the reference's does not.
+r"""Hand-written formulas that cancel in an entry where the reference's formula does not.
 
-$1 + \tanh(x / 2)$ at −20 is 0 in float32, and right to the rounding of the 1 in it; a sigmoid there has
-seven digits. The bound that was measured on the reference does not know of that 1. What tells a formula that
-cancels from one that is wrong is the same formula in a finer precision: the error of rounding shrinks with
-the unit roundoff there, a mistake stays as it is.
+$1 + \tanh(x / 2)$ at −20 is 0 in float32, which is right to the rounding of the 1 in it; a sigmoid there has
+seven digits. The bound that was measured on the reference does not include that 1. To tell a formula that
+cancels from a wrong one, the same formula is computed in a finer precision: there a rounding error shrinks
+with the unit roundoff, but a mistake stays as it is.
 """
 
 from collections.abc import Callable
@@ -17,15 +17,15 @@ from autograd_ref.crosscheck.quantity import SEEN, root_mean_square
 
 __all__ = ["LOST", "finer_precision", "widened"]
 
-# An error above this share of the larger of an entry and its array's root mean square matters, whatever it
-# comes from: twice as much, and the entry would not be seen.
+# An error above this share of the larger of an entry and its array's root mean square always matters: with
+# twice as much, the entry would not be seen.
 LOST = SEEN / 2
-# Up to this number of roundings in the finer precision is none of the bound's concern.
+# Errors up to this number of roundings in the finer precision are ignored.
 ROUNDINGS = 16.0
 
 
 def finer_precision(dtype: DTypeLike) -> np.dtype[Any] | None:
-    """The next finer precision that NumPy has here."""
+    """Return the next finer precision that NumPy has here."""
     finer: np.dtype[Any] = np.dtype(np.float64 if np.dtype(dtype) == np.float32 else np.longdouble)
     return finer if np.finfo(finer).eps < np.finfo(dtype).eps else None
 
@@ -38,18 +38,18 @@ def widened(
     dtype: DTypeLike,
     finer: Callable[[], np.ndarray | None],
 ) -> np.ndarray:
-    """Widen the bound of entries in which hand loses digits that a finer precision gives back.
+    """Widen the bound of entries in which hand loses digits that a finer precision recovers.
 
     Args:
         radius: the bound so far.
-        hand: by hand, in the checked precision.
+        hand: the values by hand, in the checked precision.
         value: the right values.
-        bound: what ties leave open around them.
-        dtype: that is checked.
-        finer: gives the same by hand in the next finer precision; called only where it matters.
+        bound: the interval that ties leave open around them.
+        dtype: the checked dtype.
+        finer: returns the values by hand in the next finer precision; called only if needed.
 
     Returns:
-        The bound. Wider, to twice hand's error, only where its error in the finer precision is within the
+        The bound. It is wider, twice hand's error, only where the error in the finer precision is within the
         bound or a few roundings in that precision.
     """
     usual = root_mean_square(value)

@@ -1,4 +1,4 @@
-"""What an error looks like: sentences that were tested at every point before they are printed."""
+"""Sentences about the pattern of an error, tested at every point before they are printed."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -21,11 +21,11 @@ NUMBER = re.compile(r"-?\d+\.?\d*(e[+-]?\d+)?")
 
 
 def describe_everywhere(name: str, found: Sequence[AtPoint], i: int) -> list[str]:
-    """The shape of a gradient's error, if it is the same at every point where there is one.
+    """Describe the pattern of a gradient's error, if it is the same at every point with an error.
 
     Args:
-        name: of the gradient.
-        found: at every point.
+        name: name of the gradient.
+        found: the results at every point.
         i: the number of the parameter.
 
     Returns:
@@ -44,7 +44,7 @@ def describe_everywhere(name: str, found: Sequence[AtPoint], i: int) -> list[str
         said.append(describe(name, *map(np.atleast_1d, (hand, right.value, parameter, allowed))))
     if not said or None in said or len({_rounded(str(text)) for text in said}) > 1:
         return []
-    # Of one number it is always true that it is some multiple of the right one.
+    # A single number is always some multiple of the right one.
     if found[0].gradients[i].value.size == 1 and len(said) == 1 and found[0].answer.grads[i].any():
         return []
     return [str(said[0])]
@@ -57,13 +57,13 @@ def _rounded(text: str) -> str:
 def describe_losses(
     hand: Hand, found: Sequence[AtPoint], quantities: Mapping[str, Quantity], names: Sequence[str]
 ) -> list[str]:
-    """Where the losses differ: does the hand gradient at least belong to the hand's own loss?
+    """If the losses differ, say whether the hand gradient belongs to the hand's own loss.
 
     Args:
-        hand: to call in float64.
-        found: at every point.
-        quantities: as they were judged, by name.
-        names: of the gradients.
+        hand: the hand's function, to call in float64.
+        found: the results at every point.
+        quantities: the judged quantities, by name.
+        names: names of the gradients.
 
     Returns:
         Sentences.
@@ -94,7 +94,7 @@ def describe_losses(
         except Exception:
             return [
                 *said,
-                "The losses differ; the hand's own cannot be had in float64 to see if its gradient fits.",
+                "The losses differ; the hand's own loss cannot be computed in float64 to test its gradient.",
             ]
         if own is None:
             continue
@@ -119,7 +119,7 @@ def describe_losses(
 
 
 def _own_loss(hand: Hand, first: AtPoint, i: int, index: tuple[int, ...], t: float) -> float:
-    """The hand's own loss in float64, with one entry of one parameter moved."""
+    """Return the hand's own loss in float64, with one entry of one parameter moved."""
     params, args = copy_arrays((first.point.params, first.point.args), np.float64)
     leaves: list[Any] = [leaf.value for leaf in parameter_leaves(params)]
     leaves[i][index] += t

@@ -1,4 +1,4 @@
-"""One check: hand and reference are evaluated at every point, held against each other, and reported on."""
+"""One check: evaluate hand and reference at every point, compare them, and report."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -56,13 +56,13 @@ class GradientCheck:
         if fault is None:
             quantities = self._in_own_precision(found, quantities, names)
             if not self.surrogate:
-                quantities = self._hear_values(found, quantities, names)
+                quantities = self._compare_with_values(found, quantities, names)
         quantities, told = self._in_float64(found, quantities, names)
         ordered = self._ordered(first, quantities, names)
         wrong = [each for each in ordered if each.ok is False]
         signature = [] if fault else self._signature(found, quantities, names)
         if self.surrogate:
-            signature.append("Held against the reference's own rules, whatever its values say (surrogate).")
+            signature.append("Compared with the reference's own rules, whatever its values show (surrogate).")
         if self.tolerance:
             signature.append(f"Every bound was widened to {self.tolerance:g} (tolerance).")
         unjudged = [each.name for each in ordered if each.ok is None and each.name != "loss"]
@@ -91,7 +91,7 @@ class GradientCheck:
             except NotJudged as error:
                 if number == 0:
                     raise
-                self._warn("point-failed", f"At {point.name} there is no verdict: {error}.")
+                self._warn("point-failed", f"There is no verdict at {point.name}: {error}.")
                 continue
             if not known.is_finite:
                 self._warn("point-not-finite", f"At {point.name} the reference is not finite everywhere.")
@@ -108,7 +108,7 @@ class GradientCheck:
         self.warnings.append(Advice(id_, text))
 
     def _state(self, first: AtPoint) -> tuple[str, Diagnosis] | None:
-        """What the call changed of what it was given: an error, or state that is its own."""
+        """Return a diagnosis if the call changed its arguments; warn if it changed state of its own."""
         answer, count = first.answer, first.traced.params
         mine = [
             i
@@ -123,14 +123,12 @@ class GradientCheck:
             return what, Diagnosis("inputs-mutated", (what,), (), text)
         if mine or answer.added:
             listed = ", ".join(changed_names(first.point, mine))
-            what = (
-                f"changes {listed}, on which the loss does not depend" if mine else "adds to what it is given"
-            )
+            what = f"changes {listed}, on which the loss does not depend" if mine else "adds to its arguments"
             self._warn("state-changed", f"A call of hand {what}: state that it keeps.")
         return None
 
     def _find_difference(self, first: AtPoint, names: list[str]) -> tuple[str, Diagnosis] | None:
-        """Two answers to the same call, which may differ by rounding."""
+        """Return a diagnosis if two answers to the same call differ by more than rounding."""
         again = self.hand.answer(first.point)
         one, other = _flat(first.answer), _flat(again)
         allowed = ([] if first.answer.loss is None else [first.loss]) + first.gradients
@@ -147,14 +145,14 @@ class GradientCheck:
                     else False
                 )
             if not np.all(same):
-                text = f"The same call gives another {name} the second time: something random or left over."
+                text = f"The same call gives another {name} the second time: something is random or kept."
                 return "determinism", Diagnosis("not-deterministic", (name,), (), text)
         return None
 
     def _in_float64(
         self, found: Sequence[AtPoint], quantities: list[Quantity], names: list[str]
     ) -> tuple[list[Quantity], list[str]]:
-        """Ask float64 where float32 leaves a gradient open, and say what came of it."""
+        """Decide gradients in float64 that float32 leaves open, and report it."""
         open_ = {
             names.index(each.name): each for each in quantities if each.ok is None and each.name in names
         }
@@ -177,7 +175,7 @@ class GradientCheck:
         said = []
         if asked:
             said.append(
-                f"More than 1 % is granted to rounding in float32, so float64 decided: {', '.join(asked)}."
+                f"Rounding in float32 may change more than 1 %, so float64 decided: {', '.join(asked)}."
             )
         if helped:
             said.append(f"In float64 it can be judged: {', '.join(helped)}.")
@@ -199,7 +197,7 @@ class GradientCheck:
     def _in_own_precision(
         self, found: Sequence[AtPoint], quantities: list[Quantity], names: list[str]
     ) -> list[Quantity]:
-        """Judge anew a hand that computes in less than was asked for, by what that precision allows."""
+        """Judge a hand that computes in a lower precision than the checked one again, by that precision."""
         if all(each.ok is not False or each.mismatch for each in quantities):
             return quantities
         lower = lower_precision(self.hand, found[-1], self.dtype, self.seed)
@@ -219,16 +217,16 @@ class GradientCheck:
         self.warnings = [each for each in self.warnings if each.id != "loss-undetermined"]
         return self._judge(wider, names, told)
 
-    def _hear_values(
+    def _compare_with_values(
         self, found: Sequence[AtPoint], quantities: list[Quantity], names: list[str]
     ) -> list[Quantity]:
-        """Let the values of the reference contradict a gradient on which both sides agree."""
-        heard = {each.name: each for each in quantities}
+        """Reject gradients on which both sides agree but which the reference's values contradict."""
+        judged = {each.name: each for each in quantities}
         stopped: set[str] = set()
         for each in found:
-            suspects = [i for i, name in enumerate(names) if heard[name].ok is not False]
+            candidates = [i for i, name in enumerate(names) if judged[name].ok is not False]
             bounds = [right.bound for right in each.gradients]
-            for i, index in each.witness.contradiction(bounds, suspects).items():
+            for i, index in each.witness.contradiction(bounds, candidates).items():
                 if each.witness.explained_by_stops(i, index, bounds[i]):
                     stopped.add(names[i])
                     continue
@@ -236,32 +234,32 @@ class GradientCheck:
                     continue
                 difference = each.witness.by_entry(i, index)
                 right, hand = each.gradients[i], each.answer.grads[i]
-                heard[names[i]] = replace(
-                    heard[names[i]], ok=False, odd_one_out="both", index=index, hand=float(hand[index]),
+                judged[names[i]] = replace(
+                    judged[names[i]], ok=False, odd_one_out="both", index=index, hand=float(hand[index]),
                     automatic=float(right.value[index]), point=each.number, reason=None,
                     finite_difference=None if difference is None else difference.value,
                 )  # fmt: skip
         for i, name in enumerate(names):
-            quantity = heard[name]
+            quantity = judged[name]
             if quantity.ok is False and quantity.odd_one_out == "automatic":
                 at = next(each for each in found if each.number == quantity.point)
                 if at.witness.explained_by_stops(i, quantity.index, at.gradients[i].bound):
                     stopped.add(name)
-                    heard[name] = replace(quantity, odd_one_out=None)
+                    judged[name] = replace(quantity, odd_one_out=None)
             unmoved = all(not each.gradients[i].value.any() for each in found)
             if name in stopped and quantity.ok is None and unmoved:
-                heard[name] = replace(quantity, ok=True, reason=None)
+                judged[name] = replace(quantity, ok=True, reason=None)
         if stopped:
             listed = ", ".join(name for name in names if name in stopped)
             self._warn(
                 "gradient-stopped",
-                "The reference stops a gradient, and without the stop its derivative is what its values say: "
-                f"{listed} was held against the derivative with the stop.",
+                "The reference stops a gradient; without the stop its derivative agrees with its values: "
+                f"{listed} was compared with the derivative with the stop.",
             )
-        return [heard[each.name] for each in quantities]
+        return [judged[each.name] for each in quantities]
 
     def _ordered(self, first: AtPoint, quantities: list[Quantity], names: list[str]) -> list[Quantity]:
-        """In the order of a backward pass: what the loss uses last comes first."""
+        """Return the quantities in the order of a backward pass: parameters that are used last come first."""
         uses = {name: first.traced.first_uses[i] for i, name in enumerate(names)}
         place = {name: -1 if use is None else use for name, use in uses.items()}
         return sorted(quantities, key=lambda each: -place.get(each.name, 10**9))
@@ -282,8 +280,8 @@ class GradientCheck:
             said.append(f"Right at {found[0].point.name}, wrong at {at.point.name}.")
             if at.point.moved:
                 said.append(
-                    "Parameters that are bound to each other (symmetric, normalised, sorted) want points=1, "
-                    "or an example that keeps the bond."
+                    "Parameters that depend on each other (symmetric, normalised, sorted) need points=1, or "
+                    "an example that keeps this property."
                 )
         return said
 

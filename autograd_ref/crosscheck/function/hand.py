@@ -1,4 +1,4 @@
-"""Calls of the hand-written function: what it is given, what it gives, and what it changes meanwhile."""
+"""Calls of the hand-written function: its arguments, its results, and the changes it makes."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -25,12 +25,12 @@ __all__ = ["Answer", "Hand", "changed_names"]
 
 
 class Answer(NamedTuple):
-    """What a call gave, in float64.
+    """The result of a call, in float64.
 
     Attributes:
-        loss: one number; None where hand computes none.
-        grads: in the order of the parameters.
-        dtypes: the lowest precision of what came back, as a name of NumPy's or ml_dtypes'.
+        loss: one number; None if hand does not compute a loss.
+        grads: the gradients, in the order of the parameters.
+        dtypes: the lowest precision of the results, as a name from NumPy or ml_dtypes.
         changed: the positions of the leaves of (params, args) that the call changed.
         added: whether it added something to one of their containers.
     """
@@ -43,14 +43,14 @@ class Answer(NamedTuple):
 
 
 class Hand:
-    """The hand's function; every call gets copies of everything, in the precision that is checked."""
+    """The hand's function; every call gets copies of everything, in the checked precision."""
 
     def __init__(self, function: Callable[..., Any], dtype: DTypeLike) -> None:
         self.function, self.dtype = function, np.dtype(dtype)
         self.floating_errors = np.geterr()
 
     def answer(self, point: Point) -> Answer:
-        """The loss and the gradients at a point.
+        """Return the loss and the gradients at a point.
 
         Raises:
             NotJudged: hand raised, or did not return a loss with gradients.
@@ -64,7 +64,7 @@ class Hand:
         if value is not None and value[0].size != 1:
             raise NotJudged(
                 f"hand must return (loss, grads) with one number as the loss, not {_told(loss)}: "
-                "return (None, grads) where it computes no loss"
+                "return (None, grads) if it does not compute a loss"
             )
         changed, added = _changes((params, args), (point.params, point.args))
         return Answer(
@@ -76,12 +76,12 @@ class Hand:
         )
 
     def finer(self) -> "Hand | None":
-        """The same function in the next finer precision; None where there is none."""
+        """Return the same function in the next finer precision; None if there is none."""
         dtype = finer_precision(self.dtype)
         return None if dtype is None else Hand(self.function, dtype)
 
     def finer_answer(self, point: Point) -> Answer | None:
-        """The answer in the next finer precision; None where hand does not run in it."""
+        """Return the answer in the next finer precision; None if hand does not run in it."""
         finer = self.finer()
         try:
             return None if finer is None else finer.answer(point)
@@ -89,9 +89,9 @@ class Hand:
             return None
 
     def call(self, params: Any, args: tuple[Any, ...], dtype: DTypeLike) -> Any:
-        """One call, on just these objects."""
+        """Call the function on exactly these objects."""
         try:
-            # The caller's settings; those that the function leaves behind are undone.
+            # Use the caller's settings; changes that the function makes to them are undone.
             with (
                 np.errstate(**self.floating_errors),
                 precision(np.float32 if np.dtype(dtype) == np.float32 else np.float64),
@@ -102,7 +102,7 @@ class Hand:
 
 
 def _parts(result: Any, params: Any) -> tuple[Any, Any]:
-    """The loss and the gradients; the gradients of a list may also follow the loss one by one."""
+    """Return the loss and the gradients; gradients of a list may also follow the loss one by one."""
     if isinstance(result, tuple | list):
         if len(result) == 2:
             return result[0], result[1]
@@ -110,7 +110,7 @@ def _parts(result: Any, params: Any) -> tuple[Any, Any]:
             return result[0], list(result[1:])
     laid_out = "" if not isinstance(params, Mapping) else f", grads a dict with {', '.join(map(str, params))}"
     raise NotJudged(
-        f"hand must return (loss, grads){laid_out}, or (None, grads) where it computes no loss, "
+        f"hand must return (loss, grads){laid_out}, or (None, grads) if it does not compute a loss, "
         f"not {_told(result)}"
     )
 
@@ -129,7 +129,7 @@ def _told(value: Any) -> str:
 
 
 def _real(name: str, value: Any) -> tuple[np.ndarray, str]:
-    """What was given as real numbers in float64, and the dtype that they came in."""
+    """Return a value as real numbers in float64, and its own dtype."""
     try:
         array = np.asarray(_detached(value))
         if array.dtype.kind not in "fiuV":
@@ -143,7 +143,7 @@ def _real(name: str, value: Any) -> tuple[np.ndarray, str]:
 
 
 def _detached(value: Any) -> Any:
-    """A tensor of torch's without its graph, in a dtype that NumPy knows."""
+    """Return a torch tensor without its graph, in a dtype that NumPy has."""
     if not hasattr(value, "detach"):
         return value
     tensor = value.detach()
@@ -151,7 +151,7 @@ def _detached(value: Any) -> Any:
 
 
 def _changes(now: Any, before: Any) -> tuple[tuple[int, ...], bool]:
-    """Which leaves of a tree are others than before, by their position, and whether there are more."""
+    """Return the positions of a tree's changed leaves, and whether leaves were added."""
     kept = _without_new_keys(now, before)
     after = {_key(path): leaf for path, leaf in leaves_with_paths(kept, "params and args after the call")}
     changed = []
@@ -164,7 +164,7 @@ def _changes(now: Any, before: Any) -> tuple[tuple[int, ...], bool]:
 
 
 def _without_new_keys(now: Any, before: Any) -> Any:
-    """The tree itself, or its dicts without what was added: new keys may not be sortable among the others."""
+    """Return the tree without new keys in its dicts, because they may not be sortable among the others."""
     if isinstance(now, dict) and isinstance(before, dict):
         parts: Any = {key: _without_new_keys(now[key], each) for key, each in before.items() if key in now}
     elif type(now) is type(before) and type(now) in (list, tuple) and len(now) == len(before):
@@ -190,7 +190,7 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 def changed_names(point: Point, positions: Sequence[int]) -> list[str]:
-    """The names of leaves of (params, args)."""
+    """Return the names of leaves of (params, args)."""
     leaves: list[Leaf] = parameter_leaves(point.params)
     paths = [path for path, _ in leaves_with_paths(point.args, "args")]
     names = [leaf.name for leaf in leaves] + [f"args{jax.tree_util.keystr(path)}" for path in paths]

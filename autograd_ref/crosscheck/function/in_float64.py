@@ -1,8 +1,8 @@
-"""Gradients that rounding in float32 may hide, but does not: float64 decides.
+"""Let float64 decide gradients that rounding in float32 might hide, but does not.
 
-A sum such as −1e4 + 0.3 is rounded to a small part of what depends on it, but many times as much is granted.
-A call of hand in float64 settles whether its formula is right; the call in float32 must then come close to
-the right value.
+A sum such as −1e4 + 0.3 is rounded by a small part of everything that depends on it, but the bound allows
+much more. A call of hand in float64 decides whether its formula is right; the call in float32 must then be
+close to the right value.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,17 +21,17 @@ def decided_in_float64(
     unjudged: Mapping[int, Quantity],
     in_float64: Mapping[str, Quantity],
 ) -> dict[int, Quantity]:
-    """The verdicts that float64 gives of gradients that were not judged in float32.
+    """Return the verdicts in float64 on gradients that were not judged in float32.
 
     Args:
-        found: at every point, in float32.
-        unjudged: what could not be judged, by the number of the parameter.
-        in_float64: what was said of the same call in float64 at the same points, by name.
+        found: the results at every point, in float32.
+        unjudged: quantities that could not be judged, by the number of the parameter.
+        in_float64: verdicts on the same call in float64 at the same points, by name.
 
     Returns:
-        By the number of the parameter. Right, where float64 says so and no entry in float32 is off by half of
-        what may be hidden, at any point. Wrong, where float64 says so, an entry is off by more, and what is
-        granted to rounding in float32 is small.
+        Verdicts by the number of the parameter. Right, if right in float64 and if in float32 the error of
+        every entry at every point is below half of what may be hidden. Wrong, if wrong in float64, if an
+        entry has a larger error, and if the rounding allowed in float32 is small.
     """
     decided = {}
     for i, quantity in unjudged.items():
@@ -51,7 +51,7 @@ def decided_in_float64(
 
 
 def _is_small(each: AtPoint, i: int) -> bool:
-    """Whether what is granted to rounding is of first order."""
+    """Whether the allowed rounding is small enough for a first-order bound."""
     right = each.gradients[i]
     finite = np.isfinite(right.value)
     radius = np.broadcast_to(right.bound.radius, right.value.shape)

@@ -1,4 +1,4 @@
-"""From what was found at each point to a verdict: right, wrong, or not judged."""
+"""Verdicts from the results at each point: right, wrong, or not judged."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -26,27 +26,27 @@ from autograd_ref.crosscheck.quantity import (
 
 __all__ = ["NONLINEAR", "AtPoint", "Judged", "is_near", "judge_gradient", "judge_loss", "sizes"]
 
-# A value that cancels is at most this part of what rounding in float32 makes of it, and at most this number
-# of roundings in float64.
+# A value that cancels is at most this part of its rounding error in float32, and at most this number of
+# roundings in float64.
 CANCELS, ROUNDINGS = 2.0**-14, 64.0
 
-# Where a bound is more than this part of what it bounds, it has room for this many times as much.
+# If a bound is larger than this part of the value, it is widened by this factor.
 NONLINEAR, ROOM = 0.1, 30.0
 
 
 @dataclass
 class AtPoint:
-    """What hand and reference gave at one point.
+    """The results of hand and reference at one point.
 
     Attributes:
-        point: where.
-        number: of the point.
-        dtype: that is checked.
-        answer: by hand.
-        finer: the same call in the next finer precision; None where that fails.
-        known: the reference here.
-        loss: the reference's, with the bound by which hand is judged.
-        gradients: the same, in the order of the parameters.
+        point: the point.
+        number: the number of the point.
+        dtype: the checked dtype.
+        answer: the results by hand.
+        finer: returns the same call's results in the next finer precision; None if that fails.
+        known: the reference at this point.
+        loss: the reference's loss, with the bound by which hand is judged.
+        gradients: the reference's gradients with bounds, in the order of the parameters.
     """
 
     point: Point
@@ -65,7 +65,7 @@ class AtPoint:
 
     @property
     def witness(self) -> Witness:
-        """Differences of the reference's values here."""
+        """Differences of the reference's values at this point."""
         return self.known.witness
 
     @property
@@ -104,7 +104,7 @@ class AtPoint:
 
 @runtime_checkable
 class Judged(Protocol):
-    """What a gradient is judged by at one point, wherever it comes from: as in `AtPoint`."""
+    """The data by which a gradient is judged at one point, whatever its origin; see `AtPoint`."""
 
     number: int
     gradients: list[Measured]
@@ -147,9 +147,9 @@ class Judged(Protocol):
 
 
 def judge_loss(found: Sequence[AtPoint], tolerance: float, dtype: str) -> Quantity | None:
-    """The verdict on the loss; None where hand computes none.
+    """Return the verdict on the loss; None if hand does not compute one.
 
-    A loss that rounding leaves open to more than 1 % is not judged, and says why.
+    If rounding may change the loss by more than 1 %, it is not judged, with a reason.
     """
     judged = []
     for each in found:
@@ -173,14 +173,14 @@ def judge_loss(found: Sequence[AtPoint], tolerance: float, dtype: str) -> Quanti
 def judge_gradient(
     found: Sequence[Judged], i: int, name: str, tolerance: float, dtype: str
 ) -> tuple[Quantity, bool]:
-    """The verdict on the gradient by one parameter, over all points.
+    """Return the verdict on the gradient by one parameter, over all points.
 
     Args:
-        found: at every point.
+        found: the results at every point.
         i: the number of the parameter.
-        name: of the gradient.
-        tolerance: to which part of itself a bound is widened.
-        dtype: in which it was computed, for the reader.
+        name: name of the gradient.
+        tolerance: relative size to which a bound is widened.
+        dtype: the dtype of the computation, for the message.
 
     Returns:
         The verdict, and whether the gradient is right at the first point.
@@ -205,7 +205,7 @@ def judge_gradient(
     if seen >= SEEN_SHARE:
         reason = (
             f"at {at.place[0]} rounding in {dtype} hides {_percent(1 - covered)} of its entries, and other "
-            "points do not speak for them"
+            "points cannot decide them"
         )
         return replace(worst, ok=None, seen=covered, reason=reason), False
     reason = _reason(found, i, seen, dtype)
@@ -215,7 +215,7 @@ def judge_gradient(
 def _at(
     each: Judged, name: str, hand: np.ndarray, right: Measured, tolerance: float, i: int | None = None
 ) -> Quantity:
-    """The loss or gradient i at one point: exact, or with what sums swallow in the checked dtype."""
+    """Judge the loss or gradient i at one point: exactly, or with what sums swallow in the checked dtype."""
     exact = _at_value(each, name, hand, right, tolerance, i)
     if right.swallowed is None or exact.ok is False or is_near(hand, right.value):
         return exact
@@ -224,7 +224,7 @@ def _at(
 
 
 def is_near(hand: np.ndarray, value: np.ndarray) -> bool:
-    """Whether all entries that are finite are right to half of what may be hidden."""
+    """Whether the error of every finite entry is below half of what may be hidden."""
     finite = np.isfinite(value)
     return bool(np.all(np.abs(hand - value)[finite] <= LOST * sizes(value)[finite]))
 
@@ -232,7 +232,7 @@ def is_near(hand: np.ndarray, value: np.ndarray) -> bool:
 def _at_value(
     each: Judged, name: str, hand: np.ndarray, right: Measured, tolerance: float, i: int | None
 ) -> Quantity:
-    """The same beside one value; where the reference is not finite, nothing is asked of hand."""
+    """Judge against one value; where the reference is not finite, hand may have any value."""
 
     def difference(_: str, index: tuple[int, ...]) -> FiniteDifference | None:
         return None if i is None else each.difference(i, index)
@@ -246,7 +246,7 @@ def _at_value(
         hand = np.where(np.isfinite(value), hand, np.nan)
         joint = _joint_units(hand, value, bound, right.ties)
     size = sizes(value)
-    # Bounds are of first order: where one is as large as what it bounds, more does not prove a mistake.
+    # Bounds are first-order: if a bound is as large as the value, exceeding it does not prove a mistake.
     radius = (
         np.where(bound.radius > NONLINEAR * size, ROOM * bound.radius, bound.radius)
         if size.any()
@@ -265,14 +265,14 @@ def _at_value(
 
 
 def sizes(value: np.ndarray) -> np.ndarray:
-    """The larger of each entry and the root mean square of all."""
+    """Return the larger of each entry and the root mean square of all."""
     return np.asarray(np.maximum(np.where(np.isfinite(value), np.abs(value), 0.0), root_mean_square(value)))
 
 
 def _joint_units(hand: np.ndarray, value: np.ndarray, bound: Bound, ties: Ties | None) -> np.ndarray | None:
-    """How far the entries together are outside of what choices at ties can make of them, in bounds.
+    """Return how far the entries together are outside the space of choices at ties, in units of the bound.
 
-    Whatever is chosen at the ties, the error is in their span: what is left beside it is rounding.
+    For any choice at the ties, the error is in their span; the rest is rounding.
     """
     if ties is None or ties.span is None or len(ties.span) >= len(ties.entries):
         return None
@@ -282,17 +282,18 @@ def _joint_units(hand: np.ndarray, value: np.ndarray, bound: Bound, ties: Ties |
         return None
     beside = np.eye(len(ties.entries)) - ties.span.T @ ties.span
     units = np.zeros(value.size)
-    # The projection itself is exact to a few roundings of float64.
+    # The projection itself has an error of a few roundings in float64.
     slip = 1e-12 * np.abs(error).max(initial=0.0)
     units[ties.entries] = np.abs(beside @ error) / (np.abs(beside) @ radius + slip + np.finfo(float).tiny)
     return units.reshape(value.shape)
 
 
 def _covered(found: Sequence[Judged], each: Judged, i: int) -> float:
-    """The share of entries that rounding at a point leaves to be judged, by the gradient's size at any.
+    """Return the share of entries that rounding at a point does not hide, by the gradient's size anywhere.
 
-    Where somebody's own point is hidden, points beside it speak of another branch of the function: beside a
-    tie at 1e30 a softmax is 0 or 1. Where a gradient is merely near 0, at an optimum, they speak for it.
+    If rounding hides the user's own point, other points may be on another branch of the function: beside a
+    tie at 1e30 a softmax is 0 or 1. But if a gradient is only near 0, at an optimum, other points count for
+    it.
     """
     right = each.gradients[i]
     finite = np.isfinite(right.value)
@@ -304,13 +305,13 @@ def _covered(found: Sequence[Judged], each: Judged, i: int) -> float:
 
 
 def _worst(judged: Sequence[Quantity]) -> Quantity:
-    """The first of the points with a wrong one, or else where the error is the largest part of its bound."""
+    """Return the first wrong quantity, or else the one whose error is the largest part of its bound."""
     wrong = [each for each in judged if not each.ok]
     return wrong[0] if wrong else max(judged, key=lambda each: each.bound_units)
 
 
 def _cancels(found: Sequence[Judged], i: int) -> bool:
-    """Whether terms flow into a gradient and cancel, at every point: its right value is 0."""
+    """Whether the terms of a gradient cancel at every point, so that its right value is 0."""
     for each in found:
         noise = each.noise(i) if each.lowest == np.float64 else None
         if noise is None:
@@ -326,7 +327,7 @@ def _reason(found: Sequence[Judged], i: int, seen: float, dtype: str) -> str:
     values = [each.gradients[i].value for each in found]
     tried = "at the one point tried" if len(found) == 1 else f"at any of the {len(found)} points tried"
     if not any(np.isfinite(value).all() for value in values):
-        return f"the reference's is not finite {tried}"
+        return f"the reference's gradient is not finite {tried}"
     if not any(value.any() for value in values):
         return (
             f"nothing flows into it {tried}: its right value is 0 everywhere there, so that 0 by hand proves "

@@ -1,4 +1,4 @@
-"""The reference at every point: evaluated and measured once, for any number of hands."""
+"""The reference at every point, evaluated and measured once for any number of hand gradients."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -23,14 +23,14 @@ class KnownPoint:
 
     Attributes:
         traced: the reference.
-        inputs: its arguments here.
+        inputs: its arguments at this point.
         loss: its value, with a bound.
         gradients: its gradients, in the order of the parameters.
-        witness: differences of its values here.
+        witness: differences of its values at this point.
     """
 
     def __init__(self, traced: Traced, inputs: list[Array], seed: int, number: int) -> None:
-        """Measure the reference; to be called in float64."""
+        """Measure the reference; call this in float64."""
         self.traced, self.inputs, self._seeds = traced, inputs, [seed, number]
         rng = np.random.default_rng(self._seeds)
         self.loss: Measured
@@ -40,12 +40,12 @@ class KnownPoint:
 
     @property
     def is_finite(self) -> bool:
-        """Whether the loss and all gradients are."""
+        """Whether the loss and all gradients are finite."""
         return all(bool(np.isfinite(each.value).all()) for each in (self.loss, *self.gradients))
 
     @cached_property
     def noise(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """How far rounding in float32 and in float64 moves each gradient, without any safety."""
+        """How far rounding in float32 and in float64 moves each gradient, without a safety factor."""
         rng = np.random.default_rng([*self._seeds, 2])
         response = self.traced.rounded.response
         with precision(np.float64):
@@ -53,28 +53,28 @@ class KnownPoint:
 
 
 class KnownPoints:
-    """What is known of a reference."""
+    """The results of a reference at several points."""
 
     def __init__(self, function: Callable[..., Any], dtype: DTypeLike, seed: int) -> None:
         """Prepare a reference.
 
         Args:
             function: a loss in JAX.
-            dtype: that is checked.
-            seed: of the random errors.
+            dtype: the checked dtype.
+            seed: seed of the random errors.
         """
         self.reference, self.seed = Reference(function, dtype), seed
         self._known: dict[int, tuple[list[Any], KnownPoint]] = {}
 
     def at(self, point: Point, number: int) -> KnownPoint:
-        """The reference at a point.
+        """Evaluate the reference at a point.
 
         Args:
-            point: where.
-            number: of the point; 0 is measured more sharply.
+            point: the point.
+            number: the number of the point; number 0 is measured more sharply.
 
         Returns:
-            What is known there.
+            The results there.
 
         Raises:
             NotJudged: the reference raised, cannot be differentiated, or returns no loss.
@@ -90,5 +90,5 @@ class KnownPoints:
 
     @cached_property
     def in_float64(self) -> "KnownPoints":
-        """The same reference, where float64 is checked."""
+        """Return the same reference for a check of float64."""
         return KnownPoints(self.reference.function, np.float64, self.seed)

@@ -1,4 +1,4 @@
-"""In what precision the hand's function really computes: told from how coarse its results are."""
+"""Find the precision in which the hand's function really computes, from how coarse its results are."""
 
 from dataclasses import replace
 from typing import Any
@@ -20,7 +20,7 @@ __all__ = ["coarseness", "lower_precision"]
 # From the finest.
 FORMATS = ("float32", "float16", "bfloat16")
 PAIRS = 3
-# A smooth second difference shrinks sixteenfold with a quarter of the step, a coarse one does not.
+# With a quarter of the step, a smooth second difference shrinks to a sixteenth; a coarse one does not.
 SHRINKS = 1 / 2
 # Rounding shows in most of a result's entries, by this part of the unit at least. An error that jumps from
 # one entry to another, at a tie of the largest, does not.
@@ -28,32 +28,32 @@ MOST, GRAIN = 1 / 2, 0.2
 
 
 def coarseness(name: str) -> float:
-    """The unit roundoff of a floating format by its name."""
+    """Return the unit roundoff of a floating format by its name."""
     return float_epsilon(jnp.dtype(name)) / 2
 
 
 def lower_precision(hand: Hand, at: AtPoint, dtype: DTypeLike, seed: int) -> str | None:
-    """The precision in which hand computes, if it is lower than what was asked for.
+    """Return the precision in which hand computes, if it is lower than the checked one.
 
-    What comes back in a lower dtype tells by itself. Else the function is called at pairs of points on both
+    A result in a lower dtype shows this directly. Otherwise the function is called at pairs of points on both
     sides of this one, at steps of a few units of each lower format: second differences of a smooth function
-    are tiny there and shrink with the square of the step; if it rounds, some are as large as its unit.
-    Where the reference's are large as well, a kink was crossed, and nothing is concluded.
+    are tiny there and shrink with the square of the step; if the function rounds, some are as large as its
+    unit. If the reference's are large as well, a kink was crossed, and nothing is concluded.
 
     Args:
-        hand: to call.
-        at: a point on no kink, and what hand and reference gave there.
-        dtype: that was asked for.
-        seed: of the directions.
+        hand: the function to call.
+        at: a point away from kinks, with the results of hand and reference there.
+        dtype: the checked dtype.
+        seed: seed of the directions.
 
     Returns:
-        float32, float16 or bfloat16, the coarsest that fits; None where it computes as was asked.
+        float32, float16 or bfloat16, the coarsest that fits; None if it computes in the checked dtype.
     """
     asked = unit_roundoff(dtype)
     returned = [name for name in at.answer.dtypes if name in FORMATS and coarseness(name) > asked]
     if returned:
         return max(returned, key=coarseness)
-    # In a finer precision a formula that only cancels is smooth; one that rounds inside stays coarse.
+    # In a finer precision a formula that only cancels is smooth; a formula that rounds inside stays coarse.
     finer, answer = hand.finer(), at.finer()
     if finer is not None and answer is not None:
         hand, at = finer, replace(at, answer=answer)
@@ -64,13 +64,15 @@ def lower_precision(hand: Hand, at: AtPoint, dtype: DTypeLike, seed: int) -> str
         if u <= asked:
             continue
         try:
-            (wide, *_), (narrow, smooth, share) = (
-                _second_differences(hand, at, step * u, GRAIN * u, rng) for step in (16, 4)
-            )
+            narrow, smooth, share = _second_differences(hand, at, 4 * u, GRAIN * u, rng)
+            coarse = (narrow > 0.05 * u) & (narrow < 16 * u) & (narrow > 64 * asked) & (share > MOST)
+            coarse &= narrow > 8 * smooth
+            if not coarse.any():
+                continue
+            wide, *_ = _second_differences(hand, at, 16 * u, GRAIN * u, rng)
         except NotJudged:
             continue
-        coarse = (narrow > 0.05 * u) & (narrow < 16 * u) & (narrow > 64 * asked) & (share > MOST)
-        if np.any(coarse & (narrow > SHRINKS * wide) & (narrow > 8 * smooth)):
+        if np.any(coarse & (narrow > SHRINKS * wide)):
             found = name
     return found
 
@@ -81,8 +83,8 @@ def _second_differences(
     """Take second differences, f(x + h) + f(x − h) − 2 f(x).
 
     Returns:
-        Of each result by hand and of the reference's, relative to its size; and the share of the entries by
-        hand that differ by more than a grain of themselves.
+        The differences of each result by hand and by the reference, relative to its size; and the share of
+        the entries by hand that differ by more than a grain of their size.
     """
     squares, shares = [], []
     for _ in range(PAIRS):
@@ -102,7 +104,7 @@ def _second_differences(
 
 
 def _share(difference: Any, grains: Any) -> float:
-    """The share of the entries that are not 0 in which a difference is larger than a grain."""
+    """Return the share of non-zero entries in which a difference is larger than a grain."""
     entries = np.asarray(grains > 0)
     return float(np.mean(np.abs(difference) > grains, where=entries)) if entries.any() else 0.0
 

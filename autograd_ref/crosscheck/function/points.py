@@ -1,4 +1,4 @@
-"""Where a gradient is checked: the point that was given, and points beside it."""
+"""The points at which a gradient is checked: the given point, and points near it."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -16,20 +16,20 @@ from autograd_ref.crosscheck.function.pytrees import (
 
 __all__ = ["NEARER", "Point", "drawn_points", "in_dtype", "move_in_place", "moved_points"]
 
-# By what part of the larger of itself and its array's root mean square an entry is moved.
+# An entry is moved by this part of the larger of itself and its array's root mean square.
 MOVE = 1e-2
-# The parts of a move that are tried one after the other while there is no loss where it ends.
+# The parts of a move, tried one after the other until the loss exists at the end.
 NEARER = (1.0, 0.1, 0.01, 0.001)
 
 
 class Point(NamedTuple):
-    """Arguments of the function that is checked.
+    """Arguments of the checked function.
 
     Attributes:
-        params: what the gradient is taken by; all in the checked dtype.
-        args: what the function takes besides; the floating arrays in the checked dtype.
-        unmoved: params where somebody put them; None where they are still there.
-        name: as it is said to the reader.
+        params: the parameters of the gradient; all in the checked dtype.
+        args: the function's other arguments; floating arrays are in the checked dtype.
+        unmoved: params before they were moved; None if they were not.
+        name: name of the point in messages.
     """
 
     params: Any
@@ -39,18 +39,18 @@ class Point(NamedTuple):
 
     @property
     def moved(self) -> bool:
-        """Whether params were moved from where somebody put them."""
+        """Whether params were moved from the given values."""
         return self.unmoved is not None
 
     def inside(self, has_loss: Callable[["Point"], bool]) -> "Point":
-        """The point, or one nearer to where it was moved from: a move may leave the domain, as of a root."""
+        """Return the point, or one closer to the given one if the move left the domain, as of a root."""
         if not self.moved:
             return self
         tried = (self if part == 1 else self._nearer(part) for part in NEARER)
         return next(filter(has_loss, tried), self)
 
     def _nearer(self, part: float) -> "Point":
-        """The same point, with params moved by a part of the way only."""
+        """Return the same point, with params moved only part of the way."""
 
         def between(start: Any, end: Any) -> Any:
             if not is_floating_array(start):
@@ -64,17 +64,17 @@ class Point(NamedTuple):
 
 @np.errstate(all="ignore")
 def moved_points(params: Any, args: tuple[Any, ...], count: int, dtype: DTypeLike, seed: int) -> list[Point]:
-    """The given point, and others beside it.
+    """Return the given point, and others near it.
 
     Args:
         params: a pytree of floating arrays.
-        args: what the function takes besides; the same at all points.
-        count: of points.
-        dtype: that is checked.
-        seed: of the moves.
+        args: the function's other arguments; the same at all points.
+        count: number of points.
+        dtype: the checked dtype.
+        seed: seed of the moves.
 
     Returns:
-        So many points; the first is the given one.
+        The points; the first is the given one.
     """
     given = Point(_in_dtype(params, dtype), _args_in_dtype(args, dtype), None, "the given point")
     rng = np.random.default_rng([seed, 1])
@@ -87,12 +87,12 @@ def moved_points(params: Any, args: tuple[Any, ...], count: int, dtype: DTypeLik
 
 @np.errstate(all="ignore")
 def drawn_points(examples: Sequence[tuple[Any, ...]], dtype: DTypeLike, seed: int) -> list[Point]:
-    """A point for each example, with parameters that are the same in all of them moved in all but the first.
+    """Return a point for each example; parameters that are equal in all are moved in all but the first.
 
     Args:
         examples: each (params, *args).
-        dtype: that is checked.
-        seed: of the moves.
+        dtype: the checked dtype.
+        seed: seed of the moves.
 
     Returns:
         The points.
@@ -112,14 +112,14 @@ def drawn_points(examples: Sequence[tuple[Any, ...]], dtype: DTypeLike, seed: in
 
 
 def move_in_place(arrays: Sequence[np.ndarray], part: float, seed: Sequence[int]) -> None:
-    """Move arrays as a moved point's, by a part of the way."""
+    """Move arrays in place like those of a moved point, by part of the way."""
     rng = np.random.default_rng(seed)
     for array in arrays:
         array[...] += (part * _change(array, rng)).astype(array.dtype)
 
 
 def in_dtype(point: Point, dtype: DTypeLike) -> Point:
-    """The same point in another dtype."""
+    """Return the same point in another dtype."""
     return point._replace(
         params=_in_dtype(point.params, dtype),
         args=_args_in_dtype(tuple(point.args), dtype),

@@ -1,4 +1,4 @@
-"""Parameters and arguments of any structure: their leaves, named as one would write them in Python."""
+"""Parameters and arguments of any structure: their leaves, with names as in Python code."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ __all__ = [
     "parameter_leaves",
 ]  # fmt: skip
 
-# The largest memory around a small view that is copied with it.
+# The largest memory that is copied together with a small view of it.
 MOST_AROUND = 2**22
 
 
@@ -37,16 +37,16 @@ class Leaf(NamedTuple):
 
 
 def parameter_leaves(params: Any) -> list[Leaf]:
-    """The arrays of params, in JAX's order: dicts by sorted keys.
+    """Return the arrays of params, in JAX's order: dicts by sorted keys.
 
     Args:
         params: a pytree of floating arrays or scalars.
 
     Returns:
-        Its leaves, as they are.
+        Its leaves.
 
     Raises:
-        NotJudged: there are none, or one is not an array of floating numbers.
+        NotJudged: there are no leaves, or one is not an array of floating numbers.
     """
     leaves = []
     for path, value in leaves_with_paths(params, "params"):
@@ -63,11 +63,11 @@ def parameter_leaves(params: Any) -> list[Leaf]:
 
 
 def leaves_with_paths(tree: Any, name: str) -> list[tuple[tuple[Any, ...], Any]]:
-    """The leaves of a tree, each with its path.
+    """Return the leaves of a tree, each with its path.
 
     Args:
         tree: a pytree.
-        name: what to call it in the error.
+        name: its name in error messages.
 
     Returns:
         Paths and leaves, in JAX's order.
@@ -79,16 +79,16 @@ def leaves_with_paths(tree: Any, name: str) -> list[tuple[tuple[Any, ...], Any]]
         return list(jax.tree_util.tree_flatten_with_path(tree)[0])
     except ValueError as error:
         raise NotJudged(
-            f"{name}: JAX sorts the keys of every dict, and these cannot be sorted: name them all by strings "
-            f"or all by numbers ({error.__cause__ or error})"
+            f"{name}: JAX sorts the keys of every dict, and these cannot be sorted: use only strings or only "
+            f"numbers ({error.__cause__ or error})"
         ) from error
 
 
 def parameter_dtype(leaves: Sequence[Leaf]) -> np.dtype[Any]:
-    """The one dtype of all leaves.
+    """Return the common dtype of all leaves.
 
     Raises:
-        NotJudged: there are several, or it is neither float32 nor float64.
+        NotJudged: there are several dtypes, or it is neither float32 nor float64.
     """
     found = sorted({leaf.value.dtype.name for leaf in leaves})
     if found not in (["float32"], ["float64"]):
@@ -97,7 +97,7 @@ def parameter_dtype(leaves: Sequence[Leaf]) -> np.dtype[Any]:
 
 
 def path_name(path: tuple[Any, ...]) -> str:
-    """A path as in ``layers[0].w``; see `Leaf`."""
+    """Return a path as in ``layers[0].w``; see `Leaf`."""
     parts = []
     for key in path:
         if isinstance(key, GetAttrKey):
@@ -111,18 +111,18 @@ def path_name(path: tuple[Any, ...]) -> str:
 
 
 def find_leaf(tree: Any, leaf: Leaf, params: Any) -> Any:
-    """What a tree has where the leaf is in params; for the key W also dW; further keys do no harm.
+    """Return a tree's value at the position of a leaf of params; the key W also matches dW.
 
     Args:
-        tree: made by somebody, in the structure of params.
-        leaf: of params.
-        params: themselves.
+        tree: a user's tree, in the structure of params; further keys are ignored.
+        leaf: a leaf of params.
+        params: the parameters.
 
     Returns:
-        Whatever is there.
+        The value.
 
     Raises:
-        NotJudged: nothing does.
+        NotJudged: there is no value.
     """
     for depth, key in enumerate(leaf.path):
         above = path_name(leaf.path[:depth]).removeprefix("params")
@@ -150,14 +150,14 @@ def find_leaf(tree: Any, leaf: Leaf, params: Any) -> Any:
 
 
 def copy_arrays(tree: Any, dtype: DTypeLike) -> Any:
-    """Copy a tree with its arrays, the floating ones cast; everything else as it is.
+    """Copy a tree with its arrays, the floating ones cast; everything else is not copied.
 
     Args:
-        tree: whose arrays are of NumPy or JAX.
-        dtype: of the floating arrays of the copy.
+        tree: a tree of NumPy or JAX arrays.
+        dtype: dtype of the copy's floating arrays.
 
     Returns:
-        The tree. Its arrays are NumPy's, with the strides and in memory laid out as they were given.
+        The tree. Its arrays are NumPy arrays with the strides and the memory layout of the given ones.
     """
 
     def copied(value: Any) -> Any:
@@ -172,7 +172,7 @@ def copy_arrays(tree: Any, dtype: DTypeLike) -> Any:
 
 
 def _copy_as_laid_out(array: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
-    """A view of the same place in a copy of the whole memory that it is a view of."""
+    """Copy the whole memory of which an array is a view, and return the same view of the copy."""
     whole, size = array, array.itemsize
     while isinstance(whole.base, np.ndarray):
         whole = whole.base
@@ -187,7 +187,7 @@ def _copy_as_laid_out(array: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
 
 
 def is_floating_array(value: Any) -> bool:
-    """Whether a leaf is an array of floating numbers, of NumPy or JAX."""
+    """Whether a leaf is a NumPy or JAX array of floating numbers."""
     return _is_array(value) and bool(jnp.issubdtype(value.dtype, jnp.floating))
 
 

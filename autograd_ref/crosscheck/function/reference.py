@@ -1,4 +1,4 @@
-"""The reference: traced, differentiated and measured, once for all points of the same shapes."""
+"""The reference, traced, differentiated and measured once for all points of the same shapes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -36,10 +36,10 @@ class Traced:
     """The reference as a function of flat arrays, parameters first.
 
     Attributes:
-        loss: it.
+        loss: the loss.
         rounded: the loss and its gradients, with their bounds.
-        params: how many of the arguments are parameters.
-        positions: where each argument is among the leaves of (params, args).
+        params: number of arguments that are parameters.
+        positions: position of each argument among the leaves of (params, args).
     """
 
     loss: ClosedJaxpr
@@ -49,18 +49,18 @@ class Traced:
 
     @cached_property
     def value(self) -> Callable[..., float]:
-        """The loss alone, compiled."""
+        """The compiled loss, without gradients."""
         compiled = jax.jit(jaxpr_as_fun(self.loss))
         return lambda *inputs: float(compiled(*inputs)[0])
 
     @cached_property
     def unstopped(self) -> Callable[..., list[Array]]:
-        """The gradients as if the reference stopped none of them."""
+        """The gradients without any `stop_gradient` of the reference."""
         return self._gradients(without_stops(self.loss))
 
     @cached_property
     def unswallowed(self) -> Callable[..., list[Array]]:
-        """The gradients without what sums swallow."""
+        """The gradients without terms that sums swallow."""
         return self._gradients(without_swallowed(self.loss))
 
     def _gradients(self, function: Callable[..., list[Array]]) -> Callable[..., list[Array]]:
@@ -78,7 +78,7 @@ class Traced:
 
     @cached_property
     def first_uses(self) -> list[int | None]:
-        """When each argument is used first; None for one that the loss does not depend on."""
+        """The first use of each argument; None if the loss does not depend on it."""
         return first_uses(self.loss)
 
     def unused(self, position: int) -> bool:
@@ -92,8 +92,8 @@ class Reference:
 
     Attributes:
         function: ``function(params, *args) -> loss``.
-        dtype: that is checked; the reference computes in float64.
-        traces: what was traced, with the leaves that were taken as they are.
+        dtype: the checked dtype; the reference computes in float64.
+        traces: the traces, with the leaves that they contain as constants.
     """
 
     function: Callable[..., Any]
@@ -101,7 +101,7 @@ class Reference:
     traces: list[tuple[Any, dict[int, Any], Traced]] = field(default_factory=list)
 
     def at(self, point: Point) -> tuple[Traced, list[Array]]:
-        """The traced reference for a point, and its arguments there; to be called in float64.
+        """Return the traced reference for a point, and its arguments there; call this in float64.
 
         Raises:
             NotJudged: the reference raised, cannot be differentiated, or returns no loss.
@@ -115,7 +115,7 @@ class Reference:
         floating = [i for i, leaf in enumerate(leaves) if is_floating_array(leaf)]
         given = [i for i, leaf in enumerate(leaves) if _can_be_traced(leaf)]
         found: Traced | None = None
-        if alike:  # Labels, keys or masks differ: as arguments, the trace is good for all points.
+        if alike:  # Labels, keys or masks differ: make them arguments, so that one trace serves all points.
             try:
                 found = self._trace(point, floating + [i for i in given if i not in floating])
             except NotJudged:
@@ -126,7 +126,7 @@ class Reference:
         return traced, _inputs(leaves, traced.positions)
 
     def ignores(self, point: Point, traced: Traced, position: int) -> bool:
-        """Whether the loss does not depend on a leaf of (params, args); False where that cannot be told."""
+        """Whether the loss does not depend on a leaf of (params, args); False if this is unknown."""
         if position in traced.positions:
             return traced.unused(position)
         if not _can_be_traced(jax.tree.leaves((point.params, point.args))[position]):
@@ -222,12 +222,12 @@ def _flat(
 
 
 def is_same(one: Any, other: Any) -> bool:
-    """Whether two leaves hold the same."""
+    """Whether two leaves are equal."""
     if isinstance(one, jax.Array) and jnp.issubdtype(one.dtype, jax.dtypes.prng_key):
         one, other = jax.random.key_data(one), jax.random.key_data(other)
     if one is other:
         return True
-    try:  # Anybody's __eq__ may raise, or answer with an array.
+    try:  # A user's __eq__ may raise, or return an array.
         if hasattr(one, "shape"):
             return bool(np.array_equal(np.asarray(one), np.asarray(other)))
         return bool(one == other)

@@ -1,4 +1,4 @@
-"""The third witness: differences of the reference's values, in which nobody's derivative has a part."""
+"""The third witness: differences of the reference's values, which use no derivative."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -16,9 +16,9 @@ from autograd_ref.two_layer_net import precision
 
 __all__ = ["Witness"]
 
-# How much further than its own error a difference must be from a derivative to contradict it.
+# A difference contradicts a derivative if it is this many times its own error away.
 SURELY, RELATIVE = 8.0, 1e-5
-# Where a whole array is contradicted, at most this number of its entries are looked at for one to show.
+# If a whole array is contradicted, at most this number of entries is searched for one to show.
 MOST_SHOWN = 12
 
 
@@ -31,27 +31,27 @@ class Witness:
         self.params = [np.asarray(x) for x in inputs[: traced.params]]
 
     def by_entry(self, i: int, index: tuple[int, ...]) -> FiniteDifference | None:
-        """The derivative by one entry of one parameter; None where the values cannot tell."""
+        """Return the derivative by one entry of one parameter; None if the values do not show it."""
         direction = np.zeros(self.params[i].shape)
         direction[index] = 1.0
         at = abs(float(self.params[i][index]))
         return self._along([(i, direction)], max(at, _usual(self.params[i])))
 
-    def contradiction(self, bounds: Sequence[Bound], suspects: Sequence[int]) -> dict[int, tuple[int, ...]]:
-        """Which of the automatic gradients the values contradict, and an entry of each that shows it.
+    def contradiction(self, bounds: Sequence[Bound], numbers: Sequence[int]) -> dict[int, tuple[int, ...]]:
+        """Find the automatic gradients that the values contradict, with an entry of each that shows it.
 
         Args:
-            bounds: of the gradients.
-            suspects: the parameters to look at.
+            bounds: bounds of the gradients.
+            numbers: numbers of the parameters to test.
 
         Returns:
             The index of an entry by the number of the parameter.
         """
         with np.errstate(invalid="ignore"):
-            if not suspects or not any(self._contradicts(bounds, list(suspects)) for _ in range(2)):
+            if not numbers or not any(self._contradicts(bounds, list(numbers)) for _ in range(2)):
                 return {}
             found = {}
-            for i in suspects:
+            for i in numbers:
                 if self._contradicts(bounds, [i]):
                     found[i] = self._shown(i, bounds[i])
         return {i: index for i, index in found.items() if index is not None}
@@ -65,11 +65,11 @@ class Witness:
         return _contradicts(found, here)
 
     def explained_by_stops(self, i: int, index: tuple[int, ...], bound: Bound) -> bool:
-        """Whether the derivative without the reference's `stop_gradient` is what the values say."""
+        """Whether the derivative without the reference's `stop_gradient` agrees with the values."""
         return self.traced.stops and self._explained(i, index, bound, self.unstopped)
 
     def explained_by_swallowing(self, i: int, index: tuple[int, ...], bound: Bound) -> bool:
-        """Whether the derivative without all that sums swallow is what the values say."""
+        """Whether the derivative without the terms that sums swallow agrees with the values."""
         return self._explained(i, index, bound, self.unswallowed)
 
     def _explained(
@@ -90,7 +90,7 @@ class Witness:
 
     @cached_property
     def unswallowed(self) -> list[np.ndarray]:
-        """The gradients without what sums swallow."""
+        """The gradients without terms that sums swallow."""
         with precision(np.float64):
             return [np.asarray(each) for each in self.traced.unswallowed(*self.inputs)]
 
@@ -132,7 +132,7 @@ class Witness:
 
 
 def _usual(array: Any) -> float:
-    """The root mean square of an array, or 1 where it is 0."""
+    """Return the root mean square of an array, or 1 if it is 0."""
     largest = float(np.max(np.abs(array), initial=0.0))
     return largest * float(np.sqrt(np.mean((array / largest) ** 2))) if largest else 1.0
 

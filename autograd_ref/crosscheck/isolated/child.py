@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from autograd_ref.compiling.cache import keep_compiled
 from autograd_ref.crosscheck.errors import LONGEST_REFUSAL, one_line, what_stopped
 from autograd_ref.crosscheck.function.check import POINTS, check_gradients_at
 from autograd_ref.crosscheck.isolated.judge_whole import WholeFile
@@ -50,10 +51,12 @@ REPAIR_MARGIN = 5.0
 
 def main() -> None:
     """Answer the request in the folder that the command line names, and end."""
+    sys.dont_write_bytecode = True  # none beside anybody's files from here on
     folder, pid = Path(sys.argv[1]), os.getpid()
     request = json.loads((folder / "request.json").read_text())
     limit(request["memory"], request["time_limit"])
     note_where(folder / "where.json", request["deadline"] - time.time() - MARGIN)
+    keep_compiled()
 
     def note(report: Report) -> None:
         """Keep the verdict while a repair is looked for."""

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from autograd_ref.crosscheck.isolated.process import Answer, Outcome, cores, run_apart, run_file_apart
+from autograd_ref.crosscheck.isolated.source import ignored_in
 from autograd_ref.crosscheck.isolated.whole import files_of, names_in
 from handgrad.files import replace_file
 
@@ -155,6 +156,10 @@ async def _check_targets(
                 break
     if write is not None:
         write.all(results)
+    if not as_json:
+        for said in map(_ignored, dict.fromkeys(map(_file_of, asked_for))):
+            if said:
+                console.print(Text(said), soft_wrap=True)
     if several and not as_json:
         if uncalled:
             console.print(Text(_uncalled([result.target for result in uncalled])), soft_wrap=True)
@@ -165,6 +170,22 @@ async def _check_targets(
     if Outcome.WRONG in outcomes or (strict and Outcome.WARNED in outcomes):
         return Outcome.WRONG
     return Outcome.NOT_JUDGED if Outcome.NOT_JUDGED in outcomes else Outcome.RIGHT
+
+
+def _file_of(target: str) -> str:
+    return target if target.endswith((".py", ".ipynb")) else target.rpartition(":")[0]
+
+
+def _ignored(file: str) -> str:
+    """The lines of a file that are not Python and were left out."""
+    path = Path(file)
+    if path.suffix not in (".py", ".ipynb"):
+        return ""
+    try:
+        lines = ignored_in(path)
+    except (OSError, ValueError, SyntaxError):
+        return ""  # its import says why
+    return f"Ignored in {file}: {', '.join(lines)}" if lines else ""
 
 
 def _uncalled(targets: Sequence[str]) -> str:

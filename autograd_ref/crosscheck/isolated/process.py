@@ -114,7 +114,6 @@ async def _ended(
         child = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",  # without the working directory on the path
-            "-B",  # without writing bytecode beside anybody's files
             "-m",
             "autograd_ref.crosscheck.isolated.child",
             folder,

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-__all__ = ["cells_of", "is_plain", "run_cells", "source_of"]
+__all__ = ["cells_of", "ignored_in", "is_plain", "run_cells", "source_of"]
 
 # %matplotlib inline, %%time, !pip install, ?help and help?
 _MAGIC = re.compile(r"^(\s*)(?:[%!?].*|[\w.]+\?{1,2}\s*)$", re.MULTILINE)
@@ -38,10 +38,23 @@ def cells_of(file: Path) -> list[str]:
         text = _text(file)
         plain = text if _is_python(text) else _MAGIC.sub(r"\1pass", text)
         return [plain if _is_python(plain) else text]
-    cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
-    sources = [each["source"] for each in cells if each["cell_type"] == "code"]
-    texts = [each if isinstance(each, str) else "".join(each) for each in sources]
-    return [_MAGIC.sub(r"\1pass", text) for text in texts if not text.startswith("%%")]
+    return [_MAGIC.sub(r"\1pass", text) for text in _code_of(file) if not text.startswith("%%")]
+
+
+def ignored_in(file: Path) -> list[str]:
+    """The lines that are not Python and are left out: %matplotlib inline, !ls, and the first of a %%cell.
+
+    Raises:
+        OSError, ValueError: it cannot be read.
+    """
+    if file.suffix == ".ipynb":
+        texts = _code_of(file)
+    else:
+        texts = [_text(file)]
+        if _is_python(texts[0]) or not _is_python(source_of(file)):
+            return []
+    cells = [text.partition("\n")[0] if text.startswith("%%") else text for text in texts]
+    return [line[0].strip() for text in cells for line in _MAGIC.finditer(text)]
 
 
 def run_cells(file: Path, module: ModuleType) -> None:
@@ -69,6 +82,12 @@ class _Nothing:
 
     def __getattr__(self, name: str) -> Any:
         return lambda *_, **__: None
+
+
+def _code_of(notebook: Path) -> list[str]:
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    sources = [each["source"] for each in cells if each["cell_type"] == "code"]
+    return [each if isinstance(each, str) else "".join(each) for each in sources]
 
 
 def _text(file: Path) -> str:

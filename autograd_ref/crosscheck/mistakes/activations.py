@@ -1,16 +1,15 @@
-"""The mistakes that people make in the hidden layer's activation and its slope."""
+"""Mistakes in the hidden layer's activation and its slope."""
 
 from collections.abc import Callable
 
 import numpy as np
-from scipy.special import ndtr
 
 from autograd_ref.crosscheck.mistakes.replay import Mistake, Values
 from handgrad.activations import ACTIVATIONS, GELU_CUBIC, LEAK, sigmoid
 
 __all__ = ["ACTIVATION_MISTAKES", "SLOPES"]
 
-# The slope of each activation, as one would write it.
+# The usual code for the slope of each activation.
 SLOPES = {
     "relu": "(z1 > 0)",
     "leaky_relu": f"np.where(z1 > 0, 1, {LEAK})",
@@ -23,7 +22,7 @@ SLOPES = {
     "softplus": "sigmoid(z1)",
 }
 
-# The slopes that are written in terms of the output, given the input instead.
+# Slopes written in terms of the output, but given the input.
 OUTPUT_FORMS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {
     "sigmoid": (lambda z: z * (1 - z), "z1 * (1 - z1)"),
     "tanh": (lambda z: 1 - z**2, "1 - z1**2"),
@@ -31,15 +30,22 @@ OUTPUT_FORMS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {
     "softplus": (lambda z: -np.expm1(-z), "1 - exp(-z1)"),
 }
 
+
+def _normal(z: np.ndarray) -> np.ndarray:
+    from scipy.special import ndtr  # loads slowly
+
+    return np.asarray(ndtr(z))
+
+
 # The second factor of the products z·Φ(z), z·σ(v) and z·σ(z): the first term of the product rule.
 FACTORS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "gelu": ndtr,
+    "gelu": _normal,
     "gelu_tanh": lambda z: sigmoid(np.sqrt(8 / np.pi) * (z + GELU_CUBIC * z**3)),
     "silu": sigmoid,
 }
 
 SMOOTH = tuple(name for name in ACTIVATIONS if name not in ("relu", "leaky_relu"))
-# For each activation, the others whose slope in its backward pass is a mistake with a name of its own.
+# For each activation, other activations whose slope in its backward pass is a mistake with its own id.
 NAMED = {"relu": ("leaky_relu",), "leaky_relu": ("relu",), "softplus": ("sigmoid", "silu")}
 
 RELU, LEAKY, SIGMOID, NOT_RELU = ("relu",), ("leaky_relu",), ("sigmoid",), ("leaky_relu", *SMOOTH)
@@ -48,7 +54,7 @@ RELU, LEAKY, SIGMOID, NOT_RELU = ("relu",), ("leaky_relu",), ("sigmoid",), ("lea
 def _slope(
     id_: str, activations: tuple[str, ...], replacement: Callable[[Values], np.ndarray], text: str
 ) -> Mistake:
-    """A mistake in dz1, in the backward pass of some activations; the text goes on after "yours"."""
+    """Return a mistake in dz1, in the backward pass of some activations; the text continues after "yours"."""
     whole = f"dz1: write dz1 = dh1 * {{slope}}; yours {text}"
     return Mistake(id_, "dz1", replacement, whole, activations=activations)
 

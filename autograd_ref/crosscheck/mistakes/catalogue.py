@@ -1,6 +1,6 @@
-"""The catalogue of mistakes that people make in this network, each of them executable.
+"""The catalogue of common mistakes in this network, each of them executable.
 
-The order is that of specificity: where several explain the same, the earlier is named.
+More specific mistakes come first: if several explain the same error, the first is named.
 """
 
 from collections.abc import Callable
@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy.special import softmax
 
 from autograd_ref.crosscheck.mistakes.activations import ACTIVATION_MISTAKES
 from autograd_ref.crosscheck.mistakes.replay import OF_BIASES, OF_WEIGHTS, Mistake, Values
@@ -35,10 +34,16 @@ def _whole_column(v: Values) -> np.ndarray:
     return dscores / len(dscores)
 
 
+def _softmax_over_batch(scores: np.ndarray) -> np.ndarray:
+    from scipy.special import softmax  # loads slowly
+
+    return np.asarray(softmax(scores, axis=0))
+
+
 _REG = "{tensors}: the loss has {penalty}, whose gradient is {right}; "
 _ONE_HOT = "dscores: write dscores = probs.copy(); dscores[np.arange(N), y] -= 1; dscores /= N; yours "
 _INTEGERS = "X or the parameters are cast to integers on the way, which cuts off their fractions: use floats."
-_FLOAT32 = "float64 was asked for, but the values pass through float32: keep the dtype of the inputs."
+_FLOAT32 = "The inputs are float64, but the values pass through float32: keep the dtype of the inputs."
 
 CATALOGUE: tuple[Mistake, ...] = (
     # The penalty's gradient.
@@ -57,18 +62,18 @@ CATALOGUE: tuple[Mistake, ...] = (
     Mistake("reg-sign", "penalty", lambda k: -2 * k.c * k.reg * k.q, _REG + "yours is subtracted."),
     Mistake(
         "reg-over-batch", "penalty", lambda k: 2 * k.c * k.reg * k.q / k.N,
-        _REG + "yours is divided by N: the penalty is no mean over the batch.",
+        _REG + "yours is divided by N: the penalty is not a mean over the batch.",
     ),
     # The biases.
     Mistake(
         "bias-mean", "data", lambda k: k.adjoint.mean(axis=0),
         "{tensors}: the mean over the batch instead of the sum: write {line}.", OF_BIASES,
     ),
-    # The sum over everything of dscores is 0, so that this and the next are the same thing in db2.
+    # The sum of all entries of dscores is 0, so this mistake and the next are the same in db2.
     Mistake("bias-missing", "data", lambda k: 0 * k.data, "{tensors} {are} zero: write {line}.", OF_BIASES),
     Mistake(
         "bias-scalar", "data", lambda k: k.adjoint.sum(),
-        "{tensors}: one number, the sum over everything: write {line}.", OF_BIASES,
+        "{tensors}: one number, the sum of all entries: write {line}.", OF_BIASES,
     ),
     Mistake(
         "bias-wrong-axis", "data", lambda k: k.adjoint.sum(axis=1),
@@ -77,7 +82,7 @@ CATALOGUE: tuple[Mistake, ...] = (
     # The weights.
     Mistake(
         "dW2-from-pre-activation", "data", lambda k: k.values.z1.T @ k.adjoint,
-        "dW2: z1 stands where the layer's input h1 belongs: write dW2 = h1.T @ dscores.", ("dW2",),
+        "dW2: z1 is used in place of the layer's input h1: write dW2 = h1.T @ dscores.", ("dW2",),
     ),
     Mistake(
         "dW-transposed", "whole", lambda dW: dW.T, "{tensors} {are} transposed: write {line}.", OF_WEIGHTS
@@ -86,7 +91,7 @@ CATALOGUE: tuple[Mistake, ...] = (
         "dW-transposed", "data", lambda k: k.data.T, "{tensors} {are} transposed: write {line}.", OF_WEIGHTS,
     ),
     *ACTIVATION_MISTAKES,
-    # The way back through the second layer.
+    # The backward pass through the second layer.
     Mistake(
         "W2-not-transposed", "dh1", lambda v: v.dscores @ v.W2,
         "dh1: write dh1 = dscores @ W2.T; yours lacks the transpose, which fits only if H = C.",
@@ -111,7 +116,7 @@ CATALOGUE: tuple[Mistake, ...] = (
     ),
     Mistake(
         "one-hot-whole-column", "dscores", _whole_column,
-        _ONE_HOT + "has probs[:, y] -= 1, which subtracts from whole columns, not from one entry a row.",
+        _ONE_HOT + "has probs[:, y] -= 1, which subtracts from whole columns, not from one entry per row.",
     ),
     Mistake(
         "softmax-diagonal-jacobian", "dscores",
@@ -119,18 +124,18 @@ CATALOGUE: tuple[Mistake, ...] = (
         _ONE_HOT + "has only the diagonal of the softmax's Jacobian: each score moves every probability.",
     ),
     Mistake(
-        "softmax-axis", "probs", lambda v: softmax(v.scores, axis=0),
+        "softmax-axis", "probs", lambda v: _softmax_over_batch(v.scores),
         "The softmax runs over the batch: sum over the classes, axis=1.",
     ),
     Mistake(
         "softmax-axis", "probs",
-        lambda v: softmax(v.scores - v.scores.max(axis=1, keepdims=True), axis=0),
+        lambda v: _softmax_over_batch(v.scores - v.scores.max(axis=1, keepdims=True)),
         "The softmax's sum runs over the batch: sum over the classes, axis=1.",
     ),
     # The mean over the batch.
     Mistake(
         "batch-mean-missing", "scale", lambda k: k.N,
-        "{tensors}: not divided by N, which the mean over the batch asks for.",
+        "{tensors}: not divided by N, as the mean over the batch requires.",
     ),
     Mistake(
         "batch-mean-twice", "scale", lambda k: 1 / k.N,
@@ -143,7 +148,7 @@ CATALOGUE: tuple[Mistake, ...] = (
     # The loss alone.
     Mistake(
         "loss-sum-not-mean", "loss", lambda v: v.losses.sum() + v.penalty,
-        "The loss is the sum over the batch where this network's is the mean: divide it by N.",
+        "The loss is the sum over the batch, but this network's is the mean: divide it by N.",
     ),
     # The numbers.
     Mistake("integer-truncation", "inputs", _changed(np.trunc, "X"), _INTEGERS),
@@ -159,16 +164,16 @@ CATALOGUE: tuple[Mistake, ...] = (
     ),
 )  # fmt: skip
 
-# Everything in float32: recognised not by replay, whose order of summation would have to be the same, but by
-# numbers that are all float32's and right to its rounding.
+# Everything in float32: recognised not by replay, which would need the same order of summation, but because
+# all numbers are float32 numbers and right to its rounding.
 FLOAT32_INSIDE = Mistake("float32-inside", "inputs", lambda v: v, _FLOAT32)
 
 
 def log_epsilon(epsilon: float) -> Mistake:
     """Return the mistake of −log(p + ε) in the loss, with the gradient of −log p."""
     text = (
-        f"The loss has -log(p + {epsilon:.3g}), the gradient is that of -log(p): go through log-sum-exp, "
-        "which needs no epsilon."
+        f"The loss has -log(p + {epsilon:.3g}), but the gradient belongs to -log(p): use log-sum-exp, which "
+        "needs no epsilon."
     )
     return Mistake(
         "log-epsilon",

@@ -1,7 +1,7 @@
-"""What a mistake is, and what code with mistakes computes.
+"""Mistakes, and the computation of code with mistakes.
 
-A mistake replaces one step of the computation. Replayed on a problem it gives the very loss and gradients
-that code with that mistake gives, so that it can be recognised by them. The steps that it may replace:
+A mistake replaces one step of the computation. Replayed on a problem, it gives exactly the loss and gradients
+of code with this mistake, so it can be recognised by them. The steps that it may replace:
 
 - upstream, with an effect on what follows: ``inputs``, ``scores``, ``probs``, ``dscores``, ``dh1``, ``dz1``;
 - ``loss``: the value alone;
@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.special import log_softmax, softmax
 
 from autograd_ref.crosscheck.problems import Problem
 from handgrad.activations import ACTIVATIONS, Activation
@@ -42,7 +41,7 @@ ALL = (*OF_WEIGHTS, *OF_BIASES)
 
 @dataclass
 class Values:
-    """Everything that code with mistakes has computed so far, in the order of computation."""
+    """All values that code with mistakes has computed so far, in the order of computation."""
 
     X: np.ndarray
     y: np.ndarray
@@ -64,22 +63,22 @@ class Values:
 
     @property
     def one_hot(self) -> np.ndarray:
-        """A row for each sample with 1 at its label."""
+        """A row for each sample, with 1 at its label."""
         return np.eye(self.b2.size)[self.y]
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """One way to go wrong.
+    """A mistake in one step.
 
     Attributes:
         step: the step that it replaces.
-        replacement: what stands there instead: of the values so far, for an upstream step or the loss; of
+        replacement: the function that replaces it: of the values so far, for an upstream step or the loss; of
             the `Context`, for a local one.
-        text: what is wrong, and the line to write; formatted with ``tensors``, ``line``, ``slope`` and the
+        text: the explanation, and the line to write; formatted with ``tensors``, ``line``, ``slope`` and the
             penalty.
-        tensors: for a local step, the gradients in which it can be made.
-        activations: the hidden layers in which it can be made.
+        tensors: for a local step, the gradients in which it can occur.
+        activations: the activations with which it can occur.
     """
 
     id: str
@@ -92,7 +91,7 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Context:
-    """What a local mistake has to work with, in one gradient.
+    """The inputs of a local mistake in one gradient.
 
     Attributes:
         values: everything computed so far.
@@ -114,7 +113,7 @@ class Context:
 
     @property
     def N(self) -> int:  # noqa: N802
-        """Samples in the batch."""
+        """The number of samples in the batch."""
         return len(self.values.y)
 
 
@@ -122,8 +121,10 @@ def replay(problem: Problem, mistakes: tuple[Mistake, ...]) -> Values:
     """Compute every quantity up to dz1 in float64, as code with these upstream mistakes does.
 
     Raises:
-        ValueError: shapes do not fit, as they would not in the mistaken code.
+        ValueError: shapes do not fit, neither here nor in the mistaken code.
     """
+    from scipy.special import log_softmax, softmax  # loads slowly, and recorded programs want none of it
+
     instead = {mistake.step: mistake.replacement for mistake in mistakes}
     exact = {name: np.asarray(value, np.float64) for name, value in problem.params.items()}
     X = np.asarray(problem.X, np.float64)
@@ -160,7 +161,7 @@ def local_gradient(tensor: str, v: Values, problem: Problem, mistakes: tuple[Mis
     """Compute a gradient from the values upstream, as code with these local mistakes does, and in its shape.
 
     Raises:
-        ValueError: shapes do not fit, as they would not in the mistaken code.
+        ValueError: shapes do not fit, neither here nor in the mistaken code.
     """
     instead = {mistake.step: mistake.replacement for mistake in mistakes}
     name, objective = quantity_of(tensor), problem.objective
@@ -179,7 +180,7 @@ def local_gradient(tensor: str, v: Values, problem: Problem, mistakes: tuple[Mis
     data = data * instead["scale"](context) if "scale" in instead else data
     penalty = instead["penalty"](context) if "penalty" in instead else 2 * context.c * context.reg * context.q
     if np.shape(data) != np.shape(penalty) and name in BIASES and not np.any(penalty):
-        whole = np.asarray(data)  # a bias without a penalty has nothing added that would have to fit
+        whole = np.asarray(data)  # nothing is added to a bias without a penalty, so its shape need not fit
     else:
         whole = np.asarray(data + penalty)
     if "whole" in instead:

@@ -1,1 +1,1 @@
-"""Check anybody's two-layer network."""
+"""Check any two-layer network."""

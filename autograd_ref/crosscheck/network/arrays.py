@@ -1,4 +1,4 @@
-"""What somebody's code returned or was given, as arrays."""
+"""Arrays from the results and arguments of user code."""
 
 from typing import Any
 
@@ -13,11 +13,11 @@ def real_array(name: str, value: Any) -> np.ndarray:
     """Copy an array of real numbers to float64.
 
     Args:
-        name: what to call it in the message.
-        value: whatever was returned.
+        name: its name in error messages.
+        value: the value.
 
     Raises:
-        NotJudged: it holds something else.
+        NotJudged: the value is not an array of real numbers.
     """
     try:
         array = np.asarray(value)
@@ -31,5 +31,5 @@ def real_array(name: str, value: Any) -> np.ndarray:
 
 
 def same_array(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether two arrays have the same shape and the same entries, NaN at the same places."""
+    """Whether two arrays have the same shape and the same entries, with NaN at the same places."""
     return one.shape == other.shape and np.array_equal(one, other, equal_nan=one.dtype.kind in "fc")

@@ -1,4 +1,4 @@
-"""What the network's form cannot judge, judged by a recording of its own call: any loss, layers and names."""
+"""Judge networks of other forms by a recording of their own call: any loss, layers and names."""
 
 import copy
 import inspect
@@ -31,21 +31,21 @@ def check_by_recording(
     repair_seconds: float = 0.0,
     on_verdict: Callable[[Report], None] | None = None,
 ) -> Report | None:
-    """Judge a network by its own forward pass, called with what its parameters' names say.
+    """Judge a network by its own forward pass, called with arguments guessed from its parameters' names.
 
     Args:
         target: a class, an instance or a function.
-        name: what to call it in the report.
-        dtype: of parameters and inputs.
+        name: its name in the report.
+        dtype: dtype of parameters and inputs.
         sizes: N, D, H, C.
         reg: strength of the penalty.
-        seed: of the random numbers.
-        tolerance: of the bounds.
-        repair_seconds: for how long a repair is looked for.
-        on_verdict: told the report before that.
+        seed: seed of the random numbers.
+        tolerance: tolerance of the bounds.
+        repair_seconds: time limit for the search for a repair.
+        on_verdict: called with the report before the search.
 
     Returns:
-        The report, under the name of what was called; None where no call fits or none can be recorded.
+        The report, named after the called function; None if no call fits or none can be recorded.
 
     Raises:
         NotJudged: calls contradict each other.
@@ -60,7 +60,7 @@ def check_by_recording(
 
 
 def _space_of(target: Any) -> tuple[Any, str | None, str]:
-    """The names that a call sees, the target's own among them, and the file it is from."""
+    """Return the names that a call can use, the target's own name, and its file."""
     held = target if inspect.isclass(target) or inspect.isroutine(target) else type(target)
     names = dict(vars(sys.modules.get(held.__module__ or "", SimpleNamespace())))
     path = str(getattr(held, "__qualname__", type(held).__name__)).rpartition("<locals>.")[2]

@@ -1,10 +1,10 @@
-"""The forms in which people write this network, called in one way.
+"""The usual forms of this network, called in one way.
 
 - A class `Class(input_size, hidden_size, output_size, std)` with `.params` and
   `.loss(X, y, reg) -> (loss, grads)`: CS231n's exercise of 2016-2020, and `handgrad.TwoLayerNet`.
 - A class `Class(input_dim, hidden_dim, num_classes, weight_scale, reg)` with `.params`, `.reg` and
   `.loss(X, y) -> (loss, grads)`: the exercise from 2021 on.
-- An instance of either.
+- An instance of one of these classes.
 - A function `loss(params, X, y, reg) -> (loss, grads)`.
 """
 
@@ -32,19 +32,19 @@ from handgrad.trace import BIASES, PARAMETERS, adjoint_of
 
 __all__ = ["CallResult", "NetworkUnderTest", "fixed_sizes"]
 
-STD = 1e-4  # of the initial weights, which are replaced
+STD = 1e-4  # standard deviation of the initial weights, which are replaced
 SIZE_NAMES = (("input_size", "hidden_size", "output_size"), ("input_dim", "hidden_dim", "num_classes"))
 
 
 @dataclass(frozen=True)
 class CallResult:
-    """The result of calling someone's network.
+    """The result of calling a user's network.
 
     Attributes:
         loss: the loss; NaN if the call failed.
-        grads: by parameter, in float64, in whatever shape they came.
-        error: why there is no loss and no gradient, or None.
-        raised: what the author's code raised then.
+        grads: the gradients by parameter, in float64, in the shape they were returned in.
+        error: the reason why there is no loss and no gradient, or None.
+        raised: the exception that the user's code raised.
     """
 
     loss: float
@@ -53,22 +53,22 @@ class CallResult:
     raised: BaseException | None = field(default=None, compare=False)
 
     def by_quantity(self) -> dict[str, np.ndarray]:
-        """The loss and the gradient as the comparison names them; the loss alone if the call failed."""
+        """Return the loss and the gradient by the comparison's names; only the loss if the call failed."""
         return {"loss": np.asarray(self.loss)} | {adjoint_of(q): grad for q, grad in self.grads.items()}
 
 
 class NetworkUnderTest:
-    """Someone's network, ready for problems of one size. Its author's warnings are not ours."""
+    """A user's network, ready for problems of one size. Its own warnings are not shown."""
 
     def __init__(self, target: Any, problem: Problem) -> None:
-        """Make it, or take it as it is.
+        """Create an instance of a class, or use an instance or function as it is.
 
         Args:
             target: a class, an instance or a function.
-            problem: whose sizes and dtype it is to have.
+            problem: a problem with the sizes and the dtype of the network.
 
         Raises:
-            NotJudged: it is none of these, cannot be made, or lacks a parameter.
+            NotJudged: the target is something else, cannot be created, or lacks a parameter.
         """
         self.net: Any = None
         self.function: Any = None
@@ -104,9 +104,9 @@ class NetworkUnderTest:
         return params
 
     def loss(self, X: np.ndarray, y: np.ndarray, reg: float) -> Any:
-        """The author's own (loss, grads), as they came; whatever it raises, it raises.
+        """Return the network's own (loss, grads) unchanged, and let its exceptions through.
 
-        What is written in JAX computes in the dtype that is checked, whatever JAX's own switch says.
+        JAX code computes in the checked dtype, whatever JAX's own configuration is.
         """
         with warnings.catch_warnings(), np.errstate(all="ignore"), precision(self.dtype):
             warnings.simplefilter("ignore")
@@ -121,7 +121,7 @@ class NetworkUnderTest:
             return self.net.loss(X, y)
 
     def scores(self, X: np.ndarray) -> Any:
-        """The scores as they came; None for a function, which has none to give."""
+        """Return the network's scores unchanged; None for a function, which does not return scores."""
         if self.net is None:
             return None
         with warnings.catch_warnings(), np.errstate(all="ignore"), precision(self.dtype):
@@ -129,7 +129,7 @@ class NetworkUnderTest:
             return self.net.loss(X)
 
     def trace(self, problem: Problem) -> dict[str, np.ndarray] | None:
-        """Everything in `QUANTITIES`, or None where the network offers no such thing."""
+        """Return everything in `QUANTITIES`, or None if the network has no trace."""
         if self.net is None or not callable(getattr(self.net, "trace", None)):
             return None
         self.set_params(problem.params)
@@ -140,12 +140,12 @@ class NetworkUnderTest:
             return None
 
     def evaluate(self, problem: Problem) -> CallResult:
-        """The loss and its gradient at a problem, on copies of everything in it."""
+        """Return the loss and its gradient for a problem, called with copies of everything in it."""
         self.set_params(problem.params)
         return self.call(problem.X.copy(), problem.y.copy(), problem.reg)
 
     def call(self, X: np.ndarray, y: np.ndarray, reg: float) -> CallResult:
-        """What the author's own code gives, with the parameters as they are."""
+        """Call the network's own code with the current parameters."""
         try:
             result = self.loss(X, y, reg)
         except Exception as error:
@@ -154,16 +154,16 @@ class NetworkUnderTest:
         return self._read(result)
 
     def _file(self) -> str:
-        """Where its source is, as tracebacks name it."""
+        """Return the file of its source, as named in tracebacks."""
         loss = self.function if self.net is None else self.net.loss
         code = getattr(inspect.unwrap(getattr(loss, "__func__", loss)), "__code__", None)
         return "" if code is None else str(code.co_filename)
 
     def _read(self, result: Any) -> CallResult:
-        """Someone's (loss, grads), each in float64.
+        """Return the network's (loss, grads), each in float64.
 
         Raises:
-            NotJudged: it is something else, or lacks a key.
+            NotJudged: the result is something else, or lacks a key.
         """
         loss, grads = self._parts(result)
         value = real_array("loss", loss)
@@ -194,10 +194,10 @@ class NetworkUnderTest:
 
 
 def fixed_sizes(target: Any) -> tuple[int, int, int] | None:
-    """D, H, C of an instance; None for what can be made in any size.
+    """Return D, H, C of an instance; None for a class or function, which takes any size.
 
     Raises:
-        NotJudged: its parameters are not the ones of this network.
+        NotJudged: the instance has other parameters than this network.
     """
     if inspect.isclass(target) or not (hasattr(target, "loss") and hasattr(target, "params")):
         return None
@@ -211,7 +211,7 @@ def _construct(target: type, problem: Problem) -> Any:
     accepted = _accepted(target)
     named = next((names for names in SIZE_NAMES if set(names) <= set(accepted)), None)
     wanted = {"std": STD, "weight_scale": STD, "reg": problem.reg, "dtype": problem.dtype.type}
-    # What has a default keeps it, except the dtype, which is the one to be checked.
+    # Arguments keep their defaults, except the dtype, which is the checked one.
     options = {
         name: value
         for name, value in wanted.items()
@@ -231,7 +231,7 @@ def _construct(target: type, problem: Problem) -> Any:
 
 
 def _accepted(function: Any) -> Mapping[str, inspect.Parameter]:
-    """The parameters of a function or class; any number, where Python cannot tell."""
+    """Return the parameters of a function or class; any number if Python does not know."""
     try:
         return inspect.signature(function).parameters
     except (TypeError, ValueError):
@@ -251,5 +251,5 @@ def _parameter_shapes(net: Any) -> dict[str, tuple[int, ...]]:
 
 
 def _plain(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """A bias held as (1, H) or (H, 1) is judged as (H,)."""
+    """Return (H,) for the shape (1, H) or (H, 1) of a bias."""
     return (int(np.prod(shape)),) if name in BIASES else shape

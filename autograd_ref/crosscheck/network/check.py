@@ -1,4 +1,4 @@
-"""Check anyone's two-layer network: is its gradient right, which quantity is wrong first, and why?"""
+"""Check any two-layer network: is its gradient right, which quantity is wrong first, and why?"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -34,7 +34,7 @@ from handgrad.validation import check_dtype, check_real
 
 __all__ = ["assert_network_gradients", "check_network"]
 
-# Mistakes in the numbers themselves: the network is the right one, on other numbers than it was given.
+# Mistakes in the numbers themselves: the network is right, but computes with other numbers than given.
 NUMBERS = {"float32-inside", "integer-truncation"}
 
 
@@ -50,29 +50,29 @@ def check_network(
     repair_seconds: float = 0.0,
     on_verdict: Callable[[Report], None] | None = None,
 ) -> Report:
-    """Hold someone's two-layer network against automatic differentiation.
+    """Compare a two-layer network with automatic differentiation.
 
-    The loss is the specification: the penalty and the activation are read off it, and the gradient has to
-    match that loss. A network of another form, or with another loss than softmax cross-entropy, is
+    The loss is the specification: the penalty and the activation are read off it, and the gradient must
+    match that loss. A network in another form, or with another loss than softmax cross-entropy, is
     recorded and judged by its own forward pass.
 
     Args:
         target: a class, an instance or a function, in one of the forms of `call_forms`.
-        dtype: float32 or float64, in which the parameters and inputs are given.
+        dtype: dtype of the parameters and inputs, float32 or float64.
         sizes: N, D, H, C of the first problem; an instance has its own D, H, C.
         reg: strength of the penalty in the first problem.
-        seed: of the random problems.
-        name: what to call it in the report.
-        tolerance: a part of the larger of an entry and its array's root mean square to which each bound is
-            widened, for what is inexact by design.
-        repair_seconds: for how long a repair of a wrong gradient is looked for.
-        on_verdict: told the report before that.
+        seed: seed of the random problems.
+        name: name in the report.
+        tolerance: widen each bound to this part of the larger of the entry and its array's root mean square,
+            for gradients that are inexact by design.
+        repair_seconds: time limit for the search for a repair of a wrong gradient.
+        on_verdict: called with the report before the search.
 
     Returns:
-        The report; its ok is None where something could not be judged.
+        The report; its ok is None if something could not be judged.
 
     Raises:
-        NotJudged: it could not be run, or gave nothing that can be judged; the message says why.
+        NotJudged: the network could not be run, or returned nothing that can be judged; the message says why.
         TypeError, ValueError: an argument of this function is wrong.
     """
     known = check_dtype(dtype)
@@ -115,7 +115,7 @@ def check_network(
 def _mended(
     report: Report, by_recording: Callable[..., Report | None], on_verdict: Callable[[Report], None] | None
 ) -> Report:
-    """The report, with the place and the repair that a recording of the network's call shows."""
+    """Return the report with the place and the repair from a recording of the network's call."""
     if on_verdict is not None:
         on_verdict(report)
     try:
@@ -128,20 +128,20 @@ def _mended(
 
 
 def assert_network_gradients(target: Any, **options: Any) -> None:
-    """Assert that someone's two-layer network has the right gradient; for one line in a test.
+    """Assert that a two-layer network has the right gradient, in one line of a test.
 
     Args:
         target: as in `check_network`.
         **options: as in `check_network`.
 
     Raises:
-        AssertionError: it has not; the message is the report.
+        AssertionError: the gradient is wrong; the message is the report.
         NotJudged: it could not be judged; the message is the report, or says what could not be run.
     """
     try:
         report = check_network(target, **options)
     except NotJudged as error:
-        # What its author needs is the cause, in the author's own frames.
+        # The user needs the cause, with the frames of the user's own code.
         raise error.with_traceback(None) from error.__cause__
     if report.ok is None:
         raise NotJudged(str(report))
@@ -164,11 +164,11 @@ class _Check:
         self.another_loss: str | None = None
 
     def report(self) -> Report:
-        """What holds of it."""
+        """Return the report on the network."""
         answered = [i for i, result in enumerate(self.results) if result.error is None]
         if not answered:
             refuse_unanswered(self.networks[0], self.problems[0], self.results[0])
-        # What calls the network many times takes the smallest problem that it answers.
+        # Tests with many calls use the smallest problem on which the network works.
         smallest = min(answered, key=lambda i: _size(self.problems[i]))
         fault = find_faults(self.networks[smallest], self.problems[smallest])
         if fault is not None and fault[0] == "determinism":
@@ -261,7 +261,7 @@ class _Check:
             self._warn("no-penalty", "The loss has no penalty: it does not change with reg.")
 
     def _not_finite(self, i: int) -> Report:
-        """The loss is finite on no problem, so that nothing else can be read off it."""
+        """Report that the loss is not finite on any problem, so that nothing can be read off it."""
         problem, result = self.problems[i], self.results[i]
         comparison = compare_gradients(problem, result.loss, result.grads)
         wrong = [
@@ -272,15 +272,15 @@ class _Check:
         return self._report(
             ok=False,
             first_wrong=wrong[0].name,
-            signature="The loss is finite on no problem.",
+            signature="The loss is not finite on any problem.",
             quantities=tuple(wrong),
         )
 
     def _compare(self, i: int, one: CheckedProblem, *, rounded: bool) -> Comparison:
-        """Stage by stage where there is a trace of what loss returned, else from end to end."""
+        """Compare stage by stage if there is a trace of the returned loss, or else from end to end."""
         right, radius = one.reference.trace, one.reference.bounds.radius
         trace = None if self.tolerance else self.networks[i].trace(one.problem)
-        # A trace may be of another shape, or inherited from another network.
+        # A trace may have another shape, or be inherited from another network.
         if (
             trace is not None
             and all(value.shape == np.shape(right[name]) for name, value in trace.items())
@@ -310,7 +310,7 @@ def _size(problem: Problem) -> int:
 
 
 def _is_rounded(checked: Sequence[CheckedProblem]) -> bool:
-    """Whether the loss, and nothing else, was rounded to float32 on the way, on every problem."""
+    """Whether only the loss was rounded to float32 on the way, on every problem."""
     if checked[0].problem.dtype == np.float32 or not any(one.has_another_loss for one in checked):
         return False
     if computed_in_float32(checked):
@@ -329,7 +329,7 @@ def _is_rounded(checked: Sequence[CheckedProblem]) -> bool:
 def _judge_by_own_loss(
     networks: Sequence[NetworkUnderTest], problems: Sequence[Problem], results: Sequence[CallResult]
 ) -> tuple[list[CheckedProblem], list[Penalty]]:
-    """Each problem with its penalty: read off the smallest, and again where that does not fit the loss."""
+    """Read the penalty off the smallest problem, and again off each problem whose loss it does not fit."""
     known, checked, penalties = None, {}, {}
     for i in sorted(range(len(problems)), key=lambda i: _size(problems[i])):
         penalties[i] = known or Penalty()
@@ -337,7 +337,7 @@ def _judge_by_own_loss(
             if known is not None:
                 checked[i] = _with_penalty(problems[i], results[i], known)
                 if not checked[i].has_another_loss and np.isfinite(results[i].loss):
-                    continue  # then there is no other penalty to be read
+                    continue  # then no other penalty can be read
             penalties[i] = read_penalty(networks[i], problems[i]) or penalties[i]
             known = known or penalties[i]
         checked[i] = _with_penalty(problems[i], results[i], penalties[i])
@@ -352,7 +352,7 @@ def _with_penalty(problem: Problem, result: CallResult, penalty: Penalty) -> Che
 
 @contextmanager
 def _left_as_it_was(target: Any) -> Iterator[None]:
-    """Give an instance its own parameters and reg back."""
+    """Restore an instance's own parameters and reg at the end."""
     params = getattr(target, "params", None)
     before = dict(params) if isinstance(params, dict) else None
     reg = getattr(target, "reg", None)

@@ -1,8 +1,8 @@
-"""Name the mistake, by replay: whose predictions match the gradients that were found, on every problem?
+"""Name mistakes by replay: find those that predict the network's gradients on every problem.
 
-An explanation is a set of mistakes from the catalogue, in different steps. It holds only if it predicts the
-loss and all four gradients to rounding on every problem, and fails itself wherever the checked code failed.
-The fewest mistakes win, then the most specific; what else would explain as much is named as equivalent.
+An explanation is a set of mistakes from the catalogue, in different steps. It is valid only if it predicts
+the loss and all four gradients to rounding on every problem, and fails wherever the checked code failed. The
+fewest mistakes win, then the most specific; other valid explanations are named as equivalent.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -36,9 +36,12 @@ MOST = 3  # mistakes in one explanation
 # Operations that a search for them may take, of which a core does some 10¹⁰ in a second: with large networks
 # it ends before all combinations were tried, on any machine at the same one.
 AFFORDABLE = 5e10
-# A mistaken computation rounds like the right one, on numbers of another size; twice for two of them, and
-# twice again because its bound was not derived.
+# A mistaken computation rounds like the right one, but with numbers of another size; a factor of two for two
+# computations, and another two because its bound was not derived.
 SLACK = 4.0
+
+# The second layer is reached by fewer mistakes, and a bias is smaller than its weights.
+CHEAPEST_FIRST = ("db2", "dW2", "db1", "dW1")
 
 RANK = {mistake.id: rank for rank, mistake in reversed(list(enumerate(CATALOGUE)))}
 RANK["log-epsilon"] = len(CATALOGUE)
@@ -52,7 +55,7 @@ REACH = {
 
 @dataclass(frozen=True)
 class CheckedProblem:
-    """A problem with the penalty that was read off the loss, what the network gave, and what is right."""
+    """A problem with the penalty that was read off the loss, the network's results, and the right ones."""
 
     problem: Problem
     result: CallResult
@@ -60,7 +63,7 @@ class CheckedProblem:
 
     @property
     def has_another_loss(self) -> bool:
-        """Whether it gave a finite loss, and another one."""
+        """Whether the network returned a finite loss that differs from the right one."""
         if self.result.error is not None or not np.isfinite(self.result.loss):
             return False
         error = abs(self.result.loss - float(self.reference.trace.loss))
@@ -68,7 +71,7 @@ class CheckedProblem:
 
 
 class _Explanation(NamedTuple):
-    """Mistakes, and the tensors in which each shows."""
+    """Mistakes, with the tensors in which each one shows."""
 
     mistakes: tuple[tuple[Mistake, tuple[str, ...]], ...]
 
@@ -85,9 +88,9 @@ class _Explanation(NamedTuple):
 def diagnose(
     checked: Sequence[CheckedProblem], wrong: Sequence[str]
 ) -> tuple[tuple[Diagnosis, ...], set[str]]:
-    """Return the mistakes that explain what was found wrong, and the quantities that they leave unexplained.
+    """Return the mistakes that explain the wrong quantities, and the quantities that remain unexplained.
 
-    There are none if nothing in the catalogue explains it.
+    There are no mistakes if nothing in the catalogue explains the quantities.
     """
     explanations = list(_complete(checked))
     if not explanations and computed_in_float32(checked):
@@ -107,7 +110,7 @@ def diagnose(
 
 
 def _complete(checked: Sequence[CheckedProblem]) -> Iterator[_Explanation]:
-    """Every explanation of everything with the fewest mistakes, and some with more."""
+    """Yield every complete explanation with the fewest mistakes, and some with more."""
     search = _Search(checked)
     failed = [one for one in checked if one.result.error is not None]
     most = MOST
@@ -118,8 +121,13 @@ def _complete(checked: Sequence[CheckedProblem]) -> Iterator[_Explanation]:
         if not losses:
             continue
         left = most - len(_ids(upstream)) - len(losses[0])
-        options = [search.local_fits(tensor, upstream, min(left, 2)) for tensor in TENSORS]
-        for loss, *chosen in product(losses, *options):
+        options = dict[str, list[tuple[Mistake, ...]]]()
+        for tensor in CHEAPEST_FIRST:
+            options[tensor] = search.local_fits(tensor, upstream, min(left, 2))
+            if not options[tensor]:
+                losses = []  # the other gradients need not be tried
+                break
+        for loss, *chosen in product(losses, *(options.get(tensor, []) for tensor in TENSORS)):
             local = dict(zip(TENSORS, chosen, strict=True))
             explanation = _explanation(upstream, loss, local)
             if not explanation.mistakes or len(explanation.ids) > most:
@@ -130,10 +138,10 @@ def _complete(checked: Sequence[CheckedProblem]) -> Iterator[_Explanation]:
 
 
 class _Search:
-    """What fits, remembered: a loss or gradient depends on some of the steps upstream only."""
+    """A cache of the mistakes that fit; a loss or gradient depends only on some of the steps upstream."""
 
     def __init__(self, checked: Sequence[CheckedProblem]) -> None:
-        # Hardly any mistake fits the first problem that it is tried on, so that is the smallest.
+        # Few mistakes fit the first problem, so it is the smallest.
         judged = sorted((one for one in checked if one.result.error is None), key=_operations)
         self.left = AFFORDABLE
         activation = checked[0].problem.activation
@@ -142,15 +150,15 @@ class _Search:
         self._loss_fits, self._local_fits = cache(_loss_fits), cache(self._find_local_fits)
 
     def _reaching(self, quantity: str, upstream: tuple[Mistake, ...]) -> "_Replays":
-        """The problems replayed with those mistakes upstream that reach a quantity."""
+        """Return the problems replayed with the upstream mistakes that affect a quantity."""
         return self._replays(tuple(mistake for mistake in upstream if quantity in REACH[mistake.step]))
 
     def loss_fits(self, upstream: tuple[Mistake, ...]) -> list[tuple[Mistake, ...]]:
-        """The mistakes in the loss that explain it: the fewest, in every way that does."""
+        """Return the mistakes in the loss that explain it: the fewest, in all combinations that do."""
         return self._loss_fits(self._reaching("loss", upstream))
 
     def local_fits(self, tensor: str, upstream: tuple[Mistake, ...], most: int) -> list[tuple[Mistake, ...]]:
-        """The local mistakes that explain one gradient: the fewest, in every way that does."""
+        """Return the local mistakes that explain one gradient: the fewest, in all combinations that do."""
         return self._local_fits(tensor, self._reaching(tensor, upstream), most)
 
     def _find_local_fits(self, tensor: str, replays: "_Replays", most: int) -> list[tuple[Mistake, ...]]:
@@ -172,20 +180,20 @@ class _Search:
 
 
 def _operations(one: CheckedProblem) -> float:
-    """About how many a gradient of W1 takes, which has the most."""
+    """Return about how many operations the gradient of W1 takes, which takes the most."""
     D, H, _ = one.problem.sizes
     return 2.0 * len(one.problem.y) * D * H
 
 
 class _Replays:
-    """What these mistakes upstream give on each problem, computed when asked for: most fail on the first."""
+    """The results of these upstream mistakes on each problem, computed lazily: most fail on the first."""
 
     def __init__(self, judged: Sequence[CheckedProblem], upstream: tuple[Mistake, ...]) -> None:
         self._judged, self._upstream = judged, upstream
         self._values: list[Values | None] = []
 
     def __iter__(self) -> Iterator[tuple[CheckedProblem, Values | None]]:
-        """Each problem with its values; None where the mistaken code raises, as the checked code did not."""
+        """Yield each problem with its values; None if the mistaken code raises, unlike the checked code."""
         for i, one in enumerate(self._judged):
             if i == len(self._values):
                 try:
@@ -200,7 +208,7 @@ def _ids(mistakes: Iterable[Mistake]) -> set[str]:
 
 
 def _partial(checked: Sequence[CheckedProblem], wrong: Sequence[str]) -> _Explanation:
-    """Local mistakes in single gradients, all being right upstream: as few different ones as can be."""
+    """Return as few different local mistakes in single gradients as possible; all is right upstream."""
     if any(one.result.error is not None for one in checked):
         return _Explanation(())
     search = _Search(checked)
@@ -226,7 +234,7 @@ def _explanation(
 def _combinations(
     steps: Iterable[str], mistakes: Iterable[Mistake], most: int
 ) -> Iterator[tuple[Mistake, ...]]:
-    """Sets of at most `most` mistakes in different steps, fewest first."""
+    """Yield sets of at most `most` mistakes in different steps, smallest first."""
     by_step = {step: [mistake for mistake in mistakes if mistake.step == step] for step in steps}
     for count in range(most + 1):
         for chosen in combinations(by_step, count):
@@ -244,7 +252,7 @@ def _loss_options(replays: _Replays) -> Iterator[tuple[Mistake, ...]]:
 
 
 def _log_epsilon(replays: _Replays) -> float | None:
-    """The ε that would bring −log(p + ε) down to the loss that was found, where the two differ most."""
+    """Return the ε with which −log(p + ε) gives the network's loss, where the two losses differ most."""
     short = [(0.0 if v is None else v.loss - one.result.loss, one, v) for one, v in replays]
     most, one, v = max(short, key=lambda entry: entry[0])
     if v is None or not np.isfinite(most):
@@ -252,13 +260,13 @@ def _log_epsilon(replays: _Replays) -> float | None:
     low, high = -16.0, -1.0
     if not _excess(low, one, v) > 0 > _excess(high, one, v):
         return None
-    from scipy.optimize import brentq  # loads slowly, and few checks get here
+    from scipy.optimize import brentq  # loads slowly, and few checks need it
 
     return float(10.0 ** brentq(_excess, low, high, args=(one, v), xtol=1e-14))
 
 
 def _excess(exponent: float, one: CheckedProblem, v: Values) -> float:
-    """By how much the loss with ε = 10 to this power is above the one that was found."""
+    """Return the loss with ε = 10 to this power, minus the network's loss."""
     return float(log_epsilon(10.0**exponent).replacement(v)) - one.result.loss
 
 
@@ -288,13 +296,13 @@ def _fits(tensor: str, one: CheckedProblem, v: Values, mistakes: tuple[Mistake, 
 def _matches(name: str, predicted: np.ndarray, given: np.ndarray, one: CheckedProblem) -> bool:
     right, bounds = one.reference.trace[name], one.reference.bounds
     if predicted.ndim == 0 and given.shape == right.shape:
-        predicted = np.full_like(given, predicted)  # one number, which NumPy broadcasts over the bias
+        predicted = np.full_like(given, predicted)  # NumPy broadcasts one number over the bias
     if predicted.shape != given.shape:
         return False
     size = float(np.max(np.abs(right), initial=0.0)) or 1.0
     growth = max(1.0, float(np.max(np.abs(predicted), initial=0.0)) / size)
     radius = np.array(bounds.radius[name])
-    if name in ("dW1", "db1"):  # a unit within rounding of its kink may go either way
+    if name in ("dW1", "db1"):  # a unit within rounding of its kink may be on either side
         radius[..., [unit for _, unit in bounds.kinks]] = np.inf
     if radius.shape != given.shape:
         radius = radius.T if radius.T.shape == given.shape else np.asarray(np.max(radius))
@@ -303,7 +311,7 @@ def _matches(name: str, predicted: np.ndarray, given: np.ndarray, one: CheckedPr
 
 
 def computed_in_float32(checked: Sequence[CheckedProblem]) -> bool:
-    """Whether float64 was asked for and, where no penalty is added, every number is one of float32."""
+    """Whether float64 is checked but, where no penalty is added, every number is a float32 number."""
     plain = [one for one in checked if one.problem.reg == 0 and one.result.error is None]
     if not plain or plain[0].problem.dtype == np.float32:
         return False
@@ -321,7 +329,7 @@ def _fits_right(one: CheckedProblem) -> bool:
 def _fails(
     one: CheckedProblem, upstream: tuple[Mistake, ...], local: Mapping[str, tuple[Mistake, ...]]
 ) -> bool:
-    """Whether code with these mistakes raises on this problem, as the checked code did."""
+    """Whether code with these mistakes raises on this problem, like the checked code."""
     try:
         v = replay(one.problem, upstream)
         for tensor, mistakes in local.items():
@@ -332,7 +340,7 @@ def _fails(
 
 
 def _described(best: _Explanation, rivals: Sequence[_Explanation], problem: Problem) -> Iterator[Diagnosis]:
-    """One diagnosis for each id, in the order of computation of the first tensor it shows in."""
+    """Yield a diagnosis for each id, in the order of computation of the first tensor that shows it."""
     grouped: dict[str, tuple[Mistake, list[str]]] = {}
     for mistake, tensors in best.mistakes:
         grouped.setdefault(mistake.id, (mistake, []))[1].extend(tensors)

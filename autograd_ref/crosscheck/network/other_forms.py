@@ -1,4 +1,4 @@
-"""What a call in the network's form expects, said to those who have another form."""
+"""Messages to users whose network has another form than the checker expects."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ WAY_OUT = (
     "'SCRIPT.py', and its own forward pass judges it; or hold it against JAX with --reference FILE.py:NAME "
     "(check_gradients)"
 )
-# What a class calls the method that gives its gradient.
+# Usual names of the method that returns the gradient.
 GRADIENT_METHODS = ("gradient", "gradients", "grad", "grads", "backward", "backprop", "numerical_gradient")
 
 
@@ -27,7 +27,7 @@ def refuse_other_arguments(function: Callable[..., Any]) -> None:
     """Refuse a function that cannot be called as ``loss(params, X, y, reg)``.
 
     Raises:
-        NotJudged: it takes other arguments.
+        NotJudged: the function takes other arguments.
     """
     try:
         signature = inspect.signature(function)
@@ -50,8 +50,8 @@ def refuse_columns(shapes: Mapping[str, tuple[int, ...]], sizes: tuple[int, int,
     """Refuse a network whose samples are columns.
 
     Args:
-        shapes: of the parameters of the network.
-        sizes: D, H, C that it was asked to have.
+        shapes: shapes of the network's parameters.
+        sizes: the D, H, C with which it was created.
 
     Raises:
         NotJudged: W1 is (H, D) and W2 is (C, H).
@@ -59,13 +59,13 @@ def refuse_columns(shapes: Mapping[str, tuple[int, ...]], sizes: tuple[int, int,
     D, H, C = sizes
     if D != H and (shapes["W1"], shapes["W2"]) == ((H, D), (C, H)):
         raise NotJudged(
-            f"W1 has the shape {shapes['W1']}, (H, D), for samples in the columns of X; expected are "
+            f"W1 has the shape {shapes['W1']}, (H, D), for samples in the columns of X; this check needs "
             f"W1 (D, H), W2 (H, C) and samples in the rows of X{WAY_OUT}"
         )
 
 
 def refuse_unanswered(network: "NetworkUnderTest", problem: "Problem", result: "CallResult") -> NoReturn:
-    """Say why a network answers no call, after trying what else its author may have had in mind.
+    """Say why a network cannot be called, after trying other conventions.
 
     Raises:
         NotJudged: always.
@@ -74,8 +74,8 @@ def refuse_unanswered(network: "NetworkUnderTest", problem: "Problem", result: "
     network.set_params(problem.params)
     if network.call(problem.X.copy(), np.eye(C)[problem.y], problem.reg).error is None:
         raise NotJudged(
-            f"it answers for one-hot labels y (N, C) only, and is given integer labels y (N,), 0 to C - 1, "
-            f"on which it stops at {result.error}: write np.eye(C)[y] where it uses them{WAY_OUT}"
+            f"it works only with one-hot labels y (N, C), but gets integer labels y (N,), 0 to C - 1, "
+            f"and stops at {result.error}: write np.eye(C)[y] where it uses them{WAY_OUT}"
         ) from result.raised
     if network.net is None:
         columns = {
@@ -84,14 +84,15 @@ def refuse_unanswered(network: "NetworkUnderTest", problem: "Problem", result: "
         network.set_params(columns)
         if network.call(problem.X.T.copy(), problem.y.copy(), problem.reg).error is None:
             raise NotJudged(
-                f"it answers for samples in the columns of X only; expected are W1 (D, H), W2 (H, C) and "
+                f"it works only with samples in the columns of X; this check needs W1 (D, H), W2 (H, C) and "
                 f"samples in the rows of X{WAY_OUT}"
             ) from result.raised
-    raise NotJudged(f"loss stops at {result.error}") from result.raised
+    called = "" if network.net is not None else f", called as loss(params, X, y, reg){WAY_OUT}"
+    raise NotJudged(f"loss stops at {result.error}{called}") from result.raised
 
 
 def elsewhere(net: Any) -> str:
-    """Where else a network seems to compute its gradient."""
+    """Name another method in which a network seems to compute its gradient."""
     methods = [name for name in GRADIENT_METHODS if callable(getattr(net, name, None))]
     if not methods:
         return ""

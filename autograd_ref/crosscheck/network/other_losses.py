@@ -13,7 +13,7 @@ from handgrad.activations import ActivationName
 
 __all__ = ["OtherLoss", "recognise"]
 
-# A loss is called by a name where the two differ by less than this on every problem, relative to it.
+# A loss is recognised if it differs from a known one by less than this on every problem, relative to it.
 CLOSE, EXACT = 1e-3, 1e-6
 
 Function = Callable[[np.ndarray, np.ndarray], float]
@@ -21,11 +21,11 @@ Function = Callable[[np.ndarray, np.ndarray], float]
 
 @dataclass(frozen=True)
 class OtherLoss:
-    """A loss that was recognised.
+    """A recognised loss.
 
     Attributes:
-        text: what it is, after "The loss is".
-        activation: of the hidden layer with which it is that.
+        text: its description, to follow "The loss is".
+        activation: the activation of the hidden layer with which it fits.
     """
 
     text: str
@@ -36,11 +36,11 @@ def recognise(problems: Sequence[Problem], losses: Sequence[float]) -> OtherLoss
     """Name a loss by its values.
 
     Args:
-        problems: where it was computed; their penalty is left out.
+        problems: the problems on which it was computed; their penalty is left out.
         losses: its value on each, without the penalty.
 
     Returns:
-        The known loss that comes nearest on all of them; None if none is near.
+        The known loss that is closest on all of them; None if none is close.
     """
     best: tuple[float, OtherLoss] | None = None
     for activation in get_args(ActivationName):
@@ -105,7 +105,7 @@ SUMS: dict[str, Function] = {
     "the squared error of sigmoid(scores)": _squares(expit),
     "the squared error of the softmax's probabilities": _squares(lambda s: softmax(s, axis=1)),
 }
-# What a sum over samples and classes is multiplied by.
+# Factors of a sum over samples and classes.
 SCALES: dict[str, Function] = {
     "summed over the batch": lambda s, y: 1.0,
     "averaged over the batch": lambda s, y: 1 / len(y),

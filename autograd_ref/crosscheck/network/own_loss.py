@@ -1,7 +1,8 @@
-"""A network whose loss is another one: what it is, and what its own values say of its gradient."""
+"""Networks with another loss: name the loss, and test the gradient by the loss's own values."""
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,16 +11,18 @@ from autograd_ref.crosscheck.comparison import GRADIENTS, TENSORS
 from autograd_ref.crosscheck.network.arrays import same_array
 from autograd_ref.crosscheck.network.call_forms import NetworkUnderTest
 from autograd_ref.crosscheck.network.diagnosis import CheckedProblem
-from autograd_ref.crosscheck.network.other_losses import OtherLoss, recognise
 from autograd_ref.crosscheck.network.read_penalty import Penalty
 from autograd_ref.crosscheck.quantity import Quantity
 from autograd_ref.crosscheck.reference import reference_of
 from handgrad.trace import quantity_of
 
+if TYPE_CHECKING:
+    from autograd_ref.crosscheck.network.other_losses import OtherLoss
+
 __all__ = ["fits_its_own_loss", "hold_against_values", "name_own_loss", "unjudged_quantities"]
 
-# Two gradients are called the same where no entry differs by more than this part of the largest; exactly so,
-# by no more than this.
+# Two gradients count as equal if no entry differs by more than the first part of the largest, and as exactly
+# equal if by no more than the second.
 ALIKE, EXACT = 1e-2, 1e-6
 
 WAY_OUT = (
@@ -31,12 +34,12 @@ WAY_OUT = (
 def name_own_loss(
     networks: Sequence[NetworkUnderTest], checked: Sequence[CheckedProblem], penalties: Sequence[Penalty]
 ) -> str:
-    """Say what the loss is not and, as far as its values tell, what it is.
+    """Say what the loss is not and, as far as its values show, what it is.
 
     Args:
-        networks: under test, one for each problem.
-        checked: what they gave.
-        penalties: as read off the loss on each problem.
+        networks: the networks under test, one for each problem.
+        checked: their results.
+        penalties: the penalties read off the loss on each problem.
 
     Returns:
         A few sentences.
@@ -54,11 +57,11 @@ def name_own_loss(
 
 
 def hold_against_values(networks: Sequence[NetworkUnderTest], checked: Sequence[CheckedProblem]) -> str:
-    """Say whether the gradient fits the values of its own loss, where nothing else can be said.
+    """Say whether the gradient fits the values of its own loss, if nothing else is known.
 
     Args:
-        networks: under test, one for each problem.
-        checked: what they gave.
+        networks: the networks under test, one for each problem.
+        checked: their results.
 
     Returns:
         A few sentences.
@@ -71,10 +74,10 @@ def hold_against_values(networks: Sequence[NetworkUnderTest], checked: Sequence[
 
 
 def unjudged_quantities(checked: CheckedProblem) -> tuple[Quantity, ...]:
-    """Each quantity of a network whose loss is another one: nothing was held against anything."""
+    """Return the quantities of a network with another loss, none of which was judged."""
     nan = float("nan")
     shapes = {name: np.shape(checked.reference.trace[name]) for name in GRADIENTS}
-    reason = "the loss is another one than softmax cross-entropy with a square penalty"
+    reason = "the loss is not softmax cross-entropy with a square penalty"
     return tuple(
         Quantity(name, shapes[name], None, nan, nan, nan, nan, (), nan, nan, seen=0.0, reason=reason)
         for name in GRADIENTS
@@ -82,7 +85,7 @@ def unjudged_quantities(checked: CheckedProblem) -> tuple[Quantity, ...]:
 
 
 def fits_its_own_loss(networks: Sequence[NetworkUnderTest], checked: Sequence[CheckedProblem]) -> bool:
-    """Whether differences of the network's own loss speak for its gradient on every problem, in all of it."""
+    """Whether differences of the network's own loss confirm the whole gradient on every problem."""
     for network, one in zip(networks, checked, strict=True):
         if one.result.error is None:
             compared = [_compared(network, one, tensor) for tensor in TENSORS]
@@ -107,8 +110,12 @@ def _odd_penalties(checked: Sequence[CheckedProblem], penalties: Sequence[Penalt
     return [f"Its penalty of {', '.join(names)} is not a square{instead}."]
 
 
-def _recognised(networks: Sequence[NetworkUnderTest], checked: Sequence[CheckedProblem]) -> OtherLoss | None:
-    """The name of the loss without its penalty, by its values with reg = 0."""
+def _recognised(
+    networks: Sequence[NetworkUnderTest], checked: Sequence[CheckedProblem]
+) -> "OtherLoss | None":
+    """Recognise the loss without its penalty, by its values with reg = 0."""
+    from autograd_ref.crosscheck.network.other_losses import recognise  # loads slowly, and is seldom wanted
+
     problems, losses = [], []
     for network, one in zip(networks, checked, strict=True):
         result = network.evaluate(replace(one.problem, reg=0.0))
@@ -118,8 +125,8 @@ def _recognised(networks: Sequence[NetworkUnderTest], checked: Sequence[CheckedP
     return recognise(problems, losses) if problems else None
 
 
-def _distance_to_cross_entropy(checked: Sequence[CheckedProblem], other: OtherLoss | None) -> float:
-    """How far the gradients are from the mean softmax cross-entropy's, relative to the largest entry."""
+def _distance_to_cross_entropy(checked: Sequence[CheckedProblem], other: "OtherLoss | None") -> float:
+    """Return the gradients' distance from mean softmax cross-entropy's, relative to the largest entry."""
     worst = 0.0
     for one in checked:
         if one.result.error is not None:
@@ -136,7 +143,7 @@ def _distance_to_cross_entropy(checked: Sequence[CheckedProblem], other: OtherLo
 
 
 class _Compared:
-    """One entry of a gradient beside a difference of the network's own loss."""
+    """One entry of a gradient, compared with a difference of the network's own loss."""
 
     def __init__(self, at: str, hand: float, difference: float, allowed: float) -> None:
         self.at, self.hand, self.difference = at, hand, difference
@@ -144,7 +151,7 @@ class _Compared:
 
 
 def _own_differences(networks: Sequence[NetworkUnderTest], checked: Sequence[CheckedProblem]) -> list[str]:
-    """What differences of the loss say of the gradient, on the first problem where it is another one."""
+    """Compare the gradient with differences of the loss, on the first problem where the loss is another."""
     i = next(i for i, one in enumerate(checked) if one.has_another_loss)
     compared = [_compared(networks[i], checked[i], tensor) for tensor in TENSORS]
     found = [each for each in compared if each is not None]
@@ -161,7 +168,7 @@ def _own_differences(networks: Sequence[NetworkUnderTest], checked: Sequence[Che
 
 
 def _compared(network: NetworkUnderTest, one: CheckedProblem, tensor: str) -> _Compared | None:
-    """The entry that differs most from cross-entropy's beside a difference in float64; None without one."""
+    """Compare the entry that differs most from cross-entropy's with a difference in float64, if possible."""
     q, exact = quantity_of(tensor), one.problem.astype(np.float64)
     result = network.evaluate(exact)
     if result.error is not None or result.grads[q].shape != exact.params[q].shape:

@@ -1,4 +1,4 @@
-"""Read off someone's network which activation its hidden layer has."""
+"""Find the activation of a network's hidden layer."""
 
 from dataclasses import replace
 from itertools import product
@@ -14,23 +14,23 @@ from handgrad.activations import ActivationName
 
 __all__ = ["read_activation"]
 
-# Relative to the largest: above the rounding of float32, below what any two activations differ by.
+# Relative to the largest: above the rounding of float32, below the difference of any two activations.
 CLOSE = 1e-5
 NAMES: tuple[ActivationName, ...] = get_args(ActivationName)
 BEFORE_LOSS = ("inputs", "scores", "probs", "loss")
 
 
 def read_activation(network: NetworkUnderTest, problem: Problem) -> ActivationName | None:
-    """The activation whose scores or, where it offers none, whose loss comes nearest to the network's.
+    """Return the activation whose scores, or else whose loss, is closest to the network's.
 
-    If none is near, each mistake that changes the loss is tried with each activation.
+    If none is close, each mistake that changes the loss is tried with each activation.
 
     Args:
-        network: someone's network.
-        problem: an ordinary one, which it answers.
+        network: the user's network.
+        problem: an ordinary problem on which it works.
 
     Returns:
-        The name; None if no activation leads there.
+        The name; None if no activation fits.
     """
     plain = replace(problem, reg=0.0)
     given = {"scores": _scores(network, plain), "loss": np.asarray(network.evaluate(plain).loss)}
@@ -58,7 +58,7 @@ def _scores(network: NetworkUnderTest, problem: Problem) -> np.ndarray | None:
 def _distance(
     problem: Problem, name: ActivationName, mistakes: tuple[Mistake, ...], quantity: str, value: np.ndarray
 ) -> float:
-    """How far the value is from what code with this activation and these mistakes gives, relative to it."""
+    """Return a value's relative distance from the result with this activation and these mistakes."""
     if any(name not in mistake.activations for mistake in mistakes):
         return np.inf
     with np.errstate(all="ignore"):

@@ -1,4 +1,4 @@
-"""Read off someone's loss which parameters it penalises, and how strongly."""
+"""Measure which parameters a network's loss penalises, and how strongly."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +12,7 @@ from handgrad.trace import PARAMETERS
 
 __all__ = ["Penalty", "read_penalty"]
 
-# Two measured coefficients are the same where they differ by less than this part.
+# Two measured coefficients are equal if they differ by less than this part.
 CLOSE = 1e-4
 
 
@@ -20,10 +20,10 @@ class Penalty:
     """The coefficient c of each parameter's c·reg·‖q‖², as far as the loss shows them.
 
     Attributes:
-        coefficients: c by parameter; 0 where there is no penalty.
-        uncertainty: how far each c may be off; 0 where it is one of the numbers people write.
+        coefficients: c by parameter; 0 for no penalty.
+        uncertainty: the possible error of each c; 0 if it is a number that people write.
         not_a_square: the parameters whose penalty is not proportional to their square.
-        instead: of those, what their penalty is proportional to, where it is something simple.
+        instead: what the penalty of these parameters is proportional to, if it is something simple.
     """
 
     def __init__(self) -> None:
@@ -36,14 +36,14 @@ class Penalty:
 def read_penalty(network: NetworkUnderTest, problem: Problem) -> Penalty | None:
     """Measure L(reg) − L(0) with one parameter non-zero at a time, at its value and at twice that.
 
-    Where only one of the four is non-zero, the rest of the loss is the same with and without the penalty.
+    With only one of the four non-zero, the rest of the loss is the same with and without the penalty.
 
     Args:
-        network: someone's network.
-        problem: gives the parameters, and reg, which is above 0.
+        network: the user's network.
+        problem: the problem with the parameters, and with reg above 0.
 
     Returns:
-        What was read; None if the loss fails or is not finite where it would have to be read.
+        The penalty; None if the loss fails or is not finite where it must be measured.
     """
     penalty = Penalty()
     zeros = {name: np.zeros_like(value) for name, value in problem.params.items()}
@@ -68,7 +68,7 @@ def read_penalty(network: NetworkUnderTest, problem: Problem) -> Penalty | None:
     return penalty
 
 
-# What else people add up, by how they write it.
+# Other penalties, by their description.
 KINDS: dict[str, Callable[[np.ndarray], float]] = {
     "sum({q})": lambda q: float(q.sum()),
     "sum(|{q}|)": lambda q: float(np.abs(q).sum()),
@@ -77,7 +77,7 @@ KINDS: dict[str, Callable[[np.ndarray], float]] = {
 
 
 def _kind(network: NetworkUnderTest, problem: Problem, zeros: dict[str, np.ndarray], name: str) -> str | None:
-    """What a penalty that is not a square is proportional to, at three values of the parameter."""
+    """Find what a penalty that is not a square is proportional to, at three values of the parameter."""
     q = problem.params[name]
     points = [q, -2 * q, np.abs(q) + q.dtype.type(0.5)]
     read = [_difference(network, problem, {**zeros, name: point}) for point in points]
@@ -95,14 +95,14 @@ def _kind(network: NetworkUnderTest, problem: Problem, zeros: dict[str, np.ndarr
 def _difference(
     network: NetworkUnderTest, problem: Problem, params: dict[str, np.ndarray]
 ) -> tuple[float, float, float] | None:
-    """L(reg) − L(0), the size of what was subtracted, and the unit roundoff of the two losses."""
+    """Return L(reg) − L(0), the size of the subtracted loss, and the unit roundoff of the two losses."""
     losses = []
     for reg in (problem.reg, 0.0):
         result = network.evaluate(replace(problem, params=params, reg=reg))
         if result.error is not None or not np.isfinite(result.loss):
             return None
         losses.append(result.loss)
-    # A loss may be rounded to float32 on the way, whatever is checked.
+    # A loss may be rounded to float32 on the way, whatever dtype is checked.
     with np.errstate(over="ignore"):
         rounded = all(loss == float(np.float32(loss)) for loss in losses)
     u = unit_roundoff(np.float32 if rounded else problem.dtype)
@@ -110,7 +110,7 @@ def _difference(
 
 
 def _written(c: float, delta: float, N: int) -> tuple[float, float]:
-    """The number that the author probably wrote, if c is near one: of few digits, or such a one over N."""
+    """Return the number that was probably written, if c is near one: of few digits, or divided by N."""
     for candidate in (0.0, *(k / N for k in (0.5, 1.0, 2.0)), *(float(f"{c:.{n}g}") for n in range(1, 7))):
         if abs(c - candidate) <= delta:
             return candidate, 0.0

@@ -1,4 +1,4 @@
-"""Beside the gradient: is anything the caller holds changed, is the answer the same twice, is it robust?"""
+"""Faults besides the gradient: changed arguments, different answers to the same call, and overflow."""
 
 from dataclasses import replace
 
@@ -18,14 +18,14 @@ ROUNDINGS = 64
 
 
 def find_faults(network: NetworkUnderTest, problem: Problem) -> tuple[str, Diagnosis] | None:
-    """Call the network as its users do, and look at what they hold afterwards.
+    """Call the network like its users, and check their arrays afterwards.
 
     Args:
-        network: someone's network, which answers on this problem.
-        problem: an ordinary one.
+        network: the user's network, which works on this problem.
+        problem: an ordinary problem.
 
     Returns:
-        What was found first, X, y, params, scores or determinism, with its diagnosis; None if all is well.
+        The first fault, in X, y, params, scores or determinism, with its diagnosis; None if there is none.
     """
     X, y = problem.X.copy(), problem.y.copy()
     network.set_params(problem.params)
@@ -48,16 +48,16 @@ def find_faults(network: NetworkUnderTest, problem: Problem) -> tuple[str, Diagn
     second = network.call(problem.X.copy(), problem.y.copy(), problem.reg)
     failed = first.error or second.error
     if failed is not None:
-        text = f"The same call, which gave an answer before, stops at {failed}."
+        text = f"The same call, which worked before, stops at {failed}."
         return "determinism", Diagnosis("not-deterministic", ("loss",), (), text)
     one, other = first.by_quantity(), second.by_quantity()
     radius = reference_of(problem).bounds.radius
     for quantity in one:
         size = np.max(np.abs(one[quantity]), initial=0.0, where=np.isfinite(one[quantity]))
-        # The penalty is not known yet: what it adds may be off by a few roundings of the whole.
+        # The penalty is not known yet: its part may have an error of a few roundings of the whole.
         allowed = np.max(radius[quantity]) + ROUNDINGS * unit_roundoff(problem.dtype) * size
         if not _alike(one[quantity], other[quantity], float(allowed)):
-            text = f"The same call gives another {quantity} the second time: something random or left over."
+            text = f"The same call gives another {quantity} the second time: something is random or kept."
             return "determinism", Diagnosis("not-deterministic", (quantity,), (), text)
 
     if held is not None and scores is not None and not same_array(np.asarray(held, np.float64), scores):
@@ -73,11 +73,11 @@ def find_faults(network: NetworkUnderTest, problem: Problem) -> tuple[str, Diagn
 
 
 def find_weaknesses(network: NetworkUnderTest, problem: Problem) -> list[Advice]:
-    """Scores far from 0, and far from each other: is the loss still finite?
+    """Test whether the loss is finite for scores far from 0, and far from each other.
 
     Args:
-        network: someone's network.
-        problem: an ordinary one.
+        network: the user's network.
+        problem: an ordinary problem.
 
     Returns:
         Advice for each weakness.
@@ -91,7 +91,7 @@ def find_weaknesses(network: NetworkUnderTest, problem: Problem) -> list[Advice]
             "scores - scores.max(axis=1, keepdims=True)."
         )
         weaknesses.append(Advice("no-max-shift", text))
-    # A right class whose probability underflows: exp(-2000) is 0 in float64, and so in float32.
+    # The right class has a probability that underflows: exp(-2000) is 0 in float64, and so in float32.
     gap = b2.copy()
     gap[problem.y[0]] = -2000
     if not weaknesses and not _finite(network, replace(problem, params={**problem.params, "b2": gap})):
@@ -116,7 +116,7 @@ def _held_scores(network: NetworkUnderTest, X: np.ndarray) -> np.ndarray | None:
 
 
 def _shifted_scores(network: NetworkUnderTest, problem: Problem) -> str | None:
-    """The in-place shift of a stable softmax, seen in the scores that the caller gets."""
+    """Detect the in-place shift of a stable softmax in the returned scores."""
     network.set_params(problem.params)
     held = _held_scores(network, problem.X.copy())
     if held is None or len(held) == 0:

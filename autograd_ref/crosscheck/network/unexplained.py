@@ -1,4 +1,4 @@
-"""What the errors of a network look like that no known mistake explains."""
+"""Describe the errors of a network that no known mistake explains."""
 
 from collections.abc import Sequence
 
@@ -16,14 +16,14 @@ HIDDEN = ("dW1", "db1")
 
 
 def describe_unexplained(checked: Sequence[CheckedProblem], unexplained: set[str]) -> str | None:
-    """Describe each unexplained error; what is said of it was found on every problem that shows it.
+    """Describe each unexplained error by a pattern that holds on every problem that shows it.
 
     Args:
-        checked: one for each problem.
-        unexplained: quantities that are wrong.
+        checked: the results on each problem.
+        unexplained: the wrong quantities.
 
     Returns:
-        A few sentences, or None where there is nothing to say.
+        A few sentences, or None if there is nothing to say.
     """
     answered = [one for one in checked if one.result.error is None]
     for one in answered:
@@ -50,7 +50,7 @@ def describe_unexplained(checked: Sequence[CheckedProblem], unexplained: set[str
 
 
 def _description(tensor: str, answered: Sequence[CheckedProblem]) -> str | None:
-    """One sentence that holds on every problem where the gradient is wrong, or names the problem."""
+    """Return a sentence that holds on every problem where the gradient is wrong, or names the problem."""
     factor = _data_factor(tensor, answered)
     if factor is not None:
         what = "has the wrong sign" if factor == -1 else f"is {factor:.6g} times the right one"
@@ -89,14 +89,14 @@ def _is_wrong(tensor: str, one: CheckedProblem) -> bool:
 
 
 def _penalty_part(tensor: str, one: CheckedProblem) -> np.ndarray:
-    """What the penalty adds to a gradient."""
+    """Return the penalty's part of a gradient."""
     q, objective = quantity_of(tensor), one.problem.objective
     factor = 2 * objective.coefficient(q) * objective.reg
     return factor * np.asarray(one.problem.params[q], np.float64)
 
 
 def _same_multiple(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> float | None:
-    """The one number that each first array is times its second, on all problems."""
+    """Return the factor between the two arrays of each pair, if it is the same on all problems."""
     if not pairs or any(one.shape != other.shape or not np.isfinite(one).all() for one, other in pairs):
         return None
     longest = max(pairs, key=lambda pair: float(np.vdot(pair[1], pair[1])))
@@ -113,12 +113,12 @@ def _same_multiple(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> float | No
 
 
 def _data_factor(tensor: str, answered: Sequence[CheckedProblem]) -> float | None:
-    """The factor, other than 0 and 1, of the part that comes from the batch, if it is one on all problems."""
+    """Return the factor, other than 0 and 1, of the batch's part, if it is the same on all problems."""
     if any(
         one.result.grads[quantity_of(tensor)].shape != one.reference.trace[tensor].shape for one in answered
     ):
         return None
-    # On the kink either side is right, so that no one factor need hold there.
+    # At a kink either side is right, so there need not be a common factor.
     pairs = []
     for one in answered:
         penalty, units = _penalty_part(tensor, one), sorted({h for _, h in one.reference.bounds.kinks})
@@ -133,7 +133,7 @@ def _data_factor(tensor: str, answered: Sequence[CheckedProblem]) -> float | Non
 
 
 def _penalty_multiple(tensor: str, answered: Sequence[CheckedProblem]) -> float | None:
-    """The m of an error m·reg·q, if it is one on all problems."""
+    """Return the m of an error m·reg·q, if it is the same on all problems."""
     q = quantity_of(tensor)
     if any(one.result.grads[q].shape != one.problem.params[q].shape for one in answered):
         return None
@@ -154,7 +154,7 @@ def _penalty_multiple(tensor: str, answered: Sequence[CheckedProblem]) -> float 
 
 
 def _describe_hidden(answered: Sequence[CheckedProblem]) -> str | None:
-    """What dW1 and db1 say of the adjoints of the hidden layer, if it is the same on all problems."""
+    """Describe the hidden layer's adjoints from dW1 and db1, if the pattern is the same on all problems."""
     trace_shapes = all(
         one.result.grads[quantity_of(tensor)].shape == one.reference.trace[tensor].shape
         for one in answered
@@ -191,11 +191,10 @@ def _takes_dscores(one: CheckedProblem) -> bool:
 
 
 def _hidden_pattern(one: CheckedProblem) -> str | None:
-    """Where in the hidden layer an error of dW1 and db1 comes from, if it comes from few entries of dz1.
+    """Locate the origin of an error of dW1 and db1 in the hidden layer, if it is in few entries of dz1.
 
-    An error δ of dz1 makes the errors Xᵀδ and Σₙδ. With D + 1 equations for each unit and fewer samples in
-    question, that δ is zero on all others can be told.
-
+    An error δ of dz1 causes the errors Xᵀδ and Σₙδ. These are D + 1 equations for each unit; with fewer
+    samples in question, they show whether δ is zero on all others.
     """
     trace, grads = one.reference.trace, one.result.grads
     X, z1, dz1 = (np.asarray(getattr(trace, name)) for name in ("X", "z1", "dz1"))
@@ -209,14 +208,14 @@ def _hidden_pattern(one: CheckedProblem) -> str | None:
     size = np.abs(delta)
     wrong, right = size > CLOSE * np.nanmax(size), size <= CLOSE * np.nanmax(size)
     smallest, largest = np.min(np.abs(dz1[wrong])), np.max(np.abs(dz1[right]), initial=0.0)
-    # Where every active unit is wrong, nothing was found out about the size.
+    # If every active unit is wrong, nothing is known about the size.
     return "dz1 is wrong only where |dz1| is large." if smallest > largest > 0 else None
 
 
 def _solved(system: np.ndarray, target: np.ndarray, support: np.ndarray) -> np.ndarray | None:
-    """δ on the support with system @ δ = target, unit by unit; None if there is none.
+    """Return δ on the support with system @ δ = target, unit by unit; None if there is none.
 
-    NaN marks the units with too many samples on the support to tell.
+    NaN marks units with too many samples on the support for a solution.
     """
     delta = np.zeros(support.shape)
     for unit in range(support.shape[1]):

@@ -1,4 +1,4 @@
-"""From what was found on each problem to a verdict on each quantity: right, wrong, or not judged."""
+"""Verdicts on each quantity from the results on all problems: right, wrong, or not judged."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -22,16 +22,16 @@ __all__ = ["measured_bounds", "verdicts"]
 def verdicts(
     derived: Sequence[Comparison], measured: Callable[[int], Comparison], dtype: str
 ) -> tuple[Quantity, ...]:
-    """The verdict on each quantity, over all problems.
+    """Return the verdict on each quantity, over all problems.
 
     Args:
         derived: one comparison for each problem, by derived bounds.
-        measured: compares the problem of a number by measured bounds, which are narrower where the network
-            is large; it is called only where a gradient needs them.
-        dtype: that is checked, for the reader.
+        measured: compares the problem of a number by measured bounds, which are narrower for large networks;
+            called only if a gradient needs them.
+        dtype: the checked dtype, for the message.
 
     Returns:
-        Each quantity at its worst. A gradient is right where 99 % of its entries are seen on one problem
+        Each quantity at its worst. A gradient is right if 99 % of its entries are seen on one problem
         and none is wrong on any.
     """
     found = _by_name(derived)
@@ -46,12 +46,12 @@ def verdicts(
 
 
 def measured_bounds(problem: Problem, uncertainty: Mapping[str, float], seed: int) -> dict[str, Bound]:
-    """The bounds of a problem's gradients, measured on the reference.
+    """Measure the bounds of a problem's gradients on the reference.
 
     Args:
-        problem: with the penalty that was read off the loss.
-        uncertainty: how far the c of each parameter's penalty may be off.
-        seed: of the random rounding errors.
+        problem: the problem, with the penalty that was read off the loss.
+        uncertainty: the possible error in the c of each parameter's penalty.
+        seed: seed of the random rounding errors.
 
     Returns:
         A bound for each of `TENSORS`.
@@ -90,7 +90,7 @@ def _seen(found: Sequence[Quantity]) -> float:
 
 
 def _flows(found: Sequence[Quantity]) -> bool:
-    """Whether the right value is other than 0 anywhere."""
+    """Whether the right value is not 0 somewhere."""
     return any(isfinite(each.resolution) for each in found)
 
 

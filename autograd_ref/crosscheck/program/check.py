@@ -75,7 +75,7 @@ def check_call(
             widened, for what is inexact by design.
         name: what to call it in the report.
         explain: say of every line what it computes, in ``lines`` and ``listing``.
-        repair: look for a change of the program that makes a wrong gradient right, for some seconds.
+        repair: look for a change of the program that makes a wrong gradient right.
         **kwargs: its keyword arguments.
 
     Returns:

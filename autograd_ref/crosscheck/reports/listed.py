@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.text import Text
+if TYPE_CHECKING:
+    from rich.text import Text
 
 __all__ = ["Line", "Row", "listing_html", "listing_text"]
 
@@ -28,11 +30,15 @@ li {{ display: grid; grid-template-columns: 2.6em minmax(0, 1fr) auto; column-ga
 .n {{ text-align: right; opacity: .6 }}
 code {{ white-space: pre-wrap; overflow-wrap: anywhere; font: inherit }}
 .note {{ opacity: .75 }}
+summary {{ cursor: pointer; list-style: none }}
+summary::after {{ content: " ▸"; opacity: .5 }}
+details[open] {{ grid-column: 2 / -1 }}
+details pre {{ overflow-x: auto; margin: .3rem 0 }}
 .right .note {{ color: #18794e; opacity: 1 }}
 .wrong {{ background: #e5484d26 }}
 .wrong .note {{ color: #ce2c31; font-weight: 600; opacity: 1 }}
 @media (prefers-color-scheme: dark) {{ .right .note {{ color: #3dd68c }} .wrong .note {{ color: #ff9592 }} }}
-@media (max-width: 40rem) {{ .note {{ grid-column: 2; padding-left: 2em }} }}
+@media (max-width: 40rem) {{ .note, details {{ grid-column: 2; padding-left: 2em; min-width: 0 }} }}
 </style></head><body>
 {body}
 </body></html>
@@ -72,6 +78,7 @@ class Row:
         code: itself.
         note: what it computes.
         ok: whether that is right; None where nothing says so.
+        values: the array that it made at the first point, and what it should be where that is known.
     """
 
     file: str
@@ -79,6 +86,7 @@ class Row:
     code: str
     note: str
     ok: bool | None
+    values: str = ""
 
 
 def listing_text(rows: Sequence[Row]) -> list[Text]:
@@ -87,6 +95,8 @@ def listing_text(rows: Sequence[Row]) -> list[Text]:
     Args:
         rows: in the order of the files' lines; where some are left out, there is an empty line.
     """
+    from rich.text import Text
+
     found: list[Text] = []
     before: Row | None = None
     for row in rows:
@@ -120,6 +130,8 @@ def listing_html(title: str, said: str, rows: Sequence[Row]) -> str:
             parts.append("<li>&nbsp;</li>")
         kind = {True: "right", False: "wrong", None: ""}[row.ok]
         note = f'<span class="note">{escape(row.note)}</span>' if row.note else ""
+        if note and row.values:
+            note = f"<details><summary>{note}</summary><pre>{escape(row.values)}</pre></details>"
         parts.append(
             f'<li class="{kind}"><span class="n">{row.line}</span><code>{escape(row.code)}</code>{note}</li>'
         )

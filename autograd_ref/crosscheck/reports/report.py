@@ -5,16 +5,17 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from io import StringIO
 from pathlib import Path
-from typing import Any
-
-from rich.console import Console, ConsoleOptions
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING, Any
 
 from autograd_ref.crosscheck.quantity import Quantity
 from autograd_ref.crosscheck.reports.listed import Line, Row, listing_html, listing_text
 from autograd_ref.crosscheck.reports.repair import Repair
 from autograd_ref.crosscheck.reports.table import quantity_json, quantity_table
+
+if TYPE_CHECKING:  # what judges prints nothing
+    from rich.console import Console, ConsoleOptions
+    from rich.table import Table
+    from rich.text import Text
 
 __all__ = ["Advice", "Blame", "Diagnosis", "NotJudged", "Report"]
 
@@ -251,7 +252,9 @@ class Report:
         ]
         return [*map(str, [*grave, *slight]), *unjudged]
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text | Table]:
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "Iterator[Text | Table]":
+        from rich.text import Text
+
         yield Text(self.summary(), style="bold" if self.ok else "bold red")
         if self.quantities:
             yield quantity_table(self.quantities)
@@ -274,6 +277,8 @@ class Report:
     def _repr_html_(self) -> str:
         if self.listing:
             return self.to_html()
+        from rich.console import Console
+
         console = Console(file=StringIO(), record=True, width=100, force_jupyter=False)
         console.print(self)
         return console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")

@@ -5,11 +5,11 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
-
 from autograd_ref.crosscheck.quantity import Quantity
 
-if TYPE_CHECKING:  # loads JAX, which whoever prints what another process found does without
+if TYPE_CHECKING:  # what judges prints nothing, and what prints needs no JAX
+    from rich.table import Table
+
     from autograd_ref.crosscheck.comparison import Comparison
 
 __all__ = ["comparison_json", "comparison_table", "quantity_json", "quantity_table"]
@@ -17,7 +17,7 @@ __all__ = ["comparison_json", "comparison_table", "quantity_json", "quantity_tab
 STYLES = {True: None, None: "yellow", False: "bold red"}
 
 
-def comparison_table(comparison: "Comparison") -> Table:
+def comparison_table(comparison: "Comparison") -> "Table":
     """The quantities as rows; readable without colour and within 80 columns.
 
     Args:
@@ -32,7 +32,7 @@ def comparison_table(comparison: "Comparison") -> Table:
     return table
 
 
-def quantity_table(quantities: Iterable[Quantity]) -> Table:
+def quantity_table(quantities: Iterable[Quantity]) -> "Table":
     """Quantities as rows.
 
     Args:
@@ -41,6 +41,8 @@ def quantity_table(quantities: Iterable[Quantity]) -> Table:
     Returns:
         A table for a rich console.
     """
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("quantity")
     table.add_column("shape")

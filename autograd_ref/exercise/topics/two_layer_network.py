@@ -38,12 +38,12 @@ shape = "(H, C)"
 en = "W2 is used twice: in the scores and in the penalty. What comes back from both uses adds up."
 zh = "W2 用了两次：一次算得分，一次算正则项。从两处传回来的量要相加。"
 hints.en = [
-    "For the scores: the entry W2[i, j] is multiplied by h[n, i] in every row n. Add up over n, as a matrix product.",
+    "For the scores: the entry W2[i, j] is multiplied by h1[n, i] in every row n. Add up over n, as a matrix product.",
     "Which of the two factors must be transposed so that the shapes give (H, C)?",
     "For the penalty: differentiate the line of the loss as it is written; mind every constant in it.",
 ]
 hints.zh = [
-    "先看得分：在每一行 n，W2[i, j] 都与 h[n, i] 相乘。对 n 求和，写成矩阵乘积。",
+    "先看得分：在每一行 n，W2[i, j] 都与 h1[n, i] 相乘。对 n 求和，写成矩阵乘积。",
     "两个因子中哪一个要转置，形状才是 (H, C)？",
     "再看正则项：照损失那一行写的样子求导，一个常数也不要漏。",
 ]
@@ -62,31 +62,31 @@ hints.zh = [
     "沿哪个轴求和，剩下的形状才是 (C,)？",
 ]
 
-[steps.dh]
-of = "h"
+[steps.dh1]
+of = "h1"
 shape = "(N, H)"
 en = "Back through the second layer, to its input."
 zh = "穿过第二层，回到它的输入。"
 hints.en = [
-    "h[n, i] feeds all C scores of its row, each with the slope that W2 holds for it.",
+    "h1[n, i] feeds all C scores of its row, each with the slope that W2 holds for it.",
     "It is one matrix product, and the shapes leave one way to write it.",
 ]
 hints.zh = [
-    "h[n, i] 影响它那一行的全部 C 个得分，斜率就是 W2 中对应的数。",
+    "h1[n, i] 影响它那一行的全部 C 个得分，斜率就是 W2 中对应的数。",
     "只是一个矩阵乘积；形状只允许一种写法。",
 ]
 
-[steps.dz]
-of = "z"
+[steps.dz1]
+of = "z1"
 shape = "(N, H)"
 en = "Back through the ReLU."
 zh = "穿过 ReLU。"
 hints.en = [
-    "What is the slope of max(z, 0) where z is positive, and what is it where z is negative?",
+    "What is the slope of max(z1, 0) where z1 is positive, and what is it where z1 is negative?",
     "A slope that depends on the entry is a factor for each entry: a mask.",
 ]
 hints.zh = [
-    "z 为正时，max(z, 0) 的斜率是多少？z 为负时呢？",
+    "z1 为正时，max(z1, 0) 的斜率是多少？z1 为负时呢？",
     "斜率因元素而异，就是给每个元素乘一个因子：一个掩码。",
 ]
 
@@ -109,45 +109,43 @@ of = "b1"
 shape = "(H,)"
 en = "As for b2."
 zh = "和 b2 一样。"
-hints.en = ["b1 is added to every row of z."]
-hints.zh = ["b1 加到 z 的每一行上。"]
+hints.en = ["b1 is added to every row of z1."]
+hints.zh = ["b1 加到 z1 的每一行上。"]
 """
 
 import numpy as np
 
 
 def network(X, y, W1, b1, W2, b2, reg):
-    N = X.shape[0]
-    z = X @ W1 + b1  # (N, H)
-    h = np.maximum(z, 0)  # (N, H)
-    scores = h @ W2 + b2  # (N, C)
+    N, C = X.shape[0], b2.shape[0]
+    z1 = X @ W1 + b1  # (N, H)
+    h1 = np.maximum(z1, 0)  # (N, H)
+    scores = h1 @ W2 + b2  # (N, C)
     shifted = scores - scores.max(axis=1, keepdims=True)
     probs = np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)  # (N, C)
     data_loss = -np.log(probs[np.arange(N), y]).mean()
     loss = data_loss + 2 * reg * (np.sum(W1**2) + np.sum(W2**2))
 
     # step dscores
-    dscores = probs.copy()
-    dscores[np.arange(N), y] -= 1
-    dscores /= N
+    dscores = (probs - np.eye(C)[y]) / N
 
     # step dW2
-    dW2 = h.T @ dscores + 4 * reg * W2
+    dW2 = h1.T @ dscores + 4 * reg * W2
 
     # step db2
     db2 = dscores.sum(axis=0)
 
-    # step dh
-    dh = dscores @ W2.T
+    # step dh1
+    dh1 = dscores @ W2.T
 
-    # step dz
-    dz = dh * (z > 0)
+    # step dz1
+    dz1 = dh1 * (z1 > 0)
 
     # step dW1
-    dW1 = X.T @ dz + 4 * reg * W1
+    dW1 = X.T @ dz1 + 4 * reg * W1
 
     # step db1
-    db1 = dz.sum(axis=0)
+    db1 = dz1.sum(axis=0)
 
     return loss, dW1, db1, dW2, db2
 

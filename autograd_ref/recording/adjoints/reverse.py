@@ -118,6 +118,7 @@ def adjoints(recording: Recording, loss: Value, arrays: Sequence[np.ndarray] | N
     of.add(loss, Adjoint(np.ones(loss.shape), None))
     found = Adjoints(loss, exact, of, Contributions(of), [])
     jumps = jumps_of(tape, exact, active)
+    kernels.prepare((value, chosen) for value in active if (chosen := _chosen(value, active)))
     with kernels.in_double(), np.errstate(all="ignore"):
         for value in reversed(tape.values[: loss.number + 1]):
             if value in active and value in of:
@@ -140,9 +141,13 @@ def active_values(tape: Tape, forward: set[Value]) -> set[Value]:
     return active
 
 
+def _chosen(value: Value, active: set[Value]) -> tuple[int, ...]:
+    return tuple([i for i, each in enumerate(value.inputs) if each in active])
+
+
 def _pull_back(value: Value, found: Adjoints, active: set[Value], jumps: Jumps) -> None:
     """Hand the adjoint of a value on to what it was made from."""
-    chosen = tuple([i for i, each in enumerate(value.inputs) if each in active])
+    chosen = _chosen(value, active)
     if not chosen:
         return
     if found.of.pass_on(value, chosen):

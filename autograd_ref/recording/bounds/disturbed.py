@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from itertools import cycle
 from typing import Any, NamedTuple
@@ -19,19 +18,15 @@ import numpy as np
 from jax.extend.core import Jaxpr, jaxprs_in_params
 
 from autograd_ref.arithmetic.paired_evaluation import Difference, follow
-from autograd_ref.recording.kernels import in_double, uncompiled
+from autograd_ref.compiling.kernel import Kernel, compiled, description, in_threads
+from autograd_ref.compiling.options import QUICK
+from autograd_ref.recording.kernels import in_double, kernel_of
 from autograd_ref.recording.tape import Value
 
 __all__ = ["Errors", "Kind", "Note", "Operands", "Stack", "add", "compile_all", "kind_of", "run"]
 
 # All draws of a value (draws, *shape). What JAX computes is waited for only where NumPy needs it.
 Stack = np.ndarray | jax.Array
-
-# For what runs in microseconds and would take longer to compile.
-_QUICK = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0}
-
-# More do not help: all but XLA's own work is done by one thread at a time.
-_THREADS = 2
 
 # A prime; draws of more numbers than this repeat themselves.
 PERIOD = 16_381
@@ -89,7 +84,7 @@ class Kind(NamedTuple):
     """All that one compiled function depends on but the number of draws.
 
     Attributes:
-        function: the operation, or its transposed derivative.
+        kernel: the operation, or its transposed derivative.
         moved: which arguments have errors.
         makers: what is known of them.
         shapes: of the arguments, with their dtypes.
@@ -97,7 +92,7 @@ class Kind(NamedTuple):
         backward: whether it is a derivative.
     """
 
-    function: Callable[..., Any]
+    kernel: Kernel
     moved: tuple[bool, ...]
     makers: tuple[str | None, ...]
     shapes: tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]
@@ -114,7 +109,7 @@ def kind_of(value: Value, operands: Operands, active: tuple[int, ...] | None = N
         active: the inputs whose contributions are asked for; None for the operation itself.
     """
     return Kind(
-        uncompiled(value, active),
+        kernel_of(value, active),
         tuple([each is not None for each in operands.drawn]),
         tuple([None if each is None else each.maker for each in operands.notes]),
         tuple([(each.shape, each.dtype) for each in operands.exact]),
@@ -125,7 +120,7 @@ def kind_of(value: Value, operands: Operands, active: tuple[int, ...] | None = N
 
 def run(kind: Kind, operands: Operands, errors: Errors) -> list[Stack]:
     """Draw an operation's result, or the contributions to the adjoints of its active inputs."""
-    kernel, count = _kernel(kind)
+    kernel, count = _kernel(kind, errors.draws)
     stacks = [each for each in operands.drawn if each is not None]
     sizes = [each.size for each in operands.notes if each is not None]
     results: list[Stack] = kernel(operands.exact, stacks, sizes, errors.some(count) * operands.scale)
@@ -133,24 +128,13 @@ def run(kind: Kind, operands: Operands, errors: Errors) -> list[Stack]:
 
 
 def compile_all(kinds: Iterable[Kind], draws: int) -> None:
-    """Compile before anything is run, in several threads: XLA compiles while Python traces."""
-    with ThreadPoolExecutor(_THREADS) as pool:
-        list(pool.map(lambda kind: _compile(kind, draws), kinds))
+    """Compile before anything is run."""
+    in_threads(partial(_compile, kind, draws) for kind in kinds)
 
 
-@cache
 def _compile(kind: Kind, draws: int) -> None:
-    """Call a function once."""
     with in_double(), np.errstate(all="ignore"):
-        kernel, count = _kernel(kind)
-        exact = [np.zeros(shape, dtype) for shape, dtype in kind.shapes]
-        stacks = [
-            np.zeros((draws, *each.shape), each.dtype)
-            for each, moved in zip(exact, kind.moved, strict=True)
-            if moved
-        ]
-        sizes = [each for each, maker in zip(exact, kind.makers, strict=True) if maker is not None]
-        kernel(exact, stacks, sizes, np.zeros((count, draws)))
+        _kernel(kind, draws)
 
 
 def add(a: Stack, b: Stack, size: np.ndarray, errors: np.ndarray, scale: np.ndarray) -> Stack:
@@ -167,17 +151,22 @@ def add(a: Stack, b: Stack, size: np.ndarray, errors: np.ndarray, scale: np.ndar
     return found
 
 
-@partial(jax.jit, compiler_options=_QUICK)
+@partial(jax.jit, compiler_options=QUICK)
 def _added(a: Any, b: Any, size: Any, errors: Any, scale: Any) -> Any:
     return a + b + errors * (scale.reshape(-1, *[1] * size.ndim) * size)
 
 
 @cache
-def _kernel(kind: Kind) -> tuple[Callable[..., Any], int]:
+def _kernel(kind: Kind, draws: int) -> tuple[Callable[..., Any], int]:
     """A compiled function, and how many errors it wants."""
-    function, moved, makers, shapes, dtype, backward = kind
-    like = [jax.ShapeDtypeStruct(*each) for each in shapes]
-    traced = jax.make_jaxpr(function)(*((like[:-1], like[-1]) if backward else like))
+    key = description(kind.kernel.description, *kind[1:], draws)
+    return compiled(None if kind.kernel.description is None else key, lambda: _made(kind, draws))
+
+
+def _made(kind: Kind, draws: int) -> tuple[jax.stages.Compiled, int]:
+    kernel, moved, makers, shapes, dtype, backward = kind
+    exact = [jax.ShapeDtypeStruct(*each) for each in shapes]
+    traced = jax.make_jaxpr(kernel.function)(*((exact[:-1], exact[-1]) if backward else exact))
 
     def call(leaders: Any, followers: Any, sizes: Any, errors: Any) -> Any:
         rest, noted = iter(followers), iter(sizes)
@@ -188,9 +177,16 @@ def _kernel(kind: Kind) -> tuple[Callable[..., Any], int]:
         beside = [next(rest) if is_moved else leader for leader, is_moved in zip(leaders, moved, strict=True)]
         return follow(traced, leaders, beside, known, dtype, errors)
 
-    every = jax.vmap(call, in_axes=(None, 0, None, 1))
-    count = sum(math.prod(shape) for shape, _ in shapes) + _results(traced.jaxpr)
-    return jax.jit(every, compiler_options=_QUICK), min(count, 2 * PERIOD)
+    every = jax.jit(jax.vmap(call, in_axes=(None, 0, None, 1)), compiler_options=QUICK)
+    count = min(sum(math.prod(shape) for shape, _ in shapes) + _results(traced.jaxpr), 2 * PERIOD)
+    stacks = [
+        jax.ShapeDtypeStruct((draws, *shape), kind)
+        for (shape, kind), x in zip(shapes, moved, strict=True)
+        if x
+    ]
+    sizes = [each for each, maker in zip(exact, makers, strict=True) if maker is not None]
+    errors = jax.ShapeDtypeStruct((count, draws), np.float64)
+    return every.lower(exact, stacks, sizes, errors).compile(), count
 
 
 def _results(jaxpr: Jaxpr) -> int:

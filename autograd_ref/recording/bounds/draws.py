@@ -19,13 +19,10 @@ from autograd_ref.recording.bounds import disturbed
 from autograd_ref.recording.bounds.backward import Backward
 from autograd_ref.recording.bounds.disturbed import Errors, Kind, Stack
 from autograd_ref.recording.bounds.forward import Forward, Sizes, is_finer, precision_of
-from autograd_ref.recording.kernels import in_double
+from autograd_ref.recording.kernels import SMALL, in_double
 from autograd_ref.recording.tape import Compute, Given, Tape, Value
 
 __all__ = ["Plan", "draw", "plan"]
-
-# Operations on more entries take as long to run as to compile, and are compiled when they are run.
-SMALL = 100_000
 
 
 class Plan(NamedTuple):

@@ -1,1 +1,1 @@
-"""How the study page looks: its texts, formulas, charts, template, style and script."""
+"""The look of the study page: texts, formulas, charts, template, style and script."""

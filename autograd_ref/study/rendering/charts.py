@@ -1,4 +1,4 @@
-"""The page's charts: what is drawn where. The templates make SVG of it, in the colours of the page."""
+"""The contents of the page's charts. The templates draw them as SVG, in the colours of the page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from handgrad.activations import ACTIVATIONS
 
 __all__ = ["ActivationChart", "Chart", "activation_charts", "speed_chart", "training_chart", "witness_chart"]
 
-ABOVE, BELOW = 6.0, -16.0  # how far above its line a label is, and where there is no room for that
+ABOVE, BELOW = 6.0, -16.0  # distance of a label above its line, or, if there is no room, below
 LEFT, RIGHT, TOP, BOTTOM = 62, 12, 10, 42
-BARE_LEFT = 34  # where the vertical axis has no title
+BARE_LEFT = 34  # if the vertical axis has no title
 
 
 @dataclass(frozen=True)
@@ -31,26 +31,26 @@ class Axis:
     log: bool = False
 
     def place(self, values: np.ndarray) -> np.ndarray:
-        """Values as parts of the axis."""
+        """Return values as fractions of the axis."""
         with np.errstate(divide="ignore"):
             at = np.log10(values) if self.log else np.asarray(values, float)
         placed: np.ndarray = (np.clip(at, self.low, self.high) - self.low) / (self.high - self.low)
         return placed
 
     def place_of(self, tick: float) -> float:
-        """A tick as a part of the axis."""
+        """Return a tick as a fraction of the axis."""
         return float(self.place(np.array(10.0**tick if self.log else tick)))
 
 
 @dataclass(frozen=True)
 class Line:
-    """A curve, which leaves out what is not finite.
+    """A curve without points that are not finite.
 
     Attributes:
         css: its class.
-        label: written beside it, as SVG in every language; None for nothing.
-        at: the index of the point where it is written.
-        above: how far above that point.
+        label: the label beside it, as SVG in every language; None for no label.
+        at: the index of the point beside which it is written.
+        above: its distance above this point.
     """
 
     x: np.ndarray
@@ -63,7 +63,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Chart:
-    """Two axes and the curves between them, the last on top; the templates' macro `chart` draws it."""
+    """Two axes with curves, the last on top; the templates' macro `chart` draws it."""
 
     x: Axis
     y: Axis
@@ -88,15 +88,15 @@ class Chart:
         return self.height - BOTTOM
 
     def across(self, part: Any) -> Any:
-        """Where parts of the horizontal axis are."""
+        """Return the positions of fractions of the horizontal axis."""
         return self.left + (self.right - self.left) * part
 
     def down(self, part: Any) -> Any:
-        """Where parts of the vertical axis are."""
+        """Return the positions of fractions of the vertical axis."""
         return self.top + (self.bottom - self.top) * (1 - part)
 
     def points(self, line: Line) -> list[tuple[float, float]]:
-        """Where the points of a curve are."""
+        """Return the positions of a curve's points."""
         seen = np.isfinite(line.y)
         across, down = self.across(self.x.place(line.x[seen])), self.down(self.y.place(line.y[seen]))
         return list(zip(across.tolist(), down.tolist(), strict=True))
@@ -133,7 +133,7 @@ def witness_chart(witnesses: Witnesses, words: Words) -> Chart:
 
 
 class ActivationChart(NamedTuple):
-    """An activation function and its derivative: the derivation, definition first, and the picture."""
+    """An activation function with its derivation, beginning with its definition, and its picture."""
 
     name: str
     derivation: tuple[str, ...]
@@ -141,7 +141,7 @@ class ActivationChart(NamedTuple):
 
 
 def activation_charts() -> list[ActivationChart]:
-    """Every activation that `handgrad.activations` has, in its order."""
+    """Return the charts of all activations, in the order of `handgrad.activations`."""
     z = np.linspace(-4, 4, 161)
     x, y = Axis(-4, 4, (-4, -2, 0, 2, 4)), Axis(-1.2, 2.2, (-1, 0, 1, 2))
     found = []
@@ -153,7 +153,7 @@ def activation_charts() -> list[ActivationChart]:
 
 
 def _cut(values: Any) -> Any:
-    """What leaves the picture at the top is not drawn along its edge."""
+    """Remove values above the picture, so that they are not drawn along its edge."""
     return np.where(np.abs(values) <= 2.2, values, np.nan)
 
 

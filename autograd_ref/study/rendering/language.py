@@ -1,4 +1,4 @@
-"""The page's words in every language: read from files, held against each other, shown side by side."""
+"""The page's texts in every language: read from files, compared with each other, shown side by side."""
 
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,11 +13,11 @@ __all__ = ["LANGUAGES", "Words"]
 
 FOLDER = Path(__file__).parent / "text"
 
-# The folders' names, and the tags by which browsers know the languages.
+# The names of the folders, and the language tags for browsers.
 LANGUAGES = {"en": "en", "zh": "zh-Hans"}
 ORIGINAL = "en"
 
-# The symbols of the texts' formulas; those of the docstrings are found in the code.
+# The symbols in the formulas of the texts; the symbols of docstrings are found in the code.
 SYMBOLS = {
     "X": "X", "y": "y", "s": "scores", "p": "probs", "ds": "dscores",
     **{f"{d}{q}_{i}": f"{d}{q}{i}" for d in ("", "d") for q in "zhWb" for i in "12"},
@@ -31,11 +31,11 @@ class Words:
         """Read the texts.
 
         Args:
-            quantities: names that are marked where they stand as code.
-            folder: that of the folders ``en`` and the like.
+            quantities: names to mark wherever they occur as code.
+            folder: the folder with the languages' folders, such as ``en``.
 
         Raises:
-            ValueError: a file lacks a key that another has.
+            ValueError: a file lacks a key that another file has.
         """
         self._quantities = set(quantities)
         tables = {language: _read(folder / language) for language in LANGUAGES}
@@ -49,12 +49,12 @@ class Words:
                 raise ValueError(f"{folder / language} lacks {', '.join(missing)}")
 
     def inline(self, key: str) -> Markup:
-        """A text in all languages, for a line."""
+        """Return a text in all languages, for use in a line."""
         shown = {language: self._prose(self._text(key, language)) for language in LANGUAGES}
         return _spans(shown, "span")
 
     def paragraphs(self, key: str, **figures: str) -> Markup:
-        """Return a text in all languages, in paragraphs; figures stand for the names between braces."""
+        """Return a text in all languages, in paragraphs; figures replace the names in braces."""
         shown = {
             language: Markup("").join(
                 self._paragraph(" ".join(part.split()))
@@ -65,15 +65,15 @@ class Words:
         return _spans(shown, "div")
 
     def svg(self, key: str) -> Markup:
-        """A text in all languages, as elements of a picture."""
+        """Return a text in all languages, as elements of a picture."""
         return _spans(
             {language: Markup("{}").format(self._text(key, language)) for language in LANGUAGES}, "text"
         )
 
     def derivation(self, paragraphs: tuple[str, ...], marks: Mapping[str, str]) -> Markup:
-        """Return a docstring's paragraphs in all languages; what is not translated stands in the original.
+        """Return a docstring's paragraphs in all languages; untranslated ones remain in English.
 
-        ``marks`` has the quantity that each symbol stands for.
+        ``marks`` has the quantity for each symbol.
         """
         shown = {language: Markup("") for language in LANGUAGES}
         for paragraph in paragraphs:
@@ -93,8 +93,13 @@ class Words:
                 shown[language] += Markup('<p{} lang="{}">{}</p>').format(item, speaks, content)
         return _spans(shown, "div")
 
+    def either(self, texts: Mapping[str, str]) -> Markup:
+        """A text that comes from elsewhere in all languages, for a line."""
+        shown = {language: self._prose(texts[language]) for language in LANGUAGES}
+        return _spans(shown, "span")
+
     def said(self, id: str, sentence: str) -> Markup:
-        """Return a sentence of the checker's about a mistake, in its own words and in the other languages."""
+        """Return the checker's sentence about a mistake, in English and in the other languages."""
         shown = {
             language: Markup("{}").format(self._sentences[language].get(id, sentence))
             for language in LANGUAGES
@@ -102,7 +107,7 @@ class Words:
         return _spans(shown, "span")
 
     def _translation(self, paragraph: str, language: str) -> str | None:
-        """The translation of a paragraph, which is known by its words without its formulas."""
+        """Return the translation of a paragraph, which is found by its text without the formulas."""
         formulas = iter(range(1, paragraph.count("$") + 1))
         key = "".join(
             part if i % 2 == 0 else f"{{{next(formulas)}}}" for i, part in enumerate(paragraph.split("$"))
@@ -117,7 +122,7 @@ class Words:
             raise ValueError(f"{FOLDER / language} lacks {key}") from None
 
     def _paragraph(self, text: str) -> Markup:
-        """A paragraph; a formula that is all of one stands on a line of its own."""
+        """Return a paragraph; a paragraph that is just a formula is displayed on its own line."""
         if text.startswith("$") and text.endswith("$") and text.count("$") == 2:
             return _display(text[1:-1], SYMBOLS)
         return Markup("<p>{}</p>").format(self._prose(text))

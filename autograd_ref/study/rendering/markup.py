@@ -1,4 +1,4 @@
-"""Text, formulas and code as HTML in which every named quantity is marked."""
+"""Text, formulas and code as HTML, with every named quantity marked."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -14,11 +14,11 @@ __all__ = ["code_html", "formula", "formulas_in", "mark", "prose"]
 
 INLINE = re.compile(r"(?:\$([^$]+)\$|``([^`]+)``|`([^`]+)`|\*([^*\s][^*]*)\*)((?<=\$)[,.;:)，。；：、）]*)?")
 
-# In LaTeX: a command or a subscript, which hold no quantity; else a symbol, with the digit that is part of
-# its name, or the penalty's strength.
+# In LaTeX: a command or a subscript, which do not contain a quantity; or else a symbol with the digit in its
+# name, or the penalty's strength.
 SYMBOL = re.compile(r"\\[a-zA-Z]+|d?[A-Za-z]_[12](?!\d)|_\{[^{}]*\}|_\w|reg|d?[A-Za-z]")
 
-# Where a quantity stands in LaTeX until the formula is a tree: characters that mean nothing else.
+# Characters that replace quantities in LaTeX until the formula is a tree; they have no other meaning.
 FIRST_PRIVATE = 0xE000
 
 # Elements of a formula that is never broken.
@@ -28,7 +28,7 @@ TOKEN_CLASSES = {Keyword: "k", Name.Builtin: "b", Number: "n", String: "s", Comm
 
 
 def mark(name: str, shown: str | None = None) -> Markup:
-    """Return a quantity's name, or what is shown for it, to be lit wherever it stands."""
+    """Return a quantity's name, or the given text for it, marked so that the page can highlight it."""
     return Markup('<span class="q" data-q="{}">{}</span>').format(name, shown or name)
 
 
@@ -38,16 +38,16 @@ def formulas_in(text: str) -> list[str]:
 
 
 def formula(latex: str, marks: Mapping[str, str] | None = None, *, display: bool = False) -> Markup:
-    """Return a formula as a ``math`` element, ``display`` on a line of its own.
+    """Return a formula as a ``math`` element.
 
     Args:
         latex: the formula.
-        marks: the quantity that each symbol stands for; a symbol is a letter, perhaps after ``d`` or before
+        marks: the quantity for each symbol; a symbol is a letter, perhaps after ``d`` or before
             ``_1`` or ``_2``.
-        display: whether it has a line of its own.
+        display: whether it is displayed on its own line.
 
     Raises:
-        ValueError: it is not LaTeX that can be shown.
+        ValueError: the formula is not LaTeX that can be shown.
     """
     return _formula(latex, tuple(sorted((marks or {}).items())), display)
 
@@ -56,7 +56,7 @@ def formula(latex: str, marks: Mapping[str, str] | None = None, *, display: bool
 def _formula(latex: str, marks: tuple[tuple[str, str], ...], display: bool) -> Markup:
     symbols = dict(marks)
     found: list[str] = []
-    latex = re.sub(r"\\[lr]Vert\b", r"\\|", latex)  # which the converter knows without their fences
+    latex = re.sub(r"\\[lr]Vert\b", r"\\|", latex)  # the converter does not know the fences
 
     def hide(match: re.Match[str]) -> str:
         symbol = match[0]
@@ -78,7 +78,7 @@ def _formula(latex: str, marks: tuple[tuple[str, str], ...], display: bool) -> M
         if len(letter) == 1 and 0 <= ord(letter) - FIRST_PRIVATE < len(found):
             _show_symbol(element, found[ord(letter) - FIRST_PRIVATE], symbols)
     for element in tree.iter("mi"):
-        # An italic letter of a text font, which every machine has, not one of the mathematical alphabets.
+        # An italic letter of a text font, which every machine has, instead of a mathematical alphabet.
         letter = element.text or ""
         if len(letter) == 1 and letter.isalpha() and element.get("mathvariant") != "normal":
             element.set("class", f"{element.get('class', '')} i".strip())
@@ -89,14 +89,14 @@ def _formula(latex: str, marks: tuple[tuple[str, str], ...], display: bool) -> M
 
 
 def _broken(tree: ET.Element) -> list[ET.Element]:
-    """A long formula as several, between which a line may end: each but the first begins with its = sign."""
+    """Split a long formula where a line may end: each part but the first begins with its = sign."""
     (row,) = tree
     if len(row) <= LONGEST:
         return [tree]
     parts: list[ET.Element] = []
     depth = 0
     for element in row:
-        # The bracket that closes may bear an exponent, and stand inside of it.
+        # The closing bracket may have an exponent, and is then inside another element.
         depth += sum({"(": 1, "[": 1, ")": -1, "]": -1}.get(each.text or "", 0) for each in element.iter())
         if not parts or (depth == 0 and (element.tag, element.text) == ("mo", "=")):
             parts.append(ET.Element("math", tree.attrib))
@@ -132,9 +132,9 @@ def prose(
 
     Args:
         text: the paragraph.
-        marks: as `formula`.
-        quantities: names to be marked where they stand as code.
-        formulas: LaTeX for ``{1}``, ``{2}``, ... in a translation, whose formulas are the original's.
+        marks: as for `formula`.
+        quantities: names to mark wherever they occur as code.
+        formulas: LaTeX for ``{1}``, ``{2}``, ... in a translation, which takes the formulas of the original.
     """
     if formulas is not None:
         text = re.sub(r"\{(\d+)\}", lambda match: f"${formulas[int(match[1]) - 1]}$", text)
@@ -144,7 +144,7 @@ def prose(
         latex, code, single, emphasised, closing = match.groups()
         parts.append(escape(text[end : match.start()]))
         if latex:
-            # What closes a phrase stays on the line of the formula before it.
+            # Closing punctuation stays on the line of the formula before it.
             before, last, rest = formula(latex, marks).rpartition("<math")
             parts += [before, Markup('<span class="whole">{}{}{}</span>').format(last, rest, closing)]
         elif emphasised:
@@ -158,7 +158,7 @@ def prose(
 
 
 def code_html(code: str, marks: Mapping[str, str]) -> Markup:
-    """Return Python source in colour, its names marked as the quantities that they stand for by ``marks``."""
+    """Return coloured Python source, with names marked as the quantities given by ``marks``."""
     parts = []
     for kind, text in PythonLexer().get_tokens(code.strip("\n")):
         if kind in Name and text in marks:

@@ -12,19 +12,19 @@ DIGITS = 4
 
 
 def number(value: float, digits: int = DIGITS) -> str:
-    """A number for a reader who computes along: rounded, without trailing zeros, with a real minus."""
+    """Return a rounded number without trailing zeros and with a real minus sign."""
     text = f"{value:.{digits}f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return "0" if text in ("-0", "") else text.replace("-", "−")
 
 
 def short(value: float) -> str:
-    """A number for a box of the picture, where there is room for three digits."""
+    """Return a number with three digits, for a box of the picture."""
     return number(value, 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0)
 
 
 class Cell(NamedTuple):
-    """An entry as it is shown, what it lacks behind it for the points to align, and whether it is wrong."""
+    """The text of an entry, the padding after it that aligns the decimal points, and whether it is wrong."""
 
     text: str
     pad: str
@@ -32,7 +32,7 @@ class Cell(NamedTuple):
 
 
 def cells(values: ArrayLike, right: ArrayLike | None = None) -> list[list[Cell]]:
-    """Return the rows of a matrix, of a vector as a row, or of a scalar; ``right`` is what they should be."""
+    """Return the rows of a matrix, of a vector as a row, or of a scalar; ``right`` has the right values."""
     rows = np.atleast_2d(np.asarray(values, float))
     wrong = np.zeros(rows.shape, bool)
     if right is not None:
@@ -45,7 +45,7 @@ def cells(values: ArrayLike, right: ArrayLike | None = None) -> list[list[Cell]]
 
 
 def _pads(column: Sequence[str]) -> list[str]:
-    """What each number of a column lacks behind it, point and digits."""
+    """Return the padding after each number of a column, in place of the point and missing digits."""
     tails = [text[text.index(".") :] if "." in text else "" for text in column]
     longest = max(map(len, tails))
     return [

@@ -1,4 +1,4 @@
-"""The template with what it needs to show numbers, names and judgements."""
+"""The template, and functions with which it shows numbers, names and verdicts."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -20,16 +20,27 @@ __all__ = ["render"]
 
 FOLDER = Path(__file__).parent
 
-# In the order in which the page has them.
-STYLES = ("page", "text", "numbers", "steps", "picture", "break", "charts", "paper")
-SCRIPTS = ("network", "explain", "language", "lights", "numbers", "editor", "walk", "break")
+# In the order of the page.
+STYLES = ("page", "text", "numbers", "steps", "picture", "break", "exercise", "charts", "paper")
+SCRIPTS = (
+    "network",
+    "explain",
+    "language",
+    "lights",
+    "numbers",
+    "editor",
+    "walk",
+    "break",
+    "numpy",
+    "exercise",
+)
 
 # The bar of an error begins at a thousandth of the bound and is full at 10¹⁷ bounds.
 BAR = (-3.0, 17.0)
 
 
 def render(context: Mapping[str, Any], words: Words) -> str:
-    """Return the page, with everything escaped that is not HTML of this package's own making.
+    """Return the page; everything is escaped except HTML made by this package.
 
     Raise ValueError if a text is missing.
     """
@@ -62,6 +73,7 @@ def render(context: Mapping[str, Any], words: Words) -> str:
         "by_name": lambda quantities: {quantity.name: quantity for quantity in quantities},
         "wrong_names": _wrong_names,
         "said": words.said,
+        "either": words.either,
         "style": _joined("style", "css", STYLES),
         "script": _joined("script", "js", SCRIPTS),
     }
@@ -69,7 +81,7 @@ def render(context: Mapping[str, Any], words: Words) -> str:
 
 
 def _bindings(rule: Rule) -> list[tuple[str, str]]:
-    """What the letters of a derivation stand for in this step, as far as it is not what they are called."""
+    """Return the meanings of a derivation's letters in this step, where they differ from the letters."""
     written = re.sub(r"_\{[^{}]*\}|_\w", "", " ".join(formulas_in(" ".join(rule.derivation))))
     letters = set(re.findall(r"(?<![\\A-Za-z])d?[A-Za-z](?![A-Za-z])", written))
     return [(symbol, name) for symbol, name in rule.marks.items() if symbol in letters and symbol != name]
@@ -81,7 +93,7 @@ def _joined(folder: str, ending: str, names: tuple[str, ...]) -> Markup:
 
 
 def _scientific(value: float) -> Markup:
-    """A number in powers of ten, as it is read."""
+    """Return a number in scientific notation for readers."""
     if value == 0:
         return Markup("0")
     if not np.isfinite(value):
@@ -91,12 +103,12 @@ def _scientific(value: float) -> Markup:
 
 
 def _units(value: float) -> Markup:
-    """An error in units of its bound."""
+    """Return an error in units of its bound."""
     return escape(f"{value:.3f}") if value < 1000 else _scientific(value)
 
 
 def _reach(units: float) -> float:
-    """How much of its bar an error in units of its bound fills, in percent."""
+    """Return the percentage of its bar that an error, in units of its bound, fills."""
     low, high = BAR
     return 100 * float(np.log10(np.clip(units, 10**low, 10**high)) - low) / (high - low)
 

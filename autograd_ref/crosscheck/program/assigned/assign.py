@@ -155,7 +155,9 @@ class _Assigning:
             _, value = self.final.get(leaf.path, (None, None))
             is_written = value is not None and value is not leaf.value and value not in self.found.forward
             if is_written and adjoint_by(self.found, leaf) is not None:
-                self.result.ambiguous.append(f"{shown(leaf.path)} is overwritten in the call, not moved by a step")
+                self.result.ambiguous.append(
+                    f"{shown(leaf.path)} is overwritten in the call, not moved by a step"
+                )
 
     def _by_shape(self) -> None:
         """What was returned without a name, by position among leaves of its shape, or else by value."""

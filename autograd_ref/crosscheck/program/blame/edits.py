@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from autograd_ref.crosscheck.program.blame.expressions import Edit, Expression, everywhere
 from autograd_ref.crosscheck.program.blame.names import rebound_at
-from autograd_ref.crosscheck.program.blame.says import in_words
+from autograd_ref.crosscheck.program.blame.operands import older_operands, other_operands
 from autograd_ref.crosscheck.program.blame.tapes import Tapes
-from autograd_ref.crosscheck.program.blame.trial import Change, computed
-from autograd_ref.recording import Place, Value
+from autograd_ref.crosscheck.program.blame.trial import computed
+from autograd_ref.recording import Value
 from autograd_ref.recording.memory import Layout, extent, lay_out, window
 from autograd_ref.recording.tape import Compute, Given, Move, Read, Write
 from autograd_ref.recording.template import Group, Literal
 
-__all__ = ["Edit", "Expression", "edits_of", "expressions"]
+__all__ = ["edits_of"]
 
 _OTHERS = {
     "add": ("subtract", "multiply", "divide"),
@@ -51,58 +52,6 @@ _UNARY = {
     "absolute": ("positive", "sign"),
     "sign": ("absolute",),
 }
-_MOST_OPERANDS = 60
-
-
-@dataclass(frozen=True)
-class Expression:
-    """One expression of the source, and all values that it made in the run.
-
-    Attributes:
-        values: in the order of the run.
-    """
-
-    values: tuple[Value, ...]
-
-    @property
-    def first(self) -> Value:
-        """The first value that it made."""
-        return self.values[0]
-
-
-@dataclass(frozen=True)
-class Edit:
-    """A change of an expression.
-
-    Attributes:
-        kind: of the mistake that it undoes.
-        says: what to write instead, for a sentence.
-        changes: by the number of the value.
-        at: the place of it, where that is not the expression's own.
-        weight: how usual the mistake is.
-    """
-
-    kind: str
-    says: str
-    changes: dict[int, Change]
-    at: Place | None = None
-    weight: float = 3.0
-
-
-def expressions(values: Sequence[Value], tapes: Tapes) -> list[Expression]:
-    """The expressions that made some values, with all else that they made in the backward part."""
-
-    def kind(value: Value) -> object:
-        name = getattr(value.operation, "name", type(value.operation).__name__)
-        return value._code, value._position, name, len(value.inputs)
-
-    found: dict[object, Expression] = {}
-    for value in values:
-        key = kind(value)
-        if key not in found:
-            every = (each for each in tapes.made_with(value) if tapes.is_backward(each) and kind(each) == key)
-            found[key] = Expression(tuple(every))
-    return list(found.values())
 
 
 def edits_of(expression: Expression, tapes: Tapes) -> Iterator[Edit]:
@@ -112,6 +61,8 @@ def edits_of(expression: Expression, tapes: Tapes) -> Iterator[Edit]:
         yield from _of_operator(expression)
         yield from _of_constants(expression)
         yield from _of_arguments(expression)
+    if not isinstance(operation, Write):
+        yield from older_operands(expression, tapes)
     if isinstance(operation, (Read, Write)):
         yield from _of_layout(expression)
     if isinstance(operation, Write):
@@ -120,11 +71,7 @@ def edits_of(expression: Expression, tapes: Tapes) -> Iterator[Edit]:
         yield from _of_arguments(expression)
     if isinstance(operation, (Compute, Move)):
         yield from _of_accumulation(expression, tapes)
-        yield from _of_operands(expression, tapes)
-
-
-def _everywhere(expression: Expression, kind: str, says: str, change: Change, weight: float = 3.0) -> Edit:
-    return Edit(kind, says, {each.number: change for each in expression.values}, None, weight)
+        yield from other_operands(expression, tapes)
 
 
 def _with(value: Value, **changed: Any) -> Any:
@@ -148,9 +95,9 @@ def _of_operator(expression: Expression) -> Iterator[Edit]:
                 return computed(value, _with(value, name=other), inputs)
 
             words = f"{_WORDS.get(other, other)} for {_WORDS.get(name, name)}"
-            yield _everywhere(expression, "operator", words, change, 3.0 if name in _OTHERS else 2.8)
+            yield everywhere(expression, "operator", words, change, 3.0 if name in _OTHERS else 2.8)
         if len(expression.first.inputs) == 2:
-            yield _everywhere(
+            yield everywhere(
                 expression,
                 "operand",
                 "the operands swapped",
@@ -162,13 +109,13 @@ def _of_operator(expression: Expression) -> Iterator[Edit]:
                 def alone(value: Value, inputs: list[np.ndarray], _: int, i: int = i) -> np.ndarray:
                     return np.broadcast_to(inputs[i], value.shape)
 
-                yield _everywhere(
+                yield everywhere(
                     expression, "operand", f"only its {('first', 'second')[i]} operand", alone, 2.4
                 )
         yield from _of_transposes(expression)
     elif name in ("dot", "matmul"):
         yield from _of_transposes(expression)
-    yield _everywhere(
+    yield everywhere(
         expression,
         "operator",
         "the other sign",
@@ -184,7 +131,7 @@ def _of_transposes(expression: Expression) -> Iterator[Edit]:
             def change(value: Value, inputs: list[np.ndarray], _: int, i: int = i) -> np.ndarray:
                 return computed(value, value.operation, [x.T if j == i else x for j, x in enumerate(inputs)])
 
-            yield _everywhere(
+            yield everywhere(
                 expression,
                 "transpose",
                 f"its {('first', 'second', 'third')[min(i, 2)]} operand transposed",
@@ -210,7 +157,7 @@ def _of_constants(expression: Expression) -> Iterator[Edit]:
                         value, value.operation, [new if j == i else x for j, x in enumerate(inputs)]
                     )
 
-                yield _everywhere(expression, "factor", f"{other:g} for {number:g}", change, weight)
+                yield everywhere(expression, "factor", f"{other:g} for {number:g}", change, weight)
 
 
 def _of_arguments(expression: Expression) -> Iterator[Edit]:
@@ -221,7 +168,7 @@ def _of_arguments(expression: Expression) -> Iterator[Edit]:
         def change(value: Value, inputs: list[np.ndarray], _: int, template: Any = template) -> np.ndarray:
             return computed(value, _with(value, template=template), inputs)
 
-        yield _everywhere(
+        yield everywhere(
             expression, "index" if isinstance(operation, Move) else "axis", "another one", change
         )
     if isinstance(operation, Compute) and len(expression.first.inputs) == 1:
@@ -234,7 +181,7 @@ def _of_arguments(expression: Expression) -> Iterator[Edit]:
                 return result / count if divide else result * count
 
             if np.prod(source.shape) > np.prod(expression.first.shape):
-                yield _everywhere(
+                yield everywhere(
                     expression, "axis", "a mean for the sum" if divide else "a sum for the mean", scaled
                 )
 
@@ -273,7 +220,7 @@ def _of_layout(expression: Expression) -> Iterator[Edit]:
                 at = _shifted(_layout(value).at, _layout(value).root, axis, step)
                 return computed(value, _with(value, at=at), inputs)
 
-            yield _everywhere(expression, "index", f"the index {'+' if step > 0 else '-'} 1", change)
+            yield everywhere(expression, "index", f"the index {'+' if step > 0 else '-'} 1", change)
 
 
 def _shifted(at: Layout, root: Layout, axis: int, step: int) -> Layout:
@@ -295,7 +242,7 @@ def _of_write(expression: Expression) -> Iterator[Edit]:
             before = window(lay_out(np.array(inputs[0]), _layout(value).root), _layout(value).at)
             return computed(value, value.operation, [inputs[0], before + sign * inputs[1]])
 
-        yield _everywhere(expression, "overwritten", "+= for =" if sign > 0 else "-= for =", change)
+        yield everywhere(expression, "overwritten", "+= for =" if sign > 0 else "-= for =", change)
 
 
 def _of_accumulation(expression: Expression, tapes: Tapes) -> Iterator[Edit]:
@@ -322,46 +269,8 @@ def _of_accumulation(expression: Expression, tapes: Tapes) -> Iterator[Edit]:
             made[value.number, point] = result
             return result
 
-        edit = _everywhere(expression, "overwritten", "+= for =" if sign > 0 else "-= for =", change)
+        edit = everywhere(expression, "overwritten", "+= for =" if sign > 0 else "-= for =", change)
         yield replace(edit, at=rebound_at(expression.first))
-
-
-def _of_operands(expression: Expression, tapes: Tapes) -> Iterator[Edit]:
-    """Other values of the same shape in the places of the operands."""
-    first = expression.first
-    for i, operand in enumerate(first.inputs):
-        if operand.dtype.kind not in "fb" or not operand.shape:
-            continue
-        for other in tapes.alike(operand, first.number)[:_MOST_OPERANDS]:
-            mapped = _in_step(other, expression, tapes)
-            if mapped is None:
-                continue
-
-            def change(
-                value: Value, inputs: list[np.ndarray], point: int, i: int = i, mapped: Any = mapped
-            ) -> np.ndarray:
-                new = np.asarray(tapes.points[point].run.found.arrays[mapped[value.number]])
-                return computed(value, value.operation, [new if j == i else x for j, x in enumerate(inputs)])
-
-            words = f"{in_words(other, tapes)} for {in_words(operand, tapes)}"
-            yield _everywhere(expression, "name", words, change, 2.5)
-
-
-def _in_step(other: Value, expression: Expression, tapes: Tapes) -> dict[int, int] | None:
-    """In each pass of a loop, the value that was made where another one was made in the first pass."""
-    if len(expression.values) == 1:
-        return {expression.first.number: other.number}
-    same = tapes.made_with(other)
-    if len(same) == 1 or (other in (same[0], same[-1]) and len(same) < len(expression.values)):
-        return {each.number: other.number for each in expression.values}
-    start = same.index(other)
-    if start + len(expression.values) <= len(same):
-        chosen = same[start : start + len(expression.values)]
-    else:
-        chosen = same[: start + 1][::-1][: len(expression.values)]
-    if len(chosen) != len(expression.values):
-        return None
-    return {each.number: one.number for each, one in zip(expression.values, chosen, strict=True)}
 
 
 _WORDS = {

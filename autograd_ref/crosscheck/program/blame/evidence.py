@@ -35,7 +35,6 @@ class Suspect:
     values: dict[Value, float] = field(default_factory=dict)
     kinds: dict[str, float] = field(default_factory=dict)
     order: int = 1 << 60
-    says: str = ""
 
 
 class Votes:

@@ -13,8 +13,8 @@ from autograd_ref.recording import Value
 from autograd_ref.recording.tape import Read
 
 if TYPE_CHECKING:
-    from autograd_ref.crosscheck.program.blame.edits import Edit
     from autograd_ref.crosscheck.program.blame.evidence import Suspect
+    from autograd_ref.crosscheck.program.blame.expressions import Edit
     from autograd_ref.crosscheck.program.blame.known import Known, Meaning
     from autograd_ref.crosscheck.program.blame.regions import Region, Trust
     from autograd_ref.crosscheck.program.blame.steps import Wanted

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from autograd_ref.crosscheck.program.blame.contexts import common_edits
-from autograd_ref.crosscheck.program.blame.edits import Expression, expressions
 from autograd_ref.crosscheck.program.blame.evidence import Suspect, Votes, gather
+from autograd_ref.crosscheck.program.blame.expressions import Expression, expressions
 from autograd_ref.crosscheck.program.blame.known import Known
+from autograd_ref.crosscheck.program.blame.operands import other_numbers
 from autograd_ref.crosscheck.program.blame.regions import Region, Trust, region_of
 from autograd_ref.crosscheck.program.blame.says import sentences
 from autograd_ref.crosscheck.program.blame.source import Statement, statement_at
@@ -44,22 +44,18 @@ class Found:
     Attributes:
         blames: at most three places, most likely first.
         statements: all suspect statements of the backward part, most suspect first.
-        wanted: by the statement, what the value it made should have been at every point, where that is
-            known: the value on the first tape and its right arrays.
     """
 
     blames: list[Blame] = field(default_factory=list)
     statements: list[Statement] = field(default_factory=list)
-    wanted: dict[Statement, tuple[Value, list[np.ndarray]]] = field(default_factory=dict)
 
 
 def blame(points: Sequence[RecordedPoint], wrong: Sequence[int]) -> Found:
     """Say which statements made gradients wrong.
 
     A search for a repair tries edits of ``statements`` in their order, which is that of suspicion: the first
-    is right in most cases, and the mistake is nearly always among the first three. Where ``wanted`` has a
-    statement, an edit of it is worth running only if it gives these arrays: evaluate the edited expression in
-    the statement's own names at the first point, and compare. ``blames`` is what a reader is shown.
+    is right in most cases, and the mistake is nearly always among the first three. ``blames`` is what a
+    reader is shown.
 
     Args:
         points: the recorded call at every point, as `point.read_gradients` gives it.
@@ -117,12 +113,7 @@ class _Search:
         for each in ranked[:MOST]:
             best = most(tried[each.statement]) if each.statement in tried else None
             blames.append(self._blame(each, best, steps.get(each.statement)))
-        wanted = {
-            statement_at(each.value.place): (each.value, self.known.adjoint(each.of) or [])
-            for each in every
-            if not each.users and each.value.place is not None
-        }
-        return Found(blames, [each.statement for each in ranked], wanted)
+        return Found(blames, [each.statement for each in ranked])
 
     def _try(self, values: set[Value], found: dict[Statement, list[Tried]]) -> None:
         """Change the expressions that made some values, the most suspect statements first."""
@@ -147,7 +138,7 @@ class _Search:
 
     def _try_together(self, found: dict[Statement, list[Tried]]) -> None:
         """Change what several expressions have in common."""
-        for edit in common_edits(self.suspects, self.tapes):
+        for edit in other_numbers(self.suspects, self.tapes):
             if time.thread_time() > self.until:
                 return
             if edit.at is not None and self.trial.makes_all_right(edit.changes):

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autograd_ref.crosscheck.program.blame.edits import Edit, Expression, edits_of
+from autograd_ref.crosscheck.program.blame.edits import edits_of
+from autograd_ref.crosscheck.program.blame.expressions import Edit, Expression
 from autograd_ref.crosscheck.program.blame.tapes import Tapes
 from autograd_ref.crosscheck.program.blame.trial import NEAR, Trial
-from autograd_ref.recording import Value
-from autograd_ref.recording.tape import Move, Read, Write
+from autograd_ref.recording.tape import Write
 
 __all__ = ["Tried", "try_expression"]
 
@@ -53,6 +53,7 @@ def try_expression(expression: Expression, tapes: Tapes, trial: Trial, until: fl
                 residual is not None
                 and (np.abs(residual) <= NEAR).all()
                 and trial.makes_all_right(edit.changes)
+                and not _empties_a_mask(edit, tapes, trial)
             ):
                 found.append(edit)
                 if len(found) > 2:
@@ -113,6 +114,14 @@ def _set_free(expression: Expression, tapes: Tapes, trial: Trial) -> tuple[bool 
     return None, None
 
 
+def _empties_a_mask(edit: Edit, tapes: Tapes, trial: Trial) -> bool:
+    """Whether a mask or guard selects nothing any more, so that what is behind it is only switched off."""
+    return any(
+        array.dtype.kind == "b" and not array.any() and bool(tapes.arrays(tapes.values[number])[0].any())
+        for number, array in trial.run(edit.changes, 0).items()
+    )
+
+
 def evidence_of(tried: Tried) -> float:
     """How much it says that an expression, changed, makes all right."""
     if tried.edits:
@@ -122,11 +131,6 @@ def evidence_of(tried: Tried) -> float:
     if tried.freedom is not None:
         return max(0.0, 1.0 - tried.freedom)
     return 0.0
-
-
-def is_plain(value: Value) -> bool:
-    """Whether a value is a mere view or copy."""
-    return isinstance(value.operation, (Read, Write, Move))
 
 
 def most(tried: Sequence[Tried]) -> Tried:

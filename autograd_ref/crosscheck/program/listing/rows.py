@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import linecache
 from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
 
 from autograd_ref.crosscheck.program.blame.known import Known, Meaning
 from autograd_ref.crosscheck.program.blame.names import function_at
@@ -11,6 +14,7 @@ from autograd_ref.crosscheck.program.blame.regions import Region, Trust, region_
 from autograd_ref.crosscheck.program.blame.says import in_words, meaning_in_words, name_of, target_of
 from autograd_ref.crosscheck.program.blame.source import Statement, is_own, statement_at
 from autograd_ref.crosscheck.program.blame.tapes import Tapes
+from autograd_ref.crosscheck.program.listing.renamed import renamed
 from autograd_ref.crosscheck.program.paths import cores, shown
 from autograd_ref.crosscheck.program.point import RecordedPoint
 from autograd_ref.crosscheck.reports.listed import Line, Row
@@ -18,6 +22,14 @@ from autograd_ref.recording import Place, Value
 from autograd_ref.recording.tape import Write
 
 __all__ = ["listing_of"]
+
+
+class Note(NamedTuple):
+    """What is said beside a statement, whether it is right, and the values that it made."""
+
+    text: str
+    ok: bool | None
+    values: str
 
 
 def listing_of(points: Sequence[RecordedPoint], wrong: Sequence[int]) -> tuple[list[Line], list[Row]]:
@@ -51,7 +63,7 @@ class _Listing:
     def all(self) -> tuple[list[Line], list[Row]]:
         """The lines and the rows."""
         lines: dict[Statement, Line] = {}
-        notes: dict[Statement, tuple[str, bool | None]] = {}
+        notes: dict[Statement, Note] = {}
         made: dict[Statement, list[Value]] = {}
         for value in self.tapes.values:
             place = value.place
@@ -62,7 +74,10 @@ class _Listing:
             if backward:
                 lines[statement], notes[statement] = self._backward(statement, backward)
             elif (note := self._forward(values)) is not None:
-                notes[statement] = note, None
+                notes[statement] = Note(note, None, self._shown(values[-1]))
+        for statement, name, value in renamed(made):
+            if self.tapes.is_backward(value):
+                lines[statement], notes[statement] = self._renamed(statement, name, value)
         ordered = sorted(lines.values(), key=lambda each: (each.file, each.line))
         return ordered, self._rows(notes, list(made))
 
@@ -73,7 +88,35 @@ class _Listing:
             return "loss"
         return ", ".join(dict.fromkeys(named)) or None
 
-    def _backward(self, statement: Statement, values: list[Value]) -> tuple[Line, tuple[str, bool | None]]:
+    def _renamed(self, statement: Statement, name: str, value: Value) -> tuple[Line, Note]:
+        """What gets a second name; wrong where it is not what that says and something wrong is made of it."""
+        what, of, factor, ok, note = self._is(value)
+        wanted = self._named_for(name, value)
+        makes_wrong = any(each.number in self.suspects for each in self.tapes.uses.get(value.number, ()))
+        if wanted is not None and wanted != of and makes_wrong and not self._is_adjoint_of(wanted, value):
+            what, ok, note = (
+                "wrong",
+                False,
+                f"✗ {note.removesuffix(' ✓').removeprefix('✗ ')}, not ∂loss/∂{wanted}",
+            )
+        code = linecache.getline(statement.file, statement.line).strip()
+        line = Line(statement.file, statement.line, code, of, what, factor, ok)
+        return line, Note(note, ok, self._shown(value, wanted if ok is False else None))
+
+    def _is_adjoint_of(self, name: str, value: Value) -> bool:
+        of = self.forward_names[name]
+        return any(
+            each.of is of and each.is_exact and each.kind == "adjoint" for each in self.known.of(value)
+        )
+
+    def _shown(self, value: Value, wanted: str | None = None) -> str:
+        """The array of a value at the first point, and what it should be."""
+        shape = "×".join(map(str, value.shape)) or "number"
+        text = f"{shape}, {value.dtype}\n{_array(self.tapes.arrays(value)[0])}"
+        right = None if wanted is None else self.known.adjoint(self.forward_names[wanted])
+        return text if right is None else f"{text}\n∂loss/∂{wanted}:\n{_array(right[0])}"
+
+    def _backward(self, statement: Statement, values: list[Value]) -> tuple[Line, Note]:
         """What a statement computes: of a loop, in its first wrong pass, else in its last."""
         passes = _passes(values)
         chosen = passes[-1]
@@ -84,7 +127,9 @@ class _Listing:
         if nth is not None and len(passes) > 1:
             note += f" (first in pass {nth + 1} of {len(passes)})"
         code = linecache.getline(statement.file, statement.line).strip()
-        return Line(statement.file, statement.line, code, name, what, factor, ok), (note, ok)
+        wanted = name if what == "wrong" and name in self.forward_names else None
+        line = Line(statement.file, statement.line, code, name, what, factor, ok)
+        return line, Note(note, ok, self._shown(chosen, wanted))
 
     def _is_wrong(self, value: Value) -> bool:
         return self._is(value)[3] is False
@@ -103,7 +148,7 @@ class _Listing:
         meanings = self.known.of(value)
         if meanings:
             return self._known(value, meanings)
-        wanted = self._named_for(value)
+        wanted = self._named_for(target_of(value), value)
         if wanted is not None and value.number in self.suspects:
             return "wrong", wanted, None, False, f"✗ not ∂loss/∂{wanted}"
         if isinstance(value.operation, Write) and value.inputs[0] in tapes.forward:
@@ -114,7 +159,7 @@ class _Listing:
     def _known(
         self, value: Value, meanings: list[Meaning]
     ) -> tuple[str, str | None, float | None, bool | None, str]:
-        wanted = self._named_for(value)
+        wanted = self._named_for(target_of(value), value)
         best = next((each for each in meanings if in_words(each.of, self.tapes) == wanted), meanings[0])
         name = in_words(best.of, self.tapes)
         is_used = value in self.reached
@@ -122,20 +167,23 @@ class _Listing:
         kind = "transposed" if best.order == "moved" and best.kind == "adjoint" else best.kind
         note = meaning_in_words(best, self.tapes) + (", transposed" if kind == "transposed" else "")
         factor = float(f"{best.factor:.12g}")
+        # One number is a multiple of any other; and what nobody suspects may be so by chance.
+        is_number = int(np.prod(value.shape)) == 1 and abs(abs(factor) - 1) > 1e-7
+        if value.number not in self.suspects and (is_number or not is_right):
+            return "auxiliary", None, None, None, "auxiliary"
         if not is_right:
             return kind, name, factor, False, f"✗ {note}, which nothing makes right"
         return kind, name, factor, True, f"{note} ✓"
 
-    def _named_for(self, value: Value) -> str | None:
-        """The forward value that the variable's own name speaks of, if it has its shape."""
-        target = target_of(value)
+    def _named_for(self, target: str | None, value: Value) -> str | None:
+        """The forward value that a variable's own name speaks of, if it has its shape."""
         for core in cores(target) if target is not None and target.isidentifier() else ():
             known = self.forward_names.get(core)
             if known is not None and known.shape == value.shape:
                 return core
         return None
 
-    def _rows(self, notes: dict[Statement, tuple[str, bool | None]], made: list[Statement]) -> list[Row]:
+    def _rows(self, notes: dict[Statement, Note], made: list[Statement]) -> list[Row]:
         """Every function that took part, from its first line to its last."""
         spans: dict[tuple[str, int], int] = {}
         for statement in made:
@@ -148,8 +196,8 @@ class _Listing:
         rows: dict[tuple[str, int], Row] = {}
         for (file, first), last in sorted(spans.items()):
             for line in range(first, last + 1):
-                note, ok = by_line.get((file, line), ("", None))
-                rows[file, line] = Row(file, line, linecache.getline(file, line).rstrip(), note, ok)
+                note = by_line.get((file, line), Note("", None, ""))
+                rows[file, line] = Row(file, line, linecache.getline(file, line).rstrip(), *note)
         return [rows[key] for key in sorted(rows)]
 
 
@@ -169,3 +217,7 @@ def _extent(place: Place | None) -> tuple[int, int, int]:
     if place is None:
         return 0, 0, 0
     return place.end_line - place.line, place.end_column - place.column, -place.column
+
+
+def _array(array: np.ndarray) -> str:
+    return np.array2string(np.asarray(array), precision=6, threshold=200, edgeitems=4, max_line_width=100)

@@ -49,12 +49,12 @@ def find_repair(
         confirmed: whether the program, as it is in memory when this is called, is right by the verdict of the
             check at all points and at a new one, with the same loss.
         order: how suspect statements are, by file and line, most suspect first.
-        seconds: for the search.
+        seconds: of CPU time for the search.
 
     Returns:
         The repair; None where none was found in time.
     """
-    deadline = time.monotonic() + seconds
+    deadline = time.process_time() + seconds
     programs = _programs(points[0])
     if not programs:
         return None

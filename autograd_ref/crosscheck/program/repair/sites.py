@@ -58,7 +58,10 @@ def _kept(thing: Any) -> Any:
 
 
 def lines_of_values(point: RecordedPoint) -> tuple[dict[Line, int], dict[Line, int]]:
-    """The lines that made values of the forward part, or called what did; those of the backward part, with the latest."""
+    """The lines that made values of the forward part, and of the backward part with its latest value.
+
+    A line that calls a function makes what that makes.
+    """
     forward: dict[Line, int] = {}
     backward: dict[Line, int] = {}
     made: set[Value] = set()
@@ -80,7 +83,7 @@ def sites_of(
 ) -> list[Site]:
     """The statements that ran and may belong to the backward part, last first; the others after them.
 
-    The last of all are those of the forward part that keep several values, as the backward part will find them.
+    The last of all are those of the forward part that keep several values for the backward part.
     """
     forward, backward = lines_of_values(point)
     found: list[tuple[tuple[int, int], Site]] = []
@@ -138,6 +141,8 @@ def _terms(site: Site) -> dict[str, Any]:
             text = _as_term(site, node)
             if text is not None and text not in known:
                 known[text] = site.scope.value(text)
+                if isinstance(known[text], list) and known[text]:
+                    known.setdefault(f"{text}[-1]", known[text][-1])
     known |= {name: each for name, each in site.scope.local.items() if name not in known}
     for node in site.source.tree.body:
         made = [node.name] if isinstance(node, ast.FunctionDef) else _set_by(node)
@@ -191,24 +196,25 @@ def _unused(function: ast.AST) -> set[str]:
 
 
 def _untouched(function: ast.AST) -> set[str]:
-    """The variables that a function sets once to zeros, and never adds to."""
+    """The variables and attributes that a function sets once to zeros, and never adds to."""
     found: dict[str, int] = {}
     zeros: set[str] = set()
     for node in ast.walk(function):
-        targets = (
-            node.targets
-            if isinstance(node, ast.Assign)
-            else [node.target]
-            if isinstance(node, ast.AugAssign)
-            else []
-        )
-        for target in targets:
-            names = [each.id for each in ast.walk(target) if isinstance(each, ast.Name)]
+        if isinstance(node, ast.Assign | ast.AugAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names = [name for target in targets for name in _bases(target)]
             for name in names:
                 found[name] = found.get(name, 0) + 1
             if isinstance(node, ast.Assign) and "zeros" in ast.unparse(node.value):
                 zeros.update(names)
     return {name for name in zeros if found[name] == 1}
+
+
+def _bases(target: ast.expr) -> list[str]:
+    """What is written to: the array of a part, each of several."""
+    if isinstance(target, ast.Tuple | ast.List):
+        return [name for each in target.elts for name in _bases(each)]
+    return _bases(target.value) if isinstance(target, ast.Subscript) else [ast.unparse(target)]
 
 
 def _calls(site: Site) -> list[str]:

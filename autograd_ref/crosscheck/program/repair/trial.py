@@ -77,7 +77,7 @@ class Trial:
         return first
 
     def keeps_moving(self) -> bool:
-        """Whether a run at the first point still changes every array of before that the recorded run changed."""
+        """Whether a run at the first point changes every array of before that the recorded run changed."""
         point = self.points[0]
         recording = point.run.recording
         recording.before.restore()
@@ -88,8 +88,8 @@ class Trial:
             return False
         for leaf in recording.leaves:
             held, (was, _) = point.run.held(leaf.path), recording.final.get(leaf.path, (None, None))
-            stays = np.array_equal(found.get(leaf.path), held)
-            if stays and was is not None and not np.array_equal(was, held):
+            now: Any = found.get(leaf.path)
+            if np.array_equal(now, held) and was is not None and not np.array_equal(was, held):
                 return False
         return True
 
@@ -148,7 +148,7 @@ def quietly() -> Iterator[None]:
 
 @contextmanager
 def _limited(seconds: float) -> Iterator[None]:
-    """End what takes too long, where that is possible: in the main thread of a system with timers."""
+    """End what takes too much CPU time, where that is possible: in the main thread, if there are timers."""
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -156,10 +156,10 @@ def _limited(seconds: float) -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         raise _TooLong
 
-    held = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    held = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, held)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, held)

@@ -97,5 +97,5 @@ const page = (() => {
       focus(table.rows[cell.parentNode.rowIndex + way[0]]?.cells[cell.cellIndex + way[1]] ?? cell);
     });
   }
-  return { all, show, matrix };
+  return { all, show, matrix, given: () => given };
 })();

@@ -61,7 +61,7 @@ def _product(site: Site, one: str, other: str) -> str:
 
 def contributions(site: Site) -> Iterator[Edit]:
     """What is to be added to an array that nothing was ever added to, or be in one before it is changed."""
-    if site.lines(site.node) is None or not isinstance(site.node, ast.Assign | ast.AugAssign):
+    if site.lines(site.node) is None or not isinstance(site.node, ast.Assign | ast.AugAssign | ast.Return):
         return
     if isinstance(site.node, ast.AugAssign) and isinstance(site.node.target, ast.Name):
         array = site.node.target.id
@@ -76,7 +76,9 @@ def contributions(site: Site) -> Iterator[Edit]:
             continue
         for new in (*products(site, value.shape), *_alike(site, value)):
             text = f"{array} += {new}"
-            yield Edit((site.behind(text),), f"{text} was missing", 5, new)
+            yield Edit((site.in_front(text),), f"{text} was missing", 5, new)
+            if not isinstance(site.node, ast.Return):
+                yield Edit((site.behind(text),), f"{text} was missing", 5, new)
 
 
 def _alike(site: Site, value: np.ndarray) -> Iterator[str]:

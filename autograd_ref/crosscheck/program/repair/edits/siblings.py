@@ -14,7 +14,7 @@ _NUMBER = re.compile(r"(?<=[A-Za-z_])\d+(?=\b|_)")
 
 
 def siblings(site: Site) -> Iterator[Edit]:
-    """This statement once more, with the number of another layer in its names; or a like one of that layer."""
+    """This statement once more for another layer; or for this layer, what is done for another."""
     if not isinstance(site.node, _SIMPLE) or site.lines(site.node) is None:
         return
     others = {number for term in site.terms for number in _NUMBER.findall(term)}
@@ -30,7 +30,11 @@ def siblings(site: Site) -> Iterator[Edit]:
                 continue
             for new in _renumbered(site.source.of(node), others):
                 tree = ast.parse(new).body[0]
-                if ast.unparse(tree) not in written and made & _changed(tree) and node.lineno > site.node.lineno:
+                if (
+                    ast.unparse(tree) not in written
+                    and made & _changed(tree)
+                    and node.lineno > site.node.lineno
+                ):
                     yield Edit((there.behind(new),), f"{new} was missing", 3)
                     yield Edit((there.in_front(new),), f"{new} was missing", 4)
 

@@ -35,7 +35,7 @@ def removed(site: Site) -> Iterator[Edit]:
 
 
 def moved(site: Site) -> Iterator[Edit]:
-    """The statement before or after another: it reads something before or after that is updated, or updates it."""
+    """The statement before or after another: it reads too early or late what that updates."""
     node, source = site.node, site.source
     whole = site.lines(node)
     if whole is None or not isinstance(node, ast.Assign | ast.AugAssign | ast.Expr):
@@ -79,7 +79,9 @@ def _too_early(node: ast.stmt, passed: list[ast.stmt]) -> str:
 
 def _names(node: ast.stmt, context: type[ast.expr_context]) -> set[str]:
     """The variables that a statement reads, or those that it sets or writes to."""
-    found = {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, context)}
+    found = {
+        each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, context)
+    }
     if context is ast.Store:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         bases = [_root(each) for each in targets if isinstance(each, ast.Subscript)]

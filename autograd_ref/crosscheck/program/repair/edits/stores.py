@@ -12,7 +12,7 @@ __all__ = ["stores"]
 
 
 def stores(site: Site) -> Iterator[Edit]:
-    """In front of this statement, or behind the last of a block: what fills an empty part of an array or list."""
+    """In front of this statement, or behind the last of a block: what fills an empty part of something."""
     if site.lines(site.node) is None or not isinstance(site.node, ast.Assign | ast.AugAssign | ast.Expr):
         return
     is_last = site.node is site.body[-1]
@@ -39,18 +39,18 @@ def _kept(site: Site) -> Iterator[str]:
                 if each.shape == part.shape:
                     yield f"{holder}{at} += {term}"
                     yield f"{holder}{at} = {term}"
-            for text in _moved(site, holder, at):
-                yield text
+            yield from _moved(site, holder, at)
 
 
 def _moved(site: Site, holder: str, at: str) -> Iterator[str]:
-    """The statements that write to other parts of an array or list, with another index wherever theirs was."""
+    """Statements that write to other parts of an array or list, with another index wherever theirs was."""
     for node in ast.walk(site.function):
         target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-        if isinstance(node, ast.Assign | ast.AugAssign) and isinstance(target, ast.Subscript):
-            if ast.unparse(target.value) == holder and f"[{ast.unparse(target.slice)}]" != at:
-                old, new = ast.dump(target.slice), ast.parse(at[1:-1], mode="eval").body
-                yield ast.unparse(_Replaced(old, new).visit(copy.deepcopy(node)))
+        if not isinstance(node, ast.Assign | ast.AugAssign) or not isinstance(target, ast.Subscript):
+            continue
+        if ast.unparse(target.value) == holder and f"[{ast.unparse(target.slice)}]" != at:
+            old, new = ast.dump(target.slice), ast.parse(at[1:-1], mode="eval").body
+            yield ast.unparse(_Replaced(old, new).visit(copy.deepcopy(node)))
 
 
 class _Replaced(ast.NodeTransformer):
@@ -67,7 +67,9 @@ def _other_halves(site: Site) -> Iterator[str]:
     """Beside ``da[i] += b[j] * c``, what the product rule has for the other factor: ``db[j] += a[i] * c``."""
     node = site.node
     if not (
-        isinstance(node, ast.AugAssign) and isinstance(node.value, ast.BinOp) and isinstance(node.value.op, ast.Mult)
+        isinstance(node, ast.AugAssign)
+        and isinstance(node.value, ast.BinOp)
+        and isinstance(node.value.op, ast.Mult)
     ):
         return
     changed, at = _apart(site, node.target)

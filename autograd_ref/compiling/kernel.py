@@ -1,0 +1,120 @@
+"""Small functions of arrays, of which a check compiles a hundred; kept ones are neither traced nor compiled.
+
+JAX finds a compiled program by what it traced and lowered, which takes as long as all the rest. Here it is
+found by what the function is made from, which can be written down: see `description`. What was kept is
+unpickled, as `jax.experimental.serialize_executable` wants it: it comes from the directory of compiled
+programs, which are trusted with more.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental.serialize_executable import deserialize_and_load, serialize
+
+from autograd_ref.compiling.options import QUICK
+from autograd_ref.compiling.programs import Programs
+
+__all__ = ["Kernel", "compiled", "description", "in_threads", "keep_in"]
+
+Compiled = jax.stages.Compiled
+
+# More do not help: all but XLA's own work is done by one thread at a time.
+THREADS = 2
+
+_kept: list[tuple[Programs, str]] = []
+
+
+def keep_in(programs: Programs, source: str) -> None:
+    """Keep the kernels that are made from now on.
+
+    Args:
+        programs: where.
+        source: stands for the code and the settings that make them.
+    """
+    _kept[:] = [(programs, source)]
+
+
+def description(*parts: Any) -> str | None:
+    """What a function is made from, as text; None where other things might have the same text."""
+    return repr(parts) if _is_plain(parts) else None
+
+
+def _is_plain(part: Any) -> bool:
+    if isinstance(part, tuple):
+        return all(map(_is_plain, part))
+    if isinstance(part, type):
+        return part.__module__ in ("builtins", "numpy")
+    if isinstance(part, np.dtype):
+        return part.isbuiltin == 1
+    if isinstance(part, np.generic):
+        return part.dtype.kind in "biufcSU"
+    return part is None or part is np._NoValue or type(part) in (bool, int, float, complex, str, bytes)
+
+
+def compiled(key: str | None, make: Callable[[], tuple[Compiled, Any]]) -> tuple[Compiled, Any]:
+    """Return a compiled function and what is known of it, as they were kept or as they are made now.
+
+    Args:
+        key: `description` of it and of its arguments.
+        make: makes both; what is known can be pickled.
+    """
+    if key is None or not _kept:
+        return make()
+    ((programs, source),) = _kept
+    key = f"{source} {key}"
+    content = programs.get(key)
+    if content is not None:
+        try:
+            program, inputs, results, known = pickle.loads(content)  # noqa: S301 - as trusted as machine code
+            devices = jax.devices()[:1]
+            return deserialize_and_load(program, inputs, results, execution_devices=devices), known
+        except Exception:  # noqa: S110 - what another version of JAX wrote may fail in any way
+            pass
+    with programs.aside():
+        made, known = make()
+    try:
+        content = pickle.dumps((*serialize(made), known))
+    except (NotImplementedError, ValueError):  # not every program can be written down
+        return made, known
+    programs.put(key, content)
+    return made, known
+
+
+def in_threads(jobs: Iterable[Callable[[], object]]) -> None:
+    """Compile several functions: XLA is busy with one while Python traces another."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        for _ in pool.map(lambda job: job(), jobs):
+            pass
+
+
+class Kernel:
+    """A function of arrays that is compiled for each combination of their shapes and dtypes.
+
+    Args:
+        function: to compile, quickly.
+        *parts: all that it is made from, for `description`.
+    """
+
+    def __init__(self, function: Callable[..., Any], *parts: Any) -> None:
+        self.function, self.description = function, description(*parts)
+        self._jitted = jax.jit(function, compiler_options=QUICK)
+        self._compiled: dict[Any, Compiled] = {}
+
+    def __call__(self, *arrays: Any) -> Any:
+        """Call it; with arrays, or lists of arrays."""
+        if not _kept or self.description is None:
+            return self._jitted(*arrays)
+        leaves, tree = jax.tree.flatten(arrays)
+        shapes = tuple([(each.shape, each.dtype) for each in leaves])
+        found = self._compiled.get((tree, shapes))
+        if found is None:
+            key = description(self.description, str(tree), shapes)
+            found, _ = compiled(key, lambda: (self._jitted.lower(*arrays).compile(), None))
+            self._compiled[tree, shapes] = found
+        return found(*arrays)

@@ -1,0 +1,109 @@
+"""The files of compiled programs: written whole, checked when they are read, bounded in size.
+
+A file begins with a digest of the rest. Where that does not fit, the file is removed. Whatever else fails
+(a full disk, a directory that cannot be written to) costs a compilation and is not reported.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from hashlib import blake2b
+from pathlib import Path
+
+__all__ = ["Programs", "replace"]
+
+LARGEST = 256 * 2**20  # bytes in all
+ABANDONED = 3600.0  # seconds after which a file is removed that was never renamed
+DIGEST = 16  # bytes
+
+
+class Programs:
+    """The files of all programs, with the two methods that JAX calls.
+
+    Args:
+        directory: which may become unreadable, unwritable or full at any time.
+        machine: whose programs these are; others may share the directory.
+    """
+
+    def __init__(self, directory: Path, machine: str) -> None:
+        self._path, self._machine = directory, machine
+        self._aside = threading.local()
+        self._room: int | None = None  # how many bytes may still be written; None before the first
+
+    def get(self, key: str) -> bytes | None:
+        """Return a program; None for one that is not there or is damaged."""
+        if hasattr(self._aside, "is_on"):
+            return None
+        file = self._file(key)
+        try:
+            content = file.read_bytes()
+        except OSError:
+            return None
+        digest, program = content[:DIGEST], content[DIGEST:]
+        with suppress(OSError):
+            if digest == _digest(program):
+                os.utime(file)  # what was used last is removed last
+            else:
+                file.unlink()
+        return program if digest == _digest(program) else None
+
+    def put(self, key: str, program: bytes) -> None:
+        """Keep a program if that is possible."""
+        if hasattr(self._aside, "is_on"):
+            return
+        size = DIGEST + len(program)
+        if self._room is None or 0 < self._room < size:
+            self._room = _make_room(self._path)
+        if size <= self._room:
+            done = replace(self._file(key), _digest(program) + program)
+            self._room = self._room - size if done else 0  # no more attempts in this process
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """A context in which this thread neither finds nor keeps anything."""
+        self._aside.is_on = True
+        try:
+            yield
+        finally:
+            del self._aside.is_on
+
+    def _file(self, key: str) -> Path:
+        return self._path / _digest(f"{self._machine} {key}".encode()).hex()
+
+
+def _digest(content: bytes) -> bytes:
+    return blake2b(content, digest_size=DIGEST).digest()
+
+
+def replace(file: Path, content: bytes) -> bool:
+    """Write a file whole or not at all, without waiting for the disk; return whether that was possible."""
+    partial = file.with_name(f"{file.name}.{os.getpid()}-{threading.get_ident()}")
+    try:
+        partial.write_bytes(content)
+        partial.replace(file)
+    except OSError:
+        with suppress(OSError):
+            partial.unlink()
+        return False
+    return True
+
+
+def _make_room(directory: Path) -> int:
+    """Remove what was not used for longest, down to a half, if all is too large; return the bytes left."""
+    try:
+        files = [(each.stat(), Path(each.path)) for each in os.scandir(directory)]
+    except OSError:
+        return 0
+    total = sum(status.st_size for status, _ in files)
+    target = LARGEST // 2 if total > LARGEST * 3 // 4 else total
+    for status, file in sorted(files, key=lambda each: each[0].st_mtime):
+        is_abandoned = "-" in file.name and status.st_mtime < time.time() - ABANDONED
+        if total > target or is_abandoned:
+            with suppress(OSError):
+                file.unlink()
+                total -= status.st_size
+    return LARGEST - total

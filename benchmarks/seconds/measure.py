@@ -1,0 +1,150 @@
+"""How long a user waits for each command, the first time and the second, and for what.
+
+The first time, the cache of compiled programs is empty; the second time it is as the first left it. A process
+is measured whole, with all that it started. Commands take turns, and the medians of the rounds are shown.
+"""
+
+import os
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from benchmarks.processes import BenchmarkError, some_cpus
+from benchmarks.results import Table, environment_line, progress, publish, write_json
+from benchmarks.seconds.startup.sitecustomize import STAGES
+
+__all__ = ["CASES", "Case", "measure_seconds"]
+
+CPUS = 2
+TIMES = "first", "second"
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+
+
+class Case(NamedTuple):
+    """What is measured.
+
+    Attributes:
+        title: what the table calls it.
+        arguments: of Python.
+        twice: whether it keeps anything for a second time.
+        most: how many seconds are asked for, the first time and the second.
+    """
+
+    title: str
+    arguments: Sequence[str]
+    twice: bool = True
+    most: Sequence[float] = ()
+
+
+def _handgrad(title: str, *arguments: str, twice: bool = True, most: Sequence[float] = ()) -> Case:
+    return Case(title, ["-m", "handgrad", *arguments], twice, most)
+
+
+def _program(name: str) -> str:
+    return f"{HERE / 'targets' / name}.py:{name}"
+
+
+CASES = (
+    _handgrad("handgrad --help", "--help", twice=False, most=(0.35,)),
+    _handgrad("handgrad check", "check", most=(2.2, 1.6)),
+    _handgrad("handgrad check FILE.py:NAME", "check", _program("two_layer"), most=(2.2, 1.6)),
+    _handgrad("handgrad check, of 1,041 operations", "check", _program("recurrent"), most=(6.0, 4.0)),
+    _handgrad("handgrad study", "study", "--out", "study", most=(8.0,)),
+    Case("import handgrad", ["-c", "import handgrad; handgrad.TwoLayerNet"], twice=False),
+    # What no import of the project can be faster than.
+    *[
+        Case(f"limit: {statement}", ["-c", statement], twice=False)
+        for statement in ("import numpy, scipy.linalg", "import jax", "pass")
+    ],
+)
+
+# Of one run: wall and CPU seconds, and the CPU seconds of each stage.
+Times = dict[str, float]
+
+
+def run(case: Case, cache: Path, folder: Path) -> Times:
+    """Run a case once, in an empty folder.
+
+    Raises:
+        BenchmarkError: it failed.
+    """
+    tallies = folder / "tallies"
+    tallies.mkdir()
+    path = [str(HERE / "startup"), str(ROOT), os.environ.get("PYTHONPATH", "")]
+    settings = {
+        "PYTHONPATH": os.pathsep.join(filter(None, path)),
+        "XDG_CACHE_HOME": str(cache),
+        "SECONDS_TALLY": str(tallies),
+        "HANDGRAD_CACHE": "1",
+    }
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    command = [sys.executable, *case.arguments]
+    begin = time.perf_counter()
+    with (folder / "errors").open("w+") as errors:
+        process = subprocess.Popen(
+            command, env=own | settings, cwd=folder, stdout=subprocess.DEVNULL, stderr=errors
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - begin
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            errors.seek(0)
+            raise BenchmarkError(f"{case.title} ended with {process.returncode}: {errors.read()[-500:]}")
+    cpu = usage.ru_utime + usage.ru_stime
+    each = [struct.unpack(f"{len(STAGES)}d", file.read_bytes()) for file in tallies.iterdir()]
+    stages = {name: sum(own) for name, own in zip(STAGES, zip(*each, strict=True), strict=True)}
+    stages["running"] = cpu - sum(stages[name] for name in STAGES[:-1])
+    return {"wall": wall, "cpu": cpu, **stages}
+
+
+def measure_seconds(out: Path, rounds: int, cases: Sequence[Case] = CASES) -> None:
+    """Measure all cases; write JSON, and the table beside it."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, some_cpus(CPUS))  # all processes inherit it
+    try:
+        for case in cases:  # its files are in memory afterwards, and compiled to bytecode
+            _turn(case)
+        turns = [[_turn(case) for case in cases] for _ in progress(range(rounds), "Seconds")]
+    finally:
+        os.sched_setaffinity(0, before)
+    found = {
+        case.title: [_median([turn[time] for turn in own]) for time in range(len(own[0]))]
+        for case, own in zip(cases, zip(*turns, strict=True), strict=True)
+    }
+    environment = f"{environment_line('numpy', 'jax')} {CPUS} CPUs, medians of {rounds} rounds."
+    write_json(out / "seconds.json", {"environment": environment, **found})
+    publish("seconds", [_table(cases, found), environment], out)
+
+
+def _turn(case: Case) -> list[Times]:
+    """The first time, and the second where that may differ."""
+    times = []
+    with TemporaryDirectory() as folder:
+        for name in TIMES[: 1 + case.twice]:
+            here = Path(folder, name)
+            here.mkdir()
+            times.append(run(case, Path(folder, "cache"), here))
+    return times
+
+
+def _median(runs: Sequence[Times]) -> Times:
+    return {name: median(each[name] for each in runs) for name in runs[0]}
+
+
+def _table(cases: Sequence[Case], found: Mapping[str, Sequence[Times]]) -> Table:
+    rows = []
+    for case in cases:
+        for number, times in enumerate(found[case.title]):
+            most = f"{case.most[number]:.2f}" if number < len(case.most) else ""
+            rows.append([case.title, TIMES[number], most, *[f"{each:.2f}" for each in times.values()]])
+    head = ["command", "time", "at most", "wall", "CPU", *STAGES]
+    return Table(
+        "Seconds from start to end; the CPU seconds of all processes by what they were spent on", head, rows
+    )
