@@ -26,7 +26,7 @@ def linear(
         return [_scattered(cotangent, operation.root, operation.at, kernels.double(value.inputs[0].dtype))]
     assert isinstance(operation, Write)  # noqa: S101
     turned = np.conj if operation.at.halves else np.asarray
-    cotangent = turned(cotangent)
+    cotangent = np.asarray(turned(cotangent))
     flat = lay_out(cotangent, operation.root)
     into_new = window(flat, operation.at)
     results = []
@@ -34,7 +34,7 @@ def linear(
         if i == 0:
             old = lay_out(np.array(cotangent), operation.root)
             window(old, operation.at)[...] = 0
-            results.append(turned(window(old, operation.root)))
+            results.append(np.asarray(turned(window(old, operation.root))))
         else:
             results.append(kernels.sum_to(np.array(into_new), value.inputs[1].shape))
     return results
@@ -51,4 +51,4 @@ def _scattered(cotangent: np.ndarray, root: Layout, at: Layout, dtype: Any) -> n
     else:
         parts = flat.view(flat.real.dtype) if at.halves else flat
         np.add.at(parts, positions(at), cotangent)
-    return np.conj(window(flat, root)) if at.halves else window(flat, root)
+    return np.asarray(np.conj(window(flat, root))) if at.halves else window(flat, root)
