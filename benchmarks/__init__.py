@@ -1,1 +1,1 @@
-"""How fast it is, measured; run from the repository's root with ``python -m benchmarks``."""
+"""Benchmarks; run them from the repository's root with ``python -m benchmarks``."""

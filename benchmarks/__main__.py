@@ -1,6 +1,6 @@
-"""Measure how fast handgrad is, and what its checker sees.
+"""Measure how fast handgrad is, and which mistakes its checker finds.
 
-Without a NAME, time a training step against autodiff, and against the machine's limit.
+Without a NAME, time a training step, and compare it with autodiff and the machine's limit.
 """
 
 import sys
@@ -13,11 +13,11 @@ from benchmarks.results import RESULTS
 
 
 def speed(out: Path | None = None, quick: bool = False, native_blas: bool = False) -> None:
-    """Time a training step against autodiff, and against the machine's limit.
+    """Time a training step, and compare it with autodiff and the machine's limit.
 
     Args:
-        out: Write results.json and the picture to this folder. Without it they go to benchmarks/results,
-            and a sentence into the README.
+        out: Write results.json and the picture to this folder. By default they go to benchmarks/results, and
+            a sentence in the README is updated.
         quick: Measure a small part, in 2 minutes instead of 30, into benchmarks/results/quick.
         native_blas: Start the contenders without the variables that pin OpenBLAS to an older core.
     """
@@ -36,7 +36,7 @@ def report(out: Path = RESULTS) -> None:
     """Print and draw the results of a speed run again.
 
     Args:
-        out: Folder of the run. The project's own results also change a sentence of the README.
+        out: Folder of the run. For benchmarks/results, a sentence in the README is updated, too.
     """
     from benchmarks.speed import report
     from benchmarks.speed.schema import Results
@@ -47,7 +47,7 @@ def report(out: Path = RESULTS) -> None:
 def checkers(
     parameters: tuple[int, ...] = (100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000), out: Path = RESULTS
 ) -> None:
-    """Show planted mistakes to the checkers of handgrad, PyTorch, JAX, SciPy and CS231n.
+    """Compare the gradient checkers of handgrad, PyTorch, JAX, SciPy and CS231n on planted mistakes.
 
     Args:
         parameters: Time the checkers on networks with about these numbers of parameters.
@@ -67,7 +67,7 @@ def bounds(
         problems: Judge right networks on this number of random problems, in each dtype.
         zoo: Judge only the hostile functions with this in their kind or name, and no random problems.
         quick: Take 100 random problems and a sample of the zoo.
-        out: Write the JSON to this folder. Without it, it goes to benchmarks/results, and that of a part to
+        out: Write the JSON to this folder. By default it goes to benchmarks/results, or for partial runs to
             benchmarks/results/quick.
     """
     from benchmarks.checkers.bounds import measure_bounds
@@ -88,7 +88,7 @@ def blame(quick: bool = False, out: Path | None = None) -> None:
 
     Args:
         quick: Plant 200 mistakes instead of 1,100.
-        out: Write the JSON to this folder. Without it, it goes to benchmarks/results, and that of a part to
+        out: Write the JSON to this folder. By default it goes to benchmarks/results, or for partial runs to
             benchmarks/results/quick.
     """
     from benchmarks.blame.report import measure_blame
@@ -123,7 +123,7 @@ def rules(only: str = "", out: Path = RESULTS) -> None:
     """Judge the rules of differentiation that come with JAX, optax and PyTorch.
 
     Args:
-        only: Judge those with this in their name again, and keep the others.
+        only: Judge only rules with this in their name again, and keep the other results.
         out: Write the JSON to this folder.
     """
     from benchmarks.checkers.public_rules import measure_rules
@@ -152,7 +152,7 @@ def recipe(threads: int = 2, seed: int = 0, data_dir: Path | None = None, out: P
     Args:
         threads: Give each contender this number of threads, and as many CPUs.
         seed: Draw weights, minibatches, flips and dropout from this seed.
-        data_dir: Read CIFAR-10 from this folder; without it, from where `handgrad data` keeps it.
+        data_dir: Read CIFAR-10 from this folder; by default, from the folder of `handgrad data`.
         out: Write the JSON to this folder.
     """
     from benchmarks.recipe.compare import compare_recipes
@@ -164,8 +164,8 @@ def activations(data_dir: Path | None = None, out: Path = RESULTS) -> None:
     """Train with every activation function on CIFAR-10, and look at the hidden layer.
 
     Args:
-        data_dir: Read CIFAR-10 from this folder; without it, from where `handgrad data` keeps it.
-        out: Write the JSON and the picture to this folder. Runs that it has already are not made again.
+        data_dir: Read CIFAR-10 from this folder; by default, from the folder of `handgrad data`.
+        out: Write the JSON and the picture to this folder. Runs that it already contains are not repeated.
     """
     from benchmarks.activations.compare import compare_activations
 

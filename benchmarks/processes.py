@@ -1,4 +1,4 @@
-"""Worker processes: the environment they get, and the one protocol they speak.
+"""Worker processes: their environment, and their common protocol.
 
 A worker is ``python -m MODULE ARGUMENT ...``. It reads a question and writes an answer, each a line of JSON.
 """
@@ -58,12 +58,13 @@ def some_cpus(count: int) -> list[int]:
 
 
 class Worker:
-    """The near end of a worker process, which is bound to some CPUs and has one thread for each of them."""
+    """The parent's side of a worker process, which is bound to some CPUs and has one thread for each."""
 
     def __init__(self, module: str, *arguments: object, cpus: list[int], native_blas: bool = True) -> None:
         """Start the process: a module whose ``main`` calls `connect`, and its command line.
 
-        A first answer that nobody asked for says that it is ready. For ``native_blas`` see `environment`.
+        The worker's first answer, without a question, says that it is ready. For ``native_blas`` see
+        `environment`.
         """
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
         before = os.sched_getaffinity(0)
@@ -115,7 +116,7 @@ class Worker:
             self.pause()
 
     def pause(self) -> None:
-        """Stop the process where it is, so that none of its threads takes time from other workers."""
+        """Pause the process, so that its threads take no time from other workers."""
         self._process.send_signal(signal.SIGSTOP)
 
     def stop(self) -> None:
@@ -128,7 +129,7 @@ class Worker:
 def connect() -> tuple[Iterator[Any], Callable[[Any], None]]:
     """Become a worker: return the questions, and the function that answers one.
 
-    From here on, libraries print to standard error, so that nothing comes between the answers. The process
+    From now on, libraries print to standard error, so that nothing comes between the answers. The process
     ends with its parent, even while it is paused.
     """
     PR_SET_PDEATHSIG = 1

@@ -1,4 +1,4 @@
-"""Where results go: JSON, pictures and tables into a folder, and the tables onto the terminal."""
+"""Write results: JSON, pictures and tables to a folder, and tables to the terminal."""
 
 import json
 import platform
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class Table(NamedTuple):
-    """A table, every cell as it is printed; all columns but the first are numbers."""
+    """A table with the text of every cell; all columns but the first are numbers."""
 
     title: str
     head: Sequence[str]
@@ -86,7 +86,7 @@ def write_section(name: str, text: str, readme: Path = README) -> None:
     """Put text between the lines ``<!-- name -->`` and ``<!-- /name -->`` of the project's README.
 
     Raises:
-        ValueError: there are no such lines.
+        ValueError: the README does not have these lines.
     """
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     old = readme.read_text(encoding="utf-8")
@@ -103,7 +103,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write or replace a text file; make its folder."""
+    """Write or replace a text file, and create its folder."""
     make_directory(path.parent)
     replace_file(path, text.encode())
 

@@ -119,6 +119,8 @@ def sums_of_python(x, w):
     numbers = [each.item() for each in x.ravel()]
     total = math.fsum(numbers) + math.prod(numbers[:3]) + sum(numbers, 0.5) + sum(x).sum()
     total += math.hypot(numbers[0], numbers[1]) + math.copysign(numbers[2], -1.0) + pow(numbers[3], 2)
+    turn = complex(numbers[0], numbers[1])
+    total += math.dist(numbers[:2], numbers[2:4]) + (turn * turn).imag + complex(imag=numbers[2]).imag
     total += divmod(numbers[4], 0.3)[1] + round(numbers[5], 1) + float(numbers[6]) * int(3.7)
     return total + math.exp(-(x[0, 0] ** 2)) + math.log1p(numbers[7] ** 2) + complex(1, 0).real
 

@@ -15,6 +15,7 @@ from exercise_mistakes import MISTAKES
 
 from autograd_ref.exercise import command
 from autograd_ref.exercise.instrument import instrument
+from autograd_ref.exercise.judge import judge_steps
 from autograd_ref.exercise.progress import Progress, StepState
 from autograd_ref.exercise.topic import LANGUAGES, topic_called, topics
 from autograd_ref.exercise.words import FOLDER
@@ -88,6 +89,15 @@ def test_command_writes_a_file_once(handgrad, tmp_path):
     assert code == 2
     assert "exists already" in err
     assert file.read_bytes() == before
+
+
+def test_file_of_any_editor_is_an_exercise(tmp_path):
+    file = tmp_path / "my net.py"
+    text = filled(topic_called("dropout"), 1).replace("\n", "\r\n")
+    file.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert exercise_in(str(file)).topic.name == "dropout"
+    assert "handgrad check 'my net.py' --watch" in text_of(topic_called("dropout"), file.name, "en")
+    assert "'right', 'open'" in str([each.state for each in judge_steps(file, topic_called("dropout")).steps])
 
 
 def test_command_refuses_what_it_cannot_do(handgrad, tmp_path):

@@ -1,5 +1,6 @@
 """What is not recorded is refused with its line, and what leaves the tape is found."""
 
+import cmath
 import contextlib
 import math
 import threading
@@ -20,13 +21,22 @@ def unknown_scalar(x):
     return math.gamma(2.0) * math.ulp(x[0])
 
 
+def complex_function(x):
+    return abs(cmath.exp(x[0]))
+
+
 def extended_values(x):
     return np.sum(x.astype(np.longdouble))
 
 
 @pytest.mark.parametrize(
     ("function", "says"),
-    [(extended_values, "longdouble|float128"), (unknown_function, "histogram"), (unknown_scalar, "math.ulp")],
+    [
+        (extended_values, "longdouble|float128"),
+        (unknown_function, "histogram"),
+        (unknown_scalar, "math.ulp"),
+        (complex_function, "cmath.exp"),
+    ],
 )
 def test_unknown_operation_is_one_error_with_its_place(function, says):
     with pytest.raises(NotRecorded, match=says) as caught:
@@ -80,7 +90,14 @@ def through_c(w):
     return np.sum(w) * struct.unpack("d", packed)[0] + 0 * statistics.mean([1.0])
 
 
-@pytest.mark.parametrize("leaky", [into_plain_memory, into_a_list, into_a_cache, through_c])
+def times_a_complex_literal(w):
+    turn = 1j * np.sum(w * w)  # Python's own product of a complex number and a float, which asks nobody
+    return np.sum(w) * turn.imag
+
+
+@pytest.mark.parametrize(
+    "leaky", [into_plain_memory, into_a_list, into_a_cache, through_c, times_a_complex_literal]
+)
 def test_leak_is_found_with_its_line(leaky):
     with pytest.raises(NotRecorded, match="left the tape") as caught:
         check_complete(record(leaky, np.array([0.3, -0.4, 0.5])))

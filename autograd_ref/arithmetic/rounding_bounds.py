@@ -117,16 +117,17 @@ class RoundedFunction:
         """
         affordable = int(FLOPS / max(self.cost, 1.0))
         draws = int(np.clip(affordable, FEW if few else FEWER, FEWER if few else DRAWS))
-        norms = [jnp.zeros_like(value) for value in base.results]
-        counts = [jnp.zeros_like(value) for value in base.results]
+        norms = [np.zeros(value.shape) for value in base.results]
+        counts = [np.zeros(value.shape) for value in base.results]
         differing = 0
         for _ in range(draws):
             drawn = self._run(exact, _pool(rng), 0.0, STEP, alike=alike)
-            norms, counts = _collect(norms, counts, base.results, drawn.results)
+            for each in zip(norms, counts, base.results, drawn.results, strict=True):
+                _collect(*each)
             differing += int(drawn.differing)
         response = [
-            np.where(count < draws, np.inf, np.asarray(norm) / np.sqrt(draws) / STEP)
-            for norm, count in zip(norms, map(np.asarray, counts), strict=True)
+            np.where(count < draws, np.inf, norm / np.sqrt(draws) / STEP)
+            for norm, count in zip(norms, counts, strict=True)
         ]
         return response, draws, differing
 
@@ -226,15 +227,14 @@ def _students_t(draws: int) -> float:
 
 def _pool(rng: np.random.Generator) -> np.ndarray:
     """Return numbers of either sign between ½ and 3⁄2, so that no error is close to zero."""
-    return rng.uniform(0.5, 1.5, POOL) * rng.choice([-1.0, 1.0], POOL)
+    drawn = rng.uniform(-1.0, 1.0, POOL)
+    return drawn + np.copysign(0.5, drawn)
 
 
-@partial(jax.jit, donate_argnums=(0, 1))
-def _collect(
-    norms: list[Array], counts: list[Array], values: list[Array], drawn: list[Array]
-) -> tuple[list[Array], list[Array]]:
+def _collect(norm: np.ndarray, count: np.ndarray, value: Array, drawn: Array) -> None:
     """Add a draw; results that are not finite do not count. Squares would underflow below 1e-154."""
-    moved = [a - b for a, b in zip(drawn, values, strict=True)]
-    finite = [jnp.isfinite(each) for each in moved]
-    norms = [jnp.hypot(old, jnp.where(ok, x, 0.0)) for old, ok, x in zip(norms, finite, moved, strict=True)]
-    return norms, [old + ok.astype(np.float64) for old, ok in zip(counts, finite, strict=True)]
+    with np.errstate(all="ignore"):
+        moved = np.asarray(drawn) - np.asarray(value)
+        finite = np.isfinite(moved)
+        np.hypot(norm, moved, out=norm, where=finite)
+    count += finite

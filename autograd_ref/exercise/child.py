@@ -73,7 +73,7 @@ def _judge_whole(file: Path, topic: Topic, progress: Progress, found: dict[str, 
         return
     if report.ok:
         of = {each.of for each in report.quantities if each.of is not None}
-        found["finish"] = derivations(file.read_text(encoding="utf-8"), function, topic, of)
+        found["finish"] = derivations(file.read_text(encoding="utf-8-sig"), function, topic, of)
     elif progress.next is None:
         found["not_returned"] = _in_brief(report)
 

@@ -51,8 +51,8 @@ def instrument(source: str, file: str, topic: Topic, failed: Collection[int] = (
         failed: lines of statements that raised, which are left out.
 
     Returns:
-        The program: it calls ``__note_forward__()`` after its loss, ``__note_step__(number, line)`` after
-        each statement of a step, and returns its loss alone.
+        The program: it calls ``__note_forward__(locals())`` after its loss, ``__note_step__(number, line,
+        locals())`` after each statement of a step, and returns its loss alone.
 
     Raises:
         NotJudged: its function or its loss is gone.
@@ -258,5 +258,8 @@ def _inner(statement: ast.stmt) -> Iterator[ast.stmt]:
 
 
 def _call(name: str, numbers: tuple[int, ...], like: ast.stmt) -> ast.stmt:
-    arguments: list[ast.expr] = [ast.Constant(number) for number in numbers]
-    return ast.copy_location(ast.Expr(ast.Call(ast.Name(name, ast.Load()), arguments, [])), like)
+    """A call with some numbers and all variables of the function."""
+    arguments = [ast.Constant(number) for number in numbers]
+    names = ast.Call(ast.Name("locals", ast.Load()), [], [])
+    call = ast.Call(ast.Name(name, ast.Load()), [*arguments, names], [])
+    return ast.copy_location(ast.Expr(call), like)

@@ -23,7 +23,7 @@ def judge_steps(file: Path, topic: Topic) -> Progress:
     Raises:
         NotJudged, SyntaxError, OSError: it cannot be run.
     """
-    return judge_source(file.read_text(encoding="utf-8"), str(file), topic)
+    return judge_source(file.read_text(encoding="utf-8-sig"), str(file), topic)
 
 
 def judge_source(source: str, file: str, topic: Topic) -> Progress:

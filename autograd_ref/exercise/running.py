@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
+from functools import partial
 from io import StringIO
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -143,7 +144,7 @@ def _at_points(
     points: list[RecordedPoint] = []
     for number in range(POINTS):
         notes = Notes()
-        vars(module)[NOTE_FORWARD] = lambda notes=notes: _note_forward(notes, sys._getframe(1).f_locals)
+        vars(module)[NOTE_FORWARD] = partial(_note_forward, notes)
         vars(module)[NOTE_STEP] = _noting(notes, topic)
         arguments = _guarded(lambda: module.example(seeded(0, number)), file, topic)  # noqa: B023
         recording = _guarded(
@@ -201,10 +202,9 @@ def _note_forward(notes: Notes, names: Mapping[str, Any]) -> None:
             notes.numbers[name] = thing
 
 
-def _noting(notes: Notes, topic: Topic) -> Callable[[int, int], None]:
-    def note(number: int, line: int) -> None:
+def _noting(notes: Notes, topic: Topic) -> Callable[[int, int, Mapping[str, Any]], None]:
+    def note(number: int, line: int, names: Mapping[str, Any]) -> None:
         step = topic.steps[number - 1]
-        names = dict(sys._getframe(1).f_locals)
         try:
             thing = eval(step.name, {}, names)  # noqa: S307 - the topic's own
             base, _, index = step.of.rstrip("]").partition("[")

@@ -1,5 +1,6 @@
 """What a student sees."""
 
+import shlex
 from typing import Any
 
 from rich.columns import Columns
@@ -52,7 +53,7 @@ def seen(answer: dict[str, Any], exercise: Exercise) -> RenderableType:
         shown += [Text(""), *_wrong(wrong, exercise)]
     if following is not wrong:
         shown += [Text(""), *_open(following, exercise)]
-    advice = words("progress.advice", command=f"handgrad check {exercise.file}")
+    advice = words("progress.advice", command=f"handgrad check {shlex.quote(str(exercise.file))}")
     return Group(*shown, Text(""), Text(advice, style="dim"))
 
 

@@ -1,6 +1,7 @@
 """The file that a student fills in, and what such a file says of itself."""
 
 import re
+import shlex
 import unicodedata
 from pathlib import Path
 from typing import NamedTuple
@@ -54,7 +55,7 @@ def exercise_in(target: str) -> Exercise | None:
     file = Path(target)
     if file.suffix != ".py" or not file.is_file():
         return None
-    with file.open(encoding="utf-8", errors="replace") as opened:
+    with file.open(encoding="utf-8-sig", errors="replace") as opened:
         head = _HEAD.search(opened.read(400))
     if head is None:
         return None
@@ -71,7 +72,7 @@ def text_of(topic: Topic, name: str, language: str) -> str:
         "",
         *_wrapped(words("file.intro")),
         "",
-        *[f"  {each}" for each in words.lines("file.commands", file=name)],
+        *[f"  {each}" for each in words.lines("file.commands", file=shlex.quote(name))],
     ]
     comments = {
         step.name: [

@@ -1,1 +1,1 @@
-"""The activations compared."""
+"""The comparison of activation functions."""

@@ -1,4 +1,4 @@
-"""The activation functions compared: their runs on CIFAR-10 summed up in three tables and a picture."""
+"""Compare activation functions: runs on CIFAR-10, summarised in three tables and a picture."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -29,7 +29,7 @@ Runs = Mapping[str, RunResult]
 
 
 def compare_activations(data_dir: Path | None, out: Path) -> None:
-    """Make the runs that are not in the results yet; write JSON and picture, and publish the tables."""
+    """Make the missing runs, write JSON and picture, and publish the tables."""
     path = out / "activations.json"
     content: dict[str, Any] = {"environment": "", "runs": {}}
     if path.exists():
@@ -59,7 +59,7 @@ def by_rate(runs: Runs, **settings: Any) -> dict[float, list[RunResult]]:
 
 
 def mean(results: Iterable[RunResult], epoch: int, quantity: str) -> float:
-    """Return the mean over some runs; of a run that diverged before the epoch, the last value counts."""
+    """Return the mean over some runs, with the last value of a run that diverged before the epoch."""
     values = []
     for result in results:
         known = result.epochs[quantity]
@@ -117,7 +117,7 @@ def hidden_table(runs: Runs) -> Table:
 
 
 def dead_table(runs: Runs) -> Table:
-    """Return the dead units after a learning rate, and after two calm epochs."""
+    """Return the dead units after training at each learning rate, and after two calm epochs."""
     rows = []
     for centred, pixels in PIXELS.items():
         rated = [by_rate(runs, activation=name, centred=centred, calm=2) for name in RELUS]
@@ -134,7 +134,7 @@ def dead_table(runs: Runs) -> Table:
 
 
 def draw(runs: Runs, path: Path) -> None:
-    """Draw loss against learning rate and by epoch, dead ReLUs against learning rate, and what flows back."""
+    """Draw loss against learning rate and by epoch, dead ReLUs against learning rate, and ‖dz1‖/‖dh1‖."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 8.5), layout="constrained")

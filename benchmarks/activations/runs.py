@@ -30,14 +30,13 @@ class Run:
     """The settings of one run.
 
     Attributes:
-        activation: of the hidden layer.
-        start: "He", "Glorot" or "notes": weights of std √(2/in), √(2/(in + out)) or 1e-4. The first two
-            get pixels of standard deviation 1 and no penalty, the last one pixels from 0 to 255 and reg
-            0.045.
-        learning_rate: constant.
-        seed: of weights and minibatches.
-        epochs: of 245 steps.
-        calm: epochs that follow with a hundredth of the learning rate.
+        activation: the hidden layer's activation.
+        start: "He", "Glorot" or "notes": weights of std √(2/in), √(2/(in + out)) or 1e-4. The first two have
+            pixels of standard deviation 1 and no penalty, the last has pixels from 0 to 255 and reg 0.045.
+        learning_rate: constant learning rate.
+        seed: seed of weights and minibatches.
+        epochs: number of epochs of 245 steps.
+        calm: number of epochs after that with a hundredth of the learning rate.
         centred: whether the mean image is subtracted.
     """
 
@@ -51,7 +50,7 @@ class Run:
 
     @property
     def key(self) -> str:
-        """All settings, as the name of the run in activations.json."""
+        """All settings as text, which is the name of the run in activations.json."""
         return " ".join(map(str, asdict(self).values()))
 
 
@@ -61,7 +60,7 @@ class RunResult:
 
     Attributes:
         diverged: whether the loss stopped being finite, which ended the run.
-        epochs: by quantity, its values at the start and after every epoch; None for NaN. ``loss`` is the mean
+        epochs: values of each quantity at the start and after every epoch; None for NaN. ``loss`` is the mean
             over the last half epoch's minibatches, ``val`` the validation accuracy; the others are fields of
             `handgrad.runs.diagnostics.Diagnostics`.
     """
@@ -78,7 +77,7 @@ def start_of(name: str) -> str:
 
 
 def all_runs() -> list[Run]:
-    """Return every run, in the order in which they are made."""
+    """Return all runs, in the order of training."""
     notes = [Run(name, "notes", rate, 0) for name, rate in product(NAMES, NOTES_RATES)]
     own = [Run(name, start_of(name), rate, seed) for seed, name, rate in product((0, 1), NAMES, RATES)]
     dying = [
@@ -97,7 +96,7 @@ def train(run: Run, data: Dataset) -> RunResult:
     notes = run.start == "notes"
     # The standard deviation of the training pixels around the mean image.
     pixel = 1.0 if notes else float(np.std(data.X_train[:: len(data.X_train) // 1000] - data.mean))
-    net = TwoLayerNet(D, HIDDEN, C, activation=run.activation, dtype=np.float32, rng=rng)  # of std 1e-4
+    net = TwoLayerNet(D, HIDDEN, C, activation=run.activation, dtype=np.float32, rng=rng)  # std is 1e-4
     if not notes:
         for name, fan_in, fan_out in (("W1", D, HIDDEN), ("W2", HIDDEN, C)):
             std = np.sqrt(2 / fan_in if run.start == "He" else 2 / (fan_in + fan_out))

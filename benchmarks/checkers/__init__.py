@@ -1,1 +1,1 @@
-"""The checkers side by side, and the proof of the bounds."""
+"""The comparison of gradient checkers, and the tests of the bounds."""

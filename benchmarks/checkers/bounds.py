@@ -21,7 +21,7 @@ from handgrad.two_layer_net import PARAMETERS
 
 DTYPES = "float64", "float32"
 SMALL = (10, 10, 10, 10), (9, 11, 8, 10), (12, 8, 10, 9), (8, 12, 11, 10)  # N, D, H, C
-DRAWS = 5  # of each
+DRAWS = 5  # of each size
 LARGE = 200, 3072, 150, 10
 
 Trace = Mapping[str, Any]
@@ -76,8 +76,8 @@ def false_alarms(problems: int) -> dict[str, Any]:
     """Judge right networks on a number of hard problems.
 
     Returns:
-        The alarms, each with the problem that reproduces it, and by dtype and quantity the largest error in
-        units of its bound.
+        The alarms, each with the problem that reproduces it, and the largest error in units of its bound for
+        each dtype and quantity.
     """
     alarms: list[str] = []
     worst: dict[str, dict[str, float]] = {dtype: {} for dtype in DTYPES}
@@ -99,7 +99,7 @@ def false_alarms(problems: int) -> dict[str, Any]:
 
 
 def smallest_errors_end_to_end(dtype: str) -> dict[str, float]:
-    """Return the smallest error caught in the loss and in each gradient: the worst of some small problems."""
+    """Return the smallest error caught in the loss and in each gradient, the worst of some small problems."""
     problems = [
         random_problem(np.random.default_rng(seed), sizes, dtype=dtype)
         for seed, sizes in product(range(DRAWS), SMALL)
@@ -121,7 +121,7 @@ def _smallest_errors(problem: Problem) -> dict[str, float]:
 def smallest_errors_of_stages(dtype: str) -> dict[str, float]:
     """Return the smallest error caught in each quantity of a trace, on a network of CS231n's size.
 
-    The bisection judges the wrong stage alone; `compare_trace` then confirms the error that it found.
+    The bisection judges only the wrong stage; `compare_trace` then confirms the error.
     """
     problem = random_problem(np.random.default_rng(0), LARGE, dtype=dtype)
     trace = by_matrices(problem)

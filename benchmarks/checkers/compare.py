@@ -1,4 +1,4 @@
-"""The same planted mistakes and the same harmless variants, shown to every gradient checker."""
+"""Give the same planted mistakes and the same harmless variants to every gradient checker."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -25,9 +25,9 @@ from benchmarks.results import (
 SIZES = 9, 7, 10, 5  # N, D, H, C
 REG = 0.1
 DTYPES = "float64", "float32"
-# Below the rounding of float32, and therefore no mistakes there.
+# Mistakes below the rounding of float32, which do not count there.
 FLOAT64_ONLY = "float32-inside", "log-epsilon", "one entry of dW1 off by a billionth"
-# One setting of each checker: the others differ only in their threshold.
+# One setting of each checker; the other settings differ only in the threshold.
 TIMED = (
     "handgrad check_network",
     "torch gradcheck",
@@ -42,9 +42,9 @@ class Mistake(NamedTuple):
     """A network with one mistake.
 
     Attributes:
-        name: in `mistaken_networks`.
-        id: in the catalogue; None for a mistake that is not in it.
-        first_wrong: the quantity that is wrong first.
+        name: its name in `mistaken_networks`.
+        id: its id in the catalogue; None for a mistake that is not in it.
+        first_wrong: the first wrong quantity.
         network: the class.
     """
 
@@ -69,9 +69,7 @@ def compare_checkers(parameters: Sequence[int], out: Path) -> None:
     tables = [score_table(dtype, scores[dtype]) for dtype in DTYPES]
     tables.append(time_table(times))
     tables.append(time_table(times, first=True))
-    notes = [
-        f"Not installed: {name}; `{INSTALL[name]}` brings it into the table." for name in sorted(missing)
-    ]
+    notes = [f"Not installed: {name}; `{INSTALL[name]}` adds it to the table." for name in sorted(missing)]
     publish("checkers", [*tables, environment, *notes], out)
 
 
@@ -87,7 +85,7 @@ def mistakes(dtype: str) -> list[Mistake]:
 
 
 def score(contender: Contender, problem: Problem) -> dict[str, Any]:
-    """Show every network to one checker; return the mistakes it missed or misnamed, and its false alarms."""
+    """Give every network to one checker; return the mistakes it missed or misnamed, and its false alarms."""
     planted = mistakes(problem.dtype.name)
     right = {"right": network(), **{name: network(*edits) for name, edits in HARMLESS.items()}}
     found = [(mistake, judge(contender, mistake.network, problem)) for mistake in planted]
@@ -128,7 +126,7 @@ def network_with_error(relative: float) -> type:
 def smallest_error_caught(contender: Contender, problem: Problem) -> float | None:
     """Return the smallest relative error that a checker catches; None if it misses errors of 1024.
 
-    None also for a checker that flags the right network: its alarms say nothing.
+    Also return None for a checker that flags the right network, because its alarms mean nothing.
     """
 
     def is_caught(error: float) -> bool:

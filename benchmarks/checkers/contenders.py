@@ -1,8 +1,8 @@
-"""Gradient checkers, each called as its documentation says, with its own defaults and thresholds.
+"""Gradient checkers, each called as in its documentation, with its own defaults and thresholds.
 
-All but handgrad's see a network as a function of its four parameters, on one batch. They get the parameters
-in the order W2, b2, W1, b1, in which the backward pass reaches them, so that a checker that names the first
-wrong input names the first wrong gradient.
+All but handgrad's get a network as a function of its four parameters, on one batch. The parameters have the
+order W2, b2, W1, b1 of the backward pass, so that a checker that names the first wrong input names the first
+wrong gradient.
 """
 
 import re
@@ -43,7 +43,7 @@ class Contender(Protocol):
 
 
 class NetworkFunction:
-    """The network that is checked, as a function of its parameters alone."""
+    """The checked network, as a function of only its parameters."""
 
     def __init__(self, target: Any, problem: Problem) -> None:
         self._net: Any = target(*problem.sizes) if isinstance(target, type) else target
@@ -55,7 +55,7 @@ class NetworkFunction:
 
 
 class Handgrad:
-    """`check_network`, on its own problems, of which the first is the one that the other checkers get."""
+    """`check_network`, on its own problems; the first is also the problem of the other checkers."""
 
     needs = "autograd_ref"
 
@@ -113,7 +113,7 @@ class Jax:
 
         evaluate = NetworkFunction(target, problem)
 
-        # Outside jit these get the values themselves, and may hand them to NumPy.
+        # Outside jit these get values, not tracers, and may pass them to NumPy.
         def forward(*inputs: Any) -> Any:
             arrays = (np.asarray(value) for value in inputs)
             loss, grads = evaluate(dict(zip(BACKWARD_ORDER, arrays, strict=True)))
@@ -137,8 +137,8 @@ class Jax:
 class Scipy:
     """`scipy.optimize.check_grad` of the parameters as one vector: the 2-norm of all differences.
 
-    SciPy gives no threshold. Its own test asks for 0 to 7 decimals, which is 1.5e-7
-    (scipy/optimize/tests/test_optimize.py, test_check_grad); scikit-learn's asks for 5
+    SciPy gives no threshold. Its own test uses 0 to 7 decimals, which is 1.5e-7
+    (scipy/optimize/tests/test_optimize.py, test_check_grad); scikit-learn's uses 5
     (sklearn/manifold/tests/test_t_sne.py, test_gradient).
     """
 
@@ -169,9 +169,9 @@ class Scipy:
 class Course:
     """CS231n's check: central differences with h = 1e-5, the largest relative error of each gradient.
 
-    The relative error and the step are the exercise's (two_layer_net.ipynb, gradient_check.py, 2017), the
-    thresholds the notes' (cs231n.github.io/neural-networks-3, "Gradient Checks"): 1e-4 is usually okay for
-    objectives with kinks, 1e-7 is the error to be happy with.
+    The relative error and the step are from CS231n's exercise (two_layer_net.ipynb, gradient_check.py, 2017),
+    the thresholds from its notes (cs231n.github.io/neural-networks-3, "Gradient Checks"): 1e-4 is usually
+    okay for objectives with kinks, 1e-7 is the error to be happy with.
     """
 
     needs = "numpy"
@@ -195,7 +195,7 @@ class Course:
 
 
 def _relative_error(one: np.ndarray, other: np.ndarray) -> float:
-    """Return the largest over all entries; infinite for shapes that do not fit: the exercise's loop ends."""
+    """Return the largest over all entries; infinite for wrong shapes, on which CS231n's loop stops."""
     try:
         return float(np.max(np.abs(one - other) / np.maximum(1e-8, np.abs(one) + np.abs(other))))
     except ValueError:

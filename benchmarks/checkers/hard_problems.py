@@ -1,4 +1,4 @@
-"""Random problems in which several difficulties for rounding can meet."""
+"""Random problems that combine several difficulties for rounding."""
 
 from dataclasses import replace
 
@@ -24,7 +24,7 @@ DIFFICULTIES = (
 
 
 def add_difficulty(name: str, q: Arrays, rng: np.random.Generator) -> None:
-    """Change X and the parameters in place so that one of `DIFFICULTIES` arises."""
+    """Change X and the parameters in place to add one of `DIFFICULTIES`."""
     match name:
         case "tiny first weights":
             q["W1"] *= 1e-8

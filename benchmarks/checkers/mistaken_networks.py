@@ -1,6 +1,6 @@
 """Networks as students write them, with one mistake each: edits of one right source.
 
-Nothing here shares a line with the catalogue that has to recognise them.
+The code shares no line with the catalogue that has to recognise the mistakes.
 """
 
 from typing import Any
@@ -53,7 +53,7 @@ BIAS_1, BIAS_2 = "np.sum(dz1, axis=0)", "np.sum(dscores, axis=0)"
 LOSS = "data_loss = np.mean(np.log(np.sum(exp, axis=1)) - shifted[np.arange(N), y])"
 TOTAL = "loss = data_loss + reg * np.sum(W1 * W1) + reg * np.sum(W2 * W2)"
 
-# id -> (gradients in which the mistake shows, edits); a name in brackets tells variants apart.
+# id -> (gradients in which the mistake shows, edits); a name in brackets distinguishes variants.
 MISTAKES: dict[str, tuple[set[str], Edits]] = {
     "reg-missing": ({"dW1"}, [(PENALTY_1, "X.T.dot(dz1)")]),
     "reg-missing [both]": ({"dW1", "dW2"}, [(PENALTY_1, "X.T.dot(dz1)"), (PENALTY_2, "h1.T.dot(dscores)")]),
@@ -129,7 +129,7 @@ MISTAKES: dict[str, tuple[set[str], Edits]] = {
     ),
 }  # fmt: skip
 
-# Mistakes that are in no catalogue, with the quantity that is wrong first.
+# Mistakes that are not in the catalogue, with the first wrong quantity.
 UNKNOWN: dict[str, tuple[str, Edits]] = {
     "W1 gradient times 1.1": ("dW1", [(PENALTY_1, "1.1 * (X.T.dot(dz1) + 2 * reg * W1)")]),
     "one column of dW2 zero": ("dW2", [('grads["b2"] =', 'grads["W2"][:, 1] = 0; grads["b2"] =')]),
@@ -148,7 +148,7 @@ UNKNOWN: dict[str, tuple[str, Edits]] = {
     "loss off by a constant": ("loss", [(TOTAL, TOTAL + " + 0.01")]),
 }  # fmt: skip
 
-# Ways of writing it that are right, and must never be flagged.
+# Correct variants, which must never be flagged.
 HARMLESS: dict[str, Edits] = {
     "mask from z1 >= 0": [(MASK, "dz1 = dh1 * (z1 >= 0)")],
     "mask by indexing": [(MASK, "dz1 = dh1.copy(); dz1[h1 <= 0] = 0")],
@@ -196,7 +196,7 @@ def source(*edits: tuple[str, str]) -> str:
 
 
 def network(*edits: tuple[str, str]) -> type:
-    """Return the class of that source."""
+    """Return the class of the edited source."""
     namespace: dict[str, Any] = {}
     exec(source(*edits), namespace)
     network_class: type = namespace["TwoLayerNet"]

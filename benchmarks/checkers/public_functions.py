@@ -11,7 +11,7 @@ Row = tuple[str, Callable[..., Any], Callable[[np.random.Generator], tuple[Any, 
 
 
 def pytorch_rules() -> list[Row]:
-    """For each Function its name, itself, its arguments, whether it is a surrogate, and what is to be said.
+    """Return each Function with its name, arguments, whether it is a surrogate, and a remark.
 
     PyTorch is imported here.
     """

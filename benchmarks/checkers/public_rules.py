@@ -1,4 +1,4 @@
-"""Rules that come with packages, judged as anybody's: those of JAX, optax and PyTorch."""
+"""Judge the rules that come with JAX, optax and PyTorch, like any user's rules."""
 
 import importlib
 import json
@@ -20,19 +20,19 @@ from benchmarks.results import Table, publish, write_json
 
 __all__ = ["JAX_RULES", "Judged", "Public", "judge", "known_rules", "measure_rules"]
 
-# Where rules are looked for; what a package makes while a function runs is not found there.
+# The packages that are searched for rules; rules that are created while a function runs are not found.
 PACKAGES = ("jax._src.nn", "jax._src.numpy", "jax._src.scipy", "jax._src.third_party", "optax")
 
 
 class Public(NamedTuple):
-    """A public rule, and a call that goes through it.
+    """A public rule, and a call that uses it.
 
     Attributes:
         rule: its name in the source.
-        function: to call.
-        args: of the call, made by a random generator.
-        surrogate: whether it is meant to differ from the derivative.
-        why: what is to be said of a verdict other than right.
+        function: the function to call.
+        args: makes the arguments with a random generator.
+        surrogate: whether the rule is meant to differ from the derivative.
+        why: the reason for a verdict other than right.
     """
 
     rule: str
@@ -52,14 +52,14 @@ class Judged(NamedTuple):
 
 
 def normal(*shapes: tuple[int, ...]) -> Callable[[np.random.Generator], tuple[Any, ...]]:
-    """Draws normal numbers."""
+    """Return a function that draws normal numbers."""
     return lambda rng: tuple(rng.standard_normal(shape) for shape in shapes)
 
 
 def positive(
     *shapes: tuple[int, ...], above: float = 0.5
 ) -> Callable[[np.random.Generator], tuple[Any, ...]]:
-    """Draws numbers in an interval of length 1."""
+    """Return a function that draws numbers in an interval of length 1."""
     return lambda rng: tuple(above + rng.random(shape) for shape in shapes)
 
 
@@ -145,7 +145,7 @@ JAX_RULES = [
 
 
 def known_rules() -> set[str]:
-    """The names of all rules in the modules of JAX's and optax's packages."""
+    """Return the names of all rules in the modules of JAX and optax."""
     return {rule for module in _modules() for rule in _rules_in(module)}
 
 
@@ -165,7 +165,7 @@ def _rules_in(module: Any) -> Iterator[str]:
 
 
 def judge(public: Public, points: int = 2) -> Judged:
-    """The verdict on one public rule."""
+    """Return the verdict on one public rule."""
     start = time.perf_counter()
     with warnings.catch_warnings(), jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         warnings.simplefilter("ignore")
@@ -186,7 +186,7 @@ def measure_rules(out: Path, only: str = "") -> None:
 
     Args:
         out: the folder of the JSON.
-        only: judge those with this in their name, and keep the others as the folder has them.
+        only: judge only rules with this in their name, and keep the other results in the folder.
     """
     known = {each["rule"]: each for each in _known(out)} if only else {}
     listed = [("JAX and optax", each) for each in JAX_RULES]

@@ -1,4 +1,4 @@
-"""How small an error a checker catches: one entry is made wrong by less and less."""
+"""Find the smallest error that a checker catches in one entry."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 
 
 def with_error(value: Any, relative: float) -> np.ndarray:
-    """Return a float64 copy with a relative error in the entry of median size, among those that are not 0."""
+    """Return a float64 copy with a relative error in the entry of median size, among non-zero entries."""
     off = np.array(value, np.float64)
     size = np.abs(off).ravel()
     nonzero = np.flatnonzero(size)
@@ -21,7 +21,7 @@ def smallest_caught(is_caught: Callable[[float], bool], largest: int = 0) -> flo
     """Return the smallest relative error that is caught, a power of two, by bisection.
 
     Args:
-        is_caught: whether an error of this size is caught.
+        is_caught: returns whether an error of this size is caught.
         largest: exponent of the largest error tried.
 
     Returns:

@@ -1,4 +1,4 @@
-"""How long a check takes on networks of growing size, each checker in a process of its own."""
+"""Time checks on networks of growing size, with each checker in its own process."""
 
 import signal
 import sys
@@ -18,7 +18,7 @@ BATCH, CLASSES = 16, 10
 LIMIT = 20.0  # seconds of CPU
 ROUNDS = 3
 
-# CPU seconds of each check, by checker and number of parameters; None where the limit was passed.
+# CPU seconds of each check, by checker and number of parameters; None if the limit was exceeded.
 Times = dict[str, dict[int, list[float] | None]]
 
 
@@ -26,7 +26,7 @@ def time_checks(names: Sequence[str], parameters: Sequence[int]) -> Times:
     """Time the checkers, which take turns on one CPU, on networks of about these sizes in rising order.
 
     The first time of each list includes compilation; there is no third if the second is above two seconds.
-    CPU time is the time that a free machine would take.
+    CPU time is the time that an idle machine would need.
     """
     times: Times = {name: {} for name in names}
     workers = {name: Worker("benchmarks.checkers.timing", name, cpus=some_cpus(1)) for name in names}
@@ -50,7 +50,7 @@ def time_checks(names: Sequence[str], parameters: Sequence[int]) -> Times:
 
 
 def _time_again(worker: Worker, size: int, seconds: list[float] | None) -> list[float] | None:
-    """Return the times with one more, if it is needed; None if the check took longer than the limit."""
+    """Add a time if another is needed; return None if the check exceeds the limit."""
     if seconds is None or (len(seconds) > 1 and seconds[1] > 2):
         return seconds
     try:

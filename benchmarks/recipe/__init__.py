@@ -1,1 +1,1 @@
-"""Training to an accuracy."""
+"""The time of training to an accuracy."""

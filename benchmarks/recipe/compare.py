@@ -1,4 +1,4 @@
-"""How long the recipe `handgrad train --preset best` takes to a given test accuracy, here and elsewhere."""
+"""Time the recipe `handgrad train --preset best` up to a test accuracy, in handgrad and other libraries."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack

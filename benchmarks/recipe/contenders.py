@@ -1,9 +1,9 @@
-"""The recipe `handgrad train --preset best` in each library, epoch by epoch, in a process of its own.
+"""The recipe `handgrad train --preset best` in each library, epoch by epoch, in separate processes.
 
-All start from the same weights and see the same images the same number of times; each draws its own
-minibatches, flips and dropout, and gathers its minibatches from the bytes of all the data itself. Their
-``epoch`` takes one step with each of some learning rates, and waits until all is done; ``params`` returns W1,
-b1, W2, b2 as they are now.
+All start from the same weights and train on the same images the same number of times; each draws its own
+minibatches, flips and dropout, and gathers its minibatches from the bytes of the data set. The method
+``epoch`` takes one step with each learning rate it gets, and waits for the results; ``params`` returns the
+current W1, b1, W2, b2.
 """
 
 import sys
@@ -23,7 +23,7 @@ from handgrad.two_layer_net import TwoLayerNet
 
 
 class Handgrad:
-    """What `handgrad train` does, without measuring the accuracy meanwhile."""
+    """The training of `handgrad train`, without measurements of the accuracy."""
 
     def __init__(self, config: Config, data: Dataset, params: dict[str, np.ndarray], threads: int) -> None:
         from handgrad.data.minibatches import Minibatch
@@ -142,7 +142,7 @@ class PyTorch:
 
 
 class ScikitLearn:
-    """MLPClassifier: no dropout; flips and learning rate by the epoch, whole passes over the images."""
+    """MLPClassifier: no dropout, flips and learning rate per epoch, whole passes over the images."""
 
     def __init__(self, config: Config, data: Dataset, params: dict[str, np.ndarray], threads: int) -> None:
         from sklearn.neural_network import MLPClassifier
@@ -155,7 +155,7 @@ class ScikitLearn:
             random_state=config.seed, max_iter=1, warm_start=True, tol=0.0, n_iter_no_change=10**9,
         )  # fmt: skip
         warnings.simplefilter("ignore")  # that it has not converged
-        # It makes its arrays in a first fit, and then gets the common weights.
+        # The first fit creates its arrays; then it gets the common weights.
         zeros = np.zeros((config.batch, data.X_train.shape[1]), np.float32)
         self._net.fit(zeros, np.arange(config.batch) % 10)
         for velocity in self._net._optimizer.velocities:
@@ -164,7 +164,8 @@ class ScikitLearn:
             array[...] = params[name]
 
     def epoch(self, learning_rates: np.ndarray) -> None:
-        # partial_fit keeps the momentum, which a new fit would forget; the learning rate is private there.
+        # partial_fit keeps the momentum, which a new fit would reset; its learning rate is a private
+        # attribute.
         images = self._data.X_train.reshape(-1, *self._data.image_shape)
         mirrored = self._rng.random((len(images), 1, 1, 1)) < 0.5
         inputs = np.where(mirrored, images[..., ::-1], images).reshape(len(images), -1).astype(np.float32)
@@ -186,7 +187,7 @@ CONTENDERS: dict[str, Any] = {
 
 
 def main() -> None:
-    """Answer every range of steps with the seconds that they take and the test accuracy after them."""
+    """Answer every range of steps with their time in seconds and the test accuracy after them."""
     name, seed, threads, data_dir = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
     questions, answer = connect()
     config = replace(PRESETS["best"], seed=seed)

@@ -1,4 +1,4 @@
-"""What is timed: sizes, dtypes and threads, one at a time around a base point."""
+"""The cases to time: sizes, dtypes and threads, varied one at a time around a base case."""
 
 import os
 from dataclasses import dataclass, replace
@@ -11,9 +11,9 @@ class Case:
     """One network and its data, the same for all contenders, with plain gradient descent.
 
     Attributes:
-        dtype: float32 or float64, of the data too.
-        threads: of every library; the contenders are bound to as many CPUs.
-        rows: of the data that minibatches are gathered from.
+        dtype: float32 or float64, also for the data.
+        threads: number of threads of every library; the contenders are bound to as many CPUs.
+        rows: number of rows in the data set of the minibatches.
         reg: strength of the penalty 2·reg·(‖W1‖² + ‖W2‖²), large enough for its gradient to show.
     """
 
@@ -28,7 +28,7 @@ class Case:
     reg: float = 1e-2
 
     def __str__(self) -> str:
-        """The case in a few words."""
+        """Return the case in a few words."""
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
         return f"H={self.hidden}, N={self.batch_size}, D={self.features}, {self.dtype}, {threads}"
 

@@ -1,4 +1,4 @@
-"""The whole comparison: cases, passes, the time that they may take, and the results so far."""
+"""The whole comparison: cases, passes, time limit, and results so far."""
 
 import os
 import platform
@@ -18,7 +18,7 @@ from benchmarks.speed.ratios import summarize
 from benchmarks.speed.rounds import Pass, run_pass
 from benchmarks.speed.schema import CaseResult, Results
 
-# Seconds in which all is done: the promise of 30 minutes and of 2, less what the report takes.
+# Time limits in seconds: the promised 30 and 2 minutes, minus the time of the report.
 FULL_SECONDS, QUICK_SECONDS = 1740.0, 110.0
 PASSES = 2
 COMPILES_LONG = "torch.compile"  # 20 seconds when nothing is cached

@@ -1,4 +1,4 @@
-"""From rounds to figures: medians, ratios with their intervals, and the machine's limit."""
+"""Figures from rounds: medians, ratios with their intervals, and the machine's limit."""
 
 from collections.abc import Sequence
 from itertools import chain
@@ -10,12 +10,12 @@ from benchmarks.speed.contenders.limit import COPY_BYTES, GEMM_SIZE
 from benchmarks.speed.rounds import Pass
 from benchmarks.speed.schema import CaseResult, ContenderResult, Ratio
 
-CONFIDENCE = 0.99  # that another run's ratio is within the interval
+CONFIDENCE = 0.99  # of another run's ratio being within the interval
 RESAMPLES = 20_000
 
 
 def summarize(passes: Sequence[Pass]) -> dict[str, ContenderResult]:
-    """Return every contender's median, spread and ratio; one that was refused in any pass has none."""
+    """Return every contender's median, spread and ratio; a contender refused in any pass has none."""
     refused: dict[str, str] = {}
     for one in reversed(passes):  # the first reason is kept
         refused |= one.refused
@@ -35,12 +35,12 @@ def summarize(passes: Sequence[Pass]) -> dict[str, ContenderResult]:
 
 
 def ratio_of(theirs: Sequence[Sequence[float]], ours: Sequence[Sequence[float]]) -> Ratio:
-    """Return the median of the rounds' own ratios, of seconds by pass and round, in the same rounds.
+    """Return the median of the ratios within rounds, given seconds by pass and round.
 
-    The interval is meant to hold the ratio of another run, in other processes. The rounds of a pass share
-    their processes and say nothing of others, however many rounds there are. So a pass counts as one
-    observation: a percentile bootstrap (`scipy.stats.bootstrap`) draws one round of each, and takes their
-    median.
+    The interval should contain the ratio of another run, in other processes. The rounds of a pass share their
+    processes, so any number of rounds says nothing about other processes. A pass therefore counts as one
+    observation: a percentile bootstrap (`scipy.stats.bootstrap`) draws one round from each pass, and takes
+    the median.
     """
     from scipy.stats import bootstrap
 
@@ -63,7 +63,7 @@ def ratio_of(theirs: Sequence[Sequence[float]], ours: Sequence[Sequence[float]])
 
 
 def _median_of_first(*passes: np.ndarray, axis: int) -> np.ndarray:
-    """Return the median over the passes of the first round that was drawn of each."""
+    """Return the median, over the passes, of the first round drawn from each."""
     return np.asarray(np.median([drawn.take(0, axis) for drawn in passes], axis=0))
 
 

@@ -1,8 +1,7 @@
-"""No contender is timed before it was shown to compute the right gradient.
+"""Check that a contender computes the right gradient before it is timed.
 
-The referee is the reference in float64, which must agree with the plain path before it judges a contender.
-The first two minibatches stay clear of the ReLU's kink, where rounding alone could decide whether a unit
-fires.
+The referee is the reference in float64, which must first agree with the plain path. The first two minibatches
+avoid the ReLU's kink, where rounding alone could decide whether a unit fires.
 """
 
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ import numpy as np
 from benchmarks.processes import BenchmarkError
 from benchmarks.speed.cases import Case
 
-# Relative to the norm: more than rounding, less than a missing half of the penalty makes, see `prepare`.
+# Relative to the norm: more than rounding, less than the effect of half the penalty; see `prepare`.
 TOLERANCE = {"float32": 1e-3, "float64": 1e-8}
 MARGIN = {"float32": 2e-5, "float64": 1e-10}
 
@@ -21,14 +20,14 @@ Arrays = dict[str, np.ndarray]
 
 
 def prepare(case: Case, folder: Path) -> dict[str, Arrays]:
-    """Write the data that every contender gets, and compute what each must find.
+    """Write the data of all contenders, and compute the right results.
 
     Returns:
         In float64: ``gradient``, the loss and the gradient of each parameter on the first minibatch;
         ``step``, the parameters after a step on each of the first two; ``start``, the parameters before them.
 
     Raises:
-        ValueError: the case's penalty is so small that half of its gradient could be missing unseen.
+        ValueError: the case's penalty is so small that a missing half of its gradient would not be noticed.
         BenchmarkError: handgrad and the reference disagree.
     """
     rng = np.random.default_rng(0)
@@ -60,9 +59,9 @@ def prepare(case: Case, folder: Path) -> dict[str, Arrays]:
 def find_error(
     case: Case, expected: Mapping[str, Arrays], task: str, computed: Mapping[str, np.ndarray]
 ) -> str | None:
-    """Return what is wrong with the arrays that a contender computed; None if they are right.
+    """Describe the error in a contender's arrays; return None if they are right.
 
-    The task is "gradient" or "step", and ``expected`` what `prepare` returned.
+    The task is "gradient" or "step", and ``expected`` is the result of `prepare`.
     """
     for name, value in expected[task].items():
         if name not in computed or computed[name].shape != value.shape:
@@ -76,7 +75,7 @@ def find_error(
 
 
 def _clear_the_kink(X: np.ndarray, params: Arrays, margin: float, rng: np.random.Generator) -> None:
-    """Draw again, in place, the rows that bring a hidden unit near the kink."""
+    """Draw the rows again, in place, that bring a hidden unit near the kink."""
     near = np.arange(len(X))
     while near.size:
         z1 = X[near] @ params["W1"] + params["b1"]
@@ -85,7 +84,7 @@ def _clear_the_kink(X: np.ndarray, params: Arrays, margin: float, rng: np.random
 
 
 def _gradient(params: Arrays, X: np.ndarray, y: np.ndarray, reg: float) -> Arrays:
-    """The reference's loss and gradient in float64, which must be the plain path's too."""
+    """Return the reference's loss and gradient in float64, which the plain path must confirm."""
     from autograd_ref.two_layer_net import value_and_grad
     from handgrad.objective import Objective
     from handgrad.two_layer_net import PARAMETERS, trace_gradients
@@ -96,6 +95,6 @@ def _gradient(params: Arrays, X: np.ndarray, y: np.ndarray, reg: float) -> Array
         off = np.linalg.norm(trace[f"d{name}"] - grads[name]) / np.linalg.norm(grads[name])
         if not off <= TOLERANCE["float64"]:
             raise BenchmarkError(
-                f"handgrad and the reference disagree on d{name} by {off:.1e}: no time is worth printing"
+                f"handgrad and the reference disagree on d{name} by {off:.1e}, so nothing is timed"
             )
     return {"loss": loss, **grads}

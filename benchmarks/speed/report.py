@@ -1,4 +1,4 @@
-"""A run told in tables, lists and a picture, and in a sentence of the project's README."""
+"""The report on a run: tables, lists, a picture, and a sentence in the project's README."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from benchmarks.speed.schema import CaseResult, Results
 
 NONE = "–"
 UNSTEADY = "~"  # before a time whose rounds disagree
-# Rounds whose middle half spreads over more than this share of their median disagree.
+# Rounds disagree if their middle half spreads over more than this share of their median.
 STEADY_SPREAD = 0.15
 OUR_OWN = ("course notes", "handgrad plain", OURS)
 SIZE_HEAD = ["threads", "dtype", "H", "N", "D"]
@@ -26,7 +26,7 @@ def report(results: Results, out: Path) -> None:
 
 
 def cost(results: Results) -> str:
-    """Say in a sentence what a gradient costs that JAX derives, beside the plain one by hand."""
+    """Say in a sentence how the cost of JAX's gradient compares with the plain one by hand."""
     ratios = []
     compiling = 0.0
     for result in measured(results):
@@ -71,18 +71,27 @@ def headline_table(results: Results) -> Table:
         row += [_time(result, name, "step") for name in ("course notes", OURS)]
         row.append(f"{_time(result, rival, 'step')}, {rival}" if rival else NONE)
         rows.append([*row, str(ratio or NONE), _percent(share_of_limit(result, OURS))])
-    head = ["threads", "dtype", "H", "course notes", OURS, "fastest library", "× ours", "ours of the limit"]
+    head = [
+        "threads",
+        "dtype",
+        "H",
+        "course notes",
+        OURS,
+        "fastest library",
+        "library / fused",
+        "share of limit",
+    ]
     return Table("One training step, milliseconds", head, rows)
 
 
 def ratio_table(results: Results) -> Table:
-    """Return the time of each contender's step over handgrad's fused one, and our share of the limit."""
+    """Return the time of each contender's step over handgrad's fused one, and its share of the limit."""
     others = [name for name in names_of(results) if name != OURS]
     rows = []
     for result in measured(results):
         ratios = [str(result.ratio(name) or NONE) for name in others]
         rows.append([*_sizes(result.case), *ratios, _percent(share_of_limit(result, OURS))])
-    return Table(f"Times as long as {OURS}, one step", [*SIZE_HEAD, *others, "of the limit"], rows)
+    return Table(f"Time of one step divided by {OURS}'s", [*SIZE_HEAD, *others, "share of limit"], rows)
 
 
 def time_table(results: Results, task: str) -> Table:
@@ -99,7 +108,7 @@ def time_table(results: Results, task: str) -> Table:
 
 
 def machine_table(results: Results) -> Table:
-    """Return the machine's rates, from which the limit is computed."""
+    """Return the rates of the machine from which the limit is computed."""
     rows = []
     for result in measured(results):
         if is_width(result.case) and result.case.hidden == BASE.hidden:
@@ -116,12 +125,12 @@ def losses(results: Results) -> str:
         faster = [f"{name} {ratio}" for name, ratio in ratios.items() if ratio and ratio.value < 1]
         if faster:
             lines.append(f"{result.case}: {'; '.join(faster)}")
-    title = f"Where {OURS} loses, surely if the interval ({CONFIDENCE:.0%}) ends below 1"
+    title = f"Where {OURS} is slower, significantly if the {CONFIDENCE:.0%} interval ends below 1"
     return _list(title, lines) or f"No contender is faster than {OURS} in any case."
 
 
 def notes(results: Results) -> list[str]:
-    """List where handgrad loses, whose rounds disagree, and what was refused, missing or cut short."""
+    """List where handgrad is slower, whose rounds disagree, and what was refused, missing or cut short."""
     unsteady = []
     for task in ("gradient", "step", "gemm", "copy"):
         contenders = [contender for result in results.cases for contender in result.contenders.values()]
@@ -145,8 +154,8 @@ def notes(results: Results) -> list[str]:
     candidates = [
         losses(results),
         _list(
-            f"Rounds disagree, their middle half spreads over more than {STEADY_SPREAD:.0%} of the median "
-            f"(marked {UNSTEADY})",
+            "Rounds that disagree (their middle half spreads over more than "
+            f"{STEADY_SPREAD:.0%} of the median, marked {UNSTEADY})",
             unsteady,
         ),
         _list("Refused, so that no time is given", refused),

@@ -1,4 +1,4 @@
-"""One pass over one case: all contenders are started, judged, warmed up and timed in turns."""
+"""One pass over one case: start, judge, warm up and time all contenders in turns."""
 
 import json
 import tempfile
@@ -16,10 +16,10 @@ from benchmarks.speed.cases import Case
 from benchmarks.speed.referee import Arrays, find_error, prepare
 
 ANSWER_SECONDS = 240.0  # the longest answer is a compilation's
-TURN_SECONDS = 0.05  # about; a step that takes longer is a turn of its own
+TURN_SECONDS = 0.05  # approximately; a longer step is one turn
 LEAST_ROUNDS, MOST_ROUNDS = 6, 30  # of a pass
-SELDOM = 3  # all but the steps come in one round of three: the ratios are ratios of steps
-AT_ONCE = ("gemm", "copy")  # a turn has one of these
+SELDOM = 3  # tasks other than steps run in one round of three, because the ratios are ratios of steps
+AT_ONCE = ("gemm", "copy")  # a turn runs one of these
 
 
 @dataclass
@@ -27,11 +27,11 @@ class Pass:
     """The times of one pass over a case.
 
     Attributes:
-        rounds: seconds of one gradient, step, GEMM or copy, by contender, task and round. Rounds of one
-            number in two contenders belong together. A refused contender's rounds say nothing.
-        refused: why a contender gets no time, by contender.
-        libraries: names and versions, and the core that each OpenBLAS takes the CPU for.
-        first_seconds: of the first call, which compiles, by contender and task.
+        rounds: seconds of one gradient, step, GEMM or copy, by contender, task and round. Rounds with the
+            same number belong together in all contenders. A refused contender's rounds mean nothing.
+        refused: the reason why a contender is not timed, by contender.
+        libraries: names and versions, and the core that each OpenBLAS assumes.
+        first_seconds: seconds of the first call, which compiles, by contender and task.
     """
 
     rounds: dict[str, dict[str, list[float]]] = field(default_factory=dict)
@@ -109,16 +109,16 @@ def check_threads(worker: Worker, threads: int) -> None:
     """Raise BenchmarkError if a library of the worker has another number of threads."""
     wrong = {library: count for library, count in _ask(worker, "threads").items() if count != threads}
     if wrong:
-        raise BenchmarkError(f"threads: {wrong} where {threads} were asked for")
+        raise BenchmarkError(f"threads: {wrong}, not {threads}")
 
 
 def _times(worker: Worker, task: str) -> int:
-    """Return how many gradients or steps make a turn; this number was run, and compiled, once."""
+    """Return the number of gradients or steps in a turn, after running, and compiling, it once."""
     if task in AT_ONCE:
         return 1
     times = 2
     while (elapsed := _ask(worker, "turn", task, times)) < TURN_SECONDS:
-        # An even number, however short a step is; the estimate from a few is poor.
+        # An even number, however short a step is, because an estimate from a few steps is poor.
         times = 2 * min(5 * times, 1 + int(times * TURN_SECONDS / elapsed) // 2)
     return times
 
@@ -126,9 +126,9 @@ def _times(worker: Worker, task: str) -> int:
 def play(
     turns: Mapping[str, Mapping[str, int]], workers: Mapping[str, Worker], done: Pass, until: float
 ) -> None:
-    """Play the rounds, whose times the pass gets: in each, the contenders take turns in an order drawn anew.
+    """Run the rounds and add their times to the pass; in each, contenders take turns in a new random order.
 
-    ``turns`` has the number of gradients or steps that make a turn, by contender and task.
+    ``turns`` has the number of gradients or steps in a turn, by contender and task.
     """
     rng = np.random.default_rng()
     done.rounds = {name: {task: [] for task in times} for name, times in turns.items()}

@@ -18,7 +18,7 @@ class Ratio(NamedTuple):
     high: float
 
     def __str__(self) -> str:
-        """The ratio with its interval."""
+        """Return the ratio with its interval."""
         return f"{self.value:.2f} ({self.low:.2f}–{self.high:.2f})"
 
 
@@ -27,8 +27,8 @@ class ContenderResult:
     """One contender in one case.
 
     Attributes:
-        refused: why there is no time: a wrong gradient, the wrong number of threads, or how it failed; None
-            for a contender that was admitted in every pass.
+        refused: the reason why there is no time: a wrong gradient, the wrong number of threads, or a failure;
+            None for a contender that was accepted in every pass.
         median: time of one gradient or step; for the limit of one GEMM or copy. By task, over all rounds of
             all passes.
         spread: range of the middle half of these rounds over their median, by task.
@@ -69,7 +69,7 @@ class Results:
     Attributes:
         environment: the machine, the libraries and the command, in one line.
         missing: contenders whose library is not installed, with the command that installs it.
-        cases: in the order of the tables.
+        cases: the cases, in the order of the tables.
     """
 
     environment: str
@@ -77,7 +77,7 @@ class Results:
     cases: list[CaseResult]
 
     def write(self, path: Path) -> None:
-        """Replace the file as a whole."""
+        """Replace the file atomically."""
         write_json(path, asdict(self))
 
     @classmethod
@@ -85,7 +85,7 @@ class Results:
         """Read a file of `write`.
 
         Raises:
-            BenchmarkError: it is not such a file.
+            BenchmarkError: the file was not written by `write`.
         """
         try:
             content = json.loads(path.read_text(encoding="utf-8"))

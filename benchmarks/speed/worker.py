@@ -1,7 +1,7 @@
-"""A contender at work in a process of its own: it answers with the seconds that its tasks take.
+"""A contender in its own process, which answers with the seconds that its tasks take.
 
-Every contender has its own process, because thread pools that share one take each other's cores; and between
-its turns it is paused, because threads that wait for work in a loop take their neighbours' cores too.
+Every contender has its own process, because thread pools in one process compete for cores. It is paused
+between its turns, because threads that spin while waiting for work would also take cores from others.
 """
 
 import json
@@ -31,7 +31,7 @@ class Runner:
     """A contender, its data, and the methods that questions name."""
 
     def __init__(self, contender: str, case: Case, folder: Path) -> None:
-        """Read the data, import the library, and let the contender make what it makes once."""
+        """Read the data, import the library, and create the contender."""
         self._name, self._case, self._folder = contender, case, folder
         self._data = Data(case, folder)
         self.contender = load(contender)(self._data)
@@ -52,12 +52,12 @@ class Runner:
     def turn(self, task: str, times: int) -> float:
         """Return the seconds of some gradients, steps, products or copies.
 
-        Where they are many, two come first that do not count: other contenders have used the caches.
+        If there are many, two warm-up calls come first, because other contenders have used the caches.
         """
         if times > 2:
             self.turn(task, 2)
         if task == "step":
-            # No call takes more than an epoch: scikit-learn has no other steps than an epoch's.
+            # No call takes more than an epoch, because scikit-learn trains by epochs.
             epoch = max(1, self._case.rows // self._case.batch_size)
             batches = self._data.some_batches(times)
             calls = [partial(self.contender.steps, batches[i : i + epoch]) for i in range(0, times, epoch)]
@@ -69,7 +69,7 @@ class Runner:
         return time.perf_counter() - begin
 
     def threads(self) -> dict[str, int]:
-        """Return how many threads each library of this process really has."""
+        """Return the number of threads that each library of this process really has."""
         from threadpoolctl import threadpool_info
 
         counts = {

@@ -1,1 +1,1 @@
-"""A sweep beside its peers."""
+"""The comparison of sweeps."""

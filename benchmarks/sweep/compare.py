@@ -1,4 +1,4 @@
-"""Several networks trained at once, against training them one after the other, in turns."""
+"""Time the training of several networks at once, and of one network after the other, in turns."""
 
 import statistics
 import time
@@ -12,7 +12,7 @@ from benchmarks.results import Table, environment_line, publish, write_json
 from benchmarks.sweep.worker import CONTENDERS, STEPS
 
 PAUSE = 0.2  # seconds between two turns
-# The ratios of the table; the last is the most that any stack could gain.
+# The ratios of the table; the last is the largest possible gain of a stack.
 PAIRS = [
     ("one by one", "stacked"),
     ("jax.vmap", "stacked"),
@@ -36,7 +36,7 @@ def time_case(hidden: int, networks: int, rounds: int) -> dict[str, Any]:
         for name in CONTENDERS:
             workers[name] = Worker("benchmarks.sweep.worker", name, hidden, networks, cpus=some_cpus(1))
             stack.callback(workers[name].stop)
-            workers[name].receive()  # it has shown that it is right
+            workers[name].receive()  # it has been checked
         names = list(CONTENDERS)
         for turn in range(rounds):
             shift = turn % len(names)  # the order changes from round to round
@@ -47,7 +47,7 @@ def time_case(hidden: int, networks: int, rounds: int) -> dict[str, Any]:
 
 
 def sweep_table(cases: Sequence[dict[str, Any]]) -> Table:
-    """Return the medians over the rounds; a ratio is the median of the rounds' own, with its range."""
+    """Return the medians over the rounds; a ratio is the median of ratios within rounds, with its range."""
     rows = []
     for case in cases:
         times = [statistics.median(seconds) / case["steps"] for seconds in case["seconds"].values()]

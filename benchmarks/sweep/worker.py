@@ -1,7 +1,8 @@
-"""A process in which one way to train several networks waits for its turns.
+"""A process with one way to train several networks, timed in turns.
 
-The contenders train K networks of H hidden units, each with a penalty and a learning rate of its own, on the
-same rows and minibatches, on one thread, and wait until the steps are done. One with ``params`` is checked.
+The contenders train K networks of H hidden units, each with its own penalty and learning rate, on the same
+rows and minibatches, on one thread, and wait until the steps are done. Contenders with ``params`` are
+checked.
 """
 
 import sys
@@ -17,7 +18,7 @@ from handgrad import TwoLayerNet
 from handgrad.data.minibatches import Minibatch
 
 ROWS, FEATURES, CLASSES, BATCH = 10_000, 3072, 10, 200
-STEPS = 25  # of a turn
+STEPS = 25  # in a turn
 
 
 class Data:
@@ -36,13 +37,13 @@ class Data:
         self._minibatch = Minibatch(self.X, self.y, BATCH, self.X.dtype)
 
     def gather(self, batches: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield the inputs and labels of one minibatch after the other, each in the same memory."""
+        """Yield the inputs and labels of each minibatch, always in the same memory."""
         for batch in batches:
             self._minibatch.gather(batch)
             yield self._minibatch.X, self._minibatch.y
 
     def check(self, params: list[dict[str, np.ndarray]], steps: int) -> None:
-        """Raise AssertionError unless the networks are where the plain path in float64 leads.
+        """Raise AssertionError unless the networks agree with the plain path in float64.
 
         The difference must be below a hundredth of the length of that path, for each parameter.
         """
@@ -78,7 +79,7 @@ class Stacked:
 
 
 class Products:
-    """The limit of any stack: the gather and the two GEMMs over the features, and nothing else."""
+    """The limit of any stack: only the gather and the two GEMMs over the features."""
 
     def __init__(self, data: Data) -> None:
         from handgrad.fused.blas import multiply_add
@@ -149,10 +150,10 @@ class JaxVmap:
 
 
 class GridSearch:
-    """scikit-learn's GridSearchCV over MLPClassifier, plain SGD: an epoch of as many steps for each network.
+    """scikit-learn's GridSearchCV over MLPClassifier with plain SGD: an epoch of 25 steps for each network.
 
-    Each starts from weights of its own, takes its minibatches without replacement, and is scored on 200 rows.
-    It cannot be given the weights, so its steps are not checked.
+    Each starts from its own weights, takes its minibatches without replacement, and is scored on 200 rows.
+    The weights cannot be set, so its steps are not checked.
     """
 
     def __init__(self, data: Data) -> None:

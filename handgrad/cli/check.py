@@ -152,7 +152,8 @@ class Check:
     """With --fix: do not ask."""
 
     hint: bool = False
-    """Of a file that `handgrad exercise` wrote: print the next hint."""
+    """Of a file that `handgrad exercise` wrote: print the next hint. How many were shown is kept beside the
+    file."""
 
     solve: bool = False
     """Of such a file: print the next line."""

@@ -1,5 +1,6 @@
 """The command `handgrad exercise`, and `handgrad check` on the file that it writes."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -60,7 +61,7 @@ class Exercise:
         print(
             words("progress.written", file=self.file, title=topic.title[self.language], all=len(topic.steps))
         )
-        print(words("progress.begin", file=self.file))
+        print(words("progress.begin", file=shlex.quote(str(self.file))))
         return OK
 
 

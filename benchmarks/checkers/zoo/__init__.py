@@ -1,1 +1,1 @@
-"""The hostile zoo: functions that are hard to judge, with right gradients and wrong ones."""
+"""The zoo: functions that are hard to judge, with right and wrong gradients."""

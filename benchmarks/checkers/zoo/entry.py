@@ -1,4 +1,4 @@
-"""What a function of the zoo consists of."""
+"""The parts of a function in the zoo."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,24 +11,25 @@ Hand = Callable[..., tuple[Any, Any]]
 
 @dataclass(frozen=True)
 class Entry:
-    """One function, a place where it is hard, and honest ways to write its gradient.
+    """One function, a point where it is hard to judge, and correct ways to write its gradient.
 
     Attributes:
-        name: what it is called in the table.
+        name: name in the table.
         loss: the JAX reference, ``loss(params, *args)``.
         example: ``example(rng) -> (params, *args)``, in float64.
         right: hands ``(params, *args) -> (loss, grads)`` whose gradients are right, written differently.
-        wrong: mistakes that people make in this very function, by name; hands as well.
-        precise: which of `right` works in NumPy's longdouble too; its gradient there is the right one.
-        value: the loss in mpmath's numbers, ``(params, *args)`` with object arrays, where the loss of
-            `precise` does not resolve small steps.
+        wrong: hands with typical mistakes in this function, by name.
+        precise: the index in `right` of a hand that also works in NumPy's longdouble; its gradient there is
+            the right one.
+        value: the loss in mpmath numbers, ``(params, *args)`` with object arrays, if the loss of `precise`
+            does not resolve small steps.
         stopped: whether `value` takes one more argument, the parameters at which a stopped part is held.
-        interval: where a tie or kink leaves the derivative open, ``(params, *args) -> (low, high)``, each in
-            the structure of params: between them every value is right. Elsewhere both are the gradient.
-        shares: where several entries tie, ``(params, *args) -> [(leaf, mask, total)]``: the entries of the
+        interval: if a tie or kink leaves the derivative open, ``(params, *args) -> (low, high)``, each in
+            the structure of params: every value between them is right. Elsewhere both are the gradient.
+        shares: if several entries tie, ``(params, *args) -> [(leaf, mask, total)]``: the entries of the
             mask in a leaf (counted in JAX's order) must sum to the total.
-        dead: whether nothing flows into any gradient, so that nobody can judge it.
-        misled: whether the reference itself has a wrong rule; only wrong hands are put to the checker.
+        dead: whether nothing flows into any gradient, so that it cannot be judged.
+        misled: whether the reference itself has a wrong rule; then only wrong hands are checked.
         options: more arguments of `check_gradients`.
     """
 

@@ -1,4 +1,4 @@
-"""Wrong gradients, made from a right one by mistakes that any function can be given."""
+"""Wrong gradients, made from a right one by mistakes that are possible in any function."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,12 +13,12 @@ Change = Callable[[np.ndarray], np.ndarray]
 
 
 def mutations(truth: Truth, right: Hand) -> Iterator[tuple[str, Hand]]:
-    """Wrong hands, each with its name.
+    """Yield wrong hands, each with its name.
 
-    Each changes one array of the gradient, in turn; entries that a tie leaves open are never picked out.
+    Each changes one array of the gradient, in turn; entries that a tie leaves open are never chosen.
 
     Args:
-        truth: of the function at the point where the entries are chosen.
+        truth: the function at the point where the entries are chosen.
         right: the hand whose gradients are changed.
 
     Yields:
@@ -58,7 +58,7 @@ def _changed(right: Hand, k: int, change: Change) -> Hand:
 
 
 def _beyond_ties(right: Hand, interval: Callable[..., tuple[Any, Any]]) -> Hand:
-    """Right but at ties, wherever they are: there half of the interval beyond its upper end."""
+    """Return a hand that is wrong only at ties: there it exceeds the interval by half of its width."""
 
     def hand(params: Any, *args: Any) -> tuple[Any, Any]:
         loss, grads = right(params, *args)
@@ -73,7 +73,7 @@ def _beyond_ties(right: Hand, interval: Callable[..., tuple[Any, Any]]) -> Hand:
 
 
 def _elsewhere(right: Hand) -> Hand:
-    """The loss at the point, the gradient where the parameters are 10 % larger and a little beside."""
+    """Return a hand with the loss at the point, and the gradient at 10 % larger, moved parameters."""
 
     def hand(params: Any, *args: Any) -> tuple[Any, Any]:
         moved = jax.tree.map(lambda p: _beside(np.asarray(p)), params)
@@ -118,7 +118,7 @@ def _noise(g: np.ndarray) -> np.ndarray:
 
 
 def _where_zero(amount: float) -> dict[str, Change]:
-    """What may be added to a gradient that is 0, its amount compared with the other gradients."""
+    """Return changes of a gradient that is 0, with an amount taken from the other gradients."""
 
     def shape(wave: Callable[[np.ndarray], np.ndarray]) -> Change:
         return lambda g: g + amount * wave(np.arange(g.size)).reshape(g.shape)
@@ -168,7 +168,7 @@ def _at(index: tuple[int, ...], sign: float = 1.0) -> Change:
 
 
 def _ordered(truth: Truth, k: int) -> list[tuple[int, ...]]:
-    """The entries that can be picked, the smallest first."""
+    """Return the entries that can be chosen, the smallest first."""
     size = np.abs(truth.gradients[k])
     fit = truth.free[k] & truth.seen[k]
     order = np.argsort(np.where(fit, size, np.inf), axis=None, kind="stable")[: int(fit.sum())]
@@ -176,7 +176,7 @@ def _ordered(truth: Truth, k: int) -> list[tuple[int, ...]]:
 
 
 def _few(order: np.ndarray) -> np.ndarray:
-    """Some hundred, evenly spread, with the ends."""
+    """Return about a hundred, evenly spread, with the ends."""
     return order if len(order) <= 200 else order[np.linspace(0, len(order) - 1, 201).astype(int)]
 
 
@@ -196,7 +196,7 @@ def _smallest(truth: Truth, k: int) -> Change | None:
 
 
 def _swapped(truth: Truth, k: int) -> Change | None:
-    """Two entries exchanged that differ by 3 % of the larger scale, hardly more."""
+    """Exchange two entries that differ by just over 3 % of the larger scale."""
     order = _ordered(truth, k)
     values = np.array([float(truth.gradients[k][each]) for each in order])
     scales = np.array([float(truth.scales[k][each]) for each in order])

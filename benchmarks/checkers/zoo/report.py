@@ -1,4 +1,4 @@
-"""What the zoo's verdicts amount to: the table, the functions that were not judged, and the faults."""
+"""The report on the zoo: the table, the functions that were not judged, and the faults."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ HEAD = [
 
 
 def table(asked: list[Asked]) -> tuple[list[str], list[list[str]]]:
-    """Head and rows by kind and dtype, the sum last."""
+    """Return head and rows by kind and dtype, with the sum at the end."""
     groups = [
         (f"{kind}, {dtype}", [each for each in asked if (each.kind, each.dtype) == (kind, dtype)])
         for kind in dict.fromkeys(each.kind for each in asked)
@@ -49,7 +49,7 @@ def _row(name: str, some: list[Asked]) -> list[str]:
 
 
 def faults(asked: list[Asked]) -> list[str]:
-    """A line for each verdict that is not as it should be, the gravest first."""
+    """Return a line for each wrong verdict, the most serious first."""
     found = sorted((each for each in asked if each.fault), key=lambda each: FAULTS.index(each.fault or ""))
     return [
         f"{each.fault}: {each.function}, {each.dtype}: {each.hand}"
@@ -60,7 +60,7 @@ def faults(asked: list[Asked]) -> list[str]:
 
 
 def excused(asked: list[Asked]) -> list[str]:
-    """A line for each function that was not judged, for a reason that is allowed."""
+    """Return a line for each function that was not judged for an allowed reason."""
     lines: dict[str, int] = {}
     for each in asked:
         if each.verdict == NOT_JUDGED and each.excuse:
@@ -70,7 +70,7 @@ def excused(asked: list[Asked]) -> list[str]:
 
 
 def counted(asked: list[Asked]) -> str:
-    """A sentence with the numbers that are asked to be 0."""
+    """Return a sentence with the numbers that should be 0."""
     number = len({each.function for each in asked})
     by_fault = {
         name: sum(each.fault == name for each in asked)
@@ -83,25 +83,25 @@ def counted(asked: list[Asked]) -> str:
 
 
 def measure_zoo(out: Path, only: str = "", quick: bool = False) -> int:
-    """Put right and wrong gradients of hostile functions to the checker, write JSON, publish a table.
+    """Check right and wrong gradients of hostile functions, write JSON, publish a table.
 
     Args:
         out: folder for zoo.json.
         only: part of the name of a kind or function.
-        quick: every third function, one right hand and four wrong ones each.
+        quick: take every third function, with one right hand and four wrong ones each.
 
     Returns:
         How often something wrong was called right, something right called wrong, or the checker crashed.
 
     Raises:
-        ValueError: nothing has such a name.
+        ValueError: no kind or function has such a name.
     """
     return publish_zoo(run_zoo(choose(only, quick), quick), out)
 
 
 def publish_zoo(asked: list[Asked], out: Path) -> int:
-    """Write what was asked as JSON, publish a table, and count the faults that are asked to be 0."""
-    title = "Right and wrong gradients of hostile functions, and what was said of them"
+    """Write the results as JSON, publish a table, and count the faults that should be 0."""
+    title = "Right and wrong gradients of hostile functions, and the checker's verdicts"
     environment = environment_line("numpy", "scipy", "jax")
     head, rows = table(asked)
     lists = {"Not judged, and why": excused(asked), "Faults": faults(asked)}

@@ -1,6 +1,6 @@
-"""Put every hand of the zoo to the checker, and count: wrong called right, right called wrong, not judged.
+"""Check every hand of the zoo, and count: wrong called right, right called wrong, not judged.
 
-A wrong hand counts only if it was shown to be wrong without the checker (`truth`). *Not judged* is asked for
+A wrong hand counts only if it was shown to be wrong without the checker (`truth`). *Not judged* is required
 where nothing flows, and allowed where two honest ways differ by more than 0.1 % of the root mean square.
 """
 
@@ -25,27 +25,27 @@ from benchmarks.checkers.zoo.truth import Truth, cast
 from benchmarks.results import progress
 
 DTYPES = "float32", "float64"
-APART = 1e-3  # root mean squares between two honest ways, from which on nobody need judge
-QUICK = 4  # of the wrong hands of a function
+APART = 1e-3  # in root mean squares: if two honest ways differ by more, a hand need not be judged
+QUICK = 4  # number of wrong hands of a function
 RIGHT, WRONG, NOT_JUDGED, CRASHED = "right", "wrong", "not judged", "crashed"
 NOTHING_FLOWS = "nothing flows"
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One hand, and what the checker said.
+    """One hand, and the checker's verdict.
 
     Attributes:
         kind: file of the function.
         function: its name.
         dtype: float32 or float64.
-        hand: the honest way or the mistake.
+        hand: the name of the honest way or the mistake.
         truth: right or wrong.
-        shown: where a wrong one was shown to be wrong.
+        shown: the place where a wrong hand was shown to be wrong.
         verdict: right, wrong, not judged; crashed for any exception but NotJudged.
-        reason: what the checker said to it.
-        excuse: why not judging is allowed here, or None.
-        seconds: that the checker took.
+        reason: the checker's message.
+        excuse: the reason why not judging is allowed here, or None.
+        seconds: the checker's time.
     """
 
     kind: str
@@ -61,7 +61,7 @@ class Asked:
 
     @property
     def fault(self) -> str | None:
-        """What is wrong with the verdict, or None."""
+        """The fault of the verdict, or None."""
         if self.verdict == RIGHT and self.excuse == NOTHING_FLOWS:
             return "called right though nothing flows"
         if self.verdict == self.truth:
@@ -72,7 +72,7 @@ class Asked:
 
 
 def hands(truth: Truth) -> Iterator[tuple[str, Hand, str | None]]:
-    """The hands of a function: name, hand, and for a wrong one where it was shown to be wrong."""
+    """Yield a function's hands: name, hand, and for a wrong one the place where it was shown to be wrong."""
     if not truth.entry.misled:
         for hand in truth.entry.right:
             yield getattr(hand, "__name__", "honest").strip("_<>").replace("_", " "), hand, None
@@ -84,7 +84,7 @@ def hands(truth: Truth) -> Iterator[tuple[str, Hand, str | None]]:
 
 
 def ask(truth: Truth, hand: Hand, known: KnownPoints) -> tuple[str, str]:
-    """The verdict that `check_gradients` gives of a hand, and what it said; measured once for all hands."""
+    """Return the verdict of `check_gradients` on a hand, and its message; measured once for all hands."""
     entry, dtype = truth.entry, np.dtype(truth.dtype)
     options = {"points": POINTS, "surrogate": False, "tolerance": 0.0, **entry.options}
     params, *args = cast(truth.point, truth.dtype)
@@ -107,7 +107,7 @@ def ask(truth: Truth, hand: Hand, known: KnownPoints) -> tuple[str, str]:
 
 
 def judge(kind: str, position: int, dtype: str, quick: bool) -> list[Asked]:
-    """Everything that is asked of one function in one dtype."""
+    """Judge all hands of one function in one dtype."""
     import jax
 
     from benchmarks.checkers.zoo.functions import ZOO
@@ -123,14 +123,14 @@ def judge(kind: str, position: int, dtype: str, quick: bool) -> list[Asked]:
         verdict, reason = ask(truth, hand, known)
         kinds = kind, entry.name, dtype, name, RIGHT if shown is None else WRONG
         asked.append(Asked(*kinds, shown, verdict, reason, excuse, time.perf_counter() - begin))
-    jax.clear_caches()  # hundreds of compiled functions that nobody needs again
+    jax.clear_caches()  # hundreds of compiled functions that are not needed again
     return asked
 
 
 def _some(
     every: list[tuple[str, Hand, str | None]], quick: bool, turn: int
 ) -> list[tuple[str, Hand, str | None]]:
-    """All hands; or one right one and a few wrong ones, others for each function."""
+    """Return all hands, or one right and a few wrong ones, chosen differently for each function."""
     if not quick:
         return every
     right = [each for each in every if each[2] is None]
@@ -140,14 +140,14 @@ def _some(
 
 
 def choose(only: str = "", quick: bool = False) -> list[tuple[str, int, str]]:
-    """The functions to ask about, in either dtype: kind, position in it, dtype.
+    """Return the functions to check, in either dtype: kind, position in it, dtype.
 
     Args:
         only: part of the name of a kind or function; all for "".
-        quick: every third function.
+        quick: take every third function.
 
     Returns:
-        In the order of the zoo.
+        The functions, in the order of the zoo.
 
     Raises:
         ValueError: no kind or function has such a name.
@@ -168,15 +168,15 @@ def choose(only: str = "", quick: bool = False) -> list[tuple[str, int, str]]:
 def run_zoo(
     every: Sequence[tuple[str, int, str]], quick: bool = False, processes: int | None = None
 ) -> list[Asked]:
-    """Ask the checker about some functions.
+    """Check some functions.
 
     Args:
-        every: what `choose` gave.
-        quick: one right hand and four wrong ones of each.
-        processes: how many at a time; as many as there are cores, otherwise.
+        every: the functions, from `choose`.
+        quick: take one right hand and four wrong ones of each.
+        processes: number of processes; by default, the number of cores.
 
     Returns:
-        One for each hand, in that order.
+        A result for each hand, in this order.
     """
     found: dict[int, list[Asked]] = {}
     with (
@@ -194,7 +194,7 @@ def run_zoo(
 
 
 def _prepare(cache: str) -> None:
-    """One compilation for all hands of a function: JAX finds it again on disk."""
+    """Let JAX cache compilations on disk, so that each function is compiled once for all its hands."""
     import warnings
 
     import jax

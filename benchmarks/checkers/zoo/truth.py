@@ -1,8 +1,8 @@
-"""The right gradient in high precision, and a witness that knows of no derivative at all.
+"""The right gradient in high precision, confirmed by difference quotients of the loss.
 
-The right gradient is that of one honest way in NumPy's longdouble (64 bits of mantissa on x86), at the very
-numbers that the checked dtype holds. It is believed of an entry only where a difference quotient of the
-*loss* in longdouble says the same. The checker has no part in either.
+The right gradient is computed in one honest way in NumPy's longdouble (64 bits of mantissa on x86), at
+exactly the numbers of the checked dtype. An entry counts only if a difference quotient of the *loss* in
+longdouble agrees with it. Neither uses the checker.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,17 +15,17 @@ import numpy as np
 
 from benchmarks.checkers.zoo.entry import Entry, Hand
 
-SEEN = 0.01  # of its scale: an entry on which honest ways agree less well shows nothing
-PLANTED = 0.03  # of its scale: by how much a wrong gradient is off
-BELIEVED = 2e-3  # of its scale: how well the difference quotient must back the right value
-RESOLVED = 2e-4  # of its scale: what rounding may do to that quotient, and another step
-FINER = 0.95  # what the rounding of an honest way may take off what was planted
+SEEN = 0.01  # in scales: an entry on which honest ways differ by more shows nothing
+PLANTED = 0.03  # in scales: the error of a wrong gradient
+BELIEVED = 2e-3  # in scales: the largest distance of the difference quotient from the right value
+RESOLVED = 2e-4  # in scales: the largest change of this quotient by rounding, or by another step
+FINER = 0.95  # the part of a planted error that must remain after the rounding of an honest way
 
 Index = tuple[int, ...]
 
 
 def cast(tree: Any, dtype: Any) -> Any:
-    """A tree with copies of its arrays, the floating ones in a dtype; views stay views."""
+    """Copy a tree with its arrays, the floating ones in a dtype; views stay views."""
 
     def one(value: Any) -> Any:
         if not isinstance(value, np.ndarray):
@@ -47,7 +47,7 @@ def cast(tree: Any, dtype: Any) -> Any:
 
 
 def in_mpmath(tree: Any) -> Any:
-    """A tree with its floating arrays as object arrays of mpmath's numbers."""
+    """Return a tree with its floating arrays as object arrays of mpmath numbers."""
     from mpmath import mpf
 
     def one(value: Any) -> Any:
@@ -62,19 +62,19 @@ def in_mpmath(tree: Any) -> Any:
 
 
 def leaves(tree: Any) -> list[np.ndarray]:
-    """The arrays of a tree, in JAX's order."""
+    """Return the arrays of a tree, in JAX's order."""
     return [np.asarray(each) for each in jax.tree.leaves(tree)]
 
 
 def root_mean_square(array: np.ndarray) -> Any:
-    """Of all entries, in longdouble."""
+    """Return the root mean square of all entries, in longdouble."""
     exact = array.astype(np.longdouble)
     return np.sqrt(np.mean(exact * exact)) if exact.size else np.longdouble(0)
 
 
 @dataclass
 class Truth:
-    """What is known of a function at one point in one dtype.
+    """The right results of a function at one point in one dtype.
 
     Attributes:
         entry: the function.
@@ -88,24 +88,24 @@ class Truth:
 
     @classmethod
     def at_example(cls, entry: Entry, dtype: str, seed: int = 0) -> "Truth":
-        """The truth at the example that a seed gives."""
+        """Return the truth at the example of a seed."""
         return cls(entry, dtype, tuple(cast(entry.example(np.random.default_rng(seed)), dtype)))
 
     def answer(self, hand: Hand) -> list[np.ndarray]:
-        """The gradients that a hand gives in the checked dtype."""
+        """Return a hand's gradients in the checked dtype."""
         with np.errstate(all="ignore"), jax.enable_x64(self.dtype == "float64"):
             return leaves(hand(*cast(self.point, self.dtype))[1])
 
     @cached_property
     def gradients(self) -> list[np.ndarray]:
-        """The right ones, in longdouble."""
+        """The right gradients, in longdouble."""
         with np.errstate(all="ignore"):
             found = leaves(self.entry.right[self.entry.precise](*cast(self.point, np.longdouble))[1])
         return [each.astype(np.longdouble) for each in found]
 
     @cached_property
     def bounds(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Between which values each entry is right: the same twice but for ties."""
+        """The limits between which each entry is right; they are equal except at ties."""
         if self.entry.interval is None:
             return [(each, each) for each in self.gradients]
         low, high = self.entry.interval(*cast(self.point, np.longdouble))
@@ -114,18 +114,18 @@ class Truth:
 
     @cached_property
     def free(self) -> list[np.ndarray]:
-        """Which entries lie on no tie."""
+        """The entries that are not on a tie."""
         return [low == high for low, high in self.bounds]
 
     @cached_property
     def zero(self) -> list[bool]:
-        """Which gradients are 0 altogether: what flows into them cancels, or nothing does."""
+        """Whether each gradient is entirely 0, because its terms cancel or nothing flows into it."""
         whole = root_mean_square(np.concatenate([each.ravel() for each in self.gradients]))
         return [bool(root_mean_square(each) <= 1e-12 * whole) for each in self.gradients]
 
     @cached_property
     def scales(self) -> list[np.ndarray]:
-        """The larger of each entry and its gradient's root mean square; of all gradients' where that is 0."""
+        """The larger of each entry and its gradient's root mean square, or all gradients' if that is 0."""
         whole = root_mean_square(np.concatenate([each.ravel() for each in self.gradients])) or 1.0
         return [
             np.maximum(np.abs(each), whole if zero else root_mean_square(each))
@@ -139,7 +139,7 @@ class Truth:
 
     @cached_property
     def spread(self) -> float:
-        """By how much two honest ways differ at most, in root mean squares; ties apart."""
+        """The largest difference of two honest ways, in root mean squares, except at ties."""
         largest = 0.0
         for k, free in enumerate(self.free):
             ways = np.stack([each[k].astype(np.longdouble) for each in self.honest])
@@ -149,7 +149,7 @@ class Truth:
 
     @cached_property
     def seen(self) -> list[np.ndarray]:
-        """The entries of each gradient that every honest way gets right to 1 % of their scale."""
+        """The entries of each gradient that every honest way computes to 1 % of their scale."""
         off = [[self._outside(k, each) for k, each in enumerate(way)] for way in self.honest]
         return [np.max(ways, axis=0) <= SEEN * scale for *ways, scale in zip(*off, self.scales, strict=True)]
 
@@ -159,13 +159,13 @@ class Truth:
         return np.where(np.isfinite(value), off, np.inf)
 
     def error(self, found: Sequence[np.ndarray]) -> float:
-        """The largest error of some gradients, in scales."""
+        """Return the largest error of some gradients, in scales."""
         return max(
             float(np.max(self._outside(k, each) / self.scales[k], initial=0)) for k, each in enumerate(found)
         )
 
     def shown_wrong(self, found: Sequence[np.ndarray]) -> str | None:
-        """Where some gradients are off by 3 % in an entry that is seen and that a difference backs.
+        """Find an entry that is seen, confirmed by a difference, and wrong by 3 % in some gradients.
 
         Returns:
             The entry and both values, or None if there is no such entry.
@@ -191,7 +191,7 @@ class Truth:
         return all(low - allowed <= each <= high + allowed for each in sides)
 
     def quotient(self, k: int, index: Index, side: int) -> Any:
-        """A difference quotient of the loss: central, or of one side at a tie."""
+        """Return a difference quotient of the loss: central, or one-sided at a tie."""
         key = k, index, side
         if key not in self._quotients:
             self._quotients[key] = (self._in_longdouble if self.entry.value is None else self._in_mpmath)(
@@ -216,7 +216,7 @@ class Truth:
         return _most_stable(loss, size, side, self.scales[k][index])
 
     def _in_mpmath(self, k: int, index: Index, side: int) -> Any:
-        """With 150 digits one small step is enough, and a central difference of second order."""
+        """Return the quotient with 150 digits, for which one small step of a central difference is enough."""
         import mpmath
 
         assert self.entry.value is not None
@@ -240,7 +240,7 @@ class Truth:
 
 
 def _most_stable(loss: Callable[[Any], Any], size: Any, side: int, scale: Any) -> Any:
-    """The quotient of the smallest step that resolves the scale and that the next confirms; else NaN."""
+    """Return the quotient of the smallest step that resolves the scale and that the next confirms, or NaN."""
     middle, before = loss(np.longdouble(0)), None
     for power in range(16, 1, -1):
         h = size * np.longdouble(10) ** -power

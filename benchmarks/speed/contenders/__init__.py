@@ -10,7 +10,7 @@ __all__ = ["CONTENDERS", "LIMIT", "OURS", "load", "missing"]
 OURS = "handgrad fused"  # the ratios are relative to it
 LIMIT = "limit"  # not a network, but the limit of all of them
 
-# The file of each in this package; its class is ``Contender``.
+# Each contender's file in this package; its class is ``Contender``.
 CONTENDERS = {
     "course notes": "course_notes",
     "handgrad plain": "handgrad_plain",
@@ -21,7 +21,7 @@ CONTENDERS = {
     "torch.compile": "pytorch_compile",
     "scikit-learn": "scikit_learn",
 }
-TORCH = ("PyTorch", "torch.compile")  # the only library that handgrad does not bring
+TORCH = ("PyTorch", "torch.compile")  # the only library that is not installed with handgrad
 
 
 def load(name: str) -> Any:

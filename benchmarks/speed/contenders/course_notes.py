@@ -1,4 +1,4 @@
-"""The course notes' NumPy: their mathematics line by line, with the penalty's gradient set right."""
+"""The course notes' NumPy code, line by line, with the gradient of the penalty corrected."""
 
 import numpy as np
 

@@ -6,7 +6,7 @@ from benchmarks.speed.contenders.interface import Data
 
 
 class Contender:
-    """What `TwoLayerNet.train` and `handgrad train` run."""
+    """The step of `TwoLayerNet.train` and `handgrad train`."""
 
     tasks = ("step",)
 

@@ -1,4 +1,4 @@
-"""handgrad's plain path: the gradient of `TwoLayerNet.loss`, then the parameters moved along it."""
+"""handgrad's plain path: compute the gradient by `TwoLayerNet.loss`, then move the parameters along it."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from benchmarks.speed.contenders.interface import Data
 
 
 class Contender:
-    """As in the README: `net.loss(X, y, reg)`."""
+    """The call in the README, `net.loss(X, y, reg)`."""
 
     tasks = ("gradient", "step")
 

@@ -1,12 +1,12 @@
-"""The methods of every contender, and the data that all of them get.
+"""The methods of every contender, and their common data.
 
-A contender is made of a `Data` and makes once whatever it needs once. Its ``tasks`` are those of ``gradient``
-and ``step`` that it can be asked for:
+A contender is created from a `Data`, and then does everything that is needed only once. Its ``tasks`` name
+the tasks that it has, ``gradient`` or ``step`` or both:
 
 - ``gradient(times)`` computes the loss, penalty included, and its gradient on the first N rows, a number of
-  times; it returns the last ``(loss, grads)`` when they are computed, and copies no array for that.
+  times; it returns the last ``(loss, grads)`` when they are computed, without copying an array.
 - ``steps(batches)`` takes one step on each minibatch, given by its rows, and waits until it is done.
-- ``params()`` returns W1, b1, W2, b2 as they are now.
+- ``params()`` returns the current W1, b1, W2, b2.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ PARAMETERS = ("W1", "b1", "W2", "b2")
 
 
 class Data:
-    """Rows, labels and first weights that `speed.referee.prepare` wrote, to be read only; and minibatches."""
+    """The read-only rows, labels and initial weights from `speed.referee.prepare`, and minibatches."""
 
     def __init__(self, case: Case, folder: Path) -> None:
         """Read the arrays."""
@@ -31,9 +31,9 @@ class Data:
         self._rng = np.random.default_rng()
 
     def first_batches(self) -> np.ndarray:
-        """The two minibatches that `benchmarks.speed.referee` judges by: the first rows, in order."""
+        """Return the two minibatches that `benchmarks.speed.referee` uses: the first rows, in order."""
         return np.arange(2 * self.case.batch_size).reshape(2, -1)
 
     def some_batches(self, count: int) -> np.ndarray:
-        """Minibatches drawn with replacement, (count, N)."""
+        """Return minibatches drawn with replacement, (count, N)."""
         return self._rng.integers(0, self.case.rows, (count, self.case.batch_size))

@@ -21,7 +21,7 @@ class Contender:
         from handgrad.objective import Objective
 
         case = data.case
-        jax.config.update("jax_enable_x64", case.dtype == "float64")  # this process is JAX's alone
+        jax.config.update("jax_enable_x64", case.dtype == "float64")  # nothing else runs in this process
         self._jax, self._jnp, self._case = jax, jnp, case
         self._X, self._y = jnp.asarray(data.X), jnp.asarray(data.y, jnp.int32)
         self._params: dict[str, Any] = {name: jnp.array(q) for name, q in data.params.items()}

@@ -11,7 +11,7 @@ COPY_BYTES = 1 << 27  # much more than any cache holds
 
 
 class Contender:
-    """No network: what its GEMMs and its gather cannot be faster than."""
+    """Not a network, but the rates that limit its GEMMs and its gather."""
 
     tasks = ("gemm", "copy")
 

@@ -8,7 +8,7 @@ from benchmarks.speed.contenders.interface import PARAMETERS, Data
 
 
 class Contender:
-    """Autograd; in the step the penalty is the fused SGD's own weight decay, which costs it least."""
+    """Autograd; in the step the penalty is the fused SGD's weight decay, which is the cheapest way."""
 
     tasks = ("gradient", "step")
 
@@ -19,7 +19,7 @@ class Contender:
         torch.set_num_threads(case.threads)
         self._torch, self._case = torch, case
         self._X, self._y = torch.from_numpy(data.X), torch.from_numpy(data.y)
-        # As torch.nn.Linear has them: the weights of each output in a row.
+        # Like torch.nn.Linear, with the weights of each output in a row.
         self._params: dict[str, Any] = {
             name: torch.tensor(np.ascontiguousarray(data.params[name].T)).requires_grad_()
             for name in PARAMETERS

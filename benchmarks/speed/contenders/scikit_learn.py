@@ -18,14 +18,14 @@ class Contender:
             (case.hidden,), solver="sgd", alpha=4 * case.reg * case.batch_size, batch_size=case.batch_size,
             learning_rate_init=case.learning_rate, momentum=0, nesterovs_momentum=False, shuffle=False,
         )  # fmt: skip
-        # It makes its arrays in the first step, and then gets the common weights.
+        # The first step creates its arrays; then it gets the common weights.
         first = slice(case.batch_size)
         self._net.partial_fit(data.X[first], data.y[first], classes=np.arange(case.classes))
         for name, array in self._arrays().items():
             array[...] = data.params[name]
 
     def steps(self, batches: np.ndarray) -> None:
-        # The first time, when it is judged, it takes the rows in order.
+        # In the first call, when it is judged, it takes the rows in order.
         self._net.partial_fit(self._data.X[: batches.size], self._data.y[: batches.size])
         self._net.shuffle = True
 

@@ -29,8 +29,8 @@ FIRST = 3
 # How many of the repairs of a place are given the last word.
 LAST = 3
 
-# Of two mistakes, how many first repairs are gone on from.
-BASES = 4
+# Of two mistakes, how many first repairs are gone on from: before statements less suspect, and in all.
+SOME, BASES = 2, 4
 
 # Two edits are tried together in so many of the most suspect statements, if neither costs more.
 NEAR = 5
@@ -104,6 +104,8 @@ class Search:
         self.before = self.trial.right(0)
         self.trial = Trial(points, time.process_time() - began)
         self.whole = frozenset(range(len(points[0].pairs)))
+        # What is right only since less is done: taken if there is nothing else.
+        self.weak: list[tuple[Candidate, ...]] = []
 
     def mended(self, accept: Callable[[Mended], bool]) -> Mended | None:
         """The smallest, most usual edit after which everything is right; None if none is found in time.
@@ -114,23 +116,34 @@ class Search:
         if self.before is None:
             return None
         bases: list[Candidate] = []
-        found = self._one((), self.before, accept, bases)
-        if found is not None:
-            return found
+        sites = self._sites(())
+        found = self._one(sites[:FIRST], (), accept, bases)
+        if found is None:
+            better = [each for each in bases if (each.outcome or frozenset()) > self.before]
+            found = self._go_on(better, SOME, accept)
+        found = found or self._one(sites[FIRST:], (), accept, bases)
+        found = found or self._go_on(bases, BASES, accept)
+        found = found or self._together(sites[:NEAR], accept)
+        return found or self._accepted(self.weak[:LAST], accept)
+
+    def _go_on(self, bases: list[Candidate], most: int, accept: Callable[[Mended], bool]) -> Mended | None:
+        """One more edit beside the best of some."""
         bases.sort(key=lambda each: (-len(each.outcome or ()), not each.fits, each.edit.cost, _size(each)))
-        for base in bases[:BASES]:
+        for base in bases[:most]:
             if time.process_time() > self.deadline:
                 return None
-            found = self._one((base,), base.outcome or frozenset(), accept, [])
-            if found is not None:
-                return found
-        return self._together(accept)
+            sites = [site for site in self._sites((base,)) if site.source is base.site.source]
+            for some in (sites[:FIRST], sites[FIRST:]):
+                found = self._one(some, (base,), accept, [])
+                if found is not None:
+                    return found
+        return None
 
-    def _together(self, accept: Callable[[Mended], bool]) -> Mended | None:
+    def _together(self, sites: Sequence[Site], accept: Callable[[Mended], bool]) -> Mended | None:
         """Two usual edits of the most suspect statements, where neither alone makes anything better."""
         usual = [
             Candidate(site, edit, False)
-            for site in self._sites(())[:NEAR]
+            for site in sites
             for edit in edits(site)
             if edit.cost <= USUAL and edit.gives is None
         ]
@@ -145,44 +158,39 @@ class Search:
             if time.process_time() > self.deadline:
                 return None
             if self._run((one, other), 0) == self.whole and self._holds((one, other)):
-                mended = self._accepted([other], (one,), 0, accept)
+                mended = self._accepted([(one, other)], accept)
                 if mended is not None:
                     return mended
         return None
 
     def _one(
         self,
+        sites: Sequence[Site],
         base: tuple[Candidate, ...],
-        before: frozenset[int],
         accept: Callable[[Mended], bool],
         bases: list[Candidate],
     ) -> Mended | None:
-        """One more edit beside some."""
-        sites = [site for site in self._sites(base) if not base or site.source is base[0].site.source]
-        weak: list[Candidate] = []
+        """One more edit beside some, in one of some statements."""
         for first, rest in self._groups(sites, base):
-            good = self._good(first, base, before, bases)
+            good = self._good(first, base, bases)
             if good or not first:
-                good += self._good(rest, base, before, bases)
+                good += self._good(rest, base, bases)
             if good:
-                good += self._good(self._cheaper(sites[:FIRST], good, base), base, before, bases)
+                good += self._good(self._cheaper(sites[:FIRST], good, base), base, bases)
             good.sort(key=lambda each: (each.edit.cost, _size(each)))
-            idle = [each for each in good[:LAST] if self._idles((*base, each))]
-            weak += idle
-            lasting = [each for each in good[:LAST] if each not in idle]
-            mended = self._accepted(lasting, base, len(good) - 1, accept)
+            best = [(*base, each) for each in good[:LAST]]
+            idle = [some for some in best if self._idles(some)]
+            self.weak += idle
+            mended = self._accepted([some for some in best if some not in idle], accept, len(good) - 1)
             if mended is not None or time.process_time() > self.deadline:
                 return mended
-        return self._accepted(weak[:LAST], base, len(weak) - 1, accept)
+        return None
 
     def _good(
-        self,
-        candidates: Sequence[Candidate],
-        base: tuple[Candidate, ...],
-        before: frozenset[int],
-        bases: list[Candidate],
+        self, candidates: Sequence[Candidate], base: tuple[Candidate, ...], bases: list[Candidate]
     ) -> list[Candidate]:
         """The candidates that make everything right; those that make more right go to ``bases``."""
+        before = (base[0].outcome if base else self.before) or frozenset()
         good: list[Candidate] = []
         until = self.deadline
         for each in candidates:
@@ -199,18 +207,13 @@ class Search:
         return good
 
     def _accepted(
-        self,
-        candidates: Sequence[Candidate],
-        base: tuple[Candidate, ...],
-        others: int,
-        accept: Callable[[Mended], bool],
+        self, found: Sequence[tuple[Candidate, ...]], accept: Callable[[Mended], bool], others: int = 0
     ) -> Mended | None:
-        """The first of some candidates that has the last word for it."""
-        for each in candidates:
-            source = each.site.source
-            parts = (*[one.edit for one in base], each.edit)
-            site = (*base, each)[0].site
-            mended = Mended(source, self.programs[source.file], parts, site, others, self.trial.count)
+        """The first of some repairs that has the last word for it."""
+        for some in found:
+            source = some[0].site.source
+            parts = tuple(each.edit for each in some)
+            mended = Mended(source, self.programs[source.file], parts, some[0].site, others, self.trial.count)
             if accept(mended):
                 return mended
         return None
@@ -247,23 +250,21 @@ class Search:
         self, sites: Sequence[Site], base: tuple[Candidate, ...]
     ) -> Iterator[tuple[list[Candidate], list[Candidate]]]:
         """Candidates in the order in which they are run, and those that are run if one of them is good."""
-        for start, end in ((0, FIRST), (FIRST, len(sites))):
-            known: list[list[Candidate]] = []
-            for site in sites[start:end]:
-                if time.process_time() > self.deadline:
-                    return
-                some = [
-                    Candidate(site, edit, fits)
-                    for edit in edits(site)
-                    if ((fits := self.goals.fits(site, edit)) or edit.gives is None)
-                    and not _overlap(edit, base)
-                ]
-                first, rest = [each for each in some if each.fits], [each for each in some if not each.fits]
-                if first:
-                    yield first, rest
-                known.append(rest)
-            for some in known:
-                yield [], some
+        known: list[list[Candidate]] = []
+        for site in sites:
+            if time.process_time() > self.deadline:
+                return
+            some = [
+                Candidate(site, edit, fits)
+                for edit in edits(site)
+                if ((fits := self.goals.fits(site, edit)) or edit.gives is None) and not _overlap(edit, base)
+            ]
+            first, rest = [each for each in some if each.fits], [each for each in some if not each.fits]
+            if first:
+                yield first, rest
+            known.append(rest)
+        for some in known:
+            yield [], some
 
     def _sites(self, base: tuple[Candidate, ...]) -> list[Site]:
         sites = sites_of(self.points[0], self.files, self._watched(base))

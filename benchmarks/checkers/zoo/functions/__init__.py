@@ -1,4 +1,4 @@
-"""The functions of the zoo, a file a kind."""
+"""The functions of the zoo, one file for each kind."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Custom rules, right and wrong; derivatives that are stopped or replaced on purpose."""
+"""Right and wrong custom rules, and derivatives that are stopped or replaced on purpose."""
 
 import jax
 import jax.numpy as jnp
@@ -188,7 +188,7 @@ _reverse.defvjp(lambda x: (x, None), lambda _, g: (-g,))
 
 
 def _reversed_value(w, x, stopped):
-    """The surrogate that the reversed gradient is the derivative of."""
+    """Return the surrogate whose derivative is the reversed gradient."""
     return -sum((row @ w) ** 2 for row in x) / 2
 
 

@@ -9,7 +9,7 @@ from benchmarks.checkers.zoo.entry import Entry
 
 
 def _inverse(A):
-    """Gauss and Jordan's elimination with the largest pivot, in any dtype."""
+    """Invert by Gauss-Jordan elimination with the largest pivot, in any dtype."""
     n = len(A)
     M = np.concatenate([A, np.eye(n, dtype=A.dtype)], 1)
     for i in range(n):
@@ -236,7 +236,7 @@ def _spectral(B, t):
 
 
 def _jacobi(B, t):
-    """Jacobi's rotations, in any dtype."""
+    """Compute eigenvalues by Jacobi rotations, in any dtype."""
     A, V, n = (B + B.T) / 2, np.eye(len(B), dtype=B.dtype), len(B)
     for _ in range(12):
         for p in range(n):
@@ -262,7 +262,7 @@ EIGENVALUES = Entry("eigenvalues, two of them close", _spectral_loss, _close_val
 
 
 def _exponential_taylor(M):
-    """By squaring a Taylor series, in any dtype."""
+    """Compute the exponential by squaring a Taylor series, in any dtype."""
     squarings = max(0, int(np.ceil(np.log2(float(np.abs(M).sum(1).max()) + 1e-300))) + 3)
     A = M / M.dtype.type(2**squarings)
     total = term = np.eye(len(M), dtype=M.dtype)

@@ -1,4 +1,4 @@
-"""References that compute in a lower precision than the one asked for."""
+"""References that compute in a lower precision than the checked one."""
 
 import jax.numpy as jnp
 import ml_dtypes
@@ -26,7 +26,7 @@ def _samples(w, x):
 
 
 def _inside(dtype):
-    """Everything between the parameters and the gradient in a lower precision."""
+    """Return a hand that computes everything between parameters and gradient in a lower precision."""
 
     def hand(w, x):
         a, b = w.astype(dtype), x.astype(dtype)

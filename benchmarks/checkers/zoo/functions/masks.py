@@ -1,4 +1,4 @@
-"""Attention and means under masks: the lowest float, −inf, rows that are masked altogether."""
+"""Masked attention and means: the lowest float, −inf, fully masked rows."""
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ def _example(rng):
 
 
 def _attention(name, mask, value):
-    """Masked attention; rows without a key give 0."""
+    """Return masked attention; rows without a key give 0."""
     rows = mask.any(1)[:, None]
     filler = max(value, float(np.finfo(np.float32).min)) if np.isfinite(value) else value
 
@@ -38,7 +38,7 @@ def _attention(name, mask, value):
         return np.sum(t * (P @ v)), {"q": dS @ k / root, "k": dS.T @ q / root, "v": P.T @ t}
 
     def queries(p, t):
-        """One query after the other, over the keys that it sees."""
+        """Compute one query after the other, over its unmasked keys."""
         q, k, v = p["q"], p["k"], p["v"]
         total, g = q.dtype.type(0), {name: np.zeros_like(each) for name, each in p.items()}
         for n in range(T):

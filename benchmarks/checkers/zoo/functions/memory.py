@@ -1,4 +1,4 @@
-"""What hands do with memory: state kept between calls, workspaces, views with strides of their own."""
+"""Hands with unusual use of memory: state kept between calls, workspaces, strided views."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -123,7 +123,7 @@ def _entries(w, x):
 
 
 def _raw(w, x):
-    """As a kernel does that takes every array for a compact one."""
+    """Compute like a kernel that treats every array as compact."""
     size = x.itemsize
     inside = x.strides[0] > 0 and 0 not in x.strides
     compact = as_strided(x, x.shape, (x.shape[1] * size, size)) if inside else np.zeros_like(x)

@@ -7,7 +7,7 @@ from benchmarks.checkers.zoo.entry import Entry
 
 
 def _products(x, t):
-    """From both sides: the factors before times the factors behind."""
+    """Multiply from both sides: the factors before times the factors after."""
     one = np.ones_like(x[:, :1])
     before = np.concatenate([one, np.cumprod(x, 1)[:, :-1]], 1)
     behind = np.concatenate([np.cumprod(x[:, ::-1], 1)[:, ::-1][:, 1:], one], 1)
@@ -15,7 +15,7 @@ def _products(x, t):
 
 
 def _products_left_out(x, t):
-    """Every product without one of its factors."""
+    """Compute every product without one of its factors."""
     g = np.stack([np.delete(x, i, 1).prod(1) for i in range(x.shape[1])], 1)
     return t @ (x[:, 0] * x[:, 1:].prod(1)), t[:, None] * g
 

@@ -24,7 +24,7 @@ def _shifted(s, y):
 
 
 def _pairwise(s, y):
-    """Every probability as 1 over a sum of exponentials of differences."""
+    """Compute every probability as 1 over a sum of exponentials of differences."""
     with np.errstate(over="ignore"):
         p = 1 / np.exp(s[:, None, :] - s[:, :, None]).sum(2)
     g = p * (np.arange(C) != y[:, None])
@@ -198,7 +198,7 @@ def _entropy(s):
 
 
 def _entropy_covariance(s):
-    """By the covariance of softmax: −(diag p − p pᵀ) log p."""
+    """Compute the gradient by the covariance of softmax: −(diag p − p pᵀ) log p."""
     g, loss = np.empty_like(s), s.dtype.type(0)
     for n, row in enumerate(s):
         e = np.exp(row - row.max())

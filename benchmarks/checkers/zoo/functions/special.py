@@ -1,4 +1,4 @@
-"""Functions of one number, where their textbook formulas overflow, cancel or lose their tails."""
+"""Functions of one number, at points where textbook formulas overflow, cancel or lose their tails."""
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ from benchmarks.checkers.zoo.entry import Entry
 
 
 def _in_mpmath(name):
-    """The sum of t·f(x), f being mpmath's."""
+    """Return the sum of t·f(x) with mpmath's f."""
 
     def value(x, t):
         import mpmath
@@ -20,7 +20,7 @@ def _in_mpmath(name):
 
 
 def _precisely(function):
-    """A hand of one array computed in float64 by mpmath's rules, given back in longdouble."""
+    """Return a hand of one array that is computed with mpmath's numbers, with results in longdouble."""
 
     def hand(x, t):
         import mpmath
@@ -186,7 +186,7 @@ def _gamma(x, t):
 
 
 def _gamma_series(x, t):
-    """Digamma by its recurrence up to 30 and its asymptotic series beyond."""
+    """Compute digamma by its recurrence up to 30 and its asymptotic series beyond."""
     y, shift = x.copy(), np.zeros_like(x)
     while (y < 30).any():
         low = y < 30

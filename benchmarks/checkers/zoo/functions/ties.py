@@ -1,4 +1,4 @@
-"""Ties and kinks: the derivative is open between two values there, and sharp everywhere else."""
+"""Ties and kinks, where the derivative may be any value between two, and is unique everywhere else."""
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ def _ones(rng):
 
 
 def _slopes(below, above, where=0.0):
-    """The interval of a sum of t·f(x) with a kink."""
+    """Return the interval of a sum of t·f(x) with a kink."""
 
     def interval(x, t):
         left, right = t * np.where(x > where, above, below), t * np.where(x >= where, above, below)
@@ -24,7 +24,7 @@ def _slopes(below, above, where=0.0):
 
 
 def _shifted_tie(value):
-    """All is right but for the entries on the kink, which get a value times t."""
+    """Change only the entries on the kink, to a value times t."""
     return lambda x, t: (_relu(x, t)[0], np.where(x == 0, value * t, _relu(x, t)[1]))
 
 

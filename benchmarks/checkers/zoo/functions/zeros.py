@@ -1,4 +1,4 @@
-"""Structural zeros: entries into which nothing flows, beside entries into which much does."""
+"""Structural zeros: entries into which nothing flows, next to entries into which much flows."""
 
 import jax.numpy as jnp
 import numpy as np
