@@ -106,7 +106,7 @@ def run(case: Case, cache: Path, folder: Path) -> Times:
 
 def measure_seconds(out: Path, rounds: int, cases: Sequence[Case] = CASES) -> None:
     """Measure all cases; write JSON, and the table beside it."""
-    before = os.sched_getaffinity(0)
+    before, load = os.sched_getaffinity(0), os.getloadavg()[1]
     os.sched_setaffinity(0, some_cpus(CPUS))  # all processes inherit it
     try:
         for case in cases:  # its files are in memory afterwards, and compiled to bytecode
@@ -118,7 +118,11 @@ def measure_seconds(out: Path, rounds: int, cases: Sequence[Case] = CASES) -> No
         case.title: [_median([turn[time] for turn in own]) for time in range(len(own[0]))]
         for case, own in zip(cases, zip(*turns, strict=True), strict=True)
     }
-    environment = f"{environment_line('numpy', 'jax')} {CPUS} CPUs, medians of {rounds} rounds."
+    environment = (
+        f"{environment_line('numpy', 'jax')}"
+        f" {CPUS} CPUs, medians of rounds: {rounds}. Load before: {load:.1f}; "
+        "other work makes wall times longer than CPU times."
+    )
     write_json(out / "seconds.json", {"environment": environment, **found})
     publish("seconds", [_table(cases, found), environment], out)
 
