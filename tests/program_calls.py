@@ -30,13 +30,13 @@ def _draws(*shapes: tuple[int, ...]) -> str:
 _NETWORK = _draws((4, 5), (5,), (5, 3), (3,))
 _X, _Y = "rng.standard_normal((6, 4))", "rng.integers(0, 3, 6)"
 _RECURRENT = {
-    "rnn": _draws((2, 3, 4), (2, 5), (4, 5), (5, 5), (5,)),
-    "lstm": _draws((2, 3, 4), (2, 5), (4, 20), (5, 20), (20,)),
+    "rnn": _draws((6, 3, 4), (6, 5), (4, 5), (5, 5), (5,)),
+    "lstm": _draws((6, 3, 4), (6, 5), (4, 20), (5, 20), (20,)),
 }
-_CAPTIONS = _draws((6, 3), (2, 5), (3, 5), (5, 5), (5,), (5, 6), (6,))
+_CAPTIONS = _draws((3, 4), (6, 5), (4, 5), (5, 5), (5,), (5, 3), (3,))
 _SQUARES = _draws((4, 4), (4, 4), (4, 4), (4, 4))
 _WORDS = "rng.integers(0, 4, 3).tolist()"
-_NORMAL = _draws((5, 4), (4,), (4,))
+_NORMAL = _draws((6, 5), (5,), (5,))
 
 CALLS = {
     "two_layer_function": Called(
@@ -71,8 +71,8 @@ CALLS = {
         loss="0.5 * np.sum(out ** 2)",
     ),
     "training_at_import": Called("training_at_import:step", "step(W1, W2)", 2),
-    "affine": Called("cs231n_layers:affine_forward", f"affine_forward({_draws((3, 2, 2), (4, 5), (5,))})", 3),
-    "relu": Called("cs231n_layers:relu_forward", "relu_forward(rng.standard_normal((3, 4)))", 1),
+    "affine": Called("cs231n_layers:affine_forward", f"affine_forward({_draws((6, 2, 2), (4, 5), (5,))})", 3),
+    "relu": Called("cs231n_layers:relu_forward", "relu_forward(rng.standard_normal((6, 5)))", 1),
     "three_layer_svm": Called(
         "cs231n_layers:ThreeLayerNet.loss",
         "sizes = {'W1': (4, 5), 'b1': (5,), 'W2': (5, 5), 'b2': (5,), 'W3': (5, 3), 'b3': (3,)}\n"
@@ -80,7 +80,7 @@ CALLS = {
         6,
     ),
     "softmax_layer": Called(
-        "cs231n_layers:softmax_loss", "softmax_loss(rng.standard_normal((5, 3)), rng.integers(0, 3, 5))", 1
+        "cs231n_layers:softmax_loss", "softmax_loss(rng.standard_normal((6, 3)), rng.integers(0, 3, 6))", 1
     ),
     "batchnorm": Called(
         "normalisation:batchnorm_forward", f"batchnorm_forward({_NORMAL}, {{'mode': 'train'}})", 3
@@ -112,12 +112,12 @@ CALLS = {
     "lstm": Called("recurrent:lstm_forward", f"lstm_forward({_RECURRENT['lstm']})", 5),
     "gru": Called(
         "recurrent:gru_step",
-        f"gru_step({_draws((2, 3), (2, 4), (7, 4), (7, 4), (7, 4))})",
+        f"gru_step({_draws((6, 4), (6, 5), (9, 5), (9, 5), (9, 5))})",
         5,
     ),
     "captions": Called(
         "recurrent:caption_loss",
-        f"caption_loss(rng.integers(0, 6, (2, 4)), {_CAPTIONS})",
+        f"caption_loss(rng.integers(0, 3, (6, 4)), {_CAPTIONS})",
         7,
     ),
     "gelu_block": Called(
@@ -130,7 +130,7 @@ CALLS = {
     ),
     "dropout": Called(
         "dropout:regression",
-        f"regression({_draws((5, 3), (5, 2), (3, 6), (6, 2))}, {{'p': 0.6, 'mode': 'train', 'seed': 3}})",
+        f"regression({_draws((6, 4), (6, 3), (4, 5), (5, 3))}, {{'p': 0.6, 'mode': 'train', 'seed': 3}})",
         2,
     ),
     "char_rnn": Called(
@@ -141,17 +141,17 @@ CALLS = {
     **{
         name: Called(
             f"linear_classifiers:{name}",
-            f"{name}({_draws((4, 3), (5, 4))}, rng.integers(0, 3, 5), 0.1)",
+            f"{name}({_draws((4, 3), (6, 4))}, rng.integers(0, 3, 6), 0.1)",
             1,
         )
         for name in ("softmax_loss_naive", "softmax_loss_vectorized", "svm_loss_naive", "svm_loss_vectorized")
     },
     "least_squares": Called(
-        "constant_factors:least_squares", f"least_squares({_draws((5, 3), (5, 2), (3, 4), (4, 2))}, 0.2)", 2
+        "constant_factors:least_squares", f"least_squares({_draws((6, 4), (6, 3), (4, 5), (5, 3))}, 0.2)", 2
     ),
     "logistic": Called(
         "constant_factors:logistic",
-        f"logistic({_draws((3,), (5, 3))}, rng.integers(0, 2, 5).astype(float))",
+        f"logistic({_draws((4,), (6, 4))}, rng.integers(0, 2, 6).astype(float))",
         1,
     ),
     "neuron_loss": Called(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from autograd_ref.crosscheck.isolated.child import judge_file
 from autograd_ref.crosscheck.isolated.whole import names_in
 from autograd_ref.crosscheck.program.calling.watch import is_called_plainly, watching
 
@@ -156,6 +157,8 @@ def test_folder_is_judged_whole(tmp_path):
         "magic.py:affine_forward: the gradient is right (float64).",
         "old.py: could not be judged: is Python 2: line 1: print 'no'",
         "training.ipynb:step: the gradient is right (float64).",
+        "Ignored in magic.py: %matplotlib inline",
+        "Ignored in training.ipynb: %matplotlib inline, !ls",
         "Not called: difference. Say how: handgrad check layers.py:difference --call 'difference(...)'",
         "3 right, 1 wrong, 1 could not be judged.",
     ]
@@ -191,3 +194,60 @@ def test_program_runs_until_the_call_that_is_asked_for(tmp_path):
     code, found = check(tmp_path, "inside/library.py:Model.leap", "--run", "inside/train.py x")
     assert code == 2
     assert "--run raised line 9: ValueError" in found["error"]
+
+
+LOOPS = """
+import numpy as np
+
+X = np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]])
+y = np.array([[0], [1], [1], [0]])
+rng = np.random.default_rng(1)
+V, W = rng.standard_normal((3, 4)), rng.standard_normal((4, 1))
+for _ in range(5):
+    h = 1 / (1 + np.exp(-X @ V))
+    out = 1 / (1 + np.exp(-h @ W))
+    delta = (out - y) * out * (1 - out)
+    W -= 0.5 * h.T @ delta
+    V -= 0.5 * X.T @ (delta @ W.T * h * (1 - h))
+
+def train(X, y, n_h):
+    V, W = rng.standard_normal((X.shape[1], n_h)), rng.standard_normal((n_h, 1))
+    for i in range(100):
+        h = np.tanh(X @ V)
+        loss = np.sum((h @ W - y) ** 2)
+        g = 2 * (h @ W - y)
+        dW, dV = h.T @ g, X.T @ (g @ W.T * (1 - h * h))
+        V, W = V - 1e-3 * dV, W - 1e-3 * dW
+        update = V.sum()
+        i += update
+
+while True:
+    X = X + 0
+"""
+
+
+@pytest.mark.slow
+def test_loops_that_train_are_judged_by_a_round(tmp_path, monkeypatch):
+    monkeypatch.setattr("autograd_ref.crosscheck.isolated.judge_whole.AFTER_SECONDS", 0.5)
+    (tmp_path / "loops.py").write_text(LOOPS)
+    recorded = dict.fromkeys(("call", "run", "loss", "backward")) | {"nth": 1, "of": {}, "points": 2}
+    request = {
+        "target": str(tmp_path / "loops.py"),
+        "names": names_in(str(tmp_path / "loops.py")),
+        "recorded": recorded | {"explain": False},
+        "reference": None,
+        "sizes": (9, 7, 10, 5),
+        "reg": None,
+        "dtype": None,
+        "seed": 0,
+        "tolerance": 0.0,
+        "surrogate": False,
+    }
+    (*_, answers) = judge_file(request)
+    found = {each["target"].rpartition(":")[2]: each["report"] for each in answers}
+    lines = LOOPS.splitlines()
+    first, train = (i + 1 for i, line in enumerate(lines) if line.strip().startswith("for "))
+    # The step of W comes before W is used for that of V.
+    assert found[str(first)]["ok"] is False
+    assert [each["name"] for each in found[str(first)]["quantities"] if each["ok"] is False] == ["dV"]
+    assert found[str(train)]["ok"] is True

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 from autograd_ref.crosscheck.errors import LONGEST_REFUSAL, one_line
@@ -67,7 +67,7 @@ class WholeFile:
                 said = self._too_long(str(error)) if self.patience.is_over else str(error)
                 yield [*self.answers, self._of_file(said)]
                 return
-            module = SimpleNamespace(**self.space)
+            module = self._so_far()
         yield self.answers
         for name, called in self.names.items() if self.program is None else ():
             value = getattr(module, name, None)
@@ -83,7 +83,13 @@ class WholeFile:
             return load_module(self.path, self.file, self._watch)
         with self._watch(self.file):
             run_program(self.program)
-        return SimpleNamespace(**self.space)
+        return self._so_far()
+
+    def _so_far(self) -> ModuleType:
+        """The file's names, where its import did not come to its end."""
+        module = ModuleType(Path(self.file).stem)
+        vars(module).update(self.space)
+        return module
 
     def _watch(self, file: str) -> AbstractContextManager[Any]:
         source = source_of(Path(file))
@@ -103,7 +109,7 @@ class WholeFile:
     def _try(self, name: str, met: Met | Round, judge: Callable[[Any], Report]) -> bool:
         """Judge what the file is about to do; what cannot be judged is no answer."""
         self.patience.stop()
-        self.space.update(met.space)
+        self.space = met.space
         asked = self.asked({**self.request, "target": f"{self.path}:{name}"})
         judged = self._answer(name, lambda: judge(asked))
         if not judged:
