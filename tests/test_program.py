@@ -282,7 +282,7 @@ def test_loss_that_is_never_computed_is_the_usual_one_that_the_gradients_are_of(
         (lambda W: 3, {}, "no floating array"),
         (lambda W: W.nothing, {}, r"raised line \d+: AttributeError: .*'nothing'"),
         (lambda W: x @ W, {"loss": "np.sum(oot)"}, "--loss raised .*'oot' is not defined"),
-        (lambda W: x @ W, {"loss": "np.sum(out"}, "--loss is no expression"),
+        (lambda W: x @ W, {"loss": "np.sum(out"}, "--loss is not an expression"),
         (lambda W: x @ W, {"loss": "out", "backward": np.sum}, "give one"),
     ],
 )

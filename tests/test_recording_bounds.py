@@ -294,7 +294,7 @@ def test_difference_of_plain_runs():
     assert abs(both.value - expected) < both.error < 1e-6
     assert difference(recording, value, {"w": np.array([0.0, 0.0, 1.0])}) is None
     np.testing.assert_array_equal(w, before)
-    with pytest.raises(NotRecorded, match="the call leaves the loss nowhere"):
+    with pytest.raises(NotRecorded, match="the call neither returns nor stores the loss"):
         difference(recording, recording.tape.values[-2], {"w": np.ones(3)})
     assert state["calls"] == 1
 

@@ -122,7 +122,7 @@ def test_what_is_installed_can_be_named():
 def test_another_package_of_the_same_name_is_not_taken_for_it(tmp_path):
     write(tmp_path / "handgrad/__init__.py", "")
     file = write(tmp_path / "handgrad/two_layer_net.py", NETWORK)
-    assert "another module of the name handgrad.two_layer_net stands in the way" in complaint(f"{file}:Net")
+    assert "another module has the name handgrad.two_layer_net" in complaint(f"{file}:Net")
 
 
 def test_what_a_file_switches_on_stays_with_it(tmp_path):
@@ -153,7 +153,7 @@ def test_no_such_file_module_or_name(tmp_path):
     write(tmp_path / "empty.py", "")
     assert complaint("empty.py:Net").endswith("it has no class with a loss and no function")
     write(tmp_path / "notes/net.txt", NETWORK)
-    assert complaint("notes/net.txt:Net") == "net.txt is no .py file"
+    assert complaint("notes/net.txt:Net") == "net.txt is not a .py file"
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""Check a target in an interpreter of its own."""
+"""Check a target in a separate interpreter."""

@@ -1,6 +1,6 @@
 """The program that loads one target and judges it: `python -m autograd_ref.crosscheck.isolated.child FOLDER`.
 
-`process` starts it. It reads request.json from FOLDER and puts answer.json beside it.
+`process` starts it. It reads request.json from FOLDER and writes answer.json there.
 """
 
 import json
@@ -45,13 +45,13 @@ from handgrad.files import replace_json
 __all__ = ["judge_file", "judge_request"]
 
 EXAMPLE = "example"
-# How many seconds before the end no repair is looked for any more: the last one has to be confirmed.
+# The search for a repair ends this many seconds before the time limit, because a repair must be confirmed.
 REPAIR_MARGIN = 5.0
 
 
 def main() -> None:
     """Answer the request in the folder that the command line names, and end."""
-    sys.dont_write_bytecode = True  # none beside anybody's files from here on
+    sys.dont_write_bytecode = True  # leave no files beside the user's
     folder, pid = Path(sys.argv[1]), os.getpid()
     request = json.loads((folder / "request.json").read_text())
     limit(request["memory"], request["time_limit"])
@@ -59,7 +59,7 @@ def main() -> None:
     keep_compiled()
 
     def note(report: Report) -> None:
-        """Keep the verdict while a repair is looked for."""
+        """Keep the verdict during the search for a repair."""
         if os.getpid() == pid:
             replace_json(folder / "answer.json", {"report": report.to_json(), "error": None})
 
@@ -69,9 +69,9 @@ def main() -> None:
             answer["report"] = judge().to_json()
         except NotJudged as error:
             answer["error"] = one_line(str(error), LONGEST_REFUSAL)
-        if os.getpid() == pid:  # the target's own forks may come this far as well
+        if os.getpid() == pid:  # forks of the target may also reach this
             replace_json(folder / "answer.json", answer)
-        os._exit(0)  # do not wait for the target's threads, nor for what it registered with atexit
+        os._exit(0)  # do not wait for the target's threads or atexit functions
 
     if request["names"] is not None:
         for answers in judge_file(request):
@@ -89,15 +89,15 @@ def judge_request(
     """Judge one target.
 
     Args:
-        request: as `process.run_apart` writes it.
-        end: is given what judges a call that the target itself makes, while it makes it.
-        note: told the verdict before a repair is looked for.
+        request: the request written by `process.run_apart`.
+        end: takes a function that judges a call of the target itself, during this call.
+        note: called with the verdict before the search for a repair.
 
     Returns:
         The report.
 
     Raises:
-        NotJudged: it cannot be judged; says why.
+        NotJudged: the target cannot be judged; the message says why.
     """
     asked = _asked(request)
     if asked.spec.rpartition(":")[2].isdigit():
@@ -161,11 +161,11 @@ def _judge_loop(
 
 
 def judge_file(request: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
-    """Judge all that a file has.
+    """Judge everything in a file.
 
     Args:
-        request: with the file as the target and, for each class or function, its name and the names of what
-            the file may call when it is imported.
+        request: a request with the file as the target and, for each class or function, its name and the names
+            by which the file may call it when it is imported.
 
     Yields:
         All answers so far, in the order in which they are found.
@@ -193,7 +193,7 @@ def _said(file: str, judge: Callable[[], Report]) -> Report:
 
 
 def _is_told(request: dict[str, Any]) -> bool:
-    """Whether it is said how the target is called."""
+    """Whether the request says how the target is called."""
     return request["recorded"]["call"] is not None or request["reference"] is not None
 
 
@@ -248,7 +248,7 @@ def _load_reference(spec: str) -> Target:
 
 
 def _examples(target: Target, reference: Target, seed: int) -> list[tuple[Any, ...]]:
-    """Draws of `example(rng)`, of the file that holds the target or else of the reference's, by own seeds."""
+    """Return draws of `example(rng)`, from the target's file or else the reference's, with separate seeds."""
     for held in (target, reference):
         example = getattr(held.module, EXAMPLE, None)
         if example is None:

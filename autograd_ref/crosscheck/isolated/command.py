@@ -1,4 +1,4 @@
-"""`handgrad check TARGET...`: judge anybody's gradients, each in its own interpreter, and print."""
+"""`handgrad check TARGET...`: judge the gradients of user code, each in its own interpreter, and print."""
 
 import asyncio
 import json
@@ -25,12 +25,12 @@ __all__ = ["Write", "check_targets"]
 
 
 class Write(NamedTuple):
-    """What is done with the repairs that were found.
+    """The use of repairs.
 
     Attributes:
-        diff: print them as `git apply` takes them.
+        diff: print them as diffs for `git apply`.
         fix: write them into their files.
-        ask: before that.
+        ask: ask before writing.
     """
 
     diff: bool
@@ -69,16 +69,16 @@ def check_targets(
     html: Path | None = None,
     write: Write | None = None,
 ) -> Outcome:
-    """Judge every target, FILE.py:NAME or package.module:NAME, and print the results in their order.
+    """Judge every target, FILE.py:NAME or package.module:NAME, and print the results in order.
 
     Args:
         targets: the targets.
-        request: reference, sizes, reg, dtype, seed, tolerance and surrogate, which hold for all.
-        as_json: print an object a line, not text.
-        strict: let a warning about a right gradient count as wrong.
+        request: reference, sizes, reg, dtype, seed, tolerance and surrogate, for all targets.
+        as_json: print an object per line instead of text.
+        strict: count a warning about a right gradient as wrong.
         time_limit: seconds for each.
-        html: where to write the report of the only target as a page.
-        write: what is done with repairs beside being shown.
+        html: file for the report of the only target, as a page.
+        write: use of repairs, apart from printing them.
 
     Returns:
         WRONG if one is wrong; else NOT_JUDGED if one could not be judged; else RIGHT.
@@ -100,7 +100,7 @@ async def _check_targets(
     html: Path | None,
     write: Write | None,
 ) -> Outcome:
-    # To be told to end is like Ctrl-C, which ends all children first.
+    # SIGTERM acts like Ctrl-C, which ends all children first.
     with suppress(NotImplementedError):  # on Windows
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
     files = {target: found for target in targets if (found := files_of(target)) is not None}
@@ -128,7 +128,7 @@ async def _check_targets(
     status = console.status("Checking", spinner="line")
     answers = [asyncio.create_task(run(target)) for target in asked_for]
     await asyncio.sleep(0)
-    # JAX is loaded here while it is loaded there.
+    # JAX is loaded here while the child loads it, too.
     from autograd_ref.crosscheck.isolated.result import TargetResult, tally
     from autograd_ref.crosscheck.reports.printed import print_report
 
@@ -177,19 +177,19 @@ def _file_of(target: str) -> str:
 
 
 def _ignored(file: str) -> str:
-    """The lines of a file that are not Python and were left out."""
+    """Return a sentence about the lines of a file that are not Python and were left out."""
     path = Path(file)
     if path.suffix not in (".py", ".ipynb"):
         return ""
     try:
         lines = ignored_in(path)
     except (OSError, ValueError, SyntaxError):
-        return ""  # its import says why
+        return ""  # its import gives the reason
     return f"Ignored in {file}: {', '.join(lines)}" if lines else ""
 
 
 def _uncalled(targets: Sequence[str]) -> str:
-    """What nothing says how to call, and what would say it."""
+    """Return a sentence about functions without a known call, and how to give one."""
     names = ", ".join(target.rpartition(":")[2] for target in targets)
     last = targets[0].rpartition(":")[2]
     return f"Not called: {names}. Say how: handgrad check {targets[0]} --call '{last}(...)'"

@@ -12,17 +12,17 @@ __all__ = ["write_repair"]
 
 
 def write_repair(repair: Repair) -> Path:
-    """Replace the lines that a repair is about, and keep the old file beside the new one.
+    """Replace the lines that a repair changes, and keep the old file beside the new one.
 
     Args:
-        repair: of a file.
+        repair: a repair of a file.
 
     Returns:
         The path of the old file.
 
     Raises:
-        ValueError: there is no such file, or it changed since it was read.
-        OSError: it cannot be written; nothing is changed then.
+        ValueError: the file does not exist, or changed since it was read.
+        OSError: the file cannot be written; then nothing is changed.
     """
     path = Path(repair.file).resolve()
     if not repair.digest or not path.is_file():
@@ -41,7 +41,7 @@ def write_repair(repair: Repair) -> Path:
 
 
 def _unused(path: Path) -> Path:
-    """The first of ``net.py.orig``, ``net.py.orig.2``, ... that does not exist."""
+    """Return the first of ``net.py.orig``, ``net.py.orig.2``, ... that does not exist."""
     number = 1
     while (old := path.with_name(f"{path.name}.orig" + (f".{number}" if number > 1 else ""))).exists():
         number += 1

@@ -1,4 +1,4 @@
-"""Judge all that a file has: the calls and loops that it runs by itself, and what can be called besides."""
+"""Judge everything in a file: the calls and loops that it runs itself, and other functions."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ from autograd_ref.crosscheck.reports.report import NotJudged, Report
 
 __all__ = ["WholeFile"]
 
-# How long a file may run until it calls something that can be judged, and after that.
+# Seconds that a file may run until it calls something that can be judged, and after that.
 BEFORE_SECONDS, AFTER_SECONDS = 50.0, 5.0
 
 Judge = Callable[[dict[str, Any], Target], Report]
@@ -28,16 +28,16 @@ Said = Callable[[str, Callable[[], Report]], Report]
 
 
 class WholeFile:
-    """A file, and the answers about what is in it."""
+    """A file, and the answers about its functions."""
 
     def __init__(self, request: dict[str, Any], asked: Callable[[dict[str, Any]], Any], said: Said) -> None:
         """Prepare to judge.
 
         Args:
-            request: with the file as the target and, for each class or function, its name and the names of
-                what the file may call when it runs.
-            asked: what a request asks of a call.
-            said: judges, and says where the file's own exceptions came from.
+            request: a request with the file as the target and, for each class or function, its name and the
+                names by which the file may call it when it runs.
+            asked: returns the options of a call for a request.
+            said: judges, and reports where the file's own exceptions came from.
         """
         self.request, self.asked, self.said = request, asked, said
         self.path: str = request["target"]
@@ -54,7 +54,7 @@ class WholeFile:
         """Judge everything.
 
         Args:
-            judge: judges what nothing in the file called.
+            judge: judges functions that the file did not call.
 
         Yields:
             All answers so far, in the order in which they are found.
@@ -86,7 +86,7 @@ class WholeFile:
         return self._so_far()
 
     def _so_far(self) -> ModuleType:
-        """The file's names, where its import did not come to its end."""
+        """Return the file's names if its import did not finish."""
         module = ModuleType(Path(self.file).stem)
         vars(module).update(self.space)
         return module
@@ -107,7 +107,7 @@ class WholeFile:
         return self._try(str(loop.line), made, lambda asked: check_round(made, self.file, asked))
 
     def _try(self, name: str, met: Met | Round, judge: Callable[[Any], Report]) -> bool:
-        """Judge what the file is about to do; what cannot be judged is no answer."""
+        """Judge what the file is about to do; if it cannot be judged, there is no answer."""
         self.patience.stop()
         self.space = met.space
         asked = self.asked({**self.request, "target": f"{self.path}:{name}"})
@@ -130,7 +130,7 @@ class WholeFile:
         return {"target": self.path, "report": None, "error": one_line(error, LONGEST_REFUSAL)}
 
     def _nothing(self) -> str:
-        """Why nothing was judged, and what would be."""
+        """Return the reason why nothing was judged, and a remedy."""
         if self.refused:
             return f"line {self.refused}" if self.refused[0].isdigit() else self.refused
         if self.program is not None:
@@ -141,7 +141,7 @@ class WholeFile:
         )
 
     def _too_long(self, error: str) -> str:
-        """What a run that was ended says."""
+        """Return the message about a run that was ended."""
         at = re.search(r"\bline \d+", error)
         where = "" if at is None else f" at {at[0]}"
         what = "its import" if self.program is None else "--run"

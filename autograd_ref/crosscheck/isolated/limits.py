@@ -1,4 +1,4 @@
-"""What holds in a process that runs somebody's code: bounds on memory and time, and a note of where it is."""
+"""Limits of memory and time in a process that runs user code, and a note of its current line."""
 
 import os
 import sys
@@ -12,13 +12,13 @@ from handgrad.files import replace_json
 
 __all__ = ["MARGIN", "limit", "note_where"]
 
-# How many seconds before the end is noted where the target is.
+# The target's line is noted this many seconds before the end.
 MARGIN = 0.5
 OWN = str(Path(__file__).parents[2])
 
 
 def note_where(file: Path, seconds: float) -> None:
-    """Write down which line the main thread is at after so many seconds."""
+    """Write the main thread's current line to a file after a number of seconds."""
     main = threading.main_thread().ident
 
     def note() -> None:
@@ -38,7 +38,7 @@ def note_where(file: Path, seconds: float) -> None:
 
 
 def limit(memory: int, time_limit: float) -> None:
-    """Set bounds that hold even if the process that started this one is gone, where the system has any."""
+    """Set limits that hold even if the parent process is gone, if the system has them."""
     try:
         import resource
     except ImportError:

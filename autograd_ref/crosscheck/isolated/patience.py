@@ -1,4 +1,4 @@
-"""An end to a program that goes on after all that is of interest."""
+"""End a program that runs on without calling anything of interest."""
 
 import _thread
 import threading
@@ -9,16 +9,16 @@ __all__ = ["Patience"]
 
 
 class Patience:
-    """Interrupts the main thread, as Ctrl-C does, when nothing happened for some time."""
+    """Interrupts the main thread, like Ctrl-C, when nothing has happened for some time."""
 
     def __init__(self, seconds: float) -> None:
-        """Wait for so many seconds."""
+        """Set the waiting time in seconds."""
         self.seconds = seconds
         self.is_over = False
         self._timer: threading.Timer | None = None
 
     def start(self, seconds: float | None = None) -> None:
-        """Begin to wait, for another time from now on where one is given."""
+        """Start waiting; a given time replaces the old one from now on."""
         self.seconds = self.seconds if seconds is None else seconds
         self.stop()
         self._timer = threading.Timer(self.seconds, self._end)
@@ -26,7 +26,7 @@ class Patience:
         self._timer.start()
 
     def stop(self) -> None:
-        """Wait no more."""
+        """Stop waiting."""
         if self._timer is not None:
             self._timer.cancel()
 

@@ -1,8 +1,8 @@
-"""Run a check in an interpreter of its own.
+"""Run a check in a separate interpreter.
 
-The child has its own session and process group, no standard input, nowhere to print to, `MEMORY` bytes at
-most (on Linux; less where processes that run side by side share less) and a time limit. When it ends, or
-must, its whole process group ends. Its answer comes back as a file in a private folder.
+The child has its own session and process group, no standard input, no output, at most `MEMORY` bytes (on
+Linux; less if parallel processes share less) and a time limit. When it ends, or must end, its whole process
+group ends. Its answer is a file in a private folder.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ POLL = 0.2
 
 
 class Outcome(Enum):
-    """What came of a check; the values are the words of the tally, in its order."""
+    """The outcome of a check; the values are the words of the tally, in its order."""
 
     RIGHT = "right"
     WARNED = "right with warnings"
@@ -38,12 +38,12 @@ class Outcome(Enum):
 
 
 class Answer(NamedTuple):
-    """What came back about one target: `Report.to_json`, or one line that says why there is none.
+    """The answer about one target: `Report.to_json`, or one line that says why there is none.
 
     Attributes:
-        report: what was found; None if there is none.
-        error: why.
-        interrupted: whether somebody ended the search for a repair.
+        report: the report; None if there is none.
+        error: the reason why there is none.
+        interrupted: whether the search for a repair was interrupted.
     """
 
     report: dict[str, Any] | None
@@ -52,7 +52,7 @@ class Answer(NamedTuple):
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -63,14 +63,14 @@ async def run_apart(
     side_by_side: int = 1,
     on_verdict: Callable[[], None] = lambda: None,
 ) -> Answer:
-    """Have one target judged in a process of its own, and return its answer, or why there is none.
+    """Judge one target in a separate process, and return its answer, or the reason why there is none.
 
     Args:
         request: target, reference, sizes (N, D, H, C), reg, dtype and seed, for `child`.
-        time_limit: seconds after which it is ended, the start of the interpreter included.
-        side_by_side: how many such processes run at a time and share the cores and the memory.
-        on_verdict: called when the verdict is known and a repair is looked for. What ends the search after
-            that leaves the verdict.
+        time_limit: seconds after which it is ended, including the start of the interpreter.
+        side_by_side: number of such processes that run at once and share the cores and the memory.
+        on_verdict: called when the verdict is known and the search for a repair begins. An interruption after
+            that keeps the verdict.
     """
     found, error = await _ended({**request, "names": None}, time_limit, side_by_side, on_verdict)
     return Answer(None, error) if found is None else Answer(**found)
@@ -79,15 +79,15 @@ async def run_apart(
 async def run_file_apart(
     request: dict[str, Any], *, time_limit: float, side_by_side: int = 1
 ) -> list[tuple[str, Answer]]:
-    """Have all that a file has judged in a process of its own.
+    """Judge everything in a file in a separate process.
 
     Args:
-        request: as for `run_apart`, and the names in the file, as `whole.names_in` gives them.
+        request: as for `run_apart`, with the names in the file from `whole.names_in`.
         time_limit: seconds for each of the names.
-        side_by_side: how many such processes run at a time and share the cores and the memory.
+        side_by_side: number of such processes that run at once and share the cores and the memory.
 
     Returns:
-        The targets with their answers; the file itself with the reason where not all were judged.
+        The targets with their answers; if not all were judged, the file itself with the reason.
     """
     names = request["names"]
     found, error = await _ended(request, time_limit * max(1, len(names)), side_by_side)
@@ -104,7 +104,7 @@ async def _ended(
     side_by_side: int,
     on_verdict: Callable[[], None] = lambda: None,
 ) -> tuple[dict[str, Any] | None, str | None]:
-    """What a process answered, and why it did not come to its end."""
+    """Return the answer of a process, and the reason if it did not finish."""
     with TemporaryDirectory(prefix="handgrad-") as folder:
         answer = Path(folder, "answer.json")
         memory = min(MEMORY, physical_memory() // side_by_side)
@@ -118,7 +118,7 @@ async def _ended(
             "autograd_ref.crosscheck.isolated.child",
             folder,
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=_standard_error(),  # what it prints: standard output is for the answer
+            stdout=_standard_error(),  # its output, because standard output is for the answer
             stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,
             env=environment(max(1, cores() // side_by_side)),
@@ -145,7 +145,7 @@ async def _ended(
 
 
 async def _exit_code(child: Process, answer: Path, on_verdict: Callable[[], None]) -> int:
-    """How a child ended; tells when there is an answer before that."""
+    """Return the exit code of a child, and report an answer that comes before."""
     ended = asyncio.ensure_future(child.wait())
     while not ended.done():
         await asyncio.wait([ended], timeout=POLL)
@@ -167,21 +167,21 @@ def _standard_error() -> int:
 
 
 def environment(threads: int) -> dict[str, str]:
-    """The environment of a child that may use so many threads."""
+    """Return the environment of a child that may use a number of threads."""
     limits = {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PJRT_NPROC")}
     shared = {} if threads == cores() else limits
     return {**shared, "MPLBACKEND": "Agg", **os.environ, "JAX_PLATFORMS": "cpu"}
 
 
 def physical_memory() -> int:
-    """How many bytes of memory the machine has."""
+    """Return the memory of the machine in bytes."""
     if not hasattr(os, "sysconf"):
         return MEMORY
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def where_it_was(file: Path, target: str, time_limit: float) -> str:
-    """Why there is no answer in time: what was going on, and at which line."""
+    """Return the reason why there is no answer in time: what was running, and at which line."""
     try:
         found = json.loads(file.read_text())
     except (OSError, ValueError):
@@ -199,7 +199,7 @@ def where_it_was(file: Path, target: str, time_limit: float) -> str:
 
 
 def how_it_ended(code: int) -> str:
-    """Why a child ended without an answer, by its exit code."""
+    """Return the reason why a child ended without an answer, by its exit code."""
     if code >= 0:
         return f"ended its process, with exit code {code}, before it was judged"
     if -code == getattr(signal, "SIGXCPU", None):

@@ -1,4 +1,4 @@
-"""The result for one target: a report, or why there is none."""
+"""The result for one target: a report, or the reason why there is none."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ __all__ = ["TargetResult", "tally"]
 
 @dataclass(frozen=True)
 class TargetResult:
-    """A target, as it was named, with its report or the line that says why it could not be judged."""
+    """A target as given, with its report or a line that says why it could not be judged."""
 
     target: str
     report: Report | None
@@ -21,13 +21,13 @@ class TargetResult:
 
     @classmethod
     def of(cls, target: str, answer: Answer) -> "TargetResult":
-        """The result of a target, as its process answered."""
+        """Return the result of a target from its process's answer."""
         report = None if answer.report is None else Report.from_json(answer.report)
         return cls(target, report, answer.error)
 
     @property
     def outcome(self) -> Outcome:
-        """What came of the check."""
+        """The outcome of the check."""
         if self.report is None or self.report.ok is None:
             return Outcome.NOT_JUDGED
         if not self.report.ok:
@@ -35,20 +35,20 @@ class TargetResult:
         return Outcome.WARNED if self.report.warnings else Outcome.RIGHT
 
     def line(self) -> str:
-        """The result in one line."""
+        """Return the result in one line."""
         if self.report is None:
             return f"{self.target}: could not be judged: {self.error}"
         warnings = ", ".join(advice.id for advice in self.report.warnings)
         return self.report.summary() + (f" Warnings: {warnings}." if warnings else "")
 
     def to_json(self) -> dict[str, Any]:
-        """The report for JSON, or target, ok (null) and error."""
+        """Return the report for JSON, or target, ok (null) and error."""
         if self.report is None:
             return {"target": self.target, "ok": None, "error": self.error}
         return self.report.to_json()
 
 
 def tally(results: Sequence[TargetResult]) -> str:
-    """How many are right, right with warnings, wrong, and could not be judged."""
+    """Count results that are right, right with warnings, wrong, and could not be judged."""
     counts = Counter(result.outcome for result in results)
     return ", ".join(f"{counts[outcome]} {outcome.value}" for outcome in Outcome if counts[outcome]) + "."

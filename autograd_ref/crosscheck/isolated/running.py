@@ -1,4 +1,4 @@
-"""Run somebody's own program, and until it makes the call that is to be judged."""
+"""Run a user's program, up to the call to judge."""
 
 import os
 import runpy
@@ -21,9 +21,9 @@ def run_until_call(command: str, spec: str, nth: int, meet: Callable[[str, Met],
 
     Args:
         command: as for `run_program`.
-        spec: of the function whose call is judged, FILE.py:NAME or package.module:NAME.
-        nth: which of its calls with floating arrays.
-        meet: is given the file and the call; does not return.
+        spec: the function whose call is judged, FILE.py:NAME or package.module:NAME.
+        nth: the number of the call among its calls with floating arrays.
+        meet: takes the file and the call; does not return.
 
     Raises:
         NotJudged: the program does not exist, fails, or ends without the call.
@@ -39,10 +39,10 @@ def run_until_call(command: str, spec: str, nth: int, meet: Callable[[str, Met],
 
 
 def run_program(command: str) -> None:
-    """Run ``SCRIPT ARG...`` in the script's folder, or ``-m MODULE ARG...`` in this one, as Python would.
+    """Run ``SCRIPT ARG...`` in the script's folder, or ``-m MODULE ARG...`` in the current one, like Python.
 
     Args:
-        command: what follows ``python``.
+        command: the arguments after ``python``.
 
     Raises:
         NotJudged: the program does not exist or fails.

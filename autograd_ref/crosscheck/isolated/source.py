@@ -1,4 +1,4 @@
-"""The Python that a file has: plain, with the lines of a notebook that are none, or a notebook itself."""
+"""The Python code in a file: plain, with lines from a notebook that are not Python, or a notebook itself."""
 
 import ast
 import json
@@ -16,12 +16,12 @@ _MAGIC = re.compile(r"^(\s*)(?:[%!?].*|[\w.]+\?{1,2}\s*)$", re.MULTILINE)
 
 
 def source_of(file: Path) -> str:
-    """All the Python of a file, line by line as it has them."""
+    """Return all the Python code of a file, with its line numbers."""
     return "\n".join(cells_of(file))
 
 
 def is_plain(file: Path) -> bool:
-    """Whether a file is Python as it is."""
+    """Whether a file is plain Python."""
     if file.suffix == ".ipynb":
         return False
     text = _text(file)
@@ -29,10 +29,10 @@ def is_plain(file: Path) -> bool:
 
 
 def cells_of(file: Path) -> list[str]:
-    """The code cells of a notebook, or all of another file, without lines that are not Python.
+    """Return the code cells of a notebook, or all of another file, without lines that are not Python.
 
     Raises:
-        OSError, ValueError: it cannot be read.
+        OSError, ValueError: the file cannot be read.
     """
     if file.suffix != ".ipynb":
         text = _text(file)
@@ -42,10 +42,10 @@ def cells_of(file: Path) -> list[str]:
 
 
 def ignored_in(file: Path) -> list[str]:
-    """The lines that are not Python and are left out: %matplotlib inline, !ls, and the first of a %%cell.
+    """Return the lines that are not Python and are left out: %matplotlib inline, !ls, the first of a %%cell.
 
     Raises:
-        OSError, ValueError: it cannot be read.
+        OSError, ValueError: the file cannot be read.
     """
     if file.suffix == ".ipynb":
         texts = _code_of(file)
@@ -58,10 +58,10 @@ def ignored_in(file: Path) -> list[str]:
 
 
 def run_cells(file: Path, module: ModuleType) -> None:
-    """Run a file's cells in a module, as a notebook does: one that fails leaves those before it.
+    """Run a file's cells in a module, like a notebook: a failing cell keeps the results of earlier cells.
 
     Raises:
-        Exception: what the only cell raised.
+        Exception: the exception of the only cell.
     """
     cells = cells_of(file)
     lines = "\n".join(cells).splitlines(keepends=True)
@@ -78,7 +78,7 @@ def run_cells(file: Path, module: ModuleType) -> None:
 
 
 class _Nothing:
-    """Stands for IPython: whatever is asked of it does nothing."""
+    """A stand-in for IPython whose methods do nothing."""
 
     def __getattr__(self, name: str) -> Any:
         return lambda *_, **__: None

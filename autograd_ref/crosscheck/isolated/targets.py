@@ -1,4 +1,4 @@
-"""Find and load what somebody wants checked: FILE.py:NAME or package.module:NAME."""
+"""Find and load the target of a check: FILE.py:NAME or package.module:NAME."""
 
 import ast
 import importlib
@@ -25,13 +25,13 @@ from autograd_ref.crosscheck.reports.report import NotJudged
 __all__ = ["Target", "file_of", "load_module", "load_target"]
 
 
-# Gives what is to watch the import of a file.
+# Returns a context that watches the import of a file.
 Around = Callable[[str], AbstractContextManager[Any]]
 
 
 @dataclass(frozen=True)
 class Target:
-    """The class, function or object that was named, and the module and the file that hold it."""
+    """The named class, function or object, with its module and file."""
 
     value: Any
     module: ModuleType
@@ -39,14 +39,14 @@ class Target:
 
 
 def file_of(spec: str) -> tuple[str, str]:
-    """The file and the name of a target, FILE.py:NAME or package.module:NAME.
+    """Return the file and the name of a target, FILE.py:NAME or package.module:NAME.
 
     Raises:
         NotJudged: the file or module does not exist, or no name was given.
     """
     where, _, name = spec.rpartition(":")
     if not where or not name:
-        raise NotJudged("names no class or function: write FILE.py:NAME or package.module:NAME")
+        raise NotJudged("does not name a class or function: write FILE.py:NAME or package.module:NAME")
     file = str(Path(where).resolve()) if _is_file(where) else _file_of_module(where)
     if not Path(file).is_file():
         raise NotJudged(f"there is no file {where}")
@@ -64,7 +64,7 @@ def load_target(spec: str, around: Around | None = None) -> Target:
 
     Args:
         spec: the target.
-        around: gives what watches the import of a file.
+        around: returns a context that watches the import of a file.
 
     Raises:
         NotJudged: the file, module or name does not exist, or importing it fails for any reason.
@@ -82,23 +82,23 @@ def load_target(spec: str, around: Around | None = None) -> Target:
 def load_module(where: str, file: str, around: Around | None = None) -> ModuleType:
     """Import FILE.py or package.module.
 
-    A file inside a package is imported as part of it, with the folder that holds the package put first on
-    the path, as pytest does; so relative imports work, in a folder without an __init__.py, too. A file that
-    opens another one beside it is run in its own folder. This runs the module's code and may change the
-    working directory, so it belongs in an interpreter of its own.
+    A file inside a package is imported as part of it, with the package's parent folder first on the path,
+    like in pytest; so relative imports work, even in a folder without an __init__.py. A file that opens
+    another one beside it is run in its own folder. This runs the module's code and may change the working
+    directory, so it needs a separate interpreter.
 
     Args:
-        where: as it was named.
-        file: of the module.
-        around: gives what watches the import of a file.
+        where: the module as given.
+        file: file of the module.
+        around: returns a context that watches the import of a file.
 
     Raises:
-        NotJudged: if importing it fails for any reason.
+        NotJudged: importing it fails for any reason.
     """
     sys.argv = [file]
     load = partial(_import_file, Path(file)) if _is_file(where) else partial(importlib.import_module, where)
     try:
-        # What the module does to NumPy's errors and to the warnings shall not reach the check.
+        # Changes of NumPy's error settings and of warnings by the module must not affect the check.
         with np.errstate(), warnings.catch_warnings(), around(file) if around else nullcontext():
             try:
                 return load()
@@ -114,7 +114,7 @@ def load_module(where: str, file: str, around: Around | None = None) -> ModuleTy
 
 
 def _file_of_module(name: str) -> str:
-    """Where a module lies that is found from the working directory, as with `python -m`."""
+    """Return the file of a module that is found from the working directory, like with `python -m`."""
     sys.path.insert(0, str(Path.cwd()))
     try:
         spec = importlib.util.find_spec(name)
@@ -128,7 +128,7 @@ def _file_of_module(name: str) -> str:
 
 
 def _import_file(file: Path) -> ModuleType:
-    """Import a file, as part of its package where it lies in one."""
+    """Import a file, as part of its package if it is in one."""
     root, parts = file.parent, [] if file.stem == "__init__" else [file.stem]
     levels = _levels(file) if file.stem.isidentifier() else 0
     while root.name.isidentifier() and ((root / "__init__.py").is_file() or len(parts) <= levels):
@@ -139,12 +139,12 @@ def _import_file(file: Path) -> ModuleType:
     name = ".".join(parts)
     module = importlib.import_module(name)
     if Path(module.__file__ or "").resolve() != file:
-        raise NotJudged(f"another module of the name {name} stands in the way: {module.__file__}")
+        raise NotJudged(f"another module has the name {name}: {module.__file__}")
     return module
 
 
 def _levels(file: Path) -> int:
-    """How many folders up its relative imports reach; 0 where it has none."""
+    """Return the number of folders that its relative imports go up; 0 without relative imports."""
     try:
         tree = ast.parse(source_of(file))
     except (SyntaxError, ValueError):
@@ -153,7 +153,7 @@ def _levels(file: Path) -> int:
 
 
 def _import_alone(file: Path) -> ModuleType:
-    """Import a file that is in no package, whatever its name; two may share a name."""
+    """Import a file that is not in a package, with any name; two files may share a name."""
     loaded = sys.modules.get(file.stem)
     if loaded is not None and getattr(loaded, "__file__", None) == str(file):
         return loaded
@@ -161,7 +161,7 @@ def _import_alone(file: Path) -> ModuleType:
     loader = SourceFileLoader(name, str(file)) if file.suffix == ".ipynb" else None
     spec = importlib.util.spec_from_file_location(name, file, loader=loader)
     if spec is None or spec.loader is None:
-        raise NotJudged(f"{file.name} is no .py file")
+        raise NotJudged(f"{file.name} is not a .py file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -176,7 +176,7 @@ def _import_alone(file: Path) -> ModuleType:
 
 
 def _candidates(module: ModuleType) -> str:
-    """The classes of a module that have a loss, and its functions."""
+    """Return a phrase with the classes of a module that have a loss, and its functions."""
     everything = vars(module).items()
     own = [item for item in everything if getattr(item[1], "__module__", None) == module.__name__]
     names = [name for name, value in own if callable(getattr(value, "loss", None))]

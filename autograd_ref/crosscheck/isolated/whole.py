@@ -1,4 +1,4 @@
-"""What a file or a folder has that may be judged, as its source tells without being run."""
+"""Find functions and classes to judge in a file or folder, from the source, without running it."""
 
 import ast
 from pathlib import Path
@@ -12,7 +12,7 @@ _NOT_SOURCE = {"build", "dist", "env", "node_modules", "site-packages", "venv", 
 
 
 def files_of(target: str) -> list[str] | None:
-    """The files that a target without a name stands for: itself, or all in a folder; None for any other."""
+    """Return the files of a target without a name: itself, or all in a folder; None for any other target."""
     path = Path(target)
     if path.is_dir():
         found = sorted(path.rglob("*.py"))
@@ -26,14 +26,14 @@ def files_of(target: str) -> list[str] | None:
 
 
 def names_in(file: str) -> dict[str, list[str]]:
-    """The functions and classes of a file, each with the names by which the file may call it.
+    """Return the functions and classes of a file, each with the names by which the file may call it.
 
     The other half of a forward function, examples, tests and private names are left out.
     """
     try:
         tree = ast.parse(source_of(Path(file)))
     except (OSError, SyntaxError, ValueError):
-        return {}  # its import says why
+        return {}  # its import gives the reason
     functions = [each.name for each in tree.body if isinstance(each, ast.FunctionDef)]
     names = {
         name: [name]

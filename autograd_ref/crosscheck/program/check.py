@@ -132,7 +132,7 @@ def form_of(
     if backward is not None and loss is not None:
         raise NotJudged("--backward and --loss are different ways to say what the loss is: give one")
     if not callable(function):
-        raise NotJudged(f"is no function but {type(function).__name__}: name what is to be called")
+        raise NotJudged(f"is not a function but {type(function).__name__}: name the function to call")
     if backward is not None and required(backward) == required(function):
         return gradient_beside(function, backward, getattr(function, "__name__", "forward"))
     if backward is not None:

@@ -1,1 +1,1 @@
-"""What a check found, for a reader and for a program: text, tables, listings, JSON, HTML."""
+"""Reports on a check, for readers and programs: text, tables, listings, JSON, HTML."""

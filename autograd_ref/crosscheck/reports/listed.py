@@ -1,4 +1,4 @@
-"""A listing of source as text for a terminal, and as one page of HTML."""
+"""Listings of source code, as text for a terminal and as a page of HTML."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Line", "Row", "listing_html", "listing_text"]
 
-# Notes stand in one column, unless a line of code is longer.
+# Notes are in one column, unless a line of code is longer.
 COLUMN = 60
 _STYLES = {True: "green", False: "bold red", None: "dim"}
 
@@ -47,16 +47,16 @@ details pre {{ overflow-x: auto; margin: .3rem 0 }}
 
 @dataclass(frozen=True)
 class Line:
-    """What a backward statement computes.
+    """The explanation of a backward statement.
 
     Attributes:
-        file: of the source.
+        file: file of the source.
         line: the first line of the statement, from 1.
         code: that line, without its indentation.
         name: the forward value that it belongs to, if any.
         what: adjoint, contribution, partial, transposed, auxiliary, wrong or stale; in JSON, ``is``.
-        factor: by which it is multiplied, if it is known.
-        ok: whether it is right; None where nothing says so.
+        factor: the factor by which it is multiplied, if known.
+        ok: whether it is right; None if unknown.
     """
 
     file: str
@@ -73,12 +73,12 @@ class Row:
     """A line of a listing.
 
     Attributes:
-        file: of the source.
+        file: file of the source.
         line: its number, from 1.
-        code: itself.
-        note: what it computes.
-        ok: whether that is right; None where nothing says so.
-        values: the array that it made at the first point, and what it should be where that is known.
+        code: the line of code.
+        note: the explanation.
+        ok: whether the result is right; None if unknown.
+        values: the array that it made at the first point, and the right one if known.
     """
 
     file: str
@@ -90,10 +90,10 @@ class Row:
 
 
 def listing_text(rows: Sequence[Row]) -> list[Text]:
-    """The listing, a text a line; colour is left out where it is printed into a pipe.
+    """Return the listing, one text per line; there is no colour in a pipe.
 
     Args:
-        rows: in the order of the files' lines; where some are left out, there is an empty line.
+        rows: the rows in the order of the files' lines; an empty line marks omitted ones.
     """
     from rich.text import Text
 
@@ -114,11 +114,11 @@ def listing_text(rows: Sequence[Row]) -> list[Text]:
 
 
 def listing_html(title: str, said: str, rows: Sequence[Row]) -> str:
-    """One page, which needs nothing else.
+    """Return a self-contained page.
 
     Args:
-        title: of the page.
-        said: what stands above the listing.
+        title: title of the page.
+        said: the text above the listing.
         rows: as for `listing_text`.
     """
     parts = [f"<h1>{escape(title)}</h1>", f'<pre class="said">{escape(said)}</pre>']

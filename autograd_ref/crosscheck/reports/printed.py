@@ -1,4 +1,4 @@
-"""A report on the terminal, or as plain lines in a pipe or a file."""
+"""Print a report on the terminal, or as plain lines in a pipe or a file."""
 
 from io import StringIO
 from typing import Any
@@ -7,15 +7,15 @@ from rich.console import Console
 
 __all__ = ["print_report"]
 
-WIDE = 10_000  # characters; nothing is that long, so that nothing is wrapped
+WIDE = 10_000  # characters; no line is that long, so nothing is wrapped
 
 
 def print_report(*things: Any, console: Console | None = None) -> None:
     """Print renderables one below the other; away from a terminal, neither wrapped nor padded.
 
     Args:
-        things: what rich can render.
-        console: where to; standard output if None.
+        things: objects that rich can render.
+        console: the console; None for standard output.
     """
     console = console or Console()
     if console.is_terminal:

@@ -1,4 +1,4 @@
-"""A repair of a program, as it is proposed."""
+"""The proposed repair of a program."""
 
 from dataclasses import dataclass
 
@@ -7,19 +7,19 @@ __all__ = ["Repair"]
 
 @dataclass(frozen=True)
 class Repair:
-    """A change of the program with which every gradient was right when it was run.
+    """A change of the program with which every gradient was right in a run.
 
     Attributes:
-        file: to be changed.
-        line: the first line that changes; for inserted lines, the one that they go in front of.
-        end_line: the last.
-        before: these lines as they are; empty for inserted ones.
-        after: what they become.
-        diff: a unified diff, as `git apply` takes it.
-        says: what was wrong.
-        points: how many points it was tried at.
-        tried: how many edits were run.
-        others: how many other edits of the same statement would do as well.
+        file: the file to change.
+        line: the first line that changes; for inserted lines, the line after them.
+        end_line: the last line that changes.
+        before: the old lines; empty for inserted ones.
+        after: the new lines.
+        diff: a unified diff for `git apply`.
+        says: the mistake.
+        points: number of points at which it was tried.
+        tried: number of edits that were run.
+        others: number of other edits of the same statement that are equally good.
         digest: SHA-256 of the file that was read; empty if the source is not in a file.
     """
 
@@ -36,11 +36,11 @@ class Repair:
     digest: str = ""
 
     def lines(self, gradients: int, dtype: str) -> list[str]:
-        """The lines that change with their numbers, and what was wrong.
+        """Return the changed lines with their numbers, and a sentence about the mistake.
 
         Args:
-            gradients: how many were judged.
-            dtype: in which.
+            gradients: number of judged gradients.
+            dtype: their dtype.
         """
         width = len(str(self.end_line))
         shown = []

@@ -1,4 +1,4 @@
-"""What a check found, as text, as HTML for notebooks and as JSON."""
+"""The report on a check, as text, as HTML for notebooks and as JSON."""
 
 import math
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from autograd_ref.crosscheck.reports.listed import Line, Row, listing_html, list
 from autograd_ref.crosscheck.reports.repair import Repair
 from autograd_ref.crosscheck.reports.table import quantity_json, quantity_table
 
-if TYPE_CHECKING:  # what judges prints nothing
+if TYPE_CHECKING:  # judging needs no printing
     from rich.console import Console, ConsoleOptions
     from rich.table import Table
     from rich.text import Text
@@ -20,21 +20,21 @@ if TYPE_CHECKING:  # what judges prints nothing
 __all__ = ["Advice", "Blame", "Diagnosis", "NotJudged", "Report"]
 
 
-# The part of the largest entry from which on an error is grave.
+# An error is serious from this part of the largest entry on.
 GRAVE = 1e-2
 
 
 class NotJudged(ValueError):  # noqa: N818
-    """What was given could not be judged right or wrong; the message is one line that says why."""
+    """The target could not be judged right or wrong; the message is one line that says why."""
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A mistake that, replayed, gives the very gradients that were found wrong.
+    """A mistake whose replay gives exactly the wrong gradients.
 
     Attributes:
-        id: in the catalogue of `mistakes`.
-        tensors: the gradients it was found in; ("loss",) for a mistake in the loss alone.
+        id: its id in the catalogue of `mistakes`.
+        tensors: the gradients that contain it; ("loss",) for a mistake only in the loss.
         equivalent: ids of other mistakes that would explain everything equally.
         text: a sentence that says what is wrong, and the line to write instead.
     """
@@ -47,7 +47,7 @@ class Diagnosis:
 
 @dataclass(frozen=True)
 class Advice:
-    """Something beside the gradient that its author would want to know.
+    """Advice about something other than the gradient.
 
     Attributes:
         id: no-max-shift, log-underflow or no-penalty.
@@ -60,14 +60,14 @@ class Advice:
 
 @dataclass(frozen=True)
 class Blame:
-    """A place that is likely to be wrong.
+    """A place that is probably wrong.
 
     Attributes:
-        file: of the source.
+        file: file of the source.
         line: the first line of the expression, from 1.
         end_line: its last line.
         col: its first column, in characters from 0.
-        end_col: the column behind its last character.
+        end_col: the column after its last character.
         code: the first line of the source there.
         kind: operator, operand, factor, step, term, overwritten, stale, transpose, axis, index, name,
             misnamed or region.
@@ -84,7 +84,7 @@ class Blame:
     says: str
 
     def __str__(self) -> str:
-        """The place, its line and carets under the expression."""
+        """Return the place, its line, and carets under the expression."""
         indent = len(self.code) - len(self.code.lstrip())
         end = self.end_col if self.end_line == self.line else len(self.code)
         number = f"{self.line:>5}"
@@ -95,31 +95,31 @@ class Blame:
 
 @dataclass(frozen=True)
 class Report:
-    """Whether a hand-written gradient is right; if not, which quantity is wrong first, and why.
+    """The verdict on a hand-written gradient; if it is wrong, the first wrong quantity, and the reason.
 
     Attributes:
-        target: what was checked.
-        dtype: the dtype that was asked for.
-        ok: whether every quantity is within its bound and every probe passed; None where nothing is wrong and
+        target: the checked target.
+        dtype: the checked dtype.
+        ok: whether every quantity is within its bound and every test passed; None if nothing is wrong but
             something could not be judged.
-        first_wrong: the earliest wrong quantity in the order of computation, or the failed probe: X, y,
-            params, scores or determinism. None if all is well.
-        diagnosis: the mistakes that explain everything, empty when nothing in the catalogue does.
-        signature: what the error looks like where no mistake explains it.
-        warnings: about robustness, not about the gradient.
+        first_wrong: the earliest wrong quantity in the order of computation, or the failed test: X, y,
+            params, scores or determinism. None if everything is right.
+        diagnosis: the mistakes that explain everything; empty if the catalogue has none.
+        signature: the pattern of the error, if no mistake explains it.
+        warnings: warnings about robustness, not about the gradient.
         penalty: for each parameter q, the c of the penalty c·reg·‖q‖² that was read off the loss.
-        activation: of the hidden layer, as it was read off the scores or the loss, a name in
-            `handgrad.activations`; None for what has none, or none of these.
-        quantities: each at its worst over all problems.
+        activation: the hidden layer's activation, read off the scores or the loss, a name in
+            `handgrad.activations`; None if there is none, or another one.
+        quantities: the quantities, each at its worst over all problems.
         kinks: (problem, sample, unit) of every pre-activation within rounding of the activation's kink.
-        points: how many points it was checked at.
-        form: network, reference, recorded or rule: what the gradient was held against.
-        call: the expression that made a recorded call, if it was given as one.
-        loss: where a recorded call's loss came from: ``return[0]``, or an expression.
+        points: number of points.
+        form: network, reference, recorded or rule: the kind of reference.
+        call: the expression that made a recorded call, if there is one.
+        loss: the origin of a recorded call's loss: ``return[0]``, or an expression.
         blame: the statements of a recorded call that most likely made a gradient wrong, at most three.
-        lines: what each backward statement of a recorded call computes, where that was asked for.
-        listing: the source of all functions that took part, line by line, where that was asked for.
-        repair: a change with which all is right, where one was found.
+        lines: explanations of each backward statement of a recorded call, if requested.
+        listing: the source of all functions in the call, line by line, if requested.
+        repair: a change that makes everything right, if one was found.
     """
 
     target: str
@@ -143,7 +143,7 @@ class Report:
     repair: Repair | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The attributes, for JSON; null stands for a number that is not finite."""
+        """Return the attributes, for JSON; null replaces numbers that are not finite."""
         found = asdict(self)
         found["quantities"] = [quantity_json(quantity) for quantity in self.quantities]
         found["lines"] = [
@@ -154,13 +154,13 @@ class Report:
 
     @classmethod
     def from_json(cls, found: dict[str, Any]) -> "Report":
-        """The report that `to_json` wrote.
+        """Return the report from an object of `to_json`.
 
         Args:
             found: the object, read from JSON or not.
 
         Returns:
-            The report; what was not finite is NaN in it.
+            The report; numbers that were not finite are NaN.
         """
         quantities = []
         for each in found["quantities"]:
@@ -189,7 +189,7 @@ class Report:
         return cls(**{**found, **parts})
 
     def summary(self) -> str:
-        """One line: right, or what is wrong first."""
+        """Return one line: right, or the first wrong quantity."""
         if self.ok:
             return f"{self.target}: the gradient is right ({self.dtype})."
         if self.ok is None:
@@ -203,7 +203,7 @@ class Report:
         )
 
     def sentences(self) -> list[str]:
-        """What a reader needs to know beside the table, a sentence each."""
+        """Return sentences with everything a reader needs besides the table."""
         said = [each.text for each in self.diagnosis]
         if self.signature is not None:
             said.append(self.signature)
@@ -222,23 +222,23 @@ class Report:
         return said
 
     def __str__(self) -> str:
-        """The summary, the wrong quantities and what was found; short enough for a failing test."""
+        """Return the summary, the wrong quantities and their reasons; short enough for a failing test."""
         return "\n".join(
             [self.summary(), *self.witnesses(), *map(str, self.blame), *self.mended(), *self.sentences()]
         )
 
     def assignment(self) -> str:
-        """Which gradient of a recorded call was held against the derivative by what."""
+        """Return the assignment of a recorded call's gradients to arrays, as text."""
         pairs = [(each.source, each.of) for each in self.quantities if each.source is not None]
         return ", ".join(f"{source} by {leaf}" for source, leaf in pairs) or "none"
 
     def mended(self) -> list[str]:
-        """The repair, as lines for a reader."""
+        """Return the repair, as lines for a reader."""
         judged = sum(each.name != "loss" for each in self.quantities)
         return [] if self.repair is None else self.repair.lines(judged, self.dtype)
 
     def witnesses(self) -> list[str]:
-        """The worst entry of each wrong quantity, grave before slight, and why others are not judged."""
+        """Return the worst entry of each wrong quantity, serious ones first, and reasons for not judging."""
         wrong = [each for each in self.quantities if each.ok is False]
         grave = [each for each in wrong if not each.max_rel < GRAVE]
         slight = [each for each in wrong if each.max_rel < GRAVE]
@@ -271,7 +271,7 @@ class Report:
         yield from listing_text(self.listing)
 
     def to_html(self) -> str:
-        """One page with the listing, if there is one; it needs nothing else."""
+        """Return a self-contained page with the listing, if there is one."""
         return listing_html(self.target, str(self), self.listing)
 
     def _repr_html_(self) -> str:
@@ -285,7 +285,7 @@ class Report:
 
 
 def quantity_witness(quantity: Quantity) -> str:
-    """What the three witnesses say of a quantity whose automatic value is the odd one out."""
+    """Return a sentence with the three values of a quantity whose automatic value is the odd one out."""
     return (
         f"{quantity.name}[{', '.join(map(str, quantity.index))}]: by hand {quantity.hand:.9g} and by finite "
         f"difference {quantity.finite_difference:.9g} agree; the reference's {quantity.automatic:.9g} is the "
@@ -294,7 +294,7 @@ def quantity_witness(quantity: Quantity) -> str:
 
 
 def quantity_both(quantity: Quantity) -> str:
-    """What is to be done where hand and reference share a mistake."""
+    """Return advice for a mistake that hand and reference share."""
     return (
         f"{quantity.name}: hand and reference give the same gradient, the reference's values another one. "
         "Look for a mistake in a rule that both share, or pass surrogate=True (--surrogate) if it is meant."

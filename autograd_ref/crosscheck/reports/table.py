@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from autograd_ref.crosscheck.quantity import Quantity
 
-if TYPE_CHECKING:  # what judges prints nothing, and what prints needs no JAX
+if TYPE_CHECKING:  # judging needs no printing, and printing needs no JAX
     from rich.table import Table
 
     from autograd_ref.crosscheck.comparison import Comparison
@@ -18,10 +18,10 @@ STYLES = {True: None, None: "yellow", False: "bold red"}
 
 
 def comparison_table(comparison: "Comparison") -> "Table":
-    """The quantities as rows; readable without colour and within 80 columns.
+    """Return the quantities as rows, readable without colour and within 80 columns.
 
     Args:
-        comparison: to show.
+        comparison: the comparison to show.
 
     Returns:
         A table for a rich console.
@@ -33,10 +33,10 @@ def comparison_table(comparison: "Comparison") -> "Table":
 
 
 def quantity_table(quantities: Iterable[Quantity]) -> "Table":
-    """Quantities as rows.
+    """Return quantities as rows.
 
     Args:
-        quantities: in the order to show them in.
+        quantities: the quantities, in the order of the rows.
 
     Returns:
         A table for a rich console.
@@ -57,13 +57,13 @@ def quantity_table(quantities: Iterable[Quantity]) -> "Table":
 
 
 def comparison_json(comparison: "Comparison") -> dict[str, Any]:
-    """The comparison as an object for JSON: name, dtype, ok, first_wrong, quantities.
+    """Return the comparison as an object for JSON: name, dtype, ok, first_wrong, quantities.
 
     Args:
-        comparison: to show.
+        comparison: the comparison.
 
     Returns:
-        Numbers, strings, lists and dicts; null stands for a number that is not finite.
+        Numbers, strings, lists and dicts; null replaces numbers that are not finite.
     """
     return {
         "name": comparison.name,
@@ -75,13 +75,13 @@ def comparison_json(comparison: "Comparison") -> dict[str, Any]:
 
 
 def quantity_json(quantity: Quantity) -> dict[str, Any]:
-    """The attributes of a quantity, for JSON.
+    """Return the attributes of a quantity, for JSON.
 
     Args:
-        quantity: to show.
+        quantity: the quantity.
 
     Returns:
-        Numbers, strings and lists; null stands for a number that is not finite.
+        Numbers, strings and lists; null replaces numbers that are not finite.
     """
     found = {name: _finite(value) for name, value in dataclasses.asdict(quantity).items()}
     return {"from" if name == "source" else name: value for name, value in found.items()}

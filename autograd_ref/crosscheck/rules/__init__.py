@@ -1,1 +1,1 @@
-"""Check rules of differentiation, written for JAX or PyTorch, against the functions that they belong to."""
+"""Check rules of differentiation for JAX or PyTorch against the functions that they belong to."""

@@ -1,4 +1,4 @@
-"""What a check of rules is asked for."""
+"""The settings of a check of rules."""
 
 from typing import NamedTuple
 
@@ -9,14 +9,14 @@ class Asked(NamedTuple):
     """The settings of a check.
 
     Attributes:
-        name: of what is called.
-        dtype: to check; None takes what the call is given.
-        seed: of everything random.
-        points: at how many the rules are checked.
+        name: name of the called object.
+        dtype: the dtype to check; None for the dtype of the arguments.
+        seed: seed of everything random.
+        points: number of points.
         surrogate: whether rules are meant to differ from the derivative.
-        tolerance: to which part of itself a bound is widened.
-        file: of the user.
-        call: the expression that makes the call, if it was given as one.
+        tolerance: relative size to which a bound is widened.
+        file: the user's file.
+        call: the expression that makes the call, if there is one.
     """
 
     name: str

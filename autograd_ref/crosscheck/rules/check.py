@@ -1,4 +1,4 @@
-"""Check every rule that a call goes through."""
+"""Check every rule that a call uses."""
 
 import inspect
 from collections.abc import Callable
@@ -28,37 +28,36 @@ def check_rule(
     name: str | None = None,
     **kwargs: Any,
 ) -> Report:
-    """Judge the rules of differentiation that one call goes through.
+    """Judge the rules of differentiation that one call uses.
 
     A rule is a `jax.custom_vjp`, `jax.custom_jvp`, `jax.custom_gradient` or `torch.autograd.Function`. It is
-    held against the function that it belongs to: its own forward pass, differentiated automatically with this
-    one rule taken out, for every differentiable argument and with random cotangents of every output. Where
-    that cannot be differentiated, or the function's values contradict it, differences of the values decide.
-    A rule that is right as it is called is tried under `jit` and `vmap`, differentiated twice, with
+    compared with the function that it belongs to: its own forward pass, differentiated automatically without
+    this one rule, for every differentiable argument and with random cotangents of every output. If the
+    function cannot be differentiated, or its values contradict the derivative, differences of the values
+    decide. A rule that is right as called is also tried under `jit` and `vmap`, differentiated twice, with
     cotangents that are 0, and with other sizes of its arguments.
 
     Args:
         function: a rule, or a function that calls some; each of them is found. PyTorch: a subclass of
             `torch.autograd.Function`, its ``apply``, or a function that calls some.
         *args: its arguments.
-        dtype: float32 or float64, which is checked, and to which all floating arrays are cast; None takes the
-            widest of what is given.
-        seed: of the cotangents, of the moves and of the random errors.
-        points: how many to check at; at all but the first, the arguments are moved by about 1e-2 of
-            themselves.
+        dtype: the dtype to check, float32 or float64, to which all floating arrays are cast; None for the
+            widest of the arguments.
+        seed: seed of the cotangents, of the moves and of the random errors.
+        points: number of points to check; at all but the first, the arguments are moved by about 1e-2 of
+            their size.
         surrogate: whether the rules are meant to differ from the derivative (clipping, reversal,
             straight-through): then shapes, dtypes and linearity in the cotangent are checked.
-        tolerance: a part of the larger of an entry and its array's root mean square to which each bound is
-            widened.
-        name: what to call it in the report.
+        tolerance: widen each bound to this part of the larger of the entry and its array's root mean square.
+        name: name in the report.
         **kwargs: its keyword arguments.
 
     Returns:
-        The report. Its quantities are the cotangents of the arguments; ok is None where something could not
+        The report. Its quantities are the cotangents of the arguments; ok is None if something could not
         be judged.
 
     Raises:
-        NotJudged: the call raised, or it goes through no rule.
+        NotJudged: the call raised, or uses no rule.
         TypeError: dtype is neither float32 nor float64.
     """
     named = function_of(function)
@@ -80,7 +79,7 @@ def check_rule(
 
 
 def assert_rule(function: Callable[..., Any], *args: Any, **options: Any) -> None:
-    """Assert that the rules that one call goes through are right; for one line in a test.
+    """Assert that the rules that one call uses are right, in one line of a test.
 
     Args:
         function: as in `check_rule`.
@@ -88,8 +87,8 @@ def assert_rule(function: Callable[..., Any], *args: Any, **options: Any) -> Non
         **options: the keyword arguments of `check_rule`.
 
     Raises:
-        AssertionError: one is wrong; the message is the report.
-        NotJudged: one could not be judged; the message says why.
+        AssertionError: a rule is wrong; the message is the report.
+        NotJudged: a rule could not be judged; the message says why.
     """
     report = check_rule(function, *args, **options)
     if report.ok is None:

@@ -1,4 +1,4 @@
-"""One report of the verdicts on several rules."""
+"""Combine the verdicts on several rules into one report."""
 
 import re
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ class Verdict(NamedTuple):
     """The verdict on one rule.
 
     Attributes:
-        name: of the rule.
-        place: where it is.
-        report: on its cotangents; None where there is none.
-        reason: why there is none.
+        name: name of the rule.
+        place: place of the rule.
+        report: the report on its cotangents; None if there is none.
+        reason: the reason why there is none.
     """
 
     name: str
@@ -30,12 +30,12 @@ class Verdict(NamedTuple):
 
 
 def combined(verdicts: Sequence[Verdict], dtype: str, notes: Sequence[str], asked: Asked) -> Report:
-    """One report of the verdicts on all rules.
+    """Return one report of the verdicts on all rules.
 
     Args:
-        verdicts: on each.
-        dtype: that was checked.
-        notes: sentences that hold of all.
+        verdicts: the verdict on each rule.
+        dtype: the checked dtype.
+        notes: sentences about all rules.
         asked: the settings of the check.
     """
     quantities: list[Quantity] = []
@@ -84,12 +84,12 @@ def combined(verdicts: Sequence[Verdict], dtype: str, notes: Sequence[str], aske
 
 
 def with_failures(report: Report, names: Sequence[str], failures: Sequence[Failure]) -> Report:
-    """A report on what is right as it is called, with what is wrong otherwise.
+    """Add failures of other calls to the report on a rule that is right as called.
 
     Args:
-        report: that says right.
-        names: of the arguments.
-        failures: the first for each argument is told.
+        report: the report, which says right.
+        names: names of the arguments.
+        failures: the failures; the first for each argument is reported.
     """
     if not failures:
         return report
@@ -113,7 +113,7 @@ def with_failures(report: Report, names: Sequence[str], failures: Sequence[Failu
 
 
 def unjudged(name: str, reason: str) -> Quantity:
-    """What stands for a rule that could not be judged."""
+    """Return a quantity for a rule that could not be judged."""
     nan = float("nan")
     return Quantity(name, (), None, nan, nan, nan, nan, (), nan, nan, seen=0.0, reason=reason)
 
@@ -134,6 +134,6 @@ def _word(ok: bool | None) -> str:
 
 
 def _in_words(text: str) -> str:
-    """What is said of a hand and its loss, of a rule and its outputs."""
+    """Change a sentence about a hand and its loss into one about a rule and its outputs."""
     told = re.sub(r"\b(the )?hand\b", "the rule", text).replace("The loss", "The sum of the outputs")
     return told[:1].upper() + told[1:] if text.startswith("hand") else told

@@ -1,7 +1,7 @@
-"""What a rule is judged by where its function cannot be differentiated: differences of its values.
+"""Judge a rule by differences of its function's values, if the function cannot be differentiated.
 
-Small gradients are looked at entry by entry. Of large ones some entries are, and besides the derivatives
-along some random directions, in which every entry has a part.
+Small gradients are judged entry by entry. For large ones, some entries are judged, and the derivatives along
+some random directions, to which every entry contributes.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,16 +19,16 @@ __all__ = [
     "GRANTED", "RulePoint", "Values", "by_values", "contradicted", "measured", "own_noise", "seen_parts",
 ]  # fmt: skip
 
-# Larger gradients are not looked at entry by entry; of these, so many entries and directions are.
+# Larger gradients are not judged entry by entry, but by this number of entries and directions.
 MOST, ENTRIES, DIRECTIONS = 256, 48, 16
-# What is granted to any formula, as a part of the larger of an entry and its array's root mean square.
+# The error granted to any formula, as a part of the larger of an entry and its array's root mean square.
 GRANTED = {"float64": 1e-7, "float32": 2.0**-11, "float16": 2.0**-6, "bfloat16": 2.0**-4}
-# The response to the rounding of what is given counts so many times.
+# The response to rounding of the arguments is multiplied by this.
 SAFETY, SURELY = 16.0, 8.0
 DRAWS, LINES = 3, 4
-# A function that can be known by its values alone is often an iteration, exact to about this part.
+# A function that is known only by its values is often an iteration, exact to about this part.
 INEXACT = 2e-5
-# A line through more entries than this comes upon too many kinks.
+# A line through more entries than this crosses too many kinks.
 MOST_ALONG = 256
 
 Arrays = Sequence[np.ndarray]
@@ -36,15 +36,15 @@ Arrays = Sequence[np.ndarray]
 
 @dataclass
 class RulePoint:
-    """What a rule and its function gave at one point, for `function.judging`.
+    """The results of a rule and its function at one point, for `function.judging`.
 
     Attributes:
-        number: of the point.
+        number: the number of the point.
         place: its name, and whether it was moved.
-        dtype: that is checked.
-        by_hand: what the rule gives.
-        gradients: what is right.
-        differences: gives the derivative by one entry of one argument, by values alone.
+        dtype: the checked dtype.
+        by_hand: the rule's gradients.
+        gradients: the right gradients.
+        differences: returns the derivative by one entry of one argument, from values only.
         unused: numbers of the arguments on which the function does not depend.
     """
 
@@ -58,7 +58,7 @@ class RulePoint:
 
     @property
     def lowest(self) -> np.dtype[Any]:
-        """The lowest precision of what it is judged by."""
+        """The lowest precision of the reference."""
         return np.dtype(np.float64)
 
     def noise(self, i: int) -> tuple[np.ndarray, np.ndarray] | None:
@@ -70,7 +70,7 @@ class RulePoint:
         return i not in self.unused
 
     def difference(self, i: int, index: tuple[int, ...]) -> FiniteDifference | None:
-        """The derivative by one entry."""
+        """Return the derivative by one entry."""
         return self.differences(i, index)
 
     def finer_by_hand(self, i: int) -> np.ndarray | None:
@@ -83,9 +83,9 @@ class Values:
     """A function's values around one point.
 
     Attributes:
-        function: gives a number for a list of arrays.
-        at: the point; float64.
-        rng: for the directions.
+        function: returns a number for a list of arrays.
+        at: the point, in float64.
+        rng: source of the directions.
         roundoff: the unit roundoff of the function.
     """
 
@@ -96,13 +96,13 @@ class Values:
     _parts: dict[int, np.ndarray] = field(default_factory=dict)
 
     def by_entry(self, i: int, index: tuple[int, ...]) -> FiniteDifference | None:
-        """The derivative by one entry of one array; None where the values are no witness."""
+        """Return the derivative by one entry of one array; None if the values do not show it."""
         direction = np.zeros(self.at[i].shape)
         direction[index] = 1.0
         return self.along(i, direction, max(abs(float(self.at[i][index])), _usual(self.at[i])))
 
     def along(self, i: int, direction: np.ndarray, scale: float = 1.0) -> FiniteDifference | None:
-        """The derivative along a direction of one array."""
+        """Return the derivative along a direction of one array."""
 
         def value(t: float) -> float:
             moved = list(self.at)
@@ -112,7 +112,7 @@ class Values:
         return line_difference(value, scale, self.roundoff)
 
     def directions(self, i: int) -> np.ndarray:
-        """The directions in which array i is looked at, one a row."""
+        """Return the directions in which array i is judged, one per row."""
         if i not in self._parts:
             size = self.at[i].size
             if size <= MOST:
@@ -124,7 +124,7 @@ class Values:
         return self._parts[i]
 
     def derivatives(self, i: int) -> list[FiniteDifference | None]:
-        """The derivatives of array i in its directions."""
+        """Return the derivatives of array i in its directions."""
         found = []
         for row in self.directions(i):
             touched = np.abs(self.at[i].ravel()[row != 0]).max(initial=0.0)
@@ -136,17 +136,17 @@ class Values:
 def contradicted(
     values: Values, i: int, gradient: np.ndarray, part: float, rng: np.random.Generator
 ) -> bool | None:
-    """Whether the values contradict a gradient along random directions.
+    """Find out whether the values contradict a gradient along random directions.
 
     Args:
-        values: of the function.
+        values: the function's values.
         i: the number of the array.
-        gradient: by that array.
-        part: of the size of its terms by which a derivative along a direction may be off.
-        rng: for the directions.
+        gradient: the gradient by that array.
+        part: allowed error of a derivative along a direction, as a part of the size of its terms.
+        rng: source of the directions.
 
     Returns:
-        None where the values have no derivative along any.
+        Whether they do; None if the values have no derivative along any direction.
     """
     heard = None
     for _ in range(LINES):
@@ -167,20 +167,20 @@ def contradicted(
 
 
 def seen_parts(values: Values, i: int, gradient: np.ndarray) -> np.ndarray:
-    """A gradient in the directions in which it is looked at; as it is, where that is entry by entry."""
+    """Return a gradient in the directions in which it is judged; the gradient itself if entry by entry."""
     if gradient.shape != values.at[i].shape or gradient.size <= MOST:
         return gradient
     return np.asarray(values.directions(i) @ gradient.ravel())
 
 
 def by_values(values: Values, i: int, dtype: str, noise: np.ndarray) -> tuple[Measured, bool]:
-    """What differences make of one gradient, and whether the function depends on that array at all."""
+    """Return one gradient by differences, and whether the function depends on its array at all."""
     found = values.derivatives(i)
     value = np.array([np.nan if each is None else each.value for each in found])
     error = np.array([np.inf if each is None else each.error for each in found])
     if values.at[i].size <= MOST:
         value, error = value.reshape(values.at[i].shape), error.reshape(values.at[i].shape)
-    # An iteration that ends before the last digit leaves as much of where it began.
+    # An iteration that stops before the last digit depends on its start to that extent.
     left = INEXACT * abs(float(values.function(values.at))) / _usual(values.at[i])
     used = any(each != FLAT for each in found)
     if np.all(np.abs(value) <= left):
@@ -192,12 +192,12 @@ def by_values(values: Values, i: int, dtype: str, noise: np.ndarray) -> tuple[Me
 
 
 def measured(value: np.ndarray, noise: np.ndarray, dtype: str) -> Measured:
-    """A right value, with what is granted around it.
+    """Return a right value with its bound.
 
     Args:
-        value: in float64.
-        noise: how far rounding of what is given moves it; see `own_noise`.
-        dtype: in which the other side computes.
+        value: the value, in float64.
+        noise: how far rounding of the arguments moves it; see `own_noise`.
+        dtype: the dtype in which the other side computes.
     """
     size = np.maximum(np.where(np.isfinite(value), np.abs(value), 0.0), root_mean_square(value))
     radius = SAFETY * noise + GRANTED[dtype] * size + 1e-300
@@ -210,7 +210,7 @@ def own_noise(
     roundoff: float,
     rng: np.random.Generator,
 ) -> list[np.ndarray]:
-    """How far rounding of the arrays moves each entry of a gradient."""
+    """Return how far rounding of the arrays moves each entry of a gradient."""
     base = gradients(list(at))
     noise = [np.zeros(each.shape) for each in base]
     for _ in range(DRAWS):

@@ -1,4 +1,4 @@
-"""Find the custom rules that a call of JAX code goes through, with what each of them is given there."""
+"""Find the custom rules that a call of JAX code uses, with their arguments."""
 
 import ast
 import linecache
@@ -26,16 +26,17 @@ LIBRARY = os.path.join(JAX, "jax") + os.sep
 
 
 class Rule(NamedTuple):
-    """A function with a rule of its own.
+    """A function with its own rule.
 
     Attributes:
-        name: of the function.
-        file: that defines it.
-        line: there.
-        rule_line: of what gives the derivative.
+        name: name of the function.
+        file: the file that defines it.
+        line: its line in the file.
+        rule_line: the line of the function for the derivative.
         kind: custom_vjp or custom_jvp.
-        arguments: names of its operands, in order, without what it closes over.
-        signature: of operands and primal: the same rule, called otherwise, is checked apart.
+        arguments: names of its operands, in order, without closed-over ones.
+        signature: signature of operands and primal; the same rule with another signature is checked
+            separately.
     """
 
     name: str
@@ -48,12 +49,12 @@ class Rule(NamedTuple):
 
     @property
     def is_library(self) -> bool:
-        """Whether it is one of JAX's own."""
+        """Whether it is one of JAX's own rules."""
         return self.file.startswith(LIBRARY)
 
     @property
     def place(self) -> str:
-        """Where it is, for the reader."""
+        """Its place, for the reader."""
         beside = f", its rule at line {self.rule_line}" if self.rule_line != self.line else ""
         return f"line {self.line} of {os.path.basename(self.file)}{beside}"
 
@@ -62,9 +63,9 @@ class Use(NamedTuple):
     """One use of a rule.
 
     Attributes:
-        rule: which.
-        equation: in the jaxpr.
-        operands: its values there; what the rule closes over comes first.
+        rule: the rule.
+        equation: its equation in the jaxpr.
+        operands: the values of its operands there; closed-over ones come first.
     """
 
     rule: Rule
@@ -73,16 +74,16 @@ class Use(NamedTuple):
 
     @property
     def constants(self) -> int:
-        """How many operands are closed over, and have no cotangent."""
+        """The number of operands that are closed over, and have no cotangent."""
         count: int = self.equation.params["num_consts"]
         return count
 
 
 def is_rule(value: Any) -> bool:
-    """Whether it is a function of JAX's with a rule of its own."""
+    """Whether an object is a JAX function with its own rule."""
     if isinstance(value, jax.custom_vjp | jax.custom_jvp):
         return True
-    code = getattr(value, "__code__", None)  # what custom_gradient returns
+    code = getattr(value, "__code__", None)  # the result of custom_gradient
     return code is not None and code.co_name == "wrapped_fun" and code.co_filename.startswith(LIBRARY)
 
 
@@ -94,21 +95,21 @@ def find_uses(
     file: str,
     until: tuple[str, int] | None = None,
 ) -> tuple[list[Use], list[str]]:
-    """Call a function once, and note each use of a rule, in the order in which they are used.
+    """Call a function once, and note each use of a rule, in order.
 
-    Of a loop the first turn counts, of a branch the one that is taken.
+    Only the first iteration of a loop and the taken branch count.
 
     Args:
         function: JAX code.
-        args: of the call.
-        kwargs: of the call.
-        dtype: float32 or float64, of all floating arrays among the arguments.
-        file: of the user, for the line of what is raised.
+        args: arguments of the call.
+        kwargs: keyword arguments of the call.
+        dtype: dtype of all floating arrays among the arguments, float32 or float64.
+        file: the user's file, for the line of an exception.
         until: the name and line of a rule whose first use is enough.
 
     Returns:
-        The uses, a rule inside another's primal after it; and the names of rules that the call did not come
-        to, as in a branch that is not taken.
+        The uses, a rule inside another's primal after it; and the names of rules that the call did not
+        reach, for example in a branch that is not taken.
 
     Raises:
         NotJudged: the call raises, or JAX cannot trace it.
@@ -138,7 +139,7 @@ def find_uses(
 
 
 def in_dtype(tree: Any, dtype: Any) -> Any:
-    """A tree with its arrays as JAX's, the floating ones cast; what is no array as it is."""
+    """Return a tree with JAX arrays, the floating ones cast; other leaves are unchanged."""
 
     def cast(leaf: Any) -> Any:
         if is_floating_array(leaf) and np.ndim(leaf) + isinstance(leaf, jax.Array | np.ndarray):
@@ -205,7 +206,7 @@ def _rule(equation: JaxprEqn) -> Rule:
     name, _, place = told.func_src_info.partition(" at ")
     file, _, line = place.rpartition(":")
     count = len(equation.invars) - equation.params["num_consts"]
-    if name == "wrapped_fun" and file.startswith(LIBRARY):  # what custom_gradient makes of a function
+    if name == "wrapped_fun" and file.startswith(LIBRARY):  # the wrapper of custom_gradient
         name, file, line = _inside(primal, name, file, line)
         names = _parameters(name, file, int(line))
     given = equation.params["bwd" if reverse else "jvp_jaxpr_fun"].debug_info.func_src_info.partition(" at ")[
@@ -225,7 +226,7 @@ def _rule(equation: JaxprEqn) -> Rule:
 
 
 def _parameters(name: str, file: str, line: int) -> tuple[str, ...]:
-    """The names of the parameters of a function that has a line of a file."""
+    """Return the parameter names of the function at a line of a file."""
     try:
         tree = ast.parse("".join(linecache.getlines(file)))
     except SyntaxError:
@@ -237,7 +238,7 @@ def _parameters(name: str, file: str, line: int) -> tuple[str, ...]:
 
 
 def _identity(equation: JaxprEqn, count: int) -> str:
-    """What tells rules apart that are written at one place: by a factory, or given other static values."""
+    """Return a key that distinguishes rules from one place, made by a factory or with other static values."""
     params = equation.params
     if "bwd" in params:
         static = [
@@ -252,7 +253,7 @@ def _identity(equation: JaxprEqn, count: int) -> str:
 
 
 def _inside(primal: ClosedJaxpr, *known: str) -> tuple[str, str, str]:
-    """The function around the first operation that is none of JAX's own."""
+    """Return the function around the first operation that is not JAX's own."""
     for equation in primal.jaxpr.eqns:
         trace = equation.source_info.traceback
         for frame in [] if trace is None else trace.frames:
@@ -263,11 +264,11 @@ def _inside(primal: ClosedJaxpr, *known: str) -> tuple[str, str, str]:
 
 
 def primal_of(use: Use) -> Callable[..., Any]:
-    """The function without its rule; the rules inside it stay."""
+    """Return the function without its rule, but with the rules inside it."""
     return jaxpr_as_fun(_primal(use.equation))
 
 
 def without_rules(use: Use) -> Callable[..., Any]:
-    """The function without any rule."""
+    """Return the function without any rule."""
     function = _primal(use.equation)
     return lambda *operands: interpret_closed(function, operands, bind, lambda value: value)

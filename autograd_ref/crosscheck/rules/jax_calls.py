@@ -1,4 +1,4 @@
-"""Check every rule of JAX that a call goes through, as it is called and otherwise."""
+"""Check every JAX rule that a call uses, as called and in other ways."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -27,20 +27,20 @@ __all__ = ["check_against", "check_jax_calls"]
 
 Call = tuple[Sequence[Any], Mapping[str, Any]]
 
-# A rule that is used more often is looked at in so many of its uses.
+# A rule that is used more often is checked in this number of uses.
 MOST_USES = 4
 
 
 def check_jax_calls(function: Callable[..., Any], calls: Sequence[Call], asked: Asked) -> Report:
-    """Judge the rules that calls of JAX code go through.
+    """Judge the rules that calls of JAX code use.
 
     Args:
         function: the code.
-        calls: one, or one for each point.
+        calls: one call, or one for each point.
         asked: the settings.
 
     Raises:
-        NotJudged: a call raised, or goes through no rule.
+        NotJudged: a call raised, or uses no rule.
     """
     dtype, notes = _checked_dtype(calls[0], asked)
     try:
@@ -72,16 +72,16 @@ def check_jax_calls(function: Callable[..., Any], calls: Sequence[Call], asked: 
 def check_against(
     function: Callable[..., Any], reference: Callable[..., Any], calls: Sequence[Call], asked: Asked
 ) -> Report:
-    """Hold a function with rules against another one of the same arguments that has none.
+    """Compare a function with rules with another one without rules, for the same arguments.
 
     Args:
         function: JAX code.
-        reference: JAX code that gives the same outputs.
-        calls: one, or one for each point.
+        reference: JAX code with the same outputs.
+        calls: one call, or one for each point.
         asked: the settings.
 
     Raises:
-        NotJudged: a call raised, or goes through no rule.
+        NotJudged: a call raised, or uses no rule.
     """
     dtype, notes = _checked_dtype(calls[0], asked)
     found = _rules(function, calls[0], dtype, asked)[0]
@@ -108,7 +108,7 @@ def _checked_dtype(call: Call, asked: Asked) -> tuple[np.dtype[Any], list[str]]:
 def _again_in_float32(
     function: Callable[..., Any], calls: Sequence[Call], verdicts: list[Verdict], asked: Asked
 ) -> tuple[list[Verdict], list[str]]:
-    """Judge in float32 what does not run in float64: a rule that names its dtype."""
+    """Judge rules in float32 that do not run in float64, because they name their dtype."""
     failed = [each for each in verdicts if each.report is None]
     if not failed:
         return verdicts, []
@@ -153,7 +153,7 @@ def _verdicts(
 def _as_a_whole(
     error: NotJudged, rule: JaxRule, function: Callable[..., Any], calls: Sequence[Call], asked: Asked
 ) -> Verdict:
-    """The verdict on a rule that cannot be called alone, because it closes over what JAX traces."""
+    """Return the verdict on a rule that cannot be called alone, because it closes over traced values."""
     name, place = rule.rule.name, rule.rule.place
     if "UnexpectedTracerError" not in str(error) or asked.surrogate:
         return Verdict(name, place, None, str(error))
@@ -207,7 +207,7 @@ def _judge(alike: Sequence[JaxRule], function: Callable[..., Any], call: Call, a
 
 
 def _with_outputs(report: Report, rule: JaxRule, point: Point) -> Report:
-    """Which of several outputs a wrong cotangent comes from, where that can be told."""
+    """Add the outputs from which a wrong cotangent comes, if known, to the report."""
     cotangents, others = point.args
     if len(cotangents) < 2:
         return report
@@ -256,7 +256,7 @@ def _at_other_sizes(
 
 
 def _confirmed(rule: JaxRule, condition: str, asked: Asked) -> Iterator[Failure]:
-    """Where a rule is wrong at other sizes, by a full check."""
+    """Yield failures of a rule at other sizes, confirmed by a full check."""
     points = points_of(rule, [rule.operands], asked._replace(points=1))
     try:
         failures = _against_derivative(rule, points[0], condition)
@@ -273,7 +273,7 @@ def _confirmed(rule: JaxRule, condition: str, asked: Asked) -> Iterator[Failure]
 
 
 def _against_derivative(rule: JaxRule, point: Point, condition: str) -> list[Failure]:
-    """A quick comparison with the function's automatic derivative."""
+    """Compare quickly with the function's automatic derivative."""
     with rule.precision():
         hand = jax.jit(rule.pulled)(point.params, *point.args)
     with precision(np.float64):

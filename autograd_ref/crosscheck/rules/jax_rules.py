@@ -1,4 +1,4 @@
-"""A rule of JAX as a gradient by hand, and the function it belongs to, under automatic differentiation."""
+"""A JAX rule as a gradient by hand, and its function under automatic differentiation."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ __all__ = ["JaxRule", "Operands", "rules_of"]
 class Operands:
     """Differentiable operands of a rule by their names, a pytree in the order of the rule's arguments.
 
-    What is its own has names that end with an underscore: anybody's argument may be called `values`.
+    Its own attributes end with an underscore, because an argument may be called `values`.
     """
 
     def __init__(self, names: tuple[str, ...], values: Sequence[Any]) -> None:
@@ -36,25 +36,25 @@ class Operands:
         return self.values_[self.names_.index(name)]
 
     def tree_flatten_with_keys(self) -> tuple[list[tuple[GetAttrKey, Any]], tuple[str, ...]]:
-        """The values, each under its name."""
+        """Return the values, each with its name."""
         named = zip(self.names_, self.values_, strict=True)
         return [(GetAttrKey(name), value) for name, value in named], self.names_
 
     @classmethod
     def tree_unflatten(cls, names: tuple[str, ...], values: Sequence[Any]) -> "Operands":
-        """The same operands with other values."""
+        """Return the same operands with other values."""
         return cls(names, values)
 
 
 @dataclass
 class JaxRule:
-    """A rule at one use, in the precision that is checked and in float64.
+    """A rule at one use, in the checked precision and in float64.
 
     Attributes:
-        own: the use where the call was made in the checked dtype.
-        wide: the same where it was made in float64; None where it cannot be.
-        dtype: that is checked.
-        function: the user's, whose file is named in errors.
+        own: the use in a call in the checked dtype.
+        wide: the use in a call in float64; None if that is impossible.
+        dtype: the checked dtype.
+        function: the user's function, whose file is named in errors.
     """
 
     own: Use
@@ -64,31 +64,31 @@ class JaxRule:
 
     @property
     def rule(self) -> Rule:
-        """Which rule it is."""
+        """The rule."""
         return self.own.rule
 
     @property
     def positions(self) -> list[int]:
-        """The operands that have a cotangent."""
+        """The positions of operands that have a cotangent."""
         avals: list[Any] = [var.aval for var in self.own.equation.invars]
         floating = [i for i, aval in enumerate(avals) if jnp.issubdtype(aval.dtype, jnp.floating)]
-        # Nobody differentiates by a −∞ that only says where a maximum begins.
+        # A −∞ that only starts a maximum is not differentiated by.
         given = self.own.operands
         finite = [i for i in floating if not avals[i].size or bool(np.isfinite(np.asarray(given[i])).any())]
         return [i for i in finite if i >= self.own.constants]
 
     @property
     def operands(self) -> list[Any]:
-        """Of the rule, where it is used."""
+        """The operands of the rule at its use."""
         return self.own.operands
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the operands that have a cotangent."""
+        """The names of the operands that have a cotangent."""
         return tuple(self.rule.arguments[i - self.own.constants] for i in self.positions)
 
     def example(self, operands: Sequence[Any], rng: np.random.Generator) -> tuple[Any, ...]:
-        """Operands as (params, cotangents, others), with random cotangents for the floating outputs."""
+        """Return operands as (params, cotangents, others), with random cotangents of floating outputs."""
         taken = set(self.positions)
         params = Operands(self.names, [np.asarray(operands[i], self.dtype) for i in self.positions])
         others = tuple(each for i, each in enumerate(operands) if i not in taken)
@@ -103,7 +103,7 @@ class JaxRule:
 
     @property
     def hand(self) -> Callable[..., tuple[Any, Operands]]:
-        """Gives ⟨cotangents, outputs⟩, and the cotangents of the operands by the rule."""
+        """Return a function for ⟨cotangents, outputs⟩ and the rule's cotangents of the operands."""
 
         def hand(params: Operands, cotangents: Any, others: Any) -> tuple[Any, Operands]:
             value, pull = self.forward_and_pull(params, cotangents, others)
@@ -115,7 +115,7 @@ class JaxRule:
     def forward_and_pull(
         self, params: Operands, cotangents: Sequence[Any], others: Sequence[Any]
     ) -> tuple[Any, Callable[[Sequence[Any]], list[Any]]]:
-        """⟨cotangents, outputs⟩, and the function that pulls cotangents back, by the rule."""
+        """Return ⟨cotangents, outputs⟩, and the rule's function that pulls cotangents back."""
 
         def function(*values: Any) -> list[Any]:
             return self.applied(Operands(params.names_, values), others)
@@ -126,25 +126,25 @@ class JaxRule:
         )
 
     def pulled(self, params: Operands, cotangents: Sequence[Any], others: Sequence[Any]) -> list[Any]:
-        """The cotangents of the operands by the rule."""
+        """Return the rule's cotangents of the operands."""
         return self.forward_and_pull(params, cotangents, others)[1](cotangents)
 
     def given(self, params: Operands) -> list[Any]:
-        """Operands as the rule takes them in their precision."""
+        """Return the operands in the precision of the rule."""
         return self._cast(self._use(params), params)
 
     def applied(self, params: Operands, others: Sequence[Any]) -> list[Any]:
-        """The outputs, with the rule in place."""
+        """Return the outputs, with the rule in place."""
         use = self._use(params)
         function = self._of_params(use, lambda *operands: bind(use.equation, operands), others)
         return list(function(*self._cast(use, params)))
 
     def precision(self) -> Any:
-        """JAX in the precision that is checked, a context."""
+        """Return a context in which JAX has the checked precision."""
         return precision(np.float32 if self.dtype == np.float32 else np.float64)
 
     def values(self, point: Point) -> tuple[float, float, float]:
-        """⟨cotangents, outputs⟩ by the rule and by the function, and the sum of the sizes of the terms."""
+        """Return ⟨cotangents, outputs⟩ by the rule and by the function, and the sum of the terms' sizes."""
         cotangents, others = point.args
         with self.precision():
             by_rule = float(self.forward_and_pull(point.params, cotangents, others)[0])
@@ -159,11 +159,11 @@ class JaxRule:
         return by_rule, value, float(np.sum(sizes))
 
     def reference(self, params: Operands, cotangents: Sequence[Any], others: Sequence[Any]) -> Any:
-        """⟨cotangents, outputs⟩ of the function without this rule."""
+        """Return ⟨cotangents, outputs⟩ of the function without this rule."""
         return self._value(primal_of, params, cotangents, others)
 
     def bare_reference(self, params: Operands, cotangents: Sequence[Any], others: Sequence[Any]) -> Any:
-        """The same without any rule."""
+        """Return the same without any rule."""
         return self._value(without_rules, params, cotangents, others)
 
     def _value(
@@ -189,7 +189,7 @@ class JaxRule:
     def _of_params(
         self, use: Use, function: Callable[..., Any], others: Sequence[Any], dtype: Any = None
     ) -> Callable[..., list[Any]]:
-        """A function of all operands as one of those that have a cotangent."""
+        """Return a function of all operands as a function of the ones that have a cotangent."""
         avals: list[Any] = [var.aval for var in use.equation.invars]
         positions = set(self.positions)
         rest = [i for i in range(len(avals)) if i not in positions]
@@ -209,7 +209,7 @@ class JaxRule:
 
     @staticmethod
     def weighed(outputs: Sequence[Any], cotangents: Sequence[Any]) -> Any:
-        """⟨cotangents, outputs⟩, of the floating outputs."""
+        """Return ⟨cotangents, outputs⟩ of the floating outputs."""
         floating = [each for each in outputs if _is_floating(each)]
         if not floating:
             raise NotJudged("no output is a floating array, so that there is nothing to differentiate")
@@ -225,7 +225,7 @@ class JaxRule:
 def rules_of(
     narrow: Sequence[Use], wide: Sequence[Use] | None, dtype: np.dtype[Any], function: Callable[..., Any]
 ) -> list[JaxRule]:
-    """The rules at their uses, in the checked precision and, in the same order, in float64."""
+    """Return the rules at their uses, in the checked precision and, in the same order, in float64."""
     alike = wide is not None and [(u.rule.name, u.rule.line) for u in wide] == [
         (u.rule.name, u.rule.line) for u in narrow
     ]
@@ -244,7 +244,7 @@ def _is_floating(aval: Any) -> bool:
 
 
 def _all_cotangents(outputs: Sequence[Any], given: Sequence[Any]) -> list[Any]:
-    """Cotangents of all outputs: those given for floating ones, none for the others."""
+    """Return cotangents of all outputs: the given ones for floating outputs, none for the others."""
     left = list(given)
     return [
         jnp.asarray(left.pop(0)).astype(each.dtype)

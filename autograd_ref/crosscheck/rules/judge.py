@@ -1,4 +1,4 @@
-"""The verdict on one rule of JAX: by its function's derivative, or else by its function's values."""
+"""The verdict on one JAX rule, by its function's derivative or else by its function's values."""
 
 import re
 from collections.abc import Sequence
@@ -26,20 +26,20 @@ from autograd_ref.two_layer_net import precision
 __all__ = ["judge_rule", "points_of"]
 
 REFUSAL = "is refused by JAX"
-# How JAX begins when it refuses what a rule returned.
+# The beginnings of JAX's messages that refuse the result of a rule.
 REFUSED = ("Custom VJP bwd rule", "Custom JVP rule", "custom_vjp", "custom_jvp")
 
 
 def points_of(rule: JaxRule, operands: Sequence[Sequence[Any]], asked: Asked) -> list[Point]:
-    """The points at which a rule is checked.
+    """Return the points at which a rule is checked.
 
     Args:
-        rule: to check.
-        operands: at each of its uses; the first is taken again, and moved, where there are too few.
-        asked: for how many.
+        rule: the rule.
+        operands: the operands at each of its uses; if there are too few, the first are moved.
+        asked: the settings.
 
     Returns:
-        Each (operands that have a cotangent, random cotangents of the outputs, other operands).
+        Points (operands that have a cotangent, random cotangents of the outputs, other operands).
     """
     taken = [*operands, *[operands[0]] * (asked.points - len(operands))]
     rngs = [np.random.default_rng([asked.seed, 5, number]) for number in range(len(taken))]
@@ -48,7 +48,7 @@ def points_of(rule: JaxRule, operands: Sequence[Sequence[Any]], asked: Asked) ->
 
 
 def judge_rule(rule: JaxRule, points: Sequence[Point], asked: Asked) -> Report:
-    """Hold a rule against its function at several points.
+    """Compare a rule with its function at several points.
 
     Raises:
         NotJudged: the rule raises, or its function can be neither differentiated nor evaluated.
@@ -77,14 +77,14 @@ class _RuleCheck(GradientCheck):
     """A rule as the hand's gradient."""
 
     def _signature(self, found: Sequence[AtPoint], quantities: list[Quantity], names: list[str]) -> list[str]:
-        """What the errors look like; of outputs that differ there is no more to say."""
+        """Describe the errors, unless the outputs differ."""
         if any(each.name == "loss" and each.ok is False for each in quantities):
             return []
         return super()._signature(found, quantities, names)
 
 
 def _second_opinion(rule: JaxRule, points: Sequence[Point], asked: Asked, report: Report) -> Report:
-    """Let the function's values decide where its automatic derivative is not what they say."""
+    """Let the function's values decide where they contradict its automatic derivative."""
     doubtful = [each for each in report.quantities if _is_doubtful(each)]
     if not doubtful:
         return report
@@ -106,8 +106,8 @@ def _second_opinion(rule: JaxRule, points: Sequence[Point], asked: Asked, report
     quantities = tuple(decided.get(each.name, each) for each in report.quantities)
     told = ", ".join(decided)
     text = (
-        f"{told}: what JAX makes of the function is stopped, not finite, or not what its values say; judged "
-        "by differences of the values."
+        f"{told}: JAX's derivative of the function is stopped, not finite, or contradicted by its values; "
+        "judged by differences of the values."
     )
     left = [each for each in quantities if each.ok is False]
     unjudged = any(each.ok is None and each.name != "loss" for each in quantities)
@@ -123,13 +123,13 @@ def _second_opinion(rule: JaxRule, points: Sequence[Point], asked: Asked, report
 def _is_doubtful(quantity: Quantity) -> bool:
     if quantity.name == "loss" or quantity.mismatch is not None:
         return False
-    if quantity.odd_one_out in ("both", "hand"):  # the values have spoken
+    if quantity.odd_one_out in ("both", "hand"):  # the values have decided
         return False
     return quantity.ok is not True
 
 
 def _is_right_without_rules(rule: JaxRule, points: Sequence[Point], asked: Asked, quantity: Quantity) -> bool:
-    """Whether the derivative without any rule inside, a second witness, is what this rule gives."""
+    """Whether the derivative without any rule inside, a second witness, agrees with this rule."""
     known = KnownPoints(rule.bare_reference, rule.dtype, asked.seed)
     check = GradientCheck(rule.hand, known, rule.dtype, asked.seed, asked.name, False, asked.tolerance)
     try:
@@ -157,7 +157,7 @@ def _by_values_alone(rule: JaxRule, points: Sequence[Point], asked: Asked, reaso
 
 
 class _ByValues:
-    """One rule beside differences of its function's values."""
+    """One rule, compared with differences of its function's values."""
 
     def __init__(self, rule: JaxRule, points: Sequence[Point], asked: Asked) -> None:
         self.rule, self.points, self.asked = rule, points, asked
@@ -166,7 +166,7 @@ class _ByValues:
         self._found: dict[int, Quantity] = {}
 
     def quantity(self, i: int) -> Quantity:
-        """The verdict on the cotangent of one operand."""
+        """Return the verdict on the cotangent of one operand."""
         if i in self._found:
             return self._found[i]
         found = [self._at(number, i) for number in range(len(self.points))]
@@ -179,7 +179,7 @@ class _ByValues:
         return quantity
 
     def backs_hand(self, i: int, quantity: Quantity) -> bool:
-        """Whether differences at the worst entry say what the rule says."""
+        """Whether differences at the worst entry agree with the rule."""
         found = self.values[quantity.point].by_entry(i, quantity.index)
         if found is None:
             return False
@@ -220,7 +220,7 @@ class _ByValues:
 
 
 def _refused(rule: JaxRule, point: Point, error: BaseException, asked: Asked) -> Report:
-    """What JAX says of a rule that returns something of the wrong structure, shape or dtype."""
+    """Return the report on a rule that JAX refuses for the structure, shape or dtype of its result."""
     nan = float("nan")
     said = one_line(str(error).strip().partition("\n\n")[0])
     named = re.search(r"output\[(\d+)\]", said)

@@ -1,4 +1,4 @@
-"""A call of JAX code that returns its loss and gradients: differentiate the loss without any rule."""
+"""Check JAX code that returns a loss and gradients, by differentiating the loss without any rule."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -22,7 +22,7 @@ Call = tuple[Sequence[Any], Mapping[str, Any]]
 
 
 def count_differentiated(function: Callable[..., Any], call: Call) -> int:
-    """By how many of its first arguments a call returns the gradients behind the loss; 0 where it does not.
+    """Return the number of first arguments by which a call returns gradients after the loss; 0 for none.
 
     Args:
         function: JAX code.
@@ -63,12 +63,12 @@ def check_returned(function: Callable[..., Any], calls: Sequence[Call], count: i
 
     Args:
         function: the code.
-        calls: one for each point.
-        count: by how many of the first arguments the gradients are.
+        calls: one call for each point.
+        count: number of first arguments that have gradients.
         asked: the settings.
 
     Raises:
-        NotJudged: as `check_gradients`.
+        NotJudged: as for `check_gradients`.
     """
     keywords = calls[0][1]
     arrays = all(isinstance(each, np.ndarray | jax.Array) for each in calls[0][0][:count])

@@ -1,4 +1,4 @@
-"""The same call with arrays of other sizes: a batch of one, and sizes that leave an incomplete last block."""
+"""Repeat a call with arrays of other sizes: a batch of one, and sizes with an incomplete last block."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -7,21 +7,21 @@ import numpy as np
 
 __all__ = ["resized_calls"]
 
-# Larger arrays are left as they are.
+# Larger arrays are not changed.
 MOST = 2**20
 
 
 def resized_calls(
     arrays: Sequence[np.ndarray], fixed: Sequence[Any]
 ) -> Iterator[tuple[str, list[np.ndarray]]]:
-    """Arrays of other sizes, wherever a size occurs in several of them in all of these.
+    """Yield arrays of other sizes; a size that occurs in several arrays is changed in all.
 
     Args:
-        arrays: of the call, those of numbers.
-        fixed: what the call is given besides; a size that equals a number there is kept.
+        arrays: the arrays of numbers in the call.
+        fixed: the other arguments of the call; a size that equals a number there is kept.
 
     Yields:
-        How it is called then, and the arrays: what was there, taken again from the start where there is more
+        The condition of the call, and the arrays, in which the old entries are repeated if there is more
         room.
     """
     kept = {each for each in fixed if isinstance(each, int) and not isinstance(each, bool)}
@@ -39,7 +39,7 @@ def resized_calls(
 
 
 def _may_be_index(array: np.ndarray, size: int) -> bool:
-    """Whether integers that are no labels, one for each of a batch, may count along an axis that shrinks."""
+    """Whether integers, other than labels of a batch's samples, may be indices into a shrinking axis."""
     integers = array.dtype.kind in "iu" and array.size > 0
     return bool(integers and size not in array.shape and array.max() >= 1)
 

@@ -1,7 +1,8 @@
-"""A rule that is meant to differ from the derivative: what can still be asked of it.
+"""Check a rule that is meant to differ from the derivative.
 
-What it returns where it is differentiated is what the function returns; every cotangent has the shape of its
-argument and is finite; and it is linear in the cotangents of the outputs. Clipping is so for small ones only.
+Under differentiation it must return the same as the function; every cotangent must have the shape of its
+argument and be finite; and it must be linear in the cotangents of the outputs. Clipping is linear only for
+small ones.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,22 +20,23 @@ from autograd_ref.crosscheck.rules.vary import Failure, differing
 __all__ = ["LINEAR", "judge_surrogate", "nonlinear"]
 
 Arrays = list[np.ndarray]
-# Cotangents of this size, and so small that no bound of a clipping rule is reached.
+# Sizes of cotangents: as given, and so small that no clipping bound is reached.
 SIZES = (1.0, 2.0**-24)
 LINEAR = "is not linear in the cotangents"
 
 
 def nonlinear(pull: Callable[[Arrays], Arrays], cotangents: Arrays, dtype: str, seed: int) -> list[Failure]:
-    """Where a rule is not linear in the cotangents, or not finite.
+    """Find failures of linearity in the cotangents, and results that are not finite.
 
     Args:
-        pull: gives the cotangents of the arguments for those of the outputs.
-        cotangents: of the outputs.
-        dtype: in which it computes.
-        seed: of other cotangents.
+        pull: returns the cotangents of the arguments for cotangents of the outputs.
+        cotangents: cotangents of the outputs.
+        dtype: the dtype in which it computes.
+        seed: seed of other cotangents.
 
     Returns:
-        Failures, none if it is linear for small cotangents; their condition is empty where it is so for none.
+        The failures, none if it is linear for small cotangents; their condition is empty if it is linear for
+        none.
     """
     rng = np.random.default_rng([seed, 11])
     others = [np.asarray(rng.standard_normal(each.shape), each.dtype) for each in cotangents]
@@ -64,7 +66,7 @@ def nonlinear(pull: Callable[[Arrays], Arrays], cotangents: Arrays, dtype: str, 
 
 
 def judge_surrogate(rule: Any, points: Sequence[Point], asked: Asked) -> Report:
-    """Judge a rule of JAX by its shapes and by its linearity."""
+    """Judge a JAX rule by its shapes and by its linearity."""
     dtype = rule.dtype.name
     failures: list[Failure] = []
     values = []
@@ -85,15 +87,15 @@ def surrogate_report(
     names: Sequence[str], arguments: Sequence[Any], values: Sequence[tuple[float, float, float]],
     failures: Sequence[Failure], points: int, dtype: str, asked: Asked,
 ) -> Report:  # fmt: skip
-    """The report on a rule that is meant to differ.
+    """Return the report on a rule that is meant to differ.
 
     Args:
-        names: of its arguments.
-        arguments: themselves.
+        names: names of its arguments.
+        arguments: the arguments.
         values: at each point ⟨cotangents, outputs⟩ by the rule, by the function, and the size of its terms.
-        failures: of linearity.
-        points: how many were tried.
-        dtype: that was checked.
+        failures: failures of linearity.
+        points: number of points tried.
+        dtype: the checked dtype.
         asked: the settings.
     """
     nan = float("nan")

@@ -1,4 +1,4 @@
-"""A target of the command line that is a rule, or calls some: where its arguments come from."""
+"""A target of the command line that is a rule, or calls some, and the origin of its arguments."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -36,16 +36,16 @@ def check_rule_target(
 
     Args:
         value: the target.
-        module: that holds it.
-        file: of the module.
-        request: of the command line, as `isolated.child` has it.
-        reference: a function of the same arguments that is held against a rule; None takes its own.
+        module: its module.
+        file: file of the module.
+        request: the request of the command line, as in `isolated.child`.
+        reference: a function with the same arguments to compare a rule with; None for the rule's own.
 
     Returns:
-        The report; None where the target is neither, and to be judged otherwise.
+        The report; None if the target is neither, and must be judged in another way.
 
     Raises:
-        NotJudged: it cannot be judged; says why.
+        NotJudged: the target cannot be judged; the message says why.
     """
     recorded, spec = request["recorded"], request["target"]
     name = spec.rpartition(":")[2]
@@ -78,11 +78,11 @@ def check_rule_target(
 
 
 def _beside(report: Report, returned: Report) -> Report:
-    """The report on rules, where what the call returns behind its loss looks like gradients and is none."""
+    """Return the report on rules, for a call whose results after the loss look like gradients but are not."""
     text = (
-        "What the call returns behind its first value has the shapes of its arguments, and is not the "
-        f"gradient: {returned.first_wrong or 'not judged'}. If it is meant to be none, judge the rules by a "
-        "function that returns less."
+        "The results of the call after its first value have the shapes of its arguments, but are not the "
+        f"gradient: {returned.first_wrong or 'not judged'}. If they are not meant to be, judge the rules by "
+        "a function that returns less."
     )
     signature = " ".join(filter(None, [report.signature, text]))
     return replace(report, ok=None if report.ok else report.ok, signature=signature)
@@ -100,11 +100,11 @@ class _Calls:
 
     @property
     def are_given(self) -> bool:
-        """Whether anything says how the target is called."""
+        """Whether it is known how the target is called."""
         return self.asked.call is not None or example_of(self.module, self.name) is not None
 
     def at(self, number: int) -> Call:
-        """The call at a point."""
+        """Return the call at a point."""
         if number == 0 and self.first is not None:
             return self.first
         rng = seeded(self.asked.seed, number)
@@ -140,7 +140,7 @@ class _Calls:
 
 
 def _may_call_rules(value: Any, module: ModuleType) -> bool:
-    """Whether a function is of a module that has imported JAX or PyTorch."""
+    """Whether a function's module has imported JAX or PyTorch."""
     if not callable(value) or inspect.isclass(value):
         return False
     packages = {
@@ -153,7 +153,7 @@ def _may_call_rules(value: Any, module: ModuleType) -> bool:
 
 
 def _calls_rules(value: Any, calls: _Calls, asked: Asked) -> bool:
-    """Whether a call goes through a rule; if that cannot be told, it is judged otherwise."""
+    """Whether a call uses a rule; if this is unknown, it is judged in another way."""
     try:
         args, kwargs = calls.at(0)
     except NotJudged:
@@ -172,7 +172,7 @@ def _calls_rules(value: Any, calls: _Calls, asked: Asked) -> bool:
 
 
 def _returned(value: Any, calls: _Calls, asked: Asked) -> Report | None:
-    """The report on gradients that JAX code returns behind its loss; None where it returns none."""
+    """Return the report on gradients that JAX code returns after its loss; None if it returns none."""
     try:
         call = calls.at(0)
         count = count_differentiated(value, call)
@@ -185,7 +185,7 @@ def _returned(value: Any, calls: _Calls, asked: Asked) -> Report | None:
 
 
 def _is_jax(value: Any, call: Call) -> bool:
-    """Whether a call makes arrays of JAX."""
+    """Whether a call makes JAX arrays."""
     args, kwargs = call
     with np.errstate(all="ignore"):
         try:
@@ -196,7 +196,7 @@ def _is_jax(value: Any, call: Call) -> bool:
 
 
 def _is_torch(call: Call, value: Any) -> bool:
-    """Whether a call goes through PyTorch's Functions."""
+    """Whether a call uses PyTorch Functions."""
     args, kwargs = call
     if any(torch().is_tensor(each) for each in jax.tree.leaves((args, kwargs))):
         return True

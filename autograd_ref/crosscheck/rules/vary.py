@@ -1,4 +1,4 @@
-"""A rule that is right as it is called, called otherwise: under `jit`, under `vmap`, differentiated twice."""
+"""Call a rule that is right as called in other ways: under `jit`, under `vmap`, differentiated twice."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -21,19 +21,19 @@ from autograd_ref.two_layer_net import precision
 __all__ = ["Failure", "Variations", "Way", "differing", "failures_of"]
 
 Arrays = list[np.ndarray]
-# How much further than its own error a difference must be from a second derivative to contradict it.
+# A difference contradicts a second derivative if it is this many times its own error away.
 SURELY, RELATIVE = 8.0, 1e-4
 
 
 class Failure(NamedTuple):
-    """Where a rule is wrong otherwise than as it is called.
+    """A failure of a rule in another call.
 
     Attributes:
-        condition: as in "under vmap".
-        number: of the operand whose cotangent is wrong.
-        entry: the index of the worst one.
-        found: what the rule gives there.
-        right: what it gives as it is called, or what is right.
+        condition: the condition, such as "under vmap".
+        number: the number of the operand whose cotangent is wrong.
+        entry: the index of the worst entry.
+        found: the rule's value there.
+        right: its value as called, or the right one.
     """
 
     condition: str
@@ -58,12 +58,12 @@ def failures_of(
     """Call a rule in other ways.
 
     Args:
-        ways: the condition that each is, and what gives its failures.
-        file: of the rule.
-        context: in which each is called.
+        ways: the condition of each way, and a function for its failures.
+        file: file of the rule.
+        context: the context of each call.
 
     Returns:
-        What is wrong, and a sentence for each way in which it cannot be called.
+        The failures, and a sentence for each way in which it cannot be called.
     """
     found: list[Failure] = []
     refusals = []
@@ -87,7 +87,7 @@ class Variations:
         self.allowed = [self._allowance(number) for number in range(len(self.points))]
 
     def failures(self) -> list[Failure]:
-        """What is wrong; ``refusals`` says afterwards what could not be run."""
+        """Return the failures; afterwards ``refusals`` names the calls that could not be made."""
         ways: list[Way] = [
             ("with cotangents that are 0", self._zeros),
             ("under jit", self._jit),
@@ -100,7 +100,7 @@ class Variations:
         self.refusals += refusals
         return [*found, *self._twice()]
 
-    # What is compared.
+    # Comparisons.
 
     def _pull(self, params: Sequence[Any], cotangents: Sequence[Any], others: Sequence[Any]) -> list[Any]:
         return self.rule.pulled(Operands(self.rule.names, params), cotangents, others)
@@ -212,7 +212,7 @@ class Variations:
                     yield from differing(condition, i, np.asarray(over[i][1]), right, self.allowed[0][i])
 
     def _forward(self) -> Iterator[Failure]:
-        """Tangents pushed forward weigh the outputs as the cotangents pulled back weigh the tangents."""
+        """Compare tangents pushed forward, weighed by cotangents, with cotangents pulled back."""
         point = self.points[0]
         params, (cotangents, others) = list(point.params.values_), point.args
         rng = np.random.default_rng([self.seed, 9])
@@ -234,7 +234,7 @@ class Variations:
                 )
 
     def _twice(self) -> list[Failure]:
-        """The derivative of what the rule gives, by JAX, beside differences of it; in float64."""
+        """Compare JAX's derivative of the rule's results with differences of them, in float64."""
         if self.rule.wide is None:
             return []
         point = self.points[0]
@@ -253,7 +253,7 @@ class Variations:
                 both = jax.jit(jax.value_and_grad(weighed))
                 second = both(params)[1]
             except Exception:
-                return []  # what has no second derivative says so itself
+                return []  # without a second derivative, JAX raises
             terms = [float(jnp.sum(one * move)) for one, move in zip(second, moves, strict=True)]
 
             def along(t: float, which: int) -> float:
@@ -279,7 +279,7 @@ class Variations:
     def _twice_by_reference(
         self, params: list[Any], cotangents: list[Any], weights: list[Any], move: Any, i: int
     ) -> float | None:
-        """The same of the function without the rule; None where that has none."""
+        """Return the same for the function without the rule; None if that has none."""
         others = self.points[0].args[1]
 
         def weighed(params: list[Any]) -> Any:
@@ -295,7 +295,7 @@ class Variations:
 def differing(
     condition: str, number: int, found: np.ndarray, right: np.ndarray, radius: np.ndarray
 ) -> list[Failure]:
-    """The worst entry in which a cotangent is not what it is otherwise; none where all are."""
+    """Return the worst entry in which a cotangent differs from the expected one; none if all agree."""
     if found.shape != right.shape:
         nan = float("nan")
         return [Failure(f"{condition} (of shape {found.shape})", number, (), nan, nan)]

@@ -1,7 +1,7 @@
-"""A whole call beside the same call without its rules: where a rule cannot be taken out of its surroundings.
+"""Compare a whole call with the same call without its rules, if a rule cannot be separated from its context.
 
-A rule that closes over values which JAX traces can be called only while they are traced. Then the function
-that defines it is differentiated as it is, by its own arguments, and beside it without any rule.
+A rule that closes over traced values can be called only while they are traced. Then the function that defines
+it is differentiated by its own arguments, both with and without its rules.
 """
 
 import inspect
@@ -23,13 +23,13 @@ __all__ = ["WholeCall", "parameters"]
 
 @dataclass
 class WholeCall(JaxRule):
-    """A call of JAX code by its own floating arguments.
+    """A call of JAX code, differentiated by its own floating arguments.
 
     Attributes:
-        call: its arguments, and those by keyword.
+        call: its arguments and keyword arguments.
         parameters: their names.
-        bare: gives the outputs without any rule, or of another function, for such arguments; None traces the
-            function itself and leaves its rules out.
+        bare: returns the outputs without any rule, or of another function, for such arguments; None traces
+            the function itself without its rules.
     """
 
     call: tuple[Sequence[Any], Mapping[str, Any]] = ((), {})
@@ -42,7 +42,7 @@ class WholeCall(JaxRule):
 
     @property
     def positions(self) -> list[int]:
-        """Of the floating arrays among the leaves."""
+        """The positions of the floating arrays among the leaves."""
         return [i for i, (_, leaf) in enumerate(self._leaves) if is_floating_array(leaf)]
 
     @property
@@ -52,7 +52,7 @@ class WholeCall(JaxRule):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The arguments as one would write them."""
+        """The arguments in the usual notation."""
         return tuple(self._name(path) for i, (path, _) in enumerate(self._leaves) if i in self.positions)
 
     def _name(self, path: tuple[Any, ...]) -> str:
@@ -64,15 +64,15 @@ class WholeCall(JaxRule):
         return head + "".join(jax.tree_util.keystr((key,)) for key in path[2:])
 
     def given(self, params: Operands) -> list[Any]:
-        """Arrays of JAX."""
+        """Return JAX arrays."""
         return [jnp.asarray(each) for each in params.values_]
 
     def applied(self, params: Operands, others: Sequence[Any]) -> list[Any]:
-        """The outputs of the call, with its rules in place."""
+        """Return the outputs of the call, with its rules in place."""
         return self._called(self.function, params.values_, others)
 
     def example(self, operands: Sequence[Any], rng: np.random.Generator) -> tuple[Any, ...]:
-        """The leaves as (params, cotangents, others)."""
+        """Return the leaves as (params, cotangents, others)."""
         params = Operands(self.names, [np.asarray(operands[i], self.dtype) for i in self.positions])
         others = tuple(each for i, each in enumerate(operands) if i not in self.positions)
         with self.precision():
@@ -108,7 +108,7 @@ class WholeCall(JaxRule):
 
 
 def parameters(function: Callable[..., Any]) -> tuple[str, ...]:
-    """The names of a function's parameters, as far as they can be known."""
+    """Return the names of a function's parameters, as far as known."""
     try:
         return tuple(inspect.signature(function).parameters)
     except (TypeError, ValueError):

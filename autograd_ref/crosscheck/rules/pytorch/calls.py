@@ -1,4 +1,4 @@
-"""Check every `torch.autograd.Function` that a call goes through, as it is called and otherwise."""
+"""Check every `torch.autograd.Function` that a call uses, as called and in other ways."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -28,7 +28,7 @@ MOST_USES = 4
 
 
 def function_of(value: Any) -> Any:
-    """The Function that was named, itself or by its ``apply``; None where it is none."""
+    """Return the named Function, given itself or by its ``apply``; None if it is not a Function."""
     owner = getattr(value, "__self__", None)
     if getattr(value, "__name__", "") == "apply" and is_torch_function(owner):
         return owner
@@ -38,17 +38,17 @@ def function_of(value: Any) -> Any:
 def check_torch_calls(
     function: Any, calls: Sequence[Call], asked: Asked, reference: Callable[..., Any] | None = None
 ) -> Report:
-    """Judge the Functions that calls of PyTorch code go through.
+    """Judge the Functions that calls of PyTorch code use.
 
     Args:
         function: a Function, or code that calls some.
-        calls: one, or one for each point.
+        calls: one call, or one for each point.
         asked: the settings.
-        reference: PyTorch code of the same arguments that is held against a Function in the place of its own
-            forward pass.
+        reference: PyTorch code with the same arguments that replaces a Function's own forward pass as the
+            reference.
 
     Raises:
-        NotJudged: a call raised, or goes through no Function.
+        NotJudged: a call raised, or uses no Function.
     """
     groups: dict[Any, list[TorchUse]] = {}
     for args, kwargs in calls:
@@ -116,7 +116,7 @@ def _judge(
 def _in_dtype(
     alike: Sequence[TorchUse], dtype: str, asked: Asked, reference: Callable[..., Any] | None
 ) -> tuple[list[TorchRule], str]:
-    """The Function in the checked precision; where it does not take that, in the one it was given."""
+    """Return the Function in the checked precision, or in the given one if it does not accept that."""
     cast = [TorchRule(use, getattr(torch(), dtype), asked.file, reference) for use in alike]
     try:
         cast[0].outputs(cast[0].at)
@@ -145,7 +145,7 @@ def _surrogate(check: TorchCheck, asked: Asked) -> Report:
 
 
 def _tensors(value: Any) -> Any:
-    """NumPy's arrays as tensors."""
+    """Return NumPy arrays as tensors."""
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         return torch().tensor(value)
     if torch().is_tensor(value):

@@ -1,6 +1,6 @@
 """A `torch.autograd.Function` as a gradient by hand, and its own forward pass under PyTorch's autograd.
 
-PyTorch is never imported here: whoever has a Function has imported it.
+PyTorch is never imported here, because a program with a Function has imported it.
 """
 
 import sys
@@ -20,19 +20,19 @@ Arrays = list[np.ndarray]
 
 
 def torch() -> Any:
-    """PyTorch, if anybody has imported it."""
+    """Return PyTorch, if it has been imported."""
     return sys.modules.get("torch")
 
 
 def is_torch_function(value: Any) -> bool:
-    """Whether it is a subclass of `torch.autograd.Function`."""
+    """Whether an object is a subclass of `torch.autograd.Function`."""
     if torch() is None or not isinstance(value, type):
         return False
     return issubclass(value, torch().autograd.Function)
 
 
 class TorchUse(NamedTuple):
-    """One call of a Function: its class, and what ``apply`` was given."""
+    """One call of a Function: its class, and the arguments of ``apply``."""
 
     function: Any
     args: tuple[Any, ...]
@@ -40,7 +40,7 @@ class TorchUse(NamedTuple):
 
 @contextmanager
 def _noted(uses: list[TorchUse]) -> Iterator[None]:
-    """Note every call of a Function meanwhile."""
+    """Note every call of a Function inside the context."""
     base = torch().autograd.Function
     held = base.__dict__.get("apply")
     inherited = base.apply.__func__
@@ -63,7 +63,7 @@ def _noted(uses: list[TorchUse]) -> Iterator[None]:
 def find_torch_uses(
     function: Callable[..., Any], args: Sequence[Any], kwargs: Any, file: str
 ) -> list[TorchUse]:
-    """Call a function, and note each use of a Function; of PyTorch's own only if there are no others."""
+    """Call a function, and note each use of a Function; PyTorch's own count only if there are no others."""
     uses: list[TorchUse] = []
     try:
         with _noted(uses):
@@ -75,7 +75,7 @@ def find_torch_uses(
 
 
 class Context:
-    """Stands in for the ctx of a forward pass, and keeps what it is given."""
+    """A stand-in for the ctx of a forward pass, which keeps what it gets."""
 
     def __init__(self, needs: tuple[bool, ...]) -> None:
         self.needs_input_grad = needs
@@ -101,10 +101,10 @@ class Context:
         self.dirty_tensors = tensors
 
     def mark_non_differentiable(self, *tensors: Any) -> None:
-        """Take no notice: what has no cotangent is told from the Function's own outputs."""
+        """Do nothing: the Function's own outputs show which have no cotangent."""
 
     def set_materialize_grads(self, value: bool) -> None:
-        """Take no notice."""
+        """Do nothing."""
         self.materialize_grads = value
 
 
@@ -113,11 +113,11 @@ class TorchRule:
     """A Function at one use, in one precision.
 
     Attributes:
-        use: of it.
-        dtype: of its floating arguments, a torch.dtype; None leaves each as it is.
-        file: of the user.
-        reference: another function of the same arguments that takes the place of its forward pass.
-        seed: of what it draws at random.
+        use: its use.
+        dtype: dtype of its floating arguments, a torch.dtype; None keeps their dtypes.
+        file: the user's file.
+        reference: another function with the same arguments that replaces its forward pass.
+        seed: seed of its random numbers.
     """
 
     use: TorchUse
@@ -142,18 +142,18 @@ class TorchRule:
         return [_numpy(self.use.args[i]) for i in self.positions]
 
     def outputs(self, arrays: Sequence[np.ndarray]) -> list[Any]:
-        """The floating outputs, by the Function itself, without derivatives."""
+        """Return the floating outputs, by the Function itself, without derivatives."""
         with torch().no_grad():
             return [each for each in _flat(self._apply(self._filled(arrays))) if _is_floating(each)]
 
     def differentiable(self, arrays: Sequence[np.ndarray]) -> list[bool]:
-        """Which of the floating outputs take a cotangent."""
+        """Return, for each floating output, whether it takes a cotangent."""
         inputs = self._inputs(arrays)
         made = self._apply(self._replaced([each.clone() for each in inputs]))
         return [each.requires_grad for each in _flat(made) if _is_floating(each)]
 
     def value(self, arrays: Sequence[np.ndarray], cotangents: Sequence[np.ndarray]) -> float:
-        """⟨cotangents, outputs⟩, or of the reference where there is one."""
+        """Return ⟨cotangents, outputs⟩, of the reference if there is one."""
         if self.reference is None:
             made = self.outputs(arrays)
         else:
@@ -168,13 +168,13 @@ class TorchRule:
         wanted: Sequence[int] | None = None,
         prepare: Callable[[Any], Any] = lambda tensor: tensor.clone(),
     ) -> Arrays:
-        """The cotangents of the arguments by the rule.
+        """Return the cotangents of the arguments by the rule.
 
         Args:
             arrays: the floating arguments.
             cotangents: arrays or tensors; None for an output that is not used.
-            wanted: numbers of the arguments to differentiate by; all unless told.
-            prepare: makes of each argument what is given to the Function, such as one laid out otherwise.
+            wanted: numbers of the arguments to differentiate by; by default all.
+            prepare: changes each argument before the call, for example its memory layout.
         """
         chosen = list(range(len(self.positions))) if wanted is None else list(wanted)
         inputs = self._inputs(arrays, chosen)
@@ -182,11 +182,11 @@ class TorchRule:
         return self._gradients(made, [inputs[i] for i in chosen], cotangents)
 
     def second(self, arrays: Sequence[np.ndarray], cotangents: Sequence[Any], weights: Arrays) -> Arrays:
-        """The derivatives of ⟨weights, cotangents of the arguments⟩ by PyTorch."""
+        """Return the derivatives of ⟨weights, cotangents of the arguments⟩ by PyTorch."""
         inputs = self._inputs(arrays)
         made = self._apply(self._replaced([each.clone() for each in inputs]))
         outs, given = self._weighed(made, cotangents)
-        given = [each.requires_grad_() for each in given]  # what can be differentiated once raises only then
+        given = [each.requires_grad_() for each in given]  # otherwise @once_differentiable would not raise
         first = torch().autograd.grad(outs, inputs, given, allow_unused=True, create_graph=True)
         total = sum(
             (one * self._tensor(weight, one.dtype)).sum()
@@ -194,11 +194,11 @@ class TorchRule:
             if one is not None
         )
         if getattr(total, "requires_grad", False):
-            total.backward()  # unlike grad, it comes to what raises if the rule is @once_differentiable
+            total.backward()  # unlike grad, it raises if the rule is @once_differentiable
         return [_numpy_or_zero(each.grad, each) for each in inputs]
 
     def automatic(self, arrays: Sequence[np.ndarray], cotangents: Sequence[Any]) -> Arrays:
-        """The cotangents of the arguments by autograd through the forward pass, with a stand-in ctx."""
+        """Return the arguments' cotangents by autograd through the forward pass, with a stand-in ctx."""
         inputs = self._inputs(arrays)
         args = self._replaced([each.clone() for each in inputs])
         with torch().enable_grad(), self._seeded():
@@ -242,7 +242,7 @@ class TorchRule:
 
     @contextmanager
     def _seeded(self) -> Iterator[None]:
-        """What is drawn at random is the same in every call, and nobody else's numbers change."""
+        """Make random numbers the same in every call, without changing the global generators."""
         with torch().random.fork_rng(devices=[]):
             torch().manual_seed(self.seed)
             yield
@@ -275,7 +275,7 @@ def _has_setup(function: Any) -> bool:
 
 
 def _parameters(function: Any, count: int) -> list[str]:
-    """The names of the arguments of ``apply``."""
+    """Return the names of the arguments of ``apply``."""
     code = getattr(function.forward, "__wrapped__", function.forward).__code__
     names = list(code.co_varnames[: code.co_argcount])[0 if _has_setup(function) else 1 :]
     return [names[i] if i < len(names) else f"args[{i}]" for i in range(count)]

@@ -29,11 +29,11 @@ from autograd_ref.crosscheck.rules.pytorch.functions import TorchRule, torch
 __all__ = ["TorchCheck", "TorchPoint"]
 
 Arrays = list[np.ndarray]
-# The unit roundoff of PyTorch's floating formats.
+# The unit roundoffs of PyTorch's floating formats.
 ROUNDOFF = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
-# Within this part the values have to agree with autograd.
+# The values must agree with autograd within this part.
 AGREE = 1e-4
-# What is granted below float32 is granted as a tolerance: it hides no entry.
+# Below float32, the granted error is a tolerance, which does not hide entries.
 LOW, MOST_GRANTED = ("float16", "bfloat16"), 0.25
 INVALID = ("returned an invalid gradient", "returned an incorrect number of gradients")
 
@@ -45,9 +45,9 @@ class TorchPoint:
     Attributes:
         at: its floating arguments.
         own: the Function in the checked precision.
-        wide: in float64; None where it has none.
-        cotangents: of its floating outputs, 0 for those that take none.
-        grads: of the arguments, by the rule.
+        wide: the Function in float64; None if it does not run there.
+        cotangents: cotangents of its floating outputs, 0 for outputs that take none.
+        grads: the rule's gradients by the arguments.
     """
 
     at: Arrays
@@ -58,7 +58,7 @@ class TorchPoint:
 
     @property
     def exact(self) -> TorchRule:
-        """The Function in the highest precision that it has."""
+        """The Function in its highest precision."""
         return self.wide or self.own
 
 
@@ -95,7 +95,7 @@ class TorchCheck:
     def _point(self, rule: TorchRule, number: int) -> TorchPoint:
         rng = np.random.default_rng([self.asked.seed, 5, number])
         at = rule.at
-        if number:  # the same tensors again, or others: in either case off what is special about them
+        if number:  # the same or other tensors, moved away from special values
             moves = [MOVE * rng.standard_normal(each.shape) for each in at]
             sizes = [np.maximum(np.abs(each), _usual(each)) for each in at]
             at = [np.asarray(each + move * size) for each, move, size in zip(at, moves, sizes, strict=True)]
@@ -120,7 +120,7 @@ class TorchCheck:
     def _wide(self, rule: TorchRule, at: Arrays, cotangents: Arrays) -> TorchRule | None:
         wide = TorchRule(rule.use, torch().float64, rule.file, rule.reference)
         try:
-            if self.dtype != "float64" and rule.draws(at):  # others in float64
+            if self.dtype != "float64" and rule.draws(at):  # it draws other numbers in float64
                 return None
             wide.value(at, cotangents)
             if rule.reference is None:
@@ -130,7 +130,7 @@ class TorchCheck:
         return wide
 
     def _inside(self) -> str | None:
-        """A lower precision in which every output can be written exactly: in it they were computed."""
+        """Return a lower precision that represents every output exactly, so that they were computed in it."""
         point = self.points[-1]
         if self.dtype != "float64" and point.wide is None:
             return None
@@ -155,7 +155,7 @@ class TorchCheck:
     # Verdicts.
 
     def report(self) -> Report:
-        """The report on the cotangents of all arguments."""
+        """Return the report on the cotangents of all arguments."""
         quantities = [self.quantity(i) for i in range(len(self.names))]
         wrong = [each for each in quantities if each.ok is False]
         unjudged = [each for each in quantities if each.ok is None]
@@ -172,11 +172,11 @@ class TorchCheck:
 
     @property
     def judged_in(self) -> str:
-        """The precision whose bound is granted."""
+        """The precision by whose bound it is judged."""
         return max(self.dtype, self.inside or self.dtype, key=ROUNDOFF.__getitem__)
 
     def quantity(self, i: int) -> Quantity:
-        """The verdict on the cotangent of one argument."""
+        """Return the verdict on the cotangent of one argument."""
         name = f"d{self.names[i]}"
         self.low = 0.0
         found = [self._at(number, i) for number in range(len(self.points))]
@@ -233,7 +233,7 @@ class TorchCheck:
         return point.own.pull([_rounded(each, self.dtype) for each in arrays], point.cotangents)
 
     def values(self, number: int) -> Values:
-        """The function's values around a point."""
+        """Return the function's values around a point."""
         point = self.points[number]
         lowest = self.inside or ("float64" if point.wide is not None else self.dtype)
         return Values(
@@ -260,18 +260,18 @@ class TorchCheck:
     def _automatic(
         self, exact: TorchRule, point: TorchPoint, values: Values, i: int
     ) -> tuple[np.ndarray | None, str]:
-        """The derivative by autograd, if the function's values agree with it, or the reason why not."""
+        """Return autograd's derivative, if the function's values agree with it, or the reason why not."""
         try:
             found = exact.automatic(point.at, point.cotangents)[i]
         except Exception as error:
             return None, f"autograd cannot go through it: {one_line(cause(error))}"
         if not np.isfinite(found).all():
-            return None, "what autograd makes of it is not finite"
+            return None, "autograd's derivative of it is not finite"
         rng = np.random.default_rng([self.asked.seed, 13])
         part = AGREE if point.wide is not None else GRANTED[self.dtype]
         against = contradicted(values, i, found, part, rng)
         if against:
-            return None, "what autograd makes of it is not what its values say"
+            return None, "its values contradict autograd's derivative of it"
         if against is None and point.wide is not None and self.inside is None:
             return None, "its values have no derivative along the directions tried"
         if against is None:
@@ -282,7 +282,7 @@ class TorchCheck:
 
 
 def refused(names: Sequence[str], error: BaseException, asked: Asked, dtype: str) -> Report:
-    """What PyTorch says of a rule that returns gradients of a wrong shape or too few of them."""
+    """Return the report on a rule that PyTorch refuses for wrong shapes or a wrong number of gradients."""
     nan = float("nan")
     said = one_line(str(error))
     quantities = tuple(
@@ -297,7 +297,7 @@ def refused(names: Sequence[str], error: BaseException, asked: Asked, dtype: str
 
 
 def _rounded(array: np.ndarray, dtype: str) -> np.ndarray:
-    """An array's values as a format of PyTorch's holds them."""
+    """Return an array's values rounded to a PyTorch format."""
     tensor = torch().tensor(np.asarray(array, np.float64))
     return np.asarray(tensor.to(getattr(torch(), dtype)).double().numpy(), np.float64)
 

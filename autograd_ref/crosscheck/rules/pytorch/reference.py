@@ -1,4 +1,4 @@
-"""A gradient by hand beside a loss written in PyTorch."""
+"""Check a gradient by hand against a loss written in PyTorch."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -26,7 +26,7 @@ AGREE = 1e-4
 
 
 def is_pytorch_loss(reference: Callable[..., Any], example: tuple[Any, ...], module: Any) -> bool:
-    """Whether a function is PyTorch code: its module has PyTorch, and it makes a tensor of tensors."""
+    """Whether a function is PyTorch code: its module imports PyTorch, and it maps tensors to a tensor."""
     if torch() is None or not any(each is torch() for each in vars(module).values()):
         return False
     try:
@@ -46,20 +46,20 @@ def check_against_pytorch(
     tolerance: float,
     file: str,
 ) -> Report:
-    """Hold a gradient by hand against PyTorch's of a loss.
+    """Compare a gradient by hand with PyTorch's gradient of a loss.
 
     Args:
         hand: ``hand(params, *args) -> (loss, grads)``, as in `check_gradients`.
-        reference: ``reference(params, *args) -> loss``; it is given tensors in float64.
+        reference: ``reference(params, *args) -> loss``; it gets tensors in float64.
         examples: each (params, *args).
-        dtype: float32 or float64, which is checked.
-        seed: of what is random.
-        name: what to call it in the report.
+        dtype: the dtype to check, float32 or float64.
+        seed: seed of everything random.
+        name: name in the report.
         tolerance: as in `check_gradients`.
-        file: of the reference.
+        file: file of the reference.
 
     Raises:
-        NotJudged: either raises, or gives no loss.
+        NotJudged: one of them raises, or returns no loss.
     """
     checked: np.dtype[Any] = np.dtype(dtype)
     points = drawn_points(examples, checked, seed)
@@ -80,7 +80,7 @@ def check_against_pytorch(
         values = Values(loss.value, loss.at, rng)
         for i, gradient in enumerate(right[1:]):
             if contradicted(values, i, gradient, AGREE, rng):
-                notes.append(f"{names[i]}: what PyTorch makes of the reference is not what its values say.")
+                notes.append(f"{names[i]}: the reference's values contradict PyTorch's derivative of it.")
         given = [np.asarray(right[0] if answer.loss is None else answer.loss), *answer.grads]
         bounds = [measured(one, far, checked.name) for one, far in zip(right, noise, strict=True)]
         unused = frozenset(i + 1 for i, used in enumerate(loss.used) if not used)

@@ -37,7 +37,7 @@ class TorchVariations:
         ]
 
     def failures(self) -> list[Failure]:
-        """What is wrong; ``refusals`` says afterwards what could not be run."""
+        """Return the failures; afterwards ``refusals`` names the calls that could not be made."""
         ways: list[Way] = [
             ("the second time", self._again),
             ("with cotangents that are 0", self._zeros),
@@ -51,7 +51,7 @@ class TorchVariations:
         return found or list(self._at_other_sizes())
 
     def wrong_twice(self) -> list[str]:
-        """Names of arguments whose second derivative PyTorch gives without a word, and wrong."""
+        """Return the names of arguments whose second derivative PyTorch silently gives wrong."""
         wide = self.point.wide
         if wide is None or self.check.inside is not None:
             return []
@@ -62,7 +62,7 @@ class TorchVariations:
         try:
             second = wide.second(self.point.at, cotangents, weights)
         except Exception:
-            return []  # it says so itself, as with once_differentiable
+            return []  # it raises, as with once_differentiable
 
         def along(t: float, which: int) -> float:
             at = [
@@ -170,10 +170,10 @@ class TorchVariations:
 
 
 def _every_other(tensor: Any) -> Any:
-    """The same values, two numbers apart."""
+    """Return the same values, two positions apart in memory."""
     return torch().stack([tensor, torch().full_like(tensor, 7.0)], -1)[..., 0]
 
 
 def _turned(tensor: Any) -> Any:
-    """The same values, laid out by the last axis first."""
+    """Return the same values, with the last axis first in memory."""
     return tensor.transpose(0, -1).contiguous().transpose(0, -1) if tensor.ndim > 1 else tensor.clone()
