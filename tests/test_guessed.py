@@ -47,7 +47,7 @@ def test_calls_that_contradict_each_other_judge_nothing():
 
 def test_what_is_no_pair_and_what_makes_several_steps_are_not_judged():
     scores, labels = np.array([[0.2, 0.8], [0.7, 0.3]]), np.array([1, 0])
-    with pytest.raises(NotJudged, match="backward takes dvalues, y_true, labels among them"):
+    with pytest.raises(NotJudged, match="backward takes dvalues, y_true, which include labels"):
         check_call(f.CrossEntropy().forward, scores, labels, backward=f.CrossEntropy.backward)
     with pytest.raises(NotJudged, match="W is moved more than once in the call: let it make one step"):
         check_call(f.fit, np.ones((2, 1)), scores, labels[:, None].astype(float))
