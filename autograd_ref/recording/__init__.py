@@ -1,4 +1,4 @@
-"""A program's own forward pass as its reference: arrays that record, the tape, its replay and adjoints.
+"""Use a program's own forward pass as its reference: recording arrays, the tape, its replay and adjoints.
 
 recording = record(step, net, X, y)
 check_operations(recording)

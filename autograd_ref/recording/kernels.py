@@ -1,7 +1,7 @@
-"""Single operations as JAX functions, compiled once for all operations that are equal.
+"""Single operations as JAX functions; equal operations are compiled once.
 
-A program is never compiled as a whole: 800 unrolled operations take 19 s that way. What an operation is (its
-description, the dtypes in which NumPy's loop runs) can be hashed; the numbers it works on are arguments.
+A program is never compiled as a whole, because 800 unrolled operations would take 19 s. The description of an
+operation and the dtypes of NumPy's loop can be hashed; its numbers are arguments.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from autograd_ref.recording.template import names_dtype
 
 __all__ = ["compute", "computed_in", "double", "in_double", "kernel_of", "prepare", "pull_back", "slopes"]
 
-# What NumPy computes in float64 where it is given integers or Booleans, and jax.numpy in float32.
+# Functions that NumPy computes in float64 for integers or Booleans, and jax.numpy in float32.
 _AVERAGES = {"average", "mean", "median", "percentile", "quantile", "std", "var"}
 
 # What takes longer to run than to compile is compiled when it is run.
@@ -32,7 +32,7 @@ SMALL = 100_000
 
 @contextmanager
 def in_double() -> Iterator[None]:
-    """The context in which all kernels run: 64 bits are allowed, and NumPy's rules of broadcasting."""
+    """Allow 64 bits and NumPy's broadcasting rules; all kernels run in this context."""
     with (
         jax.enable_x64(True),
         jax.default_matmul_precision("highest"),
@@ -43,12 +43,12 @@ def in_double() -> Iterator[None]:
 
 
 def compute(value: Value, inputs: Sequence[Any], exact: bool) -> np.ndarray:
-    """The result of an operation, on other inputs.
+    """Return the result of an operation on other inputs.
 
     Args:
-        value: on the tape, made by a `Compute`.
+        value: a value on the tape, made by a `Compute`.
         inputs: arrays in the shapes of its inputs.
-        exact: in float64 throughout, or in the dtypes that NumPy had.
+        exact: whether to compute in float64 throughout, instead of NumPy's dtypes.
     """
     operation = value.operation
     assert isinstance(operation, Compute)  # noqa: S101
@@ -62,7 +62,7 @@ def compute(value: Value, inputs: Sequence[Any], exact: bool) -> np.ndarray:
 def pull_back(
     value: Value, inputs: Sequence[Any], active: tuple[int, ...], cotangent: np.ndarray
 ) -> list[np.ndarray]:
-    """The contributions of one operation to the adjoints of its active inputs, in float64."""
+    """Return the contributions of one operation to the adjoints of its active inputs, in float64."""
     if _is_empty(value):
         return [np.zeros(inputs[i].shape, double(value.inputs[i].dtype)) for i in active]
     kernel = _backward(value.operation, _loop(value, True), active)
@@ -109,13 +109,13 @@ def _call_once(kernel: Kernel, arguments: tuple[tuple[tuple[int, ...], Any], ...
 def slopes(
     value: Value, inputs: Sequence[Any], active: tuple[int, ...], unit: complex = 1.0
 ) -> list[np.ndarray]:
-    """The derivative of every entry of the result by the entry of each active input that it depends on.
+    """Return the derivative of every entry of the result by its entry of each active input.
 
     Args:
-        value: the result of an operation entry by entry.
+        value: the result of an elementwise operation.
         inputs: arrays in the shapes of its inputs.
-        active: which of them are asked for.
-        unit: the adjoint of every entry; of a complex result, the imaginary part has a derivative of its own.
+        active: positions of the inputs whose derivatives are needed.
+        unit: the adjoint of every entry; the imaginary part of a complex result has its own derivative.
     """
     kernel = _slopes(value.operation, _loop(value, True), active, unit)
     return [np.asarray(each) for each in kernel(list(inputs))]
@@ -136,7 +136,7 @@ def kernel_of(value: Value, active: tuple[int, ...] | None = None) -> Kernel:
 
 
 def sum_to(contribution: Any, shape: tuple[int, ...]) -> Any:
-    """What flows into an input that was broadcast: a sum over the axes along which it was repeated."""
+    """Return the contribution to a broadcast input: a sum over the axes along which it was repeated."""
     if contribution.shape == shape:
         return contribution
     extra = contribution.ndim - len(shape)
@@ -164,7 +164,7 @@ def _backward(operation: Compute, loop: Any, active: tuple[int, ...]) -> Kernel:
             return list(_vjp(operation, loop, active, inputs, cotangent))
         wide = [jnp.broadcast_to(each, cotangent.shape) for each in inputs]
         wide_results = _vjp(operation, loop, active, wide, cotangent)
-        # What does not flow does not flow through an infinite derivative either.
+        # An adjoint of 0 contributes 0, even through an infinite derivative.
         used = [jnp.where(cotangent == 0, 0.0, each) for each in wide_results]
         return [sum_to(each, inputs[i].shape) for each, i in zip(used, active, strict=True)]
 
@@ -200,13 +200,13 @@ def _cast(inputs: Sequence[Any], dtypes: Sequence[Any]) -> list[Any]:
 
 
 def _loop(value: Value, exact: bool) -> tuple[Any, ...]:
-    """In which dtypes NumPy's loop ran."""
+    """Return the dtypes of NumPy's loop."""
     operation = value.operation
     assert isinstance(operation, Compute)  # noqa: S101
     given = tuple([each.weak or each.dtype for each in value.inputs])
     if operation.kind == "ufunc":
         dtypes = _ufunc_loop(operation, given, value.dtype)
-    else:  # NumPy widens what goes in, and narrows what comes out if it is told so
+    else:  # NumPy widens the inputs, and narrows the result if told to
         wide = value.dtype if value.is_floating else None
         averages = operation.name.removeprefix("nan") in _AVERAGES
         dtypes = (*[_wider(each.dtype, wide, averages) for each in value.inputs], value.dtype)
@@ -225,7 +225,7 @@ def _wider(dtype: np.dtype[Any], result: np.dtype[Any] | None, averages: bool) -
 
 
 def computed_in(value: Value) -> list[Value]:
-    """The floating values whose dtypes NumPy or SciPy computed an operation in."""
+    """Return the floating values in whose dtypes NumPy or SciPy computed an operation."""
     operation = value.operation
     if isinstance(operation, Compute) and meaning.is_scipys(operation):  # some give float64 for float32
         return [each for each in (value, *value.inputs) if each.is_floating and each.weak is None]
@@ -233,7 +233,7 @@ def computed_in(value: Value) -> list[Value]:
 
 
 def _is_empty(value: Value) -> bool:
-    """Whether there is nothing that could depend on anything: such a result is what it was."""
+    """Whether a result has no entries, so that it stays the same."""
     floating = [each for each in value.inputs if each.is_floating]
     return 0 in value.shape or (bool(floating) and all(0 in each.shape for each in floating))
 
@@ -246,7 +246,7 @@ def _is_double(value: Value) -> bool:
 
 
 def double(dtype: Any) -> Any:
-    """The dtype in which the exact replay computes."""
+    """Return the dtype in which the exact replay computes."""
     return np.dtype(_DOUBLES.get(dtype.kind, dtype)) if dtype is not None else None
 
 
@@ -262,7 +262,7 @@ def _ufunc_loop(operation: Compute, given: tuple[Any, ...], result: np.dtype[Any
         asked = [None if kind is bool else kind for kind in given[: ufunc.nin]]
         asked = [np.dtype(bool) if kind is None else kind for kind in asked]
         dtypes = list(ufunc.resolve_dtypes((*asked, *[None] * ufunc.nout))[: ufunc.nin])
-        if result.kind == "f":  # asked for by dtype=, or Python's own division and powers of integers
+        if result.kind == "f":  # by dtype=, or in Python's division and powers of integers
             dtypes = [
                 result if each.kind in "iub" or each.itemsize < result.itemsize else each for each in dtypes
             ]
@@ -276,7 +276,7 @@ def _ufunc_loop(operation: Compute, given: tuple[Any, ...], result: np.dtype[Any
 
 
 def _by_numpy(operation: Compute, inputs: Sequence[Any], dtype: np.dtype[Any]) -> np.ndarray:
-    """A ufunc without derivative: comparisons, tests, integers."""
+    """Compute a ufunc without derivative: comparisons, tests, integers."""
     from autograd_ref.recording.template import fill
 
     ufunc = meaning.ufunc_named(operation.name)

@@ -1,12 +1,12 @@
-"""Pieces of memory: what is in each of them now, and where in it an array reads.
+"""Pieces of memory: the current content of each, and the positions at which an array reads it.
 
-An array is no value: it is a window on memory that others may write to. So each piece of memory (the array at
+An array is not a value but a window on memory that others may write to. So each piece of memory (the array at
 the end of a chain of ``.base``) has a current value on the tape, and an array is that value read at the
-positions that its address and strides say, however the view was made. A write into a view is a new value
-of the memory, with those positions replaced. Slices, transposes, reshapes, iteration, aliases and in-place
+positions given by its address and strides, however the view was made. A write into a view is a new value
+of the memory, with those positions replaced. So slices, transposes, reshapes, iteration, aliases and in-place
 operators need no rules of their own.
 
-Values share NumPy's own memory until somebody writes to it; only then are they copied.
+Values share NumPy's memory until it is written to; only then are they copied.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ class Memory:
     """One piece of memory.
 
     Attributes:
-        owner: the object that it belongs to.
+        owner: the object that owns the memory.
         array: the plain array that spans it.
-        version: the tape's value of ``array`` as it is now.
-        reads: what was read from this version, by layout.
-        foreign: whether the program can change it unseen, so that it is compared at every read.
+        version: the tape's current value of ``array``.
+        reads: the values read from this version, by layout.
+        foreign: whether the program can change it without being recorded, so that every read compares it.
         written: whether anything was written to it.
     """
 
@@ -74,7 +74,7 @@ class Memory:
         return self._root
 
     def layout(self, array: np.ndarray) -> Layout:
-        """Where in this memory an array reads."""
+        """Return the positions in this memory at which an array reads."""
         root = self.root
         if array is self.array:
             return root
@@ -104,19 +104,19 @@ class Memory:
 
     @property
     def is_private(self) -> bool:
-        """Whether nobody but the tape refers to it, so that nobody can change it."""
+        """Whether only the tape refers to it, so that nothing can change it."""
         if self.owner is not self.array:
             return False
-        held = 3  # by `owner`, by `array`, by the question itself
+        held = 3  # by `owner`, by `array`, by this call
         for value in (self.version, *self.reads.values()):
             if value.array is self.array or (value.array is not None and _BASE(value.array) is self.owner):
                 held += 1
         return sys.getrefcount(self.owner) == held
 
     def keep(self) -> None:
-        """Give every value that shares this memory a copy of its own: it is about to change."""
+        """Copy every value that shares this memory, because it is about to change."""
         version = self.version
-        if version.array is self.array:  # what was written in parts can be put together again
+        if version.array is self.array:  # a version written in parts can be reconstructed
             in_parts = isinstance(version.operation, Write)
             version.array = None if in_parts else self.array.copy(order="K")
         for value in self.reads.values():
@@ -126,21 +126,21 @@ class Memory:
 
 
 class Memories:
-    """All pieces of memory of one run, found by the object they belong to."""
+    """All pieces of memory of one run, by their owners."""
 
     def __init__(self, tape: Tape):
         self.tape = tape
         self.by_owner: dict[int, list[Memory]] = {}
 
     def new(self, array: np.ndarray, version: Value) -> Memory:
-        """The memory of a fresh result."""
+        """Create the memory of a new result."""
         owner = owner_of(array)
         memory = Memory(owner, array, version)
         self.by_owner[id(owner)] = [memory]
         return memory
 
     def find(self, array: np.ndarray) -> Memory | None:
-        """The memory that an array reads, if it is known."""
+        """Return the memory that an array reads, if it is known."""
         known = self.by_owner.get(id(owner_of(array)))
         if not known:
             return None
@@ -158,7 +158,7 @@ class Memories:
         return None
 
     def adopt(self, array: np.ndarray, path: str | None = None, foreign: bool = True) -> Memory:
-        """The memory of an array that was there before, or that somebody else made."""
+        """Create the memory of an array that existed before, or that other code created."""
         memory = self.find(array)
         if memory is None:
             version = self.tape.add(Given(path), (), array.copy(order="K") if foreign else array)
@@ -172,7 +172,7 @@ class Memories:
         return memory
 
     def _renew(self, memory: Memory) -> None:
-        """Notice what was written to plain memory by plain code."""
+        """Notice writes by plain code to plain memory."""
         if not are_same(memory.version.array, memory.array):
             memory.keep()
             memory.version = self.tape.add(Given(None), (), memory.array.copy(order="K"))
@@ -185,7 +185,7 @@ class Memories:
                     memory.keep()
 
     def read(self, array: np.ndarray, memory: Memory) -> Value:
-        """The value of an array as it is now."""
+        """Return the current value of an array."""
         version = memory.version
         layout = memory.layout(array)
         if layout == memory.root:
@@ -214,13 +214,13 @@ class Memories:
 
 
 class History:
-    """One-dimensional memory and all that it ever held.
+    """One-dimensional memory with its history.
 
-    It changes in parts, and keeps what each change replaced. A loop that fills an array of n entries one by
-    one makes n versions of it; a copy for each would be n² entries.
+    It changes in parts, and keeps the entries that each change replaced. A loop that fills an array of n
+    entries one by one makes n versions of it; copies of all would have n² entries.
 
     Args:
-        flat: what it holds at first; this object's own from now on.
+        flat: the initial content, which this object takes over.
     """
 
     def __init__(self, flat: np.ndarray):
@@ -230,7 +230,7 @@ class History:
 
     @property
     def moment(self) -> int:
-        """The number of changes so far, which names the present moment."""
+        """The number of changes so far, which identifies the current moment."""
         return len(self._changes)
 
     def write(self, at: Layout, new: np.ndarray | float) -> None:
@@ -241,7 +241,7 @@ class History:
         self._note(at, old, place)
 
     def add(self, at: Layout, more: np.ndarray) -> None:
-        """Add to the entries at some positions, to one that is there several times as often."""
+        """Add to the entries at some positions; repeated positions are added to repeatedly."""
         place = self.window(at)
         old = place.copy()
         if is_injective(at):
@@ -255,7 +255,7 @@ class History:
         self._shown += 1
 
     def window(self, at: Layout, moment: int | None = None) -> np.ndarray:
-        """The entries at some positions, as they were at a moment or are now; valid until the next call."""
+        """Return the entries at some positions, at a moment or now; valid until the next call."""
         wanted = self.moment if moment is None else moment
         while self._shown > wanted:
             self._shown -= 1
@@ -269,10 +269,10 @@ class History:
 
 
 def owner_of(array: Any) -> Any:
-    """The object at the end of the chain of ``.base``."""
-    if type(array) is np.ndarray and array.base is None:  # mostly
+    """Return the object at the end of the chain of ``.base``."""
+    if type(array) is np.ndarray and array.base is None:  # the common case
         return array
-    seen: set[int] = set()  # somebody else's ``base`` may mean anything, also the object itself
+    seen: set[int] = set()  # the ``base`` of other classes may be anything, even the object itself
     while True:
         base = _BASE(array) if isinstance(array, np.ndarray) else getattr(array, "base", None)
         if base is None or id(base) in seen:
@@ -283,14 +283,14 @@ def owner_of(array: Any) -> Any:
 
 
 def lay_out(value: np.ndarray, root: Layout) -> np.ndarray:
-    """The memory of a value, one-dimensional, in the order of addresses.
+    """Return the memory of a value, one-dimensional, in the order of addresses.
 
     Args:
-        value: in the shape of ``root``.
+        value: the value, in the shape of ``root``.
         root: the layout of the memory.
 
     Returns:
-        A view of ``value`` if it is in that order already, else a new array.
+        A view of ``value`` if it is already in this order, or else a new array.
     """
     size = extent(root)
     if size == value.size:
@@ -305,7 +305,7 @@ def lay_out(value: np.ndarray, root: Layout) -> np.ndarray:
 
 
 def window(flat: np.ndarray, at: Layout) -> np.ndarray:
-    """A view of one-dimensional memory at a layout's positions."""
+    """Return a view of one-dimensional memory at a layout's positions."""
     if at.halves:
         flat = flat.view(flat.real.dtype) if flat.dtype.kind == "c" else np.repeat(flat, 2)
     size = flat.itemsize
@@ -313,7 +313,7 @@ def window(flat: np.ndarray, at: Layout) -> np.ndarray:
 
 
 def positions(at: Layout) -> np.ndarray:
-    """The positions of a layout's entries, in its shape."""
+    """Return the positions of a layout's entries, in its shape."""
     found = np.array(at.offset)
     for axis, (stride, length) in enumerate(zip(at.strides, at.shape, strict=True)):
         along = np.arange(length) * stride
@@ -322,7 +322,7 @@ def positions(at: Layout) -> np.ndarray:
 
 
 def is_injective(at: Layout) -> bool:
-    """Whether no two entries of a layout are surely at different positions."""
+    """Whether all entries of a layout are certainly at different positions."""
     reach = 0
     for stride, length in sorted((abs(s), n) for s, n in zip(at.strides, at.shape, strict=True) if n > 1):
         if stride <= reach:
@@ -332,7 +332,7 @@ def is_injective(at: Layout) -> bool:
 
 
 def extent(root: Layout) -> int:
-    """The number of entries from the first position of a memory to its last."""
+    """Return the number of entries from the first position of a memory to its last."""
     if 0 in root.shape:
         return 0
     return 1 + sum(
@@ -358,5 +358,5 @@ def are_same(a: np.ndarray, b: np.ndarray) -> bool:
     """Whether two arrays hold the same numbers; NaN is NaN."""
     if a.shape != b.shape:
         return False
-    # Mostly they do, and one comparison is enough.
+    # In the common case one comparison is enough.
     return bool(np.all(a == b)) or np.array_equal(a, b, equal_nan=a.dtype.kind in "fc")

@@ -1,7 +1,7 @@
-"""Functions that move entries about without changing them: NumPy's own function replays them.
+"""Functions that move entries without changing them; NumPy's own function replays them.
 
-Where the entries of a result came from is found by running the same function on arrays of positions, so no
-function has a rule of its own.
+The origin of the entries in a result is found by running the same function on arrays of positions, so
+functions need no rules of their own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from autograd_ref.recording.template import fill
 
 __all__ = ["CONSTANT", "INPLACE", "knows", "move", "pull_back"]
 
-# What depends on shapes and dtypes alone, or prints.
+# Functions that depend only on shapes and dtypes, or print.
 CONSTANT = {
     "array2string", "array_repr", "array_str", "broadcast_shapes", "can_cast", "common_type",
     "diag_indices_from", "einsum_path", "iscomplexobj", "isrealobj", "may_share_memory", "min_scalar_type",
@@ -48,7 +48,7 @@ INPLACE = {
 
 PARTITIONS = {"partition", "ndarray.partition"}
 
-# What has no derivative, since it has steps: NumPy replays these, too.
+# Functions without a derivative, because they have steps; NumPy replays these, too.
 DISCRETE = {
     "all", "allclose", "any", "argmax", "argmin", "argpartition", "argsort", "argwhere", "array_equal",
     "array_equiv", "count_nonzero", "digitize", "flatnonzero", "isclose", "iscomplex", "isin",
@@ -56,7 +56,7 @@ DISCRETE = {
     "lexsort", "nanargmax", "nanargmin", "nonzero", "searchsorted", "unravel_index",
 }  # fmt: skip
 
-# Positions begin here; what is smaller was put in by the function itself.
+# Positions begin here; smaller numbers were inserted by the function itself.
 _OFFSET = 1 << 40
 
 # np.pad computes entries in these modes.
@@ -81,7 +81,7 @@ def _function(name: str) -> Callable[..., Any]:
 
 
 def move(operation: Move, inputs: Sequence[Any], literal: Callable[[Any], Any] | None = None) -> np.ndarray:
-    """The result of a move, on other arrays of the same shapes."""
+    """Return the result of a move on other arrays of the same shapes."""
     name, template, index = operation
     if name == "getitem":
         return np.asarray(inputs[0][fill(template, inputs, literal)])
@@ -105,12 +105,12 @@ def move(operation: Move, inputs: Sequence[Any], literal: Callable[[Any], Any] |
 def pull_back(
     operation: Move, inputs: Sequence[Any], active: Sequence[int], cotangent: np.ndarray
 ) -> list[np.ndarray]:
-    """The contributions of a move to the adjoints of some of its inputs.
+    """Return the contributions of a move to the adjoints of some of its inputs.
 
     Args:
         operation: the move.
         inputs: its inputs.
-        active: which of them are asked for.
+        active: positions of the inputs whose contributions are needed.
         cotangent: the adjoint of its result.
     """
     if operation.name in PARTITIONS:
@@ -135,7 +135,7 @@ def _summed(places: np.ndarray, terms: np.ndarray, total: int) -> np.ndarray:
 
 
 def _unpartitioned(operation: Move, inputs: Sequence[Any], cotangent: np.ndarray) -> np.ndarray:
-    """A partition puts entries in an order that only their values tell: the same ranks, the same entries."""
+    """Return the contributions of a partition, whose order depends on the values, by the entries' ranks."""
     args, kwargs = (fill(part, inputs) for part in operation.template)
     axis = args[2] if len(args) > 2 else kwargs.get("axis", -1)
     before, after = np.asarray(inputs[0]), move(operation, inputs)
@@ -150,7 +150,7 @@ def _unpartitioned(operation: Move, inputs: Sequence[Any], cotangent: np.ndarray
 def positions_of(
     operation: Move, inputs: Sequence[Any], active: Sequence[int]
 ) -> tuple[np.ndarray, list[int], int]:
-    """For every entry of the result, the entry it came from among those of the active inputs, or −1."""
+    """Return, for every entry of the result, its origin among the entries of the active inputs, or −1."""
     marked: list[Any] = [
         np.zeros(np.shape(each), np.int64) if np.asarray(each).dtype.kind in "fc" else each for each in inputs
     ]
@@ -165,7 +165,7 @@ def positions_of(
 
 
 def _without_fractions(literal: Any) -> Any:
-    """Arguments for arrays of positions: no fractions to put in, no floating dtype."""
+    """Return arguments for arrays of positions, without fractions and floating dtypes."""
     if isinstance(literal, (float, complex)):
         return 0
     if isinstance(literal, np.dtype) and literal.kind in "fc":

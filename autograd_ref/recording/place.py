@@ -1,4 +1,4 @@
-"""Where in the user's source an operation is: file, line and columns of the very expression."""
+"""The place of an operation in the user's source: file, line and columns of the exact expression."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Place(NamedTuple):
     """An expression in a source file.
 
     Attributes:
-        file: as the code object names it.
-        line: of its first character, from 1.
-        end_line: of its last.
-        column: of its first character, in bytes from 0, as the compiler counts.
-        end_column: behind its last.
-        function: the qualified name of the function that it is in.
+        file: the file name in the code object.
+        line: line of its first character, from 1.
+        end_line: line of its last character.
+        column: column of its first character, in bytes from 0, like in the compiler.
+        end_column: column after its last character.
+        function: the qualified name of the function that contains it.
     """
 
     file: str
@@ -45,7 +45,7 @@ class Place(NamedTuple):
 
 
 def is_foreign(file: str) -> bool:
-    """Whether a file belongs to Python, NumPy or this instrument, not to the program."""
+    """Whether a file belongs to Python, NumPy or this package, not to the program."""
     found = _foreign_files.get(file)
     if found is None:
         found = file.startswith(("<__array_function__", "<frozen ", "<@beartype", _HERE))
@@ -56,7 +56,7 @@ def is_foreign(file: str) -> bool:
 
 
 def here(thread: int | None = None) -> tuple[CodeType | None, int]:
-    """The innermost running instruction of the program itself, in this thread or another."""
+    """Return the innermost running instruction of the program itself, in this thread or another."""
     frame = sys._getframe(1) if thread is None else sys._current_frames()[thread]
     while frame is not None:
         code = frame.f_code
@@ -68,7 +68,7 @@ def here(thread: int | None = None) -> tuple[CodeType | None, int]:
 
 
 def trail() -> list[tuple[CodeType | None, int]]:
-    """The program's running instruction, and the calls within the program that led to it, innermost first."""
+    """Return the program's running instruction, and its own calls up to it, innermost first."""
     found: list[tuple[CodeType | None, int]] = []
     frame = sys._getframe(1)
     while frame is not None:
@@ -84,13 +84,13 @@ def trail() -> list[tuple[CodeType | None, int]]:
 
 
 def place_here(thread: int | None = None) -> Place | None:
-    """The place of the innermost running instruction of the program itself, if there is one."""
+    """Return the place of the innermost running instruction of the program itself, if there is one."""
     code, position = here(thread)
     return None if code is None else place_of(code, position)
 
 
 def place_of(code: CodeType, position: int) -> Place:
-    """The place of an instruction."""
+    """Return the place of an instruction."""
     return _place_of(code, position, code.co_filename)  # equal code may be in several files
 
 

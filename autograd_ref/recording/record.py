@@ -1,4 +1,4 @@
-"""Run a function once, on NumPy, and record all that it computes."""
+"""Run a function once, on NumPy, and record everything it computes."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ objects.RECORDED.add(RecordedArray)
 
 
 class Recording:
-    """What one run computed.
+    """The recording of one run.
 
     Attributes:
-        result: what the function returned, plain.
+        result: the function's result, without recording objects.
         tape: every value, in the order of the run.
-        leaves: the floating arrays that were there before the call and were read.
-        written: those among all arrays of before that were written to, by path.
+        leaves: the floating arrays that existed before the call and were read.
+        written: the arrays from before the call that were written to, by path.
         error: the exception that the function raised, if any.
     """
 
@@ -49,7 +49,7 @@ class Recording:
         self._numbers: dict[int, tuple[Any, Value]] = {}
 
     def take(self, path: str, thing: Any) -> Any:
-        """Keep in mind what was left behind at a path; returns what is plain in its place."""
+        """Remember the recording object at a path, and return a plain one."""
         twin = objects.plain(thing)
         if isinstance(twin, (np.ndarray, np.generic, float)) or twin is not thing:
             self._left.setdefault(path, twin)
@@ -58,7 +58,7 @@ class Recording:
         return twin
 
     def finish(self, given: Given) -> None:
-        """Keep what the run left behind, before anybody changes it."""
+        """Keep the results of the run, before anything changes them."""
         self.given = given
         for path, thing in self._left.items():
             value = self.value(thing)
@@ -67,7 +67,7 @@ class Recording:
             self.final[path] = thing, value
 
     def value(self, thing: Any) -> Value | None:
-        """The tape's value of an array or number that the run left behind, wherever it is."""
+        """Return the tape's value of an array or number from the run, wherever it is stored."""
         known = self._numbers.get(id(thing))
         if known is not None:
             return known[1]
@@ -86,34 +86,34 @@ class Recording:
             )
         return value
 
-    # The call itself, to be made again.
+    # The call itself, to repeat it.
 
     @property
     def module(self) -> str | None:
-        """The module that the function is from."""
+        """The module of the function."""
         return self.given.module
 
     @property
     def definition(self) -> Place | None:
-        """Where the function begins; None for one without Python code."""
+        """The place where the function begins; None for a function without Python code."""
         code = getattr(inspect.unwrap(self.given.function), "__code__", None)
         return place_of(code, -1) if code is not None else None
 
     def call(self) -> Any:
-        """Make the call plainly."""
+        """Make the call without recording."""
         return self.given.function(*self.given.args, **self.given.kwargs)
 
     def visit_call(self, walk: Walk) -> None:
-        """Visit all that the call can reach."""
+        """Visit everything the call can reach."""
         self.given.walk(walk)
 
     def visit(self, walk: Walk) -> None:
-        """Visit all that the call can reach, and what it returned."""
+        """Visit everything the call can reach, and its result."""
         walk.visit("return", self.result)
         self.given.walk(walk)
 
     def movable(self) -> list[tuple[Value, np.ndarray]]:
-        """The floating memory of before that can be written to, with what it held."""
+        """Return the writable floating memory from before the call, with its content."""
         return [
             (first, first.array)
             for memory, first in self.given.memories
@@ -121,7 +121,7 @@ class Recording:
         ]
 
     def put(self, moved: dict[Value, np.ndarray]) -> None:
-        """Write other numbers into the floating memory of before."""
+        """Write other numbers into the floating memory from before the call."""
         for memory, first in self.given.memories:
             if first in moved:
                 overwrite(memory.array, moved[first])
@@ -139,7 +139,7 @@ def record(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Recording
         The recording. An exception of the function itself is passed on, with its own traceback.
 
     Raises:
-        NotRecorded: the function does what cannot be recorded; the message names the operation and its place.
+        NotRecorded: an operation cannot be recorded; the message names it and its place.
     """
     if current.tape is not None:
         raise NotRecorded("a recording is being made already: record() was called inside record()")
@@ -176,7 +176,7 @@ def record(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Recording
 
 
 def _forget_frames(*errors: BaseException | None) -> None:
-    """Drop what a refusal holds alive: its place says where it was, and its frames are mostly our own."""
+    """Drop the frames of a refusal, which keep objects alive; its place is enough."""
     for error in errors:
         if isinstance(error, NotRecorded):
             error.__context__ = error.__traceback__ = None

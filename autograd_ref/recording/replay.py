@@ -1,4 +1,4 @@
-"""A recording as a function of its leaves: the same operations once more, on jax.numpy, one by one."""
+"""Replay a recording as a function of its leaves: the same operations on jax.numpy, one by one."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ __all__ = ["Arrays", "evaluate", "replay"]
 
 
 class Arrays(Sequence[np.ndarray]):
-    """The array of every value of a tape, by its number. They share memory: none may be written to.
+    """The array of every value of a tape, by its number. They share memory, so none may be written to.
 
-    The versions of a memory that is written to in parts have one buffer together; the array of one of them is
-    made when it is asked for.
+    All versions of a memory that is written in parts share a buffer; the array of a version is made lazily.
     """
 
     def __init__(self) -> None:
@@ -48,7 +47,7 @@ class Arrays(Sequence[np.ndarray]):
         self._arrays.append(array)
 
     def compute(self, value: Value, exact: bool) -> None:
-        """Add the next value's array, made from those before it."""
+        """Compute the next value's array from the arrays before it, and add it."""
         operation = value.operation
         if isinstance(operation, Read) and value.inputs[0].number in self._versions:
             history, root, moment = self._versions[value.inputs[0].number]
@@ -73,13 +72,13 @@ class Arrays(Sequence[np.ndarray]):
 def replay(
     tape: Tape, given: Mapping[Value, Any] | None = None, *, exact: bool = True, anew: bool = True
 ) -> Arrays:
-    """Compute every value of a tape anew.
+    """Compute every value of a tape again.
 
     Args:
-        tape: of the recording.
+        tape: the tape of the recording.
         given: other arrays in place of leaves and constants.
-        exact: every floating value in float64, which makes it the reference; else in the dtypes NumPy had.
-        anew: whether to compute what NumPy computed in float64 throughout, too, instead of taking it.
+        exact: whether to compute every floating value in float64, as the reference, or in NumPy's dtypes.
+        anew: whether to compute values again that NumPy computed entirely in float64, instead of using them.
 
     Returns:
         The array of every value, by its number.

@@ -1,4 +1,4 @@
-"""The tape: every value of a run, what made it and from what."""
+"""The tape: every value of a run, with its operation and inputs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Compute", "Control", "Given", "Move", "NotRecorded", "Read", "Tape",
 
 
 class NotRecorded(Exception):  # noqa: N818 - it says what happened, as StopIteration does
-    """What the program did cannot be recorded; the message names the operation and its place."""
+    """An operation of the program cannot be recorded; the message names it and its place."""
 
     def __init__(self, message: str, place: Place | None = None):
         super().__init__(f"{place}: {message}" if place else message)
@@ -23,7 +23,7 @@ class NotRecorded(Exception):  # noqa: N818 - it says what happened, as StopIter
 
 
 class Layout(NamedTuple):
-    """Where in a piece of memory an array's entries are, counted in entries.
+    """The positions of an array's entries in a piece of memory, counted in entries.
 
     Complex memory that is read as real numbers is counted in ``halves``: real parts and imaginary parts.
     """
@@ -35,10 +35,10 @@ class Layout(NamedTuple):
 
 
 class Given(NamedTuple):
-    """A value that no operation of the tape made.
+    """A value that was not computed by an operation on the tape.
 
     Attributes:
-        path: how the program reaches it, for what was there before the call; None for what it made itself.
+        path: the program's path to a value from before the call; None for a value that the program created.
         is_number: whether it is a number written in the code, not an array.
     """
 
@@ -61,12 +61,12 @@ class Write(NamedTuple):
 
 
 class Move(NamedTuple):
-    """Entries moved, repeated or left out, never changed: NumPy's own function replays it.
+    """Entries that are moved, repeated or left out, but not changed; NumPy's own function replays it.
 
     Attributes:
-        name: of the function in `moves.FUNCTIONS`.
+        name: name of the function in `moves.FUNCTIONS`.
         template: its arguments, with a `template.Slot` for every input.
-        output: which of several results; None for the only one.
+        output: index among several results; None for the only one.
     """
 
     name: str
@@ -75,13 +75,13 @@ class Move(NamedTuple):
 
 
 class Compute(NamedTuple):
-    """Everything else: `meaning` says what it is in jax.numpy.
+    """Any other operation; `meaning` has its function in jax.numpy.
 
     Attributes:
         kind: "ufunc" or "function".
-        name: of the ufunc or function.
-        template: how it was called, hashable.
-        output: which of several results; None for the only one.
+        name: name of the ufunc or function.
+        template: the hashable template of its call.
+        output: index among several results; None for the only one.
     """
 
     kind: str
@@ -97,12 +97,12 @@ class Value:
     """One value on the tape.
 
     Attributes:
-        number: its place in the order of the run.
-        operation: what made it.
-        inputs: what it was made from.
-        array: what NumPy computed; None for a memory in between two writes that nobody read as a whole.
-        shape: of the value.
-        dtype: of the value.
+        number: its position in the order of the run.
+        operation: the operation that made it.
+        inputs: the inputs of the operation.
+        array: NumPy's result; None for a memory between two writes that was not read as a whole.
+        shape: shape of the value.
+        dtype: dtype of the value.
         weak: the Python type of a Python number, which does not take part in NumPy's promotion.
     """
 
@@ -132,12 +132,12 @@ class Value:
 
     @property
     def place(self) -> Place | None:
-        """The expression that made it; None for what was there before."""
+        """The expression that made it; None for a value from before the call."""
         return place_of(self._code, self._position) if self._code is not None else None
 
     @property
     def calls(self) -> list[Place]:
-        """The calls within the program that led to it, innermost first."""
+        """The calls within the program up to it, innermost first."""
         return [place_of(code, position) for code, position in self._callers]
 
     @property
@@ -152,19 +152,19 @@ class Value:
 
 
 class Control(NamedTuple):
-    """A value that steered the program: a branch taken, an index, a number that left the tape on purpose."""
+    """A value that controlled the program: a branch, an index, a number that left the tape on purpose."""
 
     value: Value
     kind: str
     array: np.ndarray | None
 
 
-# What JAX computes with, too.
+# The dtypes that JAX has, too.
 _DTYPES = {np.dtype(code) for code in "?bBhHiIlLqQefdFD"}
 
 
 class Tape:
-    """The values of one run, in their order."""
+    """The values of one run, in order."""
 
     def __init__(self) -> None:
         self.values: list[Value] = []
@@ -177,10 +177,10 @@ class Tape:
         """Put one operation on the tape.
 
         Args:
-            operation: what was done.
-            inputs: to what.
+            operation: the operation.
+            inputs: its inputs.
             array: the result, or None if it is not kept.
-            like: whose shape and dtype the value has, if ``array`` is None.
+            like: an object with the value's shape and dtype, if ``array`` is None.
         """
         value = Value()
         value.number = len(self.values)
@@ -201,7 +201,7 @@ class Tape:
         return value
 
     def number(self, number: Any) -> Value:
-        """The value of a Python or NumPy number that does not depend on anything recorded."""
+        """Return the value of a Python or NumPy number that does not depend on anything recorded."""
         key = (type(number), repr(number))
         value = self._numbers.get(key)
         if value is None:
@@ -210,7 +210,7 @@ class Tape:
         return value
 
     def depends(self, value: Value) -> bool:
-        """Whether a value was made from a floating array that was there before the call."""
+        """Whether a value was computed from a floating array that existed before the call."""
         waiting, seen = [value], {value}
         while waiting:
             each = waiting.pop()
@@ -222,7 +222,7 @@ class Tape:
         return False
 
     def control(self, value: Value, kind: str) -> None:
-        """Note that a value decided what the program does next."""
+        """Note that a value decided the program's next step."""
         array = value.array
         if isinstance(value.operation, Write):  # whose array is not kept
             array = array if array is None else array.copy()

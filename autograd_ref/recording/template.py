@@ -1,4 +1,4 @@
-"""The arguments of a call, with everything that may be recorded taken out: what is left can be hashed."""
+"""Hashable templates of a call's arguments, from which everything that may be recorded is removed."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ __all__ = ["Slot", "fill", "freeze"]
 
 
 class Slot(NamedTuple):
-    """Where an input goes: its position among the inputs."""
+    """The place of an input, given by its position among the inputs."""
 
     position: int
 
 
 class Literal(NamedTuple):
-    """A constant with its type: 1, 1.0 and True are equal, and not the same argument."""
+    """A constant with its type, because 1, 1.0 and True are equal but different arguments."""
 
     kind: type
     value: Any
@@ -32,7 +32,7 @@ class Group(NamedTuple):
 
 
 def freeze(argument: Any, is_input: Callable[[Any], bool], inputs: list[Any]) -> Any:
-    """The template of an argument; what is an input is appended to ``inputs``."""
+    """Return the template of an argument, and append its inputs to ``inputs``."""
     if type(argument) in _CONSTANTS:
         return Literal(type(argument), argument)
     if is_input(argument):
@@ -54,12 +54,12 @@ _CONSTANTS = {bool, int, str, type(None)}
 
 
 def fill(template: Any, inputs: Sequence[Any], literal: Callable[[Any], Any] | None = None) -> Any:
-    """The argument again, with other inputs.
+    """Return the argument of a template, with other inputs.
 
     Args:
-        template: from `freeze`.
-        inputs: one for every slot.
-        literal: what to put for a constant; by default the constant.
+        template: a template from `freeze`.
+        inputs: an input for every slot.
+        literal: returns the replacement of a constant; by default, the constant is kept.
     """
     if isinstance(template, Slot):
         return inputs[template.position]
@@ -79,7 +79,7 @@ def fill(template: Any, inputs: Sequence[Any], literal: Callable[[Any], Any] | N
 
 
 def widened(literal: Any) -> Any:
-    """A dtype of a lower precision as float64; every other constant as it is."""
+    """Return float64 for a floating dtype of lower precision, and every other constant unchanged."""
     if isinstance(literal, np.dtype) and literal.kind in "fc":
         return np.dtype(np.float64 if literal.kind == "f" else np.complex128)
     if isinstance(literal, type) and issubclass(literal, (np.floating, float)):
@@ -93,7 +93,7 @@ def widened(literal: Any) -> Any:
 
 @cache
 def names_dtype(template: Any) -> bool:
-    """Whether a constant in a template, or in an operation that has one, is another one in float64."""
+    """Whether a constant in a template, or in an operation with a template, would differ in float64."""
     if isinstance(template, Literal):
         return widened(template.value) is not template.value
     return isinstance(template, tuple) and any(map(names_dtype, template))

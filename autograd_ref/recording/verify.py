@@ -1,4 +1,4 @@
-"""The instrument held to account: is the tape what NumPy did, and did nothing leave it?"""
+"""Verify a recording: does the tape agree with NumPy, and did no value leave it?"""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from autograd_ref.recording.tape import Compute, Given, NotRecorded, Value
 
 __all__ = ["InstrumentFault", "NotCompared", "check_complete", "check_operations"]
 
-# How far each leaf is moved, relative to its entries' root mean square; smaller where a branch changes.
+# The sizes of moves of a leaf, relative to its root mean square; smaller ones are tried if a branch changes.
 _STEPS = (2e-2, 1e-3, 3e-5, 1e-6)
 _DRAWS = 4
 
 
 class InstrumentFault(Exception):  # noqa: N818
-    """An operation on the tape is not what NumPy computed: a fault of the instrument, not of the program."""
+    """An operation on the tape differs from NumPy's result: a fault of this package, not of the program."""
 
 
 def check_operations(recording: Recording) -> None:
     """Compute every operation in the dtypes NumPy had, from NumPy's own inputs, and compare.
 
     Raises:
-        InstrumentFault: an operation differs by more than its rounding; with its name and place.
+        InstrumentFault: an operation differs by more than its rounding; the message names it and its place.
     """
     prepare((value, None) for value in recording.tape.values)
     arrays = Arrays()
@@ -75,7 +75,7 @@ def _check(value: Value, inputs: list[np.ndarray], known: np.ndarray) -> None:
 
 
 def _conditioned(value: Value, inputs: list[np.ndarray], u: float) -> np.ndarray:
-    """What rounding errors in the inputs do to an operation's result."""
+    """Return the effect of rounding errors in the inputs on an operation's result."""
     rng = np.random.default_rng(0)
     exact = evaluate(value, [_double(each) for each in inputs], True)
     largest = np.zeros(np.shape(exact))
@@ -93,7 +93,7 @@ def _conditioned(value: Value, inputs: list[np.ndarray], u: float) -> np.ndarray
     name = value.operation.name  # type: ignore[union-attr]
     if "linalg." in name:
         size = size.max(initial=0.0)  # stable by norm, not by entry
-    if name == "scipy.linalg.expm":  # squared as often as the logarithm of the norm says
+    if name == "scipy.linalg.expm":  # the number of squarings is the logarithm of the norm
         size *= max(1.0, np.abs(_double(inputs[0])).sum(-2).max(initial=0.0))
     return np.asarray(
         32 * np.maximum(largest, largest.mean()) + (16 + 4 * np.sqrt(terms)) * u * size + 64 * tiny
@@ -111,26 +111,26 @@ def _described(value: Value) -> str:
 
 
 class NotCompared(Exception):  # noqa: N818
-    """No second point could be compared, so nobody knows whether a value left the tape; says why."""
+    """No second point could be compared, so it is unknown whether a value left the tape; with the reason."""
 
 
 def check_complete(recording: Recording, seed: int = 0) -> float:
-    """Look for what left the tape: at a second point nearby, a plain run and the replay must agree.
+    """Find values that left the tape: at a second point nearby, a plain run and the replay must agree.
 
-    The call is made again, plainly, with its leaves moved; afterwards everything is as the recorded run left
-    it.
+    The call is repeated without recording, with its leaves moved; afterwards everything is restored to the
+    state after the recorded run.
 
     Args:
-        recording: of a call that can be made again.
-        seed: of the moves.
+        recording: the recording of a call that can be repeated.
+        seed: seed of the moves.
 
     Returns:
-        How far the leaves of the point that agreed were moved, relative to their size.
+        The relative size of the moves to the point that agreed.
 
     Raises:
         NotRecorded: a value left the tape; with the place of the first operation that the replay did not
-            foresee.
-        NotCompared: every point tried took another branch or failed, or the call does not repeat itself.
+            predict.
+        NotCompared: every point tried took another branch or failed, or the call is not repeatable.
     """
     exact = replay(recording.tape)
     after = State(recording.visit, recording.module)
@@ -180,7 +180,7 @@ def check_complete(recording: Recording, seed: int = 0) -> float:
 
 
 def _steady(found: dict[str, Any], again: dict[str, Any]) -> dict[str, Any]:
-    """What came out the same when the call was made again at the same point: all but clocks and entropy."""
+    """Return the results that were equal when the call was repeated at the same point, without clocks."""
     return {
         path: each
         for path, each in found.items()
@@ -202,14 +202,14 @@ def _moved(array: np.ndarray, step: float, rng: np.random.Generator) -> np.ndarr
 def _steered_elsewhere(
     recording: Recording, exact: Sequence[np.ndarray], foreseen: Sequence[np.ndarray]
 ) -> Value | None:
-    """What would make the program take another branch, or use another index, at the moved point."""
+    """Return the decision that would make the program take another branch or index at the moved point."""
     for value, kind, then in recording.tape.controls:
         if kind == "float":
             continue
         now = foreseen[value.number]
         if value.is_floating:
             now, then = now != 0, None if then is None else then != 0
-        # In float64 a loop may take other turns than it did in float32: such a decision is no guide.
+        # In float64 a loop may run differently than in float32: such a decision proves nothing.
         if (
             then is not None
             and np.array_equal(exact[value.number] != 0, then != 0)
@@ -220,7 +220,7 @@ def _steered_elsewhere(
 
 
 def _plain_run(recording: Recording, moved: dict[Value, np.ndarray]) -> dict[str, Any]:
-    """What the call leaves behind at the moved point."""
+    """Return the results of the call at the moved point."""
     recording.before.restore()
     recording.put(moved)
     with np.errstate(all="ignore"), warnings.catch_warnings():
@@ -232,9 +232,9 @@ def _plain_run(recording: Recording, moved: dict[Value, np.ndarray]) -> dict[str
 def _shaken(
     recording: Recording, moved: dict[Value, np.ndarray], rng: np.random.Generator
 ) -> list[Sequence[np.ndarray]]:
-    """Replays at points that differ by the coarsest rounding on the tape: what it can do to each value.
+    """Replay at points that differ by the coarsest rounding on the tape, to measure its effect on each value.
 
-    The distance of one plain run from one replay does not tell: a sum may happen to be rounded kindly.
+    The distance of one plain run from one replay is not enough, because a sum may be rounded well by chance.
     """
     u = max(unit_roundoff(value.dtype) for value in recording.tape.values if value.is_floating)
     return [
@@ -296,7 +296,7 @@ def _close(
 
 
 def _decisions(recording: Recording) -> list[tuple[str, bytes]]:
-    """What steered a run."""
+    """Return the values that controlled a run."""
     return [
         (kind, np.asarray(array != 0 if value.is_floating else array).tobytes())
         for value, kind, array in recording.tape.controls
@@ -311,7 +311,7 @@ def _first_unforeseen(
     foreseen: Sequence[np.ndarray],
     shaken: list[Sequence[np.ndarray]],
 ) -> NotRecorded | None:
-    """Record the moved point, too, and find the first operation that comes out otherwise.
+    """Record the moved point, too, and find the first operation with a different result.
 
     Returns:
         None if the program took another branch there.

@@ -1,1 +1,1 @@
-"""Judge anybody's call: record it, find its loss and gradients, hold them against its own forward pass."""
+"""Judge any call: record it, find its loss and gradients, and compare them with its own forward pass."""

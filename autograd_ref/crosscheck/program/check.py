@@ -1,4 +1,4 @@
-"""Check the gradients that a call of any NumPy code computes, against its own forward pass."""
+"""Check the gradients that any NumPy code computes in a call, against its own forward pass."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -53,33 +53,33 @@ def check_call(
     repair: bool = False,
     **kwargs: Any,
 ) -> Report:
-    """Judge the gradients that one call computes, whatever its shape.
+    """Judge the gradients that one call computes, in any form.
 
-    The call is recorded on NumPy; what its loss was computed from is the reference. The loss is the number
-    that it returns, alone or first or under a key or attribute that says so. The gradients are what it
-    returns, stores or writes besides, each assigned to an array that was there before the call: by name, then
-    by position and shape, then by value. What the call changed is put back.
+    The call is recorded on NumPy; the computation of its loss is the reference. The loss is the number that
+    is returned alone or first, or under a key or attribute with such a name. The gradients are other arrays
+    that are returned, stored or written, each assigned to an array that existed before the call: by name,
+    then by position and shape, then by value. Changes made by the call are undone.
 
     Args:
         function: any callable that computes with NumPy: a function, a bound method, a lambda.
         *args: its arguments.
         backward: the other half of a forward function, ``backward(dout, cache)``. Then ⟨dout, out⟩ is
             differentiated, with a random dout.
-        loss: where the call computes none: an expression of ``out``, what it returned, and the function's own
-            variables, or another function of the same arguments.
-        of: which gradient belongs to which array where that is not clear, ``{"dW": 'params["W1"]'}``.
-        points: how many to check at; at all but the first, the arrays that have a gradient are moved by about
-            1e-2 of themselves.
-        seed: of the moves, of the random errors and of dout.
-        tolerance: a part of the larger of an entry and its array's root mean square to which each bound is
-            widened, for what is inexact by design.
-        name: what to call it in the report.
-        explain: say of every line what it computes, in ``lines`` and ``listing``.
-        repair: look for a change of the program that makes a wrong gradient right.
+        loss: the loss, if the call does not compute it: an expression of the result ``out`` and the
+            function's own variables, or another function of the same arguments.
+        of: the arrays to which gradients belong, if this is not clear: ``{"dW": 'params["W1"]'}``.
+        points: number of points to check; at all but the first, the arrays that have a gradient are moved by
+            about 1e-2 of their size.
+        seed: seed of the moves, of the random errors and of dout.
+        tolerance: widen each bound to this part of the larger of the entry and its array's root mean square,
+            for gradients that are inexact by design.
+        name: name in the report.
+        explain: explain what every line computes, in ``lines`` and ``listing``.
+        repair: search for a change of the program that makes a wrong gradient right.
         **kwargs: its keyword arguments.
 
     Returns:
-        The report; ok is None where something could not be judged.
+        The report; ok is None if something could not be judged.
 
     Raises:
         NotJudged: the call raised, cannot be recorded, or has no loss or no gradient.
@@ -103,7 +103,7 @@ def check_call(
 
 
 def assert_call(function: Callable[..., Any], *args: Any, **options: Any) -> None:
-    """Assert that the gradients of a call are right; for one line in a test.
+    """Assert that the gradients of a call are right, in one line of a test.
 
     Args:
         function: as in `check_call`.
@@ -111,7 +111,7 @@ def assert_call(function: Callable[..., Any], *args: Any, **options: Any) -> Non
         **options: the keyword arguments of `check_call`.
 
     Raises:
-        AssertionError: one is wrong; the message is the report.
+        AssertionError: a gradient is wrong; the message is the report.
         NotJudged: the call could not be judged; the message says why.
     """
     report = check_call(function, *args, **options)
@@ -128,7 +128,7 @@ def form_of(
     seed: int,
     names: Mapping[str, Any] | None = None,
 ) -> Form:
-    """The form of a call."""
+    """Return the form of a call."""
     if backward is not None and loss is not None:
         raise NotJudged("--backward and --loss are different ways to say what the loss is: give one")
     if not callable(function):
@@ -152,17 +152,17 @@ def check_points(
     """Judge a call at several points.
 
     Args:
-        form: how it is made.
-        call_at: gives its arguments, by the number of the point.
-        points: how many.
-        file: of the program, for the lines of its exceptions.
-        settings: of the check.
+        form: the form of the call.
+        call_at: returns its arguments for the number of a point.
+        points: number of points.
+        file: file of the program, for the lines of its exceptions.
+        settings: settings of the check.
 
     Returns:
         The report.
 
     Raises:
-        NotJudged: as `check_call`.
+        NotJudged: as for `check_call`.
     """
     try:
         first = run(form, *call_at(0), file)
@@ -177,7 +177,7 @@ def check_points(
         settings = replace(settings, told=told, prefix=form.results[0])
         first = run(form, *call_at(0), file)
     try:
-        with redirect_stdout(StringIO()):  # what the program prints was printed once
+        with redirect_stdout(StringIO()):  # the program's output was printed once already
             return _judged(first, form, call_at, points, file, settings)
     except NotRecorded as error:
         raise NotJudged(f"cannot be recorded: {error}") from error
@@ -188,7 +188,7 @@ def check_points(
 def _judged(
     first: Run, form: Form, call_at: Callable[[int], Arguments], points: int, file: str, settings: Settings
 ) -> Report:
-    """The report on a call that was recorded once."""
+    """Return the report on a call that was recorded once."""
     warnings: list[Advice] = []
     if settings.guessed:
         _refuse_stretched(first)
@@ -223,7 +223,7 @@ def _mended(
     suspects: Sequence[tuple[str, int]],
     settings: Settings,
 ) -> Found | None:
-    """A repair that is right by this very check, and at one point more, with other numbers, too."""
+    """Return a repair that this check confirms, also at one more point with other numbers."""
     fresh = 1 + max(each.number for each in found)
     again = replace(settings, repair_seconds=0.0, places=False, explain=False)
     found[0].run.recording.before.restore()
@@ -242,7 +242,7 @@ def _mended(
             each.run.recording.before.restore()
         try:
             report = check_points(form, lambda i: more.get(i) or call_at(i), fresh + 1, file, again)
-        except Exception:  # whatever a changed program does, the verdict on the given one stays
+        except Exception:  # an error in a changed program does not affect the verdict on the given one
             return False
         is_same = report.points > len(found) and len(report.quantities) == len(found[0].pairs)
         return report.ok is True and is_same
@@ -252,7 +252,7 @@ def _mended(
 
 
 def _first(mended: Blame, others: Sequence[Blame]) -> tuple[Blame, ...]:
-    """The place that a repair was found at before the others, with what was said to be right before it."""
+    """Return the place of a repair before the other places, with the facts about its inputs."""
     here = [each for each in others if each.file == mended.file and each.line <= mended.line <= each.end_line]
     _, start, known = here[0].says.partition("; right before it: ") if here else ("", "", "")
     rest = [each for each in others if each not in here]
@@ -260,7 +260,7 @@ def _first(mended: Blame, others: Sequence[Blame]) -> tuple[Blame, ...]:
 
 
 def _refuse_stretched(found: Run) -> None:
-    """Refuse a made-up call that fits only since labels are stretched, (N, 1) and (N,) to (N, N)."""
+    """Refuse a made-up call that fits only because labels are broadcast, (N, 1) and (N,) to (N, N)."""
     for value in found.recording.tape.values:
         if isinstance(value.operation, Compute) and value.operation.name in ("add", "subtract", "multiply"):
             for each in value.inputs:
@@ -293,7 +293,7 @@ def _hold_to_account(found: Run, seed: int) -> None:
 def _at_another(
     form: Form, call: Arguments, file: str, first: Run, assignment: Assignment, number: int, seed: int
 ) -> RecordedPoint:
-    """The call once more, with the leaves that have a gradient moved where they are the same as before."""
+    """Repeat the call, with moved leaves where they are the same as before and have a gradient."""
     asked = [pair.leaf for pair in assignment.pairs]
     found = run(form, *call, file)
     before = found.recording.before
@@ -323,12 +323,12 @@ def _run_moved(
     restore: Callable[[], None],
     seed: Sequence[int],
 ) -> Run:
-    """The call with some arrays moved; by less where it has no loss there, as the root of −0.01 has none."""
+    """Repeat the call with some arrays moved, by less if it has no loss there, like the root of −0.01."""
     for part in NEARER[:-1]:
         move_in_place(arrays, part, seed)
         try:
             found = run(form, *call, file)
-        except NotJudged:  # an assertion of its own, as that all are positive
+        except NotJudged:  # an assertion in the program, for example that all numbers are positive
             pass
         else:
             if np.isfinite(found.loss_here):

@@ -1,6 +1,6 @@
 """Small constants that keep a logarithm finite: log(p + 1e-7), with the gradient of log(p).
 
-The two gradients differ by about the constant. Either is right; which it is, the report says.
+The two gradients differ by about the constant. Both count as right; the report says which one it is.
 """
 
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from autograd_ref.recording.tape import Compute, Given
 
 __all__ = ["Guard", "guarded_logarithms", "unguarded", "warning"]
 
-# A larger constant is part of what is computed.
+# A larger constant is part of the formula.
 LARGEST = 1e-5
 
 _LOGARITHMS = {"log", "log2", "log10"}
@@ -25,10 +25,10 @@ class Guard(NamedTuple):
     """One constant.
 
     Attributes:
-        total: the sum that the logarithm takes.
-        guarded: what the constant was added to.
-        constant: itself.
-        place: of the sum.
+        total: the sum of which the logarithm is taken.
+        guarded: the value to which the constant is added.
+        constant: the constant.
+        place: place of the sum.
     """
 
     total: Value
@@ -38,7 +38,7 @@ class Guard(NamedTuple):
 
 
 def guarded_logarithms(recording: Recording, found: Adjoints) -> list[Guard]:
-    """The constants that a loss adds to what its logarithms take."""
+    """Return the constants that a loss adds to the arguments of its logarithms."""
     forward, guards = found.forward, []
     for value in recording.tape.values:
         if value not in forward or not _is(value, _LOGARITHMS):
@@ -55,18 +55,18 @@ def guarded_logarithms(recording: Recording, found: Adjoints) -> list[Guard]:
 
 
 def unguarded(recording: Recording, found: Adjoints, guards: list[Guard]) -> Adjoints:
-    """The adjoints of the loss without these constants."""
+    """Return the adjoints of the loss without these constants."""
     given = {guard.total: found.arrays[guard.guarded.number] for guard in guards}
     return adjoints(recording, found.loss, replay(recording.tape, given))
 
 
 def warning(guards: list[Guard], names: list[str]) -> Advice:
-    """What to say of gradients that leave the constants out."""
+    """Return the advice about gradients that leave the constants out."""
     constants = ", ".join(f"{each:g}" for each in sorted({guard.constant for guard in guards}))
     lines = ", ".join(str(line) for line in sorted({guard.place.line for guard in guards if guard.place}))
     text = (
-        f"The loss adds {constants} to what its logarithm takes (line {lines}); {', '.join(names)} "
-        f"{'is' if len(names) == 1 else 'are'} the gradient without it, which is right but for about that."
+        f"The loss adds {constants} to the argument of its logarithm (line {lines}); {', '.join(names)} "
+        f"{'is' if len(names) == 1 else 'are'} the gradient without it, which is right up to about that."
     )
     return Advice("guarded-logarithm", text)
 
@@ -76,7 +76,7 @@ def _is(value: Value, names: set[str]) -> bool:
 
 
 def _number(value: Value) -> float | None:
-    """A small positive constant."""
+    """Return a small positive constant, if a value is one."""
     if value.inputs or not isinstance(value.operation, Given) or np.size(value.array) != 1:
         return None
     number = float(np.real(np.asarray(value.array)).reshape(()))

@@ -1,4 +1,4 @@
-"""Names in the paths by which code reaches its arrays: ``self.params['W1']``, ``return[1][0]``."""
+"""Names in the paths of arrays in the code: ``self.params['W1']``, ``return[1][0]``."""
 
 import re
 from typing import NamedTuple
@@ -19,7 +19,7 @@ class Name(NamedTuple):
 
     Attributes:
         owner: the path before it.
-        name: itself.
+        name: the name.
         at: the positions in lists that follow it.
         is_key: whether it is a key or an attribute, not a variable.
     """
@@ -31,7 +31,7 @@ class Name(NamedTuple):
 
 
 def of_path(path: str) -> Name:
-    """The last name in a path."""
+    """Return the last name in a path."""
     owner, name, index, is_key, end = "", path, list[int](), False, 0
     for part in _PART.finditer(path):
         if part["index"] is not None:
@@ -44,7 +44,7 @@ def of_path(path: str) -> Name:
 
 
 def cores(name: str) -> list[str]:
-    """What a gradient's name says it belongs to: W for ``dW``, ``grad_W``, ``W_grad``, ``nabla_W``."""
+    """Return the names in a gradient's name: W for ``dW``, ``grad_W``, ``W_grad``, ``nabla_W``."""
     found = [rest for rest in (_BEFORE.sub("", name), _AFTER.sub("", name)) if rest and rest != name]
     if name[:1] == "d" and len(name) > 1 and name[1:] not in found:
         found.append(name[1:].lstrip("_") or name[1:])
@@ -52,13 +52,13 @@ def cores(name: str) -> list[str]:
 
 
 def is_of_gradients(path: str) -> bool:
-    """Whether something on a path says that it holds gradients: ``self.grads['W1']``."""
+    """Whether a name on a path says that it contains gradients: ``self.grads['W1']``."""
     names = [part["root"] or part["attribute"] or part["key"] for part in _PART.finditer(path)]
     return any(_GRADIENTS.match(name) for name in names if name)
 
 
 def short_name(path: str) -> str:
-    """The name of a leaf without what it has in common with the others: ``W1`` for ``self.params['W1']``."""
+    """Return the name of a leaf without the common part of all paths: ``W1`` for ``self.params['W1']``."""
     rest = re.sub(r"^self\.(?=\w)", "", path)
     while (
         shorter := re.match(r"^\w+(?:\.(?P<rest>\w.*)|\['(?P<key>[^']+)'\](?P<more>.*))$", rest)
@@ -70,5 +70,5 @@ def short_name(path: str) -> str:
 
 
 def shown(path: str) -> str:
-    """A path as people write it."""
+    """Return a path in the usual notation."""
     return re.sub(r"\['([^'\"]*)'\]", r'["\1"]', path)

@@ -1,4 +1,4 @@
-"""A call at one point: recorded, differentiated, and what it says its gradients are."""
+"""A call at one point: recorded, differentiated, with the gradients that it computes."""
 
 import traceback
 from collections.abc import Mapping, Sequence
@@ -35,9 +35,9 @@ class Run:
     Attributes:
         recording: the call.
         loss: its loss.
-        found: the adjoints of it.
-        names: what the return statement calls what it returned.
-        result: the path of what the program itself returned.
+        found: the adjoints of the loss.
+        names: the names of the results in the return statement.
+        result: the path of the program's own result.
     """
 
     recording: Recording
@@ -48,20 +48,20 @@ class Run:
 
     @property
     def loss_here(self) -> float:
-        """The value of the loss."""
+        """The value of the loss at this point."""
         return float(self.found.arrays[self.loss.value.number])
 
     def assignment(self, of: Mapping[str, str]) -> Assignment:
-        """Which gradient belongs to which leaf."""
+        """Return the assignment of gradients to leaves."""
         known = candidates(self.recording, self.found, self.loss, self.names, self.result)
         return assign(self.recording, self.found, known, of)
 
     def held(self, path: str) -> np.ndarray:
-        """What a leaf held before the call, in float64."""
+        """Return the content of a leaf before the call, in float64."""
         return np.asarray(self.found.arrays[self.leaf(path).value.number], np.float64)
 
     def gradient(self, pair: Assigned) -> tuple[Any, Value | None]:
-        """A gradient that the call left behind, and its value on the tape."""
+        """Return a gradient that the call computed, and its value on the tape."""
         thing, value = self.recording.final.get(pair.found, (None, None))
         if pair.part is None or thing is None:
             return thing, value
@@ -76,18 +76,18 @@ class Run:
 
 @dataclass
 class RecordedPoint:
-    """What there is to judge at one point; see `function.judging.Judged`.
+    """The results to judge at one point; see `function.judging.Judged`.
 
     Attributes:
         run: the call.
-        number: of the point.
-        pairs: which gradient belongs to which leaf.
-        by_hand: the gradients that the program gives.
-        gradients: the right ones.
-        bounds: of the right ones.
+        number: the number of the point.
+        pairs: the pairs of gradients and leaves.
+        by_hand: the program's gradients.
+        gradients: the right gradients.
+        bounds: the bounds of the right gradients.
         step: the size of the step by which parameters are moved.
-        guards: by leaf, constants in logarithms that its gradient by hand leaves out.
-        witnessed: whether differences are asked for.
+        guards: constants in logarithms that a gradient by hand leaves out, by leaf.
+        witnessed: whether differences are used.
     """
 
     run: Run
@@ -108,20 +108,20 @@ class RecordedPoint:
 
     @property
     def place(self) -> tuple[str, bool]:
-        """The name of the point, and whether it is beside the given one."""
+        """The name of the point, and whether it was moved from the given one."""
         return f"point {self.number}" if self.number else "the given point", self.number > 0
 
     def noise(self, i: int) -> tuple[np.ndarray, np.ndarray] | None:
-        """Nothing: whether terms cancel is known from the bounds."""
+        """Return None, because the bounds show whether terms cancel."""
         return None
 
     def finer_by_hand(self, i: int) -> np.ndarray | None:
-        """Nothing: rounding on the program's own way is in the bounds."""
+        """Return None, because the bounds include rounding in the program's own computation."""
         return None
 
     @property
     def lowest(self) -> np.dtype[Any]:
-        """What it is held against is in float64."""
+        """The dtype of the reference, float64."""
         return np.dtype(np.float64)
 
     def is_used(self, i: int) -> bool:
@@ -129,7 +129,7 @@ class RecordedPoint:
         return adjoint_by(self.run.found, self.run.leaf(self.pairs[i].leaf)) is not None
 
     def difference(self, i: int, index: tuple[int, ...]) -> FiniteDifference | None:
-        """The derivative by one entry of one leaf, by plain runs."""
+        """Return the derivative by one entry of one leaf, by plain runs."""
         if not self.witnessed or self.pairs[i].is_second:
             return None
         leaf = self.run.leaf(self.pairs[i].leaf)
@@ -142,10 +142,10 @@ class RecordedPoint:
 
 
 def run(form: Form, args: Sequence[Any], kwargs: Mapping[str, Any], file: str) -> Run:
-    """Record a call; afterwards everything is as it left it.
+    """Record a call, and keep the state that it leaves.
 
     Raises:
-        NotJudged: it raised, could not be recorded, or has no loss; then everything is as before.
+        NotJudged: the call raised, could not be recorded, or has no loss; then the state is restored.
     """
     if form.leaves_variables and form.loss is None:
         raise NoLoss("none of its variables is the loss")
@@ -169,7 +169,7 @@ def run(form: Form, args: Sequence[Any], kwargs: Mapping[str, Any], file: str) -
 
 
 def _read(form: Form, recording: Recording) -> Run:
-    """The loss of a recorded call, and its adjoints."""
+    """Return a run with the loss of a recorded call, and its adjoints."""
     if not any(leaf.array.size for leaf in recording.leaves):
         raise NotJudged(
             "the call reads no floating array from before it, so nothing has a gradient: give it its "
@@ -185,7 +185,7 @@ def _read(form: Form, recording: Recording) -> Run:
 
 
 def read_gradients(found: Run, number: int, pairs: Sequence[Assigned], seed: int) -> RecordedPoint:
-    """The gradients by hand at one point, and the right ones."""
+    """Return the gradients by hand at one point, and the right ones."""
     recording = found.recording
     by_hand, exact = [], {}
     for pair in pairs:
@@ -219,7 +219,7 @@ def read_gradients(found: Run, number: int, pairs: Sequence[Assigned], seed: int
 def _leave_out_guards(
     found: Run, asked: Sequence[str], by_hand: Sequence[np.ndarray], gradients: list[Measured]
 ) -> dict[str, list[Guard]]:
-    """Hold gradients against the loss without the constants in its logarithms, where they are of that."""
+    """Compare gradients with the loss without the constants in its logarithms, if they fit it."""
     off = [i for i, right in enumerate(gradients) if not _is_within(by_hand[i], right.value, right.bound)]
     guards = guarded_logarithms(found.recording, found.found) if off else []
     if not guards:
@@ -245,7 +245,7 @@ def _is_within(hand: np.ndarray, centre: np.ndarray, bound: Bound) -> bool:
 def _by_change(
     found: Run, pairs: Sequence[Assigned], by_hand: list[np.ndarray], rights: Sequence[LeafBound]
 ) -> tuple[float, list[np.ndarray | float]]:
-    """Put gradients in the place of moved parameters; returns the step's size, and what they lost by it."""
+    """Replace moved parameters by gradients; return the step's size, and the rounding that it causes."""
     slips: list[np.ndarray | float] = [0.0] * len(pairs)
     held = {pair.leaf: found.held(pair.leaf) for pair in pairs if pair.is_change}
     changes = {

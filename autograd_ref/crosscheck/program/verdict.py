@@ -1,4 +1,4 @@
-"""From a recorded call at several points to a report."""
+"""The report on a recorded call at several points."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,21 +23,21 @@ __all__ = ["Settings", "report_on"]
 
 @dataclass(frozen=True)
 class Settings:
-    """What a check of a call is asked for.
+    """The settings of the check of a call.
 
     Attributes:
-        name: of what is called.
-        of: what the user says of which gradient belongs to what.
-        seed: of the moves, of the errors and of random cotangents.
-        tolerance: to which part of itself every bound is widened.
-        told: where the loss comes from, if it does not have to be found.
+        name: name of the called object.
+        of: the user's assignments of gradients to arrays.
+        seed: seed of the moves, of the errors and of random cotangents.
+        tolerance: relative size to which every bound is widened.
+        told: the origin of the loss, if it is given.
         call: the expression that made the call.
-        prefix: what comes before the path of what the program returned.
-        guessed: whether nobody gave the call.
-        repair_seconds: for how long a repair is looked for.
-        on_verdict: told the report before that.
-        places: whether the places of mistakes are looked for.
-        explain: whether every line is said to be what it computes.
+        prefix: the prefix of paths in the program's result.
+        guessed: whether the call was guessed.
+        repair_seconds: time limit for the search for a repair.
+        on_verdict: called with the report before the search.
+        places: whether to search for the places of mistakes.
+        explain: whether to explain what each line computes.
     """
 
     name: str
@@ -57,13 +57,13 @@ class Settings:
 def report_on(
     found: Sequence[RecordedPoint], assignment: Assignment, warnings: Sequence[Advice], settings: Settings
 ) -> tuple[Report, list[tuple[str, int]]]:
-    """The report, and the file and line of each statement that may be wrong, most suspect first.
+    """Return the report, and the file and line of each statement that may be wrong, most suspect first.
 
     Args:
-        found: at every point.
-        assignment: at the first.
-        warnings: from the evaluation.
-        settings: of the check.
+        found: the results at every point.
+        assignment: the assignment at the first point.
+        warnings: warnings from the evaluation.
+        settings: settings of the check.
     """
     first = found[0].run
     dtype = found[0].dtype.name
@@ -94,7 +94,7 @@ def report_on(
             f"{', '.join(map(shown, missing))} gets no gradient in a call made up for it"
         )
     lines, listing = listing_of(found, at_fault) if settings.explain else ([], [])
-    # Where a gradient is left unjudged, no change can be said to make all of them right.
+    # If a gradient is not judged, it is unknown whether a change makes all of them right.
     suspects = blame(found, at_fault if settings.places and not assignment.ambiguous else ())
     return Report(
         target=settings.name,
@@ -119,7 +119,7 @@ def report_on(
 
 
 def _names(point: RecordedPoint) -> list[str]:
-    """Short names of the leaves; whole paths where two would be alike."""
+    """Return short names of the leaves; whole paths where two would be equal."""
     short = [short_name(pair.leaf) for pair in point.pairs]
     return [
         name
@@ -140,7 +140,7 @@ def _in_result(path: str, settings: Settings) -> str:
 
 
 def _in_backward_order(run: Run, point: RecordedPoint, quantities: Sequence[Quantity]) -> list[Quantity]:
-    """What the loss uses last comes first."""
+    """Return the quantities in the order of a backward pass: leaves that the loss uses last come first."""
     forward = run.found.forward
     first_use: dict[int, int] = {}
     for value in run.recording.tape.values:
@@ -171,7 +171,7 @@ def _said(run: Run, assignment: Assignment, found: Sequence[RecordedPoint], sett
 
 
 def _without(run: Run, assignment: Assignment) -> list[str]:
-    """The arrays that the loss depends on and that get no gradient."""
+    """Return the arrays on which the loss depends but which have no gradient."""
     taken = {pair.leaf for pair in assignment.pairs}
     leaves = run.recording.leaves
     return [
@@ -180,7 +180,7 @@ def _without(run: Run, assignment: Assignment) -> list[str]:
 
 
 def _parameters_without(run: Run, assignment: Assignment) -> list[str]:
-    """Weights and biases among them."""
+    """Return the weights and biases among them."""
     roles = {path: role_of(of_path(path).name) for path in _without(run, assignment)}
     return [path for path, role in roles.items() if role in ("weight", "bias", "parameters")]
 
@@ -207,6 +207,6 @@ def _precision(point: RecordedPoint) -> list[Advice]:
     lines = [f"line {line} of {Path(file).name}" for file, line in sorted({(p.file, p.line) for p in places})]
     text = (
         f"{', '.join(lines)} {'computes' if len(lines) == 1 else 'compute'} in a lower precision than the "
-        "arrays have; the gradient was judged by what that allows."
+        "arrays have; the gradient was judged by that precision."
     )
     return [Advice("lower-precision", text)]

@@ -1,4 +1,4 @@
-"""Arrays that are a part of a larger one: their adjoints, told from those of what overlaps them."""
+"""Arrays that are part of a larger one, and their adjoints, separated from those of overlapping arrays."""
 
 import numpy as np
 
@@ -13,13 +13,13 @@ __all__ = ["adjoint_by", "first_of", "refuse_overlaps"]
 
 
 def first_of(leaf: Leaf) -> Value:
-    """The value whose adjoint holds a leaf's: itself, or the memory that it is a part of."""
+    """Return the value whose adjoint contains a leaf's: itself, or the memory that it is part of."""
     value = leaf.value
     return value.inputs[0] if isinstance(value.operation, Read) else value
 
 
 def adjoint_by(found: Adjoints, leaf: Leaf) -> np.ndarray | None:
-    """The derivative by a leaf; None where the loss does not depend on it.
+    """Return the derivative by a leaf; None if the loss does not depend on it.
 
     Args:
         found: the adjoints.
@@ -36,15 +36,15 @@ def adjoint_by(found: Adjoints, leaf: Leaf) -> np.ndarray | None:
 
 
 def refuse_overlaps(recording: Recording, found: Adjoints, asked: set[str]) -> None:
-    """Refuse a gradient by a part of an array that the loss reads by another, overlapping part as well.
+    """Refuse a gradient by a part of an array if the loss also reads another, overlapping part.
 
     Args:
-        recording: of the call.
+        recording: the recording of the call.
         found: the adjoints of its loss.
         asked: paths of the leaves that have a gradient.
 
     Raises:
-        NotJudged: what flows in by either cannot be told apart.
+        NotJudged: the contributions through the two parts cannot be separated.
     """
     for leaf in recording.leaves:
         operation = leaf.value.operation
@@ -55,8 +55,8 @@ def refuse_overlaps(recording: Recording, found: Adjoints, asked: set[str]) -> N
             others = None if read is None else set(positions(read.at).ravel().tolist())
             if others is None or (others & own and not others <= own):
                 raise NotJudged(
-                    f"{shown(leaf.path)} shares memory with another array that is read, too, so their "
-                    f"gradients are not told apart: give the call a copy, {shown(leaf.path)}.copy()"
+                    f"{shown(leaf.path)} shares memory with another array that is also read, so their "
+                    f"gradients cannot be separated: give the call a copy, {shown(leaf.path)}.copy()"
                 )
 
 
@@ -67,7 +67,7 @@ def _is_read(found: Adjoints, leaf: Leaf) -> bool:
 
 
 def _reads(found: Adjoints, memory: Value) -> list[Read | None]:
-    """How the loss reads a memory: at which positions, or as a whole (None)."""
+    """Return the positions at which the loss reads a memory; None for the whole."""
     versions, reads = {memory}, list[Read | None]()
     for value in sorted(found.forward, key=lambda each: each.number):
         if versions.isdisjoint(value.inputs):

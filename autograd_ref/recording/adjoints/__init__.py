@@ -1,4 +1,4 @@
-"""Adjoints of all that a loss depends on: in reverse over the tape, with what kinks and ties leave open."""
+"""Adjoints of everything a loss depends on, in reverse over the tape, with intervals at kinks and ties."""
 
 from autograd_ref.recording.adjoints.fits import Fit, fit, ties_of
 from autograd_ref.recording.adjoints.gathered import Adjoint

@@ -1,8 +1,8 @@
-r"""Whether a proposed gradient is possible at ties: each entry within its interval, and all of them together.
+r"""Test whether a proposed gradient is possible at ties: each entry in its interval, and all together.
 
-Of $k$ equal largest entries each share is at least 0, and the shares sum to 1. The intervals alone would let
-every one of them have the whole. So what choices at ties can add to a gradient is followed to it, choice by
-choice: beside the space that these span, a gradient is as certain as any other.
+Of $k$ equal largest entries each share is at least 0, and the shares sum to 1. The intervals alone would
+allow each of them the whole. So the effect of each choice at a tie is followed to the gradient: outside the
+space that these effects span, the gradient is unique.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from autograd_ref.recording.tape import Tape, Value
 
 __all__ = ["Fit", "fit", "ties_of"]
 
-# With more choices than this nobody says how they hang together.
+# With more choices than this, their joint constraints are not computed.
 _MOST = 200
 
 
 class Fit(NamedTuple):
-    """How a proposed gradient agrees with what is possible.
+    """The result of a comparison of a proposed gradient with the possible ones.
 
     Attributes:
-        outside: which entries are outside of their intervals.
-        apart: which entries are possible one by one, but not together with the others at their ties.
+        outside: the entries outside their intervals.
+        apart: the entries that are possible one by one, but not together with the others at their ties.
         is_joint: whether the joint constraints are known; if not, ``apart`` has no entry.
     """
 
@@ -48,17 +48,17 @@ class Fit(NamedTuple):
 def fit(
     tape: Tape, found: Adjoints, value: Value, proposed: np.ndarray, tolerance: np.ndarray | float = 0.0
 ) -> Fit:
-    """Compare a proposed gradient with what is possible.
+    """Compare a proposed gradient with the possible ones.
 
     Args:
-        tape: of the recording.
+        tape: the tape of the recording.
         found: its adjoints.
-        value: whose gradient it is: a leaf's, or any other that the loss depends on.
-        proposed: in the value's shape.
-        tolerance: how far each entry may be off; in the value's shape, or one for all.
+        value: the value of the gradient: a leaf, or any other value that the loss depends on.
+        proposed: the proposed gradient, in the value's shape.
+        tolerance: the largest error of each entry; in the value's shape, or one for all.
 
     Returns:
-        What is impossible of it.
+        The impossible entries.
 
     Raises:
         ValueError: the proposed gradient has another shape.
@@ -84,12 +84,12 @@ def fit(
 
 
 def ties_of(tape: Tape, found: Adjoints, value: Value) -> tuple[np.ndarray, Ties] | None:
-    """What ties leave open of one adjoint.
+    """Return the freedom that ties leave for one adjoint.
 
     Returns:
         The adjoint with every tie decided in one way, which is one of its right values, and the distances of
-        all others from it; None if it has only one. The joint constraints (``span``) are None where there are
-        too many choices, or where one decides whether another matters.
+        the others from it; None if there is only one right value. The joint constraints (``span``) are None
+        if there are too many choices, or if one decides whether another matters.
     """
     adjoint = found.of[value]
     if adjoint.slack is None:
@@ -109,7 +109,7 @@ def ties_of(tape: Tape, found: Adjoints, value: Value) -> tuple[np.ndarray, Ties
 def _span(
     tape: Tape, found: Adjoints, target: Value, active: set[Value], between: set[Value]
 ) -> np.ndarray | None:
-    """A basis of what choices add to one adjoint, in the entries that have an interval."""
+    """Return a basis of the effects of choices on one adjoint, in the entries that have an interval."""
     slack = found.of[target].slack
     entries = np.flatnonzero(0.0 if slack is None else slack)
     if len(entries) > MOST_JOINT:
@@ -136,7 +136,7 @@ def _span(
 
 
 def _dependents(tape: Tape, target: Value) -> set[Value]:
-    """A value and all that was made from it."""
+    """Return a value and everything computed from it."""
     found = {target}
     for value in tape.values[target.number + 1 :]:
         if any(each in found for each in value.inputs):
@@ -145,14 +145,14 @@ def _dependents(tape: Tape, target: Value) -> set[Value]:
 
 
 def _steps(group: kinks.Group) -> list[list[tuple[int, int, float]]]:
-    """From one choice at a tie to others: what one entry gains, another loses."""
+    """Return the changes from one choice at a tie to others, in which one entry gains what another loses."""
     if not group.fixed:
         return [[(*each, 1.0)] for each in group.members]
     return [[(*a, 1.0), (*b, -1.0)] for a, b in zip(group.members, group.members[1:], strict=False)]
 
 
 def _changed(value: Value, step: list[tuple[int, int, float]], between: set[Value]) -> Gathered:
-    """What a step at the tie of an operation changes in what flows into its inputs."""
+    """Return the change of an operation's contributions to its inputs for another choice at its tie."""
     of = Gathered()
     for position, place, amount in step:
         source = value.inputs[position]
@@ -172,10 +172,10 @@ def _followed(
     between: set[Value],
     jumps: Jumps | None,
 ) -> np.ndarray | None:
-    """What adjoints of some values up to ``start`` make of that of the target.
+    """Carry adjoints of some values, up to ``start``, on to the target's adjoint.
 
     Returns:
-        None if a tie decides about it; if no jumps are given, JAX decides every tie.
+        The target's adjoint; None if a tie affects it. Without jumps, JAX decides every tie.
     """
     for value in reversed(tape.values[target.number + 1 : start.number + 1]):
         if value not in between or value not in of:

@@ -1,4 +1,4 @@
-"""Adjoints while they are gathered in reverse; those of memory that is written to in parts share a buffer."""
+"""Adjoints during the reverse pass; adjoints of memory that is written in parts share a buffer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Adjoint(NamedTuple):
 
     Attributes:
         centre: the derivative; between one-sided derivatives, the middle of them.
-        slack: half the distance between them, or None where every entry has one derivative.
+        slack: half the distance between them, or None if every entry has one derivative.
     """
 
     centre: np.ndarray
@@ -37,7 +37,7 @@ class Adjoint(NamedTuple):
 
 
 class _Flow:
-    """The adjoint of a piece of memory: of its last version first, then of the one before, and so on."""
+    """The adjoint of a piece of memory, beginning with its last version, then the one before, and so on."""
 
     def __init__(self, root: Layout, dtype: Any):
         self.root = root
@@ -56,13 +56,13 @@ class _Flow:
             self._slack.add(at, part.slack)
 
     def clear(self, at: Layout) -> None:
-        """Nothing flows on to what was overwritten."""
+        """Set the adjoint of overwritten entries to 0."""
         self._centre.write(at, 0.0)
         if self._slack is not None:
             self._slack.write(at, 0.0)
 
     def seen(self, at: Layout, moment: tuple[int, int | None] | None = None) -> Adjoint:
-        """A copy of what there is at some positions, at a moment or now."""
+        """Return a copy of the adjoint at some positions, at a moment or now."""
         of_centre, of_slack = self.moment if moment is None else moment
         centre = self._centre.window(at, of_centre).copy()
         if self._slack is None or of_slack is None:
@@ -72,7 +72,7 @@ class _Flow:
 
 
 class Gathered(Mapping[Value, Adjoint]):
-    """The adjoint of every value, as far as the uses of the value have been seen."""
+    """The adjoint of every value, from those of its uses that have been visited."""
 
     def __init__(self) -> None:
         self._whole: dict[Value, Adjoint] = {}
@@ -94,12 +94,12 @@ class Gathered(Mapping[Value, Adjoint]):
         return len(self._whole) + len(self._flows)
 
     def complete(self, value: Value) -> None:
-        """Note that all uses of a value have been seen."""
+        """Note that all uses of a value have been visited."""
         if value in self._flows:
             self._complete[value] = self._flows[value].moment
 
     def add(self, value: Value, part: Adjoint) -> None:
-        """Add what one use contributes."""
+        """Add the contribution of one use."""
         flow = self._flows.get(value)
         if flow is not None:
             flow.add(flow.root, part)
@@ -107,10 +107,10 @@ class Gathered(Mapping[Value, Adjoint]):
             self._whole[value] = part if value not in self._whole else _sum(self._whole[value], part)
 
     def pass_on(self, value: Value, active: tuple[int, ...]) -> bool:
-        """Pass the adjoint of what was read from a memory, or written to it, on to the memory.
+        """Pass the adjoint of a read from a memory, or of a write to it, on to the memory.
 
         Returns:
-            Whether it was done; else the operation is to be differentiated as any other.
+            Whether this was done; otherwise the operation must be differentiated like any other.
         """
         operation = value.operation
         if not isinstance(operation, (Read, Write)) or operation.at.halves:
@@ -136,7 +136,7 @@ class Gathered(Mapping[Value, Adjoint]):
         return True
 
     def _flow(self, value: Value, root: Layout) -> _Flow | None:
-        """The flow of a memory; None if what is known of it is laid out in another way."""
+        """Return the flow of a memory; None if its known adjoint has another layout."""
         flow = self._flows.get(value)
         if flow is None:
             flow = self._flows[value] = _Flow(root, double(value.dtype))

@@ -1,12 +1,12 @@
-r"""Where a derivative is not one number: kinks of single operations, and ties between entries.
+r"""Derivatives that are not one number: kinks of single operations, and ties between entries.
 
-At $\max(a, b)$ with $a = b$ whatever lies between the one-sided derivatives is right, and both sides are
-honest conventions. So the contribution of such an entry is an interval, and what depends on it is an
-interval, too; no other entry is. An interval with middle $c$ and half-width $r$ goes through a linear map $J$
-as $Jc$ and $|J|r$; through a slope that itself lies in $m \pm h$, as $mc$ and $|m|r + h|c| + hr$.
+At $\max(a, b)$ with $a = b$, any value between the one-sided derivatives is right, and both sides are valid
+conventions. So the contribution of such an entry is an interval, and so is everything that depends on it, but
+no other entry. An interval with middle $c$ and half-width $r$ becomes $Jc$ and $|J|r$ in a linear map $J$;
+multiplied by a slope in $m \pm h$, it becomes $mc$ and $|m|r + h|c| + hr$.
 
-A value that jumps (`steps`) opens an interval only where the branches that it chooses between are equal, or
-what it is multiplied with is 0: where the loss itself jumps it has no derivative on either side.
+A value that jumps (`steps`) makes an interval only if the branches that it selects are equal, or if it is
+multiplied by 0: where the loss itself jumps, it has no derivative on either side.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ __all__ = ["Group", "contributions", "groups", "spread"]
 
 Interval = tuple[np.ndarray, np.ndarray | None]
 
-# Between -1 and 1 where they are 0; the other kinks are between 0 and 1.
+# Functions whose slope is between -1 and 1 at 0; the slopes of other kinks are between 0 and 1.
 _SIZES = {"absolute", "copysign", "fabs", "i0e", "math.fabs"}
 
-# Whose derivative has no negative entries once their inputs have none.
+# Functions whose derivative has no negative entries if their inputs have none.
 _POSITIVE = {
     "amax", "amin", "convolve", "correlate", "cumprod", "cumsum", "dot", "einsum", "inner", "kron",
     "linalg.multi_dot", "matmul", "max", "mean", "min", "outer", "prod", "sort", "ndarray.sort", "sum",
@@ -41,7 +41,7 @@ _POSITIVE = {
 def contributions(
     value: Value, inputs: list[np.ndarray], active: tuple[int, ...], jumps: Jumps, adjoint: Interval
 ) -> list[Interval] | None:
-    """What flows into the active inputs of an operation that has a kink or tie here; None if it has none."""
+    """Return the contributions to the active inputs of an operation at a kink or tie; None without one."""
     operation = value.operation
     if orders.decides(value):
         tied = orders.tied(value, inputs, active, adjoint)
@@ -64,11 +64,11 @@ def contributions(
 
 
 class Group(NamedTuple):
-    """Entries of an operation's inputs that one tie leaves open.
+    """Entries of an operation's inputs whose derivative one tie leaves open.
 
     Attributes:
-        members: of the inputs, by position, and flat index.
-        fixed: whether what flows into all of them together is known.
+        members: the entries, as position of the input and flat index.
+        fixed: whether the sum of their contributions is known.
     """
 
     members: list[tuple[int, int]]
@@ -78,7 +78,7 @@ class Group(NamedTuple):
 def groups(
     value: Value, inputs: list[np.ndarray], active: tuple[int, ...], jumps: Jumps, adjoint: Interval
 ) -> list[Group]:
-    """The ties of an operation for which `contributions` gives intervals, one by one."""
+    """Return the single ties of an operation for which `contributions` gives intervals."""
     if orders.decides(value):
         tied = orders.tied(value, inputs, active, adjoint)
         members: dict[int, list[tuple[int, int]]] = {}
@@ -104,7 +104,7 @@ def groups(
 
 
 def _source(array: np.ndarray, shape: tuple[int, ...], place: int) -> int:
-    """Which entry of an array is at a place once it is broadcast."""
+    """Return the entry of an array that is at a place after broadcasting."""
     return int(np.broadcast_to(np.arange(array.size).reshape(array.shape), shape).flat[place])
 
 
@@ -118,7 +118,7 @@ def _through(slope: np.ndarray, half: np.ndarray, adjoint: Interval, shape: tupl
 
 
 def _kinks(operation: Compute, value: Value, inputs: Sequence[Any], jumps: Jumps) -> list[np.ndarray] | None:
-    """For each input of an operation entry by entry, where its derivative has two sides."""
+    """Return, for each input of an elementwise operation, the entries whose derivative has two sides."""
     name = operation.name
     if operation.kind == "ufunc" and operation.template == "__call__":
         if name in ("maximum", "minimum", "fmax", "fmin"):
@@ -161,13 +161,13 @@ def _clipped(x: Any, low: Any, high: Any, inputs: Sequence[Any]) -> list[np.ndar
 
 
 def _switched(value: Value, inputs: Sequence[Any], jumps: Jumps, factor: int) -> np.ndarray:
-    """Where a factor jumps and the other one is 0."""
+    """Return the entries where one factor jumps and the other one is 0."""
     jump = jumps.get(value.inputs[factor])
     return np.zeros((), bool) if jump is None else np.asarray(jump.is_open & (inputs[1 - factor] == 0))
 
 
 def _slopes_beside(operation: Compute, value: Value, jumps: Jumps, i: int) -> tuple[Any, Any]:
-    """The slopes beside a kink, by one of the inputs: the middle of them, and half their distance."""
+    """Return the middle of the slopes beside a kink, by one of the inputs, and half their distance."""
     jump = jumps.get(value.inputs[1 - i]) if operation.name in ("multiply", "divide") else None
     if jump is None:
         return (0.0, 1.0) if operation.name in _SIZES else (0.5, 0.5)
@@ -185,7 +185,7 @@ def _masked_write(
     jumps: Jumps,
     adjoint: Interval,
 ) -> list[Interval] | None:
-    """``x[mask] = v`` where the mask is undecided and x is v already."""
+    """Return the contributions of ``x[mask] = v`` where the mask is undecided and x equals v already."""
     tied = _masked_entries(value, inputs, jumps)
     if tied is None:
         return None
@@ -220,7 +220,7 @@ def spread(
     slack: np.ndarray,
     linear: Callable[..., list[np.ndarray]],
 ) -> list[np.ndarray]:
-    """How wide an interval of the result makes those of its inputs: by the derivative's absolute values."""
+    """Return the half-widths of the inputs' intervals, by the absolute values of the derivative."""
     operation = value.operation
     units = (1.0, 1j) if value.dtype.kind == "c" else (1.0,)
     if not isinstance(operation, Compute):

@@ -1,8 +1,8 @@
-r"""Ties where an order decides: a maximum of several entries, a sorted array, a median.
+r"""Ties in functions of the order: a maximum of several entries, a sorted array, a median.
 
-Of equal entries each could be the one that counts, so what flows into one of them is an interval; what flows
-into all of them together is fixed. Each rule gives the intervals, and for every input the number of the tied
-group that an entry belongs to, or −1.
+Any of several equal entries could be the one that counts, so the contribution to each is an interval; the
+contribution to all of them together is fixed. Each rule gives the intervals and, for every input, the number
+of the tied group of each entry, or −1.
 
 The derivative of a maximum of $k$ equal entries is a convex combination of unit vectors (the subdifferential
 of a maximum: F. H. Clarke, Optimization and Nonsmooth Analysis, 1983, Proposition 2.3.12).
@@ -26,10 +26,10 @@ Interval = tuple[np.ndarray, np.ndarray | None]
 
 
 class Tied(NamedTuple):
-    """What ties of one operation leave open.
+    """The freedom that the ties of one operation leave.
 
     Attributes:
-        intervals: what flows into each active input: middle and half-width.
+        intervals: the contribution to each active input: middle and half-width.
         groups: for each active input, the number of the tied group of each entry, or −1.
     """
 
@@ -42,20 +42,20 @@ EXTREMES: dict[str, Callable[..., Any]] = {
     "min": np.min, "amin": np.min, "nanmax": np.nanmax, "nanmin": np.nanmin,
 }  # fmt: skip
 
-# What depends on the sorted entries alone, with the default of the axis and its position.
+# Functions that depend only on the sorted entries, with the default of the axis and its position.
 SORTED: dict[str, tuple[int | None, int]] = {
     "sort": (-1, 1), "ndarray.sort": (-1, 1), "partition": (-1, 2), "ndarray.partition": (-1, 2),
     "median": (None, 1), "nanmedian": (None, 1), "percentile": (None, 2), "nanpercentile": (None, 2),
     "quantile": (None, 2), "nanquantile": (None, 2),
 }  # fmt: skip
 
-# Functions with corners that no rule here describes.
+# Functions with corners that are not described by a rule here.
 _CORNERS = {"linalg.norm", "linalg.vector_norm", "linalg.matrix_norm", "linalg.cond", "interp", "hypot"}
 _PROBES, _STEP = 6, 1e-9
 
 
 def decides(value: Value) -> bool:
-    """Whether an order decides what flows where."""
+    """Whether the contributions of an operation depend on an order."""
     operation = value.operation
     if isinstance(operation, Move):
         return operation.name in moves.PARTITIONS
@@ -67,10 +67,10 @@ def decides(value: Value) -> bool:
 
 
 def tied(value: Value, inputs: list[np.ndarray], active: tuple[int, ...], adjoint: Interval) -> Tied | None:
-    """What flows into the active inputs of an operation where an order decides; None if nothing is tied.
+    """Return the contributions to the active inputs of an operation with ties in an order; None without.
 
     Raises:
-        NotRecorded: the operation has a corner here that no rule describes.
+        NotRecorded: the operation has a corner here that is not described by a rule.
     """
     operation = value.operation
     if isinstance(operation, Compute) and operation.kind == "ufunc" and operation.name in EXTREMES:
@@ -99,7 +99,7 @@ def _extreme(
     adjoint: Interval,
     value: Value,
 ) -> Tied | None:
-    """A maximum that several entries attain: each has a share from 0 to 1."""
+    """Return the shares of a maximum that several entries attain, each from 0 to 1."""
     axis, keepdims, others = _reduction(operation, inputs)
     if others or len(inputs) > 1 or inputs[0].size == 0:
         _refuse_corner(value, inputs, active, adjoint)
@@ -127,7 +127,7 @@ def _shared(share: np.ndarray, half: np.ndarray, adjoint: Interval) -> Interval:
 
 
 def _reduction(operation: Compute, inputs: list[np.ndarray]) -> tuple[Any, bool, bool]:
-    """Along which axes, whether they are kept, and whether there is anything else to it."""
+    """Return the axes of a reduction, whether they are kept, and whether it has other arguments."""
     if operation.kind == "ufunc":
         rest = () if isinstance(operation.template, str) else operation.template[1:]
         options = fill(rest[0], inputs[1:]) if rest else {}
@@ -145,7 +145,7 @@ def _by_rank(
     active: tuple[int, ...],
     adjoint: Interval,
 ) -> Tied | None:
-    """What depends on the sorted entries: each of some equal ones may have any of their ranks."""
+    """Return the contributions of a function of sorted entries; equal entries may have any of their ranks."""
     args, kwargs = (fill(part, inputs) for part in value.operation.template)  # type: ignore[union-attr]
     default, position = SORTED[name]
     axis = args[position] if len(args) > position else kwargs.get("axis", default)
@@ -159,7 +159,7 @@ def _by_rank(
     group += np.arange(len(x))[:, None] * x.shape[1]
     starts = np.flatnonzero(np.diff(group.reshape(-1), prepend=-1))
     sizes = np.diff(np.append(starts, group.size))
-    # As if the entries were sorted already: then what flows into an entry is what flows into its rank.
+    # Differentiate as if the entries were sorted already: an entry then gets the contribution of its rank.
     in_order = [rows.back(ordered), *inputs[1:]]
     centre, slack = adjoint
     bounds = [centre] if slack is None else [centre - slack, centre + slack]
@@ -197,7 +197,7 @@ class _Rows:
 
 
 def _accumulated(operation: Compute, inputs: list[np.ndarray], adjoint: Interval) -> Tied | None:
-    """A running maximum: an entry that equals it may take over from there to the next that does, or not."""
+    """Handle a running maximum: an entry that equals it may take over up to the next such entry, or not."""
     axis = _reduction(operation, inputs)[0]
     rows = _Rows(inputs[0], axis)
     x = rows.of(inputs[0])
@@ -225,7 +225,7 @@ def _accumulated(operation: Compute, inputs: list[np.ndarray], adjoint: Interval
 
 
 def _at(value: Value, inputs: list[np.ndarray], active: tuple[int, ...], adjoint: Interval) -> Tied | None:
-    """``np.maximum.at(x, indices, b)``: an entry of x and all that it is compared with."""
+    """Handle ``np.maximum.at(x, indices, b)``: an entry of x ties with all that it is compared with."""
     x, places = inputs[0].reshape(-1), inputs[1].reshape(-1)
     b = np.broadcast_to(inputs[2], inputs[1].shape).reshape(-1)
     result = x.copy()
@@ -251,7 +251,7 @@ def _at(value: Value, inputs: list[np.ndarray], active: tuple[int, ...], adjoint
 def _refuse_corner(
     value: Value, inputs: list[np.ndarray], active: tuple[int, ...], adjoint: Interval
 ) -> None:
-    """An operation whose corners have no rule: refused where its derivative changes close by."""
+    """Refuse an operation whose corners have no rule if its derivative changes nearby."""
     if not adjoint[0].any():
         return
     rng = np.random.default_rng(0)

@@ -1,8 +1,8 @@
-"""Adjoints of all that a loss depends on, and the contribution of every single use.
+"""Adjoints of everything a loss depends on, and the contribution of every single use.
 
-In reverse over the tape, operation by operation, in float64. At a kink or tie the derivative is not one
-number but lies between the one-sided ones: an adjoint has a middle and a half-width, which is None where it
-is 0.
+They are computed in reverse over the tape, operation by operation, in float64. At a kink or tie the
+derivative is not one number but an interval between the one-sided ones: an adjoint has a middle and a
+half-width, which is None if it is 0.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ __all__ = ["Adjoint", "Adjoints", "adjoints"]
 
 
 class Contributions(Mapping[tuple[Value, int], Adjoint]):
-    """What each use of a value contributes to its adjoint.
+    """The contribution of each use of a value to its adjoint.
 
-    Of what was read from a memory, or written to it, this is as large as the memory: made when asked for.
+    For reads from a memory and writes to it, this is as large as the memory, and computed lazily.
     """
 
     def __init__(self, of: Gathered):
@@ -51,7 +51,7 @@ class Contributions(Mapping[tuple[Value, int], Adjoint]):
         return len(self._found)
 
     def note(self, value: Value, position: int, part: Adjoint | None) -> None:
-        """Keep a contribution; None for one that is made when asked for."""
+        """Keep a contribution; None for one that is computed lazily."""
         self._found[value, position] = part
 
 
@@ -60,10 +60,10 @@ class Adjoints(NamedTuple):
 
     Attributes:
         loss: the value on the tape.
-        arrays: of every value, by number, in float64: the exact replay.
+        arrays: the array of every value in float64, by number: the exact replay.
         of: the adjoint of every floating value that the loss depends on.
-        contributions: of each use of such a value, by the value that used it and the position among its
-            inputs.
+        contributions: the contribution of each use of such a value, by the value that used it and the
+            position among its inputs.
         ties: the values whose derivative is not one number.
     """
 
@@ -74,17 +74,17 @@ class Adjoints(NamedTuple):
     ties: list[Value]
 
     def is_forward(self, value: Value) -> bool:
-        """Whether the loss depends on a value; all others are the backward part, or belong to neither."""
+        """Whether the loss depends on a value; others belong to the backward part, or to neither."""
         return value in self.forward
 
     @property
     def forward(self) -> set[Value]:
-        """All that the loss depends on, constants and integers, too."""
+        """All values that the loss depends on, including constants and integers."""
         return ancestors(self.loss)
 
 
 def ancestors(value: Value) -> set[Value]:
-    """A value and all that it was made from."""
+    """Return a value and everything it was computed from."""
     found = {value}
     waiting = [value]
     while waiting:
@@ -99,9 +99,9 @@ def adjoints(recording: Recording, loss: Value, arrays: Sequence[np.ndarray] | N
     """Differentiate a recording.
 
     Args:
-        recording: of any call.
-        loss: a floating value with one entry on its tape, as `Recording.value` gives.
-        arrays: an exact replay, if it was made already.
+        recording: the recording of any call.
+        loss: a floating value with one entry on its tape, from `Recording.value`.
+        arrays: an exact replay, if there is one already.
 
     Returns:
         All adjoints.
@@ -128,7 +128,7 @@ def adjoints(recording: Recording, loss: Value, arrays: Sequence[np.ndarray] | N
 
 
 def active_values(tape: Tape, forward: set[Value]) -> set[Value]:
-    """The floating values of the forward part that depend on something that can be moved."""
+    """Return the floating values of the forward part that depend on something that can be moved."""
     active: set[Value] = set()
     for value in tape.values:
         if value not in forward or not value.is_floating:
@@ -146,7 +146,7 @@ def _chosen(value: Value, active: set[Value]) -> tuple[int, ...]:
 
 
 def _pull_back(value: Value, found: Adjoints, active: set[Value], jumps: Jumps) -> None:
-    """Hand the adjoint of a value on to what it was made from."""
+    """Pass the adjoint of a value on to the values it was computed from."""
     chosen = _chosen(value, active)
     if not chosen:
         return

@@ -1,6 +1,6 @@
-"""Values that jump: masks, signs, and what is made of them alone; between which numbers they jump, and where.
+"""Values that jump, such as masks, signs, and values computed only from them: their sides and positions.
 
-Such a value has no slope, but what it is multiplied with has another one on either side of the jump: at 0,
+Such a value has no slope, but a product with it has different slopes on the two sides of the jump: at 0,
 ``x * (x > 0)`` and ``np.sign(x) * x`` have kinks.
 """
 
@@ -20,7 +20,7 @@ from autograd_ref.recording.template import fill
 __all__ = ["Jump", "Jumps", "jumps_of"]
 
 _COMPARISONS = {"equal", "greater", "greater_equal", "less", "less_equal", "not_equal"}
-# What a step function is at 0, from below and from above; the other operand is its size.
+# The limits of a step function at 0, from below and from above; the other operand is its size.
 _STEPS: dict[str, Callable[..., tuple[Any, Any]]] = {
     "sign": lambda: (-1.0, 1.0),
     "heaviside": lambda _: (0.0, 1.0),
@@ -32,16 +32,17 @@ _COMBINED = _COMPARISONS | {
     "square", "subtract",
 }  # fmt: skip
 _SAME = {"astype", "float", "trunc", "bool"}
-# More jumps that have nothing to do with each other are not followed through one operation.
+# More independent jumps than this are not followed through one operation.
 _MOST = 3
 
 
 class Jump(NamedTuple):
-    """What a value is close by.
+    """The values on the sides of a jump.
 
     Attributes:
-        sides: where its cause is a little smaller, as it is, and a little larger; three arrays in its shape.
-        cause: what decides; values with one cause jump together.
+        sides: the value for a slightly smaller cause, for the cause itself, and for a slightly larger one;
+            three arrays in its shape.
+        cause: what decides the jump; values with the same cause jump together.
     """
 
     sides: tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -49,7 +50,7 @@ class Jump(NamedTuple):
 
     @property
     def is_open(self) -> np.ndarray:
-        """Which entries jump."""
+        """The mask of entries that jump."""
         below, here, above = self.sides
         return np.asarray((below != here) | (here != above))
 
@@ -58,11 +59,11 @@ Jumps = dict[Value, Jump]
 
 
 def jumps_of(tape: Tape, arrays: Sequence[np.ndarray], active: set[Value]) -> Jumps:
-    """The values some of whose entries are just at their jump.
+    """Return the values of which some entries are exactly at a jump.
 
     Args:
-        tape: of the recording.
-        arrays: of every value, by number.
+        tape: the tape of the recording.
+        arrays: the array of every value, by number.
         active: the floating values that depend on something that can be moved.
     """
     found: Jumps = {}
@@ -91,12 +92,12 @@ def _starts(value: Value, sloped: list[bool]) -> bool:
     if not isinstance(operation, Compute) or operation.kind != "ufunc" or operation.template != "__call__":
         return False
     if operation.name == "copysign":
-        return not sloped[0]  # else it is |x| with a sign
+        return not sloped[0]  # otherwise it is |x| with a sign
     return operation.name in _COMPARISONS or operation.name in _STEPS
 
 
 def _started(value: Value, arrays: Sequence[np.ndarray]) -> Jump | None:
-    """A comparison of equal numbers, or a step function at 0."""
+    """Return the jump of a comparison of equal numbers, or of a step function at 0."""
     name = value.operation.name  # type: ignore[union-attr]
     inputs = [arrays[each.number] for each in value.inputs]
     here = np.asarray(arrays[value.number])
@@ -117,12 +118,12 @@ def _started(value: Value, arrays: Sequence[np.ndarray]) -> Jump | None:
 
 
 def _named(value: Value, array: np.ndarray) -> tuple[str, float]:
-    """What tells whether two comparisons compare the same."""
+    """Return a key that is equal for comparisons of the same numbers."""
     return ("number", float(array)) if value.operation == (None, True) else ("value", float(value.number))
 
 
 def _followed(value: Value, found: Jumps, arrays: Sequence[np.ndarray]) -> Jump | None:
-    """What is made of values that jump, and of such as have no slope."""
+    """Return the jump of a value computed from values that jump and values without a slope."""
     operation = value.operation
     if isinstance(operation, Compute) and not _is_followed(operation):
         return None

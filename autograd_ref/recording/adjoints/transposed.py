@@ -16,7 +16,7 @@ __all__ = ["linear"]
 def linear(
     value: Value, inputs: list[np.ndarray], active: tuple[int, ...], cotangent: np.ndarray
 ) -> list[np.ndarray]:
-    """The transposed derivative of one operation, applied."""
+    """Apply the transposed derivative of one operation."""
     operation = value.operation
     if isinstance(operation, Compute):
         return kernels.pull_back(value, inputs, active, cotangent)
@@ -41,9 +41,9 @@ def linear(
 
 
 def _scattered(cotangent: np.ndarray, root: Layout, at: Layout, dtype: Any) -> np.ndarray:
-    """The adjoint of a memory from that of what was read from it.
+    """Return the adjoint of a memory, given the adjoint of a read from it.
 
-    The adjoint of x + iy is that of x minus i times that of y, as in JAX; hence the conjugates.
+    As in JAX, the adjoint of x + iy is the adjoint of x minus i times the adjoint of y; hence the conjugates.
     """
     flat = lay_out(np.zeros(root.shape, dtype), root)
     if is_injective(at):

@@ -1,4 +1,4 @@
-"""How far rounding may move the gradients of a recorded loss, and their differences of plain runs."""
+"""Bounds on rounding in the gradients of a recorded loss, and finite differences of plain runs."""
 
 from autograd_ref.recording.bounds.difference import difference
 from autograd_ref.recording.bounds.measure import Bounds, LeafBound, measure

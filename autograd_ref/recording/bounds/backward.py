@@ -19,13 +19,13 @@ __all__ = ["Backward"]
 
 
 class Backward:
-    """The drawn adjoints of one pass, as far as they were added up.
+    """The drawn adjoints of one pass, as far as they have been summed.
 
     Args:
         found: the exact adjoints.
         forward: the drawn values.
-        active: the values that an adjoint is handed on to.
-        jumps: what `steps.jumps_of` gives.
+        active: the values that get an adjoint.
+        jumps: the result of `steps.jumps_of`.
     """
 
     def __init__(self, found: Adjoints, forward: Forward, active: Collection[Value], jumps: Jumps) -> None:
@@ -36,11 +36,11 @@ class Backward:
         self._flows: dict[Value, Flow] = {}
 
     def chosen(self, value: Value) -> tuple[int, ...]:
-        """The inputs that the adjoint of a value is handed on to."""
+        """Return the inputs to which the adjoint of a value is passed on."""
         return tuple([i for i, each in enumerate(value.inputs) if each in self.active])
 
     def go(self, value: Value, *, keep: bool) -> None:
-        """Hand an adjoint on, and keep it or let it go; all uses of the value have been seen."""
+        """Pass an adjoint on, and keep it or drop it; all uses of the value have been visited."""
         chosen = self.chosen(value)
         flow, operation = self._flows.pop(value, None), value.operation
         if flow is not None and (keep or not isinstance(operation, Write) or flow.root != operation.root):
@@ -84,7 +84,7 @@ class Backward:
             self._add(value, value.inputs[i], self.found.contributions[value, i].centre, part)
 
     def operands(self, value: Value, stack: Stack | None) -> Operands:
-        """What the transposed derivative of an operation works on."""
+        """Return the operands of an operation's transposed derivative."""
         operands = self.forward.operands(value)
         return operands._replace(
             exact=[*operands.exact, self.exact[value]],
@@ -93,7 +93,7 @@ class Backward:
         )
 
     def _add(self, value: Value, source: Value, exact: np.ndarray, part: Stack) -> None:
-        """Add a contribution to an adjoint, with the errors of doing so."""
+        """Add a contribution to an adjoint, with the rounding errors of the sum."""
         if is_wider(value, source):
             part = np.asarray(part) + self.forward.errors_of(value, precision_of(source), np.abs(exact))
         is_drawn = part.ndim > exact.ndim
@@ -117,7 +117,7 @@ class Backward:
     def _flow_into(
         self, memory: Value, root: Layout, at: Layout, exact: np.ndarray, stack: Stack | None
     ) -> None:
-        """What was read from a memory flows into it."""
+        """Add the adjoint of a read to the memory's adjoint."""
         flow = self._flows.get(memory)
         if flow is None or flow.root != root:
             before = self._flows.pop(memory, None)
@@ -130,7 +130,7 @@ class Backward:
         flow.add(at, exact, _array(stack), self._errors(memory))
 
     def _pass_back(self, value: Value, operation: Write, flow: Flow, chosen: tuple[int, ...]) -> None:
-        """From a memory to what was written into it, and to what it was before."""
+        """Pass the adjoint of a memory on to the value written into it, and to its previous version."""
         old, new = value.inputs
         exact, stack = flow.take(operation.at)
         if 1 in chosen:
@@ -153,7 +153,7 @@ class Backward:
     def _across_a_tie(
         self, value: Value, inputs: list[np.ndarray], chosen: tuple[int, ...], stack: Stack | None
     ) -> list[tuple[Stack, np.ndarray | None]]:
-        """The contributions where several are right: those of one side or the other, from draw to draw."""
+        """Return the contributions at a tie, which take one side or the other in different draws."""
         exact, draws = self.exact[value], self.forward.errors.draws
         base = kinks.contributions(value, inputs, chosen, self.jumps, (exact, None))
         assert base is not None  # noqa: S101
@@ -171,7 +171,7 @@ class Backward:
 
 
 class _Errors:
-    """Errors of a size that is not known yet."""
+    """Errors whose size is given later."""
 
     def __init__(self, forward: Forward, value: Value):
         self.forward, self.value = forward, value

@@ -1,4 +1,4 @@
-"""Differences of plain runs: the witness that neither hand nor automatic derivative had a part in."""
+"""Finite differences of plain runs, a witness that uses neither the hand nor the automatic derivative."""
 
 from __future__ import annotations
 
@@ -23,21 +23,22 @@ def difference(
     loss: Value | Callable[[Any], Any],
     directions: Mapping[str, np.ndarray],
 ) -> FiniteDifference | None:
-    """The derivative of a loss along a direction, from plain runs alone.
+    """Differentiate a loss along a direction, by plain runs only.
 
-    Steps of three sizes are taken forward and backward; afterwards everything is as the recorded run left it.
+    Steps of three sizes are taken forward and backward; afterwards everything is restored to the state after
+    the recorded run.
 
     Args:
-        recording: of a call that can be made again.
-        loss: a value that the call left behind, or a function of what the call returns.
-        directions: for the paths of some leaves, how far each entry moves for a step of 1.
+        recording: the recording of a call that can be repeated.
+        loss: a value that the call stored somewhere, or a function of the call's result.
+        directions: for the paths of some leaves, the change of each entry for a step of 1.
 
     Returns:
-        The difference and its error; None where the values are no witness: at a kink, a step, or where a run
-        fails.
+        The difference and its error; None if the values do not show the derivative: at a kink, at a step, or
+        if a run fails.
 
     Raises:
-        NotRecorded: the call left the loss nowhere.
+        NotRecorded: the call did not store the loss anywhere.
         KeyError: no leaf has one of the paths.
     """
     read = _reader(recording, loss) if isinstance(loss, Value) else loss
@@ -67,7 +68,7 @@ def difference(
 
 
 def _scale(array: np.ndarray, direction: np.ndarray) -> float:
-    """By how many steps an array can change for the loss to change by much."""
+    """Return the number of steps after which the loss may change considerably."""
     wide = np.asarray(array, np.float64)
     usual = float(np.sqrt(np.mean(wide**2))) if wide.any() else 1.0
     moved = wide[direction != 0]
@@ -76,8 +77,10 @@ def _scale(array: np.ndarray, direction: np.ndarray) -> float:
 
 
 def _reader(recording: Recording, loss: Value) -> Callable[[Any], Any]:
-    """Finds the loss among what a plain run leaves behind."""
+    """Return a function that finds the loss in the results of a plain run."""
     path = next((path for path, (_, value) in recording.final.items() if value is loss), None)
     if path is None:
-        raise NotRecorded("the call leaves the loss nowhere: a plain run does not show it", loss.place)
+        raise NotRecorded(
+            "the call neither returns nor stores the loss: a plain run cannot show it", loss.place
+        )
     return lambda result: collect(recording.visit_call, result, recording.module)[path]

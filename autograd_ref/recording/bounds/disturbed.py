@@ -1,7 +1,7 @@
-"""Single operations with rounding errors, all draws side by side; compiled once for all that are equal.
+"""Single operations with rounding errors, for all draws at once; equal operations are compiled once.
 
-An operation and its transposed derivative are jaxprs, so the model of rounding is the one of written
-references: `paired_evaluation` computes the draws (followers) beside the exact values (the leader), with the
+An operation and its transposed derivative are jaxprs, so they have the same rounding model as JAX references:
+`paired_evaluation` computes the draws (followers) together with the exact values (the leader), with the
 leader's decisions.
 """
 
@@ -25,15 +25,15 @@ from autograd_ref.recording.tape import Value
 
 __all__ = ["Errors", "Kind", "Note", "Operands", "Stack", "add", "compile_all", "kind_of", "run"]
 
-# All draws of a value (draws, *shape). What JAX computes is waited for only where NumPy needs it.
+# All draws of a value (draws, *shape). JAX's results are awaited only where NumPy needs them.
 Stack = np.ndarray | jax.Array
 
-# A prime; draws of more numbers than this repeat themselves.
+# A prime; longer sequences of numbers than this repeat.
 PERIOD = 16_381
 
 
 class Note(NamedTuple):
-    """What is known of a value that is a difference or its exponential; see `Difference`."""
+    """Facts about a value that is a difference or its exponential; see `Difference`."""
 
     maker: str
     size: np.ndarray
@@ -49,12 +49,12 @@ class Errors:
         self._starts = cycle(rng.integers(PERIOD, size=PERIOD).tolist())
 
     def some(self, count: int) -> np.ndarray:
-        """A few numbers (count, draws)."""
+        """Return a few numbers (count, draws)."""
         start = next(self._starts)
         return self._pool[start : start + count]
 
     def like(self, shape: tuple[int, ...]) -> np.ndarray:
-        """Numbers for every entry of an array (draws, *shape)."""
+        """Return numbers for every entry of an array (draws, *shape)."""
         count = math.prod(shape)
         if count > 2 * PERIOD:
             drawn = 2 * self.rng.random((self.draws, count), np.float32) - 1
@@ -63,14 +63,14 @@ class Errors:
 
 
 class Operands(NamedTuple):
-    """What an operation works on, and how it rounds.
+    """The operands of an operation, and its rounding.
 
     Attributes:
         exact: its inputs.
-        drawn: the same with errors; None for one without.
-        notes: what is known of them.
-        dtype: in which NumPy computed.
-        scale: of the errors of the operation in each draw (draws,).
+        drawn: the same with errors; None for an input without errors.
+        notes: facts known about the inputs.
+        dtype: the dtype in which NumPy computed.
+        scale: scale of the operation's errors in each draw (draws,).
     """
 
     exact: list[np.ndarray]
@@ -101,12 +101,12 @@ class Kind(NamedTuple):
 
 
 def kind_of(value: Value, operands: Operands, active: tuple[int, ...] | None = None) -> Kind:
-    """What is to be compiled for an operation made by a `Compute`.
+    """Return the kind of function to compile for an operation made by a `Compute`.
 
     Args:
-        value: on the tape.
-        operands: of the operation; with the adjoint of its result as the last, for a derivative.
-        active: the inputs whose contributions are asked for; None for the operation itself.
+        value: a value on the tape.
+        operands: the operands; for a derivative, the last is the adjoint of the result.
+        active: the inputs whose contributions are needed; None for the operation itself.
     """
     return Kind(
         kernel_of(value, active),
@@ -138,14 +138,14 @@ def _compile(kind: Kind, draws: int) -> None:
 
 
 def add(a: Stack, b: Stack, size: np.ndarray, errors: np.ndarray, scale: np.ndarray) -> Stack:
-    """A sum with rounding errors.
+    """Add two values with rounding errors.
 
     Args:
         a: all draws, or one for all.
         b: the same.
-        size: of the errors (*shape).
-        errors: to take, (draws, *shape).
-        scale: what the errors are in units of, in each draw (draws,).
+        size: size of the errors (*shape).
+        errors: the errors to use (draws, *shape).
+        scale: the unit of the errors in each draw (draws,).
     """
     found: Stack = _added(a, b, size, errors, scale)
     return found
@@ -158,7 +158,7 @@ def _added(a: Any, b: Any, size: Any, errors: Any, scale: Any) -> Any:
 
 @cache
 def _kernel(kind: Kind, draws: int) -> tuple[Callable[..., Any], int]:
-    """A compiled function, and how many errors it wants."""
+    """Return a compiled function, and the number of errors it needs."""
     key = description(kind.kernel.description, *kind[1:], draws)
     return compiled(None if kind.kernel.description is None else key, lambda: _made(kind, draws))
 
@@ -190,7 +190,7 @@ def _made(kind: Kind, draws: int) -> tuple[jax.stages.Compiled, int]:
 
 
 def _results(jaxpr: Jaxpr) -> int:
-    """How many numbers are computed on the way."""
+    """Return how many numbers a jaxpr computes."""
     avals: list[Any] = [var.aval for each in jaxpr.eqns for var in each.outvars]
     own = sum(math.prod(aval.shape) + 1 for aval in avals)
     return own + sum(_results(inner) for each in jaxpr.eqns for inner in jaxprs_in_params(each.params))

@@ -1,7 +1,7 @@
-"""All of a loss's adjoints with rounding errors in every operation, forward and back, several draws at once.
+"""All adjoints of a loss with rounding errors in every operation of both passes, several draws at once.
 
-Each operation makes the errors of the dtype in which NumPy computed it: its result going forward, its
-contributions and their sums going back.
+Each operation makes errors in the dtype in which NumPy computed it: in its result in the forward pass, in its
+contributions and their sums in the backward pass.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ __all__ = ["Plan", "draw", "plan"]
 
 
 class Plan(NamedTuple):
-    """What is to be drawn.
+    """The plan of the draws.
 
     Attributes:
         found: the exact adjoints of one loss.
-        needed: the floating values that the loss or a value in ``by_hand`` was made from, in their order.
-        active: those that have an adjoint.
-        wanted: whose adjoints are asked for.
-        by_hand: what is asked for itself.
-        jumps: what `steps.jumps_of` gives.
-        held: the dtype of the errors in what was given: the finest that any operation computed with it.
+        needed: the floating values from which the loss or a value in ``by_hand`` was computed, in order.
+        active: the needed values that have an adjoint.
+        wanted: the values whose adjoints are returned.
+        by_hand: the values that are returned themselves.
+        jumps: the result of `steps.jumps_of`.
+        held: the dtype of errors in given values: the finest dtype in which an operation used the value.
     """
 
     found: Adjoints
@@ -48,7 +48,7 @@ class Plan(NamedTuple):
 
 
 def plan(tape: Tape, found: Adjoints, wanted: Iterable[Value], by_hand: Iterable[Value]) -> Plan:
-    """Find out once what every pass has to know."""
+    """Collect what every pass needs."""
     hands = set(by_hand)
     used = found.forward.union(*map(ancestors, hands))
     needed = [value for value in tape.values if value in used and value.is_floating]
@@ -65,15 +65,16 @@ def plan(tape: Tape, found: Adjoints, wanted: Iterable[Value], by_hand: Iterable
 
 
 def draw(plan: Plan, errors: Errors, sizes: Sizes) -> tuple[dict[Value, Stack], dict[Value, Stack]]:
-    """Draw the adjoints that are wanted, and the values by hand.
+    """Draw the wanted adjoints, and the values by hand.
 
     Args:
-        plan: which they are.
-        errors: to draw from.
-        sizes: for each needed value, of the errors of its operation in each draw (draws,), in honest ones.
+        plan: the plan.
+        errors: source of the errors.
+        sizes: for each needed value, the size of its operation's errors in each draw (draws,), in units of
+            the model's error.
 
     Returns:
-        Both (draws, *shape); one into which no error comes is missing.
+        Both (draws, *shape), without the ones that have no error.
     """
     with in_double(), np.errstate(all="ignore"):
         forward = Forward(plan.found.arrays, plan.held, errors, sizes)
@@ -89,7 +90,7 @@ def draw(plan: Plan, errors: Errors, sizes: Sizes) -> tuple[dict[Value, Stack], 
 
 
 def _kinds(plan: Plan, forward: Forward, backward: Backward) -> list[Kind]:
-    """What will be called, as far as it can be foreseen: one of each function and its arguments' shapes."""
+    """Return the functions that will be called, as far as known, one for each shape of arguments."""
     kinds: dict[Kind, None] = {}
     seen = set()
     moved: set[Value] = set()

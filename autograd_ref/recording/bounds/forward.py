@@ -19,7 +19,7 @@ __all__ = ["Forward", "Sizes", "is_finer", "is_wider", "precision_of", "roundoff
 
 Sizes = Mapping[Value, np.ndarray]
 
-# Of which operands a ufunc wants to know more; see `rounding_model`.
+# The operands about which a ufunc needs notes; see `rounding_model`.
 _NOTED = {"exp": "sub", "multiply": "exp", "divide": "exp"}
 
 
@@ -28,9 +28,10 @@ class Forward:
 
     Args:
         exact: the values of the tape, by number.
-        held: of what was given, the dtype of its errors.
-        errors: to draw from.
-        sizes: for each value, of the errors of its operation in each draw (draws,), in honest ones.
+        held: the dtype of the errors in given values.
+        errors: source of the errors.
+        sizes: for each value, the size of its operation's errors in each draw (draws,), in units of the
+            model's error.
     """
 
     def __init__(
@@ -44,17 +45,17 @@ class Forward:
         return value in self._stacks or value in self._versions
 
     def __getitem__(self, value: Value) -> Stack | None:
-        """All draws of a value (draws, *shape); None for one without errors."""
+        """Return all draws of a value (draws, *shape); None for a value without errors."""
         version = self._versions.get(value)
         return self._stacks.get(value) if version is None else version.read(version.root)
 
     def forget(self, value: Value) -> None:
-        """Let go of a value that nobody wants any more."""
+        """Drop a value that is no longer needed."""
         self._stacks.pop(value, None)
         self._versions.pop(value, None)
 
     def compute(self, value: Value) -> None:
-        """Draw one value, from those before it."""
+        """Draw one value, from the values before it."""
         operation = value.operation
         if isinstance(operation, Write) and not operation.at.halves:
             self._write(value, operation)
@@ -100,36 +101,36 @@ class Forward:
         return stacked.full(stack, self.arrays[value.number], self.errors.draws)
 
     def _make(self, value: Value, dtype: np.dtype[Any] | None = None) -> None:
-        """One error more in a value."""
+        """Add an error to a value."""
         exact = self.arrays[value.number]
         base = np.asarray(self._stacks.get(value, exact))
         self._stacks[value] = base + self.errors_of(value, dtype or precision_of(value), np.abs(exact))
 
     def errors_of(self, value: Value, dtype: np.dtype[Any], size: Any) -> np.ndarray:
-        """Errors of an operation, of a given size in units of a dtype's unit roundoff."""
+        """Return errors of an operation, of a given size in units of a dtype's unit roundoff."""
         scale = (roundoff(dtype) * self.sizes[value]).reshape(-1, *[1] * size.ndim)
         return np.asarray(scale * self.errors.like(size.shape) * size)
 
     def inputs(self, value: Value) -> list[np.ndarray]:
-        """The exact inputs of an operation."""
+        """Return the exact inputs of an operation."""
         return [self.arrays[each.number] for each in value.inputs]
 
     def operands(self, value: Value) -> Operands:
-        """What an operation made by a `Compute` works on."""
+        """Return the operands of an operation made by a `Compute`."""
         drawn = [self._held(each, value) if each.weak is float else self[each] for each in value.inputs]
         dtype = precision_of(value)
         notes = [self._note(each, _NOTED.get(_ufunc(value))) for each in value.inputs]
         return Operands(self.inputs(value), drawn, notes, dtype, roundoff(dtype) * self.sizes[value])
 
     def _held(self, number: Value, user: Value) -> np.ndarray | None:
-        """A Python number in a dtype that cannot hold it."""
+        """Return a Python number with errors, in a dtype that cannot represent it."""
         exact = self.arrays[number.number]
         if not user.is_floating or user.dtype.type(exact) == exact:
             return None
         return np.asarray(exact + self.errors_of(user, precision_of(user), np.abs(exact)))
 
     def _note(self, value: Value, maker: str | None) -> Note | None:
-        """What is known of a difference or its exponential, if that is what is asked for."""
+        """Return facts about a value, if it is a difference or its exponential, as ``maker`` requires."""
         if maker == "sub" and _ufunc(value) == "subtract":
             a, b = (np.abs(each) for each in self.inputs(value))
             exact = np.asarray(self.arrays[value.number])
@@ -141,7 +142,7 @@ class Forward:
 
 
 def precision_of(value: Value) -> np.dtype[Any]:
-    """The real dtype in which NumPy computed a value."""
+    """Return the real dtype in which NumPy computed a value."""
     return _real(value.dtype)
 
 
@@ -152,12 +153,12 @@ def _real(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 @cache
 def roundoff(dtype: np.dtype[Any]) -> float:
-    """What an honest error is in units of: NumPy's rounding, and this instrument's own."""
+    """Return the unit of the model's error: NumPy's rounding plus the checker's own."""
     return unit_roundoff(dtype) + unit_roundoff(np.float64)
 
 
 def is_wider(source: Value, target: Value) -> bool:
-    """Whether a floating value is rounded where it becomes another."""
+    """Whether a floating value is rounded when it is converted to another's dtype."""
     if source.dtype == target.dtype or source.weak is not None:
         return False
     return source.is_floating and target.is_floating and is_finer(source.dtype, target.dtype)
@@ -170,7 +171,7 @@ def is_finer(a: np.dtype[Any], b: np.dtype[Any]) -> bool:
 
 
 def _ufunc(value: Value) -> str:
-    """The name of a ufunc that is applied entry by entry."""
+    """Return the name of a ufunc that is applied elementwise."""
     operation = value.operation
     if not isinstance(operation, Compute) or operation.kind != "ufunc" or operation.template != "__call__":
         return ""

@@ -27,26 +27,27 @@ __all__ = ["Bounds", "LeafBound", "measure"]
 
 DRAWS = 16
 
-# All draws of all values may take so many bytes, and those of the largest; or one draw is made at a time.
+# The largest memory, in bytes, of all draws of all values and of the largest; otherwise draws are made
+# singly.
 MEMORY, LARGEST = 2**26, 2**23
 
-# Where terms cancel, float32 leaves at least this many times as much of them as float64: 2²⁹ times, or less
-# where the draws are kind.
+# If terms cancel, the rest in float32 is at least this many times the rest in float64: 2²⁹ times, or less by
+# chance.
 PROPORTIONAL = 2.0**22
 
-# A line is named where it makes this part of an entry's bound.
+# A line is named if it causes this part of an entry's bound.
 PART = 0.01
 
 
 class LeafBound(NamedTuple):
-    """The right gradient by one leaf and what rounding may do to it.
+    """The right gradient by one leaf, and its bound.
 
     Attributes:
         right: the gradient, in float64.
-        bound: how far each entry of an honest computation may lie outside of ``right``, in the leaf's shape;
-            infinite where the draws were not finite.
-        lines: where a lower dtype than the leaf's was computed in, if that widens the bound.
-        cancels: whether terms flow into the gradient and leave nothing but rounding: its right value is 0.
+        bound: the largest distance of each entry of a correct computation from ``right``, in the leaf's
+            shape; infinite if the draws were not finite.
+        lines: the lines that compute in a lower dtype than the leaf's, if this widens the bound.
+        cancels: whether the terms of the gradient cancel except for rounding, so that its right value is 0.
     """
 
     right: Adjoint
@@ -59,7 +60,7 @@ class Bounds(NamedTuple):
     """The bounds on all gradients of one loss.
 
     Attributes:
-        of: by the leaf's path.
+        of: the bounds by the leaf's path.
         found: the exact adjoints.
     """
 
@@ -80,17 +81,17 @@ def measure(
     """Measure how far rounding may move each entry of each gradient.
 
     Args:
-        recording: of any call.
-        loss: the value on its tape that the gradients are of.
-        draws: how often to draw; with fewer than 16 the bounds are wider.
-        seed: of the random errors.
-        leaves: the paths of the leaves whose gradients are asked for; all unless told.
-        by_hand: for the paths of some leaves, the value that the program computed as the gradient: what
-            rounding does to it on the program's own way is granted, too.
-        found: the loss's adjoints, if they were computed already.
+        recording: the recording of any call.
+        loss: the loss, a value on its tape.
+        draws: number of draws; with fewer than 16 the bounds are wider.
+        seed: seed of the random errors.
+        leaves: the paths of the leaves whose gradients are needed; by default all.
+        by_hand: for the paths of some leaves, the value that the program computed as the gradient: rounding
+            in the program's own computation of it is granted as well.
+        found: the loss's adjoints, if there are some already.
 
     Returns:
-        A bound for each leaf. A leaf that the loss does not depend on has the gradient 0.
+        A bound for each leaf. The gradient by a leaf that the loss does not depend on is 0.
 
     Raises:
         ValueError: the loss has more than one entry or is not floating, or a gradient by hand has another
@@ -128,7 +129,7 @@ class _Measuring:
         self.rng = np.random.default_rng(seed)
 
     def bounds(self) -> dict[Value, LeafBound]:
-        """The bounds on the gradients by all leaves."""
+        """Return the bounds on the gradients by all leaves."""
         found = {}
         for leaf in self.asked:
             right = self._right(leaf)
@@ -142,7 +143,7 @@ class _Measuring:
         return found
 
     def _right(self, leaf: Value) -> Adjoint:
-        """The exact adjoint of a leaf."""
+        """Return the exact adjoint of a leaf."""
         memory = _memory(leaf)
         if memory not in self.found.of:
             return Adjoint(np.zeros(leaf.shape), None)
@@ -156,13 +157,13 @@ class _Measuring:
 
     @cached_property
     def _response(self) -> dict[Value, np.ndarray]:
-        """How far honest errors move each gradient."""
+        """Return how far rounding errors move each gradient."""
         every = np.full(self.together, STEP)
         return self._root_mean_square(dict.fromkeys(self.plan.needed, every))
 
     @cached_property
     def _responses_in_one(self) -> list[dict[Value, np.ndarray]]:
-        """The same if all were computed in float64, and if all were in float32."""
+        """Return the same for a computation entirely in float64, and entirely in float32."""
         every = np.full(self.together, STEP)
         return [
             self._root_mean_square(
@@ -179,7 +180,7 @@ class _Measuring:
         return {leaf: np.asarray(np.sqrt(each / self.draws) / STEP) for leaf, each in squares.items()}
 
     def _moved(self, sizes: Sizes, draws: int) -> list[tuple[Value, np.ndarray]]:
-        """How far each adjoint, and each gradient by hand, was moved in each draw."""
+        """Return how far each adjoint, and each gradient by hand, was moved in each draw."""
         adjoint, value = draw(self.plan, Errors(draws, self.rng), sizes)
         moved = []
         for leaf in self.asked:
@@ -193,7 +194,7 @@ class _Measuring:
         return moved
 
     def _lines(self, dtype: np.dtype[Any], bounds: dict[Value, np.ndarray]) -> dict[Value, list[Place]]:
-        """Where a lower dtype than the leaves' was computed in, if that widens their bounds."""
+        """Return the places that compute in a lower dtype than the leaves', if this widens their bounds."""
         at: dict[Place, list[Value]] = {}
         for each in self.plan.needed:
             if is_finer(dtype, each.dtype) and each.place is not None:
@@ -202,7 +203,7 @@ class _Measuring:
         found: dict[Value, dict[Place, None]] = {leaf: {} for leaf in bounds}
         draws = max(self.together, 2)
         for first in range(0, len(places), draws - 1):
-            # In each draw the errors of one place alone; in the last, none.
+            # Each draw has the errors of only one place; the last has none.
             sizes = dict.fromkeys(self.plan.needed, np.zeros(draws))
             some = places[first : first + draws - 1]
             for place, alone in zip(some, STEP * np.eye(draws), strict=False):
@@ -214,23 +215,23 @@ class _Measuring:
         return {leaf: list(lines) for leaf, lines in found.items()}
 
     def _cancels(self, leaf: Value, right: Adjoint, bound: np.ndarray) -> bool:
-        """Whether nothing but float64's rounding is left of what flows in."""
+        """Whether the terms of a gradient cancel except for float64's rounding."""
         size = np.asarray(np.abs(right.centre))
         if right.slack is not None or not size.size or (size > bound).any():
             return False
         fine, coarse = (response[leaf] for response in self._responses_in_one)
         if not fine.any() or (size > self._granted(fine, size, np.dtype(np.float64))).any():
             return False
-        # What is lost in rounding, but not by cancelling, is as large in float32.
+        # A gradient that is lost in rounding without cancelling is equally large in float32.
         return bool(coarse.max() > PROPORTIONAL * max(fine.max(), size.max()))
 
 
 def _memory(leaf: Value) -> Value:
-    """The value whose adjoint has the leaf's: arrays that share memory are parts of it, and may overlap."""
+    """Return the value whose adjoint contains the leaf's: arrays that share memory are parts of it."""
     return leaf.inputs[0] if isinstance(leaf.operation, Read) else leaf
 
 
 def _part(leaf: Value, stack: np.ndarray) -> np.ndarray:
-    """What of its memory is the leaf, in every draw."""
+    """Return the leaf's part of its memory, in every draw."""
     operation = leaf.operation
     return Version(stack, operation.root).read(operation.at) if isinstance(operation, Read) else stack

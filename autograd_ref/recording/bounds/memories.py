@@ -1,6 +1,6 @@
-"""Pieces of memory that are written to in parts, in all draws: one buffer for all versions of each.
+"""Memory that is written in parts, for all draws, with one buffer for all versions.
 
-A loop that fills an array entry by entry makes as many versions of it as it has entries.
+A loop that fills an array entry by entry makes a version of it for each entry.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ __all__ = ["Flow", "Version"]
 
 
 class Version:
-    """What a memory holds in every draw, at one moment."""
+    """The content of a memory in every draw, at one moment."""
 
     def __init__(self, stack: np.ndarray, root: Layout):
-        """A memory before it is written to, from all draws of it (draws, *shape)."""
+        """Take a memory before the first write, from all draws of it (draws, *shape)."""
         self.root, self.draws = root, len(stack)
         self._history = History(lay_out(np.array(stack), _stacked(root, root, len(stack))))
         self._moment = 0
 
     def is_latest(self, root: Layout) -> bool:
-        """Whether nothing was written to the memory since."""
+        """Whether nothing has been written to the memory since."""
         return self.root == root and self._moment == self._history.moment
 
     def written(self, at: Layout, stack: np.ndarray) -> Version:
-        """The next version."""
+        """Write to some positions, and return the next version."""
         self._history.write(_stacked(self.root, at, self.draws), stack)
         following = object.__new__(Version)
         following.root, following.draws, following._history = self.root, self.draws, self._history
@@ -38,12 +38,12 @@ class Version:
         return following
 
     def read(self, at: Layout) -> np.ndarray:
-        """The entries at some positions (draws, *shape)."""
+        """Return the entries at some positions (draws, *shape)."""
         return self._history.window(_stacked(self.root, at, self.draws), self._moment).copy()
 
 
 class Flow:
-    """The adjoint of a memory, exact and in every draw: of its last version first, then of the one before."""
+    """The adjoint of a memory, exact and in every draw, from its last version back to the first."""
 
     def __init__(self, root: Layout, draws: int):
         self.root, self.draws = root, draws
@@ -56,7 +56,7 @@ class Flow:
         stack: np.ndarray | None,
         errors: Callable[[np.ndarray], np.ndarray],
     ) -> None:
-        """Add what flows in at some positions, with errors of a given size."""
+        """Add a contribution at some positions, with errors of a given size."""
         if not is_injective(at):
             every = np.broadcast_to(exact, (self.draws, *exact.shape)) if stack is None else stack
             found, size = scattered(positions(at), self._exact.size, exact, every)
@@ -73,19 +73,19 @@ class Flow:
         here += exact
 
     def take(self, at: Layout) -> tuple[np.ndarray, np.ndarray]:
-        """What flows to what was written at some positions; nothing flows on to what was there before."""
+        """Return the adjoint at some positions for the value written there; the old one's becomes 0."""
         here, drawn = window(self._exact, at), window(self._drawn, _stacked(self.root, at, self.draws))
         taken = here.copy(), drawn.copy()
         here[...], drawn[...] = 0, 0
         return taken
 
     def whole(self) -> tuple[np.ndarray, np.ndarray]:
-        """All of it, exact and in every draw."""
+        """Return the whole adjoint, exact and in every draw."""
         drawn = window(self._drawn, _stacked(self.root, self.root, self.draws))
         return window(self._exact, self.root).copy(), drawn.copy()
 
 
 @cache
 def _stacked(root: Layout, at: Layout, draws: int) -> Layout:
-    """The same positions in every one of several memories, one behind the other."""
+    """Return the layout of the same positions in several memories, one after the other."""
     return at._replace(shape=(draws, *at.shape), strides=(extent(root), *at.strides))

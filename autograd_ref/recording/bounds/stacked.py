@@ -1,4 +1,4 @@
-"""What only moves entries, for all draws at once."""
+"""Operations that only move entries, for all draws at once."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from autograd_ref.recording.tape import Move, Value
 
 __all__ = ["Part", "forward", "full", "pull_back", "scattered", "summed", "wide"]
 
-# A contribution in every draw (draws, *shape), and what u is multiplied by in the error of its own sums.
+# A contribution in every draw (draws, *shape), and the factor of u in the error of its own sums.
 Part = tuple[np.ndarray, np.ndarray | None]
 
 
 def forward(
     value: Value, inputs: Sequence[np.ndarray], drawn: Sequence[np.ndarray | None], exact: np.ndarray
 ) -> np.ndarray:
-    """The result of an operation that moves entries (draws, *shape).
+    """Return the result of an operation that moves entries (draws, *shape).
 
     Args:
-        value: on the tape.
-        inputs: the exact ones.
-        drawn: with errors (draws, *shape); None for one without.
+        value: a value on the tape.
+        inputs: the exact inputs.
+        drawn: the inputs with errors (draws, *shape); None for an input without errors.
         exact: the result without errors.
     """
     operation = value.operation
@@ -51,12 +51,12 @@ def pull_back(
     active: Sequence[int],
     cotangent: tuple[np.ndarray, np.ndarray],
 ) -> list[Part]:
-    """The contributions to the adjoints of some inputs.
+    """Return the contributions to the adjoints of some inputs.
 
     Args:
-        value: on the tape.
-        inputs: the exact ones.
-        active: which of them are asked for.
+        value: a value on the tape.
+        inputs: the exact inputs.
+        active: positions of the inputs whose contributions are needed.
         cotangent: the adjoint of the result, exact and with errors (draws, *shape).
     """
     operation = value.operation
@@ -76,7 +76,7 @@ def pull_back(
 
 
 def full(stack: np.ndarray | None, exact: np.ndarray, draws: int) -> np.ndarray:
-    """All draws of a value that may have no errors."""
+    """Return all draws of a value that may have no errors."""
     return np.broadcast_to(exact, (draws, *exact.shape)) if stack is None else stack
 
 
@@ -87,7 +87,7 @@ def wide(stack: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def scattered(places: np.ndarray, total: int, exact: np.ndarray, stack: np.ndarray) -> Part:
-    """Entries added up where they came from (draws, total); −1 came from nowhere."""
+    """Sum entries at the places they came from (draws, total); −1 means that an entry came from nowhere."""
     draws = len(stack)
     moved = np.flatnonzero(places >= 0)
     where = places.reshape(-1)[moved]
@@ -109,7 +109,7 @@ def scattered(places: np.ndarray, total: int, exact: np.ndarray, stack: np.ndarr
 
 
 def summed(exact: np.ndarray, stack: np.ndarray, shape: tuple[int, ...]) -> Part:
-    """What flows into something that was broadcast."""
+    """Return the contribution to a value that was broadcast."""
     if exact.shape == shape:
         return stack, None
     draws = len(stack)
@@ -122,6 +122,6 @@ def summed(exact: np.ndarray, stack: np.ndarray, shape: tuple[int, ...]) -> Part
 def _error(count: Any, terms: np.ndarray, total: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     sizes = np.abs(terms)
     long = np.where(is_long(count), total(sizes), 0.0)
-    # An entry alone is no sum.
+    # A single entry is not a sum.
     error = sum_error(count, total(terms), total(sizes**2), long)
     return np.asarray(np.where(np.asarray(count) > 1, error, 0.0))

@@ -1,1 +1,1 @@
-"""The call that is recorded: what it can reach, before it is made and afterwards."""
+"""The recorded call: everything it can reach, before and after it."""

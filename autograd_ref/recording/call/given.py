@@ -1,4 +1,4 @@
-"""What can be reached from a call before it is made: recording arrays take the places of plain ones."""
+"""Replace the plain arrays that a call can reach by recording arrays, before the call."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _RANDOM = (np.random.Generator, np.random.RandomState)
 
 
 class Leaf(NamedTuple):
-    """A floating array that was there before the call.
+    """A floating array that existed before the call.
 
     Attributes:
-        path: how the code reaches it: ``W``, ``params["W1"]``, ``self.W``.
+        path: its path in the code: ``W``, ``params["W1"]``, ``self.W``.
         array: the array itself.
-        value: what it held before the call.
+        value: its value before the call.
         written: whether the call wrote to its memory.
     """
 
@@ -40,12 +40,12 @@ class Leaf(NamedTuple):
 
     @property
     def sources(self) -> tuple[Value, ...]:
-        """The value itself, and the memory that it was read from if that is larger."""
+        """The value itself, and the memory from which it was read, if that is larger."""
         return (self.value, *self.value.inputs)
 
 
 class Given:
-    """What can be reached from a call before it is made."""
+    """Everything that a call can reach beforehand."""
 
     def __init__(self, function: Any, args: Any, kwargs: Any):
         self.function, self.args, self.kwargs = function, args, kwargs
@@ -57,7 +57,7 @@ class Given:
         self._wrapped: dict[int, Any] = {}
 
     def wrap(self) -> None:
-        """Put recording arrays in the places of all that was found."""
+        """Replace all arrays found by recording arrays."""
         self.walk(Walk(self._note, self.module))
         by_owner: dict[int, list[np.ndarray]] = {}
         for _, array in self._arrays.values():
@@ -67,7 +67,7 @@ class Given:
         self.walk(Walk(self._replace, self.module))
 
     def walk(self, walk: Walk) -> None:
-        """Visit the arguments and the function, with all that they know."""
+        """Visit the arguments and the function, with everything they refer to."""
         names = _names(self.function, self.args)
         self.args = tuple([walk.visit(name, each) for name, each in zip(names, self.args, strict=True)])
         self.kwargs = {name: walk.visit(name, each) for name, each in self.kwargs.items()}
@@ -75,11 +75,11 @@ class Given:
 
     @property
     def memories(self) -> list[tuple[Memory, Value]]:
-        """The pieces of memory that were there before, with their first values."""
+        """Return the memories that existed before the call, with their first values."""
         return list({id(memory): (memory, first) for memory, first in self._memories.values()}.values())
 
     def forget(self) -> None:
-        """Let go of the recording arrays."""
+        """Drop the recording arrays."""
         self._wrapped.clear()
 
     def _note(self, path: str, thing: Any) -> Any:
@@ -88,14 +88,14 @@ class Given:
         return thing
 
     def _adopt(self, arrays: list[np.ndarray]) -> None:
-        """One memory for arrays that share it, from the first byte of all of them to the last."""
+        """Create one memory for arrays that share it, from their first byte to their last."""
         bounds = [byte_bounds(each) for each in arrays]
         low, high = min(b[0] for b in bounds), max(b[1] for b in bounds)
         whole = [
             a for a, b in zip(arrays, bounds, strict=True) if b == (low, high) and a.nbytes == high - low
         ]
         if len({each.dtype for each in arrays}) > 1:
-            return  # read as numbers of several kinds: each read of it is a constant, or refused
+            return  # read with several dtypes: each read of it is a constant, or refused
         spanning = whole[0] if whole else _span(arrays[0], low, high)
         path = self._arrays[id(spanning)][0] if whole else ""
         memory = current.memories.adopt(spanning, path, foreign=False)
@@ -117,7 +117,7 @@ class Given:
         return wrapped
 
     def leaves(self, tape: Tape) -> list[Leaf]:
-        """The floating arrays that were read."""
+        """Return the floating arrays that were read."""
         used = {each for value in tape.values for each in value.inputs}
         leaves = []
         for path, array in self._arrays.values():
@@ -131,7 +131,7 @@ class Given:
         return leaves
 
     def check_memory(self, tape: Tape, before: State) -> None:
-        """Notice memory of before that was written to unseen; of all other one copy is enough."""
+        """Notice unrecorded writes to memory from before the call."""
         users = {first: value for value in reversed(tape.values) for first in value.inputs}
         for path, array in self._arrays.values():
             if id(array) not in self._memories:
@@ -149,13 +149,13 @@ class Given:
                 first.array = held
 
     def written(self) -> dict[str, np.ndarray]:
-        """The arrays whose memory was written to."""
+        """Return the arrays whose memory was written to."""
         known = ((path, array, self._memories.get(id(array))) for path, array in self._arrays.values())
         return {path: array for path, array, found in known if found is not None and found[0].written}
 
 
 def _span(array: np.ndarray, low: int, high: int) -> np.ndarray:
-    """All memory between two addresses as one array: what several views of it have in common."""
+    """Return all memory between two addresses as one array, which contains several views."""
     start = (low - array.__array_interface__["data"][0]) // array.itemsize
     length = (high - low) // array.itemsize
     corner = as_strided(array, (1,), (array.itemsize,))
@@ -170,7 +170,7 @@ def _shifted(array: np.ndarray, low: int, length: int) -> np.ndarray:
 
 
 def _names(function: Any, args: tuple[Any, ...]) -> list[str]:
-    """The parameters' names, for the arguments given by position."""
+    """Return the names of the parameters, for arguments given by position."""
     try:
         bound = inspect.signature(function).bind_partial(*args)
     except (TypeError, ValueError):

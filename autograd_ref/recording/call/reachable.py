@@ -1,7 +1,7 @@
-"""Every array that a call can reach: in its arguments, the objects they hold, classes, globals, closures.
+"""Find every array that a call can reach: in its arguments, their objects, classes, globals, closures.
 
-Arrays are replaced where they are, so that the program finds recording arrays wherever it looks; the same
-walk puts plain ones back.
+Arrays are replaced in place, so that the program finds recording arrays everywhere; the same walk puts
+plain ones back.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _DEEPEST = 400
 
 
 class Walk:
-    """One walk over all that can be reached, which replaces things.
+    """A walk over everything that can be reached, which replaces objects.
 
     Args:
-        replace: takes a path and anything that is no container; returns what belongs there.
-        module: the name of a module that is the program's even if it does not look so.
+        replace: takes a path and an object that is not a container; returns the object to put there.
+        module: the name of a module that belongs to the program even if it does not look so.
     """
 
     def __init__(self, replace: Replace, module: str | None = None):
@@ -34,10 +34,10 @@ class Walk:
         self._module = module
         self._made: dict[int, tuple[Any, Any]] = {}
         self.containers: list[Any] = []
-        self.with_floats = False  # for what was returned: elsewhere nobody needs Python's numbers
+        self.with_floats = False  # for results: Python numbers are not needed elsewhere
 
     def visit(self, path: str, thing: Any, depth: int = 0) -> Any:
-        """What belongs in the place of a thing; containers stay, and are changed inside."""
+        """Return the replacement of an object; containers stay, and are changed inside."""
         kind = type(thing)
         if kind is float and self.with_floats:
             return self._replace(path, thing)
@@ -60,7 +60,7 @@ class Walk:
     def _other(self, path: str, thing: Any, depth: int) -> Any:
         replaced = self._replace(path, thing)
         if replaced is not thing or str(type(thing).__module__).startswith("autograd_ref."):
-            return replaced  # a recording of before is no part of the program
+            return replaced  # an earlier recording is not part of the program
         self._made[id(thing)] = (thing, thing)
         for kind in (dict, list, tuple, collections.deque, types.ModuleType, type, BaseException):
             if isinstance(thing, kind) and type(thing) is not kind:
@@ -198,7 +198,7 @@ class Walk:
         return thing
 
     def namespace(self, prefix: str, names: dict[str, Any], depth: int = 0) -> None:
-        """The globals of a module."""
+        """Visit the globals of a module."""
         if id(names) in self._made:
             return
         self._made[id(names)] = (names, names)
@@ -235,7 +235,7 @@ class Walk:
         args = self.visit(f"{path}.args", thing.args, depth)
         if args is not thing.args:
             thing.args = args
-        for name in ("obj", "value"):  # AttributeError and StopIteration keep what they are about
+        for name in ("obj", "value"):  # AttributeError and StopIteration keep an object
             each = getattr(thing, name, None) if isinstance(thing, (AttributeError, StopIteration)) else None
             new = self.visit(f"{path}.{name}", each, depth)
             if new is not each:
@@ -246,7 +246,7 @@ class Walk:
 
 
 def _renamed(thing: dict[Any, Any], key: Any, new_key: Any) -> None:
-    """Another key, in the same place of the order."""
+    """Replace a key, and keep its position."""
     items = [(new_key if each is key else each, value) for each, value in thing.items()]
     thing.clear()
     thing.update(items)

@@ -1,4 +1,4 @@
-"""After the call: plain objects in the places of all that records, wherever it is."""
+"""Replace all recording objects by plain ones after the call, wherever they are."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Take = Callable[[str, Any], Any]
 
 @contextmanager
 def unsearched() -> Iterator[None]:
-    """What exists before a call cannot record: it is left out where recording objects are looked for."""
+    """Exclude objects that exist before a call from the search for recording objects."""
     freezes = gc.get_freeze_count() == 0
     if freezes:
         gc.freeze()
@@ -40,16 +40,16 @@ def unsearched() -> Iterator[None]:
 
 
 def release(given: Given, take: Take, returned: list[Any], error: BaseException | None = None) -> Any:
-    """Put plain objects in the places of all that records.
+    """Replace all recording objects by plain ones.
 
     Args:
         given: the call.
-        take: takes a path and what is there, and returns what is plain in its place.
-        returned: what the call returned, taken out of this list; empty if it raised.
-        error: that the call raised.
+        take: takes a path and the object there, and returns a plain one.
+        returned: a list with the result of the call, which is removed from it; empty if the call raised.
+        error: the exception that the call raised.
 
     Returns:
-        The result, plain.
+        The plain result.
     """
     stand_ins = originals()
 
@@ -74,7 +74,7 @@ def release(given: Given, take: Take, returned: list[Any], error: BaseException 
 
 
 def _release_frames(error: BaseException, walk: Walk) -> None:
-    """The local variables that a debugger or pytest shows for an exception, and for those it came from."""
+    """Release local variables that a debugger or pytest shows for an exception and its causes."""
     waiting: list[BaseException | None] = [error]
     seen: set[int] = set()
     while waiting:
@@ -100,14 +100,14 @@ def _release_frame(frame: types.FrameType, walk: Walk) -> None:
 
 
 def _release_hidden(replace: Take) -> None:
-    """What the walk from the call did not reach: caches of other modules, objects held by C code.
+    """Release objects that the walk from the call did not reach: in other modules' caches, or held by C code.
 
-    First among what the run itself made, which is little; what was there before is frozen, and searched only
-    if something is still left: a search of a large process takes a good part of a second.
+    First search the few objects that the run created. Older objects are frozen, and searched only if
+    something is left, because searching a large process takes a good part of a second.
     """
     if not _left_behind():
         return
-    gc.collect()  # cycles that nobody holds
+    gc.collect()  # unreferenced cycles
     left = _left_behind()
     if left:
         _release_holders(left, replace)
@@ -128,14 +128,14 @@ def _release_hidden(replace: Take) -> None:
 
 def _release_holders(left: list[Any], replace: Take) -> None:
     walk = Walk(replace)
-    renewed: list[tuple[Any, Any]] = []  # what cannot be changed, as a tuple, with what belongs in its place
+    renewed: list[tuple[Any, Any]] = []  # immutable objects, such as tuples, with their replacements
     for holder in _holders(left):
         if isinstance(holder, types.GeneratorType) and holder.gi_frame is not None:
             _release_frame(holder.gi_frame, walk)
         if holder is left or isinstance(holder, (types.FrameType, types.GeneratorType)):
-            continue  # the frames of an exception: what is in them acts as plain from now on
+            continue  # frames of an exception: objects in them act as plain from now on
         if hasattr(holder, "cache_clear"):
-            holder.cache_clear()  # what functools keeps cannot be replaced; it will be computed again
+            holder.cache_clear()  # cached entries cannot be replaced; they are computed again
             continue
         new = walk.visit("", holder)
         if new is not holder:
@@ -151,7 +151,7 @@ def _release_holders(left: list[Any], replace: Take) -> None:
 
 
 def _holders(things: list[Any]) -> list[Any]:
-    """All that refers to one of some things."""
+    """Return all objects that refer to one of some objects."""
     if len(things) <= _FEW:
         return gc.get_referrers(*things)
     wanted = set(map(id, things))  # get_referrers compares every reference with every thing
@@ -159,7 +159,7 @@ def _holders(things: list[Any]) -> list[Any]:
 
 
 def _still_held(left: list[Any]) -> list[Any]:
-    """What somebody beside this list, the loop and the question itself refers to."""
+    """Return the objects that are referenced by more than this list and the local variables here."""
     return [each for each in left if sys.getrefcount(each) > 3]
 
 

@@ -1,4 +1,4 @@
-"""What a call may change, kept so that the call can be made again from the same start."""
+"""The state that a call may change, kept so that the call can be repeated from the same start."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["State", "can_be_written", "collect", "overwrite"]
 
 
 class State:
-    """All that a call can reach, as it is now: containers, attributes, arrays, random generators."""
+    """The current state of everything a call can reach: containers, attributes, arrays, random generators."""
 
     def __init__(self, call: Callable[[Walk], Any], module: str | None):
         self._arrays: dict[int, tuple[np.ndarray, np.ndarray]] = {}
@@ -39,11 +39,11 @@ class State:
         return thing
 
     def held(self, array: np.ndarray) -> np.ndarray:
-        """What an array held."""
+        """Return the saved content of an array."""
         return self._arrays[id(array)][1]
 
     def restore(self) -> None:
-        """Make everything again what it was."""
+        """Restore everything."""
         for container, contents in self._containers:
             _refill(container, contents)
         for array, held in self._arrays.values():
@@ -59,7 +59,7 @@ class State:
 
 
 def overwrite(array: np.ndarray, new: np.ndarray) -> None:
-    """Write into an array, also into one that is locked."""
+    """Write into an array, even if it is read-only."""
     locked = not array.flags.writeable
     if locked:
         array.flags.writeable = True
@@ -71,7 +71,7 @@ def overwrite(array: np.ndarray, new: np.ndarray) -> None:
 
 
 def can_be_written(array: np.ndarray) -> bool:
-    """Whether an array could be written to; the memory of another library, as JAX's, cannot."""
+    """Whether an array can be written; memory of another library, such as JAX, cannot."""
     if array.flags.writeable:
         return True
     try:
@@ -114,7 +114,7 @@ def _refill(container: Any, contents: Any) -> None:
 
 
 def collect(call: Callable[[Walk], Any], result: Any, module: str | None) -> dict[str, Any]:
-    """Every array and NumPy number, and what a result holds of Python's, by path."""
+    """Return every array and NumPy number, and the Python numbers in a result, by path."""
     found: dict[str, Any] = {}
 
     def note(path: str, thing: Any) -> Any:

@@ -1,7 +1,7 @@
-"""What each operation is in jax.numpy.
+"""The meaning of each operation in jax.numpy.
 
-jax.numpy has nearly all of NumPy under the same names, with the same arguments: `names` lists what is taken
-from it; the other files have what differs.
+jax.numpy has nearly all of NumPy under the same names, with the same arguments: `names` lists these
+functions; the other files have the ones that differ.
 """
 
 from autograd_ref.recording.meaning.numbers import MATH

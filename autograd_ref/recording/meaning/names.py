@@ -1,7 +1,7 @@
-"""The names: which of NumPy's and SciPy's operations have the same meaning in JAX.
+"""The names of NumPy's and SciPy's operations that have the same meaning in JAX.
 
-jax.numpy and jax.scipy have them under the same names, with the same arguments. What differs from its
-namesake is written in `meaning`.
+jax.numpy and jax.scipy have them under the same names, with the same arguments. Other files in `meaning` have
+the functions that differ from their namesakes.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ FUNCTIONS = {
     "fft.irfft",
     "fft.irfft2", "fft.irfftn", "fft.rfft", "fft.rfft2", "fft.rfftn",
 }  # fmt: skip
-# scipy's functions that are no ufuncs, in jax.scipy.
+# SciPy's functions in jax.scipy that are not ufuncs.
 SCIPY = {
     "special.log_softmax", "special.logsumexp", "special.multigammaln", "special.polygamma",
     "special.softmax",

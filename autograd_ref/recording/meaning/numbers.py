@@ -1,4 +1,4 @@
-"""What Python's own functions of numbers are in jax.numpy."""
+"""Python's own functions of numbers in jax.numpy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["MATH", "number_function"]
 
 
 def number_function(operation: Compute) -> Callable[..., Any]:
-    """A function of the language, or of `math`, of numbers."""
+    """Return a built-in function of numbers, or a function of `math`."""
     if operation.name == "round":
         return lambda x: jnp.round(x, operation.template)
     if operation.name == "complex":

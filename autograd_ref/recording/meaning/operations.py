@@ -1,4 +1,4 @@
-"""Which operations have a meaning in jax.numpy, and what it is."""
+"""The operations that have a meaning in jax.numpy, and their functions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from autograd_ref.recording.template import fill, widened
 
 __all__ = ["function_of", "is_elementwise", "is_scipys", "knows_function", "takes_arrays"]
 
-# What takes a list or tuple of arrays.
+# Functions that take a list or tuple of arrays.
 _TAKE_LISTS = {
     "choose", "einsum", "lexsort", "linalg.multi_dot", "scipy.linalg.cho_solve", "scipy.linalg.lu_solve",
     "select",
@@ -32,7 +32,7 @@ def knows_function(name: str) -> bool:
 
 
 def is_scipys(operation: Compute) -> bool:
-    """Whether it is SciPy that computes an operation."""
+    """Whether SciPy computes an operation."""
     if operation.kind == "ufunc":
         return operation.name not in UFUNCS and operation.name != "clip"
     return operation.name.startswith("scipy.")
@@ -53,7 +53,7 @@ def is_elementwise(operation: Compute) -> bool:
 
 
 def function_of(operation: Compute, exact: bool) -> Callable[..., Any]:
-    """The operation as a function of its inputs, on jax.numpy."""
+    """Return the operation as a function of its inputs, on jax.numpy."""
     if operation.kind == "number":
         return number_function(operation)
     if operation.output is not None:
@@ -77,7 +77,7 @@ def function_of(operation: Compute, exact: bool) -> Callable[..., Any]:
 
 
 def _arrays_of_lists(arguments: Iterable[Any]) -> list[Any]:
-    """What NumPy turns into arrays; a tuple of integers may be axes or a shape."""
+    """Return the arguments, with lists as arrays as in NumPy; tuples of integers may be axes or shapes."""
     return [
         jnp.asarray(each)
         if isinstance(each, list) or (isinstance(each, tuple) and any(isinstance(x, float) for x in each))
@@ -95,7 +95,7 @@ def _named(name: str) -> Callable[..., Any]:
     return _of_points(found) if name in _REDUCTIONS_BY_NAME else found
 
 
-# What NumPy does along the axis 0 of a 0-d array, too, which has none.
+# Functions that NumPy also applies along the axis 0 of a 0-d array, which has none.
 _REDUCTIONS_BY_NAME = {"all", "amax", "amin", "any", "max", "mean", "min", "prod", "ptp", "std", "sum", "var"}
 
 

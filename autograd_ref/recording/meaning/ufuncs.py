@@ -1,4 +1,4 @@
-"""What NumPy's and SciPy's ufuncs and their methods are in jax.numpy."""
+"""NumPy's and SciPy's ufuncs and their methods in jax.numpy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from autograd_ref.recording.template import fill, widened
 
 __all__ = ["CORE", "knows_name", "knows_ufunc", "method_of", "ufunc_named"]
 
-# With several axes of their own: not entry by entry.
+# Ufuncs with axes of their own, which are not elementwise.
 CORE = {"matmul", "matvec", "vecdot", "vecmat"}
 
 
@@ -38,7 +38,7 @@ def knows_ufunc(ufunc: np.ufunc) -> bool:
 
 
 def ufunc_named(name: str) -> np.ufunc:
-    """NumPy's or SciPy's ufunc."""
+    """Return NumPy's or SciPy's ufunc."""
     if name == "clip":
         from numpy._core import umath
 
@@ -47,7 +47,7 @@ def ufunc_named(name: str) -> np.ufunc:
 
 
 def ufunc_function(name: str) -> Callable[..., Any]:
-    """A ufunc, entry by entry."""
+    """Return a ufunc's elementwise function."""
     if name in _UFUNCS_WRITTEN:
         return _UFUNCS_WRITTEN[name]
     if name in UFUNCS:
@@ -61,7 +61,7 @@ _UFUNCS_WRITTEN: dict[str, Callable[..., Any]] = {
     "sign": jnp.sign,
     "float_power": jnp.power,
     "ldexp": lambda x, n: x * jnp.exp2(n.astype(x.dtype)),
-    # scipy.special's that are elementary.
+    # Elementary ufuncs of scipy.special.
     "cosdg": lambda x: jnp.cos(jnp.deg2rad(x)),
     "cosm1": lambda x: -2 * jnp.sin(x / 2) ** 2,
     "cotdg": lambda x: 1 / jnp.tan(jnp.deg2rad(x)),
@@ -98,7 +98,7 @@ def _nonzero(a: Any) -> Any:
 
 
 def method_of(operation: Compute, exact: bool) -> Callable[..., Any]:
-    """The call of a ufunc, or of one of its methods, as a function of the inputs."""
+    """Return the call of a ufunc, or of one of its methods, as a function of the inputs."""
     template = operation.template
     method, *rest = (template,) if isinstance(template, str) else template
     masked = len(rest) > 1
@@ -134,7 +134,7 @@ def method_of(operation: Compute, exact: bool) -> Callable[..., Any]:
 
 
 def _used(options: dict[str, Any]) -> dict[str, Any]:
-    """Without what has no bearing on the values."""
+    """Return the options without the ones that do not affect the values."""
     return {
         key: each
         for key, each in options.items()

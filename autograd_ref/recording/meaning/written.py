@@ -1,4 +1,4 @@
-"""NumPy's and SciPy's functions that jax.numpy lacks, or takes other arguments for."""
+"""NumPy's and SciPy's functions that are missing in jax.numpy or have other arguments there."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _softplus(x: Any) -> Any:
 def _lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     x, _, rank, s = jnp.linalg.lstsq(a, b, rcond)
     residuals = jnp.sum((b - a @ x) ** 2, axis=0)
-    # NumPy gives none where there is nothing left over.
+    # NumPy returns no residuals if there are none.
     return x, jnp.atleast_1d(residuals)[: None if a.shape[0] > a.shape[1] else 0], rank, s
 
 
@@ -57,7 +57,7 @@ def _scipys_lstsq(a: Any, b: Any, *_: Any, **__: Any) -> Any:
 @_written("scipy.linalg.cho_factor")
 def _cho_factor(a: Any, lower: bool = False, *_: Any, **__: Any) -> Any:
     factor = jnp.linalg.cholesky(a, upper=not lower)
-    # LAPACK leaves the other triangle as it was.
+    # LAPACK does not change the other triangle.
     return (factor + jnp.triu(a, 1) if lower else factor + jnp.tril(a, -1)), lower
 
 
@@ -68,7 +68,7 @@ def _eigh(a: Any, *_: Any, lower: bool = True, eigvals_only: bool = False, **__:
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
 def _eigh_by_scipy(a: Any, lower: bool) -> Any:
-    """As SciPy computes it: its driver is not JAX's, and gives some eigenvectors the other sign."""
+    """Compute it by SciPy, whose driver gives some eigenvectors the opposite sign of JAX's."""
     shapes = (jax.ShapeDtypeStruct(a.shape[:-1], a.real.dtype), jax.ShapeDtypeStruct(a.shape, a.dtype))
     eigh = partial(sys.modules["scipy"].linalg.eigh, lower=lower)
     return jax.pure_callback(lambda a: eigh(np.asarray(a)), shapes, a)

@@ -1,1 +1,1 @@
-"""What the program sees in place of NumPy while it is recorded, and what recording objects do."""
+"""Stand-ins for NumPy while a program is recorded, and the recording objects."""

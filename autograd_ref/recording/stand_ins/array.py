@@ -1,7 +1,7 @@
-"""Arrays that record: NumPy computes as always, on plain twins, and the tape is written beside it.
+"""Recording arrays: NumPy computes as usual, on plain twins, while the tape is written.
 
-Every recording array has a *twin*: the plain array that a plain run would have in its place. All computing is
-done on twins, so values, views, dtypes, flags, warnings and errors are NumPy's own, and afterwards each
+Every recording array has a *twin*: the plain array that a plain run would have in its place. Everything is
+computed on twins, so values, views, dtypes, flags, warnings and errors are NumPy's own, and afterwards each
 recording array is replaced by its twin.
 """
 
@@ -28,7 +28,7 @@ __all__ = ["RecordedArray"]
 
 
 class RecordedArray(np.ndarray):
-    """An array whose every use is recorded while a tape is written; afterwards it acts as its twin."""
+    """An array that records every use while a tape is written; afterwards it acts as its twin."""
 
     __slots__ = ("_memory", "_twin", "_value", "_version")
 
@@ -61,7 +61,7 @@ class RecordedArray(np.ndarray):
     def __contains__(self, item: Any) -> bool:
         return bool((self == item).any())
 
-    # What leaves the tape on purpose.
+    # Conversions that leave the tape on purpose.
 
     def __bool__(self) -> bool:
         return bool(self._leave("branch"))
@@ -84,7 +84,7 @@ class RecordedArray(np.ndarray):
         return plain(self)
 
     def item(self, *args: Any) -> Any:
-        """One entry, as a Python number that is still recorded."""
+        """Return one entry, as a Python number that is still recorded."""
         if not args and self.size == 1:
             return index_read(self.reshape(()), ())._python()
         if len(args) == 1 and isinstance(args[0], tuple):
@@ -93,12 +93,12 @@ class RecordedArray(np.ndarray):
         return chosen._python() if hasattr(chosen, "_python") else chosen
 
     def tolist(self) -> Any:
-        """Nested lists of Python numbers that are still recorded."""
+        """Return nested lists of Python numbers that are still recorded."""
         if self.ndim == 0:
             return self.item()
         return [each.tolist() if isinstance(each, RecordedArray) else each.item() for each in self]
 
-    # What a plain run would show.
+    # Text and pickles as in a plain run.
 
     def __repr__(self) -> str:
         return repr(plain(self))
@@ -134,13 +134,13 @@ class RecordedArray(np.ndarray):
 
     @property
     def base(self) -> Any:
-        """The array whose memory this is a view of."""
+        """The array that owns the memory of this view."""
         base = plain(self).base
         return base if type(base) is not np.ndarray or current.tape is None else wrapper_of(base)
 
     @property
     def flags(self) -> Any:
-        """The flags that a plain run's array has."""
+        """The flags of the array in a plain run."""
         return plain(self).flags
 
     def setflags(self, *args: Any, **kwargs: Any) -> None:
@@ -149,7 +149,7 @@ class RecordedArray(np.ndarray):
 
     @property
     def flat(self) -> Any:
-        """All entries, one after the other."""
+        """An iterator over all entries."""
         return flat_iterator(self)
 
     @flat.setter
@@ -158,7 +158,7 @@ class RecordedArray(np.ndarray):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """As NumPy's; it can be set."""
+        """The shape, which can be set."""
         return tuple(np.ndarray.shape.__get__(self))
 
     @shape.setter
@@ -176,14 +176,14 @@ class RecordedArray(np.ndarray):
             self._memory.reshaped(current.tape.add(Move("reshape", template), (before,), twin))  # type: ignore[union-attr]
 
     def resize(self, *shape: Any, refcheck: bool = True) -> None:
-        """Another shape in place, for as many entries."""
+        """Change the shape in place, with the same number of entries."""
         wanted = shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape
         if int(np.prod(wanted)) != self.size:
             raise refuse("ndarray.resize to another size is not recorded; np.resize is")
         self.shape = wanted
 
 
-# As errors name it: 'numpy.ndarray' object has no attribute ….
+# The name in error messages: 'numpy.ndarray' object has no attribute ….
 RecordedArray.__name__ = "numpy.ndarray"
 
 

@@ -1,4 +1,4 @@
-"""Stand-ins for `math` and for `sum`, `max` and `min`: numbers stay on the tape."""
+"""Stand-ins for `math` and for `sum`, `max` and `min`, which keep numbers on the tape."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["BUILT_IN", "math_function"]
 
 
 def math_function(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The stand-in for a function of `math`, or of `cmath`, which are all refused."""
+    """Return the stand-in for a function of `math`, or of `cmath`, which refuses recorded numbers."""
     takes_lists = function.__name__ in ("dist", "fsum", "prod", "sumprod")
 
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -54,7 +54,7 @@ def _sum(*args: Any, **kwargs: Any) -> Any:
 
 
 def _are_mixed(numbers: tuple[Any, ...]) -> bool:
-    """Whether a sum is rounded in one dtype at first, and then in another."""
+    """Whether a sum is rounded first in one dtype, and then in another."""
     return len({each.dtype for each in numbers if isinstance(each, np.inexact)}) > 1
 
 
@@ -85,5 +85,5 @@ BUILT_IN: dict[Any, Any] = {
     builtins.sum: _sum,
     builtins.max: _extreme(builtins.max, "max"),
     builtins.min: _extreme(builtins.min, "min"),
-    math.isclose: None,  # gives a Boolean of floats that it takes out itself
+    math.isclose: None,  # returns a Boolean, from floats that it extracts itself
 }

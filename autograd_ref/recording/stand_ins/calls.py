@@ -1,11 +1,11 @@
-"""What a call to NumPy puts on the tape: a ufunc, a function or a method of an array.
+"""Record calls to NumPy: a ufunc, a function or a method of an array.
 
-NumPy computes on the twins; then, whatever the call was, its result is one of these:
+NumPy computes on the twins; then the result of the call is one of these:
 
-- memory that is known already: a view, which needs no record;
-- entries moved about (`moves`);
+- known memory: a view, which needs no record;
+- moved entries (`moves`);
 - a computation whose meaning in jax.numpy is known (`meaning`);
-- constant by nature, as a shape is;
+- constant by nature, such as a shape;
 - or the call is refused, with its place.
 """
 
@@ -40,7 +40,7 @@ from autograd_ref.recording.template import Group, freeze
 __all__ = ["record_function", "record_method", "record_number", "record_scipy", "record_ufunc", "refuse"]
 
 
-# Functions that make an array like another: filled by `creation`.
+# Functions that create an array like another; filled by `creation`.
 SPECIAL: dict[str, Callable[..., Any]] = {}
 
 
@@ -48,7 +48,7 @@ _OWN_AXES = [(-2, -1)] * 3
 
 
 def refuse(what: str) -> NotRecorded:
-    """The error for what is not covered, with the place in the user's code."""
+    """Return the error for an unsupported operation, with its place in the user's code."""
     return NotRecorded(what, place_here())
 
 
@@ -60,10 +60,10 @@ def record_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: 
     if method == "at":
         return _record_at(ufunc, inputs)
     inputs = tuple([_as_input(each) if type(each) in (list, tuple) else each for each in inputs])
-    if method == "reduceat":  # where the parts begin is part of what is done, not of what it is done to
+    if method == "reduceat":  # the starts of the parts belong to the operation, not to its operands
         kwargs = {"indices": tuple(np.asarray(plain_all(inputs[1])).tolist()), **kwargs}
         inputs = inputs[:1]
-    if kwargs.get("axes") == _OWN_AXES and ufunc is np.matmul:  # what ``a @= b`` asks for
+    if kwargs.get("axes") == _OWN_AXES and ufunc is np.matmul:  # the call of ``a @= b``
         kwargs = {key: each for key, each in kwargs.items() if key != "axes"}
     out = kwargs.pop("out", None) if kwargs else None
     if out is not None and not isinstance(out, tuple):
@@ -72,7 +72,7 @@ def record_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: 
     before = tape.refusal
     try:
         values = tuple([value_of(each) for each in inputs])
-    except NotRecorded as refusal:  # NumPy's own error goes first, if there is one
+    except NotRecorded as refusal:  # NumPy's own error has priority, if there is one
         tape.refusal = before
         _call_apart(ufunc, method, twins, kwargs, out)
         tape.refusal = refusal
@@ -95,7 +95,7 @@ def record_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: 
 
 
 def _computed(result: Any, ufunc: np.ufunc, template: Any, index: int | None, values: Any) -> Any:
-    """A recording object for what a ufunc gave, which is never a view."""
+    """Return a recording object for a ufunc's result, which is never a view."""
     operation = Compute("ufunc", ufunc.__name__, template, index)
     if type(result) is np.ndarray:
         return wrap_new(result, current.tape.add(operation, values, result))  # type: ignore[union-attr]
@@ -103,7 +103,7 @@ def _computed(result: Any, ufunc: np.ufunc, template: Any, index: int | None, va
 
 
 def _call_apart(ufunc: np.ufunc, method: str, twins: list[Any], kwargs: dict[str, Any], out: Any) -> None:
-    """The same call, which writes to nothing."""
+    """Make the same call without writing to anything."""
     outputs = (
         {} if out is None else {"out": tuple([None if each is None else plain(each).copy() for each in out])}
     )
@@ -111,7 +111,7 @@ def _call_apart(ufunc: np.ufunc, method: str, twins: list[Any], kwargs: dict[str
 
 
 def _as_input(argument: Any) -> Any:
-    """A list with recorded numbers in it as an array; everything else as it is."""
+    """Return a list that contains recorded numbers as an array, and everything else unchanged."""
     return from_nested(argument, None) if arrays_in(argument) else argument
 
 
@@ -124,7 +124,7 @@ def _record_into(
     values: tuple[Value, ...],
     out: Any,
 ) -> Any:
-    """A ufunc with ``out=``."""
+    """Record a ufunc with ``out=``."""
     if len([each for each in out if each is not None]) != ufunc.nout or ufunc.nout != 1:
         raise refuse(f"{ufunc.__name__} with several outputs and out= is not recorded")
     if not meaning.knows_ufunc(ufunc):
@@ -148,7 +148,7 @@ def _record_into(
 
 
 def _record_at(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> None:
-    """``ufunc.at(a, indices[, b])``: once for each index, in their order."""
+    """Record ``ufunc.at(a, indices[, b])``, which acts once for each index, in order."""
     target, key, *operand = inputs
     twin = plain(target)
     if not meaning.knows_ufunc(ufunc):
@@ -181,7 +181,7 @@ def record_function(function: Callable[..., Any], args: tuple[Any, ...], kwargs:
 def record_scipy(
     name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    """Call one of SciPy's functions that are no ufuncs, and record it."""
+    """Call one of SciPy's functions that is not a ufunc, and record it."""
     if any(kwargs.get(key) for key in ("overwrite_a", "overwrite_b")):
         raise refuse(f"{name} that may overwrite its argument is not recorded")
     return _record(name, function, args, kwargs, None)
@@ -240,11 +240,11 @@ def _record(name: str, function: Callable[..., Any], args: Any, kwargs: Any, out
 
 
 def _record_in_place(name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-    """A function that changes its first argument."""
+    """Record a function that changes its first argument."""
     target = args[0]
     twin = plain(target)
     if not isinstance(twin, np.ndarray):
-        return function(*plain_all(args), **_plain_kwargs(kwargs))  # which says what is wrong
+        return function(*plain_all(args), **_plain_kwargs(kwargs))  # raises NumPy's own error
     inputs: list[Any] = []
     template = _template(args, kwargs, inputs)
     values = tuple([value_of(each) for each in inputs])
@@ -258,7 +258,7 @@ def _record_in_place(name: str, function: Callable[..., Any], args: Any, kwargs:
 
 
 def record_number(name: str, result: Any, operands: tuple[Any, ...]) -> Any:
-    """Record what an operation on numbers gave."""
+    """Record the result of an operation on numbers."""
     if result is NotImplemented:
         return result
     if not meaning.knows_name(name):
@@ -269,7 +269,7 @@ def record_number(name: str, result: Any, operands: tuple[Any, ...]) -> Any:
 
 
 def _results(result: Any, operation: Callable[[int | None], Any], values: tuple[Value, ...]) -> Any:
-    """Recording objects for all that a call gave."""
+    """Return recording objects for all results of a call."""
     if isinstance(result, (tuple, list)):
         result = _apart(result)
         wrapped = [
@@ -283,7 +283,7 @@ def _results(result: Any, operation: Callable[[int | None], Any], values: tuple[
 
 
 def _apart(results: Any) -> Any:
-    """Several results that share memory nobody knows (`np.nonzero` fills one array), each in its own."""
+    """Copy several results that share unknown memory (`np.nonzero` fills one array)."""
     owners = [id(owner_of(each)) for each in results]
     if len(set(owners)) == len(owners) or any(is_view_of_known(each) is not None for each in results):
         return results
@@ -316,7 +316,7 @@ def _plain_kwargs(kwargs: dict[str, Any]) -> dict[str, Any]:
 
 
 def _template(args: tuple[Any, ...], kwargs: dict[str, Any], inputs: list[Any]) -> Any:
-    """How a function was called, where what stands in for a type is the type itself."""
+    """Return the template of a function's call, with the types themselves in place of their stand-ins."""
     args = tuple([plain(each) if isinstance(each, type) else each for each in args])
     kwargs = {key: plain(each) if isinstance(each, type) else each for key, each in kwargs.items()}
     return freeze(args, is_input, inputs), freeze(kwargs, is_input, inputs) if kwargs else _NO_KEYWORDS
@@ -326,7 +326,7 @@ _NO_KEYWORDS = Group("dict", ())
 
 
 def _without_out(function: Any, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
-    """The arguments without ``out``, wherever it was given."""
+    """Return the arguments without ``out``, wherever it was given."""
     if kwargs.get("out") is not None:
         kwargs = dict(kwargs)
         out = kwargs.pop("out")
@@ -355,7 +355,7 @@ def _position_of_out(function: Any) -> int | None:
 
 @cache
 def name_of(function: Any) -> str:
-    """The name of a function of NumPy's, with its module behind numpy: "sum", "linalg.norm"."""
+    """Return the name of a NumPy function with its module after numpy: "sum", "linalg.norm"."""
     module = (function.__module__ or "").removeprefix("numpy").lstrip(".")
     module = "" if module.startswith(("_core", "lib")) else module
     return f"{module}.{function.__name__}" if module else str(function.__name__)

@@ -1,4 +1,4 @@
-"""Stand-ins for the functions that make arrays: what they make records."""
+"""Stand-ins for functions that create arrays; the created arrays record."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["CREATION", "call_unaware", "constant", "refuse_dependent", "without_
 
 
 def call_unaware(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call a function that knows nothing of recording."""
+    """Call a function that is unaware of recording."""
     result = function(*plain_all(args), **{key: plain_all(each) for key, each in kwargs.items()})
     refuse_containers(function, result)
     if type(result) is np.ndarray and current.memories.find(result) is not None:
@@ -41,7 +41,7 @@ def call_unaware(function: Callable[..., Any], args: tuple[Any, ...], kwargs: di
 
 
 def refuse_dependent(name: str, arguments: Any, result: Any) -> None:
-    """Refuse a floating result of something recorded, from a function that knows nothing of recording."""
+    """Refuse a floating result of recorded arguments from a function that is unaware of recording."""
     if _is_floating(result) and _depends(arguments):
         raise refuse(f"{name} of recorded values is not recorded")
 
@@ -64,7 +64,7 @@ def _depends(argument: Any) -> bool:
 
 
 def refuse_containers(function: Callable[..., Any], result: Any) -> None:
-    """Refuse what is made to be written to, and would not record: structured arrays, and those of objects."""
+    """Refuse structured arrays and arrays of objects, which would not record writes."""
     if (type(result) is np.ndarray and result.dtype.kind in "VO") or isinstance(
         result, (np.matrix, np.ma.MaskedArray)
     ):
@@ -74,7 +74,7 @@ def refuse_containers(function: Callable[..., Any], result: Any) -> None:
 
 
 def _escaping(argument: Any) -> Any:
-    """An argument of a function that knows nothing of recording: sizes, bounds, seeds."""
+    """Convert an argument of a function that is unaware of recording: sizes, bounds, seeds."""
     if type(argument) in (list, tuple):
         return type(argument)([_escaping(each) for each in argument])
     if is_recorded(argument):
@@ -84,12 +84,12 @@ def _escaping(argument: Any) -> Any:
 
 
 def without_shadow(argument: Any) -> Any:
-    """An argument, with what a stand-in for a type stands for in its place."""
+    """Return an argument with original types in place of their stand-ins."""
     return plain(argument) if isinstance(argument, type) else argument
 
 
 def constant(result: Any) -> Any:
-    """A recording array for what was created now, or had been made by plain code."""
+    """Return a recording array for an array that was just created, or created by plain code."""
     if type(result) is np.ndarray and result.dtype.kind in "fiubc":
         if current.memories.find(result) is not None:
             return wrap_view(result)
@@ -102,7 +102,7 @@ def constant(result: Any) -> Any:
 
 
 def _array(original: Callable[..., Any]) -> Callable[..., Any]:
-    """`np.array` and its relatives."""
+    """Return the stand-in for `np.array` or a related function."""
 
     def call(a: Any, *args: Any, **kwargs: Any) -> Any:
         if current.tape is None:
@@ -134,7 +134,7 @@ def _array(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _like(recorded: Any, result: np.ndarray) -> Any:
-    """A plain array that holds what a recorded one holds, perhaps in another dtype or shape."""
+    """Return a recording array for a plain copy of a recorded one, perhaps in another dtype or shape."""
     if current.memories.find(result) is not None:
         return wrap_view(result)
     value = value_of(recorded)
@@ -151,7 +151,7 @@ def _like(recorded: Any, result: np.ndarray) -> Any:
 
 
 def _like_function(original: Callable[..., Any]) -> Callable[..., Any]:
-    """`np.zeros_like` and its relatives, given something recorded."""
+    """Return the stand-in for `np.zeros_like` or a related function, for recorded arguments."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
         return constant(original(*plain_all(args), **{key: plain(each) for key, each in kwargs.items()}))
@@ -174,7 +174,7 @@ def _full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", **kw
 
 
 class _Joined:
-    """`np.r_` or `np.c_`, which turns numbers into arrays without asking them."""
+    """The stand-in for `np.r_` or `np.c_`, which would turn recorded numbers into plain arrays."""
 
     def __init__(self, name: str):
         self._name = name
@@ -199,7 +199,7 @@ class _Joined:
 _RANDOM = (np.random.Generator, np.random.RandomState)
 define(constant, refuse_dependent)
 
-# Functions that know no argument that records, and what stands in for them.
+# Functions without a recording argument, and their stand-ins.
 CREATION: dict[Any, Any] = {
     np.full: _full,
     np.r_: _Joined("r_"),

@@ -1,4 +1,4 @@
-"""Random generators whose arrays record: a subclass of NumPy's own, around the program's own generator."""
+"""Random generators whose arrays record: subclasses of NumPy's, which wrap the program's own generators."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Created = Callable[[Any], Any]
 
 
 def shuffled(original: Callable[..., Any]) -> Callable[..., Any]:
-    """A shuffle writes into its argument: as a move by the permutation that it draws."""
+    """Return a shuffle that writes into its argument, recorded as a move by the permutation it draws."""
 
     def call(x: Any, *args: Any, **kwargs: Any) -> None:
         if not is_recorded(x) or current.tape is None or not np.ndim(x):
@@ -31,7 +31,7 @@ def shuffled(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def permuted(original: Callable[..., Any]) -> Callable[..., Any]:
-    """A permutation of something recorded: as a move by the permutation that it draws."""
+    """Return a permutation of recorded arguments, recorded as a move by the permutation it draws."""
 
     def call(x: Any, axis: int = 0) -> Any:
         order = original(x.shape[axis] if isinstance(x, np.ndarray) else plain_all(x))
@@ -67,20 +67,20 @@ def _define(kind: type, created: Created, refuse_dependent: Callable[..., None])
     return type(f"Recording{kind.__name__}", (kind,), members)
 
 
-# From each of NumPy's kinds to ours, and ours alone.
+# From each of NumPy's classes to its subclass here, and the subclasses alone.
 _KINDS: dict[type, type] = {}
 GENERATORS: set[type] = set()
 
 
 def define(created: Created, refuse_dependent: Callable[..., None]) -> None:
-    """Make the subclasses; ``created`` wraps what they draw, if ``refuse_dependent`` lets it pass."""
+    """Create the subclasses; ``created`` wraps their results, unless ``refuse_dependent`` refuses them."""
     for kind in (np.random.Generator, np.random.RandomState):
         _KINDS[kind] = _define(kind, created, refuse_dependent)
         GENERATORS.add(_KINDS[kind])
 
 
 def recording_generator(generator: Any) -> Any:
-    """The generator that draws from the same stream and gives recording arrays; None for any other thing."""
+    """Return a generator with the same stream that returns recording arrays; None for any other object."""
     kind = _KINDS.get(type(generator))
     if kind is None:
         return None

@@ -1,4 +1,4 @@
-"""Reading and writing what an index picks: a view, single entries, copies."""
+"""Reads and writes by index: views, single entries, copies."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from autograd_ref.recording.template import freeze
 
 __all__ = ["flat_iterator", "index_read", "index_write"]
 
-# An array with more entries, of which one row in so many is picked, is read and written row by row.
+# If an array has more entries, and at most one row in this number is picked, it is accessed row by row.
 _LARGE, _FEW = 2**14, 16
 
 
@@ -41,7 +41,7 @@ def index_read(array: Any, key: Any) -> Any:
     inputs: list[Any] = [array]
     template = _key_template(key, inputs)
     entry = _entry(twin, plain_all(key)) if not isinstance(result, np.ndarray) else None
-    if entry is not None:  # the memory is not read as a whole for it
+    if entry is not None:  # no need to read the whole memory
         memory = array._memory
         if memory is None or memory.foreign:
             memory = current.memories.adopt(twin)
@@ -55,7 +55,7 @@ def index_read(array: Any, key: Any) -> Any:
 
 
 def index_write(array: Any, key: Any, source: Any) -> None:
-    """``array[key] = source``."""
+    """Record ``array[key] = source``."""
     twin = plain(array)
     if current.tape is None:
         twin[plain_all(key)] = plain_all(source)
@@ -68,7 +68,7 @@ def index_write(array: Any, key: Any, source: Any) -> None:
     template = _key_template(key, inputs)
     plain_key = plain_all(key)
     target = twin[plain_key] if _is_basic(plain_key) else None
-    # NumPy reads the right-hand side before it writes, also where the two overlap.
+    # NumPy reads the right-hand side before it writes, even if the two overlap.
     if not is_recorded(source):
         source = _assignable(twin, plain_key, source)
     new = value_of(source)
@@ -93,10 +93,10 @@ def index_write(array: Any, key: Any, source: Any) -> None:
 
 
 def _few_rows(twin: np.ndarray, key: Any) -> list[int]:
-    """The rows that an index picks of a large array, if they are few.
+    """Return the rows that an index picks from a large array, if they are few.
 
-    They are read and written one by one, as slices are: a version of the whole array for every write would
-    take memory, and time, for the square of what a loop writes.
+    They are read and written one by one, like slices: with a version of the whole array for every write, a
+    loop would need memory and time proportional to the square of what it writes.
     """
     if twin.size < _LARGE or not isinstance(key, (list, np.ndarray)) or len(twin) < _FEW * len(key):
         return []
@@ -120,7 +120,7 @@ def _write_rows(twin: np.ndarray, key: Any, rows: list[int], source: Any, memory
 
 
 def _assignable(twin: np.ndarray, key: Any, source: Any) -> Any:
-    """What is assigned, as numbers: NumPy's own error if it cannot be."""
+    """Return the assigned value as numbers, or raise NumPy's own error."""
     found = np.asarray(source)
     if found.dtype.kind in "fiub":
         return found if isinstance(source, (list, tuple)) else source
@@ -148,7 +148,7 @@ def _is_basic(key: Any) -> bool:
 
 
 def _entry(twin: np.ndarray, key: Any) -> np.ndarray | None:
-    """A 0-d view of the single entry that a key of integers picks."""
+    """Return a 0-d view of the single entry that a key of integers picks."""
     if not _is_basic(key):
         return None
     parts = key if isinstance(key, tuple) else (key,)
@@ -191,5 +191,5 @@ class flat_iterator:  # noqa: N801 - named as NumPy's own
         self._array[np.unravel_index(where, self._array.shape)] = source
 
     def copy(self) -> Any:
-        """A flat copy of the array."""
+        """Return a flat copy of the array."""
         return self._array.flatten()

@@ -1,4 +1,4 @@
-"""NumPy's own loops over entries, which call the program or hand it entries: each is run, and so recorded."""
+"""NumPy's own loops over entries, which call the program or give it entries; each is run and recorded."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ __all__ = ["LOOPS", "vectorized"]
 
 
 def _joined(results: list[Any], shape: tuple[int, ...], dtype: Any) -> Any:
-    """What a function gave for each entry, as one array."""
+    """Join a function's results for each entry into one array."""
     if arrays_in(results):
         return from_nested(results, dtype).reshape(shape)
     return np.array(results, dtype).reshape(shape)
 
 
 class _Vectorized(np.vectorize):
-    """`np.vectorize`: the function called for each entry, on Python numbers as NumPy calls it."""
+    """The stand-in for `np.vectorize`, which calls the function for each entry, with Python numbers."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if current.tape is None or not any(map(arrays_in, (*args, *kwargs.values()))):
@@ -48,21 +48,21 @@ class _Vectorized(np.vectorize):
         columns = list(zip(*results, strict=True)) if several else [results]
         joined = [_joined(list(each), shape, kind) for each, kind in zip(columns, types, strict=True)]
         copies = [np.array(plain_all(each)) for each in args]
-        laid_out = np.nditer([*copies, None]).operands[-1]  # as NumPy lays out what it allocates
+        laid_out = np.nditer([*copies, None]).operands[-1]  # in the memory order of NumPy's own result
         made = [constant(np.empty_like(laid_out, each.dtype)) for each in joined]
         for array, each in zip(made, joined, strict=True):
             array[...] = each
         return tuple(made) if several else made[0]
 
     def _types(self, arrays: Any) -> list[str]:
-        """NumPy asks the function once more, with NumPy's own numbers, for the dtypes of its results."""
+        """Call the function once more with NumPy's numbers, like NumPy, for the dtypes of its results."""
         first = self.pyfunc(*[plain(each).flat[0] for each in arrays])
         several = first if isinstance(first, tuple) else (first,)
         return [np.asarray(plain(each)).dtype.char for each in several]
 
 
 def vectorized(original: np.vectorize) -> np.vectorize:
-    """The stand-in for a vectorized function that the program has already."""
+    """Return the stand-in for a vectorized function that the program already has."""
     if isinstance(original, _Vectorized):
         return original
     options = (original.otypes, original.__doc__, original.excluded, original.cache, original.signature)
@@ -85,7 +85,7 @@ def _apply_along_axis(function: Callable[..., Any], axis: int, arr: Any, *args: 
     axis = normalize_axis_index(axis, arr.ndim)
     rows = np.moveaxis(arr, axis, -1)
     if 0 in rows.shape[:-1]:
-        return np.apply_along_axis(function, axis, plain(arr), *args, **kwargs)  # which says what is wrong
+        return np.apply_along_axis(function, axis, plain(arr), *args, **kwargs)  # raises NumPy's own error
     results = [function(rows[index], *args, **kwargs) for index in np.ndindex(rows.shape[:-1])]
     first = np.asanyarray(plain_all(results[0]))
     joined = _joined(results, (*rows.shape[:-1], *first.shape), first.dtype)
@@ -131,7 +131,7 @@ def _ndenumerate(array: Any) -> Iterator[Any]:
 
 
 class _Nditer:
-    """`np.nditer`: it walks the plain arrays, and each entry is a view of the recorded array there."""
+    """The stand-in for `np.nditer`; it iterates over the plain arrays, with views of the recorded ones."""
 
     def __init__(self, op: Any, flags: Any = (), *args: Any, **kwargs: Any):
         single = not isinstance(op, (list, tuple))
@@ -155,7 +155,7 @@ class _Nditer:
 
     @property
     def value(self) -> Any:
-        """The entry where it is; several, if there are several arrays."""
+        """The current entry, or several for several arrays."""
         return self._at(0) if self._single else tuple(map(self._at, range(len(self.operands))))
 
     def __getitem__(self, position: int) -> Any:
@@ -192,7 +192,7 @@ def _nditer(op: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 class _Broadcast:
-    """`np.broadcast`, whose entries are those of the recorded arrays."""
+    """The stand-in for `np.broadcast`, with the entries of the recorded arrays."""
 
     def __init__(self, *args: Any):
         self._original = np.broadcast(*plain_all(args))

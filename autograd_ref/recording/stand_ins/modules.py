@@ -1,9 +1,8 @@
-"""What the program's modules see in place of NumPy, `math` and some built-in functions while it is recorded.
+"""Stand-ins for NumPy, `math` and some built-in functions in the program's modules, during the recording.
 
-`np.zeros` and `np.random` know no argument that records, a list of recorded numbers is turned into an array
-by C code that asks nobody, and `math.exp` takes what it is given for a plain float. So the names that refer
-to them are bound to stand-ins for the time of the run. Each stand-in does just what its original does, and
-returns arrays that record.
+`np.zeros` and `np.random` have no recording argument, C code turns lists of recorded numbers into plain
+arrays, and `math.exp` treats its argument as a plain float. So the names that refer to them are bound to
+stand-ins during the run. Each stand-in does exactly what its original does, and returns arrays that record.
 """
 
 from __future__ import annotations
@@ -32,24 +31,24 @@ _STAND_INS: dict[int, tuple[Any, Any]] = {}
 
 
 def stand_in_for(thing: Any) -> Any:
-    """The stand-in for a module, function or type; None if it needs none."""
+    """Return the stand-in for a module, function or type; None if it needs none."""
     known = _STAND_INS.get(id(thing))
     if known is not None:
         return known[1]
     made = _make(thing)
-    if made is not None:  # a function of the program would be kept alive, and all that it holds
+    if made is not None:  # otherwise the cache would keep functions of the program alive
         _STAND_INS[id(thing)] = (thing, made)
     return made
 
 
 def originals() -> dict[int, Any]:
-    """What each stand-in stands for, by the stand-in's id."""
+    """Return the original of each stand-in, by the stand-in's id."""
     return {id(made): thing for thing, made in _STAND_INS.values()}
 
 
 def _make(thing: Any) -> Any:
     if isinstance(thing, types.FunctionType) and not str(thing.__module__).startswith(("numpy", "scipy")):
-        return None  # as most things are
+        return None  # the common case
     try:
         if thing in _WRITTEN:
             return _WRITTEN[thing]
@@ -69,7 +68,7 @@ def _make(thing: Any) -> Any:
     if not callable(thing):
         return None
     module = getattr(thing, "__module__", "")
-    if not isinstance(module, str):  # some extensions give the module itself
+    if not isinstance(module, str):  # in some extensions this is the module itself
         return None
     owner = getattr(thing, "__self__", None)
     if module in _MATH or getattr(owner, "__name__", None) in _MATH:
@@ -122,7 +121,7 @@ class _Module(types.ModuleType):
 
 @cache
 def _is_type_of_dtype(code: types.CodeType, position: int) -> bool:
-    """Whether a name is read for ``x.dtype.type is np.float64``: a dtype knows the original alone."""
+    """Whether a name is read for ``x.dtype.type is np.float64``, where a dtype has the original type."""
     instructions = list(dis.get_instructions(code))
     at = next(i for i, each in enumerate(instructions) if each.offset == position)
     asks = at >= 2 and at + 1 < len(instructions) and instructions[at + 1].opname == "IS_OP"
@@ -130,7 +129,7 @@ def _is_type_of_dtype(code: types.CodeType, position: int) -> bool:
 
 
 def _numpy_function(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of NumPy's that takes lists with recorded numbers, and gives arrays that record."""
+    """Return a NumPy function that accepts lists with recorded numbers, and returns arrays that record."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if current.tape is None:
@@ -152,14 +151,14 @@ def _numpy_function(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _met_again(argument: Any) -> Any:
-    """An argument without shadows; a plain view of recorded memory, as NumPy's own code makes, records."""
+    """Return an argument without stand-ins; a plain view of recorded memory becomes a recording one."""
     if type(argument) is np.ndarray and current.memories.find(argument) is not None:
         return wrap_view(argument)
     return without_shadow(argument)
 
 
 def _scipy_function(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of SciPy's: recorded, or refused where it is given something recorded."""
+    """Return a SciPy function that is recorded, or refused for recorded arguments."""
     room = function.__module__.split(".")[1]
     own = getattr(function, "__name__", None) or type(function).__name__
     name = f"scipy.{room}.{own}"
@@ -182,7 +181,7 @@ _SCIPYS = {"function", "MultiUFunc", "cython_function_or_method"}
 
 
 class _Ufunc:
-    """A ufunc that takes lists with recorded numbers, and gives arrays that record."""
+    """A ufunc that accepts lists with recorded numbers, and returns arrays that record."""
 
     def __init__(self, original: np.ufunc):
         self._original = original
@@ -218,7 +217,7 @@ class _Ufunc:
 
 
 def _with_out(ufunc: np.ufunc, method: str, args: Any, kwargs: Any) -> tuple[Any, Any]:
-    """The arguments as NumPy hands them on: outputs, axes and dtypes given by position by their names."""
+    """Return the arguments like NumPy, with outputs, axes and dtypes by name even if given by position."""
     if method == "__call__" and len(args) > ufunc.nin:
         return args[: ufunc.nin], {**kwargs, "out": args[ufunc.nin :]}
     names: tuple[str, ...] = {
@@ -247,8 +246,8 @@ _WRITTEN: dict[Any, Any] = {
 for _kind in NUMBER_TYPES:
     stand_in_for(_kind)  # before ``type(x) is np.float64`` asks which one it is
 
-# Built-in names that every module of the program sees shadowed. `abs` and `round` need no stand-in: they call
-# `__abs__` and `__round__` of what they are given and nothing else, and so does ``map(abs, x)``.
+# Built-in names that are replaced in every module of the program. `abs` and `round` need no stand-in: they
+# only call `__abs__` and `__round__` of their argument, and so does ``map(abs, x)``.
 SHADOWS: dict[str, Any] = {
     name: stand_in_for(getattr(builtins, name))
     for name in ("complex", "float", "int", "max", "min", "sum", "type")

@@ -1,4 +1,4 @@
-"""Stand-ins for `float`, `int` and NumPy's scalar types: called, they keep what is recorded on the tape."""
+"""Stand-ins for `float`, `int` and NumPy's scalar types, which keep recorded numbers on the tape."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class _NumberType(type):
     _original: type
 
     def __new__(cls, name: str, bases: tuple[type, ...], members: dict[str, Any], **kwargs: Any) -> Any:
-        """Make a stand-in; or, where the program derives a class from one, a class of the originals."""
+        """Create a stand-in or, if the program derives a class from one, a class of the originals."""
         if not bases:
             return super().__new__(cls, name, bases, members)
         return type(name, tuple([plain(each) for each in bases]), members, **kwargs)
@@ -72,7 +72,7 @@ class _NumberType(type):
         return issubclass(plain(other), cls._original)
 
     def __eq__(cls, other: Any) -> Any:
-        return True if other is cls or other is cls._original else NotImplemented  # a dtype knows better
+        return True if other is cls or other is cls._original else NotImplemented  # a dtype decides itself
 
     def __hash__(cls) -> int:
         return hash(cls._original)
@@ -91,7 +91,7 @@ class _NumberType(type):
 
 
 def number_type(original: type) -> type:
-    """A stand-in for a type of numbers; its ``dtype`` makes NumPy take it for the original as a dtype."""
+    """Return a stand-in for a type of numbers; its ``dtype`` makes NumPy accept it as a dtype."""
     names = {"_original": original, "dtype": np.dtype(original), "__doc__": original.__doc__}
     made = _NumberType(original.__name__, (), names)
     UNSHADOWED[id(made)] = original
@@ -100,10 +100,10 @@ def number_type(original: type) -> type:
 
 
 class _TypeOfType(type):
-    """The type of the stand-in for `type`: ``type(x)`` is what it is in a plain run."""
+    """The type of the stand-in for `type`: ``type(x)`` is the same as in a plain run."""
 
     def __new__(cls, name: str, bases: tuple[type, ...], members: dict[str, Any], **kwargs: Any) -> Any:
-        """Make the stand-in; or, where the program writes a metaclass, a class derived from `type`."""
+        """Create the stand-in or, if the program defines a metaclass, a class derived from `type`."""
         if not bases:
             return super().__new__(cls, name, bases, members)
         return type(name, tuple([plain(each) for each in bases]), members, **kwargs)
@@ -149,14 +149,14 @@ SHADOWED[type] = TYPE
 
 
 def class_type(original: type) -> type:
-    """A stand-in for a class: random generators give recording arrays, matrices cannot be made."""
+    """Return a stand-in for a class: generators return recording arrays, matrices cannot be created."""
     made = _NumberType(original.__name__, (), {"_original": original, "__doc__": original.__doc__})
     UNSHADOWED[id(made)] = original
     return made
 
 
 def _converted(thing: Any, kind: type) -> Any:
-    """``float(x)``, ``np.float32(x)`` of something recorded."""
+    """Convert a recorded object, as in ``float(x)`` or ``np.float32(x)``."""
     if kind in (float, int, bool):
         return as_python(thing, kind)
     if isinstance(thing, np.ndarray) and thing.ndim:

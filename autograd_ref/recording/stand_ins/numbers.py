@@ -1,8 +1,8 @@
 """Numbers that record: subclasses of Python's and NumPy's own, computed by their own arithmetic.
 
-A NumPy scalar gives other bits than an array with one entry (``x**3``), is a float to ``isinstance``, can be
-hashed, and does not change when what it was read from does. So each recorded number *is* a number of the type
-that a plain run would have. Booleans cannot be subclassed; theirs passes for one by ``__class__``.
+A NumPy scalar gives other bits than an array with one entry (``x**3``), is a float for ``isinstance``, can be
+hashed, and does not change with the array it was read from. So each recorded number *is* a number of the type
+that a plain run would have. Booleans cannot be subclassed; their class passes for bool by ``__class__``.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _UNARY = {"neg": "negative", "pos": "positive", "abs": "absolute", "invert": "in
 
 
 class RecordedNumber:
-    """What all recorded numbers share."""
+    """The base class of all recorded numbers."""
 
     __slots__ = ()
 
@@ -123,13 +123,13 @@ class RecordedNumber:
         return self
 
     def _python(self) -> Any:
-        """The same as a Python number, still recorded."""
+        """Return the same as a Python number, still recorded."""
         number = self._twin.item() if isinstance(self._twin, np.generic) else self._twin
         return as_python(self, type(number))
 
 
 def as_python(number: Any, kind: type) -> Any:
-    """``float(number)`` or ``int(number)`` of a recorded number or array with one entry, still recorded."""
+    """Return ``float(number)`` or ``int(number)`` of a recorded number or one-entry array, still recorded."""
     if kind is complex and current.tape is not None:
         return as_complex(number)
     result = kind(plain(number))
@@ -141,7 +141,7 @@ def as_python(number: Any, kind: type) -> Any:
 
 
 def as_complex(*parts: Any) -> Any:
-    """``complex(number)`` or ``complex(real, imag)``, still recorded."""
+    """Return ``complex(number)`` or ``complex(real, imag)``, still recorded."""
     result = complex(*plain_all(parts))
     values = tuple([value_of(each) for each in parts])
     value = current.tape.add(Compute("number", "complex", None), values, np.asarray(result))  # type: ignore[union-attr]
@@ -191,7 +191,7 @@ def _unary(name: str, ufunc: str) -> Callable[..., Any]:
 
 
 def _delegate(name: str) -> Callable[..., Any]:
-    """A method of NumPy's scalars, as the function of the same name."""
+    """Return a method of NumPy's scalars that calls the function of the same name."""
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         if current.tape is None:
@@ -240,7 +240,7 @@ _NUMPY_METHODS["__class__"] = property(type_of)
 
 
 def _part(name: str) -> property:
-    """The real or imaginary part of a complex number."""
+    """Return the real or imaginary part of a complex number."""
 
     def read(self: Any) -> Any:
         if current.tape is None:
@@ -256,7 +256,7 @@ def _conjugate(self: Any) -> Any:
 
 
 def _define(kind: type) -> type:
-    """The recorded numbers of one type."""
+    """Create the class of recorded numbers of one type."""
 
     def new(cls: type, number: Any = 0, value: Value | None = None) -> Any:
         if value is None:  # ``type(x)(number)`` in plain code
@@ -278,15 +278,15 @@ def _define(kind: type) -> type:
         }
     if issubclass(kind, (complex, np.complexfloating)):
         methods |= {"real": _part("real"), "imag": _part("imag"), "conjugate": _conjugate, "conj": _conjugate}
-    if kind is int:  # as instances of varying size, ints have no slots of their own
+    if kind is int:  # ints vary in size, so subclasses cannot have slots
         return type("int", (kind,), {**methods, "__new__": new})
-    # As errors name it: 'numpy.float64' object is not callable.
+    # The name in error messages: 'numpy.float64' object is not callable.
     name = f"numpy.{kind.__name__}" if issubclass(kind, np.generic) else kind.__name__
     return type(name, (kind,), {**methods, "__slots__": ("_twin", "_value"), "__new__": new})
 
 
 def _define_bool() -> type:
-    """Booleans cannot be subclassed: these pass for one by ``__class__``."""
+    """Create the class of recorded Booleans, which pass for bool by ``__class__``."""
 
     def start(self: Any, twin: Any, value: Value) -> None:
         self._twin = twin
@@ -311,5 +311,5 @@ RECORDED.update(NUMBERS.values())
 
 
 def is_number(thing: Any) -> bool:
-    """Whether it is a recorded number."""
+    """Whether an object is a recorded number."""
     return is_recorded(thing) and not isinstance(thing, np.ndarray)

@@ -1,4 +1,4 @@
-"""Between recording objects and plain ones: twins, values, views."""
+"""Conversions between recording objects and plain ones: twins, values, views."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ RECORDED: set[type] = set()
 
 
 def is_recorded(thing: Any) -> bool:
-    """Whether it is a recording array or number."""
+    """Whether an object is a recording array or number."""
     return type(thing) in RECORDED
 
 
 def plain(thing: Any) -> Any:
-    """The twin of a recording object; anything else as it is."""
+    """Return the twin of a recording object, and anything else unchanged."""
     if type(thing) not in RECORDED:
         return UNSHADOWED.get(id(thing), thing) if isinstance(thing, type) else thing
     try:
@@ -36,13 +36,13 @@ def plain(thing: Any) -> Any:
         return _lost(thing)._twin
 
 
-# What stand-ins for types stand for, by their ids; and the other way round.
+# The originals of stand-ins for types, by their ids; and the other way round.
 UNSHADOWED: dict[int, type] = {}
 SHADOWED: dict[type, type] = {}
 
 
 def type_of(thing: Any) -> type:
-    """The type that the program sees: of a recording object its twin's, by the name that the program has."""
+    """Return the type that the program sees: for a recording object its twin's, under the program's name."""
     kind = type(plain(thing))
     return SHADOWED.get(kind, kind) if current.tape is not None else kind
 
@@ -51,7 +51,7 @@ _found: list[Any] = []
 
 
 def _lost(array: Any) -> Any:
-    """Complete an array that NumPy's C code made as a view, without asking us."""
+    """Complete a recording array that NumPy's C code created as a view."""
     _found.append(array)
     twin = np.ndarray.view(array, np.ndarray)
     array._twin = twin
@@ -61,13 +61,13 @@ def _lost(array: Any) -> Any:
 
 
 def forget_found() -> None:
-    """Part such arrays from their twins, which keep them alive: no garbage collector sees that."""
+    """Separate such arrays from their twins, which keep them alive unseen by the garbage collector."""
     while _found:
         del _found.pop()._twin
 
 
 def plain_all(thing: Any) -> Any:
-    """The same with every recording object in it replaced by its twin, through lists, tuples and slices."""
+    """Replace every recording object by its twin, also in lists, tuples and slices."""
     kind = type(thing)
     if kind in RECORDED:
         return plain(thing)
@@ -83,7 +83,7 @@ def plain_all(thing: Any) -> Any:
 
 
 def value_of(thing: Any) -> Value:
-    """The tape's value of an array or number as it is now."""
+    """Return the tape's current value of an array or number."""
     kind = type(thing)
     if kind in RECORDED:
         if kind is not ARRAY[0]:
@@ -107,7 +107,7 @@ def value_of(thing: Any) -> Value:
 
 
 def wrap_new(array: np.ndarray, value: Value) -> Any:
-    """A recording array for a fresh result."""
+    """Return a recording array for a new result."""
     wrapped = _wrapped(array)
     wrapped._memory = current.memories.new(array, value)
     wrapped._version = wrapped._value = value
@@ -115,7 +115,7 @@ def wrap_new(array: np.ndarray, value: Value) -> Any:
 
 
 def wrap_view(array: np.ndarray, memory: Any = None) -> Any:
-    """A recording array for a plain one in memory that is known, or now becomes so."""
+    """Return a recording array for a plain one in known memory, or in memory that becomes known now."""
     wrapped = _wrapped(array)
     wrapped._memory = memory or current.memories.adopt(array)
     wrapped._version = None
@@ -129,7 +129,7 @@ def _wrapped(array: np.ndarray) -> Any:
 
 
 def wrapper_of(array: np.ndarray) -> Any:
-    """The recording array whose twin an array is; a new one if there is none yet."""
+    """Return the recording array that has an array as its twin; a new one if there is none yet."""
     holders = gc.get_referrers(array)
     known = [each for each in holders if type(each) is ARRAY[0] and plain(each) is array]
     return known[0] if known else wrap_view(array)
@@ -144,17 +144,17 @@ def wrap_number(number: Any, value: Value) -> Any:
 
 
 def wrap_result(result: Any, value: Value) -> Any:
-    """A recording object for what an operation gave."""
+    """Return a recording object for an operation's result."""
     return wrap_new(result, value) if isinstance(result, np.ndarray) else wrap_number(result, value)
 
 
 def is_view_of_known(result: Any) -> Any:
-    """The memory that a plain result shares, if it is known."""
+    """Return the memory that a plain result shares, if it is known."""
     return current.memories.find(result) if isinstance(result, np.ndarray) else None
 
 
 def arrays_in(thing: Any) -> bool:
-    """Whether a list or tuple has something recorded in it, at any depth."""
+    """Whether a list or tuple contains a recording object, at any depth."""
     kind = type(thing)
     if kind in RECORDED:
         return True
@@ -167,7 +167,7 @@ def is_input(thing: Any) -> bool:
 
 
 def from_nested(nested: Any, dtype: Any, **kwargs: Any) -> Any:
-    """``np.array(nested)`` where a nested list has recorded arrays or numbers in it."""
+    """Return ``np.array(nested)`` for a nested list that contains recorded arrays or numbers."""
     result = np.array(plain_all(nested), dtype=plain(dtype), **kwargs)
     inputs: list[Any] = []
     template = freeze(nested, is_input, inputs)

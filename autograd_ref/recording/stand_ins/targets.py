@@ -1,4 +1,4 @@
-"""Which modules are the program's, and what they see while it runs."""
+"""The program's modules, and their names during the recording."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def is_target(name: str, function_module: str | None = None) -> bool:
 
 
 def is_installed(module: types.ModuleType) -> bool:
-    """Whether a module came with a package, so that its globals are nobody's parameters."""
+    """Whether a module belongs to an installed package, so that its globals are not parameters."""
     file = getattr(module, "__file__", None) or ""
     return f"site-packages{os.sep}" in file or f"dist-packages{os.sep}" in file
 
 
 class _Bindings:
-    """Names in module namespaces that are bound to stand-ins for a while."""
+    """Names in module namespaces that are temporarily bound to stand-ins."""
 
     def __init__(self) -> None:
         self._bound: list[tuple[dict[str, Any], str, Any, Any]] = []
@@ -83,11 +83,11 @@ def might_need(kind: type) -> bool:
 
 @contextmanager
 def shadowed(*extra: dict[str, Any], module: str | None = None) -> Iterator[None]:
-    """The program's modules see stand-ins, those that are imported meanwhile, too; restored whatever happens.
+    """Bind stand-ins in the program's modules, including modules imported meanwhile; restore them at the end.
 
     Args:
         extra: more namespaces that belong to the program.
-        module: the name of a module that is the program's even if it does not look so.
+        module: the name of a module that belongs to the program even if it does not look so.
     """
     bindings = _Bindings()
     original_import = builtins.__import__
@@ -120,7 +120,7 @@ def shadowed(*extra: dict[str, Any], module: str | None = None) -> Iterator[None
 
 
 def _restore_imported(bindings: _Bindings) -> None:
-    """Names bound by import statements or copied during the run."""
+    """Restore names that were bound by import statements or copied during the run."""
     from autograd_ref.recording.stand_ins.modules import originals
 
     found = originals()

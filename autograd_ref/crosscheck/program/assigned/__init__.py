@@ -1,1 +1,1 @@
-"""Which number is the loss, what may be a gradient, and which gradient belongs to what."""
+"""Find the loss and the possible gradients of a call, and assign each gradient to an array."""

@@ -1,7 +1,7 @@
-"""Which gradient belongs to what: names before shapes, shapes before values.
+"""Assign gradients to arrays: by names first, then by shapes, then by values.
 
-A right value under the wrong name stays wrong. What could belong to several leaves belongs to none until
-somebody says to which.
+A right value under the wrong name is wrong. A gradient that could belong to several leaves is not assigned
+until the user says to which.
 """
 
 import re
@@ -22,7 +22,7 @@ from autograd_ref.recording.adjoints import Adjoints
 
 __all__ = ["Assigned", "Assignment", "assign"]
 
-# How near a leaf's adjoint an array must be to be it.
+# The largest distance of an array from a leaf's adjoint at which it counts as the gradient.
 NEAR = 1e-4
 
 
@@ -34,7 +34,7 @@ class Assigned:
         leaf: the path of the leaf.
         found: the path of the gradient.
         is_change: whether it is the leaf itself, moved by a step against its gradient.
-        part: where in a vector of several gradients it is; None where it is apart.
+        part: its part of a vector of several gradients; None for a separate array.
         is_second: whether it is the diagonal of the second derivative.
     """
 
@@ -47,12 +47,12 @@ class Assigned:
 
 @dataclass
 class Assignment:
-    """All of a call.
+    """The assignment of all gradients of a call.
 
     Attributes:
-        pairs: in the order of the leaves.
-        ambiguous: sentences on what could belong to several leaves.
-        spare: paths of returned gradients that belong to nothing.
+        pairs: the pairs in the order of the leaves.
+        ambiguous: sentences about gradients that could belong to several leaves.
+        spare: paths of returned gradients that do not belong to a leaf.
     """
 
     pairs: list[Assigned] = field(default_factory=list)
@@ -66,16 +66,16 @@ def assign(
     """Assign gradients to leaves.
 
     Args:
-        recording: of the call.
+        recording: the recording of the call.
         found: the adjoints of its loss.
-        known: what may be a gradient.
-        of: what the user says: the gradient's name or path, and the leaf's.
+        known: the possible gradients.
+        of: the user's assignments: the gradient's name or path, and the leaf's.
 
     Returns:
         The assignment.
 
     Raises:
-        NotJudged: ``of`` names what is not there.
+        NotJudged: ``of`` names something that does not exist.
     """
     return _Assigning(recording, found, known).all(of)
 
@@ -120,7 +120,7 @@ class _Assigning:
         self.left = [other for other in self.left if other.path != each.path]
 
     def _leave_out_what_is_moved_on(self) -> None:
-        """Parameters that the loss depends on as they were moved already: a loop of several steps."""
+        """Leave out parameters that are moved before the loss uses them again: a loop of several steps."""
         for leaf in self._free():
             ends = [
                 each
@@ -136,7 +136,7 @@ class _Assigning:
                 self.left = [each for each in self.left if not any(each is end for end in ends)]
 
     def _changes(self) -> None:
-        """Parameters that the call moves, in place or into what it returns."""
+        """Assign parameters that the call moves, in place or in its result."""
         for leaf in self._free():
             if adjoint_by(self.found, leaf) is None:
                 continue
@@ -150,7 +150,7 @@ class _Assigning:
                     break
 
     def _refuse_what_is_overwritten(self) -> None:
-        """Beside parameters that are moved, one that the call writes to without a step from where it was."""
+        """Refuse a parameter that is overwritten without a step from its value, while others are moved."""
         for leaf in self._free() if any(each.is_change for each in self.result.pairs) else ():
             _, value = self.final.get(leaf.path, (None, None))
             is_written = value is not None and value is not leaf.value and value not in self.found.forward
@@ -160,7 +160,7 @@ class _Assigning:
                 )
 
     def _by_shape(self) -> None:
-        """What was returned without a name, by position among leaves of its shape, or else by value."""
+        """Assign unnamed results by position among leaves of the same shape, or else by value."""
         nameless = [each for each in self.left if each.is_returned and each.array.size]
         shapes = dict.fromkeys(each.array.shape for each in nameless)
         for shape in shapes:
@@ -180,7 +180,7 @@ class _Assigning:
                 self._refuse(these, leaves)
 
     def _in_order(self, these: list[Candidate], leaves: list[Leaf]) -> bool:
-        """Whether all that is left are the first parameters, in their order."""
+        """Whether the remaining leaves are the first parameters, in order."""
         every = [each for each in self.left if each.is_returned and each.array.size]
         free = self._used()
         shapes = [each.array.shape for each in every]
@@ -197,7 +197,7 @@ class _Assigning:
         self.result.ambiguous.append(f"{', '.join(names)} may be the gradient by {paths}: say which, {told}")
 
     def _in_vectors(self) -> None:
-        """Vectors of several gradients."""
+        """Assign vectors of several gradients."""
         for each in list(self.left):
             if not each.is_returned or each.array.ndim == 0 or each.array.size != max(each.array.shape):
                 continue
@@ -217,7 +217,7 @@ class _Assigning:
         size = 0.0 if right is None else float(np.abs(right).max(initial=0.0))
         return size > 0 and bool((np.abs(array - right) <= NEAR * size).all())
 
-    # What the user says.
+    # The user's assignments.
 
     def _candidate(self, text: str) -> Candidate:
         wanted = _plain(text)
@@ -253,7 +253,7 @@ def _plain(text: str) -> str:
 
 
 def _wanted(each: Candidate) -> list[str]:
-    """What a candidate's name says it is the gradient of; a bare name says so among gradients."""
+    """Return the names to which a candidate's name refers; among gradients, a bare name counts, too."""
     found = cores(each.name.name)
     return [*found, each.name.name] if each.name.is_key and is_of_gradients(each.name.owner) else found
 
@@ -267,13 +267,13 @@ def _in_other_case(each: Candidate, leaf: Leaf) -> bool:
 
 
 def _by_bare_name(each: Candidate, leaf: Leaf) -> bool:
-    """``{"W": ...}`` that is returned, where it is not the parameter itself, moved."""
+    """Whether a returned ``{"W": ...}`` matches a leaf, and is not the moved parameter itself."""
     is_named = each.name.is_key and each.name.name.lower() == of_path(leaf.path).name.lower()
     return is_named and each.is_returned and not is_moved(each.value, leaf.value)
 
 
 def _abbreviated(each: Candidate, leaf: Leaf) -> bool:
-    """``nabla_w`` for ``weights``, ``grad_center`` for ``center_vectors``."""
+    """Whether a name is abbreviated: ``nabla_w`` for ``weights``, ``grad_center`` for ``center_vectors``."""
     name = of_path(leaf.path).name.lower()
     wanted = [core.lower() for core in _wanted(each)]
     if each.name.is_key and each.is_returned:
@@ -284,7 +284,7 @@ def _abbreviated(each: Candidate, leaf: Leaf) -> bool:
 
 
 def _closest(each: Candidate, leaves: list[Leaf]) -> Leaf | None:
-    """Of leaves of one name, the one in the same place of its list, in the same object."""
+    """Return, of leaves with the same name, the one at the same place of its list, in the same object."""
     if len(leaves) > 1:
         leaves = [leaf for leaf in leaves if of_path(leaf.path).at == each.name.at]
     if len(leaves) > 1:

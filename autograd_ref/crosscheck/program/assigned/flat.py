@@ -1,4 +1,4 @@
-"""One vector that holds the gradients by several arrays, one after the other."""
+"""A vector that contains the gradients by several arrays, one after the other."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations, permutations
@@ -10,17 +10,17 @@ from autograd_ref.recording import Leaf
 
 __all__ = ["Part", "parts_of"]
 
-# Among more arrays, no subset and no other order is looked for.
+# With more arrays, subsets and other orders are not tried.
 MOST, MOST_ORDERS = 10, 4
 
 
 class Part(NamedTuple):
-    """Where in a vector a gradient is.
+    """The part of a vector that is a gradient.
 
     Attributes:
-        start: of its first entry.
-        shape: of its array.
-        order: "C" or "F", in which the array was laid out.
+        start: position of its first entry.
+        shape: shape of its array.
+        order: memory order of the array, "C" or "F".
     """
 
     start: int
@@ -28,7 +28,7 @@ class Part(NamedTuple):
     order: str
 
     def of(self, vector: np.ndarray) -> np.ndarray:
-        """The gradient, in the shape of its array; a view of the vector where that can be."""
+        """Return the gradient, in the shape of its array; a view of the vector if possible."""
         flat = vector.reshape(-1)[self.start : self.start + int(np.prod(self.shape))]
         return flat.reshape(self.shape, order="F" if self.order == "F" else "C")
 
@@ -41,11 +41,11 @@ def parts_of(
     Args:
         vector: the gradient.
         leaves: the arrays that may have a part in it, in the order of the arguments.
-        fits: whether an array is the gradient by a leaf.
+        fits: returns whether an array is the gradient by a leaf.
 
     Returns:
-        The leaves of the split that most parts fit, the first where several do alike; None where no arrays
-        have the vector's size together, or where several sets of arrays do and no part fits.
+        The leaves of the split with the most fitting parts, the first of several; None if no set of arrays
+        has the vector's size, or if several sets have it and no part fits.
     """
     best: tuple[int, list[tuple[Leaf, Part]]] | None = None
     subsets = set()

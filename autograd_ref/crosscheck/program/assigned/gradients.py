@@ -1,4 +1,4 @@
-"""What a call left behind that may be a gradient: returned, stored, or written in place."""
+"""Find results of a call that may be gradients: returned, stored, or written in place."""
 
 from typing import NamedTuple
 
@@ -15,13 +15,13 @@ __all__ = ["Candidate", "candidates"]
 
 
 class Candidate(NamedTuple):
-    """Something that may be a gradient.
+    """A possible gradient.
 
     Attributes:
-        path: where it was found.
-        name: what the program calls it.
-        value: on the tape; None for what the tape does not know.
-        array: itself.
+        path: its path.
+        name: its name in the program.
+        value: its value on the tape; None if it is not on the tape.
+        array: the array.
         is_returned: whether it was returned.
     """
 
@@ -35,17 +35,17 @@ class Candidate(NamedTuple):
 def candidates(
     recording: Recording, found: Adjoints, loss: Loss, names: dict[str, str], result: str = "return"
 ) -> list[Candidate]:
-    """All floating arrays and numbers that the call made and the loss was not made from.
+    """Return all floating arrays and numbers that the call made and from which the loss was not computed.
 
     Args:
-        recording: of the call.
+        recording: the recording of the call.
         found: the adjoints of its loss.
-        loss: itself.
-        names: what the return statement calls its parts.
-        result: the path of what the program itself returned.
+        loss: the loss.
+        names: the names of the results in the return statement.
+        result: the path of the program's own result.
 
     Returns:
-        What was returned before what was stored.
+        The returned ones, then the stored ones.
     """
     forward = found.forward
     known: list[Candidate] = []
@@ -63,7 +63,7 @@ def candidates(
 
 
 def _was_there(value: Value) -> bool:
-    """Whether a value is what an array held before the call."""
+    """Whether a value is the content of an array before the call."""
     while isinstance(value.operation, Read):
         value = value.inputs[0]
     return isinstance(value.operation, Given) and value.operation.path is not None

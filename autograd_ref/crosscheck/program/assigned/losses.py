@@ -1,4 +1,4 @@
-"""Where the loss is in what a call left behind."""
+"""Find the loss among the results of a call."""
 
 import re
 from collections.abc import Mapping
@@ -22,16 +22,16 @@ _NAMED = re.compile(
 
 
 class NoLoss(NotJudged):
-    """The call computes no loss that can be found."""
+    """No loss was found in the results of the call."""
 
 
 class Loss(NamedTuple):
     """The number that is differentiated.
 
     Attributes:
-        path: where it was found.
-        value: on the tape.
-        number: itself.
+        path: its path.
+        value: its value on the tape.
+        number: the number.
     """
 
     path: str
@@ -40,19 +40,19 @@ class Loss(NamedTuple):
 
 
 def find_loss(recording: Recording, path: str | None = None, names: Mapping[str, str] | None = None) -> Loss:
-    """The number that is returned, alone or first or under a name that says so, or is stored under one.
+    """Find the loss: a number that is returned alone, first, or by name, or that is stored by name.
 
     Args:
-        recording: of the call.
-        path: where it is, if that is known.
-        names: what the return statement calls its parts.
+        recording: the recording of the call.
+        path: its path, if known.
+        names: the names of the results in the return statement.
 
     Returns:
         The loss.
 
     Raises:
-        NoLoss: there is none.
-        NotJudged: it is not where it should be.
+        NoLoss: there is no loss.
+        NotJudged: there is no loss at the given path.
     """
     numbers = {key: found for key, found in recording.final.items() if _is_number(*found)}
     if path is not None:
@@ -82,11 +82,11 @@ def find_loss(recording: Recording, path: str | None = None, names: Mapping[str,
 
 
 def own_loss(recording: Recording, prefix: str) -> str | None:
-    """The name of the variable that a function keeps its loss in, where it returns none.
+    """Return the name of the variable in which a function keeps its loss without returning it.
 
     Args:
-        recording: with the function's variables.
-        prefix: of their paths.
+        recording: a recording with the function's variables.
+        prefix: the prefix of their paths.
     """
     for path, found in sorted(recording.final.items(), key=_how_sure):
         name = of_path(path)
@@ -101,13 +101,13 @@ def _says_so(path: str) -> bool:
 
 
 def _how_sure(found: tuple[str, tuple[Any, Value | None]]) -> tuple[bool, int]:
-    """Sorts what is called the loss before other numbers, and later ones, which add up others, first."""
+    """Return a sort key: numbers named like a loss first, and later ones, which may sum others, first."""
     path, (_, value) = found
     return _SURE.match(of_path(path).name) is None, -(value.number if value is not None else 0)
 
 
 def _is_no_loss(recording: Recording, path: str) -> bool:
-    """Whether a number's name says that it is a parameter, what the call reads, or a gradient."""
+    """Whether a number's name shows that it is a parameter, an input of the call, or a gradient."""
     if _NAMED.match(of_path(path).name):
         return False
     leaves = {of_path(leaf.path).name for leaf in recording.leaves}

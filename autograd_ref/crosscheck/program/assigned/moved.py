@@ -1,4 +1,4 @@
-"""Parameters that a call moves: the gradient is their change, divided by the step size that fits."""
+"""Parameters that a call moves: the gradient is their change divided by the fitting step size."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -14,14 +14,14 @@ _NEAR = 1e-3
 
 
 def is_moved(value: Value | None, start: Value) -> bool:
-    """Whether a value is another one with something added to it or taken from it."""
+    """Whether a value is another one plus or minus something."""
     if value is None or value is start:
         return False
     return _leads_to(value, start, 0)
 
 
 def is_moved_repeatedly(value: Value | None, start: Value, forward: Collection[Value]) -> bool:
-    """Whether the loss depends on a value between another one and what became of it: more than one step."""
+    """Whether the loss depends on a value between the start and the end of a move: more than one step."""
     waiting, seen = [] if value is None else [value], set[Value]()
     while waiting:
         each = waiting.pop()
@@ -42,7 +42,7 @@ def is_moved_repeatedly(value: Value | None, start: Value, forward: Collection[V
 
 
 def _is_used_as_moved(value: Value, forward: Collection[Value]) -> bool:
-    """Whether the loss uses what was moved in a value: not where it reads other rows of a matrix alone."""
+    """Whether the loss uses the moved entries of a value, not just other rows of the matrix."""
     users = [each for each in forward if value in each.inputs and not isinstance(each.operation, Write)]
     if isinstance(value.operation, Read):
         written = _written(value.inputs[0])
@@ -53,7 +53,7 @@ def _is_used_as_moved(value: Value, forward: Collection[Value]) -> bool:
 
 
 def _written(memory: Value) -> set[int]:
-    """The entries of a memory that were written to since it was given."""
+    """Return the entries of a memory that have been written since the start."""
     written = set[int]()
     while isinstance(memory.operation, Write):
         written.update(_entries(memory.operation))
@@ -84,7 +84,7 @@ def _leads_to(value: Value, start: Value, depth: int) -> bool:
 
 
 def is_rescaled(value: Value | None, start: Value, forward: Collection[Value]) -> bool:
-    """Whether a step is not along a gradient but, entry by entry, along one over a root, as Adam's is."""
+    """Whether a step is along a gradient that is divided elementwise by a root, as in Adam."""
     waiting, seen = [] if value is None else [value], set[Value]()
     while waiting:
         each = waiting.pop()
@@ -107,16 +107,16 @@ def step_size(
     changes: Mapping[str, np.ndarray],
     right: Mapping[str, np.ndarray],
 ) -> float | None:
-    """The factor in the program's backward part that makes most of the changes right, or else comes nearest.
+    """Find the factor in the program's backward part that makes most of the changes right, or comes closest.
 
     Args:
-        recording: in which the factors are looked for.
-        forward: what the loss was made from.
+        recording: the recording in which factors are searched.
+        forward: the values from which the loss was computed.
         changes: before − after, by leaf.
-        right: the gradients, by leaf.
+        right: the right gradients, by leaf.
 
     Returns:
-        The factor, or the product of two, 1 among them; None where no change goes down the gradient at all.
+        The factor, or a product of two, or 1; None if no change goes down the gradient.
     """
     numbers = {1.0}
     for value in recording.tape.values:

@@ -1,4 +1,4 @@
-"""The names that a function's own return statement gives to what it returns."""
+"""The names of a function's results in its own return statement."""
 
 import ast
 import inspect
@@ -10,14 +10,14 @@ __all__ = ["renamed", "returned_names"]
 
 
 def returned_names(function: Callable[..., Any], result: Any) -> dict[str, str]:
-    """The variables that a returned tuple, list or dict was built from.
+    """Return the variables from which a returned tuple, list or dict was built.
 
     Args:
-        function: with or without source.
-        result: what it returned.
+        function: a function, with or without source.
+        result: its result.
 
     Returns:
-        By the path in the result, ``return[1]`` or ``return``; empty where nothing is known.
+        The names by the path in the result, ``return[1]`` or ``return``; empty if nothing is known.
     """
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(function))))
@@ -31,7 +31,7 @@ def returned_names(function: Callable[..., Any], result: Any) -> dict[str, str]:
 
 
 def renamed(path: str, names: Mapping[str, str]) -> str:
-    """A path with the variable's name in place of the longest part that has one."""
+    """Return a path with the variable's name in place of the longest part that has one."""
     for known in sorted(names, key=len, reverse=True):
         if path == known or (path.startswith(known) and path[len(known)] in "[."):
             return names[known] + path[len(known) :]
@@ -63,7 +63,7 @@ def _named(node: ast.expr, path: str) -> list[tuple[str, str]]:
         return [(path, node.id)]
     if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
         return [(path, f"{node.value.id}.{node.attr}")]
-    # What is only reshaped, copied or scaled keeps its name: dW.ravel(), np.array(dW), dW / N.
+    # A reshaped, copied or scaled variable keeps its name: dW.ravel(), np.array(dW), dW / N.
     if isinstance(node, ast.Call):
         inner = node.func.value if isinstance(node.func, ast.Attribute) else None
         if isinstance(inner, ast.Name) and not node.args and inner.id not in ("np", "numpy"):

@@ -1,4 +1,4 @@
-"""The second derivative beside a gradient, as objectives of gradient boosting return it: (grad, hess)."""
+"""A second derivative next to a gradient, as returned by objectives of gradient boosting: (grad, hess)."""
 
 import re
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from autograd_ref.recording.adjoints import Adjoints
 
 __all__ = ["boosting_pair", "second_derivative"]
 
-# A step of this part of the entries' size; what differences of exact gradients are good for.
+# The step as a part of the entries' size, and the accuracy of differences of exact gradients.
 STEP, GOOD = 3e-5, 1e-7
 # With more entries than this, mixed second derivatives are not computed.
 MOST = 300
@@ -30,10 +30,10 @@ _PREDICTED = re.compile(
 def boosting_pair(
     known: Sequence[Candidate], leaves: Sequence[Leaf]
 ) -> tuple[Leaf, Candidate, Candidate] | None:
-    """The argument that is predicted, its gradient and its second derivative, where these are returned.
+    """Find a prediction among the arguments whose gradient and second derivative are returned.
 
     Args:
-        known: what may be a gradient.
+        known: the possible gradients.
         leaves: the arrays that the loss depends on.
     """
     returned = [each for each in known if each.is_returned and each.array.ndim]
@@ -50,7 +50,7 @@ def boosting_pair(
 
 
 def second_derivative(recording: Recording, found: Adjoints, leaf: Leaf) -> Measured:
-    """The diagonal of the second derivative by a leaf, by differences of exact gradients.
+    """Return the diagonal of the second derivative by a leaf, computed by differences of exact gradients.
 
     Raises:
         NotJudged: the leaf is a part of a larger array, or has too many entries that depend on each other.
@@ -66,7 +66,7 @@ def second_derivative(recording: Recording, found: Adjoints, leaf: Leaf) -> Meas
         return adjoints(recording, found.loss, arrays).of[value].centre
 
     def along(direction: np.ndarray) -> np.ndarray:
-        """The second derivative times a direction."""
+        """Return the second derivative times a direction."""
         return (gradient(start + step * direction) - gradient(start - step * direction)) / (2 * step)
 
     rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""The loss that a program never computes: of the usual ones, the one whose gradients it computes."""
+"""Find the loss of a program that does not compute it: the usual loss whose gradients it computes."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -17,14 +17,14 @@ from autograd_ref.recording.tape import Compute, Given, Read
 
 __all__ = ["seek_loss"]
 
-# How near a gradient must be to a loss's.
+# The largest distance of a gradient from a loss's gradient.
 NEAR = 1e-4
-# So many pairs of an output and its target are tried.
+# The largest number of pairs of an output and a target to try.
 MOST = 4
 
 
 class _Array(NamedTuple):
-    """What the program has under a name when it ends."""
+    """The array that the program has under a name at its end."""
 
     text: str
     value: Value
@@ -35,16 +35,16 @@ def seek_loss(form: Form, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str
     """Find the loss whose gradients a call computes.
 
     Args:
-        form: of the call.
+        form: the form of the call.
         args: its arguments.
         kwargs: its keyword arguments.
 
     Returns:
-        The variable that the function keeps its loss in. Without one, the expression, in the function's own
-        names, that most gradients of the call fit; None where none fits any, or where several fit alike.
+        The variable in which the function keeps its loss. Without one, an expression in the function's own
+        names that fits most gradients of the call; None if none fits, or if several fit equally.
 
     Raises:
-        NotJudged: the gradients fit a multiple of what the variable holds.
+        NotJudged: the gradients fit a multiple of the variable.
     """
     recording = _recorded(with_variables(form.results[1]), args, kwargs)
     if recording is None:
@@ -67,7 +67,7 @@ def seek_loss(form: Form, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str
 def _fitting(
     form: Form, texts: Sequence[str], args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> dict[str, int]:
-    """How many gradients each loss, or a usual multiple of it, has."""
+    """Return the number of gradients that fit each loss, or a usual multiple of it."""
     every = with_expression(
         form.results[1], f"[{', '.join(texts)}]", {}, leaves_variables=form.leaves_variables
     )
@@ -91,7 +91,7 @@ def _recorded(form: Form, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Rec
 
 
 def _usual(recording: Recording) -> Iterator[str]:
-    """Losses of outputs that the program holds against targets."""
+    """Yield the usual losses of outputs that the program compares with targets."""
     named = list(_named(recording))
     by_value = {_read(each.value): each for each in reversed(named)}
     pairs = []
@@ -114,7 +114,7 @@ def _usual(recording: Recording) -> Iterator[str]:
 
 
 def _read(value: Value) -> tuple[Value, Any]:
-    """A value, or what is read where, which is the same however often it is read."""
+    """Return a value, or its memory and position, which are the same for repeated reads."""
     return (value.inputs[0], value.operation) if isinstance(value.operation, Read) else (value, None)
 
 
@@ -139,7 +139,7 @@ def _are_chances(array: np.ndarray) -> bool:
 
 
 def _fits(recording: Recording, path: str, result: str) -> dict[str, int]:
-    """How many gradients are a loss's, for each usual multiple of it that any of them is of."""
+    """Return the number of fitting gradients for each usual multiple of a loss that fits any of them."""
     try:
         loss = find_loss(recording, path)
     except NotJudged:

@@ -1,4 +1,4 @@
-"""Name the line: which statement of a backward pass is wrong, and what should be there."""
+"""Name the wrong line: find the wrong statement of a backward pass, and the right one."""
 
 from autograd_ref.crosscheck.program.blame.search import Found, blame
 

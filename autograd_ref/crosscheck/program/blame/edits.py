@@ -1,4 +1,4 @@
-"""What people write by mistake, undone on the tape: single changes of one expression, wherever it ran."""
+"""Undo common mistakes on the tape: single changes of one expression, wherever it ran."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _UNARY = {
 
 
 def edits_of(expression: Expression, tapes: Tapes) -> Iterator[Edit]:
-    """Single changes of an expression, the most usual first."""
+    """Yield single changes of an expression, the most usual first."""
     operation = expression.first.operation
     if isinstance(operation, Compute):
         yield from _of_operator(expression)
@@ -75,7 +75,7 @@ def edits_of(expression: Expression, tapes: Tapes) -> Iterator[Edit]:
 
 
 def _with(value: Value, **changed: Any) -> Any:
-    """An operation with something in it changed."""
+    """Return an operation with a change in it."""
     operation: Any = value.operation
     return operation._replace(**changed)
 
@@ -161,7 +161,7 @@ def _of_constants(expression: Expression) -> Iterator[Edit]:
 
 
 def _of_arguments(expression: Expression) -> Iterator[Edit]:
-    """Other axes, a mean for a sum, another index."""
+    """Yield changes to other axes, a mean for a sum, another index."""
     operation: Any = expression.first.operation
     for template in _varied(operation.template):
 
@@ -187,7 +187,7 @@ def _of_arguments(expression: Expression) -> Iterator[Edit]:
 
 
 def _varied(template: Any) -> Iterator[Any]:
-    """A template with one whole number in it changed."""
+    """Yield the template with one whole number in it changed."""
     if isinstance(template, Literal):
         if template.kind is int:
             for step in (-1, 1, 2, 3, -2):
@@ -208,7 +208,7 @@ def _varied(template: Any) -> Iterator[Any]:
 
 
 def _of_layout(expression: Expression) -> Iterator[Edit]:
-    """The neighbouring entries of a memory."""
+    """Yield changes to the neighbouring entries of a memory."""
     operation: Any = expression.first.operation
     root = operation.root
     for axis, (stride, length) in enumerate(zip(root.strides, root.shape, strict=True)):
@@ -224,7 +224,7 @@ def _of_layout(expression: Expression) -> Iterator[Edit]:
 
 
 def _shifted(at: Layout, root: Layout, axis: int, step: int) -> Layout:
-    """A layout moved by one along an axis of its memory, round the end as Python counts."""
+    """Return a layout moved by one along an axis of its memory, wrapped around like negative indices."""
     stride, length = root.strides[axis], root.shape[axis]
     index = (at.offset - root.offset) // stride % length
     moved = at._replace(offset=at.offset + ((index + step) % length - index) * stride)
@@ -235,7 +235,7 @@ def _shifted(at: Layout, root: Layout, axis: int, step: int) -> Layout:
 
 
 def _of_write(expression: Expression) -> Iterator[Edit]:
-    """What was there before, with what is written added to it or taken from it, and the other way about."""
+    """Yield changes between writing a value, and adding it to or subtracting it from the old one."""
     for sign in (1.0, -1.0):
 
         def change(value: Value, inputs: list[np.ndarray], _: int, sign: float = sign) -> np.ndarray:
@@ -246,7 +246,7 @@ def _of_write(expression: Expression) -> Iterator[Edit]:
 
 
 def _of_accumulation(expression: Expression, tapes: Tapes) -> Iterator[Edit]:
-    """What replaces a value that nobody uses, and should be added to it."""
+    """Yield a change that adds a value to an unused one instead of replacing it."""
     before: dict[int, Value] = {}
     for value in expression.values:
         lost = tapes.lost(value)

@@ -1,4 +1,4 @@
-"""What speaks for each statement: votes of every wrong gradient, gathered by statement."""
+"""Evidence against each statement: votes of all wrong gradients, collected by statement."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ __all__ = ["Suspect", "Votes", "gather"]
 
 @dataclass
 class Suspect:
-    """One statement and what speaks for it.
+    """A statement and the evidence against it.
 
     Attributes:
-        statement: itself.
+        statement: the statement.
         votes: the sum of all votes.
         places: the expressions in it, with the votes of each.
         values: the backward values made there, with the votes of each.
@@ -44,7 +44,7 @@ class Votes:
         self.of: dict[Statement, Suspect] = {}
 
     def add(self, value: Value, place: Place | None, weight: float, kind: str) -> None:
-        """Add a vote for the statement that a place is in."""
+        """Add a vote for the statement that contains a place."""
         if place is None or weight <= 0 or is_own(place.file):
             return
         statement = statement_at(place)
@@ -66,7 +66,7 @@ class Votes:
             _add(mine.values, theirs.values)
 
     def ranked(self) -> list[Suspect]:
-        """Most suspect first; of equals, what ran first."""
+        """Return the most suspect statements first; of equals, the one that ran first."""
         return sorted(self.of.values(), key=lambda each: (-round(each.votes, 6), each.order))
 
 
@@ -79,7 +79,7 @@ def _add(mine: dict[T, float], theirs: dict[T, float]) -> None:
 
 
 def gather(regions: list[Region], tapes: Tapes, known: Known, trust: Trust) -> Votes:
-    """The votes of all wrong gradients."""
+    """Return the votes of all wrong gradients."""
     total = Votes()
     for region in regions:
         votes = Votes()
@@ -115,7 +115,7 @@ def _of_region(
 
 
 def _as_output(leaf: Value, meanings: list[Meaning], tapes: Tapes) -> str | None:
-    """What a wrong gradient is instead."""
+    """Say what a wrong gradient is instead."""
     for each in meanings:
         if each.of is leaf and each.kind != "adjoint":
             return "term"
@@ -130,10 +130,10 @@ def _as_output(leaf: Value, meanings: list[Meaning], tapes: Tapes) -> str | None
 
 
 def _of_factor(value: Value, meanings: list[Meaning], tapes: Tapes, known: Known) -> float:
-    """How suspect a value is that is right up to a factor that nothing takes out."""
+    """Return how suspect a value is that is right up to a factor that is never removed."""
     factors = {round(each.factor, 9) for each in meanings}
     sources = [known.of(each) for each in value.inputs if tapes.is_backward(each)]
     before = [{round(each.factor, 9) for each in some} for some in sources if some]
     if not before:
-        return 0.7  # where it comes in
+        return 0.7  # the factor enters here
     return 0.15 if any(factors & each for each in before) else 1.0

@@ -1,4 +1,4 @@
-"""The expressions of a program on its tape, and what a change of one is."""
+"""The expressions of a program on its tape, and changes of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Expression:
     """One expression of the source, and all values that it made in the run.
 
     Attributes:
-        values: in the order of the run.
+        values: the values in the order of the run.
     """
 
     values: tuple[Value, ...]
@@ -33,11 +33,11 @@ class Edit:
     """A change of an expression.
 
     Attributes:
-        kind: of the mistake that it undoes.
-        says: what to write instead, for a sentence.
-        changes: by the number of the value.
-        at: the place of it, where that is not the expression's own.
-        weight: how usual the mistake is.
+        kind: the kind of mistake that it undoes.
+        says: the replacement, as part of a sentence.
+        changes: the changes by the number of the value.
+        at: its place, if that is not the expression's own.
+        weight: how common the mistake is.
     """
 
     kind: str
@@ -48,7 +48,7 @@ class Edit:
 
 
 def expressions(values: Sequence[Value], tapes: Tapes) -> list[Expression]:
-    """The expressions that made some values, with all else that they made in the backward part."""
+    """Return the expressions that made some values, with everything they made in the backward part."""
 
     def kind(value: Value) -> object:
         name = getattr(value.operation, "name", type(value.operation).__name__)
@@ -64,5 +64,5 @@ def expressions(values: Sequence[Value], tapes: Tapes) -> list[Expression]:
 
 
 def everywhere(expression: Expression, kind: str, says: str, change: Change, weight: float = 3.0) -> Edit:
-    """A change of all values that an expression made."""
+    """Return a change of all values that an expression made."""
     return Edit(kind, says, {each.number: change for each in expression.values}, None, weight)

@@ -1,7 +1,7 @@
-"""What every backward value is: the adjoint of a forward value, a contribution to one, or a sum of some.
+"""Recognise backward values: the adjoint of a forward value, a contribution to it, or a sum of contributions.
 
-Values are found by what stays the same when they are scaled, transposed, reshaped or put among zeros, and
-then compared entry by entry, at all points, with one factor for all of them.
+Values are found by invariants under scaling, transposing, reshaping and padding with zeros, and then compared
+entry by entry, at all points, with one common factor.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from autograd_ref.recording import Value
 
 __all__ = ["Known", "Meaning"]
 
-# How well an array must agree with another in float64, as a part of its largest entry.
+# The largest difference of two equal arrays in float64, as a part of the largest entry.
 NEAR = 1e-8
 
-# Contributions are compared as long as they have no more entries than this, all together.
+# Contributions are compared only if they have at most this number of entries together.
 LARGE = 20_000_000
-# Running sums are looked at up to so many uses of one value.
+# Running sums are considered only for values with at most this number of uses.
 MOST_USES = 60
 
 
 @dataclass(frozen=True)
 class Meaning:
-    """One thing that a value is.
+    """A meaning of a value.
 
     Attributes:
         kind: adjoint, contribution or partial.
         of: the forward value that it belongs to.
-        uses: for a contribution or partial sum, the uses of ``of`` that are in it: the value made there, and
-            the position among its inputs.
+        uses: for a contribution or partial sum, its uses of ``of``: the value made there, and the position
+            among its inputs.
         factor: the value is this number times the adjoint, contribution or sum.
         order: same, reshaped (the same entries in the same order) or moved (the same entries).
     """
@@ -47,12 +47,12 @@ class Meaning:
 
     @property
     def is_exact(self) -> bool:
-        """Whether the value is the very thing, factor and shape included."""
+        """Whether the value is equal to it, including factor and shape."""
         return abs(self.factor - 1) < 1e-7 and self.order == "same"
 
 
 class _Entry:
-    """Something to be known: where to find its array at each point."""
+    """A known array, with a function that returns it at each point."""
 
     __slots__ = ("_arrays", "_make", "kind", "of", "uses")
 
@@ -63,7 +63,7 @@ class _Entry:
         self._arrays: dict[int, np.ndarray] = {}
 
     def slice_at(self, axes: tuple[int, ...]) -> Callable[[int], np.ndarray]:
-        """What is the same along some axes, once."""
+        """Return a function for the array without axes along which it is constant."""
 
         def make(point: int) -> np.ndarray:
             whole = self.array(point)
@@ -91,14 +91,14 @@ class Known:
         self._found: dict[int, list[Meaning]] = {}
 
     def of(self, value: Value) -> list[Meaning]:
-        """What a value is, adjoints before contributions before sums; empty where it is nothing known."""
+        """Return the meanings of a value: adjoints, then contributions, then sums; empty if none is known."""
         if value.number not in self._found:
             found = [] if value.dtype.kind != "f" else self.meanings(self.tapes.arrays(value), value.shape)
             self._found[value.number] = found
         return self._found[value.number]
 
     def meanings(self, arrays: Sequence[np.ndarray], shape: tuple[int, ...]) -> list[Meaning]:
-        """What an array is, given at all points."""
+        """Return the meanings of an array, given at all points."""
         signature = _signature(arrays[0])
         if signature is None:
             return []
@@ -113,7 +113,7 @@ class Known:
         )
 
     def adjoint(self, value: Value) -> list[np.ndarray] | None:
-        """The adjoint of a forward value at every point; None where it has none."""
+        """Return the adjoint of a forward value at every point; None if it has none."""
         found = []
         for i, point in enumerate(self.tapes.points):
             twin = self.tapes.at(value, i)
@@ -123,11 +123,11 @@ class Known:
         return found
 
     def uses_of(self, value: Value) -> list[tuple[Value, int]]:
-        """All uses of a forward value, in the order of the run."""
+        """Return all uses of a forward value, in the order of the run."""
         return self._uses.get(value.number, [])
 
     def contribution(self, use: tuple[Value, int]) -> list[np.ndarray]:
-        """What one use contributes, at every point."""
+        """Return the contribution of one use, at every point."""
         return [self._contribution(use, i) for i in range(len(self.tapes.points))]
 
     def _contribution(self, use: tuple[Value, int], point: int) -> np.ndarray:
@@ -199,7 +199,7 @@ class Known:
             numbers.add(float(f"{one[0]:.8g}") if one.size == 1 else float(i))
             lonely = lonely and one.size <= 1
         if factor is None or (lonely and len(numbers) < 2 and len(arrays) > 1):
-            return None  # a number that is always the same agrees with everything
+            return None  # a constant number agrees with everything
         order = max(orders, key=("zero", "same", "reshaped", "moved").index)
         if order == "same" and shape != entry.of.shape:
             order = "reshaped"
@@ -207,7 +207,7 @@ class Known:
 
 
 def _constant_axes(array: np.ndarray) -> list[tuple[int, ...]]:
-    """The axes along which an array was broadcast."""
+    """Return the axes along which an array was broadcast."""
     if array.ndim == 0 or not array.any():
         return []
     axes = [i for i, n in enumerate(array.shape) if n > 1 and not np.any(np.diff(array, axis=i))]
@@ -215,7 +215,7 @@ def _constant_axes(array: np.ndarray) -> list[tuple[int, ...]]:
 
 
 def _signature(array: np.ndarray) -> tuple[int, int] | None:
-    """What scaling, transposing, reshaping and padding leave as it is; None of what says nothing."""
+    """Return an invariant under scaling, transposing, reshaping and padding; None for trivial arrays."""
     sizes = np.abs(np.asarray(array, np.float64)).ravel()
     top = sizes.max(initial=0.0)
     if not np.isfinite(top) or top == 0:
@@ -241,7 +241,7 @@ def _around(table: dict[tuple[int, int], list[_Entry]], at: tuple[int, int]) -> 
 
 
 def _compare(array: np.ndarray, right: np.ndarray, factor: float | None) -> tuple[float, str] | None:
-    """The factor by which an array is another one, and how their entries are ordered; None if it is not."""
+    """Return the factor between two arrays, and the order of their entries; None if there is no factor."""
     a, b = np.asarray(array, np.float64).ravel(), np.asarray(right, np.float64).ravel()
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         return None
@@ -269,7 +269,7 @@ def _compare(array: np.ndarray, right: np.ndarray, factor: float | None) -> tupl
 
 
 def _is_transposed(a: np.ndarray, right: np.ndarray, factor: float, room: float) -> bool:
-    """Whether entries are those of an array with its axes in another order."""
+    """Whether an array has the entries of another one with its axes in another order."""
     if not 1 < right.ndim < 6:
         return False
     for axes in permutations(range(right.ndim)):

@@ -1,4 +1,4 @@
-"""Names in the program's source: where a value gets one, and who reads it."""
+"""Names in the program's source: the places where a value gets a name, and where it is read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["creation_names", "function_at", "place_of_node", "readers", "rebound
 
 
 def function_at(place: Place) -> ast.FunctionDef | None:
-    """The innermost function that a place is in."""
+    """Return the innermost function that contains a place."""
     tree = tree_of(place.file)
     found = None
     for node in ast.walk(tree) if tree is not None else ():
@@ -21,7 +21,7 @@ def function_at(place: Place) -> ast.FunctionDef | None:
 
 
 def place_of_node(node: ast.AST, like: Place) -> Place:
-    """The place of a node of the same file."""
+    """Return the place of a node of the same file."""
     line = getattr(node, "lineno", like.line)
     return like._replace(
         line=line,
@@ -32,7 +32,7 @@ def place_of_node(node: ast.AST, like: Place) -> Place:
 
 
 def creation_names(place: Place) -> list[str]:
-    """The names that the statement at a place assigns to; of a tuple, the one for the place's expression."""
+    """Return the names to which the statement at a place assigns; for a tuple, the expression's own name."""
     node = statement_at(place).node
     if isinstance(node, ast.AugAssign):
         return _bases(node.target)
@@ -47,7 +47,7 @@ def creation_names(place: Place) -> list[str]:
 
 
 def readers(names: list[str], place: Place) -> list[ast.stmt]:
-    """The statements of a place's function that read one of some names, in the order of their lines."""
+    """Return the statements of a place's function that read one of some names, in the order of lines."""
     function = function_at(place)
     if function is None or not names:
         return []
@@ -71,9 +71,9 @@ def readers(names: list[str], place: Place) -> list[ast.stmt]:
 
 
 def rebound_at(value: Value) -> Place | None:
-    """Where a value that already has a name gets another one: ``dW = wx`` of a ``wx`` made elsewhere.
+    """Return the place where a named value gets another name: ``dW = wx`` for a ``wx`` made elsewhere.
 
-    A value that a function returns has the name that the call's statement gives it.
+    A value that a function returns gets its name in the statement of the call.
     """
     place = value.place
     if place is None:

@@ -1,4 +1,4 @@
-"""Other values in the places of operands: another variable, what a memory held before, another size."""
+"""Replace operands by other values: another variable, an older content of the memory, another size."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MOST_OPERANDS = 60
 
 
 def other_operands(expression: Expression, tapes: Tapes) -> Iterator[Edit]:
-    """Other values of the same shape in the places of the operands."""
+    """Yield edits with other values of the same shape in place of the operands."""
     first = expression.first
     for i, operand in enumerate(first.inputs):
         if operand.dtype.kind not in "fb" or not operand.shape:
@@ -44,7 +44,7 @@ def other_operands(expression: Expression, tapes: Tapes) -> Iterator[Edit]:
 
 
 def older_operands(expression: Expression, tapes: Tapes) -> Iterator[Edit]:
-    """What was in a memory before it was written to."""
+    """Yield edits with the content of a memory before a write."""
     for i, operand in enumerate(expression.first.inputs):
         if operand.place is None or not _is_in_place(operand):
             continue
@@ -58,7 +58,7 @@ def older_operands(expression: Expression, tapes: Tapes) -> Iterator[Edit]:
 
 
 def _is_in_place(value: Value) -> bool:
-    """Whether a value is what its first input's memory was changed to."""
+    """Whether a value was written into the memory of its first input."""
     assert value.place is not None  # noqa: S101
     is_updated = isinstance(statement_at(value.place).node, ast.AugAssign)
     return isinstance(value.operation, Write) or (
@@ -67,7 +67,7 @@ def _is_in_place(value: Value) -> bool:
 
 
 def _in_step(other: Value, expression: Expression, tapes: Tapes) -> dict[int, int] | None:
-    """In each pass of a loop, the value that was made where another one was made in the first pass."""
+    """Return, for each pass of a loop, the value that corresponds to another one in the first pass."""
     if len(expression.values) == 1:
         return {expression.first.number: other.number}
     same = tapes.made_with(other)
@@ -84,7 +84,7 @@ def _in_step(other: Value, expression: Expression, tapes: Tapes) -> dict[int, in
 
 
 def other_numbers(suspects: Collection[Value], tapes: Tapes) -> Iterator[Edit]:
-    """Other sizes for named numbers."""
+    """Yield edits with other sizes for named numbers."""
     leaves = tapes.points[0].run.recording.leaves
     sizes = sorted(
         {size for leaf in leaves for size in leaf.value.shape} | {leaf.array.size for leaf in leaves}
@@ -115,7 +115,7 @@ def other_numbers(suspects: Collection[Value], tapes: Tapes) -> Iterator[Edit]:
 
 
 def _named_at(number: Value, users: list[Value]) -> Place | None:
-    """The assignment of a name that stands for a number in some expressions."""
+    """Return the place where the name of a number in some expressions is assigned."""
     place = users[0].place
     function = None if place is None else function_at(place)
     if place is None or function is None:

@@ -1,8 +1,8 @@
-"""From each wrong gradient back to values that are right: what is in between is suspect.
+"""Go back from each wrong gradient to values that are right; everything in between is suspect.
 
-A value is trusted if it is an adjoint, a contribution or a sum of contributions, or a multiple that later
-becomes one. What a trusted value was made from is not suspect either. The walk keeps to the entries that are
-wrong wherever a memory was written in parts.
+A value is trusted if it is an adjoint, a contribution, a sum of contributions, or a multiple that later
+becomes one. The inputs of a trusted value are not suspect either. Where a memory was written in parts, the
+walk follows only the wrong entries.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ __all__ = ["Region", "Trust", "region_of"]
 
 
 class Trust:
-    """Which backward values can be relied on.
+    """The backward values that can be trusted.
 
     Attributes:
         trusted: the numbers of values that are known to be right.
-        cleared: of the numbers of values that something trusted was made from, how surely they are right
-            therefore: what is summed up may be wrong, and its sum right.
+        cleared: for the numbers of values from which a trusted value was computed, the confidence that they
+            are right: terms may be wrong although their sum is right.
     """
 
     def __init__(self, tapes: Tapes, known: Known):
@@ -49,7 +49,7 @@ class Trust:
                 self.cleared[value.number] = max(sure)
 
     def is_trusted(self, value: Value) -> bool:
-        """Whether a value is right, or was there before the backward part."""
+        """Whether a value is right, or existed before the backward part."""
         return value in self.tapes.forward or value.number in self.trusted
 
     def _clears(self, user: Value, value: Value) -> float:
@@ -58,19 +58,19 @@ class Trust:
 
 
 def is_whole(meaning: Meaning) -> bool:
-    """Whether a value needs no factor any more."""
+    """Whether a value needs no further factor."""
     return abs(meaning.factor - 1) < 1e-7
 
 
 @dataclass
 class Region:
-    """What may have made one gradient wrong.
+    """The possible causes of one wrong gradient.
 
     Attributes:
         output: the gradient.
-        suspects: from the gradient back, with what is known of each.
-        frontier: by the number of a suspect, the trusted values that it was made from.
-        unwritten: the memory, as it was made, that wrong entries were never written to.
+        suspects: suspect values from the gradient back, with the known meanings of each.
+        frontier: the trusted values from which each suspect, by number, was computed.
+        unwritten: the newly created memory whose wrong entries were never written.
     """
 
     output: Output
@@ -80,7 +80,7 @@ class Region:
 
 
 def region_of(output: Output, tapes: Tapes, trust: Trust) -> Region:
-    """Go back from a wrong gradient to what is right."""
+    """Go back from a wrong gradient to right values."""
     found = Region(output)
     masks: dict[int, np.ndarray] = {output.value.number: _wrong_entries(output, tapes)}
     for number in range(output.value.number, -1, -1):
@@ -103,7 +103,7 @@ def region_of(output: Output, tapes: Tapes, trust: Trust) -> Region:
 
 
 def _wrong_entries(output: Output, tapes: Tapes) -> np.ndarray:
-    """Which entries of a gradient are wrong at the first point."""
+    """Return the mask of a gradient's wrong entries at the first point."""
     everywhere = np.ones(output.value.shape, bool)
     if output.is_change:
         return everywhere
@@ -123,7 +123,7 @@ def _wrong_entries(output: Output, tapes: Tapes) -> np.ndarray:
 
 
 def _sources(value: Value, mask: np.ndarray) -> list[tuple[Value, np.ndarray]]:
-    """What the marked entries of a value were made from, with the entries that count."""
+    """Return the inputs of the marked entries of a value, with the masks of their relevant entries."""
     operation = value.operation
     if isinstance(operation, Read) and not operation.at.halves:
         source = value.inputs[0]
@@ -144,7 +144,7 @@ def _sources(value: Value, mask: np.ndarray) -> list[tuple[Value, np.ndarray]]:
 
 
 def _gathered(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """A mask of a broadcast array for the array itself."""
+    """Convert a mask of a broadcast array to a mask of the array itself."""
     if mask.shape == shape:
         return mask
     extra = mask.ndim - len(shape)

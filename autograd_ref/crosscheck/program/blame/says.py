@@ -1,4 +1,4 @@
-"""What is said of a place: what is wrong there, what would be right, and what is known beside it."""
+"""Sentences about a place: the mistake, the right expression, and facts about its inputs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["in_words", "name_of", "sentences", "target_of"]
 
 
 def name_of(value: Value, tapes: Tapes) -> str | None:
-    """What the program calls a forward value: an array of before, or the variable that it was assigned to."""
+    """Return the program's name of a forward value: a given array's, or the variable's it was assigned to."""
     for leaf in tapes.points[0].run.recording.leaves:
         if leaf.value is value:
             return shown(leaf.path)
@@ -33,7 +33,7 @@ def name_of(value: Value, tapes: Tapes) -> str | None:
 
 
 def target_of(value: Value) -> str | None:
-    """The variable that a value was assigned to by its statement; None for an expression in it."""
+    """Return the variable to which a value was assigned by its statement; None for an expression in it."""
     place = value.place
     if place is None:
         return None
@@ -55,7 +55,7 @@ def target_of(value: Value) -> str | None:
 
 
 def in_words(value: Value, tapes: Tapes) -> str:
-    """A value by its name, or by its expression and line."""
+    """Return a value's name, or its expression and line."""
     name = name_of(value, tapes)
     if name is not None:
         return name
@@ -64,12 +64,12 @@ def in_words(value: Value, tapes: Tapes) -> str:
 
 
 def derivative(of: Value, tapes: Tapes) -> str:
-    """The adjoint of a forward value."""
+    """Return the notation for the adjoint of a forward value."""
     return f"∂loss/∂{in_words(of, tapes)}"
 
 
 def meaning_in_words(meaning: Meaning, tapes: Tapes) -> str:
-    """What a value is, without its own name."""
+    """Describe the meaning of a value, without its name."""
     what = derivative(meaning.of, tapes)
     if meaning.kind == "contribution":
         user = meaning.uses[0][0]
@@ -91,7 +91,7 @@ def sentences(
     known: Known,
     trust: Trust,
 ) -> str:
-    """What is said of a statement; only what was found to hold at every point."""
+    """Return a sentence about a statement, with only facts that hold at every point."""
     points = len(tapes.points)
     everywhere = f"at {points} points" if points > 1 else "at the given point"
     value = max(suspect.values, key=lambda each: suspect.values[each])
@@ -117,7 +117,7 @@ def sentences(
 
 
 def _beside(value: Value, regions: Sequence[Region], tapes: Tapes, known: Known) -> str:
-    """Which of the inputs are right."""
+    """Name the inputs that are right."""
     right: dict[str, None] = {}
     for region in regions:
         for source in region.frontier.get(value.number, ()):

@@ -1,4 +1,4 @@
-"""Which statement made a gradient wrong."""
+"""Find the statement that made a gradient wrong."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ __all__ = ["Found", "blame"]
 
 MOST = 3
 MAKERS = 60
-# Below this weight, an edit that makes all right is not the one that comes to mind first.
+# Below this weight, an edit that makes everything right is not the most obvious one.
 USUAL = 2.6
-# For all trials together.
+# Time limit for all trials together.
 SECONDS = 3.0
 
 
 @dataclass
 class Found:
-    """What the search knows about wrong gradients.
+    """The results of the search.
 
     Attributes:
         blames: at most three places, most likely first.
@@ -53,16 +53,15 @@ class Found:
 def blame(points: Sequence[RecordedPoint], wrong: Sequence[int]) -> Found:
     """Say which statements made gradients wrong.
 
-    A search for a repair tries edits of ``statements`` in their order, which is that of suspicion: the first
-    is right in most cases, and the mistake is nearly always among the first three. ``blames`` is what a
-    reader is shown.
+    A search for a repair tries edits of ``statements`` in order, the most suspect first: the first is right
+    in most cases, and the mistake is nearly always among the first three. ``blames`` is for the reader.
 
     Args:
-        points: the recorded call at every point, as `point.read_gradients` gives it.
+        points: the recorded call at every point, from `point.read_gradients`.
         wrong: the positions of the wrong gradients among the pairs of each point.
 
     Returns:
-        What was found; empty where nothing is wrong or the program's values are not on the tape.
+        The results; empty if nothing is wrong or the program's values are not on the tape.
     """
     if not wrong:
         return Found()
@@ -87,7 +86,7 @@ class _Search:
         self.until = time.thread_time() + SECONDS
 
     def found(self) -> Found:
-        """Everything, most likely first."""
+        """Return all results, the most likely first."""
         vote_for_unwritten(self.regions, self.tapes, self.known, self.votes)
         tried: dict[Statement, list[Tried]] = {}
         self._try(self.suspects | self._parts(), tried)
@@ -128,7 +127,7 @@ class _Search:
                 break
             tried = try_expression(each, self.tapes, self.trial, self.until)
             for edit in tried.edits:
-                if edit.at is not None:  # the statement that the edit belongs to is another one
+                if edit.at is not None:  # the edit belongs to another statement
                     found.setdefault(statement_at(edit.at), []).append(tried)
                     self.votes.add(each.first, edit.at, 0.01, edit.kind)
             if each.first not in self.suspects and tried.edits:
@@ -137,7 +136,7 @@ class _Search:
                 found.setdefault(statement, []).append(tried)
 
     def _try_together(self, found: dict[Statement, list[Tried]]) -> None:
-        """Change what several expressions have in common."""
+        """Change something that several expressions have in common."""
         for edit in other_numbers(self.suspects, self.tapes):
             if time.thread_time() > self.until:
                 return
@@ -149,7 +148,7 @@ class _Search:
                 self.votes.add(first, edit.at, 0.01, edit.kind)
 
     def _parts(self) -> set[Value]:
-        """Right values next to suspect ones that are contributions: others may be missing beside them."""
+        """Return right values next to suspect ones that are contributions: others may be missing."""
         frontier = {value for region in self.regions for some in region.frontier.values() for value in some}
         return {
             value
@@ -158,12 +157,12 @@ class _Search:
         }
 
     def _makers(self, values: list[Value]) -> set[Value]:
-        """What right values that are used as others were made from: a part of them may be missing."""
+        """Return the inputs of right values that are used in place of others: a part may be missing."""
         found = {each for value in values for each in ancestors(value) if self.tapes.is_backward(each)}
         return found if len(found) <= MAKERS else set()
 
     def _narrow(self, wanted: list[Wanted], scores: dict[Statement, float]) -> None:
-        """What comes after a value in whose place an adjoint makes all right is right."""
+        """Clear everything after a value that an adjoint can replace to make everything right."""
         if not wanted:
             return
         earliest = min(wanted, key=lambda each: each.value.number).value
@@ -178,7 +177,7 @@ class _Search:
                 scores[statement] -= 1.0
 
     def _steps(self, wanted: list[Wanted], scores: dict[Statement, float]) -> dict[Statement, Wanted]:
-        """Where a right value is used as another one."""
+        """Find places where a right value is used in place of another one."""
         found: dict[Statement, Wanted] = {}
         for each in wanted:
             user = min(each.users, key=lambda user: user.number)
@@ -191,7 +190,7 @@ class _Search:
         return found
 
     def _factors(self, wanted: list[Wanted], scores: dict[Statement, float]) -> dict[Statement, Wanted]:
-        """Where a mean's or sum's number of terms should have been taken out, or another factor comes in."""
+        """Find places where a factor, such as the number of terms of a mean, enters or should be removed."""
         found: dict[Statement, Wanted] = {}
         for each in wanted:
             meanings = self.known.of(each.value)
@@ -239,7 +238,7 @@ def _shown(place: Place, kind: str, says: str) -> Blame:
 
 
 def _is_count(factor: float, tapes: Tapes) -> bool:
-    """Whether a factor is a number of entries along axes of an array of before, or its inverse."""
+    """Whether a factor is a number of entries along axes of a given array, or its inverse."""
     sizes = {size for leaf in tapes.points[0].run.recording.leaves for size in leaf.value.shape}
     counts = sizes | {a * b for a in sizes for b in sizes}
     whole = abs(factor) if abs(factor) > 1 else 1 / abs(factor)
@@ -247,5 +246,5 @@ def _is_count(factor: float, tapes: Tapes) -> bool:
 
 
 def _characters(line: str, column: int) -> int:
-    """A column in characters, from one in bytes."""
+    """Return a column in characters, given in bytes."""
     return len(line.encode()[:column].decode(errors="replace"))

@@ -1,4 +1,4 @@
-"""The statements of a program's source, and the expressions in them that the tape names by their columns."""
+"""The statements of a program's source, and the expressions in them, which the tape names by columns."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _OWN = str(Path(__file__).parents[2]) + os.sep
 
 
 def is_own(file: str) -> bool:
-    """Whether a file is a part of the checker, which makes the call."""
+    """Whether a file is part of the checker, which makes the call."""
     return file.startswith(_OWN)
 
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement; of a compound one, its first lines.
+    """One statement; for a compound statement, its first lines.
 
     Attributes:
-        file: as the code object names it.
+        file: the file name in the code object.
         line: its first line, from 1.
-        end_line: its last; of a compound statement, the last before its body.
-        node: of the syntax tree; None where there is no source.
+        end_line: its last line; for a compound statement, the last before its body.
+        node: its node in the syntax tree; None without source.
     """
 
     file: str
@@ -63,17 +63,17 @@ def _parsed(file: str, text: str) -> tuple[ast.Module | None, tuple[Statement, .
 
 
 def tree_of(file: str) -> ast.Module | None:
-    """The syntax tree of a file or notebook cell; None where there is no source."""
+    """Return the syntax tree of a file or notebook cell; None without source."""
     return _parsed(file, "".join(linecache.getlines(file)))[0]
 
 
 def statements_of(file: str) -> tuple[Statement, ...]:
-    """All statements of a file, in the order of its lines."""
+    """Return all statements of a file, in the order of its lines."""
     return _parsed(file, "".join(linecache.getlines(file)))[1]
 
 
 def statement_at(place: Place) -> Statement:
-    """The innermost statement that an expression is in."""
+    """Return the innermost statement that contains an expression."""
     best = None
     for each in statements_of(place.file):
         if each.line <= place.line <= each.end_line and (best is None or each.line >= best.line):
@@ -83,7 +83,7 @@ def statement_at(place: Place) -> Statement:
 
 
 def excerpt(place: Place) -> str:
-    """The text of an expression; of one over several lines, its first line."""
+    """Return the text of an expression; if it has several lines, the first."""
     line = linecache.getline(place.file, place.line).encode()
     end = place.end_column if place.end_line == place.line else len(line)
     return line[place.column : end].decode(errors="replace").strip()

@@ -1,4 +1,4 @@
-"""What an expression should have made: the adjoint that makes all gradients right in its place."""
+"""Find the adjoint that makes all gradients right in place of an expression's value."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Wanted:
     """A value that would make all gradients right.
 
     Attributes:
-        value: in whose place.
-        of: whose adjoint it is.
-        users: where it has to be used in place of a value that is right elsewhere; empty where everywhere.
+        value: the value that it replaces.
+        of: the forward value whose adjoint it is.
+        users: the values that must use it in place of a value that is right elsewhere; empty for all.
     """
 
     value: Value
@@ -35,7 +35,7 @@ class Wanted:
 def wanted_values(
     regions: Sequence[Region], tapes: Tapes, known: Known, trust: Trust, trial: Trial, until: float
 ) -> Iterator[Wanted]:
-    """Put adjoints of forward values in the places of suspect values, and of right ones that suspects use."""
+    """Try adjoints of forward values in place of suspect values, and of right ones that suspects use."""
     by_shape: dict[tuple[int, ...], list[Value]] = {}
     for each in tapes.points[0].run.found.of:
         if each.shape and each.is_floating:

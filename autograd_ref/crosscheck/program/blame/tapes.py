@@ -1,4 +1,4 @@
-"""The tapes of all points side by side, and what of them is the backward part."""
+"""The tapes of all points, and their backward part."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ class Output:
     """A gradient that the program computed.
 
     Attributes:
-        index: among the pairs of the points.
-        value: on the first tape; of a parameter that is moved, what is taken from it.
+        index: its position among the pairs of the points.
+        value: its value on the first tape; for a moved parameter, the value subtracted from it.
         leaf: the value whose gradient it is.
-        path: of the leaf.
+        path: the path of the leaf.
         found: the path of the gradient.
-        is_wrong: by the verdict.
-        is_change: whether a step size is in it, so that its size says nothing.
-        sign: −1 where it is added to a parameter, not taken from it.
-        part: where in the value it is; None where it is all of it.
+        is_wrong: whether the verdict is wrong.
+        is_change: whether it contains a step size, so that its size means nothing.
+        sign: −1 if it is added to a parameter instead of subtracted.
+        part: its part of the value; None for the whole.
     """
 
     def __init__(self, index: int, point: RecordedPoint, value: Value, is_wrong: bool, sign: float = 1.0):
@@ -37,7 +37,7 @@ class Output:
         self.leaf = point.run.leaf(pair.leaf).value
 
     def own(self, array: np.ndarray) -> np.ndarray:
-        """The gradient in the array of its value."""
+        """Return the gradient in the array of its value."""
         if self.part is None:
             return array
         size = int(np.prod(self.part.shape))
@@ -45,19 +45,19 @@ class Output:
 
 
 class Tapes:
-    """The recordings of one call at all points at which it did the same.
+    """The recordings of one call at all points with the same operations.
 
     Args:
-        points: as judged.
-        wrong: which of their pairs are wrong.
+        points: the judged points.
+        wrong: the positions of the wrong pairs.
 
     Attributes:
-        points: those whose tapes have the same operations as the first.
-        values: of the first tape.
-        forward: what the loss was made from.
-        backward: what a gradient was made from and the loss was not, in the order of the run.
+        points: the points whose tapes have the same operations as the first.
+        values: the values of the first tape.
+        forward: the values from which the loss was computed.
+        backward: the values from which a gradient, but not the loss, was computed, in the order of the run.
         outputs: the gradients.
-        uses: by the number of a backward value, what used it.
+        uses: the values that used a backward value, by its number.
     """
 
     def __init__(self, points: Sequence[RecordedPoint], wrong: Sequence[int]):
@@ -86,23 +86,23 @@ class Tapes:
                 self.uses.setdefault(source.number, []).append(each)
 
     def arrays(self, value: Value) -> list[np.ndarray]:
-        """What a value is at every point, in float64."""
+        """Return the array of a value at every point, in float64."""
         return [np.asarray(point.run.found.arrays[value.number]) for point in self.points]
 
     def at(self, value: Value, point: int) -> Value:
-        """The same value on the tape of another point."""
+        """Return the same value on the tape of another point."""
         return self.points[point].run.recording.tape.values[value.number]
 
     def right(self, index: int) -> list[np.ndarray]:
-        """A right gradient at every point."""
+        """Return a right gradient at every point."""
         return [point.gradients[index].value for point in self.points]
 
     def is_backward(self, value: Value) -> bool:
-        """Whether a gradient was made from it and the loss was not, by the program itself."""
+        """Whether the program computed a gradient, but not the loss, from a value."""
         return value not in self.forward and not isinstance(value.operation, Given)
 
     def alike(self, operand: Value, before: int) -> list[Value]:
-        """Other values of the same shape and kind that were there before a moment, the latest first."""
+        """Return other values of the same shape and kind that existed before a moment, the latest first."""
         key = operand.shape, operand.dtype.kind, before
         if key not in self._alike:
             seen: set[bytes] = set()
@@ -122,7 +122,7 @@ class Tapes:
         return self._alike[key]
 
     def lost(self, value: Value) -> Value | None:
-        """The last value of the same shape before it that nobody uses: if there is one, of the same call."""
+        """Return the last unused value of the same shape before it, of the same call, if there is one."""
         if not self._unused:
             used = {source for each in self.values for source in each.inputs}
             used |= {each.value for each in self.outputs}
@@ -134,7 +134,7 @@ class Tapes:
         return next(reversed(here or before), None)
 
     def passes(self, value: Value) -> list[Value]:
-        """The backward values that the same operation of the same expression made, in the same call."""
+        """Return the backward values that the same operation of the same expression made in the same call."""
         kind = type(value.operation), value.shape, value._callers
         return [
             each
@@ -143,7 +143,7 @@ class Tapes:
         ]
 
     def made_with(self, value: Value) -> list[Value]:
-        """All values that the same expression made."""
+        """Return all values that the same expression made."""
         if not self._made:
             for each in self.values:
                 self._made.setdefault((each._code, each._position), []).append(each)
@@ -160,7 +160,7 @@ class Tapes:
 
 
 def _steps(value: Value, start: Value) -> list[tuple[Value, float]]:
-    """What is added to a parameter or taken from it, with the sign of the gradient in it."""
+    """Return the values added to or subtracted from a parameter, with the sign of the gradient in each."""
     found: list[tuple[Value, float]] = []
     waiting, seen = [value], {value}
     while waiting:
@@ -183,7 +183,7 @@ def _steps(value: Value, start: Value) -> list[tuple[Value, float]]:
 
 
 def _shape(point: RecordedPoint) -> list[object]:
-    """What is the same in two runs that did the same."""
+    """Return a key that is equal for runs with the same operations."""
     return [
         (
             each._code,

@@ -1,4 +1,4 @@
-"""Run the backward part again, on the tape and in float64, with something in it changed."""
+"""Run the backward part again, on the tape and in float64, with a change."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from autograd_ref.recording.template import fill, widened
 
 __all__ = ["Change", "Trial", "computed"]
 
-# How near a gradient must come to the right one, as a part of its largest entry.
+# The largest error of a right gradient, as a part of its largest entry.
 NEAR = 1e-7
 
-# What a changed value is: of the value itself, its inputs, and a point.
+# Computes a changed value from the value itself, its inputs, and a point.
 Change = Callable[[Value, list[np.ndarray], int], np.ndarray]
 
 
@@ -28,10 +28,10 @@ class Trial:
     """Trials of changes of one program.
 
     Args:
-        tapes: of the program.
+        tapes: the tapes of the program.
 
     Attributes:
-        judged: the gradients that a change has to make right, or leave so.
+        judged: the gradients that a change must make or keep right.
     """
 
     def __init__(self, tapes: Tapes):
@@ -49,7 +49,7 @@ class Trial:
         )
 
     def residual(self, changes: Mapping[int, Change], point: int) -> np.ndarray | None:
-        """How far the gradients are off, in parts of their largest entries; None on failure."""
+        """Return the errors of the gradients, as parts of their largest entries; None on failure."""
         try:
             arrays = self.run(changes, point)
         except Exception:  # an edit that does not fit
@@ -67,7 +67,7 @@ class Trial:
         return residual if np.isfinite(residual).all() else None
 
     def run(self, changes: Mapping[int, Change], point: int) -> dict[int, np.ndarray]:
-        """All values that a change changes."""
+        """Return all values that the changes affect."""
         arrays: dict[int, np.ndarray] = {}
         for value in self.downstream(tuple(sorted(changes))):
             inputs = [
@@ -83,7 +83,7 @@ class Trial:
         return arrays
 
     def downstream(self, numbers: tuple[int, ...]) -> list[Value]:
-        """Some values and all that is made from them, in the order of the run."""
+        """Return some values and everything computed from them, in the order of the run."""
         found = self._order.get(numbers)
         if found is None:
             reached = set(numbers)
@@ -110,7 +110,7 @@ class Trial:
 
 
 def computed(value: Value, operation: Any, inputs: Sequence[np.ndarray]) -> np.ndarray:
-    """The result of an operation on other inputs, in float64."""
+    """Return the result of an operation on other inputs, in float64."""
     if isinstance(operation, Compute) and operation.kind == "ufunc":
         return _ufunc(operation, inputs)
     if isinstance(operation, Compute) and operation.kind == "function" and operation.output is None:

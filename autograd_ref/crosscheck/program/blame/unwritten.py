@@ -1,4 +1,4 @@
-"""Entries of a gradient that nothing was ever written to: a statement or a pass of a loop is missing."""
+"""Entries of a gradient that were never written: a statement or a pass of a loop is missing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["vote_for_unwritten"]
 
 
 def vote_for_unwritten(regions: Sequence[Region], tapes: Tapes, known: Known, votes: Votes) -> None:
-    """Vote for the loops around what writes to a memory that stays empty in parts, or for who reads it."""
+    """Vote for the loops that write to a memory with unwritten parts, or for the statements that read it."""
     leaves = {each.leaf for each in tapes.outputs}
     for region in regions:
         writes = [each for each in region.suspects if isinstance(each.operation, Write)]
@@ -56,7 +56,7 @@ def _vote_for_readers(
 
 
 def _loops(value: Value) -> list[Place]:
-    """The loops around the statement that made a value, innermost first."""
+    """Return the loops around the statement that made a value, innermost first."""
     place = value.place
     function = None if place is None else function_at(place)
     if place is None or function is None:
@@ -66,7 +66,7 @@ def _loops(value: Value) -> list[Place]:
         for node in ast.walk(function)
         if isinstance(node, (ast.For, ast.While)) and node.lineno < place.line <= (node.end_lineno or 0)
     ]
-    # A range with a sum in it, or that begins somewhere, is more often wrong than that of all.
+    # A range with a sum in it, or with a start, is more often wrong than a complete one.
     return [
         _head(node, place) for node in sorted(around, key=lambda node: (not _is_special(node), -node.lineno))
     ]

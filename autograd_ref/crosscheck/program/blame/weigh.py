@@ -1,4 +1,4 @@
-"""Which suspect expressions, changed, make all gradients right: the strongest evidence there is."""
+"""Find suspect expressions whose change makes all gradients right, which is the strongest evidence."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from autograd_ref.recording.tape import Write
 
 __all__ = ["Tried", "try_expression"]
 
-# No more entries of an expression are set free at once.
+# The largest number of entries of an expression that are set free at once.
 _MOST_ENTRIES = 72
 _MOST_WORK = 6000
 
 
 @dataclass(frozen=True)
 class Tried:
-    """What came of changing an expression.
+    """The result of changing an expression.
 
     Attributes:
-        expression: itself.
-        edits: those that make all gradients right.
-        freedom: how many of the expression's entries had to be set free to make all right, as a part of the
-            entries they had to make right; above 1 it says nothing. None where nothing makes them right, or
-            where it was not tried.
-        is_possible: whether other values of it could make all right; None where it was not tried.
+        expression: the expression.
+        edits: the edits that make all gradients right.
+        freedom: the number of the expression's entries that had to be set free to make everything right,
+            divided by the number of entries to make right; above 1 it means nothing. None if nothing makes
+            them right, or if it was not tried.
+        is_possible: whether other values of it could make everything right; None if it was not tried.
     """
 
     expression: Expression
@@ -41,7 +41,7 @@ class Tried:
 
 
 def try_expression(expression: Expression, tapes: Tapes, trial: Trial, until: float) -> Tried:
-    """Change an expression in all ways known."""
+    """Change an expression in all known ways."""
     possible, freedom = _set_free(expression, tapes, trial)
     found: list[Edit] = []
     if possible is not False:
@@ -62,7 +62,7 @@ def try_expression(expression: Expression, tapes: Tapes, trial: Trial, until: fl
 
 
 def _set_free(expression: Expression, tapes: Tapes, trial: Trial) -> tuple[bool | None, float | None]:
-    """Whether some values of an expression make all gradients right at the first point."""
+    """Find out whether some values of an expression make all gradients right at the first point."""
     values = expression.values
     sizes = [int(np.prod(each.shape)) for each in values]
     total = sum(sizes)
@@ -97,7 +97,7 @@ def _set_free(expression: Expression, tapes: Tapes, trial: Trial) -> tuple[bool 
         slope = np.stack(columns, axis=1)
         reached = int(np.count_nonzero(np.abs(slope).max(axis=1) > 0))
         if np.any((np.abs(slope).max(axis=1) == 0) & (np.abs(best) > 1e-6)):
-            return False, None  # something wrong does not depend on it
+            return False, None  # a wrong gradient does not depend on it
         move = np.linalg.lstsq(slope, -best, rcond=1e-10)[0]
         new = x + move
         after = residual(new)
@@ -107,7 +107,7 @@ def _set_free(expression: Expression, tapes: Tapes, trial: Trial) -> tuple[bool 
             return True, total / max(reached, 1)
         foreseen = best + slope @ move
         if np.abs(after - foreseen).max() <= 1e-6 * np.abs(best).max():
-            return False, None  # it is linear, and this is the best of it
+            return False, None  # the problem is linear, and this is the optimum
         if np.abs(after).max() > 0.7 * np.abs(best).max():
             return None, None
         x, best = new, after
@@ -115,7 +115,7 @@ def _set_free(expression: Expression, tapes: Tapes, trial: Trial) -> tuple[bool 
 
 
 def _empties_a_mask(edit: Edit, tapes: Tapes, trial: Trial) -> bool:
-    """Whether a mask or guard selects nothing any more, so that what is behind it is only switched off."""
+    """Whether a mask or guard no longer selects anything, so that the code behind it is only switched off."""
     return any(
         array.dtype.kind == "b" and not array.any() and bool(tapes.arrays(tapes.values[number])[0].any())
         for number, array in trial.run(edit.changes, 0).items()
@@ -123,7 +123,7 @@ def _empties_a_mask(edit: Edit, tapes: Tapes, trial: Trial) -> bool:
 
 
 def evidence_of(tried: Tried) -> float:
-    """How much it says that an expression, changed, makes all right."""
+    """Return the weight of the evidence that changing an expression makes everything right."""
     if tried.edits:
         return max(each.weight for each in tried.edits)
     if tried.is_possible is False:
@@ -134,5 +134,5 @@ def evidence_of(tried: Tried) -> float:
 
 
 def most(tried: Sequence[Tried]) -> Tried:
-    """The one that says most."""
+    """Return the result with the most evidence."""
     return max(tried, key=evidence_of)

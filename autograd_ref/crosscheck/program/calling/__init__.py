@@ -1,1 +1,1 @@
-"""How a call is made, and its arguments caught: forms of call, expressions, examples."""
+"""Making a call and catching its arguments: forms of call, expressions, examples."""

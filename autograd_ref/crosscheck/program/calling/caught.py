@@ -20,7 +20,7 @@ __all__ = ["Call", "catch", "has_floating", "in_dtype", "seeded"]
 
 
 class Call(NamedTuple):
-    """A call that was about to be made.
+    """A call that was intercepted.
 
     Attributes:
         args: its arguments; the object first, for a method.
@@ -34,11 +34,11 @@ class Call(NamedTuple):
 
 
 class _Caught(BaseException):
-    """Ends the expression: what comes after the call is of no interest."""
+    """Ends the expression, because everything after the call is irrelevant."""
 
 
 def seeded(seed: int, point: int) -> np.random.Generator:
-    """Seed NumPy's global generator and Python's; returns a third for the expression."""
+    """Seed NumPy's and Python's global generators, and return a third one for the expression."""
     rng = np.random.default_rng([seed, point])
     np.random.seed(int(rng.integers(2**32)))
     random.seed(int(rng.integers(2**32)))
@@ -49,18 +49,18 @@ def catch(owner: Any, name: str, text: str, space: Mapping[str, Any], file: str,
     """Evaluate an expression or statements up to a call.
 
     Args:
-        owner: the module or class that has the function.
-        name: of the function.
+        owner: the module or class that contains the function.
+        name: name of the function.
         text: the expression.
-        space: the names that it sees.
-        file: of the program.
-        nth: which call with floating arrays is wanted, from 1.
+        space: the names available to it.
+        file: file of the program.
+        nth: the number of the wanted call among the calls with floating arrays, from 1.
 
     Returns:
         The call.
 
     Raises:
-        NotJudged: the expression fails, or never calls the function that often.
+        NotJudged: the expression fails, or does not call the function often enough.
     """
     calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
     floating = 0
@@ -81,7 +81,7 @@ def catch(owner: Any, name: str, text: str, space: Mapping[str, Any], file: str,
         except _Caught:
             pass
         except SyntaxError as error:
-            raise NotJudged(f"--call is no Python: {error.msg}: {(error.text or text).strip()}") from None
+            raise NotJudged(f"--call is not Python: {error.msg}: {(error.text or text).strip()}") from None
         except (Exception, SystemExit) as error:
             seen = "; it sees np, rng and the names of the file" if isinstance(error, NameError) else ""
             raise NotJudged(f"--call raised {what_stopped(error, file)}{seen}") from error
@@ -97,7 +97,7 @@ def catch(owner: Any, name: str, text: str, space: Mapping[str, Any], file: str,
 
 
 def in_dtype(call: Call, function: Callable[..., Any], dtype: np.dtype[Any]) -> Call:
-    """A call with all floating arrays that it can reach in one dtype, where they are."""
+    """Convert all floating arrays that a call can reach to one dtype, in place."""
     given = Given(function, call.args, call.kwargs)
 
     def cast(path: str, thing: Any) -> Any:

@@ -1,6 +1,6 @@
-"""Forms of call: a function, a forward and its backward, a gradient beside its loss, a loss in an expression.
+"""Forms of call: a function, a forward and its backward, a gradient and its loss, a loss in an expression.
 
-Each becomes one function, which is recorded. It sees the globals of the program's own function, so that it
+Each becomes one function, which is recorded. It has the globals of the program's own function, so that it
 counts as part of the program. Arrays are named by the first variable that leads to them, in alphabetical
 order: hence `self` for the function itself, which may be a method, and `the_…` for the other.
 """
@@ -30,14 +30,14 @@ __all__ = [
 
 
 class Form(NamedTuple):
-    """How a call is made.
+    """The form of a call.
 
     Attributes:
-        function: to be recorded, with the arguments of the call.
-        loss: the path of the loss in what it leaves behind; None where it has to be found.
-        told: where the loss comes from, for the reader; None where it has to be found.
-        results: the path of what the program itself returned, and the function that returned it.
-        leaves_variables: whether the function's own variables are left behind, too.
+        function: the function to record, with the arguments of the call.
+        loss: the path of the loss in its results; None if it must be found.
+        told: the origin of the loss, for the reader; None if it must be found.
+        results: the path of the program's own result, and the function that returned it.
+        leaves_variables: whether the function's own variables are among the results.
     """
 
     function: Callable[..., Any]
@@ -48,18 +48,18 @@ class Form(NamedTuple):
 
 
 def plain(function: Callable[..., Any]) -> Form:
-    """A function that computes loss and gradients."""
+    """Return the form of a function that computes loss and gradients."""
     return Form(function, None, None, ("return", function))
 
 
 def with_expression(
     function: Callable[..., Any], text: str, names: Mapping[str, Any], *, leaves_variables: bool = False
 ) -> Form:
-    """A loss that the program never computes, evaluated after the call in its function's own names."""
+    """Return the form of a loss that the program does not compute, an expression in its function's names."""
     try:
         code = compile(text.strip(), "<loss>", "eval")
     except SyntaxError as error:
-        raise NotJudged(f"--loss is no expression: {error.msg}: {text.strip()}") from None
+        raise NotJudged(f"--loss is not an expression: {error.msg}: {text.strip()}") from None
     self, variables, watch, evaluate = function, names, _watched, eval
     seen = _with_result
 
@@ -75,7 +75,7 @@ def with_expression(
 
 
 def with_variables(function: Callable[..., Any]) -> Form:
-    """A function that leaves its own variables behind, and as `out` what it returned."""
+    """Return the form of a function that also returns its variables, with its result as `out`."""
     self, watch, seen = function, _watched, _with_result
 
     def call(*args, **kwargs):  # type: ignore[no-untyped-def]
@@ -86,7 +86,7 @@ def with_variables(function: Callable[..., Any]) -> Form:
 
 
 def gradient_beside(loss: Callable[..., Any], gradient: Callable[..., Any], name: str) -> Form:
-    """A function that computes the loss, and another that computes its gradient."""
+    """Return the form of a function for the loss and another for its gradient."""
     self, the_loss = gradient, loss
 
     def call(*args, **kwargs):  # type: ignore[no-untyped-def]
@@ -96,7 +96,7 @@ def gradient_beside(loss: Callable[..., Any], gradient: Callable[..., Any], name
 
 
 def pair(forward: Callable[..., Any], backward: Callable[..., Any], seed: int) -> Form:
-    """⟨dout, out⟩ of a forward and its backward, with a random dout for each output that backward takes."""
+    """Return the form of a forward and its backward: ⟨dout, out⟩ with a random dout for each output."""
     arguments, weigh, stored, signature = _arguments, _weighed, _stored, _signature(forward)
     self, the_other = forward, backward
 
@@ -111,14 +111,14 @@ def pair(forward: Callable[..., Any], backward: Callable[..., Any], seed: int) -
 
 
 def counterpart(name: str, known: Callable[[str], Any]) -> tuple[str, str] | None:
-    """What is another half by its name.
+    """Find the other half of a target by its name.
 
     Args:
-        name: of the target.
-        known: what has a name, or None.
+        name: name of the target.
+        known: returns the object with a name, or None.
 
     Returns:
-        "backward" or "loss", and the name of the other half; None where there is none.
+        "backward" or "loss", and the name of the other half; None if there is none.
     """
     head, _, last = name.rpartition(".")
     dotted = f"{head}." if head else ""
@@ -138,7 +138,7 @@ def counterpart(name: str, known: Callable[[str], Any]) -> tuple[str, str] | Non
     return None
 
 
-# What people call the adjoint that backward is given.
+# Usual names of the adjoint that backward takes.
 _ADJOINT = re.compile(r"^(?:d\w*|g|grad\w*|g_\w+|delta\w*|up\w*|err\w*|\w*_grad(?:ient)?|cotangent|v)$", re.I)
 
 _BESIDE = {
@@ -153,7 +153,7 @@ _BESIDE = {
 
 
 def _in_program(call: Any, like: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that belongs to the module of another."""
+    """Return a function that belongs to the module of another."""
     inner, call = inspect.unwrap(like), inspect.unwrap(call)
     space = getattr(inner, "__globals__", {})
     made = types.FunctionType(
@@ -179,7 +179,7 @@ def _code(function: Callable[..., Any]) -> types.CodeType | None:
 
 
 def _watched(function: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Any, dict[str, Any]]:
-    """What a function returned, and its local variables at that moment."""
+    """Return a function's result, and its local variables at that moment."""
     known: dict[str, Any] = {}
     code = _code(function)
 
@@ -201,7 +201,7 @@ def _watched(function: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Any,
 
 
 def _with_result(known: dict[str, Any], out: Any) -> dict[str, Any]:
-    """A function's variables, and as ``out`` what it returned, or its own ``out`` if it returned nothing.
+    """Return a function's variables, with its result as ``out``, or its own ``out`` without a result.
 
     Numbers come first, so that a loss has the name of its variable, not its place in a list of all losses.
     """
@@ -217,9 +217,9 @@ def _arguments(
     kwargs: Any,
     seed: int,
 ) -> tuple[list[Any], list[Any], list[Any]]:
-    """What backward is given, the outputs that it takes the adjoints of, and these adjoints."""
+    """Return the arguments of backward, the outputs whose adjoints it takes, and these adjoints."""
     names = required(backward) or ["dout"]
-    owner = list(args[:1]) if names[0] == "self" else []  # forward is a method as its class has it
+    owner = list(args[:1]) if names[0] == "self" else []  # forward is an unbound method
     names = names[len(owner) :]
     if not names:  # def backward(self, dout=1)
         rng = None if np.ndim(out) == 0 else np.random.default_rng([seed, 3])
@@ -227,8 +227,8 @@ def _arguments(
         return [*owner, *cotangents], [out], cotangents
     if any(role_of(name) == "labels" for name in names):
         raise NotJudged(
-            f"backward takes {', '.join(names)}, labels among them, so that it is no function of an adjoint "
-            "alone: judge what calls it"
+            f"backward takes {', '.join(names)}, which include labels, so it is not a function of only an "
+            "adjoint: judge the function that calls it"
         )
     if not _ADJOINT.match(names[0]) and role_of(names[0]) == "inputs":
         raise NotJudged(f"backward takes {names[0]} first, where the adjoint of forward's output is expected")
@@ -250,7 +250,7 @@ def _arguments(
 
 
 def required(function: Callable[..., Any]) -> list[str]:
-    """The names of the parameters that have to be given."""
+    """Return the names of the required parameters."""
     taken = _signature(function)
     return [
         each.name
@@ -260,7 +260,7 @@ def required(function: Callable[..., Any]) -> list[str]:
 
 
 def _stored(out: Any, args: Sequence[Any]) -> Any:
-    """What forward returned or, if it is nothing, the output that its object keeps."""
+    """Return forward's result or, without one, the output that its object keeps."""
     if out is not None or not args:
         return out
     kept = getattr(args[0], "__dict__", {})
@@ -268,7 +268,7 @@ def _stored(out: Any, args: Sequence[Any]) -> Any:
 
 
 def _cotangent(out: Any, rng: np.random.Generator | None) -> Any:
-    """A random adjoint, or 1, which records where ``out`` does: methods of plain arrays are not recorded."""
+    """Return a random adjoint, or 1, that records if ``out`` does, because plain arrays' methods do not."""
     dtype = out.dtype if _is_floating(out) else np.dtype(float)
     if rng is None:
         return np.zeros_like(out, dtype=dtype) + 1

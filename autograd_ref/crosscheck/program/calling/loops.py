@@ -1,4 +1,4 @@
-"""One round of a training loop, judged like a call of its variables that leaves its variables behind."""
+"""A round of a training loop, judged like a call that takes the loop's variables and returns them."""
 
 import ast
 import re
@@ -15,7 +15,7 @@ from autograd_ref.crosscheck.reports.report import NotJudged
 
 __all__ = ["Loop", "Round", "calls_any", "loops_of", "round_of"]
 
-# What people call a function that moves the parameters.
+# Usual names of functions that move the parameters.
 _MOVES = re.compile(r"update|step|apply|optimi[sz]|descen", re.IGNORECASE)
 
 _Node = ast.For | ast.While
@@ -25,7 +25,7 @@ class Loop(NamedTuple):
     """A loop that may train.
 
     Attributes:
-        scope: the qualified name of the function that it is in, ``<module>`` for none.
+        scope: the qualified name of the function that contains it, or ``<module>``.
         node: its statement.
         inner: the lines of such loops inside it.
         shared: the names that its function declares global.
@@ -38,12 +38,12 @@ class Loop(NamedTuple):
 
     @property
     def line(self) -> int:
-        """Where it begins."""
+        """The line where it begins."""
         return self.node.lineno
 
     @property
     def first(self) -> int:
-        """Where its body begins."""
+        """The line where its body begins."""
         return self.node.body[0].lineno
 
 
@@ -51,8 +51,8 @@ class Round(NamedTuple):
     """One round of a loop.
 
     Attributes:
-        function: makes it.
-        call: the variables that it begins with.
+        function: the function that runs it.
+        call: the variables at its start.
         space: the globals of the program.
         numbers: attributes that are numbers and move, as object, name and number.
     """
@@ -64,7 +64,7 @@ class Round(NamedTuple):
 
     @contextmanager
     def with_arrays(self) -> Iterator[None]:
-        """Put arrays in the place of attributes that are numbers, for they are to be differentiated."""
+        """Replace attributes that are numbers by arrays, to differentiate by them."""
         try:
             for owner, name, number in self.numbers:
                 setattr(owner, name, np.array(float(number)))
@@ -75,10 +75,10 @@ class Round(NamedTuple):
 
 
 def loops_of(source: str) -> list[Loop]:
-    """The loops of a source that move something in every round.
+    """Return the loops of a source that move something in every round.
 
     Args:
-        source: of a file.
+        source: the source of a file.
     """
     try:
         tree = ast.parse(source)
@@ -88,19 +88,19 @@ def loops_of(source: str) -> list[Loop]:
 
 
 def round_of(loop: Loop, file: str, space: dict[str, Any], variables: Mapping[str, Any]) -> Round:
-    """The round that a program is about to make.
+    """Return the next round of a program's loop.
 
     Args:
-        loop: that it is in.
-        file: of the program.
-        space: its globals.
-        variables: those that the loop's function has now.
+        loop: the loop.
+        file: file of the program.
+        space: globals of the program.
+        variables: the current variables of the loop's function.
 
     Returns:
-        The round, a function of its variables; lines are the file's.
+        The round, a function of its variables, with the line numbers of the file.
 
     Raises:
-        NotJudged: the body cannot stand alone.
+        NotJudged: the body cannot be run alone.
     """
     read = [each for part in loop.node.body for each in ast.walk(part)]
     names = dict.fromkeys(each.id for each in read if isinstance(each, ast.Name))
@@ -180,7 +180,7 @@ def _moves(loop: _Node) -> bool:
 
 
 def _moved(loop: _Node) -> Iterator[tuple[ast.expr, bool]]:
-    """What is moved in a loop, and whether by taking something away: ``W -= …``, ``W = W + …``."""
+    """Yield the targets that a loop moves, and whether it subtracts: ``W -= …``, ``W = W + …``."""
     for node in ast.walk(ast.Module(loop.body, [])):
         match node:
             case ast.AugAssign(target=target, op=ast.Add() | ast.Sub(), value=value) if not isinstance(
@@ -194,7 +194,7 @@ def _moved(loop: _Node) -> Iterator[tuple[ast.expr, bool]]:
 
 
 def _is_parameter(name: str, thing: Any, is_lowered: bool) -> bool:
-    """Whether a number that moves is a parameter, not a counter."""
+    """Whether a moving number is a parameter, not a counter."""
     if isinstance(thing, bool) or not isinstance(thing, (int, float, np.floating)):
         return False
     return not isinstance(thing, int) or is_lowered or role_of(name) in ("weight", "bias")

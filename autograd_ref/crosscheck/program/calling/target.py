@@ -1,4 +1,4 @@
-"""A target of the command line whose call is recorded: where the call comes from, and its other half."""
+"""A target of the command line whose call is recorded: the origin of the call, and its other half."""
 
 import inspect
 import warnings
@@ -30,22 +30,22 @@ __all__ = ["Asked", "Prepared", "check_met", "check_round", "check_target", "exa
 
 
 class Asked(NamedTuple):
-    """What the command line asks of one recorded target.
+    """The options of the command line for one recorded target.
 
     Attributes:
-        spec: the target, as it was named.
-        call: the expression that calls it; None for a call with what ``example`` draws.
-        nth: which call is judged.
+        spec: the target as given.
+        call: the expression that calls it; None for a call with the arguments of ``example``.
+        nth: the number of the call to judge.
         loss: an expression, or the name of a function.
         backward: the name of a function.
-        of: which gradient belongs to what.
-        points: how many.
-        dtype: of the floating arrays; None keeps what they have.
-        seed: of everything random.
-        tolerance: of the bounds.
-        guessed: whether nobody gave the call.
-        repair_seconds: for how long a repair is looked for; 0 for not at all.
-        explain: whether every line is said to be what it computes.
+        of: the arrays to which gradients belong.
+        points: number of points.
+        dtype: dtype of the floating arrays; None keeps their dtypes.
+        seed: seed of everything random.
+        tolerance: tolerance of the bounds.
+        guessed: whether the call was guessed.
+        repair_seconds: time limit for the search for a repair; 0 for no search.
+        explain: whether to explain what each line computes.
     """
 
     spec: str
@@ -64,7 +64,7 @@ class Asked(NamedTuple):
 
 
 def example_of(module: Any, name: str) -> str | None:
-    """The name of the function that draws a target's arguments; None where there is none."""
+    """Return the name of the function that draws a target's arguments; None if there is none."""
     for known in (f"example_{name.replace('.', '_')}", "example"):
         if callable(getattr(module, known, None)):
             return known
@@ -72,14 +72,14 @@ def example_of(module: Any, name: str) -> str | None:
 
 
 class Prepared(NamedTuple):
-    """All that `check.check_points` needs of a target.
+    """Everything `check.check_points` needs for a target.
 
     Attributes:
-        form: how the call is made.
-        call_at: gives its arguments, by the number of the point.
-        points: how many.
-        file: of the module.
-        settings: of the check.
+        form: the form of the call.
+        call_at: returns its arguments for the number of a point.
+        points: number of points.
+        file: file of the module.
+        settings: settings of the check.
     """
 
     form: Form
@@ -95,16 +95,16 @@ def check_target(
     """Judge the gradients of a call.
 
     Args:
-        module: that holds the target.
-        file: of the module.
-        asked: what is asked for.
-        on_verdict: told the report before a repair is looked for.
+        module: the module of the target.
+        file: file of the module.
+        asked: the options.
+        on_verdict: called with the report before the search for a repair.
 
     Returns:
         The report.
 
     Raises:
-        NotJudged: it cannot be judged; says why.
+        NotJudged: the target cannot be judged; the message says why.
     """
     return check_points(*prepare(module, file, asked, on_verdict))
 
@@ -125,7 +125,7 @@ def prepare(
         function = getattr(owner, last)
 
     if not callable(function):
-        raise NotJudged(f"{name} is no function but {type(function).__name__}: name what is to be called")
+        raise NotJudged(f"{name} is not a function but {type(function).__name__}: name the function to call")
 
     def call_at(point: int) -> Call:
         rng = seeded(asked.seed, point)
@@ -154,15 +154,15 @@ def check_met(
 
     Args:
         met: the call.
-        file: of the program.
-        asked: what is asked for.
+        file: file of the program.
+        asked: the options.
         on_verdict: as for `check_target`.
 
     Returns:
         The report.
 
     Raises:
-        NotJudged: it cannot be judged; says why.
+        NotJudged: the call cannot be judged; the message says why.
     """
     name, call = asked.spec.rpartition(":")[2], met.call
     if asked.dtype is not None:
@@ -180,15 +180,15 @@ def check_round(
 
     Args:
         made: the round.
-        file: of the program.
-        asked: what is asked for.
+        file: file of the program.
+        asked: the options.
         on_verdict: as for `check_target`.
 
     Returns:
         The report.
 
     Raises:
-        NotJudged: it cannot be judged; says why.
+        NotJudged: the round cannot be judged; the message says why.
     """
     form = with_variables(made.function)
     if asked.loss is not None:
@@ -269,7 +269,7 @@ def _drawn(module: Any, example: str, rng: np.random.Generator) -> Call:
 
 
 def _other_half(module: Any, owner: Any, name: str, asked: Asked) -> tuple[Any, Any]:
-    """The loss, or the backward function, that belongs to a target."""
+    """Return the loss or the backward function of a target."""
 
     def known(other: str) -> Any:
         for start in (module, owner):

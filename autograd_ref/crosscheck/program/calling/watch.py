@@ -1,7 +1,7 @@
-"""A call that a program makes itself, or a round of a loop: noticed before it is made, judged there and then.
+"""Notice a call that a program makes itself, or a round of a loop, and judge it immediately.
 
-The program waits meanwhile, as it is, and nothing of it is run twice: the other points are the same call with
-the arrays moved whose gradient is judged.
+The program waits meanwhile, and no part of it is run twice: the other points are the same call with moved
+arrays.
 """
 
 import ast
@@ -22,7 +22,7 @@ from autograd_ref.crosscheck.reports.report import NotJudged
 
 __all__ = ["Met", "is_called_plainly", "watching"]
 
-# So many loops of a file are tried.
+# The largest number of loops of a file to try.
 MOST = 8
 
 
@@ -30,7 +30,7 @@ class Met(NamedTuple):
     """A call that a program is about to make.
 
     Attributes:
-        function: that is called.
+        function: the called function.
         call: its arguments.
         space: the globals of the function.
     """
@@ -52,15 +52,15 @@ def watching(
     """Watch for calls while a program runs.
 
     Args:
-        file: that holds the functions.
-        names: of the functions: ``step``, ``Net.step``.
-        nth: which of the calls of each with floating arrays is wanted, from 1.
-        meet: is given the name, and the call before it is made; what it raises, the program sees.
-        loops: of the file.
-        meet_round: is given a loop, and a round of it before it is made; tells whether it could be judged.
+        file: the file with the functions.
+        names: names of the functions: ``step``, ``Net.step``.
+        nth: the number of the wanted call of each function, among calls with floating arrays, from 1.
+        meet: called with the name and the call before it is made; its exceptions go to the program.
+        loops: the loops of the file.
+        meet_round: called with a loop and its next round; returns whether the round could be judged.
 
     Yields:
-        How often each function was called so far, and how often with floating arrays.
+        The number of calls of each function so far, and the number with floating arrays.
     """
     counts = {name: [0, 0] for name in names}
     wanted: dict[str, list[str]] = {}
@@ -81,7 +81,7 @@ def watching(
                 if counts[name][1] == nth:
                     watch(None)
                     met = Met(_function_of(frame, name, call), call, frame.f_globals)
-                    sys.call_tracing(meet, (name, met))  # judging needs a profiler of its own
+                    sys.call_tracing(meet, (name, met))  # judging needs its own profiler
                     watch(notice)
         scope = frame.f_code.co_qualname
         is_inside = any(scope == each for each, _ in left) and _resolved(frame.f_code.co_filename) == file
@@ -94,7 +94,7 @@ def watching(
             return notice_line
         loop = left[key]
         rounds[key] += 1
-        # What is inside it, or what it calls, is to be judged first.
+        # Inner loops, and functions that it calls, are judged first.
         if rounds[key] < 2 and (loop.inner or calls_any(loop, wanted)):
             return notice_line
         del left[key]
@@ -121,7 +121,7 @@ def watching(
 
 
 def is_called_plainly(source: str, name: str) -> bool:
-    """Whether a name is a function of a source that neither an example nor a contract calls."""
+    """Whether a name is a function of a source that is called by neither an example nor a contract."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
@@ -161,7 +161,7 @@ def _resolved(file: str) -> str:
 
 
 def _call_of(frame: FrameType) -> Call:
-    """The arguments of a frame that has just begun."""
+    """Return the arguments of a frame that has just begun."""
     code, known = frame.f_code, frame.f_locals
     count, keywords = code.co_argcount, code.co_kwonlyargcount
     names = code.co_varnames
@@ -177,7 +177,7 @@ def _call_of(frame: FrameType) -> Call:
 
 
 def _function_of(frame: FrameType, name: str, call: Call) -> Callable[..., Any]:
-    """The function whose code a frame runs."""
+    """Return the function whose code a frame runs."""
     last = name.rpartition(".")[2]
     held = [frame.f_globals.get(last)]
     if call.args:

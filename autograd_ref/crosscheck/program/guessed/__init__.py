@@ -1,1 +1,1 @@
-"""Calls for code that nobody told us how to call, written down as the expression that `--call` takes."""
+"""Guessed calls for code without a given call, written as expressions for `--call`."""

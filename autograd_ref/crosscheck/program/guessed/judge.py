@@ -1,4 +1,4 @@
-"""Judge what nobody said how to call: the first call that fits decides, and no other may contradict it."""
+"""Judge code without a given call: the first call that fits decides, and no other may contradict it."""
 
 from collections.abc import Callable, Iterable, Iterator
 from math import prod
@@ -22,18 +22,18 @@ def judge_guessed(
 ) -> Report | None:
     """Try calls until one of them gives a verdict.
 
-    A gradient of another shape than its array says that the arrays were given in another shape than is meant.
-    A wrong gradient stays wrong only if it is right in no other call.
+    If the shape of a gradient differs from its array's, the arrays have another shape than intended.
+    A wrong gradient counts as wrong only if it is not right in another call.
 
     Args:
-        module: that holds the target.
-        file: of the module.
-        asked: what is asked for.
+        module: the module of the target.
+        file: file of the module.
+        asked: the options.
         guesses: the calls.
-        on_verdict: told the report before a repair is looked for.
+        on_verdict: called with the report before the search for a repair.
 
     Returns:
-        The report; None where no call fits.
+        The report; None if no call fits.
 
     Raises:
         NotJudged: the gradient is right in one call and wrong in another.
@@ -52,7 +52,7 @@ def judge_guessed(
         if any(
             each.mismatch is not None and each.shape and prod(each.shape) == 1 for each in report.quantities
         ):
-            continue  # an array of one entry in the place of a number
+            continue  # an array of one entry in place of a number
         if report.ok:
             if wrong is None:
                 return report
@@ -71,7 +71,7 @@ def judge_guessed(
 
 
 def calls_of(space: Any, name: str, sizes: Sizes, reg: float) -> Iterator[Guess]:
-    """Calls of a layer or a network, by its parameters' names; arguments as for `network_calls`."""
+    """Yield calls of a layer or a network, by its parameters' names; arguments as for `network_calls`."""
     yield from layer_calls(space, name)
     yield from network_calls(space, name, sizes, reg)
 

@@ -1,4 +1,4 @@
-"""Calls of layers, by the names that CS231n's three assignments give to their parameters."""
+"""Calls of layers, by the names of their parameters in CS231n's three assignments."""
 
 import inspect
 import re
@@ -42,7 +42,7 @@ _RNN = {"wx|wxh|u": _normal(3, 4), "wh|whh|w": _normal(4, 4), "b|bh": _normal(4)
 _LSTM = {"wx": _normal(3, 16), "wh": _normal(4, 16), "b": _normal(16)}
 _AFFINE = {"w|weights?": _normal(12, 4), "b|bias": _normal(4)}
 
-# A part of a function's name, and its parameters; the first that fits all of them.
+# Parts of function names, and their parameters; the first entry that has all of them is used.
 LAYERS: tuple[tuple[str, Mapping[str, str]], ...] = (
     ("conv.*pool", {**_IMAGES, **_STRIDE, **_SCALES, "gamma": _normal(2), "beta": _normal(2)}),
     ("conv", {**_IMAGES, **_STRIDE, **_SCALES, "gamma": _normal(2), "beta": _normal(2)}),
@@ -82,11 +82,11 @@ _INPUTS = ("x", "inputs", "inp", "data", "a", "a_prev", "z", "input", "features"
 
 
 def layer_calls(space: Any, name: str) -> Iterator[Guess]:
-    """Calls of a layer.
+    """Yield calls of a layer.
 
     Args:
-        space: the module, or what else has the name.
-        name: of a function.
+        space: the module, or another object with the name.
+        name: name of a function.
 
     Yields:
         Calls, the most usual first.
@@ -104,7 +104,7 @@ def layer_calls(space: Any, name: str) -> Iterator[Guess]:
 
 
 def _texts(parameters: Mapping[str, inspect.Parameter], shapes: Mapping[str, str]) -> list[str] | None:
-    """The arguments; None where a parameter is in no name of the table."""
+    """Return the arguments; None if the table has no name for a parameter."""
     found: list[str] = []
     for name, each in parameters.items():
         if each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD):

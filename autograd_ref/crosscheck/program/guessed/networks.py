@@ -1,4 +1,4 @@
-"""Calls of networks: functions of parameters, inputs and labels, and classes that hold their parameters."""
+"""Calls of networks: functions of parameters, inputs and labels, and classes with their own parameters."""
 
 import ast
 import inspect
@@ -14,7 +14,7 @@ from autograd_ref.crosscheck.program.guessed.styles import Sizes, Style, styles
 
 __all__ = ["Guess", "network_calls"]
 
-# What may be a list with an array for each layer.
+# Roles whose parameter may be a list with an array for each layer.
 _LISTS = {"weights", "w", "ws", "thetas", "theta"}
 
 
@@ -22,7 +22,7 @@ class Guess(NamedTuple):
     """One way to call something.
 
     Attributes:
-        name: of what is judged.
+        name: name of the judged object.
         call: the expression that calls it, as for ``--call``.
     """
 
@@ -31,12 +31,12 @@ class Guess(NamedTuple):
 
 
 def network_calls(space: Any, name: str, sizes: Sizes, reg: float) -> Iterator[Guess]:
-    """Calls of a network.
+    """Yield calls of a network.
 
     Args:
-        space: the module, or what else has the name.
-        name: of a function, a class or a method.
-        sizes: of the network.
+        space: the module, or another object with the name.
+        name: name of a function, a class or a method.
+        sizes: sizes of the network.
         reg: strength of the penalty.
 
     Yields:
@@ -73,7 +73,7 @@ def _of_function(function: Callable[..., Any], name: str, sizes: Sizes, reg: flo
                 yield from _call(name, parameters, roles, style, reg, {held: written(style)})
         if found:
             return
-        weights = [held]  # theta, alone
+        weights = [held]  # a single theta
     if not weights:
         return
     for style in styles(sizes, layers=len(weights), biases=bool(biases)):
@@ -108,7 +108,7 @@ def _arguments(
     reg: float,
     texts: Mapping[str, str],
 ) -> list[str] | None:
-    """What stands in the brackets; None where a parameter says nothing that is understood."""
+    """Return the arguments in the brackets; None if the name of a parameter is not understood."""
     known = {
         "inputs": style.inputs,
         "labels": style.labels,
@@ -137,7 +137,7 @@ Held = tuple[int, bool, Callable[[Style], str]]
 
 
 def _held(function: Callable[..., Any], name: str) -> Iterator[Held]:
-    """What a parameter may be that holds all others: its layers, whether biases are apart, its text."""
+    """Yield forms of a parameter that contains all others: layers, whether biases are separate, text."""
     own, around = _trees_of(function)
     unpacked = _unpacked(own, name)
     if unpacked:
@@ -179,7 +179,7 @@ def _by_names(names: Sequence[str], written: Callable[[Mapping[str, str]], str])
 
 
 def _trees_of(function: Callable[..., Any]) -> tuple[ast.AST, ast.AST]:
-    """The source of a function, and of its module."""
+    """Return the syntax trees of a function, and of its module."""
     trees: list[ast.AST] = []
     for thing in (function, inspect.getmodule(function)):
         try:
@@ -190,7 +190,7 @@ def _trees_of(function: Callable[..., Any]) -> tuple[ast.AST, ast.AST]:
 
 
 def _unpacked(tree: ast.AST, name: str) -> list[str]:
-    """The names that a parameter is unpacked into: ``W1, b1, W2, b2 = params``."""
+    """Return the names into which a parameter is unpacked: ``W1, b1, W2, b2 = params``."""
     for node in ast.walk(tree):
         if not (isinstance(node, ast.Assign) and isinstance(node.value, ast.Name) and node.value.id == name):
             continue
@@ -201,7 +201,7 @@ def _unpacked(tree: ast.AST, name: str) -> list[str]:
 
 
 def _in_pairs(tree: ast.AST, name: str) -> bool:
-    """Whether a parameter is walked in pairs: ``for i, (W, b) in enumerate(params)``."""
+    """Whether a loop goes over a parameter in pairs: ``for i, (W, b) in enumerate(params)``."""
     for node in ast.walk(tree):
         if not isinstance(node, ast.For | ast.comprehension):
             continue
@@ -216,7 +216,7 @@ def _in_pairs(tree: ast.AST, name: str) -> bool:
 
 
 def _keys(tree: ast.AST) -> list[str]:
-    """The keys by which arrays are read, in their order."""
+    """Return the keys by which arrays are read, in order."""
     read = [
         node.slice.value
         for node in ast.walk(tree)

@@ -1,4 +1,4 @@
-"""Expressions that make an object of somebody's class, with sizes and arrays that hide nothing."""
+"""Expressions that create an object of a user's class, with sizes and arrays that show every mistake."""
 
 import inspect
 import re
@@ -14,15 +14,15 @@ __all__ = ["Maker"]
 
 
 class Maker:
-    """Makes objects of one class, in any style."""
+    """Creates objects of one class, in any style."""
 
     def __init__(self, space: Any, cls: type, name: str, reg: float):
-        """What is made.
+        """Take the class.
 
         Args:
-            space: the module, or what else has the name.
+            space: the module, or another object with the name.
             cls: the class.
-            name: of the class.
+            name: name of the class.
             reg: strength of the penalty.
         """
         self.space, self.cls, self.name, self.reg = space, cls, name, reg
@@ -54,16 +54,16 @@ class Maker:
 
     @property
     def layers(self) -> int:
-        """How many layers it is given weights for; 2 where it makes its own."""
+        """The number of layers for which it takes weights; 2 if it creates its own."""
         return len(self.weights) or 2
 
     @property
     def has_biases(self) -> bool:
-        """Whether it is given biases."""
+        """Whether it takes biases."""
         return bool(self.biases)
 
     def text(self, style: Style) -> str | None:
-        """The statements that make `net`; None where the constructor refuses."""
+        """Return the statements that create `net`; None if the constructor fails."""
         key = style if self.weights else (style.classes, style.columns)
         if not self.weights and (style.bias != "flat" or not style.classes):
             return None
@@ -87,7 +87,7 @@ class Maker:
         return f"net = {text}\n{moved}"
 
     def _arguments(self, style: Style) -> str:
-        """The arguments of the constructor."""
+        """Return the arguments of the constructor."""
         every = style.all_sizes(2)
         sized = [
             each
@@ -119,7 +119,7 @@ class Maker:
 
 
 def _own_arrays(net: Any) -> str:
-    """The expression of the arrays that an object made for itself; empty where it made none."""
+    """Return an expression for the arrays that an object created itself; empty if there are none."""
     params = getattr(net, "params", None)
     if isinstance(params, dict) and params and all(_is_floating(each) for each in params.values()):
         return "net.params.values()"
@@ -132,7 +132,7 @@ def _own_arrays(net: Any) -> str:
 
 
 def _usual(name: str) -> str:
-    """What a parameter that is no size and no array is given, by its name."""
+    """Return the argument for a parameter that is neither a size nor an array, by its name."""
     low = name.lower()
     for words, text in (
         (r"^rng$|random_?state|generator", "rng"),

@@ -1,11 +1,11 @@
-"""What the parameters of a network's functions are, by the names that people give them."""
+"""The roles of the parameters of a network's functions, by their usual names."""
 
 import re
 
 __all__ = ["METHODS", "TRAINING", "is_size", "is_sizes", "numbered", "role_of"]
 
 
-# What a class calls the method that computes its gradients, in the order in which they are tried.
+# Usual names of the method that computes the gradients, in the order in which they are tried.
 METHODS = (
     "loss", "gradient", "gradients", "grad", "grads", "compute_gradients", "compute_gradient",
     "loss_and_grad", "loss_and_gradient", "loss_and_gradients", "loss_grad", "cost", "cost_and_grad",
@@ -13,7 +13,7 @@ METHODS = (
     "train_on_batch", "forward_backward", "forward",
 )  # fmt: skip
 
-# And the method that trains.
+# Usual names of the method that trains.
 TRAINING = ("fit", "train", "learn")
 
 _INPUTS = {
@@ -65,7 +65,7 @@ _HIDDEN = {"hidden_dims", "hidden_sizes", "hidden_layers", "hidden_layer_sizes",
 
 
 def role_of(name: str) -> str:
-    """What a parameter is.
+    """Return the role of a parameter.
 
     Returns:
         "inputs", "labels", "penalty", "rate", "parameters", "weight", "bias", "count", "epsilon" or "other".
@@ -88,13 +88,13 @@ def role_of(name: str) -> str:
 
 
 def is_sizes(name: str) -> str | None:
-    """Whether a constructor's parameter is a list of sizes: "all" of them, the "hidden" ones, or no list."""
+    """Return the sizes that a constructor's parameter lists, "all" or "hidden"; None if it is not a list."""
     low = name.lower()
     return "all" if low in _SIZES else "hidden" if low in _HIDDEN else None
 
 
 def is_size(name: str) -> str | None:
-    """Which size a constructor's parameter is: "input", "hidden", "output" or "some"; None for no size."""
+    """Return the size that a constructor's parameter is: "input", "hidden", "output" or "some"; or None."""
     low = name.lower()
     if _SIZE.match(low) is None:
         return None
@@ -106,7 +106,7 @@ def is_size(name: str) -> str | None:
 
 
 def numbered(names: list[str]) -> list[str]:
-    """Names in the order of their numbers, where each has one; else as they came."""
+    """Return names in the order of their numbers, if each has one, or else unchanged."""
     numbers = [re.search(r"(\d+)$", name) for name in names]
     if not all(numbers):
         return names

@@ -1,4 +1,4 @@
-"""How people lay a network out: samples in rows or columns, labels as numbers or one-hot, biases or none."""
+"""The usual layouts of networks: samples in rows or columns, labels as numbers or one-hot, biases or none."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ class Style:
     """One layout, as expressions of its arrays.
 
     Attributes:
-        sizes: of the network.
+        sizes: sizes of the network.
         columns: whether samples are columns, X (D, N).
         out_first: whether weights are (H, D), not (D, H).
-        labels: the expression of the labels.
-        classes: outputs of the last layer; 0 where it gives one number for each sample, without an axis.
-        bias: "flat" (H,), "matrix" (1, H) or (H, 1), "number" for matrices but a number where there is one
-            output, or "row" for one more row of the weights.
+        labels: the expression for the labels.
+        classes: number of outputs of the last layer; 0 for one number per sample, without an axis.
+        bias: "flat" (H,), "matrix" (1, H) or (H, 1), "number" for matrices but a number for a single output,
+            or "row" for one more row of the weights.
     """
 
     sizes: Sizes
@@ -39,19 +39,19 @@ class Style:
 
     @property
     def inputs(self) -> str:
-        """The expression of the inputs."""
+        """The expression for the inputs."""
         N, D, *_ = self.sizes
         return _normal((D, N) if self.columns else (N, D))
 
     def weight(self, i: int, layers: int) -> str:
-        """The expression of the weights of layer ``i`` of so many."""
+        """Return the expression for the weights of layer ``i`` out of ``layers``."""
         before, after = self._units(i, layers)
         before += self.bias == "row"
         shape = (before,) if not after else (after, before) if self.out_first else (before, after)
         return f"0.5 * {_normal(shape)}"
 
     def bias_of(self, i: int, layers: int) -> str:
-        """The expression of the biases of layer ``i`` of so many."""
+        """Return the expression for the biases of layer ``i`` out of ``layers``."""
         _, after = self._units(i, layers)
         if not after or (after == 1 and self.bias == "number"):
             return "np.array(0.5 * rng.standard_normal())"
@@ -59,7 +59,7 @@ class Style:
         return f"0.5 * {_normal(shape)}"
 
     def all_sizes(self, layers: int) -> list[int]:
-        """Units of every layer, the inputs' and the outputs' included."""
+        """Return the units of every layer, including inputs and outputs."""
         N, D, H, _ = self.sizes
         hidden = [H]
         while len(hidden) < layers:
@@ -72,12 +72,12 @@ class Style:
 
 
 def styles(sizes: Sizes, *, layers: int, biases: bool) -> Iterator[Style]:
-    """The layouts, the most usual first.
+    """Yield the layouts, the most usual first.
 
     Args:
-        sizes: of the network.
-        layers: how many have weights.
-        biases: whether there are biases apart from the weights.
+        sizes: sizes of the network.
+        layers: number of layers with weights.
+        biases: whether there are biases separate from the weights.
     """
     N, _, _, C = sizes
     binary = f"rng.integers(0, 2, {N}).astype(float)"

@@ -1,4 +1,4 @@
-"""Functions that make their own parameters and train them, called with made-up data for a round of a loop."""
+"""Call functions that create and train their own parameters, with made-up data, for a round of a loop."""
 
 import inspect
 import re
@@ -27,7 +27,7 @@ _ROUNDS = re.compile(r"iter|epoch|steps|rounds", re.IGNORECASE)
 
 
 class _EnoughError(BaseException):
-    """Ends a call when its loop was judged."""
+    """Ends a call when its loop has been judged."""
 
 
 def judge_training(
@@ -36,16 +36,16 @@ def judge_training(
     """Judge a round of the loop of a function, or of a class's method, that trains.
 
     Args:
-        module: that holds it.
-        file: of the module.
-        asked: what is asked for.
-        name: of the function or the class.
-        loops: of the file.
-        sizes: of the data.
+        module: its module.
+        file: file of the module.
+        asked: the options.
+        name: name of the function or the class.
+        loops: the loops of the file.
+        sizes: sizes of the data.
         reg: strength of the penalty.
 
     Returns:
-        The report; None where no call reaches a loop that can be judged.
+        The report; None if no call reaches a loop that can be judged.
     """
     own = [each for each in loops if each.scope == name or each.scope.startswith(f"{name}.")]
     wrong: Report | None = None
@@ -59,7 +59,7 @@ def judge_training(
 
 
 def training_calls(space: Any, name: str, sizes: Sizes, reg: float) -> Iterator[Guess]:
-    """Calls of what is given data and makes its own parameters; arguments as for `network_calls`."""
+    """Yield calls of code that takes data and creates its parameters; arguments as for `network_calls`."""
     thing = reduce(getattr, name.split("."), space)
     for style in styles(sizes, layers=2, biases=True):
         if style.bias != "flat":
@@ -78,7 +78,7 @@ def training_calls(space: Any, name: str, sizes: Sizes, reg: float) -> Iterator[
 
 
 def _texts(function: Any, style: Style, reg: float, skipped: int = 0) -> list[str] | None:
-    """The arguments; None where it takes no inputs, or something that its name does not explain."""
+    """Return the arguments; None if it takes no inputs, or something whose name is not understood."""
     try:
         parameters = list(inspect.signature(function).parameters.values())[skipped:]
     except (TypeError, ValueError):
@@ -120,7 +120,7 @@ def _text(name: str, style: Style, reg: float) -> str | None:
 
 
 def _judged(module: Any, file: str, asked: Asked, loops: list[Loop]) -> Report | None:
-    """The report on the first round that can be judged."""
+    """Return the report on the first round that can be judged."""
     reports: list[Report] = []
     tried = 0
 

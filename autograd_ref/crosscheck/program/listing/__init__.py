@@ -1,4 +1,4 @@
-"""The source of a recorded call, with what each line computes."""
+"""The source of a recorded call, with an explanation of what each line computes."""
 
 from autograd_ref.crosscheck.program.listing.rows import listing_of
 

@@ -1,4 +1,4 @@
-"""Second names of values, ``dz = dh``: statements that make nothing, and that a tape does not know."""
+"""Second names of values, ``dz = dh``: statements that compute nothing and are not on the tape."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["renamed"]
 
 
 def renamed(made: Mapping[Statement, Sequence[Value]]) -> Iterator[tuple[Statement, str, Value]]:
-    """The statements that give a value another name, with that name and what was last made under the old one.
+    """Yield the statements that give a value another name, with the new name and the latest value of the old.
 
     Args:
-        made: what each statement made.
+        made: the values that each statement made.
     """
     known: dict[tuple[int, str], list[tuple[int, Value]]] = {}
     for statement, values in made.items():

@@ -1,4 +1,4 @@
-"""The source of all functions that took part in a call, and what each of its statements computes."""
+"""The source of all functions in a call, with an explanation of what each statement computes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["listing_of"]
 
 
 class Note(NamedTuple):
-    """What is said beside a statement, whether it is right, and the values that it made."""
+    """The note next to a statement, whether it is right, and the values that it made."""
 
     text: str
     ok: bool | None
@@ -33,7 +33,7 @@ class Note(NamedTuple):
 
 
 def listing_of(points: Sequence[RecordedPoint], wrong: Sequence[int]) -> tuple[list[Line], list[Row]]:
-    """What each backward statement computes, and the whole source with a note beside every statement.
+    """Explain each backward statement, and return the whole source with a note next to every statement.
 
     Args:
         points: the recorded call at every point.
@@ -61,7 +61,7 @@ class _Listing:
         }
 
     def all(self) -> tuple[list[Line], list[Row]]:
-        """The lines and the rows."""
+        """Return the lines and the rows."""
         lines: dict[Statement, Line] = {}
         notes: dict[Statement, Note] = {}
         made: dict[Statement, list[Value]] = {}
@@ -89,7 +89,7 @@ class _Listing:
         return ", ".join(dict.fromkeys(named)) or None
 
     def _renamed(self, statement: Statement, name: str, value: Value) -> tuple[Line, Note]:
-        """What gets a second name; wrong where it is not what that says and something wrong is made of it."""
+        """Explain a second name, which is wrong if it does not fit the value and has wrong consequences."""
         what, of, factor, ok, note = self._is(value)
         wanted = self._named_for(name, value)
         makes_wrong = any(each.number in self.suspects for each in self.tapes.uses.get(value.number, ()))
@@ -110,14 +110,14 @@ class _Listing:
         )
 
     def _shown(self, value: Value, wanted: str | None = None) -> str:
-        """The array of a value at the first point, and what it should be."""
+        """Return the array of a value at the first point, and the right one."""
         shape = "×".join(map(str, value.shape)) or "number"
         text = f"{shape}, {value.dtype}\n{_array(self.tapes.arrays(value)[0])}"
         right = None if wanted is None else self.known.adjoint(self.forward_names[wanted])
         return text if right is None else f"{text}\n∂loss/∂{wanted}:\n{_array(right[0])}"
 
     def _backward(self, statement: Statement, values: list[Value]) -> tuple[Line, Note]:
-        """What a statement computes: of a loop, in its first wrong pass, else in its last."""
+        """Explain what a statement computes; in a loop, in its first wrong pass, or else in the last."""
         passes = _passes(values)
         chosen = passes[-1]
         nth = next((i for i, each in enumerate(passes) if self._is_wrong(each)), None)
@@ -135,7 +135,7 @@ class _Listing:
         return self._is(value)[3] is False
 
     def _is(self, value: Value) -> tuple[str, str | None, float | None, bool | None, str]:
-        """What a value is, the forward value it belongs to, the factor, whether it is right, and a note."""
+        """Return a value's kind, its forward value, the factor, whether it is right, and a note."""
         tapes = self.tapes
         output = next((each for each in tapes.outputs if each.value is value), None)
         if output is not None:
@@ -167,7 +167,7 @@ class _Listing:
         kind = "transposed" if best.order == "moved" and best.kind == "adjoint" else best.kind
         note = meaning_in_words(best, self.tapes) + (", transposed" if kind == "transposed" else "")
         factor = float(f"{best.factor:.12g}")
-        # One number is a multiple of any other; and what nobody suspects may be so by chance.
+        # Any number is a multiple of any other, and an unsuspected value may be so by chance.
         is_number = int(np.prod(value.shape)) == 1 and abs(abs(factor) - 1) > 1e-7
         if value.number not in self.suspects and (is_number or not is_right):
             return "auxiliary", None, None, None, "auxiliary"
@@ -176,7 +176,7 @@ class _Listing:
         return kind, name, factor, True, f"{note} ✓"
 
     def _named_for(self, target: str | None, value: Value) -> str | None:
-        """The forward value that a variable's own name speaks of, if it has its shape."""
+        """Return the forward value to which a variable's name refers, if it has its shape."""
         for core in cores(target) if target is not None and target.isidentifier() else ():
             known = self.forward_names.get(core)
             if known is not None and known.shape == value.shape:
@@ -184,7 +184,7 @@ class _Listing:
         return None
 
     def _rows(self, notes: dict[Statement, Note], made: list[Statement]) -> list[Row]:
-        """Every function that took part, from its first line to its last."""
+        """Return the rows of every function in the call, from its first line to its last."""
         spans: dict[tuple[str, int], int] = {}
         for statement in made:
             node = function_at(Place(statement.file, statement.line, statement.line, 0, 0, ""))
@@ -202,7 +202,7 @@ class _Listing:
 
 
 def _passes(values: list[Value]) -> list[Value]:
-    """The last and largest value of a statement in each pass of the loops around it."""
+    """Return the last and largest value of a statement in each pass of the loops around it."""
     whole = max(values, key=lambda each: _extent(each.place))
     same = [each for each in values if (each._code, each._position) == (whole._code, whole._position)]
     same = [each for each in same if not isinstance(each.operation, Write)] or same

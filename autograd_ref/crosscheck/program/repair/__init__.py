@@ -1,1 +1,1 @@
-"""Find a repair of a wrong gradient: change one thing, run the program, and judge it again."""
+"""Repair a wrong gradient: make one change, run the program, and judge it again."""

@@ -1,4 +1,4 @@
-"""From wrong gradients to a repair that was tried."""
+"""Find a repair of wrong gradients, and confirm it by a run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["find_repair"]
 
 
 class Found(NamedTuple):
-    """A repair, and the place that it shows to be wrong."""
+    """A repair, and the wrong place that it shows."""
 
     repair: Repair
     blame: Blame
@@ -42,17 +42,17 @@ def find_repair(
     order: Mapping[tuple[str, int], int],
     seconds: float,
 ) -> Found | None:
-    """Look for a change of the program that makes every gradient right.
+    """Search for a change of the program that makes every gradient right.
 
     Args:
-        points: the recorded call at each point; what it changed is not put back afterwards.
-        confirmed: whether the program, as it is in memory when this is called, is right by the verdict of the
-            check at all points and at a new one, with the same loss.
-        order: how suspect statements are, by file and line, most suspect first.
-        seconds: of CPU time for the search.
+        points: the recorded call at each point; its changes are not undone afterwards.
+        confirmed: returns whether the program, as it is in memory at that moment, is right by the verdict of
+            the check at all points and at a new one, with the same loss.
+        order: the suspicion of statements by file and line, the most suspect first.
+        seconds: CPU time for the search.
 
     Returns:
-        The repair; None where none was found in time.
+        The repair; None if none was found in time.
     """
     deadline = time.process_time() + seconds
     programs = _programs(points[0])
@@ -72,7 +72,7 @@ def find_repair(
 
 
 def _programs(point: RecordedPoint) -> dict[str, Program]:
-    """The files whose functions made a value of the backward part, as long as they are what is in memory."""
+    """Return the files whose functions made a backward value, if they agree with the code in memory."""
     forward = point.run.found.forward
     files = {
         value.place.file
@@ -117,14 +117,14 @@ def _repair(found: Mended, points: Sequence[RecordedPoint]) -> Repair:
 
 
 def _in_words(found: Mended, point: RecordedPoint) -> Iterator[Edit]:
-    """The edits; of a step left out, with the line of the forward pass that it belongs to."""
+    """Yield the edits; for an omitted step, with its line of the forward pass."""
     for i, edit in enumerate(found.edits):
         omitted = omitted_step(found.site, edit, point) if i == 0 and edit.kind == "step" else None
         yield edit if omitted is None else edit._replace(says=omitted)
 
 
 def _blame(found: Mended) -> Blame:
-    """The expression that was changed; where a statement was missing, the first that reads what it makes."""
+    """Return the changed expression; for a missing statement, the first one that reads its result."""
     source, edit = found.source, found.edits[0]
     start, end = edit.changes[0].start, max(edit.changes[0].end, edit.changes[0].start + 1)
     if edit.changes[0].start == edit.changes[0].end:
@@ -144,7 +144,7 @@ def _blame(found: Mended) -> Blame:
 
 
 def _reader(site: Site, at: int, text: str) -> ast.stmt:
-    """The first statement behind a position that reads what an inserted one changes; or else this one."""
+    """Return the first statement after a position that reads what an insertion changes, or else this one."""
     made = next(each.id for each in ast.walk(ast.parse(text.strip())) if isinstance(each, ast.Name))
     behind = [
         each
@@ -158,6 +158,6 @@ def _reader(site: Site, at: int, text: str) -> ast.stmt:
 
 
 def _name(file: str) -> str:
-    """The path that a diff names: from the working directory, where the file is below it."""
+    """Return the path for a diff: relative to the working directory if the file is below it."""
     path = Path(file)
     return (path.relative_to(_STARTED) if path.is_relative_to(_STARTED) else path).as_posix().lstrip("/")

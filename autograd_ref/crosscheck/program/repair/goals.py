@@ -1,4 +1,4 @@
-"""What a statement of the backward part may have to give: an adjoint, or the contribution of one use."""
+"""Possible right results of a statement of the backward part: adjoints, and contributions of single uses."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from autograd_ref.crosscheck.program.repair.source import Change
 
 __all__ = ["Goals"]
 
-# Values with fewer entries agree with something by chance.
+# Values with fewer entries would agree with something by chance.
 FEWEST = 2
 LARGEST = 1_000_000
 ONE = np.ones(1)
 
 
 class Goals:
-    """The adjoints and contributions of one point, found by what they add up to.
+    """The adjoints and contributions at one point, indexed by sums of their entries.
 
     Args:
-        point: where.
+        point: the point.
     """
 
     def __init__(self, point: RecordedPoint):
@@ -51,7 +51,7 @@ class Goals:
         self._sums = {size: np.array(some) for size, some in sums.items()}
 
     def has(self, thing: Any, scales: np.ndarray = ONE) -> bool:
-        """Whether a value, or a part of a tuple, may be wanted, times one of some numbers."""
+        """Whether a value, or a part of a tuple, is a goal times one of some numbers."""
         if isinstance(thing, tuple | list):
             return any(self.has(each, scales) for each in thing)
         if not isinstance(thing, np.ndarray) or thing.dtype.kind != "f" or thing.size not in self._sums:
@@ -62,7 +62,7 @@ class Goals:
         return bool((off <= self._near * size).any())
 
     def fits(self, site: Site, edit: Edit) -> bool:
-        """Whether a statement gives something that may be wanted when it is edited, and did not before."""
+        """Whether an edited statement gives a goal that it did not give before."""
         made = _made(site, edit.changes)
         for i, scope in enumerate(site.scopes):
             scales = ONE if edit.gives is None else self._scales(site)
@@ -73,7 +73,7 @@ class Goals:
         return False
 
     def _scales(self, site: Site) -> np.ndarray:
-        """Numbers by which people multiply adjoints for a while: those in scope, and one over them."""
+        """Return numbers by which adjoints may be multiplied for a while: numbers in scope, and inverses."""
         if id(site) not in self._numbers:
             numbers = [
                 float(each)
@@ -99,7 +99,7 @@ class Goals:
 
 
 def _made(site: Site, changes: tuple[Change, ...]) -> str | None:
-    """An expression of what a statement makes, once it is changed; None where that is no single one."""
+    """Return an expression for the result of a changed statement; None if there is no single one."""
     node, value = site.node, getattr(site.node, "value", None)
     if not isinstance(node, ast.Assign | ast.AugAssign | ast.Return) or not isinstance(value, ast.expr):
         return None
@@ -130,7 +130,7 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _sums(array: np.ndarray) -> tuple[float, float]:
-    """Two numbers that two arrays share only by chance, unless they have the same entries in one order."""
+    """Return two numbers that differ for different arrays, except by chance."""
     flat = np.asarray(array, np.float64).ravel()
     steps = np.arange(1, flat.size + 1)
     with np.errstate(all="ignore"):

@@ -1,18 +1,18 @@
-"""Other numbers in the arguments of a call: what fits by chance with a penalty of 0.1 does not with 0.083."""
+"""Change the numbers in a call's arguments: an edit that fits by chance with 0.1 does not fit with 0.083."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 __all__ = ["with_other_numbers"]
 
-# A probability stays one.
+# A probability stays a probability.
 PART = 0.83
 
 
 def with_other_numbers(
     call: tuple[Sequence[Any], Mapping[str, Any]],
 ) -> tuple[Sequence[Any], Mapping[str, Any]]:
-    """A call with all floating numbers of Python among its arguments, or in dicts there, a little smaller."""
+    """Return a call with all Python floats among its arguments, or in dicts there, a little smaller."""
     args, kwargs = call
     return tuple(_other(each) for each in args), {name: _other(each) for name, each in kwargs.items()}
 

@@ -1,4 +1,4 @@
-"""The forward step whose slope a repair puts in: its name and line, for the sentence."""
+"""The name and line of the forward step whose slope a repair inserts."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ __all__ = ["omitted_step"]
 
 
 def omitted_step(site: Site, edit: Edit, point: RecordedPoint) -> str | None:
-    """What step of the forward pass an edit goes back through, in words; None where that is not one step.
+    """Name the forward step whose slope an edit adds; return None if there is no single step.
 
-    The statement made the adjoint of what the step gives, and with the edit makes that of what it is given.
+    Without the edit the statement gives the adjoint of the step's output, with it the adjoint of its input.
     """
     before, after = _made(site, ()), _made(site, edit.changes)
     if before is None or after is None:
@@ -37,7 +37,7 @@ def omitted_step(site: Site, edit: Edit, point: RecordedPoint) -> str | None:
 
 
 def _made(site: Site, changes: Sequence[Change]) -> np.ndarray | None:
-    """The array that a statement makes, with some changes in it or a line behind it."""
+    """Return the array that a statement makes, with some changes in it or a line after it."""
     target = getattr(site.node, "target", None) or getattr(site.node, "targets", [None])[-1]
     lines = site.lines(site.node)
     if lines is None or not isinstance(target, ast.Name | ast.Attribute):
@@ -61,7 +61,7 @@ def _is_data(thing: Any) -> bool:
 
 
 def _of_adjoint(array: np.ndarray, point: RecordedPoint, near: float) -> Iterator[Value]:
-    """The forward values that an array is the adjoint of, the latest first."""
+    """Yield the forward values whose adjoint an array is, the latest first."""
     size = np.abs(array).max(initial=0.0)
     for value, adjoint in reversed(list(point.run.found.of.items())):
         if adjoint.centre.shape == array.shape and (np.abs(adjoint.centre - array) <= near * size).all():
@@ -69,7 +69,7 @@ def _of_adjoint(array: np.ndarray, point: RecordedPoint, near: float) -> Iterato
 
 
 def _is_made_from(value: Value, source: Value, place: Place) -> bool:
-    """Whether a value is made from another one by one statement."""
+    """Whether one statement computes a value from another one."""
     waiting = [value]
     while waiting:
         each = waiting.pop()
@@ -80,7 +80,7 @@ def _is_made_from(value: Value, source: Value, place: Place) -> bool:
 
 
 def _name(place: Place) -> str:
-    """A call's function, or the expression itself."""
+    """Return the function of a call, or the expression itself."""
     line = linecache.getline(place.file, place.line).encode()
     text = line[place.column : place.end_column if place.end_line == place.line else None].decode().strip()
     try:

@@ -20,19 +20,19 @@ from autograd_ref.crosscheck.program.repair.trial import Outcome, Trial
 
 __all__ = ["Mended", "Search"]
 
-# For how long other repairs of the same statement are counted once there is one, in seconds.
+# Seconds for which other repairs of the same statement are counted once there is one.
 OTHERS = 0.7
 
-# How many of the most suspect statements are gone through before any other.
+# The number of most suspect statements that are tried before any other.
 FIRST = 3
 
-# How many of the repairs of a place are given the last word.
+# The largest number of repairs of one place to confirm.
 LAST = 3
 
 # Of two mistakes, how many first repairs are gone on from: before statements less suspect, and in all.
 SOME, BASES = 2, 4
 
-# Two edits are tried together in so many of the most suspect statements, if neither costs more.
+# Two edits are tried together in this number of most suspect statements, if neither costs more.
 NEAR = 5
 USUAL = 2
 
@@ -41,12 +41,12 @@ class Mended(NamedTuple):
     """Edits that make all gradients right at all points.
 
     Attributes:
-        source: of the file.
-        program: the functions of it.
-        edits: one, or two where there were two mistakes.
-        site: the statement of the first.
-        others: how many other edits would do as well.
-        tried: how many were run.
+        source: source of the file.
+        program: its functions.
+        edits: one edit, or two for two mistakes.
+        site: the statement of the first edit.
+        others: number of other edits that are equally good.
+        tried: number of edits that were run.
     """
 
     source: Source
@@ -58,7 +58,7 @@ class Mended(NamedTuple):
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        """Of the text."""
+        """The changes of the text."""
         return tuple(change for edit in self.edits for change in edit.changes)
 
 
@@ -68,9 +68,9 @@ class Candidate:
 
     Attributes:
         site: the statement.
-        edit: itself.
-        fits: whether what the statement then makes is something that may be wanted.
-        outcome: of the run at the first point.
+        edit: the edit.
+        fits: whether the edited statement's result is one of the goals.
+        outcome: the outcome of the run at the first point.
     """
 
     site: Site
@@ -85,8 +85,8 @@ class Search:
     Args:
         points: the recorded call at every point.
         programs: the program's files.
-        deadline: by `time.process_time`.
-        order: how suspect statements are, by file and line: the lower, the more.
+        deadline: time limit, by `time.process_time`.
+        order: the suspicion of statements by file and line; lower means more suspect.
     """
 
     def __init__(
@@ -108,10 +108,10 @@ class Search:
         self.weak: list[tuple[Candidate, ...]] = []
 
     def mended(self, accept: Callable[[Mended], bool]) -> Mended | None:
-        """The smallest, most usual edit after which everything is right; None if none is found in time.
+        """Return the smallest, most usual edit that makes everything right; None if none is found in time.
 
         Args:
-            accept: the last word on what was found.
+            accept: confirms a repair.
         """
         if self.before is None:
             return None
@@ -140,7 +140,7 @@ class Search:
         return None
 
     def _together(self, sites: Sequence[Site], accept: Callable[[Mended], bool]) -> Mended | None:
-        """Two usual edits of the most suspect statements, where neither alone makes anything better."""
+        """Return two usual edits of the most suspect statements of which neither alone improves anything."""
         usual = [
             Candidate(site, edit, False)
             for site in sites
@@ -189,7 +189,7 @@ class Search:
     def _good(
         self, candidates: Sequence[Candidate], base: tuple[Candidate, ...], bases: list[Candidate]
     ) -> list[Candidate]:
-        """The candidates that make everything right; those that make more right go to ``bases``."""
+        """Return the candidates that make everything right; those that make more right go to ``bases``."""
         before = (base[0].outcome if base else self.before) or frozenset()
         good: list[Candidate] = []
         until = self.deadline
@@ -221,7 +221,7 @@ class Search:
     def _cheaper(
         self, sites: Sequence[Site], good: Sequence[Candidate], base: tuple[Candidate, ...]
     ) -> list[Candidate]:
-        """More usual edits of the other most suspect statements: of two mistakes, the simpler is meant."""
+        """Return more usual edits of the other most suspect statements: a simpler mistake is likelier."""
         cost = min(each.edit.cost for each in good)
         others = [site for site in sites if site is not good[0].site]
         return [
@@ -232,12 +232,12 @@ class Search:
         ]
 
     def _idles(self, some: tuple[Candidate, ...]) -> bool:
-        """Whether an edit is right since less is done: no step of a parameter, nothing behind a guard."""
+        """Whether an edit is right only because it skips a parameter's step or the code behind a guard."""
         with self._changed(some):
             if not self.trial.keeps_moving():
                 return True
         if any("\n" in each.text or not each.text for each in some[-1].edit.changes):
-            return False  # statements come or go
+            return False  # the edit adds or removes statements
         return not self._watched(some[:-1]).keys() <= self._watched(some).keys()
 
     def _watched(self, some: tuple[Candidate, ...]) -> dict[tuple[str, int], list[Scope]]:
@@ -249,7 +249,7 @@ class Search:
     def _groups(
         self, sites: Sequence[Site], base: tuple[Candidate, ...]
     ) -> Iterator[tuple[list[Candidate], list[Candidate]]]:
-        """Candidates in the order in which they are run, and those that are run if one of them is good."""
+        """Yield candidates in the order of running, each with those to run if one of them is good."""
         known: list[list[Candidate]] = []
         for site in sites:
             if time.process_time() > self.deadline:
@@ -271,7 +271,7 @@ class Search:
         last = len(self.order)
         ranks = [float(self.order.get((each.source.file, each.node.lineno), last)) for each in sites]
         for i, site in enumerate(sites):
-            # A name for another, as where a step was left out, is suspected with what it names.
+            # A second name, for example after an omitted step, is as suspect as the value.
             if isinstance(site.node, ast.Assign) and isinstance(site.node.value, ast.Name):
                 named = site.node.value.id
                 near = [
@@ -280,9 +280,9 @@ class Search:
                     if each.function is site.function and named in _set(each.node)
                 ]
                 ranks[i] = min([ranks[i], *(rank - 0.5 for rank in near)])
-            elif isinstance(site.node, ast.Return):  # of two places, where it was made is the better one
+            elif isinstance(site.node, ast.Return):  # the place where a value is made is preferred
                 ranks[i] += 1.5
-            elif isinstance(site.node, ast.For | ast.While):  # few edits, and they concern all that is inside
+            elif isinstance(site.node, ast.For | ast.While):  # few edits, which affect everything inside
                 inside = [
                     rank
                     for rank, each in zip(ranks, sites, strict=True)
@@ -310,7 +310,7 @@ class Search:
 
 
 def _set(node: ast.stmt) -> set[str]:
-    """The variables that a statement sets."""
+    """Return the variables that a statement sets."""
     return {
         each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
     }

@@ -1,4 +1,4 @@
-"""One statement that may be edited: its place in the syntax tree, its text, and what its names hold."""
+"""A statement that may be edited: its place in the syntax tree, its text, and the values of its names."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
     "shape_of",
 ]
 
-# How tightly an expression holds together; what is more is put in parentheses where less is wanted.
+# The precedence of expressions, which decides where parentheses are needed.
 TUPLE, TEST, COMPARE, SUM, PRODUCT, UNARY, POWER, ATOM = 0, 2, 10, 12, 13, 14, 15, 16
 _HOLDS: dict[type[ast.operator], int] = {
     ast.Add: SUM, ast.Sub: SUM, ast.Mult: PRODUCT, ast.Div: PRODUCT, ast.MatMult: PRODUCT,
@@ -44,11 +44,11 @@ class Edit(NamedTuple):
     """One change of a program.
 
     Attributes:
-        changes: of the text.
-        says: what was wrong, for the reader.
-        cost: the lower, the more often people make the mistake.
-        gives: the new expression, for one of very many edits, which are run only where its value fits.
-        kind: of the mistake, as in `report.Blame`.
+        changes: the changes of the text.
+        says: the mistake, for the reader.
+        cost: lower for more common mistakes.
+        gives: the new expression, for families of very many edits, which are run only if its value fits.
+        kind: the kind of mistake, as in `report.Blame`.
     """
 
     changes: tuple[Change, ...]
@@ -59,20 +59,20 @@ class Edit(NamedTuple):
 
 
 class Expression(NamedTuple):
-    """An expression in a statement, and what it is a part of."""
+    """An expression in a statement, and its parent."""
 
     node: ast.expr
     parent: ast.AST
 
 
 class Scope(NamedTuple):
-    """What the names of a function hold when one of its statements begins."""
+    """The values of a function's names at the start of one of its statements."""
 
     local: dict[str, Any]
     space: dict[str, Any]
 
     def value(self, expression: str) -> Any:
-        """The value of an expression; None where it has none."""
+        """Return the value of an expression; None if it has none."""
         try:
             with np.errstate(all="ignore"):
                 return eval(expression, self.space, dict(self.local))  # noqa: S307 - the user's own expressions
@@ -85,16 +85,16 @@ class Site:
     """A statement.
 
     Attributes:
-        source: that it is in.
-        node: itself.
-        body: the statements that it is one of.
-        function: that it is in.
-        scopes: what its names hold the first times it runs.
-        terms: what the function calls its arrays, numbers and functions, with what they are here.
-        calls: how it calls functions of one array, with {0} in the place of that.
-        untouched: the arrays that the function makes and never changes.
+        source: the source that contains it.
+        node: its node.
+        body: the list of statements that contains it.
+        function: the function that contains it.
+        scopes: the values of its names the first times it runs.
+        terms: the function's expressions for its arrays, numbers and functions, with their values here.
+        calls: the function's calls of functions of one array, with {0} in place of the array.
+        untouched: the arrays that the function creates and never changes.
         unused: the variables that the function sets and never reads.
-        indices: at which the function reads or writes arrays, with their brackets.
+        indices: the indices at which the function reads or writes arrays, with brackets.
     """
 
     source: Source
@@ -110,12 +110,12 @@ class Site:
 
     @property
     def scope(self) -> Scope:
-        """What its names hold when it runs first."""
+        """The values of its names when it first runs."""
         return self.scopes[0]
 
     @cached_property
     def expressions(self) -> list[Expression]:
-        """All expressions of it that are evaluated, the outer before the inner."""
+        """All its expressions that are evaluated, outer before inner ones."""
         found: list[Expression] = []
 
         def visit(node: ast.AST, parent: ast.AST) -> None:
@@ -134,7 +134,7 @@ class Site:
 
     @cached_property
     def values(self) -> list[Expression]:
-        """The expressions that give what the statement makes: whole, or each element of a tuple or dict."""
+        """The expressions of the statement's results: the whole, or each element of a tuple or dict."""
         value = getattr(self.node, "value", None)
         if not isinstance(value, ast.expr) or not isinstance(
             self.node, ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Return | ast.Expr
@@ -150,7 +150,7 @@ class Site:
 
     @cached_property
     def addends(self) -> list[Expression]:
-        """The values, and what they are sums of; what is multiplied as a whole is not taken apart."""
+        """The values and the terms of sums in them; a sum that is multiplied as a whole is not split."""
         found: list[Expression] = []
 
         def visit(each: Expression) -> None:
@@ -165,16 +165,16 @@ class Site:
         return found
 
     def value(self, node: ast.expr) -> Any:
-        """What an expression gives here; None where that is not known."""
+        """Return the value of an expression here; None if it is unknown."""
         return self.scope.value(f"({self.text(node)})")
 
     def text(self, node: ast.expr, least: int = 0) -> str:
-        """The text of an expression, in parentheses where it must hold together more tightly."""
+        """Return the text of an expression, in parentheses if a higher precedence is needed."""
         text = self.source.of(node)
         return f"({text})" if level(node) < least else text
 
     def lines(self, node: ast.stmt) -> tuple[int, int] | None:
-        """From where to where the whole lines of a statement are; None where they hold another, too."""
+        """Return the span of a statement's whole lines; None if they contain another statement, too."""
         source, (begin, end) = self.source, self.source.span(node)
         start, following = (
             source.starts[node.lineno - 1],
@@ -186,18 +186,18 @@ class Site:
         return start, following
 
     def behind(self, text: str) -> Change:
-        """A statement behind this one, which has its lines for itself."""
+        """Insert a statement after this one, which must have its own lines."""
         end = self.source.start_of((self.node.end_lineno or self.node.lineno) + 1)
         start = "" if self.source.text[:end].endswith((b"\n", b"\r")) else self.source.newline
         return Change(end, end, f"{start}{self.source.indent(self.node)}{text}{self.source.newline}")
 
     def in_front(self, text: str) -> Change:
-        """A statement before this one, which has its lines for itself."""
+        """Insert a statement before this one, which must have its own lines."""
         start = self.source.start_of(self.node.lineno)
         return Change(start, start, f"{self.source.indent(self.node)}{text}{self.source.newline}")
 
     def token(self, start: int, end: int, symbol: str, new: str) -> Change:
-        """Another operator in the place of one, wherever it is between two positions."""
+        """Replace an operator, wherever it is between two positions."""
         here = start
         while True:
             found = self.source.text.index(symbol.encode(), here, end)
@@ -207,11 +207,11 @@ class Site:
             here = found + 1
 
     def between(self, left: ast.expr, right: ast.expr, symbol: str, new: str) -> Change:
-        """Another operator between two operands."""
+        """Replace the operator between two operands."""
         return self.token(self.source.span(left)[1], self.source.span(right)[0], symbol, new)
 
     def assigned(self, new: str) -> Change:
-        """Another sign of assignment: ``+=`` for ``=``."""
+        """Replace the operator of an assignment: ``+=`` for ``=``."""
         node = self.node
         assert isinstance(node, ast.Assign | ast.AugAssign)  # noqa: S101
         target = node.target if isinstance(node, ast.AugAssign) else node.targets[-1]
@@ -219,12 +219,12 @@ class Site:
         return self.token(self.source.span(target)[1], self.source.span(node.value)[0], symbol, new)
 
     def replaced(self, each: Expression, text: str, holds: int = ATOM) -> Change:
-        """An expression with another text in its place.
+        """Replace an expression by another text.
 
         Args:
             each: the expression.
             text: the new text.
-            holds: how tightly it holds together.
+            holds: the precedence of the new text.
         """
         start, end = self.source.span(each.node)
         before, after = self.source.text[:start].rstrip(b" \t"), self.source.text[end:].lstrip(b" \t")
@@ -240,12 +240,12 @@ class Site:
 
 
 def shape_of(thing: Any) -> tuple[int, ...] | None:
-    """The shape of an array or number; None of anything else."""
+    """Return the shape of an array or number; None for anything else."""
     return np.shape(thing) if isinstance(thing, np.ndarray | np.number | int | float) else None
 
 
 def level(node: ast.expr) -> int:
-    """How tightly an expression holds together."""
+    """Return the precedence of an expression."""
     if isinstance(node, ast.BinOp):
         return _HOLDS.get(type(node.op), 11)
     if isinstance(node, ast.UnaryOp):
@@ -262,7 +262,7 @@ def level(node: ast.expr) -> int:
 
 
 def _needed(each: Expression) -> int:
-    """How tightly an expression must hold together where it is."""
+    """Return the precedence that an expression needs at its place."""
     node, parent = each
     if isinstance(parent, ast.BinOp):
         own = _HOLDS.get(type(parent.op), 11)

@@ -1,4 +1,4 @@
-"""Which statements may be edited, and what their names hold: from one plain run that is watched."""
+"""Find the statements that may be edited, and the values of their names, in one watched plain run."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from autograd_ref.recording.adjoints.reverse import ancestors
 
 __all__ = ["sites_of", "watched"]
 
-# Arrays with more entries are not copied when a statement is watched.
+# Larger arrays are not copied when a statement is watched.
 LARGE = 1_000_000
 
-# In a loop, the second time differs from the first: something was carried over.
+# The number of watched passes of a loop; the second differs from the first, because something is carried
+# over.
 PASSES = 2
 
 Line = tuple[str, int]
 
 
 def watched(call: Callable[[], Any], files: Mapping[str, Source]) -> dict[Line, list[Scope]]:
-    """Run a call, and keep what local variables hold the first times that each line of some files runs."""
+    """Run a call, and keep the local variables the first times that each line of some files runs."""
     seen: dict[Line, list[Scope]] = {}
 
     def on_line(frame: Any, event: str, _: Any) -> Any:
@@ -53,14 +54,14 @@ def watched(call: Callable[[], Any], files: Mapping[str, Source]) -> dict[Line, 
 
 
 def _kept(thing: Any) -> Any:
-    """An array as it is now."""
+    """Return a copy of an array."""
     return thing.copy() if isinstance(thing, np.ndarray) and thing.size <= LARGE else thing
 
 
 def lines_of_values(point: RecordedPoint) -> tuple[dict[Line, int], dict[Line, int]]:
-    """The lines that made values of the forward part, and of the backward part with its latest value.
+    """Return the lines that made forward values, and those that made backward values, with the latest value.
 
-    A line that calls a function makes what that makes.
+    A line that calls a function makes the function's values.
     """
     forward: dict[Line, int] = {}
     backward: dict[Line, int] = {}
@@ -81,9 +82,9 @@ def lines_of_values(point: RecordedPoint) -> tuple[dict[Line, int], dict[Line, i
 def sites_of(
     point: RecordedPoint, files: Mapping[str, Source], seen: Mapping[Line, list[Scope]]
 ) -> list[Site]:
-    """The statements that ran and may belong to the backward part, last first; the others after them.
+    """Return the statements that ran and may belong to the backward part, last first, then the others.
 
-    The last of all are those of the forward part that keep several values for the backward part.
+    Statements of the forward part that keep several values for the backward part come at the end.
     """
     forward, backward = lines_of_values(point)
     found: list[tuple[tuple[int, int], Site]] = []
@@ -117,7 +118,7 @@ def _end_of_head(node: ast.stmt) -> int:
 
 
 def _statements(source: Source) -> Iterator[Site]:
-    """All statements inside functions, without definitions."""
+    """Yield all statements inside functions, except definitions."""
 
     def visit(
         body: list[ast.stmt], function: ast.FunctionDef | ast.AsyncFunctionDef | None
@@ -134,7 +135,7 @@ def _statements(source: Source) -> Iterator[Site]:
 
 
 def _terms(site: Site) -> dict[str, Any]:
-    """What the function calls its arrays, numbers and functions, with what they are here."""
+    """Return the function's expressions for its arrays, numbers and functions, with their values here."""
     known: dict[str, Any] = {}
     for node in ast.walk(site.function):
         if isinstance(node, ast.Name | ast.Attribute | ast.Subscript | ast.Call):
@@ -189,14 +190,14 @@ def _is_term(thing: Any) -> bool:
 
 
 def _unused(function: ast.AST) -> set[str]:
-    """The variables that a function sets and never reads."""
+    """Return the variables that a function sets and never reads."""
     names = [node for node in ast.walk(function) if isinstance(node, ast.Name)]
     read = {node.id for node in names if isinstance(node.ctx, ast.Load)}
     return {node.id for node in names} - read
 
 
 def _untouched(function: ast.AST) -> set[str]:
-    """The variables and attributes that a function sets once to zeros, and never adds to."""
+    """Return the variables and attributes that a function sets once to zeros, and never adds to."""
     found: dict[str, int] = {}
     zeros: set[str] = set()
     for node in ast.walk(function):
@@ -211,14 +212,14 @@ def _untouched(function: ast.AST) -> set[str]:
 
 
 def _bases(target: ast.expr) -> list[str]:
-    """What is written to: the array of a part, each of several."""
+    """Return the arrays that are written: the array of a part, each of several."""
     if isinstance(target, ast.Tuple | ast.List):
         return [name for each in target.elts for name in _bases(each)]
     return _bases(target.value) if isinstance(target, ast.Subscript) else [ast.unparse(target)]
 
 
 def _calls(site: Site) -> list[str]:
-    """How the function calls others of the file with one array, and those that take one argument."""
+    """Return the function's calls of the file's functions with one array, and of those with one argument."""
     found: dict[str, None] = {}
     for node in ast.walk(site.function):
         if (
@@ -240,7 +241,7 @@ def _calls(site: Site) -> list[str]:
 
 
 def _indices(site: Site) -> list[str]:
-    """The indices, not constant, that the functions of the file read or write arrays at."""
+    """Return the variable indices at which the functions of the file read or write arrays."""
     found: dict[str, None] = {}
     for node in (*ast.walk(site.function), *ast.walk(site.source.tree)):
         if isinstance(node, ast.Subscript) and not isinstance(node.slice, ast.Constant):

@@ -1,7 +1,7 @@
 """The text of one file: spans of its syntax tree, and the text with some of them replaced.
 
-Spans count bytes of UTF-8, as the compiler does. Whatever an edit does not name stays as it was: tabs, ends
-of lines, comments, the encoding.
+Spans count bytes of UTF-8, like the compiler. Everything outside an edit is unchanged: tabs, line endings,
+comments, the encoding.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ class Source:
     """One file, or one cell of a notebook.
 
     Args:
-        file: as its code objects name it.
+        file: the file name in its code objects.
 
     Attributes:
         file: the same.
         is_file: whether it is on disk.
-        raw: its bytes there.
-        encoding: of these.
-        text: in UTF-8.
+        raw: its bytes on disk.
+        encoding: the encoding of these bytes.
+        text: its text in UTF-8.
 
     Raises:
         OSError: there is no source.
-        SyntaxError: it is no Python, or its encoding is unknown.
+        SyntaxError: it is not Python, or its encoding is unknown.
     """
 
     def __init__(self, file: str):
@@ -65,40 +65,40 @@ class Source:
     @cached_property
     def tree(self) -> ast.Module:
         """The syntax tree."""
-        return ast.parse(self.text.decode())  # of text: a line that names another encoding does not count
+        return ast.parse(self.text.decode())  # text, so a line that names another encoding is ignored
 
     @cached_property
     def starts(self) -> list[int]:
-        """Where each line starts."""
+        """The position where each line starts."""
         return [0, *(found.end() for found in _END_OF_LINE.finditer(self.text))]
 
     @property
     def newline(self) -> str:
-        """The end of the first line, which is the usual one."""
+        """The line ending of the first line."""
         found = _END_OF_LINE.search(self.text)
         return "\n" if found is None else found.group().decode()
 
     def at(self, line: int, column: int) -> int:
-        """The position of a place."""
+        """Return the position of a place."""
         return self.starts[line - 1] + column
 
     def start_of(self, line: int) -> int:
-        """Where a line starts; the end of the text for what follows the last."""
+        """Return the position where a line starts; the end of the text after the last line."""
         return self.starts[line - 1] if line <= len(self.starts) else len(self.text)
 
     def span(self, node: ast.expr | ast.stmt) -> tuple[int, int]:
-        """From where to where a node is."""
+        """Return the start and the end of a node."""
         return self.at(node.lineno, node.col_offset), self.at(
             node.end_lineno or node.lineno, node.end_col_offset or 0
         )
 
     def of(self, node: ast.expr | ast.stmt) -> str:
-        """The text of a node."""
+        """Return the text of a node."""
         start, end = self.span(node)
         return self.text[start:end].decode()
 
     def line_of(self, position: int) -> int:
-        """The line of a position, from 1."""
+        """Return the line of a position, from 1."""
         low, high = 0, len(self.starts)
         while high - low > 1:
             middle = (low + high) // 2
@@ -106,12 +106,12 @@ class Source:
         return low + 1
 
     def indent(self, node: ast.stmt) -> str:
-        """The white space in front of a statement that is the first of its line."""
+        """Return the white space before a statement that is the first in its line."""
         start = self.starts[node.lineno - 1]
         return self.text[start : self.at(node.lineno, node.col_offset)].decode()
 
     def changed(self, changes: Sequence[Change], start: int = 0, end: int | None = None) -> bytes:
-        """The text from one position to another with some spans replaced."""
+        """Return the text between two positions with some spans replaced."""
         parts, here = [], start
         for each in sorted(changes):
             parts += [self.text[here : each.start], each.text.encode()]
@@ -119,7 +119,7 @@ class Source:
         return b"".join([*parts, self.text[here : len(self.text) if end is None else end]])
 
     def lines_of(self, changes: Sequence[Change]) -> tuple[int, int]:
-        """The lines that changes touch: the first, and the last; one before the first if they only insert."""
+        """Return the first and last line that changes affect; for insertions, last is before first."""
         first = min(self.line_of(each.start) for each in changes)
         last = max(self.line_of(max(each.start, each.end)) for each in changes)
         if all(each.start == each.end and each.start in self._line_starts for each in changes):
@@ -133,16 +133,16 @@ class Source:
         return set(self.starts)
 
     def to_bytes(self, text: bytes) -> bytes:
-        """A text of this file as it is written to disk."""
+        """Return a text of this file in the encoding of the file."""
         return text.decode().encode(self.encoding)
 
     def diff(self, new: bytes, name: str) -> str:
-        """A unified diff, as `git apply` takes it."""
+        """Return a unified diff for `git apply`."""
         return "".join(_unified(_lines(self.text), _lines(new), name))
 
 
 def _lines(text: bytes) -> list[str]:
-    """Lines with their ends, as diff and git see them: a form feed or a lone carriage return ends none."""
+    """Return lines with their endings, as in git: a form feed or lone carriage return does not end a line."""
     return [each.decode() for each in re.findall(rb"[^\n]*\n|[^\n]+", text)]
 
 

@@ -1,4 +1,4 @@
-"""Run a program with other code in its functions: the same module, classes and closures."""
+"""Run a program with other code in its functions, but the same module, classes and closures."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from autograd_ref.crosscheck.program.repair.source import Change, Source
 
 __all__ = ["Program"]
 
-_FUTURE = 0xFFF000  # the bits of `from __future__ import ...` among a code object's flags
+_FUTURE = 0xFFF000  # the bits for `from __future__ import ...` in a code object's flags
 
 
 class Program:
     """The functions of one file, as they are in memory.
 
     Args:
-        source: of the file.
+        source: source of the file.
 
     Attributes:
         source: the same.
-        is_same: whether what is in memory was compiled from this source.
+        is_same: whether the code in memory was compiled from this source.
     """
 
     def __init__(self, source: Source):
@@ -50,18 +50,18 @@ class Program:
         return compile(whole, self.source.file, "exec", flags=self._flags, dont_inherit=True)
 
     def block(self, position: int) -> ast.stmt:
-        """The statement of the module itself that a position is in."""
+        """Return the statement at the top level of the module that contains a position."""
         for node in self.source.tree.body:
             first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", ()))])
             if self.source.starts[first - 1] <= position <= self.source.span(node)[1]:
                 return node
-        raise ValueError("this is in no statement of the module")
+        raise ValueError("this position is not in a statement of the module")
 
     def code(self, changes: Sequence[Change]) -> dict[tuple[str, int], types.CodeType]:
-        """The code of all functions of the statements that changes are in.
+        """Return the code of all functions in the statements that contain changes.
 
         Raises:
-            SyntaxError: the changed text is no Python.
+            SyntaxError: the changed text is not Python.
         """
         blocks: dict[int, tuple[ast.stmt, list[Change]]] = {}
         for each in changes:
@@ -80,7 +80,7 @@ class Program:
 
     @contextmanager
     def running(self, made: dict[tuple[str, int], types.CodeType]) -> Iterator[None]:
-        """The functions run other code inside this context."""
+        """Let the functions run other code inside this context."""
         placed: list[tuple[types.FunctionType, types.CodeType]] = []
         try:
             for key, code in made.items():
@@ -102,7 +102,7 @@ def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
 
 
 def _paired(old: types.CodeType, new: types.CodeType) -> dict[tuple[str, int], types.CodeType]:
-    """By name and line of the old code, the new code of the same name, in the order of the file."""
+    """Return the new code by name and line of the old code with the same name, in the order of the file."""
     by_name: dict[str, list[types.CodeType]] = {}
     for each in _codes(new):
         by_name.setdefault(each.co_qualname, []).append(each)

@@ -1,4 +1,4 @@
-"""Repeat a recorded call, plainly and at every point, and say which of its gradients are right."""
+"""Repeat a recorded call without recording, at every point, and find out which gradients are right."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from autograd_ref.recording.call.state import collect
 
 __all__ = ["Outcome", "Trial", "quietly"]
 
-# How far a gradient may be off, as a part of its root mean square, where its bound is less; the verdict on
-# what is proposed in the end is the checker's own.
+# The smallest allowed error of a gradient, as a part of its root mean square; the checker itself judges the
+# repair that is finally proposed.
 NEAR = 1e-7
 
-# A call that takes so many times as long as before, and so many seconds, does not come to an end.
+# A call that takes this many times as long as before, and this many seconds, is assumed not to end.
 TIMES, SECONDS = 20.0, 1.0
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ Outcome = frozenset[int] | None
 
 
 class _TooLong(BaseException):
-    """A changed program does not come to an end."""
+    """A changed program does not end."""
 
 
 class Trial:
@@ -38,7 +38,7 @@ class Trial:
 
     Args:
         points: the call at each point.
-        usual: about how many seconds it takes.
+        usual: its usual time in seconds.
     """
 
     def __init__(self, points: Sequence[RecordedPoint], usual: float):
@@ -48,7 +48,7 @@ class Trial:
         self._rights = [[_right(point, i) for i in range(len(point.pairs))] for point in points]
 
     def right(self, number: int) -> Outcome:
-        """The positions of the right gradients at one point; None if it fails or the loss differs."""
+        """Return the positions of the right gradients at one point; None if it fails or the loss differs."""
         point = self.points[number]
         recording = point.run.recording
         self.count += 1
@@ -68,7 +68,7 @@ class Trial:
         )
 
     def at_all(self, first: Outcome) -> Outcome:
-        """The gradients that are right at all points, where it is known which are at the first."""
+        """Return the gradients that are right at all points, given those that are right at the first."""
         for number in range(1, len(self.points)):
             if not first:
                 return first
@@ -77,7 +77,7 @@ class Trial:
         return first
 
     def keeps_moving(self) -> bool:
-        """Whether a run at the first point changes every array of before that the recorded run changed."""
+        """Whether a run at the first point changes every given array that the recorded run changed."""
         point = self.points[0]
         recording = point.run.recording
         recording.before.restore()
@@ -94,7 +94,7 @@ class Trial:
         return True
 
     def watched(self, run: Callable[[], T]) -> T | None:
-        """What a run of the call gives; None if it fails."""
+        """Return the result of a run of the call; None if it fails."""
         try:
             with _limited(10 * self._limit):
                 return run()
@@ -121,7 +121,7 @@ class Trial:
 
 
 def _right(point: RecordedPoint, i: int) -> tuple[np.ndarray, np.ndarray]:
-    """A right gradient, and how far each entry may be off."""
+    """Return a right gradient, and the allowed error of each entry."""
     right = point.gradients[i]
     bound = right.bound
     size = float(np.sqrt(np.mean(np.square(right.value)))) if right.value.size else 0.0
@@ -138,7 +138,7 @@ def _same_number(loss: Any, number: float) -> bool:
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """What the program prints and warns of was seen before."""
+    """Suppress the program's output and warnings, which were shown before."""
     nowhere = io.StringIO()
     with redirect_stdout(nowhere), redirect_stderr(nowhere), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -148,7 +148,7 @@ def quietly() -> Iterator[None]:
 
 @contextmanager
 def _limited(seconds: float) -> Iterator[None]:
-    """End what takes too much CPU time, where that is possible: in the main thread, if there are timers."""
+    """End code that takes too much CPU time, if possible: in the main thread, with timers."""
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return

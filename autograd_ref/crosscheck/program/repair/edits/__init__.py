@@ -1,4 +1,4 @@
-"""Single edits of a statement, a family a file, in the order of how often people make the mistake."""
+"""Single edits of a statement, one family per file, in the order of how common the mistake is."""
 
 from collections.abc import Callable, Iterator
 
@@ -47,7 +47,7 @@ FAMILIES: tuple[tuple[Family, str], ...] = (
 
 
 def edits(site: Site) -> list[Edit]:
-    """All single edits of a statement, the usual ones first; none of them twice."""
+    """Return all single edits of a statement, the usual ones first, without repetitions."""
     found: dict[object, Edit] = {}
     for family, kind in FAMILIES:
         for each in family(site):

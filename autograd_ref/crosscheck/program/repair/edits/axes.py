@@ -27,7 +27,7 @@ _ALONG = {
 
 
 def axes(site: Site) -> Iterator[Edit]:
-    """Another axis, other axes, with or without keepdims."""
+    """Yield edits to another axis, or with or without keepdims."""
     for each in site.expressions:
         node = each.node
         if not isinstance(node, ast.Call):
@@ -87,7 +87,7 @@ def _keepdims(site: Site, node: ast.Call) -> Iterator[Edit]:
 
 
 def _added(site: Site, node: ast.Call, text: str) -> Change:
-    """One more argument."""
+    """Return a change that adds an argument."""
     _, end = site.source.span(node)
     last = max(
         [

@@ -1,4 +1,4 @@
-"""A wrong number, or an index or bound by one off."""
+"""A wrong number, or an index or bound that is off by one."""
 
 import ast
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ __all__ = ["constants", "indices"]
 
 
 def constants(site: Site) -> Iterator[Edit]:
-    """Another number: by one, its double, its half, its opposite."""
+    """Yield edits to other numbers: plus or minus one, double, half, opposite."""
     for each in site.expressions:
         node = each.node
         number = _number(node)
@@ -41,7 +41,7 @@ def _number(node: ast.expr) -> float | None:
 
 
 def _near(number: float) -> Iterator[tuple[int, str]]:
-    """Numbers that are written instead of others, with how unusual each is."""
+    """Yield numbers that may have been meant, with how unusual each mistake is."""
     seen = {number}
     usual = [2.0, 0.5, 1.0, 0.0, -1.0, 4.0, 3.0]
     first = [number * 2, number / 2, -number]
@@ -73,7 +73,7 @@ def _is_axis(each: Expression) -> bool:
 
 
 def indices(site: Site) -> Iterator[Edit]:
-    """An index, a bound of a slice or the end of a range by one off, left out or added."""
+    """Yield edits of an index, slice bound or range end that is off by one, missing or superfluous."""
     for each in site.expressions:
         node, parent = each
         if isinstance(node, ast.Slice):
@@ -102,7 +102,7 @@ def indices(site: Site) -> Iterator[Edit]:
 def _by_one(site: Site, each: Expression) -> Iterator[Edit]:
     node = each.node
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub) and _number(node.right) == 1:
-        return  # without its operand, and with the other sign, it is tried elsewhere
+        return  # other edits drop the operand and change the sign
     value = site.value(node)
     if isinstance(value, int) or _number(node) is not None:
         for sign in "+-":

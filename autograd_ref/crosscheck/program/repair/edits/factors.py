@@ -1,4 +1,4 @@
-"""A factor too many or missing: a number, or one that is in scope."""
+"""A superfluous or missing factor: a number, or a variable in scope."""
 
 import ast
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ _NUMBERS = ("2", "0.5")
 
 
 def factors(site: Site) -> Iterator[Edit]:
-    """A value or one of its terms times a number, or divided by it."""
+    """Yield edits that multiply or divide a value, or one of its terms, by a number."""
     for each in _to_scale(site):
         text = site.text(each.node, PRODUCT)
         for cost, factor in scalars(site):
@@ -26,7 +26,7 @@ def factors(site: Site) -> Iterator[Edit]:
 
 
 def scalars(site: Site) -> list[tuple[int, str]]:
-    """Factors that may be missing, with how unusual each is."""
+    """Return factors that may be missing, with how unusual each is."""
     found = [(3, each) for each in _NUMBERS]
     for text, value in site.terms.items():
         is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool | np.bool_)

@@ -12,7 +12,7 @@ __all__ = ["names"]
 
 
 def names(site: Site) -> Iterator[Edit]:
-    """Another variable, attribute or key of the same shape or kind; another variable of any shape."""
+    """Yield edits to another variable, attribute or key of the same shape or kind, or any variable."""
     for each in site.expressions:
         node = each.node
         if not isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
@@ -26,7 +26,7 @@ def names(site: Site) -> Iterator[Edit]:
             named = isinstance(node, ast.Name) and text.isidentifier() and shape_of(other) is not None
             if text != known and (alike or named):
                 says = f"{text} and not {known} belongs there"
-                # What nothing reads was most likely meant.
+                # A variable that is not read elsewhere was most likely meant.
                 cost = (2 if alike else 4) - (text in site.unused)
                 yield Edit((site.replaced(each, text),), says, cost)
 

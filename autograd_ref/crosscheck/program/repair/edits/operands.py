@@ -1,4 +1,4 @@
-"""An operand too many, or two in the wrong order."""
+"""A superfluous operand, or two operands in the wrong order."""
 
 import ast
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ _HOLDS = {"+": SUM, "-": SUM, "*": PRODUCT, "/": PRODUCT, "@": PRODUCT}
 
 
 def operands(site: Site) -> Iterator[Edit]:
-    """Without one of the operands, or with both exchanged."""
+    """Yield edits that drop one of the operands, or exchange both."""
     for each in site.expressions:
         node = each.node
         if isinstance(node, ast.BinOp):
@@ -60,7 +60,7 @@ def operands(site: Site) -> Iterator[Edit]:
 
 
 def _cost(each: Expression, dropped: ast.expr) -> int:
-    """A number is more often too many than an array, most often in an index."""
+    """Return the cost of dropping an operand: a superfluous number is more usual, most of all in an index."""
     if not isinstance(dropped, ast.Constant):
         return 2
     parent = each.parent
@@ -69,7 +69,7 @@ def _cost(each: Expression, dropped: ast.expr) -> int:
 
 
 def _arguments(site: Site, node: ast.Call) -> Iterator[Edit]:
-    """Two arguments exchanged, or a method's object and its argument: ``a.dot(b)`` for ``b.dot(a)``."""
+    """Yield edits that exchange two arguments, or object and argument: ``b.dot(a)`` for ``a.dot(b)``."""
     places: list[ast.expr] = [each for each in node.args if not isinstance(each, ast.Starred)]
     own = (
         node.func.value

@@ -63,7 +63,7 @@ _FAMILIES = (
 
 
 def operators(site: Site) -> Iterator[Edit]:
-    """Another operator or comparison between the same operands."""
+    """Yield edits to another operator or comparison between the same operands."""
     for each in site.expressions:
         node = each.node
         if isinstance(node, ast.BinOp):
@@ -100,13 +100,13 @@ def operators(site: Site) -> Iterator[Edit]:
 
 
 def _is_safe(node: ast.BinOp, other: str) -> bool:
-    """Whether the operands can stay as they are written."""
+    """Whether the operands need no parentheses."""
     holds = _HOLDS.get(other, 11)
     return level(node.left) >= holds and level(node.right) > holds
 
 
 def assignments(site: Site) -> Iterator[Edit]:
-    """``+=`` for ``=`` and the like, and a name bound anew where memory was written."""
+    """Yield edits such as ``+=`` for ``=``, and a new binding of a name in place of a write to memory."""
     node = site.node
     if isinstance(node, ast.AugAssign):
         symbol = SYMBOLS[type(node.op)] + "="
@@ -128,7 +128,7 @@ def assignments(site: Site) -> Iterator[Edit]:
 
 
 def functions(site: Site) -> Iterator[Edit]:
-    """Another function of the same kind."""
+    """Yield edits to another function of the same kind."""
     for each in site.expressions:
         node = each.node
         if not isinstance(node, ast.Call):

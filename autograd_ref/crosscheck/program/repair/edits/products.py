@@ -1,4 +1,4 @@
-"""A whole contribution that was forgotten: a product of two arrays in scope, or the sum of one."""
+"""A forgotten contribution: a product of two arrays in scope, or the sum of one."""
 
 import ast
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ __all__ = ["contributions", "products"]
 
 
 def products(site: Site, shape: tuple[int, ...]) -> Iterator[str]:
-    """Products and sums of the program's arrays that have a shape, as its author writes them."""
+    """Yield products and sums of the program's arrays that have a shape, in the style of the program."""
     arrays = {
         term: each
         for term, each in site.terms.items()
@@ -52,7 +52,7 @@ def _two(
 
 
 def _product(site: Site, one: str, other: str) -> str:
-    """A matrix product in the way of the function."""
+    """Return a matrix product in the style of the function."""
     written = site.source.of(site.function)
     if "np.dot(" in written:
         return f"np.dot({one}, {other})"
@@ -60,7 +60,7 @@ def _product(site: Site, one: str, other: str) -> str:
 
 
 def contributions(site: Site) -> Iterator[Edit]:
-    """What is to be added to an array that nothing was ever added to, or be in one before it is changed."""
+    """Yield edits that add a contribution to an unchanged array, or store it before a change."""
     if site.lines(site.node) is None or not isinstance(site.node, ast.Assign | ast.AugAssign | ast.Return):
         return
     if isinstance(site.node, ast.AugAssign) and isinstance(site.node.target, ast.Name):

@@ -14,7 +14,7 @@ _NUMBER = re.compile(r"(?<=[A-Za-z_])\d+(?=\b|_)")
 
 
 def siblings(site: Site) -> Iterator[Edit]:
-    """This statement once more for another layer; or for this layer, what is done for another."""
+    """Yield this statement again for another layer, or another layer's statement for this layer."""
     if not isinstance(site.node, _SIMPLE) or site.lines(site.node) is None:
         return
     others = {number for term in site.terms for number in _NUMBER.findall(term)}
@@ -47,7 +47,7 @@ def _renumbered(text: str, others: set[str]) -> Iterator[str]:
 
 
 def _changed(node: ast.stmt) -> set[str]:
-    """What a statement sets or adds to, as it is written."""
+    """Return the text of the targets that a statement sets or adds to."""
     targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
     return {
         ast.unparse(one)

@@ -11,7 +11,7 @@ SAYS = "the sign was wrong"
 
 
 def signs(site: Site) -> Iterator[Edit]:
-    """The other sign: of what is added, of an operand, of the whole."""
+    """Yield edits with the opposite sign of a term, of an operand, or of the whole."""
     node = site.node
     if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add | ast.Sub):
         yield Edit((site.assigned("-=" if isinstance(node.op, ast.Add) else "+="),), SAYS, 1)
@@ -28,7 +28,7 @@ def signs(site: Site) -> Iterator[Edit]:
 
 
 def _to_negate(site: Site) -> Iterator[Expression]:
-    """The values of the statement, the first of several terms, and what functions are given."""
+    """Yield the values of the statement, the first of several terms, and arguments of functions."""
     yield from site.values
     for each in site.expressions:
         parent = each.parent

@@ -1,4 +1,4 @@
-"""A step left out: the derivative of an activation, a mask, another array as a factor."""
+"""An omitted step: the derivative of an activation, a mask, another array as a factor."""
 
 import ast
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from autograd_ref.crosscheck.program.repair.site import PRODUCT, Edit, Expressio
 
 __all__ = ["slopes"]
 
-# The slopes of what people use, of x or of what was made of x.
+# The slopes of common functions, as functions of x or of their value.
 _SLOPES = (
     "{0}", "({0} > 0)", "(1 - {0}**2)", "{0} * (1 - {0})", "np.cos({0})", "-np.sin({0})", "np.exp({0})",
     "np.sign({0})", "2 * {0}", "(1 - np.tanh({0})**2)", "({0} < 0)", "({0} != 0)", "(1 - {0})", "(1 + {0})",
@@ -20,7 +20,7 @@ _DIVISORS = ("{0}", "{0}**2", "(2 * {0})", "-{0}**2", "(1 + np.exp(-{0}))", "(1 
 
 
 def slopes(site: Site) -> Iterator[Edit]:
-    """A value, or one of its terms, times a slope that the program's own arrays give."""
+    """Yield edits that multiply a value, or one of its terms, by a slope from the program's arrays."""
     for each in (*site.addends, *arguments(site)):
         value = site.value(each.node)
         if not isinstance(value, np.ndarray) or value.dtype.kind != "f" or not value.ndim:
@@ -29,7 +29,7 @@ def slopes(site: Site) -> Iterator[Edit]:
         for term, array in site.terms.items():
             if not _fits(array, value) or term == text:
                 continue
-            # What is kept at a fixed position may be the right one by chance: of a loop that runs once.
+            # An array at a fixed position may fit by chance, in a loop that runs once.
             usual = 6 if term[-1] == "]" and term[-2].isdigit() else 4
             for cost, slope in _written(site, term, array):
                 new = f"{text} {slope}"
@@ -38,7 +38,7 @@ def slopes(site: Site) -> Iterator[Edit]:
 
 
 def _written(site: Site, term: str, array: np.ndarray) -> Iterator[tuple[int, str]]:
-    """The factors that an array gives, with how unusual each is."""
+    """Yield the factors made from an array, with how unusual each is."""
     if array.dtype.kind != "f":
         yield from ((0, f"* {term}"), (1, f"* ({term} > 0)"))
         return
@@ -52,7 +52,7 @@ def _written(site: Site, term: str, array: np.ndarray) -> Iterator[tuple[int, st
 
 
 def arguments(site: Site) -> list[Expression]:
-    """What functions of the program are given."""
+    """Return the arguments of the program's functions."""
     return [
         each
         for each in site.expressions
@@ -65,7 +65,7 @@ def arguments(site: Site) -> list[Expression]:
 
 
 def _fits(array: Any, value: np.ndarray) -> bool:
-    """Whether an array can be a factor that leaves the shape as it is."""
+    """Whether an array can be a factor without changing the shape."""
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fb" or array is value:
         return False
     try:

@@ -1,4 +1,4 @@
-"""A statement too many, missing, or in the wrong place; a copy that was not made."""
+"""A superfluous, missing or misplaced statement, or a missing copy."""
 
 import ast
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ __all__ = ["copies", "inserted", "moved", "removed"]
 
 
 def copies(site: Site) -> Iterator[Edit]:
-    """A copy of what is written to later."""
+    """Yield edits that copy an array that is written to later."""
     for each in site.expressions:
         node, parent = each
         if not isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
@@ -27,7 +27,7 @@ def copies(site: Site) -> Iterator[Edit]:
 
 
 def removed(site: Site) -> Iterator[Edit]:
-    """Without the statement."""
+    """Yield an edit that removes the statement."""
     whole = site.lines(site.node)
     if whole is not None and isinstance(site.node, ast.Assign | ast.AugAssign | ast.Expr):
         change = Change(*whole, "") if len(site.body) > 1 else Change(*site.source.span(site.node), "pass")
@@ -35,7 +35,7 @@ def removed(site: Site) -> Iterator[Edit]:
 
 
 def moved(site: Site) -> Iterator[Edit]:
-    """The statement before or after another: it reads too early or late what that updates."""
+    """Yield edits that move the statement, because it reads something before or after another updates it."""
     node, source = site.node, site.source
     whole = site.lines(node)
     if whole is None or not isinstance(node, ast.Assign | ast.AugAssign | ast.Expr):
@@ -52,7 +52,7 @@ def moved(site: Site) -> Iterator[Edit]:
         ):
             continue
         if there == here + 1 or text[-1:] not in "\r\n":
-            continue  # before the one that follows: where it is
+            continue  # before the next statement is where it is now
         passed = site.body[there:here] if there < here else site.body[here + 1 : there]
         yield Edit(
             (Change(*whole, ""), Change(other_lines[0], other_lines[0], text)),
@@ -78,7 +78,7 @@ def _too_early(node: ast.stmt, passed: list[ast.stmt]) -> str:
 
 
 def _names(node: ast.stmt, context: type[ast.expr_context]) -> set[str]:
-    """The variables that a statement reads, or those that it sets or writes to."""
+    """Return the variables that a statement reads, or sets or writes to."""
     found = {
         each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, context)
     }
@@ -90,7 +90,7 @@ def _names(node: ast.stmt, context: type[ast.expr_context]) -> set[str]:
 
 
 def inserted(site: Site) -> Iterator[Edit]:
-    """Another statement behind this one, that changes what it made or uses what nothing else does."""
+    """Yield edits that insert a statement to change this one's result, or to use an unused value."""
     if site.lines(site.node) is None or not isinstance(site.node, ast.Assign | ast.AugAssign | ast.Expr):
         return
     for cost, text in dict.fromkeys((*_changing(site), *_using(site))):
@@ -101,7 +101,7 @@ def inserted(site: Site) -> Iterator[Edit]:
 
 
 def _changing(site: Site) -> Iterator[tuple[int, str]]:
-    """Statements that change what this one made."""
+    """Yield statements that change the result of this one."""
     node = site.node
     if not isinstance(node, ast.Assign | ast.AugAssign):
         return
@@ -117,7 +117,7 @@ def _changing(site: Site) -> Iterator[tuple[int, str]]:
 
 
 def _using(site: Site) -> Iterator[tuple[int, str]]:
-    """Statements that add to an array, or keep in it, what the function makes and nothing reads."""
+    """Yield statements that add an unread value of the function to an array, or store it there."""
     made = {
         each.id
         for each in ast.walk(site.node)
@@ -136,7 +136,7 @@ def _using(site: Site) -> Iterator[tuple[int, str]]:
 
 
 def _root(target: ast.expr) -> ast.expr:
-    """The array that a part is written to; what is kept under a key is itself."""
+    """Return the array of a part that is written; a value under a key is itself the array."""
     while isinstance(target, ast.Subscript) and not isinstance(target.slice, ast.Constant):
         target = target.value
     return target
@@ -173,7 +173,7 @@ def _lines_to_insert(site: Site, made: str, value: np.ndarray) -> Iterator[tuple
 
 
 def _stretched(term: str, array: np.ndarray, shape: tuple[int, ...]) -> Iterator[str]:
-    """An array as a factor of others of a shape, with an axis more if need be."""
+    """Yield an array as a factor of arrays of a shape, with an additional axis if necessary."""
     try:
         if array.dtype.kind in "fb" and np.broadcast_shapes(array.shape, shape) == shape:
             yield term

@@ -1,4 +1,4 @@
-"""A value that was never kept: memory made for it that nothing was written to."""
+"""A value that was never stored: its memory was created but never written."""
 
 import ast
 import copy
@@ -12,7 +12,7 @@ __all__ = ["stores"]
 
 
 def stores(site: Site) -> Iterator[Edit]:
-    """In front of this statement, or behind the last of a block: what fills an empty part of something."""
+    """Yield edits that fill an empty part of an array or list, before this statement or after a block."""
     if site.lines(site.node) is None or not isinstance(site.node, ast.Assign | ast.AugAssign | ast.Expr):
         return
     is_last = site.node is site.body[-1]
@@ -23,7 +23,7 @@ def stores(site: Site) -> Iterator[Edit]:
 
 
 def _kept(site: Site) -> Iterator[str]:
-    """Arrays in scope, or what another statement keeps elsewhere, written to an empty part of their shape."""
+    """Yield statements that write an array in scope, or another statement's value, to an empty part."""
     lists = {name for name, each in site.scope.local.items() if isinstance(each, list)}
     arrays = [
         (term, each)
@@ -43,7 +43,7 @@ def _kept(site: Site) -> Iterator[str]:
 
 
 def _moved(site: Site, holder: str, at: str) -> Iterator[str]:
-    """Statements that write to other parts of an array or list, with another index wherever theirs was."""
+    """Yield statements that write to other parts of an array or list, with their index replaced."""
     for node in ast.walk(site.function):
         target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
         if not isinstance(node, ast.Assign | ast.AugAssign) or not isinstance(target, ast.Subscript):
@@ -54,7 +54,7 @@ def _moved(site: Site, holder: str, at: str) -> Iterator[str]:
 
 
 class _Replaced(ast.NodeTransformer):
-    """An expression in the place of another, wherever that is."""
+    """Replaces an expression by another everywhere."""
 
     def __init__(self, old: str, new: ast.expr):
         self.old, self.new = old, new
@@ -64,7 +64,7 @@ class _Replaced(ast.NodeTransformer):
 
 
 def _other_halves(site: Site) -> Iterator[str]:
-    """Beside ``da[i] += b[j] * c``, what the product rule has for the other factor: ``db[j] += a[i] * c``."""
+    """Yield the product rule's other term: for ``da[i] += b[j] * c``, ``db[j] += a[i] * c``."""
     node = site.node
     if not (
         isinstance(node, ast.AugAssign)
@@ -89,7 +89,7 @@ def _other_halves(site: Site) -> Iterator[str]:
 
 
 def _apart(site: Site, node: ast.expr) -> tuple[str, str]:
-    """The text of an array, and that of the index into it."""
+    """Return the text of an array, and of the index into it."""
     if not isinstance(node, ast.Subscript):
         return site.text(node), ""
     base = site.text(node.value)

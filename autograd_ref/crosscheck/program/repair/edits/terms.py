@@ -1,4 +1,4 @@
-"""A term left out of a sum: the penalty, a second branch, what the next time step carries back."""
+"""A missing term of a sum: the penalty, a second branch, the adjoint from the next time step."""
 
 import ast
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ _MULTIPLES = ("", "2 * ", "4 * ", "0.5 * ")
 
 
 def terms(site: Site) -> Iterator[Edit]:
-    """A value plus an array that fits its shape, alone or times a number in scope."""
+    """Yield edits that add an array of a fitting shape to a value, alone or times a number in scope."""
     for each in (*site.values, *arguments(site)):
         value = site.value(each.node)
         if not isinstance(value, np.ndarray | np.floating | float):

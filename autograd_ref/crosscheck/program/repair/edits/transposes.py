@@ -12,7 +12,7 @@ __all__ = ["transposes"]
 
 
 def transposes(site: Site) -> Iterator[Edit]:
-    """With a transpose, without it, with other axes."""
+    """Yield edits with a transpose, without it, or with other axes."""
     for each in site.expressions:
         node = each.node
         if (plain := _transposed(node)) is not None:
@@ -28,7 +28,7 @@ def transposes(site: Site) -> Iterator[Edit]:
 
 
 def _transposed(node: ast.expr) -> ast.expr | None:
-    """What is transposed as a whole."""
+    """Return the expression that is transposed as a whole."""
     if isinstance(node, ast.Attribute) and node.attr == "T":
         return node.value
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "transpose":
@@ -44,7 +44,7 @@ def _transposed(node: ast.expr) -> ast.expr | None:
 
 
 def _axes(node: ast.expr) -> list[ast.expr] | None:
-    """The axes that are named."""
+    """Return the axes that are given."""
     if isinstance(node, ast.Call):
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         if name in ("transpose", "swapaxes", "moveaxis", "rollaxis"):
