@@ -70,7 +70,7 @@ def test_tensorfloat32_by_configuration_fails_and_is_named(tensorfloat32):
     assert not found.ok
     assert found.precision == "tensorfloat32"
     (reason,) = found.reasons
-    assert "JAX was told to multiply matrices in 'tensorfloat32'" in reason
+    assert "JAX is configured to multiply matrices in 'tensorfloat32'" in reason
     assert "In 'highest' every quantity is right" in reason
 
 
