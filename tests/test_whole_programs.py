@@ -210,17 +210,6 @@ for _ in range(5):
     W -= 0.5 * h.T @ delta
     V -= 0.5 * X.T @ (delta @ W.T * h * (1 - h))
 
-def train(X, y, n_h):
-    V, W = rng.standard_normal((X.shape[1], n_h)), rng.standard_normal((n_h, 1))
-    for i in range(100):
-        h = np.tanh(X @ V)
-        loss = np.sum((h @ W - y) ** 2)
-        g = 2 * (h @ W - y)
-        dW, dV = h.T @ g, X.T @ (g @ W.T * (1 - h * h))
-        V, W = V - 1e-3 * dV, W - 1e-3 * dW
-        update = V.sum()
-        i += update
-
 while True:
     X = X + 0
 """
@@ -245,9 +234,7 @@ def test_loops_that_train_are_judged_by_a_round(tmp_path, monkeypatch):
     }
     (*_, answers) = judge_file(request)
     found = {each["target"].rpartition(":")[2]: each["report"] for each in answers}
-    lines = LOOPS.splitlines()
-    first, train = (i + 1 for i, line in enumerate(lines) if line.strip().startswith("for "))
+    first = next(i + 1 for i, line in enumerate(LOOPS.splitlines()) if line.startswith("for "))
     # The step of W comes before W is used for that of V.
     assert found[str(first)]["ok"] is False
     assert [each["name"] for each in found[str(first)]["quantities"] if each["ok"] is False] == ["dV"]
-    assert found[str(train)]["ok"] is True

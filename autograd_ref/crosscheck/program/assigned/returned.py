@@ -8,6 +8,12 @@ from typing import Any
 
 __all__ = ["renamed", "returned_names"]
 
+# Functions of one array that return the same numbers.
+KEEPS = {
+    *("array", "asarray", "ascontiguousarray", "asfortranarray", "atleast_1d", "atleast_2d", "copy"),
+    *("deepcopy", "float", "float32", "float64", "ravel", "squeeze", "transpose"),
+}
+
 
 def returned_names(function: Callable[..., Any], result: Any) -> dict[str, str]:
     """Return the variables from which a returned tuple, list or dict was built.
@@ -68,7 +74,8 @@ def _named(node: ast.expr, path: str) -> list[tuple[str, str]]:
         inner = node.func.value if isinstance(node.func, ast.Attribute) else None
         if isinstance(inner, ast.Name) and not node.args and inner.id not in ("np", "numpy"):
             return [(path, inner.id)]
-        if len(node.args) == 1 and not isinstance(inner, ast.Call):
+        called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
+        if len(node.args) == 1 and called in KEEPS:
             return _named(node.args[0], path)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
         return _named(node.left, path)
