@@ -219,7 +219,7 @@ def granted(response: np.ndarray, size: np.ndarray, draws: int, dtype: DTypeLike
 
 
 def _students_t(draws: int) -> float:
-    """What Student's t exceeds with half the probability `UNLIKELY`: 14.7 for 16 draws."""
+    """Return the value that Student's t exceeds with half the probability `UNLIKELY`: 14.7 for 16 draws."""
     from scipy.special import stdtrit  # a third of the time of all other imports
 
     return -float(stdtrit(draws, UNLIKELY / 2))

@@ -84,7 +84,7 @@ class AtPoint:
         return self.traced.lowest
 
     def noise(self, i: int) -> tuple[np.ndarray, np.ndarray] | None:
-        """How far rounding in float32 and in float64 moves a right gradient."""
+        """Return how far rounding in float32 and in float64 moves a right gradient."""
         coarse, fine = self.known.noise
         return coarse[i], fine[i]
 
@@ -130,7 +130,7 @@ class Judged(Protocol):
         ...
 
     def noise(self, i: int) -> tuple[np.ndarray, np.ndarray] | None:
-        """How far rounding in float32 and in float64 moves a right gradient, where that is known."""
+        """Return how far rounding in float32 and in float64 moves a right gradient, where that is known."""
         ...
 
     def is_used(self, i: int) -> bool:

@@ -45,7 +45,7 @@ class KnownPoint:
 
     @cached_property
     def noise(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """How far rounding in float32 and in float64 moves each gradient, without a safety factor."""
+        """Return how far rounding in float32 and in float64 moves each gradient, without a safety factor."""
         rng = np.random.default_rng([*self._seeds, 2])
         response = self.traced.rounded.response
         with precision(np.float64):

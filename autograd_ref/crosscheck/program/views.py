@@ -1,4 +1,4 @@
-"""Arrays that are part of a larger one, and their adjoints, separated from those of overlapping arrays."""
+"""Arrays that are part of a larger one, and their adjoints, kept apart where arrays overlap."""
 
 import numpy as np
 
