@@ -9,11 +9,12 @@ from tempfile import TemporaryDirectory
 import jax
 import numpy as np
 from exercise_mistakes import MISTAKES
+from rich.console import Console
 
 from autograd_ref.exercise.child import judge
 from autograd_ref.exercise.finish import loss_in_jax
 from autograd_ref.exercise.judge import judge_source
-from autograd_ref.exercise.screen import plain, seen
+from autograd_ref.exercise.screen import seen
 from autograd_ref.exercise.topic import topic_called, topics
 from autograd_ref.exercise.words import Words
 from autograd_ref.exercise.writing import Exercise, text_of
@@ -29,12 +30,19 @@ def with_lines(topic, name, written):
     return topic.code.replace(step.solution, lines)
 
 
+def as_text(shown):
+    console = Console(width=110, no_color=True)
+    with console.capture() as captured:
+        console.print(shown)
+    return captured.get()
+
+
 def judged(topic, source):
     """How far it is, and what is said in both languages."""
     progress = judge_source(source, f"/nowhere/{topic.name}.py", topic)
     answer = {"progress": progress.to_json(), "error": None, "finish": None, "not_returned": None}
     said = {
-        language: plain(seen(answer, Exercise(Path("net.py"), topic, Words(language))))
+        language: as_text(seen(answer, Exercise(Path("net.py"), topic, Words(language))))
         for language in ("en", "zh")
     }
     found = progress.next

@@ -49,7 +49,7 @@ class Apart:
         }
         Path(self.folder.name, "request.json").write_text(json.dumps(request))
         self.child = subprocess.Popen(  # noqa: S603 - this interpreter, our own program
-            [sys.executable, "-P", "-B", "-m", "autograd_ref.exercise.child", self.folder.name],
+            [sys.executable, "-P", "-m", "autograd_ref.exercise.child", self.folder.name],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from autograd_ref.crosscheck.isolated.process import Outcome
+from autograd_ref.crosscheck.reports.printed import print_report
 from autograd_ref.exercise.apart import Apart
 from autograd_ref.exercise.progress import Progress, StepState
 from autograd_ref.exercise.screen import seen
@@ -37,16 +38,12 @@ def check_exercise(exercise: Exercise, *, time_limit: float, as_json: bool) -> O
     Raises:
         ValueError: it cannot be run.
     """
-    console = Console()
-    with Apart(exercise, time_limit) as process, console.status(exercise.words("progress.checking")):
-        *_, answer = process.answers()
+    with Console().status(exercise.words("progress.checking")):
+        answer = _judge_once(exercise, time_limit)
     if as_json:
         print(json.dumps({key: each for key, each in answer.items() if key not in ("at", "final")}))
-    elif answer["progress"] is None:
-        words = exercise.words
-        raise ValueError(words("progress.unread", file=exercise.file, error=answer["error"]))
     else:
-        console.print(seen(answer, exercise), soft_wrap=not console.is_terminal)
+        print_report(seen(_read(answer, exercise), exercise))
     return _outcome(answer)
 
 
@@ -93,7 +90,7 @@ def watch_exercise(exercise: Exercise, *, time_limit: float) -> None:
         console.print(watching)
         for answer in _answers(exercise, time_limit):
             if answer["final"]:
-                console.print(seen(answer, exercise), "", soft_wrap=True)
+                print_report(seen(answer, exercise), "", console=console)
 
 
 def _answers(exercise: Exercise, time_limit: float) -> Iterator[dict[str, Any]]:
@@ -124,13 +121,27 @@ def _saved(file: Path) -> Iterator[None]:
         time.sleep(LOOK)
 
 
-def _next(exercise: Exercise, time_limit: float) -> StepState | None:
-    """The first step that is not right."""
+def _judge_once(exercise: Exercise, time_limit: float) -> dict[str, Any]:
+    """Judge a file once."""
     with Apart(exercise, time_limit) as process:
         *_, answer = process.answers()
+    return answer
+
+
+def _read(answer: dict[str, Any], exercise: Exercise) -> dict[str, Any]:
+    """Return an answer that says how far a file is.
+
+    Raises:
+        ValueError: the file cannot be run.
+    """
     if answer["progress"] is None:
-        words = exercise.words
-        raise ValueError(words("progress.unread", file=exercise.file, error=answer["error"]))
+        raise ValueError(exercise.words("progress.unread", file=exercise.file, error=answer["error"]))
+    return answer
+
+
+def _next(exercise: Exercise, time_limit: float) -> StepState | None:
+    """The first step that is not right."""
+    answer = _read(_judge_once(exercise, time_limit), exercise)
     return None if answer["finish"] is not None else Progress.from_json(answer["progress"]).next
 
 

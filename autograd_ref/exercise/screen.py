@@ -4,7 +4,7 @@ import shlex
 from typing import Any
 
 from rich.columns import Columns
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
@@ -14,7 +14,7 @@ from autograd_ref.exercise.topic import Topic, topics
 from autograd_ref.exercise.words import Words
 from autograd_ref.exercise.writing import Exercise
 
-__all__ = ["plain", "seen", "topic_list"]
+__all__ = ["seen", "topic_list"]
 
 
 def topic_list(language: str) -> RenderableType:
@@ -140,11 +140,3 @@ def _duration(seconds: float) -> str:
     if seconds < 1e-3:
         return f"{seconds * 1e6:.3g} µs"
     return f"{seconds * 1e3:.3g} ms" if seconds < 1 else f"{seconds:.2g} s"
-
-
-def plain(shown: RenderableType) -> str:
-    """The same as text."""
-    console = Console(width=110, no_color=True)
-    with console.capture() as captured:
-        console.print(shown)
-    return captured.get()

@@ -96,8 +96,10 @@ def catch(owner: Any, name: str, text: str, space: Mapping[str, Any], file: str,
     return Call(args, kwargs, {key: each for key, each in names.items() if key not in known})
 
 
-def in_dtype(call: Call, function: Callable[..., Any], dtype: np.dtype[Any]) -> Call:
-    """Convert all floating arrays that a call can reach to one dtype, in place."""
+def in_dtype(call: Call, function: Callable[..., Any], dtype: str | None) -> Call:
+    """Convert all floating arrays that a call can reach to one dtype, in place; None leaves each its own."""
+    if dtype is None:
+        return call
     given = Given(function, call.args, call.kwargs)
 
     def cast(path: str, thing: Any) -> Any:

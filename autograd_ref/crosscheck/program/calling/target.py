@@ -140,7 +140,7 @@ def prepare(
         else:
             space = {**vars(module), "np": np, "rng": rng}
             call = catch(owner, last, asked.call, space, file, asked.nth)
-        return call if asked.dtype is None else in_dtype(call, function, np.dtype(asked.dtype))
+        return in_dtype(call, function, asked.dtype)
 
     if asked.guessed:
         _try(function, call_at(0))
@@ -164,9 +164,8 @@ def check_met(
     Raises:
         NotJudged: the call cannot be judged; the message says why.
     """
-    name, call = asked.spec.rpartition(":")[2], met.call
-    if asked.dtype is not None:
-        call = in_dtype(call, met.function, np.dtype(asked.dtype))
+    name = asked.spec.rpartition(":")[2]
+    call = in_dtype(met.call, met.function, asked.dtype)
     head = name.rpartition(".")[0]
     module = SimpleNamespace(**met.space)
     owner = type(call.args[0]) if head and call.args else module
@@ -194,9 +193,7 @@ def check_round(
     if asked.loss is not None:
         form = with_expression(made.function, asked.loss, {}, leaves_variables=True)
     settings = _settings(asked, form, on_verdict)
-    call = made.call
-    if asked.dtype is not None:
-        call = in_dtype(call, made.function, np.dtype(asked.dtype))
+    call = in_dtype(made.call, made.function, asked.dtype)
     with made.with_arrays():
         return check_points(form, lambda _: (call.args, call.kwargs), asked.points, file, settings)
 
