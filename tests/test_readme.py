@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from readme_picture import PICTURE
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -50,7 +51,7 @@ def test_picture_shows_the_answer_to_the_example(tmp_path, monkeypatch, handgrad
     (check,) = (each for each in COMMANDS if "net.py:step" in each)
     status, out, _ = handgrad(*check)
     assert status == 1
-    picture = (ROOT / ".github" / "check.svg").read_text(encoding="utf-8")
+    picture = PICTURE.read_text(encoding="utf-8")
     lines = re.findall(r'<text class="[^"]*-r\d+" [^>]*>(.*?)</text>', picture, re.DOTALL)
     shown = html.unescape(" ".join(lines)).replace("\xa0", " ")
     assert words(out) == words(shown[shown.index("net.py:step: ") :])
