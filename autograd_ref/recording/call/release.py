@@ -14,8 +14,7 @@ from typing import Any
 from autograd_ref.recording.call.given import Given
 from autograd_ref.recording.call.reachable import Walk
 from autograd_ref.recording.stand_ins.generators import GENERATORS
-from autograd_ref.recording.stand_ins.modules import originals
-from autograd_ref.recording.stand_ins.objects import RECORDED, forget_found
+from autograd_ref.recording.stand_ins.objects import ORIGINALS, RECORDED, forget_found
 
 __all__ = ["release", "unsearched"]
 
@@ -51,12 +50,11 @@ def release(given: Given, take: Take, returned: list[Any], error: BaseException 
     Returns:
         The plain result.
     """
-    stand_ins = originals()
 
     def replace(path: str, thing: Any) -> Any:
         if type(thing) in GENERATORS:
             return thing._twin
-        return stand_ins[id(thing)] if id(thing) in stand_ins else take(path, thing)
+        return ORIGINALS[id(thing)] if id(thing) in ORIGINALS else take(path, thing)
 
     walk = Walk(replace, given.module)
     walk.with_floats = True

@@ -1,4 +1,4 @@
-"""Stand-ins for `math` and for `sum`, `max` and `min`, which keep numbers on the tape."""
+"""Stand-ins for `math`, and for `sum`, `max` and `min`, which keep numbers on the tape; `issubclass`."""
 
 from __future__ import annotations
 
@@ -37,8 +37,6 @@ def math_function(function: Callable[..., Any]) -> Callable[..., Any]:
         value = current.tape.add(Compute("number", name, None), values, np.asarray(result))
         return NUMBERS[type(result)](result, value)
 
-    call.__name__ = function.__name__
-    call.__doc__ = function.__doc__
     return call
 
 
@@ -66,8 +64,6 @@ def _extreme(original: Callable[..., Any], name: str) -> Callable[..., Any]:
             return original(items, **kwargs) if len(args) == 1 else original(*args, **kwargs)
         return _of_numbers(name, original(plain_all(items)), tuple(items))
 
-    call.__name__ = name
-    call.__doc__ = original.__doc__
     return call
 
 
@@ -81,7 +77,12 @@ def _is_plain_number(thing: Any) -> bool:
     return is_number(thing) or type(thing) in (int, float, bool) or isinstance(thing, np.generic)
 
 
+def _issubclass(*args: Any) -> bool:
+    return builtins.issubclass(*plain_all(args))
+
+
 BUILT_IN: dict[Any, Any] = {
+    builtins.issubclass: _issubclass,
     builtins.sum: _sum,
     builtins.max: _extreme(builtins.max, "max"),
     builtins.min: _extreme(builtins.min, "min"),

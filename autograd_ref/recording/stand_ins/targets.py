@@ -12,6 +12,8 @@ from functools import cache
 from typing import Any
 
 from autograd_ref.recording.stand_ins.modules import SHADOWS, stand_in_for
+from autograd_ref.recording.stand_ins.number_types import types_of_dtypes
+from autograd_ref.recording.stand_ins.objects import ORIGINALS, plain
 
 __all__ = ["is_installed", "is_target", "might_need", "shadowed"]
 
@@ -47,7 +49,7 @@ class _Bindings:
         self._done.add(id(namespace))
         self.namespaces.append(namespace)
         for name, thing in list(namespace.items()):
-            if not might_need(type(thing)):  # type: ignore[arg-type]
+            if name == "__builtins__" or not might_need(type(thing)):  # type: ignore[arg-type]
                 continue
             made = stand_in_for(thing)
             if made is not None:
@@ -90,7 +92,7 @@ def shadowed(*extra: dict[str, Any], module: str | None = None) -> Iterator[None
         module: the name of a module that belongs to the program even if it does not look so.
     """
     bindings = _Bindings()
-    original_import = builtins.__import__
+    original_import, original_build = builtins.__import__, builtins.__build_class__
 
     def importing(
         name: str,
@@ -105,6 +107,9 @@ def shadowed(*extra: dict[str, Any], module: str | None = None) -> Iterator[None
         bindings.bind(globals)
         return stand_in_for(found) or found
 
+    def building(body: Any, name: str, *bases: Any, **kwargs: Any) -> Any:
+        return original_build(body, name, *[plain(each) for each in bases], **kwargs)
+
     try:
         for name, each in list(sys.modules.items()):
             if isinstance(each, types.ModuleType) and is_target(name, module):
@@ -112,20 +117,18 @@ def shadowed(*extra: dict[str, Any], module: str | None = None) -> Iterator[None
         for namespace in extra:
             bindings.bind(namespace)
         builtins.__import__ = importing
-        yield
+        builtins.__build_class__ = building  # type: ignore[assignment]
+        with types_of_dtypes():
+            yield
     finally:
-        builtins.__import__ = original_import
+        builtins.__import__, builtins.__build_class__ = original_import, original_build
         bindings.restore()
         _restore_imported(bindings)
 
 
 def _restore_imported(bindings: _Bindings) -> None:
     """Restore names that were bound by import statements or copied during the run."""
-    from autograd_ref.recording.stand_ins.modules import originals
-
-    found = originals()
     for namespace in bindings.namespaces:
         for name, thing in list(namespace.items()):
-            original = found.get(id(thing))
-            if original is not None:
-                namespace[name] = original
+            if id(thing) in ORIGINALS:
+                namespace[name] = ORIGINALS[id(thing)]
