@@ -19,9 +19,11 @@ from typing import Any
 import numpy as np
 
 from autograd_ref.recording import meaning, moves
-from autograd_ref.recording.memory import owner_of
+from autograd_ref.recording.memory import Layout, is_injective, owner_of
 from autograd_ref.recording.place import place_here
+from autograd_ref.recording.stand_ins.indexing import few_parts, rows_of
 from autograd_ref.recording.stand_ins.objects import (
+    array_of,
     arrays_in,
     from_nested,
     is_input,
@@ -156,6 +158,13 @@ def _record_at(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> None:
     for each in key if isinstance(key, tuple) else (key,):
         if is_recorded(each):
             current.tape.control(value_of(each), "index")  # type: ignore[union-attr]
+    parts = few_parts(twin, plain_all(key))
+    if parts and all(np.asarray(plain(each)).dtype == twin.dtype for each in operand):
+        rows = [rows_of(each, twin, parts) for each in operand]
+        for part, *terms in zip(parts, *rows, strict=True):
+            entries = wrap_view(twin[part])
+            record_ufunc(ufunc, "__call__", (entries, *terms), {"out": (entries,)})
+        return
     positions = np.arange(twin.size).reshape(twin.shape)[plain_all(key)]
     values = (value_of(target), value_of(positions), *[value_of(each) for each in operand])
     memory = current.memories.adopt(twin)
@@ -209,7 +218,10 @@ def _record(name: str, function: Callable[..., Any], args: Any, kwargs: Any, out
         return function(*plain_all(args), **_plain_kwargs(kwargs))
     if name == "where" and len(args) == 1:
         name = "nonzero"
-    if meaning.takes_arrays(name):
+    if name in _REPEATING:
+        count = _REPEATING[name] or len(args)
+        args = (*map(_as_memory, args[:count]), *args[count:])
+    elif meaning.takes_arrays(name):
         args = tuple([_as_input(each) if type(each) in (list, tuple) else each for each in args])
     inputs: list[Any] = []
     template = _template(args, kwargs, inputs)
@@ -237,6 +249,19 @@ def _record(name: str, function: Callable[..., Any], args: Any, kwargs: Any, out
         if plain(each) is result:
             return each
     return _results(result, operation, values)
+
+
+# Functions whose views repeat the entries of their first arguments.
+_REPEATING: dict[str, int | None] = {
+    "broadcast_arrays": None, "broadcast_to": 1, "lib.stride_tricks.as_strided": 1,
+}  # fmt: skip
+
+
+def _as_memory(argument: Any) -> Any:
+    """Return a recorded number, or a list of them, as an array that a view can repeat."""
+    if is_recorded(argument) and not isinstance(plain(argument), np.ndarray):
+        return array_of(argument)
+    return _as_input(argument)
 
 
 def _record_in_place(name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
@@ -303,6 +328,12 @@ def _one_result(result: Any, operation: Callable[[int | None], Any], index: int 
         memory = is_view_of_known(result)
         if memory is not None:
             return wrap_view(result, memory)
+        if (
+            result.base is not None
+            and 0 in result.strides
+            and not is_injective(Layout(0, result.shape, result.strides))
+        ):
+            raise refuse("a view that repeats recorded numbers is not recorded: make an array of them first")
         value = current.tape.add(operation(index), values, result)  # type: ignore[union-attr]
         return wrap_new(result, value)
     if isinstance(result, (np.generic, float, int, bool)):

@@ -14,9 +14,10 @@ import numpy as np
 from autograd_ref.recording.place import is_foreign
 from autograd_ref.recording.stand_ins.calls import refuse
 from autograd_ref.recording.stand_ins.generators import recording_generator
-from autograd_ref.recording.stand_ins.numbers import array_of, as_complex, as_python
+from autograd_ref.recording.stand_ins.numbers import as_complex, as_python
 from autograd_ref.recording.stand_ins.objects import (
     SHADOWED,
+    array_of,
     arrays_in,
     from_nested,
     is_recorded,

@@ -19,6 +19,7 @@ from autograd_ref.recording.stand_ins.calls import record_function, record_numbe
 from autograd_ref.recording.stand_ins.objects import (
     NUMBERS,
     RECORDED,
+    array_of,
     is_recorded,
     plain,
     plain_all,
@@ -207,12 +208,6 @@ def _delegate(name: str) -> Callable[..., Any]:
 def _entry(self: Any, key: Any) -> Any:
     plain_entry = self._twin[plain_all(key)]  # or NumPy's own error
     return array_of(self)[key] if current.tape is not None else plain_entry
-
-
-def array_of(number: Any) -> Any:
-    from autograd_ref.recording.stand_ins.objects import wrap_new
-
-    return wrap_new(np.array(number._twin), number._value)
 
 
 _METHODS: dict[str, Any] = {}

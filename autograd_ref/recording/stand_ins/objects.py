@@ -135,6 +135,11 @@ def wrapper_of(array: np.ndarray) -> Any:
     return known[0] if known else wrap_view(array)
 
 
+def array_of(number: Any) -> Any:
+    """Return a recorded number as an array without axes."""
+    return wrap_new(np.array(number._twin), number._value)
+
+
 def wrap_number(number: Any, value: Value) -> Any:
     """A recording number."""
     kind = NUMBERS.get(type(number))
