@@ -25,6 +25,8 @@ from autograd_ref.recording.template import freeze
 
 __all__ = ["few_parts", "flat_iterator", "index_read", "index_write", "rows_of"]
 
+# Indices that record nothing and contain nothing.
+_SIMPLE = {int, type(None), type(Ellipsis)}
 # The entries of an array that are copied in about the time that it takes to record one part of it.
 _A_PART = 2**10
 
@@ -32,22 +34,24 @@ _A_PART = 2**10
 def index_read(array: Any, key: Any) -> Any:
     """``array[key]``."""
     twin = plain(array)
-    result = twin[plain_all(key)]
+    plain_key = key if type(key) in _SIMPLE else plain_all(key)
+    result = twin[plain_key]
     if current.tape is None:
         return result
     if type(result) is np.ndarray and owner_of(result) is owner_of(twin):
-        value_of_memory = array._memory or current.memories.adopt(twin)
-        return wrap_view(result, value_of_memory)
-    inputs: list[Any] = [array]
-    template = _key_template(key, inputs)
-    entry = _entry(twin, plain_all(key)) if not isinstance(result, np.ndarray) else None
+        return wrap_view(result, array._memory or current.memories.adopt(twin))
+    entry = _entry(twin, plain_key) if not isinstance(result, np.ndarray) else None
     if entry is not None:  # no need to read the whole memory
+        if plain_key is not key:
+            _key_template(key, [])
         memory = array._memory
         if memory is None or memory.foreign:
             memory = current.memories.adopt(twin)
         read = Read(memory.root, memory.layout(entry))
         return wrap_number(result, current.tape.add(read, (memory.version,), np.asarray(result)))
-    parts = few_parts(twin, plain_all(key))
+    inputs: list[Any] = [array]
+    template = _key_template(key, inputs)
+    parts = few_parts(twin, plain_key)
     if parts:
         return wrap_new(result, _gathered([wrap_view(twin[part], array._memory) for part in parts], result))
     values = tuple([value_of(each) for each in inputs])

@@ -48,10 +48,8 @@ class _Bindings:
             return
         self._done.add(id(namespace))
         self.namespaces.append(namespace)
-        for name, thing in list(namespace.items()):
-            if name == "__builtins__" or not might_need(type(thing)):  # type: ignore[arg-type]
-                continue
-            made = stand_in_for(thing)
+        for name, thing in [each for each in namespace.items() if might_need(each[1])]:
+            made = stand_in_for(thing) if name != "__builtins__" else None
             if made is not None:
                 self._set(namespace, name, made)
         for name, shadow in SHADOWS.items():
@@ -75,12 +73,22 @@ class _Bindings:
 _ABSENT = object()
 
 
-@cache
-def might_need(kind: type) -> bool:
-    """Whether things of a type may need a stand-in."""
-    if kind in (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, type):
-        return True
-    return hasattr(kind, "__call__") and str(kind.__module__).startswith(("numpy", "scipy"))  # noqa: B004
+def might_need(thing: Any) -> bool:
+    """Whether a thing may need a stand-in."""
+    kind = type(thing)
+    if kind is types.FunctionType or kind is type:
+        return str(thing.__module__).startswith(_COVERED)
+    known = _NEEDS.get(kind)
+    if known is None:
+        known = kind in (types.ModuleType, types.BuiltinFunctionType) or (
+            hasattr(kind, "__call__") and str(kind.__module__).startswith(_COVERED)  # noqa: B004
+        )
+        _NEEDS[kind] = known
+    return known
+
+
+_COVERED = ("builtins", "numpy", "scipy")
+_NEEDS: dict[type, bool] = {}
 
 
 @contextmanager
@@ -129,6 +137,8 @@ def shadowed(*extra: dict[str, Any], module: str | None = None) -> Iterator[None
 def _restore_imported(bindings: _Bindings) -> None:
     """Restore names that were bound by import statements or copied during the run."""
     for namespace in bindings.namespaces:
+        if ORIGINALS.keys().isdisjoint(map(id, namespace.values())):  # the common case, in C
+            continue
         for name, thing in list(namespace.items()):
             if id(thing) in ORIGINALS:
                 namespace[name] = ORIGINALS[id(thing)]
