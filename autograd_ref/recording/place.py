@@ -11,7 +11,7 @@ from pathlib import Path
 from types import CodeType
 from typing import NamedTuple
 
-__all__ = ["Place", "here", "is_foreign", "place_here", "place_of", "trail"]
+__all__ = ["Calls", "Place", "here", "is_foreign", "place_here", "place_of", "trail"]
 
 _RECORD = str(Path(__file__).parent / "record.py")
 _HERE = str(Path(__file__).parent) + os.sep
@@ -67,10 +67,17 @@ def here(thread: int | None = None) -> tuple[CodeType | None, int]:
     return None, -1
 
 
-def trail() -> list[tuple[CodeType | None, int]]:
-    """Return the program's running instruction, and its own calls up to it, innermost first."""
-    found: list[tuple[CodeType | None, int]] = []
-    frame = sys._getframe(1)
+Calls = tuple[tuple[CodeType, int], ...]
+
+
+def trail(last: Calls) -> tuple[CodeType | None, int, Calls]:
+    """Return the program's running instruction, and its own calls up to it, innermost first.
+
+    Args:
+        last: the calls that were found before; returned if they are the same, to keep only one copy.
+    """
+    found: list[tuple[CodeType, int]] = []
+    frame = sys._getframe(2)  # above the tape
     while frame is not None:
         code = frame.f_code
         file = code.co_filename
@@ -80,7 +87,10 @@ def trail() -> list[tuple[CodeType | None, int]]:
         elif file == _RECORD:
             break
         frame = frame.f_back  # type: ignore[assignment]
-    return found or [here()]
+    if not found:
+        return *here(), ()
+    calls = tuple(found[1:])
+    return *found[0], last if calls == last else calls
 
 
 def place_here(thread: int | None = None) -> Place | None:

@@ -98,10 +98,16 @@ def record_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: 
 
 def _computed(result: Any, ufunc: np.ufunc, template: Any, index: int | None, values: Any) -> Any:
     """Return a recording object for a ufunc's result, which is never a view."""
-    operation = Compute("ufunc", ufunc.__name__, template, index)
+    plain_call = template == "__call__"
+    operation = _call_of(ufunc, index) if plain_call else Compute("ufunc", ufunc.__name__, template, index)
     if type(result) is np.ndarray:
         return wrap_new(result, current.tape.add(operation, values, result))  # type: ignore[union-attr]
     return _one_result(result, lambda _: operation, None, values)
+
+
+@cache
+def _call_of(ufunc: np.ufunc, index: int | None) -> Compute:
+    return Compute("ufunc", ufunc.__name__, "__call__", index)
 
 
 def _call_apart(ufunc: np.ufunc, method: str, twins: list[Any], kwargs: dict[str, Any], out: Any) -> None:
@@ -223,16 +229,23 @@ def _record(name: str, function: Callable[..., Any], args: Any, kwargs: Any, out
         args = (*map(_as_memory, args[:count]), *args[count:])
     elif meaning.takes_arrays(name):
         args = tuple([_as_input(each) if type(each) in (list, tuple) else each for each in args])
+    memory = None
+    if out is None:
+        result = function(*plain_all(args), **_plain_kwargs(kwargs))
+        if type(result) is np.ndarray:
+            for each in args:
+                if plain(each) is result:
+                    return each
+            if result.base is not None and (view := current.memories.find(result)) is not None:
+                return wrap_view(result, view)
     inputs: list[Any] = []
     template = _template(args, kwargs, inputs)
     values = tuple([value_of(each) for each in inputs])
-    memory = None
     if out is not None:
         value_of(out)
         memory = current.memories.adopt(plain(out))
         memory.keep()
-        kwargs = {**kwargs, "out": plain(out)}
-    result = function(*plain_all(args), **_plain_kwargs(kwargs))
+        result = function(*plain_all(args), **_plain_kwargs({**kwargs, "out": out}))
 
     def operation(index: int | None) -> Any:
         if meaning.knows_function(name):
@@ -245,9 +258,6 @@ def _record(name: str, function: Callable[..., Any], args: Any, kwargs: Any, out
         value = current.tape.add(operation(None), values, plain(out).copy(order="K"))  # type: ignore[union-attr]
         current.memories.write(plain(out), memory, value)
         return out
-    for each in inputs:
-        if plain(each) is result:
-            return each
     return _results(result, operation, values)
 
 

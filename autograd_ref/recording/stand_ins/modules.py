@@ -122,6 +122,7 @@ class _Module(types.ModuleType):
 
 def _numpy_function(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a NumPy function that accepts lists with recorded numbers, and returns arrays that record."""
+    is_aware = hasattr(function, "_implementation")
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if current.tape is None:
@@ -129,8 +130,8 @@ def _numpy_function(function: Callable[..., Any]) -> Callable[..., Any]:
         args = tuple([each if type(each) in RECORDED else _met_again(each) for each in args])
         if kwargs:
             kwargs = {key: _met_again(each) for key, each in kwargs.items()}
-        if hasattr(function, "_implementation") and (
-            any(map(arrays_in, args)) or any(map(arrays_in, kwargs.values()))
+        if is_aware and (
+            not RECORDED.isdisjoint(map(type, args)) or any(map(arrays_in, (*args, *kwargs.values())))
         ):
             return record_function(function, args, kwargs)
         return call_unaware(function, args, kwargs)
@@ -168,12 +169,19 @@ class _Ufunc(StandIn):
     """A ufunc that accepts lists with recorded numbers, and returns arrays that record."""
 
     def __init__(self, original: np.ufunc):
-        super().__init__(original, lambda *args, **kwargs: self._method("__call__", args, kwargs))
+        super().__init__(original, original)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._method("__call__", args, kwargs)
 
     def _method(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if "dtype" in kwargs:
             kwargs["dtype"] = plain(kwargs["dtype"])
-        if current.tape is not None and (any(map(arrays_in, args)) or arrays_in(kwargs.get("out"))):
+        if current.tape is not None and (
+            not RECORDED.isdisjoint(map(type, args))
+            or any(map(arrays_in, args))
+            or arrays_in(kwargs.get("out"))
+        ):
             return record_ufunc(self._original, method, *_with_out(self._original, method, args, kwargs))
         result = getattr(self._original, method)(
             *plain_all(args), **{key: plain_all(v) for key, v in kwargs.items()}
