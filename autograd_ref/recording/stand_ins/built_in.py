@@ -1,10 +1,10 @@
-"""Stand-ins for `math`, and for `sum`, `max` and `min`, which keep numbers on the tape; `issubclass`."""
+"""Stand-ins for `math`, `sum`, `max` and `min`, which keep numbers on the tape; `statistics`, `issubclass`."""
 
 from __future__ import annotations
 
 import builtins
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import Any
 
@@ -19,22 +19,36 @@ from autograd_ref.recording.tape import Compute, current
 __all__ = ["BUILT_IN", "math_function"]
 
 
+# What to write in place of functions that take numbers apart in their own way.
+_INSTEAD = {
+    "statistics.fmean": "np.mean", "statistics.mean": "np.mean", "statistics.median": "np.median",
+    "statistics.pstdev": "np.std", "statistics.pvariance": "np.var", "statistics.stdev": "np.std with ddof=1",
+    "statistics.variance": "np.var with ddof=1", "statistics.geometric_mean": "np.exp of np.mean of np.log",
+}  # fmt: skip
+
+
 def math_function(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the stand-in for a function of `math`, or of `cmath`, which refuses recorded numbers."""
-    takes_lists = function.__name__ in ("dist", "fsum", "prod", "sumprod")
+    """Return the stand-in for a function of `math`, or of a module that refuses recorded numbers."""
+    name = f"{function.__module__}.{function.__name__}"
+    takes_lists = function.__name__ in ("dist", "fsum", "prod", "sumprod") or name.startswith("statistics.")
 
     def call(*args: Any, **kwargs: Any) -> Any:
+        operands: Iterable[Any] = args
         if takes_lists:
-            args = tuple([list(each) for each in args])
+            args = tuple([list(each) if isinstance(each, Iterable) else each for each in args])
+            lists = [each if isinstance(each, list) else [each] for each in (*args, *kwargs.values())]
+            operands = list(chain.from_iterable(lists))
+        recorded = current.tape is not None and any(map(is_recorded, operands))
+        if recorded and name.startswith("statistics."):
+            instead = f": write {_INSTEAD[name]}" if name in _INSTEAD else ""
+            raise refuse(f"{name} is not recorded{instead}")
         result = function(*plain_all(args), **plain_all(kwargs))
-        operands = [*chain.from_iterable(args), *kwargs.values()] if takes_lists else args
-        if current.tape is None or not any(map(is_recorded, operands)):
+        if not recorded:
             return result
-        name = f"{function.__module__}.{function.__name__}"
         if name.removeprefix("math.") not in MATH:
             raise refuse(f"{name} is not recorded")
         values = tuple([value_of(each) for each in operands])
-        value = current.tape.add(Compute("number", name, None), values, np.asarray(result))
+        value = current.tape.add(Compute("number", name, None), values, np.asarray(result))  # type: ignore[union-attr]
         return NUMBERS[type(result)](result, value)
 
     return call

@@ -39,13 +39,22 @@ from autograd_ref.recording.stand_ins.objects import (
 from autograd_ref.recording.tape import Compute, Move, NotRecorded, Value, current
 from autograd_ref.recording.template import Group, freeze
 
-__all__ = ["record_function", "record_method", "record_number", "record_scipy", "record_ufunc", "refuse"]
+__all__ = [
+    "SPARSE",
+    "record_function",
+    "record_method",
+    "record_number",
+    "record_scipy",
+    "record_ufunc",
+    "refuse",
+]
 
 
 # Functions that create an array like another; filled by `creation`.
 SPECIAL: dict[str, Callable[..., Any]] = {}
 
 
+SPARSE = "scipy.sparse is not recorded: write S.toarray() for a sparse matrix S"
 _OWN_AXES = [(-2, -1)] * 3
 
 
@@ -197,6 +206,8 @@ def record_scipy(
     name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """Call one of SciPy's functions that is not a ufunc, and record it."""
+    if name.startswith("scipy.sparse."):
+        raise refuse(SPARSE)
     if any(kwargs.get(key) for key in ("overwrite_a", "overwrite_b")):
         raise refuse(f"{name} that may overwrite its argument is not recorded")
     return _record(name, function, args, kwargs, None)

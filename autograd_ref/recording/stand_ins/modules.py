@@ -30,7 +30,7 @@ from autograd_ref.recording.stand_ins.objects import (
 )
 from autograd_ref.recording.tape import current
 
-__all__ = ["SHADOWS", "stand_in_for"]
+__all__ = ["COVERED", "SHADOWS", "stand_in_for"]
 
 _STAND_INS: dict[int, tuple[Any, Any]] = {}
 
@@ -49,7 +49,7 @@ def stand_in_for(thing: Any) -> Any:
 
 
 def _make(thing: Any) -> Any:
-    if isinstance(thing, types.FunctionType) and not str(thing.__module__).startswith(("numpy", "scipy")):
+    if isinstance(thing, types.FunctionType) and not str(thing.__module__).startswith(COVERED):
         return None  # the common case
     try:
         if thing in _WRITTEN:
@@ -84,7 +84,9 @@ def _make(thing: Any) -> Any:
     return None
 
 
-_MATH = ("math", "cmath")
+_MATH = ("math", "cmath", "statistics")
+# The names of the modules that have stand-ins begin so.
+COVERED = ("builtins", "cmath", "math", "numpy", "scipy", "statistics")
 
 
 def _is_numpys(name: str) -> bool:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from autograd_ref.recording.stand_ins.modules import SHADOWS, stand_in_for
+from autograd_ref.recording.stand_ins.modules import COVERED, SHADOWS, stand_in_for
 from autograd_ref.recording.stand_ins.number_types import types_of_dtypes
 from autograd_ref.recording.stand_ins.objects import ORIGINALS, plain
 
@@ -77,17 +77,16 @@ def might_need(thing: Any) -> bool:
     """Whether a thing may need a stand-in."""
     kind = type(thing)
     if kind is types.FunctionType or kind is type:
-        return str(thing.__module__).startswith(_COVERED)
+        return str(thing.__module__).startswith(COVERED)
     known = _NEEDS.get(kind)
     if known is None:
         known = kind in (types.ModuleType, types.BuiltinFunctionType) or (
-            hasattr(kind, "__call__") and str(kind.__module__).startswith(_COVERED)  # noqa: B004
+            hasattr(kind, "__call__") and str(kind.__module__).startswith(COVERED)  # noqa: B004
         )
         _NEEDS[kind] = known
     return known
 
 
-_COVERED = ("builtins", "numpy", "scipy")
 _NEEDS: dict[type, bool] = {}
 
 
