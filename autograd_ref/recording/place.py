@@ -11,7 +11,7 @@ from pathlib import Path
 from types import CodeType
 from typing import NamedTuple
 
-__all__ = ["Calls", "Place", "here", "is_foreign", "place_here", "place_of", "trail"]
+__all__ = ["Calls", "Place", "caller_file", "here", "is_foreign", "place_here", "place_of", "trail"]
 
 _RECORD = str(Path(__file__).parent / "record.py")
 _HERE = str(Path(__file__).parent) + os.sep
@@ -53,6 +53,14 @@ def is_foreign(file: str) -> bool:
         found = found or (file.startswith(_STANDARD) if package is None else package in _OTHERS)
         _foreign_files[file] = found
     return found
+
+
+def caller_file() -> str:
+    """Return the file of the innermost running code outside this package."""
+    frame = sys._getframe(1)
+    while frame.f_code.co_filename.startswith((_HERE, "<@beartype")) and frame.f_back is not None:
+        frame = frame.f_back
+    return frame.f_code.co_filename
 
 
 def here(thread: int | None = None) -> tuple[CodeType | None, int]:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import operator
 import os
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from autograd_ref.recording.memory import Memory
+from autograd_ref.recording.place import caller_file
 from autograd_ref.recording.stand_ins.calls import (
     SPARSE,
     record_function,
@@ -141,7 +141,7 @@ class RecordedArray(np.ndarray):
     @property  # type: ignore[misc]
     def __class__(self) -> type:
         # SciPy asks for the class of an operand before it hands its memory to C.
-        if current.tape is not None and any(_SPARSE in sys._getframe(i).f_code.co_filename for i in (1, 2)):
+        if current.tape is not None and _SPARSE in caller_file():
             value = value_of(self)
             if value.is_floating and current.tape.depends(value):
                 raise refuse(SPARSE)

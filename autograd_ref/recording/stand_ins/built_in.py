@@ -1,4 +1,4 @@
-"""Stand-ins for `math`, `sum`, `max` and `min`, which keep numbers on the tape; `statistics`, `issubclass`."""
+"""Stand-ins for `math`, `sum`, `max` and `min`, which keep numbers on the tape, and a few other functions."""
 
 from __future__ import annotations
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from autograd_ref.recording.place import is_foreign
+from autograd_ref.recording.place import caller_file, is_foreign
 from autograd_ref.recording.stand_ins.calls import refuse
 from autograd_ref.recording.stand_ins.generators import recording_generator
 from autograd_ref.recording.stand_ins.numbers import as_complex, as_python
@@ -173,7 +172,7 @@ def types_of_dtypes() -> Iterator[None]:
     def read(dtype: np.dtype[Any]) -> type:
         found = _TYPE_OF_DTYPE.__get__(dtype)
         made = SHADOWED.get(found)
-        return found if made is None or is_foreign(sys._getframe(1).f_code.co_filename) else made
+        return found if made is None or is_foreign(caller_file()) else made
 
     assign(property(read))
     try:
