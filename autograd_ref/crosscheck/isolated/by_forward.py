@@ -27,7 +27,7 @@ def by_forward(request: dict[str, Any], source: str) -> dict[str, Any]:
     for each in body:
         if isinstance(each, ast.ClassDef):
             known |= {f"{each.name}.{part.name}" for part in each.body if isinstance(part, ast.FunctionDef)}
-    forward = forward_of(name, known)
+    forward = forward_of(name, known) if name in known else None
     if forward is None:
         return request
     return {**request, "target": f"{where}:{forward}", "recorded": {**recorded, "backward": name}}

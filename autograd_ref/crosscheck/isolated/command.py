@@ -104,6 +104,9 @@ async def _check_targets(
     with suppress(NotImplementedError):  # on Windows
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
     files = {target: found for target in targets if (found := files_of(target)) is not None}
+    for target, found in files.items():
+        if not found:
+            raise ValueError(f"{target} has no Python file and no notebook in it")
     asked_for = [each for target in targets for each in files.get(target, [target])]
     whole = {each for found in files.values() for each in found}
     several = len(asked_for) > 1 or bool(whole)

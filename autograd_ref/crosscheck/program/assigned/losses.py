@@ -64,7 +64,7 @@ def find_loss(recording: Recording, path: str | None = None, names: Mapping[str,
     if path is not None:
         if path not in numbers:
             raise NotJudged(
-                f"the loss is {_told(recording, path)}, not one number computed from the call's arrays"
+                f"the loss must be one number computed from the call's arrays, and is {_told(recording, path)}"
             )
         return Loss(path, *_found(numbers[path]))
     known = names or {}
@@ -131,7 +131,7 @@ def _found(found: tuple[Any, Value | None]) -> tuple[Value, float]:
 
 def _told(recording: Recording, path: str) -> str:
     if path not in recording.final:
-        return "no number"
+        return "something else"
     thing, value = recording.final[path]
     if np.shape(thing):
         return f"an array of shape {np.shape(thing)}"
