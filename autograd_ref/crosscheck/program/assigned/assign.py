@@ -230,7 +230,7 @@ class _Assigning:
         if len(near) == 1:
             return near[0]
         listed = ", ".join(shown(_whole(each)) for each in self.left) or "none"
-        raise NotJudged(f"there is no gradient {text} for --of; the call made {listed}")
+        raise NotJudged(f"there is no gradient {text} for --of; those of the call are {listed}")
 
     def _leaf(self, text: str) -> Leaf:
         wanted = _plain(text)
