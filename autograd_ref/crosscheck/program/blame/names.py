@@ -7,7 +7,7 @@ import ast
 from autograd_ref.crosscheck.program.blame.source import statement_at, statements_of, tree_of
 from autograd_ref.recording import Place, Value
 
-__all__ = ["creation_names", "function_at", "place_of_node", "readers", "rebound_at"]
+__all__ = ["creation_names", "function_at", "place_of_node", "readers", "rebound_at", "written_names"]
 
 
 def function_at(place: Place) -> ast.FunctionDef | None:
@@ -44,6 +44,16 @@ def creation_names(place: Place) -> list[str]:
             if made.lineno <= place.line and made.col_offset <= place.column < (made.end_col_offset or 0):
                 return _bases(one)
     return [name for each in node.targets for name in _bases(each)]
+
+
+def written_names(statement: ast.stmt) -> set[str]:
+    """Return the variables to which a statement, or one in its body, assigns or adds."""
+    found: set[str] = set()
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Assign | ast.AugAssign):
+            for each in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                found.update(_bases(each))
+    return found
 
 
 def readers(names: list[str], place: Place) -> list[ast.stmt]:
