@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Collection, Sequence
 
 from autograd_ref.crosscheck.program.blame.source import statement_at, statements_of, tree_of
 from autograd_ref.recording import Place, Value
 
-__all__ = ["creation_names", "function_at", "place_of_node", "readers", "rebound_at", "written_names"]
+__all__ = [
+    "bound_at",
+    "creation_names",
+    "function_at",
+    "place_of_node",
+    "readers",
+    "rebound_at",
+    "written_names",
+]
 
 
 def function_at(place: Place) -> ast.FunctionDef | None:
@@ -110,6 +119,58 @@ def rebound_at(value: Value) -> Place | None:
         ):
             return place_of_node(each, place)
     return None
+
+
+def bound_at(place: Place, ran: Collection[int]) -> Place | None:
+    """Return where a name in an expression is bound without a computation.
+
+    That is the assignment of a plain number, or the element of a tuple with another name than the one for
+    which it is unpacked.
+
+    Args:
+        place: the place of the expression.
+        ran: the lines of this file in which something was computed.
+    """
+    function = function_at(place)
+    if function is None:
+        return None
+    inside = [
+        node.id
+        for node in ast.walk(statement_at(place).node or ast.Pass())
+        if isinstance(node, ast.Name)
+        and isinstance(node.ctx, ast.Load)
+        and (place.line, place.column) <= (node.lineno, node.col_offset)
+        and (node.end_lineno or 0, node.end_col_offset or 0) <= (place.end_line, place.end_column)
+    ]
+    for node in ast.walk(function):
+        if not isinstance(node, ast.Assign) or node.lineno in ran or node.lineno >= place.line:
+            continue
+        target = node.targets[0]
+        if isinstance(target, ast.Name) and target.id in inside:
+            return place_of_node(node, place)
+        if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Name | ast.Attribute | ast.Subscript):
+            names = [getattr(each, "id", "") for each in target.elts]
+            packed = _packed(names, place)
+            for name, element in zip(names, packed, strict=False):
+                if name in inside and getattr(element, "id", "") != name:
+                    return place_of_node(element, place)
+    return None
+
+
+def _packed(names: Sequence[str], place: Place) -> list[ast.expr]:
+    """Return the elements of the tuple that is probably unpacked to some names: most have these names."""
+    tree = tree_of(place.file)
+    tuples = [
+        node.elts
+        for node in (ast.walk(tree) if tree is not None else ())
+        if isinstance(node, ast.Tuple) and isinstance(node.ctx, ast.Load) and len(node.elts) == len(names)
+    ]
+
+    def alike(elements: list[ast.expr]) -> int:
+        return sum(getattr(each, "id", "") == name for each, name in zip(elements, names, strict=True))
+
+    best = max(tuples, key=alike, default=[])
+    return best if best and 2 * alike(best) > len(names) else []
 
 
 def _position(returned: ast.expr | None, place: Place) -> int | None:
