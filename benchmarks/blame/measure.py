@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import linecache
+import os
 import random
 import signal
 import sys
@@ -62,7 +63,7 @@ class Outcome:
         place: the position of the planted line among those named, from 0; None if it is not among them.
         named: the lines that were named.
         said: the kind that was named first.
-        seconds: the check took.
+        seconds: of CPU time that the check took.
         mend: what became of the search for a repair.
     """
 
@@ -101,7 +102,7 @@ class _Loaded:
 
     def __init__(self, program: Program, source: str, folder: Path):
         _Loaded.count += 1
-        name = f"{program.file}_{_Loaded.count}"
+        name = f"{program.file}_{os.getpid()}_{_Loaded.count}"
         self.path = folder / f"{name}.py"
         self.path.write_text(source)
         spec = importlib.util.spec_from_file_location(name, self.path)
@@ -240,7 +241,9 @@ def planted_in(program: Program, folder: Path) -> list[Planted]:
     return plant(program.source, functions, program.last)
 
 
-def measure(program: Program, mistake: Planted, folder: Path, right: Gradients) -> Outcome | None:
+def measure(
+    program: Program, mistake: Planted, folder: Path, right: Gradients, repairs: bool
+) -> Outcome | None:
     """Check a program with a mistake in it.
 
     Args:
@@ -248,6 +251,7 @@ def measure(program: Program, mistake: Planted, folder: Path, right: Gradients) 
         mistake: planted in it.
         folder: for its file.
         right: what the right program gives.
+        repairs: whether a repair is looked for.
 
     Returns:
         What came of it; None where the mistake is none: no gradient changes, or the loss does, or it raises
@@ -255,17 +259,16 @@ def measure(program: Program, mistake: Planted, folder: Path, right: Gradients) 
     """
     if not is_mistake(program, mistake, folder, right):
         return None
-    start = time.perf_counter()
+    start = time.process_time()
     verdicts: list[float] = []
     edit = mistake.edit
     try:
-        report = check(
-            program, mistake.source, folder, on_verdict=lambda _: verdicts.append(time.perf_counter())
-        )
+        on_verdict = (lambda _: verdicts.append(time.process_time())) if repairs else None
+        report = check(program, mistake.source, folder, on_verdict=on_verdict)
     except NotJudged:
         none = Mend(False, False, False, 0, 0.0)
         return Outcome(program.name, mistake.kind, mistake.line, edit, False, None, (), "", 0.0, none)
-    end = time.perf_counter()
+    end = time.process_time()
     told = verdicts[0] if verdicts else end
     seconds = told - start
     mend = _mend(program, mistake.source, report.repair, folder, end - told)
@@ -303,10 +306,10 @@ def measure_pair(
     if not is_mistake(program, replace(first, source=source), folder, right):
         return None
     try:
-        report = check(program, source, folder, on_verdict=lambda _: one.append(time.perf_counter()))
+        report = check(program, source, folder, on_verdict=lambda _: one.append(time.process_time()))
     except NotJudged:
         return None
-    end = time.perf_counter()
+    end = time.process_time()
     return _mend(program, source, report.repair, folder, end - (one[0] if one else end))
 
 
