@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from autograd_ref.crosscheck.program.blame.source import statement_at, statements_of, tree_of
 from autograd_ref.recording import Place, Value
 
 __all__ = [
-    "bound_at",
+    "bindings",
     "creation_names",
     "function_at",
     "place_of_node",
@@ -17,6 +17,8 @@ __all__ = [
     "rebound_at",
     "written_names",
 ]
+
+Line = tuple[str, int]
 
 
 def function_at(place: Place) -> ast.FunctionDef | None:
@@ -121,39 +123,70 @@ def rebound_at(value: Value) -> Place | None:
     return None
 
 
-def bound_at(place: Place, ran: Collection[int]) -> Place | None:
-    """Return where a name in an expression is bound without a computation.
+def bindings(
+    expression: ast.expr, place: Place, calls: Sequence[Place], ran: Collection[tuple[str, int]]
+) -> list[Place]:
+    """Return where the names in an expression are bound without a computation, the nearest first.
 
-    That is the assignment of a plain number, or the element of a tuple with another name than the one for
-    which it is unpacked.
+    That is the assignment of a plain number, the element of a tuple with another name than the one for which
+    it is unpacked, or an argument of a call.
 
     Args:
-        place: the place of the expression.
-        ran: the lines of this file in which something was computed.
+        expression: the expression.
+        place: its place.
+        calls: the calls up to it, innermost first.
+        ran: the files and lines in which something was computed.
     """
     function = function_at(place)
-    if function is None:
-        return None
-    inside = [
-        node.id
-        for node in ast.walk(statement_at(place).node or ast.Pass())
-        if isinstance(node, ast.Name)
-        and isinstance(node.ctx, ast.Load)
-        and (place.line, place.column) <= (node.lineno, node.col_offset)
-        and (node.end_lineno or 0, node.end_col_offset or 0) <= (place.end_line, place.end_column)
-    ]
+    found: list[Place] = []
+    for name in dict.fromkeys(each.id for each in ast.walk(expression) if isinstance(each, ast.Name)):
+        bound = list(_bound(name, function, place, ran)) if function is not None else []
+        for element in bound:
+            found += [
+                place_of_node(element, place),
+                *bindings(element, place_of_node(element, place), calls, ran),
+            ]
+        argument = _argument(name, function, calls) if function is not None and not bound else None
+        if argument is not None:
+            at = place_of_node(argument, calls[0])
+            found += [at] * (not isinstance(argument, ast.Name))
+            found += bindings(argument, at, calls[1:], ran)
+    return found
+
+
+def _bound(
+    name: str, function: ast.FunctionDef, place: Place, ran: Collection[tuple[str, int]]
+) -> Iterator[ast.expr]:
+    """Yield the expressions that a name stands for at a place."""
     for node in ast.walk(function):
-        if not isinstance(node, ast.Assign) or node.lineno in ran or node.lineno >= place.line:
-            continue
-        target = node.targets[0]
-        if isinstance(target, ast.Name) and target.id in inside:
-            return place_of_node(node, place)
-        if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Name | ast.Attribute | ast.Subscript):
-            names = [getattr(each, "id", "") for each in target.elts]
-            packed = _packed(names, place)
-            for name, element in zip(names, packed, strict=False):
-                if name in inside and getattr(element, "id", "") != name:
-                    return place_of_node(element, place)
+        if isinstance(node, ast.Assign) and (place.file, node.lineno) not in ran and node.lineno < place.line:
+            target, value = node.targets[0], node.value
+            names = [getattr(each, "id", "") for each in getattr(target, "elts", [target])]
+            if name not in names:
+                continue
+            if isinstance(target, ast.Name):
+                yield value
+            elif isinstance(value, ast.Tuple) and len(value.elts) == len(names):
+                yield value.elts[names.index(name)]
+            elif isinstance(value, ast.Name | ast.Attribute | ast.Subscript):
+                packed = _packed(names, place)
+                element = packed[names.index(name)] if packed else None
+                if element is not None and getattr(element, "id", "") != name:
+                    yield element
+
+
+def _argument(name: str, function: ast.FunctionDef, calls: Sequence[Place]) -> ast.expr | None:
+    """Return the argument that a call gives to a parameter."""
+    parameters = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
+    call = calls[0] if calls else None
+    if call is None or name not in parameters:
+        return None
+    for node in ast.walk(statement_at(call).node or ast.Pass()):
+        if isinstance(node, ast.Call) and (node.lineno, node.col_offset) == (call.line, call.column):
+            named = {each.arg: each.value for each in node.keywords}
+            skipped = 1 if parameters[0] == "self" and isinstance(node.func, ast.Attribute) else 0
+            given = dict(zip(parameters[skipped:], node.args, strict=False))
+            return named.get(name, given.get(name))
     return None
 
 

@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from autograd_ref.crosscheck.program.blame.regions import Region, Trust
     from autograd_ref.crosscheck.program.blame.steps import Wanted
 
-__all__ = ["in_words", "name_of", "plainest", "received", "sentences", "target_of"]
+__all__ = [
+    "expression_at",
+    "in_words",
+    "name_of",
+    "plainest",
+    "received",
+    "sentences",
+    "target_of",
+]
 
 
 def name_of(value: Value, tapes: Tapes) -> str | None:
@@ -128,21 +136,24 @@ def _functions_with(tapes: Tapes) -> dict[str, set[str]]:
 
 def _operand(value: Value, tapes: Tapes) -> ast.expr | None:
     """Return the operand for which a memory was read; the place of the read is the whole operation."""
-    place = value.place
     user = next((each for each in tapes.values[value.number :] if value in each.inputs), None)
-    if place is None or user is None or user.place != place:
+    if user is None or user.place is None or user.place != value.place:
         return None
-    for node in ast.walk(statement_at(place).node or ast.Pass()):
-        if isinstance(node, ast.expr) and _is_at(node, place):
-            operands: list[ast.expr] = []
-            if isinstance(node, ast.BinOp):
-                operands = [node.left, node.right]
-            elif isinstance(node, ast.Call):
-                is_method = isinstance(node.func, ast.Attribute) and len(node.args) == len(user.inputs) - 1
-                operands = [node.func.value, *node.args] if is_method else node.args  # type: ignore[attr-defined]
-            if len(operands) == len(user.inputs):
-                return operands[user.inputs.index(value)]
-    return None
+    node = expression_at(user.place)
+    operands: list[ast.expr] = []
+    if isinstance(node, ast.BinOp):
+        operands = [node.left, node.right]
+    elif isinstance(node, ast.Call):
+        operands = list(node.args)
+        if isinstance(node.func, ast.Attribute) and len(operands) == len(user.inputs) - 1:
+            operands = [node.func.value, *operands]
+    return operands[user.inputs.index(value)] if len(operands) == len(user.inputs) else None
+
+
+def expression_at(place: Place) -> ast.expr | None:
+    """Return the expression at a place."""
+    nodes = ast.walk(statement_at(place).node or ast.Pass())
+    return next((each for each in nodes if isinstance(each, ast.expr) and _is_at(each, place)), None)
 
 
 def derivative(of: Value, tapes: Tapes) -> str:

@@ -13,10 +13,10 @@ import numpy as np
 from autograd_ref.crosscheck.program.blame.evidence import Suspect, Votes, gather
 from autograd_ref.crosscheck.program.blame.expressions import Expression, expressions
 from autograd_ref.crosscheck.program.blame.known import Known
-from autograd_ref.crosscheck.program.blame.names import bound_at
+from autograd_ref.crosscheck.program.blame.names import bindings
 from autograd_ref.crosscheck.program.blame.operands import other_numbers
 from autograd_ref.crosscheck.program.blame.regions import Region, Trust, region_of
-from autograd_ref.crosscheck.program.blame.says import sentences
+from autograd_ref.crosscheck.program.blame.says import expression_at, sentences
 from autograd_ref.crosscheck.program.blame.source import Statement, statement_at
 from autograd_ref.crosscheck.program.blame.steps import Wanted, wanted_values
 from autograd_ref.crosscheck.program.blame.tapes import Tapes
@@ -34,8 +34,6 @@ MOST = 3
 MAKERS = 60
 # Below this weight, an edit that makes everything right is not the most obvious one.
 USUAL = 2.6
-# Kinds of edits that give an expression another operand.
-OPERANDS = ("name", "transpose", "operand", "factor")
 # Time limit for all trials together.
 SECONDS = 3.0
 
@@ -201,9 +199,9 @@ class _Search:
         if best is None or found is None or not found.edits or found.expression.first.place is None:
             return
         value, place = found.expression.first, found.expression.first.place
-        ran = {each.place.line for each in self.tapes.values if each.place and each.place.file == best.file}
-        at = bound_at(place, ran) if found.edits[0].kind in OPERANDS else None
-        if at is not None:
+        ran = {(each.place.file, each.place.line) for each in self.tapes.values if each.place is not None}
+        inside = expression_at(place)
+        for at in bindings(inside, place, value.calls, ran)[:2] if inside is not None else ():
             self.votes.add(value, at, 0.01, found.edits[0].kind)
             scores[statement_at(at)] = max(scores.get(statement_at(at), 0.0), scores[best] - 0.01)
             self.bound[statement_at(at)] = f"an operand of line {place.line} has its value from here"
