@@ -168,7 +168,7 @@ def symbolic(right):
 
 
 def outputs(right):
-    """Wrong in what comes from the second output only."""
+    """Wrong only in the part from the second output."""
 
     def both(x):
         return jnp.sum(x, axis=0), jnp.exp(x)

@@ -68,7 +68,7 @@ REFUSED = {
         {"before": "if fork := os.fork(): os.waitpid(fork, 0), os._exit(7)"},
         "ended its process, with exit code 7, before it was judged",
     ),
-    "reads": ({"before": "n = int(input())"}, "line 3: asks for input(), and nobody is there to answer"),
+    "reads": ({"before": "n = int(input())"}, "line 3: calls input(), which has no terminal here"),
     "recurses in C": (
         {"before": "sys.setrecursionlimit(10**9)\ndef f(_): return max([1], key=f)\nf(0)"},
         "crashed: Segmentation fault",
