@@ -34,7 +34,7 @@ def _parse(config: Config, axes: SweepSettings) -> Check | Data | Exercise | Pre
         | Annotated[Predict, _subcommand("predict", Predict)]
         | Annotated[Study, _subcommand("study", Study)]
         | Annotated[Sweep, _subcommand("sweep", Sweep, default=Sweep(axes))]
-        | Annotated[Train, _subcommand("train", Train, default=Train(config))],
+        | Annotated[Train, _subcommand("train", Train, default=Train.of(config)), tyro.conf.OmitArgPrefixes],
         prog="handgrad",
         description=ABOUT,
     )
