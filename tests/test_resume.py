@@ -206,7 +206,7 @@ def test_a_run_goes_on_longer(handgrad, tmp_path):
     assert run_module.read_config(tmp_path / "short") == run_module.read_config(tmp_path / "long")
     code, _, err = handgrad("train", "--resume", tmp_path / "short", "--iters", "25")
     assert code == 2
-    assert "is a run with iters 30; it cannot go on with 25" in err
+    assert "is a run with --iters 30; it cannot continue with 25" in err
 
 
 def damage_config(run):
@@ -241,7 +241,7 @@ def another_activation(run):
 @pytest.mark.parametrize(
     ("spoil", "flags", "message"),
     [
-        (None, ["--lr", "0.5"], "is a run with lr 0.002; it cannot go on with 0.5"),
+        (None, ["--lr", "0.5"], "is a run with --lr 0.002; it cannot continue with 0.5"),
         (None, ["--iters", "40"], "falls to 0 over its 30 steps: it cannot train longer"),
         (None, ["--out", "x"], "give no --out, --preset"),
         (None, ["--config", "x"], "give no --out, --preset or --config"),

@@ -1,5 +1,6 @@
 """The program: find the command that the arguments name, and run it."""
 
+import os
 import sys
 from typing import Annotated, Any
 
@@ -55,6 +56,10 @@ def main() -> None:
         elif isinstance(command, Sweep) and (axes := command.base()) != SweepSettings():
             command = _parse(Config(), axes)
         code = command.run()
+        sys.stdout.flush()
+    except BrokenPipeError:  # the output goes to a program that has ended, such as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = BAD_INPUT
     except (ValueError, OSError) as error:
         print(f"handgrad: {error}", file=sys.stderr)
         code = BAD_INPUT
