@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 from typing import Annotated, Any
 
 import tyro
@@ -65,4 +66,8 @@ def main() -> None:
         code = BAD_INPUT
     except KeyboardInterrupt:
         code = INTERRUPTED
+    except Exception:
+        # Python would exit with 1, which says that a gradient is wrong.
+        traceback.print_exc()
+        code = BAD_INPUT
     sys.exit(code)
