@@ -98,6 +98,6 @@ def test_a_download_that_fails_is_one_line(tmp_path, monkeypatch, capsys):
         main()
     assert stopped.value.code == 2
     assert re.fullmatch(
-        r"handgrad: cannot download .*; fetch it by other means to .*\.tar\.gz, and run this again .*\n",
+        r"handgrad: cannot download .*\. Download it another way, save it as .*\.tar\.gz, and run this .*\n",
         capsys.readouterr().err,
     )
