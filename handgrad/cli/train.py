@@ -3,7 +3,7 @@
 import sys
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import tyro
 
@@ -21,6 +21,8 @@ from handgrad.runs.config import (
 )
 
 __all__ = ["Train"]
+
+Part = TypeVar("Part", RunSettings, OptimizerSettings, NetworkSettings, DataSettings)
 
 
 @dataclass
@@ -57,9 +59,11 @@ class Train:
     @classmethod
     def of(cls, config: Config) -> "Train":
         """Return the command with these settings as its defaults."""
-        parts = (RunSettings, OptimizerSettings, NetworkSettings, DataSettings)
         return cls(
-            *[part(**{each.name: getattr(config, each.name) for each in fields(part)}) for part in parts]
+            _part(RunSettings, config),
+            _part(OptimizerSettings, config),
+            _part(NetworkSettings, config),
+            _part(DataSettings, config),
         )
 
     @property
@@ -108,3 +112,8 @@ class Train:
                 raise ValueError("--config and --preset exclude each other: give only one")
             return read_settings(self.settings)
         return usual_settings(self.config.data) if self.preset is None else PRESETS[self.preset]
+
+
+def _part(kind: type[Part], config: Config) -> Part:
+    """Return some of the settings."""
+    return kind(**{each.name: getattr(config, each.name) for each in fields(kind)})
