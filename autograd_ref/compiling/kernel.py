@@ -72,7 +72,7 @@ def compiled(key: str | None, make: Callable[[], tuple[Compiled, Any]]) -> tuple
     if content is not None:
         try:
             program, inputs, results, known = pickle.loads(content)  # noqa: S301 - as trusted as machine code
-            devices = jax.devices()[:1]
+            devices = jax.local_devices(backend="cpu")[:1]
             return deserialize_and_load(program, inputs, results, execution_devices=devices), known
         except Exception:  # noqa: S110 - a file from another version of JAX may fail in any way
             pass

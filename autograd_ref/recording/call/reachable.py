@@ -137,9 +137,10 @@ class Walk:
     def _set(self, path: str, thing: Any, depth: int) -> Any:
         items = list(thing)
         new = [self.visit(f"{path}{{}}", each, depth) for each in items]
-        if any(a is not b for a, b in zip(new, items, strict=True)):
-            if isinstance(thing, frozenset):
-                return type(thing)(new)
+        is_new = any(a is not b for a, b in zip(new, items, strict=True))
+        if isinstance(thing, frozenset):
+            return type(thing)(new) if is_new else thing
+        if is_new:
             thing.clear()
             thing.update(new)
         self.containers.append(thing)
