@@ -27,7 +27,7 @@ def test_the_directory_is_the_environments(monkeypatch, tmp_path, images):
 
 @pytest.fixture
 def server(tmp_path, images):
-    """A server on this machine, with the archive of the images; it can be told to break off."""
+    """A server on this machine with the archive of the images; it can be set to break off."""
     folder = write_binary(tmp_path / "served", images)
     content = pack(folder, tmp_path / "served.tar.gz").read_bytes()
 

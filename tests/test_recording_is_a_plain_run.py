@@ -118,7 +118,7 @@ def test_every_operation_has_its_place():
     assert names["tanh"].function.endswith("call")
 
 
-def test_types_and_bases_are_those_of_a_plain_run():
+def test_types_and_bases_match_a_plain_run():
     def call(x):
         class Loss(float):
             pass
@@ -142,7 +142,7 @@ def test_types_and_bases_are_those_of_a_plain_run():
         lambda x: x[0] + None,
     ],
 )  # fmt: skip
-def test_error_text_is_that_of_a_plain_run(fails):
+def test_error_text_matches_a_plain_run(fails):
     texts = []
     for run in (fails, lambda x: record(fails, x)):
         with pytest.raises((TypeError, AttributeError)) as caught:

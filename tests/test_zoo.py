@@ -103,7 +103,7 @@ def planted_entry(**changes):
     return Entry(**(given | changes))
 
 
-def test_a_wrong_derivative_is_not_believed():
+def test_wrong_derivative_of_the_reference_is_noticed():
     """A "right" gradient that the loss contradicts shows nothing, so no hand counts as wrong by it."""
     truth = Truth.at_example(
         planted_entry(right=(lambda x, t: (square(x, t)[0], 3 * t * x), doubled)), "float64"
@@ -204,6 +204,6 @@ def test_a_part_of_the_hands_has_right_and_wrong_ones():
     assert [each[2] for each in some] == [None, "x", "x", "x", "x"]
 
 
-def test_a_name_that_nothing_has_is_said():
+def test_unknown_name_is_reported():
     with pytest.raises(ValueError, match="no function has 'giraffe' in its name"):
         choose("giraffe")
