@@ -125,7 +125,7 @@ def test_every_operation_has_its_place():
     assert names["tanh"].function.endswith("call")
 
 
-def test_types_and_bases_are_those_of_a_plain_run():
+def test_types_and_bases_match_a_plain_run():
     def call(x):
         class Loss(float):
             pass
@@ -190,7 +190,7 @@ def test_types_are_the_same_by_every_name_and_from_every_source():
         lambda x: x[0] + None, lambda x: [1][x[0]], lambda x: x[0][1],
     ],
 )  # fmt: skip
-def test_error_text_is_that_of_a_plain_run(fails):
+def test_error_text_matches_a_plain_run(fails):
     texts = []
     for run in (fails, lambda x: record(fails, x)):
         with pytest.raises((TypeError, AttributeError, IndexError)) as caught:

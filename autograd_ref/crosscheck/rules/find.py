@@ -54,7 +54,7 @@ class Rule(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Its place, for the reader."""
+        """The place of the use, for the reader."""
         beside = f", its rule at line {self.rule_line}" if self.rule_line != self.line else ""
         return f"line {self.line} of {os.path.basename(self.file)}{beside}"
 
