@@ -64,7 +64,8 @@ def find_loss(recording: Recording, path: str | None = None, names: Mapping[str,
     if path is not None:
         if path not in numbers:
             raise NotJudged(
-                f"the loss must be one number computed from the call's arrays, and is {_told(recording, path)}"
+                "the loss must be one number computed from the call's arrays, and is "
+                f"{_told(recording, path)}"
             )
         return Loss(path, *_found(numbers[path]))
     known = names or {}
