@@ -211,6 +211,9 @@ def _judge(
     rules = check_rule_target(target.value, target.module, target.file, request, own)
     if rules is not None:
         return rules
+    if not callable(target.value) and not callable(getattr(target.value, "loss", None)):
+        kind = type(target.value).__name__
+        raise NotJudged(f"{asked.spec.rpartition(':')[2]} is neither a function nor a class, but a {kind}")
     if request["surrogate"] and reference is None:
         raise NotJudged("--surrogate goes with --reference, or with a rule of JAX or PyTorch")
     if _is_recorded(request, target):

@@ -14,7 +14,7 @@ from autograd_ref.crosscheck.isolated.patience import Patience
 from autograd_ref.crosscheck.isolated.running import run_program
 from autograd_ref.crosscheck.isolated.source import source_of
 from autograd_ref.crosscheck.isolated.targets import Target, load_module
-from autograd_ref.crosscheck.isolated.whole import NOTHING, TAKES_GRADIENTS, takers_of_gradients
+from autograd_ref.crosscheck.isolated.whole import NOTHING, TAKES_GRADIENTS, methods_in, takers_of_gradients
 from autograd_ref.crosscheck.program.calling.loops import Loop, Round, calls_any, loops_of
 from autograd_ref.crosscheck.program.calling.target import check_met, check_round
 from autograd_ref.crosscheck.program.calling.watch import Met, is_called_plainly, watching
@@ -80,11 +80,14 @@ class WholeFile:
                 self.answers.append(
                     {"target": f"{self.path}:{name}", "report": None, "error": TAKES_GRADIENTS}
                 )
-            elif value is not None and not self.met.intersection(called):
+            elif value is not None and not self.met.intersection(called) and not self._has_met(name):
                 self._answer(name, partial(judge, one, Target(value, module, self.file)))
             yield self.answers
         if not self.answers and (not self.names or self.program is not None):
             yield [self._of_file(self._nothing())]
+
+    def _has_met(self, cls: str) -> bool:
+        return any(each.startswith(f"{cls}.") for each in self.met)
 
     def _run(self) -> Any:
         if self.program is None:
@@ -102,6 +105,7 @@ class WholeFile:
     def _watch(self, file: str) -> AbstractContextManager[Any]:
         source = source_of(Path(file))
         names = [each for called in self.names.values() for each in called]
+        names = list(dict.fromkeys([*names, *methods_in(source)]))
         plain = [name for name in names if is_called_plainly(source, name)]
         return watching(file, plain, 1, self._meet, loops_of(source), self._meet_round)
 

@@ -86,7 +86,7 @@ def find_loss(recording: Recording, path: str | None = None, names: Mapping[str,
 
 
 def own_loss(recording: Recording, prefix: str) -> str | None:
-    """Return the name of the variable in which a function keeps its loss without returning it.
+    """Return the variable, or the attribute of self, in which a function keeps its loss without returning it.
 
     Args:
         recording: a recording with the function's variables.
@@ -94,8 +94,9 @@ def own_loss(recording: Recording, prefix: str) -> str | None:
     """
     for path, found in sorted(recording.final.items(), key=_how_sure):
         name = of_path(path)
-        if path == f"{prefix}[{name.name!r}]" and _SURE.match(name.name) and _is_number(*found):
-            return name.name
+        texts = {f"{prefix}[{name.name!r}]": name.name, f"{prefix}['self'].{name.name}": f"self.{name.name}"}
+        if path in texts and _SURE.match(name.name) and _is_number(*found):
+            return texts[path]
     return None
 
 
