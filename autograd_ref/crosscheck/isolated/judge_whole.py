@@ -25,6 +25,9 @@ __all__ = ["WholeFile"]
 # Seconds that a file may run until it calls something that can be judged, and after that.
 BEFORE_SECONDS, AFTER_SECONDS = 50.0, 5.0
 
+# Functions that only help have no loss, so another refusal says more.
+NO_LOSS_AT_ALL = re.compile(r"it returns no loss|none of its variables is the loss")
+
 Judge = Callable[[dict[str, Any], Target], Report]
 Said = Callable[[str, Callable[[], Report]], Report]
 
@@ -125,7 +128,9 @@ class WholeFile:
         asked = self.asked({**self.request, "target": f"{self.path}:{name}"})
         judged = self._answer(name, lambda: judge(asked))
         if not judged:
-            self.refused = f"{name}: {self.answers.pop()['error']}"
+            error = str(self.answers.pop()["error"])
+            if not self.refused or NO_LOSS_AT_ALL.search(self.refused):
+                self.refused = f"{name}: {error}"
         self.patience.start(AFTER_SECONDS if self.answers else None)
         return judged
 

@@ -72,7 +72,9 @@ def methods_in(source: str) -> list[str]:
         for each in body
         if isinstance(each, ast.ClassDef)
         for part in each.body
-        if isinstance(part, ast.FunctionDef) and not part.name.startswith("__") and "backward" not in part.name
+        if isinstance(part, ast.FunctionDef)
+        and not part.name.startswith("__")
+        and "backward" not in part.name
     ]
 
 

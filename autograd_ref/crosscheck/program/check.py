@@ -22,6 +22,7 @@ from autograd_ref.crosscheck.program.calling.forms import (
     with_expression,
 )
 from autograd_ref.crosscheck.program.guessed.stretched import refuse_stretched
+from autograd_ref.crosscheck.program.held import held_target
 from autograd_ref.crosscheck.program.paths import shown
 from autograd_ref.crosscheck.program.point import RecordedPoint, Run, read_gradients, run
 from autograd_ref.crosscheck.program.repair.find import Found, find_repair
@@ -247,6 +248,8 @@ def _judged(
         except (NotJudged, NotRecorded) as error:
             warnings.append(Advice("point-failed", f"At point {number} there is no verdict: {error}."))
     report, suspects = report_on(found, assignment, warnings, settings)
+    if report.ok is False and (held := held_target(found[0])) is not None:
+        raise NotJudged(held)
     if report.ok is False and settings.repair_seconds > 0 and not assignment.ambiguous:
         if settings.on_verdict is not None:
             settings.on_verdict(report)
