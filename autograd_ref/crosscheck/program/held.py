@@ -38,8 +38,8 @@ def held_target(point: RecordedPoint) -> str | None:
         wanted = [steps[0] if pair.is_change else 1.0 for pair in point.pairs]
         if all(abs(each - one) <= NEAR * abs(one) for each, one in zip(factors, wanted, strict=True)):
             return (
-                f"the gradients are right if {name} (line {place.line}) is held constant, but it depends on the "
-                "parameters, too: if it is meant as a constant, let the call take it as an argument"
+                f"the gradients are right if {name} (line {place.line}) is held constant, but it depends on "
+                "the parameters, too: if it is meant as a constant, let the call take it as an argument"
             )
     return None
 
