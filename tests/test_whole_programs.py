@@ -187,7 +187,7 @@ def test_names_of_a_file_that_may_be_judged(tmp_path, text, names):
 
 
 @pytest.mark.slow
-def test_program_runs_until_the_call_that_is_asked_for(tmp_path):
+def test_program_runs_until_the_requested_call(tmp_path):
     (tmp_path / "inside").mkdir()
     (tmp_path / "inside" / "library.py").write_text(LIBRARY)
     (tmp_path / "inside" / "train.py").write_text(SCRIPT)
@@ -244,7 +244,7 @@ def test_loops_that_train_are_judged_by_a_round(tmp_path, monkeypatch):
     (tmp_path / "loops.py").write_text(LOOPS)
     found = {name: answer["report"] for name, answer in judged(tmp_path / "loops.py").items()}
     first = next(i + 1 for i, line in enumerate(LOOPS.splitlines()) if line.startswith("for "))
-    # The step of W comes before W is used for that of V.
+    # W is updated before the gradient of V uses it.
     assert found[str(first)]["ok"] is False
     assert [each["name"] for each in found[str(first)]["quantities"] if each["ok"] is False] == ["dV"]
 
@@ -270,8 +270,9 @@ def test_file_of_an_assignment_is_judged_whole(tmp_path, name, monkeypatch):
     text = file.read_text()
     assert line in text
     file.write_text(text.replace(line, instead))
-    found = {key: each["report"]["ok"] for key, each in judged(file).items() if each["report"] is not None}
-    assert len(found) == right, found
+    answers = judged(file)
+    found = {key: each["report"]["ok"] for key, each in answers.items() if each["report"] is not None}
+    assert len(found) == right, [each["error"] for each in answers.values()]
     assert {key for key, ok in found.items() if not ok} == wrong
 
 

@@ -1,4 +1,4 @@
-r"""Finite differences in float64, and a test of whether they can be trusted.
+r"""Finite differences in float64, and a test of whether they are reliable.
 
 A difference counts only where the function behaves as differentiable along a line: its central differences
 for three very different steps agree within their errors, and the forward and the backward difference approach

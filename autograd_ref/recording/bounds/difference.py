@@ -1,4 +1,4 @@
-"""Finite differences of plain runs, a witness that uses neither the hand nor the automatic derivative."""
+"""Finite differences of plain runs, which use neither the hand nor the automatic derivative."""
 
 from __future__ import annotations
 

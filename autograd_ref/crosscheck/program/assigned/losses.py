@@ -57,10 +57,8 @@ def find_loss(recording: Recording, path: str | None = None, names: Mapping[str,
     numbers = {key: found for key, found in recording.final.items() if _is_number(*found)}
     if path is not None:
         if path not in numbers:
-            raise NotJudged(
-                "the loss must be one number computed from the call's arrays, and is "
-                f"{_told(recording, path)}"
-            )
+            told = _told(recording, path)
+            raise NotJudged(f"the loss must be one number computed from the call's arrays, and is {told}")
         return Loss(path, *_found(numbers[path]))
     known = names or {}
     numbers = dict(sorted(numbers.items(), key=_how_sure))

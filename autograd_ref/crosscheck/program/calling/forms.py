@@ -6,6 +6,7 @@ order: hence `self` for the function itself, which may be a method, and `the_…
 """
 
 import inspect
+import linecache
 import re
 import sys
 import types
@@ -61,6 +62,7 @@ def with_expression(
         code = compile(text.strip(), "<loss>", "eval")
     except SyntaxError as error:
         raise NotJudged(f"--loss is not an expression: {error.msg}: {text.strip()}") from None
+    linecache.cache["<loss>"] = len(text), None, text.strip().splitlines(keepends=True), "<loss>"
     self, variables, watch, evaluate = function, names, _watched, eval
     seen = _with_result
 

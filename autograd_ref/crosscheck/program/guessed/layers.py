@@ -114,11 +114,12 @@ def layer_calls(space: Any, name: str) -> Iterator[Guess]:
 
 def _of_class(cls: Any, name: str) -> Iterator[Guess]:
     """Yield calls of the loss of a network that has arrays in ``params``."""
-    for pattern, made, called in NETWORKS if callable(getattr(cls, "loss", None)) else ():
+    loss: Any = getattr(cls, "loss", None)
+    for pattern, made, called in NETWORKS if callable(loss) else ():
         if not re.search(pattern, name.lower()):
             continue
         arguments = _texts(cls, made, every=True)
-        given = _texts(partial(cls.loss, None), called)
+        given = _texts(partial(loss, None), called)
         if arguments is not None and given is not None:
             drawn = "for p in net.params.values(): p[...] = 0.5 * rng.standard_normal(p.shape)"
             yield Guess(
