@@ -287,14 +287,12 @@ def test_kernel_that_cannot_be_loaded_is_made_again(kernels, tmp_path):
     made, traced = kernels
     called(made("f"))
     file = only(tmp_path)
-    whole = file.read_bytes()
     file.unlink()
     other = Programs(tmp_path, "here")
     other._file = lambda _: file
     other.put("", b"no pickle")  # with the digest of these bytes
     assert called(made("f")) == [3.0] * 3
     assert traced == [2.0, 2.0]
-    assert len(file.read_bytes()) == len(whole)
     assert called(made("f")) == [3.0] * 3
     assert traced == [2.0, 2.0]
 

@@ -159,7 +159,8 @@ def faults(expressions, form, dtype):
 @pytest.mark.parametrize("module", MODULES)
 def test_no_name_is_left_over(module):
     listed = {*by_name(RECORDED, module), *by_name(CONSTANT, module), *by_name(REFUSED, module)}
-    assert listed == public(MODULES[module])
+    gone = {name for name in listed if not hasattr(MODULES[module], name)}  # in other versions of NumPy
+    assert listed - gone == public(MODULES[module])
 
 
 @pytest.mark.slow

@@ -363,6 +363,7 @@ def test_the_workspace_is_a_minibatch_and_a_few_times_the_layers_outputs(monkeyp
     monkeypatch.setattr("handgrad.fused.sgd.choose_layout", lambda *_: Layout("C", False, False))
     N, D, H, C = 200, 300, 100, 10
     params, X, y = make(2000, D, H, C, np.float32)
+    Sgd(params, N, reg=0.01, momentum=0.9)  # what it imports is not its workspace
     tracemalloc.start()
     try:
         sgd = Sgd(params, N, reg=0.01, momentum=0.9)

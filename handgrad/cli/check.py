@@ -267,6 +267,9 @@ def _recorded(options: Check) -> dict[str, object]:
         )
     if options.call is not None and options.program is not None:
         raise ValueError("--call and --run are different ways to say what the call is: give one")
+    for name in ("call", "loss", "backward"):
+        if getattr(options, name) is not None and not getattr(options, name).strip():
+            raise ValueError(f"--{name} is empty")
     of = [each.partition("=") for each in options.of]
     for name, sign, leaf in of:
         if not (name.strip() and sign and leaf.strip()):

@@ -149,6 +149,10 @@ class Walk:
     def _function(self, path: str, thing: types.FunctionType, depth: int) -> Any:
         if not is_target(thing.__module__ or "", self._module):
             return thing
+        if not (thing.__defaults__ or thing.__kwdefaults__ or thing.__closure__ or thing.__dict__) and (
+            id(thing.__globals__) in self._made
+        ):
+            return thing
         names = thing.__code__.co_varnames[: thing.__code__.co_argcount]
         if thing.__defaults__:
             defaults = thing.__defaults__
