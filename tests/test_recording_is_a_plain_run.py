@@ -125,7 +125,7 @@ def test_every_operation_has_its_place():
     assert names["tanh"].function.endswith("call")
 
 
-def test_types_and_bases_are_those_of_a_plain_run():
+def test_types_and_bases_match_a_plain_run():
     def call(x):
         class Loss(float):
             pass
@@ -280,7 +280,7 @@ def test_shapes_set_in_place_are_no_leak():
         lambda x: x[0] + None, lambda x: [1][x[0]], lambda x: x[0][1],
     ],
 )  # fmt: skip
-def test_error_text_is_that_of_a_plain_run(fails):
+def test_error_text_matches_a_plain_run(fails):
     texts = []
     for run in (fails, lambda x: record(fails, x)):
         with pytest.raises((TypeError, AttributeError, IndexError)) as caught:

@@ -1,4 +1,4 @@
-"""What is not recorded is refused with its line, and what leaves the tape is found."""
+"""Operations that cannot be recorded are refused with their line; values that leave the tape are found."""
 
 import cmath
 import contextlib
@@ -106,7 +106,7 @@ def through_c(w):
 
 
 def times_a_complex_literal(w):
-    turn = 1j * np.sum(w * w)  # Python's own product of a complex number and a float, which asks nobody
+    turn = 1j * np.sum(w * w)  # Python's own product of a complex number and a float, without a hook
     return np.sum(w) * turn.imag
 
 
@@ -141,7 +141,7 @@ def default_buffer(w, buf=np.zeros(3)):
     return np.sum(buf * w)
 
 
-def test_buffer_among_the_defaults_is_no_leak():
+def test_buffer_among_the_defaults_is_not_a_leak():
     from autograd_ref.recording import adjoints
 
     w = np.array([0.1, 0.2, 0.3])
@@ -229,7 +229,7 @@ def test_numpy_in_another_thread_is_refused(function, line):
     assert caught.value.place.line == function.__code__.co_firstlineno + line
 
 
-def test_a_thread_that_computes_nothing_is_no_matter():
+def test_thread_that_computes_nothing_is_ignored():
     def call(x):
         with ThreadPoolExecutor(1) as pool:
             rows = pool.submit(lambda: len(x)).result()

@@ -218,7 +218,7 @@ def _loop(value: Value, exact: bool) -> tuple[Any, ...]:
     given = tuple([each.weak or each.dtype for each in value.inputs])
     if operation.kind == "ufunc":
         dtypes = _ufunc_loop(operation, given, value.dtype)
-    else:  # NumPy widens the inputs, and narrows the result if told to
+    else:  # NumPy widens the inputs, and with a dtype argument it narrows the result
         wide = value.dtype if value.is_floating else None
         averages = operation.name.removeprefix("nan") in _AVERAGES
         # The first input is averaged; a mask stays one.

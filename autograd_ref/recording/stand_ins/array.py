@@ -159,7 +159,7 @@ class RecordedArray(np.ndarray):
         return plain(self).flags
 
     def setflags(self, *args: Any, **kwargs: Any) -> None:
-        """As NumPy's."""
+        """Set the flags of the plain array, as NumPy does."""
         plain(self).setflags(*args, **kwargs)
 
     @property

@@ -236,7 +236,7 @@ _WRITTEN: dict[Any, Any] = {
 }
 
 for _kind in NUMBER_TYPES:
-    stand_in_for(_kind)  # before ``type(x) is np.float64`` asks which one it is
+    stand_in_for(_kind)  # before ``type(x) is np.float64`` looks one up
 
 # Built-in names that are replaced in every module of the program. `abs` and `round` need no stand-in: they
 # only call `__abs__` and `__round__` of their argument, and so does ``map(abs, x)``.

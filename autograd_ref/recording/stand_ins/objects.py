@@ -15,7 +15,7 @@ __all__ = [
     "wrap_result", "wrap_view",
 ]  # fmt: skip
 
-# Filled by the modules that define them: the class of recording arrays, and that of each kind of number.
+# The classes of recording arrays and of each kind of number; the modules that define them enter them here.
 ARRAY: list[type] = []
 NUMBERS: dict[type, type] = {}
 RECORDED: set[type] = set()
