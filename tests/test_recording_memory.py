@@ -29,9 +29,11 @@ def rows_of(w):
 
 def entries_of(w):
     flat = np.zeros(ENTRIES)
-    table = flat.reshape(-1, 10)
+    table, mask = flat.reshape(-1, 10), np.zeros(ENTRIES, bool)
+    mask[[1, 8]] = True
     for i in range(30):
         flat[[3, i, 3]] += w[:3]
+        flat[mask] -= w[:2]
         np.add.at(flat, [7, 7, i], w[i % 5] * flat[[i, 3, 2]])
         np.multiply.at(table, ([0, i], [2, 1]), 1 + w[4] / 9)
         table[[i, 5], 3] = w[:2] * table[[3, 4], [1, 2]]
