@@ -72,6 +72,18 @@ def test_views_that_repeat_a_number_share_its_adjoint():
         record(lambda w: np.broadcast_to(array=w[1], shape=2)[0], w)
 
 
+def test_mask_that_is_overwritten_is_known_as_it_was_used():
+    def call(x):
+        mask = x > 0
+        total = x[mask].sum()
+        mask[:] = True
+        mask[0] = False
+        return total + x[mask].sum()
+
+    controls = record(call, np.array([0.5, -1.0, 2.0])).tape.controls
+    assert [each.array.tolist() for each in controls] == [[True, False, True], [False, True, True]]
+
+
 def test_every_version_of_a_memory_is_kept():
     def call(x):
         a = x * 2
