@@ -1,6 +1,6 @@
 """Complex literals on the left of an operator.
 
-Python computes ``1j * x`` for a number x itself, without a hook of NumPy or of x. So x leaves the tape unseen.
+Python computes ``1j * x`` for a number x itself and calls no hook. So x leaves the tape unseen.
 """
 
 from __future__ import annotations
