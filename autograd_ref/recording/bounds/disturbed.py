@@ -44,14 +44,14 @@ class Errors:
 
     def __init__(self, draws: int, rng: np.random.Generator):
         self.draws, self.rng = draws, rng
-        shape = (3 * PERIOD, draws)
+        shape = (draws, 3 * PERIOD)
         self._pool = rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape)
         self._starts = cycle(rng.integers(PERIOD, size=PERIOD).tolist())
 
     def some(self, count: int) -> np.ndarray:
-        """Return a few numbers (count, draws)."""
+        """Return a few numbers (draws, count)."""
         start = next(self._starts)
-        return self._pool[start : start + count]
+        return self._pool[:, start : start + count]
 
     def like(self, shape: tuple[int, ...]) -> np.ndarray:
         """Return numbers for every entry of an array (draws, *shape)."""
@@ -59,7 +59,7 @@ class Errors:
         if count > 2 * PERIOD:
             drawn = 2 * self.rng.random((self.draws, count), np.float32) - 1
             return (drawn + np.copysign(np.float32(0.5), drawn)).reshape(self.draws, *shape)
-        return self.some(count).T.reshape(self.draws, *shape)
+        return self.some(count).reshape(self.draws, *shape)
 
 
 class Operands(NamedTuple):
@@ -123,7 +123,7 @@ def run(kind: Kind, operands: Operands, errors: Errors) -> list[Stack]:
     kernel, count = _kernel(kind, errors.draws)
     stacks = [each for each in operands.drawn if each is not None]
     sizes = [each.size for each in operands.notes if each is not None]
-    results: list[Stack] = kernel(operands.exact, stacks, sizes, errors.some(count) * operands.scale)
+    results: list[Stack] = kernel(operands.exact, stacks, sizes, errors.some(count) * operands.scale[:, None])
     return results
 
 
@@ -177,7 +177,7 @@ def _made(kind: Kind, draws: int) -> tuple[jax.stages.Compiled, int]:
         beside = [next(rest) if is_moved else leader for leader, is_moved in zip(leaders, moved, strict=True)]
         return follow(traced, leaders, beside, known, dtype, errors)
 
-    every = jax.jit(jax.vmap(call, in_axes=(None, 0, None, 1)), compiler_options=QUICK)
+    every = jax.jit(jax.vmap(call, in_axes=(None, 0, None, 0)), compiler_options=QUICK)
     count = min(sum(math.prod(shape) for shape, _ in shapes) + _results(traced.jaxpr), 2 * PERIOD)
     stacks = [
         jax.ShapeDtypeStruct((draws, *shape), kind)
@@ -185,7 +185,7 @@ def _made(kind: Kind, draws: int) -> tuple[jax.stages.Compiled, int]:
         if x
     ]
     sizes = [each for each, maker in zip(exact, makers, strict=True) if maker is not None]
-    errors = jax.ShapeDtypeStruct((count, draws), np.float64)
+    errors = jax.ShapeDtypeStruct((draws, count), np.float64)
     return every.lower(exact, stacks, sizes, errors).compile(), count
 
 
