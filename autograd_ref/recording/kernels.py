@@ -201,20 +201,25 @@ def _cast(inputs: Sequence[Any], dtypes: Sequence[Any]) -> list[Any]:
 
 def _loop(value: Value, exact: bool) -> tuple[Any, ...]:
     """Return the dtypes of NumPy's loop."""
-    operation = value.operation
-    assert isinstance(operation, Compute)  # noqa: S101
-    given = tuple([each.weak or each.dtype for each in value.inputs])
+    given = tuple([(each.dtype, each.weak) for each in value.inputs])
+    return _loop_of(value.operation, given, value.dtype, exact)
+
+
+@cache
+def _loop_of(
+    operation: Compute, inputs: tuple[tuple[Any, type | None], ...], result: Any, exact: bool
+) -> tuple[Any, ...]:
+    own = [dtype for dtype, _ in inputs]
     if operation.kind == "ufunc":
-        dtypes = _ufunc_loop(operation, given, value.dtype)
+        dtypes = _ufunc_loop(operation, tuple([weak or dtype for dtype, weak in inputs]), result)
     else:  # NumPy widens the inputs, and narrows the result if told to
-        wide = value.dtype if value.is_floating else None
+        wide = result if result.kind in "fc" else None
         averages = operation.name.removeprefix("nan") in _AVERAGES
-        dtypes = (*[_wider(each.dtype, wide, averages) for each in value.inputs], value.dtype)
+        dtypes = (*[_wider(each, wide, averages) for each in own], result)
     if exact:
         return tuple([double(each) for each in dtypes])
     if meaning.is_scipys(operation):  # it computes float32 in float64, or as well as if it did
-        own = zip(dtypes, value.inputs, strict=False)
-        return (*[double(each or source.dtype) for each, source in own], dtypes[-1])
+        return (*[double(each or given) for each, given in zip(dtypes, own, strict=False)], dtypes[-1])
     return dtypes
 
 
@@ -234,6 +239,8 @@ def computed_in(value: Value) -> list[Value]:
 
 def _is_empty(value: Value) -> bool:
     """Whether a result has no entries, so that it stays the same."""
+    if 0 not in value.shape and not any(0 in each.shape for each in value.inputs):
+        return False
     floating = [each for each in value.inputs if each.is_floating]
     return 0 in value.shape or (bool(floating) and all(0 in each.shape for each in floating))
 
@@ -253,7 +260,6 @@ def double(dtype: Any) -> Any:
 _DOUBLES = {"f": np.float64, "c": np.complex128}
 
 
-@cache
 def _ufunc_loop(operation: Compute, given: tuple[Any, ...], result: np.dtype[Any]) -> tuple[Any, ...]:
     method = operation.template if isinstance(operation.template, str) else operation.template[0]
     rest: tuple[Any, ...]

@@ -18,12 +18,13 @@ import numpy as np
 from jax.extend.core import Jaxpr, jaxprs_in_params
 
 from autograd_ref.arithmetic.paired_evaluation import Difference, follow
+from autograd_ref.arithmetic.rounding_model import DENSE, is_exact
 from autograd_ref.compiling.kernel import Kernel, compiled, description, in_threads
 from autograd_ref.compiling.options import QUICK
 from autograd_ref.recording.kernels import in_double, kernel_of
 from autograd_ref.recording.tape import Value
 
-__all__ = ["Errors", "Kind", "Note", "Operands", "Stack", "add", "compile_all", "kind_of", "run"]
+__all__ = ["Errors", "Kind", "Note", "Operands", "Stack", "compile_all", "kind_of", "run"]
 
 # All draws of a value (draws, *shape). JAX's results are awaited only where NumPy needs them.
 Stack = np.ndarray | jax.Array
@@ -44,14 +45,14 @@ class Errors:
 
     def __init__(self, draws: int, rng: np.random.Generator):
         self.draws, self.rng = draws, rng
-        shape = (draws, 3 * PERIOD)
+        shape = (3 * PERIOD * draws,)
         self._pool = rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape)
-        self._starts = cycle(rng.integers(PERIOD, size=PERIOD).tolist())
+        self._starts = cycle(rng.integers(PERIOD * draws, size=PERIOD).tolist())
 
     def some(self, count: int) -> np.ndarray:
         """Return a few numbers (draws, count)."""
         start = next(self._starts)
-        return self._pool[:, start : start + count]
+        return self._pool[start : start + count * self.draws].reshape(self.draws, count)
 
     def like(self, shape: tuple[int, ...]) -> np.ndarray:
         """Return numbers for every entry of an array (draws, *shape)."""
@@ -137,25 +138,6 @@ def _compile(kind: Kind, draws: int) -> None:
         _kernel(kind, draws)
 
 
-def add(a: Stack, b: Stack, size: np.ndarray, errors: np.ndarray, scale: np.ndarray) -> Stack:
-    """Add two values with rounding errors.
-
-    Args:
-        a: all draws, or one for all.
-        b: the same.
-        size: size of the errors (*shape).
-        errors: the errors to use (draws, *shape).
-        scale: the unit of the errors in each draw (draws,).
-    """
-    found: Stack = _added(a, b, size, errors, scale)
-    return found
-
-
-@partial(jax.jit, compiler_options=QUICK)
-def _added(a: Any, b: Any, size: Any, errors: Any, scale: Any) -> Any:
-    return a + b + errors * (scale.reshape(-1, *[1] * size.ndim) * size)
-
-
 @cache
 def _kernel(kind: Kind, draws: int) -> tuple[Callable[..., Any], int]:
     """Return a compiled function, and the number of errors it needs."""
@@ -178,7 +160,7 @@ def _made(kind: Kind, draws: int) -> tuple[jax.stages.Compiled, int]:
         return follow(traced, leaders, beside, known, dtype, errors)
 
     every = jax.jit(jax.vmap(call, in_axes=(None, 0, None, 0)), compiler_options=QUICK)
-    count = min(sum(math.prod(shape) for shape, _ in shapes) + _results(traced.jaxpr), 2 * PERIOD)
+    count = min(sum(math.prod(shape) for shape, _ in shapes) + _errors(traced.jaxpr), 2 * PERIOD)
     stacks = [
         jax.ShapeDtypeStruct((draws, *shape), kind)
         for (shape, kind), x in zip(shapes, moved, strict=True)
@@ -189,8 +171,12 @@ def _made(kind: Kind, draws: int) -> tuple[jax.stages.Compiled, int]:
     return every.lower(exact, stacks, sizes, errors).compile(), count
 
 
-def _results(jaxpr: Jaxpr) -> int:
-    """Return how many numbers a jaxpr computes."""
-    avals: list[Any] = [var.aval for each in jaxpr.eqns for var in each.outvars]
-    own = sum(math.prod(aval.shape) + 1 for aval in avals)
-    return own + sum(_results(inner) for each in jaxpr.eqns for inner in jaxprs_in_params(each.params))
+def _errors(jaxpr: Jaxpr) -> int:
+    """Return how many errors a jaxpr needs at most."""
+    found = 0
+    for each in jaxpr.eqns:
+        used = [*each.outvars, *(each.invars if each.primitive.name in DENSE else ())]
+        if not is_exact(each):
+            found += sum(math.prod(var.aval.shape) + 1 for var in used)  # type: ignore[attr-defined]
+        found += sum(map(_errors, jaxprs_in_params(each.params)))
+    return found

@@ -119,7 +119,8 @@ class Forward:
         """Return the operands of an operation made by a `Compute`."""
         drawn = [self._held(each, value) if each.weak is float else self[each] for each in value.inputs]
         dtype = precision_of(value)
-        notes = [self._note(each, _NOTED.get(_ufunc(value))) for each in value.inputs]
+        maker = _NOTED.get(_ufunc(value))
+        notes = [self._note(each, maker) if maker else None for each in value.inputs]
         return Operands(self.inputs(value), drawn, notes, dtype, roundoff(dtype) * self.sizes[value])
 
     def _held(self, number: Value, user: Value) -> np.ndarray | None:
@@ -129,7 +130,7 @@ class Forward:
             return None
         return np.asarray(exact + self.errors_of(user, precision_of(user), np.abs(exact)))
 
-    def _note(self, value: Value, maker: str | None) -> Note | None:
+    def _note(self, value: Value, maker: str) -> Note | None:
         """Return facts about a value, if it is a difference or its exponential, as ``maker`` requires."""
         if maker == "sub" and _ufunc(value) == "subtract":
             a, b = (np.abs(each) for each in self.inputs(value))
