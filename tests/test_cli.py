@@ -12,7 +12,7 @@ from handgrad.activations import Activation, relu
 
 @pytest.fixture
 def cifar10(tmp_path):
-    """The binary layout, with pixels that are none of the data set's."""
+    """A folder in the binary layout of CIFAR-10, with random pixels."""
     records = np.random.default_rng(0).integers(0, 256, (300, 3073), np.uint8)
     records[:, 0] %= 10
     folder = tmp_path / "cifar-10-batches-bin"
@@ -29,6 +29,13 @@ def test_check_agrees_on_the_toy_and_the_digits(handgrad):
     assert "All agree" in out
     assert "WRONG" not in out
     assert max(map(len, out.splitlines())) <= 80
+
+
+def test_a_defect_of_the_program_is_not_a_wrong_gradient(handgrad, monkeypatch):
+    monkeypatch.setattr("handgrad.cli.check.Check.run", lambda self: 1 // 0)
+    code, out, err = handgrad("check")
+    assert (code, out) == (2, "")
+    assert err.endswith("ZeroDivisionError: integer division or modulo by zero\n")
 
 
 def test_check_json_is_one_object(handgrad):

@@ -191,7 +191,7 @@ def one_of_two(A, B):
     return loss, (B @ B.T) * 0.5
 
 
-def test_ambiguous_gradient_is_not_judged_until_told():
+def test_ambiguous_gradient_is_not_judged_without_of():
     with pytest.raises(NotJudged, match="may be the gradient by A or B: say which") as caught:
         check_call(one_of_two, A, B)
     told = re.search(r"--of '(.*?)=(.*?)'", str(caught.value))

@@ -1,7 +1,14 @@
 """While it is recorded, a program sees what it sees in a plain run."""
 
+import builtins
+import enum
+import inspect
+import math
+import types
+
 import numpy as np
 import pytest
+from numpy import float32, float64, ndarray
 from same_bits import assert_same
 
 from autograd_ref.recording import adjoints, check_complete, check_operations, record
@@ -118,7 +125,7 @@ def test_every_operation_has_its_place():
     assert names["tanh"].function.endswith("call")
 
 
-def test_types_and_bases_are_those_of_a_plain_run():
+def test_types_and_bases_match_a_plain_run():
     def call(x):
         class Loss(float):
             pass
@@ -134,18 +141,59 @@ def test_types_and_bases_are_those_of_a_plain_run():
     assert record(call, np.ones(2)).result == call(np.ones(2))
 
 
+KINDS = {float64: "f8", float: "float", ndarray: "array"}
+
+
+def matched(thing):
+    match thing:
+        case float64():
+            return "f8"
+        case float(number):
+            return number
+        case ndarray():
+            return "array"
+
+
+def test_types_are_the_same_by_every_name_and_from_every_source():
+    def call(x):
+        class Half(float):
+            squash, add = math.tanh, sum
+
+        class Colour(int, enum.Enum):
+            RED = 1
+
+        number, kind = x[0], x.dtype.type
+        half = Half(0.5)
+        return [
+            kind is float64, kind is np.float64, kind == float64, kind in (float32, float64), kind is float32,
+            type(number) is float64, type(number) is kind, type(float(number)) is float, type(x) is ndarray,
+            isinstance(number, float64), issubclass(kind, float64), issubclass(float64, (np.floating, str)),
+            np.dtype(float64) is x.dtype, np.dtype(float), np.issubdtype(kind, float64), np.zeros(1, float32),
+            KINDS[kind], KINDS[type(number)], KINDS[float], KINDS[type(x)], KINDS.get(float32),
+            float is builtins.float, float64.__mro__, float.__module__, list(map(matched, (x, number, 1.5))),
+            isinstance(np.exp, np.ufunc), type(np.exp), type(sum), type(np), inspect.isbuiltin(sum),
+            type(np.sum) is types.FunctionType, Half.__bases__, half.squash(number), half.add([1, number]),
+            Colour.RED.value, hasattr(number, "__index__"), dir(number) == dir(np.float64(1)),
+        ]  # fmt: skip
+
+    x = np.array([0.3, -0.4])
+    recording = record(call, x)
+    assert_same(recording.result, call(x))
+    assert x.dtype.type is np.float64
+
+
 @pytest.mark.parametrize(
     "fails",
     [
         lambda x: x.absent, lambda x: x[0].absent, lambda x: x[0](), lambda x: len(x[0]),
         lambda x: iter(x[0]), lambda x: round(x), lambda x: abs("a"), lambda x: sum(x, y=1),
-        lambda x: x[0] + None,
+        lambda x: x[0] + None, lambda x: [1][x[0]], lambda x: x[0][1],
     ],
 )  # fmt: skip
-def test_error_text_is_that_of_a_plain_run(fails):
+def test_error_text_matches_a_plain_run(fails):
     texts = []
     for run in (fails, lambda x: record(fails, x)):
-        with pytest.raises((TypeError, AttributeError)) as caught:
+        with pytest.raises((TypeError, AttributeError, IndexError)) as caught:
             run(np.ones(2))
         texts.append(str(caught.value))
     assert texts[0] == texts[1]

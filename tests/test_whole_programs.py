@@ -183,7 +183,7 @@ def test_names_of_a_file_that_may_be_judged(tmp_path, text, names):
 
 
 @pytest.mark.slow
-def test_program_runs_until_the_call_that_is_asked_for(tmp_path):
+def test_program_runs_until_the_requested_call(tmp_path):
     (tmp_path / "inside").mkdir()
     (tmp_path / "inside" / "library.py").write_text(LIBRARY)
     (tmp_path / "inside" / "train.py").write_text(SCRIPT)
@@ -235,6 +235,6 @@ def test_loops_that_train_are_judged_by_a_round(tmp_path, monkeypatch):
     (*_, answers) = judge_file(request)
     found = {each["target"].rpartition(":")[2]: each["report"] for each in answers}
     first = next(i + 1 for i, line in enumerate(LOOPS.splitlines()) if line.startswith("for "))
-    # The step of W comes before W is used for that of V.
+    # W is updated before the gradient of V uses it.
     assert found[str(first)]["ok"] is False
     assert [each["name"] for each in found[str(first)]["quantities"] if each["ok"] is False] == ["dV"]

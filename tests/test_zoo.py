@@ -50,12 +50,12 @@ def check_reference(entry):
 
 
 def check_hands(entry, dtype):
-    """Honest ways agree with the high-precision gradient, and so do differences; wrong ones do not."""
+    """Right ways agree with the high-precision gradient, and so do differences; wrong ones do not."""
     truth = Truth.at_example(entry, dtype)
-    errors = [truth.error(each) for each in truth.honest]
+    errors = [truth.error(each) for each in truth.ways]
     assert min(errors) < EXACT[dtype]
     assert truth.spread > APART or max(errors) < (1e-6 if "inside" in entry.name else EXACT[dtype])
-    assert {each.dtype.name for way in truth.honest for each in way} == {dtype}
+    assert {each.dtype.name for way in truth.ways for each in way} == {dtype}
     for k, gradient in enumerate(truth.gradients):
         largest = np.unravel_index(np.abs(gradient).argmax(), gradient.shape)
         assert truth.backed(k, tuple(map(int, largest)))
@@ -93,7 +93,7 @@ def doubled(x, t):
 
 
 def planted_entry(**changes):
-    """A sum of t·x², one of whose honest ways may be replaced."""
+    """A sum of t·x², in which one of the right ways may be replaced."""
     given = {
         "name": "squares",
         "loss": lambda x, t: (t * x * x).sum(),
@@ -103,7 +103,7 @@ def planted_entry(**changes):
     return Entry(**(given | changes))
 
 
-def test_a_wrong_derivative_is_not_believed():
+def test_wrong_derivative_of_the_reference_is_noticed():
     """A "right" gradient that the loss contradicts shows nothing, so no hand counts as wrong by it."""
     truth = Truth.at_example(
         planted_entry(right=(lambda x, t: (square(x, t)[0], 3 * t * x), doubled)), "float64"
@@ -118,7 +118,7 @@ def test_a_difference_below_three_percent_is_not_shown():
     assert truth.shown_wrong([1.03 * truth.gradients[0]]) is not None
 
 
-def test_an_entry_on_which_honest_ways_differ_shows_nothing():
+def test_an_entry_on_which_right_ways_differ_shows_nothing():
     def coarse(x, t):
         loss, g = square(x, t)
         g[3] += 0.2 * np.abs(g).max()
@@ -204,6 +204,6 @@ def test_a_part_of_the_hands_has_right_and_wrong_ones():
     assert [each[2] for each in some] == [None, "x", "x", "x", "x"]
 
 
-def test_a_name_that_nothing_has_is_said():
+def test_unknown_name_is_reported():
     with pytest.raises(ValueError, match="no function has 'giraffe' in its name"):
         choose("giraffe")

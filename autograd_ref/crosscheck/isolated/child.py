@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,6 +19,7 @@ import numpy as np
 from autograd_ref.compiling.cache import keep_compiled
 from autograd_ref.crosscheck.errors import LONGEST_REFUSAL, one_line, what_stopped
 from autograd_ref.crosscheck.function.check import POINTS, check_gradients_at
+from autograd_ref.crosscheck.isolated.by_forward import by_forward
 from autograd_ref.crosscheck.isolated.judge_whole import WholeFile
 from autograd_ref.crosscheck.isolated.limits import MARGIN, limit, note_where
 from autograd_ref.crosscheck.isolated.running import run_program, run_until_call
@@ -35,6 +37,7 @@ from autograd_ref.crosscheck.program.calling.target import (
 )
 from autograd_ref.crosscheck.program.calling.watch import Met, is_called_plainly, watching
 from autograd_ref.crosscheck.program.check import REPAIR_SECONDS
+from autograd_ref.crosscheck.program.guessed.judge import calls_of, judge_guessed
 from autograd_ref.crosscheck.program.guessed.styles import Sizes
 from autograd_ref.crosscheck.program.guessed.training import judge_training
 from autograd_ref.crosscheck.reports.report import NotJudged, Report
@@ -99,9 +102,13 @@ def judge_request(
     Raises:
         NotJudged: the target cannot be judged; the message says why.
     """
+    if request["target"].rpartition(":")[2].isdigit():
+        return _judge_loop(request, _asked(request), end, note)
+    if "backward" in request["target"].rpartition(":")[2]:
+        paired = by_forward(request, source_of(Path(file_of(request["target"])[0])))
+        if paired is not request:
+            return replace(judge_request(paired, end, note), target=request["target"])
     asked = _asked(request)
-    if asked.spec.rpartition(":")[2].isdigit():
-        return _judge_loop(request, asked, end, note)
 
     def meet(file: str, met: Met) -> NoReturn:
         end(partial(_said, file, lambda: check_met(met, file, asked, note)))
@@ -208,7 +215,7 @@ def _judge(
     if request["surrogate"] and reference is None:
         raise NotJudged("--surrogate goes with --reference, or with a rule of JAX or PyTorch")
     if _is_recorded(request, target):
-        return check_target(target.module, target.file, asked, note)
+        return _check_recorded(request, target, asked, note)
     options = {name: request[name] for name in ("seed", "tolerance")}
     options |= {"name": request["target"], "dtype": request["dtype"] or "float64"}
     if reference is None:
@@ -229,6 +236,20 @@ def _judge(
     return check_gradients_at(
         target.value, reference.value, examples, surrogate=request["surrogate"], **options
     )
+
+
+def _check_recorded(
+    request: dict[str, Any], target: Target, asked: Asked, note: Callable[[Report], None] | None
+) -> Report:
+    """Judge a recorded call; without a call or an example, one that is guessed."""
+    name = asked.spec.rpartition(":")[2]
+    if asked.call is None and example_of(target.module, name) is None:
+        sizes, reg = Sizes(*request["sizes"]), 0.1 if request["reg"] is None else request["reg"]
+        calls = calls_of(target.module, name, sizes, reg)
+        report = judge_guessed(target.module, target.file, asked, calls, note)
+        if report is not None:
+            return report
+    return check_target(target.module, target.file, asked, note)
 
 
 def _is_recorded(request: dict[str, Any], target: Target) -> bool:

@@ -9,10 +9,12 @@ from types import ModuleType
 from typing import Any
 
 from autograd_ref.crosscheck.errors import LONGEST_REFUSAL, one_line
+from autograd_ref.crosscheck.isolated.by_forward import by_forward
 from autograd_ref.crosscheck.isolated.patience import Patience
 from autograd_ref.crosscheck.isolated.running import run_program
 from autograd_ref.crosscheck.isolated.source import source_of
 from autograd_ref.crosscheck.isolated.targets import Target, load_module
+from autograd_ref.crosscheck.isolated.whole import NOTHING, TAKES_GRADIENTS, takers_of_gradients
 from autograd_ref.crosscheck.program.calling.loops import Loop, Round, calls_any, loops_of
 from autograd_ref.crosscheck.program.calling.target import check_met, check_round
 from autograd_ref.crosscheck.program.calling.watch import Met, is_called_plainly, watching
@@ -69,10 +71,16 @@ class WholeFile:
                 return
             module = self._so_far()
         yield self.answers
+        source = source_of(Path(self.file))
+        takers = takers_of_gradients(source)
         for name, called in self.names.items() if self.program is None else ():
-            value = getattr(module, name, None)
-            if value is not None and not self.met.intersection(called):
-                one = {**self.request, "target": f"{self.path}:{name}"}
+            one = by_forward({**self.request, "target": f"{self.path}:{name}"}, source)
+            value = getattr(module, one["target"].rpartition(":")[2], None)
+            if value is not None and name in takers:
+                self.answers.append(
+                    {"target": f"{self.path}:{name}", "report": None, "error": TAKES_GRADIENTS}
+                )
+            elif value is not None and not self.met.intersection(called):
                 self._answer(name, partial(judge, one, Target(value, module, self.file)))
             yield self.answers
         if not self.answers and (not self.names or self.program is not None):
@@ -121,6 +129,8 @@ class WholeFile:
         report, error = None, None
         try:
             report = self.said(self.file, judge).to_json()
+            if "backward" in name:
+                report["target"] = f"{self.path}:{name}"  # not the forward function's
         except NotJudged as refused:
             error = one_line(str(refused), LONGEST_REFUSAL)
         self.answers.append({"target": f"{self.path}:{name}", "report": report, "error": error})
@@ -135,10 +145,7 @@ class WholeFile:
             return f"line {self.refused}" if self.refused[0].isdigit() else self.refused
         if self.program is not None:
             return f"--run calls no function of it with floating arrays, and trains in no loop of {self.path}"
-        return (
-            "has no function that can be called, no class with a loss and no loop that trains when it is "
-            f"imported: say what runs it, --run '{Path(self.path).name}'"
-        )
+        return f"{NOTHING}: say what runs it, --run '{Path(self.path).name}'"
 
     def _too_long(self, error: str) -> str:
         """Return the message about a run that was ended."""

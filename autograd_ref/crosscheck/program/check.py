@@ -273,11 +273,16 @@ def _refuse_stretched(found: Run) -> None:
             isinstance(value.operation, Compute)
             and value.operation.kind == "ufunc"
             and value.operation.name != "matmul"
-            and len(shapes) == 2
-            and value.shape not in shapes
-            and max(map(value.shape.count, value.shape)) > 1
+            and len(value.shape) == len(shapes) == 2
+            and set.intersection(*(_stretched(shape, value.shape) for shape in shapes))
         ):
             raise NotJudged(f"{shapes[0]} and {shapes[1]} are stretched to {value.shape}")
+
+
+def _stretched(shape: tuple[int, ...], into: tuple[int, ...]) -> set[int]:
+    """Return the lengths of the axes along which an array is repeated to broadcast it into a shape."""
+    whole = (1,) * (len(into) - len(shape)) + shape
+    return {length for own, length in zip(whole, into, strict=True) if own != length}
 
 
 def _hold_to_account(found: Run, seed: int) -> None:

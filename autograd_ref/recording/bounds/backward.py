@@ -62,8 +62,8 @@ class Backward:
             parts = self._across_a_tie(value, self.forward.inputs(value), chosen, stack)
         elif isinstance(operation, Compute):
             operands = self.operands(value, stack)
-            kind = disturbed.kind_of(value, operands, chosen)
-            parts = [(each, None) for each in disturbed.run(kind, operands, self.forward.errors)]
+            every = disturbed.run_back(value, operands, chosen, self.forward.errors)
+            parts = [(each, None) for each in every]
         elif stack is None:
             parts = [(self.found.contributions[value, i].centre, None) for i in chosen]
         else:
@@ -97,7 +97,9 @@ class Backward:
         before = self.stacks.get(source, known)
         self.exact[source] = np.asarray(known + exact)
         errors = self._errors(source)(np.asarray(np.abs(known) + np.abs(exact)))
-        self.stacks[source] = np.asarray(before) + np.asarray(part) + errors
+        errors += np.asarray(part)
+        errors += np.asarray(before)
+        self.stacks[source] = errors
 
     def _flow_into(
         self, memory: Value, root: Layout, at: Layout, exact: np.ndarray, stack: Stack | None

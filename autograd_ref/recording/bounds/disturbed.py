@@ -20,7 +20,7 @@ from jax.extend.core import Jaxpr, jaxprs_in_params
 from autograd_ref.arithmetic.paired_evaluation import Difference, follow
 from autograd_ref.arithmetic.rounding_model import DENSE, is_exact
 from autograd_ref.compiling.kernel import Kernel, compiled, description, in_threads
-from autograd_ref.compiling.options import QUICK
+from autograd_ref.compiling.options import quick_options
 from autograd_ref.recording.kernels import in_double, kernel_of
 from autograd_ref.recording.tape import Value
 
@@ -28,6 +28,9 @@ __all__ = ["Errors", "Kind", "Note", "Operands", "Stack", "compile_all", "kind_o
 
 # All draws of a value (draws, *shape). JAX's results are awaited only where NumPy needs them.
 Stack = np.ndarray | jax.Array
+
+# Of more entries than this, one contribution to an adjoint is computed after the other, to save memory.
+LARGE = 2**20
 
 # A prime; longer sequences of numbers than this repeat.
 PERIOD = 16_381
@@ -58,8 +61,11 @@ class Errors:
         """Return numbers for every entry of an array (draws, *shape)."""
         count = math.prod(shape)
         if count > 2 * PERIOD:
-            drawn = 2 * self.rng.random((self.draws, count), np.float32) - 1
-            return (drawn + np.copysign(np.float32(0.5), drawn)).reshape(self.draws, *shape)
+            drawn = self.rng.random((self.draws, *shape), np.float32)
+            drawn -= 0.5
+            drawn += drawn
+            drawn += np.copysign(np.float32(0.5), drawn)
+            return drawn
         return self.some(count).reshape(self.draws, *shape)
 
 
@@ -128,6 +134,13 @@ def run(kind: Kind, operands: Operands, errors: Errors) -> list[Stack]:
     return results
 
 
+def run_back(value: Value, operands: Operands, active: tuple[int, ...], errors: Errors) -> list[Stack]:
+    """Draw the contributions to the adjoints of an operation's active inputs; large ones one by one."""
+    entries = sum(each.size for each in operands.exact)
+    together = [active] if entries * errors.draws <= LARGE else [(i,) for i in active]
+    return [each for some in together for each in run(kind_of(value, operands, some), operands, errors)]
+
+
 def compile_all(kinds: Iterable[Kind], draws: int) -> None:
     """Compile before anything is run."""
     in_threads(partial(_compile, kind, draws) for kind in kinds)
@@ -159,7 +172,7 @@ def _made(kind: Kind, draws: int) -> tuple[jax.stages.Compiled, int]:
         beside = [next(rest) if is_moved else leader for leader, is_moved in zip(leaders, moved, strict=True)]
         return follow(traced, leaders, beside, known, dtype, errors)
 
-    every = jax.jit(jax.vmap(call, in_axes=(None, 0, None, 0)), compiler_options=QUICK)
+    every = jax.jit(jax.vmap(call, in_axes=(None, 0, None, 0)), compiler_options=quick_options())
     count = min(sum(math.prod(shape) for shape, _ in shapes) + _errors(traced.jaxpr), 2 * PERIOD)
     stacks = [
         jax.ShapeDtypeStruct((draws, *shape), kind)

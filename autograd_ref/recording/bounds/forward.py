@@ -104,12 +104,14 @@ class Forward:
         """Add an error to a value."""
         exact = self.arrays[value.number]
         base = np.asarray(self._stacks.get(value, exact))
-        self._stacks[value] = base + self.errors_of(value, dtype or precision_of(value), np.abs(exact))
+        errors = self.errors_of(value, dtype or precision_of(value), np.abs(exact))
+        self._stacks[value] = np.add(base, errors, out=errors)
 
     def errors_of(self, value: Value, dtype: np.dtype[Any], size: Any) -> np.ndarray:
         """Return errors of an operation, of a given size in units of a dtype's unit roundoff."""
         scale = (roundoff(dtype) * self.sizes[value]).reshape(-1, *[1] * size.ndim)
-        return np.asarray(scale * self.errors.like(size.shape) * size)
+        errors = np.asarray(scale * self.errors.like(size.shape))
+        return np.multiply(errors, size, out=errors)
 
     def inputs(self, value: Value) -> list[np.ndarray]:
         """Return the exact inputs of an operation."""

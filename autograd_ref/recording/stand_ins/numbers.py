@@ -19,6 +19,7 @@ from autograd_ref.recording.stand_ins.calls import record_function, record_numbe
 from autograd_ref.recording.stand_ins.objects import (
     NUMBERS,
     RECORDED,
+    array_of,
     is_recorded,
     plain,
     plain_all,
@@ -116,6 +117,9 @@ class RecordedNumber:
     def __reduce_ex__(self, protocol: Any) -> Any:
         return self.__reduce__()
 
+    def __dir__(self) -> list[str]:
+        return dir(self._twin)
+
     def __copy__(self) -> Any:
         return self
 
@@ -201,10 +205,9 @@ def _delegate(name: str) -> Callable[..., Any]:
     return method
 
 
-def array_of(number: Any) -> Any:
-    from autograd_ref.recording.stand_ins.objects import wrap_new
-
-    return wrap_new(np.array(number._twin), number._value)
+def _entry(self: Any, key: Any) -> Any:
+    plain_entry = self._twin[plain_all(key)]  # or NumPy's own error
+    return array_of(self)[key] if current.tape is not None else plain_entry
 
 
 _METHODS: dict[str, Any] = {}
@@ -232,9 +235,7 @@ _NUMPY_METHODS["item"] = lambda self, *args: self._python()
 _NUMPY_METHODS["tolist"] = lambda self: self._python()
 _NUMPY_METHODS["T"] = property(lambda self: self)
 _NUMPY_METHODS["real"] = property(lambda self: self)
-_NUMPY_METHODS["__getitem__"] = lambda self, key: (
-    array_of(self)[key] if current.tape is not None else self._twin[key]
-)
+_NUMPY_METHODS["__getitem__"] = _entry
 _NUMPY_METHODS["__iter__"] = None  # an index does not make it iterable
 _NUMPY_METHODS["__class__"] = property(type_of)
 
@@ -267,6 +268,8 @@ def _define(kind: type) -> type:
         return self
 
     methods = dict(_METHODS)
+    if not hasattr(kind, "__index__"):
+        del methods["__index__"]
     if issubclass(kind, np.generic):
         methods |= _NUMPY_METHODS
     else:

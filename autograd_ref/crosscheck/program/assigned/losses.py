@@ -12,12 +12,18 @@ from autograd_ref.crosscheck.program.paths import cores, is_of_gradients, of_pat
 from autograd_ref.crosscheck.reports.report import NotJudged
 from autograd_ref.recording import Recording, Value
 
-__all__ = ["Loss", "NoLoss", "find_loss", "own_loss"]
+__all__ = ["NO_LOSS", "Loss", "NoLoss", "find_loss", "own_loss"]
 
 _SURE = re.compile(r"^(?:total_?)?(?:loss|cost|objective|J)$", re.IGNORECASE)
 _NAMED = re.compile(
     r"^(?:\w*loss\w*|\w*cost|\w*objective|err|error|mse|nll|energy|elbo|J|E|L|f|fun|value|total)$",
     re.IGNORECASE,
+)
+
+
+NO_LOSS = (
+    "it returns no loss, and stores none under a name that says so: write what its loss is, --loss '0.5 * "
+    "np.sum((out - y) ** 2)' (out is what it returned), or name its other half, --backward NAME"
 )
 
 
@@ -57,9 +63,8 @@ def find_loss(recording: Recording, path: str | None = None, names: Mapping[str,
     numbers = {key: found for key, found in recording.final.items() if _is_number(*found)}
     if path is not None:
         if path not in numbers:
-            raise NotJudged(
-                f"the loss is {_told(recording, path)}, not one number computed from the call's arrays"
-            )
+            told = _told(recording, path)
+            raise NotJudged(f"the loss must be one number computed from the call's arrays, and is {told}")
         return Loss(path, *_found(numbers[path]))
     known = names or {}
     numbers = dict(sorted(numbers.items(), key=_how_sure))
@@ -75,10 +80,7 @@ def find_loss(recording: Recording, path: str | None = None, names: Mapping[str,
     for keys in order:
         if keys:
             return Loss(keys[0], *_found(numbers[keys[0]]))
-    raise NoLoss(
-        "it returns no loss, and stores none under a name that says so: write what its loss is, --loss '0.5 "
-        "* np.sum((out - y) ** 2)' (out is what it returned), or name its other half, --backward NAME"
-    )
+    raise NoLoss(NO_LOSS)
 
 
 def own_loss(recording: Recording, prefix: str) -> str | None:
@@ -128,7 +130,7 @@ def _found(found: tuple[Any, Value | None]) -> tuple[Value, float]:
 
 def _told(recording: Recording, path: str) -> str:
     if path not in recording.final:
-        return "no number"
+        return "something else"
     thing, value = recording.final[path]
     if np.shape(thing):
         return f"an array of shape {np.shape(thing)}"
