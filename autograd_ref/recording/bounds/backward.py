@@ -62,8 +62,8 @@ class Backward:
             parts = self._across_a_tie(value, self.forward.inputs(value), chosen, stack)
         elif isinstance(operation, Compute):
             operands = self.operands(value, stack)
-            every = disturbed.run_back(value, operands, chosen, self.forward.errors)
-            parts = [(each, None) for each in every]
+            kind = disturbed.kind_of(value, operands, chosen)
+            parts = [(each, None) for each in disturbed.run(kind, operands, self.forward.errors)]
         elif stack is None:
             parts = [(self.found.contributions[value, i].centre, None) for i in chosen]
         else:

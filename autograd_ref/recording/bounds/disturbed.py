@@ -29,9 +29,6 @@ __all__ = ["Errors", "Kind", "Note", "Operands", "Stack", "compile_all", "kind_o
 # All draws of a value (draws, *shape). JAX's results are awaited only where NumPy needs them.
 Stack = np.ndarray | jax.Array
 
-# Of more entries than this, one contribution to an adjoint is computed after the other, to save memory.
-LARGE = 2**20
-
 # A prime; longer sequences of numbers than this repeat.
 PERIOD = 16_381
 
@@ -132,13 +129,6 @@ def run(kind: Kind, operands: Operands, errors: Errors) -> list[Stack]:
     sizes = [each.size for each in operands.notes if each is not None]
     results: list[Stack] = kernel(operands.exact, stacks, sizes, errors.some(count) * operands.scale[:, None])
     return results
-
-
-def run_back(value: Value, operands: Operands, active: tuple[int, ...], errors: Errors) -> list[Stack]:
-    """Draw the contributions to the adjoints of an operation's active inputs; large ones one by one."""
-    entries = sum(each.size for each in operands.exact)
-    together = [active] if entries * errors.draws <= LARGE else [(i,) for i in active]
-    return [each for some in together for each in run(kind_of(value, operands, some), operands, errors)]
 
 
 def compile_all(kinds: Iterable[Kind], draws: int) -> None:
