@@ -222,7 +222,8 @@ def _loop_of(operation: Compute, inputs: tuple[tuple[Any, type | None], ...], re
     else:  # NumPy widens the inputs, and with a dtype argument it narrows the result
         wide = result if result.kind in "fc" else None
         averages = operation.name.removeprefix("nan") in _AVERAGES
-        dtypes = (*[_wider(each, wide, averages) for each in own], result)
+        # The first input is averaged; a mask stays one.
+        dtypes = (*[_wider(each, wide, averages and not i) for i, each in enumerate(own)], result)
     before = [double(each) for each in dtypes[:-1]]
     has = [None if each == double(given) else each for each, given in zip(before, own, strict=True)]
     return *has, double(result)

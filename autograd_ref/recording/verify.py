@@ -89,9 +89,7 @@ def _conditioned(value: Value, inputs: list[np.ndarray], u: float) -> np.ndarray
     largest = np.zeros(np.shape(exact))
     for _ in range(_DRAWS):
         moved = [
-            np.asarray(each * (1 + u * rng.standard_normal(each.shape)))
-            if each.dtype.kind in "fc"
-            else each
+            np.asarray(each * (1 + u * rng.standard_normal(each.shape))) if each.dtype.kind in "fc" else each
             for each in map(_double, inputs)
         ]
         largest = np.maximum(largest, np.abs(evaluate(value, moved) - exact))

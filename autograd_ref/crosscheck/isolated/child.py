@@ -26,7 +26,7 @@ from autograd_ref.crosscheck.isolated.running import run_program, run_until_call
 from autograd_ref.crosscheck.isolated.source import source_of
 from autograd_ref.crosscheck.isolated.targets import Target, file_of, load_module, load_target
 from autograd_ref.crosscheck.network.check import check_network
-from autograd_ref.crosscheck.program.calling.caught import seeded
+from autograd_ref.crosscheck.program.calling.caught import evaluate, seeded
 from autograd_ref.crosscheck.program.calling.loops import Loop, Round, loops_of
 from autograd_ref.crosscheck.program.calling.target import (
     Asked,
@@ -131,6 +131,8 @@ def _judge_loop(
     note: Callable[[Report], None] | None,
 ) -> Report:
     """Judge a round of the loop that a target names by its line, FILE.py:LINE."""
+    if asked.nth != 1 or asked.backward is not None:
+        raise NotJudged("--nth and --backward go with a function, FILE.py:NAME, not with a loop")
     file, line = file_of(asked.spec)
     around = [
         each
@@ -159,11 +161,8 @@ def _judge_loop(
             f"its import never comes to the loop at line {line}: say what runs it, --run '{Path(file).name}' "
             "or --call 'NAME(...)'"
         )
-    try:
-        with watch(file):
-            exec(asked.call, {**vars(module), "np": np, "rng": seeded(asked.seed, 0)})  # noqa: S102
-    except (Exception, SystemExit) as error:
-        raise NotJudged(f"--call raised {what_stopped(error, file)}") from error
+    with watch(file):
+        evaluate(asked.call, {**vars(module), "np": np, "rng": seeded(asked.seed, 0)}, file)
     raise NotJudged(f"--call never comes to the loop at line {line}")
 
 
@@ -212,6 +211,9 @@ def _judge(
     rules = check_rule_target(target.value, target.module, target.file, request, own)
     if rules is not None:
         return rules
+    if not callable(target.value) and not callable(getattr(target.value, "loss", None)):
+        kind = type(target.value).__name__
+        raise NotJudged(f"{asked.spec.rpartition(':')[2]} is neither a function nor a class, but a {kind}")
     if request["surrogate"] and reference is None:
         raise NotJudged("--surrogate goes with --reference, or with a rule of JAX or PyTorch")
     if _is_recorded(request, target):

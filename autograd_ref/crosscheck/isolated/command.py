@@ -51,7 +51,7 @@ class Write(NamedTuple):
                 from autograd_ref.crosscheck.isolated.fix import write_repair
 
                 old = write_repair(repair)
-                print(f"{repair.file} is changed; what it was is in {old.name}.", file=sys.stderr)
+                print(f"{repair.file} was changed; the old file is {old.name}.", file=sys.stderr)
 
 
 def _agreed(repair: "Repair") -> bool:
@@ -148,6 +148,7 @@ async def _check_targets(
                 if html is not None and result.report is not None:
                     replace_file(html, result.report.to_html().encode())
                 leaves_out = target in whole and name != target and result.report is None
+                leaves_out = leaves_out and " but wrong as " not in (one.error or "")
                 (uncalled if leaves_out else results).append(result)
                 if as_json:
                     print(json.dumps(result.to_json()), flush=True)

@@ -46,7 +46,7 @@ def file_of(spec: str) -> tuple[str, str]:
     """
     where, _, name = spec.rpartition(":")
     if not where and _is_file(name):
-        raise NotJudged("there is no such file")
+        raise NotJudged("there is no such file; a target is FILE.py, FILE.py:NAME or package.module:NAME")
     if not where or not name:
         raise NotJudged("does not name a class or function: write FILE.py:NAME or package.module:NAME")
     file = str(Path(where).resolve()) if _is_file(where) else _file_of_module(where)
@@ -78,8 +78,6 @@ def load_target(spec: str, around: Around | None = None) -> Target:
         value = reduce(getattr, name.split("."), module)
     except AttributeError:
         raise NotJudged(f"there is no {name} in {where}{_candidates(module)}") from None
-    if not callable(value) and not callable(getattr(value, "loss", None)):
-        raise NotJudged(f"{name} is neither a function nor a class, but of type {type(value).__name__}")
     return Target(value, module, file)
 
 

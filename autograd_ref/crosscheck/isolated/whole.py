@@ -7,7 +7,7 @@ from autograd_ref.crosscheck.isolated.source import source_of
 from autograd_ref.crosscheck.program.guessed.roles import METHODS, TRAINING, role_of
 from autograd_ref.crosscheck.program.paths import cores
 
-__all__ = ["NOTHING", "TAKES_GRADIENTS", "files_of", "names_in", "takers_of_gradients"]
+__all__ = ["NOTHING", "TAKES_GRADIENTS", "files_of", "methods_in", "names_in", "takers_of_gradients"]
 
 NOTHING = (
     "has no function that can be called, no class with a loss and no loop that trains when it is imported"
@@ -59,6 +59,23 @@ def names_in(file: str) -> dict[str, list[str]]:
             if called:
                 names[each.name] = called
     return names
+
+
+def methods_in(source: str) -> list[str]:
+    """Return the methods of a source's classes that may be judged if the program calls them."""
+    try:
+        body = ast.parse(source).body
+    except (SyntaxError, ValueError):
+        return []
+    return [
+        f"{each.name}.{part.name}"
+        for each in body
+        if isinstance(each, ast.ClassDef)
+        for part in each.body
+        if isinstance(part, ast.FunctionDef)
+        and not part.name.startswith("__")
+        and "backward" not in part.name
+    ]
 
 
 def takers_of_gradients(source: str) -> set[str]:

@@ -18,6 +18,7 @@ from autograd_ref.crosscheck.program.assigned.losses import Loss, NoLoss, find_l
 from autograd_ref.crosscheck.program.assigned.moved import step_size
 from autograd_ref.crosscheck.program.assigned.returned import returned_names
 from autograd_ref.crosscheck.program.assigned.second import second_derivative
+from autograd_ref.crosscheck.program.calling.caught import has_floating
 from autograd_ref.crosscheck.program.calling.forms import Form
 from autograd_ref.crosscheck.program.guards import Guard, guarded_logarithms, unguarded
 from autograd_ref.crosscheck.program.views import adjoint_by
@@ -165,6 +166,8 @@ def run(form: Form, args: Sequence[Any], kwargs: Mapping[str, Any], file: str) -
             told = f"; it is {_signature(form.results[1])}"
         raise NotJudged(f"{where} raised {what_stopped(error, file)}{told}") from error
     try:
+        if not any(leaf.array.size for leaf in recording.leaves) and has_floating(args, kwargs):
+            raise NoLoss("it computes nothing from the arrays that it is given, so nothing has a gradient")
         return _read(form, recording)
     except BaseException:
         recording.before.restore()

@@ -95,7 +95,7 @@ def index_write(array: Any, key: Any, source: Any) -> None:
     twin[plain_key] = plain_all(source)
     if values[0].array is twin:
         raise AssertionError("a value shares memory that was written")
-    changed = tape.add(Move("setitem", template, None), values, twin.copy(order="K"))
+    changed = tape.add(Move("setitem", template, None), values, memory.content(twin))
     memories.write(twin, memory, changed)
 
 
@@ -198,7 +198,8 @@ class flat_iterator:  # noqa: N801 - named as NumPy's own
     def __setitem__(self, key: Any, source: Any) -> None:
         where = np.arange(self._array.size)[plain_all(key)]
         source = source if np.ndim(plain(source)) == 0 else np.resize(source, np.shape(where))
-        self._array[np.unravel_index(where, self._array.shape)] = source
+        places = [each.copy() for each in np.unravel_index(where, self._array.shape)]  # they share memory
+        self._array[tuple(places)] = source
 
     def copy(self) -> Any:
         """Return a flat copy of the array."""

@@ -12,18 +12,12 @@ from autograd_ref.crosscheck.program.paths import cores, is_of_gradients, of_pat
 from autograd_ref.crosscheck.reports.report import NotJudged
 from autograd_ref.recording import Recording, Value
 
-__all__ = ["NO_LOSS", "Loss", "NoLoss", "find_loss", "own_loss"]
+__all__ = ["Loss", "NoLoss", "find_loss", "own_loss"]
 
 _SURE = re.compile(r"^(?:total_?)?(?:loss|cost|objective|J)$", re.IGNORECASE)
 _NAMED = re.compile(
     r"^(?:\w*loss\w*|\w*cost|\w*objective|err|error|mse|nll|energy|elbo|J|E|L|f|fun|value|total)$",
     re.IGNORECASE,
-)
-
-
-NO_LOSS = (
-    "it returns no loss, and stores none under a name that says so: write what its loss is, --loss '0.5 * "
-    "np.sum((out - y) ** 2)' (out is what it returned), or name its other half, --backward NAME"
 )
 
 
@@ -80,11 +74,14 @@ def find_loss(recording: Recording, path: str | None = None, names: Mapping[str,
     for keys in order:
         if keys:
             return Loss(keys[0], *_found(numbers[keys[0]]))
-    raise NoLoss(NO_LOSS)
+    raise NoLoss(
+        "it returns no loss, and stores none under a name that says so: write what its loss is, --loss '0.5 "
+        "* np.sum((out - y) ** 2)' (out is what it returned), or name its other half, --backward NAME"
+    )
 
 
 def own_loss(recording: Recording, prefix: str) -> str | None:
-    """Return the name of the variable in which a function keeps its loss without returning it.
+    """Return the variable, or the attribute of self, in which a function keeps its loss without returning it.
 
     Args:
         recording: a recording with the function's variables.
@@ -92,8 +89,9 @@ def own_loss(recording: Recording, prefix: str) -> str | None:
     """
     for path, found in sorted(recording.final.items(), key=_how_sure):
         name = of_path(path)
-        if path == f"{prefix}[{name.name!r}]" and _SURE.match(name.name) and _is_number(*found):
-            return name.name
+        texts = {f"{prefix}[{name.name!r}]": name.name, f"{prefix}['self'].{name.name}": f"self.{name.name}"}
+        if path in texts and _SURE.match(name.name) and _is_number(*found):
+            return texts[path]
     return None
 
 

@@ -112,9 +112,9 @@ def layer_calls(space: Any, name: str) -> Iterator[Guess]:
             yield Guess(name, f"{name}({', '.join(texts)})")
 
 
-def _of_class(cls: type, name: str) -> Iterator[Guess]:
+def _of_class(cls: Any, name: str) -> Iterator[Guess]:
     """Yield calls of the loss of a network that has arrays in ``params``."""
-    loss = getattr(cls, "loss", None)
+    loss: Any = getattr(cls, "loss", None)
     for pattern, made, called in NETWORKS if callable(loss) else ():
         if not re.search(pattern, name.lower()):
             continue
