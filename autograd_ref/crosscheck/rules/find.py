@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike
 
 from autograd_ref.arithmetic.interpreter import CUSTOM_RULES, bind, inner_jaxpr, interpret_closed
 from autograd_ref.crosscheck.errors import what_stopped
-from autograd_ref.crosscheck.function.pytrees import is_floating_array
+from autograd_ref.crosscheck.function.pytrees import is_complex_array, is_floating_array
 from autograd_ref.crosscheck.reports.report import NotJudged
 from autograd_ref.two_layer_net import precision
 
@@ -139,12 +139,14 @@ def find_uses(
 
 
 def in_dtype(tree: Any, dtype: Any) -> Any:
-    """Return a tree with JAX arrays, the floating ones cast; other leaves are unchanged."""
+    """Return a tree with JAX arrays, the real and complex ones cast; other leaves are unchanged."""
 
     def cast(leaf: Any) -> Any:
         if is_floating_array(leaf) and np.ndim(leaf) + isinstance(leaf, jax.Array | np.ndarray):
             return jnp.asarray(leaf).astype(dtype)
-        return jnp.asarray(leaf) if isinstance(leaf, np.ndarray) and leaf.dtype.kind in "biuc" else leaf
+        if is_complex_array(leaf):
+            return jnp.asarray(leaf).astype(np.result_type(dtype, np.complex64))
+        return jnp.asarray(leaf) if isinstance(leaf, np.ndarray) and leaf.dtype.kind in "biu" else leaf
 
     return jax.tree.map(cast, tree)
 

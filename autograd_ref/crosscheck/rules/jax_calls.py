@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from autograd_ref.crosscheck.function.points import Point
-from autograd_ref.crosscheck.function.pytrees import is_floating_array
+from autograd_ref.crosscheck.function.pytrees import is_complex_array, is_floating_array
 from autograd_ref.crosscheck.reports.report import Advice, NotJudged, Report
 from autograd_ref.crosscheck.rules.asked import Asked
 from autograd_ref.crosscheck.rules.combine import Verdict, combined, with_failures
@@ -98,7 +98,8 @@ def check_against(
 def _checked_dtype(call: Call, asked: Asked) -> tuple[np.dtype[Any], list[str]]:
     if asked.dtype is not None:
         return np.dtype(asked.dtype), []
-    found = {each.dtype for each in jax.tree.leaves(call) if is_floating_array(each)}
+    leaves = [each for each in jax.tree.leaves(call) if is_floating_array(each) or is_complex_array(each)]
+    found = {np.dtype(jnp.finfo(each.dtype).dtype) for each in leaves}
     if not found or np.dtype(np.float64) in found:
         return np.dtype(np.float64), []
     lower = sorted(each.name for each in found if each != np.float32)
@@ -194,7 +195,7 @@ def _judge(alike: Sequence[JaxRule], function: Callable[..., Any], call: Call, a
         return judge_surrogate(rule, points, asked)
     report = judge_rule(rule, points, asked)
     if report.ok is False:
-        return _with_outputs(report, rule, points[0])
+        return _with_complex(_with_outputs(report, rule, points[0]), rule)
     if not report.ok:
         return report
     variations = Variations(rule, points, asked)
@@ -225,6 +226,19 @@ def _with_outputs(report: Report, rule: JaxRule, point: Point) -> Report:
         return report
     listed = ", ".join(map(str, outputs))
     text = f"Wrong in what comes from output {listed} of {len(cotangents)}, counted from 0."
+    return replace(report, signature=" ".join(filter(None, [report.signature, text])))
+
+
+def _with_complex(report: Report, rule: JaxRule) -> Report:
+    """Add how complex arguments are shown."""
+    names = rule.complex_names
+    if not names or any(each.mismatch for each in report.quantities):
+        return report
+    verb = "is" if len(names) == 1 else "are"
+    text = (
+        f"{' and '.join(names)} {verb} complex: the last axis of the table holds the derivatives a and b by the "
+        "real and the imaginary part, and JAX's cotangent is a - ib."
+    )
     return replace(report, signature=" ".join(filter(None, [report.signature, text])))
 
 
@@ -291,4 +305,4 @@ def _against_derivative(rule: JaxRule, point: Point, condition: str) -> list[Fai
 def _is_array(leaf: Any) -> bool:
     if isinstance(leaf, jax.Array):
         return leaf.ndim > 0 and not jnp.issubdtype(leaf.dtype, jax.dtypes.extended)
-    return isinstance(leaf, np.ndarray) and leaf.ndim > 0 and leaf.dtype.kind in "biuf"
+    return isinstance(leaf, np.ndarray) and leaf.ndim > 0 and leaf.dtype.kind in "biufc"

@@ -27,6 +27,7 @@ __all__ = ["judge_rule", "points_of"]
 
 REFUSAL = "is refused by JAX"
 # The beginnings of JAX's messages that refuse the result of a rule.
+REAL = "real does not accept dtype"
 REFUSED = ("Custom VJP bwd rule", "Custom JVP rule", "custom_vjp", "custom_jvp")
 
 
@@ -58,7 +59,9 @@ def judge_rule(rule: JaxRule, points: Sequence[Point], asked: Asked) -> Report:
     except NotJudged as error:
         refused = error.__cause__
         if refused is not None and str(refused).startswith(REFUSED):
-            return _refused(rule, points[0], refused, asked)
+            return _refused(rule, points[0], one_line(str(refused).strip().partition("\n\n")[0]), asked)
+        if refused is not None and rule.complex_names and REAL in str(refused):
+            return _refused(rule, points[0], "a real cotangent for an argument that is complex", asked)
         raise NotJudged(str(error).replace("hand raised", "the rule raised", 1)) from error
     known = KnownPoints(rule.reference, rule.dtype, asked.seed)
     check = _RuleCheck(rule.hand, known, rule.dtype, asked.seed, asked.name, False, asked.tolerance)
@@ -219,10 +222,9 @@ class _ByValues:
         return Values(value, at, np.random.default_rng([self.asked.seed, 7, number]))
 
 
-def _refused(rule: JaxRule, point: Point, error: BaseException, asked: Asked) -> Report:
+def _refused(rule: JaxRule, point: Point, said: str, asked: Asked) -> Report:
     """Return the report on a rule that JAX refuses for the structure, shape or dtype of its result."""
     nan = float("nan")
-    said = one_line(str(error).strip().partition("\n\n")[0])
     named = re.search(r"output\[(\d+)\]", said)
     heads = list(dict.fromkeys(re.split(r"[.\[]", name)[0] for name in rule.rule.arguments))
     which = heads[int(named[1])] if named and int(named[1]) < len(heads) else None
@@ -236,6 +238,6 @@ def _refused(rule: JaxRule, point: Point, error: BaseException, asked: Asked) ->
         dtype=rule.dtype.name,
         ok=False,
         first_wrong=quantities[0].name if quantities else None,
-        signature=f"JAX refuses what the rule returns: {said}",
+        signature=f"JAX refuses what the rule returns: {said.rstrip('.')}.",
         quantities=tuple(quantities),
     )

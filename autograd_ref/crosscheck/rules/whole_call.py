@@ -15,15 +15,15 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr
 
 from autograd_ref.arithmetic.interpreter import bind, interpret_closed
-from autograd_ref.crosscheck.function.pytrees import is_floating_array, path_name
-from autograd_ref.crosscheck.rules.jax_rules import JaxRule, Operands
+from autograd_ref.crosscheck.function.pytrees import is_complex_array, is_floating_array, path_name
+from autograd_ref.crosscheck.rules.jax_rules import JaxRule, Operands, in_parts, joined
 
 __all__ = ["WholeCall", "parameters"]
 
 
 @dataclass
 class WholeCall(JaxRule):
-    """A call of JAX code, differentiated by its own floating arguments.
+    """A call of JAX code, differentiated by its own real and complex arguments.
 
     Attributes:
         call: its arguments and keyword arguments.
@@ -42,8 +42,9 @@ class WholeCall(JaxRule):
 
     @property
     def positions(self) -> list[int]:
-        """The positions of the floating arrays among the leaves."""
-        return [i for i, (_, leaf) in enumerate(self._leaves) if is_floating_array(leaf)]
+        """The positions of the real and complex arrays among the leaves."""
+        leaves = enumerate(self.operands)
+        return [i for i, leaf in leaves if is_floating_array(leaf) or is_complex_array(leaf)]
 
     @property
     def operands(self) -> list[Any]:
@@ -73,7 +74,8 @@ class WholeCall(JaxRule):
 
     def example(self, operands: Sequence[Any], rng: np.random.Generator) -> tuple[Any, ...]:
         """Return the leaves as (params, cotangents, others)."""
-        params = Operands(self.names, [np.asarray(operands[i], self.dtype) for i in self.positions])
+        chosen = [np.asarray(in_parts(operands[i]), self.dtype) for i in self.positions]
+        params = Operands(self.names, chosen)
         others = tuple(each for i, each in enumerate(operands) if i not in self.positions)
         with self.precision():
             shapes = jax.eval_shape(
@@ -93,8 +95,11 @@ class WholeCall(JaxRule):
         left, rest = list(values), list(others)
         count = structure.num_leaves
         leaves = [left.pop(0) if i in self.positions else rest.pop(0) for i in range(count)]
-        args, kwargs = jax.tree.unflatten(structure, leaves)
-        return [jnp.asarray(each) for each in jax.tree.leaves(function(*args, **kwargs))]
+        pairs = zip(leaves, self.operands, strict=True)
+        args, kwargs = jax.tree.unflatten(
+            structure, [joined(each) if is_complex_array(given) else each for each, given in pairs]
+        )
+        return [in_parts(jnp.asarray(each)) for each in jax.tree.leaves(function(*args, **kwargs))]
 
     def _value(self, made: Any, params: Operands, cotangents: Any, others: Any) -> Any:
         if self.bare is not None:
