@@ -12,7 +12,7 @@ from autograd_ref.crosscheck.function.points import Point
 from autograd_ref.crosscheck.function.pytrees import is_complex_array, is_floating_array
 from autograd_ref.crosscheck.reports.report import Advice, NotJudged, Report
 from autograd_ref.crosscheck.rules.asked import Asked
-from autograd_ref.crosscheck.rules.combine import Verdict, combined, with_failures
+from autograd_ref.crosscheck.rules.combine import Verdict, combined, with_complex, with_failures
 from autograd_ref.crosscheck.rules.differences import measured
 from autograd_ref.crosscheck.rules.find import find_uses, in_dtype
 from autograd_ref.crosscheck.rules.jax_rules import JaxRule, rules_of
@@ -195,7 +195,7 @@ def _judge(alike: Sequence[JaxRule], function: Callable[..., Any], call: Call, a
         return judge_surrogate(rule, points, asked)
     report = judge_rule(rule, points, asked)
     if report.ok is False:
-        return _with_complex(_with_outputs(report, rule, points[0]), rule)
+        return with_complex(_with_outputs(report, rule, points[0]), rule.complex_names, "-")
     if not report.ok:
         return report
     variations = Variations(rule, points, asked)
@@ -226,19 +226,6 @@ def _with_outputs(report: Report, rule: JaxRule, point: Point) -> Report:
         return report
     listed = ", ".join(map(str, outputs))
     text = f"Wrong in what comes from output {listed} of {len(cotangents)}, counted from 0."
-    return replace(report, signature=" ".join(filter(None, [report.signature, text])))
-
-
-def _with_complex(report: Report, rule: JaxRule) -> Report:
-    """Add how complex arguments are shown."""
-    names = rule.complex_names
-    if not names or any(each.mismatch for each in report.quantities):
-        return report
-    verb = "is" if len(names) == 1 else "are"
-    text = (
-        f"{' and '.join(names)} {verb} complex: the last axis of the table holds the derivatives a and b by the "
-        "real and the imaginary part, and JAX's cotangent is a - ib."
-    )
     return replace(report, signature=" ".join(filter(None, [report.signature, text])))
 
 

@@ -224,7 +224,9 @@ class JaxRule:
         """Return ⟨cotangents, outputs⟩ of the floating outputs."""
         floating = [each for each in outputs if _is_floating(each)]
         if not floating:
-            raise NotJudged("no output is an array of real or complex numbers, so that there is nothing to differentiate")
+            raise NotJudged(
+                "no output is an array of real or complex numbers, so that there is nothing to differentiate"
+            )
         total = jnp.zeros((), jnp.result_type(float))
         for each, cotangent in zip(floating, cotangents, strict=True):
             total += jnp.sum(each.astype(total.dtype) * jnp.asarray(cotangent).astype(total.dtype))

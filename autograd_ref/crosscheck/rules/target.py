@@ -127,16 +127,28 @@ class _Calls:
 
     def _caught(self, rng: np.random.Generator) -> Call:
         space = {**vars(self.module), "np": np, "rng": rng}
-        if self.function is None:
-            call = catch(self.owner, self.last, self.asked.call or "", space, self.file, self.nth)
+        text = self.asked.call or ""
+        alias = next((name for name in self._aliases() if f"{name}(" in text), None)
+        if self.function is None or alias is not None:
+            owner, name = (self.owner, self.last) if alias is None else (self.module, alias)
+            call = catch(owner, name, text, space, self.file, self.nth)
             return call.args, call.kwargs
         inherited = "apply" not in vars(self.function)
         try:
-            call = catch(self.function, "apply", self.asked.call or "", space, self.file, self.nth)
+            call = catch(self.function, "apply", text, space, self.file, self.nth)
         finally:
             if inherited and "apply" in vars(self.function):
                 del self.function.apply
         return call.args[1:], call.kwargs
+
+    def _aliases(self) -> list[str]:
+        """Return the names of the module's aliases of a Function's ``apply``."""
+        if self.function is None:
+            return []
+        held = vars(self.module).items()
+        return [
+            name for name, each in held if not inspect.isclass(each) and function_of(each) is self.function
+        ]
 
 
 def _may_call_rules(value: Any, module: ModuleType) -> bool:

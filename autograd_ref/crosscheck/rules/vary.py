@@ -34,6 +34,7 @@ class Failure(NamedTuple):
         entry: the index of the worst entry.
         found: the rule's value there.
         right: its value as called, or the right one.
+        of: what has these values; empty for the cotangent.
     """
 
     condition: str
@@ -41,10 +42,12 @@ class Failure(NamedTuple):
     entry: tuple[int, ...]
     found: float
     right: float
+    of: str = ""
 
     def told(self, name: str) -> str:
         """A sentence."""
-        at = f"{name}[{', '.join(map(str, self.entry))}]" if self.entry else name
+        what = self.of or name
+        at = f"{what}[{', '.join(map(str, self.entry))}]" if self.entry else what
         values = f"{at} is {self.found:.9g} there, not {self.right:.9g}"
         return f"Right as it is called, wrong {self.condition}: {values}."
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -24,7 +23,7 @@ from autograd_ref.crosscheck.rules.differences import (
     own_noise,
     seen_parts,
 )
-from autograd_ref.crosscheck.rules.pytorch.functions import TorchRule, torch
+from autograd_ref.crosscheck.rules.pytorch.functions import TorchRule, array_of, torch
 
 __all__ = ["TorchCheck", "TorchPoint"]
 
@@ -35,7 +34,11 @@ ROUNDOFF = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bflo
 AGREE = 1e-4
 # Below float32, the granted error is a tolerance, which does not hide entries.
 LOW, MOST_GRANTED = ("float16", "bfloat16"), 0.25
-INVALID = ("returned an invalid gradient", "returned an incorrect number of gradients")
+INVALID = (
+    "returned an invalid gradient",
+    "returned an incorrect number of gradients",
+    "expected Variable or None",
+)
 
 
 @dataclass
@@ -79,7 +82,7 @@ class TorchCheck:
         self.warnings: list[Advice] = []
         self.names = rules[0].names
         if not self.names:
-            raise NotJudged("none of its arguments is a floating tensor to differentiate by")
+            raise NotJudged("none of its arguments is a real or complex tensor to differentiate by")
         self.points = [self._point(rule, number) for number, rule in enumerate(self._enough(rules))]
         if self.points[0].wide is None and rules[0].draws(self.points[0].at):
             self.notes.append(
@@ -103,12 +106,12 @@ class TorchCheck:
         try:
             made, flags = rule.outputs(at), rule.differentiable(at)
             cotangents = [
-                np.asarray(_rounded(np.asarray(rng.standard_normal(tuple(each.shape))), self.dtype) * flag)
+                np.asarray(_rounded(np.asarray(rng.standard_normal(array_of(each).shape)), self.dtype) * flag)
                 for each, flag in zip(made, flags, strict=True)
             ]
             grads = rule.pull(at, cotangents)
             if not any(flags):
-                raise NotJudged("no output is a floating tensor that can be differentiated")
+                raise NotJudged("no output is a real or complex tensor that can be differentiated")
         except NotJudged:
             raise
         except Exception as error:
@@ -135,14 +138,14 @@ class TorchCheck:
         if self.dtype != "float64" and point.wide is None:
             return None
         made = np.concatenate(
-            [np.ravel(_array(each)) for each in point.exact.outputs(point.at)] or [np.ones(1)]
+            [np.ravel(array_of(each)) for each in point.exact.outputs(point.at)] or [np.ones(1)]
         )
         found = None
         for name in ("float32", "float16", "bfloat16"):
             coarser = ROUNDOFF[name] > ROUNDOFF[self.dtype]
             moved = [np.asarray(each * (1 + 1e-3 * np.pi)) for each in point.at]
             made_moved = np.concatenate(
-                [np.ravel(_array(each)) for each in point.exact.outputs(moved)] or [made]
+                [np.ravel(array_of(each)) for each in point.exact.outputs(moved)] or [made]
             )
             values = np.concatenate([made, made_moved])
             inputs = np.concatenate([np.ravel(each) for each in moved])
@@ -300,10 +303,6 @@ def _rounded(array: np.ndarray, dtype: str) -> np.ndarray:
     """Return an array's values rounded to a PyTorch format."""
     tensor = torch().tensor(np.asarray(array, np.float64))
     return np.asarray(tensor.to(getattr(torch(), dtype)).double().numpy(), np.float64)
-
-
-def _array(tensor: Any) -> np.ndarray:
-    return np.asarray(tensor.detach().cpu().double().numpy(), np.float64)
 
 
 def _usual(array: np.ndarray) -> float:
