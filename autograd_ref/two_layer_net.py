@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Integer
 from numpy.typing import DTypeLike
 
-from autograd_ref.compiling.options import QUICK
+from autograd_ref.compiling.options import jit_quickly
 from handgrad.activations import ActivationName
 from handgrad.objective import Objective
 from handgrad.trace import Trace, adjoint_of
@@ -254,7 +254,7 @@ jax.tree_util.register_pytree_node(Objective, _flatten, _unflatten)
 _value_and_grad = jax.jit(jax.value_and_grad(loss))
 
 
-@partial(jax.jit, compiler_options=QUICK)
+@jit_quickly
 def _stagewise(values: Params, objective: Objective) -> dict[str, Array]:
     in_order = stages(objective.activation)
     forward = {stage.output: stage.forward(*(values[name] for name in stage.inputs)) for stage in in_order}
@@ -271,7 +271,7 @@ def _stagewise(values: Params, objective: Objective) -> dict[str, Array]:
     return {**forward, "probs": softmax(values["scores"]), **backward}
 
 
-@partial(jax.jit, compiler_options=QUICK)
+@jit_quickly
 def _adjoints(params: Params, X: Array, y: Array, objective: Objective) -> dict[str, Array]:
     z1 = affine(X, params["W1"], params["b1"])
     h1 = ACTIVATIONS[objective.activation](z1)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autograd_ref.compiling import cache, kernel, programs
+from autograd_ref.compiling import cache, kernel, options, programs
 from autograd_ref.compiling.cache import cache_directory, is_own, is_silent, machine
 from autograd_ref.compiling.kernel import description
 from autograd_ref.compiling.programs import Programs
@@ -125,6 +125,16 @@ def test_cache_directory_follows_the_environment(monkeypatch, tmp_path):
         assert cache_directory() == tmp_path / "handgrad" / "compiled"
         monkeypatch.setenv("XDG_CACHE_HOME", "relative")
         assert cache_directory() != Path("relative/handgrad/compiled")
+
+
+def test_option_that_xla_does_not_have_is_left_out(monkeypatch):
+    monkeypatch.setitem(options.QUICK, "xla_cpu_knows_all_gradients", True)
+    options.quick_options.cache_clear()
+    try:
+        assert "xla_backend_optimization_level" in options.quick_options()
+        assert "xla_cpu_knows_all_gradients" not in options.quick_options()
+    finally:
+        options.quick_options.cache_clear()
 
 
 def test_whatever_reaches_standard_error_is_noticed():

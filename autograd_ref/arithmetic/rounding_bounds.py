@@ -32,7 +32,7 @@ from autograd_ref.arithmetic.paired_evaluation import Evaluated, evaluate_pair
 from autograd_ref.arithmetic.random_errors import POOL
 from autograd_ref.arithmetic.rounding import Bound, unit_roundoff
 from autograd_ref.arithmetic.ties import Ties, measure_ties
-from autograd_ref.compiling.options import QUICK
+from autograd_ref.compiling.options import quick_options
 
 __all__ = ["STEP", "Measured", "RoundedFunction", "granted"]
 
@@ -170,7 +170,7 @@ class RoundedFunction:
 
         lowered = jax.jit(evaluate).lower(exact, pool, sizes)
         self.cost = float((lowered.cost_analysis() or {}).get("flops", 0.0))
-        return lowered.compile(compiler_options=QUICK if self.cost * DRAWS < FLOPS else None)
+        return lowered.compile(compiler_options=quick_options() if self.cost * DRAWS < FLOPS else None)
 
     def _measured(self, value: np.ndarray, response: np.ndarray, ties: Ties | None, draws: int) -> Measured:
         radius = self._radius(value, response, draws)

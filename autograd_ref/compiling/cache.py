@@ -25,7 +25,7 @@ from jax.experimental.serialize_executable import deserialize_and_load, serializ
 from jaxlib.version import __version__ as jaxlib_version
 
 from autograd_ref.compiling import kernel
-from autograd_ref.compiling.options import QUICK
+from autograd_ref.compiling.options import quick_options
 from autograd_ref.compiling.programs import Programs, replace
 
 __all__ = ["cache_directory", "is_own", "is_silent", "keep_compiled", "machine"]
@@ -144,7 +144,7 @@ def _loads(answer: Path, reload: Callable[[], object]) -> bool:
 def _reload() -> None:
     """Compile a small program, and run what is left when it was written down and read again."""
     given = np.eye(3, dtype=np.float32)
-    compiled = jax.jit(lambda x: x @ x, compiler_options=QUICK).lower(given).compile()
+    compiled = jax.jit(lambda x: x @ x, compiler_options=quick_options()).lower(given).compile()
     deserialize_and_load(*serialize(compiled))(given).block_until_ready()
 
 

@@ -17,7 +17,7 @@ import jax
 import numpy as np
 from jax.experimental.serialize_executable import deserialize_and_load, serialize
 
-from autograd_ref.compiling.options import QUICK
+from autograd_ref.compiling.options import quick_options
 from autograd_ref.compiling.programs import Programs
 
 __all__ = ["Kernel", "compiled", "description", "in_threads", "keep_in"]
@@ -103,7 +103,7 @@ class Kernel:
 
     def __init__(self, function: Callable[..., Any], *parts: Any) -> None:
         self.function, self.description = function, description(*parts)
-        self._jitted = jax.jit(function, compiler_options=QUICK)
+        self._jitted = jax.jit(function, compiler_options=quick_options())
         self._compiled: dict[Any, Compiled] = {}
 
     def __call__(self, *arrays: Any) -> Any:

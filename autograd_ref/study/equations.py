@@ -12,7 +12,7 @@ from jaxtyping import Array
 
 from autograd_ref import two_layer_net
 from autograd_ref.arithmetic.interpreter import bind, interpret_closed
-from autograd_ref.compiling.options import QUICK
+from autograd_ref.compiling.options import quick_options
 from autograd_ref.study.jax_source import jax_source
 from autograd_ref.study.source import Step
 from autograd_ref.two_layer_net import precision
@@ -73,7 +73,7 @@ def equations(steps: Sequence[Step], sizes: Mapping[str, int]) -> list[list[Equa
         # Compile everything at once, which is faster than one operation at a time.
         computed = jax.jit(
             lambda inputs: [each.run(given) for each, given in zip(traced, inputs, strict=True)],
-            compiler_options=QUICK,
+            compiler_options=quick_options(),
         )(before)
     return [each.equations(arrays, sizes) for each, arrays in zip(traced, computed, strict=True)]
 

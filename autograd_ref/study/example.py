@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from autograd_ref.compiling.options import QUICK
+from autograd_ref.compiling.options import quick_options
 from autograd_ref.crosscheck.bounds import stagewise_bounds
 from autograd_ref.crosscheck.problems import Problem
 from autograd_ref.crosscheck.quantity import Quantity, judge
@@ -54,7 +54,7 @@ def judge_steps(steps: Sequence[Step], problem: Problem) -> list[list[Judged]]:
         before = [{**step.before, "y": step.before["y"].astype(np.int32)} for step in steps]
         automatic = jax.jit(
             lambda inputs: [f(given) for f, given in zip(functions, inputs, strict=True)],
-            compiler_options=QUICK,
+            compiler_options=quick_options(),
         )(before)
     final: dict[str, Any] = dict(steps[0].before)
     for step in steps:

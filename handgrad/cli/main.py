@@ -1,6 +1,7 @@
 """The program: find the command that the arguments name, and run it."""
 
 import sys
+import traceback
 from typing import Annotated, Any
 
 import tyro
@@ -60,4 +61,8 @@ def main() -> None:
         code = BAD_INPUT
     except KeyboardInterrupt:
         code = INTERRUPTED
+    except Exception:
+        # Python would exit with 1, which says that a gradient is wrong.
+        traceback.print_exc()
+        code = BAD_INPUT
     sys.exit(code)

@@ -19,7 +19,7 @@ from jax.extend.core import Jaxpr, jaxprs_in_params
 
 from autograd_ref.arithmetic.paired_evaluation import Difference, follow
 from autograd_ref.compiling.kernel import Kernel, compiled, description, in_threads
-from autograd_ref.compiling.options import QUICK
+from autograd_ref.compiling.options import jit_quickly, quick_options
 from autograd_ref.recording.kernels import in_double, kernel_of
 from autograd_ref.recording.tape import Value
 
@@ -151,7 +151,7 @@ def add(a: Stack, b: Stack, size: np.ndarray, errors: np.ndarray, scale: np.ndar
     return found
 
 
-@partial(jax.jit, compiler_options=QUICK)
+@jit_quickly
 def _added(a: Any, b: Any, size: Any, errors: Any, scale: Any) -> Any:
     return a + b + errors * (scale.reshape(-1, *[1] * size.ndim) * size)
 
@@ -177,7 +177,7 @@ def _made(kind: Kind, draws: int) -> tuple[jax.stages.Compiled, int]:
         beside = [next(rest) if is_moved else leader for leader, is_moved in zip(leaders, moved, strict=True)]
         return follow(traced, leaders, beside, known, dtype, errors)
 
-    every = jax.jit(jax.vmap(call, in_axes=(None, 0, None, 1)), compiler_options=QUICK)
+    every = jax.jit(jax.vmap(call, in_axes=(None, 0, None, 1)), compiler_options=quick_options())
     count = min(sum(math.prod(shape) for shape, _ in shapes) + _results(traced.jaxpr), 2 * PERIOD)
     stacks = [
         jax.ShapeDtypeStruct((draws, *shape), kind)
