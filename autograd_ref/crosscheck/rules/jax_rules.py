@@ -22,7 +22,7 @@ from autograd_ref.crosscheck.reports.report import NotJudged
 from autograd_ref.crosscheck.rules.find import Rule, Use, primal_of, without_rules
 from autograd_ref.two_layer_net import precision
 
-__all__ = ["JaxRule", "Operands", "in_parts", "is_complex", "joined", "rules_of"]
+__all__ = ["JaxRule", "Operands", "in_parts", "is_complex", "joined", "part_dtype", "rules_of"]
 
 
 @jax.tree_util.register_pytree_with_keys_class
@@ -68,6 +68,11 @@ class JaxRule:
     function: Callable[..., Any]
 
     @property
+    def untraced(self) -> str:
+        """The reason why JAX cannot trace the call; empty if it can."""
+        return ""
+
+    @property
     def rule(self) -> Rule:
         """The rule."""
         return self.own.rule
@@ -107,8 +112,8 @@ class JaxRule:
     @property
     def complex_names(self) -> tuple[str, ...]:
         """The names of complex operands that have a cotangent."""
-        avals: list[Any] = [self.own.equation.invars[i].aval for i in self.positions]
-        return tuple(name for name, aval in zip(self.names, avals, strict=True) if is_complex(aval))
+        pairs = zip(self.names, self.positions, strict=True)
+        return tuple(name for name, i in pairs if is_complex(jnp.asarray(self.operands[i])))
 
     # The two sides.
 
@@ -144,7 +149,7 @@ class JaxRule:
         """Return the operands in the precision of the rule."""
         avals: list[Any] = [self._use(params).equation.invars[i].aval for i in self.positions]
         pairs = zip(params.values_, avals, strict=True)
-        return [jnp.asarray(each).astype(jnp.finfo(aval.dtype).dtype) for each, aval in pairs]
+        return [jnp.asarray(each).astype(part_dtype(aval.dtype)) for each, aval in pairs]
 
     def applied(self, params: Operands, others: Sequence[Any]) -> list[Any]:
         """Return the outputs, with the rule in place."""
@@ -254,6 +259,11 @@ def _is_floating(aval: Any) -> bool:
 def is_complex(aval: Any) -> bool:
     """Whether an array is complex, or an abstract one."""
     return bool(jnp.issubdtype(aval.dtype, jnp.complexfloating))
+
+
+def part_dtype(dtype: Any) -> Any:
+    """Return the dtype of a complex dtype's parts, and every other unchanged."""
+    return np.dtype(dtype).type().real.dtype if jnp.issubdtype(dtype, jnp.complexfloating) else dtype
 
 
 def in_parts(value: Any) -> Any:

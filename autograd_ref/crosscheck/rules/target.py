@@ -14,7 +14,7 @@ from autograd_ref.crosscheck.program.calling.caught import catch, seeded
 from autograd_ref.crosscheck.program.calling.target import example_of
 from autograd_ref.crosscheck.reports.report import NotJudged, Report
 from autograd_ref.crosscheck.rules.asked import Asked
-from autograd_ref.crosscheck.rules.find import find_uses, is_rule
+from autograd_ref.crosscheck.rules.find import Untraceable, find_calls, find_uses, is_rule
 from autograd_ref.crosscheck.rules.jax_calls import check_against, check_jax_calls
 from autograd_ref.crosscheck.rules.pytorch.calls import check_torch_calls, function_of
 from autograd_ref.crosscheck.rules.pytorch.functions import find_torch_uses, torch
@@ -178,9 +178,18 @@ def _calls_rules(value: Any, calls: _Calls, asked: Asked) -> bool:
             pass
     try:
         uses, _ = find_uses(value, args, kwargs, np.float32, asked.file)
+    except Untraceable:
+        return _calls_rules_on_values(value, args, kwargs, asked)
     except NotJudged:
         return False
     return any(not use.rule.is_library for use in uses)
+
+
+def _calls_rules_on_values(value: Any, args: Sequence[Any], kwargs: Mapping[str, Any], asked: Asked) -> bool:
+    try:
+        return bool(find_calls(value, args, kwargs, np.float32, asked.file))
+    except NotJudged:
+        return False
 
 
 def _returned(value: Any, calls: _Calls, asked: Asked) -> Report | None:

@@ -93,10 +93,10 @@ class Variations:
         """Return the failures; afterwards ``refusals`` names the calls that could not be made."""
         ways: list[Way] = [
             ("with cotangents that are 0", self._zeros),
-            ("under jit", self._jit),
             ("by one argument alone", self._one_by_one),
-            ("under vmap", self._vmap),
         ]
+        if not self.rule.untraced:
+            ways += [("under jit", self._jit), ("under vmap", self._vmap)]
         if self.rule.rule.kind == "custom_jvp":
             ways.append(("in forward mode", self._forward))
         found, refusals = failures_of(ways, self.file, self.rule.precision)

@@ -77,7 +77,8 @@ def find_torch_uses(
 
 def uses_within(use: TorchUse, file: str) -> list[TorchUse]:
     """Return the uses of other Functions in the forward and the backward pass of one."""
-    rule, uses = TorchRule(use, None, file), []
+    rule = TorchRule(use, None, file)
+    uses: list[TorchUse] = []
     try:
         shapes = [array_of(each).shape for each in rule.outputs(rule.at)]
         rng = np.random.default_rng(0)
