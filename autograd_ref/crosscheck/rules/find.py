@@ -6,7 +6,7 @@ import linecache
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import jax
@@ -121,7 +121,7 @@ def find_uses(
     file: str,
     until: tuple[str, int] | None = None,
 ) -> tuple[list[Use], list[str]]:
-    """Call a function once, and note each use of a rule, in order.
+    """Call a function once, and note each use of a rule, in order; of JAX's own only if there is no other.
 
     Only the first iteration of a loop and the taken branch count.
 
@@ -149,16 +149,17 @@ def find_uses(
             raise Untraceable(error, file) from error
         except Exception as error:
             raise NotJudged(f"the call raised {what_stopped(error, file)}") from error
-        uses: list[Use] = []
+        rules = {id(each): _rule(each) for each in _rules(traced.jaxpr)}
+        own = {key: rule for key, rule in rules.items() if not rule.is_library}
+        evaluation = _Walk(own or rules, until)
         try:
-            _walk(traced, [], uses, until)
+            evaluation.walk(traced, [])
         except _Enough:
-            return uses[-1:], []
+            return evaluation.uses[-1:], []
         except Exception as error:
             raise NotJudged(f"the call raised {what_stopped(error, file)}") from error
-        reached = {use.rule.signature for use in uses}
-        others = [rule for rule in map(_rule, _rules(traced.jaxpr)) if not rule.is_library]
-    return uses, sorted({rule.name for rule in others if rule.signature not in reached})
+    reached = {use.rule.signature for use in evaluation.uses}
+    return evaluation.uses, sorted({rule.name for rule in own.values() if rule.signature not in reached})
 
 
 def find_calls(
@@ -232,9 +233,9 @@ def in_dtype(tree: Any, dtype: Any) -> Any:
 
     def cast(leaf: Any) -> Any:
         if is_floating_array(leaf) and np.ndim(leaf) + isinstance(leaf, jax.Array | np.ndarray):
-            return jnp.asarray(leaf).astype(dtype)
+            return jnp.asarray(leaf, dtype)
         if is_complex_array(leaf):
-            return jnp.asarray(leaf).astype(np.result_type(dtype, np.complex64))
+            return jnp.asarray(leaf, np.result_type(dtype, np.complex64))
         return jnp.asarray(leaf) if isinstance(leaf, np.ndarray) and leaf.dtype.kind in "biu" else leaf
 
     return jax.tree.map(cast, tree)
@@ -244,36 +245,45 @@ class _Enough(Exception):  # noqa: N818
     """Ends the walk."""
 
 
-def _walk(
-    function: ClosedJaxpr | Jaxpr, inputs: list[Any], uses: list[Use], until: tuple[str, int] | None
-) -> list[Any]:
-    evaluate = partial(_evaluate, uses=uses, until=until)
-    return interpret_closed(function, inputs, evaluate, lambda value: value, CUSTOM_RULES)
+@dataclass
+class _Walk:
+    """An evaluation that notes uses of rules.
 
+    Attributes:
+        rules: the rules to note, by the id of their equation.
+        until: the name and line of a rule whose first use is enough.
+        uses: the uses so far.
+    """
 
-def _evaluate(
-    equation: JaxprEqn, operands: list[Any], uses: list[Use], until: tuple[str, int] | None
-) -> Sequence[Any]:
-    name, params = equation.primitive.name, equation.params
-    if name in CUSTOM_RULES:
-        rule = _rule(equation)
-        uses.append(Use(rule, equation, list(operands)))
-        if (rule.name, rule.line) == until:
-            raise _Enough
-        return _walk(_primal(equation), list(operands), uses, until)
-    if not any(True for inner in jaxprs_in_params(params) for _ in _rules(inner)):
+    rules: dict[int, Rule]
+    until: tuple[str, int] | None
+    uses: list[Use] = field(default_factory=list)
+
+    def walk(self, function: ClosedJaxpr | Jaxpr, inputs: Sequence[Any]) -> list[Any]:
+        """Evaluate a function."""
+        return interpret_closed(function, list(inputs), self._evaluate, lambda value: value, CUSTOM_RULES)
+
+    def _evaluate(self, equation: JaxprEqn, operands: list[Any]) -> Sequence[Any]:
+        name, params = equation.primitive.name, equation.params
+        if id(equation) in self.rules:
+            rule = self.rules[id(equation)]
+            self.uses.append(Use(rule, equation, list(operands)))
+            if (rule.name, rule.line) == self.until:
+                raise _Enough
+        if not any(id(each) in self.rules for inner in jaxprs_in_params(params) for each in _rules(inner)):
+            return bind(equation, operands)
+        if name in CUSTOM_RULES:
+            return self.walk(_primal(equation), operands)
+        if name == "cond":
+            taken = int(np.clip(int(operands[0]), 0, len(params["branches"]) - 1))
+            return self.walk(params["branches"][taken], operands[1:])
+        if name == "scan" and params["length"]:
+            held = params["num_consts"] + params["num_carry"]
+            last = params["length"] - 1 if params["reverse"] else 0
+            self.walk(params["jaxpr"], [*operands[:held], *(each[last] for each in operands[held:])])
+        if name == "while":
+            self.walk(params["body_jaxpr"], operands[params["cond_nconsts"] :])
         return bind(equation, operands)
-    if name == "cond":
-        taken = int(np.clip(int(operands[0]), 0, len(params["branches"]) - 1))
-        return _walk(params["branches"][taken], list(operands[1:]), uses, until)
-    if name == "scan" and params["length"]:
-        held = params["num_consts"] + params["num_carry"]
-        last = params["length"] - 1 if params["reverse"] else 0
-        _walk(params["jaxpr"], [*operands[:held], *(each[last] for each in operands[held:])], uses, until)
-    if name == "while":
-        before = params["cond_nconsts"]
-        _walk(params["body_jaxpr"], list(operands[before:]), uses, until)
-    return bind(equation, operands)
 
 
 def _primal(equation: JaxprEqn) -> ClosedJaxpr:

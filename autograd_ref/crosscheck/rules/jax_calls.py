@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from autograd_ref.compiling.options import quick_options
 from autograd_ref.crosscheck.function.points import Point
 from autograd_ref.crosscheck.function.pytrees import is_complex_array, is_floating_array
 from autograd_ref.crosscheck.reports.report import Advice, NotJudged, Report
@@ -143,9 +144,8 @@ def _verdicts(
             "the call goes through no rule: no custom_vjp, custom_jvp or custom_gradient; to check what it "
             "returns against automatic differentiation, write --reference"
         )
-    own = [each for each in uses if not each[0].rule.is_library]
     verdicts = []
-    for alike in own or uses:
+    for alike in uses:
         rule, place = alike[0].rule, alike[0].rule.place
         try:
             verdicts.append(Verdict(rule.name, place, _judge(alike, function, calls[0], asked)))
@@ -329,10 +329,12 @@ def _confirmed(rule: JaxRule, condition: str, asked: Asked) -> Iterator[Failure]
 def _against_derivative(rule: JaxRule, point: Point, condition: str) -> list[Failure]:
     """Compare quickly with the function's automatic derivative."""
     with rule.precision():
-        hand = jax.jit(rule.pulled)(point.params, *point.args)
+        hand = jax.jit(rule.pulled, compiler_options=quick_options())(point.params, *point.args)
     with precision(np.float64):
         exact = jax.tree.map(lambda each: jnp.asarray(each, np.float64), point.params)
-        right = jax.jit(jax.grad(rule.reference))(exact, *point.args).values_
+        right = jax.jit(jax.grad(rule.reference), compiler_options=quick_options())(
+            exact, *point.args
+        ).values_
     found = [np.asarray(each, np.float64) for each in hand]
     failures = []
     for i, (one, other) in enumerate(zip(found, right, strict=True)):

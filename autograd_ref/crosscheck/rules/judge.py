@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from autograd_ref.arithmetic.rounding import unit_roundoff
+from autograd_ref.compiling.options import quick_options
 from autograd_ref.crosscheck.errors import cause, one_line
 from autograd_ref.crosscheck.function.gradient_check import GradientCheck
 from autograd_ref.crosscheck.function.hand import Hand
@@ -175,7 +176,9 @@ class _ByValues:
 
     def __init__(self, rule: JaxRule, points: Sequence[Point], asked: Asked) -> None:
         self.rule, self.points, self.asked = rule, points, asked
-        self.value = rule.reference if rule.untraced else jax.jit(rule.reference)
+        self.value = (
+            rule.reference if rule.untraced else jax.jit(rule.reference, compiler_options=quick_options())
+        )
         self.values = [self._values(number) for number in range(len(points))]
         self._found: dict[int, Quantity] = {}
 
