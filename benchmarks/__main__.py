@@ -83,17 +83,25 @@ def bounds(
     sys.exit(1 if mistakes else 0)
 
 
-def blame(quick: bool = False, out: Path | None = None) -> None:
+def blame(
+    quick: bool = False, jobs: int = 1, seed: int = 0, repairs: bool = True, out: Path | None = None
+) -> None:
     """Plant mistakes in NumPy programs, and count how often the checker names the line.
+
+    An interrupted run goes on where it ended.
 
     Args:
         quick: Plant 200 mistakes instead of 1,100.
+        jobs: Run this number of processes.
+        seed: Draw another sample of mistakes.
+        repairs: Look for a repair of every mistake, which takes most of the time.
         out: Write the JSON to this folder. By default it goes to benchmarks/results, or for partial runs to
             benchmarks/results/quick.
     """
     from benchmarks.blame.report import measure_blame
 
-    measure_blame(out or (RESULTS / "quick" if quick else RESULTS), quick)
+    partial = quick or seed != 0 or not repairs
+    measure_blame(out or (RESULTS / "quick" if partial else RESULTS), quick, jobs, seed, repairs)
 
 
 def recording(out: Path = RESULTS) -> None:

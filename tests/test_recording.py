@@ -91,7 +91,7 @@ def test_style_derivative(name):
 def test_masks_follow_what_they_compare():
     """A mask has no floating input, and yet it is another one where what was compared is moved."""
 
-    def program(w, x):
+    def program(w, x, _kinds=frozenset({"relu"})):
         z = x @ w
         mask = z > 0
         return np.sum(z * mask), x.T @ mask.astype(float), np.where(mask, 1.0, 0.0)
@@ -106,7 +106,7 @@ def test_masks_follow_what_they_compare():
 
 
 @pytest.mark.slow
-def test_scipys_float32_of_large_matrices_is_no_fault():
+def test_scipys_float32_of_large_matrices_is_not_a_fault():
     import scipy.linalg
 
     def program(small, large):

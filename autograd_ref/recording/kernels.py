@@ -32,14 +32,26 @@ SMALL = 100_000
 
 @contextmanager
 def in_double() -> Iterator[None]:
-    """Allow 64 bits and NumPy's broadcasting rules; all kernels run in this context."""
+    """Allow 64 bits and NumPy's broadcasting rules, on the CPU; all kernels run in this context.
+
+    NumPy's operations are small and many: on a GPU, to compile them takes ten times as long.
+    """
     with (
+        jax.default_device(_cpu()),
         jax.enable_x64(True),
         jax.default_matmul_precision("highest"),
         jax.numpy_rank_promotion("allow"),
         jax.numpy_dtype_promotion("standard"),
     ):
         yield
+
+
+@cache
+def _cpu() -> jax.Device | None:
+    try:
+        return jax.local_devices(backend="cpu")[0]
+    except RuntimeError:  # JAX was told to use other platforms only
+        return None
 
 
 def compute(value: Value, inputs: Sequence[Any], exact: bool) -> np.ndarray:
@@ -206,10 +218,14 @@ def _loop(value: Value, exact: bool) -> tuple[Any, ...]:
     given = tuple([each.weak or each.dtype for each in value.inputs])
     if operation.kind == "ufunc":
         dtypes = _ufunc_loop(operation, given, value.dtype)
-    else:  # NumPy widens the inputs, and narrows the result if told to
+    else:  # NumPy widens the inputs, and with a dtype argument it narrows the result
         wide = value.dtype if value.is_floating else None
         averages = operation.name.removeprefix("nan") in _AVERAGES
-        dtypes = (*[_wider(each.dtype, wide, averages) for each in value.inputs], value.dtype)
+        # The first input is averaged; a mask stays one.
+        dtypes = (
+            *[_wider(each.dtype, wide, averages and not i) for i, each in enumerate(value.inputs)],
+            value.dtype,
+        )
     if exact:
         return tuple([double(each) for each in dtypes])
     if meaning.is_scipys(operation):  # it computes float32 in float64, or as well as if it did

@@ -3,19 +3,21 @@
 import contextlib
 import importlib.util
 import linecache
+import os
 import random
 import signal
 import sys
 import time
 import types
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from autograd_ref.crosscheck.function.points import move_in_place
 from autograd_ref.crosscheck.program.calling.target import Asked, check_target, prepare
 from autograd_ref.crosscheck.program.check import REPAIR_SECONDS
 from autograd_ref.crosscheck.program.point import run
@@ -44,6 +46,8 @@ SECONDS = 60
 CHANGED = 1e-6
 # Seeds of points at which no repair was tried.
 UNSEEN = (101, 102)
+# By which part of their size arrays are moved for another loss.
+MOVED = 0.1
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class Outcome:
         place: the position of the planted line among those named, from 0; None if it is not among them.
         named: the lines that were named.
         said: the kind that was named first.
-        seconds: the check took.
+        seconds: of CPU time that the check took.
         mend: what became of the search for a repair.
     """
 
@@ -98,7 +102,7 @@ class _Loaded:
 
     def __init__(self, program: Program, source: str, folder: Path):
         _Loaded.count += 1
-        name = f"{program.file}_{_Loaded.count}"
+        name = f"{program.file}_{os.getpid()}_{_Loaded.count}"
         self.path = folder / f"{name}.py"
         self.path.write_text(source)
         spec = importlib.util.spec_from_file_location(name, self.path)
@@ -150,27 +154,33 @@ class Gradients(NamedTuple):
     """What a program gives at the first point.
 
     Attributes:
-        loss: itself.
+        losses: there, and where the arrays that have a gradient are moved: a mistake in the forward part may
+            leave the loss of special weights as it is.
         of: by the path of a gradient, what it is.
+        leaves: the paths of the arrays that have a gradient.
     """
 
-    loss: float
+    losses: tuple[float, ...]
     of: dict[str, np.ndarray]
+    leaves: tuple[str, ...]
 
 
 def gradients_of(
-    program: Program, source: str, folder: Path, paths: Sequence[str] = (), seed: int = 0
+    program: Program, source: str, folder: Path, like: Gradients | None = None, seed: int = 0
 ) -> Gradients:
-    """The loss and the gradients of a program; those at some paths, if they are given."""
+    """The losses and the gradients of a program; those that the right program has, if it is given."""
     loaded = _Loaded(program, source, folder)
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             made = prepare(loaded.module, str(loaded.path), _asked(program, 1, None, seed))
-            found = run(made.form, *made.call_at(0), made.file)
+            call = made.call_at(0)
+            found = run(made.form, *call, made.file)
             found.recording.before.restore()
             final = found.recording.final
-            known = list(paths) or [pair.found for pair in found.assignment({}).pairs]
+            pairs = [] if like else found.assignment({}).pairs
+            known = list(like.of) if like else [pair.found for pair in pairs]
+            leaves = like.leaves if like else tuple(sorted({pair.leaf for pair in pairs}))
             unmoved = [
                 leaf.path for leaf in found.recording.leaves if leaf.path in known and leaf.path in final
             ]
@@ -180,14 +190,18 @@ def gradients_of(
                 if path in final
                 and not (path in unmoved and np.array_equal(final[path][0], found.held(path)))
             }
-            return Gradients(float(np.asarray(found.loss.value.array).reshape(())), of)
+            arrays = {leaf.path: leaf.array for leaf in found.recording.leaves}
+            move_in_place([arrays[path] for path in leaves], MOVED, [seed])
+            moved = run(made.form, *call, made.file)
+            moved.recording.before.restore()
+            return Gradients((found.loss_here, moved.loss_here), of, leaves)
     finally:
         loaded.forget()
 
 
 def _is_mistake(right: Gradients, planted: Gradients) -> bool:
     """Whether a gradient changes by more than rounding, and the loss does not; all are still there."""
-    if planted.loss != right.loss:
+    if planted.losses != right.losses:
         return False
     for path, gradient in right.of.items():
         other = planted.of.get(path)
@@ -203,7 +217,7 @@ def is_mistake(program: Program, mistake: Planted, folder: Path, right: Gradient
     """Whether a planted mistake changes a gradient, but not the loss, raises nothing and ends."""
     try:
         with _limit(SECONDS):
-            return _is_mistake(right, gradients_of(program, mistake.source, folder, list(right.of)))
+            return _is_mistake(right, gradients_of(program, mistake.source, folder, right))
     except Exception:  # whatever a mistake raises
         return False
 
@@ -227,7 +241,9 @@ def planted_in(program: Program, folder: Path) -> list[Planted]:
     return plant(program.source, functions, program.last)
 
 
-def measure(program: Program, mistake: Planted, folder: Path, right: Gradients) -> Outcome | None:
+def measure(
+    program: Program, mistake: Planted, folder: Path, right: Gradients, repairs: bool
+) -> Outcome | None:
     """Check a program with a mistake in it.
 
     Args:
@@ -235,6 +251,7 @@ def measure(program: Program, mistake: Planted, folder: Path, right: Gradients) 
         mistake: planted in it.
         folder: for its file.
         right: what the right program gives.
+        repairs: whether a repair is looked for.
 
     Returns:
         What came of it; None where the mistake is none: no gradient changes, or the loss does, or it raises
@@ -242,17 +259,16 @@ def measure(program: Program, mistake: Planted, folder: Path, right: Gradients) 
     """
     if not is_mistake(program, mistake, folder, right):
         return None
-    start = time.perf_counter()
+    start = time.process_time()
     verdicts: list[float] = []
     edit = mistake.edit
     try:
-        report = check(
-            program, mistake.source, folder, on_verdict=lambda _: verdicts.append(time.perf_counter())
-        )
+        on_verdict = (lambda _: verdicts.append(time.process_time())) if repairs else None
+        report = check(program, mistake.source, folder, on_verdict=on_verdict)
     except NotJudged:
         none = Mend(False, False, False, 0, 0.0)
         return Outcome(program.name, mistake.kind, mistake.line, edit, False, None, (), "", 0.0, none)
-    end = time.perf_counter()
+    end = time.process_time()
     told = verdicts[0] if verdicts else end
     seconds = told - start
     mend = _mend(program, mistake.source, report.repair, folder, end - told)
@@ -274,7 +290,7 @@ def _mend(program: Program, source: str, repair: Repair | None, folder: Path, se
     for seed in UNSEEN:
         right = gradients_of(program, program.source, folder, seed=seed)
         try:
-            given = gradients_of(program, mended, folder, list(right.of), seed=seed)
+            given = gradients_of(program, mended, folder, right, seed=seed)
         except NotJudged:
             given = right._replace(of={})
         is_wrong = is_wrong or not same_gradients(right.of, given.of)
@@ -290,10 +306,10 @@ def measure_pair(
     if not is_mistake(program, replace(first, source=source), folder, right):
         return None
     try:
-        report = check(program, source, folder, on_verdict=lambda _: one.append(time.perf_counter()))
+        report = check(program, source, folder, on_verdict=lambda _: one.append(time.process_time()))
     except NotJudged:
         return None
-    end = time.perf_counter()
+    end = time.process_time()
     return _mend(program, source, report.repair, folder, end - (one[0] if one else end))
 
 

@@ -24,7 +24,7 @@ class Mend:
         restores: whether the program is then the right one, statement by statement.
         wrong: whether its gradients differ from the right program's at points that the search never saw.
         others: how many other edits would do as well.
-        seconds: from the verdict to the repair, or to the end of the search.
+        seconds: of CPU time from the verdict to the repair, or to the end of the search.
     """
 
     found: bool

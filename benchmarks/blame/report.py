@@ -1,4 +1,4 @@
-"""Plant mistakes in all programs, and print and keep how often the right line was named."""
+"""Print and keep how often the right line of planted mistakes was named."""
 
 import tempfile
 import time
@@ -8,21 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from autograd_ref.crosscheck.reports.report import NotJudged
-from benchmarks.blame.measure import (
-    Gradients,
-    Outcome,
-    check,
-    gradients_of,
-    is_mistake,
-    measure,
-    measure_pair,
-    planted_in,
-    sample,
-)
+from benchmarks.blame.bench import Bench
+from benchmarks.blame.measure import Outcome
 from benchmarks.blame.mend import Mend
-from benchmarks.blame.plant import KINDS, Planted
-from benchmarks.blame.programs import Program, programs
+from benchmarks.blame.plant import KINDS
 from benchmarks.results import Part, Table, publish, write_json
 
 __all__ = ["measure_blame"]
@@ -30,98 +19,48 @@ __all__ = ["measure_blame"]
 MISTAKES = 1_100
 FEW = 200
 PAIRS, FEW_PAIRS = 100, 20
-SEED = 0
 
 
-def measure_blame(out: Path, quick: bool) -> None:
-    """Plant mistakes, and count how often they are detected and placed.
+def measure_blame(out: Path, quick: bool, jobs: int, seed: int, repairs: bool) -> None:
+    """Plant mistakes, and count how often they are detected, placed and mended.
 
     Args:
         out: write the JSON to this folder.
         quick: plant 200 mistakes instead of 1,100.
+        jobs: number of processes.
+        seed: seed of the sample.
+        repairs: whether a repair is looked for.
     """
-    every = {each.name: each for each in programs()}
-    start = time.process_time()
+    start = time.perf_counter()
+    options = {"quick": "--quick", "jobs": f"--jobs {jobs}", "seed": f"--seed {seed}"}
+    given = {"quick": quick, "jobs": jobs != 1, "seed": seed != 0}
+    told = [options[name] for name in options if given[name]] + ["--no-repairs"] * (not repairs)
     with tempfile.TemporaryDirectory() as folder:
-        here = Path(folder)
-        blamed = [name for name, each in every.items() if _of_right(each, here)]
-        right = {name: gradients_of(each, each.source, here) for name, each in every.items()}
-        planted = {name: planted_in(each, here) for name, each in every.items()}
-        outcomes = _planted(every, right, planted, here, FEW if quick else MISTAKES)
-        pairs = _pairs(every, right, planted, here, FEW_PAIRS if quick else PAIRS)
-    command = f"python -m benchmarks blame{' --quick' if quick else ''}"
+        bench = Bench(Path(folder), jobs, seed, repairs, out / "blame.part.jsonl")
+        blamed = bench.right_programs_blamed()
+        outcomes = bench.mistakes(FEW if quick else MISTAKES)
+        pairs = bench.pairs(FEW_PAIRS if quick else PAIRS) if repairs else []
     parts: list[Part] = [
-        f"`{command}`, {time.strftime('%Y-%m-%d')}, {time.process_time() - start:.0f} s of CPU time.",
-        f"Right programs that were blamed, in either dtype: {', '.join(blamed) or 'none'} of {len(every)}.",
+        f"`{' '.join(['python -m benchmarks blame', *told])}`, {time.strftime('%Y-%m-%d')}, "
+        f"{time.perf_counter() - start:.0f} s.",
+        f"Right programs that were blamed, in either dtype: {', '.join(blamed) or 'none'} of "
+        f"{len(bench.programs)}.",
         _table("By kind of mistake", outcomes, lambda each: each.kind, KINDS),
-        _table("By program", outcomes, lambda each: each.program, list(every)),
-        _repairs("Repairs, by kind of mistake", [(each.kind, each.mend) for each in outcomes], KINDS),
-        _repairs("Repairs of two mistakes in one program", pairs, []),
+        _table("By program", outcomes, lambda each: each.program, list(bench.programs)),
     ]
+    if repairs:
+        mends = [(each.kind, each.mend) for each in outcomes]
+        parts += [
+            _repairs("Repairs, by kind of mistake", mends, KINDS),
+            _repairs("Repairs of two mistakes in one program", pairs, []),
+        ]
     publish("blame", parts, out)
     write_json(
         out / "blame.json",
         {"blamed": blamed, "mistakes": [asdict(each) for each in outcomes]}
         | {"pairs": [{"program": name} | asdict(each) for name, each in pairs]},
     )
-
-
-def _of_right(program: Program, folder: Path) -> bool:
-    """Whether a right program is blamed."""
-    return any(_is_blamed(program, folder, dtype) for dtype in (None, "float32"))
-
-
-def _is_blamed(program: Program, folder: Path, dtype: str | None) -> bool:
-    try:
-        return bool(check(program, program.source, folder, dtype=dtype).blame)
-    except NotJudged:
-        return False
-
-
-def _planted(
-    every: dict[str, Program],
-    right: dict[str, Gradients],
-    planted: dict[str, list[Planted]],
-    folder: Path,
-    count: int,
-) -> list[Outcome]:
-    wanted = dict.fromkeys(KINDS, -(-count // len(KINDS)))
-    outcomes: list[Outcome] = []
-    for name, mistake in sample(planted, SEED):
-        if not wanted[mistake.kind] or len(outcomes) == count:
-            continue
-        outcome = measure(every[name], mistake, folder, right[name])
-        if outcome is not None:
-            wanted[mistake.kind] -= 1
-            outcomes.append(outcome)
-            print(f"\r{len(outcomes)} of {count}", end="", flush=True)
-    print()
-    return outcomes
-
-
-def _pairs(
-    every: dict[str, Program],
-    right: dict[str, Gradients],
-    planted: dict[str, list[Planted]],
-    folder: Path,
-    count: int,
-) -> list[tuple[str, Mend]]:
-    """Repairs of two mistakes in different lines of one program."""
-    found: list[tuple[str, Mend]] = []
-    waiting: dict[str, Planted] = {}
-    for name, mistake in sample(planted, SEED + 1):
-        if len(found) == count:
-            break
-        first = waiting.pop(name, None)
-        if first is None or first.line == mistake.line:
-            waiting[name] = mistake
-            continue
-        if not all(is_mistake(every[name], each, folder, right[name]) for each in (first, mistake)):
-            continue
-        mend = measure_pair(every[name], first, mistake, folder, right[name])
-        if mend is not None:
-            found.append((name, mend))
-    return found
+    bench.forget()
 
 
 def _table(

@@ -8,17 +8,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from autograd_ref.arithmetic.finite_differences import FLAT, FiniteDifference, line_difference
 from autograd_ref.arithmetic.rounding import Bound, unit_roundoff
 from autograd_ref.arithmetic.rounding_bounds import Measured
 from autograd_ref.crosscheck.quantity import Quantity, root_mean_square
+from autograd_ref.crosscheck.reports.report import Advice
 
 __all__ = [
-    "GRANTED", "INEXACT", "RulePoint", "Values", "by_values", "contradicted", "measured", "other_outputs",
-    "own_noise", "seen_parts",
+    "GRANTED", "INEXACT", "ROUNDOFF", "RulePoint", "Values", "by_values", "computed_in", "contradicted",
+    "low_precision", "measured", "other_outputs", "own_noise", "seen_parts",
 ]  # fmt: skip
+
+ROUNDOFF = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 
 # Larger gradients are not judged entry by entry, but by this number of entries and directions.
 MOST, ENTRIES, DIRECTIONS = 256, 48, 16
@@ -31,6 +35,8 @@ DRAWS, LINES = 3, 4
 INEXACT = 2e-5
 # A line through more entries than this crosses too many kinks.
 MOST_ALONG = 256
+
+FORMATS = {"float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
 
 Arrays = Sequence[np.ndarray]
 
@@ -132,6 +138,34 @@ class Values:
             scale = max(float(touched), _usual(self.at[i])) if np.count_nonzero(row) == 1 else 1.0
             found.append(self.along(i, row.reshape(self.at[i].shape), scale))
         return found
+
+
+def computed_in(outputs: Callable[[Arrays], np.ndarray], at: Arrays, given: str) -> str | None:
+    """Return a lower precision that represents every output exactly, so that they were computed in it.
+
+    Lower than that of the arguments: a fused kernel may compute in float32 whatever it is given.
+
+    Args:
+        outputs: returns a function's outputs, or some of them, in float64.
+        at: its arguments.
+        given: the precision that they have.
+    """
+    moved = [np.asarray(each * (1 + 1e-3 * np.pi)) for each in at]
+    here, there = outputs(at), outputs(moved)
+    inputs = np.concatenate([np.ravel(each) for each in moved])
+    if (not here.any() and not there.any()) or np.array_equal(here, there):
+        return None
+    found = None
+    for name, kind in FORMATS.items():
+        exact = [np.array_equal(each.astype(kind).astype(float), each) for each in (here, there, inputs)]
+        if ROUNDOFF[name] > ROUNDOFF[given] and exact == [True, True, False]:
+            found = name
+    return found
+
+
+def low_precision(inside: str) -> Advice:
+    """Return the warning about a precision that is lower than that of the arguments."""
+    return Advice("low-precision", f"It computes in {inside} inside, and was judged by a bound of that.")
 
 
 def contradicted(

@@ -18,14 +18,17 @@ from autograd_ref.crosscheck.function.judging import AtPoint, judge_gradient
 from autograd_ref.crosscheck.function.known_points import KnownPoints
 from autograd_ref.crosscheck.function.points import Point, drawn_points
 from autograd_ref.crosscheck.quantity import Quantity
-from autograd_ref.crosscheck.reports.report import NotJudged, Report
+from autograd_ref.crosscheck.reports.report import Advice, NotJudged, Report
 from autograd_ref.crosscheck.rules.asked import Asked
 from autograd_ref.crosscheck.rules.differences import (
     GRANTED,
     INEXACT,
+    ROUNDOFF,
     RulePoint,
     Values,
     by_values,
+    computed_in,
+    low_precision,
     other_outputs,
     own_noise,
     seen_parts,
@@ -36,6 +39,8 @@ from autograd_ref.two_layer_net import precision
 __all__ = ["judge_rule", "points_of"]
 
 REFUSAL = "is refused by JAX"
+# The number of entries of each output that show the precision in which it was computed.
+OUTPUTS = 8
 # The beginnings of JAX's messages that refuse the result of a rule.
 REAL = "real does not accept dtype"
 REFUSED = ("Custom VJP bwd rule", "Custom VJP fwd rule", "Custom JVP rule", "custom_vjp", "custom_jvp")
@@ -143,7 +148,7 @@ def _is_doubtful(quantity: Quantity) -> bool:
 
 
 def _is_right_without_rules(rule: JaxRule, points: Sequence[Point], asked: Asked, quantity: Quantity) -> bool:
-    """Whether the derivative without any rule inside, a second witness, agrees with this rule."""
+    """Whether this rule also agrees with the derivative of its function without any rule inside."""
     known = KnownPoints(rule.bare_reference, rule.dtype, asked.seed)
     check = GradientCheck(rule.hand, known, rule.dtype, asked.seed, asked.name, False, asked.tolerance)
     try:
@@ -155,7 +160,7 @@ def _is_right_without_rules(rule: JaxRule, points: Sequence[Point], asked: Asked
 
 def _by_values_alone(rule: JaxRule, points: Sequence[Point], asked: Asked, reason: str) -> Report:
     judge = _ByValues(rule, points, asked)
-    outputs = other_outputs([rule.values(point) for point in points], max(GRANTED[rule.dtype.name], INEXACT))
+    outputs = other_outputs([rule.values(point) for point in points], max(GRANTED[judge.judged_in], INEXACT))
     quantities = [*outputs, *(judge.quantity(i) for i in range(len(rule.names)))]
     wrong = [each for each in quantities if each.ok is False]
     unjudged = [each for each in quantities if each.ok is None]
@@ -166,6 +171,7 @@ def _by_values_alone(rule: JaxRule, points: Sequence[Point], asked: Asked, reaso
         ok=False if wrong else None if unjudged else True,
         first_wrong=wrong[0].name if wrong else None,
         signature=text.replace("reference cannot be", "it cannot be"),
+        warnings=judge.warnings,
         quantities=tuple(quantities),
         points=len(points),
     )
@@ -179,6 +185,7 @@ class _ByValues:
         self.value = (
             rule.reference if rule.untraced else jax.jit(rule.reference, compiler_options=quick_options())
         )
+        self.inside = computed_in(self._some_outputs, self._at_point(-1), "float64")
         self.values = [self._values(number) for number in range(len(points))]
         self._found: dict[int, Quantity] = {}
 
@@ -188,12 +195,23 @@ class _ByValues:
             return self._found[i]
         found = [self._at(number, i) for number in range(len(self.points))]
         name = f"d{self.rule.names[i]}"
-        quantity, _ = judge_gradient(found, 0, name, self.asked.tolerance, self.rule.dtype.name)
+        quantity, _ = judge_gradient(found, 0, name, self.asked.tolerance, self.judged_in)
         shape = np.shape(self.points[0].params.values_[i])
         if quantity.shape != shape:  # parts of a large one
             quantity = replace(quantity, shape=shape, index=(), odd_one_out=None)
         self._found[i] = quantity
         return quantity
+
+    @property
+    def judged_in(self) -> str:
+        """The precision by whose bound it is judged."""
+        checked = self.rule.dtype.name
+        return max(checked, self.inside or checked, key=ROUNDOFF.__getitem__)
+
+    @property
+    def warnings(self) -> tuple[Advice, ...]:
+        """Tell of a precision that is lower than that of the arguments."""
+        return () if self.inside is None else (low_precision(self.inside),)
 
     def backs_hand(self, i: int, quantity: Quantity) -> bool:
         """Whether differences at the worst entry agree with the rule."""
@@ -213,27 +231,46 @@ class _ByValues:
             return [seen_parts(values, i, hand.answer(point._replace(params=params)).grads[i])]
 
         noise = own_noise(parts, values.at, unit_roundoff(self.rule.dtype), rng)
-        right, used = by_values(values, i, self.rule.dtype.name, noise[0])
+        right, used = by_values(values, i, self.judged_in, noise[0])
         unused = frozenset() if used else frozenset([0])
         return RulePoint(
             number, (point.name, point.moved), self.rule.dtype, parts(values.at), [right], unused=unused
         )
 
     def _values(self, number: int) -> Values:
-        _, cotangents, others = (self.points[number].params, *self.points[number].args)
+        cotangents = self.points[number].args[0]
         with precision(np.float64):
             exact = tuple(jnp.asarray(each, np.float64) for each in cotangents)
+        return Values(
+            lambda arrays: self._value(number, arrays, exact),
+            self._at_point(number),
+            np.random.default_rng([self.asked.seed, 7, number]),
+            ROUNDOFF[self.inside or "float64"],
+        )
 
-        def value(arrays: list[np.ndarray]) -> float:
-            with precision(np.float64):
-                params = Operands(self.rule.names, [jnp.asarray(each, np.float64) for each in arrays])
-                try:
-                    return float(self.value(params, exact, others))
-                except Exception as error:
-                    raise NotJudged(f"the function raised {one_line(cause(error))}") from error
+    def _some_outputs(self, at: Sequence[np.ndarray]) -> np.ndarray:
+        """Return some entries of the outputs at the last point, or at another near it."""
+        rng = np.random.default_rng([self.asked.seed, 14])
+        found = []
+        zeros = [np.zeros(np.shape(each)) for each in self.points[-1].args[0]]
+        for each in [each for each in zeros if each.size]:
+            for k in rng.choice(each.size, min(each.size, OUTPUTS), replace=False):
+                each.flat[k] = 1.0
+                found.append(self._value(-1, at, tuple(zeros)))
+                each.flat[k] = 0.0
+        return np.array(found)
 
-        at = [np.asarray(each, np.float64) for each in self.points[number].params.values_]
-        return Values(value, at, np.random.default_rng([self.asked.seed, 7, number]))
+    def _value(self, number: int, at: Sequence[np.ndarray], cotangents: tuple[Any, ...]) -> float:
+        """Return ⟨cotangents, outputs⟩ in float64."""
+        with precision(np.float64):
+            params = Operands(self.rule.names, [jnp.asarray(each, np.float64) for each in at])
+            try:
+                return float(self.value(params, cotangents, self.points[number].args[1]))
+            except Exception as error:
+                raise NotJudged(f"the function raised {one_line(cause(error))}") from error
+
+    def _at_point(self, number: int) -> list[np.ndarray]:
+        return [np.asarray(each, np.float64) for each in self.points[number].params.values_]
 
 
 def _refusal(rule: JaxRule, error: str) -> str | None:

@@ -17,7 +17,7 @@ from autograd_ref.crosscheck.program.assigned.second import boosting_pair
 from autograd_ref.crosscheck.program.paths import cores, is_of_gradients, of_path, shown
 from autograd_ref.crosscheck.program.views import adjoint_by
 from autograd_ref.crosscheck.reports.report import NotJudged
-from autograd_ref.recording import Leaf, Recording
+from autograd_ref.recording import Leaf, Recording, Value
 from autograd_ref.recording.adjoints import Adjoints
 
 __all__ = ["Assigned", "Assignment", "assign"]
@@ -100,6 +100,8 @@ class _Assigning:
         for tier in (_exactly, _in_other_case, _by_bare_name, _abbreviated):
             for each in list(self.left):
                 matches = [leaf for leaf in self._free() if tier(each, leaf)]
+                if len(matches) > 1:  # an optimiser's moments have its parameters' names
+                    matches = [leaf for leaf in self._used() if tier(each, leaf)] or matches
                 if (chosen := _closest(each, matches)) is not None:
                     self._take(each, chosen)
         self._changes()
@@ -127,6 +129,7 @@ class _Assigning:
                 for each in self.left
                 if each.array.shape == leaf.array.shape
                 and is_moved_repeatedly(each.value, leaf.value, self.found.forward)
+                and is_moved_repeatedly(each.value, leaf.value, self._with_an_effect())
             ]
             if ends:
                 self.result.ambiguous.append(
@@ -134,6 +137,11 @@ class _Assigning:
                 )
                 self.taken.add(leaf.path)
                 self.left = [each for each in self.left if not any(each is end for end in ends)]
+
+    def _with_an_effect(self) -> set[Value]:
+        """Return the values that change the loss, without those written to rows of which it reads others."""
+        of = self.found.of
+        return {each for each in of if of[each].slack is not None or of[each].centre.any()}
 
     def _changes(self) -> None:
         """Assign parameters that the call moves, in place or in its result."""
@@ -154,10 +162,26 @@ class _Assigning:
         for leaf in self._free() if any(each.is_change for each in self.result.pairs) else ():
             _, value = self.final.get(leaf.path, (None, None))
             is_written = value is not None and value is not leaf.value and value not in self.found.forward
-            if is_written and adjoint_by(self.found, leaf) is not None:
+            if not is_written or adjoint_by(self.found, leaf) is None:
+                continue
+            step = next((each for each in self.left if each.path == leaf.path), None)
+            if step is not None and self._is_step(step, leaf):
+                self._take(step, leaf, is_change=True)  # `W = -lr * dW`: no step from its value, so wrong
+            else:
                 self.result.ambiguous.append(
                     f"{shown(leaf.path)} is overwritten in the call, not moved by a step"
                 )
+
+    def _is_step(self, each: Candidate, leaf: Leaf) -> bool:
+        """Whether what is written over a parameter goes down its gradient."""
+        right = adjoint_by(self.found, leaf)
+        written = self.found.arrays[each.value.number] if each.value is not None else None
+        held = self.found.arrays[leaf.value.number]
+        if right is None or written is None or written.shape != held.shape:
+            return False
+        new, down = written[written != held], right[written != held]
+        size = float(np.sqrt(np.sum(new * new) * np.sum(down * down)))
+        return new.size > 1 and size > 0 and float(np.sum(new * down)) < -(1 - NEAR) * size
 
     def _by_shape(self) -> None:
         """Assign unnamed results by position among leaves of the same shape, or else by value."""
@@ -230,7 +254,7 @@ class _Assigning:
         if len(near) == 1:
             return near[0]
         listed = ", ".join(shown(_whole(each)) for each in self.left) or "none"
-        raise NotJudged(f"there is no gradient {text} for --of; the call made {listed}")
+        raise NotJudged(f"there is no gradient {text} for --of; those of the call are {listed}")
 
     def _leaf(self, text: str) -> Leaf:
         wanted = _plain(text)

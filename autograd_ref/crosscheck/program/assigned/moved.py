@@ -8,7 +8,7 @@ from autograd_ref.recording import Recording, Value
 from autograd_ref.recording.memory import positions
 from autograd_ref.recording.tape import Compute, Given, Move, Read, Write
 
-__all__ = ["is_moved", "is_moved_repeatedly", "is_rescaled", "step_size"]
+__all__ = ["is_copy", "is_moved", "is_moved_repeatedly", "is_rescaled", "step_size"]
 
 _NEAR = 1e-3
 
@@ -28,13 +28,13 @@ def is_moved_repeatedly(value: Value | None, start: Value, forward: Collection[V
         if each in seen or each is start or each in start.inputs:
             continue
         seen.add(each)
-        stepped = each in forward and not _is_copy(each)
+        stepped = each in forward and not is_copy(each)
         if stepped and _leads_to(each, start, 0) and _is_used_as_moved(each, forward):
             return True
         operation = each.operation
         if (
             isinstance(operation, Read | Write)
-            or _is_copy(each)
+            or is_copy(each)
             or (isinstance(operation, Compute) and operation.name in ("add", "subtract"))
         ):
             waiting.extend(each.inputs)
@@ -71,7 +71,7 @@ def _leads_to(value: Value, start: Value, depth: int) -> bool:
         return True
     if depth > 400:
         return False
-    if isinstance(operation, Read) or _is_copy(value):
+    if isinstance(operation, Read) or is_copy(value):
         return _leads_to(value.inputs[0], start, depth + 1)
     if isinstance(operation, Write):
         return all(_leads_to(each, start, depth + 1) for each in value.inputs)
@@ -97,7 +97,8 @@ def is_rescaled(value: Value | None, start: Value, forward: Collection[Value]) -
     return False
 
 
-def _is_copy(value: Value) -> bool:
+def is_copy(value: Value) -> bool:
+    """Whether a value is a copy of its input."""
     return isinstance(value.operation, Move) and value.operation.name in ("ndarray.copy", "copy", "array")
 
 

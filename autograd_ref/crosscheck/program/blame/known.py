@@ -198,8 +198,8 @@ class Known:
             one = array[array != 0]
             numbers.add(float(f"{one[0]:.8g}") if one.size == 1 else float(i))
             lonely = lonely and one.size <= 1
-        if factor is None or (lonely and len(numbers) < 2 and len(arrays) > 1):
-            return None  # a constant number agrees with everything
+        if factor is None or (lonely and len(numbers) < 2):
+            return None  # a constant number agrees with everything, and so does one at a single point
         order = max(orders, key=("zero", "same", "reshaped", "moved").index)
         if order == "same" and shape != entry.of.shape:
             order = "reshaped"

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Collection, Iterator, Sequence
 
 from autograd_ref.crosscheck.program.blame.source import statement_at, statements_of, tree_of
 from autograd_ref.recording import Place, Value
 
-__all__ = ["creation_names", "function_at", "place_of_node", "readers", "rebound_at"]
+__all__ = [
+    "bindings",
+    "creation_names",
+    "function_at",
+    "place_of_node",
+    "readers",
+    "rebound_at",
+    "written_names",
+]
+
+Line = tuple[str, int]
 
 
 def function_at(place: Place) -> ast.FunctionDef | None:
@@ -44,6 +55,16 @@ def creation_names(place: Place) -> list[str]:
             if made.lineno <= place.line and made.col_offset <= place.column < (made.end_col_offset or 0):
                 return _bases(one)
     return [name for each in node.targets for name in _bases(each)]
+
+
+def written_names(statement: ast.stmt) -> set[str]:
+    """Return the variables to which a statement, or one in its body, assigns or adds."""
+    found: set[str] = set()
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Assign | ast.AugAssign):
+            for each in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                found.update(_bases(each))
+    return found
 
 
 def readers(names: list[str], place: Place) -> list[ast.stmt]:
@@ -100,6 +121,89 @@ def rebound_at(value: Value) -> Place | None:
         ):
             return place_of_node(each, place)
     return None
+
+
+def bindings(
+    expression: ast.expr, place: Place, calls: Sequence[Place], ran: Collection[tuple[str, int]]
+) -> list[Place]:
+    """Return where the names in an expression are bound without a computation, the nearest first.
+
+    That is the assignment of a plain number, the element of a tuple with another name than the one for which
+    it is unpacked, or an argument of a call.
+
+    Args:
+        expression: the expression.
+        place: its place.
+        calls: the calls up to it, innermost first.
+        ran: the files and lines in which something was computed.
+    """
+    function = function_at(place)
+    found: list[Place] = []
+    for name in dict.fromkeys(each.id for each in ast.walk(expression) if isinstance(each, ast.Name)):
+        bound = list(_bound(name, function, place, ran)) if function is not None else []
+        for element in bound:
+            found += [
+                place_of_node(element, place),
+                *bindings(element, place_of_node(element, place), calls, ran),
+            ]
+        argument = _argument(name, function, calls) if function is not None and not bound else None
+        if argument is not None:
+            at = place_of_node(argument, calls[0])
+            found += [at] * (not isinstance(argument, ast.Name))
+            found += bindings(argument, at, calls[1:], ran)
+    return found
+
+
+def _bound(
+    name: str, function: ast.FunctionDef, place: Place, ran: Collection[tuple[str, int]]
+) -> Iterator[ast.expr]:
+    """Yield the expressions that a name stands for at a place."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign) and (place.file, node.lineno) not in ran and node.lineno < place.line:
+            target, value = node.targets[0], node.value
+            names = [getattr(each, "id", "") for each in getattr(target, "elts", [target])]
+            if name not in names:
+                continue
+            if isinstance(target, ast.Name):
+                yield value
+            elif isinstance(value, ast.Tuple) and len(value.elts) == len(names):
+                yield value.elts[names.index(name)]
+            elif isinstance(value, ast.Name | ast.Attribute | ast.Subscript):
+                packed = _packed(names, place)
+                element = packed[names.index(name)] if packed else None
+                if element is not None and getattr(element, "id", "") != name:
+                    yield element
+
+
+def _argument(name: str, function: ast.FunctionDef, calls: Sequence[Place]) -> ast.expr | None:
+    """Return the argument that a call gives to a parameter."""
+    parameters = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
+    call = calls[0] if calls else None
+    if call is None or name not in parameters:
+        return None
+    for node in ast.walk(statement_at(call).node or ast.Pass()):
+        if isinstance(node, ast.Call) and (node.lineno, node.col_offset) == (call.line, call.column):
+            named = {each.arg: each.value for each in node.keywords}
+            skipped = 1 if parameters[0] == "self" and isinstance(node.func, ast.Attribute) else 0
+            given = dict(zip(parameters[skipped:], node.args, strict=False))
+            return named.get(name, given.get(name))
+    return None
+
+
+def _packed(names: Sequence[str], place: Place) -> list[ast.expr]:
+    """Return the elements of the tuple that is probably unpacked to some names: most have these names."""
+    tree = tree_of(place.file)
+    tuples = [
+        node.elts
+        for node in (ast.walk(tree) if tree is not None else ())
+        if isinstance(node, ast.Tuple) and isinstance(node.ctx, ast.Load) and len(node.elts) == len(names)
+    ]
+
+    def alike(elements: list[ast.expr]) -> int:
+        return sum(getattr(each, "id", "") == name for each, name in zip(elements, names, strict=True))
+
+    best = max(tuples, key=alike, default=[])
+    return best if best and 2 * alike(best) > len(names) else []
 
 
 def _position(returned: ast.expr | None, place: Place) -> int | None:

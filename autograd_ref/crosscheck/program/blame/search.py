@@ -13,9 +13,10 @@ import numpy as np
 from autograd_ref.crosscheck.program.blame.evidence import Suspect, Votes, gather
 from autograd_ref.crosscheck.program.blame.expressions import Expression, expressions
 from autograd_ref.crosscheck.program.blame.known import Known
+from autograd_ref.crosscheck.program.blame.names import bindings
 from autograd_ref.crosscheck.program.blame.operands import other_numbers
 from autograd_ref.crosscheck.program.blame.regions import Region, Trust, region_of
-from autograd_ref.crosscheck.program.blame.says import sentences
+from autograd_ref.crosscheck.program.blame.says import expression_at, sentences
 from autograd_ref.crosscheck.program.blame.source import Statement, statement_at
 from autograd_ref.crosscheck.program.blame.steps import Wanted, wanted_values
 from autograd_ref.crosscheck.program.blame.tapes import Tapes
@@ -43,7 +44,7 @@ class Found:
 
     Attributes:
         blames: at most three places, most likely first.
-        statements: all suspect statements of the backward part, most suspect first.
+        statements: all statements of the backward part that may be wrong, most likely first.
     """
 
     blames: list[Blame] = field(default_factory=list)
@@ -53,8 +54,8 @@ class Found:
 def blame(points: Sequence[RecordedPoint], wrong: Sequence[int]) -> Found:
     """Say which statements made gradients wrong.
 
-    A search for a repair tries edits of ``statements`` in order, the most suspect first: the first is right
-    in most cases, and the mistake is nearly always among the first three. ``blames`` is for the reader.
+    A search for a repair tries edits of ``statements`` in this order: in most cases the first one contains
+    the mistake, and nearly always one of the first three. ``blames`` is for the reader.
 
     Args:
         points: the recorded call at every point, from `point.read_gradients`.
@@ -83,6 +84,7 @@ class _Search:
         self.regions: list[Region] = [region_of(each, tapes, self.trust) for each in wrong]
         self.suspects = {value for region in self.regions for value in region.suspects}
         self.votes: Votes = gather(self.regions, tapes, self.known, self.trust)
+        self.bound: dict[Statement, str] = {}
         self.until = time.thread_time() + SECONDS
 
     def found(self) -> Found:
@@ -105,6 +107,7 @@ class _Search:
         self._narrow([each for each in every if not each.users], scores)
         steps = self._steps([each for each in every if each.users], scores)
         steps |= self._factors([each for each in every if not each.users], scores)
+        self._bindings(tried, scores)
         ranked = sorted(
             self.votes.of.values(), key=lambda each: (-round(scores[each.statement], 6), each.order)
         )
@@ -115,7 +118,7 @@ class _Search:
         return Found(blames, [each.statement for each in ranked])
 
     def _try(self, values: set[Value], found: dict[Statement, list[Tried]]) -> None:
-        """Change the expressions that made some values, the most suspect statements first."""
+        """Change the expressions that made some values, in the order of the votes."""
         order = {each.statement: i for i, each in enumerate(self.votes.ranked())}
         placed = [
             (statement_at(each.first.place), each)
@@ -148,7 +151,7 @@ class _Search:
                 self.votes.add(first, edit.at, 0.01, edit.kind)
 
     def _parts(self) -> set[Value]:
-        """Return right values next to suspect ones that are contributions: others may be missing."""
+        """Return right values that are contributions and feed a wrong one: others may be missing."""
         frontier = {value for region in self.regions for some in region.frontier.values() for value in some}
         return {
             value
@@ -189,6 +192,20 @@ class _Search:
             found[statement] = each
         return found
 
+    def _bindings(self, tried: dict[Statement, list[Tried]], scores: dict[Statement, float]) -> None:
+        """Rank the binding of an operand right after the statement that is wrong only in this operand."""
+        best = max(scores, key=lambda each: scores[each], default=None)
+        found = most(tried[best]) if best in tried else None
+        if best is None or found is None or not found.edits or found.expression.first.place is None:
+            return
+        value, place = found.expression.first, found.expression.first.place
+        ran = {(each.place.file, each.place.line) for each in self.tapes.values if each.place is not None}
+        inside = expression_at(place)
+        for at in bindings(inside, place, value.calls, ran)[:2] if inside is not None else ():
+            self.votes.add(value, at, 0.01, found.edits[0].kind)
+            scores[statement_at(at)] = max(scores.get(statement_at(at), 0.0), scores[best] - 0.01)
+            self.bound[statement_at(at)] = f"an operand of line {place.line} has its value from here"
+
     def _factors(self, wanted: list[Wanted], scores: dict[Statement, float]) -> dict[Statement, Wanted]:
         """Find places where a factor, such as the number of terms of a mean, enters or should be removed."""
         found: dict[Statement, Wanted] = {}
@@ -225,9 +242,10 @@ class _Search:
             place, kind = edit.at or tried.expression.first.place or place, edit.kind
         elif step is not None:
             kind = self._kind_of(step)
-        return _shown(
-            place, kind, sentences(suspect, edit, step, self.regions, self.tapes, self.known, self.trust)
+        said = self.bound.get(suspect.statement) or sentences(
+            suspect, edit, step, self.regions, self.tapes, self.known, self.trust
         )
+        return _shown(place, kind, said)
 
 
 def _shown(place: Place, kind: str, says: str) -> Blame:

@@ -58,6 +58,7 @@ class Tapes:
         backward: the values from which a gradient, but not the loss, was computed, in the order of the run.
         outputs: the gradients.
         uses: the values that used a backward value, by its number.
+        functions: the functions that have a forward value of a name, by name, once they are known.
     """
 
     def __init__(self, points: Sequence[RecordedPoint], wrong: Sequence[int]):
@@ -77,6 +78,7 @@ class Tapes:
             if output.value not in reached:
                 reached |= ancestors(output.value)
         self.backward = [each for each in self.values if each in reached and each not in self.forward]
+        self.functions: dict[str, set[str]] | None = None
         self._alike: dict[tuple[tuple[int, ...], str, int], list[Value]] = {}
         self._made: dict[tuple[object, int], list[Value]] = {}
         self._unused: dict[tuple[int, ...], list[Value]] = {}

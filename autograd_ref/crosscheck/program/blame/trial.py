@@ -31,19 +31,22 @@ class Trial:
         tapes: the tapes of the program.
 
     Attributes:
-        judged: the gradients that a change must make or keep right.
+        judged: the gradients that a change must make or keep right; none of a parameter that is moved by
+            several writes.
+        is_complete: whether that is all of them.
     """
 
     def __init__(self, tapes: Tapes):
         self.tapes = tapes
         several = [each.path for each in tapes.outputs]
         self.judged = [each for each in tapes.outputs if several.count(each.path) == 1]
+        self.is_complete = len(self.judged) == len(tapes.outputs)
         self._targets = [[self._target(each, i) for each in self.judged] for i in range(len(tapes.points))]
         self._order: dict[tuple[int, ...], list[Value]] = {}
 
     def makes_all_right(self, changes: Mapping[int, Change]) -> bool:
         """Whether every gradient is right at every point with these values changed."""
-        return all(
+        return self.is_complete and all(
             (found := self.residual(changes, i)) is not None and bool((np.abs(found) <= NEAR).all())
             for i in range(len(self.tapes.points))
         )

@@ -7,7 +7,13 @@ from collections.abc import Sequence
 
 from autograd_ref.crosscheck.program.blame.evidence import Votes
 from autograd_ref.crosscheck.program.blame.known import Known
-from autograd_ref.crosscheck.program.blame.names import creation_names, function_at, place_of_node, readers
+from autograd_ref.crosscheck.program.blame.names import (
+    creation_names,
+    function_at,
+    place_of_node,
+    readers,
+    written_names,
+)
 from autograd_ref.crosscheck.program.blame.regions import Region
 from autograd_ref.crosscheck.program.blame.source import is_own
 from autograd_ref.crosscheck.program.blame.tapes import Tapes
@@ -34,6 +40,8 @@ def vote_for_unwritten(regions: Sequence[Region], tapes: Tapes, known: Known, vo
                 ]
                 kind = "term" if is_part else "misnamed"
                 _vote_for_readers(after[-1:], place, region.output.value, votes, 1.05, kind)
+        if is_part or region.unwritten is not None:
+            _vote_for_skipped(region, tapes, votes)
         if is_part:
             made = [each for each in region.suspects if len(tapes.passes(each)) > 1][:1]
             for i, loop in enumerate(dict.fromkeys(loop for each in made for loop in _loops(each))):
@@ -53,6 +61,22 @@ def _vote_for_readers(
     for node in sorted(nodes, key=lambda each: not isinstance(each, ast.Return)):
         votes.add(value, place_of_node(node, place), weight, kind)
         weight *= 0.8
+
+
+def _vote_for_skipped(region: Region, tapes: Tapes, votes: Votes) -> None:
+    """Vote for the heads of blocks that would write to a gradient, but never run."""
+    place = (region.unwritten or region.output.value).place
+    function = None if place is None else function_at(place)
+    if place is None or function is None:
+        return
+    names = set(creation_names(place))
+    ran = {each.place.line for each in tapes.values if each.place and each.place.file == place.file}
+    for node in ast.walk(function):
+        if isinstance(node, (ast.If, ast.For, ast.While)):
+            for body in filter(None, (node.body, node.orelse)):
+                lines = range(body[0].lineno, (body[-1].end_lineno or body[-1].lineno) + 1)
+                if ran.isdisjoint(lines) and names & {name for each in body for name in written_names(each)}:
+                    votes.add(region.output.value, _head(node, place), 1.3, "operator")
 
 
 def _loops(value: Value) -> list[Place]:
@@ -76,6 +100,6 @@ def _is_special(node: ast.For | ast.While) -> bool:
     return isinstance(node, ast.For) and any(isinstance(each, ast.BinOp) for each in ast.walk(node.iter))
 
 
-def _head(node: ast.For | ast.While, place: Place) -> Place:
+def _head(node: ast.For | ast.While | ast.If, place: Place) -> Place:
     inside = node.iter if isinstance(node, ast.For) else node.test
     return place_of_node(inside, place)

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import ast
 import linecache
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from autograd_ref.crosscheck.program.assigned.moved import is_copy
 from autograd_ref.crosscheck.program.blame.known import Known, Meaning
 from autograd_ref.crosscheck.program.blame.names import function_at
 from autograd_ref.crosscheck.program.blame.regions import Region, Trust, region_of
-from autograd_ref.crosscheck.program.blame.says import in_words, meaning_in_words, name_of, target_of
+from autograd_ref.crosscheck.program.blame.says import (
+    in_words,
+    meaning_in_words,
+    name_of,
+    plainest,
+    received,
+    target_of,
+)
 from autograd_ref.crosscheck.program.blame.source import Statement, is_own, statement_at
 from autograd_ref.crosscheck.program.blame.tapes import Tapes
 from autograd_ref.crosscheck.program.listing.renamed import renamed
@@ -22,6 +31,10 @@ from autograd_ref.recording import Place, Value
 from autograd_ref.recording.tape import Write
 
 __all__ = ["listing_of"]
+
+
+# A value's kind, its forward value, the factor, whether it is right, and a note.
+_Meaning = tuple[str, str | None, float | None, bool | None, str]
 
 
 class Note(NamedTuple):
@@ -65,16 +78,23 @@ class _Listing:
         lines: dict[Statement, Line] = {}
         notes: dict[Statement, Note] = {}
         made: dict[Statement, list[Value]] = {}
+        results: dict[Statement, list[Value]] = {}  # of functions, by the statement that assigns them
         for value in self.tapes.values:
             place = value.place
             if place is not None and value.is_floating and not is_own(place.file):
                 made.setdefault(statement_at(place), []).append(value)
+                if self.tapes.is_backward(value) and (found := received(value)) is not None:
+                    results.setdefault(found[0], []).append(value)
         for statement, values in made.items():
             backward = [each for each in values if self.tapes.is_backward(each)]
+            forward = self._forward(values)
             if backward:
-                lines[statement], notes[statement] = self._backward(statement, backward)
-            elif (note := self._forward(values)) is not None:
-                notes[statement] = Note(note, None, self._shown(values[-1]))
+                lines[statement], notes[statement] = self._backward(statement, _by_result(backward))
+            if forward is not None and (not backward or notes[statement].text == "auxiliary"):
+                lines.pop(statement, None)
+                notes[statement] = Note(forward, None, self._shown(values[-1]))
+        for statement, values in results.items():
+            lines[statement], notes[statement] = self._backward(statement, _by_result(values))
         for statement, name, value in renamed(made):
             if self.tapes.is_backward(value):
                 lines[statement], notes[statement] = self._renamed(statement, name, value)
@@ -116,25 +136,40 @@ class _Listing:
         right = None if wanted is None else self.known.adjoint(self.forward_names[wanted])
         return text if right is None else f"{text}\n∂loss/∂{wanted}:\n{_array(right[0])}"
 
-    def _backward(self, statement: Statement, values: list[Value]) -> tuple[Line, Note]:
-        """Explain what a statement computes; in a loop, in its first wrong pass, or else in the last."""
-        passes = _passes(values)
-        chosen = passes[-1]
-        nth = next((i for i, each in enumerate(passes) if self._is_wrong(each)), None)
-        if nth is not None:
-            chosen = passes[nth]
-        what, name, factor, ok, note = self._is(chosen)
-        if nth is not None and len(passes) > 1:
-            note += f" (first in pass {nth + 1} of {len(passes)})"
+    def _backward(self, statement: Statement, results: list[list[Value]]) -> tuple[Line, Note]:
+        """Explain what a statement computes.
+
+        Args:
+            statement: the statement.
+            results: the values of each of its results in all passes of the loops around it.
+        """
+        found = [self._result(passes) for passes in results]
+        told = [each for each in found if each[0][0] != "auxiliary"] or found[:1]
+        (what, name, factor, ok, _), chosen, _ = next(
+            (each for each in told if each[0][3] is False), told[-1]
+        )
         code = linecache.getline(statement.file, statement.line).strip()
         wanted = name if what == "wrong" and name in self.forward_names else None
         line = Line(statement.file, statement.line, code, name, what, factor, ok)
-        return line, Note(note, ok, self._shown(chosen, wanted))
+        text = "; ".join(dict.fromkeys(note for _, _, note in told))
+        return line, Note(text, ok, self._shown(chosen, wanted))
+
+    def _result(self, passes: list[Value]) -> tuple[_Meaning, Value, str]:
+        """Explain a result in its first wrong pass, or else in the last."""
+        nth = next((i for i, each in enumerate(passes) if self._is_wrong(each)), None)
+        chosen = passes[-1 if nth is None else nth]
+        found = self._is(chosen)
+        several = nth is not None and len(passes) > 1
+        return (
+            found,
+            chosen,
+            f"{found[4]} (first in pass {(nth or 0) + 1} of {len(passes)})" if several else found[4],
+        )
 
     def _is_wrong(self, value: Value) -> bool:
         return self._is(value)[3] is False
 
-    def _is(self, value: Value) -> tuple[str, str | None, float | None, bool | None, str]:
+    def _is(self, value: Value) -> _Meaning:
         """Return a value's kind, its forward value, the factor, whether it is right, and a note."""
         tapes = self.tapes
         output = next((each for each in tapes.outputs if each.value is value), None)
@@ -143,9 +178,11 @@ class _Listing:
             if not output.is_wrong:
                 return "adjoint", name, 1.0, True, f"∂loss/∂{name} ✓"
             found = self.known.of(value)
-            instead = f", but {meaning_in_words(found[0], tapes)}" if found else ""
+            instead = f", but {meaning_in_words(plainest(found, tapes), tapes)}" if found else ""
             return "wrong", name, None, False, f"✗ not ∂loss/∂{name}{instead}"
         meanings = self.known.of(value)
+        if is_copy(value) and value.inputs[0] in tapes.forward:
+            return "auxiliary", None, None, None, f"a copy of {in_words(value.inputs[0], tapes)}"
         if meanings:
             return self._known(value, meanings)
         wanted = self._named_for(target_of(value), value)
@@ -156,11 +193,10 @@ class _Listing:
             return "stale", name, None, None, f"overwrites {name}"
         return "auxiliary", None, None, None, "auxiliary"
 
-    def _known(
-        self, value: Value, meanings: list[Meaning]
-    ) -> tuple[str, str | None, float | None, bool | None, str]:
+    def _known(self, value: Value, meanings: list[Meaning]) -> _Meaning:
         wanted = self._named_for(target_of(value), value)
-        best = next((each for each in meanings if in_words(each.of, self.tapes) == wanted), meanings[0])
+        fitting = (each for each in meanings if wanted and name_of(each.of, self.tapes) == wanted)
+        best = next(fitting, plainest(meanings, self.tapes))
         name = in_words(best.of, self.tapes)
         is_used = value in self.reached
         is_right = self.trust.is_trusted(value) or (not is_used and best.is_exact)
@@ -201,8 +237,23 @@ class _Listing:
         return [rows[key] for key in sorted(rows)]
 
 
+def _by_result(values: list[Value]) -> list[list[Value]]:
+    """Return the values of each result of a statement, one for each pass of the loops around it."""
+    place = values[0].place
+    node = None if place is None else statement_at(place).node
+    whole = getattr(node, "value", None)
+    if not isinstance(whole, ast.Tuple):
+        return [_passes(values)]
+    found = []
+    for element in whole.elts:
+        span = (element.lineno, element.col_offset), (element.end_lineno or 0, element.end_col_offset or 0)
+        inside = [each for each in values if (at := each.place) and span[0] <= (at.line, at.column) < span[1]]
+        found += [_passes(inside)] if inside else []
+    return found or [_passes(values)]
+
+
 def _passes(values: list[Value]) -> list[Value]:
-    """Return the last and largest value of a statement in each pass of the loops around it."""
+    """Return the last and largest value in each pass of the loops around it."""
     whole = max(values, key=lambda each: _extent(each.place))
     same = [each for each in values if (each._code, each._position) == (whole._code, whole._position)]
     same = [each for each in same if not isinstance(each.operation, Write)] or same

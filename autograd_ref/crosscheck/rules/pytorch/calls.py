@@ -10,6 +10,7 @@ from autograd_ref.crosscheck.errors import what_stopped
 from autograd_ref.crosscheck.reports.report import Advice, NotJudged, Report
 from autograd_ref.crosscheck.rules.asked import Asked
 from autograd_ref.crosscheck.rules.combine import Verdict, combined, with_complex, with_failures
+from autograd_ref.crosscheck.rules.differences import ROUNDOFF
 from autograd_ref.crosscheck.rules.pytorch.functions import (
     TorchRule,
     TorchUse,
@@ -18,7 +19,7 @@ from autograd_ref.crosscheck.rules.pytorch.functions import (
     torch,
     uses_within,
 )
-from autograd_ref.crosscheck.rules.pytorch.judge import INVALID, ROUNDOFF, TorchCheck, refused
+from autograd_ref.crosscheck.rules.pytorch.judge import INVALID, TorchCheck, refused
 from autograd_ref.crosscheck.rules.pytorch.vary import TorchVariations
 from autograd_ref.crosscheck.rules.surrogate import nonlinear, surrogate_report
 

@@ -15,10 +15,13 @@ from autograd_ref.crosscheck.reports.report import Advice, NotJudged, Report
 from autograd_ref.crosscheck.rules.asked import Asked
 from autograd_ref.crosscheck.rules.differences import (
     GRANTED,
+    ROUNDOFF,
     RulePoint,
     Values,
     by_values,
+    computed_in,
     contradicted,
+    low_precision,
     measured,
     own_noise,
     seen_parts,
@@ -29,7 +32,6 @@ __all__ = ["TorchCheck", "TorchPoint"]
 
 Arrays = list[np.ndarray]
 # The unit roundoffs of PyTorch's floating formats.
-ROUNDOFF = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 # The values must agree with autograd within this part.
 AGREE = 1e-4
 # Below float32, the granted error is a tolerance, which does not hide entries.
@@ -133,27 +135,17 @@ class TorchCheck:
         return wide
 
     def _inside(self) -> str | None:
-        """Return a lower precision that represents every output exactly, so that they were computed in it."""
+        """Return the precision in which it computes inside, if lower than that of its arguments."""
         point = self.points[-1]
         if self.dtype != "float64" and point.wide is None:
             return None
-        made = np.concatenate(
-            [np.ravel(array_of(each)) for each in point.exact.outputs(point.at)] or [np.ones(1)]
-        )
-        found = None
-        for name in ("float32", "float16", "bfloat16"):
-            coarser = ROUNDOFF[name] > ROUNDOFF[self.dtype]
-            moved = [np.asarray(each * (1 + 1e-3 * np.pi)) for each in point.at]
-            made_moved = np.concatenate(
-                [np.ravel(array_of(each)) for each in point.exact.outputs(moved)] or [made]
+
+        def outputs(at: Sequence[np.ndarray]) -> np.ndarray:
+            return np.concatenate(
+                [np.zeros(0), *(np.ravel(array_of(each)) for each in point.exact.outputs(at))]
             )
-            values = np.concatenate([made, made_moved])
-            inputs = np.concatenate([np.ravel(each) for each in moved])
-            telling = values.any() and np.any(_rounded(inputs, name) != inputs)
-            if coarser and telling and np.array_equal(_rounded(values, name), values):
-                same = np.array_equal(made, made_moved)
-                found = name if not same else found
-        return found
+
+        return computed_in(outputs, point.at, "float64" if point.wide is not None else self.dtype)
 
     # Verdicts.
 
@@ -189,8 +181,7 @@ class TorchCheck:
             reason = f"rounding in {self.judged_in} may move an entry by {100 * self.low:.2g} %"
             quantity = replace(quantity, ok=None, reason=reason)
         if self.inside is not None:
-            text = f"It computes in {self.inside} inside, and was judged by a bound of that."
-            self.warnings = [Advice("low-precision", text)]
+            self.warnings = [low_precision(self.inside)]
         shape = self.points[0].at[i].shape
         if quantity.shape != shape:
             quantity = replace(quantity, shape=shape, index=())
@@ -273,6 +264,8 @@ class TorchCheck:
         rng = np.random.default_rng([self.asked.seed, 13])
         part = AGREE if point.wide is not None else GRANTED[self.dtype]
         against = contradicted(values, i, found, part, rng)
+        if against is not False and not found.any() and self._depends(values, i):
+            return None, "autograd does not follow what it does"
         if against:
             return None, "its values contradict autograd's derivative of it"
         if against is None and point.wide is not None and self.inside is None:

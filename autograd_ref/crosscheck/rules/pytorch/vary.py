@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from autograd_ref.arithmetic.finite_differences import line_difference
-from autograd_ref.crosscheck.rules.differences import measured, own_noise
+from autograd_ref.crosscheck.rules.differences import ROUNDOFF, measured, own_noise
 from autograd_ref.crosscheck.rules.pytorch.functions import (
     TorchRule,
     TorchUse,
@@ -16,7 +16,7 @@ from autograd_ref.crosscheck.rules.pytorch.functions import (
     tensor_like,
     torch,
 )
-from autograd_ref.crosscheck.rules.pytorch.judge import ROUNDOFF, TorchCheck, TorchPoint
+from autograd_ref.crosscheck.rules.pytorch.judge import TorchCheck, TorchPoint
 from autograd_ref.crosscheck.rules.sizes import resized_calls
 from autograd_ref.crosscheck.rules.vary import RELATIVE, SURELY, Failure, Way, differing, failures_of
 

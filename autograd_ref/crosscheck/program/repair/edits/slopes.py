@@ -52,7 +52,7 @@ def _written(site: Site, term: str, array: np.ndarray) -> Iterator[tuple[int, st
 
 
 def arguments(site: Site) -> list[Expression]:
-    """Return the arguments of the program's functions."""
+    """Return the arguments of the program's functions and classes."""
     return [
         each
         for each in site.expressions
@@ -60,8 +60,14 @@ def arguments(site: Site) -> list[Expression]:
         and each.node in each.parent.args
         and isinstance(each.parent.func, ast.Name | ast.Attribute)
         and not isinstance(each.node, ast.Constant)
-        and callable(site.terms.get(site.text(each.parent.func)))
+        and _is_own(site, site.text(each.parent.func))
     ]
+
+
+def _is_own(site: Site, name: str) -> bool:
+    made = site.terms.get(name, site.scope.value(name))
+    own = isinstance(made, type) and made.__module__ not in ("builtins", "numpy")
+    return own or callable(site.terms.get(name))
 
 
 def _fits(array: Any, value: np.ndarray) -> bool:
