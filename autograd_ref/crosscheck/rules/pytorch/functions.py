@@ -6,6 +6,7 @@ convention, the gradient of z = x + iy is ∂/∂x + i ∂/∂y.
 """
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -224,7 +225,8 @@ class TorchRule:
         """Return the tangents of the floating outputs, in forward mode."""
         forward = torch().autograd.forward_ad
         pairs = zip(self._inputs(arrays, []), tangents, strict=True)
-        with forward.dual_level():
+        with warnings.catch_warnings(), forward.dual_level():
+            warnings.simplefilter("ignore", DeprecationWarning)  # PyTorch's own, when it is first used
             duals = [forward.make_dual(each, tensor_like(tangent, each)) for each, tangent in pairs]
             made = _floating(self._apply(self._replaced(duals)))
             pushed = [(forward.unpack_dual(each).tangent, each) for each in made]
