@@ -62,7 +62,7 @@ class Outcome:
         detected: whether a gradient was found wrong.
         place: the position of the planted line among those named, from 0; None if it is not among them.
         named: the lines that were named.
-        said: the kind that was named first.
+        said: the kind that was named first; where nothing was judged, the name of the exception.
         seconds: of CPU time that the check took.
         mend: what became of the search for a repair.
     """
@@ -265,9 +265,9 @@ def measure(
     try:
         on_verdict = (lambda _: verdicts.append(time.process_time())) if repairs else None
         report = check(program, mistake.source, folder, on_verdict=on_verdict)
-    except NotJudged:
-        none = Mend(False, False, False, 0, 0.0)
-        return Outcome(program.name, mistake.kind, mistake.line, edit, False, None, (), "", 0.0, none)
+    except Exception as error:  # not judged; a fault of the checker counts as this, too
+        none, said = Mend(False, False, False, 0, 0.0), type(error).__name__
+        return Outcome(program.name, mistake.kind, mistake.line, edit, False, None, (), said, 0.0, none)
     end = time.process_time()
     told = verdicts[0] if verdicts else end
     seconds = told - start
