@@ -203,14 +203,15 @@ def _is_mistake(right: Gradients, planted: Gradients) -> bool:
     """Whether a gradient changes by more than rounding, and the loss does not; all are still there."""
     if planted.losses != right.losses:
         return False
-    for path, gradient in right.of.items():
-        other = planted.of.get(path)
-        size = np.abs(gradient).max(initial=0.0)
-        if other is None or other.shape != gradient.shape or not np.isfinite(other).all():
-            return False
-        if (np.abs(other - gradient) > CHANGED * size).any():
-            return True
-    return False
+    if any(
+        path not in planted.of or planted.of[path].shape != gradient.shape
+        for path, gradient in right.of.items()
+    ):
+        return False
+    return all(np.isfinite(each).all() for each in planted.of.values()) and any(
+        (np.abs(planted.of[path] - gradient) > CHANGED * np.abs(gradient).max(initial=0.0)).any()
+        for path, gradient in right.of.items()
+    )
 
 
 def is_mistake(program: Program, mistake: Planted, folder: Path, right: Gradients) -> bool:
