@@ -32,8 +32,8 @@ FLAGS = [
     "1",
 ]
 
-# The command line in a process of its own, with a checkpoint after every step; it kills itself, as nobody can
-# prevent or clean up after, when it calls a function for the given time.
+# The command line in a separate process, with a checkpoint after every step. At a given call of a function it
+# kills itself with SIGKILL, without any clean-up.
 DIES = """
 import os, pathlib, signal, sys
 from handgrad.cli.main import main

@@ -6,7 +6,7 @@ import sys
 
 # Before NumPy is loaded: the threads of two test processes would take each other's cores.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-# What this machine has compiled before is no part of a test.
+# Tests do not depend on what this machine has compiled before.
 os.environ["HANDGRAD_CACHE"] = "0"
 
 import pytest

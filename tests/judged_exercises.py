@@ -38,7 +38,7 @@ def as_text(shown):
 
 
 def judged(topic, source):
-    """How far it is, and what is said in both languages."""
+    """The progress, and the output in both languages."""
     progress = judge_source(source, f"/nowhere/{topic.name}.py", topic)
     answer = {"progress": progress.to_json(), "error": None, "finish": None, "not_returned": None}
     said = {
@@ -66,7 +66,7 @@ def walk(topic):
 
 
 def loss_apart(topic):
-    """By how much the loss that JAX is shown differs from the program's."""
+    """The difference of the loss in JAX from the program's loss."""
     space = {}
     exec(topic.code, space)
     arguments = space["example"](np.random.default_rng(0))

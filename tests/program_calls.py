@@ -1,4 +1,4 @@
-"""How every program of tests/programs/ is judged from the command line: the target and at most one --call."""
+"""The command line for every program of tests/programs/: the target and at most one --call."""
 
 from typing import NamedTuple
 

@@ -2,7 +2,7 @@
 
 __all__ = ["MISTAKES"]
 
-# By the names of program_calls.CALLS: the line, what somebody wrote instead, and what is wrong then.
+# By the names of program_calls.CALLS: the right line, the wrong one, and the gradients that are then wrong.
 MISTAKES = {
     "two_layer_function": ("dhidden[hidden <= 0] = 0", "pass", {"dW1", "db1"}),
     "two_layer_class": ('grads["b1"] = dh1.sum(axis=0)', 'grads["b1"] = dh1.mean(axis=0)', {"db1"}),

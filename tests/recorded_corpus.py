@@ -1,4 +1,4 @@
-"""How the other programs of tests/programs/ are called; with `recorded_networks` the whole corpus."""
+"""The calls of the other programs of tests/programs/; with `recorded_networks` the whole corpus."""
 
 import numpy as np
 from recorded_networks import CASES, Case, case, load, network, normal

@@ -1,4 +1,4 @@
-"""How the programs of tests/programs/ are called, where the loss is, which gradient belongs to which array."""
+"""The calls of programs in tests/programs/, with the loss, and the array of each gradient."""
 
 import importlib.util
 import sys

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - tables of names
-"""What becomes of every name of NumPy's and SciPy's: the expressions that prove it, and the names they prove.
+"""Every name of NumPy and SciPy, with the expressions that test how it is recorded.
 
 In an expression `{}` is the name, and `x` a matrix (3, 4) that everything depends on.
 """

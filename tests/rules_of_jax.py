@@ -135,7 +135,7 @@ def integers(right):
 
 
 def none(right):
-    """None is a cotangent of 0: right for what is not used, wrong for what is."""
+    """None means a cotangent of 0: right for an unused argument, wrong for a used one."""
 
     def kept(x, unused):
         return x * jnp.tanh(x) if right else x * unused
@@ -168,7 +168,7 @@ def symbolic(right):
 
 
 def outputs(right):
-    """Wrong in what comes from the second output only."""
+    """Wrong only in the part from the second output."""
 
     def both(x):
         return jnp.sum(x, axis=0), jnp.exp(x)
@@ -253,7 +253,7 @@ def in_jit_and_scan(right):
 
 
 def forward_differs(right):
-    """What is returned where it is differentiated is not what the function returns."""
+    """The rule's forward pass returns another value than the function."""
 
     def scaled(x):
         return 3 * x
@@ -362,7 +362,7 @@ def at_odd_sizes(right):
 
 
 def twice(right):
-    """The second derivative is lost where the first is made of what is stopped."""
+    """The second derivative is lost because the first uses a stopped value."""
 
     def cubed(x):
         return x**3

@@ -412,7 +412,7 @@ class NoCotangent(torch.autograd.Function):
 
 
 class LostTwice(torch.autograd.Function):
-    """Right once; differentiated twice it is wrong, without a word."""
+    """Right when differentiated once; silently wrong when differentiated twice."""
 
     @staticmethod
     def forward(ctx, x):

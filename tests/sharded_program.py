@@ -24,7 +24,7 @@ def value_and_grad_with_penalties(mesh, params, X, y, objective):
 
 
 def device_mesh_or_death(*shape):
-    """End process 1 as nobody can prevent; process 0 goes on to wait for its part."""
+    """Kill process 1 with SIGKILL, while process 0 waits for its part."""
     if sys.argv[2] == "1":
         os.kill(os.getpid(), signal.SIGKILL)
     return device_mesh(*shape)

@@ -25,7 +25,7 @@ def install(*packages):
 
 @contextmanager
 def unchecked():
-    """As users call it, with arguments of any shape and type."""
+    """Switch the checks off, because users may pass arguments of any shape and type."""
     jaxtyping.config.update("jaxtyping_disable", True)
     try:
         yield
@@ -39,7 +39,7 @@ def check(function):
 
 
 def _checked(thing=None, *, typechecker):
-    """What jaxtyping's hook decorates with.
+    """The decorator that jaxtyping's hook applies.
 
     jaxtyping binds the arguments of each call once more, in Python, which takes 20 times as long as a small
     function itself. A function of the rooms that are called for every operation gets beartype alone, unless

@@ -73,7 +73,7 @@ def visible(page, selector):
 
 
 def in_view(page, selector):
-    """How many pixels of an element's height are on the screen, below what stays at the top."""
+    """The number of pixels of an element's height that are visible below the sticky header."""
     return page.evaluate(
         """selector => {
             const box = document.querySelector(selector).getBoundingClientRect();

@@ -50,7 +50,7 @@ EXACT = {
 
 
 def numbers():
-    """From 1e-300 to 1e4 on both sides, denser where the functions bend, and around the slopes' roots."""
+    """Numbers from 1e-300 to 1e4 of both signs, denser where the functions bend and at the slopes' roots."""
     rng = np.random.default_rng(0)
     positive = np.concatenate(
         [10.0 ** np.linspace(-300, 4, 60), rng.uniform(0, 40, 60), rng.uniform(0, 3, 60)]
@@ -114,7 +114,7 @@ def assert_close(z, h, slope, name):
     assert (np.abs(ACTIVATIONS[name].derivative(z) - slope) <= rounding).all()
 
 
-def test_the_slopes_at_0_are_those_of_the_table():
+def test_slopes_at_0_match_the_table():
     rows = [line.split("|")[1:-1] for line in activations.__doc__.splitlines() if line.startswith("| `")]
     assert [row[0].strip(" `") for row in rows] == ["relu", "leaky_relu", "elu"]
     table = {row[0].strip(" `"): [float(cell.split()[0]) for cell in row[1:]] for row in rows}
@@ -148,7 +148,7 @@ def test_the_bounds_constants_bound_the_derivatives(name):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NAMES)
-def test_the_fused_one_is_the_plain_one_in_place_without_an_allocation(name, dtype):
+def test_fused_activation_matches_the_plain_one_without_allocation(name, dtype):
     z = np.random.default_rng(0).normal(0, 4, (60, 50)).astype(dtype)
     z[0, :2] = 0
     h, slope, scratch = z.copy(), np.empty_like(z), np.empty_like(z)

@@ -188,7 +188,7 @@ def test_bisection_finds_threshold_to_power_of_two(threshold):
     assert threshold <= smallest < 2 * threshold
 
 
-def test_bisection_without_catch_is_none():
+def test_bisection_without_catch_returns_none():
     assert smallest_caught(lambda error: False, largest=10) is None
 
 

@@ -116,7 +116,7 @@ def test_text_shows_place_and_carets(judged):
 
 
 @pytest.mark.slow
-def test_listing_knows_second_names(judged):
+def test_listing_shows_second_names(judged):
     report, _ = judged("    dz1 = dh1 * (z1 > 0)", "    dz1 = dh1", explain=True)
     found = {each.code: each for each in report.lines}
     assert (found["dz1 = dh1"].what, found["dz1 = dh1"].ok) == ("wrong", False)

@@ -42,7 +42,7 @@ def test_a_pickle_of_something_else_is_named(tmp_path, images, content, message)
 
 
 class Evil:
-    """What it is told to call when it is unpickled."""
+    """An object whose unpickling calls a function."""
 
     def __init__(self, function, *arguments):
         self.calls = function, arguments
@@ -103,7 +103,7 @@ def test_no_hostile_pickle_runs_an_instruction(tmp_path, images, monkeypatch):
 
 
 def test_a_hostile_pickle_takes_no_memory():
-    """A few bytes that ask for gigabytes, in a process that may have little more than it needs."""
+    """A few bytes would allocate gigabytes; the process may use little more memory than it needs."""
     program = """
 import resource
 from handgrad.data.byte_pickle import load_byte_pickle

@@ -12,7 +12,7 @@ from handgrad.activations import Activation, relu
 
 @pytest.fixture
 def cifar10(tmp_path):
-    """The binary layout, with pixels that are none of the data set's."""
+    """A folder in the binary layout of CIFAR-10, with random pixels."""
     records = np.random.default_rng(0).integers(0, 256, (300, 3073), np.uint8)
     records[:, 0] %= 10
     folder = tmp_path / "cifar-10-batches-bin"

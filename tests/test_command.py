@@ -1,4 +1,4 @@
-"""What `handgrad check TARGET...` prints, and its exit code."""
+"""The output of `handgrad check TARGET...`, and its exit code."""
 
 import dataclasses
 import json
@@ -52,7 +52,7 @@ def submission(tmp_path):
     return file
 
 
-def test_one_target_gets_its_whole_report_and_a_warning_is_no_failure(handgrad, submission):
+def test_one_target_gets_its_whole_report_and_a_warning_does_not_fail(handgrad, submission):
     code, out, err = handgrad("check", f"{submission}:unpenalised")
     assert (code, err) == (0, "")
     assert out.startswith(f"{submission}:unpenalised: the gradient is right (float64).\n")
@@ -65,7 +65,7 @@ def test_one_target_gets_its_whole_report_and_a_warning_is_no_failure(handgrad, 
 
 @pytest.fixture
 def answered(monkeypatch):
-    """Sets what comes back about each target, in place of a process."""
+    """Set the answer about each target, in place of a process."""
 
     def answer_with(**answers):
         async def run_apart(request, **options):
@@ -113,7 +113,7 @@ def test_what_could_not_be_judged_outweighs_what_is_right(handgrad, answered):
     assert handgrad("check", "nobody", "wrong", "net")[0] == 1
 
 
-def test_the_first_problem_is_the_one_asked_for(handgrad, submission):
+def test_options_set_the_first_problem(handgrad, submission):
     sizes = ("--batch", 3, "--input-size", 20, "--hidden-size", 40, "--output-size", 4)
     code, _, err = handgrad("check", f"{submission}:echo", *sizes, "--reg", 0.5, "--dtype", "float32")
     assert code == 2
@@ -188,7 +188,7 @@ def test_no_place_to_check_a_function_at(handgrad, tmp_path, example, message):
     assert len(err.splitlines()) == 1
 
 
-def test_a_reference_that_fails_is_told_from_its_target(handgrad, tmp_path):
+def test_failing_reference_is_distinguished_from_its_target(handgrad, tmp_path):
     file = tmp_path / "hand.py"
     file.write_text(HAND)
     code, _, err = handgrad("check", f"{file}:hand", "--reference", f"{file}:reference")

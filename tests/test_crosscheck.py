@@ -20,7 +20,7 @@ def ids(report):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("edits", [[], *networks.HARMLESS.values()], ids=["right", *networks.HARMLESS])
-def test_what_is_right_is_never_flagged(edits, dtype):
+def test_right_networks_are_never_flagged(edits, dtype):
     report = check_network(networks.network(*edits), dtype=dtype)
     assert report.ok, str(report)
     assert report.first_wrong is None

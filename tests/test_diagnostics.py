@@ -1,4 +1,4 @@
-"""What is seen of a hidden layer: against the same by definition, on all of the images."""
+"""The diagnostics of a hidden layer match their definitions on all images."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def make(activation="relu", dtype=np.float64):
     X, y = rng.integers(0, 256, (N, D), np.uint8), rng.integers(0, C, N)
     mean = X.mean(axis=0)
     net.params["b1"][:4] = [-1e3, -1e3, 1e3, 0]
-    # A unit that fires on one image alone, the last: nobody knows it before all were looked at.
+    # A unit that fires on the last image alone, which only a look at all images shows.
     X[-1] = 255
     net.params["W1"][:, 4] = 1
     z = (X - mean).sum(axis=1)
@@ -33,7 +33,7 @@ def by_definition(net, X, mean):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("activation", ["relu", "leaky_relu", "sigmoid", "gelu"])
-def test_dead_is_who_is_saturated_on_every_image(activation, dtype):
+def test_dead_units_match_definition(activation, dtype):
     net, X, y, mean = make(activation, dtype)
     diagnoser = Diagnoser(net, (X[:20], y[:20]), X, mean)
     dead = diagnoser.find_dead_units(np.ones(H, bool))
@@ -54,7 +54,7 @@ def test_dead_is_who_is_saturated_on_every_image(activation, dtype):
         (lambda params: params["W1"].__imul__(-100), True),
     ],
 )
-def test_a_dead_unit_is_looked_at_again_only_if_it_may_have_come_back(change, looks, monkeypatch):
+def test_dead_unit_is_examined_again_only_if_it_may_have_revived(change, looks, monkeypatch):
     net, X, y, mean = make()
     diagnoser = Diagnoser(net, (X[:20], y[:20]), X, mean)
     everyone = np.ones(H, bool)
@@ -71,7 +71,7 @@ def test_a_dead_unit_is_looked_at_again_only_if_it_may_have_come_back(change, lo
     assert dead[0] == by_definition(net, X, mean)[0]
 
 
-def test_the_rest_is_what_its_name_says():
+def test_other_diagnostics_match_definition():
     net, X, y, mean = make("tanh")
     before = {name: q + 0.25 for name, q in net.params.items()}
     found = Diagnoser(net, (X[:50], y[:50]), X, mean).diagnose(before, 7)
@@ -86,7 +86,7 @@ def test_the_rest_is_what_its_name_says():
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
-def test_a_trainer_takes_them_after_the_steps_of_its_accuracies(digits):
+def test_trainer_takes_diagnostics_with_accuracies(digits):
     trainer = Trainer(Config(hidden=5, iters=20, batch=700, std=0.1), digits)
     while not trainer.done:
         before = {name: q.copy() for name, q in trainer.net.params.items()}

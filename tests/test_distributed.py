@@ -1,4 +1,4 @@
-"""Several processes as one: they agree, and none of them can end or stand still unnoticed."""
+"""Several processes compute one result; one that dies or hangs is noticed."""
 
 import json
 import time
@@ -36,7 +36,7 @@ def test_two_processes_agree_and_a_penalty_for_each_shard_is_caught(monkeypatch)
 
 
 def in_this_process(cases, *, processes, **options):
-    """What `sharded.compute` gives, each side by hand and the shards one after the other."""
+    """The results of `sharded.compute` in this process, with the shards computed one after the other."""
     found = []
     for case in cases:
         params, X, y = case.problem.params, case.problem.X, case.problem.y
@@ -74,23 +74,23 @@ def together(text, folder, processes=2, time_limit=600.0):
     start_together(["-c", f"import os, sys, time\nme = sys.argv[1]\n{text}"], folder, processes, time_limit)
 
 
-def test_the_death_of_one_is_noticed_while_the_others_wait(tmp_path):
+def test_death_of_one_process_ends_the_waiting_of_others(tmp_path):
     started = time.monotonic()
     with pytest.raises(ProcessEndedError, match=r"process 2 of 3 .* was ended by SIGKILL"):
         together("os.kill(os.getpid(), 9) if me == '2' else time.sleep(60)", tmp_path, 3)
     assert time.monotonic() - started < NOTICED
 
 
-def test_the_reason_of_one_that_fails_is_passed_on(tmp_path):
+def test_reason_of_a_failing_process_is_passed_on(tmp_path):
     with pytest.raises(
         ProcessEndedError, match=r"process 0 of 1 .* exit code 1, ValueError: of no use, before"
     ):
         together("raise ValueError('of no use')", tmp_path, 1)
-    with pytest.raises(ProcessEndedError, match="exit code 3, without a word, before"):
+    with pytest.raises(ProcessEndedError, match="exit code 3, without output, before"):
         together("sys.exit(3)", tmp_path)
 
 
-def test_a_process_that_stands_still_is_not_waited_for(tmp_path):
+def test_hanging_process_is_not_waited_for(tmp_path):
     with pytest.raises(ProcessEndedError, match=r"2 processes did not finish within 0\.2 s"):
         together("time.sleep(60)", tmp_path, time_limit=0.2)
 

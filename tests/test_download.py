@@ -27,7 +27,7 @@ def test_the_directory_is_the_environments(monkeypatch, tmp_path, images):
 
 @pytest.fixture
 def server(tmp_path, images):
-    """A server on this machine, with the archive of the images; it can be told to break off."""
+    """A server on this machine with the archive of the images; it can be set to break off."""
     folder = write_binary(tmp_path / "served", images)
     content = pack(folder, tmp_path / "served.tar.gz").read_bytes()
 
@@ -98,6 +98,6 @@ def test_a_download_that_fails_is_one_line(tmp_path, monkeypatch, capsys):
         main()
     assert stopped.value.code == 2
     assert re.fullmatch(
-        r"handgrad: cannot download .*; fetch it by other means to .*\.tar\.gz, and run this again .*\n",
+        r"handgrad: cannot download .*\. Download it another way, save it as .*\.tar\.gz, and run this .*\n",
         capsys.readouterr().err,
     )

@@ -14,7 +14,7 @@ def test_the_mask_drops_as_often_as_it_should(probability, dtype):
     mask = draw_dropout_mask(np.random.default_rng(0), probability, np.empty((200, 500), dtype))
     kept = dtype(1 / (1 - probability))
     assert set(np.unique(mask)) <= {0, kept}
-    # A count of n trials lies within 5 standard deviations of its mean, but for one seed in two million.
+    # A count of n trials is within 5 standard deviations of its mean, except for one seed in two million.
     n = mask.size
     allowed = 5 * np.sqrt(n * probability * (1 - probability))
     assert abs((mask == 0).sum() - n * probability) <= allowed

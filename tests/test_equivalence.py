@@ -176,7 +176,7 @@ def test_every_activation_in_both_dtypes_and_in_the_hard_places(name):
     hard=st.lists(st.sampled_from(HARD), unique=True, max_size=3),
 )
 @settings(max_examples=200)
-def test_any_combination_of_them(sizes, reg, dtype, seed, hard):
+def test_combinations_of_hard_places(sizes, reg, dtype, seed, hard):
     problem = random_problem(np.random.default_rng(seed), sizes, reg=reg, dtype=dtype)
     for harden in hard:
         problem = harden(problem)
@@ -216,7 +216,7 @@ def test_taps_give_the_gradient_that_grad_gives():
 
 @pytest.mark.parametrize("make", DIGITS_SLOW)
 def test_finite_differences_along_random_directions_agree_with_both(make):
-    """The third witness: sum(grad · direction) is the derivative of the loss along the direction."""
+    """sum(grad · direction) is the derivative of the loss along the direction."""
     problem = make()
     net, rng = problem.net(), np.random.default_rng(0)
     _, by_hand = net.loss(problem.X, problem.y, problem.reg)

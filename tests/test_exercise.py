@@ -26,7 +26,7 @@ TOPICS = [topic.name for topic in topics()]
 
 
 def answers_of(topic):
-    """What is on the right of each statement of the answers, unless the forward pass has it as well."""
+    """The right-hand side of each statement of the answers, unless the forward pass contains it, too."""
     lines = [line.strip() for step in topic.steps for line in step.lines]
     values = [each.value for each in ast.parse("\n".join(lines)).body]
     found = [squeezed(ast.unparse(each)) for each in values if not isinstance(each, (ast.Name, ast.Constant))]
@@ -159,7 +159,7 @@ def test_answers_are_right(everything, name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TOPICS)
-def test_mistakes_are_told_without_the_answer(everything, name):
+def test_mistakes_are_described_without_the_answer(everything, name):
     topic, found = topic_called(name), everything[name]["mistakes"]
     assert len(found) == len(MISTAKES[name]) == 10
     for (step, written, finding), judged in zip(MISTAKES[name], found, strict=True):
@@ -196,7 +196,7 @@ def test_right_steps_and_a_wrong_return_are_not_right(everything):
         ("dscores = nothing", "NameError", 1),
     ],
 )
-def test_whatever_is_written_gets_one_clear_answer(handgrad, tmp_path, written, said, code):
+def test_anything_written_gets_one_clear_answer(handgrad, tmp_path, written, said, code):
     file = tmp_path / "net.py"
     file.write_text(filled(topic_called("two-layer-network"), 0).replace("dscores = ...", written))
     found, out, err = handgrad("check", file, "--time-limit", "9" if "sleep" in written else "60")
@@ -241,7 +241,7 @@ def test_watching_ends_when_all_is_right(answering, handgrad, tmp_path, language
     assert out.count("✓") == 5
 
 
-def test_hints_go_on_and_solve_gives_the_line(answering, capsys, tmp_path):
+def test_hints_advance_and_solve_gives_the_line(answering, capsys, tmp_path):
     topic, file = topic_called("dropout"), tmp_path / "net.py"
     file.write_text(filled(topic, 1))
     answering(topic, ["right", *["open"] * 5])

@@ -1,4 +1,4 @@
-"""What was met in the field, in the network's form and on the command line: the verdict, and what is said."""
+"""Cases from the field, as networks and on the command line: the verdicts and the messages."""
 
 import json
 import sys
@@ -67,7 +67,7 @@ def test_a_network_gets_its_verdict(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", some_quick(REFUSED, 2))
-def test_another_form_is_told_what_was_expected(name):
+def test_other_form_gets_the_expected_one_in_the_message(name):
     target, message = REFUSED[name]
     with pytest.raises(NotJudged, match=message) as caught:
         check_network(target)
@@ -82,7 +82,7 @@ def test_nothing_is_read_off_a_loss_that_is_not_deterministic():
 
 
 @pytest.mark.slow
-def test_what_cannot_be_recorded_is_held_against_its_own_values(monkeypatch):
+def test_unrecorded_network_is_compared_with_its_own_values(monkeypatch):
     monkeypatch.setattr("autograd_ref.crosscheck.network.check.check_by_recording", lambda *_, **__: None)
     report = check_network(f.label_smoothing)
     assert "agree with differences of its own loss" in report.signature

@@ -22,7 +22,7 @@ def check(case, count=3, seed=0, **options):
     ("inside", "dtype", "right"),
     [(np.float32, "float64", True), (np.float16, "float32", None), (np.float64, "float64", True)],
 )
-def test_a_hand_that_computes_in_less_is_judged_by_that(inside, dtype, right):
+def test_hand_in_lower_precision_is_judged_by_that_precision(inside, dtype, right):
     def example(rng):
         return rng.normal(size=(3, 2)), rng.normal(size=(4, 3))
 
@@ -141,7 +141,7 @@ CANCELLING = np.array([-60.0, -36.0, -20.0, -5.0, 0.0, 3.0, 40.0])
 
 @pytest.mark.parametrize("dtype", some_quick(["float32", "float64"]))
 @pytest.mark.parametrize("right", [True, False])
-def test_a_formula_that_cancels_is_told_by_a_finer_precision(dtype, right):
+def test_cancelling_formula_is_recognised_in_finer_precision(dtype, right):
     """Both are off by less than rounding to the largest entry; the second is so in every precision."""
     x = CANCELLING if right else np.array([-12.0 if dtype == "float32" else -30.0, 0.0, 5.0])
 
@@ -180,7 +180,7 @@ def affine_example(seed, kind=dict):
 
 @pytest.mark.parametrize("dtype", some_quick(["float64", "float32"]))
 @pytest.mark.parametrize(("factor", "right"), [(1, True), (1.001, False)])
-def test_what_an_update_cancels_is_no_mistake(dtype, factor, right):
+def test_cancellation_in_an_update_is_not_a_mistake(dtype, factor, right):
     def hand(p, x, y):
         loss, dW, db = affine_by_hand(p["W"], p["b"], x, y)
         W = 10 * p["W"]

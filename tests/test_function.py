@@ -1,4 +1,4 @@
-"""Any function's gradient: honest ones pass, wrong ones are found, on either side."""
+"""Gradients of any function: right ones pass, wrong ones are found, in the hand or the reference."""
 
 import json
 from typing import NamedTuple
@@ -39,7 +39,7 @@ def square_by_hand(x):
 
 
 @pytest.mark.parametrize(("dtype", "error"), [("float32", 1e-3), ("float64", 1e-12)])
-def test_one_wrong_entry_is_reported_with_its_three_witnesses(problem, dtype, error):
+def test_one_wrong_entry_is_reported_with_three_values(problem, dtype, error):
     def off(p, X):
         loss, grads = relu_sum_by_hand(p, X)
         grads["W"][2, 1] *= 1 + p["W"].dtype.type(error)
@@ -277,14 +277,14 @@ def test_what_cannot_be_judged_says_why(hand, reference, params, message):
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_not_finite_by_hand_alone_is_wrong():
+def test_gradient_not_finite_by_hand_alone_is_wrong():
     report = check_gradients(lambda x: (np.sum(x**2), np.array([2 * x[0], np.nan])), square, np.ones(2))
     assert wrong(report) == {"dparams"}
     assert report.quantities[1].index == (1,)
     assert wrong(check_gradients(lambda x: (np.inf, 2 * x), square, np.ones(2))) == {"loss"}
 
 
-def test_what_is_not_finite_on_either_side_is_not_seen():
+def test_entries_not_finite_on_both_sides_are_skipped():
     def hand(x):
         with np.errstate(all="ignore"):
             return np.sum(np.sqrt(x)), 0.5 / np.sqrt(x)
@@ -312,7 +312,7 @@ def test_move_does_not_leave_the_domain():
     assert not report.warnings
 
 
-def test_what_rounding_may_make_infinite_is_not_judged():
+def test_possible_overflow_by_rounding_is_not_judged():
     def hand(x):
         with np.errstate(all="ignore"):
             root = np.sqrt(1 + 1e-12 - x[0] ** 2)

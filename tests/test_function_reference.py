@@ -57,7 +57,7 @@ def test_on_a_kink_any_slope_between_the_two_sides_is_right(slope, right, dtype)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("unit", [1.0, 0.1])  # tenths: what is 0 on paper is within rounding of it
-def test_many_kinks_at_once_are_no_false_alarm(unit):
+def test_many_kinks_at_once_raise_no_false_alarm(unit):
     rng = np.random.default_rng(0)
     p = {"W": unit * rng.integers(-2, 3, (4, 5)), "b": np.zeros(5)}
     X, T = (
@@ -125,7 +125,7 @@ def test_a_mistake_that_both_sides_share_is_found():
     assert "surrogate" in str(surrogate)
 
 
-def test_a_stopped_gradient_is_meant():
+def test_stopped_gradient_is_accepted_as_intended():
     def reference(x):
         return jnp.sum(x**2 * jax.lax.stop_gradient(x))
 
@@ -139,7 +139,7 @@ def test_a_stopped_gradient_is_meant():
 
 
 @pytest.mark.slow
-def test_where_the_losses_differ_the_hand_is_held_against_its_own():
+def test_hand_with_another_loss_is_compared_with_its_own():
     x = np.array([0.5, -1.5, 2.0])
     report = check_gradients(lambda x: (np.sum(x**2) / 2, x), square, x)
     assert report.first_wrong == "loss"
@@ -164,7 +164,7 @@ def test_keys_that_cannot_be_sorted_are_one_sentence(where):
 @pytest.mark.parametrize(
     "reference", [lambda x: jnp.sum(x) if x[0] > 0 else jnp.sum(x**2), lambda x: float(jnp.sum(x))]
 )
-def test_a_reference_that_cannot_be_traced_is_told_what_to_write(reference):
+def test_untraceable_reference_gets_advice(reference):
     with pytest.raises(NotJudged, match=r"reference cannot be traced by JAX: line \d+: .*jnp\.where instead"):
         check_gradients(square_by_hand, reference, np.ones(3))
 

@@ -1,4 +1,4 @@
-"""Networks that nobody said how to call, and constants in logarithms."""
+"""Networks without a given call, and constants in logarithms."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def test_calls_that_contradict_each_other_judge_nothing():
         check_network(f.mse, sizes=(6, 4, 5, 3))
 
 
-def test_what_is_no_pair_and_what_makes_several_steps_are_not_judged():
+def test_functions_without_pair_or_with_several_steps_are_not_judged():
     scores, labels = np.array([[0.2, 0.8], [0.7, 0.3]]), np.array([1, 0])
     with pytest.raises(NotJudged, match="backward takes dvalues, y_true, which include labels"):
         check_call(f.CrossEntropy().forward, scores, labels, backward=f.CrossEntropy.backward)

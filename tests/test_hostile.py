@@ -85,7 +85,7 @@ def test_a_hostile_function_is_judged(name):
 
 
 @pytest.mark.parametrize("shape", [(4, 4), (2, 5, 3)])
-def test_rows_are_exchanged_as_they_are_told(shape):
+def test_rows_are_exchanged_as_requested(shape):
     with jax.enable_x64(True):
         matrix = jnp.asarray(np.random.default_rng(0).normal(size=shape))
         packed, _, order = jax.lax.linalg.lu(matrix)

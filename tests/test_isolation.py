@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from autograd_ref.crosscheck.isolated.process import cores
+from autograd_ref.crosscheck.isolated.process import cores, environment
 
 pytestmark = pytest.mark.slow
 
@@ -68,7 +68,7 @@ REFUSED = {
         {"before": "if fork := os.fork(): os.waitpid(fork, 0), os._exit(7)"},
         "ended its process, with exit code 7, before it was judged",
     ),
-    "reads": ({"before": "n = int(input())"}, "line 3: asks for input(), and nobody is there to answer"),
+    "reads": ({"before": "n = int(input())"}, "line 3: calls input(), which has no terminal here"),
     "recurses in C": (
         {"before": "sys.setrecursionlimit(10**9)\ndef f(_): return max([1], key=f)\nf(0)"},
         "crashed: Segmentation fault",
@@ -96,7 +96,7 @@ def write(folder, name, before="", inside="pass", penalty=2):
 
 @pytest.fixture
 def watched(tmp_path, monkeypatch):
-    """The private folders lie in the test's own folder, which tells the processes of the test from others."""
+    """Put the private folders into the test's own folder, by which its processes are recognised."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     argument = f"{tmp_path}/handgrad-".encode()
 
@@ -131,7 +131,7 @@ def test_what_can_be_judged_is_judged_once_and_leaves_nothing_behind(handgrad, t
     assert list(tmp_path.glob("handgrad-*")) == []
 
 
-def test_what_does_not_end_is_ended_with_all_that_it_started(handgrad, tmp_path, watched):
+def test_endless_target_is_killed_with_its_processes(handgrad, tmp_path, watched):
     code, found = check(handgrad, tmp_path, ENDED, "--time-limit", "3")
     assert code == 2
     for line in found.values():
@@ -152,7 +152,7 @@ def test_what_cannot_be_judged_says_why_in_one_line(handgrad, tmp_path, watched)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_who_interrupts_the_check_ends_all_of_it(tmp_path, watched, number):
+def test_interrupt_ends_all_processes_of_the_check(tmp_path, watched, number):
     target = write(tmp_path, "sleeps", before="import time\ntime.sleep(1000)")
     program = [sys.executable, "-m", "handgrad", "check", target, target]
     with subprocess.Popen(
@@ -170,3 +170,14 @@ def test_who_interrupts_the_check_ends_all_of_it(tmp_path, watched, number):
     assert (parent.returncode, out) == (128 + signal.SIGINT, "")
     assert watched() == []
     assert list(tmp_path.glob("handgrad-*")) == []
+
+
+@pytest.mark.parametrize(
+    ("told", "used"),
+    [(None, "cpu"), ("", "cpu"), ("cuda", "cuda,cpu"), ("cpu", "cpu"), ("tpu,cpu", "tpu,cpu")],
+)
+def test_platforms_are_the_cpu_beside_those_that_are_named(monkeypatch, told, used):
+    monkeypatch.delenv("JAX_PLATFORMS", raising=False)
+    if told is not None:
+        monkeypatch.setenv("JAX_PLATFORMS", told)
+    assert environment(1)["JAX_PLATFORMS"] == used

@@ -42,7 +42,7 @@ def test_an_underflowing_probability_gives_the_true_loss(dtype):
     assert probs.tolist() == [[0, 1]]
 
 
-def test_dscores_is_no_alias_of_probs():
+def test_dscores_is_not_an_alias_of_probs():
     scores = np.arange(6.0).reshape(2, 3)
     _, probs = layers.softmax_cross_entropy_forward(scores, np.array([0, 1]))
     before = probs.copy()

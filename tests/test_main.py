@@ -29,7 +29,7 @@ def test_module_runs_the_command_line():
     assert "--dtype" in said.stderr
 
 
-# Modules whose import ends early, midway and late in the start of a command; what comes then is its own.
+# Modules whose import ends early, midway and late in the start of a command.
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "command"),

@@ -1,4 +1,4 @@
-"""What `check_network` accepts, refuses and reports beside the gradient."""
+"""Forms that `check_network` accepts or refuses, and its reports beside the gradient."""
 
 import json
 from dataclasses import replace
@@ -163,7 +163,7 @@ def test_what_cannot_be_judged_says_why(edits, message):
 
 
 @pytest.mark.parametrize("target", [3, "TwoLayerNet", None])
-def test_what_is_no_network_says_so(target):
+def test_object_that_is_not_a_network_is_named_so(target):
     with pytest.raises(NotJudged, match="neither a class or instance"):
         check_network(target)
 
@@ -206,7 +206,7 @@ def test_reports_as_json_html_and_text():
 
 
 @pytest.mark.slow
-def test_three_witnesses_name_the_odd_one_out():
+def test_three_values_show_the_odd_one_out():
     report = check_network(networks.network(*networks.MISTAKES["bias-mean"][1]))
     wrong = next(each for each in report.quantities if each.name == "db1")
     assert wrong.odd_one_out == "hand"
@@ -233,7 +233,7 @@ def test_units_within_rounding_of_the_kink_are_listed():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
-def test_what_is_right_is_right_on_every_draw(seed):
+def test_right_network_is_right_on_every_draw(seed):
     for dtype, sizes in (("float32", None), ("float64", None), ("float32", (30, 5, 8, 4))):
         report = check_network(networks.network(), dtype=dtype, seed=seed, sizes=sizes)
         assert report.ok, str(report)
@@ -256,7 +256,7 @@ def test_a_call_that_fails_the_second_time_is_not_deterministic():
     assert "stops at" in report.diagnosis[0].text
 
 
-def test_a_rounded_loss_keeps_no_gradient_from_being_judged():
+def test_gradients_are_judged_although_the_loss_is_rounded():
     rounded = (RETURN, "return np.float32(loss), grads")
     report = check_network(networks.network(rounded))
     assert report.ok
@@ -270,7 +270,7 @@ def test_a_rounded_loss_keeps_no_gradient_from_being_judged():
     ("edit", "first_wrong"),
     [("return np.nan * loss, grads", "loss"), ('grads["W2"] *= np.inf; return loss, grads', "dW2")],
 )
-def test_what_is_not_finite_is_wrong(edit, first_wrong):
+def test_gradient_that_is_not_finite_is_wrong(edit, first_wrong):
     report = check_network(networks.network((RETURN, edit)))
     assert (report.ok, report.first_wrong) == (False, first_wrong)
     assert "finite" in report.signature
@@ -291,7 +291,7 @@ def test_a_loss_that_is_finite_nowhere_is_wrong():
 
 
 @pytest.mark.slow
-def test_what_gets_nothing_is_not_judged():
+def test_gradient_without_flow_is_not_judged():
     report = check_network(networks.network()(7, 10, 1))  # one class: no score moves the loss
     assert report.ok is None
     assert {each.name for each in report.quantities if each.ok is None} == {"db2", "db1"}
@@ -306,7 +306,7 @@ def test_measured_bounds_take_the_place_of_wide_ones():
     derived = reference_of(problem).bounds
     for name, bound in measured_bounds(problem, {}, seed=0).items():
         assert 0 < np.median(bound.radius) < np.median(derived.radius[name]), name
-    grads = dict(problem.params)  # any values: what counts is which bounds are asked for
+    grads = dict(problem.params)  # any values: only the choice of bounds matters
     wide = compare_gradients(problem, 0.0, grads)
     hidden = replace(wide, quantities=tuple(replace(q, ok=True, seen=0.03) for q in wide.quantities))
     seen = replace(wide, quantities=tuple(replace(q, ok=True, seen=1.0) for q in wide.quantities))

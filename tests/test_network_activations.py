@@ -74,7 +74,7 @@ def loss_of(net_class):
 
 
 def instance(*edited):
-    """Of one size, that of the first problem: JAX then compiles each activation once."""
+    """A network of the size of the first problem, so that JAX compiles each activation once."""
     return networks.network(*edited)(7, 10, 5)
 
 
@@ -124,7 +124,7 @@ def test_two_mistakes_are_named_in_a_network_with_tanh():
 
 
 @pytest.mark.slow
-def test_an_activation_that_is_none_of_these_is_said_to_be_none():
+def test_unknown_activation_is_reported_as_unknown():
     softsign = [(FORWARD, "h1 = z1 / (1 + np.abs(z1))"), (BACKWARD, "dz1 = dh1 / (1 + np.abs(z1))**2")]
     report = check_network(instance(*softsign))
     assert report.activation is None

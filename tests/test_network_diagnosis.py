@@ -1,4 +1,4 @@
-"""Which mistake `check_network` names, or what it says of one that has no name."""
+"""The mistakes that `check_network` names, and its description of a mistake without a name."""
 
 import pytest
 
@@ -37,7 +37,7 @@ NO_MEAN, TWICE = ("dscores /= N", "pass"), ("dscores /= N", "dscores /= N * N")
         ),
     ],
 )  # fmt: skip
-def test_what_the_caller_holds_is_probed(edits, first_wrong, id_):
+def test_callers_arrays_are_probed(edits, first_wrong, id_):
     report = check_network(networks.network(*edits))
     assert not report.ok
     assert report.first_wrong == first_wrong
@@ -130,7 +130,7 @@ def test_clipping_shows_where_numbers_are_large(edits, first_wrong, dtype):
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("name", ["relu-mask-replaces-upstream", "scores-used-as-dscores", "one-hot-missing"])
-def test_a_name_does_not_hang_on_the_draw(name, seed):
+def test_names_of_mistakes_do_not_depend_on_the_draw(name, seed):
     wrong = networks.network(*networks.MISTAKES[name][1])
     for dtype, sizes in (("float32", None), ("float64", None), ("float32", (30, 5, 8, 4))):
         report = check_network(wrong, dtype=dtype, seed=seed, sizes=sizes)

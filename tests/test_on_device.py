@@ -1,6 +1,6 @@
 """`handgrad check --device`: JAX's own gradients, with the precision of products lowered in software.
 
-A CPU multiplies float32 as it is, whatever precision is asked for: here the factors are rounded beforehand.
+A CPU ignores the requested precision when it multiplies float32: here the factors are rounded beforehand.
 """
 
 import json
@@ -22,7 +22,7 @@ AFFINE = two_layer_net.affine
 
 
 def rounding(when):
-    """An affine layer whose factors have 10 bits of significand, where the precision asked for says so."""
+    """An affine layer whose factors have 10 bits of significand for the precisions that ``when`` accepts."""
 
     def affine(x, W, b):
         if x.dtype == np.float32 and when(matmul_precision()):
@@ -44,7 +44,7 @@ def tensorfloat32(monkeypatch):
     return plant
 
 
-def test_the_reference_asks_for_the_highest_precision_unless_told_otherwise():
+def test_reference_uses_the_highest_precision_by_default():
     with precision(np.float32):
         assert matmul_precision() == jax.config.jax_default_matmul_precision == "highest"
     with jax.default_matmul_precision("tensorfloat32"), precision(np.float32):
@@ -74,7 +74,7 @@ def test_tensorfloat32_by_configuration_fails_and_is_named(tensorfloat32):
     assert "In 'highest' every quantity is right" in reason
 
 
-def test_a_device_that_rounds_in_spite_of_the_precision_asked_for_is_found_out(tensorfloat32):
+def test_device_that_rounds_despite_the_precision_is_noticed(tensorfloat32):
     tensorfloat32(lambda asked: True)
     found = check_on_device(PROBLEM, jax.devices()[0])
     assert not found.ok

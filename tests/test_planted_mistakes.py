@@ -98,7 +98,7 @@ SOME_SLOW = [pytest.param(name, marks=() if name == "relu" else pytest.mark.slow
 
 @pytest.mark.parametrize("name", SOME_SLOW)
 def test_a_wrong_derivative_of_each_activation_is_red(monkeypatch, name):
-    """Of the output instead of the input, or for the two to which that is the same: of the other one."""
+    """The derivative takes the output instead of the input; relu and leaky_relu exchange theirs."""
     other = {"relu": "leaky_relu", "leaky_relu": "relu"}.get(name)
     forward, right = ACTIVATIONS[name]
     wrong_one = (lambda z: right(forward(z))) if other is None else ACTIVATIONS[other].derivative

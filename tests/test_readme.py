@@ -1,4 +1,4 @@
-"""What the README shows works when it is copied, and answers what it says."""
+"""The README's examples work when they are copied, and print what it says."""
 
 import html
 import re

@@ -106,7 +106,7 @@ def test_masks_follow_what_they_compare():
 
 
 @pytest.mark.slow
-def test_scipys_float32_of_large_matrices_is_no_fault():
+def test_scipys_float32_of_large_matrices_is_not_a_fault():
     import scipy.linalg
 
     def program(small, large):

@@ -1,4 +1,4 @@
-"""Bounds measured on the tape: honest computations are inside, mistakes outside, and nothing else widens."""
+"""Bounds measured on the tape: right computations are inside, mistakes outside, and nothing else widens."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def bounds_of(function, *arguments, **options):
 
 
 def outside(gradient, found):
-    """Which entries are outside of the bound."""
+    """Return the mask of the entries outside the bound."""
     error = np.abs(np.asarray(gradient, np.float64) - found.right.centre)
     slack = 0.0 if found.right.slack is None else found.right.slack
     return error > slack + found.bound
@@ -69,7 +69,7 @@ def test_two_orders_are_inside_and_the_bound_is_not_far_from_them(size):
         assert gradient.dtype == np.float32
         assert not outside(gradient, found).any()
         errors.append(np.abs(gradient - found.right.centre))
-    # 16 root mean squares of honest errors; the median of what happens is about a quarter of one.
+    # A bound is 16 root mean squares of the drawn errors; a median error is about a quarter of one.
     assert np.median(found.bound) < 100 * np.median(np.max(errors, axis=0))
 
 
@@ -178,7 +178,7 @@ def test_a_gradient_by_hand_is_granted_its_own_rounding():
 
 
 @pytest.mark.slow
-def test_float32_on_the_way_back_is_known_by_its_line():
+def test_float32_in_the_backward_pass_is_reported_with_its_line():
     def step(x):
         y = np.tanh(x)
         slope = (1 - y * y).astype(np.float32)
@@ -299,7 +299,7 @@ def test_difference_of_plain_runs():
     assert state["calls"] == 1
 
 
-def test_difference_at_a_staircase_is_none():
+def test_difference_at_a_staircase_is_undefined():
     recording = record(lambda x: np.sum(np.round(x)), np.array([0.499, 0.7]))
     loss = recording.value(recording.result)
     assert difference(recording, loss, {"x": np.array([1.0, 0.0])}) is None

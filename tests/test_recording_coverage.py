@@ -74,8 +74,7 @@ def total(result):
 class Program:
     """The expressions of some names, one after the other.
 
-    Each call gives the loss, and what came of each name: its number and its result, or the name of the
-    error.
+    Each call returns the loss, and for each name its number and its result, or the name of the error.
     """
 
     def __init__(self, expressions, form="ordinary"):
@@ -105,7 +104,7 @@ class Program:
             return how(self.scope["program"], xs)
 
     def differences(self, xs, step=1e-6):
-        """What the derivative of every loss is, from below and from above."""
+        """The derivative of every loss, from below and from above."""
         middle = np.array(self(xs)[1], np.float64)
         sides = np.zeros((2, *xs.shape))
         for index in np.ndindex(xs.shape[1:]):
@@ -143,7 +142,7 @@ def faults(expressions, form, dtype):
     slack = np.zeros(xs.shape) if found.slack is None else found.slack
     sides = program.differences(xs.astype(np.float64))
     with np.errstate(all="ignore"):
-        # A jump or a vertical tangent has no derivative; and what is not finite says that it cannot be told.
+        # A jump or a vertical tangent has no derivative; an adjoint that is not finite claims nothing.
         defined = (np.abs(sides) < 1e3).all(0) & (np.isfinite(found.centre) | (form == "ordinary"))
         if form not in TIED:
             assert not slack.any()
@@ -160,13 +159,14 @@ def faults(expressions, form, dtype):
 @pytest.mark.parametrize("module", MODULES)
 def test_no_name_is_left_over(module):
     listed = {*by_name(RECORDED, module), *by_name(CONSTANT, module), *by_name(REFUSED, module)}
-    assert listed == public(MODULES[module])
+    gone = {name for name in listed if not hasattr(MODULES[module], name)}  # in other versions of NumPy
+    assert listed - gone == public(MODULES[module])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("module", RECORDED)
 def test_recorded_with_the_right_derivative(module):
-    """In one test for all forms: what is compiled for one serves the others."""
+    """All forms are in one test, because they share compiled programs."""
     expressions = by_name(RECORDED, module)
     for form in FORMS:
         for dtype in (np.float64, np.float32):

@@ -107,7 +107,7 @@ def test_only_what_depends_on_a_tie_is_an_interval():
     np.testing.assert_allclose(leaf["w"].slack, [[0.5, 0], [1.0, 0]], rtol=1e-15)
 
 
-def test_jump_is_no_kink():
+def test_jump_is_not_a_kink():
     low, high = interval(lambda x: np.sum(np.where(x > 0, x, 5.0)) + np.sum((x + 1) * np.sign(x)), X.copy())
     np.testing.assert_array_equal(low, high)
 

@@ -1,4 +1,4 @@
-"""What a recorded run leaves behind: what a plain run leaves, and nothing that records."""
+"""A recorded run leaves behind what a plain run leaves, and nothing that records."""
 
 import functools
 import gc

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from same_bits import assert_same
 
-from autograd_ref.recording import adjoints, check_operations, record, replay
+from autograd_ref.recording import NotRecorded, adjoints, check_operations, record, replay
 
 ENTRIES = 10**5
 
@@ -27,8 +27,19 @@ def rows_of(w):
     return np.sum(table * table)
 
 
+def entries_of(w):
+    flat = np.zeros(ENTRIES)
+    table = flat.reshape(-1, 10)
+    for i in range(30):
+        flat[[3, i, 3]] += w[:3]
+        np.add.at(flat, [7, 7, i], w[i % 5] * flat[[i, 3, 2]])
+        np.multiply.at(table, ([0, i], [2, 1]), 1 + w[4] / 9)
+        table[[i, 5], 3] = w[:2] * table[[3, 4], [1, 2]]
+    return np.sum(table * table)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("filled", [filled, rows_of])
+@pytest.mark.parametrize("filled", [filled, rows_of, entries_of])
 def test_writes_into_large_memory_take_no_copy_of_it(filled):
     w = np.linspace(-1, 1, 5)
     tracemalloc.start()
@@ -43,6 +54,20 @@ def test_writes_into_large_memory_take_no_copy_of_it(filled):
     ends = [filled(w + step * direction) for step in (1e-6, -1e-6)]
     along = np.sum(found.of[recording.leaves[0].value].centre * direction)
     assert (ends[0] - ends[1]) / 2e-6 == pytest.approx(along, rel=1e-7)
+
+
+def test_views_that_repeat_a_number_share_its_adjoint():
+    def call(w):
+        pair, (first, _) = np.broadcast_to(w[1], 2), np.broadcast_arrays(w[0], w)
+        return pair[0] * 2 + pair[1] * 3 + first[0] + first[1:] @ first[1:]
+
+    w = np.array([0.5, -1.0, 2.0])
+    recording = record(call, w)
+    assert_same(recording.result, call(w))
+    found = adjoints(recording, recording.value(recording.result))
+    np.testing.assert_array_equal(found.of[recording.leaves[0].value].centre, [1 + 4 * w[0], 5, 0])
+    with pytest.raises(NotRecorded, match="repeats recorded numbers"):
+        record(lambda w: np.broadcast_to(array=w[1], shape=2)[0], w)
 
 
 def test_every_version_of_a_memory_is_kept():

@@ -1,13 +1,16 @@
-"""What is not recorded is refused with its line, and what leaves the tape is found."""
+"""Operations that cannot be recorded are refused with their line; values that leave the tape are found."""
 
 import cmath
 import contextlib
 import math
+import statistics
+import struct
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import scipy.sparse
 from nothing_records import everything_plain
 
 from autograd_ref.recording import NotCompared, NotRecorded, check_complete, record
@@ -25,6 +28,18 @@ def complex_function(x):
     return abs(cmath.exp(x[0]))
 
 
+def mean_of_numbers(x):
+    return statistics.fmean(each * 2 for each in x) + statistics.mean([1.0, 2.0])
+
+
+def sparse_product(x):
+    return np.sum(scipy.sparse.eye(4).tocsr() @ x)
+
+
+def matrix_made_sparse(x):
+    return scipy.sparse.csr_matrix(np.outer(x, x)).sum()
+
+
 def extended_values(x):
     return np.sum(x.astype(np.longdouble))
 
@@ -36,6 +51,9 @@ def extended_values(x):
         (unknown_function, "histogram"),
         (unknown_scalar, "math.ulp"),
         (complex_function, "cmath.exp"),
+        (mean_of_numbers, "statistics.fmean is not recorded: write np.mean"),
+        (sparse_product, "write S.toarray"),
+        (matrix_made_sparse, "write S.toarray"),
     ],
 )
 def test_unknown_operation_is_one_error_with_its_place(function, says):
@@ -83,15 +101,12 @@ def into_a_cache(w):
 
 
 def through_c(w):
-    import statistics
-    import struct
-
     packed = struct.pack("d", np.sum(w * w))
-    return np.sum(w) * struct.unpack("d", packed)[0] + 0 * statistics.mean([1.0])
+    return np.sum(w) * struct.unpack("d", packed)[0]
 
 
 def times_a_complex_literal(w):
-    turn = 1j * np.sum(w * w)  # Python's own product of a complex number and a float, which asks nobody
+    turn = 1j * np.sum(w * w)  # Python's own product of a complex number and a float, without a hook
     return np.sum(w) * turn.imag
 
 
@@ -105,7 +120,20 @@ def test_leak_is_found_with_its_line(leaky):
     source_lines = max(line for _, _, line in leaky.__code__.co_lines() if line)
     assert caught.value.place.file == __file__
     assert first < caught.value.place.line <= source_lines
+    assert ("write np.multiply(1j, x)" in str(caught.value)) == (leaky is times_a_complex_literal)
     assert everything_plain()
+
+
+def test_constants_may_be_sparse_and_complex_literals_may_be_recorded():
+    def call(x):
+        rows = scipy.sparse.csr_matrix((np.ones(4), (np.arange(4), [0, 2, 1, 2]))).toarray()
+        turned = np.multiply(1j, np.sum(x * x)) + x[0] * 2j
+        return np.sum(x @ rows) * turned.imag
+
+    x = np.array([0.3, -0.4, 0.5, 0.1])
+    recording = record(call, x)
+    assert recording.result == call(x)
+    assert check_complete(recording)
 
 
 def default_buffer(w, buf=np.zeros(3)):
@@ -113,7 +141,7 @@ def default_buffer(w, buf=np.zeros(3)):
     return np.sum(buf * w)
 
 
-def test_buffer_among_the_defaults_is_no_leak():
+def test_buffer_among_the_defaults_is_not_a_leak():
     from autograd_ref.recording import adjoints
 
     w = np.array([0.1, 0.2, 0.3])
@@ -201,7 +229,7 @@ def test_numpy_in_another_thread_is_refused(function, line):
     assert caught.value.place.line == function.__code__.co_firstlineno + line
 
 
-def test_a_thread_that_computes_nothing_is_no_matter():
+def test_thread_that_computes_nothing_is_ignored():
     def call(x):
         with ThreadPoolExecutor(1) as pool:
             rows = pool.submit(lambda: len(x)).result()

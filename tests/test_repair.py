@@ -80,7 +80,7 @@ def test_a_missing_slope_is_found(check):
         ("dscores = (scores - y) / len(x)", "dscores = scores - y", "dscores = (scores - y) / len(x)"),
     ],
 )
-def test_a_mistake_is_mended(check, old, new, after):
+def test_mistake_is_repaired(check, old, new, after):
     report = check((old, new))
     assert not report.ok
     assert report.repair.after.strip() == after
@@ -124,7 +124,7 @@ class Layers:
         ("self.dV += self.steps[-1].T @ dout", "pass", "self.dV += self.steps[-1].T @ dout"),
     ],
 )
-def test_an_object_is_mended(tmp_path, old, new, after):
+def test_object_is_repaired(tmp_path, old, new, after):
     assert old in OBJECT
     file = tmp_path / "layers.py"
     file.write_text(OBJECT.replace(old, new))
@@ -147,7 +147,7 @@ def test_an_update_is_moved_and_not_given_up(check):
 
 
 @pytest.mark.slow
-def test_two_mistakes_are_mended_together(check):
+def test_two_mistakes_are_repaired_together(check):
     report = check(("(scores - y) / len(x)\n", "(y - scores) / len(x)\n"), (" + 2 * reg * W1", ""))
     assert report.repair.diff.count("\n-    ") == 2
     assert "+    dscores = (scores - y) / len(x)\n" in report.repair.diff

@@ -1,4 +1,4 @@
-"""What a run survives, and what `handgrad train --resume` refuses."""
+"""Interruptions that a run survives, and runs that `handgrad train --resume` refuses."""
 
 import re
 import shutil
@@ -53,7 +53,7 @@ def run(trained, tmp_path):
 
 
 @pytest.mark.slow
-def test_killed_at_any_moment_it_goes_on_bit_for_bit(handgrad, trained, tmp_path):
+def test_run_killed_at_any_moment_resumes_bit_for_bit(handgrad, trained, tmp_path):
     run = tmp_path / "run"
     path = run / "checkpoint.npz"
 
@@ -81,7 +81,7 @@ def test_killed_at_any_moment_it_goes_on_bit_for_bit(handgrad, trained, tmp_path
 
 
 @pytest.mark.slow
-def test_killed_from_outside_it_goes_on_bit_for_bit(handgrad, tmp_path):
+def test_run_killed_from_outside_resumes_bit_for_bit(handgrad, tmp_path):
     flags = "--hidden 20 --iters 20000 --momentum 0.5 --threads 1 --dtype float64"
     process = child(CHILD, 0.1, UNLIMITED, "train", "--out", tmp_path / "run", *flags.split())
     wait_for_steps(tmp_path / "run")
@@ -119,7 +119,7 @@ def test_killed_from_outside_it_goes_on_bit_for_bit(handgrad, tmp_path):
     ),
     first=st.integers(0, 12),
 )
-def test_a_restored_trainer_goes_the_same_way(config, first, digits, tmp_path_factory):
+def test_restored_trainer_takes_the_same_steps(config, first, digits, tmp_path_factory):
     path = tmp_path_factory.mktemp("run") / "checkpoint.npz"
     undisturbed, broken_off, resumed = (Trainer(config, digits) for _ in range(3))
     for _ in range(first):
@@ -136,7 +136,7 @@ def test_a_restored_trainer_goes_the_same_way(config, first, digits, tmp_path_fa
 
 
 @pytest.mark.slow
-def test_control_c_saves_and_says_how_to_go_on(handgrad, tmp_path):
+def test_control_c_saves_and_says_how_to_continue(handgrad, tmp_path):
     run = tmp_path / "run"
     process = child(CHILD, 0.1, UNLIMITED, "train", "--out", run, "--hidden", "20", "--iters", "1000000")
     wait_for_steps(run)
@@ -193,7 +193,7 @@ def test_a_run_is_neither_overwritten_nor_trained_twice_at_once(handgrad, traine
 
 
 @pytest.mark.slow
-def test_a_run_goes_on_longer(handgrad, tmp_path):
+def test_run_can_be_trained_longer(handgrad, tmp_path):
     flags = ("--hidden", "6", "--batch", "100", "--decay", "0.9", "--threads", "1", "--quiet")
     for name, iters in (("short", "20"), ("long", "30")):
         assert handgrad("train", "--out", tmp_path / name, "--iters", iters, *flags)[0] == 0
@@ -206,7 +206,7 @@ def test_a_run_goes_on_longer(handgrad, tmp_path):
     assert run_module.read_config(tmp_path / "short") == run_module.read_config(tmp_path / "long")
     code, _, err = handgrad("train", "--resume", tmp_path / "short", "--iters", "25")
     assert code == 2
-    assert "is a run with iters 30; it cannot go on with 25" in err
+    assert "is a run with --iters 30; it cannot continue with 25" in err
 
 
 def damage_config(run):
@@ -241,7 +241,7 @@ def another_activation(run):
 @pytest.mark.parametrize(
     ("spoil", "flags", "message"),
     [
-        (None, ["--lr", "0.5"], "is a run with lr 0.002; it cannot go on with 0.5"),
+        (None, ["--lr", "0.5"], "is a run with --lr 0.002; it cannot continue with 0.5"),
         (None, ["--iters", "40"], "falls to 0 over its 30 steps: it cannot train longer"),
         (None, ["--out", "x"], "give no --out, --preset"),
         (None, ["--config", "x"], "give no --out, --preset or --config"),
@@ -254,7 +254,7 @@ def another_activation(run):
         (other_images, [], "checkpoint.npz belongs to other training images"),
     ],
 )
-def test_what_cannot_go_on_is_refused(handgrad, run, spoil, flags, message):
+def test_run_that_cannot_continue_is_refused(handgrad, run, spoil, flags, message):
     if spoil:
         spoil(run)
     before = {path.name: path.read_bytes() for path in run.iterdir()}

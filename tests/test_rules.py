@@ -64,7 +64,7 @@ def test_only_the_wrong_one_of_several_rules_is_wrong(rng):
 
 
 @pytest.mark.slow
-def test_rules_made_by_one_factory_are_told_apart(rng):
+def test_rules_made_by_one_factory_are_distinguished(rng):
     def chain(x):
         return rules.gradient(True)(x) + rules.gradient(False)(x)
 
@@ -85,7 +85,7 @@ def test_a_rule_in_a_branch_that_is_not_taken_is_not_judged(rng):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_precision_asked_for_is_used_whatever_the_switch(dtype, rng):
+def test_requested_precision_is_used_whatever_the_switch(dtype, rng):
     seen = []
 
     def noted(x):

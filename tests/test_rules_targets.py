@@ -115,7 +115,7 @@ def test_another_function_may_be_the_reference(judge):
     assert judge(FILE, "square", reference="cube").ok is False
 
 
-def test_what_calls_no_rule_is_judged_otherwise(judge):
+def test_code_without_a_rule_is_judged_as_a_call(judge):
     assert judge(FILE, "numpy_only", "numpy_only(np.ones(3))") is None
     assert judge(FILE, "model") is None
 

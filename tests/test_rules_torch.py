@@ -41,7 +41,7 @@ def test_a_surrogate_is_held_against_shape_and_linearity(function, with_surrogat
     assert check_rule(function, *args, surrogate=True).ok is with_surrogate
 
 
-def test_what_is_wrong_only_differentiated_twice_is_a_warning():
+def test_rule_wrong_only_when_differentiated_twice_is_a_warning():
     report = check_rule(rules.LostTwice, *rules.doubles((3,))())
     assert (report.ok, [each.id for each in report.warnings]) == (True, ["second-order"])
 

@@ -72,7 +72,7 @@ def test_progress_is_plain_lines_away_from_a_terminal_and_a_bar_on_one(handgrad,
 
 
 @pytest.mark.slow
-def test_divergence_is_told_and_the_last_good_checkpoint_kept(handgrad, tmp_path):
+def test_divergence_is_reported_and_the_last_good_checkpoint_kept(handgrad, tmp_path):
     run = tmp_path / "run"
     code, _, err = handgrad("train", "--out", run, "--lr", "80", "--iters", "500", "--decay", "0.9")
     assert code == 1
@@ -169,7 +169,7 @@ def test_cifar10_has_usual_settings_of_its_own(handgrad, monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
-def test_predict_tells_accuracy_in_all_and_for_each_class(handgrad, tmp_path, digits):
+def test_predict_prints_accuracy_overall_and_for_each_class(handgrad, tmp_path, digits):
     run = tmp_path / "run"
     assert handgrad("train", "--out", run, "--iters", "700", "--threads", "1")[0] == 0
     code, out, _ = handgrad("predict", run)

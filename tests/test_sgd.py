@@ -88,10 +88,10 @@ def jax_epoch(params, velocity, X, y, batches, lr, reg, momentum, nesterov):
 
 
 def rounding_of_step(state, values, bounds, lr, reg, momentum, dtype):
-    """How far one step, from a given state in float64, may be from the exact one: entry by entry.
+    """A bound, entry by entry, on the error of one step from a given state in float64.
 
     The gradient is off by its own bound. Then, with at most 8 operations on any entry (factors rounded to
-    the dtype, products, sums), the update adds 8u times the sum of what it adds up. Nesterov's parameter
+    the dtype, products, sums), the update adds 8u times the sum of its terms' sizes. Nesterov's parameter
     takes the velocity's error (1 + μ) ≤ 2 times.
     """
     params, velocity = state
@@ -130,7 +130,7 @@ def deviation_over_steps(sgd, dtype, kind, params, X, y, steps, lr=0.1, reg=0.05
 
     JAX goes step by step and in one scan.
 
-    To first order, an error e of the state becomes J·e after a step, J being the step's Jacobian, which
+    To first order, an error e of the state becomes J·e after a step; J is the step's Jacobian, which
     JAX gives, and each step adds its own rounding δ: |e| ← |J||e| + δ. Two computations may be off by that
     much each, hence twice; that no pre-activation came within its error of the kink is checked.
     """
@@ -253,7 +253,7 @@ def test_a_step_with_every_activation_is_the_plain_one_and_jaxs(name, dtype):
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_dropout_with_every_activation(name):
-    """What is dropped passes nothing on and nothing back; what stays passes twice its part."""
+    """A dropped unit passes nothing forward or back; a kept one passes twice its part."""
     params, X, y = make(7, 5, 6, 4, np.float64)
     sgd = Sgd(params, 7, activation=name, dropout=0.5, rng=np.random.default_rng(0))
     sgd.step(X, y, 0.1)
@@ -276,8 +276,8 @@ def test_dropout_agrees_with_jax_under_the_same_mask(dtype):
     params, X = jax.tree.map(lambda a: a.astype(np.float64), (params, X))
     mask = sgd.mask.astype(np.float64)
     exact, _, exact_loss = jax_step(params, {}, X, y, 0.1, 0.05, mask=mask)
-    # The bound is that of a network without dropout. Here h1 is multiplied by 0 or 2: an error grows at
-    # most twofold on its way forward, and again on its way back.
+    # The bound belongs to a network without dropout. Here h1 is multiplied by 0 or 2: an error at most
+    # doubles in the forward pass, and again in the backward pass.
     values = masked_values(params, X, y, 0.05, mask)
     radius = chained_bounds(values, dtype, Objective(0.05)).radius
     u = 8 * (unit_roundoff(dtype) + unit_roundoff(np.float64))
@@ -307,7 +307,7 @@ def masked_values(params, X, y, reg, mask):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_saved_state_goes_on_bit_for_bit(kind):
+def test_saved_state_continues_bit_for_bit(kind):
     params, X, y = make(8, 5, 6, 3, np.float32)
     options = {"reg": 0.01, "dropout": 0.3, **KINDS[kind]}
     first = Sgd(params, 8, rng=np.random.default_rng(7), **options)
@@ -363,6 +363,7 @@ def test_the_workspace_is_a_minibatch_and_a_few_times_the_layers_outputs(monkeyp
     monkeypatch.setattr("handgrad.fused.sgd.choose_layout", lambda *_: Layout("C", False, False))
     N, D, H, C = 200, 300, 100, 10
     params, X, y = make(2000, D, H, C, np.float32)
+    Sgd(params, N, reg=0.01, momentum=0.9)  # what it imports is not its workspace
     tracemalloc.start()
     try:
         sgd = Sgd(params, N, reg=0.01, momentum=0.9)

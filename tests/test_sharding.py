@@ -34,7 +34,7 @@ PROBLEMS = {
 
 @pytest.fixture(scope="module")
 def computed():
-    """What eight devices found on every problem."""
+    """The results of eight devices on every problem."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sharded, "PROGRAM", (str(PROGRAM), "penalties"))
         found = sharded.check_sharded(list(PROBLEMS.values()), 8, 1, time_limit=600)

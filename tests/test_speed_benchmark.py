@@ -1,4 +1,4 @@
-"""The speed benchmark: who is admitted, what is kept, and what is made of the times. No time is asserted."""
+"""The speed benchmark: admission of contenders, kept results, and statistics. No time is asserted."""
 
 import json
 import time
@@ -34,7 +34,7 @@ def tiny(tmp_path_factory):
 
 
 def computed_by(contender):
-    """What a contender leaves for the referee: the gradient, and the parameters after two steps."""
+    """The results that a contender gives the referee: the gradient, and the parameters after two steps."""
     arrays = {}
     if "gradient" in contender.tasks:
         loss, grads = contender.gradient(1)
@@ -284,7 +284,7 @@ def test_limit_is_the_gemms_at_their_rate_and_the_gather():
     assert limit(case, "step") == pytest.approx(gemm + gather)
 
 
-def test_report_tells_losses_refusals_and_missing(tmp_path, capsys):
+def test_report_lists_losses_refusals_and_missing(tmp_path, capsys):
     results = results_of(SOME | {"JAX scan": lambda H: 5e-6 * H})
     results.cases[0].contenders["scikit-learn"] = ContenderResult(refused="step: W1 is wrong by 5e-02")
     report(results, tmp_path)

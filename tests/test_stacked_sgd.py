@@ -18,8 +18,8 @@ from handgrad.fused.stacked_sgd import StackedSgd
 from handgrad.objective import Objective
 from handgrad.two_layer_net import trace_gradients
 
-# Hidden units, activation, learning rate, penalty. The decays 1 - 4·lr·reg of the third have a product below
-# SMALL after 4 steps, that of the fourth is 0, and that of the fifth negative.
+# Hidden units, activation, learning rate, penalty. The product of the third network's decays 1 - 4·lr·reg is
+# below SMALL after 4 steps; the fourth network's decay is 0, and the fifth's is negative.
 NETWORKS = [
     (4, "relu", 0.1, 0.05),
     (4, "relu", 0.05, 0.0),
@@ -49,10 +49,10 @@ def plain_step(params, trace, lr):
 
 
 def errors_after(params, X, y, batches, activation, lr, reg, dtype):
-    """How far the parameters, computed by steps of the given dtype, may be from the exact ones.
+    """A bound on the error of the parameters after steps in the given dtype.
 
-    As in `test_sgd`, with one thing more: the stack's W1 is s·V, whose product with s rounds once in z1 and
-    once when it is read. That is as if every entry of W1 was off by 2u before the step and after the last.
+    As in `test_sgd`, with one addition: the stack's W1 is s·V, whose product with s is rounded once in z1 and
+    once when it is read, as if every entry of W1 were off by 2u before each step and after the last.
     """
     u = 2 * (unit_roundoff(dtype) + unit_roundoff(np.float64))
     exact = jax.tree.map(lambda a: np.asarray(a, np.float64), params)
@@ -96,7 +96,7 @@ def train_both(dtype, steps, fault=0.0):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_every_network_goes_where_it_goes_alone(dtype):
+def test_every_network_takes_the_steps_that_it_takes_alone(dtype):
     assert max(train_both(dtype, steps=7)) <= 1
 
 
@@ -150,7 +150,7 @@ def test_a_diverging_network_leaves_the_others_as_they_are_to_the_bit():
             np.testing.assert_array_equal(q, stacks[1].params(number)[name])
 
 
-def test_those_that_have_left_stay_behind_and_the_others_go_on():
+def test_finished_networks_stay_and_the_others_continue():
     starts = [make(40, 5, H, 3, np.float64, seed=H)[0] for H in (4, 6, 3)]
     _, X, y = make(6, 5, 1, 3, np.float64)
     stack, all_along = (

@@ -42,7 +42,7 @@ def steps():
     return read_steps(worked_problem())
 
 
-def test_the_steps_are_those_of_the_source_in_its_order(steps):
+def test_steps_match_the_source_in_its_order(steps):
     assert [step.key for step in steps] == [
         *("z1", "h1", "scores", "data_loss", "loss"),
         *("dscores", "dh1", "dW2_penalty", "dz1", "dW1", "dW1_penalty"),
@@ -53,7 +53,7 @@ def test_the_steps_are_those_of_the_source_in_its_order(steps):
         np.testing.assert_array_equal(values[name], trace[name])
 
 
-def test_what_leads_to_what_is_found_by_changing_it(steps):
+def test_dependencies_are_found_by_changing_values(steps):
     leads = {step.key: step.leads for step in steps}
     assert leads["dh1"] == {"dh1": ("dscores", "W2"), "dW2": ("dscores", "h1"), "db2": ("dscores",)}
     assert leads["data_loss"] == {"data_loss": ("scores", "y"), "probs": ("scores",)}
@@ -90,7 +90,7 @@ def test_every_step_agrees_with_jax_and_a_wrong_one_does_not(steps, monkeypatch)
     assert {key for key, ok in found.items() if not ok} == {"dW2_penalty", "dW1_penalty"}
 
 
-def test_jax_equations_make_the_step_from_what_is_known():
+def test_jax_equations_compute_the_step():
     lettered = read_steps(random_problem(np.random.default_rng(0), tuple(page.SIZES.values())))
     by_key = dict(zip((step.key for step in lettered), equations(lettered, page.SIZES), strict=True))
     for step in lettered:
@@ -138,7 +138,7 @@ print(rule.code, words.derivation(rule.derivation, rule.marks))
     assert shown.count('<p lang="en">') == shown.count('<p lang="zh-Hans">')
 
 
-def test_what_comes_from_code_or_text_is_escaped():
+def test_text_from_code_is_escaped():
     hostile = '<script>alert("&")</script>'
     for shown in (
         prose(f"{hostile} `{hostile}` *{hostile}*"),
@@ -167,17 +167,17 @@ def test_every_mistake_has_its_words():
     for language in LANGUAGES:
         table = tomllib.loads((FOLDER / language / "break.toml").read_text(encoding="utf-8"))
         assert table["mistakes"].keys() == ids
-    # The checker speaks English; what it says is translated mistake by mistake.
+    # The checker's sentences are English; each mistake's is translated.
     assert table["sentences"].keys() == ids | {"refusal"}
 
 
-def test_a_derivation_without_translation_stands_in_the_original():
+def test_untranslated_derivation_is_shown_in_the_original():
     shown = Words([]).derivation(("A new sentence about $x^{2}$ and {1}.",), {})
     assert shown.count("A new sentence about") == shown.count("and {1}.") == 2
     assert '<div class="zh" lang="zh-Hans"><p lang="en">' in shown
 
 
-def test_the_true_gradient_is_that_of_the_loss():
+def test_true_gradient_belongs_to_the_loss():
     problem = worked_problem()
     trace = problem.net().trace(problem.X, problem.y, problem.reg)
     expected = np.concatenate([trace[f"d{q}"].ravel() for q in problem.params])
@@ -209,7 +209,7 @@ def test_diagram_edges_pass_beside_boxes(steps, upright):
     assert {"reg", "dloss"} <= boxes.keys()
 
 
-# That of the ReLU is what `test_every_step_agrees_with_jax_and_a_wrong_one_does_not` runs.
+# `test_every_step_agrees_with_jax_and_a_wrong_one_does_not` runs the program with ReLU.
 @pytest.mark.slow
 @pytest.mark.parametrize("activation", get_args(ActivationName))
 def test_jax_source_makes_the_step(activation):

@@ -52,7 +52,7 @@ def drawn(activation, seed, scale=1.0):
 
 
 def deviations(found, expected):
-    """For each key, the largest difference in units of its largest entry."""
+    """Return the largest difference for each key, in units of its largest entry."""
     assert found.keys() == expected.keys()
     for key, value in expected.items():
         assert np.shape(found[key]) == np.atleast_2d(value).shape, key
@@ -153,7 +153,7 @@ def test_numbers_of_the_hard_place_are_jax_jacobian():
     np.testing.assert_allclose(numbers["hard/long"], numbers["hard/short"], rtol=1e-14)
 
 
-def test_numbers_after_an_update_are_those_of_the_program():
+def test_numbers_after_an_update_match_the_program():
     problem = worked_problem()
     numbers = page_numbers(problem, read_steps(problem))
     made = run(PROGRAM, problem.params, problem.X, problem.y, problem.reg)

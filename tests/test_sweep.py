@@ -1,4 +1,4 @@
-"""A sweep's results: those of each point alone, whoever trains them, and however often it is killed."""
+"""A sweep has the results of each point trained alone, on any workers, also after being killed."""
 
 import json
 import os
@@ -40,7 +40,7 @@ FLAGS = (
 
 # The command line in a process of its own, without the pictures and the end, which take
 # longer than the sweep.
-# At a given call of os.fsync it kills itself, as nobody can prevent or clean up after.
+# At a given call of os.fsync it kills itself with SIGKILL, without any clean-up.
 SWEEP = """
 import os, signal, sys
 from handgrad.cli.main import main
@@ -76,7 +76,7 @@ ONE = Workers(Here().submit, lambda: 1)
 
 
 def lines(directory):
-    """What must not differ between two runs of a sweep, in the order of the points."""
+    """The part of the results that is the same in every run of a sweep, in the order of the points."""
     found = [json.loads(line) for line in (directory / "results.jsonl").read_text().splitlines()]
     for line in found:
         assert set(line.pop("run")) == {"seconds", "worker", "time"}
@@ -120,7 +120,7 @@ def test_every_point_has_the_result_that_it_has_alone(undisturbed, digits):
             assert (line["loss"], line["train_accuracy"], line["val_accuracy"]) == (None, None, None)
             continue
         if point.iters > 20:
-            continue  # so many steps magnify the rounding of the first
+            continue  # many steps magnify the rounding of the first
         trainer = Trainer(point, digits)
         while not trainer.done:
             trainer.step()
@@ -131,7 +131,7 @@ def test_every_point_has_the_result_that_it_has_alone(undisturbed, digits):
 
 
 @pytest.mark.parametrize("options", [{"momentum": 0.9}, {"dropout": 0.2}])
-def test_what_is_not_stacked_has_to_the_bit_the_result_of_a_run(options, digits):
+def test_unstacked_point_matches_a_run_bit_for_bit(options, digits):
     points = [Config(hidden=5, iters=30, lr=lr, **options) for lr in (0.01, 1e4)]
     good, diverged = train_points(points, digits)
     trainer = Trainer(points[0], digits)
@@ -199,7 +199,7 @@ def in_training(directory):
 
 
 def until(look, seconds=60):
-    """What a function finds, as soon as that is something."""
+    """Wait until a function returns something, and return it."""
     end = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < end, "it did not come to pass"
@@ -224,7 +224,7 @@ def test_a_worker_that_is_killed_changes_no_result(undisturbed, tmp_path, worker
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("as_users_call")
-def test_a_sweep_that_is_killed_goes_on_where_it_was(undisturbed, digits, tmp_path):
+def test_killed_sweep_resumes_where_it_was(undisturbed, digits, tmp_path):
     directory = tmp_path / "sweep"
     # The grid, the first stack; the second is written, but not yet synced.
     sweep = child(SWEEP, 3, *FLAGS.split(), "--out", directory, "--jobs", 1)

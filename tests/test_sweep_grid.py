@@ -43,7 +43,7 @@ def test_an_axis_is_a_list_or_a_range_with_both_ends(name, text, values):
         ("iters", "", "iters takes whole numbers, not ''"),
     ],
 )
-def test_what_is_no_axis_is_named(name, text, message):
+def test_invalid_axis_is_named(name, text, message):
     with pytest.raises(ValueError, match=message):
         parse_axis(name, text)
 
@@ -91,7 +91,7 @@ def test_points_that_differ_in_their_steps_alone_are_one_network():
 
 
 @pytest.mark.parametrize("options", [{"momentum": 0.9}, {"dropout": 0.5}])
-def test_what_cannot_be_stacked_is_trained_alone(options):
+def test_points_that_cannot_be_stacked_are_trained_alone(options):
     assert sorted(grid(Config(**options), hidden=(2, 3), iters=(4, 5)).stacks) == [(0,), (1,), (2,), (3,)]
 
 

@@ -42,14 +42,14 @@ def test_every_sweep_can_be_drawn(diverges):
         assert np.ptp(imread(io.BytesIO(png))[..., :3]) > 0.5
 
 
-def test_the_edge_is_the_end_of_an_axis_of_three_numbers():
+def test_the_edge_is_the_end_of_an_axis_of_numbers():
     axes = AXES | {"hidden": (1000, 10, 100), "lr": (0.1, 0.2, 0.3)}
     best = summarise(grid := Grid(Config(), axes, seeds=1), found(grid, lambda number: False))[0]
     assert (best.point.hidden, best.point.activation, best.point.lr) == (100, "tanh", 0.3)
     assert on_the_edge(grid, best) == ["lr"]
 
 
-def test_the_best_is_that_with_the_highest_mean_and_never_one_that_diverged():
+def test_best_has_the_highest_mean_and_did_not_diverge():
     grid = Grid(Config(), AXES, seeds=2)
     best, *others = summarise(grid, found(grid, lambda number: number == 15))
     assert (best.point.hidden, best.point.activation, best.point.lr, best.seeds) == (1000, "tanh", 0.1, 2)

@@ -15,7 +15,7 @@ NETWORK = "class Net:\n    def loss(self, X, y=None, reg=0.0): ...\n"
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch, tmp_path):
-    """Whatever a target does to the interpreter is undone; the working directory is the test's own."""
+    """Undo everything that a target does to the interpreter; work in the test's own directory."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "argv", list(sys.argv))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
@@ -125,7 +125,7 @@ def test_another_package_of_the_same_name_is_not_taken_for_it(tmp_path):
     assert "another module has the name handgrad.two_layer_net" in complaint(f"{file}:Net")
 
 
-def test_what_a_file_switches_on_stays_with_it(tmp_path):
+def test_settings_of_a_file_stay_with_it(tmp_path):
     write(
         tmp_path / "net.py",
         "import argparse, warnings, numpy as np\n"
@@ -206,7 +206,7 @@ def test_python_2_in_what_is_imported(tmp_path):
         ("def f(): f()\nf()", "RecursionError: maximum recursion depth exceeded"),
     ],
 )
-def test_what_stops_an_import_is_said_in_one_line(tmp_path, monkeypatch, line, message):
+def test_reason_of_a_failed_import_is_one_line(tmp_path, monkeypatch, line, message):
     monkeypatch.setitem(sys.modules, "past", None)  # as if it were not installed
     write(tmp_path / "net.py", f"import os\n{line}\n")
     said = complaint("net.py:Net")

@@ -15,7 +15,7 @@ def data():
 
 
 @pytest.mark.parametrize("activation", ["relu", "silu"])
-def test_every_step_is_the_one_promised(data, activation):
+def test_every_step_matches_its_description(data, activation):
     X, y, X_val, y_val = data
     net, by_hand = (TwoLayerNet(4, 6, 3, std=0.3, activation=activation, rng=5) for _ in range(2))
     history = net.train(X, y, X_val, y_val, 0.2, 0.5, 0.01, num_iters=9, batch_size=5)

@@ -31,7 +31,7 @@ def test_a_minibatch_is_the_rows_converted_less_the_mean(pixels, dtype):
 
 
 @pytest.mark.parametrize("lie", [np.asfortranarray, lambda X: np.repeat(X, 2, axis=1)[:, ::2]])
-def test_the_data_may_lie_in_any_order(pixels, lie):
+def test_data_may_have_any_memory_order(pixels, lie):
     X, y = pixels
     minibatch = Minibatch(lie(X.astype(np.float32)), y, 3, np.dtype(np.float32))
     minibatch.gather(np.array([4, 2, 0]))

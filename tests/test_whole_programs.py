@@ -2,14 +2,18 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from autograd_ref import NotJudged
+from autograd_ref.crosscheck.isolated.by_forward import by_forward
 from autograd_ref.crosscheck.isolated.child import judge_file
-from autograd_ref.crosscheck.isolated.whole import names_in
+from autograd_ref.crosscheck.isolated.targets import load_target
+from autograd_ref.crosscheck.isolated.whole import names_in, takers_of_gradients
 from autograd_ref.crosscheck.program.calling.watch import is_called_plainly, watching
 
 LIBRARY = """
@@ -183,7 +187,7 @@ def test_names_of_a_file_that_may_be_judged(tmp_path, text, names):
 
 
 @pytest.mark.slow
-def test_program_runs_until_the_call_that_is_asked_for(tmp_path):
+def test_program_runs_until_the_requested_call(tmp_path):
     (tmp_path / "inside").mkdir()
     (tmp_path / "inside" / "library.py").write_text(LIBRARY)
     (tmp_path / "inside" / "train.py").write_text(SCRIPT)
@@ -215,14 +219,12 @@ while True:
 """
 
 
-@pytest.mark.slow
-def test_loops_that_train_are_judged_by_a_round(tmp_path, monkeypatch):
-    monkeypatch.setattr("autograd_ref.crosscheck.isolated.judge_whole.AFTER_SECONDS", 0.5)
-    (tmp_path / "loops.py").write_text(LOOPS)
+def judged(file):
+    """The answers about everything in a file, by name."""
     recorded = dict.fromkeys(("call", "run", "loss", "backward")) | {"nth": 1, "of": {}, "points": 2}
     request = {
-        "target": str(tmp_path / "loops.py"),
-        "names": names_in(str(tmp_path / "loops.py")),
+        "target": str(file),
+        "names": names_in(str(file)),
         "recorded": recorded | {"explain": False},
         "reference": None,
         "sizes": (9, 7, 10, 5),
@@ -233,8 +235,60 @@ def test_loops_that_train_are_judged_by_a_round(tmp_path, monkeypatch):
         "surrogate": False,
     }
     (*_, answers) = judge_file(request)
-    found = {each["target"].rpartition(":")[2]: each["report"] for each in answers}
+    return {each["target"].rpartition(":")[2]: each for each in answers}
+
+
+@pytest.mark.slow
+def test_loops_that_train_are_judged_by_a_round(tmp_path, monkeypatch):
+    monkeypatch.setattr("autograd_ref.crosscheck.isolated.judge_whole.AFTER_SECONDS", 0.5)
+    (tmp_path / "loops.py").write_text(LOOPS)
+    found = {name: answer["report"] for name, answer in judged(tmp_path / "loops.py").items()}
     first = next(i + 1 for i, line in enumerate(LOOPS.splitlines()) if line.startswith("for "))
-    # The step of W comes before W is used for that of V.
+    # W is updated before the gradient of V uses it.
     assert found[str(first)]["ok"] is False
     assert [each["name"] for each in found[str(first)]["quantities"] if each["ok"] is False] == ["dV"]
+
+
+@pytest.mark.slow
+def test_networks_of_an_assignment_are_judged_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    shutil.copytree(Path(__file__).parent / "programs" / "assignments" / "cs231n", tmp_path / "mistaken")
+    file = tmp_path / "mistaken" / "classifiers" / "fc_net.py"
+    text = file.read_text()
+    assert text.count("dW + self.reg *") == 1
+    file.write_text(text.replace("dW + self.reg *", "dW + 2 * self.reg *"))
+    answers = judged(file)
+    found = {key: each["report"] and each["report"]["ok"] for key, each in answers.items()}
+    assert found == {"TwoLayerNet": True, "FullyConnectedNet": False}, answers
+
+
+def test_update_rules_and_what_is_no_notebook_are_told_apart(tmp_path):
+    rules = Path(__file__).parent / "programs" / "assignments" / "cs231n" / "optim.py"
+    assert takers_of_gradients(rules.read_text()) == {"sgd", "sgd_momentum", "rmsprop", "adam"}
+    assert takers_of_gradients(LAYERS) == set()
+    (tmp_path / "empty.ipynb").write_text("{}")
+    with pytest.raises(NotJudged, match="is not a notebook: KeyError: 'cells'"):
+        load_target(f"{tmp_path}/empty.ipynb:net")
+
+
+@pytest.mark.parametrize(
+    ("target", "forward"),
+    [
+        ("affine_backward", "affine_forward"),
+        ("batchnorm_backward_alt", "batchnorm_forward"),
+        ("Layer.backward", "Layer.forward"),
+        ("lonely_backward", None),
+        ("missing_backward", None),
+    ],
+)
+def test_backward_function_is_judged_with_its_forward_function(target, forward):
+    source = "def affine_forward(): ...\ndef affine_backward(): ...\ndef lonely_backward(): ...\n"
+    source += "def batchnorm_forward(): ...\ndef batchnorm_backward_alt(): ...\ndef missing_forward(): ...\n"
+    source += "class Layer:\n  def forward(self): ...\n  def backward(self): ...\n"
+    request = {"target": f"x.py:{target}", "reference": None, "recorded": {"backward": None, "loss": None}}
+    paired = by_forward(request, source)
+    if forward is None:
+        assert paired is request
+    else:
+        assert paired["target"] == f"x.py:{forward}"
+        assert paired["recorded"]["backward"] == target

@@ -1,4 +1,4 @@
-r"""Finite differences in float64, and a test of whether they can be trusted.
+r"""Finite differences in float64, and a test of whether they are reliable.
 
 A difference counts only where the function behaves as differentiable along a line: its central differences
 for three very different steps agree within their errors, and the forward and the backward difference approach
@@ -69,7 +69,10 @@ def central_difference(
 
 
 def line_difference(
-    function: Callable[[float], float], scale: float = 1.0, roundoff: float | None = None
+    function: Callable[[float], float],
+    scale: float = 1.0,
+    roundoff: float | None = None,
+    terms: float = 0.0,
 ) -> FiniteDifference | None:
     """Differentiate a function of one number at 0, if its values can show the derivative.
 
@@ -77,6 +80,7 @@ def line_difference(
         function: returns a value in float64.
         scale: the change of the argument over which the function changes considerably.
         roundoff: the unit roundoff of the lowest precision inside the function; by default float64's.
+        terms: the size of the terms that the function adds, if they may cancel.
 
     Returns:
         The difference and its error; None if the values do not show the derivative.
@@ -87,7 +91,7 @@ def line_difference(
         return None
     coarsest = max(1.0, (u / unit_roundoff(np.float64)) ** (1 / 3) / 8)
     for largest in LADDERS:
-        found = _climb(function, centre, min(largest * coarsest, 0.25) * scale, u)
+        found = _climb(function, centre, min(largest * coarsest, 0.25) * scale, u, terms)
         if found == FLAT and function(LADDERS[-1] * scale) != function(-LADDERS[-1] * scale):
             return None  # one step of a staircase
         if found is not None:
@@ -96,7 +100,7 @@ def line_difference(
 
 
 def _climb(
-    function: Callable[[float], float], centre: float, largest: float, u: float
+    function: Callable[[float], float], centre: float, largest: float, u: float, terms: float
 ) -> FiniteDifference | None:
     steps = largest / RUNG ** np.arange(3)
     ahead = np.array([function(h) for h in steps])
@@ -105,7 +109,7 @@ def _climb(
         return FLAT
     if not (np.isfinite(ahead).all() and np.isfinite(behind).all()):
         return None
-    size = max(abs(centre), float(np.abs(ahead).max()), float(np.abs(behind).max()))
+    size = max(terms, abs(centre), float(np.abs(ahead).max()), float(np.abs(behind).max()))
     rounding = 16 * u * size / steps
     central = (ahead - behind) / (2 * steps)
     # The truncation error shrinks with the square of the step, the gap between the two sides with the step.

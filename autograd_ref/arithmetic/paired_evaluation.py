@@ -291,7 +291,7 @@ class Run:
     def _disturb(
         self, leader: Array, follower: Array, size: Array, *, depends: bool, alone: bool = False
     ) -> Pair:
-        """Add errors of a size in units of u to both values; alone: each was made of single numbers."""
+        """Add errors of a size in units of u to both values; alone: each is computed from single numbers."""
         size = jax.lax.convert_element_type(size, np.float64)
         finite = jax.lax.select(jax.lax.is_finite(size), size, jax.lax.full_like(size, 0.0))
         drawn = self.errors.draw_by_value(leader) if alone and self.alike else self.errors.draw(leader.shape)

@@ -1,1 +1,1 @@
-"""How XLA compiles for this project, and what is kept of it from one command to the next."""
+"""Settings for compiling with XLA, and a cache of compiled programs that later commands use."""

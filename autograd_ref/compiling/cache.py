@@ -1,11 +1,11 @@
-"""What XLA compiled, kept from one command to the next in the user's cache directory.
+"""The cache of compiled programs in the user's cache directory.
 
-JAX keeps compiled programs in files by itself, but does not write them atomically, and never replaces one
-that was cut off when a process was killed. So it is given `programs.Programs` in place of its own files, and
-`kernel` keeps there what it makes.
+JAX has its own cache of files, but does not write them atomically, and never replaces a file that was
+truncated when a process was killed. So JAX gets `programs.Programs` in place of its own cache, and `kernel`
+uses it, too.
 
 A compiled program runs with all the user's rights. The directory is used only if it belongs to the user and
-nobody else may write to it, and a program only on processors with the name and the features of its own.
+is writable for no other user, and a program only on a processor with the same name and features.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ YES, NO = b"yes", b"no"
 
 
 def keep_compiled() -> None:
-    """Keep all that JAX compiles in this process from now on, and take from the cache what is there.
+    """Use the cache for everything that JAX compiles in this process from now on.
 
-    For commands: no import calls it. Does nothing where the environment has HANDGRAD_CACHE=0, where JAX has
-    a cache of its own or does not compute on the CPU, or where the directory or processor do not allow it.
+    Only commands call this; importing does not. It does nothing with HANDGRAD_CACHE=0 in the environment, if
+    JAX already has a cache or does not compute on the CPU, or if the directory or processor is unsuitable.
     """
     own = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
     directory = None if own or os.environ.get("HANDGRAD_CACHE") == "0" else cache_directory()
@@ -53,31 +53,31 @@ def keep_compiled() -> None:
 
 
 def cache_directory() -> Path | None:
-    """Return where compiled programs are kept; None where the user has no cache directory."""
+    """Return the directory of the cache; None if the user has no cache directory."""
     from platformdirs import user_cache_path
 
     try:
         found = user_cache_path("handgrad", appauthor=False) / "compiled"
-    except (OSError, RuntimeError):  # nobody's home
+    except (OSError, RuntimeError):  # no home directory
         return None
     return found if found.is_absolute() else None
 
 
 def is_own(directory: Path) -> bool:
-    """Make a directory unless it exists; return whether nobody but this user may write to it."""
+    """Make a directory unless it exists; return whether only this user can write to it."""
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = directory.lstat()
     except OSError:
         return False
-    if not hasattr(os, "geteuid"):  # Windows guards what is in a user's profile
+    if not hasattr(os, "geteuid"):  # Windows protects the user's profile
         return True
     others = stat.S_IWGRP | stat.S_IWOTH
     return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & others
 
 
 def machine() -> str:
-    """Return a name for the processor, its features, and what else the loader's answer depends on."""
+    """Return a name for the processor, its features, and everything else that compiled code depends on."""
     try:
         with Path("/proc/cpuinfo").open("rb") as file:
             first, _, _ = file.read(2**14).partition(b"\n\n")
@@ -91,7 +91,7 @@ def machine() -> str:
 
 
 def _source() -> str:
-    """What stands for the code that makes kernels, and for what else it depends on."""
+    """Return a digest of the code that makes kernels, and of the settings that it depends on."""
     root = Path(__file__).parents[1]
     files = [
         (str(each), each.stat())
@@ -105,10 +105,10 @@ def _source() -> str:
 
 
 def is_silent(action: Callable[[], object]) -> bool:
-    """Return whether an action succeeds and nothing, C++ included, writes to standard error meanwhile.
+    """Return whether an action succeeds without output to standard error, including output from C++.
 
     Raises:
-        OSError: there is no standard error, or no room for what is written there.
+        OSError: standard error is closed, or the disk is full.
     """
     with tempfile.TemporaryFile() as written:
         error = os.dup(2)
@@ -124,10 +124,10 @@ def is_silent(action: Callable[[], object]) -> bool:
 
 
 def _loads(answer: Path, reload: Callable[[], object]) -> bool:
-    """Return whether this machine takes back what it compiled, as found out once and written down.
+    """Return whether this machine can load what it compiled; tested once, and the answer kept in a file.
 
-    On some processors the loader misses features that the compiler counts on, prints that to standard error
-    and warns of illegal instructions (https://github.com/openxla/xla/issues/44565).
+    On some processors the loader does not find features that the compiler used; it prints that to standard
+    error and warns of illegal instructions (https://github.com/openxla/xla/issues/44565).
     """
     with suppress(OSError):
         known = answer.read_bytes()
@@ -142,14 +142,14 @@ def _loads(answer: Path, reload: Callable[[], object]) -> bool:
 
 
 def _reload() -> None:
-    """Compile a small program, and run what is left when it was written down and read again."""
+    """Compile a small program, write and read it, and run the result."""
     given = np.eye(3, dtype=np.float32)
     compiled = jax.jit(lambda x: x @ x, compiler_options=quick_options()).lower(given).compile()
     deserialize_and_load(*serialize(compiled))(given).block_until_ready()
 
 
 def _install(programs: Programs) -> bool:
-    """Put a store in the place of JAX's own; return whether this version of JAX has that place, and free."""
+    """Replace JAX's cache; return whether this version of JAX allows it and has none in use."""
     try:
         from jax._src import compilation_cache
     except ImportError:

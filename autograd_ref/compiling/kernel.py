@@ -1,9 +1,9 @@
-"""Small functions of arrays, of which a check compiles a hundred; kept ones are neither traced nor compiled.
+"""Small compiled functions of arrays, of which a check needs about a hundred; cached ones skip tracing, too.
 
-JAX finds a compiled program by what it traced and lowered, which takes as long as all the rest. Here it is
-found by what the function is made from, which can be written down: see `description`. What was kept is
-unpickled, as `jax.experimental.serialize_executable` wants it: it comes from the directory of compiled
-programs, which are trusted with more.
+JAX looks a compiled program up by its traced and lowered code, and tracing and lowering take as long as
+everything else. Here the key is a description of what the function is made from (see `description`). Cached
+programs are unpickled, as `jax.experimental.serialize_executable` requires. They come from the cache
+directory, and running them as machine code already needs more trust than unpickling.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ __all__ = ["Kernel", "compiled", "description", "in_threads", "keep_in"]
 
 Compiled = jax.stages.Compiled
 
-# More do not help: all but XLA's own work is done by one thread at a time.
+# More threads do not help: everything except XLA's own work runs in one thread at a time.
 THREADS = 2
 
 _kept: list[tuple[Programs, str]] = []
 
 
 def keep_in(programs: Programs, source: str) -> None:
-    """Keep the kernels that are made from now on.
+    """Cache the kernels that are made from now on.
 
     Args:
-        programs: where.
-        source: stands for the code and the settings that make them.
+        programs: the cache.
+        source: a digest of the code and the settings that make kernels.
     """
     _kept[:] = [(programs, source)]
 
 
 def description(*parts: Any) -> str | None:
-    """What a function is made from, as text; None where other things might have the same text."""
+    """Return a text for the parts of a function; None if other parts might have the same text."""
     return repr(parts) if _is_plain(parts) else None
 
 
@@ -58,11 +58,11 @@ def _is_plain(part: Any) -> bool:
 
 
 def compiled(key: str | None, make: Callable[[], tuple[Compiled, Any]]) -> tuple[Compiled, Any]:
-    """Return a compiled function and what is known of it, as they were kept or as they are made now.
+    """Return a compiled function and facts about it, from the cache or newly made.
 
     Args:
-        key: `description` of it and of its arguments.
-        make: makes both; what is known can be pickled.
+        key: the `description` of the function and its arguments.
+        make: makes both; the facts can be pickled.
     """
     if key is None or not _kept:
         return make()
@@ -74,20 +74,20 @@ def compiled(key: str | None, make: Callable[[], tuple[Compiled, Any]]) -> tuple
             program, inputs, results, known = pickle.loads(content)  # noqa: S301 - as trusted as machine code
             devices = jax.local_devices(backend="cpu")[:1]
             return deserialize_and_load(program, inputs, results, execution_devices=devices), known
-        except Exception:  # noqa: S110 - what another version of JAX wrote may fail in any way
+        except Exception:  # noqa: S110 - a file from another version of JAX may fail in any way
             pass
     with programs.aside():
         made, known = make()
     try:
         content = pickle.dumps((*serialize(made), known))
-    except (NotImplementedError, ValueError):  # not every program can be written down
+    except (NotImplementedError, ValueError):  # not every program can be serialized
         return made, known
     programs.put(key, content)
     return made, known
 
 
 def in_threads(jobs: Iterable[Callable[[], object]]) -> None:
-    """Compile several functions: XLA is busy with one while Python traces another."""
+    """Compile several functions in threads: XLA compiles one while Python traces another."""
     with ThreadPoolExecutor(THREADS) as pool:
         for _ in pool.map(lambda job: job(), jobs):
             pass
@@ -97,8 +97,8 @@ class Kernel:
     """A function of arrays that is compiled for each combination of their shapes and dtypes.
 
     Args:
-        function: to compile, quickly.
-        *parts: all that it is made from, for `description`.
+        function: the function; it is compiled with the options for quick compiling.
+        *parts: everything that the function is made from, for `description`.
     """
 
     def __init__(self, function: Callable[..., Any], *parts: Any) -> None:
@@ -107,7 +107,7 @@ class Kernel:
         self._compiled: dict[Any, Compiled] = {}
 
     def __call__(self, *arrays: Any) -> Any:
-        """Call it; with arrays, or lists of arrays."""
+        """Call the function with arrays, or lists of arrays."""
         if not _kept or self.description is None:
             return self._jitted(*arrays)
         leaves, tree = jax.tree.flatten(arrays)

@@ -1,4 +1,4 @@
-"""How XLA is asked to compile."""
+"""Compiler options for XLA."""
 
 from collections.abc import Callable
 from functools import cache, wraps
@@ -8,8 +8,8 @@ import jax
 
 __all__ = ["jit_quickly", "quick_options"]
 
-# For what runs in milliseconds at most: compiles in a quarter of the time. Products of matrices come from a
-# library, and take as long as with optimization.
+# For functions that run in milliseconds at most: they compile in a quarter of the time. Matrix products come
+# from a library, and are as fast as with optimization.
 QUICK: dict[str, str | bool] = {
     "xla_cpu_use_fusion_emitters": False,
     "xla_backend_optimization_level": "0",

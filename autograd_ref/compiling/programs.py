@@ -1,7 +1,7 @@
-"""The files of compiled programs: written whole, checked when they are read, bounded in size.
+"""The files of compiled programs: written atomically, verified when read, limited in total size.
 
-A file begins with a digest of the rest. Where that does not fit, the file is removed. Whatever else fails
-(a full disk, a directory that cannot be written to) costs a compilation and is not reported.
+A file begins with a digest of the rest, and is removed if the digest does not fit. Any other failure (a full
+disk, a read-only directory) costs a compilation and is not reported.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 __all__ = ["Programs", "replace"]
 
 LARGEST = 256 * 2**20  # bytes in all
-ABANDONED = 3600.0  # seconds after which a file is removed that was never renamed
+ABANDONED = 3600.0  # seconds after which a partial file is removed
 DIGEST = 16  # bytes
 
 
@@ -25,17 +25,17 @@ class Programs:
     """The files of all programs, with the two methods that JAX calls.
 
     Args:
-        directory: which may become unreadable, unwritable or full at any time.
-        machine: whose programs these are; others may share the directory.
+        directory: the directory; it may become unreadable, read-only or full at any time.
+        machine: the machine's name; machines may share the directory.
     """
 
     def __init__(self, directory: Path, machine: str) -> None:
         self._path, self._machine = directory, machine
         self._aside = threading.local()
-        self._room: int | None = None  # how many bytes may still be written; None before the first
+        self._room: int | None = None  # the number of bytes that may still be written; None before the first
 
     def get(self, key: str) -> bytes | None:
-        """Return a program; None for one that is not there or is damaged."""
+        """Return a program; None if it is missing or damaged."""
         if hasattr(self._aside, "is_on"):
             return None
         file = self._file(key)
@@ -46,7 +46,7 @@ class Programs:
         digest, program = content[:DIGEST], content[DIGEST:]
         with suppress(OSError):
             if digest == _digest(program):
-                os.utime(file)  # what was used last is removed last
+                os.utime(file)  # recently used files are removed last
             else:
                 file.unlink()
         return program if digest == _digest(program) else None
@@ -64,7 +64,7 @@ class Programs:
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """A context in which this thread neither finds nor keeps anything."""
+        """A context in which this thread does not use the cache."""
         self._aside.is_on = True
         try:
             yield
@@ -80,7 +80,7 @@ def _digest(content: bytes) -> bytes:
 
 
 def replace(file: Path, content: bytes) -> bool:
-    """Write a file whole or not at all, without waiting for the disk; return whether that was possible."""
+    """Replace a file atomically, without waiting for the disk; return whether that was possible."""
     partial = file.with_name(f"{file.name}.{os.getpid()}-{threading.get_ident()}")
     try:
         partial.write_bytes(content)
@@ -93,7 +93,7 @@ def replace(file: Path, content: bytes) -> bool:
 
 
 def _make_room(directory: Path) -> int:
-    """Remove what was not used for longest, down to a half, if all is too large; return the bytes left."""
+    """Remove the least recently used files if the total is too large; return the number of free bytes."""
     try:
         files = [(each.stat(), Path(each.path)) for each in os.scandir(directory)]
     except OSError:

@@ -105,7 +105,7 @@ def cause(error: BaseException, file: str = "") -> str:
             return f"calls sys.exit({error.code!r})"
         case EOFError() if "reading a line" in str(error):
             return (
-                "asks for input(), and nobody is there to answer: put a value in its place, or what asks "
+                "calls input(), which has no terminal here: replace it by a value, or move it "
                 "under if __name__ == '__main__':"
             )
         case MemoryError():

@@ -1,4 +1,4 @@
-"""The third witness of the network: central differences of its values, in float64.
+"""Central differences of the network's values, in float64.
 
 The values come from the forward functions of `handgrad`, so they do not use a derivative of either side. (The
 comparison of the forward quantities shows whether these values are right.)

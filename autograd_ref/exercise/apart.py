@@ -1,4 +1,4 @@
-"""Have a file judged in an interpreter of its own, which may be started before the file is there."""
+"""Judge an exercise in a separate interpreter, which can be started in advance."""
 
 import json
 import os
@@ -29,12 +29,12 @@ POLL = 0.03
 
 
 class Apart:
-    """One process that judges one file once.
+    """A process that judges one exercise once.
 
     Args:
-        exercise: the file.
-        time_limit: seconds from the moment when it is asked.
-        warm: whether it gets ready before that.
+        exercise: the exercise.
+        time_limit: seconds from the call of `answers`.
+        warm: whether to compile what the right program needs before that.
     """
 
     def __init__(self, exercise: Exercise, time_limit: float, *, warm: bool = False):
@@ -58,8 +58,8 @@ class Apart:
         )
 
     def answers(self) -> Iterator[dict[str, Any]]:
-        """Ask, and give what is found as soon as it is known; the last has ``final``."""
-        assert self.child.stdin is not None  # noqa: S101 - a pipe was asked for
+        """Start the judging and yield each answer as soon as it is there; the last has ``final``."""
+        assert self.child.stdin is not None  # noqa: S101 - it is a pipe
         with suppress(BrokenPipeError):
             self.child.stdin.write(f"{time.time() + self.time_limit}\n".encode())
             self.child.stdin.flush()
@@ -83,7 +83,7 @@ class Apart:
             time.sleep(POLL)
 
     def close(self) -> None:
-        """End the process and all that it started."""
+        """End the process and every process that it started."""
         with suppress(ProcessLookupError, PermissionError):
             if hasattr(os, "killpg"):
                 os.killpg(self.child.pid, signal.SIGKILL)

@@ -1,7 +1,7 @@
-"""The program that judges one file once: `python -m autograd_ref.exercise.child FOLDER`.
+"""The process that judges one exercise once: `python -m autograd_ref.exercise.child FOLDER`.
 
-`apart` starts it. It reads request.json from FOLDER, and waits for a line on its standard input: the time by
-which it must end. What it finds goes into answer.json, the steps first, and once more when all was judged.
+`apart` starts it. It reads request.json from FOLDER and waits for a line on its standard input, which gives
+its deadline. It writes answer.json twice: after judging the steps, and after judging the whole function.
 """
 
 import json
@@ -27,23 +27,23 @@ __all__ = ["judge"]
 
 
 def main() -> None:
-    """Answer the request in the folder that the command line names, and end."""
+    """Answer the request in the folder on the command line, and exit."""
     folder = Path(sys.argv[1])
     request = json.loads((folder / "request.json").read_text())
     sys.dont_write_bytecode = True  # leave no files beside the student's
     limit(request["memory"], 2 * request["time_limit"])
     topic = topic_called(request["topic"])
-    if request["warm"]:  # what JAX compiles for the right program serves for the student's
+    if request["warm"]:  # the student's program needs the same compiled functions as the right one
         run_steps(topic.code, "<topic>", topic)
     deadline = sys.stdin.readline()
-    if not deadline:  # nobody waits any more
+    if not deadline:  # the parent process has closed the pipe
         shutil.rmtree(folder, ignore_errors=True)
         os._exit(0)
     note_where(folder / "where.json", float(deadline) - time.time() - MARGIN)
     pid = os.getpid()
 
     def answer(found: dict[str, Any]) -> None:
-        if os.getpid() == pid:  # the student's own forks may come this far as well
+        if os.getpid() == pid:  # not in a process that the student's program forked
             replace_json(folder / "answer.json", {"at": time.time(), **found})
 
     judge(Path(request["file"]), topic, answer)
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def judge(file: Path, topic: Topic, answer: Callable[[dict[str, Any]], None]) -> None:
-    """Judge a file, and give what is found to ``answer``: the steps first, the last time all."""
+    """Judge an exercise, and pass the results to ``answer``: first the steps, then the whole function."""
     found: dict[str, Any] = {"progress": None, "error": None, "not_returned": None, "finish": None}
     try:
         progress = judge_steps(file, topic)
@@ -65,7 +65,7 @@ def judge(file: Path, topic: Topic, answer: Callable[[dict[str, Any]], None]) ->
 
 
 def _judge_whole(file: Path, topic: Topic, progress: Progress, found: dict[str, Any]) -> None:
-    """Judge what the function returns: right with steps of another form, or wrong with right ones."""
+    """Judge the gradients that the function returns; they can be right although steps have another form."""
     try:
         report, function = check_whole(file, topic)
     except NotJudged:
@@ -86,7 +86,7 @@ def _said(error: BaseException, file: Path) -> str:
 
 
 def _in_brief(report: Report) -> str:
-    """What is wrong, and not where: that would be the answer."""
+    """Return what is wrong without the place, which would give the solution away."""
     return "\n".join([report.summary(), *report.witnesses()])
 
 

@@ -1,4 +1,4 @@
-"""`handgrad check` on a file that is an exercise: how far it is, its hints and lines, and watching it."""
+"""`handgrad check` on an exercise: report the progress, print hints and solutions, watch the file."""
 
 import json
 import time
@@ -25,18 +25,18 @@ LOOK = 0.1
 
 
 def check_exercise(exercise: Exercise, *, time_limit: float, as_json: bool) -> Outcome:
-    """Judge a file once, and print how far it is.
+    """Judge an exercise once, and print its progress.
 
     Args:
-        exercise: the file.
+        exercise: the exercise.
         time_limit: seconds.
-        as_json: print an object, not text.
+        as_json: whether to print JSON.
 
     Returns:
-        RIGHT if all is right, WRONG if a step is wrong, else NOT_JUDGED.
+        RIGHT if all steps are right, WRONG if a step is wrong, else NOT_JUDGED.
 
     Raises:
-        ValueError: it cannot be run.
+        ValueError: the file cannot be run.
     """
     with Console().status(exercise.words("progress.checking")):
         answer = _judge_once(exercise, time_limit)
@@ -48,7 +48,7 @@ def check_exercise(exercise: Exercise, *, time_limit: float, as_json: bool) -> O
 
 
 def show_hint(exercise: Exercise, *, time_limit: float) -> Outcome:
-    """Print the next hint to the next step."""
+    """Print the next hint for the next step."""
     words, step = exercise.words, _next(exercise, time_limit)
     if step is None:
         print(words("progress.none_left"))
@@ -74,10 +74,9 @@ def show_solution(exercise: Exercise, *, time_limit: float) -> Outcome:
 
 
 def watch_exercise(exercise: Exercise, *, time_limit: float) -> None:
-    """Judge a file whenever it is saved, until all is right, or Ctrl-C.
+    """Judge an exercise whenever it is saved, until all steps are right or the user presses Ctrl-C.
 
-    A process is kept ready for the next time: it has JAX loaded, and has compiled what the right program
-    needs.
+    A process waits for the next time: it has loaded JAX, and compiled everything the right program needs.
     """
     console = Console()
     watching = Text(exercise.words("progress.watching", file=exercise.file), style="dim")
@@ -94,7 +93,7 @@ def watch_exercise(exercise: Exercise, *, time_limit: float) -> None:
 
 
 def _answers(exercise: Exercise, time_limit: float) -> Iterator[dict[str, Any]]:
-    """All answers, whenever the file is saved, up to the one that says that all is right."""
+    """Yield an answer whenever the file is saved, until all steps are right."""
     ready = Apart(exercise, time_limit)
     try:
         for _ in _saved(exercise.file):
@@ -109,7 +108,7 @@ def _answers(exercise: Exercise, time_limit: float) -> Iterator[dict[str, Any]]:
 
 
 def _saved(file: Path) -> Iterator[None]:
-    """Once at first, and whenever the file is another one."""
+    """Yield once at first, and whenever the file changes."""
     before: tuple[int, int] | None = None
     while True:
         with suppress(FileNotFoundError):  # between two saves of an editor that replaces it
@@ -122,14 +121,14 @@ def _saved(file: Path) -> Iterator[None]:
 
 
 def _judge_once(exercise: Exercise, time_limit: float) -> dict[str, Any]:
-    """Judge a file once."""
+    """Judge an exercise once."""
     with Apart(exercise, time_limit) as process:
         *_, answer = process.answers()
     return answer
 
 
 def _read(answer: dict[str, Any], exercise: Exercise) -> dict[str, Any]:
-    """Return an answer that says how far a file is.
+    """Return an answer, which must contain the progress.
 
     Raises:
         ValueError: the file cannot be run.
@@ -140,19 +139,19 @@ def _read(answer: dict[str, Any], exercise: Exercise) -> dict[str, Any]:
 
 
 def _next(exercise: Exercise, time_limit: float) -> StepState | None:
-    """The first step that is not right."""
+    """Return the first step that is not right."""
     answer = _read(_judge_once(exercise, time_limit), exercise)
     return None if answer["finish"] is not None else Progress.from_json(answer["progress"]).next
 
 
 def _count_hint(file: Path, step: str, most: int) -> int:
-    """Which hint is next, from 1; how many were shown is kept beside the file."""
+    """Return the number of the next hint, from 1; a file beside the exercise counts the shown ones."""
     beside = file.with_name(f".{file.stem}-hints.json")
     shown: dict[str, int] = {}
     with suppress(OSError, ValueError):
         shown = json.loads(beside.read_text())
     number = min(int(shown.get(step, 0)) + 1, most)
-    with suppress(OSError):  # a folder that cannot be written to: the first hint again
+    with suppress(OSError):  # if the folder is read-only, the first hint comes again
         replace_json(beside, {**shown, step: number})
     return number
 

@@ -1,4 +1,4 @@
-"""What is wrong with the value of a step, told without what would mend it."""
+"""Describe what is wrong with the value of a step, without giving the solution away."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -12,16 +12,16 @@ from autograd_ref.recording import Value
 __all__ = ["Finding", "find"]
 
 NEAR = 1e-8
-# What agrees to this is right, but for an intermediate number of lower precision.
+# A value that agrees to this relative error is right except for an intermediate result of lower precision.
 SINGLE = 1e-5
 
 
 class Finding(NamedTuple):
-    """One thing to say.
+    """A sentence about a step.
 
     Attributes:
-        id: of the sentence, in the texts.
-        figures: what stands for the names in it.
+        id: the key of the sentence in the texts.
+        figures: the values of the names in it.
     """
 
     id: str
@@ -29,16 +29,16 @@ class Finding(NamedTuple):
 
 
 def find(made: Sequence[Any], of: Value, name: str, ran: Ran) -> Finding | None:
-    """Say what is wrong with what a step made.
+    """Say what is wrong with the value of a step.
 
     Args:
-        made: its value at every point.
+        made: the value at every point.
         of: the forward value whose adjoint it should be.
-        name: of that value.
-        ran: everything there is to compare with.
+        name: name of the forward value.
+        ran: the run to compare with.
 
     Returns:
-        What is said; None if it is right.
+        The finding; None if the value is right.
     """
     if not all(isinstance(each, (np.ndarray, float, int)) for each in made):
         return Finding("no-array", {"kind": type(made[0]).__name__})
@@ -103,7 +103,7 @@ def _of_entries(
 
 
 def _factor(arrays: Sequence[np.ndarray], right: Sequence[np.ndarray]) -> float | None:
-    """The one number by which all is too large."""
+    """Return the common factor by which all entries are too large; None if there is none."""
     a, b = np.concatenate([x.ravel() for x in arrays]), np.concatenate([x.ravel() for x in right])
     if a.size < 2 or not b.any():
         return None
@@ -131,7 +131,7 @@ def _of_factor(factor: float, name: str, ran: Ran) -> Finding:
 
 
 def _parts(arrays: Sequence[np.ndarray], of: Value, known: Known) -> list[tuple[int, str]] | None:
-    """The lines whose part of the adjoint is missing or comes in with a factor, with that factor."""
+    """Return the lines whose part of the adjoint is missing or scaled, with the factor."""
     by_line: dict[int, list[np.ndarray]] = {}
     for use in known.uses_of(of):
         place = use[0].place
@@ -165,10 +165,10 @@ def _of_another(meaning: Meaning, name: str, ran: Ran) -> Finding:
 
 
 def _of_some(arrays: Sequence[np.ndarray], right: Sequence[np.ndarray], name: str) -> Finding:
-    """How many entries are right, and the first that is not."""
+    """Count the right entries, and name the first wrong one."""
     array, one = arrays[0], right[0]
     is_wrong = np.abs(array - one) > NEAR * np.abs(one).max(initial=0.0)
-    if not is_wrong.any():  # at the first point all are right
+    if not is_wrong.any():  # all entries are right at the first point
         array, one = arrays[-1], right[-1]
         is_wrong = np.abs(array - one) > NEAR * np.abs(one).max(initial=0.0)
     index = tuple(int(i) for i in np.argwhere(is_wrong)[0])

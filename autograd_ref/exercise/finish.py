@@ -1,4 +1,4 @@
-"""What a student is shown at the end: their derivation beside JAX's, and the time that both take."""
+"""The end of an exercise: the student's derivation beside JAX's, and the time that each takes."""
 
 import ast
 import inspect
@@ -28,7 +28,7 @@ def check_whole(file: Path, topic: Topic) -> tuple[Report, Any]:
         The report, and the function.
 
     Raises:
-        NotJudged: it cannot be judged.
+        NotJudged: the function cannot be judged.
     """
     module = load_module(str(file), str(file))
     asked = Asked(f"{file.name}:{topic.function}", None, 1, None, None, {}, 3, None, 0, 0.0)
@@ -36,7 +36,7 @@ def check_whole(file: Path, topic: Topic) -> tuple[Report, Any]:
 
 
 def loss_in_jax(topic: Topic) -> Callable[..., Any]:
-    """A topic's forward pass, with ``jax.numpy`` for ``np``."""
+    """Return a topic's forward pass with ``jax.numpy`` as ``np``."""
     import jax.numpy as jnp
     from jax.scipy.special import erf
 
@@ -53,17 +53,17 @@ def loss_in_jax(topic: Topic) -> Callable[..., Any]:
 def derivations(
     source: str, function: Callable[..., Any], topic: Topic, of: Collection[str]
 ) -> dict[str, Any]:
-    """Both derivations, and how long both take.
+    """Return both derivations, and the time that each takes.
 
     Args:
-        source: of the student's file.
-        function: theirs.
-        topic: that it is about.
+        source: text of the student's file.
+        function: the student's function.
+        topic: the topic.
         of: the arguments that have a gradient.
 
     Returns:
-        by_hand: the lines of the backward pass; by_jax: the line that stands for it; sizes: of some arrays;
-        hand, jax and compile: seconds.
+        by_hand: the lines of the backward pass; by_jax: the line that replaces them; sizes: the shapes of the
+        largest arrays; hand, jax and compile: seconds.
     """
     import jax
 
@@ -99,7 +99,7 @@ def _seconds(call: Callable[[], Any]) -> float:
 
 
 def _backward_lines(source: str, begins: int, function: str) -> list[str]:
-    """The lines after the loss, without comments and empty ones, and without the return."""
+    """Return the lines between the loss and the return statement, without comments and empty lines."""
     node = next(
         each for each in ast.parse(source).body if isinstance(each, ast.FunctionDef) and each.name == function
     )

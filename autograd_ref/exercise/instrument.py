@@ -1,4 +1,4 @@
-"""A half-written backward pass made to run: what cannot be computed yet is left out, each step is noted."""
+"""Make a half-written backward pass run: leave out what cannot be computed yet, and note each step."""
 
 import ast
 import builtins
@@ -21,14 +21,14 @@ class Instrumented:
     """A program that runs.
 
     Attributes:
-        tree: of the whole file; every statement is at its own line.
+        tree: the syntax tree of the whole file, with the lines of the source.
         begins: the last line of the forward part.
-        todo: the steps that are not written.
-        waiting: the steps that read what is not written, or what raised.
-        lines: the line of the last statement of each step that is written.
+        todo: the steps that are not filled in.
+        waiting: the steps that read a value that is not filled in, or that raised.
+        lines: the line of the last statement of each step that is filled in.
         spans: the first and last line of every statement of a step.
         cut: the steps in loops of which only the first pass runs.
-        blanks: the lines that are to be filled in.
+        blanks: the lines to fill in.
     """
 
     tree: ast.Module
@@ -42,12 +42,12 @@ class Instrumented:
 
 
 def instrument(source: str, file: str, topic: Topic, failed: Collection[int] = ()) -> Instrumented:
-    """Make a student's file run as far as it is written.
+    """Make a student's file run as far as it is filled in.
 
     Args:
-        source: of the file.
-        file: where it is.
-        topic: that it is about.
+        source: text of the file.
+        file: its path.
+        topic: its topic.
         failed: lines of statements that raised, which are left out.
 
     Returns:
@@ -55,8 +55,8 @@ def instrument(source: str, file: str, topic: Topic, failed: Collection[int] = (
         locals())`` after each statement of a step, and returns its loss alone.
 
     Raises:
-        NotJudged: its function or its loss is gone.
-        SyntaxError: it is no Python.
+        NotJudged: the function or its loss is gone.
+        SyntaxError: the file is not Python.
     """
     tree = ast.parse(source, file)
     function = next(
@@ -84,10 +84,10 @@ def instrument(source: str, file: str, topic: Topic, failed: Collection[int] = (
 
 
 def forward_part(function: ast.FunctionDef) -> list[ast.stmt]:
-    """The statements of a function up to the last that computes its loss.
+    """Return the statements of a function up to the last that computes its loss.
 
     Raises:
-        NotJudged: there is none.
+        NotJudged: no statement computes the loss.
     """
     borders = [i for i, each in enumerate(function.body) if LOSS in _bound(each)]
     if not borders:
@@ -102,12 +102,12 @@ class _Backward:
         self, function: ast.FunctionDef, steps: Sequence[Step], found: Instrumented, failed: Collection[int]
     ):
         self.steps, self.found, self.failed = steps, found, failed
-        # What no statement makes is missing from the start.
+        # Variables that no statement sets are missing from the start.
         made = {name for each in function.body for name in _bound(each)}
         self.missing = {each.variable for each in steps} - made
 
     def block(self, statements: Iterable[ast.stmt]) -> list[ast.stmt]:
-        """The statements that can run, with notes after those of a step."""
+        """Return the statements that can run, with a note after each statement of a step."""
         kept: list[ast.stmt] = []
         for each in statements:
             kept += self._compound(each) if _is_compound(each) else self._simple(each)
@@ -154,7 +154,7 @@ class _Backward:
                 setattr(statement, name, self.block(inner) or [ast.copy_location(ast.Pass(), inner[0])])
         if isinstance(statement, (ast.For, ast.While)):
             read = {name for each in _inner(statement) for name in _reads(each)}
-            if read & (self.missing - before):  # what the next pass reads is not written
+            if read & (self.missing - before):  # the next pass would read a missing value
                 statement.body.append(ast.copy_location(ast.Break(), statement.body[-1]))
                 self.found.cut |= steps
         return [statement]
@@ -164,7 +164,7 @@ class _Backward:
 
 
 def _is_of(statement: ast.stmt, step: Step) -> bool:
-    """Whether a statement writes what a step is about: with the index, where the step has one."""
+    """Whether a statement writes a step's variable, with the step's index if it has one."""
     if step.variable not in _bound(statement):
         return False
     if "[" not in step.name:
@@ -190,7 +190,7 @@ def _is_compound(statement: ast.stmt) -> bool:
 
 
 def _changes(statement: ast.stmt) -> bool:
-    """Whether a statement changes something, and does not make it anew."""
+    """Whether a statement changes an existing object instead of creating a new one."""
     return not isinstance(statement, (ast.Assign, ast.AnnAssign)) or any(
         not isinstance(each, ast.Name) for each in _targets(statement)
     )
@@ -215,7 +215,7 @@ def _targets(statement: ast.stmt) -> list[ast.expr]:
 
 
 def _bound(statement: ast.stmt) -> set[str]:
-    """The variables that a statement makes or changes."""
+    """Return the variables that a statement sets or changes."""
     found = set()
     for target in _targets(statement):
         each = target
@@ -229,7 +229,7 @@ def _bound(statement: ast.stmt) -> set[str]:
 
 
 def _reads(statement: ast.stmt) -> set[str]:
-    """The variables that a statement reads; of one with a block only its head."""
+    """Return the variables that a statement reads; of a compound statement, only those of its head."""
     parts = [part for name, part in ast.iter_fields(statement) if name not in (*_BLOCKS, "handlers")]
     flat = [each for part in parts for each in (part if isinstance(part, list) else [part])]
     names = {
@@ -245,7 +245,7 @@ def _reads(statement: ast.stmt) -> set[str]:
 
 
 def _inner(statement: ast.stmt) -> Iterator[ast.stmt]:
-    """All simple statements in the blocks of a statement."""
+    """Yield the statements in the blocks of a statement, at any depth."""
     for name in _BLOCKS:
         for each in getattr(statement, name, ()):
             if _is_compound(each):
@@ -258,7 +258,7 @@ def _inner(statement: ast.stmt) -> Iterator[ast.stmt]:
 
 
 def _call(name: str, numbers: tuple[int, ...], like: ast.stmt) -> ast.stmt:
-    """A call with some numbers and all variables of the function."""
+    """Return a call with some numbers and all variables of the function."""
     arguments = [ast.Constant(number) for number in numbers]
     names = ast.Call(ast.Name("locals", ast.Load()), [], [])
     call = ast.Call(ast.Name(name, ast.Load()), [*arguments, names], [])

@@ -1,4 +1,4 @@
-"""Judge every step of a file that is written."""
+"""Judge every step of an exercise that is filled in."""
 
 from pathlib import Path
 
@@ -11,23 +11,23 @@ __all__ = ["judge_source", "judge_steps"]
 
 
 def judge_steps(file: Path, topic: Topic) -> Progress:
-    """Judge every step that is written.
+    """Judge every step that is filled in.
 
     Args:
-        file: the student's.
-        topic: that it is about.
+        file: the student's file.
+        topic: its topic.
 
     Returns:
-        How far it is.
+        The progress.
 
     Raises:
-        NotJudged, SyntaxError, OSError: it cannot be run.
+        NotJudged, SyntaxError, OSError: the file cannot be run.
     """
     return judge_source(file.read_text(encoding="utf-8-sig"), str(file), topic)
 
 
 def judge_source(source: str, file: str, topic: Topic) -> Progress:
-    """The same for the text of a file."""
+    """Judge the text of a file as `judge_steps` judges the file."""
     ran = run_steps(source, file, topic)
     lines = source.splitlines()
     is_whole = not (ran.program.blanks or ran.failures)
@@ -57,9 +57,9 @@ def _state(step: Step, ran: Ran, lines: list[str]) -> StepState:
 
 
 def _wrong(made: list[MadeBy], ran: Ran) -> tuple[str, int, Finding, int] | None:
-    """What went wrong first: of what it should be the adjoint, the line, what is wrong, and when.
+    """Return the first mistake: the forward value, the line, the finding, and when the line ran.
 
-    What was right before it was changed is right.
+    A value that was right before a later line changed it counts as right.
     """
     for key, by_line in made[0].items():
         name = key[0] if key[1] is None else f"{key[0]}[{key[1]}]"

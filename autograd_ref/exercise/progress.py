@@ -1,4 +1,4 @@
-"""How far a student is: which steps are right, which is next, and what is wrong with this one."""
+"""A student's progress: the steps that are right, the next one, and what is wrong with it."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -10,16 +10,16 @@ State = Literal["right", "wrong", "raised", "open", "waiting"]
 
 @dataclass(frozen=True)
 class StepState:
-    """How far one step is.
+    """The state of one step.
 
     Attributes:
-        number: of the step.
-        name: what is assigned.
-        of: the forward value whose adjoint that is; in a loop, in the first wrong pass.
-        state: right, wrong, raised, open (not written) or waiting (for what is).
-        line: of its last statement; None where it is not written.
-        code: that line.
-        finding: what is wrong: the id of a sentence, and what stands for the names in it.
+        number: number of the step.
+        name: the assigned variable.
+        of: the forward value whose adjoint it is; in a loop, in the first wrong pass.
+        state: right, wrong, raised, open (not filled in) or waiting (needs a step that is open).
+        line: the line of its last statement; None if it is not filled in.
+        code: the text of that line.
+        finding: what is wrong: the key of a sentence, and the values of the names in it.
         at: when it went wrong, in the order of the run.
     """
 
@@ -35,12 +35,12 @@ class StepState:
 
 @dataclass(frozen=True)
 class Progress:
-    """All steps.
+    """The states of all steps.
 
     Attributes:
-        topic: its name.
-        steps: in order.
-        is_whole: whether nothing is left blank, and nothing raised.
+        topic: name of the topic.
+        steps: the states, in order.
+        is_whole: whether every step is filled in, and none raised.
     """
 
     topic: str
@@ -49,23 +49,23 @@ class Progress:
 
     @property
     def wrong(self) -> StepState | None:
-        """The step that went wrong first: others may be wrong because of it."""
+        """The step that went wrong first; it may have caused the others."""
         wrong = [each for each in self.steps if each.state in ("wrong", "raised")]
         return min(wrong, key=lambda each: each.at, default=None)
 
     @property
     def next(self) -> StepState | None:
-        """The step to work on: the first that is not right, or what made it wrong."""
+        """The step to work on: the first that is not right, or the wrong one that caused it."""
         first = next((each for each in self.steps if each.state != "right"), None)
         return self.wrong if first is not None and first.state in ("wrong", "raised") else first
 
     def to_json(self) -> dict[str, Any]:
-        """The attributes, for JSON."""
+        """Return the attributes for JSON."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, found: dict[str, Any]) -> "Progress":
-        """What `to_json` wrote."""
+        """Read the output of `to_json`."""
         steps = [
             StepState(**{**each, "finding": None if each["finding"] is None else tuple(each["finding"])})
             for each in found["steps"]

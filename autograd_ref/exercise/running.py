@@ -1,4 +1,4 @@
-"""Run what is written at two points, recorded: what each step made, and the adjoint that it should be."""
+"""Record a half-written program at two points: the value of each step, and the adjoint that it should be."""
 
 import ast
 import linecache
@@ -33,30 +33,30 @@ POINTS = 2
 
 
 class Made(NamedTuple):
-    """What a statement of a step made.
+    """The value that a statement of a step made.
 
     Attributes:
-        thing: an array, in most cases.
-        at: how many statements of steps ran before.
+        thing: the value; in most cases an array.
+        at: the number of statements of steps that ran before.
     """
 
     thing: Any
     at: int
 
 
-# By the forward value that it belongs to, name and index, and by the line that made it.
+# The values of a step, by name and index of the forward value, then by the line that made them.
 MadeBy = dict[tuple[str, int | None], dict[int, Made]]
 
 
 @dataclass
 class Notes:
-    """What one run noted.
+    """Notes of one run.
 
     Attributes:
-        forward: the tape's values of what the forward pass computed, by name, and by index for a list.
-        numbers: its whole numbers, sizes most of all.
-        steps: what each step made.
-        first: when each line ran first.
+        forward: the forward pass's values on the tape, by name, and by index for a list.
+        numbers: the whole numbers of the forward pass, mostly sizes.
+        steps: the values that each step made.
+        first: when each line first ran.
     """
 
     forward: dict[tuple[str, int | None], Value] = field(default_factory=dict)
@@ -68,7 +68,7 @@ class Notes:
 
 @dataclass(frozen=True)
 class Failure:
-    """What a line raised, or why it cannot be recorded."""
+    """A line that raised an exception or cannot be recorded, with the reason."""
 
     line: int
     says: str
@@ -76,13 +76,13 @@ class Failure:
 
 @dataclass
 class Ran:
-    """What came of a file.
+    """The result of running a student's file.
 
     Attributes:
-        program: that ran.
-        failures: what its statements raised.
-        notes: of each point.
-        known: the adjoints, and what is one of them.
+        program: the program that ran.
+        failures: the lines that failed.
+        notes: the notes of each point.
+        known: the adjoints, which recognise the values of steps.
     """
 
     program: Instrumented
@@ -91,12 +91,12 @@ class Ran:
     known: Known
 
     def step_of(self, failure: Failure) -> int:
-        """The number of the step that a line is of; of a line before a step's, that of this step."""
+        """Return the number of the step that contains a line, or else of the next step after it."""
         spans = [(last, number) for number, some in self.program.spans.items() for _, last in some]
         return min(((last, number) for last, number in spans if last >= failure.line), default=max(spans))[1]
 
     def name_of(self, value: Value) -> str | None:
-        """What the program calls a forward value."""
+        """Return the program's name for a forward value; None if it has none."""
         for (name, index), each in self.notes[0].forward.items():
             if each is value:
                 return name if index is None else f"{name}[{index}]"
@@ -104,19 +104,19 @@ class Ran:
 
 
 def run_steps(source: str, file: str, topic: Topic) -> Ran:
-    """Run a student's file as far as it is written.
+    """Run a student's file as far as it is filled in.
 
     Args:
-        source: of the file.
-        file: where it is.
-        topic: that it is about.
+        source: text of the file.
+        file: its path.
+        topic: its topic.
 
     Returns:
-        What it made.
+        The result.
 
     Raises:
-        NotJudged: its forward pass or its example fails; says where.
-        SyntaxError: it is no Python.
+        NotJudged: the forward pass or the example fails; the message says where.
+        SyntaxError: the file is not Python.
     """
     failures: list[Failure] = []
     while True:
@@ -159,7 +159,7 @@ def _at_points(
 
 
 def _module(tree: ast.Module, source: str, file: str) -> ModuleType:
-    """Run the file's statements in a module of its own."""
+    """Run the file's statements in a new module."""
     lines = source.splitlines(keepends=True)
     linecache.cache[file] = (len(source), None, lines, file)
     module = ModuleType("exercise")
@@ -170,7 +170,7 @@ def _module(tree: ast.Module, source: str, file: str) -> ModuleType:
 
 
 def _guarded(make: Callable[[], Any], file: str, topic: Topic | None) -> Any:
-    """What a part of the file makes; an exception of it with its line."""
+    """Run a part of the file; turn an exception into one that names the line."""
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings(), redirect_stdout(StringIO()):
             warnings.simplefilter("ignore")
@@ -210,7 +210,7 @@ def _noting(notes: Notes, topic: Topic) -> Callable[[int, int, Mapping[str, Any]
             base, _, index = step.of.rstrip("]").partition("[")
             at = eval(index, {}, names) if index else None  # noqa: S307
         except (NameError, IndexError, KeyError, TypeError):
-            return  # before the loop that the step is in
+            return  # before the loop that contains the step
         key = base, None if at is None else int(at)
         notes.count += 1
         notes.first.setdefault(line, notes.count)
@@ -220,6 +220,6 @@ def _noting(notes: Notes, topic: Topic) -> Callable[[int, int, Mapping[str, Any]
 
 
 def _copied(thing: Any) -> Any:
-    """What a step made, as it is now."""
+    """Return a copy of a step's value in its present state."""
     twin = plain_all(thing) if isinstance(thing, (list, tuple)) else plain(thing)
     return np.array(twin) if isinstance(twin, (np.ndarray, np.generic)) else twin

@@ -1,4 +1,4 @@
-"""What a student sees."""
+"""The student's view of an exercise: topics, progress, the next step, the final comparison."""
 
 import shlex
 from typing import Any
@@ -18,7 +18,7 @@ __all__ = ["seen", "topic_list"]
 
 
 def topic_list(language: str) -> RenderableType:
-    """All topics, from easy to hard."""
+    """Return the table of topics, from easy to hard."""
     words = Words(language)
     table = Table(box=None, padding=(0, 2, 0, 0))
     for key in ("list.topic", "list.steps", "list.teaches"):
@@ -29,7 +29,7 @@ def topic_list(language: str) -> RenderableType:
 
 
 def seen(answer: dict[str, Any], exercise: Exercise) -> RenderableType:
-    """What came of a file."""
+    """Return what to print for an answer."""
     words = exercise.words
     if answer["progress"] is None:
         return Text(words("progress.unread", file=exercise.file.name, error=answer["error"]), style="red")
@@ -64,7 +64,7 @@ def _title(progress: Progress, exercise: Exercise) -> str:
 
 
 def _line(step: StepState, progress: Progress, words: Words, is_done: bool) -> Text:
-    """A step in one line."""
+    """Return the line for one step."""
     width = max(len(each.name) for each in progress.steps)
     wrong = progress.wrong
     mark, style, note = "·", "dim", ""
@@ -82,14 +82,14 @@ def _line(step: StepState, progress: Progress, words: Words, is_done: bool) -> T
 
 
 def _open(step: StepState, exercise: Exercise) -> list[RenderableType]:
-    """What is to be written next."""
+    """Return the description of the step to write next."""
     words, told = exercise.words, exercise.topic.steps[step.number - 1]
     head = words("progress.next", number=step.number, name=step.name, of=step.of, shape=told.shape)
     return [Text(head, style="bold"), Text(told.does[words.language])]
 
 
 def _wrong(step: StepState, exercise: Exercise) -> list[RenderableType]:
-    """What is wrong with a step."""
+    """Return the description of a wrong step: its line, and what is wrong."""
     words = exercise.words
     head = words(f"progress.{step.state}", number=step.number, name=step.name, of=step.of)
     source = Text(f"{step.line:>5} │ {step.code.lstrip()}", no_wrap=True, overflow="ignore")
@@ -98,7 +98,7 @@ def _wrong(step: StepState, exercise: Exercise) -> list[RenderableType]:
 
 
 def _finish(found: dict[str, Any], exercise: Exercise) -> RenderableType:
-    """Both derivations side by side, their times, and what to read."""
+    """Return both derivations side by side, their times, and what to read next."""
     words, topic = exercise.words, exercise.topic
     lines = found["by_hand"]
     indent = min(len(each) - len(each.lstrip()) for each in lines)

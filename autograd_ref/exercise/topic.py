@@ -1,4 +1,4 @@
-"""The topics: read from their files, which are the right programs, and turned into what a student gets."""
+"""Read the topics from their files, which are the right programs, and blank out the steps."""
 
 import ast
 import re
@@ -18,15 +18,15 @@ _STEP = re.compile(r"^\s*# step (?P<name>\S+)$")
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to fill in.
+    """A step to fill in.
 
     Attributes:
-        number: from 1.
-        name: what is assigned, ``dW2`` or, pass by pass, ``dh[t]``.
-        of: the forward value whose adjoint that is, ``W2`` or ``h[t]``.
-        shape: of both, in the program's own sizes.
-        does: what the step is about, by language.
-        hints: by language, each giving more away than the one before.
+        number: its number, from 1.
+        name: the assigned variable, ``dW2`` or, in each pass of a loop, ``dh[t]``.
+        of: the forward value whose adjoint it is, ``W2`` or ``h[t]``.
+        shape: the shape of both, in the program's own sizes.
+        does: a description of the step, by language.
+        hints: the hints, by language; each gives more away than the one before.
         lines: the right lines.
     """
 
@@ -40,17 +40,17 @@ class Step:
 
     @property
     def variable(self) -> str:
-        """The variable that is assigned to."""
+        """The assigned variable, without an index."""
         return self.name.partition("[")[0]
 
     @property
     def solution(self) -> str:
-        """The right lines as they are in a function."""
+        """The right lines, indented as in the function."""
         return "\n".join(self.lines)
 
     @property
     def blank(self) -> str:
-        """The line to be filled in."""
+        """The line for the student to fill in."""
         first = self.lines[0]
         indent = first[: len(first) - len(first.lstrip())]
         (statement, *more) = ast.parse("\n".join(each.strip() for each in self.lines)).body
@@ -69,15 +69,15 @@ class Topic:
     """A forward pass and its backward pass.
 
     Attributes:
-        name: on the command line.
-        rank: its place from easy to hard.
-        title: by language.
-        teaches: what is learned, by language.
-        read: links and names of functions of this project, to read afterwards.
-        steps: what is filled in.
+        name: its name on the command line.
+        rank: its position from easy to hard.
+        title: its title, by language.
+        teaches: what the student learns, by language.
+        read: links, and names of this project's functions, to read afterwards.
+        steps: the steps to fill in.
         code: the right program, without its docstring.
-        function: the name of the function that is judged.
-        scale: of the example on which the finished program is timed.
+        function: the name of the judged function.
+        scale: the scale of the example on which the finished program is timed.
     """
 
     name: str
@@ -91,7 +91,7 @@ class Topic:
     scale: int
 
     def unfilled(self, comments: Mapping[str, list[str]]) -> str:
-        """The program with its steps left open, each below some lines of comment, by the step's name."""
+        """Return the program with blank steps, each below its comment; ``comments`` has them by name."""
         found: list[str] = []
         inside = False
         for line in self.code.splitlines():
@@ -109,22 +109,22 @@ class Topic:
 
 @cache
 def topics() -> tuple[Topic, ...]:
-    """All topics, from easy to hard."""
+    """Return all topics, from easy to hard."""
     files = [each for each in FOLDER.glob("*.py") if each.stem != "__init__"]
     return tuple(sorted((_read(each) for each in files), key=lambda topic: topic.rank))
 
 
 def topic_called(name: str) -> Topic:
-    """The topic of a name.
+    """Return the topic with this name.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is no such topic.
     """
     for topic in topics():
         if topic.name == name.replace("_", "-"):
             return topic
     known = ", ".join(topic.name for topic in topics())
-    raise ValueError(f"there is no topic {name}: there are {known}")
+    raise ValueError(f"there is no topic {name}; the topics are {known}")
 
 
 def _read(file: Path) -> Topic:
@@ -158,7 +158,7 @@ def _step(number: int, name: str, table: Mapping[str, Any], lines: tuple[str, ..
 
 
 def _solutions(code: str) -> dict[str, tuple[str, ...]]:
-    """The lines of each step, which a blank line ends."""
+    """Return the lines of each step; a blank line ends a step."""
     found: dict[str, list[str]] = {}
     current: list[str] | None = None
     for line in code.splitlines():

@@ -1,4 +1,4 @@
-"""What is said, in every language."""
+"""The texts of the exercises, in every language."""
 
 import tomllib
 from collections.abc import Mapping
@@ -19,15 +19,15 @@ class Words:
         self._texts = _read(language)
 
     def __call__(self, key: str, **figures: Any) -> str:
-        """A text, by section and key, with figures in the places of the names between braces."""
+        """Return the text at ``section.name``, with figures in place of the names in braces."""
         return str(self._of(key)).format(**figures)
 
     def lines(self, key: str, **figures: Any) -> list[str]:
-        """The same for a list of lines."""
+        """Return a list of texts, filled in likewise."""
         return [str(each).format(**figures) for each in self._of(key)]
 
     def finding(self, id: str, figures: Mapping[str, Any]) -> str:
-        """What is wrong with a step."""
+        """Return the sentence about what is wrong with a step."""
         filled = dict(figures)
         if id == "parts":
             said = [
@@ -43,7 +43,7 @@ class Words:
 
     @property
     def _between(self) -> str:
-        """What is between two sentences."""
+        """The separator of two sentences."""
         return "" if self.language == "zh" else " "
 
     def _of(self, key: str) -> Any:

@@ -1,4 +1,4 @@
-"""The file that a student fills in, and what such a file says of itself."""
+"""Write the file that a student fills in, and recognise such a file by its first line."""
 
 import re
 import shlex
@@ -13,7 +13,7 @@ from handgrad.files import replace_file
 __all__ = ["Exercise", "exercise_in", "text_of", "write_exercise"]
 
 WIDTH = 100
-# So many empty lines are above the hints, that nobody reads them unasked.
+# The number of empty lines above the hints, which keep them out of sight.
 FOLD = 12
 _HEAD = re.compile(r"^# handgrad exercise: (?P<topic>[\w-]+), (?P<language>\w+)\s*$", re.MULTILINE)
 
@@ -22,9 +22,9 @@ class Exercise(NamedTuple):
     """A file that is an exercise.
 
     Attributes:
-        file: where it is.
-        topic: what it is about.
-        words: its language.
+        file: its path.
+        topic: its topic.
+        words: the texts in its language.
     """
 
     file: Path
@@ -36,21 +36,21 @@ def write_exercise(file: Path, topic: Topic, language: str) -> None:
     """Write an exercise to a new file.
 
     Raises:
-        ValueError: there is such a file, or it would not be one of Python.
-        OSError: it cannot be written.
+        ValueError: the file exists, or its name does not end in .py.
+        OSError: the file cannot be written.
     """
     if file.suffix != ".py":
         raise ValueError(f"{file}: an exercise is a Python file, so name it something.py")
     if file.exists():
-        raise ValueError(f"{file} exists already and stays as it is: choose another name, or remove it")
+        raise ValueError(f"{file} exists already: choose another name, or remove it")
     replace_file(file, text_of(topic, file.name, language).encode())
 
 
 def exercise_in(target: str) -> Exercise | None:
-    """The exercise that a file is; None where it is none.
+    """Return the exercise in a file; None if the file is not an exercise.
 
     Raises:
-        ValueError: it is one, of a topic that there is not.
+        ValueError: the exercise has an unknown topic.
     """
     file = Path(target)
     if file.suffix != ".py" or not file.is_file():
@@ -63,7 +63,7 @@ def exercise_in(target: str) -> Exercise | None:
 
 
 def text_of(topic: Topic, name: str, language: str) -> str:
-    """The text of an exercise, for a file of some name."""
+    """Return the text of an exercise, for a file with this name."""
     words = Words(language)
     head = [
         f"handgrad exercise: {topic.name}, {language}",
@@ -95,7 +95,7 @@ def _commented(lines: list[str]) -> str:
 
 
 def _wrapped(text: str) -> list[str]:
-    """A paragraph in lines; a Chinese letter is as wide as two others."""
+    """Wrap a paragraph; a Chinese character is two columns wide."""
     lines, line, width = [], "", 0
     for word in re.findall(r"[\x00-\u2e7f]+?(?:\s+|(?=[\u2e80-\uffff])|$)|[\u2e80-\uffff]", text):
         size = sum(2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in word)

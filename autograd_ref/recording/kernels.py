@@ -218,10 +218,14 @@ def _loop(value: Value, exact: bool) -> tuple[Any, ...]:
     given = tuple([each.weak or each.dtype for each in value.inputs])
     if operation.kind == "ufunc":
         dtypes = _ufunc_loop(operation, given, value.dtype)
-    else:  # NumPy widens the inputs, and narrows the result if told to
+    else:  # NumPy widens the inputs, and with a dtype argument it narrows the result
         wide = value.dtype if value.is_floating else None
         averages = operation.name.removeprefix("nan") in _AVERAGES
-        dtypes = (*[_wider(each.dtype, wide, averages) for each in value.inputs], value.dtype)
+        # The first input is averaged; a mask stays one.
+        dtypes = (
+            *[_wider(each.dtype, wide, averages and not i) for i, each in enumerate(value.inputs)],
+            value.dtype,
+        )
     if exact:
         return tuple([double(each) for each in dtypes])
     if meaning.is_scipys(operation):  # it computes float32 in float64, or as well as if it did

@@ -47,7 +47,7 @@ class Memory:
         array: the plain array that spans it.
         version: the tape's current value of ``array``.
         reads: the values read from this version, by layout.
-        foreign: whether the program can change it without being recorded, so that every read compares it.
+        foreign: whether the program can change it unrecorded, so that every read compares it.
         written: whether anything was written to it.
     """
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import CodeType
 from typing import NamedTuple
 
-__all__ = ["Place", "here", "is_foreign", "place_here", "place_of", "trail"]
+__all__ = ["Calls", "Place", "caller_file", "here", "is_foreign", "place_here", "place_of", "trail"]
 
 _RECORD = str(Path(__file__).parent / "record.py")
 _HERE = str(Path(__file__).parent) + os.sep
@@ -55,6 +55,14 @@ def is_foreign(file: str) -> bool:
     return found
 
 
+def caller_file() -> str:
+    """Return the file of the innermost running code outside this package."""
+    frame = sys._getframe(1)
+    while frame.f_code.co_filename.startswith((_HERE, "<@beartype")) and frame.f_back is not None:
+        frame = frame.f_back
+    return frame.f_code.co_filename
+
+
 def here(thread: int | None = None) -> tuple[CodeType | None, int]:
     """Return the innermost running instruction of the program itself, in this thread or another."""
     frame = sys._getframe(1) if thread is None else sys._current_frames()[thread]
@@ -67,10 +75,17 @@ def here(thread: int | None = None) -> tuple[CodeType | None, int]:
     return None, -1
 
 
-def trail() -> list[tuple[CodeType | None, int]]:
-    """Return the program's running instruction, and its own calls up to it, innermost first."""
-    found: list[tuple[CodeType | None, int]] = []
-    frame = sys._getframe(1)
+Calls = tuple[tuple[CodeType, int], ...]
+
+
+def trail(last: Calls) -> tuple[CodeType | None, int, Calls]:
+    """Return the program's running instruction, and its own calls up to it, innermost first.
+
+    Args:
+        last: the calls that were found before; returned if they are the same, to keep only one copy.
+    """
+    found: list[tuple[CodeType, int]] = []
+    frame = sys._getframe(2)  # above the tape
     while frame is not None:
         code = frame.f_code
         file = code.co_filename
@@ -80,7 +95,10 @@ def trail() -> list[tuple[CodeType | None, int]]:
         elif file == _RECORD:
             break
         frame = frame.f_back  # type: ignore[assignment]
-    return found or [here()]
+    if not found:
+        return *here(), ()
+    calls = tuple(found[1:])
+    return *found[0], last if calls == last else calls
 
 
 def place_here(thread: int | None = None) -> Place | None:

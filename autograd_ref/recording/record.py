@@ -153,7 +153,7 @@ def record(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Recording
         try:
             with shadowed(*given.namespaces, module=given.module):
                 current.tape, current.memories = tape, memories
-                given.wrap()
+                given.wrap(recording.before)
                 returned.append(given.function(*given.args, **given.kwargs))
             current.tape = current.memories = None
             _forget_frames(tape.refusal)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd_ref.recording.place import Place, place_here, place_of, trail
+from autograd_ref.recording.place import Calls, Place, place_here, place_of, trail
 
 __all__ = ["Compute", "Control", "Given", "Move", "NotRecorded", "Read", "Tape", "Value", "Write", "current"]
 
@@ -119,7 +119,7 @@ class Value:
         "weak",
     )
 
-    _callers: list[tuple[Any, int]]
+    _callers: Calls
     _code: Any
     _position: int
     number: int
@@ -172,6 +172,7 @@ class Tape:
         self.refusal: NotRecorded | None = None
         self._numbers: dict[tuple[type, Any], Value] = {}
         self._thread = get_ident()
+        self._calls: Calls = ()
 
     def add(self, operation: Operation, inputs: tuple[Value, ...], array: Any, like: Any = None) -> Value:
         """Put one operation on the tape.
@@ -191,7 +192,8 @@ class Tape:
         value.shape = shaped.shape
         value.dtype = shaped.dtype
         value.weak = None
-        (value._code, value._position), *value._callers = trail()
+        value._code, value._position, self._calls = trail(self._calls)
+        value._callers = self._calls
         if get_ident() != self._thread:
             place = value.place or place_here(self._thread)
             raise NotRecorded("NumPy in another thread is not recorded", place)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,21 +33,27 @@ class Group(NamedTuple):
 
 def freeze(argument: Any, is_input: Callable[[Any], bool], inputs: list[Any]) -> Any:
     """Return the template of an argument, and append its inputs to ``inputs``."""
-    if type(argument) in _CONSTANTS:
-        return Literal(type(argument), argument)
-    if is_input(argument):
+    kind = type(argument)
+    if kind in _CONSTANTS:
+        return _literal(kind, argument)
+    if kind is not tuple and is_input(argument):
         inputs.append(argument)
-        return Slot(len(inputs) - 1)
-    if isinstance(argument, (list, tuple)):
-        kind = "list" if isinstance(argument, list) else "tuple"
-        return Group(kind, tuple([freeze(each, is_input, inputs) for each in argument]))
+        return _slot(len(inputs) - 1)
+    if isinstance(argument, (tuple, list)):
+        name = "list" if isinstance(argument, list) else "tuple"
+        return Group(name, tuple([freeze(each, is_input, inputs) for each in argument]))
     if isinstance(argument, slice):
         ends = (argument.start, argument.stop, argument.step)
         return Group("slice", tuple([freeze(each, is_input, inputs) for each in ends]))
     if isinstance(argument, dict):
         items = [(key, freeze(each, is_input, inputs)) for key, each in argument.items()]
         return Group("dict", tuple(items))
-    return Literal(type(argument), argument if type(argument) is not float else argument.hex())
+    return Literal(kind, argument if kind is not float else argument.hex())
+
+
+# One object for each of the usual ones.
+_literal: Callable[..., Literal] = lru_cache(1024)(Literal)
+_slot = lru_cache(64)(Slot)
 
 
 _CONSTANTS = {bool, int, str, type(None)}

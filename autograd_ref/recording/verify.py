@@ -11,7 +11,9 @@ import numpy as np
 from autograd_ref.arithmetic.rounding import unit_roundoff
 from autograd_ref.recording import meaning
 from autograd_ref.recording.call.state import State, collect
+from autograd_ref.recording.complex_literals import complex_literal
 from autograd_ref.recording.kernels import computed_in, double, in_double, prepare
+from autograd_ref.recording.place import Place
 from autograd_ref.recording.record import Recording, record
 from autograd_ref.recording.replay import Arrays, evaluate, replay
 from autograd_ref.recording.tape import Compute, Given, NotRecorded, Value
@@ -327,6 +329,7 @@ def _first_unforeseen(
         second = record(recording.given.function, *recording.given.args, **recording.given.kwargs)
     if _decisions(recording) != _decisions(second):
         return None
+    literal = complex_literal(recording.tape)
     for mine, other in zip(recording.tape.values, second.tape.values, strict=False):
         if mine.operation != other.operation and not isinstance(mine.operation, Given):
             return NotRecorded("what is done here depends on values that left the tape", mine.place)
@@ -338,14 +341,22 @@ def _first_unforeseen(
             there, foreseen[mine.number], held, exact[mine.number], around, mine.dtype
         ):
             used = next((each for each in recording.tape.values if mine in each.inputs), mine)
-            place = mine.place or used.place
             return NotRecorded(
                 "a value used here left the tape: it changes with the arrays of the call, but how was not "
-                "recorded (C code wrote to plain memory, or took a number out)",
-                place,
+                f"recorded ({_how(literal, 'C code wrote to plain memory, or took a number out')})",
+                mine.place or used.place,
             )
     return NotRecorded(
         "a value left the tape: a plain run at a second point gives another result than the replay, and no "
-        "recorded operation saw it (the computation itself was not recorded)",
-        recording.definition,
+        f"recorded operation saw it ({_how(literal, 'the computation itself was not recorded')})",
+        literal or recording.definition,
+    )
+
+
+def _how(literal: Place | None, otherwise: str) -> str:
+    if literal is None:
+        return otherwise
+    return (
+        f"line {literal.line} computes with a complex literal, which Python does itself: "
+        "write np.multiply(1j, x) for 1j * x"
     )

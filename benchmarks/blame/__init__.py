@@ -1,1 +1,1 @@
-"""How often the checker names the very line in which a mistake was planted."""
+"""Measure how often the checker names the line in which a mistake was planted."""

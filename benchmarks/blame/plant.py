@@ -1,4 +1,4 @@
-"""Mistakes of every kind that people make, planted by machine: single edits of a program's syntax tree."""
+"""Plant common mistakes automatically: single edits of a program's syntax tree."""
 
 import ast
 import copy
@@ -41,15 +41,15 @@ _SUMS = {"sum", "mean", "max", "concatenate", "stack", "hstack"}
 
 @dataclass(frozen=True)
 class Planted:
-    """One mistake.
+    """A planted mistake.
 
     Attributes:
         kind: one of `KINDS`.
-        line: of the statement, from 1.
+        line: the first line of the changed statement, from 1.
         end_line: its last line, before the body of a compound statement.
-        lines: all lines that count as its place: for a deleted statement, those that read what it made.
-        source: the whole program with the mistake; all other lines are where they were.
-        edit: the statement before and after, for a reader.
+        lines: all lines that count as its place; for a deleted statement, the lines that read its result.
+        source: the whole program with the mistake; all other lines keep their numbers.
+        edit: the statement before and after, for the reader.
     """
 
     kind: str
@@ -61,12 +61,12 @@ class Planted:
 
 
 def plant(source: str, functions: set[str] | None = None, last: int | None = None) -> list[Planted]:
-    """All mistakes that can be planted in a program's functions.
+    """Return all mistakes that can be planted in a program's functions.
 
     Args:
-        source: of the program.
-        functions: names of the functions to take; all unless told.
-        last: the last line to touch.
+        source: text of the program.
+        functions: names of the functions to change; None for all.
+        last: the last line to change.
     """
     tree = ast.parse(source)
     found = []
@@ -129,7 +129,7 @@ Path = tuple[tuple[str, int | None], ...]
 
 
 def _expressions(statement: ast.stmt) -> Iterator[Path]:
-    """Where all expressions of a statement's head are."""
+    """Yield the paths of all expressions in a statement's head."""
 
     def below(node: ast.AST, path: Path) -> Iterator[Path]:
         for name, value in ast.iter_fields(node):
@@ -256,7 +256,7 @@ def _shifted(part: ast.expr) -> Iterator[ast.expr]:
 
 
 def _alike(a: str, b: str) -> bool:
-    """Whether somebody may take one name for another: names of gradients, or of anything else."""
+    """Whether two names are easily mixed up: both names of gradients, or both names of something else."""
     return a.startswith("d") == b.startswith("d")
 
 
@@ -295,7 +295,7 @@ def _planted(
 
 
 def _readers(function: ast.FunctionDef, statement: ast.stmt) -> frozenset[int]:
-    """The lines that read what a statement makes."""
+    """Return the lines that read the result of a statement."""
     targets: list[ast.expr] = []
     if isinstance(statement, ast.Assign):
         targets = statement.targets

@@ -1,4 +1,4 @@
-"""The programs in which mistakes are planted: tests/programs/, read as files, and the project's own."""
+"""The programs in which mistakes are planted: the files in tests/programs/, and the project's own code."""
 
 import runpy
 from dataclasses import dataclass
@@ -34,11 +34,11 @@ class Program:
     """A program and its call.
 
     Attributes:
-        name: of the program.
-        source: of its file; what was added for the call comes last.
-        last: the last line that belongs to the file itself.
+        name: its name.
+        source: the text of its file, followed by the lines that were added for the call.
+        last: the last line of the file itself.
         file: the name of the file.
-        target: what is called.
+        target: the name of the called object.
         call: the expression that calls it.
         loss: as for `handgrad check`.
         backward: as for `handgrad check`.
@@ -55,7 +55,7 @@ class Program:
 
 
 def programs() -> list[Program]:
-    """All programs."""
+    """Return all programs."""
     calls = runpy.run_path(str(_ROOT / "tests" / "program_calls.py"))["CALLS"]
     found = []
     for name, called in calls.items():

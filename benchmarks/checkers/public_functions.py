@@ -56,7 +56,7 @@ def pytorch_rules() -> list[Row]:
         ("Type", Type, with_more("torch.DoubleTensor", shape=(3,)), False, ""),
         ("FakeQuantPerChannel", FakeQuantPerChannel, quantized, True, ""),
         ("_Dirichlet", _Dirichlet, lambda rng: (torch.tensor(rng.random((2, 3)) + 0.5),), False,
-         "its gradient is that of the distribution, not of the sample that was drawn"),
+         "its gradient belongs to the distribution, not to the sample that was drawn"),
         ("_MaskedWhere", _MaskedWhere, masked, False, "it takes masked tensors"),
         ("Complex", Complex, normal((3,), (3,)), False, "its output is complex, which is not judged"),
         ("MyAutogradFunction", MyAutogradFunction, normal((3, 2)), False,

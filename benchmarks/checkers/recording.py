@@ -1,4 +1,4 @@
-"""What recording costs: time for each operation, adjoints and bounds with compilation, memory."""
+"""Measure the cost of recording: time per operation, adjoints and bounds with compilation, memory."""
 
 import resource
 import time
@@ -25,12 +25,12 @@ SINGLE = 40  # entries along a side
 
 
 def operations_of(recording: Recording) -> int:
-    """The number of operations on a tape."""
+    """Return the number of operations on a tape."""
     return sum(not isinstance(value.operation, Given) for value in recording.tape.values)
 
 
 def recording_time(program: Callable[..., Any], *arguments: Any) -> dict[str, float]:
-    """The seconds of CPU time of a plain run and of a recorded one, taking turns, and what they come to."""
+    """Return the CPU seconds of a plain and a recorded run, taking turns, with their ratio and difference."""
     count = operations_of(record(program, *arguments))
     plain, recorded = [], []
     for _ in range(ROUNDS):
@@ -51,7 +51,7 @@ def recording_time(program: Callable[..., Any], *arguments: Any) -> dict[str, fl
 
 
 def bounds_time(operations: int) -> dict[str, float]:
-    """The seconds of CPU time of adjoints and bounds in a fresh process, compilation included."""
+    """Return the CPU seconds of adjoints and bounds in a fresh process, including compilation."""
     program, x, w = of_sixty_kinds(operations)
     recording = record(program, x, w)
     loss = recording.value(recording.result)
@@ -68,7 +68,7 @@ def bounds_time(operations: int) -> dict[str, float]:
 
 
 def memory() -> dict[str, float]:
-    """The largest memory in use while a large step is recorded and judged, in the bytes of its values."""
+    """Return the peak memory while a large step is recorded and judged, in multiples of its values' bytes."""
     step, inputs, labels = two_layer_step(*LARGE, "float64")
     step(inputs, labels)
     tracemalloc.start()
@@ -83,7 +83,7 @@ def memory() -> dict[str, float]:
     other = record(small, few, rows)
     other_loss = other.value(other.result[0])
     if other_loss is not None:
-        measure(other, other_loss)  # what does not grow with the values
+        measure(other, other_loss)  # allocates the memory that does not depend on the size of the values
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     measure(recording, loss)
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -91,7 +91,7 @@ def memory() -> dict[str, float]:
 
 
 def answers() -> dict[str, Callable[..., Any]]:
-    """What a worker can be asked."""
+    """Return the measurements of a worker, by name."""
     return {
         "sixty kinds": lambda: recording_time(*of_sixty_kinds(1_000)),
         "one by one": lambda: recording_time(*one_by_one(SINGLE)),

@@ -1,4 +1,4 @@
-"""What is recorded and timed: many operations of sixty kinds, operations one by one, a two-layer step."""
+"""The recorded and timed programs: many operations of sixty kinds, single entries, a two-layer step."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ SIDE = 4
 
 X = np.ndarray
 
-# Each takes and gives an array (SIDE, SIDE); w is one of the same shape.
+# Each function takes and returns an array (SIDE, SIDE); w has the same shape.
 KINDS: dict[str, Callable[[X, X], X]] = {
     "tanh": lambda x, w: np.tanh(x),
     "add": lambda x, w: x + w,
@@ -74,12 +74,12 @@ KINDS: dict[str, Callable[[X, X], X]] = {
 }  # fmt: skip
 
 
-# How many operations one of each kind are: some are written as two.
+# The number of operations in one round of all kinds; some kinds consist of two.
 A_ROUND = 81
 
 
 def of_sixty_kinds(operations: int, seed: int = 0) -> tuple[Callable[[X, X], np.floating], X, X]:
-    """A loss that takes about a number of operations, each kind in its turn, with its arguments."""
+    """Return a loss with about this number of operations, of all kinds in turn, and its arguments."""
     rng = np.random.default_rng(seed)
     rounds = max(round(operations / A_ROUND), 1)
 
@@ -95,7 +95,7 @@ def of_sixty_kinds(operations: int, seed: int = 0) -> tuple[Callable[[X, X], np.
 
 
 def one_by_one(side: int, seed: int = 0) -> tuple[Callable[[X], np.floating], X]:
-    """A loss that visits the entries of an array one by one."""
+    """Return a loss that reads the entries of an array one by one, and its argument."""
     rng = np.random.default_rng(seed)
 
     def loss(x: X) -> np.floating:
@@ -109,13 +109,13 @@ def one_by_one(side: int, seed: int = 0) -> tuple[Callable[[X], np.floating], X]
 
 
 class Step:
-    """One step of a two-layer network, forward and back, as people write it."""
+    """One forward and backward pass of a two-layer network, in the usual style."""
 
     def __init__(self, W1: X, b1: X, W2: X, b2: X):
         self.W1, self.b1, self.W2, self.b2 = W1, b1, W2, b2
 
     def loss(self, inputs: X, labels: X, reg: float = 0.1) -> tuple[np.floating, dict[str, X]]:
-        """The loss and the gradients."""
+        """Return the loss and the gradients."""
         count = len(inputs)
         hidden = np.maximum(inputs @ self.W1 + self.b1, 0)
         scores = hidden @ self.W2 + self.b2
@@ -141,7 +141,7 @@ class Step:
 def two_layer_step(
     N: int, D: int, H: int, C: int, dtype: str, seed: int = 0
 ) -> tuple[Callable[[X, X], Any], X, X]:
-    """A step with its arguments."""
+    """Return a step and its arguments."""
     rng = np.random.default_rng(seed)
     shapes = [(D, H), (H,), (H, C), (C,)]
     params = [(0.1 * rng.standard_normal(shape)).astype(dtype) for shape in shapes]

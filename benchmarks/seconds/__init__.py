@@ -1,1 +1,1 @@
-"""How long each command takes, and where the time goes."""
+"""Measure how long each command takes, and where the time goes."""

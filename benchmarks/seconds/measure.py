@@ -1,7 +1,7 @@
-"""How long a user waits for each command, the first time and the second, and for what.
+"""Measure how long each command takes, in a first and a second run, and where the time goes.
 
-The first time, the cache of compiled programs is empty; the second time it is as the first left it. A process
-is measured whole, with all that it started. Commands take turns, and the medians of the rounds are shown.
+In the first run, the cache of compiled programs is empty; the second uses the cache of the first. The times
+include all processes that a command starts. Commands take turns, and the table shows medians of the rounds.
 """
 
 import os
@@ -28,13 +28,13 @@ ROOT = HERE.parents[1]
 
 
 class Case(NamedTuple):
-    """What is measured.
+    """A measured command.
 
     Attributes:
-        title: what the table calls it.
-        arguments: of Python.
-        twice: whether it keeps anything for a second time.
-        most: how many seconds are asked for, the first time and the second.
+        title: its name in the table.
+        arguments: the arguments of Python.
+        twice: whether there is a second run, which can use the cache.
+        most: the goals for the first and the second run, in seconds.
     """
 
     title: str
@@ -58,14 +58,14 @@ CASES = (
     _handgrad("handgrad check, of 1,041 operations", "check", _program("recurrent"), most=(6.0, 4.0)),
     _handgrad("handgrad study", "study", "--out", "study", most=(8.0,)),
     Case("import handgrad", ["-c", "import handgrad; handgrad.TwoLayerNet"], twice=False),
-    # What no import of the project can be faster than.
+    # The lower limits of importing the project.
     *[
         Case(f"limit: {statement}", ["-c", statement], twice=False)
         for statement in ("import numpy, scipy.linalg", "import jax", "pass")
     ],
 )
 
-# Of one run: wall and CPU seconds, and the CPU seconds of each stage.
+# The times of one run: wall and CPU seconds, and the CPU seconds of each stage.
 Times = dict[str, float]
 
 
@@ -73,7 +73,7 @@ def run(case: Case, cache: Path, folder: Path) -> Times:
     """Run a case once, in an empty folder.
 
     Raises:
-        BenchmarkError: it failed.
+        BenchmarkError: the command failed.
     """
     tallies = folder / "tallies"
     tallies.mkdir()
@@ -105,11 +105,11 @@ def run(case: Case, cache: Path, folder: Path) -> Times:
 
 
 def measure_seconds(out: Path, rounds: int, cases: Sequence[Case] = CASES) -> None:
-    """Measure all cases; write JSON, and the table beside it."""
+    """Measure all cases, and write JSON and a table."""
     before, load = os.sched_getaffinity(0), os.getloadavg()[1]
     os.sched_setaffinity(0, some_cpus(CPUS))  # all processes inherit it
     try:
-        for case in cases:  # its files are in memory afterwards, and compiled to bytecode
+        for case in cases:  # afterwards, its files are in memory and compiled to bytecode
             _turn(case)
         turns = [[_turn(case) for case in cases] for _ in progress(range(rounds), "Seconds")]
     finally:
@@ -128,7 +128,7 @@ def measure_seconds(out: Path, rounds: int, cases: Sequence[Case] = CASES) -> No
 
 
 def _turn(case: Case) -> list[Times]:
-    """The first time, and the second where that may differ."""
+    """Return the times of the first run, and of the second if there is one."""
     times = []
     with TemporaryDirectory() as folder:
         for name in TIMES[: 1 + case.twice]:

@@ -11,13 +11,13 @@ from benchmarks.speed.schema import CaseResult, Results
 FILE = "step-time.png"
 CAPTION = "Time of a training step against H for every contender, with the machine's limit"
 
-# Of matplotlib's own cycle, without the grey that is the limit's; handgrad stands out.
+# Colours of matplotlib's cycle, without the grey of the limit; handgrad is black.
 CYCLE = ("C0", "C1", "C3", "C4", "C5", "C6", "C9")
 COLORS = {OURS: "black"} | dict(zip((name for name in CONTENDERS if name != OURS), CYCLE, strict=True))
 
 
 def draw(results: Results, out: Path) -> list[Picture]:
-    """Write the picture and return it; nothing if there is no case over H."""
+    """Write the picture and return it; return an empty list if H does not vary."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import NullLocator
 

@@ -10,7 +10,7 @@ from benchmarks.speed.contenders.limit import COPY_BYTES, GEMM_SIZE
 from benchmarks.speed.rounds import Pass
 from benchmarks.speed.schema import CaseResult, ContenderResult, Ratio
 
-CONFIDENCE = 0.99  # of another run's ratio being within the interval
+CONFIDENCE = 0.99  # the probability that another run's ratio is within the interval
 RESAMPLES = 20_000
 
 

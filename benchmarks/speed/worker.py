@@ -94,7 +94,7 @@ def libraries() -> list[str]:
 
 
 def main() -> None:
-    """Build the contender, then do what the questions ask: the name of a method and its arguments."""
+    """Build the contender, then answer questions, each the name of a method and its arguments."""
     contender, case, folder = sys.argv[1:]
     questions, answer = connect()
     runner = Runner(contender, Case(**json.loads(case)), Path(folder))

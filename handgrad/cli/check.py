@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from handgrad.cli.exit_codes import BAD_INPUT, FAILED, OK
+from handgrad.cli.flags import Flag
 from handgrad.validation import check_positive_int, check_real
 
 if TYPE_CHECKING:
@@ -20,149 +21,153 @@ if TYPE_CHECKING:
 __all__ = ["Check"]
 
 
+# Options that are None by default; their help says what that means.
+_Text = Annotated[str | None, tyro.conf.arg(metavar="EXPR", help_behavior_hint="")]
+_Count = Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")]
+
+
 @dataclass
 class Check:
-    """Hold hand-derived gradients against the automatic ones.
+    """Check hand-written gradients against automatic differentiation.
 
-    Without a target: handgrad's own network, quantity by quantity, on the course's toy problem and on the
-    digits that scikit-learn ships, in float64 and float32. With targets: anybody's NumPy code, each in an
-    interpreter of its own. A call of it is recorded, and its own forward pass is the reference. Try in turn:
+    JAX differentiates the program's own forward pass, which is recorded while it runs in a separate process.
+    The ways to check, in the order to try them:
 
-    handgrad check layers.py (all that a file, a notebook or a folder has: functions, classes, training loops)
+    - A demonstration, on handgrad's own network: handgrad check
+    - Everything in a file, a notebook or a folder: handgrad check layers.py
+    - One function or class: handgrad check net.py:TwoLayerNet
+    - All that a program calls: handgrad check net.py --run 'train.py --epochs 1'
+    - One function that it calls: handgrad check net.py:Net.step --run train.py
+    - Your own call: handgrad check net.py:f --call 'f(rng.standard_normal((4, 3)))'
+    - A method: handgrad check net.py:Net.step --call 'net = Net(4); net.step(x, y)'
+    - With fc_backward: handgrad check net.py:fc_forward --call 'fc_forward(x, w)'
+    - No loss: handgrad check net.py:train --call 'train(W, x)' --loss 'np.sum(out)'
+    - A JAX or PyTorch rule: handgrad check layers.py:softplus --call 'softplus(x)'
 
-    handgrad check train.py --run 'train.py --epochs 1' (the same while another program, or itself, runs)
+    Without --call, example_NAME(rng) or example(rng) in the file may return the arguments. --reference
+    compares a function with another one in JAX or PyTorch.
 
-    handgrad check net.py:TwoLayerNet (called as its names say, or when net.py is imported)
-
-    handgrad check net.py:Net.step --run 'train.py --epochs 1' (called when another program runs)
-
-    handgrad check net.py:loss --call 'loss(rng.standard_normal((4, 3)), X, y)' (returns loss, gradients)
-
-    handgrad check net.py:Net.step --call 'net = Net(4, 3); net.step(x, y)' (stores self.loss, self.dW)
-
-    handgrad check net.py:affine_forward --call 'affine_forward(x, w, b)' (with affine_backward beside it)
-
-    handgrad check net.py:train --call 'train(W, x, y)' --loss '0.5 * np.sum((out - y) ** 2)'
-
-    handgrad check layers.py:softplus --call 'softplus(x)' (a rule of JAX or PyTorch, or what calls some)
-
-    Without --call, example_NAME(rng) or example(rng) in the file returns the arguments. With --reference, a
-    function is held against one of JAX or PyTorch.
-
-    Exits with 0 if all agree, 1 if a gradient is wrong, 2 for bad input or what could not be judged. What was
-    compiled is kept in the user's cache directory for the next check, unless HANDGRAD_CACHE=0.
+    Exits with 0 if all gradients are right, 1 if one is wrong, 2 for bad input or if one was not judged.
+    Compiled programs are kept in the user's cache directory for the next check, unless HANDGRAD_CACHE=0.
+    JAX computes on the CPU; JAX_PLATFORMS=cuda is for rules whose kernels need a GPU.
     """
 
-    targets: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="TARGET ...")] = ()
-    """FILE.py:NAME or package.module:NAME, NAME a function, Class.method, or a class with a loss;
-    FILE.py:LINE for one round of the training loop there; FILE.py or a folder, for all that it has."""
+    targets: Annotated[
+        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="TARGET ...", help_behavior_hint="")
+    ] = ()
+    """FILE.py:NAME or package.module:NAME. NAME is a function, Class.method, or a class with a loss.
+    FILE.py:LINE is one round of the training loop there. FILE.py or a folder means everything in it."""
 
-    call: Annotated[str | None, tyro.conf.arg(metavar="EXPR")] = None
-    """Python that calls NAME, with np, rng and the names of its file. The first call with floating arrays is
-    judged, once more for each point with new random numbers."""
+    call: _Text = None
+    """Python code that calls NAME, with np, rng and the file's own names.
+    Its first call with floating-point arrays is judged, at every point with new random numbers."""
 
-    program: Annotated[str | None, tyro.conf.arg(name="run", metavar="PROGRAM")] = None
-    """Run a program, 'SCRIPT.py ARG ...' or '-m MODULE ARG ...', until it calls NAME with floating arrays:
-    this call is judged; for FILE.py without a name, all that it calls. Where FILE.py itself calls NAME when
-    it is imported, no option is needed."""
+    program: Annotated[str | None, tyro.conf.arg(name="run", metavar="PROGRAM", help_behavior_hint="")] = None
+    """Run 'SCRIPT.py ARG ...' or '-m MODULE ARG ...' until it calls NAME with floating-point arrays.
+    This call is judged; for a file without NAME, everything in it that the program calls.
+    If FILE.py itself calls NAME when it is imported, no option is needed."""
 
     nth: int = 1
-    """Judge another call than the first."""
+    """Judge the call with this number."""
 
-    loss: Annotated[str | None, tyro.conf.arg(metavar="EXPR")] = None
-    """The loss of a call that computes none: an expression of `out`, what NAME returned, and of NAME's own
-    variables, or the name of another function of the same arguments."""
+    loss: _Text = None
+    """The loss, if the call computes none: an expression of `out`, NAME's result, and of NAME's variables,
+    or the name of another function with the same arguments."""
 
-    backward: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
-    """The other half of a forward function, where its name does not say so."""
+    backward: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = None
+    """The backward function of a forward function, if its name does not say so."""
 
-    of: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """Which gradient belongs to which array where that is not clear: --of 'dW=params["W1"]'."""
+    of: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="GRAD=ARRAY")] = ()
+    """The array to which a gradient belongs, if that is unclear: --of 'dW=params["W1"]'."""
 
     points: int = 3
-    """At how many points a call is judged."""
+    """Number of points at which a call is judged."""
 
-    reference: Annotated[str | None, tyro.conf.arg(metavar="FILE.py:NAME")] = None
-    """A function of JAX or PyTorch, (params, *args) -> loss, for a target (params, *args) -> (loss, grads).
-    The file of either says where to check: its example(rng), drawn three times, returns (params, *args)."""
+    reference: Annotated[str | None, tyro.conf.arg(metavar="FILE:NAME", help_behavior_hint="")] = None
+    """A function in JAX or PyTorch, (params, *args) -> loss, for a target (params, *args) -> (loss, grads).
+    The function example(rng) in either file returns (params, *args). It is called three times."""
 
     input_size: int = 7
-    """Features D of the first problem on which a network is tried; the other problems have fixed sizes."""
+    """Networks: features D of the first problem. The other problems have fixed sizes."""
 
     hidden_size: int = 10
-    """Hidden units H of that problem."""
+    """Networks: hidden units H of the first problem."""
 
     output_size: int = 5
-    """Classes C of that problem."""
+    """Networks: classes C of the first problem."""
 
     batch: int = 9
-    """Rows N of that problem."""
+    """Networks: rows N of the first problem."""
 
-    reg: float | None = None
-    """Strength of the penalty in that problem."""
+    reg: Annotated[float | None, tyro.conf.arg(metavar="FLOAT", help_behavior_hint="")] = None
+    """Networks: strength of the penalty in the first problem."""
 
-    dtype: Literal["float64", "float32"] | None = None
-    """Dtype of parameters and inputs; by default float64. What a recorded call is given stays as it is."""
+    dtype: Annotated[
+        Literal["float64", "float32"] | None, tyro.conf.arg(metavar="DTYPE", help_behavior_hint="")
+    ] = None
+    """float64 (default) or float32, for parameters and inputs.
+    The arguments of a recorded call keep their dtype."""
 
     seed: int = 0
     """Seed of the random problems and of `rng`."""
 
     tolerance: float = 0.0
-    """Widen every bound to this part of the larger of an entry and its array's root mean square, for what is
-    inexact by design."""
+    """For gradients that are inexact by design: widen every bound to this fraction of the entry,
+    or of its array's root mean square if that is larger."""
 
-    surrogate: bool = False
-    """Rules are meant to differ from the derivative (straight-through, gradient reversal, clipping): those of
-    a --reference hold as they stand, of others the shape, the dtype and the linearity is checked."""
+    surrogate: Flag = False
+    """For rules that differ from the derivative by design (straight-through, gradient reversal, clipping).
+    Rules in --reference are accepted as they are. Others are checked for shape, dtype and linearity."""
 
-    strict: bool = False
+    strict: Flag = False
     """Exit with 1 for a warning about a right gradient, too."""
 
-    time_limit: float = 60.0
-    """Seconds for each target, or for all that --shards and --processes compute."""
+    time_limit: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = 60.0
+    """Time for each target, or for all the work of --shards and --processes."""
 
-    cifar10: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Without a target: check on a batch of CIFAR-10 instead, from the folder that holds data_batch_1.bin, or
-    its parent."""
+    cifar10: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="")] = None
+    """Without a target: check on CIFAR-10, from the folder with data_batch_1.bin or its parent."""
 
-    shards: int | None = None
-    """Without a target: split a batch into this number of shards, each on a simulated device of its own."""
+    shards: _Count = None
+    """Without a target: split a batch into this number of shards, each on its own simulated device."""
 
-    processes: int | None = None
-    """Without a target: spread the shards over this number of processes; alone, one shard for each."""
+    processes: _Count = None
+    """Without a target: spread the shards over this number of processes; without --shards, one for each."""
 
-    device: Literal["cpu", "gpu"] | None = None
-    """Without a target: where JAX computes. What it gives there in float32 is then checked as well."""
+    device: Annotated[
+        Literal["cpu", "gpu"] | None, tyro.conf.arg(metavar="DEVICE", help_behavior_hint="")
+    ] = None
+    """Without a target: cpu or gpu, where JAX computes. Its float32 results there are checked, too."""
 
-    explain: bool = False
-    """Print the source of a recorded call as well, with what each line of it computes."""
+    explain: Flag = False
+    """Also print the source of a recorded call, with what each line computes."""
 
-    html: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Write the report of a recorded call and that listing to one page of HTML."""
+    html: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
+    """Write the report of a recorded call, with this listing, to an HTML page."""
+
     repair: bool = True
-    """Look for a change of a recorded program that makes a wrong gradient right, and show it."""
+    """Search for a change of a recorded program that makes a wrong gradient right, and show it."""
 
-    diff: bool = False
-    """Print such a change as a patch, as `git apply` takes it, and the report to standard error."""
+    diff: Flag = False
+    """Print the repair as a patch for `git apply`, and the report to standard error."""
 
-    fix: bool = False
-    """Write such a change into the file, after asking; the old file is kept beside it."""
+    fix: Flag = False
+    """Write the repair into the file, after asking. A copy of the old file is kept beside it."""
 
-    yes: bool = False
-    """With --fix: do not ask."""
+    yes: Flag = False
+    """With --fix: write without asking."""
 
-    hint: bool = False
-    """Of a file that `handgrad exercise` wrote: print the next hint. How many were shown is kept beside the
-    file."""
+    hint: Flag = False
+    """For a file from `handgrad exercise`: print the next hint. A file beside it counts the hints."""
 
-    solve: bool = False
-    """Of such a file: print the next line."""
+    solve: Flag = False
+    """For such a file: print the next line."""
 
-    watch: bool = False
-    """Of such a file: say how far it is again whenever it is saved, until all is right, or Ctrl-C."""
+    watch: Flag = False
+    """For such a file: show the progress whenever it is saved, until all steps are right, or Ctrl-C."""
 
-    json: bool = False
-    """Print JSON instead of text: one object, or one a line in the order of the targets."""
+    json: Flag = False
+    """Print JSON instead of text: one object, or one per line in the order of the targets."""
 
     def run(self) -> int:
         """Compare, print, and return the exit code."""
@@ -177,7 +182,7 @@ class Check:
 
 
 def _exercise(options: Check) -> int | None:
-    """Say how far an exercise is; None where the target is none."""
+    """Check an exercise, and return the exit code; return None if the target is not an exercise."""
     own = ("hint", "solve", "watch")
     if len(options.targets) == 1 and options.targets[0].endswith(".py"):
         from autograd_ref.exercise.writing import exercise_in
@@ -203,7 +208,7 @@ def _exercise(options: Check) -> int | None:
 
 
 def _check_targets(options: Check) -> int:
-    """Judge other people's gradients."""
+    """Judge the gradients of the targets."""
     from autograd_ref.crosscheck.isolated.command import check_targets
     from autograd_ref.crosscheck.isolated.process import Outcome
 
@@ -211,7 +216,9 @@ def _check_targets(options: Check) -> int:
     _refuse(options, own, "is for handgrad's own network and goes with no target")
     sizes = ("batch", "input_size", "hidden_size", "output_size")
     if options.reference is not None:
-        _refuse(options, (*sizes, "reg"), "is for networks; with --reference, example(rng) says where")
+        _refuse(
+            options, (*sizes, "reg"), "is for networks; with --reference, example(rng) returns the arguments"
+        )
     request = {
         "recorded": _recorded(options),
         "reference": options.reference,
@@ -236,7 +243,7 @@ def _check_targets(options: Check) -> int:
 
 
 def _write(options: Check) -> "Write | None":
-    """What is done with repairs."""
+    """Return what to do with repairs."""
     from autograd_ref.crosscheck.isolated.command import Write
 
     if not options.repair and (options.diff or options.fix):
@@ -244,14 +251,14 @@ def _write(options: Check) -> "Write | None":
     if options.yes and not options.fix:
         raise ValueError("--yes goes with --fix")
     if options.json and options.fix and not options.yes:
-        raise ValueError("--fix asks, which --json cannot: add --yes")
+        raise ValueError("--fix asks before it writes, which is impossible with --json: add --yes")
     if options.json and options.diff:
         raise ValueError("--diff and --json both print to standard output: the JSON has the diff, too")
     return Write(options.diff, options.fix, not options.yes) if options.diff or options.fix else None
 
 
 def _recorded(options: Check) -> dict[str, object]:
-    """What is asked of a call that is recorded."""
+    """Return the options for a recorded call."""
     if options.reference is not None:
         own = ("call", "program", "nth", "loss", "backward", "of", "points")
         _refuse(
@@ -261,6 +268,9 @@ def _recorded(options: Check) -> dict[str, object]:
         )
     if options.call is not None and options.program is not None:
         raise ValueError("--call and --run are different ways to say what the call is: give one")
+    for name in ("call", "loss", "backward"):
+        if getattr(options, name) is not None and not getattr(options, name).strip():
+            raise ValueError(f"--{name} is empty")
     of = [each.partition("=") for each in options.of]
     for name, sign, leaf in of:
         if not (name.strip() and sign and leaf.strip()):

@@ -18,8 +18,8 @@ class Data:
     name: tyro.conf.Positional[Literal["cifar10"]]
     """Name of the data set; the digits come with scikit-learn and need no download."""
 
-    data_dir: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Directory for the archive; by default, $HANDGRAD_DATA or this user's cache."""
+    data_dir: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="")] = None
+    """Directory for the archive (default: $HANDGRAD_DATA, or else the user's cache directory)."""
 
     def run(self) -> int:
         """Download the archive unless it exists, read it once as a test, and return the exit code."""

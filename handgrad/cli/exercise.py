@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from handgrad.cli.exit_codes import BAD_INPUT, FAILED, OK
+from handgrad.cli.flags import Flag
 
 if TYPE_CHECKING:
     from autograd_ref.exercise.writing import Exercise as ExerciseFile
@@ -17,40 +18,40 @@ __all__ = ["Exercise", "check_exercise_file"]
 
 @dataclass
 class Exercise:
-    """Write the backward pass yourself, and be told at every moment which of your lines are right.
+    """Learn backpropagation: write a backward pass, and see at once which lines are right.
 
-    Writes a file with a forward pass, and a backward pass to be filled in step by step. Then:
+    Writes a file with a forward pass and blank steps for the backward pass. Then:
 
-    handgrad check FILE.py (how far you are)
-
-    handgrad check FILE.py --watch (again whenever you save)
-
-    handgrad check FILE.py --hint (the next hint; --solve: the next line)
+    - See your progress: handgrad check FILE.py
+    - See it again whenever you save: handgrad check FILE.py --watch
+    - Get the next hint: handgrad check FILE.py --hint
+    - Get the next line: handgrad check FILE.py --solve
     """
 
-    file: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="FILE.py")] = None
-    """Where the exercise goes; a file that is there is never overwritten."""
+    file: Annotated[
+        Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="FILE.py", help_behavior_hint="")
+    ] = None
+    """The new file. An existing file is never overwritten."""
 
     topic: Annotated[str, tyro.conf.arg(metavar="NAME")] = "two-layer-network"
-    """What it is about."""
+    """The topic of the exercise."""
 
-    list: bool = False
+    list: Flag = False
     """Show all topics, from easy to hard."""
 
     language: Literal["en", "zh"] = "en"
-    """English or Chinese, for the file and for all that is said of it."""
+    """Language of the file and of all messages: English or Chinese."""
 
     def run(self) -> int:
         """Write the file, or show the topics, and return the exit code."""
-        from rich.console import Console
-
+        from autograd_ref.crosscheck.reports.printed import print_report
         from autograd_ref.exercise.screen import topic_list
         from autograd_ref.exercise.topic import topic_called
         from autograd_ref.exercise.words import Words
         from autograd_ref.exercise.writing import write_exercise
 
         if self.list:
-            Console().print(topic_list(self.language))
+            print_report(topic_list(self.language))
             return OK
         if self.file is None:
             raise ValueError(
@@ -68,7 +69,7 @@ class Exercise:
 def check_exercise_file(
     exercise: "ExerciseFile", *, hint: bool, solve: bool, watch: bool, as_json: bool, time_limit: float
 ) -> int:
-    """Say how far a file is that `handgrad exercise` wrote, and return the exit code."""
+    """Check a file that `handgrad exercise` wrote, and return the exit code."""
     from autograd_ref.crosscheck.isolated.process import Outcome
     from autograd_ref.exercise.command import check_exercise, show_hint, show_solution, watch_exercise
 

@@ -1,5 +1,6 @@
 """The program: find the command that the arguments name, and run it."""
 
+import os
 import sys
 import traceback
 from typing import Annotated, Any
@@ -35,7 +36,7 @@ def _parse(config: Config, axes: SweepSettings) -> Check | Data | Exercise | Pre
         | Annotated[Predict, _subcommand("predict", Predict)]
         | Annotated[Study, _subcommand("study", Study)]
         | Annotated[Sweep, _subcommand("sweep", Sweep, default=Sweep(axes))]
-        | Annotated[Train, _subcommand("train", Train, default=Train(config))],
+        | Annotated[Train, _subcommand("train", Train, default=Train.of(config)), tyro.conf.OmitArgPrefixes],
         prog="handgrad",
         description=ABOUT,
     )
@@ -56,6 +57,10 @@ def main() -> None:
         elif isinstance(command, Sweep) and (axes := command.base()) != SweepSettings():
             command = _parse(Config(), axes)
         code = command.run()
+        sys.stdout.flush()
+    except BrokenPipeError:  # the output goes to a program that has ended, such as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = BAD_INPUT
     except (ValueError, OSError) as error:
         print(f"handgrad: {error}", file=sys.stderr)
         code = BAD_INPUT

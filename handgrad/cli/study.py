@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 
 from handgrad.cli.exit_codes import OK
+from handgrad.cli.flags import Flag
 
 __all__ = ["Study"]
 
@@ -22,7 +23,7 @@ class Study:
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("study")
     """Directory for index.html."""
 
-    open: bool = False
+    open: Flag = False
     """Open the page in the browser."""
 
     def run(self) -> int:

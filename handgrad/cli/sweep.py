@@ -37,23 +37,24 @@ class Sweep:
 
     settings: Annotated[SweepSettings, tyro.conf.arg(name="")] = field(default_factory=SweepSettings)
 
-    preset: SweepPresetName | None = None
-    """Start from one of the course notes' sweeps; other flags change single settings."""
+    preset: Annotated[SweepPresetName | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = None
+    """Start from notes-hidden, notes-reg or notes-lr-iters, the course notes' sweeps.
+    Other flags change single settings."""
 
-    out: Annotated[Path | None, tyro.conf.arg(metavar="SWEEP")] = None
-    """The sweep's directory; by default, a new one in sweeps/."""
+    out: Annotated[Path | None, tyro.conf.arg(metavar="SWEEP", help_behavior_hint="")] = None
+    """The sweep's directory (default: a new one in sweeps/)."""
 
-    resume: Annotated[Path | None, tyro.conf.arg(metavar="SWEEP")] = None
+    resume: Annotated[Path | None, tyro.conf.arg(metavar="SWEEP", help_behavior_hint="")] = None
     """Continue the sweep in this directory."""
 
-    jobs: int | None = None
-    """Number of processes on this machine; by default, one per CPU."""
+    jobs: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
+    """Number of processes on this machine (default: one per CPU)."""
 
-    scheduler: Annotated[str | None, tyro.conf.arg(metavar="tcp://HOST:PORT")] = None
+    scheduler: Annotated[str | None, tyro.conf.arg(metavar="tcp://HOST:PORT", help_behavior_hint="")] = None
     """Train on the workers of this Dask cluster instead."""
 
-    local_cluster: int | None = None
-    """Start a Dask cluster with this many workers on this machine instead."""
+    local_cluster: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
+    """Start a Dask cluster with this number of workers on this machine instead."""
 
     quiet: bool = False
     """Show no progress."""
@@ -85,7 +86,7 @@ class Sweep:
                 print(f"handgrad: {error}", file=sys.stderr)
                 return FAILED
             except (InterruptedRunError, KeyboardInterrupt):
-                print(f"handgrad: stopped; to go on: handgrad sweep --resume {directory}", file=sys.stderr)
+                print(f"handgrad: stopped; to continue: handgrad sweep --resume {directory}", file=sys.stderr)
                 return INTERRUPTED
 
     def _workers(self, stacks: int) -> "AbstractContextManager[Workers]":

@@ -42,8 +42,8 @@ def download_cifar10(directory: Path, url: str = CIFAR10_URL, sha256: str = CIFA
             )
     except OSError as error:
         raise OSError(
-            f"cannot download {url}: {error}; fetch it by other means to {directory / BINARY_ARCHIVE}, and "
-            "run this again to verify it"
+            f"cannot download {url}: {error}. Download it another way, save it as "
+            f"{directory / BINARY_ARCHIVE}, and run this command again to verify it."
         ) from None
     return Path(path)
 

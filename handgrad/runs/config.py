@@ -18,7 +18,10 @@ from handgrad.validation import (
     check_real,
 )
 
-__all__ = ["PRESETS", "CommonSettings", "Config", "PresetName", "usual_settings"]
+__all__ = [
+    "PRESETS", "CommonSettings", "Config", "DataSettings", "NetworkSettings", "OptimizerSettings",
+    "PresetName", "RunSettings", "usual_settings",
+]  # fmt: skip
 
 ScheduleName = Literal["decay", "cosine"]
 DtypeName = Literal["float32", "float64"]
@@ -26,26 +29,34 @@ PresetName = Literal["best", "notes"]
 
 
 @dataclass(frozen=True)
-class CommonSettings:
-    """The settings that all points of a sweep share."""
+class DataSettings:
+    """The training data."""
 
-    data: DataName = "digits"
-    """Data set: scikit-learn's digits, or CIFAR-10."""
+    data: Annotated[DataName, tyro.conf.arg(metavar="NAME")] = "digits"
+    """Data set: digits (from scikit-learn) or cifar10."""
 
-    data_dir: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Directory or archive with CIFAR-10 in either layout; by default, the directory of `handgrad data`."""
+    data_dir: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="")] = None
+    """Directory or archive with CIFAR-10 (default: as for `handgrad data`)."""
 
     batch: int = 200
     """Rows of a minibatch, drawn with replacement."""
 
-    schedule: ScheduleName = "decay"
-    """Multiply the learning rate by --decay after every epoch, or lower it to 0 as half a cosine."""
+    flip: bool = False
+    """Mirror each training image with probability 1/2."""
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """The optimizer and the schedule of its learning rate."""
+
+    schedule: Annotated[ScheduleName, tyro.conf.arg(metavar="NAME")] = "decay"
+    """decay, or cosine: half a cosine from --lr to 0."""
 
     decay: float = 1.0
-    """Factor on the learning rate after every epoch, for the schedule "decay"."""
+    """Schedule decay: factor on the rate after each epoch."""
 
     warmup: int = 0
-    """Number of steps over which the learning rate rises to the schedule's rate."""
+    """Steps over which the learning rate rises from 0."""
 
     momentum: float = 0.0
     """Factor of the velocity, in [0, 1)."""
@@ -53,36 +64,38 @@ class CommonSettings:
     nesterov: bool = False
     """Use Nesterov's momentum instead of the classical one."""
 
-    dropout: float = 0.0
-    """Probability with which a hidden unit's output is set to 0 in training."""
 
-    flip: bool = False
-    """Mirror each training image left to right with probability 1/2."""
+@dataclass(frozen=True)
+class NetworkSettings:
+    """The network's weights and arithmetic."""
+
+    dropout: float = 0.0
+    """Probability of setting a hidden output to 0 in training."""
 
     std: float = 0.05
-    """Standard deviation of the initial weights; for CIFAR-10, the default is 0.01."""
+    """Standard deviation of the first weights (cifar10: 0.01)."""
 
-    dtype: DtypeName = "float32"
-    """Dtype of the parameters and of all computation."""
+    dtype: Annotated[DtypeName, tyro.conf.arg(metavar="DTYPE")] = "float32"
+    """float32 or float64, for all computation."""
 
 
 @dataclass(frozen=True)
-class Config(CommonSettings):
-    """The settings of a training run.
+class CommonSettings(NetworkSettings, OptimizerSettings, DataSettings):
+    """The settings that all points of a sweep share."""
 
-    Raises:
-        TypeError: a setting is of the wrong kind.
-        ValueError: a setting is out of its range.
-    """
+
+@dataclass(frozen=True)
+class RunSettings:
+    """The settings that the points of a sweep vary, and the settings of a single run."""
 
     hidden: int = 150
     """Hidden units H."""
 
-    activation: ActivationName = "relu"
-    """Activation of the hidden layer."""
+    activation: Annotated[ActivationName, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = "relu"
+    """relu (default), leaky_relu, sigmoid, tanh, elu, gelu, gelu_tanh, silu, softplus."""
 
     lr: float = 0.05
-    """Learning rate, before the schedule; for CIFAR-10, whose pixels are larger, the default is 0.002."""
+    """Learning rate, before the schedule (cifar10: 0.002)."""
 
     reg: float = 1e-3
     """Strength of the penalty 2·reg·(‖W1‖² + ‖W2‖²)."""
@@ -91,10 +104,20 @@ class Config(CommonSettings):
     """Number of training steps."""
 
     seed: int = 0
-    """Seed of the initial weights, minibatches, flips and dropout, each with its own stream."""
+    """Seed of the weights, minibatches, flips and dropout."""
 
-    threads: int | None = None
-    """Number of threads of the BLAS; by default, its own choice. Resume a run with the same number."""
+    threads: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
+    """Threads of the BLAS (default: its own choice); resume with the same."""
+
+
+@dataclass(frozen=True)
+class Config(RunSettings, CommonSettings):
+    """The settings of a training run.
+
+    Raises:
+        TypeError: a setting is of the wrong kind.
+        ValueError: a setting is out of its range.
+    """
 
     def __post_init__(self) -> None:
         for name in ("hidden", "iters", "batch"):

@@ -85,7 +85,9 @@ def resume_run(directory: Path, config: Config) -> None:
         )
     for name, value in mine.items():
         if given[name] != value and name != "data_dir" and not (name == "iters" and longer):
-            raise ValueError(f"{directory} is a run with {name} {value}; it cannot go on with {given[name]}")
+            raise ValueError(
+                f"{directory} is a run with --{name} {value}; it cannot continue with {given[name]}"
+            )
     with blas_threads(config.threads), locked(directory):
         trainer, data = load_run(directory, config)
         if longer:

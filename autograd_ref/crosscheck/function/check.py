@@ -33,8 +33,8 @@ def check_gradients(
     """Compare a hand-written gradient of any function with automatic differentiation.
 
     Every gradient is judged by a bound measured on the reference (see `rounding_bounds`), at the given point
-    and at others near it. Three witnesses decide together: the gradient by hand, the automatic one, and a
-    central difference of the reference's *values* in float64, which uses no derivative. If such a difference
+    and at others near it. Three results are compared: the gradient by hand, the automatic one, and a central
+    difference of the reference's *values* in float64, which uses no derivative. If such a difference
     contradicts a gradient on which hand and reference agree, the gradient is wrong; a gradient whose
     reference is wrong is wrong, too. A gradient is *not judged* if nothing flows into it at any point, or if
     rounding hides it; if rounding in float32 hides it, float64 may still decide (`in_float64`).

@@ -70,7 +70,7 @@ class AtPoint:
 
     @property
     def place(self) -> tuple[str, bool]:
-        """The name of the point, and whether it was moved from where somebody put it."""
+        """The name of the point, and whether it was moved from the given one."""
         return self.point.name, self.point.moved
 
     @property
@@ -116,7 +116,7 @@ class Judged(Protocol):
 
     @property
     def place(self) -> tuple[str, bool]:
-        """The name of the point, and whether somebody else than the user chose it."""
+        """The name of the point, and whether it is another than the user's."""
         ...
 
     @property

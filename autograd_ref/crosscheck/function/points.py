@@ -112,7 +112,7 @@ def drawn_points(examples: Sequence[tuple[Any, ...]], dtype: DTypeLike, seed: in
 
 
 def move_in_place(arrays: Sequence[np.ndarray], part: float, seed: Sequence[int]) -> None:
-    """Move arrays in place like those of a moved point, by part of the way."""
+    """Move arrays in place as for a moved point, by a part of that distance."""
     rng = np.random.default_rng(seed)
     for array in arrays:
         array[...] += (part * _change(array, rng)).astype(array.dtype)

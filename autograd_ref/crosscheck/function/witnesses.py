@@ -1,4 +1,4 @@
-"""The third witness: differences of the reference's values, which use no derivative."""
+"""Differences of the reference's values, which use no derivative: a third opinion on every gradient."""
 
 from collections.abc import Sequence
 from functools import cached_property

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,13 +19,14 @@ import numpy as np
 from autograd_ref.compiling.cache import keep_compiled
 from autograd_ref.crosscheck.errors import LONGEST_REFUSAL, one_line, what_stopped
 from autograd_ref.crosscheck.function.check import POINTS, check_gradients_at
+from autograd_ref.crosscheck.isolated.by_forward import by_forward
 from autograd_ref.crosscheck.isolated.judge_whole import WholeFile
 from autograd_ref.crosscheck.isolated.limits import MARGIN, limit, note_where
 from autograd_ref.crosscheck.isolated.running import run_program, run_until_call
 from autograd_ref.crosscheck.isolated.source import source_of
 from autograd_ref.crosscheck.isolated.targets import Target, file_of, load_module, load_target
 from autograd_ref.crosscheck.network.check import check_network
-from autograd_ref.crosscheck.program.calling.caught import seeded
+from autograd_ref.crosscheck.program.calling.caught import evaluate, seeded
 from autograd_ref.crosscheck.program.calling.loops import Loop, Round, loops_of
 from autograd_ref.crosscheck.program.calling.target import (
     Asked,
@@ -35,6 +37,7 @@ from autograd_ref.crosscheck.program.calling.target import (
 )
 from autograd_ref.crosscheck.program.calling.watch import Met, is_called_plainly, watching
 from autograd_ref.crosscheck.program.check import REPAIR_SECONDS
+from autograd_ref.crosscheck.program.guessed.judge import calls_of, judge_guessed
 from autograd_ref.crosscheck.program.guessed.styles import Sizes
 from autograd_ref.crosscheck.program.guessed.training import judge_training
 from autograd_ref.crosscheck.reports.report import NotJudged, Report
@@ -99,9 +102,13 @@ def judge_request(
     Raises:
         NotJudged: the target cannot be judged; the message says why.
     """
+    if request["target"].rpartition(":")[2].isdigit():
+        return _judge_loop(request, _asked(request), end, note)
+    if "backward" in request["target"].rpartition(":")[2]:
+        paired = by_forward(request, source_of(Path(file_of(request["target"])[0])))
+        if paired is not request:
+            return replace(judge_request(paired, end, note), target=request["target"])
     asked = _asked(request)
-    if asked.spec.rpartition(":")[2].isdigit():
-        return _judge_loop(request, asked, end, note)
 
     def meet(file: str, met: Met) -> NoReturn:
         end(partial(_said, file, lambda: check_met(met, file, asked, note)))
@@ -124,6 +131,8 @@ def _judge_loop(
     note: Callable[[Report], None] | None,
 ) -> Report:
     """Judge a round of the loop that a target names by its line, FILE.py:LINE."""
+    if asked.nth != 1 or asked.backward is not None:
+        raise NotJudged("--nth and --backward go with a function, FILE.py:NAME, not with a loop")
     file, line = file_of(asked.spec)
     around = [
         each
@@ -152,11 +161,8 @@ def _judge_loop(
             f"its import never comes to the loop at line {line}: say what runs it, --run '{Path(file).name}' "
             "or --call 'NAME(...)'"
         )
-    try:
-        with watch(file):
-            exec(asked.call, {**vars(module), "np": np, "rng": seeded(asked.seed, 0)})  # noqa: S102
-    except (Exception, SystemExit) as error:
-        raise NotJudged(f"--call raised {what_stopped(error, file)}") from error
+    with watch(file):
+        evaluate(asked.call, {**vars(module), "np": np, "rng": seeded(asked.seed, 0)}, file)
     raise NotJudged(f"--call never comes to the loop at line {line}")
 
 
@@ -205,10 +211,13 @@ def _judge(
     rules = check_rule_target(target.value, target.module, target.file, request, own)
     if rules is not None:
         return rules
+    if not callable(target.value) and not callable(getattr(target.value, "loss", None)):
+        kind = type(target.value).__name__
+        raise NotJudged(f"{asked.spec.rpartition(':')[2]} is neither a function nor a class, but a {kind}")
     if request["surrogate"] and reference is None:
         raise NotJudged("--surrogate goes with --reference, or with a rule of JAX or PyTorch")
     if _is_recorded(request, target):
-        return check_target(target.module, target.file, asked, note)
+        return _check_recorded(request, target, asked, note)
     options = {name: request[name] for name in ("seed", "tolerance")}
     options |= {"name": request["target"], "dtype": request["dtype"] or "float64"}
     if reference is None:
@@ -229,6 +238,20 @@ def _judge(
     return check_gradients_at(
         target.value, reference.value, examples, surrogate=request["surrogate"], **options
     )
+
+
+def _check_recorded(
+    request: dict[str, Any], target: Target, asked: Asked, note: Callable[[Report], None] | None
+) -> Report:
+    """Judge a recorded call; without a call or an example, one that is guessed."""
+    name = asked.spec.rpartition(":")[2]
+    if asked.call is None and example_of(target.module, name) is None:
+        sizes, reg = Sizes(*request["sizes"]), 0.1 if request["reg"] is None else request["reg"]
+        calls = calls_of(target.module, name, sizes, reg)
+        report = judge_guessed(target.module, target.file, asked, calls, note)
+        if report is not None:
+            return report
+    return check_target(target.module, target.file, asked, note)
 
 
 def _is_recorded(request: dict[str, Any], target: Target) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,7 +14,7 @@ from rich.text import Text
 
 from autograd_ref.crosscheck.isolated.process import Answer, Outcome, cores, run_apart, run_file_apart
 from autograd_ref.crosscheck.isolated.source import ignored_in
-from autograd_ref.crosscheck.isolated.whole import files_of, names_in
+from autograd_ref.crosscheck.isolated.whole import NOTHING, TAKES_GRADIENTS, files_of, names_in
 from handgrad.files import replace_file
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Write(NamedTuple):
                 from autograd_ref.crosscheck.isolated.fix import write_repair
 
                 old = write_repair(repair)
-                print(f"{repair.file} is changed; what it was is in {old.name}.", file=sys.stderr)
+                print(f"{repair.file} was changed; the old file is {old.name}.", file=sys.stderr)
 
 
 def _agreed(repair: "Repair") -> bool:
@@ -104,6 +104,9 @@ async def _check_targets(
     with suppress(NotImplementedError):  # on Windows
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
     files = {target: found for target in targets if (found := files_of(target)) is not None}
+    for target, found in files.items():
+        if not found:
+            raise ValueError(f"{target} has no Python file and no notebook in it")
     asked_for = [each for target in targets for each in files.get(target, [target])]
     whole = {each for found in files.values() for each in found}
     several = len(asked_for) > 1 or bool(whole)
@@ -140,9 +143,12 @@ async def _check_targets(
             judged = await answer
             for name, one in judged:
                 result = TargetResult.of(name, one)
+                if target not in targets and (one.error or "").startswith(NOTHING):
+                    continue  # a file without gradients in a folder that has others
                 if html is not None and result.report is not None:
                     replace_file(html, result.report.to_html().encode())
                 leaves_out = target in whole and name != target and result.report is None
+                leaves_out = leaves_out and " but wrong as " not in (one.error or "")
                 (uncalled if leaves_out else results).append(result)
                 if as_json:
                     print(json.dumps(result.to_json()), flush=True)
@@ -161,8 +167,8 @@ async def _check_targets(
             if said:
                 console.print(Text(said), soft_wrap=True)
     if several and not as_json:
-        if uncalled:
-            console.print(Text(_uncalled([result.target for result in uncalled])), soft_wrap=True)
+        for said in _uncalled(uncalled):
+            console.print(Text(said), soft_wrap=True)
         console.print(tally(results) if results else "Nothing was judged.", style="bold")
     if not results:
         return Outcome.NOT_JUDGED
@@ -188,8 +194,22 @@ def _ignored(file: str) -> str:
     return f"Ignored in {file}: {', '.join(lines)}" if lines else ""
 
 
-def _uncalled(targets: Sequence[str]) -> str:
-    """Return a sentence about functions without a known call, and how to give one."""
-    names = ", ".join(target.rpartition(":")[2] for target in targets)
-    last = targets[0].rpartition(":")[2]
-    return f"Not called: {names}. Say how: handgrad check {targets[0]} --call '{last}(...)'"
+def _uncalled(results: "Sequence[TargetResult]") -> Iterator[str]:
+    """Yield sentences about functions that only take gradients, and about those without a known call."""
+    takers = [result.target for result in results if result.error == TAKES_GRADIENTS]
+    targets = [result.target for result in results if result.error != TAKES_GRADIENTS]
+    if takers:
+        yield f"Without a gradient of its own: {_names(takers)}."
+    if not targets:
+        return
+    first, name = targets[0], targets[0].rpartition(":")[2]
+    call = f"{name}(...)"
+    methods = names_in(_file_of(first)).get(name, [name])
+    if methods != [name]:  # a class
+        method = methods[0].rpartition(".")[2]
+        first, call = f"{first}.{method}", f"{call}.{method}(...)"
+    yield f"Not called: {_names(targets)}. Say how: handgrad check {first} --call '{call}'"
+
+
+def _names(targets: Sequence[str]) -> str:
+    return ", ".join(target.rpartition(":")[2] for target in targets)

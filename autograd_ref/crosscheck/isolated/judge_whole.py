@@ -9,10 +9,12 @@ from types import ModuleType
 from typing import Any
 
 from autograd_ref.crosscheck.errors import LONGEST_REFUSAL, one_line
+from autograd_ref.crosscheck.isolated.by_forward import by_forward
 from autograd_ref.crosscheck.isolated.patience import Patience
 from autograd_ref.crosscheck.isolated.running import run_program
 from autograd_ref.crosscheck.isolated.source import source_of
 from autograd_ref.crosscheck.isolated.targets import Target, load_module
+from autograd_ref.crosscheck.isolated.whole import NOTHING, TAKES_GRADIENTS, methods_in, takers_of_gradients
 from autograd_ref.crosscheck.program.calling.loops import Loop, Round, calls_any, loops_of
 from autograd_ref.crosscheck.program.calling.target import check_met, check_round
 from autograd_ref.crosscheck.program.calling.watch import Met, is_called_plainly, watching
@@ -22,6 +24,9 @@ __all__ = ["WholeFile"]
 
 # Seconds that a file may run until it calls something that can be judged, and after that.
 BEFORE_SECONDS, AFTER_SECONDS = 50.0, 5.0
+
+# Functions that only help have no loss, so another refusal says more.
+NO_LOSS_AT_ALL = re.compile(r"it returns no loss|none of its variables is the loss")
 
 Judge = Callable[[dict[str, Any], Target], Report]
 Said = Callable[[str, Callable[[], Report]], Report]
@@ -69,14 +74,23 @@ class WholeFile:
                 return
             module = self._so_far()
         yield self.answers
+        source = source_of(Path(self.file))
+        takers = takers_of_gradients(source)
         for name, called in self.names.items() if self.program is None else ():
-            value = getattr(module, name, None)
-            if value is not None and not self.met.intersection(called):
-                one = {**self.request, "target": f"{self.path}:{name}"}
+            one = by_forward({**self.request, "target": f"{self.path}:{name}"}, source)
+            value = getattr(module, one["target"].rpartition(":")[2], None)
+            if value is not None and name in takers:
+                self.answers.append(
+                    {"target": f"{self.path}:{name}", "report": None, "error": TAKES_GRADIENTS}
+                )
+            elif value is not None and not self.met.intersection(called) and not self._has_met(name):
                 self._answer(name, partial(judge, one, Target(value, module, self.file)))
             yield self.answers
         if not self.answers and (not self.names or self.program is not None):
             yield [self._of_file(self._nothing())]
+
+    def _has_met(self, cls: str) -> bool:
+        return any(each.startswith(f"{cls}.") for each in self.met)
 
     def _run(self) -> Any:
         if self.program is None:
@@ -94,6 +108,7 @@ class WholeFile:
     def _watch(self, file: str) -> AbstractContextManager[Any]:
         source = source_of(Path(file))
         names = [each for called in self.names.values() for each in called]
+        names = list(dict.fromkeys([*names, *methods_in(source)]))
         plain = [name for name in names if is_called_plainly(source, name)]
         return watching(file, plain, 1, self._meet, loops_of(source), self._meet_round)
 
@@ -113,7 +128,9 @@ class WholeFile:
         asked = self.asked({**self.request, "target": f"{self.path}:{name}"})
         judged = self._answer(name, lambda: judge(asked))
         if not judged:
-            self.refused = f"{name}: {self.answers.pop()['error']}"
+            error = str(self.answers.pop()["error"])
+            if not self.refused or NO_LOSS_AT_ALL.search(self.refused):
+                self.refused = f"{name}: {error}"
         self.patience.start(AFTER_SECONDS if self.answers else None)
         return judged
 
@@ -121,6 +138,8 @@ class WholeFile:
         report, error = None, None
         try:
             report = self.said(self.file, judge).to_json()
+            if "backward" in name:
+                report["target"] = f"{self.path}:{name}"  # not the forward function's
         except NotJudged as refused:
             error = one_line(str(refused), LONGEST_REFUSAL)
         self.answers.append({"target": f"{self.path}:{name}", "report": report, "error": error})
@@ -135,10 +154,7 @@ class WholeFile:
             return f"line {self.refused}" if self.refused[0].isdigit() else self.refused
         if self.program is not None:
             return f"--run calls no function of it with floating arrays, and trains in no loop of {self.path}"
-        return (
-            "has no function that can be called, no class with a loss and no loop that trains when it is "
-            f"imported: say what runs it, --run '{Path(self.path).name}'"
-        )
+        return f"{NOTHING}: say what runs it, --run '{Path(self.path).name}'"
 
     def _too_long(self, error: str) -> str:
         """Return the message about a run that was ended."""

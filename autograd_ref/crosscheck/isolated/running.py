@@ -6,9 +6,11 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import NoReturn
 
 from autograd_ref.crosscheck.errors import what_stopped
+from autograd_ref.crosscheck.isolated.source import is_plain, run_cells
 from autograd_ref.crosscheck.isolated.targets import file_of
 from autograd_ref.crosscheck.program.calling.watch import Met, watching
 from autograd_ref.crosscheck.reports.report import NotJudged
@@ -41,6 +43,8 @@ def run_until_call(command: str, spec: str, nth: int, meet: Callable[[str, Met],
 def run_program(command: str) -> None:
     """Run ``SCRIPT ARG...`` in the script's folder, or ``-m MODULE ARG...`` in the current one, like Python.
 
+    The script may be a notebook.
+
     Args:
         command: the arguments after ``python``.
 
@@ -64,6 +68,11 @@ def run_program(command: str) -> None:
     try:
         if is_module:
             runpy.run_module(script, run_name="__main__", alter_sys=True)
+        elif not is_plain(Path(script)):
+            module = ModuleType("__main__")
+            vars(module)["__file__"] = script
+            sys.modules["__main__"] = module
+            run_cells(Path(script), module)
         else:
             runpy.run_path(script, run_name="__main__")
     except SystemExit:

@@ -9,10 +9,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-__all__ = ["cells_of", "ignored_in", "is_plain", "run_cells", "source_of"]
+__all__ = ["NotANotebookError", "cells_of", "ignored_in", "is_plain", "run_cells", "source_of"]
 
 # %matplotlib inline, %%time, !pip install, ?help and help?
 _MAGIC = re.compile(r"^(\s*)(?:[%!?].*|[\w.]+\?{1,2}\s*)$", re.MULTILINE)
+
+
+class NotANotebookError(ValueError):
+    """A file that is named like a notebook is none."""
 
 
 def source_of(file: Path) -> str:
@@ -85,9 +89,12 @@ class _Nothing:
 
 
 def _code_of(notebook: Path) -> list[str]:
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    sources = [each["source"] for each in cells if each["cell_type"] == "code"]
-    return [each if isinstance(each, str) else "".join(each) for each in sources]
+    try:
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        sources = [each["source"] for each in cells if each["cell_type"] == "code"]
+        return [each if isinstance(each, str) else "".join(each) for each in sources]
+    except (KeyError, TypeError, ValueError) as error:
+        raise NotANotebookError(f"is not a notebook: {type(error).__name__}: {error}") from None
 
 
 def _text(file: Path) -> str:

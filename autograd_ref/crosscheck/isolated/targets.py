@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from autograd_ref.crosscheck.errors import cause, is_beside, one_line, what_stopped
-from autograd_ref.crosscheck.isolated.source import is_plain, run_cells, source_of
+from autograd_ref.crosscheck.isolated.source import NotANotebookError, is_plain, run_cells, source_of
 from autograd_ref.crosscheck.reports.report import NotJudged
 
 __all__ = ["Target", "file_of", "load_module", "load_target"]
@@ -45,6 +45,8 @@ def file_of(spec: str) -> tuple[str, str]:
         NotJudged: the file or module does not exist, or no name was given.
     """
     where, _, name = spec.rpartition(":")
+    if not where and _is_file(name):
+        raise NotJudged("there is no such file; a target is FILE.py, FILE.py:NAME or package.module:NAME")
     if not where or not name:
         raise NotJudged("does not name a class or function: write FILE.py:NAME or package.module:NAME")
     file = str(Path(where).resolve()) if _is_file(where) else _file_of_module(where)
@@ -109,6 +111,8 @@ def load_module(where: str, file: str, around: Around | None = None) -> ModuleTy
                 return load()
     except NotJudged:
         raise
+    except NotANotebookError as error:
+        raise NotJudged(str(error)) from None
     except BaseException as error:
         raise NotJudged(what_stopped(error, file)) from error
 

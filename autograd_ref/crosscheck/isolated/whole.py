@@ -4,9 +4,16 @@ import ast
 from pathlib import Path
 
 from autograd_ref.crosscheck.isolated.source import source_of
-from autograd_ref.crosscheck.program.guessed.roles import METHODS, TRAINING
+from autograd_ref.crosscheck.program.guessed.roles import METHODS, TRAINING, role_of
+from autograd_ref.crosscheck.program.paths import cores
 
-__all__ = ["files_of", "names_in"]
+__all__ = ["NOTHING", "TAKES_GRADIENTS", "files_of", "methods_in", "names_in", "takers_of_gradients"]
+
+NOTHING = (
+    "has no function that can be called, no class with a loss and no loop that trains when it is imported"
+)
+
+TAKES_GRADIENTS = "it takes a gradient and computes none, so there is nothing to judge"
 
 _NOT_SOURCE = {"build", "dist", "env", "node_modules", "site-packages", "venv", "__pycache__"}
 
@@ -15,7 +22,7 @@ def files_of(target: str) -> list[str] | None:
     """Return the files of a target without a name: itself, or all in a folder; None for any other target."""
     path = Path(target)
     if path.is_dir():
-        found = sorted(path.rglob("*.py"))
+        found = sorted(each for each in path.rglob("*") if each.suffix in (".py", ".ipynb"))
         inside = [each.relative_to(path).parts for each in found]
         return [
             str(each)
@@ -52,3 +59,37 @@ def names_in(file: str) -> dict[str, list[str]]:
             if called:
                 names[each.name] = called
     return names
+
+
+def methods_in(source: str) -> list[str]:
+    """Return the methods of a source's classes that may be judged if the program calls them."""
+    try:
+        body = ast.parse(source).body
+    except (SyntaxError, ValueError):
+        return []
+    return [
+        f"{each.name}.{part.name}"
+        for each in body
+        if isinstance(each, ast.ClassDef)
+        for part in each.body
+        if isinstance(part, ast.FunctionDef)
+        and not part.name.startswith("__")
+        and "backward" not in part.name
+    ]
+
+
+def takers_of_gradients(source: str) -> set[str]:
+    """Return the functions of a source that take parameters and their gradients: update rules."""
+    try:
+        body = ast.parse(source).body
+    except (SyntaxError, ValueError):
+        return set()
+    functions = {each.name: each.args.args for each in body if isinstance(each, ast.FunctionDef)}
+    found = set()
+    for name, arguments in functions.items():
+        taken = {each.arg for each in arguments}
+        gradients = {each for each in taken if taken.intersection(cores(each)) or each in ("grad", "grads")}
+        weights = {each for each in taken if role_of(each) in ("weight", "parameters")}
+        if gradients and weights and "backward" not in name:
+            found.add(name)
+    return found

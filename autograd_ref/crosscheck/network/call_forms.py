@@ -231,7 +231,7 @@ def _construct(target: type, problem: Problem) -> Any:
 
 
 def _accepted(function: Any) -> Mapping[str, inspect.Parameter]:
-    """Return the parameters of a function or class; any number if Python does not know."""
+    """Return the parameters of a function or class; any number if it has no readable signature."""
     try:
         return inspect.signature(function).parameters
     except (TypeError, ValueError):

@@ -21,8 +21,9 @@ from autograd_ref.crosscheck.program.calling.forms import (
     required,
     with_expression,
 )
-from autograd_ref.crosscheck.program.guessed.roles import role_of
-from autograd_ref.crosscheck.program.paths import of_path
+from autograd_ref.crosscheck.program.guessed.stretched import refuse_stretched
+from autograd_ref.crosscheck.program.held import held_target
+from autograd_ref.crosscheck.program.paths import shown
 from autograd_ref.crosscheck.program.point import RecordedPoint, Run, read_gradients, run
 from autograd_ref.crosscheck.program.repair.find import Found, find_repair
 from autograd_ref.crosscheck.program.repair.numbers import with_other_numbers
@@ -30,7 +31,6 @@ from autograd_ref.crosscheck.program.verdict import Settings, report_on
 from autograd_ref.crosscheck.program.views import refuse_overlaps
 from autograd_ref.crosscheck.reports.report import Advice, Blame, NotJudged, Report
 from autograd_ref.recording import InstrumentFault, NotCompared, NotRecorded, check_complete, check_operations
-from autograd_ref.recording.tape import Compute
 from handgrad.validation import check_positive_int, check_real
 
 __all__ = ["REPAIR_SECONDS", "assert_call", "check_call", "check_points", "form_of"]
@@ -181,8 +181,49 @@ def check_points(
             return _judged(first, form, call_at, points, file, settings)
     except NotRecorded as error:
         raise NotJudged(f"cannot be recorded: {error}") from error
+    except _NoGradientError:
+        first.recording.before.restore()
+        report = None
+        if form.loss is None and not form.leaves_variables:
+            report = _by_variables(first, form, call_at, points, file, settings)
+        if report is None:
+            raise
+        return report
     finally:
         first.recording.before.restore()
+
+
+class _NoGradientError(NotJudged):
+    """The call has a loss and no gradient among its results."""
+
+
+def _by_variables(
+    first: Run,
+    form: Form,
+    call_at: Callable[[int], Arguments],
+    points: int,
+    file: str,
+    settings: Settings,
+) -> Report | None:
+    """Judge gradients that are only variables of the function, like those that Adam uses inside of it.
+
+    A variable may have the name of a gradient by chance: a single wrong one gives no report, unless the call
+    is guessed, where a report keeps a call with other shapes from being the only one.
+    """
+    path = first.loss.path
+    loss = f"out{path.removeprefix('return')}" if path.startswith("return") else path
+    found = with_expression(form.results[1], loss, {}, leaves_variables=True)
+    settings = replace(settings, told=shown(path), prefix=found.results[0])
+    try:
+        report = check_points(found, call_at, points, file, replace(settings, repair_seconds=0.0))
+    except NotJudged:
+        return None
+    is_sure = len(report.quantities) > 1 or settings.guessed or report.ok
+    if not is_sure or any(each.mismatch for each in report.quantities):
+        return None
+    if report.ok is False and settings.repair_seconds > 0:
+        return check_points(found, call_at, points, file, settings)
+    return report
 
 
 def _judged(
@@ -191,12 +232,14 @@ def _judged(
     """Return the report on a call that was recorded once."""
     warnings: list[Advice] = []
     if settings.guessed:
-        _refuse_stretched(first)
+        refuse_stretched(first.recording)
     _hold_to_account(first, settings.seed)
     assignment = first.assignment(settings.of)
     refuse_overlaps(first.recording, first.found, {pair.leaf for pair in assignment.pairs})
     if not assignment.pairs:
-        raise NotJudged("; ".join(assignment.ambiguous) or _no_gradient(form, assignment))
+        if assignment.ambiguous:
+            raise NotJudged("; ".join(assignment.ambiguous))
+        raise _NoGradientError(_no_gradient(form, assignment))
     found = [read_gradients(first, 0, assignment.pairs, settings.seed)]
     for number in range(1, points):
         first.recording.before.restore()
@@ -205,6 +248,8 @@ def _judged(
         except (NotJudged, NotRecorded) as error:
             warnings.append(Advice("point-failed", f"At point {number} there is no verdict: {error}."))
     report, suspects = report_on(found, assignment, warnings, settings)
+    if report.ok is False and (held := held_target(found[0])) is not None:
+        raise NotJudged(held)
     if report.ok is False and settings.repair_seconds > 0 and not assignment.ambiguous:
         if settings.on_verdict is not None:
             settings.on_verdict(report)
@@ -257,27 +302,6 @@ def _first(mended: Blame, others: Sequence[Blame]) -> tuple[Blame, ...]:
     _, start, known = here[0].says.partition("; right before it: ") if here else ("", "", "")
     rest = [each for each in others if each not in here]
     return (replace(mended, says=mended.says + start + known), *rest)[:3]
-
-
-def _refuse_stretched(found: Run) -> None:
-    """Refuse a made-up call that fits only because labels are broadcast, (N, 1) and (N,) to (N, N)."""
-    for value in found.recording.tape.values:
-        if isinstance(value.operation, Compute) and value.operation.name in ("add", "subtract", "multiply"):
-            for each in value.inputs:
-                path = getattr(each.operation, "path", None)
-                is_stretched = bool(each.shape) and each.shape != value.shape
-                if path and is_stretched and role_of(of_path(path).name) == "labels":
-                    raise NotJudged(f"{path} of shape {each.shape} is stretched to {value.shape}")
-        shapes = [each.shape for each in value.inputs if each.shape]
-        if (
-            isinstance(value.operation, Compute)
-            and value.operation.kind == "ufunc"
-            and value.operation.name != "matmul"
-            and len(shapes) == 2
-            and value.shape not in shapes
-            and max(map(value.shape.count, value.shape)) > 1
-        ):
-            raise NotJudged(f"{shapes[0]} and {shapes[1]} are stretched to {value.shape}")
 
 
 def _hold_to_account(found: Run, seed: int) -> None:

@@ -1,7 +1,8 @@
 """A call at one point: recorded, differentiated, with the gradients that it computes."""
 
+import inspect
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from autograd_ref.crosscheck.program.assigned.losses import Loss, NoLoss, find_l
 from autograd_ref.crosscheck.program.assigned.moved import step_size
 from autograd_ref.crosscheck.program.assigned.returned import returned_names
 from autograd_ref.crosscheck.program.assigned.second import second_derivative
+from autograd_ref.crosscheck.program.calling.caught import has_floating
 from autograd_ref.crosscheck.program.calling.forms import Form
 from autograd_ref.crosscheck.program.guards import Guard, guarded_logarithms, unguarded
 from autograd_ref.crosscheck.program.views import adjoint_by
@@ -157,15 +159,26 @@ def run(form: Form, args: Sequence[Any], kwargs: Mapping[str, Any], file: str) -
         raise
     except (Exception, SystemExit) as error:
         frames = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
-        where = "--loss " if "<loss>" in frames else ""
+        where = "--loss" if "<loss>" in frames else "the call"
         seen = "; it sees out, what was returned, its function's own variables and the names of the file"
-        told = seen if where and isinstance(error, NameError) else ""
-        raise NotJudged(f"{where}raised {what_stopped(error, file)}{told}") from error
+        told = seen if where == "--loss" and isinstance(error, NameError) else ""
+        if isinstance(error, TypeError) and file not in frames:
+            told = f"; it is {_signature(form.results[1])}"
+        raise NotJudged(f"{where} raised {what_stopped(error, file)}{told}") from error
     try:
+        if not any(leaf.array.size for leaf in recording.leaves) and has_floating(args, kwargs):
+            raise NoLoss("it computes nothing from the arrays that it is given, so nothing has a gradient")
         return _read(form, recording)
     except BaseException:
         recording.before.restore()
         raise
+
+
+def _signature(function: Callable[..., Any]) -> str:
+    try:
+        return f"{function.__name__}{inspect.signature(function)}"
+    except (AttributeError, TypeError, ValueError):
+        return "called otherwise"
 
 
 def _read(form: Form, recording: Recording) -> Run:

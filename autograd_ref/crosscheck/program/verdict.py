@@ -57,7 +57,7 @@ class Settings:
 def report_on(
     found: Sequence[RecordedPoint], assignment: Assignment, warnings: Sequence[Advice], settings: Settings
 ) -> tuple[Report, list[tuple[str, int]]]:
-    """Return the report, and the file and line of each statement that may be wrong, most suspect first.
+    """Return the report, and the file and line of each statement that may be wrong, most likely first.
 
     Args:
         found: the results at every point.

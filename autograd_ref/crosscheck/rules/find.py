@@ -54,7 +54,7 @@ class Rule(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Its place, for the reader."""
+        """The place of the use, for the reader."""
         beside = f", its rule at line {self.rule_line}" if self.rule_line != self.line else ""
         return f"line {self.line} of {os.path.basename(self.file)}{beside}"
 
@@ -206,7 +206,7 @@ def _rule(equation: JaxprEqn) -> Rule:
     name, _, place = told.func_src_info.partition(" at ")
     file, _, line = place.rpartition(":")
     count = len(equation.invars) - equation.params["num_consts"]
-    if name == "wrapped_fun" and file.startswith(LIBRARY):  # the wrapper of custom_gradient
+    if file == jax.custom_gradient.__code__.co_filename:  # of the wrapper that it makes
         name, file, line = _inside(primal, name, file, line)
         names = _parameters(name, file, int(line))
     given = equation.params["bwd" if reverse else "jvp_jaxpr_fun"].debug_info.func_src_info.partition(" at ")[

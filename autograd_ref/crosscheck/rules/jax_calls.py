@@ -224,7 +224,7 @@ def _with_outputs(report: Report, rule: JaxRule, point: Point) -> Report:
     if not outputs or len(outputs) == len(cotangents):
         return report
     listed = ", ".join(map(str, outputs))
-    text = f"Wrong in what comes from output {listed} of {len(cotangents)}, counted from 0."
+    text = f"The wrong part comes from output {listed} of {len(cotangents)}, counted from 0."
     return replace(report, signature=" ".join(filter(None, [report.signature, text])))
 
 

@@ -140,7 +140,7 @@ def _is_doubtful(quantity: Quantity) -> bool:
 
 
 def _is_right_without_rules(rule: JaxRule, points: Sequence[Point], asked: Asked, quantity: Quantity) -> bool:
-    """Whether the derivative without any rule inside, a second witness, agrees with this rule."""
+    """Whether this rule also agrees with the derivative of its function without any rule inside."""
     known = KnownPoints(rule.bare_reference, rule.dtype, asked.seed)
     check = GradientCheck(rule.hand, known, rule.dtype, asked.seed, asked.name, False, asked.tolerance)
     try:

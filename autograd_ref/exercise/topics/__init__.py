@@ -1,1 +1,1 @@
-"""One file a topic: a right forward and backward pass; its docstring, in TOML, says what is filled in."""
+"""One file per topic: a right forward and backward pass; its docstring describes the steps, in TOML."""

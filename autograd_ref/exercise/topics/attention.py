@@ -38,9 +38,9 @@ hints.zh = ["weights[t, s] 与 v[s, :] 相乘。", "沿 V 轴作乘积。"]
 [steps.dscores]
 of = "scores"
 shape = "(T, T)"
-en = "Back through the softmax of each row. No label chooses an entry here: all of a row feed all."
+en = "Back through the softmax of each row. No label chooses an entry here: every score of a row affects every weight of the row."
 zh = "穿过每一行的 softmax。这里没有标签挑选元素：一行中的每一个都影响每一个。"
-hints.en = ["The derivative of weights[t, s] by scores[t, r] is weights[t, s] times ((1 if s is r, else 0) minus weights[t, r]).", "Multiply by what comes back and add up over s: an elementwise product, less a mean of what comes back that is weighted by the weights."]
+hints.en = ["The derivative of weights[t, s] by scores[t, r] is weights[t, s] times ((1 if s is r, else 0) minus weights[t, r]).", "Multiply by dweights[t, s] and add up over s: from each entry of dweights subtract the weighted mean of its row, then multiply entry by entry."]
 hints.zh = ["weights[t, s] 对 scores[t, r] 的导数，是 weights[t, s] 乘以（s 等于 r 时为 1，否则为 0，再减去 weights[t, r]）。", "乘上传回来的量并对 s 求和：逐元素相乘，再减去传回来的量以权重加权的平均。"]
 
 [steps.dq]
@@ -88,7 +88,7 @@ of = "x"
 shape = "(T, D)"
 en = "x is used three times."
 zh = "x 用了三次。"
-hints.en = ["What comes back through each of the three layers, added up.", "Each is the product of what came back to its output and its own weights."]
+hints.en = ["The gradients through the three layers add up.", "Each is the product of the gradient of the layer's output and the layer's weights."]
 hints.zh = ["从三个层各自传回来的量，相加。", "每一份都是传回到该层输出的量与该层权重的乘积。"]
 """
 

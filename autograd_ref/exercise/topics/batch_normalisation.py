@@ -5,7 +5,7 @@ read = ["https://cs231n.github.io/neural-networks-2/", "https://arxiv.org/abs/15
 
 [en]
 title = "Batch normalisation"
-teaches = "statistics that every example feeds: a mean and a variance, and all the ways back through them"
+teaches = "a mean and a variance to which every example contributes, and every path back through them"
 
 [zh]
 title = "批归一化"
@@ -64,13 +64,13 @@ of = "centred"
 shape = "(N, D)"
 en = "centred is used twice: in xhat, and in the variance."
 zh = "centred 用了两次：一次在 xhat 中，一次在方差中。"
-hints.en = ["Through xhat: what is centred multiplied by?", "Through the variance: the derivative of a mean of N squares. Both ways add up."]
+hints.en = ["Through xhat: what is centred multiplied by?", "Through the variance: the derivative of a mean of N squares. Both contributions add up."]
 hints.zh = ["经 xhat：centred 与什么相乘？", "经方差：N 个平方的平均，它的导数。两条途径相加。"]
 
 [steps.dmean]
 of = "mean"
 shape = "(D,)"
-en = "The mean is taken from every entry of its column."
+en = "The mean is subtracted from every entry of its column."
 zh = "这一列的每个元素都减去了均值。"
 hints.en = ["What is the slope of x - mean by mean?", "One mean feeds a whole column: add up."]
 hints.zh = ["x - mean 对 mean 的斜率是多少？", "一个均值影响一整列：相加。"]
@@ -78,9 +78,9 @@ hints.zh = ["x - mean 对 mean 的斜率是多少？", "一个均值影响一整
 [steps.dx]
 of = "x"
 shape = "(N, D)"
-en = "x is used twice: itself, and in the mean."
+en = "x is used twice: directly, and in the mean."
 zh = "x 用了两次：它本身，以及在均值中。"
-hints.en = ["Through centred x has the slope 1.", "Through the mean each x counts as one of N. Both ways add up."]
+hints.en = ["Through centred x has the slope 1.", "In the mean each x is one of N. Both contributions add up."]
 hints.zh = ["经 centred，x 的斜率是 1。", "经均值，每个 x 只占 N 分之一。两条途径相加。"]
 """
 

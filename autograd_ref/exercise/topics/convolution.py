@@ -5,7 +5,7 @@ read = ["https://cs231n.github.io/convolutional-networks/", "https://cs231n.gith
 
 [en]
 title = "Convolution, by loops"
-teaches = "overlapping windows: every pixel feeds several outputs, so what comes back is added where it was read"
+teaches = "overlapping windows: every pixel feeds several outputs, and their contributions add up"
 
 [zh]
 title = "卷积，用循环写"
@@ -30,15 +30,15 @@ hints.zh = ["一个 b[f] 影响它那个滤波器的全部输出，斜率为 1�
 [steps.dw]
 of = "w"
 shape = "(F, C, K, K)"
-en = "The same filters act on every window: what comes back from each window is added."
+en = "The same filters act on every window: the contributions of all windows add up."
 zh = "同一组滤波器作用于每个窗口：从每个窗口传回来的量都加上去。"
-hints.en = ["In one place (i, j), out[n, f] is a sum of products of the window and w[f].", "What is w[f, c, k, l] multiplied by? Add up over the images; einsum says it in the letters of the forward line."]
+hints.en = ["At one position (i, j), out[n, f] is a sum of products of the window and w[f].", "What is w[f, c, k, l] multiplied by? Add up over the images; einsum does it with the letters of the forward line."]
 hints.zh = ["在一个位置 (i, j)，out[n, f] 是窗口与 w[f] 的乘积之和。", "w[f, c, k, l] 与什么相乘？对各幅图求和；用前向那一行的字母写 einsum 即可。"]
 
 [steps.dpadded]
 of = "padded"
 shape = "(N, C, H + 2, W + 2)"
-en = "What comes back to one window, added where the window was read."
+en = "The gradient of one window, added at the place where the window was read."
 zh = "传回到一个窗口的量，加到读取窗口的位置上。"
 hints.en = ["What is the window's entry [n, c, k, l] multiplied by, in all F filters?", "Add up over the filters."]
 hints.zh = ["窗口的元素 [n, c, k, l] 在 F 个滤波器中各与什么相乘？", "对各滤波器求和。"]
@@ -48,7 +48,7 @@ of = "x"
 shape = "(N, C, H, W)"
 en = "Back through the padding."
 zh = "穿过填充。"
-hints.en = ["The zeros around the image are nobody's: what comes back to them goes nowhere."]
+hints.en = ["The zeros around the image are constants: their gradient is dropped."]
 hints.zh = ["图像四周的零不属于谁：传回到那里的量不再往前传。"]
 """
 

@@ -9,7 +9,7 @@ read = [
 
 [en]
 title = "Dropout"
-teaches = "that a random mask is a constant on the way back, with its scale"
+teaches = "a random mask is a constant in the backward pass, and its scale belongs to it"
 
 [zh]
 title = "Dropout"
@@ -36,7 +36,7 @@ of = "z"
 shape = "(N, H)"
 en = "Back through tanh."
 zh = "穿过 tanh。"
-hints.en = ["The slope of tanh can be written with its output alone.", "Which of the arrays is the output of tanh: before or after the mask?"]
+hints.en = ["The slope of tanh can be written in terms of its output alone.", "Which of the arrays is the output of tanh: before or after the mask?"]
 hints.zh = ["tanh 的斜率可以只用它的输出来写。", "哪个数组是 tanh 的输出：乘掩码之前的还是之后的？"]
 
 [steps.dW]

@@ -24,13 +24,13 @@ of = "z[t]"
 shape = "(N, H)"
 en = "Back through tanh at time t. dh[t + 1] is complete by then: the loop runs backwards."
 zh = "在时刻 t 穿过 tanh。循环倒着走，这时 dh[t + 1] 已经完整。"
-hints.en = ["The slope of tanh, written with its output.", "Which state is the output of tanh(z[t])?"]
+hints.en = ["Write the slope of tanh in terms of its output.", "Which state is the output of tanh(z[t])?"]
 hints.zh = ["用 tanh 的输出来写它的斜率。", "哪个状态是 tanh(z[t]) 的输出？"]
 
 [steps."dh[t]"]
 of = "h[t]"
 shape = "(N, H)"
-en = "What comes back to the state before, from this step. It is added to what comes from the loss."
+en = "The gradient of the previous state through this step. It is added to the gradient from the loss."
 zh = "从这一步传回到前一个状态的量，加到来自损失的那一份上。"
 hints.en = ["h[t] is multiplied by Wh in z[t].", "It is a layer's input: the same product as in every affine layer."]
 hints.zh = ["在 z[t] 中，h[t] 与 Wh 相乘。", "它是一层的输入：与任何仿射层一样的乘积。"]

@@ -26,9 +26,9 @@ hints.zh = ["N 个对数之一增大一点，损失变化多少？", "N 个都�
 [steps.down]
 of = "own"
 shape = "(N,)"
-en = "Back through the logarithm, to the probabilities of the own classes."
+en = "Back through the logarithm, to the probabilities of the right classes."
 zh = "穿过对数，回到各样本自己那一类的概率。"
-hints.en = ["What is the derivative of log(x)?", "An elementwise function: multiply what comes back by its slope, entry by entry."]
+hints.en = ["What is the derivative of log(x)?", "An elementwise function: multiply dlogs by its slope, entry by entry."]
 hints.zh = ["log(x) 的导数是什么？", "逐元素的函数：把传回来的量逐个乘以斜率。"]
 
 [steps.dprobs]
@@ -36,7 +36,7 @@ of = "probs"
 shape = "(N, C)"
 en = "Back through the indexing: only one entry of each row was read."
 zh = "穿过取下标：每一行只读了一个元素。"
-hints.en = ["What did not reach the loss has the derivative 0.", "Start with zeros in the shape of probs, and put what comes back where it was read."]
+hints.en = ["An entry that does not reach the loss has the derivative 0.", "Start with zeros in the shape of probs, and put each entry of down where the probability was read."]
 hints.zh = ["没有影响损失的元素，导数为 0。", "先建一个与 probs 同形的全零数组，再把传回来的量放到当初读取的位置。"]
 
 [steps.dtotal]
@@ -44,7 +44,7 @@ of = "total"
 shape = "(N, 1)"
 en = "Back through the quotient, to its denominator."
 zh = "穿过商，回到分母。"
-hints.en = ["What is the derivative of e / t by t?", "One total feeds all C probabilities of its row: what comes back adds up along the row."]
+hints.en = ["What is the derivative of e / t by t?", "One total feeds all C probabilities of its row: the contributions add up along the row."]
 hints.zh = ["e / t 对 t 的导数是什么？", "一个 total 影响它那一行的全部 C 个概率：沿这一行相加。"]
 
 [steps.de]
@@ -52,7 +52,7 @@ of = "e"
 shape = "(N, C)"
 en = "e is used twice: as the numerator, and in the total."
 zh = "e 用了两次：一次作分子，一次在 total 中。"
-hints.en = ["What comes back through the numerator: the derivative of e / t by e.", "Through the total each e has the slope 1. Both ways add up."]
+hints.en = ["Through the numerator: the derivative of e / t by e.", "Through the total each e has the slope 1. Both contributions add up."]
 hints.zh = ["经分子传回来的：e / t 对 e 的导数。", "经 total，每个 e 的斜率都是 1。两条途径相加。"]
 
 [steps.dshifted]
@@ -68,7 +68,7 @@ of = "scores"
 shape = "(N, C)"
 en = "Back through the subtraction of the maximum."
 zh = "穿过减去最大值这一步。"
-hints.en = ["The softmax does not change when a number is added to a whole row. What does that say of the way through the maximum?", "Look at the sums of the rows of dshifted."]
+hints.en = ["The softmax does not change when a number is added to a whole row. What does that say about the path through the maximum?", "Look at the sums of the rows of dshifted."]
 hints.zh = ["一整行同加一个数，softmax 不变。这对经过最大值的那条途径意味着什么？", "看看 dshifted 每一行的和。"]
 """
 

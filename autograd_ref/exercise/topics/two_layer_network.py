@@ -22,8 +22,8 @@ shape = "(N, C)"
 en = "The softmax, its logarithm and the mean over the batch, all at once."
 zh = "softmax、取对数、对整批求平均，三者合为一步。"
 hints.en = [
-    "Write the loss of one example as log(sum of exp(scores)) minus the score of its own class. Differentiate by one score.",
-    "The slope of log(sum of exp) is a probability that the forward pass already has. The own class has one thing more.",
+    "Write the loss of one example as log(sum of exp(scores)) minus the score of the right class. Differentiate by one score.",
+    "The slope of log(sum of exp) is a probability that the forward pass already has. The right class has one more term.",
     "Each row, added up, gives 0. And how often does one example count in a mean over N?",
 ]
 hints.zh = [
@@ -35,7 +35,7 @@ hints.zh = [
 [steps.dW2]
 of = "W2"
 shape = "(H, C)"
-en = "W2 is used twice: in the scores and in the penalty. What comes back from both uses adds up."
+en = "W2 is used twice: in the scores and in the penalty. The contributions of both uses add up."
 zh = "W2 用了两次：一次算得分，一次算正则项。从两处传回来的量要相加。"
 hints.en = [
     "For the scores: the entry W2[i, j] is multiplied by h1[n, i] in every row n. Add up over n, as a matrix product.",
@@ -54,7 +54,7 @@ shape = "(C,)"
 en = "b2 is added to every row of the scores."
 zh = "b2 加到得分的每一行上。"
 hints.en = [
-    "One number of b2 feeds N scores, each with slope 1. What comes back from all of them adds up.",
+    "One number of b2 feeds N scores, each with slope 1. All the contributions add up.",
     "Over which axis must you add to be left with the shape (C,)?",
 ]
 hints.zh = [
@@ -68,7 +68,7 @@ shape = "(N, H)"
 en = "Back through the second layer, to its input."
 zh = "穿过第二层，回到它的输入。"
 hints.en = [
-    "h1[n, i] feeds all C scores of its row, each with the slope that W2 holds for it.",
+    "h1[n, i] feeds all C scores of its row, each with a slope from W2.",
     "It is one matrix product, and the shapes leave one way to write it.",
 ]
 hints.zh = [
@@ -97,7 +97,7 @@ en = "As for W2: the first layer, and the penalty."
 zh = "和 W2 一样：第一层，再加正则项。"
 hints.en = [
     "The first layer is the second one with other names: what was its input, and what is the adjoint of its output?",
-    "The penalty holds W1 in the same way as W2.",
+    "The penalty contains W1 in the same way as W2.",
 ]
 hints.zh = [
     "第一层与第二层只是名称不同：它的输入是什么？它的输出的伴随量是什么？",

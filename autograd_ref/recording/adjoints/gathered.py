@@ -72,7 +72,7 @@ class _Flow:
 
 
 class Gathered(Mapping[Value, Adjoint]):
-    """The adjoint of every value, from those of its uses that have been visited."""
+    """The adjoint of every value, summed over its uses that have been visited."""
 
     def __init__(self) -> None:
         self._whole: dict[Value, Adjoint] = {}

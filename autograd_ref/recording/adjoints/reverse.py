@@ -95,13 +95,16 @@ def ancestors(value: Value) -> set[Value]:
     return found
 
 
-def adjoints(recording: Recording, loss: Value, arrays: Sequence[np.ndarray] | None = None) -> Adjoints:
+def adjoints(
+    recording: Recording, loss: Value, arrays: Sequence[np.ndarray] | None = None, held: Value | None = None
+) -> Adjoints:
     """Differentiate a recording.
 
     Args:
         recording: the recording of any call.
         loss: a floating value with one entry on its tape, from `Recording.value`.
         arrays: an exact replay, if there is one already.
+        held: a value to hold constant, as if it did not depend on anything.
 
     Returns:
         All adjoints.
@@ -113,7 +116,7 @@ def adjoints(recording: Recording, loss: Value, arrays: Sequence[np.ndarray] | N
         raise ValueError(f"a loss is one real number; this is {loss.dtype} of shape {loss.shape}")
     tape = recording.tape
     exact = replay(tape, anew=False) if arrays is None else arrays
-    active = active_values(tape, ancestors(loss))
+    active = active_values(tape, ancestors(loss)) - {held}
     of = Gathered()
     of.add(loss, Adjoint(np.ones(loss.shape), None))
     found = Adjoints(loss, exact, of, Contributions(of), [])

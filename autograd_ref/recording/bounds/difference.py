@@ -1,4 +1,4 @@
-"""Finite differences of plain runs, a witness that uses neither the hand nor the automatic derivative."""
+"""Finite differences of plain runs, which use neither the hand nor the automatic derivative."""
 
 from __future__ import annotations
 
@@ -62,9 +62,29 @@ def difference(
 
     scale = max((_scale(array, direction) for array, direction in moves), default=1.0)
     try:
-        return line_difference(value_at, scale, lowest)
+        return line_difference(value_at, scale, lowest, _terms(loss) if isinstance(loss, Value) else 0.0)
     finally:
         after.restore()
+
+
+def _terms(value: Value) -> float:
+    """Return the sum of the sizes of the terms that add up to a number, and may cancel."""
+    array = value.array
+    if array is None:
+        return 0.0
+    size = float(np.abs(np.asarray(array, np.float64)).sum())
+    if not isinstance(value.operation, Compute) or np.size(array) != 1:
+        return size
+    name, sizes = value.operation.name, [_terms(each) for each in value.inputs]
+    if name in ("add", "subtract", "negative", "sum"):
+        return sum(sizes)
+    if name == "mean":
+        return sizes[0] / np.size(value.inputs[0].array)
+    factors = [each.array for each in value.inputs]
+    if name in ("multiply", "divide") and all(np.size(each) == 1 for each in factors):
+        own = [float(np.abs(np.asarray(each, np.float64)).sum()) for each in factors]
+        return max([size, *(size * many / one for many, one in zip(sizes, own, strict=True) if one)])
+    return size
 
 
 def _scale(array: np.ndarray, direction: np.ndarray) -> float:

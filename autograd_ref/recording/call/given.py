@@ -49,6 +49,7 @@ class Given:
 
     def __init__(self, function: Any, args: Any, kwargs: Any):
         self.function, self.args, self.kwargs = function, args, kwargs
+        self._names = _names(function, args)
         is_numpys = stand_in_for(function) is not None
         self.module = None if is_numpys else getattr(function, "__module__", None)
         self.namespaces = [] if is_numpys else [getattr(inspect.unwrap(function), "__globals__", {})]
@@ -56,9 +57,13 @@ class Given:
         self._memories: dict[int, tuple[Memory, Value]] = {}
         self._wrapped: dict[int, Any] = {}
 
-    def wrap(self) -> None:
+    def wrap(self, found: State) -> None:
         """Replace all arrays found by recording arrays."""
-        self.walk(Walk(self._note, self.module))
+        self._arrays = {
+            id(array): (path, array)
+            for path, array in found.arrays()
+            if type(array) is np.ndarray and array.dtype.kind in "fiubc"
+        }
         by_owner: dict[int, list[np.ndarray]] = {}
         for _, array in self._arrays.values():
             by_owner.setdefault(id(owner_of(array)), []).append(array)
@@ -68,8 +73,7 @@ class Given:
 
     def walk(self, walk: Walk) -> None:
         """Visit the arguments and the function, with everything they refer to."""
-        names = _names(self.function, self.args)
-        self.args = tuple([walk.visit(name, each) for name, each in zip(names, self.args, strict=True)])
+        self.args = tuple([walk.visit(name, each) for name, each in zip(self._names, self.args, strict=True)])
         self.kwargs = {name: walk.visit(name, each) for name, each in self.kwargs.items()}
         self.function = walk.visit("self", self.function)
 
@@ -81,11 +85,6 @@ class Given:
     def forget(self) -> None:
         """Drop the recording arrays."""
         self._wrapped.clear()
-
-    def _note(self, path: str, thing: Any) -> Any:
-        if type(thing) is np.ndarray and thing.dtype.kind in "fiubc" and id(thing) not in self._arrays:
-            self._arrays[id(thing)] = (path, thing)
-        return thing
 
     def _adopt(self, arrays: list[np.ndarray]) -> None:
         """Create one memory for arrays that share it, from their first byte to their last."""
@@ -106,7 +105,7 @@ class Given:
         if type(thing) is not np.ndarray:
             made = recording_generator(thing) if isinstance(thing, _RANDOM) else None
             # np.tanh among the attributes, np in a closure:
-            if made is None and might_need(type(thing)):  # type: ignore[arg-type]
+            if made is None and might_need(thing):
                 made = stand_in_for(thing)
             return thing if made is None else made
         if id(thing) not in self._memories:
@@ -140,7 +139,7 @@ class Given:
             user = users.get(first)
             seen = window(lay_out(first.array, memory.root), memory.layout(array))
             held = before.held(array)
-            if user is not None and not are_same(seen, held):
+            if user is not None and not are_same(seen.reshape(held.shape), held):
                 raise NotRecorded(
                     f"{path} left the tape: its memory was written to by code that is not recorded",
                     user.place,

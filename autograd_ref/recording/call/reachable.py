@@ -47,7 +47,7 @@ class Walk:
         if known is not None:
             return known[1]
         visit = _VISITS.get(kind)
-        if kind is types.FunctionType and (replaced := self._replace(path, thing)) is not thing:
+        if kind in _REPLACEABLE and (replaced := self._replace(path, thing)) is not thing:
             return replaced
         if visit is not None:
             self._made[id(thing)] = (thing, thing)
@@ -148,6 +148,10 @@ class Walk:
 
     def _function(self, path: str, thing: types.FunctionType, depth: int) -> Any:
         if not is_target(thing.__module__ or "", self._module):
+            return thing
+        if not (thing.__defaults__ or thing.__kwdefaults__ or thing.__closure__ or thing.__dict__) and (
+            id(thing.__globals__) in self._made
+        ):
             return thing
         names = thing.__code__.co_varnames[: thing.__code__.co_argcount]
         if thing.__defaults__:
@@ -254,6 +258,7 @@ def _renamed(thing: dict[Any, Any], key: Any, new_key: Any) -> None:
 
 
 _ATOMS = {int, float, str, bytes, bool, complex, type(None), type(Ellipsis), types.CodeType, range, slice}
+_REPLACEABLE = {types.FunctionType, type}
 _BUILT_IN = {"builtins", "types", "functools", "collections"}
 _NAMESPACES: set[Any] = {types.SimpleNamespace, __import__("argparse").Namespace}
 _VISITS: dict[type, Any] = {

@@ -19,7 +19,7 @@ class State:
     """The current state of everything a call can reach: containers, attributes, arrays, random generators."""
 
     def __init__(self, call: Callable[[Walk], Any], module: str | None):
-        self._arrays: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._arrays: dict[int, tuple[np.ndarray, np.ndarray, str]] = {}
         self._generators: list[tuple[Any, Any]] = []
         walk = Walk(self._note, module)
         call(walk)
@@ -29,7 +29,7 @@ class State:
 
     def _note(self, path: str, thing: Any) -> Any:
         if isinstance(thing, np.ndarray) and id(thing) not in self._arrays and not thing.dtype.hasobject:
-            self._arrays[id(thing)] = (thing, thing.copy())
+            self._arrays[id(thing)] = (thing, thing.copy(), path)
         elif isinstance(thing, np.random.Generator):
             self._generators.append((thing.bit_generator, thing.bit_generator.state))
         elif isinstance(thing, np.random.RandomState):
@@ -37,6 +37,10 @@ class State:
         elif isinstance(thing, random.Random):
             self._generators.append((thing, thing.getstate()))
         return thing
+
+    def arrays(self) -> list[tuple[str, np.ndarray]]:
+        """Return all arrays found, with their paths."""
+        return [(path, array) for array, _, path in self._arrays.values()]
 
     def held(self, array: np.ndarray) -> np.ndarray:
         """Return the saved content of an array."""
@@ -46,7 +50,9 @@ class State:
         """Restore everything."""
         for container, contents in self._containers:
             _refill(container, contents)
-        for array, held in self._arrays.values():
+        for array, held, _ in self._arrays.values():
+            if array.shape != held.shape:
+                array.shape = held.shape
             if not are_same(array, held):
                 overwrite(array, held)
         for generator, state in self._generators:

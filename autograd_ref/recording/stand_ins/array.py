@@ -8,13 +8,21 @@ recording array is replaced by its twin.
 from __future__ import annotations
 
 import operator
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from autograd_ref.recording.memory import Memory
-from autograd_ref.recording.stand_ins.calls import record_function, record_method, record_ufunc, refuse
+from autograd_ref.recording.place import caller_file
+from autograd_ref.recording.stand_ins.calls import (
+    SPARSE,
+    record_function,
+    record_method,
+    record_ufunc,
+    refuse,
+)
 from autograd_ref.recording.stand_ins.indexing import flat_iterator, index_read, index_write
 from autograd_ref.recording.stand_ins.objects import (
     plain,
@@ -25,6 +33,8 @@ from autograd_ref.recording.tape import Move, Value, current
 from autograd_ref.recording.template import Group, Literal, Slot
 
 __all__ = ["RecordedArray"]
+
+_SPARSE = f"{os.sep}scipy{os.sep}sparse{os.sep}"
 
 
 class RecordedArray(np.ndarray):
@@ -130,6 +140,11 @@ class RecordedArray(np.ndarray):
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
+        # SciPy asks for the class of an operand before it hands its memory to C.
+        if current.tape is not None and _SPARSE in caller_file():
+            value = value_of(self)
+            if value.is_floating and current.tape.depends(value):
+                raise refuse(SPARSE)
         return np.ndarray
 
     @property
@@ -144,7 +159,7 @@ class RecordedArray(np.ndarray):
         return plain(self).flags
 
     def setflags(self, *args: Any, **kwargs: Any) -> None:
-        """As NumPy's."""
+        """Set the flags of the plain array, as NumPy does."""
         plain(self).setflags(*args, **kwargs)
 
     @property

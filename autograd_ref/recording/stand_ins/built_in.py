@@ -1,10 +1,10 @@
-"""Stand-ins for `math` and for `sum`, `max` and `min`, which keep numbers on the tape."""
+"""Stand-ins for `math`, `sum`, `max` and `min`, which keep numbers on the tape, and a few other functions."""
 
 from __future__ import annotations
 
 import builtins
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import Any
 
@@ -19,26 +19,38 @@ from autograd_ref.recording.tape import Compute, current
 __all__ = ["BUILT_IN", "math_function"]
 
 
+# What to write in place of functions that take numbers apart in their own way.
+_INSTEAD = {
+    "statistics.fmean": "np.mean", "statistics.mean": "np.mean", "statistics.median": "np.median",
+    "statistics.pstdev": "np.std", "statistics.pvariance": "np.var", "statistics.stdev": "np.std with ddof=1",
+    "statistics.variance": "np.var with ddof=1", "statistics.geometric_mean": "np.exp of np.mean of np.log",
+}  # fmt: skip
+
+
 def math_function(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the stand-in for a function of `math`, or of `cmath`, which refuses recorded numbers."""
-    takes_lists = function.__name__ in ("dist", "fsum", "prod", "sumprod")
+    """Return the stand-in for a function of `math`, or of a module that refuses recorded numbers."""
+    name = f"{function.__module__}.{function.__name__}"
+    takes_lists = function.__name__ in ("dist", "fsum", "prod", "sumprod") or name.startswith("statistics.")
 
     def call(*args: Any, **kwargs: Any) -> Any:
+        operands: Iterable[Any] = args
         if takes_lists:
-            args = tuple([list(each) for each in args])
+            args = tuple([list(each) if isinstance(each, Iterable) else each for each in args])
+            lists = [each if isinstance(each, list) else [each] for each in (*args, *kwargs.values())]
+            operands = list(chain.from_iterable(lists))
+        recorded = current.tape is not None and any(map(is_recorded, operands))
+        if recorded and name.startswith("statistics."):
+            instead = f": write {_INSTEAD[name]}" if name in _INSTEAD else ""
+            raise refuse(f"{name} is not recorded{instead}")
         result = function(*plain_all(args), **plain_all(kwargs))
-        operands = [*chain.from_iterable(args), *kwargs.values()] if takes_lists else args
-        if current.tape is None or not any(map(is_recorded, operands)):
+        if not recorded:
             return result
-        name = f"{function.__module__}.{function.__name__}"
         if name.removeprefix("math.") not in MATH:
             raise refuse(f"{name} is not recorded")
         values = tuple([value_of(each) for each in operands])
-        value = current.tape.add(Compute("number", name, None), values, np.asarray(result))
+        value = current.tape.add(Compute("number", name, None), values, np.asarray(result))  # type: ignore[union-attr]
         return NUMBERS[type(result)](result, value)
 
-    call.__name__ = function.__name__
-    call.__doc__ = function.__doc__
     return call
 
 
@@ -66,8 +78,6 @@ def _extreme(original: Callable[..., Any], name: str) -> Callable[..., Any]:
             return original(items, **kwargs) if len(args) == 1 else original(*args, **kwargs)
         return _of_numbers(name, original(plain_all(items)), tuple(items))
 
-    call.__name__ = name
-    call.__doc__ = original.__doc__
     return call
 
 
@@ -81,7 +91,12 @@ def _is_plain_number(thing: Any) -> bool:
     return is_number(thing) or type(thing) in (int, float, bool) or isinstance(thing, np.generic)
 
 
+def _issubclass(*args: Any) -> bool:
+    return builtins.issubclass(*plain_all(args))
+
+
 BUILT_IN: dict[Any, Any] = {
+    builtins.issubclass: _issubclass,
     builtins.sum: _sum,
     builtins.max: _extreme(builtins.max, "max"),
     builtins.min: _extreme(builtins.min, "min"),

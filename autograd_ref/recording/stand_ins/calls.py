@@ -19,9 +19,12 @@ from typing import Any
 import numpy as np
 
 from autograd_ref.recording import meaning, moves
-from autograd_ref.recording.memory import owner_of
+from autograd_ref.recording.memory import Layout, is_injective, owner_of
 from autograd_ref.recording.place import place_here
+from autograd_ref.recording.stand_ins.indexing import few_parts, rows_of
 from autograd_ref.recording.stand_ins.objects import (
+    RECORDED,
+    array_of,
     arrays_in,
     from_nested,
     is_input,
@@ -37,13 +40,22 @@ from autograd_ref.recording.stand_ins.objects import (
 from autograd_ref.recording.tape import Compute, Move, NotRecorded, Value, current
 from autograd_ref.recording.template import Group, freeze
 
-__all__ = ["record_function", "record_method", "record_number", "record_scipy", "record_ufunc", "refuse"]
+__all__ = [
+    "SPARSE",
+    "record_function",
+    "record_method",
+    "record_number",
+    "record_scipy",
+    "record_ufunc",
+    "refuse",
+]
 
 
 # Functions that create an array like another; filled by `creation`.
 SPECIAL: dict[str, Callable[..., Any]] = {}
 
 
+SPARSE = "scipy.sparse is not recorded: write S.toarray() for a sparse matrix S"
 _OWN_AXES = [(-2, -1)] * 3
 
 
@@ -59,7 +71,7 @@ def record_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: 
         return getattr(ufunc, method)(*plain_all(inputs), **_plain_kwargs(kwargs))
     if method == "at":
         return _record_at(ufunc, inputs)
-    inputs = tuple([_as_input(each) if type(each) in (list, tuple) else each for each in inputs])
+    inputs = tuple([each if type(each) in RECORDED else as_input(each) for each in inputs])
     if method == "reduceat":  # the starts of the parts belong to the operation, not to its operands
         kwargs = {"indices": tuple(np.asarray(plain_all(inputs[1])).tolist()), **kwargs}
         inputs = inputs[:1]
@@ -96,10 +108,16 @@ def record_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: 
 
 def _computed(result: Any, ufunc: np.ufunc, template: Any, index: int | None, values: Any) -> Any:
     """Return a recording object for a ufunc's result, which is never a view."""
-    operation = Compute("ufunc", ufunc.__name__, template, index)
+    plain_call = template == "__call__"
+    operation = _call_of(ufunc, index) if plain_call else Compute("ufunc", ufunc.__name__, template, index)
     if type(result) is np.ndarray:
         return wrap_new(result, current.tape.add(operation, values, result))  # type: ignore[union-attr]
     return _one_result(result, lambda _: operation, None, values)
+
+
+@cache
+def _call_of(ufunc: np.ufunc, index: int | None) -> Compute:
+    return Compute("ufunc", ufunc.__name__, "__call__", index)
 
 
 def _call_apart(ufunc: np.ufunc, method: str, twins: list[Any], kwargs: dict[str, Any], out: Any) -> None:
@@ -110,9 +128,18 @@ def _call_apart(ufunc: np.ufunc, method: str, twins: list[Any], kwargs: dict[str
     getattr(ufunc, method)(*twins, **_plain_kwargs(kwargs), **outputs)
 
 
-def _as_input(argument: Any) -> Any:
-    """Return a list that contains recorded numbers as an array, and everything else unchanged."""
-    return from_nested(argument, None) if arrays_in(argument) else argument
+def as_input(argument: Any) -> Any:
+    """Return a list that contains recorded numbers, or an object that has an array, as that array."""
+    kind = type(argument)
+    if kind in _PLAIN:
+        return argument
+    if kind is list or kind is tuple:
+        return from_nested(argument, None) if arrays_in(argument) else argument
+    has_one = hasattr(kind, "__array__") and not hasattr(kind, "__array_ufunc__")
+    return argument.__array__() if has_one else argument
+
+
+_PLAIN = {bool, int, float, str, type(None), np.ndarray, np.float32, np.float64}
 
 
 def _record_into(
@@ -156,6 +183,13 @@ def _record_at(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> None:
     for each in key if isinstance(key, tuple) else (key,):
         if is_recorded(each):
             current.tape.control(value_of(each), "index")  # type: ignore[union-attr]
+    parts = few_parts(twin, plain_all(key))
+    if parts and all(np.asarray(plain(each)).dtype == twin.dtype for each in operand):
+        rows = [rows_of(each, twin, parts) for each in operand]
+        for part, *terms in zip(parts, *rows, strict=True):
+            entries = wrap_view(twin[part])
+            record_ufunc(ufunc, "__call__", (entries, *terms), {"out": (entries,)})
+        return
     positions = np.arange(twin.size).reshape(twin.shape)[plain_all(key)]
     values = (value_of(target), value_of(positions), *[value_of(each) for each in operand])
     memory = current.memories.adopt(twin)
@@ -182,6 +216,8 @@ def record_scipy(
     name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """Call one of SciPy's functions that is not a ufunc, and record it."""
+    if name.startswith("scipy.sparse."):
+        raise refuse(SPARSE)
     if any(kwargs.get(key) for key in ("overwrite_a", "overwrite_b")):
         raise refuse(f"{name} that may overwrite its argument is not recorded")
     return _record(name, function, args, kwargs, None)
@@ -209,18 +245,28 @@ def _record(name: str, function: Callable[..., Any], args: Any, kwargs: Any, out
         return function(*plain_all(args), **_plain_kwargs(kwargs))
     if name == "where" and len(args) == 1:
         name = "nonzero"
-    if meaning.takes_arrays(name):
-        args = tuple([_as_input(each) if type(each) in (list, tuple) else each for each in args])
+    if name in _REPEATING:
+        count = _REPEATING[name] or len(args)
+        args = (*map(_as_memory, args[:count]), *args[count:])
+    elif meaning.takes_arrays(name):
+        args = tuple([as_input(each) if type(each) in (list, tuple) else each for each in args])
+    memory = None
+    if out is None:
+        result = function(*plain_all(args), **_plain_kwargs(kwargs))
+        if type(result) is np.ndarray:
+            for each in args:
+                if plain(each) is result:
+                    return each
+            if result.base is not None and (view := current.memories.find(result)) is not None:
+                return wrap_view(result, view)
     inputs: list[Any] = []
     template = _template(args, kwargs, inputs)
     values = tuple([value_of(each) for each in inputs])
-    memory = None
     if out is not None:
         value_of(out)
         memory = current.memories.adopt(plain(out))
         memory.keep()
-        kwargs = {**kwargs, "out": plain(out)}
-    result = function(*plain_all(args), **_plain_kwargs(kwargs))
+        result = function(*plain_all(args), **_plain_kwargs({**kwargs, "out": out}))
 
     def operation(index: int | None) -> Any:
         if meaning.knows_function(name):
@@ -233,10 +279,20 @@ def _record(name: str, function: Callable[..., Any], args: Any, kwargs: Any, out
         value = current.tape.add(operation(None), values, plain(out).copy(order="K"))  # type: ignore[union-attr]
         current.memories.write(plain(out), memory, value)
         return out
-    for each in inputs:
-        if plain(each) is result:
-            return each
     return _results(result, operation, values)
+
+
+# Functions whose views repeat the entries of their first arguments.
+_REPEATING: dict[str, int | None] = {
+    "broadcast_arrays": None, "broadcast_to": 1, "lib.stride_tricks.as_strided": 1,
+}  # fmt: skip
+
+
+def _as_memory(argument: Any) -> Any:
+    """Return a recorded number, or a list of them, as an array that a view can repeat."""
+    if is_recorded(argument) and not isinstance(plain(argument), np.ndarray):
+        return array_of(argument)
+    return as_input(argument)
 
 
 def _record_in_place(name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
@@ -298,11 +354,19 @@ def _apart(results: Any) -> Any:
 
 def _one_result(result: Any, operation: Callable[[int | None], Any], index: int | None, values: Any) -> Any:
     if isinstance(result, np.ndarray):
+        if is_recorded(result):
+            raise refuse("a list of objects that have arrays is not recorded: write np.asarray for each")
         if type(result) is not np.ndarray:  # a matrix or masked array has operators of its own
             raise refuse(f"arrays of class {type(result).__name__} are not recorded")
         memory = is_view_of_known(result)
         if memory is not None:
             return wrap_view(result, memory)
+        if (
+            result.base is not None
+            and 0 in result.strides
+            and not is_injective(Layout(0, result.shape, result.strides))
+        ):
+            raise refuse("a view that repeats recorded numbers is not recorded: make an array of them first")
         value = current.tape.add(operation(index), values, result)  # type: ignore[union-attr]
         return wrap_new(result, value)
     if isinstance(result, (np.generic, float, int, bool)):

@@ -128,8 +128,6 @@ def _array(original: Callable[..., Any]) -> Callable[..., Any]:
             return a
         return _like(a, result)
 
-    call.__name__ = original.__name__
-    call.__doc__ = original.__doc__
     return call
 
 

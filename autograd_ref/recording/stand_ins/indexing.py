@@ -23,33 +23,37 @@ from autograd_ref.recording.stand_ins.objects import (
 from autograd_ref.recording.tape import Move, Read, current
 from autograd_ref.recording.template import freeze
 
-__all__ = ["flat_iterator", "index_read", "index_write"]
+__all__ = ["few_parts", "flat_iterator", "index_read", "index_write", "rows_of"]
 
-# If an array has more entries, and at most one row in this number is picked, it is accessed row by row.
-_LARGE, _FEW = 2**14, 16
+# Indices that record nothing and contain nothing.
+_SIMPLE = {int, type(None), type(Ellipsis)}
+# The entries of an array that are copied in about the time that it takes to record one part of it.
+_A_PART = 2**10
 
 
 def index_read(array: Any, key: Any) -> Any:
     """``array[key]``."""
     twin = plain(array)
-    result = twin[plain_all(key)]
+    plain_key = key if type(key) in _SIMPLE else plain_all(key)
+    result = twin[plain_key]
     if current.tape is None:
         return result
     if type(result) is np.ndarray and owner_of(result) is owner_of(twin):
-        value_of_memory = array._memory or current.memories.adopt(twin)
-        return wrap_view(result, value_of_memory)
-    inputs: list[Any] = [array]
-    template = _key_template(key, inputs)
-    entry = _entry(twin, plain_all(key)) if not isinstance(result, np.ndarray) else None
+        return wrap_view(result, array._memory or current.memories.adopt(twin))
+    entry = _entry(twin, plain_key) if not isinstance(result, np.ndarray) else None
     if entry is not None:  # no need to read the whole memory
+        if plain_key is not key:
+            _key_template(key, [])
         memory = array._memory
         if memory is None or memory.foreign:
             memory = current.memories.adopt(twin)
         read = Read(memory.root, memory.layout(entry))
         return wrap_number(result, current.tape.add(read, (memory.version,), np.asarray(result)))
-    rows = _few_rows(twin, plain_all(key))
-    if rows:
-        return wrap_new(result, _gathered([wrap_view(twin[i], array._memory) for i in rows], result))
+    inputs: list[Any] = [array]
+    template = _key_template(key, inputs)
+    parts = few_parts(twin, plain_key)
+    if parts:
+        return wrap_new(result, _gathered([wrap_view(twin[part], array._memory) for part in parts], result))
     values = tuple([value_of(each) for each in inputs])
     return wrap_result(result, current.tape.add(Move("getitem", template, None), values, _as_array(result)))
 
@@ -79,9 +83,12 @@ def index_write(array: Any, key: Any, source: Any) -> None:
         twin[plain_key] = plain_all(source)
         memories.write(target, memory, new)
         return
-    rows = _few_rows(twin, plain_key)
-    if rows and not np.may_share_memory(twin, plain(source)):
-        _write_rows(twin, plain_key, rows, source, memory)
+    parts = few_parts(twin, plain_key)
+    if parts and not np.may_share_memory(twin, plain(source)):
+        memory.keep()
+        twin[plain_key] = plain(source)
+        for part, each in zip(parts, rows_of(source, twin, parts), strict=True):
+            memories.write(twin[part], memory, value_of(each))
         return
     values = (value_of(array), *[value_of(each) for each in inputs[1:]], new)
     memory.keep()
@@ -92,16 +99,27 @@ def index_write(array: Any, key: Any, source: Any) -> None:
     memories.write(twin, memory, changed)
 
 
-def _few_rows(twin: np.ndarray, key: Any) -> list[int]:
-    """Return the rows that an index picks from a large array, if they are few.
+def few_parts(twin: np.ndarray, key: Any) -> list[tuple[Any, ...]]:
+    """Return the indices of the parts that arrays of integers pick from a large array, if they are few.
 
     They are read and written one by one, like slices: with a version of the whole array for every write, a
     loop would need memory and time proportional to the square of what it writes.
     """
-    if twin.size < _LARGE or not isinstance(key, (list, np.ndarray)) or len(twin) < _FEW * len(key):
+    if twin.size < _A_PART:
         return []
-    rows = np.asarray(key)
-    return rows.tolist() if rows.ndim == 1 and rows.dtype.kind in "iu" else []
+    places = [np.asarray(each) for each in (key if isinstance(key, tuple) else (key,))]
+    if len(places) > twin.ndim or any(each.dtype.kind not in "iu" for each in places):
+        return []
+    places = list(np.broadcast_arrays(*places))
+    if places[0].ndim != 1 or twin.size < _A_PART * len(places[0]):
+        return []
+    return [(*index, ...) for index in zip(*[each.tolist() for each in places], strict=True)]
+
+
+def rows_of(source: Any, twin: np.ndarray, parts: list[tuple[Any, ...]]) -> Any:
+    """Return what is written to each part of an array, which ``source`` may broadcast to."""
+    source = source if is_recorded(source) else wrap_view(np.asarray(source))
+    return np.broadcast_to(source, (len(parts), *twin[parts[0]].shape))
 
 
 def _gathered(rows: list[Any], result: np.ndarray) -> Any:
@@ -109,14 +127,6 @@ def _gathered(rows: list[Any], result: np.ndarray) -> Any:
     template = freeze(rows, is_input, inputs)
     values = tuple([value_of(each) for each in inputs])
     return current.tape.add(Move("array", template, None), values, result)  # type: ignore[union-attr]
-
-
-def _write_rows(twin: np.ndarray, key: Any, rows: list[int], source: Any, memory: Any) -> None:
-    memory.keep()
-    twin[key] = plain(source)
-    source = source if is_recorded(source) else wrap_view(np.asarray(source))
-    for i, row in zip(rows, np.broadcast_to(source, (len(rows), *twin.shape[1:])), strict=True):
-        current.memories.write(twin[i, ...], memory, value_of(row))
 
 
 def _assignable(twin: np.ndarray, key: Any, source: Any) -> Any:
@@ -188,7 +198,8 @@ class flat_iterator:  # noqa: N801 - named as NumPy's own
     def __setitem__(self, key: Any, source: Any) -> None:
         where = np.arange(self._array.size)[plain_all(key)]
         source = source if np.ndim(plain(source)) == 0 else np.resize(source, np.shape(where))
-        self._array[np.unravel_index(where, self._array.shape)] = source
+        places = [each.copy() for each in np.unravel_index(where, self._array.shape)]  # they share memory
+        self._array[tuple(places)] = source
 
     def copy(self) -> Any:
         """Return a flat copy of the array."""

@@ -8,24 +8,29 @@ stand-ins during the run. Each stand-in does exactly what its original does, and
 from __future__ import annotations
 
 import builtins
-import dis
-import sys
 import types
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numpy as np
 
 from autograd_ref.recording.stand_ins.built_in import BUILT_IN, math_function
-from autograd_ref.recording.stand_ins.calls import record_function, record_scipy, record_ufunc
+from autograd_ref.recording.stand_ins.calls import as_input, record_function, record_scipy, record_ufunc
 from autograd_ref.recording.stand_ins.creation import CREATION, call_unaware, constant, without_shadow
+from autograd_ref.recording.stand_ins.functions import StandIn
 from autograd_ref.recording.stand_ins.loops import LOOPS, vectorized
 from autograd_ref.recording.stand_ins.number_types import NUMBER_TYPES, TYPE, class_type, number_type
-from autograd_ref.recording.stand_ins.objects import RECORDED, arrays_in, plain, plain_all, wrap_view
+from autograd_ref.recording.stand_ins.objects import (
+    ORIGINALS,
+    RECORDED,
+    arrays_in,
+    plain,
+    plain_all,
+    wrap_view,
+)
 from autograd_ref.recording.tape import current
 
-__all__ = ["SHADOWS", "originals", "stand_in_for"]
+__all__ = ["COVERED", "SHADOWS", "stand_in_for"]
 
 _STAND_INS: dict[int, tuple[Any, Any]] = {}
 
@@ -37,17 +42,14 @@ def stand_in_for(thing: Any) -> Any:
         return known[1]
     made = _make(thing)
     if made is not None:  # otherwise the cache would keep functions of the program alive
+        made = StandIn(thing, made) if isinstance(made, types.FunctionType) else made
         _STAND_INS[id(thing)] = (thing, made)
+        ORIGINALS[id(made)] = thing
     return made
 
 
-def originals() -> dict[int, Any]:
-    """Return the original of each stand-in, by the stand-in's id."""
-    return {id(made): thing for thing, made in _STAND_INS.values()}
-
-
 def _make(thing: Any) -> Any:
-    if isinstance(thing, types.FunctionType) and not str(thing.__module__).startswith(("numpy", "scipy")):
+    if isinstance(thing, types.FunctionType) and not str(thing.__module__).startswith(COVERED):
         return None  # the common case
     try:
         if thing in _WRITTEN:
@@ -55,7 +57,9 @@ def _make(thing: Any) -> Any:
     except TypeError:
         return None
     if isinstance(thing, types.ModuleType):
-        is_covered = thing.__name__ in _MATH or _is_numpys(thing.__name__) or _is_scipys(thing.__name__)
+        is_covered = (
+            thing.__name__ in (*_MATH, "builtins") or _is_numpys(thing.__name__) or _is_scipys(thing.__name__)
+        )
         return _Module(thing) if is_covered else None
     if isinstance(thing, type):
         if thing in _RANDOM or thing in (np.matrix, np.recarray):
@@ -80,7 +84,9 @@ def _make(thing: Any) -> Any:
     return None
 
 
-_MATH = ("math", "cmath")
+_MATH = ("math", "cmath", "statistics")
+# The names of the modules that have stand-ins begin so.
+COVERED = ("builtins", "cmath", "math", "numpy", "scipy", "statistics")
 
 
 def _is_numpys(name: str) -> bool:
@@ -94,42 +100,40 @@ def _is_scipys(name: str) -> bool:
 class _Module(types.ModuleType):
     """A module whose functions return arrays that record."""
 
+    _original: types.ModuleType
+
     def __init__(self, original: types.ModuleType):
         super().__init__(original.__name__, original.__doc__)
-        self.__dict__["_original"] = original
+        self._set("_original", original)
         for name in ("__file__", "__path__", "__spec__", "__loader__", "__package__"):
             if hasattr(original, name):
-                self.__dict__[name] = getattr(original, name)
+                self._set(name, getattr(original, name))
+
+    def _set(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self.__dict__["_original"], name)
-        if isinstance(found, type) and found in NUMBER_TYPES:
-            frame = sys._getframe(1)
-            return found if _is_type_of_dtype(frame.f_code, frame.f_lasti) else stand_in_for(found)
+        found = getattr(self._original, name)
         made = stand_in_for(found)
         found = found if made is None else made
-        self.__dict__[name] = found
+        self._set(name, found)
         return found
 
     def __setattr__(self, name: str, value: Any) -> None:
-        setattr(self.__dict__["_original"], name, value)
-        self.__dict__.pop(name, None)
+        setattr(self._original, name, value)
+        self._set(name, value)
 
     def __dir__(self) -> list[str]:
-        return dir(self.__dict__["_original"])
+        return dir(self._original)
 
-
-@cache
-def _is_type_of_dtype(code: types.CodeType, position: int) -> bool:
-    """Whether a name is read for ``x.dtype.type is np.float64``, where a dtype has the original type."""
-    instructions = list(dis.get_instructions(code))
-    at = next(i for i, each in enumerate(instructions) if each.offset == position)
-    asks = at >= 2 and at + 1 < len(instructions) and instructions[at + 1].opname == "IS_OP"
-    return asks and (instructions[at - 2].opname, instructions[at - 2].argval) == ("LOAD_ATTR", "type")
+    @property
+    def __dict__(self) -> dict[str, Any]:  # type: ignore[override]
+        return {name: getattr(self, name) for name in vars(self._original)}
 
 
 def _numpy_function(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a NumPy function that accepts lists with recorded numbers, and returns arrays that record."""
+    is_aware = hasattr(function, "_implementation")
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if current.tape is None:
@@ -137,24 +141,23 @@ def _numpy_function(function: Callable[..., Any]) -> Callable[..., Any]:
         args = tuple([each if type(each) in RECORDED else _met_again(each) for each in args])
         if kwargs:
             kwargs = {key: _met_again(each) for key, each in kwargs.items()}
-        if hasattr(function, "_implementation") and (
-            any(map(arrays_in, args)) or any(map(arrays_in, kwargs.values()))
+        if is_aware and (
+            not RECORDED.isdisjoint(map(type, args)) or any(map(arrays_in, (*args, *kwargs.values())))
         ):
             return record_function(function, args, kwargs)
         return call_unaware(function, args, kwargs)
 
-    call.__name__ = getattr(function, "__name__", "function")
-    call.__qualname__ = getattr(function, "__qualname__", call.__name__)
-    call.__doc__ = function.__doc__
-    call.__wrapped__ = function  # type: ignore[attr-defined]
     return call
 
 
 def _met_again(argument: Any) -> Any:
     """Return an argument without stand-ins; a plain view of recorded memory becomes a recording one."""
-    if type(argument) is np.ndarray and current.memories.find(argument) is not None:
+    kind = type(argument)
+    if kind is np.ndarray and current.memories.find(argument) is not None:
         return wrap_view(argument)
-    return without_shadow(argument)
+    if kind is list or kind is tuple or isinstance(argument, type):
+        return without_shadow(argument)
+    return as_input(argument)
 
 
 def _scipy_function(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -169,10 +172,6 @@ def _scipy_function(function: Callable[..., Any]) -> Callable[..., Any]:
             return result if current.tape is None else constant(result)
         return record_scipy(name, function, args, kwargs)
 
-    call.__name__ = own
-    call.__qualname__ = getattr(function, "__qualname__", own)
-    call.__doc__ = function.__doc__
-    call.__wrapped__ = function  # type: ignore[attr-defined]
     return call
 
 
@@ -180,21 +179,23 @@ def _scipy_function(function: Callable[..., Any]) -> Callable[..., Any]:
 _SCIPYS = {"function", "MultiUFunc", "cython_function_or_method"}
 
 
-class _Ufunc:
+class _Ufunc(StandIn):
     """A ufunc that accepts lists with recorded numbers, and returns arrays that record."""
 
     def __init__(self, original: np.ufunc):
-        self._original = original
-        self.__name__ = original.__name__
-        self.__doc__ = original.__doc__
+        super().__init__(original, original)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._call("__call__", args, kwargs)
+        return self._method("__call__", args, kwargs)
 
-    def _call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _method(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if "dtype" in kwargs:
             kwargs["dtype"] = plain(kwargs["dtype"])
-        if current.tape is not None and (any(map(arrays_in, args)) or arrays_in(kwargs.get("out"))):
+        if current.tape is not None and (
+            not RECORDED.isdisjoint(map(type, args))
+            or any(map(arrays_in, args))
+            or arrays_in(kwargs.get("out"))
+        ):
             return record_ufunc(self._original, method, *_with_out(self._original, method, args, kwargs))
         result = getattr(self._original, method)(
             *plain_all(args), **{key: plain_all(v) for key, v in kwargs.items()}
@@ -203,17 +204,8 @@ class _Ufunc:
 
     def __getattr__(self, name: str) -> Any:
         if name in ("reduce", "accumulate", "reduceat", "outer", "at"):
-            return lambda *args, **kwargs: self._call(name, args, kwargs)
-        return getattr(self._original, name)
-
-    def __eq__(self, other: Any) -> bool:
-        return other is self or other is self._original
-
-    def __hash__(self) -> int:
-        return hash(self._original)
-
-    def __repr__(self) -> str:
-        return repr(self._original)
+            return lambda *args, **kwargs: self._method(name, args, kwargs)
+        return super().__getattr__(name)
 
 
 def _with_out(ufunc: np.ufunc, method: str, args: Any, kwargs: Any) -> tuple[Any, Any]:
@@ -244,11 +236,11 @@ _WRITTEN: dict[Any, Any] = {
 }
 
 for _kind in NUMBER_TYPES:
-    stand_in_for(_kind)  # before ``type(x) is np.float64`` asks which one it is
+    stand_in_for(_kind)  # before ``type(x) is np.float64`` looks one up
 
 # Built-in names that are replaced in every module of the program. `abs` and `round` need no stand-in: they
 # only call `__abs__` and `__round__` of their argument, and so does ``map(abs, x)``.
 SHADOWS: dict[str, Any] = {
     name: stand_in_for(getattr(builtins, name))
-    for name in ("complex", "float", "int", "max", "min", "sum", "type")
+    for name in ("complex", "float", "int", "issubclass", "max", "min", "sum", "type")
 }

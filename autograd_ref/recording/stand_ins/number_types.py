@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+from autograd_ref.recording.place import caller_file, is_foreign
 from autograd_ref.recording.stand_ins.calls import refuse
 from autograd_ref.recording.stand_ins.generators import recording_generator
-from autograd_ref.recording.stand_ins.numbers import array_of, as_complex, as_python
+from autograd_ref.recording.stand_ins.numbers import as_complex, as_python
 from autograd_ref.recording.stand_ins.objects import (
     SHADOWED,
-    UNSHADOWED,
+    array_of,
     arrays_in,
     from_nested,
     is_recorded,
@@ -21,7 +26,7 @@ from autograd_ref.recording.stand_ins.objects import (
 )
 from autograd_ref.recording.tape import current
 
-__all__ = ["NUMBER_TYPES", "TYPE", "class_type", "number_type"]
+__all__ = ["NUMBER_TYPES", "TYPE", "class_type", "number_type", "types_of_dtypes"]
 
 _KINDS = (np.random.Generator, np.random.RandomState)
 NUMBER_TYPES = {
@@ -42,12 +47,6 @@ class _NumberType(type):
     """The type of a stand-in for `float`, `int` or one of NumPy's scalar types."""
 
     _original: type
-
-    def __new__(cls, name: str, bases: tuple[type, ...], members: dict[str, Any], **kwargs: Any) -> Any:
-        """Create a stand-in or, if the program derives a class from one, a class of the originals."""
-        if not bases:
-            return super().__new__(cls, name, bases, members)
-        return type(name, tuple([plain(each) for each in bases]), members, **kwargs)
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         original = cls._original
@@ -89,24 +88,26 @@ class _NumberType(type):
     def __getattr__(cls, name: str) -> Any:
         return getattr(cls._original, name)
 
+    __bases__ = property(lambda cls: cls._original.__bases__)
+    __mro__ = property(lambda cls: cls._original.__mro__)
+
+
+def _stand_in(original: type, **members: Any) -> type:
+    names = {name: getattr(original, name) for name in ("__doc__", "__module__", "__qualname__")}
+    return _NumberType(original.__name__, (), {**names, "_original": original, **members})
+
 
 def number_type(original: type) -> type:
     """Return a stand-in for a type of numbers; its ``dtype`` makes NumPy accept it as a dtype."""
-    names = {"_original": original, "dtype": np.dtype(original), "__doc__": original.__doc__}
-    made = _NumberType(original.__name__, (), names)
-    UNSHADOWED[id(made)] = original
+    # ``case float(x)`` binds the whole number.
+    matched = {"__match_args__": ("real",)} if issubclass(original, (float, int)) else {}
+    made = _stand_in(original, dtype=np.dtype(original), **matched)
     SHADOWED[original] = made
     return made
 
 
 class _TypeOfType(type):
     """The type of the stand-in for `type`: ``type(x)`` is the same as in a plain run."""
-
-    def __new__(cls, name: str, bases: tuple[type, ...], members: dict[str, Any], **kwargs: Any) -> Any:
-        """Create the stand-in or, if the program defines a metaclass, a class derived from `type`."""
-        if not bases:
-            return super().__new__(cls, name, bases, members)
-        return type(name, tuple([plain(each) for each in bases]), members, **kwargs)
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         if len(args) == 1 and not kwargs:
@@ -144,15 +145,40 @@ class _TypeOfType(type):
 
 
 TYPE: type = _TypeOfType("type", (), {"__doc__": type.__doc__})
-UNSHADOWED[id(TYPE)] = type
 SHADOWED[type] = TYPE
 
 
 def class_type(original: type) -> type:
     """Return a stand-in for a class: generators return recording arrays, matrices cannot be created."""
-    made = _NumberType(original.__name__, (), {"_original": original, "__doc__": original.__doc__})
-    UNSHADOWED[id(made)] = original
-    return made
+    return _stand_in(original)
+
+
+_TYPE_OF_DTYPE = vars(np.dtype)["type"]
+
+
+@contextmanager
+def types_of_dtypes() -> Iterator[None]:
+    """Let ``x.dtype.type`` give the program the same types as its own names: ``is`` cannot be overridden.
+
+    NumPy's own code still sees the originals. The class of dtypes is written in C, so its dictionary is
+    changed, and its cache of attributes dropped.
+    """
+    (attributes,) = gc.get_referents(np.dtype.__dict__)
+
+    def assign(attribute: Any) -> None:
+        attributes["type"] = attribute
+        ctypes.pythonapi.PyType_Modified(ctypes.py_object(np.dtype))
+
+    def read(dtype: np.dtype[Any]) -> type:
+        found = _TYPE_OF_DTYPE.__get__(dtype)
+        made = SHADOWED.get(found)
+        return found if made is None or is_foreign(caller_file()) else made
+
+    assign(property(read))
+    try:
+        yield
+    finally:
+        assign(_TYPE_OF_DTYPE)
 
 
 def _converted(thing: Any, kind: type) -> Any:

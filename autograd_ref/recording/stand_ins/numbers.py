@@ -19,6 +19,7 @@ from autograd_ref.recording.stand_ins.calls import record_function, record_numbe
 from autograd_ref.recording.stand_ins.objects import (
     NUMBERS,
     RECORDED,
+    array_of,
     is_recorded,
     plain,
     plain_all,
@@ -116,6 +117,9 @@ class RecordedNumber:
     def __reduce_ex__(self, protocol: Any) -> Any:
         return self.__reduce__()
 
+    def __dir__(self) -> list[str]:
+        return dir(self._twin)
+
     def __copy__(self) -> Any:
         return self
 
@@ -168,6 +172,8 @@ def _operator(name: str, ufunc: str, reflected: bool) -> Callable[..., Any]:
                 other = np.asarray(other)
                 operands = (other, self) if reflected else (self, other)
                 return record_ufunc(getattr(np, ufunc), "__call__", operands, {})
+            if not reflected and kind.__module__ != "builtins" and hasattr(kind, f"__r{name}__"):
+                return getattr(other, f"__r{name}__")(self if _gives_way(self, other) else self._python())
             return compute(other, self._twin) if reflected else compute(self._twin, other)
         if isinstance(other, np.ndarray):
             operands = (other, self) if reflected else (self, other)
@@ -178,6 +184,13 @@ def _operator(name: str, ufunc: str, reflected: bool) -> Callable[..., Any]:
 
     operate.__name__ = f"__r{name}__" if reflected else f"__{name}__"
     return operate
+
+
+def _gives_way(number: Any, other: Any) -> bool:
+    """Whether a number leaves an operation with an object to that; otherwise NumPy takes it for an array."""
+    if not isinstance(number, np.generic) or getattr(other, "__array_ufunc__", number) is None:
+        return True
+    return getattr(other, "__array_priority__", -np.inf) > number.__array_priority__
 
 
 def _unary(name: str, ufunc: str) -> Callable[..., Any]:
@@ -201,10 +214,9 @@ def _delegate(name: str) -> Callable[..., Any]:
     return method
 
 
-def array_of(number: Any) -> Any:
-    from autograd_ref.recording.stand_ins.objects import wrap_new
-
-    return wrap_new(np.array(number._twin), number._value)
+def _entry(self: Any, key: Any) -> Any:
+    plain_entry = self._twin[plain_all(key)]  # or NumPy's own error
+    return array_of(self)[key] if current.tape is not None else plain_entry
 
 
 _METHODS: dict[str, Any] = {}
@@ -232,9 +244,7 @@ _NUMPY_METHODS["item"] = lambda self, *args: self._python()
 _NUMPY_METHODS["tolist"] = lambda self: self._python()
 _NUMPY_METHODS["T"] = property(lambda self: self)
 _NUMPY_METHODS["real"] = property(lambda self: self)
-_NUMPY_METHODS["__getitem__"] = lambda self, key: (
-    array_of(self)[key] if current.tape is not None else self._twin[key]
-)
+_NUMPY_METHODS["__getitem__"] = _entry
 _NUMPY_METHODS["__iter__"] = None  # an index does not make it iterable
 _NUMPY_METHODS["__class__"] = property(type_of)
 
@@ -267,6 +277,8 @@ def _define(kind: type) -> type:
         return self
 
     methods = dict(_METHODS)
+    if not hasattr(kind, "__index__"):
+        del methods["__index__"]
     if issubclass(kind, np.generic):
         methods |= _NUMPY_METHODS
     else:

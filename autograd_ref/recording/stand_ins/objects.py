@@ -15,7 +15,7 @@ __all__ = [
     "wrap_result", "wrap_view",
 ]  # fmt: skip
 
-# Filled by the modules that define them: the class of recording arrays, and that of each kind of number.
+# The classes of recording arrays and of each kind of number; the modules that define them enter them here.
 ARRAY: list[type] = []
 NUMBERS: dict[type, type] = {}
 RECORDED: set[type] = set()
@@ -27,17 +27,17 @@ def is_recorded(thing: Any) -> bool:
 
 
 def plain(thing: Any) -> Any:
-    """Return the twin of a recording object, and anything else unchanged."""
+    """Return the twin of a recording object, the original of a stand-in, and anything else unchanged."""
     if type(thing) not in RECORDED:
-        return UNSHADOWED.get(id(thing), thing) if isinstance(thing, type) else thing
+        return ORIGINALS.get(id(thing), thing)
     try:
         return thing._twin
     except AttributeError:
         return _lost(thing)._twin
 
 
-# The originals of stand-ins for types, by their ids; and the other way round.
-UNSHADOWED: dict[int, type] = {}
+# The originals of all stand-ins, which are never deleted, by their ids; and the stand-ins for types.
+ORIGINALS: dict[int, Any] = {}
 SHADOWED: dict[type, type] = {}
 
 
@@ -133,6 +133,11 @@ def wrapper_of(array: np.ndarray) -> Any:
     holders = gc.get_referrers(array)
     known = [each for each in holders if type(each) is ARRAY[0] and plain(each) is array]
     return known[0] if known else wrap_view(array)
+
+
+def array_of(number: Any) -> Any:
+    """Return a recorded number as an array without axes."""
+    return wrap_new(np.array(number._twin), number._value)
 
 
 def wrap_number(number: Any, value: Value) -> Any:

@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from autograd_ref.recording.stand_ins.modules import SHADOWS, stand_in_for
+from autograd_ref.recording.stand_ins.modules import COVERED, SHADOWS, stand_in_for
+from autograd_ref.recording.stand_ins.number_types import types_of_dtypes
+from autograd_ref.recording.stand_ins.objects import ORIGINALS, plain
 
 __all__ = ["is_installed", "is_target", "might_need", "shadowed"]
 
@@ -46,10 +48,8 @@ class _Bindings:
             return
         self._done.add(id(namespace))
         self.namespaces.append(namespace)
-        for name, thing in list(namespace.items()):
-            if not might_need(type(thing)):  # type: ignore[arg-type]
-                continue
-            made = stand_in_for(thing)
+        for name, thing in [each for each in namespace.items() if might_need(each[1])]:
+            made = stand_in_for(thing) if name != "__builtins__" else None
             if made is not None:
                 self._set(namespace, name, made)
         for name, shadow in SHADOWS.items():
@@ -73,12 +73,21 @@ class _Bindings:
 _ABSENT = object()
 
 
-@cache
-def might_need(kind: type) -> bool:
-    """Whether things of a type may need a stand-in."""
-    if kind in (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, type):
-        return True
-    return hasattr(kind, "__call__") and str(kind.__module__).startswith(("numpy", "scipy"))  # noqa: B004
+def might_need(thing: Any) -> bool:
+    """Whether a thing may need a stand-in."""
+    kind = type(thing)
+    if kind is types.FunctionType or kind is type:
+        return str(thing.__module__).startswith(COVERED)
+    known = _NEEDS.get(kind)
+    if known is None:
+        known = kind in (types.ModuleType, types.BuiltinFunctionType) or (
+            hasattr(kind, "__call__") and str(kind.__module__).startswith(COVERED)  # noqa: B004
+        )
+        _NEEDS[kind] = known
+    return known
+
+
+_NEEDS: dict[type, bool] = {}
 
 
 @contextmanager
@@ -90,7 +99,7 @@ def shadowed(*extra: dict[str, Any], module: str | None = None) -> Iterator[None
         module: the name of a module that belongs to the program even if it does not look so.
     """
     bindings = _Bindings()
-    original_import = builtins.__import__
+    original_import, original_build = builtins.__import__, builtins.__build_class__
 
     def importing(
         name: str,
@@ -105,6 +114,9 @@ def shadowed(*extra: dict[str, Any], module: str | None = None) -> Iterator[None
         bindings.bind(globals)
         return stand_in_for(found) or found
 
+    def building(body: Any, name: str, *bases: Any, **kwargs: Any) -> Any:
+        return original_build(body, name, *[plain(each) for each in bases], **kwargs)
+
     try:
         for name, each in list(sys.modules.items()):
             if isinstance(each, types.ModuleType) and is_target(name, module):
@@ -112,20 +124,20 @@ def shadowed(*extra: dict[str, Any], module: str | None = None) -> Iterator[None
         for namespace in extra:
             bindings.bind(namespace)
         builtins.__import__ = importing
-        yield
+        builtins.__build_class__ = building  # type: ignore[assignment]
+        with types_of_dtypes():
+            yield
     finally:
-        builtins.__import__ = original_import
+        builtins.__import__, builtins.__build_class__ = original_import, original_build
         bindings.restore()
         _restore_imported(bindings)
 
 
 def _restore_imported(bindings: _Bindings) -> None:
     """Restore names that were bound by import statements or copied during the run."""
-    from autograd_ref.recording.stand_ins.modules import originals
-
-    found = originals()
     for namespace in bindings.namespaces:
+        if ORIGINALS.keys().isdisjoint(map(id, namespace.values())):  # the common case, in C
+            continue
         for name, thing in list(namespace.items()):
-            original = found.get(id(thing))
-            if original is not None:
-                namespace[name] = original
+            if id(thing) in ORIGINALS:
+                namespace[name] = ORIGINALS[id(thing)]

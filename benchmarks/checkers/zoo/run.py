@@ -1,7 +1,7 @@
 """Check every hand of the zoo, and count: wrong called right, right called wrong, not judged.
 
 A wrong hand counts only if it was shown to be wrong without the checker (`truth`). *Not judged* is required
-where nothing flows, and allowed where two honest ways differ by more than 0.1 % of the root mean square.
+where nothing flows, and allowed where two right ways differ by more than 0.1 % of the root mean square.
 """
 
 import os
@@ -25,7 +25,7 @@ from benchmarks.checkers.zoo.truth import Truth, cast
 from benchmarks.results import progress
 
 DTYPES = "float32", "float64"
-APART = 1e-3  # in root mean squares: if two honest ways differ by more, a hand need not be judged
+APART = 1e-3  # in root mean squares: if two right ways differ by more, a hand need not be judged
 QUICK = 4  # number of wrong hands of a function
 RIGHT, WRONG, NOT_JUDGED, CRASHED = "right", "wrong", "not judged", "crashed"
 NOTHING_FLOWS = "nothing flows"
@@ -39,7 +39,7 @@ class Asked:
         kind: file of the function.
         function: its name.
         dtype: float32 or float64.
-        hand: the name of the honest way or the mistake.
+        hand: the name of the right way or the mistake.
         truth: right or wrong.
         shown: the place where a wrong hand was shown to be wrong.
         verdict: right, wrong, not judged; crashed for any exception but NotJudged.
@@ -75,8 +75,8 @@ def hands(truth: Truth) -> Iterator[tuple[str, Hand, str | None]]:
     """Yield a function's hands: name, hand, and for a wrong one the place where it was shown to be wrong."""
     if not truth.entry.misled:
         for hand in truth.entry.right:
-            yield getattr(hand, "__name__", "honest").strip("_<>").replace("_", " "), hand, None
-    best = min(range(len(truth.honest)), key=lambda i: truth.error(truth.honest[i]))
+            yield getattr(hand, "__name__", "right").strip("_<>").replace("_", " "), hand, None
+    best = min(range(len(truth.ways)), key=lambda i: truth.error(truth.ways[i]))
     for name, hand in [*truth.entry.wrong.items(), *mutations(truth, truth.entry.right[best])]:
         shown = truth.shown_wrong(truth.answer(hand))
         if shown is not None:
@@ -116,7 +116,7 @@ def judge(kind: str, position: int, dtype: str, quick: bool) -> list[Asked]:
     truth = Truth.at_example(entry, dtype)
     excuse = NOTHING_FLOWS if entry.dead else None
     if excuse is None and truth.spread > APART:
-        excuse = f"two honest ways differ by {100 * truth.spread:.2g} % of the root mean square"
+        excuse = f"two right ways differ by {100 * truth.spread:.2g} % of the root mean square"
     asked, known = [], KnownPoints(entry.loss, dtype, 0)
     for name, hand, shown in _some(list(hands(truth)), quick, position):
         begin = time.perf_counter()

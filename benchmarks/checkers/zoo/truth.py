@@ -1,6 +1,6 @@
 """The right gradient in high precision, confirmed by difference quotients of the loss.
 
-The right gradient is computed in one honest way in NumPy's longdouble (64 bits of mantissa on x86), at
+The right gradient is computed in one right way in NumPy's longdouble (64 bits of mantissa on x86), at
 exactly the numbers of the checked dtype. An entry counts only if a difference quotient of the *loss* in
 longdouble agrees with it. Neither uses the checker.
 """
@@ -15,11 +15,11 @@ import numpy as np
 
 from benchmarks.checkers.zoo.entry import Entry, Hand
 
-SEEN = 0.01  # in scales: an entry on which honest ways differ by more shows nothing
+SEEN = 0.01  # in scales: an entry on which right ways differ by more shows nothing
 PLANTED = 0.03  # in scales: the error of a wrong gradient
 BELIEVED = 2e-3  # in scales: the largest distance of the difference quotient from the right value
 RESOLVED = 2e-4  # in scales: the largest change of this quotient by rounding, or by another step
-FINER = 0.95  # the part of a planted error that must remain after the rounding of an honest way
+FINER = 0.95  # the part of a planted error that must remain after the rounding of a right way
 
 Index = tuple[int, ...]
 
@@ -133,24 +133,24 @@ class Truth:
         ]
 
     @cached_property
-    def honest(self) -> list[list[np.ndarray]]:
-        """The gradients of every honest way, in the checked dtype."""
+    def ways(self) -> list[list[np.ndarray]]:
+        """The gradients of every right way, in the checked dtype."""
         return [self.answer(hand) for hand in self.entry.right]
 
     @cached_property
     def spread(self) -> float:
-        """The largest difference of two honest ways, in root mean squares, except at ties."""
+        """The largest difference of two right ways, in root mean squares, except at ties."""
         largest = 0.0
         for k, free in enumerate(self.free):
-            ways = np.stack([each[k].astype(np.longdouble) for each in self.honest])
+            ways = np.stack([each[k].astype(np.longdouble) for each in self.ways])
             apart = np.where(free, ways.max(axis=0) - ways.min(axis=0), 0) / self.scales[k].min()
             largest = max(largest, float(np.max(apart, initial=0)))
         return largest
 
     @cached_property
     def seen(self) -> list[np.ndarray]:
-        """The entries of each gradient that every honest way computes to 1 % of their scale."""
-        off = [[self._outside(k, each) for k, each in enumerate(way)] for way in self.honest]
+        """The entries of each gradient that every right way computes to 1 % of their scale."""
+        off = [[self._outside(k, each) for k, each in enumerate(way)] for way in self.ways]
         return [np.max(ways, axis=0) <= SEEN * scale for *ways, scale in zip(*off, self.scales, strict=True)]
 
     def _outside(self, k: int, value: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Where a process spends its CPU time; Python runs this first if it finds its folder on the path.
+"""Measure where a process spends its CPU time; Python runs this file first if its folder is on the path.
 
 A timer looks every few milliseconds of CPU time at what each thread is doing, and adds the time since the
 last look to that stage. The sums are in a file that stays whatever ends the process.

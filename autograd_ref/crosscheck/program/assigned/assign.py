@@ -100,6 +100,8 @@ class _Assigning:
         for tier in (_exactly, _in_other_case, _by_bare_name, _abbreviated):
             for each in list(self.left):
                 matches = [leaf for leaf in self._free() if tier(each, leaf)]
+                if len(matches) > 1:  # an optimiser's moments have its parameters' names
+                    matches = [leaf for leaf in self._used() if tier(each, leaf)] or matches
                 if (chosen := _closest(each, matches)) is not None:
                     self._take(each, chosen)
         self._changes()
@@ -252,7 +254,7 @@ class _Assigning:
         if len(near) == 1:
             return near[0]
         listed = ", ".join(shown(_whole(each)) for each in self.left) or "none"
-        raise NotJudged(f"there is no gradient {text} for --of; the call made {listed}")
+        raise NotJudged(f"there is no gradient {text} for --of; those of the call are {listed}")
 
     def _leaf(self, text: str) -> Leaf:
         wanted = _plain(text)

@@ -57,9 +57,8 @@ def find_loss(recording: Recording, path: str | None = None, names: Mapping[str,
     numbers = {key: found for key, found in recording.final.items() if _is_number(*found)}
     if path is not None:
         if path not in numbers:
-            raise NotJudged(
-                f"the loss is {_told(recording, path)}, not one number computed from the call's arrays"
-            )
+            told = _told(recording, path)
+            raise NotJudged(f"the loss must be one number computed from the call's arrays, and is {told}")
         return Loss(path, *_found(numbers[path]))
     known = names or {}
     numbers = dict(sorted(numbers.items(), key=_how_sure))
@@ -82,7 +81,7 @@ def find_loss(recording: Recording, path: str | None = None, names: Mapping[str,
 
 
 def own_loss(recording: Recording, prefix: str) -> str | None:
-    """Return the name of the variable in which a function keeps its loss without returning it.
+    """Return the variable, or the attribute of self, in which a function keeps its loss without returning it.
 
     Args:
         recording: a recording with the function's variables.
@@ -90,8 +89,9 @@ def own_loss(recording: Recording, prefix: str) -> str | None:
     """
     for path, found in sorted(recording.final.items(), key=_how_sure):
         name = of_path(path)
-        if path == f"{prefix}[{name.name!r}]" and _SURE.match(name.name) and _is_number(*found):
-            return name.name
+        texts = {f"{prefix}[{name.name!r}]": name.name, f"{prefix}['self'].{name.name}": f"self.{name.name}"}
+        if path in texts and _SURE.match(name.name) and _is_number(*found):
+            return texts[path]
     return None
 
 
@@ -128,7 +128,7 @@ def _found(found: tuple[Any, Value | None]) -> tuple[Value, float]:
 
 def _told(recording: Recording, path: str) -> str:
     if path not in recording.final:
-        return "no number"
+        return "something else"
     thing, value = recording.final[path]
     if np.shape(thing):
         return f"an array of shape {np.shape(thing)}"

@@ -94,23 +94,33 @@ def _usual(recording: Recording) -> Iterator[str]:
     """Yield the usual losses of outputs that the program compares with targets."""
     named = list(_named(recording))
     by_value = {_read(each.value): each for each in reversed(named)}
-    pairs = []
+    pairs, halves = [], []
     for value in recording.tape.values:
         if isinstance(value.operation, Compute) and value.operation.name == "subtract":
             sides = [by_value[_read(each)] for each in value.inputs if _read(each) in by_value]
+            difference = by_value.get(_read(value))
             if len(sides) == 2 and sides[0].array.shape == sides[1].array.shape:
-                pairs.append(sorted(sides, key=lambda each: isinstance(each.value.operation, Given | Read)))
-    for output, target in pairs[:MOST]:
-        a, y = output.text, target.text
-        yield f"0.5 * np.sum(({a} - {y}) ** 2)"
+                output, target = sorted(sides, key=_is_given)
+                pairs.append((output.text, target.text, f"({output.text} - {target.text})"))
+            elif len(sides) == 1 and _is_given(sides[0]) and difference is not None:
+                # error = x @ w - y, or y - x @ w: the output is error + y, or y - error.
+                (target,), error = sides, difference.text
+                is_second = _read(value.inputs[1]) == _read(target.value)
+                output_text = f"({error} + {target.text})" if is_second else f"({target.text} - {error})"
+                if target.array.shape == difference.array.shape:
+                    halves.append((output_text, target.text, error))
+    for a, y, error in [*pairs[:MOST], *halves[-MOST:]]:
+        yield f"0.5 * np.sum({error} ** 2)"
         yield f"-np.sum({y} * np.log({a}))"
         yield f"-np.sum({y} * np.log({a}) + (1 - {y}) * np.log(1 - {a}))"
     labels = [each for each in named if each.array.dtype.kind in "iu" and each.array.ndim == 1]
-    chances = [each for each in named if _are_chances(each.array)]
-    for each in labels:
-        for p in chances[-1:]:
-            if len(each.array) == len(p.array):
-                yield f"-np.sum(np.log({p.text}[np.arange(len({each.text})), {each.text}]))"
+    for axis in (1, 0):
+        chances = [each for each in named if _are_chances(each.array, axis)]
+        for y in labels:
+            for p in chances[-1:]:
+                if len(y.array) == p.array.shape[1 - axis]:
+                    places = (f"np.arange(len({y.text}))", y.text)[:: 1 if axis else -1]
+                    yield f"-np.sum(np.log({p.text}[{', '.join(places)}]))"
 
 
 def _read(value: Value) -> tuple[Value, Any]:
@@ -131,11 +141,15 @@ def _named(recording: Recording) -> Iterator[_Array]:
             yield _Array(text, value, thing)
 
 
-def _are_chances(array: np.ndarray) -> bool:
-    """Whether the rows of a matrix are probabilities."""
-    if array.ndim != 2 or array.dtype.kind != "f" or array.shape[1] < 2:
+def _is_given(each: _Array) -> bool:
+    return isinstance(each.value.operation, Given | Read)
+
+
+def _are_chances(array: np.ndarray, axis: int) -> bool:
+    """Whether the rows of a matrix, along axis 1, or its columns are probabilities."""
+    if array.ndim != 2 or array.dtype.kind != "f" or array.shape[axis] < 2:
         return False
-    return bool((array >= 0).all() and np.allclose(array.sum(axis=1), 1, atol=1e-5))
+    return bool((array >= 0).all() and np.allclose(array.sum(axis=axis), 1, atol=1e-5))
 
 
 def _fits(recording: Recording, path: str, result: str) -> dict[str, int]:

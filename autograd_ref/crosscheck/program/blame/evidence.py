@@ -18,7 +18,7 @@ __all__ = ["Suspect", "Votes", "gather"]
 
 @dataclass
 class Suspect:
-    """A statement and the evidence against it.
+    """A statement that may be wrong, and the votes against it.
 
     Attributes:
         statement: the statement.
@@ -26,7 +26,7 @@ class Suspect:
         places: the expressions in it, with the votes of each.
         values: the backward values made there, with the votes of each.
         kinds: kinds of mistakes, with the votes of each.
-        order: the number of its first suspect value.
+        order: the number of the first of its values that may be wrong.
     """
 
     statement: Statement
@@ -66,7 +66,7 @@ class Votes:
             _add(mine.values, theirs.values)
 
     def ranked(self) -> list[Suspect]:
-        """Return the most suspect statements first; of equals, the one that ran first."""
+        """Return the statements with the most votes first; of equals, the one that ran first."""
         return sorted(self.of.values(), key=lambda each: (-round(each.votes, 6), each.order))
 
 
@@ -130,7 +130,7 @@ def _as_output(leaf: Value, meanings: list[Meaning], tapes: Tapes) -> str | None
 
 
 def _of_factor(value: Value, meanings: list[Meaning], tapes: Tapes, known: Known) -> float:
-    """Return how suspect a value is that is right up to a factor that is never removed."""
+    """Return the weight of a vote against a value that is right except for a factor that is never removed."""
     factors = {round(each.factor, 9) for each in meanings}
     sources = [known.of(each) for each in value.inputs if tapes.is_backward(each)]
     before = [{round(each.factor, 9) for each in some} for some in sources if some]

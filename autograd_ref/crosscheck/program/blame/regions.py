@@ -1,8 +1,8 @@
-"""Go back from each wrong gradient to values that are right; everything in between is suspect.
+"""Go back from each wrong gradient to values that are right; everything in between may be wrong.
 
-A value is trusted if it is an adjoint, a contribution, a sum of contributions, or a multiple that later
-becomes one. The inputs of a trusted value are not suspect either. Where a memory was written in parts, the
-walk follows only the wrong entries.
+A value counts as right if it is an adjoint, a contribution, a sum of contributions, or a multiple that later
+becomes one. Then its inputs count as right, too. If memory was written in parts, the walk follows only the
+wrong entries.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ __all__ = ["Region", "Trust", "region_of"]
 
 
 class Trust:
-    """The backward values that can be trusted.
+    """The backward values that are known to be right.
 
     Attributes:
-        trusted: the numbers of values that are known to be right.
-        cleared: for the numbers of values from which a trusted value was computed, the confidence that they
+        trusted: the numbers of these values.
+        cleared: for the numbers of values from which such a value was computed, the confidence that they
             are right: terms may be wrong although their sum is right.
     """
 
@@ -68,8 +68,8 @@ class Region:
 
     Attributes:
         output: the gradient.
-        suspects: suspect values from the gradient back, with the known meanings of each.
-        frontier: the trusted values from which each suspect, by number, was computed.
+        suspects: the values that may be wrong, from the gradient back.
+        frontier: the right values from which each of them, by number, was computed.
         unwritten: the newly created memory whose wrong entries were never written.
     """
 

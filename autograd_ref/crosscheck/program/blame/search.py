@@ -44,7 +44,7 @@ class Found:
 
     Attributes:
         blames: at most three places, most likely first.
-        statements: all suspect statements of the backward part, most suspect first.
+        statements: all statements of the backward part that may be wrong, most likely first.
     """
 
     blames: list[Blame] = field(default_factory=list)
@@ -54,8 +54,8 @@ class Found:
 def blame(points: Sequence[RecordedPoint], wrong: Sequence[int]) -> Found:
     """Say which statements made gradients wrong.
 
-    A search for a repair tries edits of ``statements`` in order, the most suspect first: the first is right
-    in most cases, and the mistake is nearly always among the first three. ``blames`` is for the reader.
+    A search for a repair tries edits of ``statements`` in this order: in most cases the first one contains
+    the mistake, and nearly always one of the first three. ``blames`` is for the reader.
 
     Args:
         points: the recorded call at every point, from `point.read_gradients`.
@@ -118,7 +118,7 @@ class _Search:
         return Found(blames, [each.statement for each in ranked])
 
     def _try(self, values: set[Value], found: dict[Statement, list[Tried]]) -> None:
-        """Change the expressions that made some values, the most suspect statements first."""
+        """Change the expressions that made some values, in the order of the votes."""
         order = {each.statement: i for i, each in enumerate(self.votes.ranked())}
         placed = [
             (statement_at(each.first.place), each)
@@ -151,7 +151,7 @@ class _Search:
                 self.votes.add(first, edit.at, 0.01, edit.kind)
 
     def _parts(self) -> set[Value]:
-        """Return right values next to suspect ones that are contributions: others may be missing."""
+        """Return right values that are contributions and feed a wrong one: others may be missing."""
         frontier = {value for region in self.regions for some in region.frontier.values() for value in some}
         return {
             value

@@ -35,7 +35,7 @@ class Wanted:
 def wanted_values(
     regions: Sequence[Region], tapes: Tapes, known: Known, trust: Trust, trial: Trial, until: float
 ) -> Iterator[Wanted]:
-    """Try adjoints of forward values in place of suspect values, and of right ones that suspects use."""
+    """Try adjoints in place of values that may be wrong, and of right ones that these use."""
     by_shape: dict[tuple[int, ...], list[Value]] = {}
     for each in tapes.points[0].run.found.of:
         if each.shape and each.is_floating:

@@ -1,4 +1,4 @@
-"""Find suspect expressions whose change makes all gradients right, which is the strongest evidence."""
+"""Find expressions whose change makes all gradients right: this is the strongest evidence."""
 
 from __future__ import annotations
 

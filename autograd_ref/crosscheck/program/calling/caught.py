@@ -6,7 +6,7 @@ import functools
 import inspect
 import random
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from autograd_ref.crosscheck.reports.report import NotJudged
 from autograd_ref.recording.call.given import Given
 from autograd_ref.recording.call.reachable import Walk
 
-__all__ = ["Call", "catch", "has_floating", "in_dtype", "seeded"]
+__all__ = ["Call", "catch", "evaluate", "has_floating", "in_dtype", "seeded"]
 
 
 class Call(NamedTuple):
@@ -75,16 +75,8 @@ def catch(owner: Any, name: str, text: str, space: Mapping[str, Any], file: str,
             if floating == nth:
                 raise _Caught
 
-    with _trapped(owner, name, note, names):
-        try:
-            exec(compile(text, "<call>", "exec"), names)  # noqa: S102 - it is the user's own, as is the file
-        except _Caught:
-            pass
-        except SyntaxError as error:
-            raise NotJudged(f"--call is not Python: {error.msg}: {(error.text or text).strip()}") from None
-        except (Exception, SystemExit) as error:
-            seen = "; it sees np, rng and the names of the file" if isinstance(error, NameError) else ""
-            raise NotJudged(f"--call raised {what_stopped(error, file)}{seen}") from error
+    with _trapped(owner, name, note, names), suppress(_Caught):
+        evaluate(text, names, file)
     told = getattr(owner, "__qualname__", None)
     whole = f"{told}.{name}" if told else name
     if not calls:
@@ -94,6 +86,26 @@ def catch(owner: Any, name: str, text: str, space: Mapping[str, Any], file: str,
         raise NotJudged(f"--call calls {whole} with floating arrays only {times}: too few for --nth {nth}")
     args, kwargs = calls[-1] if floating else calls[0]
     return Call(args, kwargs, {key: each for key, each in names.items() if key not in known})
+
+
+def evaluate(text: str, names: dict[str, Any], file: str) -> None:
+    """Run the expression or statements of ``--call``.
+
+    Args:
+        text: the expression.
+        names: the names available to it; its own variables are added.
+        file: file of the program, for the lines of its exceptions.
+
+    Raises:
+        NotJudged: it fails.
+    """
+    try:
+        exec(compile(text, "<call>", "exec"), names)  # noqa: S102 - it is the user's own, as is the file
+    except SyntaxError as error:
+        raise NotJudged(f"--call is not Python: {error.msg}: {(error.text or text).strip()}") from None
+    except (Exception, SystemExit) as error:
+        seen = "; it sees np, rng and the names of the file" if isinstance(error, NameError) else ""
+        raise NotJudged(f"--call raised {what_stopped(error, file)}{seen}") from error
 
 
 def in_dtype(call: Call, function: Callable[..., Any], dtype: str | None) -> Call:

@@ -10,7 +10,7 @@ import linecache
 import re
 import sys
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +21,7 @@ from autograd_ref.crosscheck.reports.report import NotJudged
 __all__ = [
     "Form",
     "counterpart",
+    "forward_of",
     "gradient_beside",
     "pair",
     "plain",
@@ -124,10 +125,9 @@ def counterpart(name: str, known: Callable[[str], Any]) -> tuple[str, str] | Non
     """
     head, _, last = name.rpartition(".")
     dotted = f"{head}." if head else ""
-    if "forward" in last:
-        other = dotted + last.replace("forward", "backward")
-        if callable(known(other)):
-            return "backward", other
+    start, forward, end = last.rpartition("forward")
+    if forward and callable(known(f"{dotted}{start}backward{end}")):
+        return "backward", f"{dotted}{start}backward{end}"
     if callable(known(f"{name}_backward")):
         return "backward", f"{name}_backward"
     for word, losses in _BESIDE.items():
@@ -138,6 +138,19 @@ def counterpart(name: str, known: Callable[[str], Any]) -> tuple[str, str] | Non
                 if other != name and callable(known(other)):
                     return "loss", other
     return None
+
+
+def forward_of(name: str, known: Collection[str]) -> str | None:
+    """Return the forward function of a backward function, by its name.
+
+    Args:
+        name: name of the backward function: ``affine_backward``, ``batchnorm_backward_alt``.
+        known: names of functions.
+    """
+    head, dot, last = name.rpartition(".")
+    start, backward, end = last.rpartition("backward")
+    others = (f"{start}forward{end}", f"{start}forward", start.rstrip("_")) if backward else ()
+    return next((each for other in others if (each := f"{head}{dot}{other}") in known and other), None)
 
 
 # Usual names of the adjoint that backward takes.

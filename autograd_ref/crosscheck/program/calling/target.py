@@ -120,7 +120,7 @@ def prepare(
         owner, last, name = function, "loss", f"{name}.loss"
         if not callable(getattr(owner, last, None)):
             raise NotJudged(
-                f"is a class without a method loss: name the method that is to be judged, {asked.spec}.METHOD"
+                f"is a class without a method loss: name the method to judge, {asked.spec}.METHOD"
             )
         function = getattr(owner, last)
 

@@ -1,9 +1,9 @@
-"""Calls of layers, by the names of their parameters in CS231n's three assignments."""
+"""Calls of layers and of networks of layers, by their parameters' names in CS231n's three assignments."""
 
 import inspect
 import re
-from collections.abc import Iterator, Mapping
-from functools import reduce
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial, reduce
 from typing import Any
 
 from autograd_ref.crosscheck.program.guessed.networks import Guess
@@ -73,9 +73,21 @@ LAYERS: tuple[tuple[str, Mapping[str, str]], ...] = (
                                             "y": "rng.integers(0, 3, 5)"}),
     ("loss|entropy|hinge|svm|mse|softmax", {"x|scores?|logits|f|z|pred\\w*|y_pred|y_hat|out": _normal(5, 3),
                                             "y|y_true|targets?|labels?": "np.eye(3)[rng.integers(0, 3, 5)]"}),
+    ("position", {"x": _normal(2, 3, 4), "pe": _normal(1, 5, 4)}),
     ("block|mlp|ffn|feed", {"x": _normal(2, 3, 4), "w1": _normal(4, 6), "w2": _normal(6, 4), "b1": _normal(6),
                             "b2": _normal(4)}),
     ("relu|sigmoid|tanh|elu|swish|silu|softplus|mish|softmax|activation", {"x|z|a|inputs?": _normal(4, 5)}),
+)  # fmt: skip
+
+# Parts of class names, the parameters of their constructors, and those of their losses.
+NETWORKS: tuple[tuple[str, Mapping[str, str], Mapping[str, str]], ...] = (
+    ("conv|cnn", {"input_dim|input_shape": "(2, 4, 6)", "(?:num|n)_filters": "5", "filter_size": "3",
+                  "hidden_(?:dim|size)": "6", "num_classes|output_(?:dim|size)": "4", "weight_scale": "0.5",
+                  "reg": "0.1", "dtype": "np.float64"},
+     {"x": _normal(3, 2, 4, 6), "y": "rng.integers(0, 4, 3)", "reg": "0.1"}),
+    ("caption", {"word_to_idx": '{"<NULL>": 0, "<START>": 1, "<END>": 2, "a": 3, "b": 4}', "input_dim": "3",
+                 "wordvec_dim": "4", "hidden_dim": "6", "dtype": "np.float64"},
+     {"features": _normal(2, 3), "captions": "rng.integers(0, 5, (2, 4))"}),
 )  # fmt: skip
 
 _INPUTS = ("x", "inputs", "inp", "data", "a", "a_prev", "z", "input", "features")
@@ -92,29 +104,48 @@ def layer_calls(space: Any, name: str) -> Iterator[Guess]:
         Calls, the most usual first.
     """
     function = reduce(getattr, name.split("."), space)
-    if not callable(function) or inspect.isclass(function):
-        return
-    try:
-        parameters = inspect.signature(function).parameters
-    except (TypeError, ValueError):
+    if inspect.isclass(function):
+        yield from _of_class(function, name)
         return
     for pattern, shapes in LAYERS:
-        if re.search(pattern, name.lower()) and (texts := _texts(parameters, shapes)) is not None:
+        if re.search(pattern, name.lower()) and (texts := _texts(function, shapes)) is not None:
             yield Guess(name, f"{name}({', '.join(texts)})")
 
 
-def _texts(parameters: Mapping[str, inspect.Parameter], shapes: Mapping[str, str]) -> list[str] | None:
-    """Return the arguments; None if the table has no name for a parameter."""
+def _of_class(cls: Any, name: str) -> Iterator[Guess]:
+    """Yield calls of the loss of a network that has arrays in ``params``."""
+    loss: Any = getattr(cls, "loss", None)
+    for pattern, made, called in NETWORKS if callable(loss) else ():
+        if not re.search(pattern, name.lower()):
+            continue
+        arguments = _texts(cls, made, every=True)
+        given = _texts(partial(loss, None), called)
+        if arguments is not None and given is not None:
+            drawn = "for p in net.params.values(): p[...] = 0.5 * rng.standard_normal(p.shape)"
+            yield Guess(
+                f"{name}.loss", f"net = {name}({', '.join(arguments)})\n{drawn}\nnet.loss({', '.join(given)})"
+            )
+
+
+def _texts(
+    function: Callable[..., Any], shapes: Mapping[str, str], *, every: bool = False
+) -> list[str] | None:
+    """Return the arguments, also optional ones if asked for; None if the table lacks a required one."""
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return None
     found: list[str] = []
     for name, each in parameters.items():
         if each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD):
             continue
         text = _text(name, shapes)
-        if each.default is not each.empty and (text is None or role_of(name) not in ("inputs", "labels")):
+        is_asked = every or role_of(name) in ("inputs", "labels")
+        if each.default is not each.empty and (text is None or not is_asked):
             continue
         if text is None:
             return None
-        found.append(f"{name}={text}" if each.kind is each.KEYWORD_ONLY else text)
+        found.append(f"{name}={text}" if every or each.kind is each.KEYWORD_ONLY else text)
     return found
 
 

@@ -54,18 +54,28 @@ class Maker:
 
     @property
     def layers(self) -> int:
-        """The number of layers for which it takes weights; 2 if it creates its own."""
-        return len(self.weights) or 2
+        """The number of layers for which it takes weights, or leaves them None; 2 if it creates its own."""
+        return len(self.weights) or len([each for each in self.unset if role_of(each) == "weight"]) or 2
 
     @property
     def has_biases(self) -> bool:
         """Whether it takes biases."""
-        return bool(self.biases)
+        return bool(self.biases) or any(role_of(each) == "bias" for each in self.unset)
+
+    @cached_property
+    def unset(self) -> list[str]:
+        """The weights and biases that the constructor leaves None."""
+        if any(_says_size(each) for each in self._required):
+            return []
+        net = self._made_by(f"{self.name}({', '.join(map(_usual, self._required))})")
+        names = [key for key, each in getattr(net, "__dict__", {}).items() if each is None]
+        return numbered([each for each in names if role_of(each) in ("weight", "bias")])
 
     def text(self, style: Style) -> str | None:
         """Return the statements that create `net`; None if the constructor fails."""
-        key = style if self.weights else (style.classes, style.columns)
-        if not self.weights and (style.bias != "flat" or not style.classes):
+        is_given = bool(self.weights or self.unset)
+        key = style if is_given else (style.classes, style.columns)
+        if not is_given and (style.bias != "flat" or not style.classes):
             return None
         if key not in self._made:
             self._made[key] = self._text(style)
@@ -77,14 +87,23 @@ class Maker:
 
     def _text(self, style: Style) -> str | None:
         text = f"{self.name}({self._arguments(style)})"
-        known = vars(self.space) | {"np": np, "rng": np.random.default_rng(0)}
-        try:
-            net = eval(text, known)  # noqa: S307 - the class is the user's own, as is the file
-        except Exception:
+        net = self._made_by(text)
+        if net is None:
             return None
         drawn = "" if self.weights else _own_arrays(net)
         moved = f"for p in {drawn}: p[...] = 0.5 * rng.standard_normal(p.shape)\n" if drawn else ""
+        for role, shape in (("weight", style.weight), ("bias", style.bias_of)):
+            for i, each in enumerate(each for each in self.unset if role_of(each) == role):
+                moved += f"net.{each} = {shape(i, self.layers)}\n"
         return f"net = {text}\n{moved}"
+
+    def _made_by(self, text: str) -> Any:
+        """Return the object of an expression; None if the constructor fails."""
+        known = vars(self.space) | {"np": np, "rng": np.random.default_rng(0)}
+        try:
+            return eval(text, known)  # noqa: S307 - the class is the user's own, as is the file
+        except Exception:
+            return None
 
     def _arguments(self, style: Style) -> str:
         """Return the arguments of the constructor."""

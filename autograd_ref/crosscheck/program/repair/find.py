@@ -48,7 +48,7 @@ def find_repair(
         points: the recorded call at each point; its changes are not undone afterwards.
         confirmed: returns whether the program, as it is in memory at that moment, is right by the verdict of
             the check at all points and at a new one, with the same loss.
-        order: the suspicion of statements by file and line, the most suspect first.
+        order: the rank of statements by file and line; a lower one is more likely wrong.
         seconds: CPU time for the search.
 
     Returns:

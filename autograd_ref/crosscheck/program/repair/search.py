@@ -1,4 +1,4 @@
-"""Try edits, most suspect statement first, until the program is right."""
+"""Try edits until the program is right, beginning with the statement that is most likely wrong."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ __all__ = ["Mended", "Search"]
 # Seconds for which other repairs of the same statement are counted once there is one.
 OTHERS = 0.7
 
-# The number of most suspect statements that are tried before any other.
+# The number of likeliest statements that are tried before any other.
 FIRST = 3
 
 # The largest number of repairs of one place to confirm.
 LAST = 3
 
-# Of two mistakes, how many first repairs are gone on from: before statements less suspect, and in all.
+# For two mistakes, the number of first repairs to continue from: before less likely statements, and in all.
 SOME, BASES = 2, 4
 
-# Two edits are tried together in this number of most suspect statements, if neither costs more.
+# Two edits are tried together in this number of likeliest statements, if neither costs more.
 NEAR = 5
 USUAL = 2
 
@@ -86,7 +86,7 @@ class Search:
         points: the recorded call at every point.
         programs: the program's files.
         deadline: time limit, by `time.process_time`.
-        order: the suspicion of statements by file and line; lower means more suspect.
+        order: the rank of statements by file and line; a lower one is more likely wrong.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Search:
         self.before = self.trial.right(0)
         self.trial = Trial(points, time.process_time() - began)
         self.whole = frozenset(range(len(points[0].pairs)))
-        # What is right only since less is done: taken if there is nothing else.
+        # Repairs that are right only because the program does less: used if there is no other.
         self.weak: list[tuple[Candidate, ...]] = []
 
     def mended(self, accept: Callable[[Mended], bool]) -> Mended | None:
@@ -140,7 +140,7 @@ class Search:
         return None
 
     def _together(self, sites: Sequence[Site], accept: Callable[[Mended], bool]) -> Mended | None:
-        """Return two usual edits of the most suspect statements of which neither alone improves anything."""
+        """Return two usual edits of the likeliest statements of which neither alone improves anything."""
         usual = [
             Candidate(site, edit, False)
             for site in sites
@@ -221,7 +221,7 @@ class Search:
     def _cheaper(
         self, sites: Sequence[Site], good: Sequence[Candidate], base: tuple[Candidate, ...]
     ) -> list[Candidate]:
-        """Return more usual edits of the other most suspect statements: a simpler mistake is likelier."""
+        """Return more usual edits of the other likeliest statements: a simpler mistake is likelier."""
         cost = min(each.edit.cost for each in good)
         others = [site for site in sites if site is not good[0].site]
         return [
@@ -271,7 +271,7 @@ class Search:
         last = len(self.order)
         ranks = [float(self.order.get((each.source.file, each.node.lineno), last)) for each in sites]
         for i, site in enumerate(sites):
-            # A second name, for example after an omitted step, is as suspect as the value.
+            # A second name, for example after an omitted step, is as likely wrong as the value.
             if isinstance(site.node, ast.Assign) and isinstance(site.node.value, ast.Name):
                 named = site.node.value.id
                 near = [

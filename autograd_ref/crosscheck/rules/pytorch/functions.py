@@ -85,7 +85,7 @@ class Context:
 
     @property
     def to_save(self) -> tuple[Any, ...]:
-        """As PyTorch calls it."""
+        """The saved tensors, under the name that PyTorch's autograd uses."""
         return self.saved_tensors
 
     def save_for_backward(self, *tensors: Any) -> None:

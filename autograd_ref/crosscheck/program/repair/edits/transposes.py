@@ -24,7 +24,7 @@ def transposes(site: Site) -> Iterator[Edit]:
             value = site.value(node)
             if isinstance(value, np.ndarray) and value.ndim == 2 and value.dtype.kind == "f":
                 text = f"{site.text(node, ATOM)}.T"
-                yield Edit((site.replaced(each, text),), f"{site.text(node)} is to be transposed", 2)
+                yield Edit((site.replaced(each, text),), f"{site.text(node)} must be transposed", 2)
 
 
 def _transposed(node: ast.expr) -> ast.expr | None:

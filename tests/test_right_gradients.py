@@ -1,9 +1,9 @@
-"""Honest gradients pass, written in several ways; an error planted in one entry is caught."""
+"""Right gradients pass in several forms; an error planted in one entry is caught."""
 
 import jax
 import numpy as np
 import pytest
-from honest_gradients import CASES
+from right_gradients import CASES
 from some_quick import some_quick
 
 from autograd_ref.arithmetic.rounding_bounds import RoundedFunction
@@ -13,7 +13,7 @@ from autograd_ref.two_layer_net import precision
 
 PROBLEMS = 3
 
-# In float32 a median entry of these is known less well than to a thousandth: the sums are long.
+# In float32 the rounding of these long sums exceeds a thousandth of a median entry.
 COARSE = {"sum of 10⁵ terms": 2e-2}
 
 
@@ -31,7 +31,7 @@ def traced(reference, params, args):
 
 @pytest.mark.parametrize("dtype", some_quick(["float32", "float64"]))
 @pytest.mark.parametrize("name", some_quick(CASES))
-def test_honest_gradients_pass_and_a_small_error_in_one_entry_is_caught(name, dtype):
+def test_right_gradients_pass_and_a_small_error_is_caught(name, dtype):
     case, function = CASES[name], None
     for seed in range(PROBLEMS):
         params, *args = copy_arrays(case.problem(np.random.default_rng(seed)), dtype)

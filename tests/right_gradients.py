@@ -1,4 +1,4 @@
-"""Functions of many kinds, each with its reference in JAX and honest gradients by hand, variously written."""
+"""Functions of many kinds, each with its reference in JAX and right gradients by hand in several forms."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,0 +1,72 @@
+"""Gradients of a loss with its target held constant, though the target depends on the parameters, too.
+
+Q-learning does so on purpose: the target is made by the network that is trained, and no gradient flows into
+it. That is not the gradient of the loss that the program computes, and not a mistake either.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+
+import numpy as np
+
+from autograd_ref.crosscheck.program.blame.source import excerpt
+from autograd_ref.crosscheck.program.point import RecordedPoint
+from autograd_ref.crosscheck.program.views import adjoint_by
+from autograd_ref.recording import Place, Value, adjoints
+from autograd_ref.recording.tape import Compute
+
+__all__ = ["held_target"]
+
+# The largest distance of a gradient from the one with a constant target.
+NEAR = 1e-4
+_TARGET = re.compile(r"target|^y_?\w*$|^td|expected|label|next", re.IGNORECASE)
+
+
+def held_target(point: RecordedPoint) -> str | None:
+    """Return a sentence if all gradients are right with a target held constant, or else None.
+
+    Args:
+        point: a point at which a gradient is wrong.
+    """
+    for target, name, place in _targets(point):
+        run = point.run
+        found = adjoints(run.recording, run.loss.value, run.found.arrays, held=target)
+        rights = [adjoint_by(found, run.leaf(pair.leaf)) for pair in point.pairs]
+        factors = [_factor(hand, right) for hand, right in zip(point.by_hand, rights, strict=True)]
+        steps = [each for each, pair in zip(factors, point.pairs, strict=True) if pair.is_change]
+        wanted = [steps[0] if pair.is_change else 1.0 for pair in point.pairs]
+        if all(abs(each - one) <= NEAR * abs(one) for each, one in zip(factors, wanted, strict=True)):
+            return (
+                f"the gradients are right if {name} (line {place.line}) is held constant, but it depends on "
+                "the parameters, too: if it is meant as a constant, let the call take it as an argument"
+            )
+    return None
+
+
+def _targets(point: RecordedPoint) -> Iterator[tuple[Value, str, Place]]:
+    """Yield what is subtracted from an output, or from which it is, by a name that says target."""
+    found = point.run.found
+    for value in found.of:
+        if not (isinstance(value.operation, Compute) and value.operation.name == "subtract" and value.place):
+            continue
+        if not all(each in found.of for each in value.inputs):
+            continue
+        try:
+            node = ast.parse(excerpt(value.place).strip(), mode="eval").body
+        except SyntaxError:
+            continue
+        if isinstance(node, ast.BinOp):
+            for side, operand in zip((node.left, node.right), value.inputs, strict=False):
+                text = ast.unparse(side)
+                if _TARGET.search(text.rpartition(".")[2]):
+                    yield operand, text, value.place
+
+
+def _factor(hand: np.ndarray, right: np.ndarray | None) -> float:
+    """Return the positive factor by which a gradient is the right one; NaN if there is none."""
+    if right is None or np.shape(hand) != right.shape or not right.any():
+        return np.nan
+    factor = float(np.vdot(right, hand) / np.vdot(right, right))
+    is_multiple = (np.abs(hand - factor * right) <= NEAR * np.abs(hand).max(initial=0.0)).all()
+    return factor if factor > 0 and is_multiple else np.nan
