@@ -95,7 +95,7 @@ def index_write(array: Any, key: Any, source: Any) -> None:
     twin[plain_key] = plain_all(source)
     if values[0].array is twin:
         raise AssertionError("a value shares memory that was written")
-    changed = tape.add(Move("setitem", template, None), values, twin.copy(order="K"))
+    changed = tape.add(Move("setitem", template, None), values, memory.content(twin))
     memories.write(twin, memory, changed)
 
 
