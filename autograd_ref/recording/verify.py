@@ -148,7 +148,11 @@ def check_complete(recording: Recording, seed: int = 0) -> float:
         for number, step in enumerate(_STEPS):
             rng = np.random.default_rng((seed, number))
             moved = {value: _moved(array, step, rng) for value, array in recording.movable()}
-            foreseen = replay(recording.tape, moved)
+            try:
+                foreseen = replay(recording.tape, moved)
+            except (IndexError, ValueError):  # as of a mask that selects another number of entries
+                reasons["the program takes another index there"] = None
+                continue
             elsewhere = _steered_elsewhere(recording, exact, foreseen)
             if elsewhere is not None:
                 reasons[f"{elsewhere.place}: the program takes another branch or index there"] = None
