@@ -11,7 +11,6 @@ NumPy computes on the twins; then the result of the call is one of these:
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -21,12 +20,16 @@ import numpy as np
 from autograd_ref.recording import meaning, moves
 from autograd_ref.recording.memory import Layout, is_injective, owner_of
 from autograd_ref.recording.place import place_here
+from autograd_ref.recording.stand_ins.arguments import (
+    REPEATING,
+    as_input,
+    as_memory,
+    name_of,
+    without_out,
+)
 from autograd_ref.recording.stand_ins.indexing import few_parts, rows_of
 from autograd_ref.recording.stand_ins.objects import (
     RECORDED,
-    array_of,
-    arrays_in,
-    from_nested,
     is_input,
     is_recorded,
     is_view_of_known,
@@ -128,20 +131,6 @@ def _call_apart(ufunc: np.ufunc, method: str, twins: list[Any], kwargs: dict[str
     getattr(ufunc, method)(*twins, **_plain_kwargs(kwargs), **outputs)
 
 
-def as_input(argument: Any) -> Any:
-    """Return a list that contains recorded numbers, or an object that has an array, as that array."""
-    kind = type(argument)
-    if kind in _PLAIN:
-        return argument
-    if kind is list or kind is tuple:
-        return from_nested(argument, None) if arrays_in(argument) else argument
-    has_one = hasattr(kind, "__array__") and not hasattr(kind, "__array_ufunc__")
-    return argument.__array__() if has_one else argument
-
-
-_PLAIN = {bool, int, float, str, type(None), np.ndarray, np.float32, np.float64}
-
-
 def _record_into(
     ufunc: np.ufunc,
     method: str,
@@ -206,7 +195,7 @@ def record_function(function: Callable[..., Any], args: tuple[Any, ...], kwargs:
     special = SPECIAL.get(name)
     if special is not None:
         return special(*args, **kwargs)
-    args, kwargs, out = _without_out(function, args, kwargs)
+    args, kwargs, out = without_out(function, args, kwargs)
     return _record(name, function, args, kwargs, out)
 
 
@@ -243,9 +232,9 @@ def _record(name: str, function: Callable[..., Any], args: Any, kwargs: Any, out
         return function(*plain_all(args), **_plain_kwargs(kwargs))
     if name == "where" and len(args) == 1:
         name = "nonzero"
-    if name in _REPEATING:
-        count = _REPEATING[name] or len(args)
-        args = (*map(_as_memory, args[:count]), *args[count:])
+    if name in REPEATING:
+        count = REPEATING[name] or len(args)
+        args = (*map(as_memory, args[:count]), *args[count:])
     elif meaning.takes_arrays(name):
         args = tuple([as_input(each) if type(each) in (list, tuple) else each for each in args])
     memory = None
@@ -278,19 +267,6 @@ def _record(name: str, function: Callable[..., Any], args: Any, kwargs: Any, out
         current.memories.write(plain(out), memory, value)
         return out
     return _results(result, operation, values)
-
-
-# Functions whose views repeat the entries of their first arguments.
-_REPEATING: dict[str, int | None] = {
-    "broadcast_arrays": None, "broadcast_to": 1, "lib.stride_tricks.as_strided": 1,
-}  # fmt: skip
-
-
-def _as_memory(argument: Any) -> Any:
-    """Return a recorded number, or a list of them, as an array that a view can repeat."""
-    if is_recorded(argument) and not isinstance(plain(argument), np.ndarray):
-        return array_of(argument)
-    return as_input(argument)
 
 
 def _record_in_place(name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
@@ -385,39 +361,3 @@ def _template(args: tuple[Any, ...], kwargs: dict[str, Any], inputs: list[Any]) 
 
 
 _NO_KEYWORDS = Group("dict", ())
-
-
-def _without_out(function: Any, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
-    """Return the arguments without ``out``, wherever it was given."""
-    if kwargs.get("out") is not None:
-        kwargs = dict(kwargs)
-        out = kwargs.pop("out")
-        return args, kwargs, out[0] if isinstance(out, tuple) else out
-    position = _position_of_out(function)
-    if position is not None and len(args) > position and args[position] is not None:
-        return (*args[:position], None, *args[position + 1 :]), kwargs, args[position]
-    if "out" in kwargs:
-        kwargs = {key: each for key, each in kwargs.items() if key != "out"}
-    return args, kwargs, None
-
-
-@cache
-def _position_of_out(function: Any) -> int | None:
-    try:
-        names = list(inspect.signature(function).parameters)
-    except (TypeError, ValueError):
-        return None
-    parameter = inspect.signature(function).parameters.get("out")
-    return (
-        names.index("out")
-        if parameter is not None and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
-        else None
-    )
-
-
-@cache
-def name_of(function: Any) -> str:
-    """Return the name of a NumPy function with its module after numpy: "sum", "linalg.norm"."""
-    module = (function.__module__ or "").removeprefix("numpy").lstrip(".")
-    module = "" if module.startswith(("_core", "lib")) else module
-    return f"{module}.{function.__name__}" if module else str(function.__name__)

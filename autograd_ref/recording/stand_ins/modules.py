@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from autograd_ref.recording.stand_ins.arguments import as_input
 from autograd_ref.recording.stand_ins.built_in import BUILT_IN, math_function
-from autograd_ref.recording.stand_ins.calls import as_input, record_function, record_scipy, record_ufunc
+from autograd_ref.recording.stand_ins.calls import record_function, record_scipy, record_ufunc
 from autograd_ref.recording.stand_ins.creation import CREATION, call_unaware, constant, without_shadow
 from autograd_ref.recording.stand_ins.functions import StandIn
 from autograd_ref.recording.stand_ins.loops import LOOPS, vectorized
