@@ -180,6 +180,6 @@ def _errors(jaxpr: Jaxpr) -> int:
     for each in jaxpr.eqns:
         used = [*each.outvars, *(each.invars if each.primitive.name in DENSE else ())]
         if not is_exact(each):
-            found += sum(math.prod(var.aval.shape) + 1 for var in used)  # type: ignore[attr-defined]
+            found += sum(math.prod(var.aval.shape) + 1 for var in used)
         found += sum(map(_errors, jaxprs_in_params(each.params)))
     return found
