@@ -148,7 +148,11 @@ def check_complete(recording: Recording, seed: int = 0) -> float:
         for number, step in enumerate(_STEPS):
             rng = np.random.default_rng((seed, number))
             moved = {value: _moved(array, step, rng) for value, array in recording.movable()}
-            foreseen = replay(recording.tape, moved)
+            try:
+                foreseen = replay(recording.tape, moved)
+            except (IndexError, ValueError):  # as of a mask that selects another number of entries
+                reasons["the program takes another index there"] = None
+                continue
             elsewhere = _steered_elsewhere(recording, exact, foreseen)
             if elsewhere is not None:
                 reasons[f"{elsewhere.place}: the program takes another branch or index there"] = None
@@ -209,8 +213,9 @@ def _steered_elsewhere(
     recording: Recording, exact: Sequence[np.ndarray], foreseen: Sequence[np.ndarray]
 ) -> Value | None:
     """Return the decision that would make the program take another branch or index at the moved point."""
-    for value, kind, then in recording.tape.controls:
-        if kind == "float":
+    for control in recording.tape.controls:
+        value, then = control.value, control.array
+        if control.kind == "float":
             continue
         now = foreseen[value.number]
         if value.is_floating:
@@ -304,9 +309,9 @@ def _close(
 def _decisions(recording: Recording) -> list[tuple[str, bytes]]:
     """Return the values that controlled a run."""
     return [
-        (kind, np.asarray(array != 0 if value.is_floating else array).tobytes())
-        for value, kind, array in recording.tape.controls
-        if kind != "float" and array is not None
+        (each.kind, np.asarray(array != 0 if each.value.is_floating else array).tobytes())
+        for each in recording.tape.controls
+        if each.kind != "float" and (array := each.array) is not None
     ]
 
 
