@@ -77,7 +77,7 @@ def relu_derivative(z: Array) -> Array:
     slope 0. So $dz_{nj} = dh_{nj}\,[z_{nj} > 0]$, and as matrices $dz = dh \odot [z > 0]$.
 
     At $z = 0$ there is no derivative: the slope from the left is 0, from the right 1. The convention
-    here, and that of ``jax.nn.relu``, is 0; ``jnp.maximum(z, 0)`` takes 0.5.
+    here and in ``jax.nn.relu`` is 0; ``jnp.maximum(z, 0)`` takes 0.5.
     """
     return (z > 0).astype(z.dtype)
 

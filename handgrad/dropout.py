@@ -60,7 +60,7 @@ def dropout_backward(
 
     $r_{nj} = m_{nj} h_{nj}$, where $m$ was drawn without a look at $h$ and counts as a constant. Each
     $h_{nj}$ feeds $r_{nj}$ alone, with slope $m_{nj}$, so $dh_{nj} = m_{nj}\, dr_{nj}$; as matrices
-    $dh = m \odot dr$. The mask must be the one of the forward pass: a unit that was dropped moved nothing.
+    $dh = m \odot dr$. The mask must come from the forward pass: a unit that was dropped moved nothing.
 
     Args:
         dr: adjoint of the output.

@@ -70,7 +70,7 @@ def affine_backward(
     $dx = dz\, W^\top$. The transpose is on $W$ because the summed index $j$ must be adjacent in
     the product.
 
-    The parameters' adjoints are those of `affine_backward_params`.
+    `affine_backward_params` gives the parameters' adjoints.
 
     Args:
         dz: adjoint of the output.
@@ -163,7 +163,7 @@ def l2_penalty_forward(W: Float[np.ndarray, "*shape"], reg: float, c: float = 2.
 def l2_penalty_backward(
     W: Float[np.ndarray, "*shape"], reg: float, c: float = 2.0
 ) -> Float[np.ndarray, "*shape"]:
-    r"""What the penalty adds to the weights' adjoint.
+    r"""The penalty's contribution to the weights' adjoint.
 
     $R = c \cdot reg \cdot \sum_{ij} W_{ij}^2$, and the derivative of a square is twice its argument:
     $\partial R/\partial W_{ij} = 2c \cdot reg \cdot W_{ij}$. With this project's $c = 2$ that is

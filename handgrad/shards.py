@@ -17,7 +17,7 @@ $$dq = \sum_{k=1}^{K} \frac{N_k}{N}\, dq_k + \frac{\partial R}{\partial q}, \qqu
 
 - Only for even shards, $N_k = N/K$, is that the plain mean of the $dq_k$.
 - An empty shard has weight 0: it adds nothing, whatever its machine answers.
-- $R$ is no sum over samples: it is added once, after the shards. Were each machine to add it to its
+- $R$ is not a sum over samples: it is added once, after the shards. Were each machine to add it to its
   $\frac{N_k}{N} L_k$, it would count $K$ times.
 - Nothing else is exchanged: the scores, $dh_1$ and $dz_1$ of a sample stay with its machine, and what travels
   has the size of the parameters, whatever $N$ is.

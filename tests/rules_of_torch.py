@@ -18,19 +18,134 @@ class Case(NamedTuple):
     said: str = ""
 
 
+def of_x(name, value, cotangent):
+    """A Function of one argument: its value, and its cotangent by the argument and the output's cotangent."""
+
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return value(x)
+
+    def backward(ctx, g):
+        return cotangent(ctx.saved_tensors[0], g)
+
+    methods = {"forward": staticmethod(forward), "backward": staticmethod(backward)}
+    return type(name, (torch.autograd.Function,), methods)
+
+
 def with_ctx(right):
-    class Softplus(torch.autograd.Function):
+    return of_x(
+        "Softplus",
+        lambda x: torch.logaddexp(x, torch.zeros_like(x)),
+        lambda x, g: g * torch.sigmoid(x) if right else torch.sigmoid(x),
+    )
+
+
+def behind_autograd(right):
+    """`.data.copy_` stays attached, and autograd gives a silently wrong derivative."""
+
+    def cubed(x):
+        y = x.clone()
+        y.data.copy_(x.data**3)
+        return y
+
+    return of_x("Cubed", cubed, lambda x, g: 3 * x**2 * g if right else g)
+
+
+def out_argument(right):
+    """`out=` raises under autograd."""
+
+    def sine(x):
+        y = torch.empty_like(x)
+        torch.sin(x, out=y)
+        return y
+
+    return of_x("Sine", sine, lambda x, g: (g if right else -g) * torch.cos(x))
+
+
+def in_numpy(right):
+    return of_x(
+        "Cubed",
+        lambda x: torch.from_numpy(x.detach().numpy() ** 3),
+        once_differentiable(lambda x, g: torch.from_numpy(g.numpy() * (3 if right else 2) * x.numpy() ** 2)),
+    )
+
+
+def gate(dtype, slope):
+    """A Function for one dtype alone."""
+
+    def value(x):
+        assert x.dtype == dtype, f"{dtype} only"
+        return x * torch.sigmoid(x)
+
+    return of_x("Gate", value, lambda x, g: g * slope(x, torch.sigmoid(x)))
+
+
+def bfloat16_only(right):
+    return gate(torch.bfloat16, lambda x, s: s + x * s * (1 - s) if right else s)
+
+
+def float16_only(right):
+    return gate(torch.float16, lambda x, s: s + x * s * (1 - s) if right else s)
+
+
+def float32_only(right):
+    return gate(torch.float32, lambda x, s: s + x * s * (1 - s) if right else s + x * s * (1 + s))
+
+
+def float32_inside(right):
+    return of_x(
+        "Gate",
+        lambda x: torch.exp(x.float()).to(x.dtype),
+        lambda x, g: ((1 if right else 1.01) * torch.exp(x.float()) * g.float()).to(x.dtype),
+    )
+
+
+def complex_product(right):
+    """PyTorch's cotangent is conjugated, JAX's is not."""
+
+    class Product(torch.autograd.Function):
         @staticmethod
-        def forward(ctx, x):
-            ctx.save_for_backward(x)
-            return torch.logaddexp(x, torch.zeros_like(x))
+        def forward(ctx, x, y):
+            ctx.save_for_backward(x, y)
+            return x * y
 
         @staticmethod
         def backward(ctx, g):
-            (x,) = ctx.saved_tensors
-            return g * torch.sigmoid(x) if right else torch.sigmoid(x)
+            x, y = ctx.saved_tensors
+            return g * y.conj(), g * (x.conj() if right else x)
 
-    return Softplus
+    return Product
+
+
+def spectrum(right):
+    """Complex inside: real arguments and outputs."""
+
+    def cotangent(x, g):
+        made = torch.fft.ifft(g * torch.fft.fft(x)).real
+        return (2 * len(x) if right else 2) * made
+
+    return of_x("Spectrum", lambda x: torch.fft.fft(x).abs() ** 2, cotangent)
+
+
+def array_returned(right):
+    return of_x("Double", lambda x: 2 * x, lambda x, g: 2 * g if right else (2 * g).numpy())
+
+
+def within(right):
+    """The backward pass is a Function too, with a backward pass of its own."""
+
+    class Slope(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, g):
+            ctx.save_for_backward(x, g)
+            return g * x.cos()
+
+        @staticmethod
+        def backward(ctx, second):
+            x, g = ctx.saved_tensors
+            return -second * g * x.sin() * (1 if right else 2), second * x.cos()
+
+    return of_x("Sine", torch.sin, Slope.apply)
 
 
 def with_setup(right):
@@ -125,60 +240,6 @@ def in_place(right):
     return Doubled
 
 
-def behind_autograd(right):
-    """`.data.copy_` stays attached, and autograd gives a silently wrong derivative."""
-
-    class Cubed(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            ctx.save_for_backward(x)
-            y = x.clone()
-            y.data.copy_(x.data**3)
-            return y
-
-        @staticmethod
-        def backward(ctx, g):
-            (x,) = ctx.saved_tensors
-            return 3 * x**2 * g if right else g
-
-    return Cubed
-
-
-def out_argument(right):
-    """`out=` raises under autograd."""
-
-    class Sine(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            ctx.save_for_backward(x)
-            y = torch.empty_like(x)
-            torch.sin(x, out=y)
-            return y
-
-        @staticmethod
-        def backward(ctx, g):
-            (x,) = ctx.saved_tensors
-            return g * torch.cos(x) if right else -g * torch.cos(x)
-
-    return Sine
-
-
-def in_numpy(right):
-    class Cubed(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            ctx.save_for_backward(x)
-            return torch.from_numpy(x.detach().numpy() ** 3)
-
-        @staticmethod
-        @once_differentiable
-        def backward(ctx, g):
-            (x,) = ctx.saved_tensors
-            return torch.from_numpy(g.numpy() * (3 if right else 2) * x.numpy() ** 2)
-
-    return Cubed
-
-
 def none_returned(right):
     class Scaled(torch.autograd.Function):
         @staticmethod
@@ -192,57 +253,6 @@ def none_returned(right):
             return g * (1 - x.tanh() ** 2) * (1 if right else unused), None
 
     return Scaled
-
-
-def bfloat16_only(right):
-    class Gate(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            if x.dtype != torch.bfloat16:
-                raise TypeError("bfloat16 only")
-            ctx.save_for_backward(x)
-            return x * torch.sigmoid(x)
-
-        @staticmethod
-        def backward(ctx, g):
-            (x,) = ctx.saved_tensors
-            s = torch.sigmoid(x)
-            return g * (s + x * s * (1 - s)) if right else g * s
-
-    return Gate
-
-
-def float32_only(right):
-    class Gate(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            assert x.dtype == torch.float32, "float32 only"
-            ctx.save_for_backward(x)
-            return x * torch.tanh(x)
-
-        @staticmethod
-        def backward(ctx, g):
-            (x,) = ctx.saved_tensors
-            t = torch.tanh(x)
-            return g * (t + x * (1 - t * t)) if right else g * (t + x * (1 + t * t))
-
-    return Gate
-
-
-def float32_inside(right):
-    class Gate(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            ctx.save_for_backward(x)
-            return torch.exp(x.float()).to(x.dtype)
-
-        @staticmethod
-        def backward(ctx, g):
-            (x,) = ctx.saved_tensors
-            made = torch.exp(x.float()) * g.float()
-            return (made if right else 1.01 * made).to(x.dtype)
-
-    return Gate
 
 
 def at_random(right):
@@ -280,7 +290,8 @@ def doubles(*shapes, dtype=torch.float64):
     def draw():
         generator = torch.Generator().manual_seed(0)
         return tuple(
-            torch.randn(shape, dtype=torch.float64, generator=generator).to(dtype) for shape in shapes
+            torch.randn(shape, dtype=torch.promote_types(dtype, torch.float64), generator=generator).to(dtype)
+            for shape in shapes
         )
 
     return draw
@@ -300,6 +311,11 @@ CASES = [
     Case("bfloat16 only", bfloat16_only, doubles((16,), dtype=torch.bfloat16), "dx", "bfloat16"),
     Case("float32 only", float32_only, doubles((8,), dtype=torch.float32), "dx", "float32"),
     Case("float32 inside", float32_inside, doubles((8,)), "dx", "float32 inside"),
+    Case("float16 only", float16_only, doubles((16,), dtype=torch.float16), "dx", "float16"),
+    Case("complex", complex_product, doubles((4,), (4,), dtype=torch.complex128), "dy", "d/dx + i d/dy"),
+    Case("complex inside", spectrum, doubles((8,))),
+    Case("array", array_returned, doubles((3,)), "dx", "refuses what the rule returns"),
+    Case("within", within, doubles((3,)), "Slope.dx"),
     Case("random", at_random, doubles((4, 3))),
     Case("random in float32", at_random, doubles((4, 3), dtype=torch.float32), "dx", "draws random numbers"),
     Case("shape", wrong_shape, doubles((4, 3), (3,)), "db", "refuses"),
@@ -308,111 +324,13 @@ CASES = [
 ]
 
 
-def from_memory(tensor):
-    """The memory of a tensor read from its start, as a kernel does that is given a pointer."""
-    return torch.as_strided(tensor, tensor.shape, torch.empty(tensor.shape).stride())
-
-
-def square(cotangent):
-    """x², whose rule is a function of the argument and the cotangent of the output."""
-
-    class Times(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            ctx.save_for_backward(x)
-            return x * x
-
-        @staticmethod
-        def backward(ctx, g):
-            return cotangent(ctx.saved_tensors[0], g)
-
-    return Times
-
-
-def cotangent_from_memory(right):
-    return square(lambda x, g: 2 * x * (g if right else from_memory(g)))
-
-
-def argument_from_memory(right):
-    return square(lambda x, g: 2 * g * (x if right else from_memory(x)))
-
-
-def expanded(right):
-    return square(lambda x, g: 2 * x * g * (0 if not right and 0 in g.stride() else 1))
-
-
-def zero_cotangent(right):
-    return square(lambda x, g: 2 * x * (g if right or g.any() else g + 1))
-
-
-def last_block(right):
-    def cotangent(x, g):
-        made = 2 * x * g
-        if not right:
-            made[len(x) // 4 * 4 :] = 0
-        return made
-
-    return square(cotangent)
-
-
-def batch_one(right):
-    class Affine(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x, w):
-            ctx.save_for_backward(x, w)
-            return x @ w
-
-        @staticmethod
-        def backward(ctx, g):
-            x, w = ctx.saved_tensors
-            dw = x.T @ g
-            return g @ w.T, dw if right or len(x) > 1 else 2 * dw
-
-    return Affine
-
-
-VARIED = [
-    Case("pointer to the cotangent", cotangent_from_memory, doubles((4, 3)), said="non-contiguous cotangent"),
-    Case("pointer to the argument", argument_from_memory, doubles((4, 3)), said="non-contiguous argument"),
-    Case("expanded", expanded, doubles((4, 3)), said="with an expanded cotangent"),
-    Case("zeros", zero_cotangent, doubles((3,)), said="with cotangents that are 0"),
-    Case("last block", last_block, doubles((8,)), said="at size 9"),
-    Case("batch 1", batch_one, doubles((4, 3), (3, 2)), "dw", "at batch 1"),
-]
-
-
-class Reversal(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x):
-        return x.view_as(x)
-
-    @staticmethod
-    def backward(ctx, g):
-        return -g
-
-
-class Clip(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x):
-        return x.view_as(x)
-
-    @staticmethod
-    def backward(ctx, g):
-        return g.clamp(-1, 1)
-
-
-class NoCotangent(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x):
-        return x.view_as(x)
-
-    @staticmethod
-    def backward(ctx, g):
-        return torch.ones_like(g)
+Reversal = of_x("Reversal", lambda x: x.view_as(x), lambda x, g: -g)
+Clip = of_x("Clip", lambda x: x.view_as(x), lambda x, g: g.clamp(-1, 1))
+NoCotangent = of_x("NoCotangent", lambda x: x.view_as(x), lambda x, g: torch.ones_like(g))
 
 
 class LostTwice(torch.autograd.Function):
-    """Right when differentiated once; silently wrong when differentiated twice."""
+    """Right once; differentiated twice it is wrong, without a word."""
 
     @staticmethod
     def forward(ctx, x):

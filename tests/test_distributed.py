@@ -86,7 +86,7 @@ def test_reason_of_a_failing_process_is_passed_on(tmp_path):
         ProcessEndedError, match=r"process 0 of 1 .* exit code 1, ValueError: of no use, before"
     ):
         together("raise ValueError('of no use')", tmp_path, 1)
-    with pytest.raises(ProcessEndedError, match="exit code 3, without a word, before"):
+    with pytest.raises(ProcessEndedError, match="exit code 3, without output, before"):
         together("sys.exit(3)", tmp_path)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from autograd_ref.crosscheck.isolated.process import cores
+from autograd_ref.crosscheck.isolated.process import cores, environment
 
 pytestmark = pytest.mark.slow
 
@@ -170,3 +170,14 @@ def test_interrupt_ends_all_processes_of_the_check(tmp_path, watched, number):
     assert (parent.returncode, out) == (128 + signal.SIGINT, "")
     assert watched() == []
     assert list(tmp_path.glob("handgrad-*")) == []
+
+
+@pytest.mark.parametrize(
+    ("told", "used"),
+    [(None, "cpu"), ("", "cpu"), ("cuda", "cuda,cpu"), ("cpu", "cpu"), ("tpu,cpu", "tpu,cpu")],
+)
+def test_platforms_are_the_cpu_beside_those_that_are_named(monkeypatch, told, used):
+    monkeypatch.delenv("JAX_PLATFORMS", raising=False)
+    if told is not None:
+        monkeypatch.setenv("JAX_PLATFORMS", told)
+    assert environment(1)["JAX_PLATFORMS"] == used

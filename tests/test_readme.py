@@ -10,7 +10,7 @@ from readme_picture import PICTURE
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-WRONG, TEST, NETWORK = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+WRONG, TEST, RULE, NETWORK = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 COMMANDS = [
     shlex.split(line, comments=True)[1:]
     for block in re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
@@ -33,6 +33,16 @@ def test_test_fails_with_the_report(tmp_path, monkeypatch):
     exec(compile(TEST, "README.md", "exec"), space)
     with pytest.raises(AssertionError, match="dW1 is wrong"):
         space["test_step"]()
+
+
+@pytest.mark.slow
+def test_rule_fails_with_the_report(tmp_path, handgrad):
+    with pytest.raises(AssertionError, match="cotangent of x is wrong"):
+        exec(compile(RULE, "README.md", "exec"), {"__name__": "readme"})
+    rule, call = re.fullmatch(r"(.*)\nassert_rule.*--call '(.*)'\n", RULE, re.DOTALL).groups()
+    (tmp_path / "layers.py").write_text(rule)
+    status, out, _ = handgrad("check", f"{tmp_path / 'layers.py'}:softplus", "--call", call)
+    assert status == 1, out
 
 
 @pytest.mark.slow

@@ -173,13 +173,103 @@ def test_types_are_the_same_by_every_name_and_from_every_source():
             float is builtins.float, float64.__mro__, float.__module__, list(map(matched, (x, number, 1.5))),
             isinstance(np.exp, np.ufunc), type(np.exp), type(sum), type(np), inspect.isbuiltin(sum),
             type(np.sum) is types.FunctionType, Half.__bases__, half.squash(number), half.add([1, number]),
-            Colour.RED.value, hasattr(number, "__index__"), dir(number) == dir(np.float64(1)),
+            type(complex(number, 1.0).conjugate()), Colour.RED.value, hasattr(number, "__index__"),
+            dir(number) == dir(np.float64(1)),
         ]  # fmt: skip
 
     x = np.array([0.3, -0.4])
     recording = record(call, x)
     assert_same(recording.result, call(x))
     assert x.dtype.type is np.float64
+
+
+class Typed:
+    kind = float64
+
+    def __init__(self):
+        self.dtype, self.kinds = np.float64, [float, float32]
+
+
+TYPED = Typed()
+
+
+def test_types_in_containers_and_attributes_are_those_of_the_names():
+    def call(x, dtype=np.float64, *, cast=float):
+        found = [
+            TYPED.dtype is np.float64, TYPED.dtype is x.dtype.type, TYPED.kinds[0] is float,
+            Typed.kind is float64, dtype is float64, cast is float, [each is float for each in KINDS],
+            type(x[0]) is TYPED.dtype, vars(np)["float64"] is dtype, np.zeros(1, TYPED.dtype),
+        ]  # fmt: skip
+        return TYPED.dtype(x[0]) * cast(x[1]) + Typed.kind(x[1]) + TYPED.kinds[0](x[0]) + dtype(x[1]), found
+
+    x = np.array([0.5, -2.0])
+    recording = record(call, x)
+    assert_same(recording.result, call(x))
+    used = [value for value in recording.tape.values if recording.tape.depends(value)]
+    assert sum(getattr(each.operation, "name", "") in ("astype", "float") for each in used) == 5
+    assert (TYPED.dtype, TYPED.kinds, call.__defaults__) == (np.float64, [float, float32], (np.float64,))
+    assert all(type(each) is type for each in (*KINDS, Typed.kind, *call.__kwdefaults__.values()))
+
+
+class Dual:
+    def __init__(self, value):
+        self.value, self.seen = value, []
+
+    def __rmul__(self, other):
+        self.seen.append(type(other))
+        return other * self.value
+
+    def __lt__(self, other):
+        self.seen.append(type(other))
+        return self.value < other
+
+
+class OwnUfuncs(Dual):
+    __array_ufunc__ = None
+
+
+class HighPriority(Dual):
+    __array_priority__ = 1e3
+
+
+class Held:
+    def __init__(self, array):
+        self.array = array
+
+    def __array__(self, dtype=None, copy=None):
+        return self.array
+
+
+def test_objects_with_operators_or_arrays_of_their_own_stay_on_the_tape():
+    def call(x):
+        duals = [kind(x[1]) for kind in (Dual, OwnUfuncs, HighPriority)]
+        total = sum([x[0] * each + x[0].item() * each + (x[0] > each) for each in duals])
+        return total + np.sum(x * Held(x)) + np.dot(Held(x), x), [each.seen for each in duals]
+
+    x = np.array([0.5, -2.0])
+    recording = record(call, x)
+    assert_same(recording.result, call(x))
+    found = adjoints(recording, recording.value(recording.result[0]))
+    np.testing.assert_array_equal(found.of[recording.leaves[0].value].centre, 6 * x[::-1] + 4 * x)
+
+
+@pytest.mark.slow
+def test_shapes_set_in_place_are_no_leak():
+    def call(x):
+        part = x[1:]
+        part.shape = (8,)
+        part += 1
+        x.shape = (2, 6)
+        x.flat = x.ravel() * 2
+        x.flat[3] = 1.0
+        return x[1].sum() * part[0] + np.mean(x, where=x > 0)
+
+    x = np.arange(12.0).reshape(3, 4)
+    recording = record(call, x)
+    assert recording.result == call(np.arange(12.0).reshape(3, 4))
+    check_operations(recording)
+    assert check_complete(recording)
+    assert x.shape == (2, 6)
 
 
 @pytest.mark.parametrize(

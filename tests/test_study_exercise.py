@@ -121,7 +121,7 @@ FIRST = {
     "db2": {"dscores.sum(axis=1)": "(2,)", "dscores": "(2, 3)", "-dscores.sum(axis=0)": "sign"},
     "dh1": {"dscores @ W2": "do not fit", "(dscores @ W2.T).T @ np.eye(2)": "happen"},
     "dz1": {"dh1": "∂loss/∂h1", "dh1 * z1": "entries"},
-    "dW1": {"X.T @ dh1 + 4 * reg * W1": "3 of 6", "(X.T @ dz1 + 4 * reg * W1).T": "wrong way round"},
+    "dW1": {"X.T @ dh1 + 4 * reg * W1": "3 of 6", "(X.T @ dz1 + 4 * reg * W1).T": "transposed"},
     "db1": {"dW1.sum(axis=0)": "entries"},
 }
 

@@ -42,7 +42,7 @@ def test_every_sweep_can_be_drawn(diverges):
         assert np.ptp(imread(io.BytesIO(png))[..., :3]) > 0.5
 
 
-def test_the_edge_is_the_end_of_an_axis_of_three_numbers():
+def test_the_edge_is_the_end_of_an_axis_of_numbers():
     axes = AXES | {"hidden": (1000, 10, 100), "lr": (0.1, 0.2, 0.3)}
     best = summarise(grid := Grid(Config(), axes, seeds=1), found(grid, lambda number: False))[0]
     assert (best.point.hidden, best.point.activation, best.point.lr) == (100, "tanh", 0.3)

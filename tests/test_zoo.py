@@ -82,7 +82,7 @@ def test_hands_are_what_they_are_called(entry, dtype):
 @pytest.mark.parametrize("entry", ENTRIES, ids=named)
 def test_every_entry_of_the_zoo(entry):
     check_reference(entry)
-    if SIZES[entry.name] < HUGE:  # the others take minutes together; the benchmark shows all, and in both dtypes
+    if SIZES[entry.name] < HUGE:  # the benchmark shows the others, and each in both dtypes
         check_hands(entry, "float64" if entry.name in ODD else "float32")
 
 

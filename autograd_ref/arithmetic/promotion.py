@@ -15,9 +15,13 @@ from jax.extend.core import ClosedJaxpr, JaxprEqn
 
 from autograd_ref.arithmetic.interpreter import bind, interpret_closed
 
-__all__ = ["in_float64"]
+__all__ = ["in_float64", "wider"]
 
 DTYPES = ("new_dtype", "preferred_element_type", "dtype")
+WIDER = {
+    np.dtype(np.float32): np.dtype(np.float64),
+    np.dtype(np.complex64): np.dtype(np.complex128),
+}
 BITS = "bitcast_convert_type"
 
 
@@ -31,19 +35,21 @@ def in_float64(function: ClosedJaxpr) -> ClosedJaxpr:
         The function for float64 arguments.
     """
     avals: list[Any] = [var.aval for var in function.jaxpr.invars]
-    shapes = [jax.ShapeDtypeStruct(aval.shape, _wider(aval.dtype)) for aval in avals]
+    shapes = [jax.ShapeDtypeStruct(aval.shape, wider(aval.dtype)) for aval in avals]
     traced: ClosedJaxpr = jax.make_jaxpr(
         lambda *inputs: interpret_closed(function, inputs, _rule, _promoted)
     )(*shapes)
     return traced
 
 
-def _wider(dtype: Any) -> Any:
-    return np.dtype(np.float64) if dtype == np.float32 else dtype
+def wider(dtype: Any) -> Any:
+    """Return the double format for a single one, and every other dtype as it is."""
+    return WIDER.get(dtype, dtype)
 
 
 def _promoted(value: Any) -> Any:
-    return jnp.asarray(value, np.float64) if getattr(value, "dtype", None) == np.float32 else value
+    dtype = getattr(value, "dtype", None)
+    return jnp.asarray(value, WIDER[dtype]) if dtype in WIDER else value
 
 
 def _rule(equation: JaxprEqn, operands: list[Any]) -> Sequence[Any]:
@@ -61,4 +67,4 @@ def _wider_parameter(key: str, value: Any) -> Any:
         return in_float64(value)
     if isinstance(value, tuple) and value and all(isinstance(each, ClosedJaxpr) for each in value):
         return tuple(map(in_float64, value))
-    return _wider(value) if key in DTYPES and value is not None else value
+    return wider(value) if key in DTYPES and value is not None else value

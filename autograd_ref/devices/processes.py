@@ -131,4 +131,4 @@ def _check(started: Sequence[subprocess.Popen[bytes]], folder: Path) -> None:
 
 
 def _last_line(log: str) -> str:
-    return next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "without a word")
+    return next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "without output")

@@ -77,7 +77,7 @@ class Edge:
 
     @property
     def path(self) -> str:
-        """For SVG."""
+        """The path in SVG's notation."""
         return "M" + " L".join(f"{x:.1f},{y:.1f}" for x, y in self.points)
 
 

@@ -49,10 +49,11 @@ class Check:
 
     Exits with 0 if all gradients are right, 1 if one is wrong, 2 for bad input or if one was not judged.
     Compiled programs are kept in the user's cache directory for the next check, unless HANDGRAD_CACHE=0.
+    JAX computes on the CPU; JAX_PLATFORMS=cuda is for rules whose kernels need a GPU.
     """
 
     targets: Annotated[
-        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="TARGET ...", help_behavior_hint="")
+        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[TARGET ...]", help_behavior_hint="")
     ] = ()
     """FILE.py:NAME or package.module:NAME. NAME is a function, Class.method, or a class with a loss.
     FILE.py:LINE is one round of the training loop there. FILE.py or a folder means everything in it."""

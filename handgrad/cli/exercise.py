@@ -44,15 +44,14 @@ class Exercise:
 
     def run(self) -> int:
         """Write the file, or show the topics, and return the exit code."""
-        from rich.console import Console
-
+        from autograd_ref.crosscheck.reports.printed import print_report
         from autograd_ref.exercise.screen import topic_list
         from autograd_ref.exercise.topic import topic_called
         from autograd_ref.exercise.words import Words
         from autograd_ref.exercise.writing import write_exercise
 
         if self.list:
-            Console().print(topic_list(self.language))
+            print_report(topic_list(self.language))
             return OK
         if self.file is None:
             raise ValueError(

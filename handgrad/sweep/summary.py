@@ -84,11 +84,11 @@ def _spread(values: Sequence[float]) -> float:
 
 
 def on_the_edge(grid: Grid, best: Setting) -> list[str]:
-    """Return the axes, with three numbers or more, on which the best has the smallest or the largest."""
+    """Return the axes with several numbers on which the best has the smallest or the largest."""
     return [
         axis
         for axis in grid.varied
-        if len(values := grid.axes[axis]) > 2
+        if len(values := grid.axes[axis]) > 1
         and not isinstance(values[0], str)
         and best.values[axis] in (min(values), max(values))
     ]

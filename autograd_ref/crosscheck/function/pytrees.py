@@ -12,8 +12,8 @@ from numpy.typing import DTypeLike
 from autograd_ref.crosscheck.reports.report import NotJudged
 
 __all__ = [
-    "Leaf", "copy_arrays", "find_leaf", "is_floating_array", "leaves_with_paths", "parameter_dtype",
-    "parameter_leaves",
+    "Leaf", "copy_arrays", "find_leaf", "is_complex_array", "is_floating_array", "leaves_with_paths",
+    "parameter_dtype", "parameter_leaves",
 ]  # fmt: skip
 
 # The largest memory that is copied together with a small view of it.
@@ -189,6 +189,11 @@ def _copy_as_laid_out(array: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
 def is_floating_array(value: Any) -> bool:
     """Whether a leaf is a NumPy or JAX array of floating numbers."""
     return _is_array(value) and bool(jnp.issubdtype(value.dtype, jnp.floating))
+
+
+def is_complex_array(value: Any) -> bool:
+    """Whether a leaf is a NumPy or JAX array of complex numbers."""
+    return _is_array(value) and bool(jnp.issubdtype(value.dtype, jnp.complexfloating))
 
 
 def _is_array(value: Any) -> bool:

@@ -52,7 +52,7 @@ class Write(NamedTuple):
                 from autograd_ref.crosscheck.isolated.fix import write_repair
 
                 old = write_repair(repair)
-                print(f"{repair.file} is changed; what it was is in {old.name}.", file=sys.stderr)
+                print(f"{repair.file} was changed; the old file is {old.name}.", file=sys.stderr)
 
 
 def _agreed(repair: "Repair") -> bool:

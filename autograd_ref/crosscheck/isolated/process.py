@@ -167,10 +167,15 @@ def _standard_error() -> int:
 
 
 def environment(threads: int) -> dict[str, str]:
-    """Return the environment of a child that may use a number of threads."""
+    """Return the environment of a child that may use a number of threads.
+
+    JAX computes on the CPU there, unless the environment names other platforms, for kernels that need them.
+    Recorded operations are replayed on the CPU in any case.
+    """
     limits = {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PJRT_NPROC")}
     shared = {} if threads == cores() else limits
-    return {**shared, "MPLBACKEND": "Agg", **os.environ, "JAX_PLATFORMS": "cpu"}
+    platforms = dict.fromkeys([*os.environ.get("JAX_PLATFORMS", "cpu").split(","), "cpu"])
+    return {**shared, "MPLBACKEND": "Agg", **os.environ, "JAX_PLATFORMS": ",".join(filter(None, platforms))}
 
 
 def physical_memory() -> int:

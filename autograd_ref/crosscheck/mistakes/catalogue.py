@@ -42,7 +42,7 @@ def _softmax_over_batch(scores: np.ndarray) -> np.ndarray:
 
 _REG = "{tensors}: the loss has {penalty}, whose gradient is {right}; "
 _ONE_HOT = "dscores: write dscores = probs.copy(); dscores[np.arange(N), y] -= 1; dscores /= N; yours "
-_INTEGERS = "X or the parameters are cast to integers on the way, which cuts off their fractions: use floats."
+_INTEGERS = "X or the parameters are cast to integers, which cuts off their fractions: use floats."
 _FLOAT32 = "The inputs are float64, but the values pass through float32: keep the dtype of the inputs."
 
 CATALOGUE: tuple[Mistake, ...] = (

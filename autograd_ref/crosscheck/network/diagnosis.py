@@ -373,12 +373,17 @@ def _sentence(mistake: Mistake, tensors: tuple[str, ...], problem: Problem) -> s
         return f"{factor * c:.6g}·reg·{letter}".removeprefix("1·")
 
     return mistake.text.format(
-        tensors=" and ".join(gradients),
+        tensors=_listed(gradients),
         are="is" if len(gradients) == 1 else "are",
-        line=" and ".join(LINES[tensor] for tensor in gradients),
+        line=_listed([LINES[tensor] for tensor in gradients]),
         penalty=f"{c:.6g}·reg·‖{letter}‖²".removeprefix("1·"),
         right=times(2),
         half=times(1),
         double=times(4),
         slope=SLOPES[problem.activation],
     )
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return "a, b and c"."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

@@ -10,7 +10,7 @@ from autograd_ref.crosscheck.reports.report import Advice, Report
 from autograd_ref.crosscheck.rules.asked import Asked
 from autograd_ref.crosscheck.rules.vary import Failure
 
-__all__ = ["Verdict", "combined", "unjudged", "with_failures"]
+__all__ = ["Verdict", "combined", "unjudged", "with_complex", "with_failures"]
 
 
 class Verdict(NamedTuple):
@@ -110,6 +110,23 @@ def with_failures(report: Report, names: Sequence[str], failures: Sequence[Failu
         quantities=quantities,
         signature=" ".join(filter(None, [report.signature, told])),
     )
+
+
+def with_complex(report: Report, names: Sequence[str], sign: str) -> Report:
+    """Add how complex arguments are shown to a report that is not right.
+
+    Args:
+        report: the report.
+        names: the complex arguments.
+        sign: the sign of the derivative by the imaginary part in the cotangent.
+    """
+    if not names or any(each.mismatch for each in report.quantities):
+        return report
+    text = (
+        f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} complex: the cotangent of z = x + iy is "
+        f"d/dx {sign} i d/dy, and the last index is 0 for d/dx, 1 for d/dy."
+    )
+    return replace(report, signature=" ".join(filter(None, [report.signature, text])))
 
 
 def unjudged(name: str, reason: str) -> Quantity:

@@ -14,12 +14,12 @@ import numpy as np
 from autograd_ref.arithmetic.finite_differences import FLAT, FiniteDifference, line_difference
 from autograd_ref.arithmetic.rounding import Bound, unit_roundoff
 from autograd_ref.arithmetic.rounding_bounds import Measured
-from autograd_ref.crosscheck.quantity import root_mean_square
+from autograd_ref.crosscheck.quantity import Quantity, root_mean_square
 from autograd_ref.crosscheck.reports.report import Advice
 
 __all__ = [
-    "GRANTED", "ROUNDOFF", "RulePoint", "Values", "by_values", "computed_in", "contradicted",
-    "low_precision", "measured", "own_noise", "seen_parts",
+    "GRANTED", "INEXACT", "ROUNDOFF", "RulePoint", "Values", "by_values", "computed_in", "contradicted",
+    "low_precision", "measured", "other_outputs", "own_noise", "seen_parts",
 ]  # fmt: skip
 
 ROUNDOFF = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
@@ -237,6 +237,21 @@ def measured(value: np.ndarray, noise: np.ndarray, dtype: str) -> Measured:
     size = np.maximum(np.where(np.isfinite(value), np.abs(value), 0.0), root_mean_square(value))
     radius = SAFETY * noise + GRANTED[dtype] * size + 1e-300
     return Measured(value, Bound(np.asarray(radius), value, np.zeros_like(value)), None)
+
+
+def other_outputs(values: Sequence[tuple[float, float, float]], part: float) -> list[Quantity]:
+    """Return the outputs as a wrong quantity, if a rule returns others than its function.
+
+    Args:
+        values: at each point ⟨cotangents, outputs⟩ by the rule, by the function, and the size of its terms.
+        part: allowed difference, as a part of the size.
+
+    Returns:
+        The quantity, named loss; none if they agree.
+    """
+    nan = float("nan")
+    far = [(a, b) for a, b, size in values if np.isfinite(b) and not abs(a - b) <= part * size]
+    return [Quantity("loss", (), False, abs(a - b), nan, float("inf"), nan, (), a, b) for a, b in far[:1]]
 
 
 def own_noise(

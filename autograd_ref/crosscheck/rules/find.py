@@ -1,10 +1,12 @@
 """Find the custom rules that a call of JAX code uses, with their arguments."""
 
 import ast
+import inspect
 import linecache
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import jax
@@ -15,14 +17,38 @@ from numpy.typing import DTypeLike
 
 from autograd_ref.arithmetic.interpreter import CUSTOM_RULES, bind, inner_jaxpr, interpret_closed
 from autograd_ref.crosscheck.errors import what_stopped
-from autograd_ref.crosscheck.function.pytrees import is_floating_array
+from autograd_ref.crosscheck.function.pytrees import is_complex_array, is_floating_array
 from autograd_ref.crosscheck.reports.report import NotJudged
 from autograd_ref.two_layer_net import precision
 
-__all__ = ["Rule", "Use", "find_uses", "in_dtype", "is_rule", "primal_of", "without_rules"]
+__all__ = [
+    "Rule", "Untraceable", "Use", "find_calls", "find_uses", "in_dtype", "is_rule", "primal_of", "rule_of",
+    "without_rules",
+]  # fmt: skip
 
 JAX = os.path.dirname(os.path.dirname(jax.__file__))
 LIBRARY = os.path.join(JAX, "jax") + os.sep
+
+
+# What JAX raises where Python needs a value while it traces.
+NO_VALUE = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.NonConcreteBooleanIndexError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+)
+
+
+class Untraceable(NotJudged):
+    """A call that JAX cannot trace; ``place`` names the line."""
+
+    def __init__(self, error: Exception, file: str) -> None:
+        told = what_stopped(error, file).partition(type(error).__name__)[0]
+        self.place = f"{told}{type(error).__name__}"
+        super().__init__(
+            f"{self.place}: JAX must be able to trace the call, without float(), NumPy's functions, or an if "
+            "on its values"
+        )
 
 
 class Rule(NamedTuple):
@@ -64,12 +90,12 @@ class Use(NamedTuple):
 
     Attributes:
         rule: the rule.
-        equation: its equation in the jaxpr.
+        equation: its equation in the jaxpr, a JaxprEqn; None if it was not traced.
         operands: the values of its operands there; closed-over ones come first.
     """
 
     rule: Rule
-    equation: JaxprEqn
+    equation: Any
     operands: list[Any]
 
     @property
@@ -95,7 +121,7 @@ def find_uses(
     file: str,
     until: tuple[str, int] | None = None,
 ) -> tuple[list[Use], list[str]]:
-    """Call a function once, and note each use of a rule, in order.
+    """Call a function once, and note each use of a rule, in order; of JAX's own only if there is no other.
 
     Only the first iteration of a loop and the taken branch count.
 
@@ -112,39 +138,105 @@ def find_uses(
         reach, for example in a branch that is not taken.
 
     Raises:
-        NotJudged: the call raises, or JAX cannot trace it.
+        Untraceable: JAX cannot trace the call.
+        NotJudged: the call raises.
     """
     with precision(np.float32 if np.dtype(dtype) == np.float32 else np.float64):
         given, named = in_dtype((tuple(args), dict(kwargs)), dtype)
         try:
             traced = jax.make_jaxpr(lambda: jax.tree.leaves(function(*given, **named)))()
-        except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError) as error:
-            told = what_stopped(error, file).partition(f"{type(error).__name__}")[0]
-            raise NotJudged(
-                f"{told}{type(error).__name__}: JAX must be able to trace the call, without float(), NumPy's "
-                "functions, or an if on its values"
-            ) from error
+        except NO_VALUE as error:
+            raise Untraceable(error, file) from error
         except Exception as error:
             raise NotJudged(f"the call raised {what_stopped(error, file)}") from error
-        uses: list[Use] = []
+        rules = {id(each): _rule(each) for each in _rules(traced.jaxpr)}
+        own = {key: rule for key, rule in rules.items() if not rule.is_library}
+        evaluation = _Walk(own or rules, until)
         try:
-            _walk(traced, [], uses, until)
+            evaluation.walk(traced, [])
         except _Enough:
-            return uses[-1:], []
+            return evaluation.uses[-1:], []
         except Exception as error:
             raise NotJudged(f"the call raised {what_stopped(error, file)}") from error
-    reached = {use.rule.signature for use in uses}
-    others = [rule for rule in map(_rule, _rules(traced.jaxpr)) if not rule.is_library]
-    return uses, sorted({rule.name for rule in others if rule.signature not in reached})
+    reached = {use.rule.signature for use in evaluation.uses}
+    return evaluation.uses, sorted({rule.name for rule in own.values() if rule.signature not in reached})
+
+
+def find_calls(
+    function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], dtype: DTypeLike, file: str
+) -> list[tuple[Any, tuple[Any, ...]]]:
+    """Call a function on values, without tracing it, and note each call of a rule that is not JAX's own.
+
+    Args:
+        function: JAX code.
+        args: arguments of the call.
+        kwargs: keyword arguments of the call.
+        dtype: as in `find_uses`.
+        file: the user's file, for the line of an exception.
+
+    Returns:
+        The `jax.custom_vjp` or `jax.custom_jvp` of each call, and its arguments, in order.
+
+    Raises:
+        NotJudged: the call raises.
+    """
+    calls: list[tuple[Any, tuple[Any, ...]]] = []
+    with precision(np.float32 if np.dtype(dtype) == np.float32 else np.float64), jax.disable_jit():
+        given, named = in_dtype((tuple(args), dict(kwargs)), dtype)
+        try:
+            with _noted(jax.custom_vjp, calls), _noted(jax.custom_jvp, calls):
+                function(*given, **named)
+        except Exception as error:
+            raise NotJudged(f"the call raised {what_stopped(error, file)}") from error
+    return calls
+
+
+@contextmanager
+def _noted(kind: Any, calls: list[tuple[Any, tuple[Any, ...]]]) -> Iterator[None]:
+    """Note every call of a kind of rule on values inside the context."""
+    inherited = kind.__call__
+
+    def noting(self: Any, *args: Any, **kwargs: Any) -> Any:
+        traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((args, kwargs)))
+        if not traced and not rule_of(self).is_library:
+            bound = inspect.signature(self.fun).bind(*args, **kwargs)
+            bound.apply_defaults()
+            calls.append((self, (*bound.args, *bound.kwargs.values())))
+        return inherited(self, *args, **kwargs)
+
+    kind.__call__ = noting
+    try:
+        yield
+    finally:
+        kind.__call__ = inherited
+
+
+def rule_of(value: Any) -> Rule:
+    """Return what is known of a `jax.custom_vjp` or `jax.custom_jvp` before it is called."""
+    reverse = isinstance(value, jax.custom_vjp)
+    function = value.fun
+    if function.__code__.co_name == "wrapped_fun" and function.__code__.co_filename.startswith(LIBRARY):
+        function = inspect.getclosurevars(function).nonlocals.get("fun", function)  # of custom_gradient
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    back = getattr(value.bwd if reverse else value.jvp, "__code__", None)
+    if code is None:
+        return Rule(str(function), "", 0, 0, "", (), "")
+    line = code.co_firstlineno
+    ruled = back.co_firstlineno if back is not None and back.co_filename == code.co_filename else line
+    kind = "custom_vjp" if reverse else "custom_jvp"
+    names = tuple(inspect.signature(function).parameters)
+    return Rule(code.co_name, code.co_filename, line, ruled, kind, names, "")
 
 
 def in_dtype(tree: Any, dtype: Any) -> Any:
-    """Return a tree with JAX arrays, the floating ones cast; other leaves are unchanged."""
+    """Return a tree with JAX arrays, the real and complex ones cast; other leaves are unchanged."""
 
     def cast(leaf: Any) -> Any:
         if is_floating_array(leaf) and np.ndim(leaf) + isinstance(leaf, jax.Array | np.ndarray):
-            return jnp.asarray(leaf).astype(dtype)
-        return jnp.asarray(leaf) if isinstance(leaf, np.ndarray) and leaf.dtype.kind in "biuc" else leaf
+            return jnp.asarray(leaf, dtype)
+        if is_complex_array(leaf):
+            return jnp.asarray(leaf, np.result_type(dtype, np.complex64))
+        return jnp.asarray(leaf) if isinstance(leaf, np.ndarray) and leaf.dtype.kind in "biu" else leaf
 
     return jax.tree.map(cast, tree)
 
@@ -153,36 +245,45 @@ class _Enough(Exception):  # noqa: N818
     """Ends the walk."""
 
 
-def _walk(
-    function: ClosedJaxpr | Jaxpr, inputs: list[Any], uses: list[Use], until: tuple[str, int] | None
-) -> list[Any]:
-    evaluate = partial(_evaluate, uses=uses, until=until)
-    return interpret_closed(function, inputs, evaluate, lambda value: value, CUSTOM_RULES)
+@dataclass
+class _Walk:
+    """An evaluation that notes uses of rules.
 
+    Attributes:
+        rules: the rules to note, by the id of their equation.
+        until: the name and line of a rule whose first use is enough.
+        uses: the uses so far.
+    """
 
-def _evaluate(
-    equation: JaxprEqn, operands: list[Any], uses: list[Use], until: tuple[str, int] | None
-) -> Sequence[Any]:
-    name, params = equation.primitive.name, equation.params
-    if name in CUSTOM_RULES:
-        rule = _rule(equation)
-        uses.append(Use(rule, equation, list(operands)))
-        if (rule.name, rule.line) == until:
-            raise _Enough
-        return _walk(_primal(equation), list(operands), uses, until)
-    if not any(True for inner in jaxprs_in_params(params) for _ in _rules(inner)):
+    rules: dict[int, Rule]
+    until: tuple[str, int] | None
+    uses: list[Use] = field(default_factory=list)
+
+    def walk(self, function: ClosedJaxpr | Jaxpr, inputs: Sequence[Any]) -> list[Any]:
+        """Evaluate a function."""
+        return interpret_closed(function, list(inputs), self._evaluate, lambda value: value, CUSTOM_RULES)
+
+    def _evaluate(self, equation: JaxprEqn, operands: list[Any]) -> Sequence[Any]:
+        name, params = equation.primitive.name, equation.params
+        if id(equation) in self.rules:
+            rule = self.rules[id(equation)]
+            self.uses.append(Use(rule, equation, list(operands)))
+            if (rule.name, rule.line) == self.until:
+                raise _Enough
+        if not any(id(each) in self.rules for inner in jaxprs_in_params(params) for each in _rules(inner)):
+            return bind(equation, operands)
+        if name in CUSTOM_RULES:
+            return self.walk(_primal(equation), operands)
+        if name == "cond":
+            taken = int(np.clip(int(operands[0]), 0, len(params["branches"]) - 1))
+            return self.walk(params["branches"][taken], operands[1:])
+        if name == "scan" and params["length"]:
+            held = params["num_consts"] + params["num_carry"]
+            last = params["length"] - 1 if params["reverse"] else 0
+            self.walk(params["jaxpr"], [*operands[:held], *(each[last] for each in operands[held:])])
+        if name == "while":
+            self.walk(params["body_jaxpr"], operands[params["cond_nconsts"] :])
         return bind(equation, operands)
-    if name == "cond":
-        taken = int(np.clip(int(operands[0]), 0, len(params["branches"]) - 1))
-        return _walk(params["branches"][taken], list(operands[1:]), uses, until)
-    if name == "scan" and params["length"]:
-        held = params["num_consts"] + params["num_carry"]
-        last = params["length"] - 1 if params["reverse"] else 0
-        _walk(params["jaxpr"], [*operands[:held], *(each[last] for each in operands[held:])], uses, until)
-    if name == "while":
-        before = params["cond_nconsts"]
-        _walk(params["body_jaxpr"], list(operands[before:]), uses, until)
-    return bind(equation, operands)
 
 
 def _primal(equation: JaxprEqn) -> ClosedJaxpr:

@@ -8,19 +8,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from autograd_ref.compiling.options import quick_options
 from autograd_ref.crosscheck.function.points import Point
-from autograd_ref.crosscheck.function.pytrees import is_floating_array
+from autograd_ref.crosscheck.function.pytrees import is_complex_array, is_floating_array
 from autograd_ref.crosscheck.reports.report import Advice, NotJudged, Report
 from autograd_ref.crosscheck.rules.asked import Asked
-from autograd_ref.crosscheck.rules.combine import Verdict, combined, with_failures
+from autograd_ref.crosscheck.rules.combine import Verdict, combined, with_complex, with_failures
 from autograd_ref.crosscheck.rules.differences import measured
-from autograd_ref.crosscheck.rules.find import find_uses, in_dtype
-from autograd_ref.crosscheck.rules.jax_rules import JaxRule, rules_of
+from autograd_ref.crosscheck.rules.find import Untraceable, find_calls, find_uses, in_dtype
+from autograd_ref.crosscheck.rules.jax_rules import JaxRule, part_dtype, rules_of
 from autograd_ref.crosscheck.rules.judge import judge_rule, points_of
 from autograd_ref.crosscheck.rules.sizes import resized_calls
 from autograd_ref.crosscheck.rules.surrogate import judge_surrogate
 from autograd_ref.crosscheck.rules.vary import Failure, Variations, differing
-from autograd_ref.crosscheck.rules.whole_call import WholeCall, parameters
+from autograd_ref.crosscheck.rules.whole_call import WholeCall, on_values, parameters
 from autograd_ref.two_layer_net import precision
 
 __all__ = ["check_against", "check_jax_calls"]
@@ -45,6 +46,9 @@ def check_jax_calls(function: Callable[..., Any], calls: Sequence[Call], asked: 
     dtype, notes = _checked_dtype(calls[0], asked)
     try:
         verdicts, missing = _verdicts(function, calls, dtype, asked)
+    except Untraceable as error:
+        verdicts, told = _on_values(function, calls, dtype, asked, error)
+        missing, notes = [], [*notes, *told]
     except NotJudged as error:
         if asked.dtype is not None or dtype == np.float32:
             raise
@@ -98,7 +102,8 @@ def check_against(
 def _checked_dtype(call: Call, asked: Asked) -> tuple[np.dtype[Any], list[str]]:
     if asked.dtype is not None:
         return np.dtype(asked.dtype), []
-    found = {each.dtype for each in jax.tree.leaves(call) if is_floating_array(each)}
+    leaves = [each for each in jax.tree.leaves(call) if is_floating_array(each) or is_complex_array(each)]
+    found = {np.dtype(part_dtype(each.dtype)) for each in leaves}
     if not found or np.dtype(np.float64) in found:
         return np.dtype(np.float64), []
     lower = sorted(each.name for each in found if each != np.float32)
@@ -139,15 +144,50 @@ def _verdicts(
             "the call goes through no rule: no custom_vjp, custom_jvp or custom_gradient; to check what it "
             "returns against automatic differentiation, write --reference"
         )
-    own = [each for each in uses if not each[0].rule.is_library]
     verdicts = []
-    for alike in own or uses:
+    for alike in uses:
         rule, place = alike[0].rule, alike[0].rule.place
         try:
             verdicts.append(Verdict(rule.name, place, _judge(alike, function, calls[0], asked)))
         except NotJudged as error:
             verdicts.append(_as_a_whole(error, alike[0], function, calls, asked))
     return verdicts, sorted(missing or ())
+
+
+def _on_values(
+    function: Callable[..., Any],
+    calls: Sequence[Call],
+    dtype: np.dtype[Any],
+    asked: Asked,
+    error: Untraceable,
+) -> tuple[list[Verdict], list[str]]:
+    """Judge the rules of calls that JAX cannot trace, each with the values that it is called with."""
+    groups: dict[tuple[int, str], list[tuple[Any, Call]]] = {}
+    for args, kwargs in calls:
+        for value, given in find_calls(function, args, kwargs, dtype, asked.file):
+            described = [getattr(each, "shape", each) for each in jax.tree.leaves(given)]
+            groups.setdefault((id(value), str(described)), []).append((value, (given, {})))
+    if not groups:
+        raise error
+    verdicts: list[Verdict] = []
+    alone = False
+    for alike in groups.values():
+        value, inner = alike[0][0], [call for _, call in alike[:MOST_USES]]
+        try:
+            verdicts += _verdicts(value, inner, dtype, asked)[0]
+            alone = True
+        except Untraceable as again:
+            reason = f"{again.place}: JAX cannot trace it, and it was not called under jit or vmap"
+            rules = [on_values(value, args, dtype, reason) for args, _ in inner]
+            rule = rules[0].rule
+            try:
+                verdicts.append(Verdict(rule.name, rule.place, _judge(rules, value, rules[0].call, asked)))
+            except NotJudged as other:
+                verdicts.append(Verdict(rule.name, rule.place, None, str(other)))
+    text = (
+        f"JAX cannot trace the call ({error.place}): each rule was judged with the values that it got there."
+    )
+    return verdicts, [text] if alone else []
 
 
 def _as_a_whole(
@@ -194,12 +234,12 @@ def _judge(alike: Sequence[JaxRule], function: Callable[..., Any], call: Call, a
         return judge_surrogate(rule, points, asked)
     report = judge_rule(rule, points, asked)
     if report.ok is False:
-        return _with_outputs(report, rule, points[0])
+        return with_complex(_with_outputs(report, rule, points[0]), rule.complex_names, "-")
     if not report.ok:
         return report
     variations = Variations(rule, points, asked)
     failures = variations.failures()
-    if not failures and not isinstance(rule, WholeCall):
+    if not failures and (rule.untraced or not isinstance(rule, WholeCall)):
         failures = list(_at_other_sizes(rule, function, call, asked))
     report = with_failures(report, rule.names, failures)
     advice = tuple(Advice("variation", each) for each in variations.refusals)
@@ -240,6 +280,9 @@ def _at_other_sizes(
         for i, each in zip(arrays, resized, strict=True):
             filled[i] = each
         args, kwargs = jax.tree.unflatten(structure, filled)
+        if isinstance(rule, WholeCall) and rule.untraced:
+            yield from _by_values(replace(rule, call=(args, kwargs)), condition, asked)
+            continue
         try:
             until = rule.rule.name, rule.rule.line
             found, _ = _rules(function, (args, kwargs), rule.dtype, asked, until)
@@ -253,6 +296,17 @@ def _at_other_sizes(
         ]
         for again in same[:1]:
             yield from _confirmed(again, condition, asked)
+
+
+def _by_values(rule: WholeCall, condition: str, asked: Asked) -> Iterator[Failure]:
+    """Yield failures of a rule that cannot be traced, at other sizes."""
+    try:
+        report = judge_rule(rule, points_of(rule, [rule.operands], asked._replace(points=1)), asked)
+    except Exception:
+        return  # the function does not take these sizes
+    for i, each in enumerate(report.quantities):
+        if each.ok is False:
+            yield Failure(condition, i, each.index, each.hand, each.automatic)
 
 
 def _confirmed(rule: JaxRule, condition: str, asked: Asked) -> Iterator[Failure]:
@@ -275,10 +329,12 @@ def _confirmed(rule: JaxRule, condition: str, asked: Asked) -> Iterator[Failure]
 def _against_derivative(rule: JaxRule, point: Point, condition: str) -> list[Failure]:
     """Compare quickly with the function's automatic derivative."""
     with rule.precision():
-        hand = jax.jit(rule.pulled)(point.params, *point.args)
+        hand = jax.jit(rule.pulled, compiler_options=quick_options())(point.params, *point.args)
     with precision(np.float64):
         exact = jax.tree.map(lambda each: jnp.asarray(each, np.float64), point.params)
-        right = jax.jit(jax.grad(rule.reference))(exact, *point.args).values_
+        right = jax.jit(jax.grad(rule.reference), compiler_options=quick_options())(
+            exact, *point.args
+        ).values_
     found = [np.asarray(each, np.float64) for each in hand]
     failures = []
     for i, (one, other) in enumerate(zip(found, right, strict=True)):
@@ -291,4 +347,4 @@ def _against_derivative(rule: JaxRule, point: Point, condition: str) -> list[Fai
 def _is_array(leaf: Any) -> bool:
     if isinstance(leaf, jax.Array):
         return leaf.ndim > 0 and not jnp.issubdtype(leaf.dtype, jax.dtypes.extended)
-    return isinstance(leaf, np.ndarray) and leaf.ndim > 0 and leaf.dtype.kind in "biuf"
+    return isinstance(leaf, np.ndarray) and leaf.ndim > 0 and leaf.dtype.kind in "biufc"

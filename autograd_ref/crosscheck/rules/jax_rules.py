@@ -1,4 +1,9 @@
-"""A JAX rule as a gradient by hand, and its function under automatic differentiation."""
+"""A JAX rule as a gradient by hand, and its function under automatic differentiation.
+
+Complex operands and outputs are real arrays here, whose last axis holds the real and the imaginary part, so
+that everything outside sees real derivatives. JAX's own operations connect both, by its convention: the
+cotangent of z = x + iy is ∂/∂x − i ∂/∂y.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,13 +16,13 @@ from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jax.tree_util import GetAttrKey
 
 from autograd_ref.arithmetic.interpreter import bind
-from autograd_ref.arithmetic.promotion import in_float64
+from autograd_ref.arithmetic.promotion import in_float64, wider
 from autograd_ref.crosscheck.function.points import Point
 from autograd_ref.crosscheck.reports.report import NotJudged
 from autograd_ref.crosscheck.rules.find import Rule, Use, primal_of, without_rules
 from autograd_ref.two_layer_net import precision
 
-__all__ = ["JaxRule", "Operands", "rules_of"]
+__all__ = ["JaxRule", "Operands", "in_parts", "is_complex", "joined", "part_dtype", "rules_of"]
 
 
 @jax.tree_util.register_pytree_with_keys_class
@@ -63,6 +68,11 @@ class JaxRule:
     function: Callable[..., Any]
 
     @property
+    def untraced(self) -> str:
+        """The reason why JAX cannot trace the call; empty if it can."""
+        return ""
+
+    @property
     def rule(self) -> Rule:
         """The rule."""
         return self.own.rule
@@ -71,7 +81,7 @@ class JaxRule:
     def positions(self) -> list[int]:
         """The positions of operands that have a cotangent."""
         avals: list[Any] = [var.aval for var in self.own.equation.invars]
-        floating = [i for i, aval in enumerate(avals) if jnp.issubdtype(aval.dtype, jnp.floating)]
+        floating = [i for i, aval in enumerate(avals) if jnp.issubdtype(aval.dtype, jnp.inexact)]
         # A −∞ that only starts a maximum is not differentiated by.
         given = self.own.operands
         finite = [i for i in floating if not avals[i].size or bool(np.isfinite(np.asarray(given[i])).any())]
@@ -90,14 +100,20 @@ class JaxRule:
     def example(self, operands: Sequence[Any], rng: np.random.Generator) -> tuple[Any, ...]:
         """Return operands as (params, cotangents, others), with random cotangents of floating outputs."""
         taken = set(self.positions)
-        params = Operands(self.names, [np.asarray(operands[i], self.dtype) for i in self.positions])
+        chosen = [np.asarray(in_parts(operands[i]), self.dtype) for i in self.positions]
         others = tuple(each for i, each in enumerate(operands) if i not in taken)
         cotangents = tuple(
-            rng.standard_normal(aval.shape).astype(self.dtype)
+            rng.standard_normal((*aval.shape, 2) if is_complex(aval) else aval.shape).astype(self.dtype)
             for aval in self._outputs()
-            if _is_floating(aval)
+            if jnp.issubdtype(aval.dtype, jnp.inexact)
         )
-        return params, cotangents, others
+        return Operands(self.names, chosen), cotangents, others
+
+    @property
+    def complex_names(self) -> tuple[str, ...]:
+        """The names of complex operands that have a cotangent."""
+        pairs = zip(self.names, self.positions, strict=True)
+        return tuple(name for name, i in pairs if is_complex(jnp.asarray(self.operands[i])))
 
     # The two sides.
 
@@ -131,13 +147,15 @@ class JaxRule:
 
     def given(self, params: Operands) -> list[Any]:
         """Return the operands in the precision of the rule."""
-        return self._cast(self._use(params), params)
+        avals: list[Any] = [self._use(params).equation.invars[i].aval for i in self.positions]
+        pairs = zip(params.values_, avals, strict=True)
+        return [jnp.asarray(each).astype(part_dtype(aval.dtype)) for each, aval in pairs]
 
     def applied(self, params: Operands, others: Sequence[Any]) -> list[Any]:
         """Return the outputs, with the rule in place."""
         use = self._use(params)
         function = self._of_params(use, lambda *operands: bind(use.equation, operands), others)
-        return list(function(*self._cast(use, params)))
+        return [in_parts(each) for each in function(*params.values_)]
 
     def precision(self) -> Any:
         """Return a context in which JAX has the checked precision."""
@@ -172,11 +190,10 @@ class JaxRule:
         if self.wide is None:
             primal: ClosedJaxpr = self.own.equation.params["call_jaxpr"]
             function, use = jaxpr_as_fun(in_float64(primal)), self.own
-            outputs = self._of_params(use, function, others, np.float64)(*params.values_)
+            called = self._of_params(use, function, others, widened=True)
         else:
-            function = self._of_params(self.wide, made(self.wide), others)
-            outputs = function(*self._cast(self.wide, params))
-        return self.weighed(outputs, cotangents)
+            called = self._of_params(self.wide, made(self.wide), others)
+        return self.weighed([in_parts(each) for each in called(*params.values_)], cotangents)
 
     def _use(self, params: Operands) -> Use:
         found = {np.dtype(getattr(each, "dtype", self.dtype)) for each in params.values_}
@@ -187,32 +204,34 @@ class JaxRule:
         return self.wide
 
     def _of_params(
-        self, use: Use, function: Callable[..., Any], others: Sequence[Any], dtype: Any = None
+        self, use: Use, function: Callable[..., Any], others: Sequence[Any], widened: bool = False
     ) -> Callable[..., list[Any]]:
         """Return a function of all operands as a function of the ones that have a cotangent."""
         avals: list[Any] = [var.aval for var in use.equation.invars]
         positions = set(self.positions)
-        rest = [i for i in range(len(avals)) if i not in positions]
 
         def called(*params: Any) -> list[Any]:
-            operands: dict[int, Any] = dict(zip(self.positions, params, strict=True))
-            for i, each in zip(rest, others, strict=True):
-                floating = dtype is not None and jnp.issubdtype(avals[i].dtype, jnp.floating)
-                operands[i] = _as_aval(each, avals[i], dtype if floating else None)
-            return list(function(*(operands[i] for i in range(len(avals)))))
+            chosen, rest = iter(params), iter(others)
+            operands = []
+            for i, aval in enumerate(avals):
+                value = next(chosen if i in positions else rest)
+                if i in positions and is_complex(aval):
+                    value = joined(value)
+                if not jnp.issubdtype(aval.dtype, jax.dtypes.extended):
+                    value = jnp.asarray(value).astype(wider(aval.dtype) if widened else aval.dtype)
+                operands.append(value)
+            return list(function(*operands))
 
         return called
-
-    def _cast(self, use: Use, params: Operands) -> list[Any]:
-        avals: list[Any] = [use.equation.invars[i].aval for i in self.positions]
-        return [_as_aval(each, aval) for each, aval in zip(params.values_, avals, strict=True)]
 
     @staticmethod
     def weighed(outputs: Sequence[Any], cotangents: Sequence[Any]) -> Any:
         """Return ⟨cotangents, outputs⟩ of the floating outputs."""
         floating = [each for each in outputs if _is_floating(each)]
         if not floating:
-            raise NotJudged("no output is a floating array, so that there is nothing to differentiate")
+            raise NotJudged(
+                "no output is an array of real or complex numbers, so that there is nothing to differentiate"
+            )
         total = jnp.zeros((), jnp.result_type(float))
         for each, cotangent in zip(floating, cotangents, strict=True):
             total += jnp.sum(each.astype(total.dtype) * jnp.asarray(cotangent).astype(total.dtype))
@@ -233,14 +252,28 @@ def rules_of(
     return [JaxRule(own, other, dtype, function) for own, other in pairs]
 
 
-def _as_aval(value: Any, aval: Any, dtype: Any = None) -> Any:
-    if jnp.issubdtype(aval.dtype, jax.dtypes.extended):
-        return value
-    return jnp.asarray(value).astype(dtype or aval.dtype)
-
-
 def _is_floating(aval: Any) -> bool:
     return bool(jnp.issubdtype(aval.dtype, jnp.floating))
+
+
+def is_complex(aval: Any) -> bool:
+    """Whether an array is complex, or an abstract one."""
+    return bool(jnp.issubdtype(aval.dtype, jnp.complexfloating))
+
+
+def part_dtype(dtype: Any) -> Any:
+    """Return the dtype of a complex dtype's parts, and every other unchanged."""
+    return np.dtype(dtype).type().real.dtype if jnp.issubdtype(dtype, jnp.complexfloating) else dtype
+
+
+def in_parts(value: Any) -> Any:
+    """Return a complex array as a real one, with both parts along a new last axis, and others as they are."""
+    return jnp.stack([jnp.real(value), jnp.imag(value)], axis=-1) if is_complex(value) else value
+
+
+def joined(parts: Any) -> Any:
+    """Return the complex array of such a real one."""
+    return jax.lax.complex(parts[..., 0], parts[..., 1])
 
 
 def _all_cotangents(outputs: Sequence[Any], given: Sequence[Any]) -> list[Any]:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from autograd_ref.arithmetic.rounding import unit_roundoff
+from autograd_ref.compiling.options import quick_options
 from autograd_ref.crosscheck.errors import cause, one_line
 from autograd_ref.crosscheck.function.gradient_check import GradientCheck
 from autograd_ref.crosscheck.function.hand import Hand
@@ -20,12 +21,15 @@ from autograd_ref.crosscheck.quantity import Quantity
 from autograd_ref.crosscheck.reports.report import Advice, NotJudged, Report
 from autograd_ref.crosscheck.rules.asked import Asked
 from autograd_ref.crosscheck.rules.differences import (
+    GRANTED,
+    INEXACT,
     ROUNDOFF,
     RulePoint,
     Values,
     by_values,
     computed_in,
     low_precision,
+    other_outputs,
     own_noise,
     seen_parts,
 )
@@ -38,7 +42,8 @@ REFUSAL = "is refused by JAX"
 # The number of entries of each output that show the precision in which it was computed.
 OUTPUTS = 8
 # The beginnings of JAX's messages that refuse the result of a rule.
-REFUSED = ("Custom VJP bwd rule", "Custom JVP rule", "custom_vjp", "custom_jvp")
+REAL = "real does not accept dtype"
+REFUSED = ("Custom VJP bwd rule", "Custom VJP fwd rule", "Custom JVP rule", "custom_vjp", "custom_jvp")
 
 
 def points_of(rule: JaxRule, operands: Sequence[Sequence[Any]], asked: Asked) -> list[Point]:
@@ -68,9 +73,12 @@ def judge_rule(rule: JaxRule, points: Sequence[Point], asked: Asked) -> Report:
         Hand(rule.hand, rule.dtype).answer(points[0])
     except NotJudged as error:
         refused = error.__cause__
-        if refused is not None and str(refused).startswith(REFUSED):
-            return _refused(rule, points[0], refused, asked)
+        said = None if refused is None else _refusal(rule, str(refused))
+        if said is not None:
+            return _refused(rule, points[0], said, asked)
         raise NotJudged(str(error).replace("hand raised", "the rule raised", 1)) from error
+    if rule.untraced:
+        return _by_values_alone(rule, points, asked, rule.untraced)
     known = KnownPoints(rule.reference, rule.dtype, asked.seed)
     check = _RuleCheck(rule.hand, known, rule.dtype, asked.seed, asked.name, False, asked.tolerance)
     try:
@@ -152,7 +160,8 @@ def _is_right_without_rules(rule: JaxRule, points: Sequence[Point], asked: Asked
 
 def _by_values_alone(rule: JaxRule, points: Sequence[Point], asked: Asked, reason: str) -> Report:
     judge = _ByValues(rule, points, asked)
-    quantities = [judge.quantity(i) for i in range(len(rule.names))]
+    outputs = other_outputs([rule.values(point) for point in points], max(GRANTED[judge.judged_in], INEXACT))
+    quantities = [*outputs, *(judge.quantity(i) for i in range(len(rule.names)))]
     wrong = [each for each in quantities if each.ok is False]
     unjudged = [each for each in quantities if each.ok is None]
     text = f"Judged by differences of the function's values alone: {reason.rstrip('.')}."
@@ -173,7 +182,9 @@ class _ByValues:
 
     def __init__(self, rule: JaxRule, points: Sequence[Point], asked: Asked) -> None:
         self.rule, self.points, self.asked = rule, points, asked
-        self.value = jax.jit(rule.reference)
+        self.value = (
+            rule.reference if rule.untraced else jax.jit(rule.reference, compiler_options=quick_options())
+        )
         self.inside = computed_in(self._some_outputs, self._at_point(-1), "float64")
         self.values = [self._values(number) for number in range(len(points))]
         self._found: dict[int, Quantity] = {}
@@ -262,10 +273,25 @@ class _ByValues:
         return [np.asarray(each, np.float64) for each in self.points[number].params.values_]
 
 
-def _refused(rule: JaxRule, point: Point, error: BaseException, asked: Asked) -> Report:
+def _refusal(rule: JaxRule, error: str) -> str | None:
+    """Return why JAX refuses what a rule returns; None if it does not."""
+    if rule.complex_names and REAL in error:
+        return "a real cotangent for an argument that is complex"
+    if not error.startswith(REFUSED):
+        return None
+    if error.startswith("Custom VJP fwd rule"):
+        return "the forward rule must return (output, residuals), with an output like the function's"
+    built = re.search(r"bwd output structure PyTreeDef\((.*?)\) for primal", error)
+    if built is None:
+        return one_line(error.strip().partition("\n\n")[0]).rstrip(".")
+    heads = list(dict.fromkeys(re.split(r"[.\[]", name)[0] for name in rule.rule.arguments))
+    returned = built[1].replace("*", "array")
+    return f"the backward rule must return a tuple of the cotangents of {', '.join(heads)}, not {returned}"
+
+
+def _refused(rule: JaxRule, point: Point, said: str, asked: Asked) -> Report:
     """Return the report on a rule that JAX refuses for the structure, shape or dtype of its result."""
     nan = float("nan")
-    said = one_line(str(error).strip().partition("\n\n")[0])
     named = re.search(r"output\[(\d+)\]", said)
     heads = list(dict.fromkeys(re.split(r"[.\[]", name)[0] for name in rule.rule.arguments))
     which = heads[int(named[1])] if named and int(named[1]) < len(heads) else None
@@ -279,6 +305,6 @@ def _refused(rule: JaxRule, point: Point, error: BaseException, asked: Asked) ->
         dtype=rule.dtype.name,
         ok=False,
         first_wrong=quantities[0].name if quantities else None,
-        signature=f"JAX refuses what the rule returns: {said}",
+        signature=f"JAX refuses what the rule returns: {said}.",
         quantities=tuple(quantities),
     )

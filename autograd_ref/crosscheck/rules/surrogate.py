@@ -14,7 +14,7 @@ from autograd_ref.crosscheck.function.points import Point
 from autograd_ref.crosscheck.quantity import Quantity
 from autograd_ref.crosscheck.reports.report import Advice, Report
 from autograd_ref.crosscheck.rules.asked import Asked
-from autograd_ref.crosscheck.rules.differences import GRANTED, measured
+from autograd_ref.crosscheck.rules.differences import GRANTED, measured, other_outputs
 from autograd_ref.crosscheck.rules.vary import Failure, differing
 
 __all__ = ["LINEAR", "judge_surrogate", "nonlinear"]
@@ -100,11 +100,7 @@ def surrogate_report(
     """
     nan = float("nan")
     grave = {each.number for each in failures if not each.condition}
-    far = [(a, b) for a, b, size in values if not abs(a - b) <= GRANTED[dtype] * size]
-    quantities = []
-    if far:
-        a, b = far[0]
-        quantities.append(Quantity("loss", (), False, abs(a - b), nan, float("inf"), nan, (), a, b))
+    quantities = other_outputs(values, GRANTED[dtype])
     for i, (name, value) in enumerate(zip(names, arguments, strict=True)):
         quantities.append(
             Quantity(

@@ -14,7 +14,7 @@ from autograd_ref.crosscheck.program.calling.caught import catch, seeded
 from autograd_ref.crosscheck.program.calling.target import example_of
 from autograd_ref.crosscheck.reports.report import NotJudged, Report
 from autograd_ref.crosscheck.rules.asked import Asked
-from autograd_ref.crosscheck.rules.find import find_uses, is_rule
+from autograd_ref.crosscheck.rules.find import Untraceable, find_calls, find_uses, is_rule
 from autograd_ref.crosscheck.rules.jax_calls import check_against, check_jax_calls
 from autograd_ref.crosscheck.rules.pytorch.calls import check_torch_calls, function_of
 from autograd_ref.crosscheck.rules.pytorch.functions import find_torch_uses, torch
@@ -127,16 +127,28 @@ class _Calls:
 
     def _caught(self, rng: np.random.Generator) -> Call:
         space = {**vars(self.module), "np": np, "rng": rng}
-        if self.function is None:
-            call = catch(self.owner, self.last, self.asked.call or "", space, self.file, self.nth)
+        text = self.asked.call or ""
+        alias = next((name for name in self._aliases() if f"{name}(" in text), None)
+        if self.function is None or alias is not None:
+            owner, name = (self.owner, self.last) if alias is None else (self.module, alias)
+            call = catch(owner, name, text, space, self.file, self.nth)
             return call.args, call.kwargs
         inherited = "apply" not in vars(self.function)
         try:
-            call = catch(self.function, "apply", self.asked.call or "", space, self.file, self.nth)
+            call = catch(self.function, "apply", text, space, self.file, self.nth)
         finally:
             if inherited and "apply" in vars(self.function):
                 del self.function.apply
         return call.args[1:], call.kwargs
+
+    def _aliases(self) -> list[str]:
+        """Return the names of the module's aliases of a Function's ``apply``."""
+        if self.function is None:
+            return []
+        held = vars(self.module).items()
+        return [
+            name for name, each in held if not inspect.isclass(each) and function_of(each) is self.function
+        ]
 
 
 def _may_call_rules(value: Any, module: ModuleType) -> bool:
@@ -166,9 +178,18 @@ def _calls_rules(value: Any, calls: _Calls, asked: Asked) -> bool:
             pass
     try:
         uses, _ = find_uses(value, args, kwargs, np.float32, asked.file)
+    except Untraceable:
+        return _calls_rules_on_values(value, args, kwargs, asked)
     except NotJudged:
         return False
     return any(not use.rule.is_library for use in uses)
+
+
+def _calls_rules_on_values(value: Any, args: Sequence[Any], kwargs: Mapping[str, Any], asked: Asked) -> bool:
+    try:
+        return bool(find_calls(value, args, kwargs, np.float32, asked.file))
+    except NotJudged:
+        return False
 
 
 def _returned(value: Any, calls: _Calls, asked: Asked) -> Report | None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from autograd_ref.arithmetic.finite_differences import line_difference
 from autograd_ref.arithmetic.rounding import unit_roundoff
+from autograd_ref.compiling.options import quick_options
 from autograd_ref.crosscheck.errors import what_stopped
 from autograd_ref.crosscheck.function.points import Point
 from autograd_ref.crosscheck.rules.asked import Asked
@@ -34,6 +35,7 @@ class Failure(NamedTuple):
         entry: the index of the worst entry.
         found: the rule's value there.
         right: its value as called, or the right one.
+        of: what has these values; empty for the cotangent.
     """
 
     condition: str
@@ -41,10 +43,12 @@ class Failure(NamedTuple):
     entry: tuple[int, ...]
     found: float
     right: float
+    of: str = ""
 
     def told(self, name: str) -> str:
         """A sentence."""
-        at = f"{name}[{', '.join(map(str, self.entry))}]" if self.entry else name
+        what = self.of or name
+        at = f"{what}[{', '.join(map(str, self.entry))}]" if self.entry else what
         values = f"{at} is {self.found:.9g} there, not {self.right:.9g}"
         return f"Right as it is called, wrong {self.condition}: {values}."
 
@@ -90,10 +94,10 @@ class Variations:
         """Return the failures; afterwards ``refusals`` names the calls that could not be made."""
         ways: list[Way] = [
             ("with cotangents that are 0", self._zeros),
-            ("under jit", self._jit),
             ("by one argument alone", self._one_by_one),
-            ("under vmap", self._vmap),
         ]
+        if not self.rule.untraced:
+            ways += [("under jit", self._jit), ("under vmap", self._vmap)]
         if self.rule.rule.kind == "custom_jvp":
             ways.append(("in forward mode", self._forward))
         found, refusals = failures_of(ways, self.file, self.rule.precision)
@@ -132,7 +136,8 @@ class Variations:
     # The ways to call.
 
     def _jit(self) -> Iterator[Failure]:
-        yield from self._compare(jax.jit(self._pull)(self.points[0].params.values_, *self.points[0].args))
+        compiled = jax.jit(self._pull, compiler_options=quick_options())
+        yield from self._compare(compiled(self.points[0].params.values_, *self.points[0].args))
 
     def _zeros(self) -> Iterator[Failure]:
         point = self.points[0]
@@ -187,29 +192,38 @@ class Variations:
         if len(points) < 2 or not all(_same(points[0].args[1], point.args[1]) for point in points):
             return
         others = points[0].args[1]
-        compiled: Any = (lambda function: function) if self.refusals else jax.jit
         pull = partial(self._pull, others=others)
-        params = [jnp.stack(each) for each in zip(*(point.params.values_ for point in points), strict=True)]
-        cotangents = [jnp.stack(each) for each in zip(*(point.args[0] for point in points), strict=True)]
-        together = compiled(jax.vmap(pull))(params, cotangents)
+        params = [np.stack(each) for each in zip(*(point.params.values_ for point in points), strict=True)]
+        cotangents = [np.stack(each) for each in zip(*(point.args[0] for point in points), strict=True)]
+        first, weights = list(points[0].params.values_), list(points[0].args[0])
+        alone = range(min(len(first), 3) if len(first) > 1 else 0)
+
+        def one_of(k: int, one: Sequence[Any], others: Sequence[Any]) -> list[Any]:
+            return [one[i] if i == k else other for i, other in enumerate(others)]
+
+        def batched(params: Any, cotangents: Any, first: Any, weights: Any) -> list[Any]:
+            over = [(one_of(k, [0] * len(first), [None] * len(first)), None) for k in alone]
+            pulled = [
+                jax.vmap(pull, in_axes=axes)(one_of(k, params, first), weights)
+                for k, axes in zip(alone, over, strict=True)
+            ]
+            return [jax.vmap(pull)(params, cotangents), jax.vmap(pull, (None, 0))(first, cotangents), *pulled]
+
+        compiled = batched if self.refusals else jax.jit(batched, compiler_options=quick_options())
+        made = compiled(params, cotangents, first, weights)
+        together, by_cotangents, *singly = [_arrays(each) for each in made]
         for number in range(len(points)):
             yield from self._compare([each[number] for each in together], number)
-        first, weights = list(points[0].params.values_), list(points[0].args[0])
-        over = _arrays(compiled(jax.vmap(pull, in_axes=(None, 0)))(first, cotangents))
-        for i, each in enumerate(over):
-            right = self._pulled(first, points[1].args[0], others)[i]
-            yield from differing(
-                "under vmap over cotangents alone", i, np.asarray(each[1]), right, self.allowed[0][i]
-            )
-        if len(first) > 1:
-            for k in range(min(len(first), 3)):
-                axes = [0 if i == k else None for i in range(len(first))]
-                batched = [params[i] if i == k else each for i, each in enumerate(first)]
-                single = [points[1].params.values_[i] if i == k else each for i, each in enumerate(first)]
-                over = _arrays(compiled(jax.vmap(pull, in_axes=(axes, None)))(batched, weights))
-                condition = f"under vmap over {self.rule.names[k]} alone"
-                for i, right in enumerate(self._pulled(single, weights, others)):
-                    yield from differing(condition, i, np.asarray(over[i][1]), right, self.allowed[0][i])
+        right = self._pulled(first, points[1].args[0], others)
+        yield from self._second(by_cotangents, right, "under vmap over cotangents alone")
+        for k, found in zip(alone, singly, strict=True):
+            right = self._pulled(one_of(k, points[1].params.values_, first), weights, others)
+            yield from self._second(found, right, f"under vmap over {self.rule.names[k]} alone")
+
+    def _second(self, batch: Arrays, right: Arrays, condition: str) -> Iterator[Failure]:
+        """Compare the second entries of a batch."""
+        for i, (found, expected) in enumerate(zip(batch, right, strict=True)):
+            yield from differing(condition, i, np.asarray(found[1]), expected, self.allowed[0][i])
 
     def _forward(self) -> Iterator[Failure]:
         """Compare tangents pushed forward, weighed by cotangents, with cotangents pulled back."""
@@ -240,24 +254,25 @@ class Variations:
         point = self.points[0]
         rng = np.random.default_rng([self.seed, 10])
         with precision(np.float64):
-            params = [jnp.asarray(each, np.float64) for each in point.params.values_]
-            cotangents = [jnp.asarray(each, np.float64) for each in point.args[0]]
-            weights = [jnp.asarray(rng.standard_normal(np.shape(each))) for each in params]
-            moves = [jnp.asarray(rng.standard_normal(np.shape(each))) for each in params]
+            params, cotangents = _arrays(point.params.values_), _arrays(point.args[0])
+            weights = [np.asarray(rng.standard_normal(each.shape)) for each in params]
+            moves = [np.asarray(rng.standard_normal(each.shape)) for each in params]
 
             def weighed(params: list[Any]) -> Any:
                 pulled = self._pull(params, cotangents, point.args[1])
                 return sum(jnp.sum(one * weight) for one, weight in zip(pulled, weights, strict=True))
 
             try:
-                both = jax.jit(jax.value_and_grad(weighed))
-                second = both(params)[1]
+                both = jax.jit(jax.value_and_grad(weighed), compiler_options=quick_options())
+                second = _arrays(both(params)[1])
             except Exception:
                 return []  # without a second derivative, JAX raises
-            terms = [float(jnp.sum(one * move)) for one, move in zip(second, moves, strict=True)]
+            terms = [float(np.sum(one * move)) for one, move in zip(second, moves, strict=True)]
 
             def along(t: float, which: int) -> float:
-                moved = [each + t * moves[i] if i == which else each for i, each in enumerate(params)]
+                moved = [
+                    np.asarray(each + t * moves[i]) if i == which else each for i, each in enumerate(params)
+                ]
                 return float(both(moved)[0])
 
             found = []
@@ -265,7 +280,7 @@ class Variations:
                 difference = line_difference(partial(along, which=i))
                 if difference is None or not np.isfinite(term):
                     continue
-                scale = float(jnp.sqrt(jnp.sum((second[i] * moves[i]) ** 2)))
+                scale = float(np.sqrt(np.sum(np.square(second[i] * moves[i]))))
                 allowed = SURELY * difference.error + RELATIVE * max(scale, abs(difference.value))
                 if abs(term - difference.value) <= allowed + 1e-9 * abs(float(both(params)[0])):
                     continue

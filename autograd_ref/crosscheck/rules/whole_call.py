@@ -1,7 +1,8 @@
-"""Compare a whole call with the same call without its rules, if a rule cannot be separated from its context.
+"""Compare a whole call with the same call without its rules, if a rule cannot be traced by itself.
 
 A rule that closes over traced values can be called only while they are traced. Then the function that defines
-it is differentiated by its own arguments, both with and without its rules.
+it is differentiated by its own arguments, both with and without its rules. A rule with an `if` on a value
+cannot be traced at all. It is called on values alone.
 """
 
 import inspect
@@ -15,26 +16,29 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr
 
 from autograd_ref.arithmetic.interpreter import bind, interpret_closed
-from autograd_ref.crosscheck.function.pytrees import is_floating_array, path_name
-from autograd_ref.crosscheck.rules.jax_rules import JaxRule, Operands
+from autograd_ref.crosscheck.function.pytrees import is_complex_array, is_floating_array, path_name
+from autograd_ref.crosscheck.rules.find import Use, rule_of
+from autograd_ref.crosscheck.rules.jax_rules import JaxRule, Operands, in_parts, joined
 
-__all__ = ["WholeCall", "parameters"]
+__all__ = ["WholeCall", "on_values", "parameters"]
 
 
 @dataclass
 class WholeCall(JaxRule):
-    """A call of JAX code, differentiated by its own floating arguments.
+    """A call of JAX code, differentiated by its own real and complex arguments.
 
     Attributes:
         call: its arguments and keyword arguments.
         parameters: their names.
         bare: returns the outputs without any rule, or of another function, for such arguments; None traces
             the function itself without its rules.
+        untraced: the reason why JAX cannot trace the call; empty if it can.
     """
 
     call: tuple[Sequence[Any], Mapping[str, Any]] = ((), {})
     parameters: tuple[str, ...] = ()
     bare: Callable[..., Any] | None = None
+    untraced: str = ""
 
     @property
     def _leaves(self) -> list[tuple[Any, Any]]:
@@ -42,8 +46,9 @@ class WholeCall(JaxRule):
 
     @property
     def positions(self) -> list[int]:
-        """The positions of the floating arrays among the leaves."""
-        return [i for i, (_, leaf) in enumerate(self._leaves) if is_floating_array(leaf)]
+        """The positions of the real and complex arrays among the leaves."""
+        leaves = enumerate(self.operands)
+        return [i for i, leaf in leaves if is_floating_array(leaf) or is_complex_array(leaf)]
 
     @property
     def operands(self) -> list[Any]:
@@ -73,18 +78,24 @@ class WholeCall(JaxRule):
 
     def example(self, operands: Sequence[Any], rng: np.random.Generator) -> tuple[Any, ...]:
         """Return the leaves as (params, cotangents, others)."""
-        params = Operands(self.names, [np.asarray(operands[i], self.dtype) for i in self.positions])
+        chosen = [np.asarray(in_parts(operands[i]), self.dtype) for i in self.positions]
+        params = Operands(self.names, chosen)
         others = tuple(each for i, each in enumerate(operands) if i not in self.positions)
         with self.precision():
-            shapes = jax.eval_shape(
-                lambda *values: self._called(self.function, values, others), *self.given(params)
-            )
+            shapes = self._outputs_of(self.given(params), others)
         cotangents = tuple(
             rng.standard_normal(each.shape).astype(self.dtype)
             for each in shapes
             if jnp.issubdtype(each.dtype, jnp.floating)
         )
         return params, cotangents, others
+
+    def _outputs_of(self, values: Sequence[Any], others: Sequence[Any]) -> list[Any]:
+        """Return the outputs, or what has their shapes and dtypes."""
+        if self.untraced:
+            return self._called(self.function, values, others)
+        shapes: list[Any] = jax.eval_shape(lambda *given: self._called(self.function, given, others), *values)
+        return shapes
 
     def _called(
         self, function: Callable[..., Any], values: Sequence[Any], others: Sequence[Any]
@@ -93,8 +104,11 @@ class WholeCall(JaxRule):
         left, rest = list(values), list(others)
         count = structure.num_leaves
         leaves = [left.pop(0) if i in self.positions else rest.pop(0) for i in range(count)]
-        args, kwargs = jax.tree.unflatten(structure, leaves)
-        return [jnp.asarray(each) for each in jax.tree.leaves(function(*args, **kwargs))]
+        pairs = zip(leaves, self.operands, strict=True)
+        args, kwargs = jax.tree.unflatten(
+            structure, [joined(each) if is_complex_array(given) else each for each, given in pairs]
+        )
+        return [in_parts(jnp.asarray(each)) for each in jax.tree.leaves(function(*args, **kwargs))]
 
     def _value(self, made: Any, params: Operands, cotangents: Any, others: Any) -> Any:
         if self.bare is not None:
@@ -105,6 +119,31 @@ class WholeCall(JaxRule):
             )
             outputs = interpret_closed(traced, list(params.values_), bind, lambda value: value)
         return self.weighed(outputs, cotangents)
+
+
+def on_values(value: Any, args: Sequence[Any], dtype: np.dtype[Any], reason: str) -> WholeCall:
+    """Return a rule that JAX cannot trace, as a call of it on values.
+
+    Args:
+        value: a `jax.custom_vjp` or `jax.custom_jvp`.
+        args: its arguments; those that it does not differentiate by are held fixed.
+        dtype: the checked dtype.
+        reason: the reason why it cannot be traced.
+    """
+    rule, fixed = rule_of(value), value.nondiff_argnums
+    chosen = [i for i in range(len(args)) if i not in fixed]
+
+    def called(function: Callable[..., Any]) -> Callable[..., Any]:
+        def with_fixed(*given: Any) -> Any:
+            left = iter(given)
+            return function(*(each if i in fixed else next(left) for i, each in enumerate(args)))
+
+        return with_fixed
+
+    arrays = [np.asarray(args[i], dtype) if isinstance(args[i], float) else args[i] for i in chosen]
+    names = tuple(rule.arguments[i] if i < len(rule.arguments) else f"args[{i}]" for i in chosen)
+    use = Use(rule, None, [])
+    return WholeCall(use, None, dtype, called(value), (arrays, {}), names, called(value.fun), reason)
 
 
 def parameters(function: Callable[..., Any]) -> tuple[str, ...]:

@@ -139,7 +139,7 @@ class Given:
             user = users.get(first)
             seen = window(lay_out(first.array, memory.root), memory.layout(array))
             held = before.held(array)
-            if user is not None and not are_same(seen, held):
+            if user is not None and not are_same(seen.reshape(held.shape), held):
                 raise NotRecorded(
                     f"{path} left the tape: its memory was written to by code that is not recorded",
                     user.place,

@@ -47,7 +47,7 @@ class Walk:
         if known is not None:
             return known[1]
         visit = _VISITS.get(kind)
-        if kind is types.FunctionType and (replaced := self._replace(path, thing)) is not thing:
+        if kind in _REPLACEABLE and (replaced := self._replace(path, thing)) is not thing:
             return replaced
         if visit is not None:
             self._made[id(thing)] = (thing, thing)
@@ -258,6 +258,7 @@ def _renamed(thing: dict[Any, Any], key: Any, new_key: Any) -> None:
 
 
 _ATOMS = {int, float, str, bytes, bool, complex, type(None), type(Ellipsis), types.CodeType, range, slice}
+_REPLACEABLE = {types.FunctionType, type}
 _BUILT_IN = {"builtins", "types", "functools", "collections"}
 _NAMESPACES: set[Any] = {types.SimpleNamespace, __import__("argparse").Namespace}
 _VISITS: dict[type, Any] = {

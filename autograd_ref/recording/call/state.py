@@ -51,6 +51,8 @@ class State:
         for container, contents in self._containers:
             _refill(container, contents)
         for array, held, _ in self._arrays.values():
+            if array.shape != held.shape:
+                array.shape = held.shape
             if not are_same(array, held):
                 overwrite(array, held)
         for generator, state in self._generators:

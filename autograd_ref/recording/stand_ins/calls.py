@@ -23,6 +23,7 @@ from autograd_ref.recording.memory import Layout, is_injective, owner_of
 from autograd_ref.recording.place import place_here
 from autograd_ref.recording.stand_ins.indexing import few_parts, rows_of
 from autograd_ref.recording.stand_ins.objects import (
+    RECORDED,
     array_of,
     arrays_in,
     from_nested,
@@ -70,7 +71,7 @@ def record_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: 
         return getattr(ufunc, method)(*plain_all(inputs), **_plain_kwargs(kwargs))
     if method == "at":
         return _record_at(ufunc, inputs)
-    inputs = tuple([_as_input(each) if type(each) in (list, tuple) else each for each in inputs])
+    inputs = tuple([each if type(each) in RECORDED else as_input(each) for each in inputs])
     if method == "reduceat":  # the starts of the parts belong to the operation, not to its operands
         kwargs = {"indices": tuple(np.asarray(plain_all(inputs[1])).tolist()), **kwargs}
         inputs = inputs[:1]
@@ -127,9 +128,18 @@ def _call_apart(ufunc: np.ufunc, method: str, twins: list[Any], kwargs: dict[str
     getattr(ufunc, method)(*twins, **_plain_kwargs(kwargs), **outputs)
 
 
-def _as_input(argument: Any) -> Any:
-    """Return a list that contains recorded numbers as an array, and everything else unchanged."""
-    return from_nested(argument, None) if arrays_in(argument) else argument
+def as_input(argument: Any) -> Any:
+    """Return a list that contains recorded numbers, or an object that has an array, as that array."""
+    kind = type(argument)
+    if kind in _PLAIN:
+        return argument
+    if kind is list or kind is tuple:
+        return from_nested(argument, None) if arrays_in(argument) else argument
+    has_one = hasattr(kind, "__array__") and not hasattr(kind, "__array_ufunc__")
+    return argument.__array__() if has_one else argument
+
+
+_PLAIN = {bool, int, float, str, type(None), np.ndarray, np.float32, np.float64}
 
 
 def _record_into(
@@ -154,12 +164,10 @@ def _record_into(
     memory.keep()
     getattr(ufunc, method)(*twins, out=twin, **kwargs)
     operation = Compute("ufunc", ufunc.__name__, template)
-    shared = memory.array is twin and not memory.foreign
-    array = twin if shared else twin.copy(order="K")
     if masked:
         operation = operation._replace(template=(*template, "masked"))
         values = (*values, before)
-    value = current.tape.add(operation, values, array)  # type: ignore[union-attr]
+    value = current.tape.add(operation, values, memory.content(twin))  # type: ignore[union-attr]
     current.memories.write(twin, memory, value)
     return target
 
@@ -186,7 +194,7 @@ def _record_at(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> None:
     memory.keep()
     ufunc.at(twin, plain_all(key), *[plain(each) for each in operand])
     operation = Compute("ufunc", ufunc.__name__, "at")
-    value = current.tape.add(operation, values, twin.copy(order="K"))  # type: ignore[union-attr]
+    value = current.tape.add(operation, values, memory.content(twin))  # type: ignore[union-attr]
     current.memories.write(twin, memory, value)
 
 
@@ -239,7 +247,7 @@ def _record(name: str, function: Callable[..., Any], args: Any, kwargs: Any, out
         count = _REPEATING[name] or len(args)
         args = (*map(_as_memory, args[:count]), *args[count:])
     elif meaning.takes_arrays(name):
-        args = tuple([_as_input(each) if type(each) in (list, tuple) else each for each in args])
+        args = tuple([as_input(each) if type(each) in (list, tuple) else each for each in args])
     memory = None
     if out is None:
         result = function(*plain_all(args), **_plain_kwargs(kwargs))
@@ -266,7 +274,7 @@ def _record(name: str, function: Callable[..., Any], args: Any, kwargs: Any, out
         raise refuse(f"{name} is not recorded")
 
     if memory is not None:
-        value = current.tape.add(operation(None), values, plain(out).copy(order="K"))  # type: ignore[union-attr]
+        value = current.tape.add(operation(None), values, memory.content(plain(out)))  # type: ignore[union-attr]
         current.memories.write(plain(out), memory, value)
         return out
     return _results(result, operation, values)
@@ -282,7 +290,7 @@ def _as_memory(argument: Any) -> Any:
     """Return a recorded number, or a list of them, as an array that a view can repeat."""
     if is_recorded(argument) and not isinstance(plain(argument), np.ndarray):
         return array_of(argument)
-    return _as_input(argument)
+    return as_input(argument)
 
 
 def _record_in_place(name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
@@ -298,7 +306,7 @@ def _record_in_place(name: str, function: Callable[..., Any], args: Any, kwargs:
     memory.keep()
     result = function(*plain_all(args), **_plain_kwargs(kwargs))
     kind = Compute("function", name, template) if meaning.knows_function(name) else Move(name, template)
-    value = current.tape.add(kind, values, twin.copy(order="K"))  # type: ignore[union-attr]
+    value = current.tape.add(kind, values, memory.content(twin))  # type: ignore[union-attr]
     current.memories.write(twin, memory, value)
     return result
 
@@ -344,6 +352,8 @@ def _apart(results: Any) -> Any:
 
 def _one_result(result: Any, operation: Callable[[int | None], Any], index: int | None, values: Any) -> Any:
     if isinstance(result, np.ndarray):
+        if is_recorded(result):
+            raise refuse("a list of objects that have arrays is not recorded: write np.asarray for each")
         if type(result) is not np.ndarray:  # a matrix or masked array has operators of its own
             raise refuse(f"arrays of class {type(result).__name__} are not recorded")
         memory = is_view_of_known(result)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from autograd_ref.recording.stand_ins.built_in import BUILT_IN, math_function
-from autograd_ref.recording.stand_ins.calls import record_function, record_scipy, record_ufunc
+from autograd_ref.recording.stand_ins.calls import as_input, record_function, record_scipy, record_ufunc
 from autograd_ref.recording.stand_ins.creation import CREATION, call_unaware, constant, without_shadow
 from autograd_ref.recording.stand_ins.functions import StandIn
 from autograd_ref.recording.stand_ins.loops import LOOPS, vectorized
@@ -100,26 +100,35 @@ def _is_scipys(name: str) -> bool:
 class _Module(types.ModuleType):
     """A module whose functions return arrays that record."""
 
+    _original: types.ModuleType
+
     def __init__(self, original: types.ModuleType):
         super().__init__(original.__name__, original.__doc__)
-        self.__dict__["_original"] = original
+        self._set("_original", original)
         for name in ("__file__", "__path__", "__spec__", "__loader__", "__package__"):
             if hasattr(original, name):
-                self.__dict__[name] = getattr(original, name)
+                self._set(name, getattr(original, name))
+
+    def _set(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self.__dict__["_original"], name)
+        found = getattr(self._original, name)
         made = stand_in_for(found)
         found = found if made is None else made
-        self.__dict__[name] = found
+        self._set(name, found)
         return found
 
     def __setattr__(self, name: str, value: Any) -> None:
-        setattr(self.__dict__["_original"], name, value)
-        self.__dict__.pop(name, None)
+        setattr(self._original, name, value)
+        self._set(name, value)
 
     def __dir__(self) -> list[str]:
-        return dir(self.__dict__["_original"])
+        return dir(self._original)
+
+    @property
+    def __dict__(self) -> dict[str, Any]:  # type: ignore[override]
+        return {name: getattr(self, name) for name in vars(self._original)}
 
 
 def _numpy_function(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -143,9 +152,12 @@ def _numpy_function(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _met_again(argument: Any) -> Any:
     """Return an argument without stand-ins; a plain view of recorded memory becomes a recording one."""
-    if type(argument) is np.ndarray and current.memories.find(argument) is not None:
+    kind = type(argument)
+    if kind is np.ndarray and current.memories.find(argument) is not None:
         return wrap_view(argument)
-    return without_shadow(argument)
+    if kind is list or kind is tuple or isinstance(argument, type):
+        return without_shadow(argument)
+    return as_input(argument)
 
 
 def _scipy_function(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -172,6 +172,8 @@ def _operator(name: str, ufunc: str, reflected: bool) -> Callable[..., Any]:
                 other = np.asarray(other)
                 operands = (other, self) if reflected else (self, other)
                 return record_ufunc(getattr(np, ufunc), "__call__", operands, {})
+            if not reflected and kind.__module__ != "builtins" and hasattr(kind, f"__r{name}__"):
+                return getattr(other, f"__r{name}__")(self if _gives_way(self, other) else self._python())
             return compute(other, self._twin) if reflected else compute(self._twin, other)
         if isinstance(other, np.ndarray):
             operands = (other, self) if reflected else (self, other)
@@ -182,6 +184,13 @@ def _operator(name: str, ufunc: str, reflected: bool) -> Callable[..., Any]:
 
     operate.__name__ = f"__r{name}__" if reflected else f"__{name}__"
     return operate
+
+
+def _gives_way(number: Any, other: Any) -> bool:
+    """Whether a number leaves an operation with an object to that; otherwise NumPy takes it for an array."""
+    if not isinstance(number, np.generic) or getattr(other, "__array_ufunc__", number) is None:
+        return True
+    return getattr(other, "__array_priority__", -np.inf) > number.__array_priority__
 
 
 def _unary(name: str, ufunc: str) -> Callable[..., Any]:
@@ -253,7 +262,8 @@ def _part(name: str) -> property:
 
 
 def _conjugate(self: Any) -> Any:
-    return record_ufunc(np.conjugate, "__call__", (self,), {})
+    result = self._twin.conjugate()
+    return record_number("conjugate", result, (self,)) if current.tape is not None else result
 
 
 def _define(kind: type) -> type:

@@ -56,7 +56,7 @@ def formula(latex: str, marks: Mapping[str, str] | None = None, *, display: bool
 def _formula(latex: str, marks: tuple[tuple[str, str], ...], display: bool) -> Markup:
     symbols = dict(marks)
     found: list[str] = []
-    latex = re.sub(r"\\[lr]Vert\b", r"\\|", latex)  # the converter does not know the fences
+    latex = re.sub(r"\\[lr]Vert\b", r"\\|", latex)  # the converter does not support the fences
 
     def hide(match: re.Match[str]) -> str:
         symbol = match[0]

@@ -9,7 +9,7 @@ import numpy as np
 from autograd_ref.crosscheck.errors import what_stopped
 from autograd_ref.crosscheck.reports.report import Advice, NotJudged, Report
 from autograd_ref.crosscheck.rules.asked import Asked
-from autograd_ref.crosscheck.rules.combine import Verdict, combined, with_failures
+from autograd_ref.crosscheck.rules.combine import Verdict, combined, with_complex, with_failures
 from autograd_ref.crosscheck.rules.differences import ROUNDOFF
 from autograd_ref.crosscheck.rules.pytorch.functions import (
     TorchRule,
@@ -17,6 +17,7 @@ from autograd_ref.crosscheck.rules.pytorch.functions import (
     find_torch_uses,
     is_torch_function,
     torch,
+    uses_within,
 )
 from autograd_ref.crosscheck.rules.pytorch.judge import INVALID, TorchCheck, refused
 from autograd_ref.crosscheck.rules.pytorch.vary import TorchVariations
@@ -61,8 +62,10 @@ def check_torch_calls(
             uses = find_torch_uses(
                 function, given, {key: _tensors(each) for key, each in kwargs.items()}, asked.file
             )
-        for use in uses:
+        for use in uses:  # with the uses that are found on the way
+            known = _signature(use) in groups
             groups.setdefault(_signature(use), []).append(use)
+            uses += [] if known else uses_within(use, asked.file)
     if not groups:
         raise NotJudged("the call goes through no torch.autograd.Function")
     verdicts, dtypes = [], set()
@@ -99,7 +102,7 @@ def _judge(
             return refused(rules[0].names, error, asked, dtype)
         raise NotJudged(f"the rule raised {what_stopped(error, asked.file)}") from error
     if not report.ok:
-        return report
+        return with_complex(report, rules[0].complex_names, "+")
     variations = TorchVariations(check)
     report = with_failures(report, check.names, variations.failures())
     warnings = [Advice("variation", each) for each in variations.refusals]
@@ -147,7 +150,7 @@ def _surrogate(check: TorchCheck, asked: Asked) -> Report:
 
 def _tensors(value: Any) -> Any:
     """Return NumPy arrays as tensors."""
-    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
         return torch().tensor(value)
     if torch().is_tensor(value):
         return value.detach()
@@ -156,9 +159,9 @@ def _tensors(value: Any) -> Any:
 
 def _dtype(use: TorchUse) -> str:
     found = {
-        str(each.dtype).removeprefix("torch.")
+        str(each.dtype.to_real()).removeprefix("torch.")
         for each in use.args
-        if torch().is_tensor(each) and each.is_floating_point()
+        if torch().is_tensor(each) and (each.is_floating_point() or each.is_complex())
     }
     known = [each for each in found if each in ROUNDOFF]
     return min(known, key=ROUNDOFF.__getitem__) if known else "float32"

@@ -1,9 +1,12 @@
 """A `torch.autograd.Function` as a gradient by hand, and its own forward pass under PyTorch's autograd.
 
-PyTorch is never imported here, because a program with a Function has imported it.
+PyTorch is never imported here, because a program with a Function has imported it. Outside of this file,
+complex tensors are real arrays whose last axis holds the real and the imaginary part. By PyTorch's
+convention, the gradient of z = x + iy is ∂/∂x + i ∂/∂y.
 """
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,7 +17,10 @@ import numpy as np
 from autograd_ref.crosscheck.errors import what_stopped
 from autograd_ref.crosscheck.reports.report import NotJudged
 
-__all__ = ["Context", "TorchRule", "TorchUse", "find_torch_uses", "is_torch_function", "torch"]
+__all__ = [
+    "Context", "TorchRule", "TorchUse", "array_of", "find_torch_uses", "is_torch_function", "overrides",
+    "tensor_like", "torch", "uses_within",
+]  # fmt: skip
 
 Arrays = list[np.ndarray]
 
@@ -41,23 +47,20 @@ class TorchUse(NamedTuple):
 @contextmanager
 def _noted(uses: list[TorchUse]) -> Iterator[None]:
     """Note every call of a Function inside the context."""
-    base = torch().autograd.Function
-    held = base.__dict__.get("apply")
-    inherited = base.apply.__func__
+    # What Function.apply calls, so that an alias of an apply made earlier is noted too.
+    base = torch().autograd.Function.__mro__[1]
 
-    def noting(cls: Any, *args: Any, **kwargs: Any) -> Any:
-        kept = tuple(each.detach().clone() if torch().is_tensor(each) else each for each in args)
-        uses.append(TorchUse(cls, kept))
-        return inherited(cls, *args, **kwargs)
+    def noting(cls: Any, *args: Any) -> Any:
+        if is_torch_function(cls):
+            kept = tuple(each.detach().clone() if torch().is_tensor(each) else each for each in args)
+            uses.append(TorchUse(cls, kept))
+        return super(base, cls).apply(*args)
 
     base.apply = classmethod(noting)
     try:
         yield
     finally:
-        if held is None:
-            del base.apply
-        else:
-            base.apply = held
+        del base.apply
 
 
 def find_torch_uses(
@@ -70,8 +73,25 @@ def find_torch_uses(
             function(*args, **kwargs)
     except (Exception, SystemExit) as error:
         raise NotJudged(f"the call raised {what_stopped(error, file)}") from error
-    own = [each for each in uses if not each.function.__module__.startswith("torch.")]
-    return own or uses
+    return _own(uses) or uses
+
+
+def uses_within(use: TorchUse, file: str) -> list[TorchUse]:
+    """Return the uses of other Functions in the forward and the backward pass of one."""
+    rule = TorchRule(use, None, file)
+    uses: list[TorchUse] = []
+    try:
+        shapes = [array_of(each).shape for each in rule.outputs(rule.at)]
+        rng = np.random.default_rng(0)
+        with _noted(uses):
+            rule.pull(rule.at, [np.asarray(rng.standard_normal(shape)) for shape in shapes])
+    except Exception:
+        return []
+    return [each for each in _own(uses) if each.function is not use.function]
+
+
+def _own(uses: Sequence[TorchUse]) -> list[TorchUse]:
+    return [each for each in uses if not each.function.__module__.startswith("torch.")]
 
 
 class Context:
@@ -130,27 +150,31 @@ class TorchRule:
 
     def __post_init__(self) -> None:
         args = self.use.args
-        self.positions = tuple(
-            i for i, each in enumerate(args) if torch().is_tensor(each) and each.is_floating_point()
-        )
+        self.positions = tuple(i for i, each in enumerate(args) if _is_floating(each))
         named = _parameters(self.use.function, len(args))
         self.names = tuple(named[i] for i in self.positions)
 
     @property
     def at(self) -> Arrays:
         """The floating arguments."""
-        return [_numpy(self.use.args[i]) for i in self.positions]
+        return [array_of(self.use.args[i]) for i in self.positions]
+
+    @property
+    def complex_names(self) -> tuple[str, ...]:
+        """The names of the complex arguments."""
+        pairs = zip(self.names, self.positions, strict=True)
+        return tuple(name for name, i in pairs if self.use.args[i].is_complex())
 
     def outputs(self, arrays: Sequence[np.ndarray]) -> list[Any]:
         """Return the floating outputs, by the Function itself, without derivatives."""
         with torch().no_grad():
-            return [each for each in _flat(self._apply(self._filled(arrays))) if _is_floating(each)]
+            return _floating(self._apply(self._filled(arrays)))
 
     def differentiable(self, arrays: Sequence[np.ndarray]) -> list[bool]:
         """Return, for each floating output, whether it takes a cotangent."""
         inputs = self._inputs(arrays)
         made = self._apply(self._replaced([each.clone() for each in inputs]))
-        return [each.requires_grad for each in _flat(made) if _is_floating(each)]
+        return [each.requires_grad for each in _floating(made)]
 
     def value(self, arrays: Sequence[np.ndarray], cotangents: Sequence[np.ndarray]) -> float:
         """Return ⟨cotangents, outputs⟩, of the reference if there is one."""
@@ -158,8 +182,8 @@ class TorchRule:
             made = self.outputs(arrays)
         else:
             with torch().no_grad():
-                made = [e for e in _flat(self.reference(*self._filled(arrays))) if _is_floating(e)]
-        return float(sum(np.sum(_numpy(one) * c) for one, c in zip(made, cotangents, strict=True)))
+                made = _floating(self.reference(*self._filled(arrays)))
+        return float(sum(np.sum(array_of(one) * c) for one, c in zip(made, cotangents, strict=True)))
 
     def pull(
         self,
@@ -189,13 +213,49 @@ class TorchRule:
         given = [each.requires_grad_() for each in given]  # otherwise @once_differentiable would not raise
         first = torch().autograd.grad(outs, inputs, given, allow_unused=True, create_graph=True)
         total = sum(
-            (one * self._tensor(weight, one.dtype)).sum()
+            (_real(one) * torch().tensor(weight)).sum()
             for one, weight in zip(first, weights, strict=True)
             if one is not None
         )
         if getattr(total, "requires_grad", False):
             total.backward()  # unlike grad, it raises if the rule is @once_differentiable
         return [_numpy_or_zero(each.grad, each) for each in inputs]
+
+    def push(self, arrays: Sequence[np.ndarray], tangents: Sequence[np.ndarray]) -> Arrays:
+        """Return the tangents of the floating outputs, in forward mode."""
+        forward = torch().autograd.forward_ad
+        pairs = zip(self._inputs(arrays, []), tangents, strict=True)
+        with warnings.catch_warnings(), forward.dual_level():
+            warnings.simplefilter("ignore", DeprecationWarning)  # PyTorch's own, when it is first used
+            duals = [forward.make_dual(each, tensor_like(tangent, each)) for each, tangent in pairs]
+            made = _floating(self._apply(self._replaced(duals)))
+            pushed = [(forward.unpack_dual(each).tangent, each) for each in made]
+            return [_numpy_or_zero(tangent, each) for tangent, each in pushed]
+
+    def batched(
+        self, arrays: Sequence[np.ndarray], axes: Sequence[int | None], cotangents: Sequence[np.ndarray] = ()
+    ) -> Arrays:
+        """Return the outputs under vmap, or the cotangents of the arguments, with the batch first.
+
+        Args:
+            arrays: the arguments; the first axis is the batch, where there is one.
+            axes: for each argument the axis to which its batch is moved; None for an argument without.
+            cotangents: batches of cotangents of the outputs; none for the outputs.
+        """
+        one = [each if axis is None else each[0] for each, axis in zip(arrays, axes, strict=True)]
+        weights = [tensor_like(c, like) for c, like in zip(cotangents, self.outputs(one), strict=False)]
+        pairs = zip(self._inputs(arrays, []), axes, strict=True)
+        inputs = [each if axis is None else each.movedim(0, axis) for each, axis in pairs]
+        count = len(inputs)
+
+        def outputs(*given: Any) -> Any:
+            return tuple(_floating(self._apply(self._replaced(given))))
+
+        def called(*given: Any) -> Any:
+            return torch().func.vjp(outputs, *given[:count])[1](given[count:]) if weights else outputs(*given)
+
+        found = torch().vmap(called, in_dims=(*axes, *[0] * len(weights)))(*inputs, *weights)
+        return [array_of(each) for each in found]
 
     def automatic(self, arrays: Sequence[np.ndarray], cotangents: Sequence[Any]) -> Arrays:
         """Return the arguments' cotangents by autograd through the forward pass, with a stand-in ctx."""
@@ -212,16 +272,10 @@ class TorchRule:
 
     # Arguments.
 
-    def _tensor(self, array: np.ndarray, dtype: Any) -> Any:
-        return torch().tensor(np.asarray(array, np.float64)).to(dtype)
-
-    def _dtype_of(self, position: int) -> Any:
-        return self.dtype or self.use.args[position].dtype
-
     def _inputs(self, arrays: Sequence[np.ndarray], chosen: Sequence[int] | None = None) -> list[Any]:
         made = []
         for number, (position, array) in enumerate(zip(self.positions, arrays, strict=True)):
-            tensor = self._tensor(array, self._dtype_of(position)).to(self.use.args[position].device)
+            tensor = tensor_like(array, self.use.args[position], self.dtype)
             made.append(tensor.requires_grad_(chosen is None or number in chosen))
         return made
 
@@ -242,10 +296,19 @@ class TorchRule:
 
     @contextmanager
     def _seeded(self) -> Iterator[None]:
-        """Make random numbers the same in every call, without changing the global generators."""
-        with torch().random.fork_rng(devices=[]):
-            torch().manual_seed(self.seed)
+        """Make random numbers the same in every call, without changing the global generator.
+
+        `torch.manual_seed` formats the stack each time, which would take three quarters of a check.
+        """
+        generator = torch().default_generator
+        state = generator.get_state()
+        generator.manual_seed(self.seed)
+        if torch().cuda.is_initialized():
+            torch().cuda.manual_seed_all(self.seed)
+        try:
             yield
+        finally:
+            generator.set_state(state)
 
     def draws(self, arrays: Sequence[np.ndarray]) -> bool:
         """Whether the Function draws random numbers."""
@@ -254,9 +317,9 @@ class TorchRule:
         return any(one.shape != two.shape or not torch().equal(one, two) for one, two in pairs)
 
     def _weighed(self, made: Any, cotangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-        floating = [each for each in _flat(made) if _is_floating(each)]
+        floating = _floating(made)
         pairs = [
-            (one, c if torch().is_tensor(c) else self._tensor(c, one.dtype).to(one.device))
+            (one, c if torch().is_tensor(c) else tensor_like(c, one))
             for one, c in zip(floating, cotangents, strict=True)
             if c is not None and one.requires_grad
         ]
@@ -265,9 +328,14 @@ class TorchRule:
     def _gradients(self, made: Any, inputs: Sequence[Any], cotangents: Sequence[Any]) -> Arrays:
         outs, given = self._weighed(made, cotangents)
         if not outs:
-            return [np.zeros(tuple(each.shape)) for each in inputs]
+            return [_numpy_or_zero(None, each) for each in inputs]
         found = torch().autograd.grad(outs, inputs, given, allow_unused=True)
         return [_numpy_or_zero(one, each) for one, each in zip(found, inputs, strict=True)]
+
+
+def overrides(function: Any, name: str) -> bool:
+    """Whether a Function has a static method of its own."""
+    return getattr(function, name) is not getattr(torch().autograd.Function, name)
 
 
 def _has_setup(function: Any) -> bool:
@@ -281,17 +349,38 @@ def _parameters(function: Any, count: int) -> list[str]:
     return [names[i] if i < len(names) else f"args[{i}]" for i in range(count)]
 
 
-def _flat(made: Any) -> list[Any]:
-    return list(made) if isinstance(made, tuple | list) else [made]
+def _floating(made: Any) -> list[Any]:
+    """Return the real and complex tensors among outputs."""
+    return [each for each in (made if isinstance(made, tuple | list) else [made]) if _is_floating(each)]
 
 
 def _is_floating(value: Any) -> bool:
-    return bool(torch().is_tensor(value) and value.is_floating_point())
+    return bool(torch().is_tensor(value) and (value.is_floating_point() or value.is_complex()))
 
 
-def _numpy(tensor: Any) -> np.ndarray:
-    return np.asarray(tensor.detach().cpu().double().numpy(), np.float64)
+def _real(tensor: Any) -> Any:
+    """Return a complex tensor as a real one, with both parts along a new last axis, and others unchanged."""
+    return torch().view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
+
+
+def array_of(tensor: Any) -> np.ndarray:
+    """Return a tensor's values, of a complex tensor in parts."""
+    return np.asarray(_real(tensor.detach()).cpu().double().numpy(), np.float64)
+
+
+def tensor_like(array: np.ndarray, like: Any, dtype: Any = None) -> Any:
+    """Return the tensor of such values, complex and on the device as another tensor.
+
+    Args:
+        array: the values.
+        like: the other tensor.
+        dtype: the real dtype of the result, or of its parts; None for the other's.
+    """
+    if not like.is_complex():
+        return torch().tensor(np.asarray(array, np.float64)).to(dtype or like.dtype).to(like.device)
+    parts = torch().tensor(np.asarray(array, np.float64)).to(dtype or like.dtype.to_real())
+    return torch().view_as_complex(parts).to(like.device)
 
 
 def _numpy_or_zero(found: Any, like: Any) -> np.ndarray:
-    return np.zeros(tuple(like.shape)) if found is None else _numpy(found)
+    return array_of(torch().zeros_like(like) if found is None else found)

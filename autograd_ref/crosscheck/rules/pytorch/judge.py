@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -27,7 +26,7 @@ from autograd_ref.crosscheck.rules.differences import (
     own_noise,
     seen_parts,
 )
-from autograd_ref.crosscheck.rules.pytorch.functions import TorchRule, torch
+from autograd_ref.crosscheck.rules.pytorch.functions import TorchRule, array_of, torch
 
 __all__ = ["TorchCheck", "TorchPoint"]
 
@@ -37,7 +36,11 @@ Arrays = list[np.ndarray]
 AGREE = 1e-4
 # Below float32, the granted error is a tolerance, which does not hide entries.
 LOW, MOST_GRANTED = ("float16", "bfloat16"), 0.25
-INVALID = ("returned an invalid gradient", "returned an incorrect number of gradients")
+INVALID = (
+    "returned an invalid gradient",
+    "returned an incorrect number of gradients",
+    "expected Variable or None",
+)
 
 
 @dataclass
@@ -81,7 +84,7 @@ class TorchCheck:
         self.warnings: list[Advice] = []
         self.names = rules[0].names
         if not self.names:
-            raise NotJudged("none of its arguments is a floating tensor to differentiate by")
+            raise NotJudged("none of its arguments is a real or complex tensor to differentiate by")
         self.points = [self._point(rule, number) for number, rule in enumerate(self._enough(rules))]
         if self.points[0].wide is None and rules[0].draws(self.points[0].at):
             self.notes.append(
@@ -105,12 +108,12 @@ class TorchCheck:
         try:
             made, flags = rule.outputs(at), rule.differentiable(at)
             cotangents = [
-                np.asarray(_rounded(np.asarray(rng.standard_normal(tuple(each.shape))), self.dtype) * flag)
+                np.asarray(_rounded(np.asarray(rng.standard_normal(array_of(each).shape)), self.dtype) * flag)
                 for each, flag in zip(made, flags, strict=True)
             ]
             grads = rule.pull(at, cotangents)
             if not any(flags):
-                raise NotJudged("no output is a floating tensor that can be differentiated")
+                raise NotJudged("no output is a real or complex tensor that can be differentiated")
         except NotJudged:
             raise
         except Exception as error:
@@ -139,7 +142,7 @@ class TorchCheck:
 
         def outputs(at: Sequence[np.ndarray]) -> np.ndarray:
             return np.concatenate(
-                [np.zeros(0), *(np.ravel(_array(each)) for each in point.exact.outputs(at))]
+                [np.zeros(0), *(np.ravel(array_of(each)) for each in point.exact.outputs(at))]
             )
 
         return computed_in(outputs, point.at, "float64" if point.wide is not None else self.dtype)
@@ -293,10 +296,6 @@ def _rounded(array: np.ndarray, dtype: str) -> np.ndarray:
     """Return an array's values rounded to a PyTorch format."""
     tensor = torch().tensor(np.asarray(array, np.float64))
     return np.asarray(tensor.to(getattr(torch(), dtype)).double().numpy(), np.float64)
-
-
-def _array(tensor: Any) -> np.ndarray:
-    return np.asarray(tensor.detach().cpu().double().numpy(), np.float64)
 
 
 def _usual(array: np.ndarray) -> float:

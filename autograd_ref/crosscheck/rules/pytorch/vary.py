@@ -8,8 +8,15 @@ import numpy as np
 
 from autograd_ref.arithmetic.finite_differences import line_difference
 from autograd_ref.crosscheck.rules.differences import ROUNDOFF, measured, own_noise
-from autograd_ref.crosscheck.rules.pytorch.functions import TorchRule, TorchUse, torch
-from autograd_ref.crosscheck.rules.pytorch.judge import TorchCheck
+from autograd_ref.crosscheck.rules.pytorch.functions import (
+    TorchRule,
+    TorchUse,
+    array_of,
+    overrides,
+    tensor_like,
+    torch,
+)
+from autograd_ref.crosscheck.rules.pytorch.judge import TorchCheck, TorchPoint
 from autograd_ref.crosscheck.rules.sizes import resized_calls
 from autograd_ref.crosscheck.rules.vary import RELATIVE, SURELY, Failure, Way, differing, failures_of
 
@@ -45,6 +52,8 @@ class TorchVariations:
             ("with an expanded cotangent", self._expanded),
             ("with a non-contiguous argument", self._strided_arguments),
             ("by one argument alone", self._one_by_one),
+            ("in forward mode", self._forward),
+            ("under vmap", self._vmap),
         ]
         found, refusals = failures_of(ways, self.rule.file)
         self.refusals += refusals
@@ -117,7 +126,7 @@ class TorchVariations:
     def _tensors(self) -> list[Any]:
         made = self.rule.outputs(self.point.at)
         pairs = zip(self.point.cotangents, made, strict=True)
-        return [torch().tensor(c).to(each.dtype).to(each.device) for c, each in pairs]
+        return [tensor_like(c, each) for c, each in pairs]
 
     def _strided(self) -> Iterator[Failure]:
         tensors = self._tensors()
@@ -145,6 +154,61 @@ class TorchVariations:
             found = self._pull(self.point.cotangents, wanted=[i])[0]
             condition = f"where nothing but {name} is differentiated by"
             yield from differing(condition, i, found, self.base[i], self.allowed[i])
+
+    def _forward(self) -> Iterator[Failure]:
+        """Compare tangents pushed forward, weighed by cotangents, with cotangents pulled back."""
+        if not overrides(self.rule.use.function, "jvp"):
+            return
+        rng = np.random.default_rng([self.check.asked.seed, 14])
+        for i, each in enumerate(self.point.at):
+            tangents = [np.zeros_like(one) for one in self.point.at]
+            tangents[i] = np.asarray(rng.standard_normal(each.shape))
+            pushed = zip(self.rule.push(self.point.at, tangents), self.point.cotangents, strict=True)
+            found = np.asarray(sum(np.sum(one * weight) for one, weight in pushed))
+            terms = self.base[i] * tangents[i]
+            size = float(np.sqrt(np.sum(np.square(terms))))
+            allowed = float(np.sum(self.allowed[i] * np.abs(tangents[i]))) + 1e-3 * size
+            yield from differing("", i, found, np.asarray(np.sum(terms)), np.asarray(allowed))
+
+    def _vmap(self) -> Iterator[Failure]:
+        function, points = self.rule.use.function, self.check.points[:2]
+        if (
+            not (function.generate_vmap_rule or overrides(function, "vmap"))
+            or points[0].own.use != points[-1].own.use
+        ):
+            return
+        batch = [np.stack(each) for each in zip(*(point.at for point in points), strict=True)]
+        weights = [np.stack(each) for each in zip(*(point.cotangents for point in points), strict=True)]
+        count = len(batch)
+        ways: list[tuple[str, list[int | None]]] = [("", [0] * count), ("over a last axis", [-1] * count)]
+        if count > 1:
+            alone = zip(self.check.names, range(min(count, 3)), strict=False)
+            ways += [
+                (f"over {name} alone", [0 if i == k else None for i in range(count)]) for name, k in alone
+            ]
+        for condition, axes in ways:
+            yield from self._batched(points, batch, weights, axes, f"under vmap {condition}".strip())
+
+    def _batched(
+        self, points: Sequence[TorchPoint], batch: Arrays, weights: Arrays, axes: list[int | None], told: str
+    ) -> Iterator[Failure]:
+        def at(k: int | None) -> Arrays:
+            entries = zip(points[0].at, batch, axes, strict=True)
+            return [one if axis is None else many if k is None else many[k] for one, many, axis in entries]
+
+        made = self.rule.batched(at(None), axes)
+        for k in range(len(points)):
+            for number, (found, output) in enumerate(zip(made, self.rule.outputs(at(k)), strict=True)):
+                right = array_of(output)
+                radius = measured(right, np.zeros_like(right), self.check.judged_in).bound.radius
+                for each in differing(told, 0, found[k], right, radius):
+                    yield each._replace(of=f"output {number}")
+                    return
+        pulled = self.rule.batched(at(None), axes, weights)
+        for k, point in enumerate(points):
+            yield from self._compare(
+                [each[k] for each in pulled], self.rule.pull(at(k), point.cotangents), told
+            )
 
     def _at_other_sizes(self) -> Iterator[Failure]:
         args = self.rule.use.args
