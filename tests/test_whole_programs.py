@@ -147,7 +147,7 @@ def test_folder_is_judged_whole(tmp_path):
     command = [sys.executable, "-c", "from handgrad.cli.main import main; main()", "check"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     done = subprocess.run(
-        [*command, str(tmp_path), "training.ipynb"],
+        [*command, str(tmp_path)],
         cwd=tmp_path,
         env=environment,
         capture_output=True,

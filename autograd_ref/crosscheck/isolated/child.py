@@ -158,7 +158,7 @@ def _judge_loop(
     module = load_module(where, file, watch)
     if asked.call is None:
         raise NotJudged(
-            f"its import never comes to the loop at line {line}: say what runs it, --run '{Path(file).name}' "
+            f"its import never comes to the loop at line {line}: say what runs it, --run '{where}' "
             "or --call 'NAME(...)'"
         )
     with watch(file):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shlex
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -167,7 +168,7 @@ async def _check_targets(
             if said:
                 console.print(Text(said), soft_wrap=True)
     if several and not as_json:
-        for said in _uncalled(uncalled):
+        for said in _uncalled(uncalled, is_run=request["recorded"]["run"] is not None):
             console.print(Text(said), soft_wrap=True)
         console.print(tally(results) if results else "Nothing was judged.", style="bold")
     if not results:
@@ -194,7 +195,7 @@ def _ignored(file: str) -> str:
     return f"Ignored in {file}: {', '.join(lines)}" if lines else ""
 
 
-def _uncalled(results: "Sequence[TargetResult]") -> Iterator[str]:
+def _uncalled(results: "Sequence[TargetResult]", *, is_run: bool) -> Iterator[str]:
     """Yield sentences about functions that only take gradients, and about those without a known call."""
     takers = [result.target for result in results if result.error == TAKES_GRADIENTS]
     targets = [result.target for result in results if result.error != TAKES_GRADIENTS]
@@ -203,6 +204,10 @@ def _uncalled(results: "Sequence[TargetResult]") -> Iterator[str]:
     if not targets:
         return
     first, name = targets[0], targets[0].rpartition(":")[2]
+    file = Path(_file_of(first))
+    if not is_run and "__main__" in file.read_text(errors="replace"):
+        yield f"Not called: {_names(targets)}. Run it: handgrad check {file} --run {shlex.quote(str(file))}"
+        return
     call = f"{name}(...)"
     methods = names_in(_file_of(first)).get(name, [name])
     if methods != [name]:  # a class

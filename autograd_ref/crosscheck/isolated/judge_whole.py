@@ -154,7 +154,7 @@ class WholeFile:
             return f"line {self.refused}" if self.refused[0].isdigit() else self.refused
         if self.program is not None:
             return f"--run calls no function of it with floating arrays, and trains in no loop of {self.path}"
-        return f"{NOTHING}: say what runs it, --run '{Path(self.path).name}'"
+        return f"{NOTHING}: say what runs it, --run '{self.path}'"
 
     def _too_long(self, error: str) -> str:
         """Return the message about a run that was ended."""
