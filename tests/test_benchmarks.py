@@ -16,6 +16,7 @@ from benchmarks import __main__ as command_line
 from benchmarks.activations import runs as activation_runs
 from benchmarks.activations.compare import best, compare_activations, dead_table, loss_table
 from benchmarks.activations.runs import Run, RunResult, all_runs
+from benchmarks.blame import bench
 from benchmarks.checkers import compare as checkers
 from benchmarks.checkers import mistaken_networks as networks
 from benchmarks.checkers import recording, timing
@@ -346,3 +347,27 @@ def test_help_lists_the_other_benchmarks(monkeypatch, capsys):
     assert exit_.value.code == 0
     printed = capsys.readouterr().out
     assert all(name in printed for name in command_line.COMMANDS)
+
+
+def test_interrupted_measurement_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(bench, "programs", list)
+    ran = []
+
+    def measured(number, folder):
+        if number == len(ran) == 1 and not broken:
+            raise KeyboardInterrupt
+        ran.append(number)
+        return {"number": number}
+
+    def results(seed):
+        found = bench.Bench(tmp_path, 1, seed, True, tmp_path / "log.jsonl")
+        return list(found._done(bench._Task(str(i), measured, (i,)) for i in range(2)))
+
+    broken = False
+    with pytest.raises(KeyboardInterrupt):
+        results(0)
+    broken = True
+    assert results(0) == [{"number": 0}, {"number": 1}]
+    assert ran == [0, 1]
+    results(1)  # another sample
+    assert ran == [0, 1, 0, 1]

@@ -144,3 +144,81 @@ def test_listing_says_what_each_line_computes(judged):
     page = report.to_html()
     assert "✗ not ∂loss/∂z1" in page
     assert "<script" not in page
+
+
+LAYER = """
+import numpy as np
+
+
+def forward(x, W, b):
+    out = np.tanh(x @ W + b)
+    return out, (x, W, out)
+
+
+def backward(dout, cache):
+    x, W, out = cache
+    dz = dout * (1 - out**2)
+    return dz @ W.T, x.T @ dz, dz.sum(axis=0)
+
+
+def gradients(x, W, b):
+    out, cache = forward(x, W, b)
+    loss = np.sum(out) + 0.5 * np.sum(W * W)
+    dx, dW, db = backward(np.ones_like(out), cache)
+    if loss > -100:
+        dW += W
+    return loss, dx, dW, db
+
+
+def moved(x, W, b):
+    loss, dx, dW, db = gradients(x, W, b)
+    W -= 0.1 * dW
+    b -= 0.1 * db
+    return loss
+"""
+
+
+@pytest.fixture
+def layer(tmp_path):
+    """Judge a function of the layer with one text replaced by another."""
+
+    def check(target: str, old: str, new: str, **options) -> tuple[Report, list[str]]:
+        source = LAYER.replace(old, new)
+        assert source != LAYER or old == new
+        path = tmp_path / f"layer_{len(list(tmp_path.iterdir()))}.py"
+        path.write_text(source)
+        space: dict = {"__name__": path.stem}
+        exec(compile(source, str(path), "exec"), space)
+        rng = np.random.default_rng(0)
+        report = check_call(
+            space[target], *(rng.standard_normal(s) for s in ((5, 4), (4, 4), (4,))), **options
+        )
+        linecache.checkcache()
+        return report, [source.split("\n")[each.line - 1].strip() for each in report.blame]
+
+    return check
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("target", "old", "new", "nth", "line"),
+    [
+        ("gradients", "return out, (x, W, out)", "return out, (x, W.T, out)", 1, "return out, (x, W.T, out)"),
+        ("gradients", "loss > -100", "loss < -100", 0, "if loss < -100:"),
+        ("moved", "W -= 0.1 * dW", "W[...] = -0.1 * dW", 0, "W[...] = -0.1 * dW"),
+    ],
+)
+def test_place_that_computes_nothing_is_named(layer, target, old, new, nth, line):
+    report, named = layer(target, old, new)
+    assert report.ok is False
+    assert named[nth] == line
+
+
+@pytest.mark.slow
+def test_listing_names_every_result(layer):
+    report, _ = layer("gradients", "", "", explain=True)
+    notes = {row.code.strip(): row.note for row in report.listing}
+    part = "the part of ∂loss/∂W that comes through line 6 ✓"
+    assert notes["return dz @ W.T, x.T @ dz, dz.sum(axis=0)"] == f"∂loss/∂x ✓; {part}; ∂loss/∂b ✓"
+    assert notes["dx, dW, db = backward(np.ones_like(out), cache)"] == f"∂loss/∂x ✓; {part}; ∂loss/∂b ✓"
+    assert notes["dW += W"] == "∂loss/∂W ✓"

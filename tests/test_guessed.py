@@ -51,3 +51,38 @@ def test_functions_without_pair_or_with_several_steps_are_not_judged():
         check_call(f.CrossEntropy().forward, scores, labels, backward=f.CrossEntropy.backward)
     with pytest.raises(NotJudged, match="W is moved more than once in the call: let it make one step"):
         check_call(f.fit, np.ones((2, 1)), scores, labels[:, None].astype(float))
+
+
+def optimize(w, X, y, steps=2):
+    costs = []
+    for i in range(steps):
+        r = X @ w - y
+        dw = X.T @ r
+        if i == 0:
+            costs.append(np.sum(r * r) / 2)
+        w = w - 0.1 * dw
+    return w, {"dw": dw}, costs
+
+
+def test_gradient_of_a_later_step_is_not_held_against_the_loss_of_the_first():
+    given = np.ones(2), np.array([[0.2, 0.8], [0.7, 0.3], [0.1, 0.5]]), np.array([1.0, 0.0, 1.0])
+    with pytest.raises(NotJudged, match="w is moved more than once in the call: let it make one step"):
+        check_call(optimize, *given)
+    assert check_call(optimize, *given, steps=1).ok
+
+
+class Agent:
+    def __init__(self):
+        self.W = np.array([[0.3, -0.2], [0.5, 0.1]])
+
+    def update(self, now, later, rewards):
+        target = rewards + 0.9 * later @ self.W
+        error = now @ self.W - target
+        self.loss = np.sum(error * error) / 2
+        self.W -= 0.1 * now.T @ error
+
+
+def test_target_that_depends_on_the_parameters_and_is_held_constant_is_said():
+    given = np.array([[0.2, 0.8], [0.7, 0.3]]), np.array([[0.1, 0.4], [0.3, 0.9]]), np.ones((2, 2))
+    with pytest.raises(NotJudged, match=r"are right if target \(line \d+\) is held constant"):
+        check_call(Agent().update, *given)

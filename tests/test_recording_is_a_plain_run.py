@@ -173,7 +173,8 @@ def test_types_are_the_same_by_every_name_and_from_every_source():
             float is builtins.float, float64.__mro__, float.__module__, list(map(matched, (x, number, 1.5))),
             isinstance(np.exp, np.ufunc), type(np.exp), type(sum), type(np), inspect.isbuiltin(sum),
             type(np.sum) is types.FunctionType, Half.__bases__, half.squash(number), half.add([1, number]),
-            Colour.RED.value, hasattr(number, "__index__"), dir(number) == dir(np.float64(1)),
+            type(complex(number, 1.0).conjugate()), Colour.RED.value, hasattr(number, "__index__"),
+            dir(number) == dir(np.float64(1)),
         ]  # fmt: skip
 
     x = np.array([0.3, -0.4])

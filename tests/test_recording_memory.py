@@ -29,9 +29,11 @@ def rows_of(w):
 
 def entries_of(w):
     flat = np.zeros(ENTRIES)
-    table = flat.reshape(-1, 10)
+    table, mask = flat.reshape(-1, 10), np.zeros(ENTRIES, bool)
+    mask[[1, 8]] = True
     for i in range(30):
         flat[[3, i, 3]] += w[:3]
+        flat[mask] -= w[:2]
         np.add.at(flat, [7, 7, i], w[i % 5] * flat[[i, 3, 2]])
         np.multiply.at(table, ([0, i], [2, 1]), 1 + w[4] / 9)
         table[[i, 5], 3] = w[:2] * table[[3, 4], [1, 2]]
@@ -68,6 +70,18 @@ def test_views_that_repeat_a_number_share_its_adjoint():
     np.testing.assert_array_equal(found.of[recording.leaves[0].value].centre, [1 + 4 * w[0], 5, 0])
     with pytest.raises(NotRecorded, match="repeats recorded numbers"):
         record(lambda w: np.broadcast_to(array=w[1], shape=2)[0], w)
+
+
+def test_mask_that_is_overwritten_is_known_as_it_was_used():
+    def call(x):
+        mask = x > 0
+        total = x[mask].sum()
+        mask[:] = True
+        mask[0] = False
+        return total + x[mask].sum()
+
+    controls = record(call, np.array([0.5, -1.0, 2.0])).tape.controls
+    assert [each.array.tolist() for each in controls] == [[True, False, True], [False, True, True]]
 
 
 def test_every_version_of_a_memory_is_kept():

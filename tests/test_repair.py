@@ -13,6 +13,8 @@ import pytest
 from autograd_ref import check_call
 from autograd_ref.crosscheck.isolated.fix import write_repair
 from autograd_ref.crosscheck.isolated.process import run_apart
+from autograd_ref.crosscheck.program.repair.edits.siblings import siblings
+from autograd_ref.crosscheck.program.repair.site import Site
 from autograd_ref.crosscheck.program.repair.source import Change, Source
 from autograd_ref.crosscheck.reports.repair import Repair
 from handgrad.cli.main import main
@@ -225,6 +227,18 @@ def test_git_takes_the_diff(nasty, capfd):
 def test_what_cannot_be_done_is_refused(options, capsys):
     assert run("nobody.py:step", *options) == 2
     assert "--" in capsys.readouterr().err
+
+
+def test_another_layer_is_written_in_names_that_exist(tmp_path):
+    file = tmp_path / "layers.py"
+    file.write_text("def f(W1, W2, dW1, dW2):\n    dW2 += l2_slope(W2, W1)\n    return dW1, dW2\n")
+    source = Source(str(file))
+    function = source.tree.body[0]
+    site = Site(source, function.body[0], function.body, function)
+    assert {edit.says for edit in siblings(site)} == {
+        "dW1 += l2_slope(W1, W1) was missing",
+        "dW2 += l2_slope(W2, W2) was missing",
+    }
 
 
 def test_positions_are_bytes_of_the_text(nasty):

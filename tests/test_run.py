@@ -215,3 +215,11 @@ def test_checkpoints_cost_little_and_come_every_few_seconds(digits, tmp_path, mo
     gaps = np.diff(saves)
     np.testing.assert_allclose(gaps[:3], 2, atol=0.03)
     np.testing.assert_allclose(gaps[4:], 50.5, atol=0.03)
+
+
+def test_help_fits_a_screen_and_has_groups(handgrad, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    status, out, _ = handgrad("train", "--help")
+    assert status == 0
+    assert len(out.splitlines()) <= 55
+    assert all(f"{group} options" in out for group in ("main", "optimizer", "network", "data"))

@@ -27,7 +27,6 @@ class RandomErrors:
 
     def __init__(self, pool: Array, position: int = 0) -> None:
         self.pool, self.position = pool, position
-        self.signs = jnp.sign(pool)
 
     def draw(self, shape: tuple[int, ...]) -> Array:
         """Return independent errors; only pairwise independent if there are very many."""
@@ -36,8 +35,9 @@ class RandomErrors:
             return self._slice(self.pool, count).reshape(shape)
         first, *others = range(len(shape))
         drawn = jnp.expand_dims(self._slice(self.pool, shape[first]), others)
+        every_sign = jnp.sign(self.pool)
         for axis in others:
-            signs = self._slice(self.signs, shape[axis])
+            signs = self._slice(every_sign, shape[axis])
             drawn = drawn * jnp.expand_dims(signs, [i for i in range(len(shape)) if i != axis])
         return jnp.broadcast_to(drawn, shape)
 

@@ -13,6 +13,7 @@ __all__ = ["jit_quickly", "quick_options"]
 QUICK: dict[str, str | bool] = {
     "xla_cpu_use_fusion_emitters": False,
     "xla_backend_optimization_level": "0",
+    "xla_cpu_parallel_codegen_split_count": "1",
 }
 
 

@@ -1,6 +1,6 @@
-"""Where a program computes with a complex literal on the left.
+"""Complex literals on the left of an operator.
 
-Python computes ``1j * x`` for a number x itself, and asks neither NumPy nor x. So x leaves the tape unseen.
+Python computes ``1j * x`` for a number x itself and calls no hook. So x leaves the tape unseen.
 """
 
 from __future__ import annotations

@@ -19,7 +19,6 @@ import numpy as np
 from autograd_ref.compiling.kernel import Kernel, in_threads
 from autograd_ref.recording import meaning
 from autograd_ref.recording.tape import Compute, NotRecorded, Value
-from autograd_ref.recording.template import names_dtype
 
 __all__ = ["compute", "computed_in", "double", "in_double", "kernel_of", "prepare", "pull_back", "slopes"]
 
@@ -54,21 +53,20 @@ def _cpu() -> jax.Device | None:
         return None
 
 
-def compute(value: Value, inputs: Sequence[Any], exact: bool) -> np.ndarray:
-    """Return the result of an operation on other inputs.
+def compute(value: Value, inputs: Sequence[Any]) -> np.ndarray:
+    """Return the result of an operation on other inputs, in float64 throughout.
 
     Args:
         value: a value on the tape, made by a `Compute`.
         inputs: arrays in the shapes of its inputs.
-        exact: whether to compute in float64 throughout, instead of NumPy's dtypes.
     """
     operation = value.operation
     assert isinstance(operation, Compute)  # noqa: S101
     if not value.is_floating and operation.kind == "ufunc":
         return _by_numpy(operation, inputs, value.dtype)
     if _is_empty(value) and value.array is not None:
-        return np.asarray(value.array).astype(double(value.dtype) if exact else value.dtype)
-    return np.asarray(_forward(operation, _loop(value, exact), exact or _is_double(value))(*inputs))
+        return np.asarray(value.array).astype(double(value.dtype))
+    return np.asarray(_forward(operation, _loop(value))(*inputs))
 
 
 def pull_back(
@@ -77,7 +75,7 @@ def pull_back(
     """Return the contributions of one operation to the adjoints of its active inputs, in float64."""
     if _is_empty(value):
         return [np.zeros(inputs[i].shape, double(value.inputs[i].dtype)) for i in active]
-    kernel = _backward(value.operation, _loop(value, True), active)
+    kernel = _backward(value.operation, _loop(value), active)
     try:
         return [np.asarray(each) for each in kernel(list(inputs), cotangent)]
     except (NotImplementedError, ValueError) as error:  # JAX has no rule for one of the arguments
@@ -89,7 +87,7 @@ def prepare(uses: Iterable[tuple[Value, tuple[int, ...] | None]]) -> None:
     """Compile what will be called, all at once.
 
     Args:
-        uses: values, and for `pull_back` the active inputs; None for `compute` in the dtypes that NumPy had.
+        uses: values, and for `pull_back` the active inputs; None for `compute`.
     """
     found: dict[tuple[Kernel, Any], Any] = {}
     for value, active in uses:
@@ -97,15 +95,14 @@ def prepare(uses: Iterable[tuple[Value, tuple[int, ...] | None]]) -> None:
         if not isinstance(operation, Compute) or _is_empty(value) or entries > SMALL:
             continue
         if active is not None:
-            kernel = _backward(operation, _loop(value, True), active)
-            dtypes = [double(each.dtype) for each in (*value.inputs, value)]
+            kernel = _backward(operation, _loop(value), active)
+            used = [*value.inputs, value]
         elif value.is_floating or operation.kind != "ufunc":
-            kernel = _forward(operation, _loop(value, False), _is_double(value))
-            dtypes = [each.dtype for each in value.inputs]
+            kernel = _forward(operation, _loop(value))
+            used = [*value.inputs]
         else:
             continue
-        shapes = [each.shape for each in (*value.inputs, value)]
-        arguments = tuple(zip(shapes, dtypes, strict=False))
+        arguments = tuple([(each.shape, double(each.dtype)) for each in used])
         found[kernel, arguments] = partial(_call_once, kernel, arguments, active is not None)
     in_threads(found.values())
 
@@ -129,7 +126,7 @@ def slopes(
         active: positions of the inputs whose derivatives are needed.
         unit: the adjoint of every entry; the imaginary part of a complex result has its own derivative.
     """
-    kernel = _slopes(value.operation, _loop(value, True), active, unit)
+    kernel = _slopes(value.operation, _loop(value), active, unit)
     return [np.asarray(each) for each in kernel(list(inputs))]
 
 
@@ -141,10 +138,10 @@ def kernel_of(value: Value, active: tuple[int, ...] | None = None) -> Kernel:
         active: if given, the function is the operation's transposed derivative instead: of a list of its
             inputs and an adjoint, it gives the contributions to the adjoints of the active inputs.
     """
-    loop = _loop(value, True)
+    loop = _loop(value)
     if active is not None:
         return _backward(value.operation, loop, active)
-    return _forward(value.operation, loop, not _is_double(value))
+    return _forward(value.operation, loop)
 
 
 def sum_to(contribution: Any, shape: tuple[int, ...]) -> Any:
@@ -157,14 +154,14 @@ def sum_to(contribution: Any, shape: tuple[int, ...]) -> Any:
 
 
 @cache
-def _forward(operation: Compute, loop: Any, exact: bool) -> Kernel:
-    function = meaning.function_of(operation, exact)
+def _forward(operation: Compute, loop: Any) -> Kernel:
+    function = meaning.function_of(operation)
     *before, after = loop
 
     def call(*inputs: Any) -> Any:
         return jnp.asarray(function(*_cast(inputs, before))).astype(after)
 
-    return Kernel(call, "forward", operation, loop, exact)
+    return Kernel(call, "forward", operation, loop)
 
 
 @cache
@@ -194,7 +191,7 @@ def _slopes(operation: Compute, loop: Any, active: tuple[int, ...], unit: comple
 
 
 def _vjp(operation: Compute, loop: Any, active: tuple[int, ...], inputs: list[Any], cotangent: Any) -> Any:
-    function = meaning.function_of(operation, True)
+    function = meaning.function_of(operation)
     *before, after = loop
 
     def of_active(*chosen: Any) -> Any:
@@ -211,27 +208,25 @@ def _cast(inputs: Sequence[Any], dtypes: Sequence[Any]) -> list[Any]:
     return [each if dtype is None else each.astype(dtype) for each, dtype in zip(inputs, dtypes, strict=True)]
 
 
-def _loop(value: Value, exact: bool) -> tuple[Any, ...]:
-    """Return the dtypes of NumPy's loop."""
-    operation = value.operation
-    assert isinstance(operation, Compute)  # noqa: S101
-    given = tuple([each.weak or each.dtype for each in value.inputs])
+def _loop(value: Value) -> tuple[Any, ...]:
+    """Return the dtypes of NumPy's loop, in float64; None for an input that has its dtype already."""
+    given = tuple([(each.dtype, each.weak) for each in value.inputs])
+    return _loop_of(value.operation, given, value.dtype)
+
+
+@cache
+def _loop_of(operation: Compute, inputs: tuple[tuple[Any, type | None], ...], result: Any) -> tuple[Any, ...]:
+    own = [dtype for dtype, _ in inputs]
     if operation.kind == "ufunc":
-        dtypes = _ufunc_loop(operation, given, value.dtype)
+        dtypes = _ufunc_loop(operation, tuple([weak or dtype for dtype, weak in inputs]), result)
     else:  # NumPy widens the inputs, and with a dtype argument it narrows the result
-        wide = value.dtype if value.is_floating else None
+        wide = result if result.kind in "fc" else None
         averages = operation.name.removeprefix("nan") in _AVERAGES
         # The first input is averaged; a mask stays one.
-        dtypes = (
-            *[_wider(each.dtype, wide, averages and not i) for i, each in enumerate(value.inputs)],
-            value.dtype,
-        )
-    if exact:
-        return tuple([double(each) for each in dtypes])
-    if meaning.is_scipys(operation):  # it computes float32 in float64, or as well as if it did
-        own = zip(dtypes, value.inputs, strict=False)
-        return (*[double(each or source.dtype) for each, source in own], dtypes[-1])
-    return dtypes
+        dtypes = (*[_wider(each, wide, averages and not i) for i, each in enumerate(own)], result)
+    before = [double(each) for each in dtypes[:-1]]
+    has = [None if each == double(given) else each for each, given in zip(before, own, strict=True)]
+    return *has, double(result)
 
 
 def _wider(dtype: np.dtype[Any], result: np.dtype[Any] | None, averages: bool) -> np.dtype[Any] | None:
@@ -250,15 +245,10 @@ def computed_in(value: Value) -> list[Value]:
 
 def _is_empty(value: Value) -> bool:
     """Whether a result has no entries, so that it stays the same."""
+    if 0 not in value.shape and not any(0 in each.shape for each in value.inputs):
+        return False
     floating = [each for each in value.inputs if each.is_floating]
     return 0 in value.shape or (bool(floating) and all(0 in each.shape for each in floating))
-
-
-def _is_double(value: Value) -> bool:
-    """Whether both replays compute the same function, so that it is compiled once."""
-    return not names_dtype(value.operation) or all(
-        each.dtype == double(each.dtype) for each in (value, *value.inputs)
-    )
 
 
 def double(dtype: Any) -> Any:
@@ -269,7 +259,6 @@ def double(dtype: Any) -> Any:
 _DOUBLES = {"f": np.float64, "c": np.complex128}
 
 
-@cache
 def _ufunc_loop(operation: Compute, given: tuple[Any, ...], result: np.dtype[Any]) -> tuple[Any, ...]:
     method = operation.template if isinstance(operation.template, str) else operation.template[0]
     rest: tuple[Any, ...]

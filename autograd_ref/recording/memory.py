@@ -119,10 +119,24 @@ class Memory:
         if version.array is self.array:  # a version written in parts can be reconstructed
             in_parts = isinstance(version.operation, Write)
             version.array = None if in_parts else self.array.copy(order="K")
-        for value in self.reads.values():
-            if value is not version:
+        if self.reads:
+            self._keep_reads()
+
+    def _keep_reads(self) -> None:
+        whole = self.version.array
+        kept = None if whole is None else lay_out(whole, self.root)
+        for layout, value in self.reads.items():
+            if value is self.version:
+                continue
+            if kept is None or kept.size != whole.size or layout.halves:
                 value.array = value.array.copy(order="K")
+            else:  # a view of what is kept needs no copy
+                value.array = window(kept, layout)
         self.reads = {}
+
+    def content(self, array: np.ndarray) -> np.ndarray:
+        """Return what an array in this memory holds now; the whole memory is not copied yet."""
+        return array if array is self.array and not self.foreign else array.copy(order="K")
 
 
 class Memories:

@@ -46,7 +46,7 @@ class Arrays(Sequence[np.ndarray]):
         """Add the next value's array."""
         self._arrays.append(array)
 
-    def compute(self, value: Value, exact: bool) -> None:
+    def compute(self, value: Value) -> None:
         """Compute the next value's array from the arrays before it, and add it."""
         operation = value.operation
         if isinstance(operation, Read) and value.inputs[0].number in self._versions:
@@ -57,7 +57,7 @@ class Arrays(Sequence[np.ndarray]):
         if isinstance(operation, Write):
             self._write(value, operation)
         else:
-            self.append(evaluate(value, [self[each.number] for each in value.inputs], exact))
+            self.append(evaluate(value, [self[each.number] for each in value.inputs]))
 
     def _write(self, value: Value, operation: Write) -> None:
         old, new = value.inputs
@@ -69,15 +69,12 @@ class Arrays(Sequence[np.ndarray]):
         self._arrays.append(None)
 
 
-def replay(
-    tape: Tape, given: Mapping[Value, Any] | None = None, *, exact: bool = True, anew: bool = True
-) -> Arrays:
+def replay(tape: Tape, given: Mapping[Value, Any] | None = None, *, anew: bool = True) -> Arrays:
     """Compute every value of a tape again.
 
     Args:
         tape: the tape of the recording.
         given: other arrays in place of leaves and constants.
-        exact: whether to compute every floating value in float64, as the reference, or in NumPy's dtypes.
         anew: whether to compute values again that NumPy computed entirely in float64, instead of using them.
 
     Returns:
@@ -92,21 +89,21 @@ def replay(
             if not anew and value.dtype == double(value.dtype) and taken.issuperset(value.inputs):
                 taken.add(value)
             if start is not None:
-                arrays.append(_cast(start, value, exact))
+                arrays.append(_cast(start, value))
             elif value in taken and value.array is not None:
                 arrays.append(np.asarray(value.array))
             else:
-                arrays.compute(value, exact)
+                arrays.compute(value)
     return arrays
 
 
-def evaluate(value: Value, inputs: list[np.ndarray], exact: bool) -> np.ndarray:
+def evaluate(value: Value, inputs: list[np.ndarray]) -> np.ndarray:
     """One operation."""
     operation = value.operation
     if isinstance(operation, Compute):
-        return compute(value, inputs, exact)
+        return compute(value, inputs)
     if isinstance(operation, Given):
-        return _cast(value.array, value, exact)
+        return _cast(value.array, value)
     if isinstance(operation, Read):
         return window(lay_out(inputs[0], operation.root), operation.at)
     if isinstance(operation, Write):
@@ -114,9 +111,8 @@ def evaluate(value: Value, inputs: list[np.ndarray], exact: bool) -> np.ndarray:
         window(flat, operation.at)[...] = inputs[1]
         return window(flat, operation.root)
     assert isinstance(operation, Move)  # noqa: S101
-    return _cast(moves.move(operation, inputs, widened if exact else None), value, exact)
+    return _cast(moves.move(operation, inputs, widened), value)
 
 
-def _cast(array: Any, value: Value, exact: bool) -> np.ndarray:
-    dtype = double(value.dtype) if exact else value.dtype
-    return np.asarray(array).astype(dtype, copy=False)
+def _cast(array: Any, value: Value) -> np.ndarray:
+    return np.asarray(array).astype(double(value.dtype), copy=False)

@@ -152,11 +152,22 @@ class Value:
 
 
 class Control(NamedTuple):
-    """A value that controlled the program: a branch, an index, a number that left the tape on purpose."""
+    """A value that controlled the program: a branch, an index, a number that left the tape on purpose.
+
+    Attributes:
+        value: the value.
+        kind: how it controlled the program.
+        copy: what it held, if the value itself does not keep that.
+    """
 
     value: Value
     kind: str
-    array: np.ndarray | None
+    copy: np.ndarray | None
+
+    @property
+    def array(self) -> np.ndarray | None:
+        """What it held; known after the run, because memory that is written to later is copied only then."""
+        return self.value.array if self.copy is None else self.copy
 
 
 # The dtypes that JAX has, too.
@@ -173,6 +184,7 @@ class Tape:
         self._numbers: dict[tuple[type, Any], Value] = {}
         self._thread = get_ident()
         self._calls: Calls = ()
+        self._copies: dict[Value, np.ndarray] = {}
 
     def add(self, operation: Operation, inputs: tuple[Value, ...], array: Any, like: Any = None) -> Value:
         """Put one operation on the tape.
@@ -225,10 +237,12 @@ class Tape:
 
     def control(self, value: Value, kind: str) -> None:
         """Note that a value decided the program's next step."""
-        array = value.array
-        if isinstance(value.operation, Write):  # whose array is not kept
-            array = array if array is None else array.copy()
-        self.controls.append(Control(value, kind, array))
+        copy = None
+        if value.array is not None and isinstance(value.operation, Write):  # whose array is not kept
+            copy = self._copies.get(value)
+            if copy is None:
+                copy = self._copies[value] = value.array.copy()
+        self.controls.append(Control(value, kind, copy))
 
 
 class _Current:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -95,14 +95,6 @@ def widened(literal: Any) -> Any:
     if isinstance(literal, str) and literal in _FLOATING_NAMES:
         return "float64"
     return literal
-
-
-@cache
-def names_dtype(template: Any) -> bool:
-    """Whether a constant in a template, or in an operation with a template, would differ in float64."""
-    if isinstance(template, Literal):
-        return widened(template.value) is not template.value
-    return isinstance(template, tuple) and any(map(names_dtype, template))
 
 
 _FLOATING_NAMES = {

@@ -62,7 +62,7 @@ class Outcome:
         detected: whether a gradient was found wrong.
         place: the position of the planted line among those named, from 0; None if it is not among them.
         named: the lines that were named.
-        said: the kind that was named first.
+        said: the kind that was named first; where nothing was judged, the name of the exception.
         seconds: of CPU time that the check took.
         mend: what became of the search for a repair.
     """
@@ -203,14 +203,15 @@ def _is_mistake(right: Gradients, planted: Gradients) -> bool:
     """Whether a gradient changes by more than rounding, and the loss does not; all are still there."""
     if planted.losses != right.losses:
         return False
-    for path, gradient in right.of.items():
-        other = planted.of.get(path)
-        size = np.abs(gradient).max(initial=0.0)
-        if other is None or other.shape != gradient.shape or not np.isfinite(other).all():
-            return False
-        if (np.abs(other - gradient) > CHANGED * size).any():
-            return True
-    return False
+    if any(
+        path not in planted.of or planted.of[path].shape != gradient.shape
+        for path, gradient in right.of.items()
+    ):
+        return False
+    return all(np.isfinite(each).all() for each in planted.of.values()) and any(
+        (np.abs(planted.of[path] - gradient) > CHANGED * np.abs(gradient).max(initial=0.0)).any()
+        for path, gradient in right.of.items()
+    )
 
 
 def is_mistake(program: Program, mistake: Planted, folder: Path, right: Gradients) -> bool:
@@ -265,9 +266,9 @@ def measure(
     try:
         on_verdict = (lambda _: verdicts.append(time.process_time())) if repairs else None
         report = check(program, mistake.source, folder, on_verdict=on_verdict)
-    except NotJudged:
-        none = Mend(False, False, False, 0, 0.0)
-        return Outcome(program.name, mistake.kind, mistake.line, edit, False, None, (), "", 0.0, none)
+    except Exception as error:  # not judged; a fault of the checker counts as this, too
+        none, said = Mend(False, False, False, 0, 0.0), type(error).__name__
+        return Outcome(program.name, mistake.kind, mistake.line, edit, False, None, (), said, 0.0, none)
     end = time.process_time()
     told = verdicts[0] if verdicts else end
     seconds = told - start

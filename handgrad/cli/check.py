@@ -53,7 +53,7 @@ class Check:
     """
 
     targets: Annotated[
-        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="TARGET ...", help_behavior_hint="")
+        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[TARGET ...]", help_behavior_hint="")
     ] = ()
     """FILE.py:NAME or package.module:NAME. NAME is a function, Class.method, or a class with a loss.
     FILE.py:LINE is one round of the training loop there. FILE.py or a folder means everything in it."""

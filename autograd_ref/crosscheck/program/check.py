@@ -255,7 +255,7 @@ def _judged(
             settings.on_verdict(report)
         mended = _mended(form, call_at, file, found, assignment, suspects, settings)
         if mended is not None:
-            report = replace(report, repair=mended.repair, blame=_first(mended.blame, report.blame))
+            report = replace(report, repair=mended.repair, blame=_first(mended, report.blame))
     return report
 
 
@@ -296,12 +296,21 @@ def _mended(
     return find_repair([*found, point], confirmed, order, settings.repair_seconds)
 
 
-def _first(mended: Blame, others: Sequence[Blame]) -> tuple[Blame, ...]:
-    """Return the place of a repair before the other places, with the facts about its inputs."""
-    here = [each for each in others if each.file == mended.file and each.line <= mended.line <= each.end_line]
+def _first(mended: Found, others: Sequence[Blame]) -> tuple[Blame, ...]:
+    """Return the place of a repair first, with the facts about its inputs, and tried places before others."""
+    first = mended.blame
+    here = [each for each in others if each.file == first.file and first.line in _lines(each)]
     _, start, known = here[0].says.partition("; right before it: ") if here else ("", "", "")
     rest = [each for each in others if each not in here]
-    return (replace(mended, says=mended.says + start + known), *rest)[:3]
+    tried = [each for each in rest if each.says.startswith("with ")]
+    found = {(first.file, first.line): replace(first, says=first.says + start + known)}
+    for each in (*tried, *mended.bound, *rest):
+        found.setdefault((each.file, each.line), each)
+    return tuple(found.values())[:3]
+
+
+def _lines(each: Blame) -> range:
+    return range(each.line, each.end_line + 1)
 
 
 def _hold_to_account(found: Run, seed: int) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ __all__ = ["Line", "Row", "listing_html", "listing_text"]
 
 # Notes are in one column, unless a line of code is longer.
 COLUMN = 60
+_SOURCE = re.compile(r" *\d* │ ")  # a line of source with its number, or carets below it
 _STYLES = {True: "green", False: "bold red", None: "dim"}
 
 _PAGE = """<!doctype html>
@@ -24,6 +27,7 @@ _PAGE = """<!doctype html>
 body {{ font: 15px/1.45 system-ui, sans-serif; margin: 1rem; max-width: 72rem }}
 h1 {{ font-size: 1.2rem; overflow-wrap: anywhere }}
 h2 {{ font-size: 1rem; margin: 1.5rem 0 .3rem }}
+pre {{ overflow-x: auto; margin: .3rem 0 }}
 pre.said {{ white-space: pre-wrap; overflow-wrap: anywhere }}
 ol {{ list-style: none; margin: 0; padding: 0; font: 13px/1.5 ui-monospace, monospace }}
 li {{ display: grid; grid-template-columns: 2.6em minmax(0, 1fr) auto; column-gap: .8em }}
@@ -33,7 +37,6 @@ code {{ white-space: pre-wrap; overflow-wrap: anywhere; font: inherit }}
 summary {{ cursor: pointer; list-style: none }}
 summary::after {{ content: " ▸"; opacity: .5 }}
 details[open] {{ grid-column: 2 / -1 }}
-details pre {{ overflow-x: auto; margin: .3rem 0 }}
 .right .note {{ color: #18794e; opacity: 1 }}
 .wrong {{ background: #e5484d26 }}
 .wrong .note {{ color: #ce2c31; font-weight: 600; opacity: 1 }}
@@ -121,7 +124,10 @@ def listing_html(title: str, said: str, rows: Sequence[Row]) -> str:
         said: the text above the listing.
         rows: as for `listing_text`.
     """
-    parts = [f"<h1>{escape(title)}</h1>", f'<pre class="said">{escape(said)}</pre>']
+    parts = [f"<h1>{escape(title)}</h1>"]
+    for is_source, lines in groupby(said.split("\n"), lambda line: bool(_SOURCE.match(line))):
+        start = "<pre>" if is_source else '<pre class="said">'
+        parts.append(f"{start}{escape(chr(10).join(lines))}</pre>")
     before: Row | None = None
     for row in rows:
         if before is None or row.file != before.file:

@@ -15,8 +15,8 @@ from autograd_ref.arithmetic.ties import MOST_JOINT, Ties, basis
 from autograd_ref.recording import kernels
 from autograd_ref.recording.adjoints import kinks
 from autograd_ref.recording.adjoints.gathered import Adjoint, Gathered
-from autograd_ref.recording.adjoints.reverse import Adjoints, active_values
-from autograd_ref.recording.adjoints.steps import Jumps, jumps_of
+from autograd_ref.recording.adjoints.reverse import Adjoints
+from autograd_ref.recording.adjoints.steps import Jumps
 from autograd_ref.recording.adjoints.transposed import linear
 from autograd_ref.recording.tape import Tape, Value
 
@@ -94,40 +94,36 @@ def ties_of(tape: Tape, found: Adjoints, value: Value) -> tuple[np.ndarray, Ties
     adjoint = found.of[value]
     if adjoint.slack is None:
         return None
-    active = active_values(tape, found.forward)
-    between = _dependents(tape, value) & active
+    between = _dependents(tape, value) & found.active
     with kernels.in_double(), np.errstate(all="ignore"):
         start = Gathered()
         start.add(found.loss, Adjoint(np.ones(found.loss.shape), None))
         decided = _followed(tape, found, start, found.loss, value, between, None)
         assert decided is not None  # noqa: S101
-        span = _span(tape, found, value, active, between)
+        span = _span(tape, found, value, between)
     entries = np.flatnonzero(adjoint.slack)
     return decided, Ties(adjoint.low - decided, adjoint.high - decided, entries, span)
 
 
-def _span(
-    tape: Tape, found: Adjoints, target: Value, active: set[Value], between: set[Value]
-) -> np.ndarray | None:
+def _span(tape: Tape, found: Adjoints, target: Value, between: set[Value]) -> np.ndarray | None:
     """Return a basis of the effects of choices on one adjoint, in the entries that have an interval."""
     slack = found.of[target].slack
     entries = np.flatnonzero(0.0 if slack is None else slack)
     if len(entries) > MOST_JOINT:
         return None
-    jumps = jumps_of(tape, found.arrays, active)
     rows: list[np.ndarray] = []
     for value in found.ties:
-        chosen = tuple([i for i, each in enumerate(value.inputs) if each in active])
+        chosen = found.chosen(value)
         if not any(value.inputs[i] in between for i in chosen):
             continue
         adjoint = found.of[value]
         inputs = [found.arrays[each.number] for each in value.inputs]
-        for group in kinks.groups(value, inputs, chosen, jumps, (adjoint.centre, adjoint.slack)):
+        for group in kinks.groups(value, inputs, chosen, found.jumps, (adjoint.centre, adjoint.slack)):
             for step in _steps(group):
                 start = _changed(value, step, between)
                 row = None
                 if len(rows) < _MOST:
-                    row = _followed(tape, found, start, value, target, between, jumps)
+                    row = _followed(tape, found, start, value, target, between, found.jumps)
                 if row is None:
                     return None
                 rows.append(row.reshape(-1)[entries])

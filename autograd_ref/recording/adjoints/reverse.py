@@ -65,6 +65,9 @@ class Adjoints(NamedTuple):
         contributions: the contribution of each use of such a value, by the value that used it and the
             position among its inputs.
         ties: the values whose derivative is not one number.
+        forward: all values that the loss depends on, including constants and integers.
+        active: the ones that are floating and depend on something that can be moved.
+        jumps: the result of `steps.jumps_of`.
     """
 
     loss: Value
@@ -72,15 +75,17 @@ class Adjoints(NamedTuple):
     of: Gathered
     contributions: Contributions
     ties: list[Value]
+    forward: set[Value]
+    active: set[Value]
+    jumps: Jumps
 
     def is_forward(self, value: Value) -> bool:
         """Whether the loss depends on a value; others belong to the backward part, or to neither."""
         return value in self.forward
 
-    @property
-    def forward(self) -> set[Value]:
-        """All values that the loss depends on, including constants and integers."""
-        return ancestors(self.loss)
+    def chosen(self, value: Value) -> tuple[int, ...]:
+        """Return the inputs to which the adjoint of a value is passed on."""
+        return tuple([i for i, each in enumerate(value.inputs) if each in self.active])
 
 
 def ancestors(value: Value) -> set[Value]:
@@ -116,21 +121,22 @@ def adjoints(
         raise ValueError(f"a loss is one real number; this is {loss.dtype} of shape {loss.shape}")
     tape = recording.tape
     exact = replay(tape, anew=False) if arrays is None else arrays
-    active = active_values(tape, ancestors(loss)) - {held}
+    forward = ancestors(loss)
+    active = _active(tape, forward) - {held}
     of = Gathered()
     of.add(loss, Adjoint(np.ones(loss.shape), None))
-    found = Adjoints(loss, exact, of, Contributions(of), [])
     jumps = jumps_of(tape, exact, active)
-    kernels.prepare((value, chosen) for value in active if (chosen := _chosen(value, active)))
+    found = Adjoints(loss, exact, of, Contributions(of), [], forward, active, jumps)
+    kernels.prepare((value, chosen) for value in active if (chosen := found.chosen(value)))
     with kernels.in_double(), np.errstate(all="ignore"):
         for value in reversed(tape.values[: loss.number + 1]):
             if value in active and value in of:
                 of.complete(value)
-                _pull_back(value, found, active, jumps)
+                _pull_back(value, found)
     return found
 
 
-def active_values(tape: Tape, forward: set[Value]) -> set[Value]:
+def _active(tape: Tape, forward: set[Value]) -> set[Value]:
     """Return the floating values of the forward part that depend on something that can be moved."""
     active: set[Value] = set()
     for value in tape.values:
@@ -144,13 +150,9 @@ def active_values(tape: Tape, forward: set[Value]) -> set[Value]:
     return active
 
 
-def _chosen(value: Value, active: set[Value]) -> tuple[int, ...]:
-    return tuple([i for i, each in enumerate(value.inputs) if each in active])
-
-
-def _pull_back(value: Value, found: Adjoints, active: set[Value], jumps: Jumps) -> None:
+def _pull_back(value: Value, found: Adjoints) -> None:
     """Pass the adjoint of a value on to the values it was computed from."""
-    chosen = _chosen(value, active)
+    chosen = found.chosen(value)
     if not chosen:
         return
     if found.of.pass_on(value, chosen):
@@ -159,7 +161,7 @@ def _pull_back(value: Value, found: Adjoints, active: set[Value], jumps: Jumps) 
         return
     inputs = [found.arrays[each.number] for each in value.inputs]
     adjoint = found.of[value]
-    contributions = kinks.contributions(value, inputs, chosen, jumps, (adjoint.centre, adjoint.slack))
+    contributions = kinks.contributions(value, inputs, chosen, found.jumps, (adjoint.centre, adjoint.slack))
     if contributions is not None:
         found.ties.append(value)
     else:

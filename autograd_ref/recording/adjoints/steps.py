@@ -160,7 +160,7 @@ def _evaluated(value: Value, inputs: list[np.ndarray]) -> np.ndarray | None:
     with np.errstate(all="ignore"):
         if not isinstance(operation, Compute):
             try:
-                return evaluate(value, inputs, exact=True)
+                return evaluate(value, inputs)
             except (IndexError, ValueError):  # as many entries were written as a mask had
                 return None
         if operation.kind == "ufunc":

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import numpy as np
 
 from autograd_ref.recording.adjoints import Adjoints, kinks
-from autograd_ref.recording.adjoints.steps import Jumps
 from autograd_ref.recording.bounds import disturbed, stacked
 from autograd_ref.recording.bounds.disturbed import Operands, Stack
-from autograd_ref.recording.bounds.forward import Forward, is_wider, precision_of, roundoff
+from autograd_ref.recording.bounds.forward import Forward, is_wider, precision_of
 from autograd_ref.recording.bounds.memories import Flow
 from autograd_ref.recording.memory import Layout
 from autograd_ref.recording.tape import Compute, Read, Value, Write
@@ -24,24 +21,18 @@ class Backward:
     Args:
         found: the exact adjoints.
         forward: the drawn values.
-        active: the values that get an adjoint.
-        jumps: the result of `steps.jumps_of`.
     """
 
-    def __init__(self, found: Adjoints, forward: Forward, active: Collection[Value], jumps: Jumps) -> None:
-        self.found, self.forward, self.active, self.jumps = found, forward, active, jumps
+    def __init__(self, found: Adjoints, forward: Forward) -> None:
+        self.found, self.forward = found, forward
         self.ties = set(found.ties)
         self.exact: dict[Value, np.ndarray] = {found.loss: found.of[found.loss].centre}
         self.stacks: dict[Value, Stack] = {}
         self._flows: dict[Value, Flow] = {}
 
-    def chosen(self, value: Value) -> tuple[int, ...]:
-        """Return the inputs to which the adjoint of a value is passed on."""
-        return tuple([i for i, each in enumerate(value.inputs) if each in self.active])
-
     def go(self, value: Value, *, keep: bool) -> None:
         """Pass an adjoint on, and keep it or drop it; all uses of the value have been visited."""
-        chosen = self.chosen(value)
+        chosen = self.found.chosen(value)
         flow, operation = self._flows.pop(value, None), value.operation
         if flow is not None and (keep or not isinstance(operation, Write) or flow.root != operation.root):
             self.exact[value], self.stacks[value] = flow.whole()
@@ -66,10 +57,9 @@ class Backward:
             flow.add(operation.root, exact, _array(stack), self._errors(value))
             self._pass_back(value, operation, flow, chosen)
             return
-        inputs = self.forward.inputs(value)
         parts: list[tuple[Stack, np.ndarray | None]]
         if value in self.ties:
-            parts = self._across_a_tie(value, inputs, chosen, stack)
+            parts = self._across_a_tie(value, self.forward.inputs(value), chosen, stack)
         elif isinstance(operation, Compute):
             operands = self.operands(value, stack)
             kind = disturbed.kind_of(value, operands, chosen)
@@ -77,6 +67,7 @@ class Backward:
         elif stack is None:
             parts = [(self.found.contributions[value, i].centre, None) for i in chosen]
         else:
+            inputs = self.forward.inputs(value)
             parts = [*stacked.pull_back(value, inputs, chosen, (exact, np.asarray(stack)))]
         for i, (part, size) in zip(chosen, parts, strict=True):
             if size is not None:
@@ -85,12 +76,8 @@ class Backward:
 
     def operands(self, value: Value, stack: Stack | None) -> Operands:
         """Return the operands of an operation's transposed derivative."""
-        operands = self.forward.operands(value)
-        return operands._replace(
-            exact=[*operands.exact, self.exact[value]],
-            drawn=[*operands.drawn, stack],
-            notes=[*operands.notes, None],
-        )
+        exact, drawn, notes, dtype, scale = self.forward.operands(value)
+        return Operands([*exact, self.exact[value]], [*drawn, stack], [*notes, None], dtype, scale)
 
     def _add(self, value: Value, source: Value, exact: np.ndarray, part: Stack) -> None:
         """Add a contribution to an adjoint, with the rounding errors of the sum."""
@@ -109,10 +96,10 @@ class Backward:
             return
         before = self.stacks.get(source, known)
         self.exact[source] = np.asarray(known + exact)
-        size = np.asarray(np.abs(known) + np.abs(exact))
-        scale = roundoff(precision_of(source)) * self.forward.sizes[source]
-        errors = self.forward.errors.like(size.shape)
-        self.stacks[source] = disturbed.add(before, part, size, errors, scale)
+        errors = self._errors(source)(np.asarray(np.abs(known) + np.abs(exact)))
+        errors += np.asarray(part)
+        errors += np.asarray(before)
+        self.stacks[source] = errors
 
     def _flow_into(
         self, memory: Value, root: Layout, at: Layout, exact: np.ndarray, stack: Stack | None
@@ -155,12 +142,12 @@ class Backward:
     ) -> list[tuple[Stack, np.ndarray | None]]:
         """Return the contributions at a tie, which take one side or the other in different draws."""
         exact, draws = self.exact[value], self.forward.errors.draws
-        base = kinks.contributions(value, inputs, chosen, self.jumps, (exact, None))
+        base = kinks.contributions(value, inputs, chosen, self.found.jumps, (exact, None))
         assert base is not None  # noqa: S101
         sides: list[list[np.ndarray]] = [[] for _ in chosen]
         signs = np.sign(self.forward.errors.like(()))
         for one, sign in zip(stacked.full(_array(stack), exact, draws), signs, strict=True):
-            moved = kinks.contributions(value, inputs, chosen, self.jumps, (np.asarray(one), None))
+            moved = kinks.contributions(value, inputs, chosen, self.found.jumps, (np.asarray(one), None))
             assert moved is not None  # noqa: S101
             for kept, (middle, half), (_, usual) in zip(sides, moved, base, strict=True):
                 kept.append(middle + sign * (_or_0(half) - _or_0(usual)))

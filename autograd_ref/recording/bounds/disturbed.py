@@ -18,12 +18,13 @@ import numpy as np
 from jax.extend.core import Jaxpr, jaxprs_in_params
 
 from autograd_ref.arithmetic.paired_evaluation import Difference, follow
+from autograd_ref.arithmetic.rounding_model import DENSE, is_exact
 from autograd_ref.compiling.kernel import Kernel, compiled, description, in_threads
-from autograd_ref.compiling.options import jit_quickly, quick_options
+from autograd_ref.compiling.options import quick_options
 from autograd_ref.recording.kernels import in_double, kernel_of
 from autograd_ref.recording.tape import Value
 
-__all__ = ["Errors", "Kind", "Note", "Operands", "Stack", "add", "compile_all", "kind_of", "run"]
+__all__ = ["Errors", "Kind", "Note", "Operands", "Stack", "compile_all", "kind_of", "run"]
 
 # All draws of a value (draws, *shape). JAX's results are awaited only where NumPy needs them.
 Stack = np.ndarray | jax.Array
@@ -44,22 +45,25 @@ class Errors:
 
     def __init__(self, draws: int, rng: np.random.Generator):
         self.draws, self.rng = draws, rng
-        shape = (3 * PERIOD, draws)
+        shape = (3 * PERIOD * draws,)
         self._pool = rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape)
-        self._starts = cycle(rng.integers(PERIOD, size=PERIOD).tolist())
+        self._starts = cycle(rng.integers(PERIOD * draws, size=PERIOD).tolist())
 
     def some(self, count: int) -> np.ndarray:
-        """Return a few numbers (count, draws)."""
+        """Return a few numbers (draws, count)."""
         start = next(self._starts)
-        return self._pool[start : start + count]
+        return self._pool[start : start + count * self.draws].reshape(self.draws, count)
 
     def like(self, shape: tuple[int, ...]) -> np.ndarray:
         """Return numbers for every entry of an array (draws, *shape)."""
         count = math.prod(shape)
         if count > 2 * PERIOD:
-            drawn = 2 * self.rng.random((self.draws, count), np.float32) - 1
-            return (drawn + np.copysign(np.float32(0.5), drawn)).reshape(self.draws, *shape)
-        return self.some(count).T.reshape(self.draws, *shape)
+            drawn = self.rng.random((self.draws, *shape), np.float32)
+            drawn -= 0.5
+            drawn += drawn
+            drawn += np.copysign(np.float32(0.5), drawn)
+            return drawn
+        return self.some(count).reshape(self.draws, *shape)
 
 
 class Operands(NamedTuple):
@@ -123,7 +127,7 @@ def run(kind: Kind, operands: Operands, errors: Errors) -> list[Stack]:
     kernel, count = _kernel(kind, errors.draws)
     stacks = [each for each in operands.drawn if each is not None]
     sizes = [each.size for each in operands.notes if each is not None]
-    results: list[Stack] = kernel(operands.exact, stacks, sizes, errors.some(count) * operands.scale)
+    results: list[Stack] = kernel(operands.exact, stacks, sizes, errors.some(count) * operands.scale[:, None])
     return results
 
 
@@ -135,25 +139,6 @@ def compile_all(kinds: Iterable[Kind], draws: int) -> None:
 def _compile(kind: Kind, draws: int) -> None:
     with in_double(), np.errstate(all="ignore"):
         _kernel(kind, draws)
-
-
-def add(a: Stack, b: Stack, size: np.ndarray, errors: np.ndarray, scale: np.ndarray) -> Stack:
-    """Add two values with rounding errors.
-
-    Args:
-        a: all draws, or one for all.
-        b: the same.
-        size: size of the errors (*shape).
-        errors: the errors to use (draws, *shape).
-        scale: the unit of the errors in each draw (draws,).
-    """
-    found: Stack = _added(a, b, size, errors, scale)
-    return found
-
-
-@jit_quickly
-def _added(a: Any, b: Any, size: Any, errors: Any, scale: Any) -> Any:
-    return a + b + errors * (scale.reshape(-1, *[1] * size.ndim) * size)
 
 
 @cache
@@ -177,20 +162,24 @@ def _made(kind: Kind, draws: int) -> tuple[jax.stages.Compiled, int]:
         beside = [next(rest) if is_moved else leader for leader, is_moved in zip(leaders, moved, strict=True)]
         return follow(traced, leaders, beside, known, dtype, errors)
 
-    every = jax.jit(jax.vmap(call, in_axes=(None, 0, None, 1)), compiler_options=quick_options())
-    count = min(sum(math.prod(shape) for shape, _ in shapes) + _results(traced.jaxpr), 2 * PERIOD)
+    every = jax.jit(jax.vmap(call, in_axes=(None, 0, None, 0)), compiler_options=quick_options())
+    count = min(sum(math.prod(shape) for shape, _ in shapes) + _errors(traced.jaxpr), 2 * PERIOD)
     stacks = [
         jax.ShapeDtypeStruct((draws, *shape), kind)
         for (shape, kind), x in zip(shapes, moved, strict=True)
         if x
     ]
     sizes = [each for each, maker in zip(exact, makers, strict=True) if maker is not None]
-    errors = jax.ShapeDtypeStruct((count, draws), np.float64)
+    errors = jax.ShapeDtypeStruct((draws, count), np.float64)
     return every.lower(exact, stacks, sizes, errors).compile(), count
 
 
-def _results(jaxpr: Jaxpr) -> int:
-    """Return how many numbers a jaxpr computes."""
-    avals: list[Any] = [var.aval for each in jaxpr.eqns for var in each.outvars]
-    own = sum(math.prod(aval.shape) + 1 for aval in avals)
-    return own + sum(_results(inner) for each in jaxpr.eqns for inner in jaxprs_in_params(each.params))
+def _errors(jaxpr: Jaxpr) -> int:
+    """Return how many errors a jaxpr needs at most."""
+    found = 0
+    for each in jaxpr.eqns:
+        used = [*each.outvars, *(each.invars if each.primitive.name in DENSE else ())]
+        if not is_exact(each):
+            found += sum(math.prod(var.aval.shape) + 1 for var in used)
+        found += sum(map(_errors, jaxprs_in_params(each.params)))
+    return found

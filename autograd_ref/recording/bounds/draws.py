@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd_ref.recording.adjoints import Adjoints
-from autograd_ref.recording.adjoints.reverse import active_values, ancestors
-from autograd_ref.recording.adjoints.steps import Jumps, jumps_of
+from autograd_ref.recording.adjoints.reverse import ancestors
 from autograd_ref.recording.bounds import disturbed
 from autograd_ref.recording.bounds.backward import Backward
 from autograd_ref.recording.bounds.disturbed import Errors, Kind, Stack
@@ -31,19 +30,15 @@ class Plan(NamedTuple):
     Attributes:
         found: the exact adjoints of one loss.
         needed: the floating values from which the loss or a value in ``by_hand`` was computed, in order.
-        active: the needed values that have an adjoint.
         wanted: the values whose adjoints are returned.
         by_hand: the values that are returned themselves.
-        jumps: the result of `steps.jumps_of`.
         held: the dtype of errors in given values: the finest dtype in which an operation used the value.
     """
 
     found: Adjoints
     needed: list[Value]
-    active: set[Value]
     wanted: set[Value]
     by_hand: set[Value]
-    jumps: Jumps
     held: dict[Value, np.dtype[Any]]
 
 
@@ -52,8 +47,6 @@ def plan(tape: Tape, found: Adjoints, wanted: Iterable[Value], by_hand: Iterable
     hands = set(by_hand)
     used = found.forward.union(*map(ancestors, hands))
     needed = [value for value in tape.values if value in used and value.is_floating]
-    active = active_values(tape, found.forward)
-    jumps = jumps_of(tape, found.arrays, active) if found.ties else {}
     held: dict[Value, np.dtype[Any]] = {}
     for value in reversed(needed):
         user = precision_of(value) if isinstance(value.operation, Compute) else held.get(value)
@@ -61,7 +54,7 @@ def plan(tape: Tape, found: Adjoints, wanted: Iterable[Value], by_hand: Iterable
             if each.is_floating and user is not None:
                 before = held.get(each, precision_of(each))
                 held[each] = user if is_finer(user, before) else before
-    return Plan(found, needed, active, set(wanted), hands, jumps, held)
+    return Plan(found, needed, set(wanted), hands, held)
 
 
 def draw(plan: Plan, errors: Errors, sizes: Sizes) -> tuple[dict[Value, Stack], dict[Value, Stack]]:
@@ -78,8 +71,8 @@ def draw(plan: Plan, errors: Errors, sizes: Sizes) -> tuple[dict[Value, Stack], 
     """
     with in_double(), np.errstate(all="ignore"):
         forward = Forward(plan.found.arrays, plan.held, errors, sizes)
-        backward = Backward(plan.found, forward, plan.active, plan.jumps)
-        disturbed.compile_all(_kinds(plan, forward, backward), errors.draws)
+        backward = Backward(plan.found, forward)
+        disturbed.compile_all(_kinds(plan, forward), errors.draws)
         for value in plan.needed:
             forward.compute(value)
         hands = {value: forward[value] for value in plan.by_hand}
@@ -89,7 +82,7 @@ def draw(plan: Plan, errors: Errors, sizes: Sizes) -> tuple[dict[Value, Stack], 
         return backward.stacks, {value: stack for value, stack in hands.items() if stack is not None}
 
 
-def _kinds(plan: Plan, forward: Forward, backward: Backward) -> list[Kind]:
+def _kinds(plan: Plan, forward: Forward) -> list[Kind]:
     """Return the functions that will be called, as far as known, one for each shape of arguments."""
     kinds: dict[Kind, None] = {}
     seen = set()
@@ -98,7 +91,7 @@ def _kinds(plan: Plan, forward: Forward, backward: Backward) -> list[Kind]:
         operation = value.operation
         if isinstance(operation, Compute):
             moved.add(value)
-            chosen = backward.chosen(value)
+            chosen = plan.found.chosen(value)
             shapes = tuple([(each.shape, each.dtype) for each in value.inputs])
             key = operation, chosen, value.dtype, shapes
             if key in seen or sum(math.prod(each.shape) for each in (value, *value.inputs)) > SMALL:
@@ -111,7 +104,7 @@ def _kinds(plan: Plan, forward: Forward, backward: Backward) -> list[Kind]:
             ]
             operands = operands._replace(drawn=drawn)
             kinds[disturbed.kind_of(value, operands)] = None
-            if chosen and value in plan.active:
+            if chosen and value in plan.found.active:
                 result = np.asarray(plan.found.arrays[value.number])
                 back = operands._replace(
                     exact=[*operands.exact, result],

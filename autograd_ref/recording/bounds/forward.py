@@ -104,12 +104,14 @@ class Forward:
         """Add an error to a value."""
         exact = self.arrays[value.number]
         base = np.asarray(self._stacks.get(value, exact))
-        self._stacks[value] = base + self.errors_of(value, dtype or precision_of(value), np.abs(exact))
+        errors = self.errors_of(value, dtype or precision_of(value), np.abs(exact))
+        self._stacks[value] = np.add(base, errors, out=errors)
 
     def errors_of(self, value: Value, dtype: np.dtype[Any], size: Any) -> np.ndarray:
         """Return errors of an operation, of a given size in units of a dtype's unit roundoff."""
         scale = (roundoff(dtype) * self.sizes[value]).reshape(-1, *[1] * size.ndim)
-        return np.asarray(scale * self.errors.like(size.shape) * size)
+        errors = np.asarray(scale * self.errors.like(size.shape))
+        return np.multiply(errors, size, out=errors)
 
     def inputs(self, value: Value) -> list[np.ndarray]:
         """Return the exact inputs of an operation."""
@@ -119,7 +121,8 @@ class Forward:
         """Return the operands of an operation made by a `Compute`."""
         drawn = [self._held(each, value) if each.weak is float else self[each] for each in value.inputs]
         dtype = precision_of(value)
-        notes = [self._note(each, _NOTED.get(_ufunc(value))) for each in value.inputs]
+        maker = _NOTED.get(_ufunc(value))
+        notes = [self._note(each, maker) if maker else None for each in value.inputs]
         return Operands(self.inputs(value), drawn, notes, dtype, roundoff(dtype) * self.sizes[value])
 
     def _held(self, number: Value, user: Value) -> np.ndarray | None:
@@ -129,7 +132,7 @@ class Forward:
             return None
         return np.asarray(exact + self.errors_of(user, precision_of(user), np.abs(exact)))
 
-    def _note(self, value: Value, maker: str | None) -> Note | None:
+    def _note(self, value: Value, maker: str) -> Note | None:
         """Return facts about a value, if it is a difference or its exponential, as ``maker`` requires."""
         if maker == "sub" and _ufunc(value) == "subtract":
             a, b = (np.abs(each) for each in self.inputs(value))

@@ -7,6 +7,7 @@ mean square over the draws; `rounding_bounds.granted` makes the bound of it, as 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -123,7 +124,7 @@ class _Measuring:
     ):
         self.found, self.asked, self.hands, self.draws = found, asked, hands, draws
         self.plan = plan(recording.tape, found, map(_memory, asked), hands.values())
-        sizes = [8 * int(np.prod(each.shape)) for each in self.plan.needed] or [1]
+        sizes = [8 * math.prod(each.shape) for each in self.plan.needed] or [1]
         most = max(min(MEMORY // max(sum(sizes), 1), LARGEST // max(max(sizes), 1)), 1)
         self.together = max(each for each in range(1, draws + 1) if draws % each == 0 and each <= most)
         self.rng = np.random.default_rng(seed)

@@ -35,7 +35,7 @@ def forward(
     draws = next(len(each) for each in drawn if each is not None)
     if not isinstance(operation, Move):  # real and imaginary parts, one by one
         every = [full(*each, draws) for each in zip(drawn, inputs, strict=True)]
-        return np.stack([evaluate(value, list(one), True) for one in zip(*every, strict=True)])
+        return np.stack([evaluate(value, list(one)) for one in zip(*every, strict=True)])
     moved = [i for i, each in enumerate(drawn) if each is not None]
     places, _, _ = moves.positions_of(operation, inputs, moved)
     flat = np.concatenate([full(drawn[i], inputs[i], draws).reshape(draws, -1) for i in moved], axis=1)

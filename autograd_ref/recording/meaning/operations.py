@@ -52,24 +52,23 @@ def is_elementwise(operation: Compute) -> bool:
     return operation.name not in CORE and operation.template == "__call__"
 
 
-def function_of(operation: Compute, exact: bool) -> Callable[..., Any]:
-    """Return the operation as a function of its inputs, on jax.numpy."""
+def function_of(operation: Compute) -> Callable[..., Any]:
+    """Return the operation in float64 as a function of its inputs, on jax.numpy."""
     if operation.kind == "number":
         return number_function(operation)
     if operation.output is not None:
-        every = function_of(operation._replace(output=None), exact)
+        every = function_of(operation._replace(output=None))
         return lambda *inputs: every(*inputs)[operation.output]
     if operation.kind == "ufunc":
-        return method_of(operation, exact)
+        return method_of(operation)
     args, kwargs = operation.template
-    literal = widened if exact else None
     function = _named(operation.name)
     arrays = _arrays_of_lists if takes_arrays(operation.name) and "tensordot" not in operation.name else list
 
     def call(*inputs: Any) -> Any:
-        options = fill(kwargs, inputs, literal)
+        options = fill(kwargs, inputs, widened)
         return function(
-            *arrays(fill(args, inputs, literal)),
+            *arrays(fill(args, inputs, widened)),
             **dict(zip(options, arrays(options.values()), strict=True)),
         )
 

@@ -97,17 +97,16 @@ def _nonzero(a: Any) -> Any:
     return jnp.where(a == 0, 1.0, a)
 
 
-def method_of(operation: Compute, exact: bool) -> Callable[..., Any]:
+def method_of(operation: Compute) -> Callable[..., Any]:
     """Return the call of a ufunc, or of one of its methods, as a function of the inputs."""
     template = operation.template
     method, *rest = (template,) if isinstance(template, str) else template
     masked = len(rest) > 1
     function = ufunc_function(operation.name)
-    literal = widened if exact else None
     count = ufunc_named(operation.name).nin
 
     def keywords(inputs: Any) -> dict[str, Any]:
-        return _used(fill(rest[0], inputs, literal)) if rest else {}
+        return _used(fill(rest[0], inputs, widened)) if rest else {}
 
     if method == "__call__":
 

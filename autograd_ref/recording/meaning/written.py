@@ -55,10 +55,20 @@ def _scipys_lstsq(a: Any, b: Any, *_: Any, **__: Any) -> Any:
 
 
 @_written("scipy.linalg.cho_factor")
-def _cho_factor(a: Any, lower: bool = False, *_: Any, **__: Any) -> Any:
+def _cho_factor(a: Any, lower: bool = False, overwrite_a: bool = False, *_: Any, **__: Any) -> Any:
     factor = jnp.linalg.cholesky(a, upper=not lower)
-    # LAPACK does not change the other triangle.
-    return (factor + jnp.triu(a, 1) if lower else factor + jnp.tril(a, -1)), lower
+    # Some versions of SciPy leave the other triangle as it was, others fill it with zeros: this one is asked.
+    ones = np.array([[2.0, 1.0], [1.0, 2.0]])
+    left = sys.modules["scipy"].linalg.cho_factor(ones, lower, overwrite_a)[0][(0, 1) if lower else (1, 0)]
+    return factor + left * (jnp.triu(a, 1) if lower else jnp.tril(a, -1)), lower
+
+
+@_written("scipy.linalg.cho_solve")
+def _cho_solve(c_and_lower: tuple[Any, Any], b: Any, *_: Any, **__: Any) -> Any:
+    factor, lower = c_and_lower
+    # Since SciPy 1.18, cho_factor returns an array for the second, and JAX takes no array.
+    upper, other = (jax.scipy.linalg.cho_solve((factor, way), b) for way in (False, True))
+    return jnp.where(lower, other, upper)
 
 
 @_written("scipy.linalg.eigh")

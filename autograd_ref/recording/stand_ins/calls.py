@@ -164,12 +164,10 @@ def _record_into(
     memory.keep()
     getattr(ufunc, method)(*twins, out=twin, **kwargs)
     operation = Compute("ufunc", ufunc.__name__, template)
-    shared = memory.array is twin and not memory.foreign
-    array = twin if shared else twin.copy(order="K")
     if masked:
         operation = operation._replace(template=(*template, "masked"))
         values = (*values, before)
-    value = current.tape.add(operation, values, array)  # type: ignore[union-attr]
+    value = current.tape.add(operation, values, memory.content(twin))  # type: ignore[union-attr]
     current.memories.write(twin, memory, value)
     return target
 
@@ -196,7 +194,7 @@ def _record_at(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> None:
     memory.keep()
     ufunc.at(twin, plain_all(key), *[plain(each) for each in operand])
     operation = Compute("ufunc", ufunc.__name__, "at")
-    value = current.tape.add(operation, values, twin.copy(order="K"))  # type: ignore[union-attr]
+    value = current.tape.add(operation, values, memory.content(twin))  # type: ignore[union-attr]
     current.memories.write(twin, memory, value)
 
 
@@ -276,7 +274,7 @@ def _record(name: str, function: Callable[..., Any], args: Any, kwargs: Any, out
         raise refuse(f"{name} is not recorded")
 
     if memory is not None:
-        value = current.tape.add(operation(None), values, plain(out).copy(order="K"))  # type: ignore[union-attr]
+        value = current.tape.add(operation(None), values, memory.content(plain(out)))  # type: ignore[union-attr]
         current.memories.write(plain(out), memory, value)
         return out
     return _results(result, operation, values)
@@ -308,7 +306,7 @@ def _record_in_place(name: str, function: Callable[..., Any], args: Any, kwargs:
     memory.keep()
     result = function(*plain_all(args), **_plain_kwargs(kwargs))
     kind = Compute("function", name, template) if meaning.knows_function(name) else Move(name, template)
-    value = current.tape.add(kind, values, twin.copy(order="K"))  # type: ignore[union-attr]
+    value = current.tape.add(kind, values, memory.content(twin))  # type: ignore[union-attr]
     current.memories.write(twin, memory, value)
     return result
 

@@ -51,7 +51,7 @@ def index_read(array: Any, key: Any) -> Any:
         return wrap_number(result, current.tape.add(read, (memory.version,), np.asarray(result)))
     inputs: list[Any] = [array]
     template = _key_template(key, inputs)
-    parts = few_parts(twin, plain_key)
+    parts = few_parts(twin, _places(key, plain_key))
     if parts:
         return wrap_new(result, _gathered([wrap_view(twin[part], array._memory) for part in parts], result))
     values = tuple([value_of(each) for each in inputs])
@@ -83,7 +83,7 @@ def index_write(array: Any, key: Any, source: Any) -> None:
         twin[plain_key] = plain_all(source)
         memories.write(target, memory, new)
         return
-    parts = few_parts(twin, plain_key)
+    parts = few_parts(twin, _places(key, plain_key))
     if parts and not np.may_share_memory(twin, plain(source)):
         memory.keep()
         twin[plain_key] = plain(source)
@@ -95,7 +95,7 @@ def index_write(array: Any, key: Any, source: Any) -> None:
     twin[plain_key] = plain_all(source)
     if values[0].array is twin:
         raise AssertionError("a value shares memory that was written")
-    changed = tape.add(Move("setitem", template, None), values, twin.copy(order="K"))
+    changed = tape.add(Move("setitem", template, None), values, memory.content(twin))
     memories.write(twin, memory, changed)
 
 
@@ -114,6 +114,14 @@ def few_parts(twin: np.ndarray, key: Any) -> list[tuple[Any, ...]]:
     if places[0].ndim != 1 or twin.size < _A_PART * len(places[0]):
         return []
     return [(*index, ...) for index in zip(*[each.tolist() for each in places], strict=True)]
+
+
+def _places(key: Any, plain_key: Any) -> Any:
+    """Return the places that a mask picks, if they are few and the same wherever the leaves are moved."""
+    is_mask = is_recorded(key) and isinstance(plain_key, np.ndarray) and plain_key.dtype == np.bool_
+    if not is_mask or plain_key.size < _A_PART * np.count_nonzero(plain_key):
+        return plain_key
+    return plain_key if current.tape.depends(value_of(key)) else np.nonzero(plain_key)  # type: ignore[union-attr]
 
 
 def rows_of(source: Any, twin: np.ndarray, parts: list[tuple[Any, ...]]) -> Any:

@@ -262,7 +262,8 @@ def _part(name: str) -> property:
 
 
 def _conjugate(self: Any) -> Any:
-    return record_ufunc(np.conjugate, "__call__", (self,), {})
+    result = self._twin.conjugate()
+    return record_number("conjugate", result, (self,)) if current.tape is not None else result
 
 
 def _define(kind: type) -> type:

@@ -12,7 +12,12 @@ import numpy as np
 
 from autograd_ref.crosscheck.program.assigned.flat import Part, parts_of
 from autograd_ref.crosscheck.program.assigned.gradients import Candidate
-from autograd_ref.crosscheck.program.assigned.moved import is_moved, is_moved_repeatedly, is_rescaled
+from autograd_ref.crosscheck.program.assigned.moved import (
+    is_after_step,
+    is_moved,
+    is_moved_repeatedly,
+    is_rescaled,
+)
 from autograd_ref.crosscheck.program.assigned.second import boosting_pair
 from autograd_ref.crosscheck.program.paths import cores, is_of_gradients, of_path, shown
 from autograd_ref.crosscheck.program.views import adjoint_by
@@ -24,6 +29,7 @@ __all__ = ["Assigned", "Assignment", "assign"]
 
 # The largest distance of an array from a leaf's adjoint at which it counts as the gradient.
 NEAR = 1e-4
+_REPEATED = "{} is moved more than once in the call: let it make one step"
 
 
 @dataclass(frozen=True)
@@ -117,9 +123,20 @@ class _Assigning:
         return [leaf for leaf in self.leaves if leaf.path not in self.taken]
 
     def _take(self, each: Candidate, leaf: Leaf, *, is_change: bool = False) -> None:
-        self.result.pairs.append(Assigned(leaf.path, each.path, is_change))
+        if not is_change and self._is_of_later_step(each, leaf):
+            self.result.ambiguous.append(_REPEATED.format(shown(leaf.path)))
+        else:
+            self.result.pairs.append(Assigned(leaf.path, each.path, is_change))
         self.taken.add(leaf.path)
         self.left = [other for other in self.left if other.path != each.path]
+
+    def _is_of_later_step(self, each: Candidate, leaf: Leaf) -> bool:
+        """Whether a gradient belongs to a later step than the first, in a call of several."""
+        if each.value is None:
+            return False
+        ends = [other.value for other in self.left if other.array.shape == leaf.array.shape]
+        ends.append(self.final.get(leaf.path, (None, None))[1])
+        return any(is_after_step(each.value, end, leaf.value) for end in ends if is_moved(end, leaf.value))
 
     def _leave_out_what_is_moved_on(self) -> None:
         """Leave out parameters that are moved before the loss uses them again: a loop of several steps."""
@@ -132,9 +149,7 @@ class _Assigning:
                 and is_moved_repeatedly(each.value, leaf.value, self._with_an_effect())
             ]
             if ends:
-                self.result.ambiguous.append(
-                    f"{shown(leaf.path)} is moved more than once in the call: let it make one step"
-                )
+                self.result.ambiguous.append(_REPEATED.format(shown(leaf.path)))
                 self.taken.add(leaf.path)
                 self.left = [each for each in self.left if not any(each is end for end in ends)]
 

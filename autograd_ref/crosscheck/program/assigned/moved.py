@@ -5,10 +5,11 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 
 from autograd_ref.recording import Recording, Value
+from autograd_ref.recording.adjoints.reverse import ancestors
 from autograd_ref.recording.memory import positions
 from autograd_ref.recording.tape import Compute, Given, Move, Read, Write
 
-__all__ = ["is_copy", "is_moved", "is_moved_repeatedly", "is_rescaled", "step_size"]
+__all__ = ["is_after_step", "is_copy", "is_moved", "is_moved_repeatedly", "is_rescaled", "step_size"]
 
 _NEAR = 1e-3
 
@@ -39,6 +40,28 @@ def is_moved_repeatedly(value: Value | None, start: Value, forward: Collection[V
         ):
             waiting.extend(each.inputs)
     return False
+
+
+def is_after_step(gradient: Value, end: Value | None, start: Value) -> bool:
+    """Whether a gradient was computed from a later value of its own parameter, after a step.
+
+    Args:
+        gradient: the gradient.
+        end: the parameter's value at the end; None if it is unknown.
+        start: its value at the start.
+    """
+    later, waiting, seen = set[Value](), [] if end is None else [end], set[Value]()
+    while waiting:
+        each = waiting.pop()
+        if each in seen or each is start:
+            continue
+        seen.add(each)
+        is_step = isinstance(each.operation, Compute) and each.operation.name in ("add", "subtract")
+        if is_step and each.shape == start.shape and _leads_to(each, start, 0):
+            later.add(each)
+        if is_step or isinstance(each.operation, Read | Write) or is_copy(each):
+            waiting.extend(each.inputs)
+    return bool(later) and not later.isdisjoint(ancestors(gradient))
 
 
 def _is_used_as_moved(value: Value, forward: Collection[Value]) -> bool:

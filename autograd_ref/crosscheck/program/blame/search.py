@@ -28,7 +28,7 @@ from autograd_ref.crosscheck.reports.report import Blame
 from autograd_ref.recording import Place, Value
 from autograd_ref.recording.adjoints.reverse import ancestors
 
-__all__ = ["Found", "blame"]
+__all__ = ["Found", "blame", "blame_at"]
 
 MOST = 3
 MAKERS = 60
@@ -245,10 +245,11 @@ class _Search:
         said = self.bound.get(suspect.statement) or sentences(
             suspect, edit, step, self.regions, self.tapes, self.known, self.trust
         )
-        return _shown(place, kind, said)
+        return blame_at(place, kind, said)
 
 
-def _shown(place: Place, kind: str, says: str) -> Blame:
+def blame_at(place: Place, kind: str, says: str) -> Blame:
+    """Return a blame with the line of a place."""
     line = linecache.getline(place.file, place.line)
     end = linecache.getline(place.file, place.end_line)
     columns = _characters(line, place.column), _characters(end, place.end_column)

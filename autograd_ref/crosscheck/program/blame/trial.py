@@ -131,7 +131,7 @@ def computed(value: Value, operation: Any, inputs: Sequence[np.ndarray]) -> np.n
         return np.asarray(moves.move(operation, list(inputs), widened))
     if isinstance(operation, Given):
         return np.asarray(value.array)
-    return evaluate(value, list(inputs), True)
+    return evaluate(value, list(inputs))
 
 
 def _numpy_function(name: str) -> Callable[..., Any] | None:

@@ -15,6 +15,7 @@ from autograd_ref.crosscheck.program.blame.names import (
     written_names,
 )
 from autograd_ref.crosscheck.program.blame.regions import Region
+from autograd_ref.crosscheck.program.blame.says import received
 from autograd_ref.crosscheck.program.blame.source import is_own
 from autograd_ref.crosscheck.program.blame.tapes import Tapes
 from autograd_ref.recording import Place, Value
@@ -32,12 +33,10 @@ def vote_for_unwritten(regions: Sequence[Region], tapes: Tapes, known: Known, vo
         is_part = any(each.of is region.output.leaf and each.kind != "adjoint" for each in meanings)
         is_other = any(each.of in leaves and each.is_exact and each.kind == "adjoint" for each in meanings)
         if is_part or is_other:
-            place = region.output.value.place
+            names, place = _named(region.output.value)
             in_loop = len(tapes.passes(region.output.value)) > 1
             if place is not None and not in_loop and not is_own(place.file):
-                after = [
-                    node for node in readers(creation_names(place), place) if node.lineno > place.end_line
-                ]
+                after = [node for node in readers(names, place) if node.lineno > place.end_line]
                 kind = "term" if is_part else "misnamed"
                 _vote_for_readers(after[-1:], place, region.output.value, votes, 1.05, kind)
         if is_part or region.unwritten is not None:
@@ -55,6 +54,15 @@ def vote_for_unwritten(regions: Sequence[Region], tapes: Tapes, known: Known, vo
             _vote_for_readers(found, place, region.unwritten, votes, 0.3 if loops else 1.0)
 
 
+def _named(value: Value) -> tuple[list[str], Place | None]:
+    """Return the names of a value, and the place where it gets them: that of the call that returns it."""
+    found = received(value)
+    if found is None:
+        return ([], None) if value.place is None else (creation_names(value.place), value.place)
+    statement, name = found
+    return [name], Place(statement.file, statement.line, statement.end_line, 0, 0, "")
+
+
 def _vote_for_readers(
     nodes: list[ast.stmt], place: Place, value: Value, votes: Votes, weight: float, kind: str = "term"
 ) -> None:
@@ -65,11 +73,11 @@ def _vote_for_readers(
 
 def _vote_for_skipped(region: Region, tapes: Tapes, votes: Votes) -> None:
     """Vote for the heads of blocks that would write to a gradient, but never run."""
-    place = (region.unwritten or region.output.value).place
+    created, place = _named(region.unwritten or region.output.value)
     function = None if place is None else function_at(place)
     if place is None or function is None:
         return
-    names = set(creation_names(place))
+    names = set(created)
     ran = {each.place.line for each in tapes.values if each.place and each.place.file == place.file}
     for node in ast.walk(function):
         if isinstance(node, (ast.If, ast.For, ast.While)):

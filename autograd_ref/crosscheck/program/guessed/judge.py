@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Iterator
 from math import prod
 from typing import Any
 
-from autograd_ref.crosscheck.program.assigned.losses import NoLoss
 from autograd_ref.crosscheck.program.calling.target import Asked, check_target
 from autograd_ref.crosscheck.program.guessed.layers import layer_calls
 from autograd_ref.crosscheck.program.guessed.networks import Guess, network_calls
@@ -37,11 +36,10 @@ def judge_guessed(
         The report; None if no call fits.
 
     Raises:
-        NotJudged: the gradient is right in one call and wrong in another, or calls work without a loss.
+        NotJudged: the gradient is right in one call and wrong in another.
     """
     wrong: Report | None = None
     unfit: Report | None = None
-    lossless: str | None = None
     found = asked._replace(guessed=True, repair_seconds=0.0)
     for guess in guesses:
         if wrong is not None and wrong.target.rpartition(":")[2] != guess.name:
@@ -49,9 +47,6 @@ def judge_guessed(
         spec = f"{asked.spec.rpartition(':')[0]}:{guess.name}".removeprefix(":")
         try:
             report = check_target(module, file, found._replace(spec=spec, call=guess.call))
-        except NoLoss as error:
-            lossless = lossless or f"called as {_one(guess.call)}, {error}"
-            continue
         except NotJudged:
             continue
         if any(
@@ -69,8 +64,6 @@ def judge_guessed(
             unfit = unfit or report
         else:
             wrong = wrong or report
-    if wrong is None and unfit is None and lossless is not None:
-        raise NoLoss(lossless)
     if wrong is None or asked.repair_seconds <= 0:
         return wrong or unfit
     spec = f"{asked.spec.rpartition(':')[0]}:{wrong.target.rpartition(':')[2]}".removeprefix(":")

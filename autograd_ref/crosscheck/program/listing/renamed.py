@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator
 
 from autograd_ref.crosscheck.program.blame.names import function_at
-from autograd_ref.crosscheck.program.blame.says import target_of
 from autograd_ref.crosscheck.program.blame.source import Statement, statements_of
 from autograd_ref.recording import Place, Value
 
 __all__ = ["renamed"]
 
 
-def renamed(made: Mapping[Statement, Sequence[Value]]) -> Iterator[tuple[Statement, str, Value]]:
+def renamed(
+    named: Iterable[tuple[Statement, str | None, Value]], made: Collection[Statement]
+) -> Iterator[tuple[Statement, str, Value]]:
     """Yield the statements that give a value another name, with the new name and the latest value of the old.
 
     Args:
-        made: the values that each statement made.
+        named: the values with names, with the statements that name them.
+        made: the statements that made values.
     """
-    known: dict[tuple[int, str], list[tuple[int, Value]]] = {}
-    for statement, values in made.items():
-        name = target_of(values[-1])
+    known: dict[tuple[int, str], dict[int, Value]] = {}
+    for statement, name, value in named:
         if (function := _function(statement)) is not None and name is not None:
-            known.setdefault((function, name), []).append((statement.line, values[-1]))
+            known.setdefault((function, name), {})[statement.line] = value
     functions = {_function(statement) for statement in made}
     for file in {statement.file for statement in made}:
         for statement in statements_of(file):
@@ -35,9 +36,10 @@ def renamed(made: Mapping[Statement, Sequence[Value]]) -> Iterator[tuple[Stateme
             ):
                 continue
             target = node.targets[0]
-            before = [each for each in known.get((function, node.value.id), ()) if each[0] < statement.line]
+            values = known.get((function, node.value.id), {})
+            before = [line for line in values if line < statement.line]
             if isinstance(target, ast.Name) and before:
-                yield statement, target.id, max(before, key=lambda each: each[0])[1]
+                yield statement, target.id, values[max(before)]
 
 
 def _function(statement: Statement) -> int | None:

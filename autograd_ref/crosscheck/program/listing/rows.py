@@ -67,6 +67,7 @@ class _Listing:
         self.regions: list[Region] = [region_of(each, tapes, self.trust) for each in at_fault]
         self.suspects = {value.number for region in self.regions for value in region.suspects}
         self.reached = set(tapes.backward)
+        self.again: set[int] = set()  # the values that get a second name
         self.forward_names = {
             name: each
             for each in reversed(list(tapes.points[0].run.found.of))
@@ -79,12 +80,17 @@ class _Listing:
         notes: dict[Statement, Note] = {}
         made: dict[Statement, list[Value]] = {}
         results: dict[Statement, list[Value]] = {}  # of functions, by the statement that assigns them
+        named: list[tuple[Statement, str | None, Value]] = []
         for value in self.tapes.values:
             place = value.place
             if place is not None and value.is_floating and not is_own(place.file):
                 made.setdefault(statement_at(place), []).append(value)
+                named.append((statement_at(place), target_of(value), value))
                 if self.tapes.is_backward(value) and (found := received(value)) is not None:
                     results.setdefault(found[0], []).append(value)
+                    named.append((*found, value))
+        again = [each for each in renamed(named, made) if self.tapes.is_backward(each[2])]
+        self.again = {value.number for _, _, value in again}
         for statement, values in made.items():
             backward = [each for each in values if self.tapes.is_backward(each)]
             forward = self._forward(values)
@@ -95,9 +101,8 @@ class _Listing:
                 notes[statement] = Note(forward, None, self._shown(values[-1]))
         for statement, values in results.items():
             lines[statement], notes[statement] = self._backward(statement, _by_result(values))
-        for statement, name, value in renamed(made):
-            if self.tapes.is_backward(value):
-                lines[statement], notes[statement] = self._renamed(statement, name, value)
+        for statement, name, value in again:
+            lines[statement], notes[statement] = self._renamed(statement, name, value)
         ordered = sorted(lines.values(), key=lambda each: (each.file, each.line))
         return ordered, self._rows(notes, list(made))
 
@@ -110,7 +115,7 @@ class _Listing:
 
     def _renamed(self, statement: Statement, name: str, value: Value) -> tuple[Line, Note]:
         """Explain a second name, which is wrong if it does not fit the value and has wrong consequences."""
-        what, of, factor, ok, note = self._is(value)
+        what, of, factor, ok, note = self._is(value, with_second_name=True)
         wanted = self._named_for(name, value)
         makes_wrong = any(each.number in self.suspects for each in self.tapes.uses.get(value.number, ()))
         if wanted is not None and wanted != of and makes_wrong and not self._is_adjoint_of(wanted, value):
@@ -169,11 +174,12 @@ class _Listing:
     def _is_wrong(self, value: Value) -> bool:
         return self._is(value)[3] is False
 
-    def _is(self, value: Value) -> _Meaning:
+    def _is(self, value: Value, *, with_second_name: bool = False) -> _Meaning:
         """Return a value's kind, its forward value, the factor, whether it is right, and a note."""
         tapes = self.tapes
         output = next((each for each in tapes.outputs if each.value is value), None)
-        if output is not None:
+        is_first_name = value.number in self.again and not with_second_name and bool(self.known.of(value))
+        if output is not None and not is_first_name:
             name = shown(output.path)
             if not output.is_wrong:
                 return "adjoint", name, 1.0, True, f"∂loss/∂{name} ✓"
@@ -199,7 +205,9 @@ class _Listing:
         best = next(fitting, plainest(meanings, self.tapes))
         name = in_words(best.of, self.tapes)
         is_used = value in self.reached
-        is_right = self.trust.is_trusted(value) or (not is_used and best.is_exact)
+        is_right = self.trust.is_trusted(value) or (
+            best.is_exact and (not is_used or value.number in self.again)
+        )
         kind = "transposed" if best.order == "moved" and best.kind == "adjoint" else best.kind
         note = meaning_in_words(best, self.tapes) + (", transposed" if kind == "transposed" else "")
         factor = float(f"{best.factor:.12g}")

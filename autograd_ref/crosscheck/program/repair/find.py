@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from autograd_ref.crosscheck.program.blame.names import bindings, place_of_node
+from autograd_ref.crosscheck.program.blame.search import blame_at
+from autograd_ref.crosscheck.program.blame.source import statement_at
 from autograd_ref.crosscheck.program.point import RecordedPoint
 from autograd_ref.crosscheck.program.repair.omitted import omitted_step
 from autograd_ref.crosscheck.program.repair.search import Mended, Search
@@ -19,15 +22,17 @@ from autograd_ref.crosscheck.program.repair.swap import Program
 from autograd_ref.crosscheck.program.repair.trial import quietly
 from autograd_ref.crosscheck.reports.repair import Repair
 from autograd_ref.crosscheck.reports.report import Blame
+from autograd_ref.recording import Place
 
 __all__ = ["find_repair"]
 
 
 class Found(NamedTuple):
-    """A repair, and the wrong place that it shows."""
+    """A repair, the wrong place that it shows, and where the operands there are bound."""
 
     repair: Repair
     blame: Blame
+    bound: list[Blame]
 
 
 # A target may change it.
@@ -68,7 +73,8 @@ def find_repair(
         if found is None:
             return None
         found = found._replace(edits=tuple(_in_words(found, points[0])))
-    return Found(_repair(found, points), _blame(found))
+    here = _blame(found)
+    return Found(_repair(found, points), here, _bound(here, points[0]))
 
 
 def _programs(point: RecordedPoint) -> dict[str, Program]:
@@ -141,6 +147,20 @@ def _blame(found: Mended) -> Blame:
         edit.kind,
         edit.says,
     )
+
+
+def _bound(here: Blame, point: RecordedPoint) -> list[Blame]:
+    """Return where the operands of a mended statement are bound without a computation."""
+    place = Place(here.file, here.line, here.end_line, here.col, here.end_col, "")
+    value = getattr(statement_at(place).node, "value", None)
+    values = [each for each in point.run.recording.tape.values if each.place is not None]
+    made = [each for each in values if each.place and each.place[:2] == place[:2]]
+    if not isinstance(value, ast.expr) or not made:
+        return []
+    ran = {(each.place.file, each.place.line) for each in values if each.place}
+    says = f"an operand of line {here.line} has its value from here"
+    found = bindings(value, place_of_node(value, place), made[0].calls, ran)
+    return [blame_at(at, here.kind, says) for at in found]
 
 
 def _reader(site: Site, at: int, text: str) -> ast.stmt:
