@@ -175,6 +175,11 @@ def test_folder_is_judged_whole(tmp_path):
         ("class Net:\n  def __init__(self): ...\n  def loss(self): ...", {"Net": ["Net.loss"]}),
         ("class Config:\n  def load(self): ...\ndef main(): ...\ndef _own(): ...", {}),
         ("def example_step(rng): ...\ndef test_step(): ...\ndef step(w): ...", {"step": ["step"]}),
+        (
+            "def f(x): ...\ndef fwd(x): ...\ndef back(k, g): ...\n@f.defjvp\ndef push(p, t): ...\n"
+            "f.defvjp(fwd, back)\nr = jax.custom_vjp(lambda x: x)",
+            {"f": ["f"], "r": ["r"]},
+        ),
         ("def (", {}),
     ],
 )
