@@ -58,7 +58,7 @@ def pytorch_rules() -> list[Row]:
         ("_Dirichlet", _Dirichlet, lambda rng: (torch.tensor(rng.random((2, 3)) + 0.5),), False,
          "its gradient belongs to the distribution, not to the sample that was drawn"),
         ("_MaskedWhere", _MaskedWhere, masked, False, "it takes masked tensors"),
-        ("Complex", Complex, normal((3,), (3,))),
+        ("Complex", Complex, normal((3,), (3,)), False, ""),
         ("MyAutogradFunction", MyAutogradFunction, normal((3, 2)), False,
          "an example that adds 1 to every cotangent"),
         ("SyncBatchNorm", SyncBatchNorm, normal((4, 3)), False, never),
