@@ -201,6 +201,18 @@ def test_ambiguous_gradient_is_not_judged_without_of():
         check_call(one_of_two, A, B, of={told[1]: "C"})
 
 
+def parameter_for_gradient(A, B):
+    return np.sum(A @ B) + np.sum(B * B), {"A": A, "B": np.broadcast_to(A.sum(0)[:, None], B.shape) + 2 * B}
+
+
+def test_parameter_returned_in_place_of_its_gradient_is_not_judged():
+    told = r'return\[1\]\["A"\], beside .*, is an argument of the loss, and A gets no gradient'
+    report = check_call(parameter_for_gradient, A, B)
+    assert report.ok is None
+    assert re.search(told, str(report)), str(report)
+    assert check_call(parameter_for_gradient, A, B, of={'return[1]["B"]': "B"}).ok
+
+
 def predict(W, x):
     return np.tanh(x @ W)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from autograd_ref.crosscheck.program.assigned.flat import Part, parts_of
-from autograd_ref.crosscheck.program.assigned.gradients import Candidate
+from autograd_ref.crosscheck.program.assigned.gradients import Candidate, was_there
 from autograd_ref.crosscheck.program.assigned.moved import (
     is_after_step,
     is_moved,
@@ -19,6 +19,7 @@ from autograd_ref.crosscheck.program.assigned.moved import (
     is_rescaled,
 )
 from autograd_ref.crosscheck.program.assigned.second import boosting_pair
+from autograd_ref.crosscheck.program.guessed.roles import role_of
 from autograd_ref.crosscheck.program.paths import cores, is_of_gradients, of_path, shown
 from autograd_ref.crosscheck.program.views import adjoint_by
 from autograd_ref.crosscheck.reports.report import NotJudged
@@ -29,6 +30,8 @@ __all__ = ["Assigned", "Assignment", "assign"]
 
 # The largest distance of an array from a leaf's adjoint at which it counts as the gradient.
 NEAR = 1e-4
+# The roles, by their names, of arrays that want a gradient.
+MAY_BE_PARAMETERS = {"weight", "bias", "parameters", "other"}
 _REPEATED = "{} is moved more than once in the call: let it make one step"
 
 
@@ -114,6 +117,8 @@ class _Assigning:
         self._refuse_what_is_overwritten()
         self._by_shape()
         self._in_vectors()
+        if not of:
+            self._refuse_what_takes_the_place_of_a_gradient()
         self.result.spare += [each.path for each in self.left if each.is_returned]
         order = {leaf.path: i for i, leaf in enumerate(self.leaves)}
         self.result.pairs.sort(key=lambda pair: order[pair.leaf])
@@ -134,7 +139,9 @@ class _Assigning:
         """Whether a gradient belongs to a later step than the first, in a call of several."""
         if each.value is None:
             return False
-        ends = [other.value for other in self.left if other.array.shape == leaf.array.shape]
+        # A gradient with its penalty, dW += W, has the form of a step itself.
+        others = [other for other in self.left if other.value is not each.value]
+        ends = [other.value for other in others if other.array.shape == leaf.array.shape]
         ends.append(self.final.get(leaf.path, (None, None))[1])
         return any(is_after_step(each.value, end, leaf.value) for end in ends if is_moved(end, leaf.value))
 
@@ -245,6 +252,24 @@ class _Assigning:
                 self.taken.add(leaf.path)
                 self.left = [other for other in self.left if other is not each]
 
+    def _refuse_what_takes_the_place_of_a_gradient(self) -> None:
+        """Refuse a list of gradients that holds a parameter itself where another's gradient is missing."""
+        lists = {_list(pair.found): pair for pair in self.result.pairs if not pair.is_change}
+        free = [leaf for leaf in self._used() if role_of(of_path(leaf.path).name) in MAY_BE_PARAMETERS]
+        for path, (thing, value) in self.final.items():
+            beside = lists.get(_list(path))
+            if beside is None or value not in self.found.of or value is None or not was_there(value):
+                continue
+            for leaf in free:
+                if path != leaf.path and np.shape(thing) == leaf.array.shape:
+                    self.result.ambiguous.append(
+                        f"{shown(path)}, beside the gradient by {shown(beside.leaf)}, is an argument of the "
+                        f"loss, and {shown(leaf.path)} gets no gradient: return that, or say "
+                        f"--of '{shown(beside.found)}={shown(beside.leaf)}' to judge this one alone"
+                    )
+                    free.remove(leaf)
+                    break
+
     def _used(self) -> list[Leaf]:
         return [leaf for leaf in self._free() if adjoint_by(self.found, leaf) is not None]
 
@@ -285,6 +310,11 @@ def _whole(each: Candidate) -> str:
     return (
         each.path if each.name.name == "return" else each.name.name + "".join(f"[{i}]" for i in each.name.at)
     )
+
+
+def _list(path: str) -> str | None:
+    """Return the path of the list, tuple or dictionary that something is in."""
+    return path[: path.rindex("[")] if path.endswith("]") else None
 
 
 def _plain(text: str) -> str:

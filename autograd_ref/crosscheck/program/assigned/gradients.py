@@ -11,7 +11,7 @@ from autograd_ref.recording import Recording, Value
 from autograd_ref.recording.adjoints import Adjoints
 from autograd_ref.recording.tape import Given, Read
 
-__all__ = ["Candidate", "candidates"]
+__all__ = ["Candidate", "candidates", "was_there"]
 
 
 class Candidate(NamedTuple):
@@ -55,14 +55,14 @@ def candidates(
         returned = path == result or path.startswith((f"{result}[", f"{result}."))
         if value is None and not returned:
             continue
-        if value is not None and (value in forward or _was_there(value)):
+        if value is not None and (value in forward or was_there(value)):
             continue
         name = of_path(renamed(path, names) if returned else path)
         known.append(Candidate(path, name, value, np.asarray(thing), returned))
     return sorted(known, key=lambda each: not each.is_returned)
 
 
-def _was_there(value: Value) -> bool:
+def was_there(value: Value) -> bool:
     """Whether a value is the content of an array before the call."""
     while isinstance(value.operation, Read):
         value = value.inputs[0]
