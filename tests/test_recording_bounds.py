@@ -69,8 +69,9 @@ def test_two_orders_are_inside_and_the_bound_is_not_far_from_them(size):
         assert gradient.dtype == np.float32
         assert not outside(gradient, found).any()
         errors.append(np.abs(gradient - found.right.centre))
-    # A bound is 16 root mean squares of the drawn errors; a median error is about a quarter of one.
-    assert np.median(found.bound) < 100 * np.median(np.max(errors, axis=0))
+    # A bound is 16 root mean squares of the drawn errors, and a median error is about a quarter of one: up to
+    # twice as much for what the draws add.
+    assert np.median(found.bound) < 2 * 16 * 4 * np.median(np.max(errors, axis=0))
 
 
 def test_one_line_in_float32_is_known_and_widens_what_depends_on_it():

@@ -47,9 +47,6 @@ __all__ = ["Difference", "Evaluated", "evaluate_pair", "follow"]
 
 NEARLY_ZERO, NUDGE = 1e-77, 2.0**-40
 
-# An error of this size times any number below 2 is finite.
-LARGE = float(np.finfo(np.float64).max) / 2
-
 # Decisions whose outcome is a floating number.
 FLOATING_DECISIONS = {"ceil", "floor", "round", "sign"}
 
@@ -296,7 +293,7 @@ class Run:
     ) -> Pair:
         """Add errors of a size in units of u to both values; alone: each is computed from single numbers."""
         size = jax.lax.convert_element_type(size, np.float64)
-        finite = jax.lax.min(size, LARGE)  # infinity stays itself, not NaN
+        finite = jax.lax.select(jax.lax.is_finite(size), size, jax.lax.full_like(size, 0.0))
         drawn = self.errors.draw_by_value(leader) if alone and self.alike else self.errors.draw(leader.shape)
         error = jax.lax.mul(drawn, finite)
         # Whole numbers computed only from data, such as counts and masks, are exact in any arithmetic.

@@ -27,7 +27,6 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import JaxprEqn
@@ -158,13 +157,13 @@ def error_size(eqn: JaxprEqn, inputs: Sequence[Any], output: Array, u: float) ->
     """
     name = eqn.primitive.name
     if name in PRODUCTS:
-        return jax.lax.mul(math.sqrt(PRODUCTS[name](eqn)), jax.lax.abs(output))
+        return math.sqrt(PRODUCTS[name](eqn)) * abs(output)
     if name not in SUMS and name not in ("add", "add_any", "sub"):
-        return jax.lax.abs(output)
-    sizes = [jax.lax.abs(value) if is_inexact(value) else value for value in map(jnp.asarray, inputs)]
+        return abs(output)
+    sizes = [abs(value) if is_inexact(value) else value for value in map(jnp.asarray, inputs)]
     if name in ("add", "add_any", "sub"):
         a, b = sizes
-        return difference_error(a, b, output, u) if name == "sub" else jax.lax.add(a, b)
+        return difference_error(a, b, output, u) if name == "sub" else a + b
     terms = SUMS[name](eqn)
     big = name == "dot_general" and terms * math.prod(output.shape) > BIG_CONTRACTION
     squares = _sum_of_powers(eqn, sizes, 2, by_norms=big)
@@ -182,8 +181,7 @@ def difference_error(a: Any, b: Any, difference: Any, u: float) -> Any:
         u: unit roundoff.
     """
     choose = np.where if isinstance(difference, np.ndarray) else jnp.where
-    total = a + b
-    return choose((difference == 0) & (u * total > EQUAL), 0.0, total)
+    return choose((difference == 0) & (u * (a + b) > EQUAL), 0.0, a + b)
 
 
 def is_long(terms: Any) -> Any:
@@ -206,7 +204,7 @@ def sum_error(terms: Any, total: Any, squares: Any, absolute: Any) -> Any:
 
 def _sum_of_powers(eqn: JaxprEqn, sizes: Sequence[Any], power: int, *, by_norms: bool) -> Any:
     """Return the sum of the terms' absolute values to a power, or a bound on it by Cauchy-Schwarz."""
-    powers = [jax.lax.integer_pow(value, power) if is_inexact(value) else value for value in sizes]
+    powers = [value**power if is_inexact(value) else value for value in sizes]
     if by_norms:
         powers = [
             jnp.sqrt(jnp.sum(value * value, axis=axes, keepdims=True))
