@@ -1,5 +1,6 @@
 """A recorded run leaves behind what a plain run leaves, and nothing that records."""
 
+import dataclasses
 import functools
 import gc
 import queue
@@ -36,6 +37,24 @@ class Slotted:
 @functools.lru_cache
 def cached(n):
     return np.sum(W * n)
+
+
+def test_types_that_are_made_in_the_run_are_of_plain_types():
+    kept = []
+
+    def call(x):
+        @dataclasses.dataclass
+        class Loss:
+            value: float
+
+        kept.extend([list[float], {"deep": dict[str, tuple[float, int]]}, Loss])
+        return Loss(float(np.sum(x * x))).value
+
+    record(call, W)
+    alias, deep, made = kept
+    assert alias.__args__[0] is float
+    assert deep["deep"].__args__[1].__args__[0] is float
+    assert dataclasses.fields(made)[0].type is made.__annotations__["value"] is float
 
 
 def test_everything_is_plain_afterwards():

@@ -7,6 +7,7 @@ plain ones back.
 from __future__ import annotations
 
 import collections
+import dataclasses
 import functools
 import sys
 import types
@@ -195,6 +196,10 @@ class Walk:
             thing.__setstate__((function, args, thing.keywords, vars(thing)))
         return thing
 
+    def _alias(self, path: str, thing: types.GenericAlias, depth: int) -> Any:
+        args = self.visit(path, thing.__args__, depth)
+        return thing if args is thing.__args__ else types.GenericAlias(thing.__origin__, args)
+
     def _module_object(self, path: str, thing: types.ModuleType, depth: int) -> Any:
         if not is_target(thing.__name__, self._module):
             return self._replace(path, thing)
@@ -260,7 +265,7 @@ def _renamed(thing: dict[Any, Any], key: Any, new_key: Any) -> None:
 _ATOMS = {int, float, str, bytes, bool, complex, type(None), type(Ellipsis), types.CodeType, range, slice}
 _REPLACEABLE = {types.FunctionType, type}
 _BUILT_IN = {"builtins", "types", "functools", "collections"}
-_NAMESPACES: set[Any] = {types.SimpleNamespace, __import__("argparse").Namespace}
+_NAMESPACES: set[Any] = {types.SimpleNamespace, __import__("argparse").Namespace, dataclasses.Field}
 _VISITS: dict[type, Any] = {
     dict: Walk._dict,
     list: Walk._list,
@@ -275,6 +280,7 @@ _VISITS: dict[type, Any] = {
     types.CellType: Walk._cell,
     types.ModuleType: Walk._module_object,
     functools.partial: Walk._partial,
+    types.GenericAlias: Walk._alias,
     type: Walk._class,
     staticmethod: Walk._wrapper,
     classmethod: Walk._wrapper,
