@@ -196,7 +196,7 @@ class Walk:
             thing.__setstate__((function, args, thing.keywords, vars(thing)))
         return thing
 
-    def _alias(self, path: str, thing: types.GenericAlias, depth: int) -> Any:
+    def _alias(self, path: str, thing: Any, depth: int) -> Any:
         args = self.visit(path, thing.__args__, depth)
         return thing if args is thing.__args__ else types.GenericAlias(thing.__origin__, args)
 
