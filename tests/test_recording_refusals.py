@@ -13,7 +13,7 @@ import pytest
 import scipy.sparse
 from nothing_records import everything_plain
 
-from autograd_ref.recording import NotCompared, NotRecorded, check_complete, record
+from autograd_ref.recording import NotCompared, NotRecorded, check_complete, check_operations, record
 
 
 def unknown_function(x):
@@ -122,6 +122,17 @@ def test_leak_is_found_with_its_line(leaky):
     assert first < caught.value.place.line <= source_lines
     assert ("write np.multiply(1j, x)" in str(caught.value)) == (leaky is times_a_complex_literal)
     assert everything_plain()
+
+
+def test_array_changed_by_an_unbound_method_is_no_fault_of_the_instrument():
+    def call(x):
+        h = np.tanh(x)
+        np.ndarray.fill(h, 0.5)
+        return np.sum(h * x)
+
+    with pytest.raises(NotRecorded, match="is changed later by C code that was not recorded") as caught:
+        check_operations(record(call, np.array([0.3, -0.4, 0.5])))
+    assert caught.value.place.line == call.__code__.co_firstlineno + 1
 
 
 def test_constants_may_be_sparse_and_complex_literals_may_be_recorded():

@@ -20,7 +20,17 @@ from autograd_ref.compiling.kernel import Kernel, in_threads
 from autograd_ref.recording import meaning
 from autograd_ref.recording.tape import Compute, NotRecorded, Value
 
-__all__ = ["compute", "computed_in", "double", "in_double", "kernel_of", "prepare", "pull_back", "slopes"]
+__all__ = [
+    "by_numpy",
+    "compute",
+    "computed_in",
+    "double",
+    "in_double",
+    "kernel_of",
+    "prepare",
+    "pull_back",
+    "slopes",
+]
 
 # Functions that NumPy computes in float64 for integers or Booleans, and jax.numpy in float32.
 _AVERAGES = {"average", "mean", "median", "percentile", "quantile", "std", "var"}
@@ -63,7 +73,7 @@ def compute(value: Value, inputs: Sequence[Any]) -> np.ndarray:
     operation = value.operation
     assert isinstance(operation, Compute)  # noqa: S101
     if not value.is_floating and operation.kind == "ufunc":
-        return _by_numpy(operation, inputs, value.dtype)
+        return by_numpy(operation, inputs, value.dtype)
     if _is_empty(value) and value.array is not None:
         return np.asarray(value.array).astype(double(value.dtype))
     return np.asarray(_forward(operation, _loop(value))(*inputs))
@@ -280,7 +290,7 @@ def _ufunc_loop(operation: Compute, given: tuple[Any, ...], result: np.dtype[Any
     return (*dtypes, *[None] * len(rest), result)
 
 
-def _by_numpy(operation: Compute, inputs: Sequence[Any], dtype: np.dtype[Any]) -> np.ndarray:
+def by_numpy(operation: Compute, inputs: Sequence[Any], dtype: np.dtype[Any]) -> np.ndarray:
     """Compute a ufunc without derivative: comparisons, tests, integers."""
     from autograd_ref.recording.template import fill
 

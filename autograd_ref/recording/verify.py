@@ -11,7 +11,7 @@ import numpy as np
 from autograd_ref.arithmetic.rounding import unit_roundoff
 from autograd_ref.recording.call.state import State, collect
 from autograd_ref.recording.complex_literals import complex_literal
-from autograd_ref.recording.kernels import computed_in, double, in_double, prepare
+from autograd_ref.recording.kernels import by_numpy, computed_in, double, in_double, prepare
 from autograd_ref.recording.place import Place
 from autograd_ref.recording.record import Recording, record
 from autograd_ref.recording.replay import Arrays, evaluate, replay
@@ -33,6 +33,7 @@ def check_operations(recording: Recording) -> None:
 
     Raises:
         InstrumentFault: an operation differs by more than its rounding; the message names it and its place.
+        NotRecorded: the program changed an array by code that records nothing.
     """
     prepare((value, None) for value in recording.tape.values)
     arrays = Arrays()
@@ -79,7 +80,18 @@ def _check(value: Value, inputs: list[np.ndarray], known: np.ndarray) -> None:
     if u > unit_roundoff(np.float64):  # float32 overflows on the way to a finite result
         told &= np.isfinite(known)
     if not (finite | same | ~told).all() or (off > allowed).any():
+        if _is_changed_later(value, inputs, again, allowed):
+            text = "what this computes is changed later by C code that was not recorded, such as a method "
+            raise NotRecorded(f"{text}that is called on its class: call it on the array", value.place)
         raise InstrumentFault(f"{_described(value)} differs from NumPy's value by {off.max():.2g}")
+
+
+def _is_changed_later(value: Value, inputs: list[np.ndarray], again: np.ndarray, allowed: np.ndarray) -> bool:
+    """Whether NumPy computes what the replay does, and the program's array holds something else."""
+    if value.operation.kind != "ufunc":  # type: ignore[union-attr]
+        return False
+    by_itself = by_numpy(value.operation, inputs, value.dtype)  # type: ignore[arg-type]
+    return bool((np.abs(_double(by_itself) - again) <= allowed).all())
 
 
 def _conditioned(value: Value, inputs: list[np.ndarray], u: float) -> np.ndarray:
