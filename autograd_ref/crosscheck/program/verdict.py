@@ -10,7 +10,7 @@ from autograd_ref.crosscheck.function.judging import judge_gradient
 from autograd_ref.crosscheck.program.assigned.assign import Assignment
 from autograd_ref.crosscheck.program.blame import blame
 from autograd_ref.crosscheck.program.guards import warning
-from autograd_ref.crosscheck.program.guessed.roles import role_of
+from autograd_ref.crosscheck.program.guessed.roles import TRAINED, role_of
 from autograd_ref.crosscheck.program.listing import listing_of
 from autograd_ref.crosscheck.program.paths import of_path, short_name, shown
 from autograd_ref.crosscheck.program.point import RecordedPoint, Run
@@ -182,7 +182,7 @@ def _without(run: Run, assignment: Assignment) -> list[str]:
 def _parameters_without(run: Run, assignment: Assignment) -> list[str]:
     """Return the weights and biases among them."""
     roles = {path: role_of(of_path(path).name) for path in _without(run, assignment)}
-    return [path for path, role in roles.items() if role in ("weight", "bias", "parameters")]
+    return [path for path, role in roles.items() if role in TRAINED]
 
 
 def _is_seen(each: RecordedPoint, i: int) -> bool:

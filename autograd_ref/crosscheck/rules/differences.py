@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import ml_dtypes
+import jax.numpy as jnp
 import numpy as np
 
 from autograd_ref.arithmetic.finite_differences import FLAT, FiniteDifference, line_difference
@@ -18,8 +18,8 @@ from autograd_ref.crosscheck.quantity import Quantity, root_mean_square
 from autograd_ref.crosscheck.reports.report import Advice
 
 __all__ = [
-    "GRANTED", "INEXACT", "ROUNDOFF", "RulePoint", "Values", "by_values", "computed_in", "contradicted",
-    "low_precision", "measured", "other_outputs", "own_noise", "seen_parts",
+    "GRANTED", "INEXACT", "ROUNDOFF", "RulePoint", "Values", "by_values", "coarser", "computed_in",
+    "contradicted", "low_precision", "measured", "other_outputs", "own_noise", "seen_parts",
 ]  # fmt: skip
 
 ROUNDOFF = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
@@ -36,7 +36,7 @@ INEXACT = 2e-5
 # A line through more entries than this crosses too many kinks.
 MOST_ALONG = 256
 
-FORMATS = {"float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
+FORMATS = {"float32": np.float32, "float16": np.float16, "bfloat16": np.dtype(jnp.bfloat16)}
 
 Arrays = Sequence[np.ndarray]
 
@@ -161,6 +161,11 @@ def computed_in(outputs: Callable[[Arrays], np.ndarray], at: Arrays, given: str)
         if ROUNDOFF[name] > ROUNDOFF[given] and exact == [True, True, False]:
             found = name
     return found
+
+
+def coarser(checked: str, inside: str | None) -> str:
+    """Return the precision by whose bound a rule is judged: the checked one, or a lower one inside."""
+    return max(checked, inside or checked, key=ROUNDOFF.__getitem__)
 
 
 def low_precision(inside: str) -> Advice:

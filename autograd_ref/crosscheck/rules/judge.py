@@ -27,6 +27,7 @@ from autograd_ref.crosscheck.rules.differences import (
     RulePoint,
     Values,
     by_values,
+    coarser,
     computed_in,
     low_precision,
     other_outputs,
@@ -205,8 +206,7 @@ class _ByValues:
     @property
     def judged_in(self) -> str:
         """The precision by whose bound it is judged."""
-        checked = self.rule.dtype.name
-        return max(checked, self.inside or checked, key=ROUNDOFF.__getitem__)
+        return coarser(self.rule.dtype.name, self.inside)
 
     @property
     def warnings(self) -> tuple[Advice, ...]:

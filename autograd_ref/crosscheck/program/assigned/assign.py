@@ -19,7 +19,7 @@ from autograd_ref.crosscheck.program.assigned.moved import (
     is_rescaled,
 )
 from autograd_ref.crosscheck.program.assigned.second import boosting_pair
-from autograd_ref.crosscheck.program.guessed.roles import role_of
+from autograd_ref.crosscheck.program.guessed.roles import TRAINED, role_of
 from autograd_ref.crosscheck.program.paths import cores, is_of_gradients, of_path, shown
 from autograd_ref.crosscheck.program.views import adjoint_by
 from autograd_ref.crosscheck.reports.report import NotJudged
@@ -30,8 +30,6 @@ __all__ = ["Assigned", "Assignment", "assign"]
 
 # The largest distance of an array from a leaf's adjoint at which it counts as the gradient.
 NEAR = 1e-4
-# The roles, by their names, of arrays that want a gradient.
-MAY_BE_PARAMETERS = {"weight", "bias", "parameters", "other"}
 _REPEATED = "{} is moved more than once in the call: let it make one step"
 
 
@@ -255,20 +253,19 @@ class _Assigning:
     def _refuse_what_takes_the_place_of_a_gradient(self) -> None:
         """Refuse a list of gradients that holds a parameter itself where another's gradient is missing."""
         lists = {_list(pair.found): pair for pair in self.result.pairs if not pair.is_change}
-        free = [leaf for leaf in self._used() if role_of(of_path(leaf.path).name) in MAY_BE_PARAMETERS]
+        free = [leaf for leaf in self._used() if role_of(of_path(leaf.path).name) in {*TRAINED, "other"}]
         for path, (thing, value) in self.final.items():
             beside = lists.get(_list(path))
             if beside is None or value not in self.found.of or value is None or not was_there(value):
                 continue
-            for leaf in free:
-                if path != leaf.path and np.shape(thing) == leaf.array.shape:
-                    self.result.ambiguous.append(
-                        f"{shown(path)}, beside the gradient by {shown(beside.leaf)}, is an argument of the "
-                        f"loss, and {shown(leaf.path)} gets no gradient: return that, or say "
-                        f"--of '{shown(beside.found)}={shown(beside.leaf)}' to judge this one alone"
-                    )
-                    free.remove(leaf)
-                    break
+            alike = [leaf for leaf in free if path != leaf.path and np.shape(thing) == leaf.array.shape]
+            if alike:
+                free.remove(alike[0])
+                self.result.ambiguous.append(
+                    f"{shown(path)}, beside the gradient by {shown(beside.leaf)}, is an argument of the "
+                    f"loss, and {shown(alike[0].path)} gets no gradient: return that, or say "
+                    f"--of '{shown(beside.found)}={shown(beside.leaf)}' to judge this one alone"
+                )
 
     def _used(self) -> list[Leaf]:
         return [leaf for leaf in self._free() if adjoint_by(self.found, leaf) is not None]

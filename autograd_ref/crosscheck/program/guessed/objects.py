@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_ref.crosscheck.program.guessed.roles import is_size, is_sizes, numbered, role_of
+from autograd_ref.crosscheck.program.guessed.roles import TRAINED, is_size, is_sizes, numbered, role_of
 from autograd_ref.crosscheck.program.guessed.styles import Style
 
 __all__ = ["Maker"]
@@ -145,7 +145,7 @@ def _own_arrays(net: Any) -> str:
     own = [
         key
         for key, each in vars(net).items()
-        if _is_floating(each) and np.ndim(each) and role_of(key) in ("weight", "bias", "parameters")
+        if _is_floating(each) and np.ndim(each) and role_of(key) in TRAINED
     ]
     return f"({', '.join(f'net.{key}' for key in own)},)" if own else ""
 

@@ -2,7 +2,7 @@
 
 import re
 
-__all__ = ["METHODS", "TRAINING", "is_size", "is_sizes", "numbered", "role_of"]
+__all__ = ["METHODS", "TRAINED", "TRAINING", "is_size", "is_sizes", "numbered", "role_of"]
 
 
 # Usual names of the method that computes the gradients, in the order in which they are tried.
@@ -15,6 +15,9 @@ METHODS = (
 
 # Usual names of the method that trains.
 TRAINING = ("fit", "train", "learn")
+
+# The roles of arrays that get a gradient.
+TRAINED = frozenset(("weight", "bias", "parameters"))
 
 _INPUTS = {
     "x", "xs", "data", "inputs", "input", "features", "images", "samples", "feats", "x_train", "x_batch",

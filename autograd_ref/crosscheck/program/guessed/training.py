@@ -17,7 +17,7 @@ from autograd_ref.crosscheck.program.calling.target import Asked, check_round
 from autograd_ref.crosscheck.program.calling.watch import watching
 from autograd_ref.crosscheck.program.guessed.networks import Guess
 from autograd_ref.crosscheck.program.guessed.objects import Maker
-from autograd_ref.crosscheck.program.guessed.roles import TRAINING, is_size, is_sizes, role_of
+from autograd_ref.crosscheck.program.guessed.roles import TRAINED, TRAINING, is_size, is_sizes, role_of
 from autograd_ref.crosscheck.program.guessed.styles import Sizes, Style, styles
 from autograd_ref.crosscheck.reports.report import NotJudged, Report
 
@@ -84,7 +84,7 @@ def _texts(function: Any, style: Style, reg: float, skipped: int = 0) -> list[st
     except (TypeError, ValueError):
         return None
     roles = {role_of(each.name) for each in parameters}
-    if "inputs" not in roles or roles & {"weight", "bias", "parameters"}:
+    if "inputs" not in roles or roles & TRAINED:
         return None
     found: list[str] = []
     for each in parameters:

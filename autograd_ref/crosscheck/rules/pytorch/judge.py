@@ -19,6 +19,7 @@ from autograd_ref.crosscheck.rules.differences import (
     RulePoint,
     Values,
     by_values,
+    coarser,
     computed_in,
     contradicted,
     low_precision,
@@ -168,7 +169,7 @@ class TorchCheck:
     @property
     def judged_in(self) -> str:
         """The precision by whose bound it is judged."""
-        return max(self.dtype, self.inside or self.dtype, key=ROUNDOFF.__getitem__)
+        return coarser(self.dtype, self.inside)
 
     def quantity(self, i: int) -> Quantity:
         """Return the verdict on the cotangent of one argument."""
