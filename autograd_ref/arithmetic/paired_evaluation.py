@@ -27,7 +27,7 @@ from jax.extend.core import ClosedJaxpr, JaxprEqn
 from jaxtyping import Array, Float
 from numpy.typing import DTypeLike
 
-from autograd_ref.arithmetic.interpreter import bind, interpret_closed
+from autograd_ref.compiling.interpreter import bind, interpret_closed
 from autograd_ref.arithmetic.paired_loops import LOOPS, Pair
 from autograd_ref.arithmetic.pivots import lu_in_order
 from autograd_ref.arithmetic.random_errors import RandomErrors
