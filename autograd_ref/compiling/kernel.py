@@ -88,8 +88,9 @@ def kept(key: str | None, create: Callable[[], tuple[Made, Any]]) -> tuple[Made,
             packed, facts = pickle.loads(content)  # noqa: S301 - as trusted as machine code
             if isinstance(packed, Steps):
                 return packed, facts
+            program, inputs, results = packed
             devices = jax.local_devices(backend="cpu")[:1]
-            return deserialize_and_load(*packed, execution_devices=devices), facts
+            return deserialize_and_load(program, inputs, results, execution_devices=devices), facts
         except Exception:  # noqa: S110 - a file from another version of JAX may fail in any way
             pass
     with programs.aside():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 from operator import itemgetter, methodcaller
 from typing import Any
 
@@ -25,6 +26,8 @@ __all__ = ["Steps", "steps_of"]
 MOST = 2**15
 
 Function = Callable[..., Any]
+# Of 0-d arrays, NumPy's ufuncs make scalars.
+Array = np.ndarray | np.generic
 
 # The ufuncs of elementwise primitives, and the kinds of dtypes for which they do the same as XLA.
 _UFUNCS: dict[str, tuple[np.ufunc, str]] = {
@@ -33,9 +36,9 @@ _UFUNCS: dict[str, tuple[np.ufunc, str]] = {
     "asinh": (np.arcsinh, "f"), "atan": (np.arctan, "f"), "atan2": (np.arctan2, "f"),
     "atanh": (np.arctanh, "f"), "cbrt": (np.cbrt, "f"), "ceil": (np.ceil, "f"), "cos": (np.cos, "f"),
     "cosh": (np.cosh, "f"), "div": (np.divide, "f"), "eq": (np.equal, "fib"), "exp": (np.exp, "f"),
-    "exp2": (np.exp2, "f"), "expm1": (np.expm1, "f"), "floor": (np.floor, "f"), "ge": (np.greater_equal, "fib"),
-    "gt": (np.greater, "fib"), "is_finite": (np.isfinite, "f"), "le": (np.less_equal, "fib"),
-    "log": (np.log, "f"), "log1p": (np.log1p, "f"), "lt": (np.less, "fib"), "max": (np.maximum, "fib"),
+    "exp2": (np.exp2, "f"), "expm1": (np.expm1, "f"), "floor": (np.floor, "f"),
+    "ge": (np.greater_equal, "fib"), "gt": (np.greater, "fib"), "is_finite": (np.isfinite, "f"),
+    "le": (np.less_equal, "fib"), "log": (np.log, "f"), "log1p": (np.log1p, "f"), "lt": (np.less, "fib"), "max": (np.maximum, "fib"),
     "min": (np.minimum, "fib"), "mul": (np.multiply, "fi"), "ne": (np.not_equal, "fib"),
     "neg": (np.negative, "fi"), "not": (np.invert, "ib"), "or": (np.bitwise_or, "ib"), "pow": (np.power, "f"),
     "rem": (np.fmod, "f"), "sign": (np.sign, "fi"), "sin": (np.sin, "f"), "sinh": (np.sinh, "f"),
@@ -70,7 +73,7 @@ class Steps:
     ) -> None:
         self._steps, self._values, self._results = steps, values, results
 
-    def __call__(self, *arrays: Any) -> list[np.ndarray]:
+    def __call__(self, *arrays: Any) -> list[Any]:
         """Return the function's results. They may share memory with its arguments and each other."""
         values = self._values.copy()
         values[: len(arrays)] = arrays
@@ -125,13 +128,9 @@ class _Builder:
         return [self._step(eqn, i, function, operands) for i, function in enumerate(_functions(eqn))]
 
     def _step(self, eqn: JaxprEqn, output: int, function: Function, operands: list[int]) -> int:
-        try:
-            key = (eqn.primitive.name, tuple(eqn.params.items()), output, *operands)
-            known = self._known.get(key)
-        except TypeError:  # a parameter has no hash
-            key = known = None
-        if known is not None:
-            return known
+        key = (eqn.primitive.name, repr(eqn.params), output, *operands)
+        if key in self._known:
+            return self._known[key]
         values = [self.values[i] for i in operands]
         if any(each is None for each in values):
             target = self.place()
@@ -139,8 +138,7 @@ class _Builder:
         else:
             with np.errstate(all="ignore"):
                 target = self.place(np.asarray(function(*values)))
-        if key is not None:
-            self._known[key] = target
+        self._known[key] = target
         return target
 
 
@@ -178,7 +176,7 @@ def _functions(eqn: JaxprEqn) -> Sequence[Function]:
     elif name == "split":
         ends = np.cumsum([0, *params["sizes"]]).tolist()
         first = (slice(None),) * params["axis"]
-        return [itemgetter((*first, slice(*each))) for each in zip(ends, ends[1:], strict=False)]
+        return [itemgetter((*first, slice(*each))) for each in pairwise(ends)]
     elif name == "broadcast_in_dim" and len(before) == 1:
         lifted = [1] * len(after.shape)
         for axis, length in zip(params["broadcast_dimensions"], before[0].shape, strict=True):
@@ -199,8 +197,15 @@ def _functions(eqn: JaxprEqn) -> Sequence[Function]:
         return [partial(_iota, after.shape, after.dtype, params["dimension"])]
     elif name == "concatenate":
         return [partial(_joined, params["dimension"])]
-    elif name == "pad" and all(low >= 0 <= high and not between for low, high, between in params["padding_config"]):
-        within = tuple([slice(low, low + n) for (low, _, _), n in zip(params["padding_config"], before[0].shape, strict=True)])
+    elif name == "pad" and all(
+        low >= 0 <= high and not between for low, high, between in params["padding_config"]
+    ):
+        within = tuple(
+            [
+                slice(low, low + n)
+                for (low, _, _), n in zip(params["padding_config"], before[0].shape, strict=True)
+            ]
+        )
         return [partial(_padded, after.shape, within)]
     elif name == "sort" and len(before) == 1:
         return [partial(np.sort, axis=params["dimension"])]
@@ -209,46 +214,42 @@ def _functions(eqn: JaxprEqn) -> Sequence[Function]:
     raise _NoStepError
 
 
-def _accumulated(ufunc: np.ufunc, x: np.ndarray, axis: int, reverse: bool) -> np.ndarray:
+def _accumulated(ufunc: np.ufunc, x: Array, axis: int, reverse: bool) -> Any:
     if not reverse:
         return ufunc.accumulate(x, axis, x.dtype)
     return np.flip(ufunc.accumulate(np.flip(x, axis), axis, x.dtype), axis)
 
 
-def _broadcast(lifted: tuple[int, ...], shape: tuple[int, ...], x: np.ndarray) -> np.ndarray:
+def _broadcast(lifted: tuple[int, ...], shape: tuple[int, ...], x: Array) -> Any:
     wide = np.empty(shape, x.dtype)  # a third of the time of np.broadcast_to
     wide[...] = x.reshape(lifted)
     return wide
 
 
-def _select(which: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def _select(which: Array, a: Array, b: Array) -> Any:
     return np.where(which, b, a)
 
 
-def _power(exponent: float, x: np.ndarray) -> np.ndarray:
+def _power(exponent: float, x: Array) -> Any:
     return np.power(x, exponent)
 
 
-def _iota(shape: tuple[int, ...], dtype: np.dtype[Any], axis: int) -> np.ndarray:
+def _iota(shape: tuple[int, ...], dtype: np.dtype[Any], axis: int) -> Any:
     along = np.arange(shape[axis], dtype=dtype).reshape(-1, *[1] * (len(shape) - axis - 1))
     return np.broadcast_to(along, shape).copy()
 
 
-def _joined(axis: int, *parts: np.ndarray) -> np.ndarray:
+def _joined(axis: int, *parts: Array) -> Any:
     return np.concatenate(parts, axis)
 
 
-def _padded(
-    shape: tuple[int, ...], within: tuple[slice, ...], x: np.ndarray, value: np.ndarray
-) -> np.ndarray:
+def _padded(shape: tuple[int, ...], within: tuple[slice, ...], x: Array, value: Array) -> Any:
     wide = np.full(shape, value, x.dtype)
     wide[within] = x
     return wide
 
 
-def _product(
-    a: tuple[int, ...], b: tuple[int, ...], result: tuple[int, ...], numbers: Any
-) -> Function:
+def _product(a: tuple[int, ...], b: tuple[int, ...], result: tuple[int, ...], numbers: Any) -> Function:
     """Return a product of matrices, or of stacks of them, for XLA's contraction of two arrays."""
     (over_a, over_b), (with_a, with_b) = numbers
     rows = [i for i in range(len(a)) if i not in (*over_a, *with_a)]
@@ -261,21 +262,21 @@ def _product(
     return partial(_multiplied, orders, (as_rows, as_columns), result)
 
 
-def _multiplied(orders: Any, shapes: Any, result: tuple[int, ...], a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def _multiplied(orders: Any, shapes: Any, result: tuple[int, ...], a: Array, b: Array) -> Any:
     rows = a.transpose(orders[0]).reshape(shapes[0])
     columns = b.transpose(orders[1]).reshape(shapes[1])
     return np.matmul(rows, columns).reshape(result)
 
 
-def _clamped(low: np.ndarray, x: np.ndarray, high: np.ndarray) -> np.ndarray:
+def _clamped(low: Array, x: Array, high: Array) -> Any:
     return np.minimum(np.maximum(x, low), high)
 
 
-def _logistic(x: np.ndarray) -> np.ndarray:
+def _logistic(x: Any) -> Any:
     return 1 / (1 + np.exp(-x))
 
 
-def _inverse_root(x: np.ndarray) -> np.ndarray:
+def _inverse_root(x: Array) -> Any:
     return 1 / np.sqrt(x)
 
 

@@ -8,7 +8,7 @@ leader's decisions.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import cache, partial
 from itertools import cycle
 from typing import Any, NamedTuple
@@ -150,10 +150,10 @@ def _made(kind: Kind, draws: int) -> tuple[Made, int]:
     exact = [jax.ShapeDtypeStruct(*each) for each in shapes]
     traced = jax.make_jaxpr(kernel.function)(*exact)
 
-    def call(*operands: Any) -> list[Any]:
-        *operands, errors = operands
-        leaders, others = operands[:len(exact)], operands[len(exact):]
-        rest, noted = iter(others), iter(others[sum(moved):])
+    def call(*arrays: Any) -> list[Any]:
+        *operands, errors = arrays
+        leaders, others = operands[: len(exact)], operands[len(exact) :]
+        rest, noted = iter(others), iter(others[sum(moved) :])
         known = [
             None if maker is None else Difference(leader, maker, next(noted))
             for leader, maker in zip(leaders, makers, strict=True)
@@ -162,7 +162,11 @@ def _made(kind: Kind, draws: int) -> tuple[Made, int]:
         return follow(traced, leaders, beside, known, dtype, errors)
 
     count = min(sum(math.prod(shape) for shape, _ in shapes) + _errors(traced.jaxpr), 2 * PERIOD)
-    stacks = [jax.ShapeDtypeStruct((draws, *each.shape), each.dtype) for each, x in zip(exact, moved, strict=True) if x]
+    stacks = [
+        jax.ShapeDtypeStruct((draws, *each.shape), each.dtype)
+        for each, x in zip(exact, moved, strict=True)
+        if x
+    ]
     sizes = [each for each, maker in zip(exact, makers, strict=True) if maker is not None]
     errors = jax.ShapeDtypeStruct((draws, count), np.float64)
     axes = *(None for _ in exact), *(0 for _ in stacks), *(None for _ in sizes), 0
