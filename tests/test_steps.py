@@ -33,7 +33,8 @@ def elementwise(x, y):
     )  # fmt: skip
     binary = (
         lax.add, lax.atan2, lax.div, lax.eq, lax.ge, lax.gt, lax.le, lax.lt, lax.max, lax.min, lax.mul,
-        lax.ne, lax.pow, lax.rem, lax.sub, lambda x, y: jnp.where(x > y, x, y), lambda x, y: (x > 0) & (y > 0),
+        lax.ne, lax.pow, lax.rem, lax.sub, lambda x, y: jnp.where(x > y, x, y),
+        lambda x, y: (x > 0) & (y > 0),
         lambda x, y: (x > 0) | (y > 0), lambda x, y: (x > 0) ^ (y > 0),
     )  # fmt: skip
     return [*(each(x) for each in unary), *(each(x, y) for each in binary)]

@@ -38,12 +38,12 @@ _UFUNCS: dict[str, tuple[np.ufunc, str]] = {
     "cosh": (np.cosh, "f"), "div": (np.divide, "f"), "eq": (np.equal, "fib"), "exp": (np.exp, "f"),
     "exp2": (np.exp2, "f"), "expm1": (np.expm1, "f"), "floor": (np.floor, "f"),
     "ge": (np.greater_equal, "fib"), "gt": (np.greater, "fib"), "is_finite": (np.isfinite, "f"),
-    "le": (np.less_equal, "fib"), "log": (np.log, "f"), "log1p": (np.log1p, "f"), "lt": (np.less, "fib"), "max": (np.maximum, "fib"),
-    "min": (np.minimum, "fib"), "mul": (np.multiply, "fi"), "ne": (np.not_equal, "fib"),
-    "neg": (np.negative, "fi"), "not": (np.invert, "ib"), "or": (np.bitwise_or, "ib"), "pow": (np.power, "f"),
-    "rem": (np.fmod, "f"), "sign": (np.sign, "fi"), "sin": (np.sin, "f"), "sinh": (np.sinh, "f"),
-    "sqrt": (np.sqrt, "f"), "square": (np.square, "f"), "sub": (np.subtract, "fi"), "tan": (np.tan, "f"),
-    "tanh": (np.tanh, "f"), "xor": (np.bitwise_xor, "ib"),
+    "le": (np.less_equal, "fib"), "log": (np.log, "f"), "log1p": (np.log1p, "f"), "lt": (np.less, "fib"),
+    "max": (np.maximum, "fib"), "min": (np.minimum, "fib"), "mul": (np.multiply, "fi"),
+    "ne": (np.not_equal, "fib"), "neg": (np.negative, "fi"), "not": (np.invert, "ib"),
+    "or": (np.bitwise_or, "ib"), "pow": (np.power, "f"), "rem": (np.fmod, "f"), "sign": (np.sign, "fi"),
+    "sin": (np.sin, "f"), "sinh": (np.sinh, "f"), "sqrt": (np.sqrt, "f"), "square": (np.square, "f"),
+    "sub": (np.subtract, "fi"), "tan": (np.tan, "f"), "tanh": (np.tanh, "f"), "xor": (np.bitwise_xor, "ib"),
 }  # fmt: skip
 _REDUCTIONS: dict[str, np.ufunc] = {
     "reduce_and": np.logical_and, "reduce_max": np.maximum, "reduce_min": np.minimum,

@@ -81,13 +81,18 @@ def might_need(thing: Any) -> bool:
     known = _NEEDS.get(kind)
     if known is None:
         known = kind in (types.ModuleType, types.BuiltinFunctionType) or (
-            hasattr(kind, "__call__") and str(kind.__module__).startswith(COVERED)  # noqa: B004
+            str(kind.__module__).startswith(COVERED) and not _is_data(kind)
         )
         _NEEDS[kind] = known
     return known
 
 
 _NEEDS: dict[type, bool] = {}
+
+
+def _is_data(kind: type) -> bool:
+    """Whether a type is one of Python's own that cannot be called, such as a string or list."""
+    return kind.__module__ == "builtins" and not any("__call__" in vars(each) for each in kind.__mro__)
 
 
 @contextmanager
