@@ -1,7 +1,8 @@
 """Single operations as JAX functions; equal operations are compiled once.
 
 A program is never compiled as a whole, because 800 unrolled operations would take 19 s. The description of an
-operation and the dtypes of NumPy's loop can be hashed; its numbers are arguments.
+operation and the dtypes of NumPy's loop can be hashed; its numbers are arguments. An elementwise operation is
+compiled for a few lengths only: smaller arrays of any shape are flattened and padded.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ __all__ = [
     "compute",
     "computed_in",
     "double",
+    "flat",
+    "flat_length",
     "in_double",
     "kernel_of",
     "prepare",
@@ -37,6 +40,9 @@ _AVERAGES = {"average", "mean", "median", "percentile", "quantile", "std", "var"
 
 # What takes longer to run than to compile is compiled when it is run.
 SMALL = 100_000
+
+# The lengths to which elementwise operations are padded are powers of 4.
+SHORTEST, LONGEST = 4**3, 4**6
 
 
 @contextmanager
@@ -76,7 +82,8 @@ def compute(value: Value, inputs: Sequence[Any]) -> np.ndarray:
         return by_numpy(operation, inputs, value.dtype)
     if _is_empty(value) and value.array is not None:
         return np.asarray(value.array).astype(double(value.dtype))
-    return np.asarray(_forward(operation, _loop(value))(*inputs))
+    (result,) = _call(_forward(operation, _loop(value)), operation, value.shape, inputs)
+    return result
 
 
 def pull_back(
@@ -85,12 +92,55 @@ def pull_back(
     """Return the contributions of one operation to the adjoints of its active inputs, in float64."""
     if _is_empty(value):
         return [np.zeros(inputs[i].shape, double(value.inputs[i].dtype)) for i in active]
-    kernel = _backward(value.operation, _loop(value), active)
+    operation, shape = value.operation, value.shape
     try:
-        return [np.asarray(each) for each in kernel(list(inputs), cotangent)]
+        found = _call(_backward(operation, _loop(value), active), operation, shape, [*inputs, cotangent])
+        return [sum_to(each, inputs[i].shape) for each, i in zip(found, active, strict=True)]
     except (NotImplementedError, ValueError) as error:  # JAX has no rule for one of the arguments
-        name = getattr(value.operation, "name", "")
+        name = getattr(operation, "name", "")
         raise NotRecorded(f"{name} has no derivative here: {error}", value.place) from None
+
+
+def _call(kernel: Kernel, operation: Any, shape: tuple[int, ...], arrays: Sequence[Any]) -> list[np.ndarray]:
+    """Call a kernel with the inputs of an operation, and return its results.
+
+    Contributions to the inputs of an elementwise operation are not summed, and have the shape of its result.
+    """
+    length = flat_length(operation, shape)
+    if length is None:
+        return [np.asarray(each) for each in kernel(*arrays)]
+    found = kernel(*[flat(np.broadcast_to(each, shape), (), length) for each in arrays])
+    size = math.prod(shape)
+    return [np.asarray(each)[:size].reshape(shape) for each in found]
+
+
+@cache
+def flat_length(operation: Compute, shape: tuple[int, ...]) -> int | None:
+    """Return the length to which the arrays of an operation are padded; None if they keep their shapes.
+
+    Args:
+        operation: the operation.
+        shape: the shape of its result.
+    """
+    size = math.prod(shape)
+    if not shape or not 0 < size <= LONGEST or not meaning.is_elementwise(operation):
+        return None
+    return max(4 ** (((size - 1).bit_length() + 1) // 2), SHORTEST)
+
+
+def flat(wide: np.ndarray, before: tuple[int, ...], length: int) -> np.ndarray:
+    """Return arrays that are flattened, and padded with copies of their last entries (*before, length).
+
+    Args:
+        wide: the arrays, in the shape of the operation's result (*before, *shape).
+        before: the axes that are kept.
+        length: the length.
+    """
+    every = wide.reshape(*before, -1)
+    missing = length - every.shape[-1]
+    if not missing:
+        return every
+    return np.concatenate([every, np.repeat(every[..., -1:], missing, axis=-1)], axis=-1)
 
 
 def prepare(uses: Iterable[tuple[Value, tuple[int, ...] | None]]) -> None:
@@ -112,17 +162,18 @@ def prepare(uses: Iterable[tuple[Value, tuple[int, ...] | None]]) -> None:
             used = [*value.inputs]
         else:
             continue
-        arguments = tuple([(each.shape, double(each.dtype)) for each in used])
-        found[kernel, arguments] = partial(_call_once, kernel, arguments, active is not None)
+        length = flat_length(operation, value.shape)
+        shapes = [each.shape if length is None else (length,) for each in used]
+        arguments = tuple([(shape, double(each.dtype)) for shape, each in zip(shapes, used, strict=True)])
+        found[kernel, arguments] = partial(_call_once, kernel, arguments)
     in_threads(found.values())
 
 
 @cache
-def _call_once(kernel: Kernel, arguments: tuple[tuple[tuple[int, ...], Any], ...], backward: bool) -> None:
+def _call_once(kernel: Kernel, arguments: tuple[tuple[tuple[int, ...], Any], ...]) -> None:
     """Compile a kernel; where that fails, the next call says why."""
     with in_double(), np.errstate(all="ignore"), suppress(Exception):
-        zeros = [np.zeros(shape, dtype) for shape, dtype in arguments]
-        kernel(zeros[:-1], zeros[-1]) if backward else kernel(*zeros)
+        kernel(*[np.zeros(shape, dtype) for shape, dtype in arguments])
 
 
 def slopes(
@@ -145,8 +196,8 @@ def kernel_of(value: Value, active: tuple[int, ...] | None = None) -> Kernel:
 
     Args:
         value: on the tape, made by a `Compute`.
-        active: if given, the function is the operation's transposed derivative instead: of a list of its
-            inputs and an adjoint, it gives the contributions to the adjoints of the active inputs.
+        active: if given, the function is the operation's transposed derivative instead: of its inputs and an
+            adjoint, it gives the contributions to the adjoints of the active inputs.
     """
     loop = _loop(value)
     if active is not None:
@@ -168,8 +219,8 @@ def _forward(operation: Compute, loop: Any) -> Kernel:
     function = meaning.function_of(operation)
     *before, after = loop
 
-    def call(*inputs: Any) -> Any:
-        return jnp.asarray(function(*_cast(inputs, before))).astype(after)
+    def call(*inputs: Any) -> list[Any]:
+        return [jnp.asarray(function(*_cast(inputs, before))).astype(after)]
 
     return Kernel(call, "forward", operation, loop)
 
@@ -178,7 +229,8 @@ def _forward(operation: Compute, loop: Any) -> Kernel:
 def _backward(operation: Compute, loop: Any, active: tuple[int, ...]) -> Kernel:
     elementwise = meaning.is_elementwise(operation)
 
-    def call(inputs: list[Any], cotangent: Any) -> list[Any]:
+    def call(*arrays: Any) -> list[Any]:
+        *inputs, cotangent = arrays
         if not elementwise:
             return list(_vjp(operation, loop, active, inputs, cotangent))
         wide = [jnp.broadcast_to(each, cotangent.shape) for each in inputs]

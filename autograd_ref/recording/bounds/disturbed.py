@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from itertools import cycle
 from typing import Any, NamedTuple
 
@@ -21,7 +21,8 @@ from autograd_ref.arithmetic.paired_evaluation import Difference, follow
 from autograd_ref.arithmetic.rounding_model import DENSE, is_exact
 from autograd_ref.compiling.kernel import Kernel, compiled, description, in_threads
 from autograd_ref.compiling.options import quick_options
-from autograd_ref.recording.kernels import in_double, kernel_of
+from autograd_ref.recording.bounds.stacked import wide
+from autograd_ref.recording.kernels import flat, flat_length, in_double, kernel_of
 from autograd_ref.recording.tape import Value
 
 __all__ = ["Errors", "Kind", "Note", "Operands", "Stack", "compile_all", "kind_of", "run"]
@@ -40,13 +41,22 @@ class Note(NamedTuple):
     size: np.ndarray
 
 
+@lru_cache(maxsize=1)
+def _pool(draws: int) -> np.ndarray:
+    """Return the numbers from which errors are taken; where they begin to be taken is random."""
+    rng = np.random.default_rng(draws)
+    shape = (3 * PERIOD * draws,)
+    pool = rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape)
+    pool.flags.writeable = False
+    return pool
+
+
 class Errors:
     """Random numbers of either sign between ½ and 3⁄2, independent between draws."""
 
     def __init__(self, draws: int, rng: np.random.Generator):
         self.draws, self.rng = draws, rng
-        shape = (3 * PERIOD * draws,)
-        self._pool = rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape)
+        self._pool = _pool(draws)
         self._starts = cycle(rng.integers(PERIOD * draws, size=PERIOD).tolist())
 
     def some(self, count: int) -> np.ndarray:
@@ -93,7 +103,6 @@ class Kind(NamedTuple):
         makers: what is known of them.
         shapes: of the arguments, with their dtypes.
         dtype: in which NumPy computed.
-        backward: whether it is a derivative.
     """
 
     kernel: Kernel
@@ -101,7 +110,6 @@ class Kind(NamedTuple):
     makers: tuple[str | None, ...]
     shapes: tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]
     dtype: np.dtype[Any]
-    backward: bool
 
 
 def kind_of(value: Value, operands: Operands, active: tuple[int, ...] | None = None) -> Kind:
@@ -112,23 +120,35 @@ def kind_of(value: Value, operands: Operands, active: tuple[int, ...] | None = N
         operands: the operands; for a derivative, the last is the adjoint of the result.
         active: the inputs whose contributions are needed; None for the operation itself.
     """
+    # The contribution to an input that was broadcast is a sum, which makes errors.
+    is_entrywise = all(value.inputs[i].shape == value.shape for i in active or ())
+    length = flat_length(value.operation, value.shape) if is_entrywise else None
     return Kind(
         kernel_of(value, active),
         tuple([each is not None for each in operands.drawn]),
         tuple([None if each is None else each.maker for each in operands.notes]),
-        tuple([(each.shape, each.dtype) for each in operands.exact]),
+        tuple([(each.shape if length is None else (length,), each.dtype) for each in operands.exact]),
         operands.dtype,
-        active is not None,
     )
 
 
 def run(kind: Kind, operands: Operands, errors: Errors) -> list[Stack]:
     """Draw an operation's result, or the contributions to the adjoints of its active inputs."""
     kernel, count = _kernel(kind, errors.draws)
+    exact = operands.exact
     stacks = [each for each in operands.drawn if each is not None]
     sizes = [each.size for each in operands.notes if each is not None]
-    results: list[Stack] = kernel(operands.exact, stacks, sizes, errors.some(count) * operands.scale[:, None])
-    return results
+    scaled = errors.some(count) * operands.scale[:, None]
+    if all(each.shape == shape for each, (shape, _) in zip(exact, kind.shapes, strict=True)):
+        results: list[Stack] = kernel(exact, stacks, sizes, scaled)
+        return results
+    draws, shape = errors.draws, np.broadcast_shapes(*[each.shape for each in exact])
+    length, size = kind.shapes[0][0][0], math.prod(shape)
+    exact = [flat(np.broadcast_to(each, shape), (), length) for each in exact]
+    sizes = [flat(np.broadcast_to(each, shape), (), length) for each in sizes]
+    stacks = [flat(wide(np.asarray(each), shape), (draws,), length) for each in stacks]
+    found = kernel(exact, stacks, sizes, scaled)
+    return [np.asarray(each)[:, :size].reshape(draws, *shape) for each in found]
 
 
 def compile_all(kinds: Iterable[Kind], draws: int) -> None:
@@ -149,9 +169,9 @@ def _kernel(kind: Kind, draws: int) -> tuple[Callable[..., Any], int]:
 
 
 def _made(kind: Kind, draws: int) -> tuple[jax.stages.Compiled, int]:
-    kernel, moved, makers, shapes, dtype, backward = kind
+    kernel, moved, makers, shapes, dtype = kind
     exact = [jax.ShapeDtypeStruct(*each) for each in shapes]
-    traced = jax.make_jaxpr(kernel.function)(*((exact[:-1], exact[-1]) if backward else exact))
+    traced = jax.make_jaxpr(kernel.function)(*exact)
 
     def call(leaders: Any, followers: Any, sizes: Any, errors: Any) -> Any:
         rest, noted = iter(followers), iter(sizes)
