@@ -5,7 +5,7 @@
 import numpy as np
 import pytest
 from playwright.sync_api import expect
-from study_browser import browser, page_file, visit
+from study_browser import browser, page_file, tab, visit
 
 from autograd_ref.exercise.topic import topic_called
 from autograd_ref.study.rendering.template import FOLDER
