@@ -43,7 +43,7 @@ def page_file(browser, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tab(browser):
-    """A page for all visits with the usual settings, one after the other: to open one takes as long as a load."""
+    """A page for all visits with the usual settings: to open a new one takes as long as to load the page."""
     return browser.new_page(**USUAL)
 
 
