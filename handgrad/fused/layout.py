@@ -46,10 +46,10 @@ def choose_layout(N: int, D: int, H: int, dtype: np.dtype[np.floating], blas: Bl
     if N == 1:
         return Layout("C", "row" if single or not small else "packed", "packed" if small else "row")
     few = N * H <= 20_000
-    by_rows = N < 32 or H < 768 if single else few and (N <= 64 or H <= 64)
+    by_rows = N < 32 or H < (768 if N < 128 else 480) if single else few and (N <= 64 or H <= 64)
     order: Literal["C", "F"] = "C" if by_rows else "F"
     alone = single and blas.threads == 1
-    if alone and N >= 500:
+    if alone and by_rows and N >= 500:
         return Layout(order, "packed", "numpy")
     if blas.threads > 1:
         few = N <= 20 and N * H <= 10_000  # an unpacked product uses one thread
