@@ -11,9 +11,11 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.experimental.serialize_executable import deserialize_and_load, serialize
 
@@ -72,6 +74,8 @@ def compiled(key: str | None, make: Callable[[], tuple[Compiled, Any]]) -> tuple
     if content is not None:
         try:
             program, inputs, results, known = pickle.loads(content)  # noqa: S301 - as trusted as machine code
+            if b"lapack" in program:
+                _start_lapack()
             devices = jax.local_devices(backend="cpu")[:1]
             return deserialize_and_load(program, inputs, results, execution_devices=devices), known
         except Exception:  # noqa: S110 - a file from another version of JAX may fail in any way
@@ -84,6 +88,12 @@ def compiled(key: str | None, make: Callable[[], tuple[Compiled, Any]]) -> tuple
         return made, known
     programs.put(key, content)
     return made, known
+
+
+@cache
+def _start_lapack() -> None:
+    """Load LAPACK, as JAX does when it lowers a program: one from the cache would crash without it."""
+    jax.jit(jnp.linalg.cholesky).lower(np.eye(1, dtype=np.float32))
 
 
 def in_threads(jobs: Iterable[Callable[[], object]]) -> None:
