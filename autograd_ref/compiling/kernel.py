@@ -12,9 +12,11 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.experimental.serialize_executable import deserialize_and_load, serialize
 
@@ -89,6 +91,8 @@ def kept(key: str | None, create: Callable[[], tuple[Made, Any]]) -> tuple[Made,
             if isinstance(packed, Steps):
                 return packed, facts
             program, inputs, results = packed
+            if b"lapack" in program:
+                _start_lapack()
             devices = jax.local_devices(backend="cpu")[:1]
             return deserialize_and_load(program, inputs, results, execution_devices=devices), facts
         except Exception:  # noqa: S110 - a file from another version of JAX may fail in any way
@@ -101,6 +105,12 @@ def kept(key: str | None, create: Callable[[], tuple[Made, Any]]) -> tuple[Made,
         return made, facts
     programs.put(key, content)
     return made, facts
+
+
+@cache
+def _start_lapack() -> None:
+    """Load LAPACK, as JAX does when it lowers a program: one from the cache would crash without it."""
+    jax.jit(jnp.linalg.cholesky).lower(np.eye(1, dtype=np.float32))
 
 
 def in_threads(jobs: Iterable[Callable[[], object]]) -> None:

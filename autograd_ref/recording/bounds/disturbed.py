@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from itertools import cycle
 from typing import Any, NamedTuple
 
@@ -39,13 +39,22 @@ class Note(NamedTuple):
     size: np.ndarray
 
 
+@lru_cache(maxsize=1)
+def _pool(draws: int) -> np.ndarray:
+    """Return the numbers from which errors are taken; where they begin to be taken is random."""
+    rng = np.random.default_rng(draws)
+    shape = (3 * PERIOD * draws,)
+    pool = rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape)
+    pool.flags.writeable = False
+    return pool
+
+
 class Errors:
     """Random numbers of either sign between ½ and 3⁄2, independent between draws."""
 
     def __init__(self, draws: int, rng: np.random.Generator):
         self.draws, self.rng = draws, rng
-        shape = (3 * PERIOD * draws,)
-        self._pool = rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape)
+        self._pool = _pool(draws)
         self._starts = cycle(rng.integers(PERIOD * draws, size=PERIOD).tolist())
 
     def some(self, count: int) -> np.ndarray:
