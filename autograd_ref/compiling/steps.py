@@ -80,7 +80,7 @@ class Steps:
     def __call__(self, *arrays: Any) -> list[Any]:
         """Return the function's results. They may share memory with its arguments and each other."""
         values = self._values.copy()
-        values[: len(arrays)] = arrays
+        values[: len(arrays)] = map(np.asarray, arrays)  # some come from compiled programs
         with np.errstate(all="ignore"):
             for function, places, target, done in self._steps:
                 values[target] = function(*[values[i] for i in places])
