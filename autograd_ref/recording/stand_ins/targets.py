@@ -51,10 +51,7 @@ class _Bindings:
             return
         self._done.add(id(namespace))
         self.namespaces.append(namespace)
-        found = [  # most names are known by their type to need none
-            each for each in namespace.items() if _NEEDS.get(type(each[1]), True) and might_need(each[1])
-        ]
-        for name, thing in found:
+        for name, thing in [each for each in namespace.items() if might_need(each[1])]:
             made = stand_in_for(thing) if name != "__builtins__" else None
             if made is not None:
                 self._set(namespace, name, made)
