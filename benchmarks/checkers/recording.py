@@ -157,7 +157,7 @@ def _tables(found: dict[str, dict[str, float]]) -> list[Table | str]:
     text = (
         f"Memory, for a step of two layers in float64 whose recorded values have {used['bytes'] / 1e6:.0f} "
         f"MB: {used['recording']:.2f} times as much while it is recorded, {used['bounds']:.2f} times as much "
-        "more for adjoints and bounds."
+        "more for adjoints and the bounds on its four gradients."
     )
     return [recorded, judged, text]
 
