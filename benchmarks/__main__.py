@@ -101,7 +101,7 @@ def blame(
     An interrupted run goes on where it ended.
 
     Args:
-        quick: Plant 200 mistakes instead of 1,100.
+        quick: Plant about 200 mistakes instead of more than 1,000.
         jobs: Run this number of processes.
         seed: Draw another sample of mistakes.
         repairs: Look for a repair of every mistake, which takes most of the time.

@@ -15,7 +15,13 @@ from autograd_ref.crosscheck.isolated.patience import Patience
 from autograd_ref.crosscheck.isolated.running import run_program
 from autograd_ref.crosscheck.isolated.source import source_of
 from autograd_ref.crosscheck.isolated.targets import Target, load_module
-from autograd_ref.crosscheck.isolated.whole import NOTHING, TAKES_GRADIENTS, methods_in, takers_of_gradients
+from autograd_ref.crosscheck.isolated.whole import (
+    NOTHING,
+    TAKES_GRADIENTS,
+    is_unclear,
+    methods_in,
+    takers_of_gradients,
+)
 from autograd_ref.crosscheck.program.calling.loops import Loop, Round, calls_any, loops_of
 from autograd_ref.crosscheck.program.calling.target import check_round
 from autograd_ref.crosscheck.program.calling.watch import Met
@@ -128,7 +134,7 @@ class WholeFile:
         self.patience.stop()
         self.space = met.space
         asked = self.asked({**self.request, "target": f"{self.path}:{name}"})
-        judged = self._answer(name, lambda: judge(asked))
+        judged = self._answer(name, lambda: judge(asked)) or is_unclear(self.answers[-1]["error"])
         if not judged:
             error = str(self.answers.pop()["error"])
             if not self.refused or NO_LOSS_AT_ALL.search(self.refused):

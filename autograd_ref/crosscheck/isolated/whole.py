@@ -8,7 +8,15 @@ from autograd_ref.crosscheck.program.guessed.roles import METHODS, TRAINING, rol
 from autograd_ref.crosscheck.program.paths import cores
 from autograd_ref.crosscheck.rules.source import functions_in, jax_rules_in, parts_of_rules
 
-__all__ = ["NOTHING", "TAKES_GRADIENTS", "files_of", "methods_in", "names_in", "takers_of_gradients"]
+__all__ = [
+    "NOTHING",
+    "TAKES_GRADIENTS",
+    "files_of",
+    "is_unclear",
+    "methods_in",
+    "names_in",
+    "takers_of_gradients",
+]
 
 NOTHING = (
     "has no function that can be called, no class with a loss and no loop that trains when it is imported"
@@ -81,6 +89,11 @@ def methods_in(source: str) -> list[str]:
         and not part.name.startswith("__")
         and "backward" not in part.name
     ]
+
+
+def is_unclear(error: str) -> bool:
+    """Whether a function computes gradients, and cannot be judged until the user says what is meant."""
+    return " but wrong as " in error or ": say which, --of " in error
 
 
 def takers_of_gradients(source: str) -> set[str]:

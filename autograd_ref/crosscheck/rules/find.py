@@ -15,7 +15,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, jaxpr_as_fun, jaxprs_in_params
 from numpy.typing import DTypeLike
 
-from autograd_ref.arithmetic.interpreter import CUSTOM_RULES, bind, inner_jaxpr, interpret_closed
+from autograd_ref.compiling.interpreter import CUSTOM_RULES, bind, inner_jaxpr, interpret_closed
 from autograd_ref.crosscheck.errors import what_stopped
 from autograd_ref.crosscheck.function.pytrees import is_complex_array, is_floating_array
 from autograd_ref.crosscheck.reports.report import NotJudged
