@@ -61,8 +61,8 @@ class Bench:
         return [name for name, blamed in zip(self.programs, self._done(tasks), strict=True) if blamed]
 
     def mistakes(self, count: int) -> list[Outcome]:
-        """Return what was said of a number of mistakes, equally many of each kind as far as there are."""
-        wanted = dict.fromkeys(KINDS, -(-count // len(KINDS)))
+        """Return what was said of this number of mistakes of each kind, as far as there are."""
+        wanted = dict.fromkeys(KINDS, count)
         outcomes: list[Outcome] = []
         tasks = (
             _Task(f"{name}: {mistake.line}: {mistake.edit}", _mistake, self._arguments(name, mistake))
@@ -74,9 +74,7 @@ class Bench:
                 wanted[found["kind"]] -= 1
                 mend, named = Mend(**found["mend"]), tuple(found["named"])
                 outcomes.append(Outcome(**found | {"mend": mend, "named": named}))
-                print(f"\r{len(outcomes)} of {count}", end="", flush=True)
-                if len(outcomes) == count:
-                    break
+                print(f"\r{len(outcomes)} mistakes", end="", flush=True)
         print()
         return outcomes
 
@@ -101,7 +99,7 @@ class Bench:
             if first is None or first.line == mistake.line:
                 waiting[name] = mistake
                 continue
-            key = f"{name}: {first.edit} and {mistake.edit}"
+            key = f"{name}: {first.line}: {first.edit} and {mistake.line}: {mistake.edit}"
             yield _Task(key, _pair, (*self._arguments(name, first)[:2], mistake, self._right[name]))
 
     def _arguments(self, name: str, mistake: Planted) -> tuple[Any, ...]:

@@ -40,7 +40,7 @@ __all__ = [
     "sample",
 ]
 
-# A program that was planted with a mistake may never end.
+# A program with a mistake may never end. Seconds of CPU time, so that a busy machine changes no sample.
 SECONDS = 60
 # Which part of its largest entry a gradient must change by.
 CHANGED = 1e-6
@@ -88,13 +88,13 @@ def _limit(seconds: int) -> Iterator[None]:
     def stop(*_: object) -> None:
         raise _TooLongError
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(seconds)
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 class _Loaded:

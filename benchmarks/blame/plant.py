@@ -61,7 +61,10 @@ class Planted:
 
 
 def plant(source: str, functions: set[str] | None = None, last: int | None = None) -> list[Planted]:
-    """Return all mistakes that can be planted in a program's functions.
+    """Return all mistakes that can be planted in a program's functions, each once.
+
+    One edit can be of two kinds: `axis=0` that becomes `axis=1` changes an axis and a constant. It is of the
+    kind that the larger expression gives.
 
     Args:
         source: text of the program.
@@ -69,7 +72,7 @@ def plant(source: str, functions: set[str] | None = None, last: int | None = Non
         last: the last line to change.
     """
     tree = ast.parse(source)
-    found = []
+    found: dict[str, Planted] = {}
     for function in ast.walk(tree):
         if not isinstance(function, ast.FunctionDef) or (
             functions is not None and function.name not in functions
@@ -85,8 +88,8 @@ def plant(source: str, functions: set[str] | None = None, last: int | None = Non
             for kind, mutant in _mutants(statement, names):
                 planted = _planted(source, function, statement, kind, mutant)
                 if planted is not None:
-                    found.append(planted)
-    return list(dict.fromkeys(found))
+                    found.setdefault(planted.source, planted)
+    return list(found.values())
 
 
 def _statements(function: ast.FunctionDef) -> Iterator[ast.stmt]:

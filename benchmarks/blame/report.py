@@ -16,8 +16,8 @@ from benchmarks.results import Part, Table, publish, write_json
 
 __all__ = ["measure_blame"]
 
-MISTAKES = 1_100
-FEW = 200
+# Of each kind.
+MISTAKES, FEW = 120, 21
 PAIRS, FEW_PAIRS = 100, 20
 
 
@@ -26,7 +26,7 @@ def measure_blame(out: Path, quick: bool, jobs: int, seed: int, repairs: bool) -
 
     Args:
         out: write the JSON to this folder.
-        quick: plant 200 mistakes instead of 1,100.
+        quick: plant about 200 mistakes instead of more than 1,000.
         jobs: number of processes.
         seed: seed of the sample.
         repairs: whether a repair is looked for.

@@ -12,7 +12,17 @@ import numpy as np
 from jaxtyping import Float
 from scipy.linalg import blas
 
-__all__ = ["Blas", "add_scaled", "blas_in_use", "blas_threads", "multiply_add", "scale", "squared_norm"]
+__all__ = [
+    "Blas",
+    "add_outer",
+    "add_scaled",
+    "blas_in_use",
+    "blas_threads",
+    "multiply_add",
+    "multiply_row",
+    "scale",
+    "squared_norm",
+]
 
 
 def multiply_add(
@@ -43,6 +53,38 @@ def multiply_add(
         alpha, a.T if trans_a else a, b.T if trans_b else b, beta, c, trans_a, trans_b, overwrite_c=True
     )
     check_in_place(done is c)
+
+
+def multiply_row(
+    alpha: float,
+    a: Float[np.ndarray, " K"],
+    b: Float[np.ndarray, "K N"],
+    beta: float,
+    c: Float[np.ndarray, " N"],
+) -> None:
+    """Compute ``c ← alpha·a·b + beta·c`` for a single row, by GEMV.
+
+    Raises:
+        ValueError: ``c`` is not contiguous or has another dtype, so that the BLAS worked on a copy.
+    """
+    gemv = blas.sgemv if c.dtype.char == "f" else blas.dgemv
+    columns = b.flags.f_contiguous
+    done = gemv(alpha, b if columns else b.T, a, beta, c, trans=columns, overwrite_y=True)
+    check_in_place(done is c)
+
+
+def add_outer(
+    alpha: float, a: Float[np.ndarray, " M"], b: Float[np.ndarray, " N"], c: Float[np.ndarray, "M N"]
+) -> None:
+    """Compute ``c ← c + alpha·aᵀ·b`` for two rows, by GER.
+
+    Raises:
+        ValueError: ``c`` is not contiguous or has another dtype, so that the BLAS worked on a copy.
+    """
+    if not c.flags.f_contiguous:
+        a, b, c = b, a, c.T
+    ger = blas.sger if c.dtype.char == "f" else blas.dger
+    check_in_place(ger(alpha, a, b, a=c, overwrite_a=True) is c)
 
 
 def add_scaled(alpha: float, x: Float[np.ndarray, "*shape"], y: Float[np.ndarray, "*shape"]) -> None:

@@ -34,8 +34,8 @@ from handgrad.dropout import draw_dropout_mask, dropout_backward, dropout_forwar
 from handgrad.fused.activations import FUSED_ACTIVATIONS
 from handgrad.fused.blas import add_scaled, blas_in_use, multiply_add, scale, squared_norm
 from handgrad.fused.layout import choose_layout
+from handgrad.fused.products import forward_product, update_product
 from handgrad.fused.softmax_cross_entropy import SoftmaxCrossEntropy
-from handgrad.fused.unpacked import UnpackedProduct
 from handgrad.validation import check_choice, check_dtype, check_fraction, check_positive_int, check_real
 
 __all__ = ["Sgd"]
@@ -121,12 +121,8 @@ class Sgd:
         self._ones = np.ones((N, 1), self.dtype)
 
         W1, moved = self._weights["W1"], (self._velocity or self._weights)["W1"]
-        self._unpacked_forward = (
-            UnpackedProduct(W1, self._h1, transposed=False) if layout.unpacked_forward else None
-        )
-        self._unpacked_update = (
-            UnpackedProduct(self._dz1, moved, transposed=True) if layout.unpacked_update else None
-        )
+        self._forward = forward_product(layout.forward, W1, self._h1)
+        self._update = update_product(layout.update, self._dz1, moved)
 
     def step(self, X: Float[np.ndarray, "N D"], y: Integer[np.ndarray, " N"], learning_rate: float) -> float:
         """Take one step: forward, loss, backward, update.
@@ -145,10 +141,7 @@ class Sgd:
         h1, dz1, scores = self._h1, self._dz1, self._scores
 
         np.copyto(h1, b1)
-        if self._unpacked_forward is None:
-            multiply_add(1, X, W1, 1, h1)
-        else:
-            self._unpacked_forward(1, X, 1)
+        self._forward(1, X, 1)
         with np.errstate(over="ignore", invalid="ignore"):
             self._activate(h1, self._slope, dz1)  # dz1 is scratch space until the backward pass
             if self.mask is not None and self.rng is not None:
@@ -212,7 +205,7 @@ class Sgd:
         moved: Float[np.ndarray, "I O"],
     ) -> None:
         """Compute ``moved ← alpha·xᵀ·dz + beta·moved``; ``moved`` is the parameter or its velocity."""
-        if name == "W1" and self._unpacked_update is not None:
-            self._unpacked_update(alpha, x, beta)
+        if name == "W1":
+            self._update(alpha, x, beta)
         else:
             multiply_add(alpha, x.T, dz, beta, moved)

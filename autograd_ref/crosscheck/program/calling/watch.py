@@ -17,10 +17,11 @@ from types import FrameType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 from autograd_ref.crosscheck.program.calling.caught import Call, has_floating
+from autograd_ref.crosscheck.program.calling.foreign import has_foreign
 from autograd_ref.crosscheck.program.calling.loops import Loop, Round, calls_any, lowers, round_of
 from autograd_ref.crosscheck.reports.report import NotJudged
 
-__all__ = ["Met", "is_called_plainly", "watching"]
+__all__ = ["Met", "has_example", "is_called_plainly", "watching"]
 
 # The largest number of loops of a file to try.
 MOST = 8
@@ -80,7 +81,8 @@ def watching(
                 call = _call_of(frame)
                 counts[name][0] += 1
                 read = [] if frame.f_code.co_qualname in training else _read_by(frame)
-                counts[name][1] += has_floating((*call.args, *read), call.kwargs)
+                given = has_floating((*call.args, *read), call.kwargs)
+                counts[name][1] += given or has_foreign(call.args, call.kwargs)
                 if counts[name][1] == nth:
                     watch(None)
                     met = Met(_function_of(frame, name, call), call, frame.f_globals)
@@ -123,14 +125,19 @@ def watching(
             watch(None)
 
 
+def has_example(tree: ast.Module, name: str) -> bool:
+    """Whether a module has a function that draws the arguments of a function."""
+    top = {each.name for each in tree.body if isinstance(each, ast.FunctionDef)}
+    return bool(top & {"example", f"example_{name.replace('.', '_')}"})
+
+
 def is_called_plainly(source: str, name: str) -> bool:
     """Whether a name is a function of a source that is called by neither an example nor a contract."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
         return False
-    top = {each.name for each in tree.body if isinstance(each, ast.FunctionDef)}
-    if top & {"example", f"example_{name.replace('.', '_')}"}:
+    if has_example(tree, name):
         return False
     body: list[ast.stmt] = tree.body
     *heads, last = name.split(".")
