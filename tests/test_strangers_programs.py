@@ -1,6 +1,7 @@
 """Programs as strangers write them: tensors with their graph, states beside parameters, namedtuples."""
 
 from collections import namedtuple
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -159,3 +160,23 @@ def test_array_given_twice_has_a_gradient_for_each_argument_or_one_for_both():
     assert check_call(lambda a, b: (np.sum(a * b * b), b * b, 2 * a * b), A, A, points=1).ok
     assert check_call(lambda a, b: (np.sum(a * b * b), 3 * a * a), A, A, points=1).ok
     assert check_call(lambda a, b: (np.sum(a * b * b), 4 * b * b, 2 * a * b), A, A, points=1).ok is False
+
+
+class Part:
+    def __init__(self):
+        self.p, self.g = SimpleNamespace(w=A + 0), SimpleNamespace(w=None)
+
+
+def chain(parts, x, factor=1.0):
+    first = parts[0].p.w * x
+    loss = np.sum(parts[1].p.w * first)
+    parts[1].g.w = factor * first
+    parts[0].g.w = factor * parts[1].p.w * x
+    return loss
+
+
+def test_stored_gradient_belongs_to_the_nearest_object():
+    report = check_call(chain, [Part(), Part()], B, points=1)
+    assert report.ok
+    assert [each.of for each in report.quantities] == ["parts[1].p.w", "parts[0].p.w"]
+    assert check_call(chain, [Part(), Part()], B, 2.0, points=1).ok is False
