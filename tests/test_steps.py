@@ -10,7 +10,7 @@ import pytest
 from jax import lax
 
 from autograd_ref.compiling.options import quick_options
-from autograd_ref.compiling.steps import MOST, MOST_KEPT, Steps, steps_of
+from autograd_ref.compiling.steps import MOST_KEPT, Steps, steps_of
 
 rng = np.random.default_rng(0)
 ODD = np.array(
@@ -90,13 +90,12 @@ def test_steps_leave_out_what_is_unused_equal_or_small_and_constant():
         lambda x: x.astype(jnp.float32),
         lambda x: lax.complex(x, x),
         lambda x: x[:0],
-        lambda x: jnp.broadcast_to(x, (MOST, 3)),
         lambda x: lax.round(x, lax.RoundingMethod.AWAY_FROM_ZERO),
         lambda x: lax.pad(x, 0.0, [(0, 0, 1)]),
         lambda x: lax.fori_loop(0, 3, lambda _, x: x * x, x),
     ],
 )
-def test_what_numpy_would_compute_differently_or_slowly_is_no_step(function):
+def test_what_numpy_would_compute_differently_is_no_step(function):
     with jax.enable_x64(True):
         assert steps_of(jax.make_jaxpr(function)(np.ones(3))) is None
         assert isinstance(steps_of(jax.make_jaxpr(jnp.sin)(np.ones(3))), Steps)

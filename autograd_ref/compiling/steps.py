@@ -1,7 +1,7 @@
-"""Small traced functions as steps of NumPy, which run at once: to compile one with XLA takes 30 ms.
+"""Traced functions as steps of NumPy, which run at once: to compile one with XLA takes 30 ms.
 
-Only functions of common primitives on small arrays become steps. Every step gives what XLA gives, except for
-the rounding of the last bits.
+Only functions of common primitives become steps. Every step gives what XLA gives, except for the rounding of
+the last bits. On large arrays steps take as long as compiled programs, and less memory.
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ from autograd_ref.compiling.interpreter import interpret_closed
 
 __all__ = ["Steps", "steps_of"]
 
-# The largest number of entries of an array in a step, and of a constant that is kept. For larger ones,
-# compiled programs are faster and need less memory, because they do several steps at once.
-MOST, MOST_KEPT = 2**17, 2**10
+# The largest number of entries of a constant that is kept; larger ones are made anew in each call.
+MOST_KEPT = 2**10
 
 Function = Callable[..., Any]
 # Of 0-d arrays, NumPy's ufuncs make scalars.
@@ -128,7 +127,7 @@ class _Builder:
     def apply(self, eqn: JaxprEqn, operands: list[int]) -> list[int]:
         for each in (*eqn.invars, *eqn.outvars):
             aval: Any = each.aval
-            if aval.dtype not in _DTYPES or not 0 < math.prod(aval.shape) <= MOST:
+            if aval.dtype not in _DTYPES or 0 in aval.shape:
                 raise _NoStepError
         if eqn.primitive.name in _SAME:
             return operands
