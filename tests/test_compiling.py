@@ -322,3 +322,23 @@ def test_check_with_cached_kernels_prints_the_same(tmp_path):
         said.append(json.loads(done.stdout))
     assert said[0] == said[1] == said[2]
     assert said[0]["ok"] is True
+
+
+# Compiles a program that calls LAPACK, or takes it from the cache, in which case nothing else loads LAPACK.
+FACTOR = """
+import jax, numpy as np
+from autograd_ref.compiling.cache import keep_compiled
+from autograd_ref.compiling.kernel import Kernel
+keep_compiled()
+factor = Kernel(lambda x: [jax.numpy.linalg.cholesky(x)], "cholesky")
+print(np.asarray(factor(4 * np.eye(2, dtype=np.float32))[0]).tolist())
+"""
+
+
+@pytest.mark.slow
+def test_program_from_the_cache_finds_lapack(tmp_path):
+    environment = {**os.environ, "HANDGRAD_CACHE": "1", "XDG_CACHE_HOME": str(tmp_path)}
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", FACTOR], capture_output=True, text=True, env=environment)
+        assert (done.returncode, done.stdout) == (0, "[[2.0, 0.0], [0.0, 2.0]]\n"), done.stderr
+    assert len([each for each in tmp_path.rglob("*") if each.is_file() and each.suffix != ".loads"]) == 1

@@ -1,12 +1,14 @@
 """Programs as strangers write them: tensors with their graph, states beside parameters, namedtuples."""
 
 from collections import namedtuple
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from autograd_ref import NotJudged, check_call
 from autograd_ref.crosscheck.isolated.whole import is_unclear
+from autograd_ref.crosscheck.program.calling.loops import loops_of
 from autograd_ref.crosscheck.program.calling.watch import watching
 from autograd_ref.crosscheck.program.paths import holder, is_of_gradients
 from autograd_ref.recording import record
@@ -145,8 +147,6 @@ step(1), counted(1), train()
 
 
 def test_function_of_global_arrays_is_met_unless_it_trains(tmp_path):
-    from autograd_ref.crosscheck.program.calling.loops import loops_of
-
     file = tmp_path / "program.py"
     file.write_text(PROGRAM)
     met = []
@@ -154,3 +154,29 @@ def test_function_of_global_arrays_is_met_unless_it_trains(tmp_path):
     with watching(str(file), names, 1, lambda name, _: met.append(name), loops_of(PROGRAM), lambda *_: False):
         exec(compile(PROGRAM, str(file), "exec"), {"__name__": "program"})
     assert met == ["step"]
+
+
+def test_array_given_twice_has_a_gradient_for_each_argument_or_one_for_both():
+    assert check_call(lambda a, b: (np.sum(a * b * b), b * b, 2 * a * b), A, A, points=1).ok
+    assert check_call(lambda a, b: (np.sum(a * b * b), 3 * a * a), A, A, points=1).ok
+    assert check_call(lambda a, b: (np.sum(a * b * b), 4 * b * b, 2 * a * b), A, A, points=1).ok is False
+
+
+class Part:
+    def __init__(self):
+        self.p, self.g = SimpleNamespace(w=A + 0), SimpleNamespace(w=None)
+
+
+def chain(parts, x, factor=1.0):
+    first = parts[0].p.w * x
+    loss = np.sum(parts[1].p.w * first)
+    parts[1].g.w = factor * first
+    parts[0].g.w = factor * parts[1].p.w * x
+    return loss
+
+
+def test_stored_gradient_belongs_to_the_nearest_object():
+    report = check_call(chain, [Part(), Part()], B, points=1)
+    assert report.ok
+    assert [each.of for each in report.quantities] == ["parts[1].p.w", "parts[0].p.w"]
+    assert check_call(chain, [Part(), Part()], B, 2.0, points=1).ok is False

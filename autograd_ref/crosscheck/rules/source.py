@@ -15,7 +15,7 @@ def jax_rules_in(tree: ast.Module) -> list[str]:
 
 
 def functions_in(tree: ast.Module) -> dict[str, str]:
-    """Return a module's subclasses of `torch.autograd.Function`, by their names and aliases of their apply."""
+    """Return a module's subclasses of `torch.autograd.Function`, by names and aliases of apply."""
     found = {}
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and any(_last(base) == "Function" for base in node.bases):

@@ -358,11 +358,18 @@ def _in_same_object(each: Candidate, leaf: Leaf) -> bool:
 
 
 def _closest(each: Candidate, leaves: list[Leaf]) -> Leaf | None:
-    """Return, of leaves with the same name, the one at the same place of its list, in the same object."""
+    """Return, of leaves with the same name, the one at the same place of its list, in the nearest object."""
     if len(leaves) > 1:
         leaves = [leaf for leaf in leaves if of_path(leaf.path).at == each.name.at]
     if len(leaves) > 1:
-        leaves = [leaf for leaf in leaves if of_path(leaf.path).owner == each.name.owner]
+        near = [_nearness(each.name.owner, of_path(leaf.path).owner) for leaf in leaves]
+        leaves = [leaf for leaf, one in zip(leaves, near, strict=True) if one == max(near) > (False, 0)]
     if len(leaves) == 1 and (of_path(leaves[0].path).at == each.name.at or not each.name.at):
         return leaves[0]
     return None
+
+
+def _nearness(one: str, other: str) -> tuple[bool, int]:
+    """Return whether two paths are equal, and the length of their common beginning."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return one == other, next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
