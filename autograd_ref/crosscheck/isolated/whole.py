@@ -24,6 +24,8 @@ NOTHING = (
 
 TAKES_GRADIENTS = "it takes a gradient and computes none, so there is nothing to judge"
 
+NOT_RECORDED = "cannot be recorded: "
+
 _NOT_SOURCE = {"build", "dist", "env", "node_modules", "site-packages", "venv", "__pycache__"}
 
 
