@@ -307,7 +307,7 @@ def counted(w):
     return np.sum(np.histogram(w, weights=w)[0] ** 2), 2 * w
 
 def unlike(a, b):
-    return np.sum(a * b), 2 * a
+    return np.sum(a * b), 3 * a
 
 counted(w)
 unlike(w, 2 * w)
