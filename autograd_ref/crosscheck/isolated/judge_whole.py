@@ -138,7 +138,7 @@ class WholeFile:
         judged = self._answer(name, lambda: judge(asked)) or is_unclear(self.answers[-1]["error"])
         if not judged:
             error = str(self.answers[-1]["error"])
-            if isinstance(met, Met) and NOT_RECORDED in error:
+            if isinstance(met, Met) and NOT_RECORDED.search(error):
                 self.met.add(name)  # listed with the reason
             else:
                 self.answers.pop()
