@@ -21,9 +21,9 @@ from autograd_ref.compiling.interpreter import interpret_closed
 
 __all__ = ["Steps", "steps_of"]
 
-# The largest number of entries of an array in a step. Larger ones are faster, and need less memory, in
-# compiled programs, which keep few intermediate results.
-MOST = 2**15
+# The largest number of entries of an array in a step, and of a constant that is kept. For larger ones,
+# compiled programs are faster and need less memory, because they do several steps at once.
+MOST, MOST_KEPT = 2**17, 2**10
 
 Function = Callable[..., Any]
 # Of 0-d arrays, NumPy's ufuncs make scalars.
@@ -63,23 +63,29 @@ class Steps:
     """A function of flat arrays, step by step. It can be pickled.
 
     Args:
-        steps: functions, with the places of their operands and of their result.
+        steps: functions, with the places of their operands and of their result, and the places that are no
+            longer needed then.
         values: the constants at their places, and None at the others, beginning with the arguments.
         results: the places of the results.
     """
 
     def __init__(
-        self, steps: list[tuple[Function, tuple[int, ...], int]], values: list[Any], results: list[int]
+        self,
+        steps: list[tuple[Function, tuple[int, ...], int, tuple[int, ...]]],
+        values: list[Any],
+        results: list[int],
     ) -> None:
         self._steps, self._values, self._results = steps, values, results
 
     def __call__(self, *arrays: Any) -> list[Any]:
         """Return the function's results. They may share memory with its arguments and each other."""
         values = self._values.copy()
-        values[: len(arrays)] = arrays
+        values[: len(arrays)] = map(np.asarray, arrays)  # some come from compiled programs
         with np.errstate(all="ignore"):
-            for function, places, target in self._steps:
+            for function, places, target, done in self._steps:
                 values[target] = function(*[values[i] for i in places])
+                for i in done:
+                    values[i] = None
         return [np.asarray(values[i]) for i in self._results]
 
 
@@ -94,8 +100,9 @@ def steps_of(traced: ClosedJaxpr) -> Steps | None:
     needed, steps = set(results), []
     for function, operands, target in reversed(builder.steps):
         if target in needed:
+            done = tuple(set(operands) - needed)
             needed.update(operands)
-            steps.append((function, operands, target))
+            steps.append((function, operands, target, done))
     return Steps(steps[::-1], builder.values, results)
 
 
@@ -132,7 +139,8 @@ class _Builder:
         if key in self._known:
             return self._known[key]
         values = [self.values[i] for i in operands]
-        if any(each is None for each in values):
+        aval: Any = eqn.outvars[output].aval
+        if math.prod(aval.shape) > MOST_KEPT or any(each is None for each in values):
             target = self.place()
             self.steps.append((function, tuple(operands), target))
         else:

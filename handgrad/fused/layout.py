@@ -46,7 +46,7 @@ def choose_layout(N: int, D: int, H: int, dtype: np.dtype[np.floating], blas: Bl
     if N == 1:
         return Layout("C", "row" if single or not small else "packed", "packed" if small else "row")
     few = N * H <= 20_000
-    by_rows = N < 32 or (768 if N < 128 else 480) > H if single else few and N <= 64
+    by_rows = (N < 32 or H < 480 or (N < 128 and H < 768)) if single else few and N <= 64
     order: Literal["C", "F"] = "C" if by_rows else "F"
     alone = single and blas.threads == 1
     if alone and by_rows and N >= 500:

@@ -218,7 +218,7 @@ def _by_variables(
     """Judge gradients that are only variables of the function, like those that Adam uses inside of it.
 
     A variable may have the name of a gradient by chance: a single wrong one gives no report, unless the call
-    is guessed, where a report keeps a call with other shapes from being the only one.
+    is guessed, where a report leaves calls with other shapes possible.
     """
     path = first.loss.path
     loss = f"out{path.removeprefix('return')}" if path.startswith("return") else path

@@ -39,7 +39,7 @@ def watching_rules(
 
 
 def of_function(met: Met) -> Met:
-    """Return the call of a Function's apply, given that of its forward."""
+    """Return the call of a Function's apply for the call of its forward."""
     owner = met.function.__qualname__.rpartition(".")[0]
     function, (args, kwargs, names) = met.space[owner], met.call
     return met._replace(

@@ -101,6 +101,7 @@ class Kind(NamedTuple):
         makers: what is known of them.
         shapes: of the arguments, with their dtypes.
         dtype: in which NumPy computed.
+        kept: which results are needed; None for all.
     """
 
     kernel: Kernel
@@ -108,15 +109,22 @@ class Kind(NamedTuple):
     makers: tuple[str | None, ...]
     shapes: tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]
     dtype: np.dtype[Any]
+    kept: tuple[int, ...] | None
 
 
-def kind_of(value: Value, operands: Operands, active: tuple[int, ...] | None = None) -> Kind:
+def kind_of(
+    value: Value,
+    operands: Operands,
+    active: tuple[int, ...] | None = None,
+    kept: tuple[int, ...] | None = None,
+) -> Kind:
     """Return the kind of function to compile for an operation made by a `Compute`.
 
     Args:
         value: a value on the tape.
         operands: the operands; for a derivative, the last is the adjoint of the result.
-        active: the inputs whose contributions are needed; None for the operation itself.
+        active: the inputs with a contribution; None for the operation itself.
+        kept: which of these contributions are needed; None for all.
     """
     return Kind(
         kernel_of(value, active),
@@ -124,6 +132,7 @@ def kind_of(value: Value, operands: Operands, active: tuple[int, ...] | None = N
         tuple([None if each is None else each.maker for each in operands.notes]),
         tuple([(each.shape, each.dtype) for each in operands.exact]),
         operands.dtype,
+        kept,
     )
 
 
@@ -155,7 +164,7 @@ def _kernel(kind: Kind, draws: int) -> tuple[Made, int]:
 
 
 def _made(kind: Kind, draws: int) -> tuple[Made, int]:
-    kernel, moved, makers, shapes, dtype = kind
+    kernel, moved, makers, shapes, dtype, kept = kind
     exact = [jax.ShapeDtypeStruct(*each) for each in shapes]
     traced = jax.make_jaxpr(kernel.function)(*exact)
 
@@ -168,7 +177,8 @@ def _made(kind: Kind, draws: int) -> tuple[Made, int]:
             for leader, maker in zip(leaders, makers, strict=True)
         ]
         beside = [next(rest) if is_moved else leader for leader, is_moved in zip(leaders, moved, strict=True)]
-        return follow(traced, leaders, beside, known, dtype, errors)
+        results = follow(traced, leaders, beside, known, dtype, errors)
+        return results if kept is None else [results[i] for i in kept]  # with the same errors
 
     count = min(sum(math.prod(shape) for shape, _ in shapes) + _errors(traced.jaxpr), 2 * PERIOD)
     stacks = [
