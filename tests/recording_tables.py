@@ -52,6 +52,7 @@ RECORDED = {
         "np.{}(q, u)": "geomspace",
         "np.{}(x, np.arange(-3.0, 3.0, 2.0), u[0, :3])": "interp",
         "np.{}(x, i)": "ldexp",
+        "np.{}(i[0], v, minlength=6)": "bincount",
         "np.{}(x, x.dtype)": "astype",
         "np.{}(np.atleast_1d(z))": "real_if_close",
         "np.{}(q)": "arccosh acosh log log10 log1p log2 sqrt",

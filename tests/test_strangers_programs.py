@@ -1,17 +1,20 @@
 """Programs as strangers write them: tensors with their graph, states beside parameters, namedtuples."""
 
+import ast
 from collections import namedtuple
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy.special import gammaln
 
 from autograd_ref import NotJudged, check_call
 from autograd_ref.crosscheck.isolated.whole import is_unclear
 from autograd_ref.crosscheck.program.calling.loops import loops_of
 from autograd_ref.crosscheck.program.calling.watch import watching
 from autograd_ref.crosscheck.program.paths import holder, is_of_gradients
-from autograd_ref.recording import record
+from autograd_ref.crosscheck.rules.source import functions_in
+from autograd_ref.recording import check_operations, record, record_or_undo
 from autograd_ref.recording.bounds.difference import _terms
 
 A, B = np.array([0.5, -1.0, 2.0]), np.array([1.0, 0.25, -0.5])
@@ -180,3 +183,30 @@ def test_stored_gradient_belongs_to_the_nearest_object():
     assert report.ok
     assert [each.of for each in report.quantities] == ["parts[1].p.w", "parts[0].p.w"]
     assert check_call(chain, [Part(), Part()], B, 2.0, points=1).ok is False
+
+
+def test_call_that_raises_is_undone():
+    kept = [A]
+
+    def forward(x):
+        kept.append(2 * x)
+        x += 1
+        raise ValueError
+
+    x = B + 0
+    with pytest.raises(ValueError, match=r"^$"):
+        record_or_undo(forward, (x,), {})
+    assert len(kept) == 1
+    np.testing.assert_array_equal(x, B)
+
+
+def test_logarithm_of_gamma_is_compared_beside_its_zeros():
+    check_operations(record(lambda x: [gammaln(each) for each in x], np.linspace(0.9, 2.1, 121)))
+
+
+@pytest.mark.parametrize(
+    ("head", "found"), [("import torch", {"Dot": "Dot"}), ("from mytorch import Function", {})]
+)
+def test_class_function_is_not_always_pytorchs(head, found):
+    assert functions_in(ast.parse(f"{head}\nclass Dot(Function): ...")) == found
+    assert functions_in(ast.parse(f"{head}\nclass Function: ...\nclass Dot(Function): ...")) == {}

@@ -61,11 +61,13 @@ def test_matrices_in_another_order_are_refused():
     N=st.integers(1, 6000), D=st.integers(1, 4000), H=st.integers(1, 5000), threads=st.integers(1, 64),
     core=st.sampled_from(["SkylakeX", "Haswell", "Zen", "neoversen1", ""]), dtype=st.sampled_from(DTYPES),
 )  # fmt: skip
-def test_products_are_unpacked_only_where_rows_are_contiguous(N, D, H, threads, core, dtype):
+def test_every_way_is_chosen_only_where_it_is_possible(N, D, H, threads, core, dtype):
     layout = choose_layout(N, D, H, np.dtype(dtype), Blas(core, threads))
     if "unpacked" in layout:
         assert layout.order == "C"
         assert core == "SkylakeX"
+    assert threads == 1 or "numpy" not in layout  # its threads would compete with those of SciPy's BLAS
+    assert N == 1 or "row" not in layout
 
 
 def test_the_blas_says_how_many_threads_it_has():

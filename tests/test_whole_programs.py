@@ -13,7 +13,7 @@ from autograd_ref import NotJudged
 from autograd_ref.crosscheck.isolated.by_forward import by_forward
 from autograd_ref.crosscheck.isolated.child import judge_file
 from autograd_ref.crosscheck.isolated.targets import load_target
-from autograd_ref.crosscheck.isolated.whole import names_in, takers_of_gradients
+from autograd_ref.crosscheck.isolated.whole import is_unclear, names_in, takers_of_gradients
 from autograd_ref.crosscheck.program.calling.watch import is_called_plainly, watching
 
 LIBRARY = """
@@ -297,3 +297,26 @@ def test_backward_function_is_judged_with_its_forward_function(target, forward):
     else:
         assert paired["target"] == f"x.py:{forward}"
         assert paired["recorded"]["backward"] == target
+
+
+UNRECORDED = """
+import numpy as np
+w, x = np.array([0.5, -1.0]), np.array([[1.0, 2.0], [3.0, -1.0]])
+
+def counted(w):
+    return np.sum(np.histogram(w, weights=w)[0] ** 2), 2 * w
+
+def unlike(a, b):
+    return np.sum(a * b), 3 * a
+
+counted(w)
+unlike(w, 2 * w)
+"""
+
+
+def test_called_functions_that_cannot_be_judged_are_not_passed_over(tmp_path):
+    file = tmp_path / "program.py"
+    file.write_text(UNRECORDED)
+    told = {name: one["error"] for name, one in judged(file).items()}
+    assert told["counted"].startswith("cannot be recorded: ")
+    assert is_unclear(told["unlike"])

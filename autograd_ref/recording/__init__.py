@@ -10,7 +10,7 @@ found.of[recording.leaves[0].value].centre
 from autograd_ref.recording.adjoints import Adjoint, Adjoints, Fit, adjoints, fit, ties_of
 from autograd_ref.recording.call.given import Leaf
 from autograd_ref.recording.place import Place
-from autograd_ref.recording.record import Recording, record
+from autograd_ref.recording.record import Recording, record, record_or_undo
 from autograd_ref.recording.replay import replay
 from autograd_ref.recording.tape import NotRecorded, Tape, Value
 from autograd_ref.recording.verify import InstrumentFault, NotCompared, check_complete, check_operations
@@ -32,6 +32,7 @@ __all__ = [
     "check_operations",
     "fit",
     "record",
+    "record_or_undo",
     "replay",
     "ties_of",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from autograd_ref.recording.stand_ins.array import RecordedArray
 from autograd_ref.recording.stand_ins.targets import shadowed
 from autograd_ref.recording.tape import NotRecorded, Read, Tape, Value, current
 
-__all__ = ["Recording", "record"]
+__all__ = ["Recording", "record", "record_or_undo"]
 
 objects.ARRAY.append(RecordedArray)
 objects.RECORDED.add(RecordedArray)
@@ -141,13 +141,31 @@ def record(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Recording
     Raises:
         NotRecorded: an operation cannot be recorded; the message names it and its place.
     """
+    return _record(function, args, kwargs, [])
+
+
+def record_or_undo(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Recording:
+    """Run a function once and record it, like `record`; if it raises, everything is as before the call."""
+    before: list[State] = []
+    try:
+        return _record(function, args, kwargs, before)
+    except BaseException:
+        for each in before:
+            each.restore()
+        raise
+
+
+def _record(
+    function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], before: list[State]
+) -> Recording:
     if current.tape is not None:
         raise NotRecorded("a recording is being made already: record() was called inside record()")
     tape = Tape()
     memories = Memories(tape)
     recording = Recording(tape, memories)
-    given = Given(function, args, kwargs)
+    given = Given(function, tuple(args), dict(kwargs))
     recording.before = State(given.walk, given.module)
+    before.append(recording.before)
     returned: list[Any] = []
     with unsearched():
         try:

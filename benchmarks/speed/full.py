@@ -48,7 +48,8 @@ def run(out: Path, quick: bool, native_blas: bool, only: Sequence[str] = ()) -> 
     if only:
         cases = [case for name in only for case in GROUPS[name].cases]
         seconds = sum(GROUPS[name].seconds for name in only)
-    results = earlier_results(out / "results.json") if only else Results("", absent, [])
+    results = earlier_results(out / "results.json") if only else Results("", {}, [])
+    results.missing = absent
     known = {result.case: result for result in results.cases}
     for case in cases:
         if case not in known:

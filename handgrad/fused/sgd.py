@@ -20,8 +20,8 @@ the stored parameter (Bengio et al., "Advances in optimizing recurrent networks"
 
 $$v' = \mu v - lr\,g, \qquad W \leftarrow W - \mu v + (1 + \mu)\,v'.$$
 
-Every matrix and dot product uses SciPy's BLAS. NumPy has a second BLAS with its own threads; if calls
-alternate between the two, their threads compete for the cores.
+Matrix and dot products use SciPy's BLAS. NumPy has a second BLAS with its own threads; if calls alternate
+between the two, their threads compete for the cores. Only on one thread may `choose_layout` take NumPy's.
 """
 
 from collections.abc import Callable, Mapping

@@ -15,7 +15,14 @@ from rich.text import Text
 
 from autograd_ref.crosscheck.isolated.process import Answer, Outcome, cores, run_apart, run_file_apart
 from autograd_ref.crosscheck.isolated.source import ignored_in
-from autograd_ref.crosscheck.isolated.whole import NOTHING, TAKES_GRADIENTS, files_of, is_unclear, names_in
+from autograd_ref.crosscheck.isolated.whole import (
+    NOT_RECORDED,
+    NOTHING,
+    TAKES_GRADIENTS,
+    files_of,
+    is_unclear,
+    names_in,
+)
 from handgrad.files import replace_file
 
 if TYPE_CHECKING:
@@ -198,7 +205,11 @@ def _ignored(file: str) -> str:
 def _uncalled(results: "Sequence[TargetResult]", *, is_run: bool) -> Iterator[str]:
     """Yield sentences about functions that only take gradients, and about those without a known call."""
     takers = [result.target for result in results if result.error == TAKES_GRADIENTS]
-    targets = [result.target for result in results if result.error != TAKES_GRADIENTS]
+    unrecorded = [result for result in results if NOT_RECORDED.search(result.error or "")]
+    others = [result for result in results if result not in unrecorded]
+    targets = [result.target for result in others if result.error != TAKES_GRADIENTS]
+    for result in unrecorded:
+        yield f"Not judged: {_names([result.target])}: {result.error}"
     if takers:
         yield f"Without a gradient of its own: {_names(takers)}."
     if not targets:

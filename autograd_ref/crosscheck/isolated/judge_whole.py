@@ -16,6 +16,7 @@ from autograd_ref.crosscheck.isolated.running import run_program
 from autograd_ref.crosscheck.isolated.source import source_of
 from autograd_ref.crosscheck.isolated.targets import Target, load_module
 from autograd_ref.crosscheck.isolated.whole import (
+    NOT_RECORDED,
     NOTHING,
     TAKES_GRADIENTS,
     is_unclear,
@@ -136,7 +137,11 @@ class WholeFile:
         asked = self.asked({**self.request, "target": f"{self.path}:{name}"})
         judged = self._answer(name, lambda: judge(asked)) or is_unclear(self.answers[-1]["error"])
         if not judged:
-            error = str(self.answers.pop()["error"])
+            error = str(self.answers[-1]["error"])
+            if isinstance(met, Met) and NOT_RECORDED.search(error):
+                self.met.add(name)  # listed with the reason
+            else:
+                self.answers.pop()
             if not self.refused or NO_LOSS_AT_ALL.search(self.refused):
                 self.refused = f"{name}: {error}"
         self.patience.start(AFTER_SECONDS if self.answers else None)

@@ -1,6 +1,7 @@
 """Find functions and classes to judge in a file or folder, from the source, without running it."""
 
 import ast
+import re
 from pathlib import Path
 
 from autograd_ref.crosscheck.isolated.source import source_of
@@ -23,6 +24,9 @@ NOTHING = (
 )
 
 TAKES_GRADIENTS = "it takes a gradient and computes none, so there is nothing to judge"
+
+# Refusals of functions that may well compute gradients.
+NOT_RECORDED = re.compile("cannot be recorded: |left the tape|this checker computes an operation otherwise")
 
 _NOT_SOURCE = {"build", "dist", "env", "node_modules", "site-packages", "venv", "__pycache__"}
 

@@ -23,7 +23,7 @@ from autograd_ref.crosscheck.program.calling.forms import Form
 from autograd_ref.crosscheck.program.guards import Guard, guarded_logarithms, unguarded
 from autograd_ref.crosscheck.program.views import adjoint_by
 from autograd_ref.crosscheck.reports.report import NotJudged
-from autograd_ref.recording import Leaf, NotRecorded, Recording, Value, adjoints, record
+from autograd_ref.recording import Leaf, NotRecorded, Recording, Value, adjoints, record_or_undo
 from autograd_ref.recording.adjoints import Adjoint, Adjoints, ties_of
 from autograd_ref.recording.bounds import LeafBound, difference, measure
 
@@ -152,7 +152,7 @@ def run(form: Form, args: Sequence[Any], kwargs: Mapping[str, Any], file: str) -
     if form.leaves_variables and form.loss is None:
         raise NoLoss("none of its variables is the loss")
     try:
-        recording = record(form.function, *args, **kwargs)
+        recording = record_or_undo(form.function, args, kwargs)
     except NotRecorded as error:
         raise NotJudged(f"cannot be recorded: {error}") from error
     except NotJudged:

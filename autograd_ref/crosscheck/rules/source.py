@@ -16,7 +16,10 @@ def jax_rules_in(tree: ast.Module) -> list[str]:
 
 def functions_in(tree: ast.Module) -> dict[str, str]:
     """Return a module's subclasses of `torch.autograd.Function`, by names and aliases of apply."""
-    found = {}
+    found: dict[str, str] = {}
+    own = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
+    if "Function" in own or not any(map(_imports_torch, ast.walk(tree))):
+        return found  # others have a class Function, too
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and any(_last(base) == "Function" for base in node.bases):
             found[node.name] = node.name
@@ -37,6 +40,12 @@ def parts_of_rules(tree: ast.Module) -> set[str]:
             given = [each for each in node.decorator_list if isinstance(each, ast.Attribute)]
             parts |= {node.name for each in given if each.attr in DEFINES}
     return parts
+
+
+def _imports_torch(node: ast.AST) -> bool:
+    names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+    names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+    return any(name.partition(".")[0] == "torch" for name in names)
 
 
 def _jax_rules(node: ast.stmt) -> Iterator[str]:

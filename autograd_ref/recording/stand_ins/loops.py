@@ -219,7 +219,17 @@ def _broadcast(*args: Any) -> Any:
     return _Broadcast(*args) if recorded else np.broadcast(*plain_all(args))
 
 
+def _bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
+    if current.tape is None or not arrays_in(weights):
+        found = np.bincount(x, weights, minlength)
+        return found if current.tape is None or is_recorded(found) else constant(found)
+    total = constant(np.zeros_like(np.bincount(plain_all(x), plain_all(weights), minlength)))
+    np.add.at(total, x, _array(weights))
+    return total
+
+
 LOOPS: dict[Any, Any] = {
+    np.bincount: _bincount,
     np.vectorize: _Vectorized,
     np.apply_along_axis: _apply_along_axis,
     np.apply_over_axes: _apply_over_axes,

@@ -12,7 +12,7 @@ from autograd_ref.crosscheck.program.calling.forms import Form, with_expression,
 from autograd_ref.crosscheck.program.paths import is_of_gradients
 from autograd_ref.crosscheck.program.views import adjoint_by
 from autograd_ref.crosscheck.reports.report import NotJudged
-from autograd_ref.recording import Recording, Value, adjoints, record
+from autograd_ref.recording import Recording, Value, adjoints, record_or_undo
 from autograd_ref.recording.tape import Compute, Given, Read
 
 __all__ = ["seek_loss"]
@@ -83,7 +83,7 @@ def _fitting(
 
 def _recorded(form: Form, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Recording | None:
     try:
-        recording = record(form.function, *args, **kwargs)
+        recording = record_or_undo(form.function, args, kwargs)
     except Exception:
         return None
     recording.before.restore()
