@@ -132,17 +132,40 @@ def test_statements_that_wait_are_left_out():
 
 
 @pytest.fixture(scope="module")
-def everything():
-    done = subprocess.run(
-        [sys.executable, "judged_exercises.py"],
-        cwd=ROOT / "tests",
-        env={**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+def judging():
+    """A process that judges every topic's answer and mistakes, while the tests that come first wait."""
+    command, env = [sys.executable, "judged_exercises.py"], {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, cwd=ROOT / "tests", env={**os.environ, **env}, stdout=pipe, stderr=pipe, text=True
+    ) as process:
+        yield process
+        process.kill()
+
+
+@pytest.fixture(scope="module")
+def everything(judging):
+    out, err = judging.communicate()
+    assert judging.returncode == 0, err
+    return json.loads(out)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("judging")
+@pytest.mark.parametrize(
+    ("written", "said", "code"),
+    [
+        ("import time; time.sleep(99)", "does not come to an end within 9 s: it is still at line 28", 2),
+        ("import os; os._exit(3)", "ended its process, with exit code 3", 2),
+        ("dscores = nothing", "NameError", 1),
+    ],
+)
+def test_anything_written_gets_one_clear_answer(handgrad, tmp_path, written, said, code):
+    file = tmp_path / "net.py"
+    file.write_text(filled(topic_called("two-layer-network"), 0).replace("dscores = ...", written))
+    found, out, err = handgrad("check", file, "--time-limit", "9" if "sleep" in written else "60")
+    assert said in " ".join((out + err).split())
+    assert found == code
 
 
 @pytest.mark.slow
@@ -185,23 +208,6 @@ def test_right_steps_and_a_wrong_return_are_not_right(everything):
     assert {each["state"] for each in found["progress"]["steps"]} == {"right"}
     assert found["finish"] is None
     assert "dW2 is wrong" in found["not_returned"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("written", "said", "code"),
-    [
-        ("import time; time.sleep(99)", "does not come to an end within 9 s: it is still at line 28", 2),
-        ("import os; os._exit(3)", "ended its process, with exit code 3", 2),
-        ("dscores = nothing", "NameError", 1),
-    ],
-)
-def test_anything_written_gets_one_clear_answer(handgrad, tmp_path, written, said, code):
-    file = tmp_path / "net.py"
-    file.write_text(filled(topic_called("two-layer-network"), 0).replace("dscores = ...", written))
-    found, out, err = handgrad("check", file, "--time-limit", "9" if "sleep" in written else "60")
-    assert said in " ".join((out + err).split())
-    assert found == code
 
 
 @pytest.fixture

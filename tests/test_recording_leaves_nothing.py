@@ -3,7 +3,10 @@
 import dataclasses
 import functools
 import gc
+import operator
+import os
 import queue
+import sys
 import threading
 import traceback
 import types
@@ -16,6 +19,8 @@ from nothing_records import everything_plain
 from same_bits import assert_same
 
 from autograd_ref.recording import NotRecorded, check_complete, record
+from autograd_ref.recording.stand_ins.modules import stand_in_for
+from autograd_ref.recording.stand_ins.targets import shadowed
 
 W = np.array([0.5, -1.0, 2.0])
 
@@ -242,3 +247,24 @@ def test_what_a_call_made_is_not_kept_by_its_functions():
 
     run()
     assert everything_plain()
+
+
+def test_names_of_an_installed_module_are_restored_and_looked_at_again(monkeypatch):
+    library = types.ModuleType("some_library")
+    library.__file__ = os.path.join("site-packages", "some_library.py")
+    monkeypatch.setitem(sys.modules, library.__name__, library)
+    for name, make, number in (
+        ("f", np.ones, int),
+        ("f", np.zeros, 3),
+        ("g", np.zeros, 3),
+        ("g", np.zeros, 4),
+    ):
+        vars(library).update({name: make, "number": number})
+        bound = [stand_in_for(make), stand_in_for(int) if number is int else number, stand_in_for(sum)]
+        with shadowed():  # this module's own names are bound to stand-ins, too
+            found = [getattr(library, name), library.number, library.sum]
+            library.kept, library.number = getattr(library, name), 5
+        assert all(map(operator.is_, found, bound))
+        left = [vars(library).pop(each) for each in (name, "kept", "number")]
+        assert all(map(operator.is_, left, [make, make, 5]))
+        assert not hasattr(library, "sum")

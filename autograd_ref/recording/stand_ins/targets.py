@@ -8,7 +8,9 @@ import sys
 import types
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
+from operator import is_
 from typing import Any
 
 from autograd_ref.recording.stand_ins.modules import COVERED, SHADOWS, stand_in_for
@@ -34,46 +36,90 @@ def is_target(name: str, function_module: str | None = None) -> bool:
 
 def is_installed(module: types.ModuleType) -> bool:
     """Whether a module belongs to an installed package, so that its globals are not parameters."""
-    file = getattr(module, "__file__", None) or ""
-    return f"site-packages{os.sep}" in file or f"dist-packages{os.sep}" in file
+    return _in_packages(getattr(module, "__file__", None))
+
+
+def _in_packages(file: str | None) -> bool:
+    return file is not None and (f"site-packages{os.sep}" in file or f"dist-packages{os.sep}" in file)
+
+
+@dataclass(frozen=True)
+class _Bound:
+    """The names of a namespace that are bound to stand-ins.
+
+    Attributes:
+        names: all names of the namespace before.
+        values: their values.
+        made: the stand-ins by name.
+        before: what they stand for, unless it is built in.
+    """
+
+    names: list[str]
+    values: list[Any]
+    made: dict[str, Any]
+    before: dict[str, Any]
+
+    def fits(self, namespace: dict[str, Any]) -> bool:
+        """Whether the namespace is as it was before; all in C, because there may be a thousand."""
+        return (
+            len(namespace) == len(self.values)
+            and all(map(is_, namespace.values(), self.values))
+            and list(namespace) == self.names
+        )
+
+    def restore(self, namespace: dict[str, Any]) -> None:
+        """Bind every name as before, unless the run bound it anew."""
+        for name, made in self.made.items():
+            if namespace.get(name) is not made:
+                continue
+            if name in self.before:
+                namespace[name] = self.before[name]
+            else:
+                del namespace[name]
+        if self.fits(namespace) or ORIGINALS.keys().isdisjoint(map(id, namespace.values())):
+            return
+        for name, thing in list(namespace.items()):  # bound by import statements, or copied during the run
+            if id(thing) in ORIGINALS:
+                namespace[name] = ORIGINALS[id(thing)]
+
+
+# The namespaces of installed packages, by id: they hardly change between two recordings.
+_INSTALLED: dict[int, _Bound] = {}
+
+
+def _bound(namespace: dict[str, Any]) -> _Bound:
+    """Find the names of a namespace that need stand-ins."""
+    known = _INSTALLED.get(id(namespace))
+    if known is not None and known.fits(namespace):
+        return known
+    made = {}
+    for name, thing in [each for each in namespace.items() if might_need(each[1])]:
+        stand_in = stand_in_for(thing) if name != "__builtins__" else None
+        if stand_in is not None:
+            made[name] = stand_in
+    before = {name: namespace[name] for name in made}
+    made |= {name: shadow for name, shadow in SHADOWS.items() if name not in namespace}
+    found = _Bound(list(namespace), list(namespace.values()), made, before)
+    if _in_packages(namespace.get("__file__")):
+        _INSTALLED[id(namespace)] = found
+    return found
 
 
 class _Bindings:
-    """Names in module namespaces that are temporarily bound to stand-ins."""
+    """Namespaces of modules in which names are temporarily bound to stand-ins."""
 
     def __init__(self) -> None:
-        self._bound: list[tuple[dict[str, Any], str, Any, Any]] = []
-        self._done: set[int] = set()
-        self.namespaces: list[dict[str, Any]] = []
+        self._bound: dict[int, tuple[dict[str, Any], _Bound]] = {}
 
     def bind(self, namespace: dict[str, Any]) -> None:
-        if id(namespace) in self._done:
-            return
-        self._done.add(id(namespace))
-        self.namespaces.append(namespace)
-        for name, thing in [each for each in namespace.items() if might_need(each[1])]:
-            made = stand_in_for(thing) if name != "__builtins__" else None
-            if made is not None:
-                self._set(namespace, name, made)
-        for name, shadow in SHADOWS.items():
-            if name not in namespace:
-                self._set(namespace, name, shadow)
-
-    def _set(self, namespace: dict[str, Any], name: str, made: Any) -> None:
-        self._bound.append((namespace, name, namespace.get(name, _ABSENT), made))
-        namespace[name] = made
+        if id(namespace) not in self._bound:
+            bound = _bound(namespace)
+            self._bound[id(namespace)] = namespace, bound
+            namespace.update(bound.made)
 
     def restore(self) -> None:
-        for namespace, name, before, made in reversed(self._bound):
-            if namespace.get(name) is not made:
-                continue
-            if before is _ABSENT:
-                del namespace[name]
-            else:
-                namespace[name] = before
-
-
-_ABSENT = object()
+        for namespace, bound in self._bound.values():
+            bound.restore(namespace)
 
 
 def might_need(thing: Any) -> bool:
@@ -138,14 +184,3 @@ def shadowed(*extra: dict[str, Any], module: str | None = None) -> Iterator[None
     finally:
         builtins.__import__, builtins.__build_class__ = original_import, original_build
         bindings.restore()
-        _restore_imported(bindings)
-
-
-def _restore_imported(bindings: _Bindings) -> None:
-    """Restore names that were bound by import statements or copied during the run."""
-    for namespace in bindings.namespaces:
-        if ORIGINALS.keys().isdisjoint(map(id, namespace.values())):  # the common case, in C
-            continue
-        for name, thing in list(namespace.items()):
-            if id(thing) in ORIGINALS:
-                namespace[name] = ORIGINALS[id(thing)]
