@@ -29,7 +29,7 @@ from autograd_ref.crosscheck.program.repair.find import Found, find_repair
 from autograd_ref.crosscheck.program.repair.numbers import with_other_numbers
 from autograd_ref.crosscheck.program.verdict import Settings, report_on
 from autograd_ref.crosscheck.program.views import refuse_overlaps
-from autograd_ref.crosscheck.reports.report import Advice, Blame, NotJudged, Report
+from autograd_ref.crosscheck.reports.report import Advice, Blame, NotJudged, Report, assert_right
 from autograd_ref.recording import InstrumentFault, NotCompared, NotRecorded, check_complete, check_operations
 from handgrad.validation import check_positive_int, check_real
 
@@ -114,11 +114,8 @@ def assert_call(function: Callable[..., Any], *args: Any, **options: Any) -> Non
         AssertionError: a gradient is wrong; the message is the report.
         NotJudged: the call could not be judged; the message says why.
     """
-    report = check_call(function, *args, **options)
-    if report.ok is None:
-        raise NotJudged(str(report))
-    if not report.ok:
-        raise AssertionError(str(report))
+    __tracebackhide__ = True
+    assert_right(check_call(function, *args, **options))
 
 
 def form_of(

@@ -118,6 +118,7 @@ def in_words(value: Value, tapes: Tapes) -> str:
     if place is None:
         return "a value"
     operand = _operand(value, tapes) if isinstance(value.operation, Read) else None
+    operand = _written(place) or operand
     if isinstance(operand, ast.Name | ast.Attribute) and not ast.unparse(operand).endswith(".T"):
         return ast.unparse(operand)
     return f"`{excerpt(place) if operand is None else ast.unparse(operand)}` (line {place.line})"
@@ -132,6 +133,16 @@ def _functions_with(tapes: Tapes) -> dict[str, set[str]]:
             if each.place is not None and name is not None:
                 tapes.functions.setdefault(name, set()).add(f"{each.place.file}:{each.place.function}")
     return tapes.functions
+
+
+def _written(place: Place) -> ast.expr | None:
+    """Return the array of which a part is written at a place."""
+    node = expression_at(place)
+    if not isinstance(node, ast.Subscript) or not isinstance(node.ctx, ast.Store):
+        return None
+    while isinstance(node, ast.Subscript):
+        node = node.value
+    return node
 
 
 def _operand(value: Value, tapes: Tapes) -> ast.expr | None:
