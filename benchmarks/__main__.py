@@ -5,6 +5,7 @@ Without a NAME, time a training step, and compare it with autodiff and the machi
 
 import sys
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
@@ -12,21 +13,30 @@ from benchmarks.processes import BenchmarkError
 from benchmarks.results import RESULTS
 
 
-def speed(out: Path | None = None, quick: bool = False, native_blas: bool = False) -> None:
+def speed(
+    out: Path | None = None,
+    quick: bool = False,
+    only: tuple[Literal["small", "large", "threads"], ...] = (),
+    native_blas: bool = False,
+) -> None:
     """Time a training step, and compare it with autodiff and the machine's limit.
 
     Args:
         out: Write results.json and the picture to this folder. By default they go to benchmarks/results, and
             a sentence in the README is updated.
         quick: Measure a small part, in 2 minutes instead of 30, into benchmarks/results/quick.
+        only: Measure only these groups of cases, all three in 10 minutes, and keep the other results:
+            minibatches of 1 to 64 rows, minibatches of 1000 to 5000 rows, and three widths on all CPUs.
         native_blas: Start the contenders without the variables that pin OpenBLAS to an older core.
     """
     from benchmarks.speed.full import run
     from benchmarks.speed.report import report
 
+    if quick and only:
+        raise BenchmarkError("--quick and --only choose different cases; give one of them")
     folder = out or (RESULTS / "quick" if quick else RESULTS)
     try:
-        results = run(folder, quick, native_blas)
+        results = run(folder, quick, native_blas, only)
     except KeyboardInterrupt:
         sys.exit(f"Stopped. To see what was measured: python -m benchmarks report --out {folder}")
     report(results, folder)

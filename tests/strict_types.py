@@ -42,17 +42,25 @@ def _checked(thing=None, *, typechecker):
     """The decorator that jaxtyping's hook applies.
 
     jaxtyping binds the arguments of each call once more, in Python, which takes 20 times as long as a small
-    function itself. A function of the rooms that are called for every operation gets beartype alone, unless
-    it names shapes.
+    function itself. A function that names no shapes gets beartype alone.
     """
     if thing is None:
         return functools.partial(_checked, typechecker=typechecker)
-    if isinstance(thing, types.FunctionType) and thing.__module__.startswith(BY_OPERATION):
+    if isinstance(thing, types.FunctionType):
         hints = {name: _resolved(hint, thing) for name, hint in thing.__annotations__.items()}
         if not any(map(_names_shapes, hints.values())):
             thing.__annotations__ = hints
-            return typechecker(thing)
+            checked, at_once = typechecker(thing), thing.__module__.startswith(BY_OPERATION)
+            return checked if at_once or checked is thing else _switched(checked, thing)
     return _jaxtyped(thing, typechecker=typechecker)
+
+
+def _switched(checked, function):
+    @functools.wraps(function)
+    def call(*args, **kwargs):
+        return (function if jaxtyping.config.jaxtyping_disable else checked)(*args, **kwargs)
+
+    return call
 
 
 def _resolved(hint, function):

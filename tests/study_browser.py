@@ -10,6 +10,7 @@ from playwright.sync_api import sync_playwright
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 LAPTOP, PHONE, DESK = (1366, 657), (360, 800), (1920, 1080)
+USUAL = {"locale": "en-US", "reduced_motion": "reduce"}
 
 
 @pytest.fixture(scope="module")
@@ -40,29 +41,43 @@ def page_file(browser, tmp_path_factory):
     return built
 
 
+@pytest.fixture(scope="module")
+def tab(browser):
+    """A page for all visits with the usual settings: to open a new one takes as long as to load the page."""
+    return browser.new_page(**USUAL)
+
+
 @pytest.fixture
-def visit(browser, page_file):
+def visit(browser, page_file, tab):
     """Opens the page; at the end nothing may have gone wrong, and nothing may have been fetched."""
-    pages, faults = [], []
+    pages, faults, address = [], [], page_file.as_uri()
+    heard = {
+        "console": lambda message: faults.append(message.text),
+        "pageerror": lambda error: faults.append(str(error)),
+        "request": lambda request: request.url.startswith(("data:", address)) or faults.append(request.url),
+    }
 
     def visit(query="", size=(1280, 900), **options):
-        viewport = {"width": size[0], "height": size[1]}
-        options = {"locale": "en-US", "reduced_motion": "reduce", **options}
-        page = browser.new_page(viewport=viewport, **options)
-        page.on("console", lambda message: faults.append(message.text))
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        address = page_file.as_uri()
-        page.on(
-            "request",
-            lambda request: request.url.startswith(("data:", address)) or faults.append(request.url),
-        )
-        page.goto(address + query)
+        page = browser.new_page(**USUAL | options) if options else tab
+        assert page not in pages
         pages.append(page)
+        page.set_viewport_size({"width": size[0], "height": size[1]})
+        for event, listener in heard.items():
+            page.on(event, listener)
+        page.goto(address + query)
         return page
 
     yield visit
     for page in pages:
-        page.close()
+        if page is not tab:
+            page.close()
+            continue
+        for event, listener in heard.items():
+            page.remove_listener(event, listener)
+        page.evaluate("localStorage.clear()")
+        page.goto("about:blank")
+        page.emulate_media(media="null")
+        page.mouse.move(0, 0)
     assert faults == []
 
 

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from handgrad.fused.blas import add_scaled, multiply_add, scale, squared_norm
+from handgrad.fused.blas import add_outer, add_scaled, multiply_add, multiply_row, scale, squared_norm
 
 DTYPES = [np.float32, np.float64]
 
@@ -30,6 +30,19 @@ def test_multiply_add_is_exact_in_every_order(shape, orders, dtype):
 
 @pytest.mark.parametrize("order", "CF")
 @pytest.mark.parametrize("dtype", DTYPES)
+def test_products_of_single_rows_are_exact(dtype, order):
+    x, z = integers(4, dtype=dtype), integers(3, dtype=dtype, seed=1)
+    W = integers(4, 3, dtype=dtype, order=order, seed=2)
+    expected = -2 * (x @ W) + 3 * z
+    multiply_row(-2.0, x, W, 3.0, z)
+    np.testing.assert_array_equal(z, expected)
+    expected = W - 2 * np.outer(x, z)
+    add_outer(-2.0, x, z, W)
+    np.testing.assert_array_equal(W, expected)
+
+
+@pytest.mark.parametrize("order", "CF")
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_vectors_and_matrices_are_scaled_added_and_squared(dtype, order):
     x, y = integers(4, 3, dtype=dtype, order=order), integers(4, 3, dtype=dtype, order=order, seed=1)
     expected = y + 2 * x
@@ -48,3 +61,7 @@ def test_an_output_that_the_blas_would_copy_is_refused():
         add_scaled(1.0, a, gaps)
     with pytest.raises(ValueError, match="worked on a copy"):
         scale(2.0, gaps)
+    with pytest.raises(ValueError, match="worked on a copy"):
+        multiply_row(1.0, a[0], a, 1.0, gaps[0])
+    with pytest.raises(ValueError, match="worked on a copy"):
+        add_outer(1.0, a[0], a[0], gaps)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
@@ -250,9 +251,9 @@ def test_ambiguous_parts_have_no_description(part):
     assert description("f", (part,)) is None
 
 
-@pytest.fixture
-def kernels(tmp_path, monkeypatch):
-    """Kernels that are kept in a directory, and how often their functions are traced."""
+@pytest.fixture(params=[np.float32, np.float64], ids=["compiled", "steps"])
+def kernels(tmp_path, monkeypatch, request):
+    """Kernels that are kept in a directory, how they are called, and how often their functions are traced."""
     monkeypatch.setattr(kernel, "_kept", [])
     kernel.keep_in(Programs(tmp_path, "here"), "this code")
     traced = []
@@ -260,20 +261,20 @@ def kernels(tmp_path, monkeypatch):
     def made(*parts, factor=2.0):
         def function(x, more):
             traced.append(factor)
-            return [factor * x + sum(more)]
+            return [factor * x + more]
 
         return kernel.Kernel(function, *parts)
 
-    return made, traced
+    def called(one):
+        with jax.enable_x64(True):
+            (result,) = one(np.ones(3, request.param), np.ones(3, request.param))
+        return np.asarray(result).tolist()
 
-
-def called(one, x=1.0):
-    (result,) = one(np.full(3, x, np.float32), [np.ones(3, np.float32)])
-    return np.asarray(result).tolist()
+    return made, called, traced
 
 
 def test_kept_kernel_is_not_traced_again(kernels, tmp_path):
-    made, traced = kernels
+    made, called, traced = kernels
     assert called(made("f", 2)) == called(made("f", 2)) == [3.0] * 3
     assert called(made("f", 3, factor=3.0)) == [4.0] * 3
     assert traced == [2.0, 3.0]
@@ -284,7 +285,7 @@ def test_kept_kernel_is_not_traced_again(kernels, tmp_path):
 
 
 def test_kernel_that_cannot_be_loaded_is_made_again(kernels, tmp_path):
-    made, traced = kernels
+    made, called, traced = kernels
     called(made("f"))
     file = only(tmp_path)
     file.unlink()
@@ -321,3 +322,23 @@ def test_check_with_cached_kernels_prints_the_same(tmp_path):
         said.append(json.loads(done.stdout))
     assert said[0] == said[1] == said[2]
     assert said[0]["ok"] is True
+
+
+# Compiles a program that calls LAPACK, or takes it from the cache, in which case nothing else loads LAPACK.
+FACTOR = """
+import jax, numpy as np
+from autograd_ref.compiling.cache import keep_compiled
+from autograd_ref.compiling.kernel import Kernel
+keep_compiled()
+factor = Kernel(lambda x: [jax.numpy.linalg.cholesky(x)], "cholesky")
+print(np.asarray(factor(4 * np.eye(2, dtype=np.float32))[0]).tolist())
+"""
+
+
+@pytest.mark.slow
+def test_program_from_the_cache_finds_lapack(tmp_path):
+    environment = {**os.environ, "HANDGRAD_CACHE": "1", "XDG_CACHE_HOME": str(tmp_path)}
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", FACTOR], capture_output=True, text=True, env=environment)
+        assert (done.returncode, done.stdout) == (0, "[[2.0, 0.0], [0.0, 2.0]]\n"), done.stderr
+    assert len([each for each in tmp_path.rglob("*") if each.is_file() and each.suffix != ".loads"]) == 1

@@ -43,7 +43,7 @@ def test_program_is_right_and_its_mistake_is_wrong_where_it_is(tmp_path, monkeyp
     text, (line, instead, wrong) = (PROGRAMS / file).read_text(), MISTAKES[name]
     assert line in text
     (tmp_path / file).write_text(text.replace(line, instead, 1))
-    found = judge(name, tmp_path, dtype)
+    found = judge(name, tmp_path, dtype, points=1)
     assert found["ok"] is False, found
     by_name = {each["name"]: each for each in found["quantities"] if each["ok"] is False}
     assert set(by_name) == wrong, found["text"]

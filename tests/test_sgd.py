@@ -201,11 +201,20 @@ def test_a_step_of_any_shape_agrees_with_the_plain_path(N, D, H, C, seed, dtype,
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     "layout",
-    [Layout("F", False, False), Layout("C", False, False), Layout("C", True, False), Layout("C", True, True)],
+    [
+        Layout("F", "packed", "packed"),
+        Layout("C", "packed", "packed"),
+        Layout("C", "unpacked", "packed"),
+        Layout("C", "unpacked", "unpacked"),
+        Layout("C", "packed", "numpy"),
+        Layout("F", "packed", "numpy"),
+        Layout("C", "row", "row"),
+        Layout("F", "row", "row"),
+    ],
 )
 def test_a_step_in_every_layout_agrees_with_the_plain_path(layout, dtype, kind, monkeypatch):
     monkeypatch.setattr("handgrad.fused.sgd.choose_layout", lambda *_: layout)
-    check_one_step(70, 300, 170, 10, dtype, kind, 0)
+    check_one_step(1 if "row" in layout else 70, 300, 170, 10, dtype, kind, 0)
 
 
 def check_one_step(N, D, H, C, dtype, kind, seed):
@@ -360,7 +369,7 @@ def test_after_the_first_step_nothing_of_array_size_is_allocated(options, dtype)
 
 def test_the_workspace_is_a_minibatch_and_a_few_times_the_layers_outputs(monkeypatch):
     # Which it is else depends on the processor and on its threads.
-    monkeypatch.setattr("handgrad.fused.sgd.choose_layout", lambda *_: Layout("C", False, False))
+    monkeypatch.setattr("handgrad.fused.sgd.choose_layout", lambda *_: Layout("C", "packed", "packed"))
     N, D, H, C = 200, 300, 100, 10
     params, X, y = make(2000, D, H, C, np.float32)
     Sgd(params, N, reg=0.01, momentum=0.9)  # what it imports is not its workspace

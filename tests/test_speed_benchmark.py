@@ -13,11 +13,18 @@ import pytest
 
 from benchmarks.processes import BenchmarkError, Worker
 from benchmarks.speed import contenders, full, referee, rounds
-from benchmarks.speed.cases import BASE, Case, full_cases
+from benchmarks.speed.cases import BASE, GROUPS, Case, Group, full_cases
 from benchmarks.speed.contenders import CONTENDERS, LIMIT, OURS, load, missing
 from benchmarks.speed.contenders.course_notes import Contender as CourseNotes
 from benchmarks.speed.contenders.interface import Data
-from benchmarks.speed.ratios import limit, ratio_of, share_of_limit, spread, summarize
+from benchmarks.speed.ratios import (
+    limit,
+    ratio_of,
+    share_of_limit,
+    share_of_products,
+    spread,
+    summarize,
+)
 from benchmarks.speed.report import STEADY_SPREAD, all_tables, headline_table, notes, report
 from benchmarks.speed.rounds import Pass
 from benchmarks.speed.schema import CaseResult, ContenderResult, Results
@@ -163,8 +170,9 @@ def test_cases_vary_one_size_at_a_time():
     cases = full_cases()
     assert len(set(cases)) == len(cases)
     assert {case.hidden for case in cases} == {50, 150, 500, 1024, 4096}
-    assert {case.batch_size for case in cases} == {1, 20, 200, 2000}
-    assert {case.features for case in cases} == {64, 768, 3072}
+    assert {case.batch_size for case in cases} == {1, 8, 20, 64, 200, 1000, 2000, 5000}
+    assert {case.features for case in cases} == {64, 784, 3072}
+    assert {case for group in GROUPS.values() for case in group.cases} <= set(cases)
     assert {case.dtype for case in cases} == {"float32", "float64"}
     assert BASE in cases
 
@@ -190,6 +198,25 @@ def test_run_keeps_what_it_measured(monkeypatch, tmp_path, two_rounds, capsys):
     warnings = capsys.readouterr().err
     assert "OPENBLAS_CORETYPE=Prescott pins" in warnings
     assert "--native-blas" in warnings
+
+
+@pytest.mark.slow
+def test_a_group_is_measured_into_earlier_results(monkeypatch, tmp_path, two_rounds):
+    path = tmp_path / "results.json"
+    results_of(SOME).write(path)
+    earlier = Results.read(path)
+    monkeypatch.setattr(full, "CONTENDERS", {name: CONTENDERS[name] for name in (OURS, "torch.compile")})
+    monkeypatch.setattr(full, "GROUPS", {"small": Group([replace(TINY, batch_size=1)], 60.0)})
+    monkeypatch.setattr(rounds, "MOST_ROUNDS", 2)
+    full.run(tmp_path, quick=False, native_blas=True, only=("small",))
+    kept = Results.read(path)
+    assert kept.cases[:-1] == earlier.cases
+    assert kept.environment == earlier.environment
+    assert "`python -m benchmarks --native-blas --only small`" in kept.groups["small"]
+    assert kept.cases[-1].passes == 1
+    assert share_of_products(kept.cases[-1], OURS) > 0
+    report(kept, tmp_path)
+    assert "Group small: " in (tmp_path / "speed.md").read_text()
 
 
 def results_of(seconds, sizes=(50, 150, 500)):
@@ -297,7 +324,7 @@ def test_report_lists_losses_refusals_and_missing(tmp_path, capsys):
     cells = set(chain(*chain(*(table.rows for table in all_tables(results)))))
     assert "nan" not in cells
     (row,) = [row for row in headline_table(results).rows if row[2] == "150"]
-    assert row[5].endswith(", JAX scan")
+    assert row[7].endswith(", JAX scan")
     assert not [text for text in notes(results_of({OURS: SOME[OURS]})) if "is slower" in text]
 
 

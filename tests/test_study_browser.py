@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from playwright.sync_api import expect
-from study_browser import DESK, LAPTOP, PHONE, browser, in_view, page_file, visible, visit
+from study_browser import DESK, LAPTOP, PHONE, browser, in_view, page_file, tab, visible, visit
 
 from autograd_ref.study.example import worked_problem
 from autograd_ref.study.mistaken_networks import break_it
@@ -207,9 +207,10 @@ def test_script_leaves_the_worked_example_as_it_was_built(visit):
 def test_edited_numbers_are_followed_by_everything(visit):
     page = visit(size=LAPTOP)
     page.get_by_role("button", name="Change the numbers").click()
-    page.get_by_label("X[0, 1]").fill("-1.5")
-    page.get_by_label("y[0, 0]").fill("1")
-    page.get_by_label("reg[0, 0]").fill("0.25")
+    given = page.locator("dl.given")
+    given.get_by_label("X[0, 1]").fill("-1.5")
+    given.get_by_label("y[0, 0]").fill("1")
+    given.get_by_label("reg[0, 0]").fill("0.25")
     page.get_by_label("activation", exact=True).select_option("tanh")
     problem = worked_problem()
     X = problem.X.copy()
@@ -253,16 +254,17 @@ def test_edited_numbers_are_followed_by_everything(visit):
 def test_numbers_that_do_not_fit_are_refused(visit):
     page = visit()
     page.get_by_role("button", name="Change the numbers").click()
-    entry, says = page.get_by_label("W1[0, 0]"), page.locator("#editor-says")
+    given, says = page.locator("dl.given"), page.locator("#editor-says")
+    entry = given.get_by_label("W1[0, 0]")
     for typed in ("", "abc", "1e9", "NaN"):
         entry.fill(typed)
         expect(says).to_contain_text("Not a number that fits: W1[0, 0]", use_inner_text=True)
         assert entry.get_attribute("aria-invalid") == "true"
         assert shown(page, "z1/z1")[0] == "2.5"
-        page.get_by_label("y[0, 0]").fill("3")
+        given.get_by_label("y[0, 0]").fill("3")
         expect(says).to_contain_text("y[0, 0]", use_inner_text=True)
         for label, right in (("W1[0, 0]", "1"), ("y[0, 0]", "0")):
-            page.get_by_label(label).fill(right)
+            given.get_by_label(label).fill(right)
         expect(says).not_to_contain_text("Not a number", use_inner_text=True)
 
 

@@ -5,7 +5,7 @@
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
-from study_browser import LAPTOP, PHONE, browser, in_view, page_file, visible, visit
+from study_browser import LAPTOP, PHONE, browser, in_view, page_file, tab, visible, visit
 
 pytestmark = pytest.mark.slow
 

@@ -63,7 +63,7 @@ def test_matrices_in_another_order_are_refused():
 )  # fmt: skip
 def test_products_are_unpacked_only_where_rows_are_contiguous(N, D, H, threads, core, dtype):
     layout = choose_layout(N, D, H, np.dtype(dtype), Blas(core, threads))
-    if layout.unpacked_forward or layout.unpacked_update:
+    if "unpacked" in layout:
         assert layout.order == "C"
         assert core == "SkylakeX"
 

@@ -27,7 +27,6 @@ from jax.extend.core import ClosedJaxpr, JaxprEqn
 from jaxtyping import Array, Float
 from numpy.typing import DTypeLike
 
-from autograd_ref.arithmetic.interpreter import bind, interpret_closed
 from autograd_ref.arithmetic.paired_loops import LOOPS, Pair
 from autograd_ref.arithmetic.pivots import lu_in_order
 from autograd_ref.arithmetic.random_errors import RandomErrors
@@ -42,6 +41,7 @@ from autograd_ref.arithmetic.rounding_model import (
     is_exact,
     is_inexact,
 )
+from autograd_ref.compiling.interpreter import bind, interpret_closed
 
 __all__ = ["Difference", "Evaluated", "evaluate_pair", "follow"]
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, JaxprEqn, jaxpr_as_fun
 
-from autograd_ref.arithmetic.interpreter import interpret_closed
+from autograd_ref.compiling.interpreter import interpret_closed
 
 if TYPE_CHECKING:
     from autograd_ref.arithmetic.paired_evaluation import Run

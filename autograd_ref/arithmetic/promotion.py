@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, JaxprEqn
 
-from autograd_ref.arithmetic.interpreter import bind, interpret_closed
+from autograd_ref.compiling.interpreter import bind, interpret_closed
 
 __all__ = ["in_float64", "wider"]
 

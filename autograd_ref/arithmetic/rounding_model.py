@@ -32,7 +32,7 @@ import numpy as np
 from jax.extend.core import JaxprEqn
 from jaxtyping import Array
 
-from autograd_ref.arithmetic.interpreter import bind
+from autograd_ref.compiling.interpreter import bind
 
 __all__ = [
     "DENSE",

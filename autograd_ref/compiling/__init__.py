@@ -1,1 +1,1 @@
-"""Settings for compiling with XLA, and a cache of compiled programs that later commands use."""
+"""Traced functions: as steps of NumPy, or compiled by XLA, with a cache that later commands use."""

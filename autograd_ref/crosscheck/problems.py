@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,7 @@ class Problem:
     activation: ActivationName = "relu"
     penalty: Mapping[str, float] = field(default_factory=lambda: PENALTY)
 
-    @property
+    @cached_property
     def objective(self) -> Objective:
         """The penalty and the activation."""
         return Objective(self.reg, self.penalty, self.activation)

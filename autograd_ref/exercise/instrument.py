@@ -229,7 +229,7 @@ def _bound(statement: ast.stmt) -> set[str]:
 
 
 def _reads(statement: ast.stmt) -> set[str]:
-    """Return the variables that a statement reads; of a compound statement, only those of its head."""
+    """Return the variables that a statement reads; of a compound statement, only in its head."""
     parts = [part for name, part in ast.iter_fields(statement) if name not in (*_BLOCKS, "handlers")]
     flat = [each for part in parts for each in (part if isinstance(part, list) else [part])]
     names = {

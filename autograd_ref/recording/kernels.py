@@ -76,7 +76,8 @@ def compute(value: Value, inputs: Sequence[Any]) -> np.ndarray:
         return by_numpy(operation, inputs, value.dtype)
     if _is_empty(value) and value.array is not None:
         return np.asarray(value.array).astype(double(value.dtype))
-    return np.asarray(_forward(operation, _loop(value))(*inputs))
+    (result,) = _forward(operation, _loop(value))(*inputs)
+    return np.asarray(result)
 
 
 def pull_back(
@@ -87,7 +88,7 @@ def pull_back(
         return [np.zeros(inputs[i].shape, double(value.inputs[i].dtype)) for i in active]
     kernel = _backward(value.operation, _loop(value), active)
     try:
-        return [np.asarray(each) for each in kernel(list(inputs), cotangent)]
+        return [np.asarray(each) for each in kernel(*inputs, cotangent)]
     except (NotImplementedError, ValueError) as error:  # JAX has no rule for one of the arguments
         name = getattr(value.operation, "name", "")
         raise NotRecorded(f"{name} has no derivative here: {error}", value.place) from None
@@ -113,16 +114,15 @@ def prepare(uses: Iterable[tuple[Value, tuple[int, ...] | None]]) -> None:
         else:
             continue
         arguments = tuple([(each.shape, double(each.dtype)) for each in used])
-        found[kernel, arguments] = partial(_call_once, kernel, arguments, active is not None)
+        found[kernel, arguments] = partial(_call_once, kernel, arguments)
     in_threads(found.values())
 
 
 @cache
-def _call_once(kernel: Kernel, arguments: tuple[tuple[tuple[int, ...], Any], ...], backward: bool) -> None:
+def _call_once(kernel: Kernel, arguments: tuple[tuple[tuple[int, ...], Any], ...]) -> None:
     """Compile a kernel; where that fails, the next call says why."""
-    with in_double(), np.errstate(all="ignore"), suppress(Exception):
-        zeros = [np.zeros(shape, dtype) for shape, dtype in arguments]
-        kernel(zeros[:-1], zeros[-1]) if backward else kernel(*zeros)
+    with in_double(), suppress(Exception):
+        kernel(*[np.zeros(shape, dtype) for shape, dtype in arguments])
 
 
 def slopes(
@@ -137,7 +137,7 @@ def slopes(
         unit: the adjoint of every entry; the imaginary part of a complex result has its own derivative.
     """
     kernel = _slopes(value.operation, _loop(value), active, unit)
-    return [np.asarray(each) for each in kernel(list(inputs))]
+    return [np.asarray(each) for each in kernel(*inputs)]
 
 
 def kernel_of(value: Value, active: tuple[int, ...] | None = None) -> Kernel:
@@ -145,8 +145,8 @@ def kernel_of(value: Value, active: tuple[int, ...] | None = None) -> Kernel:
 
     Args:
         value: on the tape, made by a `Compute`.
-        active: if given, the function is the operation's transposed derivative instead: of a list of its
-            inputs and an adjoint, it gives the contributions to the adjoints of the active inputs.
+        active: if given, the function is the operation's transposed derivative instead: of its inputs and
+            an adjoint, it gives the contributions to the adjoints of the active inputs.
     """
     loop = _loop(value)
     if active is not None:
@@ -168,8 +168,8 @@ def _forward(operation: Compute, loop: Any) -> Kernel:
     function = meaning.function_of(operation)
     *before, after = loop
 
-    def call(*inputs: Any) -> Any:
-        return jnp.asarray(function(*_cast(inputs, before))).astype(after)
+    def call(*inputs: Any) -> list[Any]:
+        return [jnp.asarray(function(*_cast(inputs, before))).astype(after)]
 
     return Kernel(call, "forward", operation, loop)
 
@@ -178,7 +178,8 @@ def _forward(operation: Compute, loop: Any) -> Kernel:
 def _backward(operation: Compute, loop: Any, active: tuple[int, ...]) -> Kernel:
     elementwise = meaning.is_elementwise(operation)
 
-    def call(inputs: list[Any], cotangent: Any) -> list[Any]:
+    def call(*operands: Any) -> list[Any]:
+        *inputs, cotangent = operands
         if not elementwise:
             return list(_vjp(operation, loop, active, inputs, cotangent))
         wide = [jnp.broadcast_to(each, cotangent.shape) for each in inputs]
@@ -192,7 +193,7 @@ def _backward(operation: Compute, loop: Any, active: tuple[int, ...]) -> Kernel:
 
 @cache
 def _slopes(operation: Compute, loop: Any, active: tuple[int, ...], unit: complex) -> Kernel:
-    def call(inputs: list[Any]) -> list[Any]:
+    def call(*inputs: Any) -> list[Any]:
         shape = jnp.broadcast_shapes(*(each.shape for each in inputs))
         wide = [jnp.broadcast_to(each, shape) for each in inputs]
         return list(_vjp(operation, loop, active, wide, jnp.full(shape, unit, loop[-1])))

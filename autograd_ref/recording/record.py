@@ -11,7 +11,7 @@ import numpy as np
 from autograd_ref.recording.call.given import Given, Leaf
 from autograd_ref.recording.call.reachable import Walk
 from autograd_ref.recording.call.release import release, unsearched
-from autograd_ref.recording.call.state import State, can_be_written, overwrite
+from autograd_ref.recording.call.state import State, can_be_written, collect, overwrite
 from autograd_ref.recording.memory import Memories
 from autograd_ref.recording.place import Place, place_of
 from autograd_ref.recording.stand_ins import objects
@@ -103,13 +103,13 @@ class Recording:
         """Make the call without recording."""
         return self.given.function(*self.given.args, **self.given.kwargs)
 
-    def visit_call(self, walk: Walk) -> None:
-        """Visit everything the call can reach."""
-        self.given.walk(walk)
+    def collect(self, result: Any) -> dict[str, Any]:
+        """Return every array and NumPy number that the call can reach, and numbers in its result, by path."""
+        return collect(self.given.walk, result, self.module, self.before)
 
     def visit(self, walk: Walk) -> None:
         """Visit everything the call can reach, and its result."""
-        walk.visit("return", self.result)
+        walk.visit_result(self.result, self.before.objects)
         self.given.walk(walk)
 
     def movable(self) -> list[tuple[Value, np.ndarray]]:
@@ -157,11 +157,11 @@ def record(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Recording
                 returned.append(given.function(*given.args, **given.kwargs))
             current.tape = current.memories = None
             _forget_frames(tape.refusal)
-            recording.result = release(given, recording.take, returned)
+            recording.result = release(given, recording.take, returned, recording.before.objects)
         except BaseException as error:
             current.tape = current.memories = None
             _forget_frames(tape.refusal, error)
-            release(given, recording.take, returned, error)
+            release(given, recording.take, returned, recording.before.objects, error)
             if isinstance(error, NotRecorded):
                 raise error.with_traceback(None) from None
             raise

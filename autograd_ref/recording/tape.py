@@ -166,7 +166,7 @@ class Control(NamedTuple):
 
     @property
     def array(self) -> np.ndarray | None:
-        """What it held; known after the run, because memory that is written to later is copied only then."""
+        """The content; known after the run, because memory that is written to later is copied only then."""
         return self.value.array if self.copy is None else self.copy
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from autograd_ref.arithmetic.rounding import unit_roundoff
-from autograd_ref.recording.call.state import State, collect
+from autograd_ref.recording.call.state import State
 from autograd_ref.recording.complex_literals import complex_literal
 from autograd_ref.recording.kernels import by_numpy, computed_in, double, in_double, prepare
 from autograd_ref.recording.place import Place
@@ -249,7 +249,7 @@ def _plain_run(recording: Recording, moved: dict[Value, np.ndarray]) -> dict[str
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         result = recording.call()
-    return collect(recording.visit_call, result, recording.module)
+    return recording.collect(result)
 
 
 def _shaken(

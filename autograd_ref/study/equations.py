@@ -11,7 +11,7 @@ from jax.extend.core import JaxprEqn
 from jaxtyping import Array
 
 from autograd_ref import two_layer_net
-from autograd_ref.arithmetic.interpreter import bind, interpret_closed
+from autograd_ref.compiling.interpreter import bind, interpret_closed
 from autograd_ref.compiling.options import quick_options
 from autograd_ref.study.jax_source import jax_source
 from autograd_ref.study.source import Step

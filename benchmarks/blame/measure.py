@@ -40,7 +40,7 @@ __all__ = [
     "sample",
 ]
 
-# A program that was planted with a mistake may never end. CPU time: a busy machine changes no sample.
+# A program with a mistake may never end. Seconds of CPU time, so that a busy machine changes no sample.
 SECONDS = 60
 # Which part of its largest entry a gradient must change by.
 CHANGED = 1e-6

@@ -75,7 +75,7 @@ def _table(
 
 
 def _repairs(title: str, mends: Sequence[tuple[str, Mend]], order: Sequence[str]) -> Table:
-    """How many mistakes were mended, how, and how long that took."""
+    """Return the table of repairs: how many mistakes were mended, how, and how long that took."""
     rows = [_repair_row("all", [each for _, each in mends])]
     for name in order:
         some = [each for key, each in mends if key == name]

@@ -1,6 +1,7 @@
 """The cases to time: sizes, dtypes and threads, varied one at a time around a base case."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 ALL_CPUS = len(os.sched_getaffinity(0))
@@ -34,9 +35,10 @@ class Case:
 
 
 BASE = Case()
+DTYPES = "float32", "float64"
 HIDDEN = 50, 150, 500, 1024, 4096
-BATCH_SIZES = 1, 20, 2000
-FEATURES = 64, 768
+FEATURES = 64, 784
+PASSES = 2  # over the cases that differ in H or only in D; the others have one
 
 
 def is_width(case: Case) -> bool:
@@ -44,20 +46,39 @@ def is_width(case: Case) -> bool:
     return (case.batch_size, case.features) == (BASE.batch_size, BASE.features)
 
 
+def passes_over(case: Case) -> int:
+    """Return how often a whole run measures the case."""
+    return PASSES if case.batch_size == BASE.batch_size else 1
+
+
+def _widths(threads: int, hidden: Iterable[int]) -> list[Case]:
+    return [Case(H, dtype, threads) for dtype in DTYPES for H in hidden]
+
+
+def _batches(sizes: Iterable[int], features: Iterable[int]) -> list[Case]:
+    return [Case(BASE.hidden, dtype, 1, N, D) for D in features for dtype in DTYPES for N in sizes]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Cases that can be measured alone, once each, and the seconds that this may take."""
+
+    cases: list[Case]
+    seconds: float
+
+
+GROUPS = {
+    "small": Group(_batches((1, 8, 20, 64), (3072, 784)), 260.0),
+    "large": Group(_batches((1000, 2000, 5000), (3072,)), 190.0),
+    "threads": Group(_widths(ALL_CPUS, (150, 500, 1024)), 130.0),
+}
+
+
 def full_cases() -> list[Case]:
-    """Return every H in both dtypes, on one thread and on all; N and D in float32 on one thread."""
-    threads = sorted({1, ALL_CPUS})
-    widths = [
-        Case(hidden, dtype, number)
-        for number in threads
-        for dtype in ("float32", "float64")
-        for hidden in HIDDEN
-    ]
-    return [
-        *widths,
-        *(replace(BASE, batch_size=N) for N in BATCH_SIZES),
-        *(replace(BASE, features=D) for D in FEATURES),
-    ]
+    """Return every H on one thread and on all, D in float32 on one thread, and the other groups."""
+    widths = [case for threads in sorted({1, ALL_CPUS}) for case in _widths(threads, HIDDEN)]
+    features = [replace(BASE, features=D) for D in FEATURES]
+    return [*widths, *features, *GROUPS["small"].cases, *GROUPS["large"].cases]
 
 
 def quick_cases() -> list[Case]:

@@ -100,5 +100,13 @@ def limit(result: CaseResult, task: str) -> float | None:
 
 def share_of_limit(result: CaseResult, name: str) -> float | None:
     """Return the limit of a step over a contender's time; None if either is missing."""
-    own, bound = result.median(name, "step"), limit(result, "step")
+    return _share(limit(result, "step"), result.median(name, "step"))
+
+
+def share_of_products(result: CaseResult, name: str) -> float | None:
+    """Return the time of the gather and the products alone over a contender's; None if either is missing."""
+    return _share(result.median(LIMIT, "products"), result.median(name, "step"))
+
+
+def _share(bound: float | None, own: float | None) -> float | None:
     return None if own is None or bound is None else bound / own

@@ -18,7 +18,9 @@ from benchmarks.speed.referee import Arrays, find_error, prepare
 ANSWER_SECONDS = 240.0  # the longest answer is a compilation's
 TURN_SECONDS = 0.05  # approximately; a longer step is one turn
 LEAST_ROUNDS, MOST_ROUNDS = 6, 30  # of a pass
-SELDOM = 3  # tasks other than steps run in one round of three, because the ratios are ratios of steps
+JUDGED = ("gradient", "step")
+OFTEN = ("step", "products")  # the others run in one round of SELDOM, because the ratios are ratios of steps
+SELDOM = 3
 AT_ONCE = ("gemm", "copy")  # a turn runs one of these
 
 
@@ -27,7 +29,7 @@ class Pass:
     """The times of one pass over a case.
 
     Attributes:
-        rounds: seconds of one gradient, step, GEMM or copy, by contender, task and round. Rounds with the
+        rounds: seconds of one gradient, step or limit, by contender, task and round. Rounds with the
             same number belong together in all contenders. A refused contender's rounds mean nothing.
         refused: the reason why a contender is not timed, by contender.
         libraries: names and versions, and the core that each OpenBLAS assumes.
@@ -95,7 +97,7 @@ def judge(
     """
     first_seconds = {}
     for task in tasks:
-        if task in AT_ONCE:
+        if task not in JUDGED:
             continue
         first_seconds[task] = _ask(worker, "first", task)
         with np.load(folder / f"{name}.{task}.npz", allow_pickle=False) as arrays:
@@ -128,7 +130,7 @@ def play(
 ) -> None:
     """Run the rounds and add their times to the pass; in each, contenders take turns in a new random order.
 
-    ``turns`` has the number of gradients or steps in a turn, by contender and task.
+    ``turns`` has the number of gradients, steps or products in a turn, by contender and task.
     """
     rng = np.random.default_rng()
     done.rounds = {name: {task: [] for task in times} for name, times in turns.items()}
@@ -138,7 +140,7 @@ def play(
             (name, task)
             for name, times in turns.items()
             for task in times
-            if task == "step" or played % SELDOM == 0
+            if task in OFTEN or played % SELDOM == 0
         ]
         for i in rng.permutation(len(order)):
             name, task = order[i]

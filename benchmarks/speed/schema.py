@@ -29,8 +29,8 @@ class ContenderResult:
     Attributes:
         refused: the reason why there is no time: a wrong gradient, the wrong number of threads, or a failure;
             None for a contender that was accepted in every pass.
-        median: time of one gradient or step; for the limit of one GEMM or copy. By task, over all rounds of
-            all passes.
+        median: time of one gradient or step; for the limit of one GEMM or copy, or of the products and the
+            gather of a step. By task, over all rounds of all passes.
         spread: range of the middle half of these rounds over their median, by task.
         first_seconds: time of the first gradient or the first two steps, compilation included, by task.
         ratio: time of its step over the time of handgrad's fused step; None if either is missing.
@@ -70,11 +70,13 @@ class Results:
         environment: the machine, the libraries and the command, in one line.
         missing: contenders whose library is not installed, with the command that installs it.
         cases: the cases, in the order of the tables.
+        groups: the same line as the environment for each group of cases that was measured again, by its name.
     """
 
     environment: str
     missing: dict[str, str]
     cases: list[CaseResult]
+    groups: dict[str, str] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
         """Replace the file atomically."""

@@ -4,15 +4,28 @@ The BLAS needs contiguous columns. The transpose of an array with contiguous row
 every function here passes the array or its transpose, whichever the BLAS can take without a copy.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from scipy.linalg import blas
 
-__all__ = ["Blas", "add_scaled", "blas_in_use", "blas_threads", "multiply_add", "scale", "squared_norm"]
+__all__ = [
+    "Blas",
+    "add_outer",
+    "add_scaled",
+    "blas_in_use",
+    "blas_threads",
+    "dot",
+    "multiply_add",
+    "multiply_row",
+    "prepare_product",
+    "scale",
+    "squared_norm",
+]
 
 
 def multiply_add(
@@ -22,27 +35,68 @@ def multiply_add(
     beta: float,
     c: Float[np.ndarray, "M N"],
 ) -> None:
-    """Compute ``c ← alpha·a·b + beta·c`` in one call of GEMM.
+    """Compute ``c ← alpha·a·b + beta·c`` in one call of GEMM; see `prepare_product`."""
+    prepare_product(a, b, c)(alpha, beta)
+
+
+def prepare_product(
+    a: Float[np.ndarray, "M K"], b: Float[np.ndarray, "K N"], c: Float[np.ndarray, "M N"]
+) -> Callable[[float, float], None]:
+    """Return the function of alpha and beta that computes ``c ← alpha·a·b + beta·c`` in one call of GEMM.
+
+    It saves a third of the time of a product of a few thousand numbers.
 
     Args:
-        alpha: factor of the product.
         a: left factor.
         b: right factor.
-        beta: factor of the old ``c``.
         c: the matrix to overwrite; contiguous by rows or by columns, like ``a`` and ``b``, and of their
-            dtype.
-
-    Raises:
-        ValueError: ``c`` is not contiguous or has another dtype, so that the BLAS worked on a copy.
+            dtype. Otherwise the BLAS works on a copy, and the function raises ValueError.
     """
     if not c.flags.f_contiguous:
         a, b, c = b.T, a.T, c.T
     gemm = blas.sgemm if c.dtype.char == "f" else blas.dgemm
     trans_a, trans_b = not a.flags.f_contiguous, not b.flags.f_contiguous
-    done = gemm(
-        alpha, a.T if trans_a else a, b.T if trans_b else b, beta, c, trans_a, trans_b, overwrite_c=True
-    )
+    a, b = a.T if trans_a else a, b.T if trans_b else b
+    return partial(_gemm_in_place, gemm, a, b, c, trans_a, trans_b)
+
+
+def _gemm_in_place(
+    gemm: Any, a: Any, b: Any, c: Any, trans_a: bool, trans_b: bool, alpha: float, beta: float
+) -> None:
+    if gemm(alpha, a, b, beta, c, trans_a, trans_b, True) is not c:
+        check_in_place(False)
+
+
+def multiply_row(
+    alpha: float,
+    a: Float[np.ndarray, " K"],
+    b: Float[np.ndarray, "K N"],
+    beta: float,
+    c: Float[np.ndarray, " N"],
+) -> None:
+    """Compute ``c ← alpha·a·b + beta·c`` for a single row, by GEMV.
+
+    Raises:
+        ValueError: ``c`` is not contiguous or has another dtype, so that the BLAS worked on a copy.
+    """
+    gemv = blas.sgemv if c.dtype.char == "f" else blas.dgemv
+    columns = b.flags.f_contiguous
+    done = gemv(alpha, b if columns else b.T, a, beta, c, trans=columns, overwrite_y=True)
     check_in_place(done is c)
+
+
+def add_outer(
+    alpha: float, a: Float[np.ndarray, " M"], b: Float[np.ndarray, " N"], c: Float[np.ndarray, "M N"]
+) -> None:
+    """Compute ``c ← c + alpha·aᵀ·b`` for two rows, by GER.
+
+    Raises:
+        ValueError: ``c`` is not contiguous or has another dtype, so that the BLAS worked on a copy.
+    """
+    if not c.flags.f_contiguous:
+        a, b, c = b, a, c.T
+    ger = blas.sger if c.dtype.char == "f" else blas.dger
+    check_in_place(ger(alpha, a, b, a=c, overwrite_a=True) is c)
 
 
 def add_scaled(alpha: float, x: Float[np.ndarray, "*shape"], y: Float[np.ndarray, "*shape"]) -> None:
@@ -69,9 +123,13 @@ def scale(alpha: float, x: Float[np.ndarray, "*shape"]) -> None:
 
 def squared_norm(x: Float[np.ndarray, "*shape"]) -> float:
     """Return the sum of the squares of all entries, as a dot product in the dtype of ``x``."""
-    dot = blas.sdot if x.dtype.char == "f" else blas.ddot
     flat = x.ravel(order="K")
-    return float(dot(flat, flat))
+    return dot(flat, flat)
+
+
+def dot(x: Float[np.ndarray, " N"], y: Float[np.ndarray, " N"]) -> float:
+    """Return the sum of the products, computed in the dtype of both."""
+    return float((blas.sdot if x.dtype.char == "f" else blas.ddot)(x, y))
 
 
 def check_in_place(in_place: bool) -> None:

@@ -11,38 +11,50 @@ import numpy as np
 from handgrad.fused.blas import Blas
 from handgrad.fused.unpacked import CORES, MULTIPLICATIONS
 
-__all__ = ["Layout", "choose_layout"]
+__all__ = ["Layout", "Way", "choose_layout"]
+
+# A GEMM of SciPy's that packs both factors; the same in pieces that it does not pack; for a single row GEMV,
+# and GER for its update; and a product of NumPy's, which is added afterwards.
+Way = Literal["packed", "unpacked", "row", "numpy"]
 
 
 class Layout(NamedTuple):
-    """A memory order and a way to compute the products.
+    """A memory order and a way to compute each product.
 
     Attributes:
         order: order of W1, its velocity and the hidden layer's arrays: contiguous rows (C) or columns (F).
-        unpacked_forward: whether the forward product is an `UnpackedProduct`; the order is C then.
-        unpacked_update: whether the update is one.
+        forward: way of the forward product; the order is C if one of the two is unpacked.
+        update: way of the update.
     """
 
     order: Literal["C", "F"]
-    unpacked_forward: bool
-    unpacked_update: bool
+    forward: Way
+    update: Way
 
 
 def choose_layout(N: int, D: int, H: int, dtype: np.dtype[np.floating], blas: Blas) -> Layout:
-    """Return the fastest known layout for N rows of D features and H hidden units."""
+    """Return the fastest known layout for N rows of D features and H hidden units.
+
+    The order does not depend on the threads: a run resumed with another number of them keeps its order.
+    """
     single = dtype == np.float32
     if blas.core not in CORES:
         by_rows = (H < 100 and N >= 64) if single else N < 64
-        return Layout("C" if by_rows else "F", False, False)
+        way: Way = "row" if N == 1 else "packed"
+        return Layout("C" if by_rows else "F", way, way)
+    small = N * D * H <= MULTIPLICATIONS  # the BLAS itself does not pack it
+    if N == 1:
+        return Layout("C", "row" if single or not small else "packed", "packed" if small else "row")
     few = N * H <= 20_000
-    # This does not depend on the threads: a run resumed with another number of them keeps its order.
-    by_rows = N < 32 or H < 768 if single else few and N <= 64
-    cut = by_rows and N * D * H > MULTIPLICATIONS  # the BLAS does not pack smaller products
+    by_rows = (N < 32 or H < 480 or (N < 128 and H < 768)) if single else few and N <= 64
+    order: Literal["C", "F"] = "C" if by_rows else "F"
+    alone = single and blas.threads == 1
+    if alone and by_rows and N >= 500:
+        return Layout(order, "packed", "numpy")
     if blas.threads > 1:
         few = N <= 20 and N * H <= 10_000  # an unpacked product uses one thread
     # Longer rows drop out of the cache between the pieces; a small minibatch needs each row only a few times.
-    short = single or H <= 320 or N < 8
-    alone = single and blas.threads == 1
-    forward = cut and short and (few or (alone and N <= 1000))
-    update = cut and short and (few or (alone and N >= 1000))
-    return Layout("C" if by_rows else "F", forward, update)
+    cut = by_rows and not small and (single or H <= 320 or N < 8)
+    return Layout(
+        order, "unpacked" if cut and (few or alone) else "packed", "unpacked" if cut and few else "packed"
+    )

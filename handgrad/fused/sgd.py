@@ -24,7 +24,7 @@ Every matrix and dot product uses SciPy's BLAS. NumPy has a second BLAS with its
 alternate between the two, their threads compete for the cores.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from jaxtyping import Float, Integer
@@ -32,10 +32,10 @@ from jaxtyping import Float, Integer
 from handgrad.activations import ActivationName
 from handgrad.dropout import draw_dropout_mask, dropout_backward, dropout_forward
 from handgrad.fused.activations import FUSED_ACTIVATIONS
-from handgrad.fused.blas import add_scaled, blas_in_use, multiply_add, scale, squared_norm
+from handgrad.fused.blas import add_scaled, blas_in_use, dot, prepare_product, scale
 from handgrad.fused.layout import choose_layout
+from handgrad.fused.products import forward_product, update_product
 from handgrad.fused.softmax_cross_entropy import SoftmaxCrossEntropy
-from handgrad.fused.unpacked import UnpackedProduct
 from handgrad.validation import check_choice, check_dtype, check_fraction, check_positive_int, check_real
 
 __all__ = ["Sgd"]
@@ -118,14 +118,18 @@ class Sgd:
         self.mask = np.empty((N, H), self.dtype, order) if self.dropout else None
         self._output = SoftmaxCrossEntropy(1, C, N, self.dtype)
         self._scores = self._output.scores[0].T
-        self._ones = np.ones((N, 1), self.dtype)
+        ones = np.ones((N, 1), self.dtype)
 
-        W1, moved = self._weights["W1"], (self._velocity or self._weights)["W1"]
-        self._unpacked_forward = (
-            UnpackedProduct(W1, self._h1, transposed=False) if layout.unpacked_forward else None
-        )
-        self._unpacked_update = (
-            UnpackedProduct(self._dz1, moved, transposed=True) if layout.unpacked_update else None
+        self._penalized = [self._weights[name].ravel(order="K") for name in ("W1", "W2")]
+        moved = self._velocity or self._weights
+        W2, dscores = self._weights["W2"], self._scores  # which become their own adjoints
+        self._forward = forward_product(layout.forward, self._weights["W1"], self._h1)
+        self._score = prepare_product(self._h1, W2, self._scores)
+        self._propagate = prepare_product(dscores, W2.T, self._dz1)
+        self._update = update_product(layout.update, self._dz1, moved["W1"])
+        self._update_W2 = prepare_product(self._h1.T, dscores, moved["W2"])
+        self._update_b1, self._update_b2 = (
+            prepare_product(ones.T, dz, moved[name]) for name, dz in (("b1", self._dz1), ("b2", dscores))
         )
 
     def step(self, X: Float[np.ndarray, "N D"], y: Integer[np.ndarray, " N"], learning_rate: float) -> float:
@@ -141,54 +145,47 @@ class Sgd:
         Returns:
             The loss of the minibatch before the update, penalty included.
         """
-        W1, b1, W2, b2 = (self._weights[name] for name in ("W1", "b1", "W2", "b2"))
-        h1, dz1, scores = self._h1, self._dz1, self._scores
+        b1, b2, h1, dz1, scores = self._weights["b1"], self._weights["b2"], self._h1, self._dz1, self._scores
 
         np.copyto(h1, b1)
-        if self._unpacked_forward is None:
-            multiply_add(1, X, W1, 1, h1)
-        else:
-            self._unpacked_forward(1, X, 1)
+        self._forward(1, X, 1)
         with np.errstate(over="ignore", invalid="ignore"):
             self._activate(h1, self._slope, dz1)  # dz1 is scratch space until the backward pass
             if self.mask is not None and self.rng is not None:
                 dropout_forward(h1, draw_dropout_mask(self.rng, self.dropout, self.mask), out=h1)
             np.copyto(scores, b2)
-            multiply_add(1, h1, W2, 1, scores)
-            loss = float(self._output.differentiate(y)[0])
+            self._score(1, 1)
+            (loss,) = self._output.differentiate(y)
         if self.reg:
-            loss += 2 * self.reg * (squared_norm(W1) + squared_norm(W2))
+            loss += 2 * self.reg * sum(dot(weights, weights) for weights in self._penalized)
 
-        dscores = scores
-        multiply_add(1, dscores, W2.T, 0, dz1)  # before W2 moves
+        self._propagate(1, 0)  # before W2 moves
         if self.mask is not None:
             dropout_backward(dz1, self.mask, out=dz1)
         np.multiply(dz1, self._slope, out=dz1)
 
         decay = 4 * self.reg * learning_rate
-        self._descend("W2", h1, dscores, learning_rate, decay)
-        self._descend("b2", self._ones, dscores, learning_rate, 0.0)
-        self._descend("W1", X, dz1, learning_rate, decay)
-        self._descend("b1", self._ones, dz1, learning_rate, 0.0)
+        self._descend("W2", self._update_W2, learning_rate, decay)
+        self._descend("b2", self._update_b2, learning_rate, 0.0)
+        self._descend("W1", lambda alpha, beta: self._update(alpha, X, beta), learning_rate, decay)
+        self._descend("b1", self._update_b1, learning_rate, 0.0)
         self.steps += 1
         return loss
 
     def _descend(
-        self,
-        name: str,
-        x: Float[np.ndarray, "N I"],
-        dz: Float[np.ndarray, "N O"],
-        learning_rate: float,
-        decay: float,
+        self, name: str, add_gradient: Callable[[float, float], None], learning_rate: float, decay: float
     ) -> None:
-        """Move one parameter along ``-learning_rate·(xᵀ·dz) - decay·W``, as derived above."""
-        W = self._weights[name]
+        """Move one parameter along ``-learning_rate·g - decay·W``, as derived above.
+
+        ``add_gradient(alpha, beta)`` computes ``moved ← alpha·g + beta·moved``, where g is the gradient of
+        the data's loss, and moved the velocity, or the parameter if there is none.
+        """
         if not self.momentum:
-            self._add_gradient(name, -learning_rate, x, dz, 1 - decay, W)
+            add_gradient(-learning_rate, 1 - decay)
             return
-        v = self._velocity[name]
+        W, v = self._weights[name], self._velocity[name]
         if not self.nesterov:
-            self._add_gradient(name, -learning_rate, x, dz, self.momentum, v)
+            add_gradient(-learning_rate, self.momentum)
             if decay:
                 add_scaled(-decay, W, v)
             add_scaled(1, v, W)
@@ -199,20 +196,5 @@ class Sgd:
             add_scaled(-decay, W, v)
             scale(1 - decay, W)
         add_scaled(-1, v, W)
-        self._add_gradient(name, -learning_rate, x, dz, 1, v)
+        add_gradient(-learning_rate, 1)
         add_scaled(1 + self.momentum, v, W)
-
-    def _add_gradient(
-        self,
-        name: str,
-        alpha: float,
-        x: Float[np.ndarray, "N I"],
-        dz: Float[np.ndarray, "N O"],
-        beta: float,
-        moved: Float[np.ndarray, "I O"],
-    ) -> None:
-        """Compute ``moved ← alpha·xᵀ·dz + beta·moved``; ``moved`` is the parameter or its velocity."""
-        if name == "W1" and self._unpacked_update is not None:
-            self._unpacked_update(alpha, x, beta)
-        else:
-            multiply_add(alpha, x.T, dz, beta, moved)

@@ -7,7 +7,9 @@ ds_{nc} = \frac{e^{s_{nc} - m_n}}{N Z_n} - \frac{[c = y_n]}{N}.$$
 """
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Integer
+
+from handgrad.fused.blas import dot
 
 __all__ = ["SoftmaxCrossEntropy"]
 
@@ -42,7 +44,7 @@ class SoftmaxCrossEntropy:
         self._logs, self._picked = self._logs[:count], self._picked[:count]
         self._first, self._labels = self._first[:count], self._labels[:count]
 
-    def differentiate(self, y: Integer[np.ndarray, " N"]) -> Float[np.ndarray, " K"]:
+    def differentiate(self, y: Integer[np.ndarray, " N"]) -> list[float]:
         """Replace the scores by their adjoints, and return each network's mean loss.
 
         A diverged network gives NaN; the caller silences NumPy's warnings about it. The labels, in [0, C),
@@ -62,8 +64,8 @@ class SoftmaxCrossEntropy:
         np.add.reduce(scores, axis=1, keepdims=True, out=sums)  # Z
         np.log(sums, out=logs)
         np.subtract(logs, picked, out=logs)  # log Z - (s_y - m)
-        np.divide(logs, self._number, out=logs)
-        losses = np.add.reduce(logs, axis=2)[:, 0]
+        picked.fill(1 / len(y))
+        losses = [dot(network, part) for (network,), (part,) in zip(logs, picked, strict=True)]
 
         np.multiply(sums, self._number, out=sums)
         np.copyto(spread, sums)

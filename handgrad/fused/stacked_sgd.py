@@ -160,7 +160,7 @@ class StackedSgd:
         self._b1 -= self._by_unit(rates) * dz1.sum(axis=0)
         dz1 *= self._by_unit(rates / self._scales[: self.count])
         multiply_add(-1, X.T, dz1, 1, self._V1)
-        return losses
+        return np.array(losses, self.dtype)
 
     def _decay(self, network: int, factor: float) -> None:
         """Compute ``W1 ← factor·W1`` for one network."""

@@ -22,6 +22,7 @@ from autograd_ref.crosscheck.function.check import POINTS, check_gradients_at
 from autograd_ref.crosscheck.isolated.by_forward import by_forward
 from autograd_ref.crosscheck.isolated.judge_whole import WholeFile
 from autograd_ref.crosscheck.isolated.limits import MARGIN, limit, note_where
+from autograd_ref.crosscheck.isolated.meeting import judge_met, met_at_import, watching_calls
 from autograd_ref.crosscheck.isolated.running import run_program, run_until_call
 from autograd_ref.crosscheck.isolated.source import source_of
 from autograd_ref.crosscheck.isolated.targets import Target, file_of, load_module, load_target
@@ -30,12 +31,11 @@ from autograd_ref.crosscheck.program.calling.caught import evaluate, seeded
 from autograd_ref.crosscheck.program.calling.loops import Loop, Round, loops_of
 from autograd_ref.crosscheck.program.calling.target import (
     Asked,
-    check_met,
     check_round,
     check_target,
     example_of,
 )
-from autograd_ref.crosscheck.program.calling.watch import Met, is_called_plainly, watching
+from autograd_ref.crosscheck.program.calling.watch import Met, watching
 from autograd_ref.crosscheck.program.check import REPAIR_SECONDS
 from autograd_ref.crosscheck.program.guessed.judge import calls_of, judge_guessed
 from autograd_ref.crosscheck.program.guessed.styles import Sizes
@@ -111,12 +111,12 @@ def judge_request(
     asked = _asked(request)
 
     def meet(file: str, met: Met) -> NoReturn:
-        end(partial(_said, file, lambda: check_met(met, file, asked, note)))
+        end(partial(_said, file, lambda: judge_met(met, file, request, asked, note)))
 
     def watch(file: str) -> AbstractContextManager[Any]:
         name = asked.spec.rpartition(":")[2]
-        names = [name] if is_called_plainly(source_of(Path(file)), name) else []
-        return watching(file, names, asked.nth, lambda _, met: meet(file, met))
+        names = met_at_import(source_of(Path(file)), [name])
+        return watching_calls(file, names, asked.nth, lambda _, met: meet(file, met))
 
     if request["recorded"]["run"] is not None:
         run_until_call(request["recorded"]["run"], asked.spec, asked.nth, meet)

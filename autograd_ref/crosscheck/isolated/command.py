@@ -15,7 +15,7 @@ from rich.text import Text
 
 from autograd_ref.crosscheck.isolated.process import Answer, Outcome, cores, run_apart, run_file_apart
 from autograd_ref.crosscheck.isolated.source import ignored_in
-from autograd_ref.crosscheck.isolated.whole import NOTHING, TAKES_GRADIENTS, files_of, names_in
+from autograd_ref.crosscheck.isolated.whole import NOTHING, TAKES_GRADIENTS, files_of, is_unclear, names_in
 from handgrad.files import replace_file
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ async def _check_targets(
                 if html is not None and result.report is not None:
                     replace_file(html, result.report.to_html().encode())
                 leaves_out = target in whole and name != target and result.report is None
-                leaves_out = leaves_out and " but wrong as " not in (one.error or "")
+                leaves_out = leaves_out and not is_unclear(one.error or "")
                 (uncalled if leaves_out else results).append(result)
                 if as_json:
                     print(json.dumps(result.to_json()), flush=True)
@@ -206,14 +206,14 @@ def _uncalled(results: "Sequence[TargetResult]", *, is_run: bool) -> Iterator[st
     first, name = targets[0], targets[0].rpartition(":")[2]
     file = Path(_file_of(first))
     if not is_run and "__main__" in file.read_text(errors="replace"):
-        yield f"Not called: {_names(targets)}. Run it: handgrad check {file} --run {shlex.quote(str(file))}"
+        yield f"Not judged: {_names(targets)}. Run it: handgrad check {file} --run {shlex.quote(str(file))}"
         return
     call = f"{name}(...)"
     methods = names_in(_file_of(first)).get(name, [name])
     if methods != [name]:  # a class
         method = methods[0].rpartition(".")[2]
         first, call = f"{first}.{method}", f"{call}.{method}(...)"
-    yield f"Not called: {_names(targets)}. Say how: handgrad check {first} --call '{call}'"
+    yield f"Not judged: {_names(targets)}. Say how: handgrad check {first} --call '{call}'"
 
 
 def _names(targets: Sequence[str]) -> str:

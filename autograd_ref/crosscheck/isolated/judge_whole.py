@@ -10,14 +10,21 @@ from typing import Any
 
 from autograd_ref.crosscheck.errors import LONGEST_REFUSAL, one_line
 from autograd_ref.crosscheck.isolated.by_forward import by_forward
+from autograd_ref.crosscheck.isolated.meeting import judge_met, met_at_import, watching_calls
 from autograd_ref.crosscheck.isolated.patience import Patience
 from autograd_ref.crosscheck.isolated.running import run_program
 from autograd_ref.crosscheck.isolated.source import source_of
 from autograd_ref.crosscheck.isolated.targets import Target, load_module
-from autograd_ref.crosscheck.isolated.whole import NOTHING, TAKES_GRADIENTS, methods_in, takers_of_gradients
+from autograd_ref.crosscheck.isolated.whole import (
+    NOTHING,
+    TAKES_GRADIENTS,
+    is_unclear,
+    methods_in,
+    takers_of_gradients,
+)
 from autograd_ref.crosscheck.program.calling.loops import Loop, Round, calls_any, loops_of
-from autograd_ref.crosscheck.program.calling.target import check_met, check_round
-from autograd_ref.crosscheck.program.calling.watch import Met, is_called_plainly, watching
+from autograd_ref.crosscheck.program.calling.target import check_round
+from autograd_ref.crosscheck.program.calling.watch import Met
 from autograd_ref.crosscheck.reports.report import NotJudged, Report
 
 __all__ = ["WholeFile"]
@@ -109,11 +116,12 @@ class WholeFile:
         source = source_of(Path(file))
         names = [each for called in self.names.values() for each in called]
         names = list(dict.fromkeys([*names, *methods_in(source)]))
-        plain = [name for name in names if is_called_plainly(source, name)]
-        return watching(file, plain, 1, self._meet, loops_of(source), self._meet_round)
+        called = met_at_import(source, names)
+        return watching_calls(file, called, 1, self._meet, loops_of(source), self._meet_round)
 
     def _meet(self, name: str, met: Met) -> None:
-        if self._try(name, met, lambda asked: check_met(met, self.file, asked)):
+        request = {**self.request, "target": f"{self.path}:{name}"}
+        if self._try(name, met, lambda asked: judge_met(met, self.file, request, asked)):
             self.met.add(name)
 
     def _meet_round(self, loop: Loop, made: Round) -> bool:
@@ -126,7 +134,7 @@ class WholeFile:
         self.patience.stop()
         self.space = met.space
         asked = self.asked({**self.request, "target": f"{self.path}:{name}"})
-        judged = self._answer(name, lambda: judge(asked))
+        judged = self._answer(name, lambda: judge(asked)) or is_unclear(self.answers[-1]["error"])
         if not judged:
             error = str(self.answers.pop()["error"])
             if not self.refused or NO_LOSS_AT_ALL.search(self.refused):

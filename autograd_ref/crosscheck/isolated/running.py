@@ -10,9 +10,10 @@ from types import ModuleType
 from typing import NoReturn
 
 from autograd_ref.crosscheck.errors import what_stopped
+from autograd_ref.crosscheck.isolated.meeting import watching_calls
 from autograd_ref.crosscheck.isolated.source import is_plain, run_cells
 from autograd_ref.crosscheck.isolated.targets import file_of
-from autograd_ref.crosscheck.program.calling.watch import Met, watching
+from autograd_ref.crosscheck.program.calling.watch import Met
 from autograd_ref.crosscheck.reports.report import NotJudged
 
 __all__ = ["run_program", "run_until_call"]
@@ -31,7 +32,7 @@ def run_until_call(command: str, spec: str, nth: int, meet: Callable[[str, Met],
         NotJudged: the program does not exist, fails, or ends without the call.
     """
     file, name = file_of(spec)
-    with watching(file, [name], nth, lambda _, met: meet(file, met)) as counts:
+    with watching_calls(file, [name], nth, lambda _, met: meet(file, met)) as counts:
         run_program(command)
     every, floating = counts[name]
     if not every:

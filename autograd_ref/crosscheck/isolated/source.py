@@ -16,7 +16,7 @@ _MAGIC = re.compile(r"^(\s*)(?:[%!?].*|[\w.]+\?{1,2}\s*)$", re.MULTILINE)
 
 
 class NotANotebookError(ValueError):
-    """A file that is named like a notebook is none."""
+    """A file has the name of a notebook, but not the content."""
 
 
 def source_of(file: Path) -> str:

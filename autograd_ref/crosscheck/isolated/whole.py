@@ -6,8 +6,17 @@ from pathlib import Path
 from autograd_ref.crosscheck.isolated.source import source_of
 from autograd_ref.crosscheck.program.guessed.roles import METHODS, TRAINING, role_of
 from autograd_ref.crosscheck.program.paths import cores
+from autograd_ref.crosscheck.rules.source import functions_in, jax_rules_in, parts_of_rules
 
-__all__ = ["NOTHING", "TAKES_GRADIENTS", "files_of", "methods_in", "names_in", "takers_of_gradients"]
+__all__ = [
+    "NOTHING",
+    "TAKES_GRADIENTS",
+    "files_of",
+    "is_unclear",
+    "methods_in",
+    "names_in",
+    "takers_of_gradients",
+]
 
 NOTHING = (
     "has no function that can be called, no class with a loss and no loop that trains when it is imported"
@@ -16,9 +25,6 @@ NOTHING = (
 TAKES_GRADIENTS = "it takes a gradient and computes none, so there is nothing to judge"
 
 _NOT_SOURCE = {"build", "dist", "env", "node_modules", "site-packages", "venv", "__pycache__"}
-
-RULES = {"custom_vjp", "custom_jvp", "custom_gradient"}
-DEFINES = {"defvjp", "defjvp", "defjvps", "def_vmap"}
 
 
 def files_of(target: str) -> list[str] | None:
@@ -38,7 +44,7 @@ def files_of(target: str) -> list[str] | None:
 def names_in(file: str) -> dict[str, list[str]]:
     """Return the functions and classes of a file, each with the names by which the file may call it.
 
-    Rules of JAX that are assigned count. The other half of a forward function, the parts of a rule, examples,
+    Rules of JAX and of PyTorch count. The other half of a forward function, the parts of a rule, examples,
     tests and private names are left out.
     """
     try:
@@ -46,10 +52,11 @@ def names_in(file: str) -> dict[str, list[str]]:
     except (OSError, SyntaxError, ValueError):
         return {}  # its import gives the reason
     functions = [each.name for each in tree.body if isinstance(each, ast.FunctionDef)]
-    parts = _parts_of_rules(tree)
+    parts = parts_of_rules(tree)
+    classes = functions_in(tree).values()
     names = {
         name: [name]
-        for name in [*functions, *_assigned_rules(tree)]
+        for name in dict.fromkeys([*functions, *jax_rules_in(tree), *classes])
         if not (
             name in parts
             or name.startswith(("_", "example", "test"))
@@ -58,35 +65,13 @@ def names_in(file: str) -> dict[str, list[str]]:
             or ("backward" in name and name.replace("backward", "forward") in functions)
         )
     }
-    for each in tree.body:
-        if isinstance(each, ast.ClassDef) and not each.name.startswith(("_", "Test")):
+    for each in [node for node in tree.body if isinstance(node, ast.ClassDef)]:
+        if each.name not in names and not each.name.startswith(("_", "Test")):
             methods = [part.name for part in each.body if isinstance(part, ast.FunctionDef)]
             called = [f"{each.name}.{name}" for name in methods if name in (*METHODS, *TRAINING)]
             if called:
                 names[each.name] = called
     return names
-
-
-def _parts_of_rules(tree: ast.Module) -> set[str]:
-    """Return the functions that JAX calls for a rule: what is given to defvjp, defjvp and their like."""
-    parts = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in DEFINES:
-            parts |= {each.id for each in node.args if isinstance(each, ast.Name)}
-        if isinstance(node, ast.FunctionDef):
-            given = [each for each in node.decorator_list if isinstance(each, ast.Attribute)]
-            parts |= {node.name for each in given if each.attr in DEFINES}
-    return parts
-
-
-def _assigned_rules(tree: ast.Module) -> list[str]:
-    """Return the names to which a module assigns the result of custom_vjp, custom_jvp or custom_gradient."""
-    found = []
-    for each in tree.body:
-        if isinstance(each, ast.Assign) and isinstance(each.value, ast.Call):
-            made = ast.unparse(each.value.func).rpartition(".")[2] in RULES
-            found += [target.id for target in each.targets if made and isinstance(target, ast.Name)]
-    return found
 
 
 def methods_in(source: str) -> list[str]:
@@ -104,6 +89,11 @@ def methods_in(source: str) -> list[str]:
         and not part.name.startswith("__")
         and "backward" not in part.name
     ]
+
+
+def is_unclear(error: str) -> bool:
+    """Whether a function computes gradients, and cannot be judged until the user says what is meant."""
+    return " but wrong as " in error or ": say which, --of " in error
 
 
 def takers_of_gradients(source: str) -> set[str]:

@@ -7,7 +7,7 @@ fewest mistakes win, then the most specific; other valid explanations are named 
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from itertools import combinations, product
 from typing import NamedTuple
 
@@ -68,6 +68,17 @@ class CheckedProblem:
             return False
         error = abs(self.result.loss - float(self.reference.trace.loss))
         return bool(error > self.reference.bounds.radius["loss"])
+
+    @cached_property
+    def allowed(self) -> dict[str, tuple[float, np.ndarray]]:
+        """The largest entry of each right result, and its bounds."""
+        trace, bounds, allowed = self.reference.trace, self.reference.bounds, {}
+        for name in GRADIENTS:
+            radius = np.array(bounds.radius[name])
+            if name in ("dW1", "db1"):  # a unit within rounding of its kink may be on either side
+                radius[..., [unit for _, unit in bounds.kinks]] = np.inf
+            allowed[name] = float(np.max(np.abs(trace[name]), initial=0.0)) or 1.0, radius
+        return allowed
 
 
 class _Explanation(NamedTuple):
@@ -294,20 +305,16 @@ def _fits(tensor: str, one: CheckedProblem, v: Values, mistakes: tuple[Mistake, 
 
 
 def _matches(name: str, predicted: np.ndarray, given: np.ndarray, one: CheckedProblem) -> bool:
-    right, bounds = one.reference.trace[name], one.reference.bounds
-    if predicted.ndim == 0 and given.shape == right.shape:
+    size, radius = one.allowed[name]
+    if predicted.ndim == 0 and given.shape == one.reference.trace[name].shape:
         predicted = np.full_like(given, predicted)  # NumPy broadcasts one number over the bias
     if predicted.shape != given.shape:
         return False
-    size = float(np.max(np.abs(right), initial=0.0)) or 1.0
-    growth = max(1.0, float(np.max(np.abs(predicted), initial=0.0)) / size)
-    radius = np.array(bounds.radius[name])
-    if name in ("dW1", "db1"):  # a unit within rounding of its kink may be on either side
-        radius[..., [unit for _, unit in bounds.kinks]] = np.inf
     if radius.shape != given.shape:
         radius = radius.T if radius.T.shape == given.shape else np.asarray(np.max(radius))
+    growth = max(1.0, float(np.max(np.abs(predicted), initial=0.0)) / size)
     with np.errstate(invalid="ignore"):
-        return bool(np.all(np.abs(predicted - given) <= SLACK * growth * radius))
+        return bool((np.abs(predicted - given) <= SLACK * growth * radius).all())
 
 
 def computed_in_float32(checked: Sequence[CheckedProblem]) -> bool:

@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-__all__ = ["Name", "cores", "is_of_gradients", "of_path", "short_name", "shown"]
+__all__ = ["Name", "cores", "holder", "is_of_gradients", "of_path", "short_name", "shown"]
 
 _PART = re.compile(r"""^(?P<root>\w+)|\.(?P<attribute>\w+)|\['(?P<key>[^']*)'\]|\[(?P<index>-?\d+)\]""")
 _BEFORE = re.compile(
@@ -11,7 +11,13 @@ _BEFORE = re.compile(
     re.IGNORECASE,
 )
 _AFTER = re.compile(r"(?:_?grads?(?:ients?)?|_nabla|_delta|_d)$", re.IGNORECASE)
-_GRADIENTS = re.compile(r"^(?:\w*grad\w*|nabla\w*|d|d_?(?:params|weights|theta)|deltas?|g)$", re.IGNORECASE)
+# D and G are a discriminator and a generator.
+_GRADIENTS = re.compile(
+    r"^(?:\w*grad\w*|nabla\w*|d_?(?:params|weights|theta)|deltas?|(?-i:[dg]))$", re.IGNORECASE
+)
+
+# Attributes in which tensors written by hand hold their arrays.
+_HOLDS = {"data", "value", "val", "array", "arr"}
 
 
 class Name(NamedTuple):
@@ -49,6 +55,12 @@ def cores(name: str) -> list[str]:
     if name[:1] == "d" and len(name) > 1 and name[1:] not in found:
         found.append(name[1:].lstrip("_") or name[1:])
     return found
+
+
+def holder(path: str) -> str:
+    """Return the path of the object whose attribute holds an array, `loss` for ``loss.data``, or the path."""
+    name = of_path(path)
+    return name.owner if name.owner and name.name in _HOLDS and not name.at else path
 
 
 def is_of_gradients(path: str) -> bool:

@@ -68,6 +68,9 @@ def report_on(
     first = found[0].run
     dtype = found[0].dtype.name
     quantities, at_fault = [], []
+    cancel = [all(each.bounds[i].cancels for each in found) for i in range(len(found[0].pairs))]
+    # Of a call made up with other shapes than are meant, such as a softmax of one class, nothing may be left.
+    can_cancel = not (settings.guessed and all(cancel))
     for i, pair in enumerate(found[0].pairs):
         name = f"{'d2' if pair.is_second else 'd'}{_names(found[0])[i]}"
         quantity, _ = judge_gradient(found, i, name, settings.tolerance, dtype)
@@ -75,7 +78,7 @@ def report_on(
             for each in found:
                 each.witnessed = True
             quantity, _ = judge_gradient(found, i, name, settings.tolerance, dtype)
-        elif quantity.ok is None and all(each.bounds[i].cancels for each in found):
+        elif quantity.ok is None and cancel[i] and can_cancel:
             quantity = replace(quantity, ok=True, seen=1.0, reason=None)
         if quantity.ok is False:
             at_fault.append(i)
@@ -163,7 +166,7 @@ def _said(run: Run, assignment: Assignment, found: Sequence[RecordedPoint], sett
     unjudged = [
         pair.leaf for i, pair in enumerate(found[0].pairs) if not any(_is_seen(each, i) for each in found)
     ]
-    if unjudged and found[0].dtype != np.float64:
+    if unjudged and found[0].dtype != np.float64 and not _precision(found[0]):
         said.append("In float64 rounding hides less: --dtype float64.")
     if settings.tolerance:
         said.append(f"Every bound was widened to {settings.tolerance:g} (tolerance).")

@@ -1,5 +1,8 @@
 """Arrays that are part of a larger one, and their adjoints, kept apart where arrays overlap."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
 from autograd_ref.crosscheck.program.paths import shown
@@ -9,7 +12,7 @@ from autograd_ref.recording.adjoints import Adjoints
 from autograd_ref.recording.memory import lay_out, positions, window
 from autograd_ref.recording.tape import Read, Write
 
-__all__ = ["adjoint_by", "first_of", "refuse_overlaps"]
+__all__ = ["adjoint_by", "apart", "first_of", "refuse_overlaps"]
 
 
 def first_of(leaf: Leaf) -> Value:
@@ -58,6 +61,23 @@ def refuse_overlaps(recording: Recording, found: Adjoints, asked: set[str]) -> N
                     f"{shown(leaf.path)} shares memory with another array that is also read, so their "
                     f"gradients cannot be separated: give the call a copy, {shown(leaf.path)}.copy()"
                 )
+
+
+def apart(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]] | None:
+    """Return arguments in which the same array is given once and then as copies; None if none is repeated."""
+    seen, copies = set[int](), list[np.ndarray]()
+
+    def own(thing: Any) -> Any:
+        if not isinstance(thing, np.ndarray) or thing.dtype.kind != "f":
+            return thing
+        if id(thing) not in seen:
+            seen.add(id(thing))
+            return thing
+        copies.append(thing.copy())
+        return copies[-1]
+
+    given = [own(each) for each in args], {name: own(each) for name, each in kwargs.items()}
+    return given if copies else None
 
 
 def _is_read(found: Adjoints, leaf: Leaf) -> bool:

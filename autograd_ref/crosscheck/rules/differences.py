@@ -143,7 +143,7 @@ class Values:
 def computed_in(outputs: Callable[[Arrays], np.ndarray], at: Arrays, given: str) -> str | None:
     """Return a lower precision that represents every output exactly, so that they were computed in it.
 
-    Lower than that of the arguments: a fused kernel may compute in float32 whatever it is given.
+    A fused kernel may compute in float32 whatever it is given.
 
     Args:
         outputs: returns a function's outputs, or some of them, in float64.
@@ -169,7 +169,7 @@ def coarser(checked: str, inside: str | None) -> str:
 
 
 def low_precision(inside: str) -> Advice:
-    """Return the warning about a precision that is lower than that of the arguments."""
+    """Return the warning about a computation in a lower precision than the arguments have."""
     return Advice("low-precision", f"It computes in {inside} inside, and was judged by a bound of that.")
 
 

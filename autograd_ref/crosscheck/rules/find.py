@@ -15,15 +15,15 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, jaxpr_as_fun, jaxprs_in_params
 from numpy.typing import DTypeLike
 
-from autograd_ref.arithmetic.interpreter import CUSTOM_RULES, bind, inner_jaxpr, interpret_closed
+from autograd_ref.compiling.interpreter import CUSTOM_RULES, bind, inner_jaxpr, interpret_closed
 from autograd_ref.crosscheck.errors import what_stopped
 from autograd_ref.crosscheck.function.pytrees import is_complex_array, is_floating_array
 from autograd_ref.crosscheck.reports.report import NotJudged
 from autograd_ref.two_layer_net import precision
 
 __all__ = [
-    "Rule", "Untraceable", "Use", "find_calls", "find_uses", "in_dtype", "is_rule", "primal_of", "rule_of",
-    "without_rules",
+    "Rule", "Untraceable", "Use", "find_calls", "find_uses", "in_dtype", "is_rule", "noting_calls",
+    "primal_of", "rule_of", "without_rules",
 ]  # fmt: skip
 
 JAX = os.path.dirname(os.path.dirname(jax.__file__))
@@ -181,10 +181,18 @@ def find_calls(
         NotJudged: the call raises.
     """
     calls: list[tuple[Any, tuple[Any, ...]]] = []
+
+    def note(rule: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((args, kwargs)))
+        if not traced and not rule_of(rule).is_library:
+            bound = inspect.signature(rule.fun).bind(*args, **kwargs)
+            bound.apply_defaults()
+            calls.append((rule, (*bound.args, *bound.kwargs.values())))
+
     with precision(np.float32 if np.dtype(dtype) == np.float32 else np.float64), jax.disable_jit():
         given, named = in_dtype((tuple(args), dict(kwargs)), dtype)
         try:
-            with _noted(jax.custom_vjp, calls), _noted(jax.custom_jvp, calls):
+            with noting_calls(note):
                 function(*given, **named)
         except Exception as error:
             raise NotJudged(f"the call raised {what_stopped(error, file)}") from error
@@ -192,23 +200,25 @@ def find_calls(
 
 
 @contextmanager
-def _noted(kind: Any, calls: list[tuple[Any, tuple[Any, ...]]]) -> Iterator[None]:
-    """Note every call of a kind of rule on values inside the context."""
-    inherited = kind.__call__
+def noting_calls(note: Callable[[Any, tuple[Any, ...], dict[str, Any]], None]) -> Iterator[None]:
+    """Note every call of a `jax.custom_vjp` or `jax.custom_jvp` inside the context, before it is made."""
+    kinds: tuple[Any, ...] = (jax.custom_vjp, jax.custom_jvp)
+    inherited = [kind.__call__ for kind in kinds]
 
-    def noting(self: Any, *args: Any, **kwargs: Any) -> Any:
-        traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((args, kwargs)))
-        if not traced and not rule_of(self).is_library:
-            bound = inspect.signature(self.fun).bind(*args, **kwargs)
-            bound.apply_defaults()
-            calls.append((self, (*bound.args, *bound.kwargs.values())))
-        return inherited(self, *args, **kwargs)
+    def noting(call: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(self: Any, *args: Any, **kwargs: Any) -> Any:
+            note(self, args, kwargs)
+            return call(self, *args, **kwargs)
 
-    kind.__call__ = noting
+        return noted
+
+    for kind, call in zip(kinds, inherited, strict=True):
+        kind.__call__ = noting(call)
     try:
         yield
     finally:
-        kind.__call__ = inherited
+        for kind, call in zip(kinds, inherited, strict=True):
+            kind.__call__ = call
 
 
 def rule_of(value: Any) -> Rule:

@@ -15,8 +15,8 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jax.tree_util import GetAttrKey
 
-from autograd_ref.arithmetic.interpreter import bind
 from autograd_ref.arithmetic.promotion import in_float64, wider
+from autograd_ref.compiling.interpreter import bind
 from autograd_ref.crosscheck.function.points import Point
 from autograd_ref.crosscheck.reports.report import NotJudged
 from autograd_ref.crosscheck.rules.find import Rule, Use, primal_of, without_rules

@@ -210,7 +210,7 @@ class _ByValues:
 
     @property
     def warnings(self) -> tuple[Advice, ...]:
-        """Tell of a precision that is lower than that of the arguments."""
+        """Warn of a computation in a lower precision than the arguments have."""
         return () if self.inside is None else (low_precision(self.inside),)
 
     def backs_hand(self, i: int, quantity: Quantity) -> bool:

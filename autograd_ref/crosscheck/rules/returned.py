@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from autograd_ref.arithmetic.interpreter import bind, interpret_closed
+from autograd_ref.compiling.interpreter import bind, interpret_closed
 from autograd_ref.crosscheck.function.check import check_gradients_at
 from autograd_ref.crosscheck.reports.report import Report
 from autograd_ref.crosscheck.rules.asked import Asked

@@ -31,6 +31,7 @@ def check_rule_target(
     file: str,
     request: Mapping[str, Any],
     reference: Callable[..., Any] | None = None,
+    met: Call | None = None,
 ) -> Report | None:
     """Judge a target that is a rule, or a function of JAX or PyTorch code that calls some.
 
@@ -40,6 +41,7 @@ def check_rule_target(
         file: file of the module.
         request: the request of the command line, as in `isolated.child`.
         reference: a function with the same arguments to compare a rule with; None for the rule's own.
+        met: the arguments of a call that the program makes itself; the only one then.
 
     Returns:
         The report; None if the target is neither, and must be judged in another way.
@@ -56,7 +58,7 @@ def check_rule_target(
         spec, request["dtype"], request["seed"], recorded["points"], request["surrogate"],
         request["tolerance"], file, recorded["call"],
     )  # fmt: skip
-    calls = _Calls(value, module, file, name, asked, recorded["nth"])
+    calls = _Calls(value, module, file, name, asked, recorded["nth"], met)
     if not named:
         if any(recorded[other] for other in ("loss", "backward", "of")) or not calls.are_given:
             return None
@@ -66,7 +68,7 @@ def check_rule_target(
     else:
         returned = None
     _refuse(recorded)
-    given = [calls.at(number) for number in range(asked.points if calls.are_given else 1)]
+    given = calls.all()
     if torch() is not None and (
         function_of(value) is not None or (not is_rule(value) and _is_torch(given[0], value))
     ):
@@ -91,21 +93,40 @@ def _beside(report: Report, returned: Report) -> Report:
 class _Calls:
     """The calls of a target, by the number of the point."""
 
-    def __init__(self, value: Any, module: ModuleType, file: str, name: str, asked: Asked, nth: int) -> None:
+    def __init__(
+        self,
+        value: Any,
+        module: ModuleType,
+        file: str,
+        name: str,
+        asked: Asked,
+        nth: int,
+        met: Call | None,
+    ) -> None:
         self.module, self.file, self.name, self.asked, self.nth = module, file, name, asked, nth
         head, _, self.last = name.rpartition(".")
         self.owner: Any = reduce(getattr, head.split("."), module) if head else module
         self.function = function_of(value)
-        self.first: Call | None = None
+        self.met, self.first = met, met
 
     @property
     def are_given(self) -> bool:
         """Whether it is known how the target is called."""
-        return self.asked.call is not None or example_of(self.module, self.name) is not None
+        return self.met is not None or self.are_drawn
+
+    @property
+    def are_drawn(self) -> bool:
+        """Whether a new call can be drawn for each point."""
+        given = self.asked.call is not None or example_of(self.module, self.name) is not None
+        return self.met is None and given
+
+    def all(self) -> list[Call]:
+        """Return a call for each point, or the only one."""
+        return [self.at(number) for number in range(self.asked.points if self.are_drawn else 1)]
 
     def at(self, number: int) -> Call:
         """Return the call at a point."""
-        if number == 0 and self.first is not None:
+        if self.first is not None and (number == 0 or self.met is not None):
             return self.first
         rng = seeded(self.asked.seed, number)
         if torch() is not None:

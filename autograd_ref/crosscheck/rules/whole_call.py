@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr
 
-from autograd_ref.arithmetic.interpreter import bind, interpret_closed
+from autograd_ref.compiling.interpreter import bind, interpret_closed
 from autograd_ref.crosscheck.function.pytrees import is_complex_array, is_floating_array, path_name
 from autograd_ref.crosscheck.rules.find import Use, rule_of
 from autograd_ref.crosscheck.rules.jax_rules import JaxRule, Operands, in_parts, joined

@@ -2,7 +2,8 @@ r"""Test whether a proposed gradient is possible at ties: each entry in its inte
 
 Of $k$ equal largest entries each share is at least 0, and the shares sum to 1. The intervals alone would
 allow each of them the whole. So the effect of each choice at a tie is followed to the gradient: outside the
-space that these effects span, the gradient is unique.
+space that these effects span, the gradient is unique. Where an effect meets another tie, that one is decided
+in one way: what it would change in others is in the span of its own choices' effects.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from autograd_ref.recording import kernels
 from autograd_ref.recording.adjoints import kinks
 from autograd_ref.recording.adjoints.gathered import Adjoint, Gathered
 from autograd_ref.recording.adjoints.reverse import Adjoints
-from autograd_ref.recording.adjoints.steps import Jumps
 from autograd_ref.recording.adjoints.transposed import linear
 from autograd_ref.recording.tape import Tape, Value
 
@@ -89,7 +89,7 @@ def ties_of(tape: Tape, found: Adjoints, value: Value) -> tuple[np.ndarray, Ties
     Returns:
         The adjoint with every tie decided in one way, which is one of its right values, and the distances of
         the others from it; None if there is only one right value. The joint constraints (``span``) are None
-        if there are too many choices, or if one decides whether another matters.
+        if there are too many choices.
     """
     adjoint = found.of[value]
     if adjoint.slack is None:
@@ -98,8 +98,7 @@ def ties_of(tape: Tape, found: Adjoints, value: Value) -> tuple[np.ndarray, Ties
     with kernels.in_double(), np.errstate(all="ignore"):
         start = Gathered()
         start.add(found.loss, Adjoint(np.ones(found.loss.shape), None))
-        decided = _followed(tape, found, start, found.loss, value, between, None)
-        assert decided is not None  # noqa: S101
+        decided = _followed(tape, found, start, found.loss, value, between)
         span = _span(tape, found, value, between)
     entries = np.flatnonzero(adjoint.slack)
     return decided, Ties(adjoint.low - decided, adjoint.high - decided, entries, span)
@@ -120,12 +119,9 @@ def _span(tape: Tape, found: Adjoints, target: Value, between: set[Value]) -> np
         inputs = [found.arrays[each.number] for each in value.inputs]
         for group in kinks.groups(value, inputs, chosen, found.jumps, (adjoint.centre, adjoint.slack)):
             for step in _steps(group):
-                start = _changed(value, step, between)
-                row = None
-                if len(rows) < _MOST:
-                    row = _followed(tape, found, start, value, target, between, found.jumps)
-                if row is None:
+                if len(rows) == _MOST:
                     return None
+                row = _followed(tape, found, _changed(value, step, between), value, target, between)
                 rows.append(row.reshape(-1)[entries])
     kept = [row / np.abs(row).max() for row in rows if row.any()]
     return basis(np.array(kept)) if kept else None
@@ -166,12 +162,13 @@ def _followed(
     start: Value,
     target: Value,
     between: set[Value],
-    jumps: Jumps | None,
-) -> np.ndarray | None:
+) -> np.ndarray:
     """Carry adjoints of some values, up to ``start``, on to the target's adjoint.
 
+    JAX decides every tie on the way.
+
     Returns:
-        The target's adjoint; None if a tie affects it. Without jumps, JAX decides every tie.
+        The target's adjoint.
     """
     for value in reversed(tape.values[target.number + 1 : start.number + 1]):
         if value not in between or value not in of:
@@ -182,12 +179,6 @@ def _followed(
             continue
         inputs = [found.arrays[each.number] for each in value.inputs]
         adjoint = of[value].centre
-        tied = None
-        if jumps is not None:
-            tied = kinks.contributions(value, inputs, chosen, jumps, (adjoint, None))
-        if tied is not None and any(half is not None and half.any() for _, half in tied):
-            return None
-        centres = linear(value, inputs, chosen, adjoint) if tied is None else [each for each, _ in tied]
-        for i, centre in zip(chosen, centres, strict=True):
+        for i, centre in zip(chosen, linear(value, inputs, chosen, adjoint), strict=True):
             of.add(value.inputs[i], Adjoint(np.asarray(centre), None))
     return of[target].centre if target in of else np.zeros(target.shape)

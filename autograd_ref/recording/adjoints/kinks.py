@@ -93,7 +93,9 @@ def groups(
     if found and found[0] is not None:
         kinks = [found[0] if i in (0, len(inputs) - 1) else np.zeros((), bool) for i in range(len(inputs))]
     result = []
-    for place in np.flatnonzero(np.broadcast_to(adjoint[0] != 0, value.shape)) if kinks else ():
+    centre, slack = adjoint
+    flows = (centre != 0) if slack is None else (centre != 0) | (slack != 0)
+    for place in np.flatnonzero(np.broadcast_to(flows, value.shape)) if kinks else ():
         at = [i for i, each in enumerate(kinks or ()) if np.broadcast_to(each, value.shape).flat[place]]
         if value.inputs[0].dtype.kind == "b" and at[:1] == [0]:
             at = at[1:]  # the condition itself

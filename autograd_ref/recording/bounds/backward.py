@@ -21,10 +21,11 @@ class Backward:
     Args:
         found: the exact adjoints.
         forward: the drawn values.
+        leading: the values whose adjoints are needed.
     """
 
-    def __init__(self, found: Adjoints, forward: Forward) -> None:
-        self.found, self.forward = found, forward
+    def __init__(self, found: Adjoints, forward: Forward, leading: set[Value]) -> None:
+        self.found, self.forward, self.leading = found, forward, leading
         self.ties = set(found.ties)
         self.exact: dict[Value, np.ndarray] = {found.loss: found.of[found.loss].centre}
         self.stacks: dict[Value, Stack] = {}
@@ -32,7 +33,7 @@ class Backward:
 
     def go(self, value: Value, *, keep: bool) -> None:
         """Pass an adjoint on, and keep it or drop it; all uses of the value have been visited."""
-        chosen = self.found.chosen(value)
+        chosen = tuple([i for i in self.found.chosen(value) if value.inputs[i] in self.leading])
         flow, operation = self._flows.pop(value, None), value.operation
         if flow is not None and (keep or not isinstance(operation, Write) or flow.root != operation.root):
             self.exact[value], self.stacks[value] = flow.whole()
@@ -61,8 +62,9 @@ class Backward:
         if value in self.ties:
             parts = self._across_a_tie(value, self.forward.inputs(value), chosen, stack)
         elif isinstance(operation, Compute):
-            operands = self.operands(value, stack)
-            kind = disturbed.kind_of(value, operands, chosen)
+            operands, every = self.operands(value, stack), self.found.chosen(value)
+            kept = tuple([n for n, i in enumerate(every) if i in chosen])
+            kind = disturbed.kind_of(value, operands, every, kept)
             parts = [(each, None) for each in disturbed.run(kind, operands, self.forward.errors)]
         elif stack is None:
             parts = [(self.found.contributions[value, i].centre, None) for i in chosen]

@@ -11,7 +11,7 @@ import numpy as np
 from autograd_ref.arithmetic.finite_differences import FiniteDifference, line_difference
 from autograd_ref.arithmetic.rounding import unit_roundoff
 from autograd_ref.recording.adjoints.reverse import ancestors
-from autograd_ref.recording.call.state import State, collect
+from autograd_ref.recording.call.state import State
 from autograd_ref.recording.record import Recording
 from autograd_ref.recording.tape import Compute, NotRecorded, Value
 
@@ -67,24 +67,50 @@ def difference(
         after.restore()
 
 
-def _terms(value: Value) -> float:
-    """Return the sum of the sizes of the terms that add up to a number, and may cancel."""
-    array = value.array
-    if array is None:
-        return 0.0
-    size = float(np.abs(np.asarray(array, np.float64)).sum())
-    if not isinstance(value.operation, Compute) or np.size(array) != 1:
-        return size
-    name, sizes = value.operation.name, [_terms(each) for each in value.inputs]
-    if name in ("add", "subtract", "negative", "sum"):
-        return sum(sizes)
-    if name == "mean":
-        return sizes[0] / np.size(value.inputs[0].array)
-    factors = [each.array for each in value.inputs]
-    if name in ("multiply", "divide") and all(np.size(each) == 1 for each in factors):
-        own = [float(np.abs(np.asarray(each, np.float64)).sum()) for each in factors]
-        return max([size, *(size * many / one for many, one in zip(sizes, own, strict=True) if one)])
-    return size
+def _terms(loss: Value) -> float:
+    """Return the sum of the sizes of the terms that add up to a number, and may cancel.
+
+    Each value is visited once: numbers of a recursion are terms of one another along very many ways.
+    """
+    slopes, total = {loss: 1.0}, 0.0
+    while slopes:
+        value = max(slopes, key=lambda each: each.number)
+        slope = slopes.pop(value)
+        parts = _slopes(value)
+        for each, part in zip(value.inputs, parts, strict=False):
+            slopes[each] = slopes.get(each, 0.0) + slope * part
+        if not parts:
+            total += abs(slope) * _size(value)
+    return max(total, _size(loss)) if np.isfinite(total) else _size(loss)
+
+
+def _slopes(value: Value) -> list[float]:
+    """Return the derivatives of a number by the numbers that it adds, subtracts or scales; none of others."""
+    operation, array = value.operation, value.array
+    if not isinstance(operation, Compute) or array is None or np.size(array) != 1:
+        return []
+    arrays = [each.array for each in value.inputs]
+    if operation.name in ("sum", "mean"):
+        return [1.0 / np.size(arrays[0]) if operation.name == "mean" else 1.0]
+    if any(each is None or np.size(each) != 1 for each in arrays):
+        return []
+    first, *rest = [float(np.asarray(each, np.float64).reshape(())) for each in arrays] or [0.0]
+    match operation.name, rest:
+        case "add", [_]:
+            return [1.0, 1.0]
+        case "subtract", [_]:
+            return [1.0, -1.0]
+        case "negative", []:
+            return [-1.0]
+        case "multiply", [second]:
+            return [second, first]
+        case "divide", [second] if second:
+            return [1.0 / second, -first / second**2]
+    return []
+
+
+def _size(value: Value) -> float:
+    return 0.0 if value.array is None else float(np.abs(np.asarray(value.array, np.float64)).sum())
 
 
 def _scale(array: np.ndarray, direction: np.ndarray) -> float:
@@ -103,4 +129,4 @@ def _reader(recording: Recording, loss: Value) -> Callable[[Any], Any]:
         raise NotRecorded(
             "the call neither returns nor stores the loss: a plain run cannot show it", loss.place
         )
-    return lambda result: collect(recording.visit_call, result, recording.module)[path]
+    return lambda result: recording.collect(result)[path]

@@ -8,8 +8,8 @@ leader's decisions.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from functools import cache, partial
+from collections.abc import Iterable
+from functools import cache, lru_cache, partial
 from itertools import cycle
 from typing import Any, NamedTuple
 
@@ -19,8 +19,7 @@ from jax.extend.core import Jaxpr, jaxprs_in_params
 
 from autograd_ref.arithmetic.paired_evaluation import Difference, follow
 from autograd_ref.arithmetic.rounding_model import DENSE, is_exact
-from autograd_ref.compiling.kernel import Kernel, compiled, description, in_threads
-from autograd_ref.compiling.options import quick_options
+from autograd_ref.compiling.kernel import Kernel, Made, description, in_threads, kept, make
 from autograd_ref.recording.kernels import in_double, kernel_of
 from autograd_ref.recording.tape import Value
 
@@ -40,13 +39,22 @@ class Note(NamedTuple):
     size: np.ndarray
 
 
+@lru_cache(maxsize=1)
+def _pool(draws: int) -> np.ndarray:
+    """Return the numbers from which errors are taken; where they begin to be taken is random."""
+    rng = np.random.default_rng(draws)
+    shape = (3 * PERIOD * draws,)
+    pool = rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape)
+    pool.flags.writeable = False
+    return pool
+
+
 class Errors:
     """Random numbers of either sign between ½ and 3⁄2, independent between draws."""
 
     def __init__(self, draws: int, rng: np.random.Generator):
         self.draws, self.rng = draws, rng
-        shape = (3 * PERIOD * draws,)
-        self._pool = rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape)
+        self._pool = _pool(draws)
         self._starts = cycle(rng.integers(PERIOD * draws, size=PERIOD).tolist())
 
     def some(self, count: int) -> np.ndarray:
@@ -93,7 +101,7 @@ class Kind(NamedTuple):
         makers: what is known of them.
         shapes: of the arguments, with their dtypes.
         dtype: in which NumPy computed.
-        backward: whether it is a derivative.
+        kept: which results are needed; None for all.
     """
 
     kernel: Kernel
@@ -101,16 +109,22 @@ class Kind(NamedTuple):
     makers: tuple[str | None, ...]
     shapes: tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]
     dtype: np.dtype[Any]
-    backward: bool
+    kept: tuple[int, ...] | None
 
 
-def kind_of(value: Value, operands: Operands, active: tuple[int, ...] | None = None) -> Kind:
+def kind_of(
+    value: Value,
+    operands: Operands,
+    active: tuple[int, ...] | None = None,
+    kept: tuple[int, ...] | None = None,
+) -> Kind:
     """Return the kind of function to compile for an operation made by a `Compute`.
 
     Args:
         value: a value on the tape.
         operands: the operands; for a derivative, the last is the adjoint of the result.
-        active: the inputs whose contributions are needed; None for the operation itself.
+        active: the inputs with a contribution; None for the operation itself.
+        kept: which of these contributions are needed; None for all.
     """
     return Kind(
         kernel_of(value, active),
@@ -118,7 +132,7 @@ def kind_of(value: Value, operands: Operands, active: tuple[int, ...] | None = N
         tuple([None if each is None else each.maker for each in operands.notes]),
         tuple([(each.shape, each.dtype) for each in operands.exact]),
         operands.dtype,
-        active is not None,
+        kept,
     )
 
 
@@ -127,7 +141,8 @@ def run(kind: Kind, operands: Operands, errors: Errors) -> list[Stack]:
     kernel, count = _kernel(kind, errors.draws)
     stacks = [each for each in operands.drawn if each is not None]
     sizes = [each.size for each in operands.notes if each is not None]
-    results: list[Stack] = kernel(operands.exact, stacks, sizes, errors.some(count) * operands.scale[:, None])
+    drawn = errors.some(count) * operands.scale[:, None]
+    results: list[Stack] = kernel(*operands.exact, *stacks, *sizes, drawn)
     return results
 
 
@@ -142,36 +157,39 @@ def _compile(kind: Kind, draws: int) -> None:
 
 
 @cache
-def _kernel(kind: Kind, draws: int) -> tuple[Callable[..., Any], int]:
-    """Return a compiled function, and the number of errors it needs."""
+def _kernel(kind: Kind, draws: int) -> tuple[Made, int]:
+    """Return a function that is ready to be called, and the number of errors it needs."""
     key = description(kind.kernel.description, *kind[1:], draws)
-    return compiled(None if kind.kernel.description is None else key, lambda: _made(kind, draws))
+    return kept(None if kind.kernel.description is None else key, lambda: _made(kind, draws))
 
 
-def _made(kind: Kind, draws: int) -> tuple[jax.stages.Compiled, int]:
-    kernel, moved, makers, shapes, dtype, backward = kind
+def _made(kind: Kind, draws: int) -> tuple[Made, int]:
+    kernel, moved, makers, shapes, dtype, kept = kind
     exact = [jax.ShapeDtypeStruct(*each) for each in shapes]
-    traced = jax.make_jaxpr(kernel.function)(*((exact[:-1], exact[-1]) if backward else exact))
+    traced = jax.make_jaxpr(kernel.function)(*exact)
 
-    def call(leaders: Any, followers: Any, sizes: Any, errors: Any) -> Any:
-        rest, noted = iter(followers), iter(sizes)
+    def call(*arrays: Any) -> list[Any]:
+        *operands, errors = arrays
+        leaders, others = operands[: len(exact)], operands[len(exact) :]
+        rest, noted = iter(others), iter(others[sum(moved) :])
         known = [
             None if maker is None else Difference(leader, maker, next(noted))
             for leader, maker in zip(leaders, makers, strict=True)
         ]
         beside = [next(rest) if is_moved else leader for leader, is_moved in zip(leaders, moved, strict=True)]
-        return follow(traced, leaders, beside, known, dtype, errors)
+        results = follow(traced, leaders, beside, known, dtype, errors)
+        return results if kept is None else [results[i] for i in kept]  # with the same errors
 
-    every = jax.jit(jax.vmap(call, in_axes=(None, 0, None, 0)), compiler_options=quick_options())
     count = min(sum(math.prod(shape) for shape, _ in shapes) + _errors(traced.jaxpr), 2 * PERIOD)
     stacks = [
-        jax.ShapeDtypeStruct((draws, *shape), kind)
-        for (shape, kind), x in zip(shapes, moved, strict=True)
+        jax.ShapeDtypeStruct((draws, *each.shape), each.dtype)
+        for each, x in zip(exact, moved, strict=True)
         if x
     ]
     sizes = [each for each, maker in zip(exact, makers, strict=True) if maker is not None]
     errors = jax.ShapeDtypeStruct((draws, count), np.float64)
-    return every.lower(exact, stacks, sizes, errors).compile(), count
+    axes = *(None for _ in exact), *(0 for _ in stacks), *(None for _ in sizes), 0
+    return make(jax.vmap(call, in_axes=axes), [*exact, *stacks, *sizes, errors]), count
 
 
 def _errors(jaxpr: Jaxpr) -> int:

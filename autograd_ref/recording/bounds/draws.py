@@ -31,6 +31,7 @@ class Plan(NamedTuple):
         found: the exact adjoints of one loss.
         needed: the floating values from which the loss or a value in ``by_hand`` was computed, in order.
         wanted: the values whose adjoints are returned.
+        leading: the needed values that depend on them; other adjoints are not drawn.
         by_hand: the values that are returned themselves.
         held: the dtype of errors in given values: the finest dtype in which an operation used the value.
     """
@@ -38,6 +39,7 @@ class Plan(NamedTuple):
     found: Adjoints
     needed: list[Value]
     wanted: set[Value]
+    leading: set[Value]
     by_hand: set[Value]
     held: dict[Value, np.dtype[Any]]
 
@@ -54,7 +56,12 @@ def plan(tape: Tape, found: Adjoints, wanted: Iterable[Value], by_hand: Iterable
             if each.is_floating and user is not None:
                 before = held.get(each, precision_of(each))
                 held[each] = user if is_finer(user, before) else before
-    return Plan(found, needed, set(wanted), hands, held)
+    chosen = set(wanted)
+    leading = set(chosen)
+    for value in needed:
+        if not leading.isdisjoint(value.inputs):
+            leading.add(value)
+    return Plan(found, needed, chosen, leading, hands, held)
 
 
 def draw(plan: Plan, errors: Errors, sizes: Sizes) -> tuple[dict[Value, Stack], dict[Value, Stack]]:
@@ -71,7 +78,7 @@ def draw(plan: Plan, errors: Errors, sizes: Sizes) -> tuple[dict[Value, Stack], 
     """
     with in_double(), np.errstate(all="ignore"):
         forward = Forward(plan.found.arrays, plan.held, errors, sizes)
-        backward = Backward(plan.found, forward)
+        backward = Backward(plan.found, forward, plan.leading)
         disturbed.compile_all(_kinds(plan, forward), errors.draws)
         for value in plan.needed:
             forward.compute(value)
@@ -92,8 +99,9 @@ def _kinds(plan: Plan, forward: Forward) -> list[Kind]:
         if isinstance(operation, Compute):
             moved.add(value)
             chosen = plan.found.chosen(value)
+            kept = tuple([n for n, i in enumerate(chosen) if value.inputs[i] in plan.leading])
             shapes = tuple([(each.shape, each.dtype) for each in value.inputs])
-            key = operation, chosen, value.dtype, shapes
+            key = operation, chosen, kept, value.dtype, shapes
             if key in seen or sum(math.prod(each.shape) for each in (value, *value.inputs)) > SMALL:
                 continue
             seen.add(key)
@@ -104,14 +112,14 @@ def _kinds(plan: Plan, forward: Forward) -> list[Kind]:
             ]
             operands = operands._replace(drawn=drawn)
             kinds[disturbed.kind_of(value, operands)] = None
-            if chosen and value in plan.found.active:
+            if kept and value in plan.found.active:
                 result = np.asarray(plan.found.arrays[value.number])
                 back = operands._replace(
                     exact=[*operands.exact, result],
                     drawn=[*operands.drawn, result],
                     notes=[*operands.notes, None],
                 )
-                kinds[disturbed.kind_of(value, back, chosen)] = None
+                kinds[disturbed.kind_of(value, back, chosen, kept)] = None
         elif isinstance(operation, Given):
             if operation.path is not None:
                 moved.add(value)

@@ -8,7 +8,7 @@ mean square over the draws; `rounding_bounds.granted` makes the bound of it, as 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -177,22 +177,24 @@ class _Measuring:
         squares = {leaf: np.zeros(leaf.shape) for leaf in self.asked}
         for _ in range(self.draws // self.together):
             for leaf, moved in self._moved(sizes, self.together):
-                squares[leaf] += np.sum(moved**2, axis=0)
-        return {leaf: np.asarray(np.sqrt(each / self.draws) / STEP) for leaf, each in squares.items()}
+                squares[leaf] += np.sum(np.multiply(moved, moved, out=moved), axis=0)
+        for each in squares.values():
+            each /= self.draws
+            np.sqrt(each, out=each)
+            each /= STEP
+        return squares
 
-    def _moved(self, sizes: Sizes, draws: int) -> list[tuple[Value, np.ndarray]]:
-        """Return how far each adjoint, and each gradient by hand, was moved in each draw."""
+    def _moved(self, sizes: Sizes, draws: int) -> Iterator[tuple[Value, np.ndarray]]:
+        """Yield how far each adjoint, and each gradient by hand, was moved in each draw."""
         adjoint, value = draw(self.plan, Errors(draws, self.rng), sizes)
-        moved = []
         for leaf in self.asked:
             stack = adjoint.get(_memory(leaf))
             if stack is not None:
                 exact = self.found.of[_memory(leaf)].centre
-                moved.append((leaf, _part(leaf, np.abs(np.asarray(stack) - exact))))
+                yield leaf, _part(leaf, np.abs(np.asarray(stack) - exact))
         for leaf, hand in self.hands.items():
             if hand in value:
-                moved.append((leaf, np.abs(np.asarray(value[hand]) - self.found.arrays[hand.number])))
-        return moved
+                yield leaf, np.abs(np.asarray(value[hand]) - self.found.arrays[hand.number])
 
     def _lines(self, dtype: np.dtype[Any], bounds: dict[Value, np.ndarray]) -> dict[Value, list[Place]]:
         """Return the places that compute in a lower dtype than the leaves', if this widens their bounds."""

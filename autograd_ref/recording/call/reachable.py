@@ -36,6 +36,8 @@ class Walk:
         self._made: dict[int, tuple[Any, Any]] = {}
         self.containers: list[Any] = []
         self.with_floats = False  # for results: Python numbers are not needed elsewhere
+        self.objects: dict[int, Any] = {}  # those of the program's classes
+        self.later: dict[int, Any] = {}
 
     def visit(self, path: str, thing: Any, depth: int = 0) -> Any:
         """Return the replacement of an object; containers stay, and are changed inside."""
@@ -47,6 +49,8 @@ class Walk:
         known = self._made.get(id(thing))
         if known is not None:
             return known[1]
+        if depth > 1 and id(thing) in self.later:
+            return thing
         visit = _VISITS.get(kind)
         if kind in _REPLACEABLE and (replaced := self._replace(path, thing)) is not thing:
             return replaced
@@ -57,6 +61,19 @@ class Walk:
             result = self._other(path, thing, depth + 1)
         self._made[id(thing)] = (thing, result)
         return result
+
+    def visit_result(self, result: Any, before: dict[int, Any]) -> Any:
+        """Return the replacement of a call's result.
+
+        Args:
+            result: the result.
+            before: the program's objects from before the call. Inside of the result they are left out: a loss
+                with its graph leads to every parameter, and their own paths are better.
+        """
+        self.with_floats, self.later = True, before
+        found = self.visit("return", result)
+        self.with_floats, self.later = False, {}
+        return found
 
     def _other(self, path: str, thing: Any, depth: int) -> Any:
         replaced = self._replace(path, thing)
@@ -70,6 +87,7 @@ class Walk:
         if isinstance(thing, (type, types.ModuleType)):
             return thing
         if self._has_attributes(thing):
+            self.objects[id(thing)] = thing
             self._attributes(path, thing, depth)
         return thing
 
@@ -164,8 +182,9 @@ class Walk:
         keywords = thing.__kwdefaults__ or {}
         for name, each in keywords.items():
             keywords[name] = self.visit(name, each, depth)
+        inside = f"({path})." if path.startswith(("return", "(")) else ""
         for name, cell in zip(thing.__code__.co_freevars, thing.__closure__ or (), strict=True):
-            self._cell(name, cell, depth)
+            self._cell(f"{inside}{name}", cell, depth)
         if vars(thing):
             self._dict(path, vars(thing), depth)
         module = sys.modules.get(thing.__module__ or "")

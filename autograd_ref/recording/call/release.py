@@ -46,13 +46,20 @@ def unsearched() -> Iterator[None]:
             gc.set_threshold(*thresholds)
 
 
-def release(given: Given, take: Take, returned: list[Any], error: BaseException | None = None) -> Any:
+def release(
+    given: Given,
+    take: Take,
+    returned: list[Any],
+    before: dict[int, Any],
+    error: BaseException | None = None,
+) -> Any:
     """Replace all recording objects by plain ones.
 
     Args:
         given: the call.
         take: takes a path and the object there, and returns a plain one.
         returned: a list with the result of the call, which is removed from it; empty if the call raised.
+        before: the program's objects from before the call.
         error: the exception that the call raised.
 
     Returns:
@@ -65,9 +72,7 @@ def release(given: Given, take: Take, returned: list[Any], error: BaseException 
         return ORIGINALS[id(thing)] if id(thing) in ORIGINALS else take(path, thing)
 
     walk = Walk(replace, given.module)
-    walk.with_floats = True
-    result = walk.visit("return", returned.pop()) if returned else None
-    walk.with_floats = False
+    result = walk.visit_result(returned.pop(), before) if returned else None
     given.walk(walk)
     given.forget()
     if error is not None:

@@ -24,6 +24,7 @@ class State:
         walk = Walk(self._note, module)
         call(walk)
         self._containers = [(each, _contents(each)) for each in walk.containers]
+        self.objects = walk.objects
         self._numpy = np.random.get_state()
         self._python = random.getstate()
 
@@ -119,7 +120,7 @@ def _refill(container: Any, contents: Any) -> None:
         container.update(contents)
 
 
-def collect(call: Callable[[Walk], Any], result: Any, module: str | None) -> dict[str, Any]:
+def collect(call: Callable[[Walk], Any], result: Any, module: str | None, before: State) -> dict[str, Any]:
     """Return every array and NumPy number, and the Python numbers in a result, by path."""
     found: dict[str, Any] = {}
 
@@ -129,8 +130,6 @@ def collect(call: Callable[[Walk], Any], result: Any, module: str | None) -> dic
         return thing
 
     walk = Walk(note, module)
-    walk.with_floats = True
-    walk.visit("return", result)
-    walk.with_floats = False
+    walk.visit_result(result, before.objects)
     call(walk)
     return found

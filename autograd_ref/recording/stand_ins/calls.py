@@ -355,7 +355,9 @@ def _plain_kwargs(kwargs: dict[str, Any]) -> dict[str, Any]:
 
 def _template(args: tuple[Any, ...], kwargs: dict[str, Any], inputs: list[Any]) -> Any:
     """Return the template of a function's call, with the types themselves in place of their stand-ins."""
-    args = tuple([plain(each) if isinstance(each, type) else each for each in args])
+    args = tuple(
+        [plain(each) if type(each) not in RECORDED and isinstance(each, type) else each for each in args]
+    )
     kwargs = {key: plain(each) if isinstance(each, type) else each for key, each in kwargs.items()}
     return freeze(args, is_input, inputs), freeze(kwargs, is_input, inputs) if kwargs else _NO_KEYWORDS
 

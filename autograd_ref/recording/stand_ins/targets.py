@@ -17,9 +17,12 @@ from autograd_ref.recording.stand_ins.objects import ORIGINALS, plain
 
 __all__ = ["is_installed", "is_target", "might_need", "shadowed"]
 
+# Python, what NumPy, JAX and these tools consist of, and libraries that compute nothing.
 _NOT_TARGETS = {
-    *sys.stdlib_module_names, "_pytest", "autograd_ref", "beartype", "handgrad", "hypothesis", "jax",
-    "jaxlib", "jaxtyping", "numpy", "pytest", "scipy", "torch",
+    *sys.stdlib_module_names, "_pytest", "autograd_ref", "beartype", "cloudpickle", "docstring_parser",
+    "execnet", "filelock", "handgrad", "hypothesis", "jax", "jaxlib", "jaxtyping", "ml_dtypes", "numpy",
+    "opt_einsum", "platformdirs", "pluggy", "pygments", "pytest", "rich", "scipy", "sortedcontainers",
+    "torch", "typeguard", "typing_extensions", "tyro", "xdist",
 } - {"__main__"}  # fmt: skip
 
 
@@ -81,13 +84,18 @@ def might_need(thing: Any) -> bool:
     known = _NEEDS.get(kind)
     if known is None:
         known = kind in (types.ModuleType, types.BuiltinFunctionType) or (
-            hasattr(kind, "__call__") and str(kind.__module__).startswith(COVERED)  # noqa: B004
+            str(kind.__module__).startswith(COVERED) and not _is_data(kind)
         )
         _NEEDS[kind] = known
     return known
 
 
 _NEEDS: dict[type, bool] = {}
+
+
+def _is_data(kind: type) -> bool:
+    """Whether a type is one of Python's own that cannot be called, such as a string or list."""
+    return kind.__module__ == "builtins" and not any("__call__" in vars(each) for each in kind.__mro__)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from autograd_ref.crosscheck.program.assigned.moved import (
 )
 from autograd_ref.crosscheck.program.assigned.second import boosting_pair
 from autograd_ref.crosscheck.program.guessed.roles import TRAINED, role_of
-from autograd_ref.crosscheck.program.paths import cores, is_of_gradients, of_path, shown
+from autograd_ref.crosscheck.program.paths import cores, holder, is_of_gradients, of_path, shown
 from autograd_ref.crosscheck.program.views import adjoint_by
 from autograd_ref.crosscheck.reports.report import NotJudged
 from autograd_ref.recording import Leaf, Recording, Value
@@ -96,15 +96,15 @@ class _Assigning:
         self.taken: set[str] = set()
 
     def all(self, of: Mapping[str, str]) -> Assignment:
-        self._leave_out_what_is_moved_on()
         for name, leaf in of.items():
             self._take(self._candidate(name), self._leaf(leaf))
+        self._leave_out_what_is_moved_on()
         if not of and (boosting := boosting_pair(self.left, self._used())) is not None:
             predicted, first, second = boosting
             self._take(first, predicted)
             self.result.pairs.append(Assigned(predicted.path, second.path, is_second=True))
             self.left.remove(second)
-        for tier in (_exactly, _in_other_case, _by_bare_name, _abbreviated):
+        for tier in (_exactly, _in_other_case, _by_bare_name, _abbreviated, _in_same_object):
             for each in list(self.left):
                 matches = [leaf for leaf in self._free() if tier(each, leaf)]
                 if len(matches) > 1:  # an optimiser's moments have its parameters' names
@@ -150,6 +150,7 @@ class _Assigning:
                 each
                 for each in self.left
                 if each.array.shape == leaf.array.shape
+                and not self._is_adjoint(each, leaf)  # an adjoint of a state adds residuals, states less data
                 and is_moved_repeatedly(each.value, leaf.value, self.found.forward)
                 and is_moved_repeatedly(each.value, leaf.value, self._with_an_effect())
             ]
@@ -210,8 +211,9 @@ class _Assigning:
         for shape in shapes:
             these = [each for each in nameless if each.array.shape == shape]
             leaves = [leaf for leaf in self._used() if leaf.array.shape == shape]
-            if len(these) == len(leaves):
-                for each, leaf in zip(these, leaves, strict=True):
+            named = [leaf for leaf in leaves if role_of(of_path(leaf.path).name) != "labels"]
+            if len(these) in (len(leaves), len(named)):
+                for each, leaf in zip(these, leaves if len(these) == len(leaves) else named, strict=True):
                     self._take(each, leaf)
                 continue
             for each in list(these):
@@ -252,7 +254,8 @@ class _Assigning:
 
     def _refuse_what_takes_the_place_of_a_gradient(self) -> None:
         """Refuse a list of gradients that holds a parameter itself where another's gradient is missing."""
-        lists = {_list(pair.found): pair for pair in self.result.pairs if not pair.is_change}
+        pairs = [pair for pair in self.result.pairs if not pair.is_change]
+        lists = {_list(pair.found): pair for pair in pairs if _list(pair.found) is not None}
         free = [leaf for leaf in self._used() if role_of(of_path(leaf.path).name) in {*TRAINED, "other"}]
         for path, (thing, value) in self.final.items():
             beside = lists.get(_list(path))
@@ -349,12 +352,24 @@ def _abbreviated(each: Candidate, leaf: Leaf) -> bool:
     )
 
 
+def _in_same_object(each: Candidate, leaf: Leaf) -> bool:
+    """Whether a tensor written by hand has both: ``p.grad`` for ``p.data``."""
+    return each.name.is_key and is_of_gradients(each.name.name) and each.name.owner == holder(leaf.path)
+
+
 def _closest(each: Candidate, leaves: list[Leaf]) -> Leaf | None:
-    """Return, of leaves with the same name, the one at the same place of its list, in the same object."""
+    """Return, of leaves with the same name, the one at the same place of its list, in the nearest object."""
     if len(leaves) > 1:
         leaves = [leaf for leaf in leaves if of_path(leaf.path).at == each.name.at]
     if len(leaves) > 1:
-        leaves = [leaf for leaf in leaves if of_path(leaf.path).owner == each.name.owner]
+        near = [_nearness(each.name.owner, of_path(leaf.path).owner) for leaf in leaves]
+        leaves = [leaf for leaf, one in zip(leaves, near, strict=True) if one == max(near) > (False, 0)]
     if len(leaves) == 1 and (of_path(leaves[0].path).at == each.name.at or not each.name.at):
         return leaves[0]
     return None
+
+
+def _nearness(one: str, other: str) -> tuple[bool, int]:
+    """Return whether two paths are equal, and the length of their common beginning."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return one == other, next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))

@@ -8,7 +8,7 @@ import numpy as np
 
 from autograd_ref.crosscheck.program.assigned.returned import renamed
 from autograd_ref.crosscheck.program.guessed.roles import role_of
-from autograd_ref.crosscheck.program.paths import cores, is_of_gradients, of_path
+from autograd_ref.crosscheck.program.paths import cores, holder, is_of_gradients, of_path
 from autograd_ref.crosscheck.reports.report import NotJudged
 from autograd_ref.recording import Recording, Value
 
@@ -65,8 +65,8 @@ def find_loss(recording: Recording, path: str | None = None, names: Mapping[str,
     others = {key for key in numbers if _is_no_loss(recording, renamed(key, known))}
     returned = [key for key in numbers if key.startswith("return") and key not in others]
     order = [
-        [key for key in returned if key == "return"],
-        [key for key in returned if key == "return[0]"],
+        [key for key in returned if holder(key) == "return"],
+        [key for key in returned if holder(key) == "return[0]"],
         [key for key in returned if _says_so(key) or _NAMED.match(known.get(key, ""))],
         [key for key in numbers if key not in returned and _says_so(key)],
         [key for key in returned if len(returned) == 1 and not of_path(key).is_key],
@@ -96,22 +96,22 @@ def own_loss(recording: Recording, prefix: str) -> str | None:
 
 
 def _says_so(path: str) -> bool:
-    name = of_path(path)
+    name = of_path(holder(path))
     return name.is_key and not name.at and _NAMED.match(name.name) is not None
 
 
 def _how_sure(found: tuple[str, tuple[Any, Value | None]]) -> tuple[bool, int]:
     """Return a sort key: numbers named like a loss first, and later ones, which may sum others, first."""
     path, (_, value) = found
-    return _SURE.match(of_path(path).name) is None, -(value.number if value is not None else 0)
+    return _SURE.match(of_path(holder(path)).name) is None, -(value.number if value is not None else 0)
 
 
 def _is_no_loss(recording: Recording, path: str) -> bool:
     """Whether a number's name shows that it is a parameter, an input of the call, or a gradient."""
-    if _NAMED.match(of_path(path).name):
+    name = of_path(holder(path)).name
+    if _NAMED.match(name):
         return False
-    leaves = {of_path(leaf.path).name for leaf in recording.leaves}
-    name = of_path(path).name
+    leaves = {of_path(holder(leaf.path)).name for leaf in recording.leaves}
     is_parameter = role_of(name) in ("weight", "bias")
     return is_parameter or is_of_gradients(path) or not leaves.isdisjoint([name, *cores(name)])
 

@@ -55,7 +55,7 @@ def vote_for_unwritten(regions: Sequence[Region], tapes: Tapes, known: Known, vo
 
 
 def _named(value: Value) -> tuple[list[str], Place | None]:
-    """Return the names of a value, and the place where it gets them: that of the call that returns it."""
+    """Return the names of a value, and the place of the call that returns it."""
     found = received(value)
     if found is None:
         return ([], None) if value.place is None else (creation_names(value.place), value.place)

@@ -13,7 +13,7 @@ from autograd_ref.crosscheck.program.calling.caught import Call
 from autograd_ref.crosscheck.program.guessed.roles import role_of
 from autograd_ref.crosscheck.reports.report import NotJudged
 
-__all__ = ["Loop", "Round", "calls_any", "loops_of", "round_of"]
+__all__ = ["Loop", "Round", "calls_any", "loops_of", "lowers", "round_of"]
 
 # Usual names of functions that move the parameters.
 _MOVES = re.compile(r"update|step|apply|optimi[sz]|descen", re.IGNORECASE)
@@ -142,6 +142,11 @@ def calls_any(loop: Loop, names: Collection[str]) -> bool:
             case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if name in names:
                 return True
     return False
+
+
+def lowers(loop: Loop) -> bool:
+    """Whether a loop subtracts from something in every round, as steps down a gradient do."""
+    return any(is_lowered for _, is_lowered in _moved(loop.node))
 
 
 def _loops(body: list[ast.stmt], scope: str, shared: tuple[str, ...]) -> Iterator[Loop]:

@@ -13,14 +13,15 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from types import FrameType
+from types import FrameType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 from autograd_ref.crosscheck.program.calling.caught import Call, has_floating
-from autograd_ref.crosscheck.program.calling.loops import Loop, Round, calls_any, round_of
+from autograd_ref.crosscheck.program.calling.foreign import has_foreign
+from autograd_ref.crosscheck.program.calling.loops import Loop, Round, calls_any, lowers, round_of
 from autograd_ref.crosscheck.reports.report import NotJudged
 
-__all__ = ["Met", "is_called_plainly", "watching"]
+__all__ = ["Met", "has_example", "is_called_plainly", "watching"]
 
 # The largest number of loops of a file to try.
 MOST = 8
@@ -69,6 +70,8 @@ def watching(
 
     left = {(loop.scope, loop.first): loop for loop in reversed(list(loops))}
     rounds, tried = dict.fromkeys(left, 0), 0
+    # Without arrays among its arguments, a function that trains is judged by its loop.
+    training = {loop.scope for loop in loops if lowers(loop)}
 
     def notice(frame: FrameType, event: str, _: Any) -> Any:
         if event != "call":
@@ -77,7 +80,9 @@ def watching(
             if counts[name][1] < nth and _is_named(frame, file, name):
                 call = _call_of(frame)
                 counts[name][0] += 1
-                counts[name][1] += has_floating(call.args, call.kwargs)
+                read = [] if frame.f_code.co_qualname in training else _read_by(frame)
+                given = has_floating((*call.args, *read), call.kwargs)
+                counts[name][1] += given or has_foreign(call.args, call.kwargs)
                 if counts[name][1] == nth:
                     watch(None)
                     met = Met(_function_of(frame, name, call), call, frame.f_globals)
@@ -120,14 +125,19 @@ def watching(
             watch(None)
 
 
+def has_example(tree: ast.Module, name: str) -> bool:
+    """Whether a module has a function that draws the arguments of a function."""
+    top = {each.name for each in tree.body if isinstance(each, ast.FunctionDef)}
+    return bool(top & {"example", f"example_{name.replace('.', '_')}"})
+
+
 def is_called_plainly(source: str, name: str) -> bool:
     """Whether a name is a function of a source that is called by neither an example nor a contract."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
         return False
-    top = {each.name for each in tree.body if isinstance(each, ast.FunctionDef)}
-    if top & {"example", f"example_{name.replace('.', '_')}"}:
+    if has_example(tree, name):
         return False
     body: list[ast.stmt] = tree.body
     *heads, last = name.split(".")
@@ -174,6 +184,20 @@ def _call_of(frame: FrameType) -> Call:
     if code.co_flags & inspect.CO_VARKEYWORDS:
         kwargs |= known[names[rest]]
     return Call(args, kwargs, {})
+
+
+def _read_by(frame: FrameType) -> list[Any]:
+    """Return the globals and outer variables that a function and those that it calls may read."""
+    space, code = frame.f_globals, frame.f_code
+    found = {name: frame.f_locals.get(name) for name in code.co_freevars}
+    left = [code]
+    while left:
+        for name in left.pop().co_names:
+            each = space.get(name)
+            if name not in found and inspect.isfunction(each) and each.__globals__ is space:
+                left.append(each.__code__)
+            found.setdefault(name, each)
+    return [each for each in found.values() if not isinstance(each, (type, FunctionType, ModuleType))]
 
 
 def _function_of(frame: FrameType, name: str, call: Call) -> Callable[..., Any]:

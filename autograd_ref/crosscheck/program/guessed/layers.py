@@ -79,7 +79,7 @@ LAYERS: tuple[tuple[str, Mapping[str, str]], ...] = (
     ("relu|sigmoid|tanh|elu|swish|silu|softplus|mish|softmax|activation", {"x|z|a|inputs?": _normal(4, 5)}),
 )  # fmt: skip
 
-# Parts of class names, the parameters of their constructors, and those of their losses.
+# Parts of class names, and the parameters of their constructors and losses.
 NETWORKS: tuple[tuple[str, Mapping[str, str], Mapping[str, str]], ...] = (
     ("conv|cnn", {"input_dim|input_shape": "(2, 4, 6)", "(?:num|n)_filters": "5", "filter_size": "3",
                   "hidden_(?:dim|size)": "6", "num_classes|output_(?:dim|size)": "4", "weight_scale": "0.5",
@@ -130,7 +130,7 @@ def _of_class(cls: Any, name: str) -> Iterator[Guess]:
 def _texts(
     function: Callable[..., Any], shapes: Mapping[str, str], *, every: bool = False
 ) -> list[str] | None:
-    """Return the arguments, also optional ones if asked for; None if the table lacks a required one."""
+    """Return the arguments, with the optional ones if wanted; None if the table lacks a required one."""
     try:
         parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):

@@ -1,6 +1,6 @@
 """The usual layouts of networks: samples in rows or columns, labels as numbers or one-hot, biases or none."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -80,13 +80,23 @@ def styles(sizes: Sizes, *, layers: int, biases: bool) -> Iterator[Style]:
         biases: whether there are biases separate from the weights.
     """
     N, _, _, C = sizes
-    binary = f"rng.integers(0, 2, {N}).astype(float)"
-    one, numbers = f"rng.integers(0, 2, ({N}, 1)).astype(float)", f"rng.integers(0, {C}, {N})"
+    numbers = f"rng.integers(0, {C}, {N})"
     one_hot = f"np.eye({C})[{numbers}]"
-    rows = [(numbers, C), (one_hot, C), (one, 1), (binary, 0), (f"rng.integers(0, {C}, ({N}, 1))", C)]
+    # Two classes are 0 and 1 or -1 and 1: with all three, no factor of a label is hidden in either case.
+    flat, one, row = (
+        [f"rng.integers({low}, 2, {shape}).astype(float)" for low in (-1, 0)]
+        for shape in (N, f"({N}, 1)", f"(1, {N})")
+    )
+    rows = [
+        (numbers, C),
+        (one_hot, C),
+        *_each(one, 1),
+        *_each(flat, 0),
+        (f"rng.integers(0, {C}, ({N}, 1))", C),
+    ]
     if layers == 1:
-        rows = [(binary, 0), (one, 1), *rows[:2]]
-    columns = [(f"{one_hot}.T", C), (f"rng.integers(0, 2, (1, {N})).astype(float)", 1), (numbers, C)]
+        rows = [*_each(flat, 0), *_each(one, 1), *rows[:2]]
+    columns = [(f"{one_hot}.T", C), *_each(row, 1), (numbers, C)]
     for in_columns, out_first in ((False, False), (True, True), (False, True), (True, False)):
         for text, classes in columns if in_columns else rows:
             shapes = ("flat", "matrix", "number") if classes == 1 else ("flat", "matrix")
@@ -94,6 +104,10 @@ def styles(sizes: Sizes, *, layers: int, biases: bool) -> Iterator[Style]:
                 yield Style(sizes, in_columns, out_first, text, classes, bias)
     single = f"np.eye({C})[:, rng.integers(0, {C}, 1)]"
     yield Style(sizes._replace(N=1), True, True, single, C, "matrix" if biases else "flat")
+
+
+def _each(labels: Sequence[str], classes: int) -> list[tuple[str, int]]:
+    return [(each, classes) for each in labels]
 
 
 def _normal(shape: tuple[int, ...]) -> str:

@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 import numpy as np
 
 from autograd_ref.crosscheck.program.point import RecordedPoint
-from autograd_ref.recording.call.state import collect
 
 __all__ = ["Outcome", "Trial", "quietly"]
 
@@ -55,7 +54,7 @@ class Trial:
         recording.before.restore()
         try:
             with _limited(self._limit):
-                found = collect(recording.visit_call, recording.call(), recording.module)
+                found = recording.collect(recording.call())
         except (Exception, SystemExit, _TooLong):
             return None
         loss = found.get(point.run.loss.path)
@@ -83,7 +82,7 @@ class Trial:
         recording.before.restore()
         try:
             with _limited(self._limit):
-                found = collect(recording.visit_call, recording.call(), recording.module)
+                found = recording.collect(recording.call())
         except (Exception, SystemExit, _TooLong):
             return False
         for leaf in recording.leaves:

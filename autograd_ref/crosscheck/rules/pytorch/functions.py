@@ -8,7 +8,7 @@ convention, the gradient of z = x + iy is ∂/∂x + i ∂/∂y.
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -18,8 +18,8 @@ from autograd_ref.crosscheck.errors import what_stopped
 from autograd_ref.crosscheck.reports.report import NotJudged
 
 __all__ = [
-    "Context", "TorchRule", "TorchUse", "array_of", "find_torch_uses", "is_torch_function", "overrides",
-    "tensor_like", "torch", "uses_within",
+    "Context", "TorchRule", "TorchUse", "array_of", "enabled_gradients", "find_torch_uses", "has_setup",
+    "is_torch_function", "overrides", "tensor_like", "torch", "uses_within",
 ]  # fmt: skip
 
 Arrays = list[np.ndarray]
@@ -35,6 +35,11 @@ def is_torch_function(value: Any) -> bool:
     if torch() is None or not isinstance(value, type):
         return False
     return issubclass(value, torch().autograd.Function)
+
+
+def enabled_gradients() -> AbstractContextManager[Any]:
+    """Return a context in which PyTorch tracks gradients, also during a forward pass of a Function."""
+    return nullcontext() if torch() is None else torch().enable_grad()
 
 
 class TorchUse(NamedTuple):
@@ -264,7 +269,7 @@ class TorchRule:
         with torch().enable_grad(), self._seeded():
             if self.reference is not None:
                 made = self.reference(*args)
-            elif _has_setup(self.use.function):
+            elif has_setup(self.use.function):
                 made = self.use.function.forward(*args)
             else:
                 made = self.use.function.forward(Context((True,) * len(args)), *args)
@@ -338,14 +343,15 @@ def overrides(function: Any, name: str) -> bool:
     return getattr(function, name) is not getattr(torch().autograd.Function, name)
 
 
-def _has_setup(function: Any) -> bool:
+def has_setup(function: Any) -> bool:
+    """Whether a Function's forward takes no ctx, because setup_context does."""
     return function.setup_context is not torch().autograd.Function.setup_context
 
 
 def _parameters(function: Any, count: int) -> list[str]:
     """Return the names of the arguments of ``apply``."""
     code = getattr(function.forward, "__wrapped__", function.forward).__code__
-    names = list(code.co_varnames[: code.co_argcount])[0 if _has_setup(function) else 1 :]
+    names = list(code.co_varnames[: code.co_argcount])[0 if has_setup(function) else 1 :]
     return [names[i] if i < len(names) else f"args[{i}]" for i in range(count)]
 
 

@@ -136,7 +136,7 @@ class TorchCheck:
         return wide
 
     def _inside(self) -> str | None:
-        """Return the precision in which it computes inside, if lower than that of its arguments."""
+        """Return the precision in which it computes inside, if its arguments have a higher one."""
         point = self.points[-1]
         if self.dtype != "float64" and point.wide is None:
             return None

@@ -24,17 +24,25 @@
   });
 
   // Whatever is wider than its place scrolls there, and can be reached by the keyboard.
+  // To measure what is folded away, or after a change, has the page laid out again: all is measured first.
+  const reach = (elements, wide) => {
+    for (const [index, each] of elements.entries()) {
+      if (wide[index]) each.tabIndex = 0;
+      else each.removeAttribute("tabindex");
+    }
+  };
   const fit = () => {
-    for (const each of document.querySelectorAll(".display, pre, .wide, .pictures")) {
-      if (each.scrollWidth > each.clientWidth + 1) each.tabIndex = 0;
-      else each.removeAttribute("tabindex");
-    }
-    for (const each of document.querySelectorAll(".whole")) {
-      each.classList.remove("scrolls");
+    const shown = (selector) => [...document.querySelectorAll(selector)].filter((each) => each.checkVisibility());
+    const boxes = shown(".display, pre, .wide, .pictures"), wholes = shown(".whole");
+    const overflowing = boxes.map((each) => each.scrollWidth > each.clientWidth + 1);
+    for (const each of wholes) each.classList.remove("scrolls");
+    const wider = wholes.map((each) => {
       const room = each.closest("p, div, figcaption")?.clientWidth ?? innerWidth;
-      if (each.getBoundingClientRect().width > room + 0.5) { each.classList.add("scrolls"); each.tabIndex = 0; }
-      else each.removeAttribute("tabindex");
-    }
+      return each.getBoundingClientRect().width > room + 0.5;
+    });
+    for (const [index, each] of wholes.entries()) each.classList.toggle("scrolls", wider[index]);
+    reach(boxes, overflowing);
+    reach(wholes, wider);
   };
   fit();
   addEventListener("resize", fit);
