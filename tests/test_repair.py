@@ -151,6 +151,7 @@ def test_two_mistakes_are_repaired_together(check):
     report = check(("(scores - y) / len(x)\n", "(y - scores) / len(x)\n"), (" + 2 * reg * W1", ""))
     assert report.repair.diff.count("\n-    ") == 2
     assert "+    dscores = (scores - y) / len(x)\n" in report.repair.diff
+    assert {each.code.split(" = ")[0].strip() for each in report.blame[:2]} == {"dscores", "dW1"}
 
 
 @pytest.mark.slow

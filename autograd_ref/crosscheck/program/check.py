@@ -311,7 +311,7 @@ def _first(mended: Found, others: Sequence[Blame]) -> tuple[Blame, ...]:
     rest = [each for each in others if each not in here]
     tried = [each for each in rest if each.says.startswith("with ")]
     found = {(first.file, first.line): replace(first, says=first.says + start + known)}
-    for each in (*tried, *mended.bound, *rest):
+    for each in (*tried, *mended.also, *rest):
         found.setdefault((each.file, each.line), each)
     return tuple(found.values())[:3]
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from autograd_ref.crosscheck.program.blame.steps import Wanted
 
 __all__ = [
+    "REGION",
     "expression_at",
     "in_words",
     "name_of",
@@ -30,6 +31,9 @@ __all__ = [
     "sentences",
     "target_of",
 ]
+
+
+REGION = "the mistake is here, or between here and the wrong gradient"
 
 
 def name_of(value: Value, tapes: Tapes) -> str | None:
@@ -224,7 +228,7 @@ def sentences(
         elif abs(meanings[0].factor - 1) > 1e-7:
             said += ", and nothing takes the factor out"
     else:
-        said = "the mistake is here, or between here and the wrong gradient"
+        said = REGION
     return said + _beside(value, regions, tapes, known)
 
 
