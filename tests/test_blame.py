@@ -212,6 +212,9 @@ def test_place_that_computes_nothing_is_named(layer, target, old, new, nth, line
     report, named = layer(target, old, new)
     assert report.ok is False
     assert named[nth] == line
+    assert all(
+        (each.kind == "region") == each.says.startswith("the mistake is here") for each in report.blame
+    )
 
 
 @pytest.mark.slow

@@ -184,8 +184,10 @@ def test_an_exception_that_only_some_shapes_raise_is_a_wrong_gradient():
 
 def test_the_assertion_carries_the_report():
     assert_network_gradients(networks.network())
-    with pytest.raises(AssertionError, match=r"dW1 is wrong .*: reg-halved"):
+    with pytest.raises(AssertionError, match=r"dW1 is wrong .*: reg-halved") as caught:
         assert_network_gradients(networks.network(*networks.MISTAKES["reg-halved"][1]))
+    shown = [str(each.path) for each in caught.traceback.filter(caught)]
+    assert not [path for path in shown if path.endswith(("check.py", "report.py"))]
 
 
 def test_reports_as_json_html_and_text():

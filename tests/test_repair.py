@@ -120,6 +120,8 @@ class Layers:
     [
         # Not with a guard that switches the step off.
         ("(1 - self.steps[t] ** 2)", "(1 - self.steps[t] ** 3)", "up = up * (1 - self.steps[t] ** 2)"),
+        # Not with a comparison that happens to be true.
+        ("np.abs(up).max() > 0:", "np.abs(up).max() > 9:", "if np.abs(up).max() > 0:"),
         ("            self.dW += below.T @ up\n", "", "self.dW += below.T @ up"),
         ("self.dV += self.steps[-1].T @ dout", "pass", "self.dV += self.steps[-1].T @ dout"),
     ],
@@ -151,6 +153,7 @@ def test_two_mistakes_are_repaired_together(check):
     report = check(("(scores - y) / len(x)\n", "(y - scores) / len(x)\n"), (" + 2 * reg * W1", ""))
     assert report.repair.diff.count("\n-    ") == 2
     assert "+    dscores = (scores - y) / len(x)\n" in report.repair.diff
+    assert {each.code.split(" = ")[0].strip() for each in report.blame[:2]} == {"dscores", "dW1"}
 
 
 @pytest.mark.slow

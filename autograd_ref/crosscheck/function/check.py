@@ -9,7 +9,7 @@ from autograd_ref.crosscheck.function.gradient_check import GradientCheck
 from autograd_ref.crosscheck.function.known_points import KnownPoints
 from autograd_ref.crosscheck.function.points import drawn_points, moved_points
 from autograd_ref.crosscheck.function.pytrees import parameter_dtype, parameter_leaves
-from autograd_ref.crosscheck.reports.report import NotJudged, Report
+from autograd_ref.crosscheck.reports.report import Report, assert_right
 from handgrad.validation import check_dtype, check_positive_int, check_real
 
 __all__ = ["POINTS", "assert_gradients", "check_gradients", "check_gradients_at"]
@@ -130,11 +130,8 @@ def assert_gradients(
         NotJudged: it could not be judged; the message is the report, or says what could not be run.
         TypeError: as for `check_gradients`.
     """
-    report = check_gradients(hand, reference, params, *args, **options)
-    if report.ok is None:
-        raise NotJudged(str(report))
-    if not report.ok:
-        raise AssertionError(str(report))
+    __tracebackhide__ = True
+    assert_right(check_gradients(hand, reference, params, *args, **options))
 
 
 def _tolerance(value: float) -> float:

@@ -29,7 +29,7 @@ from autograd_ref.crosscheck.network.unexplained import describe_unexplained
 from autograd_ref.crosscheck.network.verdicts import measured_bounds, verdicts
 from autograd_ref.crosscheck.problems import Problem, network_problems
 from autograd_ref.crosscheck.reference import reference_of
-from autograd_ref.crosscheck.reports.report import Advice, Diagnosis, NotJudged, Report
+from autograd_ref.crosscheck.reports.report import Advice, Diagnosis, NotJudged, Report, assert_right
 from handgrad.validation import check_dtype, check_real
 
 __all__ = ["assert_network_gradients", "check_network"]
@@ -138,15 +138,13 @@ def assert_network_gradients(target: Any, **options: Any) -> None:
         AssertionError: the gradient is wrong; the message is the report.
         NotJudged: it could not be judged; the message is the report, or says what could not be run.
     """
+    __tracebackhide__ = True
     try:
         report = check_network(target, **options)
     except NotJudged as error:
         # The user needs the cause, with the frames of the user's own code.
         raise error.with_traceback(None) from error.__cause__
-    if report.ok is None:
-        raise NotJudged(str(report))
-    if not report.ok:
-        raise AssertionError(str(report))
+    assert_right(report)
 
 
 class _Check:

@@ -26,10 +26,10 @@ from autograd_ref.crosscheck.program.held import held_target
 from autograd_ref.crosscheck.program.paths import shown
 from autograd_ref.crosscheck.program.point import RecordedPoint, Run, read_gradients, run
 from autograd_ref.crosscheck.program.repair.find import Found, find_repair
-from autograd_ref.crosscheck.program.repair.numbers import with_other_numbers
+from autograd_ref.crosscheck.program.repair.numbers import with_larger_arrays, with_other_numbers
 from autograd_ref.crosscheck.program.verdict import Settings, report_on
 from autograd_ref.crosscheck.program.views import apart, refuse_overlaps
-from autograd_ref.crosscheck.reports.report import Advice, Blame, NotJudged, Report
+from autograd_ref.crosscheck.reports.report import Advice, Blame, NotJudged, Report, assert_right
 from autograd_ref.recording import InstrumentFault, NotCompared, NotRecorded, check_complete, check_operations
 from handgrad.validation import check_positive_int, check_real
 
@@ -114,11 +114,8 @@ def assert_call(function: Callable[..., Any], *args: Any, **options: Any) -> Non
         AssertionError: a gradient is wrong; the message is the report.
         NotJudged: the call could not be judged; the message says why.
     """
-    report = check_call(function, *args, **options)
-    if report.ok is None:
-        raise NotJudged(str(report))
-    if not report.ok:
-        raise AssertionError(str(report))
+    __tracebackhide__ = True
+    assert_right(check_call(function, *args, **options))
 
 
 def form_of(
@@ -278,7 +275,7 @@ def _mended(
     suspects: Sequence[tuple[str, int]],
     settings: Settings,
 ) -> Found | None:
-    """Return a repair that this check confirms, also at one more point with other numbers."""
+    """Return a repair that this check confirms, also with other numbers and with larger arrays."""
     fresh = 1 + max(each.number for each in found)
     again = replace(settings, repair_seconds=0.0, places=False, explain=False)
     found[0].run.recording.before.restore()
@@ -292,15 +289,21 @@ def _mended(
     else:
         return None
 
-    def confirmed() -> bool:
+    def judged(call_at: Callable[[int], Arguments], points: int) -> Report | None:
         for each in (*found, point):
             each.run.recording.before.restore()
         try:
-            report = check_points(form, lambda i: more.get(i) or call_at(i), fresh + 1, file, again)
+            return check_points(form, call_at, points, file, again)
         except Exception:  # an error in a changed program does not affect the verdict on the given one
+            return None
+
+    def confirmed() -> bool:
+        report = judged(lambda i: more.get(i) or call_at(i), fresh + 1)
+        if report is None or report.ok is not True or report.points <= len(found):
             return False
-        is_same = report.points > len(found) and len(report.quantities) == len(found[0].pairs)
-        return report.ok is True and is_same
+        larger = judged(lambda _: with_larger_arrays(call_at(fresh)), 1)
+        is_refuted = larger is not None and larger.ok is False
+        return len(report.quantities) == len(found[0].pairs) and not is_refuted
 
     order = {line: i for i, line in reversed(list(enumerate(suspects)))}
     return find_repair([*found, point], confirmed, order, settings.repair_seconds)
@@ -309,18 +312,14 @@ def _mended(
 def _first(mended: Found, others: Sequence[Blame]) -> tuple[Blame, ...]:
     """Return the place of a repair first, with the facts about its inputs, and tried places before others."""
     first = mended.blame
-    here = [each for each in others if each.file == first.file and first.line in _lines(each)]
+    here = [each for each in others if each.file == first.file and each.line <= first.line <= each.end_line]
     _, start, known = here[0].says.partition("; right before it: ") if here else ("", "", "")
     rest = [each for each in others if each not in here]
     tried = [each for each in rest if each.says.startswith("with ")]
     found = {(first.file, first.line): replace(first, says=first.says + start + known)}
-    for each in (*tried, *mended.bound, *rest):
+    for each in (*tried, *mended.also, *rest):
         found.setdefault((each.file, each.line), each)
     return tuple(found.values())[:3]
-
-
-def _lines(each: Blame) -> range:
-    return range(each.line, each.end_line + 1)
 
 
 def _hold_to_account(found: Run, seed: int) -> None:

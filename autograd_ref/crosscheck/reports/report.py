@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # judging needs no printing
     from rich.table import Table
     from rich.text import Text
 
-__all__ = ["Advice", "Blame", "Diagnosis", "NotJudged", "Report"]
+__all__ = ["Advice", "Blame", "Diagnosis", "NotJudged", "Report", "assert_right"]
 
 
 # An error is serious from this part of the largest entry on.
@@ -282,6 +282,20 @@ class Report:
         console = Console(file=StringIO(), record=True, width=100, force_jupyter=False)
         console.print(self)
         return console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
+
+
+def assert_right(report: Report) -> None:
+    """Raise the report as an error of a test unless everything is right; pytest shows the user's frames only.
+
+    Raises:
+        AssertionError: a gradient is wrong.
+        NotJudged: nothing is wrong, but something could not be judged.
+    """
+    __tracebackhide__ = True
+    if report.ok is None:
+        raise NotJudged(str(report))
+    if not report.ok:
+        raise AssertionError(str(report))
 
 
 def quantity_witness(quantity: Quantity) -> str:

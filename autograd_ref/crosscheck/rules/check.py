@@ -7,7 +7,7 @@ from typing import Any
 from numpy.typing import DTypeLike
 
 from autograd_ref.crosscheck.function.check import POINTS
-from autograd_ref.crosscheck.reports.report import NotJudged, Report
+from autograd_ref.crosscheck.reports.report import Report, assert_right
 from autograd_ref.crosscheck.rules.asked import Asked
 from autograd_ref.crosscheck.rules.jax_calls import check_jax_calls
 from autograd_ref.crosscheck.rules.pytorch.calls import check_torch_calls, function_of
@@ -90,11 +90,8 @@ def assert_rule(function: Callable[..., Any], *args: Any, **options: Any) -> Non
         AssertionError: a rule is wrong; the message is the report.
         NotJudged: a rule could not be judged; the message says why.
     """
-    report = check_rule(function, *args, **options)
-    if report.ok is None:
-        raise NotJudged(str(report))
-    if not report.ok:
-        raise AssertionError(str(report))
+    __tracebackhide__ = True
+    assert_right(check_rule(function, *args, **options))
 
 
 def _holds_tensors(args: Any, kwargs: Any) -> bool:

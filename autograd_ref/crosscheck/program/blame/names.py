@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Iterator, Sequence
 
-from autograd_ref.crosscheck.program.blame.source import statement_at, statements_of, tree_of
+from autograd_ref.crosscheck.program.blame.source import is_own, statement_at, statements_of, tree_of
 from autograd_ref.recording import Place, Value
 
 __all__ = [
@@ -176,10 +176,10 @@ def _bound(
 
 
 def _argument(name: str, function: ast.FunctionDef, calls: Sequence[Place]) -> ast.expr | None:
-    """Return the argument that a call gives to a parameter."""
+    """Return the argument that a call gives to a parameter, unless the checker makes the call."""
     parameters = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
     call = calls[0] if calls else None
-    if call is None or name not in parameters:
+    if call is None or is_own(call.file) or name not in parameters:
         return None
     for node in ast.walk(statement_at(call).node or ast.Pass()):
         if isinstance(node, ast.Call) and (node.lineno, node.col_offset) == (call.line, call.column):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from autograd_ref.crosscheck.program.blame.steps import Wanted
 
 __all__ = [
+    "REGION",
     "expression_at",
     "in_words",
     "name_of",
@@ -30,6 +31,9 @@ __all__ = [
     "sentences",
     "target_of",
 ]
+
+
+REGION = "the mistake is here, or between here and the wrong gradient"
 
 
 def name_of(value: Value, tapes: Tapes) -> str | None:
@@ -118,6 +122,7 @@ def in_words(value: Value, tapes: Tapes) -> str:
     if place is None:
         return "a value"
     operand = _operand(value, tapes) if isinstance(value.operation, Read) else None
+    operand = _written(place) or operand
     if isinstance(operand, ast.Name | ast.Attribute) and not ast.unparse(operand).endswith(".T"):
         return ast.unparse(operand)
     return f"`{excerpt(place) if operand is None else ast.unparse(operand)}` (line {place.line})"
@@ -132,6 +137,16 @@ def _functions_with(tapes: Tapes) -> dict[str, set[str]]:
             if each.place is not None and name is not None:
                 tapes.functions.setdefault(name, set()).add(f"{each.place.file}:{each.place.function}")
     return tapes.functions
+
+
+def _written(place: Place) -> ast.expr | None:
+    """Return the array of which a part is written at a place."""
+    node = expression_at(place)
+    if not isinstance(node, ast.Subscript) or not isinstance(node.ctx, ast.Store):
+        return None
+    while isinstance(node, ast.Subscript):
+        node = node.value
+    return node
 
 
 def _operand(value: Value, tapes: Tapes) -> ast.expr | None:
@@ -213,7 +228,7 @@ def sentences(
         elif abs(meanings[0].factor - 1) > 1e-7:
             said += ", and nothing takes the factor out"
     else:
-        said = "the mistake is here, or between here and the wrong gradient"
+        said = REGION
     return said + _beside(value, regions, tapes, known)
 
 

@@ -16,7 +16,7 @@ from autograd_ref.crosscheck.program.blame.known import Known
 from autograd_ref.crosscheck.program.blame.names import bindings
 from autograd_ref.crosscheck.program.blame.operands import other_numbers
 from autograd_ref.crosscheck.program.blame.regions import Region, Trust, region_of
-from autograd_ref.crosscheck.program.blame.says import expression_at, sentences
+from autograd_ref.crosscheck.program.blame.says import REGION, expression_at, sentences
 from autograd_ref.crosscheck.program.blame.source import Statement, statement_at
 from autograd_ref.crosscheck.program.blame.steps import Wanted, wanted_values
 from autograd_ref.crosscheck.program.blame.tapes import Tapes
@@ -245,7 +245,7 @@ class _Search:
         said = self.bound.get(suspect.statement) or sentences(
             suspect, edit, step, self.regions, self.tapes, self.known, self.trust
         )
-        return blame_at(place, kind, said)
+        return blame_at(place, "region" if said.startswith(REGION) else kind, said)
 
 
 def blame_at(place: Place, kind: str, says: str) -> Blame:

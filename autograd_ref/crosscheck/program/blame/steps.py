@@ -13,6 +13,7 @@ from autograd_ref.crosscheck.program.blame.regions import Region, Trust
 from autograd_ref.crosscheck.program.blame.tapes import Tapes
 from autograd_ref.crosscheck.program.blame.trial import NEAR, Change, Trial, computed
 from autograd_ref.recording import Value
+from autograd_ref.recording.tape import Read
 
 __all__ = ["Wanted", "wanted_values"]
 
@@ -41,8 +42,11 @@ def wanted_values(
         if each.shape and each.is_floating:
             by_shape.setdefault(each.shape, []).append(each)
     suspects = {value for region in regions for value in region.suspects}
-    numbers = {each.number for each in suspects}
     frontier = {value for region in regions for some in region.frontier.values() for value in some}
+    # A right array that two statements read, one of them transposed, is one value that both use wrongly.
+    reads = {each for each in frontier if isinstance(each.operation, Read)}
+    frontier |= {each.inputs[0] for each in reads if tapes.is_backward(each.inputs[0])}
+    numbers = {each.number for each in suspects | reads}
     outputs = {each.value for each in tapes.outputs}
     for value in sorted(suspects | frontier, key=lambda each: each.number):
         if time.thread_time() > until:

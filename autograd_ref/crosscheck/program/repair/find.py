@@ -28,11 +28,11 @@ __all__ = ["find_repair"]
 
 
 class Found(NamedTuple):
-    """A repair, the wrong place that it shows, and where the operands there are bound."""
+    """A repair, its first wrong place, and its other one with where the operands are bound."""
 
     repair: Repair
     blame: Blame
-    bound: list[Blame]
+    also: list[Blame]
 
 
 # A target may change it.
@@ -73,8 +73,8 @@ def find_repair(
         if found is None:
             return None
         found = found._replace(edits=tuple(_in_words(found, points[0])))
-    here = _blame(found)
-    return Found(_repair(found, points), here, _bound(here, points[0]))
+    here, *more = [_blame(found, edit) for edit in found.edits]
+    return Found(_repair(found, points), here, [*more, *_bound(here, points[0])])
 
 
 def _programs(point: RecordedPoint) -> dict[str, Program]:
@@ -129,9 +129,9 @@ def _in_words(found: Mended, point: RecordedPoint) -> Iterator[Edit]:
         yield edit if omitted is None else edit._replace(says=omitted)
 
 
-def _blame(found: Mended) -> Blame:
+def _blame(found: Mended, edit: Edit) -> Blame:
     """Return the changed expression; for a missing statement, the first one that reads its result."""
-    source, edit = found.source, found.edits[0]
+    source = found.source
     start, end = edit.changes[0].start, max(edit.changes[0].end, edit.changes[0].start + 1)
     if edit.changes[0].start == edit.changes[0].end:
         start, end = source.span(_reader(found.site, edit.changes[0].start, edit.changes[0].text))

@@ -27,9 +27,10 @@ def constants(site: Site) -> Iterator[Edit]:
             is_factor = isinstance(parent, ast.BinOp) and (
                 isinstance(parent.op, ast.Mult) or (isinstance(parent.op, ast.Div) and node is parent.right)
             )
-            cost += 3 * (is_factor and text in ("1", "1.0", "0", "0.0")) + 2 * isinstance(
-                each.parent, ast.Compare
-            )
+            is_zero = text in ("0", "0.0")
+            cost += 3 * (is_factor and (is_zero or text in ("1", "1.0")))
+            if isinstance(parent, ast.Compare):  # a mask or a guard, which most often compares with 0
+                cost = 0 if is_zero else cost + 2
             yield Edit((site.replaced(each, text, holds),), f"{text} and not {known} belongs there", cost)
 
 
