@@ -5,10 +5,13 @@ import sys
 from textwrap import dedent
 
 import jax
+import numpy as np
 import pytest
 
 from autograd_ref.crosscheck.isolated.meeting import met_at_import, watching_calls
 from autograd_ref.crosscheck.isolated.targets import load_module
+from autograd_ref.crosscheck.program.calling.caught import Call
+from autograd_ref.crosscheck.program.calling.foreign import has_foreign, with_values
 
 JAX = dedent(
     """
@@ -104,6 +107,13 @@ def test_rules_under_jit_grad_vmap_and_scan_are_met_with_values(met):
         "loss": ((3, 2), []),
     }
     assert not jax.config.jax_disable_jit
+
+
+@pytest.mark.parametrize("keys", [("z", "a"), (1, "a")])
+def test_calls_without_jax_keep_their_dicts(keys):
+    call = Call((dict.fromkeys(keys, np.ones(2)),), {}, {})
+    assert with_values(call) is call
+    assert not has_foreign(call.args, call.kwargs)
 
 
 def test_a_rule_with_an_example_or_without_enough_calls_is_not_met(met):

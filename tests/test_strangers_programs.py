@@ -10,6 +10,7 @@ from scipy.special import gammaln
 
 from autograd_ref import NotJudged, check_call
 from autograd_ref.crosscheck.isolated.whole import is_unclear
+from autograd_ref.crosscheck.program.calling import watch
 from autograd_ref.crosscheck.program.calling.loops import loops_of
 from autograd_ref.crosscheck.program.calling.watch import watching
 from autograd_ref.crosscheck.program.paths import holder, is_of_gradients
@@ -157,6 +158,15 @@ def test_function_of_global_arrays_is_met_unless_it_trains(tmp_path):
     with watching(str(file), names, 1, lambda name, _: met.append(name), loops_of(PROGRAM), lambda *_: False):
         exec(compile(PROGRAM, str(file), "exec"), {"__name__": "program"})
     assert met == ["step"]
+
+
+def test_globals_are_searched_in_the_first_calls_only(tmp_path, monkeypatch):
+    text = "words = {'a': 1}\ndef number(word): return words[word]\nfor _ in range(99): number('a')"
+    file, searched = tmp_path / "program.py", []
+    monkeypatch.setattr(watch, "_read_by", lambda _: searched.append(1) or [])
+    with watching(str(file), ["number"], 1, lambda *_: None) as counts:
+        exec(compile(text, str(file), "exec"), {"__name__": "program"})
+    assert (len(searched), counts) == (watch.SEARCHED, {"number": [99, 0]})
 
 
 def test_array_given_twice_has_a_gradient_for_each_argument_or_one_for_both():

@@ -13,13 +13,30 @@ __all__ = ["has_foreign", "with_values"]
 
 def has_foreign(args: Any, kwargs: Any) -> bool:
     """Whether a floating array of JAX with known values, or of PyTorch, is among the arguments."""
-    return any(_is_floating(_value(leaf)) for leaf in jax.tree.leaves((args, kwargs)))
+    return any(_is_floating(_value(leaf)) for leaf in _leaves((args, kwargs)))
 
 
 def with_values(call: Call) -> Call:
-    """Return a call with values in the place of what JAX traces by grad or vmap; of a batch, the first."""
-    args, kwargs = jax.tree.map(_value, (call.args, call.kwargs))
+    """Return a call with values in place of what JAX traces by grad or vmap; of a batch, the first.
+
+    Other calls keep their own containers: in copies by JAX, the keys of dicts are sorted.
+    """
+    given = call.args, call.kwargs
+    if not any(isinstance(leaf, jax.core.Tracer) for leaf in _leaves(given)):
+        return call
+    args, kwargs = jax.tree.map(_value, given)
     return call._replace(args=args, kwargs=kwargs)
+
+
+def _leaves(tree: Any) -> list[Any]:
+    try:
+        return jax.tree.leaves(tree)
+    except (
+        RecursionError,
+        TypeError,
+        ValueError,
+    ):  # JAX takes no dict whose keys have no order, and no cycle
+        return []
 
 
 def _value(leaf: Any) -> Any:

@@ -26,6 +26,10 @@ __all__ = ["Met", "has_example", "is_called_plainly", "watching"]
 # The largest number of loops of a file to try.
 MOST = 8
 
+# The number of calls in which globals are searched for arrays: a function without any may be called often,
+# and a vocabulary among the globals may be large.
+SEARCHED = 20
+
 
 class Met(NamedTuple):
     """A call that a program is about to make.
@@ -80,7 +84,8 @@ def watching(
             if counts[name][1] < nth and _is_named(frame, file, name):
                 call = _call_of(frame)
                 counts[name][0] += 1
-                read = [] if frame.f_code.co_qualname in training else _read_by(frame)
+                is_searched = counts[name][0] <= SEARCHED and frame.f_code.co_qualname not in training
+                read = _read_by(frame) if is_searched else []
                 given = has_floating((*call.args, *read), call.kwargs)
                 counts[name][1] += given or has_foreign(call.args, call.kwargs)
                 if counts[name][1] == nth:
