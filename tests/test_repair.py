@@ -86,6 +86,29 @@ def test_mistake_is_repaired(check, old, new, after):
     assert report.repair.after.strip() == after
 
 
+SOFTMAX = """
+import numpy as np
+
+def step(W, X, y):
+    exps = np.exp(X @ W)
+    probs = exps / exps.sum(1, keepdims=True)
+    dscores = (probs + y) / len(X)
+    return -np.sum(y * np.log(probs)) / len(X), X.T @ dscores
+"""
+
+
+@pytest.mark.slow
+def test_softmax_of_one_hot_labels_is_repaired(tmp_path):
+    file, rng = tmp_path / "softmax.py", np.random.default_rng(0)
+    file.write_text(SOFTMAX)
+    spec = importlib.util.spec_from_file_location("softmax_to_be_repaired", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    W, X = rng.standard_normal((4, 3)), rng.standard_normal((5, 4))
+    report = check_call(module.step, W, X, np.eye(3)[[0, 2, 1, 1, 0]], points=2, repair=True)
+    assert report.repair.after.strip() == "dscores = (probs - y) / len(X)"
+
+
 OBJECT = """
 import numpy as np
 

@@ -1,7 +1,7 @@
 """Change the numbers in a call's arguments, so that an edit that fits by chance no longer fits.
 
-What is right with 0.1 by chance is wrong with 0.083. A guard that happens to be true for small entries is
-not true for larger ones.
+An edit that is right with 0.1 by chance is wrong with 0.083. A guard that happens to be true for small
+entries is false for larger ones.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,14 +27,18 @@ def with_other_numbers(
 def with_larger_arrays(
     call: tuple[Sequence[Any], Mapping[str, Any]],
 ) -> tuple[Sequence[Any], Mapping[str, Any]]:
-    """Return a call with larger entries in all real arrays among its arguments, or in dicts there."""
+    """Return a call with larger entries in the real arrays among its arguments, or in dicts there.
+
+    Labels, masks and probabilities keep their entries: the gradient of softmax needs labels that sum to 1.
+    """
     args, kwargs = call
     return tuple(_larger(each) for each in args), {name: _larger(each) for name, each in kwargs.items()}
 
 
 def _larger(thing: Any) -> Any:
     if type(thing) is np.ndarray and thing.dtype.kind == "f":
-        return thing * thing.dtype.type(LARGER)
+        is_fixed = ((thing >= 0) & (thing <= 1)).all() or (thing == np.round(thing)).all()
+        return thing if is_fixed else thing * thing.dtype.type(LARGER)
     return {name: _larger(each) for name, each in thing.items()} if type(thing) is dict else thing
 
 
