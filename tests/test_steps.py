@@ -28,7 +28,7 @@ def elementwise(x, y):
         lax.cosh, lax.exp, lax.exp2, lax.expm1, lax.floor, lax.is_finite, lax.log, lax.log1p, lax.logistic,
         lax.neg, lax.rsqrt, lax.sin, lax.sinh, lax.sqrt, lax.square, lax.tan, lax.tanh, jnp.round,
         lambda x: x**2, lambda x: x**3, lambda x: x**-1, lambda x: lax.clamp(-0.75, x, 1.0),
-        lambda x: lax.sign(jnp.where(x == 0, 1.0, x)),
+        lambda x: lax.sign(jnp.where(x == 0, 1.0, x)), lax.stop_gradient,
         lambda x: ~(x > 0), lambda x: (x != 1).astype(int), lambda x: x.astype(bool),
     )  # fmt: skip
     binary = (
@@ -52,7 +52,8 @@ def shaped(x, y, a, b, integers):
         jnp.tensordot(a[0, 0], b[:, 0], 1),
         lax.dot_general(a, b, (((1,), (3,)), ((3, 0), (0, 1)))), a[0, 0, 0] @ b[:, 0, 0], b[0, 0, 0, 0] * x,
         integers + 1, -integers * integers, jnp.abs(integers), jnp.sign(integers), jnp.sum(integers, axis=0),
-        jnp.minimum(integers, 2), integers & 3, ~integers, integers.astype(float),
+        jnp.minimum(integers, 2), lax.reduce_and(integers, (0,)), lax.reduce_or(integers, (1,)), integers & 3,
+        ~integers, integers.astype(float),
         jnp.cumsum(integers, axis=1),
     ]  # fmt: skip
 

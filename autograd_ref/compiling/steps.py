@@ -1,7 +1,7 @@
-"""Traced functions as steps of NumPy, which run at once: to compile one with XLA takes 30 ms.
+"""Traced functions as steps of NumPy, which need no compiling: XLA takes 30 ms to compile one.
 
-Only functions of common primitives become steps. Every step gives what XLA gives, except for the rounding of
-the last bits. On large arrays steps take as long as compiled programs, and less memory.
+Only functions of common primitives become steps. A step gives the same result as XLA, except for rounding
+and the sign of a zero. On large arrays, steps take as long as compiled programs, and less memory.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from autograd_ref.compiling.interpreter import interpret_closed
 
 __all__ = ["Steps", "steps_of"]
 
-# The largest number of entries of a constant that is kept; larger ones are made anew in each call.
+# The largest number of entries of a computed constant that is kept; larger ones are computed in each call.
 MOST_KEPT = 2**10
 
 Function = Callable[..., Any]
-# Of 0-d arrays, NumPy's ufuncs make scalars.
+# NumPy's ufuncs make scalars of 0-d arrays.
 Array = np.ndarray | np.generic
 
 # The ufuncs of elementwise primitives, and the kinds of dtypes for which they do the same as XLA.
@@ -45,8 +45,8 @@ _UFUNCS: dict[str, tuple[np.ufunc, str]] = {
     "sub": (np.subtract, "fi"), "tan": (np.tan, "f"), "tanh": (np.tanh, "f"), "xor": (np.bitwise_xor, "ib"),
 }  # fmt: skip
 _REDUCTIONS: dict[str, np.ufunc] = {
-    "reduce_and": np.logical_and, "reduce_max": np.maximum, "reduce_min": np.minimum,
-    "reduce_or": np.logical_or, "reduce_prod": np.multiply, "reduce_sum": np.add,
+    "reduce_and": np.bitwise_and, "reduce_max": np.maximum, "reduce_min": np.minimum,
+    "reduce_or": np.bitwise_or, "reduce_prod": np.multiply, "reduce_sum": np.add,
 }  # fmt: skip
 _ACCUMULATIONS: dict[str, np.ufunc] = {
     "cummax": np.maximum, "cummin": np.minimum, "cumprod": np.multiply, "cumsum": np.add,
@@ -106,7 +106,7 @@ def steps_of(traced: ClosedJaxpr) -> Steps | None:
 
 
 class _Builder:
-    """The steps so far. Equal ones are taken once, and steps on constants at once."""
+    """The steps so far. Equal steps become one, and a step on constants becomes a constant."""
 
     def __init__(self) -> None:
         self.steps: list[tuple[Function, tuple[int, ...], int]] = []
@@ -149,7 +149,8 @@ class _Builder:
         return target
 
 
-_SAME = {"copy", "copy_p", "optimization_barrier"}
+# Primitives that return their operands.
+_SAME = {"copy", "copy_p", "optimization_barrier", "stop_gradient"}
 
 
 def _functions(eqn: JaxprEqn) -> Sequence[Function]:
@@ -169,7 +170,7 @@ def _functions(eqn: JaxprEqn) -> Sequence[Function]:
         return [partial(_accumulated, ufunc, axis=params["axis"], reverse=params["reverse"])]
     elif name in _WRITTEN and kinds == {"f"}:
         return [_WRITTEN[name]]
-    elif name in ("expand_dims", "reshape", "squeeze"):
+    elif name in ("reshape", "squeeze"):
         if params.get("dimensions") is None or name != "reshape":
             return [methodcaller("reshape", after.shape)]
     elif name == "transpose":
