@@ -10,8 +10,7 @@ machine code already needs more trust than unpickling.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -24,13 +23,10 @@ from autograd_ref.compiling.options import quick_options
 from autograd_ref.compiling.programs import Programs
 from autograd_ref.compiling.steps import Steps, steps_of
 
-__all__ = ["Kernel", "Made", "description", "in_threads", "keep_in", "kept", "make"]
+__all__ = ["Kernel", "Made", "description", "keep_in", "kept", "make"]
 
 # A function of flat arrays, ready to be called.
 Made = Steps | jax.stages.Compiled
-
-# More threads do not help: everything except XLA's own work runs in one thread at a time.
-THREADS = 2
 
 _kept: list[tuple[Programs, str]] = []
 
@@ -111,13 +107,6 @@ def kept(key: str | None, create: Callable[[], tuple[Made, Any]]) -> tuple[Made,
 def _start_lapack() -> None:
     """Load LAPACK, as JAX does when it lowers a program: one from the cache would crash without it."""
     jax.jit(jnp.linalg.cholesky).lower(np.eye(1, dtype=np.float32))
-
-
-def in_threads(jobs: Iterable[Callable[[], object]]) -> None:
-    """Make several functions in threads: XLA compiles one while Python traces another."""
-    with ThreadPoolExecutor(THREADS) as pool:
-        for _ in pool.map(lambda job: job(), jobs):
-            pass
 
 
 class Kernel:

@@ -1,4 +1,4 @@
-"""Single operations as JAX functions; equal operations are compiled once.
+"""Single operations as JAX functions; equal operations are traced once.
 
 A program is never compiled as a whole, because 800 unrolled operations would take 19 s. The description of an
 operation and the dtypes of NumPy's loop can be hashed; its numbers are arguments.
@@ -6,17 +6,16 @@ operation and the dtypes of NumPy's loop can be hashed; its numbers are argument
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from functools import cache, partial
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from autograd_ref.compiling.kernel import Kernel, in_threads
+from autograd_ref.compiling.kernel import Kernel
 from autograd_ref.recording import meaning
 from autograd_ref.recording.tape import Compute, NotRecorded, Value
 
@@ -27,16 +26,12 @@ __all__ = [
     "double",
     "in_double",
     "kernel_of",
-    "prepare",
     "pull_back",
     "slopes",
 ]
 
 # Functions that NumPy computes in float64 for integers or Booleans, and jax.numpy in float32.
 _AVERAGES = {"average", "mean", "median", "percentile", "quantile", "std", "var"}
-
-# What takes longer to run than to compile is compiled when it is run.
-SMALL = 100_000
 
 
 @contextmanager
@@ -92,37 +87,6 @@ def pull_back(
     except (NotImplementedError, ValueError) as error:  # JAX has no rule for one of the arguments
         name = getattr(value.operation, "name", "")
         raise NotRecorded(f"{name} has no derivative here: {error}", value.place) from None
-
-
-def prepare(uses: Iterable[tuple[Value, tuple[int, ...] | None]]) -> None:
-    """Compile what will be called, all at once.
-
-    Args:
-        uses: values, and for `pull_back` the active inputs; None for `compute`.
-    """
-    found: dict[tuple[Kernel, Any], Any] = {}
-    for value, active in uses:
-        operation, entries = value.operation, sum(math.prod(each.shape) for each in (value, *value.inputs))
-        if not isinstance(operation, Compute) or _is_empty(value) or entries > SMALL:
-            continue
-        if active is not None:
-            kernel = _backward(operation, _loop(value), active)
-            used = [*value.inputs, value]
-        elif value.is_floating or operation.kind != "ufunc":
-            kernel = _forward(operation, _loop(value))
-            used = [*value.inputs]
-        else:
-            continue
-        arguments = tuple([(each.shape, double(each.dtype)) for each in used])
-        found[kernel, arguments] = partial(_call_once, kernel, arguments)
-    in_threads(found.values())
-
-
-@cache
-def _call_once(kernel: Kernel, arguments: tuple[tuple[tuple[int, ...], Any], ...]) -> None:
-    """Compile a kernel; where that fails, the next call says why."""
-    with in_double(), suppress(Exception):
-        kernel(*[np.zeros(shape, dtype) for shape, dtype in arguments])
 
 
 def slopes(

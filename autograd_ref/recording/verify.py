@@ -11,7 +11,7 @@ import numpy as np
 from autograd_ref.arithmetic.rounding import unit_roundoff
 from autograd_ref.recording.call.state import State
 from autograd_ref.recording.complex_literals import complex_literal
-from autograd_ref.recording.kernels import by_numpy, computed_in, double, in_double, prepare
+from autograd_ref.recording.kernels import by_numpy, computed_in, double, in_double
 from autograd_ref.recording.place import Place
 from autograd_ref.recording.record import Recording, record
 from autograd_ref.recording.replay import Arrays, evaluate, replay
@@ -39,7 +39,6 @@ def check_operations(recording: Recording) -> None:
         InstrumentFault: an operation differs by more than its rounding; the message names it and its place.
         NotRecorded: the program changed an array by code that records nothing.
     """
-    prepare((value, None) for value in recording.tape.values)
     arrays = Arrays()
     with in_double(), np.errstate(all="ignore"):
         for value in recording.tape.values:

@@ -127,7 +127,6 @@ def adjoints(
     of.add(loss, Adjoint(np.ones(loss.shape), None))
     jumps = jumps_of(tape, exact, active)
     found = Adjoints(loss, exact, of, Contributions(of), [], forward, active, jumps)
-    kernels.prepare((value, chosen) for value in active if (chosen := found.chosen(value)))
     with kernels.in_double(), np.errstate(all="ignore"):
         for value in reversed(tape.values[: loss.number + 1]):
             if value in active and value in of:

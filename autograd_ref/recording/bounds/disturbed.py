@@ -1,4 +1,4 @@
-"""Single operations with rounding errors, for all draws at once; equal operations are compiled once.
+"""Single operations with rounding errors, for all draws at once; equal operations are traced once.
 
 An operation and its transposed derivative are jaxprs, so they have the same rounding model as JAX references:
 `paired_evaluation` computes the draws (followers) together with the exact values (the leader), with the
@@ -8,8 +8,7 @@ leader's decisions.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from itertools import cycle
 from typing import Any, NamedTuple
 
@@ -19,11 +18,11 @@ from jax.extend.core import Jaxpr, jaxprs_in_params
 
 from autograd_ref.arithmetic.paired_evaluation import Difference, follow
 from autograd_ref.arithmetic.rounding_model import DENSE, is_exact
-from autograd_ref.compiling.kernel import Kernel, Made, description, in_threads, kept, make
-from autograd_ref.recording.kernels import in_double, kernel_of
+from autograd_ref.compiling.kernel import Kernel, Made, description, kept, make
+from autograd_ref.recording.kernels import kernel_of
 from autograd_ref.recording.tape import Value
 
-__all__ = ["Errors", "Kind", "Note", "Operands", "Stack", "compile_all", "kind_of", "run"]
+__all__ = ["Errors", "Kind", "Note", "Operands", "Stack", "kind_of", "run"]
 
 # All draws of a value (draws, *shape). JAX's results are awaited only where NumPy needs them.
 Stack = np.ndarray | jax.Array
@@ -93,7 +92,7 @@ class Operands(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """All that one compiled function depends on but the number of draws.
+    """Everything that determines a function of `_kernel`, except the number of draws.
 
     Attributes:
         kernel: the operation, or its transposed derivative.
@@ -118,7 +117,7 @@ def kind_of(
     active: tuple[int, ...] | None = None,
     kept: tuple[int, ...] | None = None,
 ) -> Kind:
-    """Return the kind of function to compile for an operation made by a `Compute`.
+    """Return the kind of function for an operation made by a `Compute`.
 
     Args:
         value: a value on the tape.
@@ -144,16 +143,6 @@ def run(kind: Kind, operands: Operands, errors: Errors) -> list[Stack]:
     drawn = errors.some(count) * operands.scale[:, None]
     results: list[Stack] = kernel(*operands.exact, *stacks, *sizes, drawn)
     return results
-
-
-def compile_all(kinds: Iterable[Kind], draws: int) -> None:
-    """Compile before anything is run."""
-    in_threads(partial(_compile, kind, draws) for kind in kinds)
-
-
-def _compile(kind: Kind, draws: int) -> None:
-    with in_double(), np.errstate(all="ignore"):
-        _kernel(kind, draws)
 
 
 @cache

@@ -6,7 +6,6 @@ contributions and their sums in the backward pass.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -14,12 +13,11 @@ import numpy as np
 
 from autograd_ref.recording.adjoints import Adjoints
 from autograd_ref.recording.adjoints.reverse import ancestors
-from autograd_ref.recording.bounds import disturbed
 from autograd_ref.recording.bounds.backward import Backward
-from autograd_ref.recording.bounds.disturbed import Errors, Kind, Stack
+from autograd_ref.recording.bounds.disturbed import Errors, Stack
 from autograd_ref.recording.bounds.forward import Forward, Sizes, is_finer, precision_of
-from autograd_ref.recording.kernels import SMALL, in_double
-from autograd_ref.recording.tape import Compute, Given, Tape, Value
+from autograd_ref.recording.kernels import in_double
+from autograd_ref.recording.tape import Compute, Tape, Value
 
 __all__ = ["Plan", "draw", "plan"]
 
@@ -79,7 +77,6 @@ def draw(plan: Plan, errors: Errors, sizes: Sizes) -> tuple[dict[Value, Stack], 
     with in_double(), np.errstate(all="ignore"):
         forward = Forward(plan.found.arrays, plan.held, errors, sizes)
         backward = Backward(plan.found, forward, plan.leading)
-        disturbed.compile_all(_kinds(plan, forward), errors.draws)
         for value in plan.needed:
             forward.compute(value)
         hands = {value: forward[value] for value in plan.by_hand}
@@ -87,42 +84,3 @@ def draw(plan: Plan, errors: Errors, sizes: Sizes) -> tuple[dict[Value, Stack], 
             backward.go(value, keep=value in plan.wanted)
             forward.forget(value)
         return backward.stacks, {value: stack for value, stack in hands.items() if stack is not None}
-
-
-def _kinds(plan: Plan, forward: Forward) -> list[Kind]:
-    """Return the functions that will be called, as far as known, one for each shape of arguments."""
-    kinds: dict[Kind, None] = {}
-    seen = set()
-    moved: set[Value] = set()
-    for value in plan.needed:
-        operation = value.operation
-        if isinstance(operation, Compute):
-            moved.add(value)
-            chosen = plan.found.chosen(value)
-            kept = tuple([n for n, i in enumerate(chosen) if value.inputs[i] in plan.leading])
-            shapes = tuple([(each.shape, each.dtype) for each in value.inputs])
-            key = operation, chosen, kept, value.dtype, shapes
-            if key in seen or sum(math.prod(each.shape) for each in (value, *value.inputs)) > SMALL:
-                continue
-            seen.add(key)
-            operands = forward.operands(value)
-            drawn: list[Stack | None] = [
-                exact if each in moved or own is not None else None
-                for each, exact, own in zip(value.inputs, operands.exact, operands.drawn, strict=True)
-            ]
-            operands = operands._replace(drawn=drawn)
-            kinds[disturbed.kind_of(value, operands)] = None
-            if kept and value in plan.found.active:
-                result = np.asarray(plan.found.arrays[value.number])
-                back = operands._replace(
-                    exact=[*operands.exact, result],
-                    drawn=[*operands.drawn, result],
-                    notes=[*operands.notes, None],
-                )
-                kinds[disturbed.kind_of(value, back, chosen, kept)] = None
-        elif isinstance(operation, Given):
-            if operation.path is not None:
-                moved.add(value)
-        elif any(each in moved for each in value.inputs):
-            moved.add(value)
-    return list(kinds)
