@@ -38,7 +38,7 @@ BASE = Case()
 DTYPES = "float32", "float64"
 HIDDEN = 50, 150, 500, 1024, 4096
 FEATURES = 64, 784
-PASSES = 2  # over the cases that differ in H or only in D; the others have one
+PASSES = 2  # over the cases with the base batch size; the others have one
 
 
 def is_width(case: Case) -> bool:
@@ -61,7 +61,7 @@ def _batches(sizes: Iterable[int], features: Iterable[int]) -> list[Case]:
 
 @dataclass(frozen=True)
 class Group:
-    """Cases that can be measured alone, once each, and the seconds that this may take."""
+    """Cases that can be measured by themselves, once each, and the time limit in seconds."""
 
     cases: list[Case]
     seconds: float

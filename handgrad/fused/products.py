@@ -1,4 +1,4 @@
-"""The two products of a minibatch with the first layer's matrices, in the way that a layout names."""
+"""The first layer's two products with a minibatch, computed in the way that the layout chooses."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from handgrad.fused.unpacked import UnpackedProduct
 
 __all__ = ["Product", "forward_product", "update_product"]
 
-# Of alpha, a minibatch (N, D) and beta; the two matrices are fixed.
+# A function of alpha, a minibatch (N, D) and beta; the two matrices are fixed.
 Product = Callable[[float, np.ndarray, float], None]
 
 

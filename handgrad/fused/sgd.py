@@ -122,7 +122,7 @@ class Sgd:
 
         self._penalized = [self._weights[name].ravel(order="K") for name in ("W1", "W2")]
         moved = self._velocity or self._weights
-        W2, dscores = self._weights["W2"], self._scores  # which become their own adjoints
+        W2, dscores = self._weights["W2"], self._scores  # the adjoints overwrite the scores
         self._forward = forward_product(layout.forward, self._weights["W1"], self._h1)
         self._score = prepare_product(self._h1, W2, self._scores)
         self._propagate = prepare_product(dscores, W2.T, self._dz1)

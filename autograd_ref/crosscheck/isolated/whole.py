@@ -25,7 +25,7 @@ NOTHING = (
 
 TAKES_GRADIENTS = "it takes a gradient and computes none, so there is nothing to judge"
 
-# Refusals of functions that may well compute gradients.
+# Why functions that may compute gradients are not judged.
 NOT_RECORDED = re.compile("cannot be recorded: |left the tape|this checker computes an operation otherwise")
 
 _NOT_SOURCE = {"build", "dist", "env", "node_modules", "site-packages", "venv", "__pycache__"}

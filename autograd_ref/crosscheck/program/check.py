@@ -212,7 +212,7 @@ def _by_variables(
     file: str,
     settings: Settings,
 ) -> Report | None:
-    """Judge gradients that are only variables of the function, like those that Adam uses inside of it.
+    """Judge gradients that are only variables of the function, as when Adam is part of it.
 
     A variable may have the name of a gradient by chance: a single wrong one gives no report, unless the call
     is guessed, where a report leaves calls with other shapes possible.

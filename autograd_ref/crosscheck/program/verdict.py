@@ -69,7 +69,7 @@ def report_on(
     dtype = found[0].dtype.name
     quantities, at_fault = [], []
     cancel = [all(each.bounds[i].cancels for each in found) for i in range(len(found[0].pairs))]
-    # Of a call made up with other shapes than are meant, such as a softmax of one class, nothing may be left.
+    # A guessed call may have the wrong shapes: in a softmax of one class, every gradient cancels.
     can_cancel = not (settings.guessed and all(cancel))
     for i, pair in enumerate(found[0].pairs):
         name = f"{'d2' if pair.is_second else 'd'}{_names(found[0])[i]}"

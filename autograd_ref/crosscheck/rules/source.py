@@ -15,11 +15,11 @@ def jax_rules_in(tree: ast.Module) -> list[str]:
 
 
 def functions_in(tree: ast.Module) -> dict[str, str]:
-    """Return a module's subclasses of `torch.autograd.Function`, by names and aliases of apply."""
+    """Return a module's subclasses of `torch.autograd.Function`, by their names and aliases of ``apply``."""
     found: dict[str, str] = {}
     own = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
     if "Function" in own or not any(map(_imports_torch, ast.walk(tree))):
-        return found  # others have a class Function, too
+        return found  # other libraries have a class Function, too
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and any(_last(base) == "Function" for base in node.bases):
             found[node.name] = node.name

@@ -2,8 +2,8 @@ r"""Test whether a proposed gradient is possible at ties: each entry in its inte
 
 Of $k$ equal largest entries each share is at least 0, and the shares sum to 1. The intervals alone would
 allow each of them the whole. So the effect of each choice at a tie is followed to the gradient: outside the
-space that these effects span, the gradient is unique. Where an effect meets another tie, that one is decided
-in one way: what it would change in others is in the span of its own choices' effects.
+space that these effects span, the gradient is unique. Where an effect meets another tie, the other tie is
+decided in one way: its other ways differ by effects of its own choices, which are in the span already.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def _followed(
 ) -> np.ndarray:
     """Carry adjoints of some values, up to ``start``, on to the target's adjoint.
 
-    JAX decides every tie on the way.
+    JAX decides every tie between them.
 
     Returns:
         The target's adjoint.

@@ -21,7 +21,7 @@ class Backward:
     Args:
         found: the exact adjoints.
         forward: the drawn values.
-        leading: the values whose adjoints are needed.
+        leading: the values whose adjoints are drawn.
     """
 
     def __init__(self, found: Adjoints, forward: Forward, leading: set[Value]) -> None:

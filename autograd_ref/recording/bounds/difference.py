@@ -70,7 +70,7 @@ def difference(
 def _terms(loss: Value) -> float:
     """Return the sum of the sizes of the terms that add up to a number, and may cancel.
 
-    Each value is visited once: numbers of a recursion are terms of one another along very many ways.
+    Each value is visited once, because in a recursion one number reaches another along very many paths.
     """
     slopes, total = {loss: 1.0}, 0.0
     while slopes:
@@ -85,7 +85,7 @@ def _terms(loss: Value) -> float:
 
 
 def _slopes(value: Value) -> list[float]:
-    """Return the derivatives of a number by the numbers that it adds, subtracts or scales; none of others."""
+    """Return the derivatives by the inputs of a number that adds, subtracts or scales them; else none."""
     operation, array = value.operation, value.array
     if not isinstance(operation, Compute) or array is None or np.size(array) != 1:
         return []

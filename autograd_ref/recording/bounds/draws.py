@@ -29,7 +29,7 @@ class Plan(NamedTuple):
         found: the exact adjoints of one loss.
         needed: the floating values from which the loss or a value in ``by_hand`` was computed, in order.
         wanted: the values whose adjoints are returned.
-        leading: the needed values that depend on them; other adjoints are not drawn.
+        leading: the wanted values, and the needed ones that depend on them; other adjoints are not drawn.
         by_hand: the values that are returned themselves.
         held: the dtype of errors in given values: the finest dtype in which an operation used the value.
     """

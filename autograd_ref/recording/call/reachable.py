@@ -36,8 +36,8 @@ class Walk:
         self._made: dict[int, tuple[Any, Any]] = {}
         self.containers: list[Any] = []
         self.with_floats = False  # for results: Python numbers are not needed elsewhere
-        self.objects: dict[int, Any] = {}  # those of the program's classes
-        self.later: dict[int, Any] = {}
+        self.objects: dict[int, Any] = {}  # of the program's classes, by id
+        self.later: dict[int, Any] = {}  # left out inside a result
 
     def visit(self, path: str, thing: Any, depth: int = 0) -> Any:
         """Return the replacement of an object; containers stay, and are changed inside."""
@@ -67,8 +67,8 @@ class Walk:
 
         Args:
             result: the result.
-            before: the program's objects from before the call. Inside of the result they are left out: a loss
-                with its graph leads to every parameter, and their own paths are better.
+            before: the program's objects from before the call, by id. Inside the result they are left out: a
+                loss with its graph leads to every parameter, and the parameters' own paths are better.
         """
         self.with_floats, self.later = True, before
         found = self.visit("return", result)

@@ -45,13 +45,13 @@ def _in_packages(file: str | None) -> bool:
 
 @dataclass(frozen=True)
 class _Bound:
-    """The names of a namespace that are bound to stand-ins.
+    """A namespace before its names are bound to stand-ins, and the stand-ins.
 
     Attributes:
-        names: all names of the namespace before.
+        names: all names of the namespace.
         values: their values.
         made: the stand-ins by name.
-        before: what they stand for, unless it is built in.
+        before: the replaced objects by name; a name that was not in the namespace is missing.
     """
 
     names: list[str]
@@ -60,7 +60,7 @@ class _Bound:
     before: dict[str, Any]
 
     def fits(self, namespace: dict[str, Any]) -> bool:
-        """Whether the namespace is as it was before; all in C, because there may be a thousand."""
+        """Whether the namespace is unchanged; compared in C, because there may be a thousand namespaces."""
         return (
             len(namespace) == len(self.values)
             and all(map(is_, namespace.values(), self.values))
@@ -83,7 +83,7 @@ class _Bound:
                 namespace[name] = ORIGINALS[id(thing)]
 
 
-# The namespaces of installed packages, by id: they hardly change between two recordings.
+# Of the namespaces of installed packages, by id: they hardly change between two recordings.
 _INSTALLED: dict[int, _Bound] = {}
 
 

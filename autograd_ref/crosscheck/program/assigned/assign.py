@@ -150,7 +150,7 @@ class _Assigning:
                 each
                 for each in self.left
                 if each.array.shape == leaf.array.shape
-                and not self._is_adjoint(each, leaf)  # an adjoint of a state adds residuals, states less data
+                and not self._is_adjoint(each, leaf)  # a state's adjoint is moved repeatedly, too
                 and is_moved_repeatedly(each.value, leaf.value, self.found.forward)
                 and is_moved_repeatedly(each.value, leaf.value, self._with_an_effect())
             ]
@@ -353,7 +353,7 @@ def _abbreviated(each: Candidate, leaf: Leaf) -> bool:
 
 
 def _in_same_object(each: Candidate, leaf: Leaf) -> bool:
-    """Whether a tensor written by hand has both: ``p.grad`` for ``p.data``."""
+    """Whether one object holds both, as tensors written by hand do: ``p.grad`` for ``p.data``."""
     return each.name.is_key and is_of_gradients(each.name.name) and each.name.owner == holder(leaf.path)
 
 

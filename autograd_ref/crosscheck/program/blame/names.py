@@ -176,7 +176,7 @@ def _bound(
 
 
 def _argument(name: str, function: ast.FunctionDef, calls: Sequence[Place]) -> ast.expr | None:
-    """Return the argument that a call gives to a parameter, unless the checker makes the call."""
+    """Return the argument that a call gives to a parameter; None if the checker makes the call."""
     parameters = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
     call = calls[0] if calls else None
     if call is None or is_own(call.file) or name not in parameters:

@@ -145,7 +145,7 @@ def calls_any(loop: Loop, names: Collection[str]) -> bool:
 
 
 def lowers(loop: Loop) -> bool:
-    """Whether a loop subtracts from something in every round, as steps down a gradient do."""
+    """Whether a loop subtracts from a variable in every round, as gradient descent does."""
     return any(is_lowered for _, is_lowered in _moved(loop.node))
 
 

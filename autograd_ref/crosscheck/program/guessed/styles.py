@@ -82,7 +82,7 @@ def styles(sizes: Sizes, *, layers: int, biases: bool) -> Iterator[Style]:
     N, _, _, C = sizes
     numbers = f"rng.integers(0, {C}, {N})"
     one_hot = f"np.eye({C})[{numbers}]"
-    # Two classes are 0 and 1 or -1 and 1: with all three, no factor of a label is hidden in either case.
+    # Two classes are 0 and 1, or -1 and 1. Labels of -1, 0 and 1 hide no factor in either case.
     flat, one, row = (
         [f"rng.integers({low}, 2, {shape}).astype(float)" for low in (-1, 0)]
         for shape in (N, f"({N}, 1)", f"(1, {N})")

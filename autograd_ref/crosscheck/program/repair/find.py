@@ -28,7 +28,7 @@ __all__ = ["find_repair"]
 
 
 class Found(NamedTuple):
-    """A repair, its first wrong place, and its other one with where the operands are bound."""
+    """A repair, its first place, and other places: of its second change, and where operands are bound."""
 
     repair: Repair
     blame: Blame
