@@ -13,6 +13,7 @@ import pytest
 from autograd_ref import check_call
 from autograd_ref.crosscheck.isolated.fix import write_repair
 from autograd_ref.crosscheck.isolated.process import run_apart
+from autograd_ref.crosscheck.program.repair.edits.constants import constants
 from autograd_ref.crosscheck.program.repair.edits.siblings import siblings
 from autograd_ref.crosscheck.program.repair.site import Site
 from autograd_ref.crosscheck.program.repair.source import Change, Source
@@ -253,6 +254,18 @@ def test_git_takes_the_diff(nasty, capfd):
 def test_what_cannot_be_done_is_refused(options, capsys):
     assert run("nobody.py:step", *options) == 2
     assert "--" in capsys.readouterr().err
+
+
+def test_only_0_takes_the_place_of_a_limit(tmp_path):
+    file = tmp_path / "layers.py"
+    file.write_text("def f(d):\n    dz = 2 * np.maximum(d, 1)\n    return dz\n")
+    source = Source(str(file))
+    function = source.tree.body[0]
+    site = Site(source, function.body[0], function.body, function)
+    edited = [edit.changes[0] for edit in constants(site)]
+    limit = file.read_text().index("1)")
+    assert {edit.text for edit in edited if edit.start == limit} == {"0"}
+    assert len(edited) > 5
 
 
 def test_another_layer_is_written_in_names_that_exist(tmp_path):

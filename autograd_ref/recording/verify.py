@@ -219,6 +219,7 @@ def _is_same(a: np.ndarray, b: Any) -> bool:
     return np.array_equal(a, b, equal_nan=a.dtype.kind in "fc")
 
 
+@np.errstate(all="ignore")  # what np.empty left in memory may be of any size
 def _moved(array: np.ndarray, step: float, rng: np.random.Generator) -> np.ndarray:
     size = float(np.sqrt(np.mean(np.square(np.abs(array), dtype=np.float64)))) if array.size else 0.0
     move = step * (size if 0 < size < np.inf else 1.0) * rng.uniform(0.3, 1.0, array.shape)

@@ -7,6 +7,8 @@ from autograd_ref.crosscheck.program.repair.site import ATOM, SUM, UNARY, Edit, 
 
 __all__ = ["constants", "indices"]
 
+LIMITS = ("maximum", "minimum", "fmax", "fmin", "clip")
+
 
 def constants(site: Site) -> Iterator[Edit]:
     """Yield edits to other numbers: plus or minus one, double, half, opposite."""
@@ -28,6 +30,8 @@ def constants(site: Site) -> Iterator[Edit]:
                 isinstance(parent.op, ast.Mult) or (isinstance(parent.op, ast.Div) and node is parent.right)
             )
             is_zero = text in ("0", "0.0")
+            if _is_limit(each) and not is_zero:
+                continue  # a limit that no entry reaches would look right
             cost += 3 * (is_factor and (is_zero or text in ("1", "1.0")))
             if isinstance(parent, ast.Compare):  # a mask or a guard, which most often compares with 0
                 cost = 0 if is_zero else cost + 2
@@ -67,6 +71,10 @@ def _near(number: float) -> Iterator[tuple[int, str]]:
                 short = float(f"{each:.12g}")  # 0.3 for 3 times 0.1
                 exact = short if abs(short - each) <= 4e-16 * abs(each) else each
                 yield cost, str(int(each)) if is_whole else repr(exact)
+
+
+def _is_limit(each: Expression) -> bool:
+    return isinstance(each.parent, ast.Call) and ast.unparse(each.parent.func).endswith(LIMITS)
 
 
 def _is_axis(each: Expression) -> bool:
