@@ -109,9 +109,13 @@ def test_rules_under_jit_grad_vmap_and_scan_are_met_with_values(met):
     assert not jax.config.jax_disable_jit
 
 
-@pytest.mark.parametrize("keys", [("z", "a"), (1, "a")])
-def test_calls_without_jax_keep_their_dicts(keys):
-    call = Call((dict.fromkeys(keys, np.ones(2)),), {}, {})
+RING = []
+RING.append(RING)
+
+
+@pytest.mark.parametrize("given", [{"z": np.ones(2), "a": np.ones(2)}, {1: np.ones(2), "a": 2}, RING])
+def test_calls_without_jax_keep_their_containers(given):
+    call = Call((given,), {}, {})
     assert with_values(call) is call
     assert not has_foreign(call.args, call.kwargs)
 
