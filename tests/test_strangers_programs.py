@@ -9,12 +9,12 @@ import pytest
 from scipy.special import gammaln
 
 from autograd_ref import NotJudged, check_call
+from autograd_ref.crosscheck.isolated.rule_names import functions_in
 from autograd_ref.crosscheck.isolated.whole import is_unclear
 from autograd_ref.crosscheck.program.calling import watch
 from autograd_ref.crosscheck.program.calling.loops import loops_of
 from autograd_ref.crosscheck.program.calling.watch import watching
 from autograd_ref.crosscheck.program.paths import holder, is_of_gradients
-from autograd_ref.crosscheck.rules.source import functions_in
 from autograd_ref.recording import check_operations, record, record_or_undo
 from autograd_ref.recording.bounds.difference import _terms
 

@@ -1,23 +1,25 @@
 """Watch for calls of functions and rules that a program makes itself, and judge one."""
 
 import ast
+import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import jax
 
+from autograd_ref.crosscheck.isolated.rule_names import functions_in, jax_rules_in
 from autograd_ref.crosscheck.isolated.source import source_of
+from autograd_ref.crosscheck.program.calling.caught import Call
 from autograd_ref.crosscheck.program.calling.foreign import has_foreign, with_values
 from autograd_ref.crosscheck.program.calling.loops import Loop, Round
 from autograd_ref.crosscheck.program.calling.target import Asked, check_met
 from autograd_ref.crosscheck.program.calling.watch import Met, has_example, is_called_plainly, watching
 from autograd_ref.crosscheck.reports.report import Report
-from autograd_ref.crosscheck.rules.meeting import of_function, watching_rules
-from autograd_ref.crosscheck.rules.pytorch.functions import enabled_gradients
-from autograd_ref.crosscheck.rules.source import functions_in, jax_rules_in
+from autograd_ref.crosscheck.rules.find import noting_calls
+from autograd_ref.crosscheck.rules.pytorch.functions import enabled_gradients, has_setup
 from autograd_ref.crosscheck.rules.target import check_rule_target
 
 __all__ = ["judge_met", "met_at_import", "watching_calls"]
@@ -43,12 +45,12 @@ def watching_calls(
     def note(name: str, met: Met) -> None:
         with jax.disable_jit(False), jax.core.eval_context(), enabled_gradients():
             met = met._replace(call=with_values(met.call))
-            meet(forwards.get(name, name), of_function(met) if name in forwards else met)
+            meet(forwards.get(name, name), _of_function(met) if name in forwards else met)
 
     with ExitStack() as stack:
         if rules and names:
             stack.enter_context(jax.disable_jit())
-        counts = stack.enter_context(watching_rules(file, rules.intersection(names), nth, note))
+        counts = stack.enter_context(_watching_rules(file, rules.intersection(names), nth, note))
         counts |= stack.enter_context(watching(file, [*plain, *forwards], nth, note, loops, meet_round))
         yield counts | {name: counts[forward] for forward, name in forwards.items()}
 
@@ -97,6 +99,38 @@ def judge_met(
         if report is not None:
             return report
     return check_met(met, file, asked, on_verdict)
+
+
+@contextmanager
+def _watching_rules(
+    file: str, names: Collection[str], nth: int, meet: Callable[[str, Met], None]
+) -> Iterator[dict[str, list[int]]]:
+    """Watch for calls of JAX rules while a program runs; arguments and result as for `watching`."""
+    counts = {name: [0, 0] for name in names}
+
+    def note(rule: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        inner = inspect.unwrap(rule.fun)
+        code, space = getattr(inner, "__code__", None), getattr(inner, "__globals__", {})
+        if code is None or str(Path(code.co_filename).resolve()) != file:
+            return
+        for name in names:
+            if name == inner.__qualname__ or space.get(name) is rule:
+                counts[name][0] += 1
+                counts[name][1] += has_foreign(args, kwargs)
+                if counts[name][1] == nth and has_foreign(args, kwargs):
+                    meet(name, Met(rule, Call(args, kwargs, {}), space))
+
+    with noting_calls(note) if names else nullcontext():
+        yield counts
+
+
+def _of_function(met: Met) -> Met:
+    """Return the call of a Function's apply for the call of its forward."""
+    owner = met.function.__qualname__.rpartition(".")[0]
+    function, (args, kwargs, names) = met.space[owner], met.call
+    return met._replace(
+        function=function, call=Call(args if has_setup(function) else args[1:], kwargs, names)
+    )
 
 
 def _rules_of(source: str) -> tuple[set[str], dict[str, str]]:

@@ -4,10 +4,10 @@ import ast
 import re
 from pathlib import Path
 
+from autograd_ref.crosscheck.isolated.rule_names import functions_in, jax_rules_in, parts_of_rules
 from autograd_ref.crosscheck.isolated.source import source_of
 from autograd_ref.crosscheck.program.guessed.roles import METHODS, TRAINING, role_of
 from autograd_ref.crosscheck.program.paths import cores
-from autograd_ref.crosscheck.rules.source import functions_in, jax_rules_in, parts_of_rules
 
 __all__ = [
     "NOTHING",
