@@ -275,7 +275,7 @@ def _mended(
     suspects: Sequence[tuple[str, int]],
     settings: Settings,
 ) -> Found | None:
-    """Return a repair that this check confirms, also with other numbers and with larger arrays."""
+    """Return a repair that this check confirms, also with other numbers, and a guard with larger arrays."""
     fresh = 1 + max(each.number for each in found)
     again = replace(settings, repair_seconds=0.0, places=False, explain=False)
     found[0].run.recording.before.restore()
@@ -297,13 +297,14 @@ def _mended(
         except Exception:  # an error in a changed program does not affect the verdict on the given one
             return None
 
-    def confirmed() -> bool:
+    def confirmed(changes_a_guard: bool) -> bool:
         report = judged(lambda i: more.get(i) or call_at(i), fresh + 1)
         if report is None or report.ok is not True or report.points <= len(found):
             return False
-        larger = judged(lambda _: with_larger_arrays(call_at(fresh)), 1)
-        is_refuted = larger is not None and larger.ok is False
-        return len(report.quantities) == len(found[0].pairs) and not is_refuted
+        if len(report.quantities) != len(found[0].pairs):
+            return False
+        larger = judged(lambda _: with_larger_arrays(call_at(fresh)), 1) if changes_a_guard else None
+        return larger is None or larger.ok is not False
 
     order = {line: i for i, line in reversed(list(enumerate(suspects)))}
     return find_repair([*found, point], confirmed, order, settings.repair_seconds)

@@ -43,7 +43,7 @@ _INSTALLED = (f"site-packages{os.sep}", f"dist-packages{os.sep}")
 
 def find_repair(
     points: Sequence[RecordedPoint],
-    confirmed: Callable[[], bool],
+    confirmed: Callable[[bool], bool],
     order: Mapping[tuple[str, int], int],
     seconds: float,
 ) -> Found | None:
@@ -52,7 +52,7 @@ def find_repair(
     Args:
         points: the recorded call at each point; its changes are not undone afterwards.
         confirmed: returns whether the program, as it is in memory at that moment, is right by the verdict of
-            the check at all points and at a new one, with the same loss.
+            the check at all points and at a new one, with the same loss; takes whether a guard was changed.
         order: the rank of statements by file and line; a lower one is more likely wrong.
         seconds: CPU time for the search.
 
@@ -66,7 +66,7 @@ def find_repair(
 
     def accept(found: Mended) -> bool:
         with found.program.running(found.program.code(found.changes)):
-            return confirmed()
+            return confirmed(_changes_a_guard(found))
 
     with quietly():
         found = Search(points, programs, deadline, order).mended(accept)
@@ -75,6 +75,15 @@ def find_repair(
         found = found._replace(edits=tuple(_in_words(found, points[0])))
     here, *more = [_blame(found, edit) for edit in found.edits]
     return Found(_repair(found, points), here, [*more, *_bound(here, points[0])])
+
+
+def _changes_a_guard(found: Mended) -> bool:
+    """Whether the test of an if or while changes, which a few points may meet by chance."""
+    tests = [
+        each.test for each in ast.walk(found.source.tree) if isinstance(each, ast.If | ast.IfExp | ast.While)
+    ]
+    spans = [found.source.span(each) for each in tests]
+    return any(start <= each.start and each.end <= end for start, end in spans for each in found.changes)
 
 
 def _programs(point: RecordedPoint) -> dict[str, Program]:
