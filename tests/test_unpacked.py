@@ -66,7 +66,7 @@ def test_every_way_is_chosen_only_where_it_is_possible(N, D, H, threads, core, d
     if "unpacked" in layout:
         assert layout.order == "C"
         assert core == "SkylakeX"
-    assert threads == 1 or "numpy" not in layout  # its threads would compete with those of SciPy's BLAS
+    assert threads == 1 or "numpy" not in layout  # on more, NumPy's BLAS and SciPy's would compete
     assert N == 1 or "row" not in layout
 
 

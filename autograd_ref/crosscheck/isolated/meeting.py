@@ -115,9 +115,10 @@ def _watching_rules(
             return
         for name in names:
             if name == inner.__qualname__ or space.get(name) is rule:
+                has_values = has_foreign(args, kwargs)
                 counts[name][0] += 1
-                counts[name][1] += has_foreign(args, kwargs)
-                if counts[name][1] == nth and has_foreign(args, kwargs):
+                counts[name][1] += has_values
+                if counts[name][1] == nth and has_values:
                     meet(name, Met(rule, Call(args, kwargs, {}), space))
 
     with noting_calls(note) if names else nullcontext():
