@@ -191,9 +191,10 @@ def _record(
             raise
     if tape.refusal is not None:  # the program caught it
         raise tape.refusal
-    given.check_memory(tape, recording.before)
+    users = given.users(tape)
+    given.check_memory(users, recording.before)
     memories.keep_all()
-    recording.leaves = given.leaves(tape)
+    recording.leaves = given.leaves(tape, users)
     recording.written = given.written()
     recording.finish(given)
     return recording
@@ -203,7 +204,7 @@ def _record(
 def _keep_freed_memory() -> None:
     """Make glibc keep 64 MB of freed memory, because large arrays in fresh memory take twice the time.
 
-    These are the largest values of its thresholds, which it sets itself if a program frees such a large array.
+    These are the largest values of its thresholds, which it sets itself if a program frees a large array.
     """
     with suppress(AttributeError):  # other C libraries have no mallopt
         for threshold, size in ((_M_MMAP_THRESHOLD, 2**25), (_M_TRIM_THRESHOLD, 2**26)):
