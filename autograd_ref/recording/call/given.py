@@ -117,7 +117,8 @@ class Given:
 
     def users(self, tape: Tape) -> dict[Value, Value]:
         """Return the first value that was computed from each first value of a memory."""
-        firsts, found = {first for _, first in self._memories.values()}, {}
+        firsts = {first for _, first in self._memories.values()}
+        found: dict[Value, Value] = {}
         for value in tape.values:
             for each in value.inputs:
                 if each in firsts:
