@@ -125,7 +125,7 @@ def wrap_view(array: np.ndarray, memory: Any = None) -> Any:
 
 
 def _wrapped(array: np.ndarray) -> Any:
-    wrapped: Any = np.ndarray.view(array, ARRAY[0])
+    wrapped: Any = array.view(ARRAY[0])
     wrapped._twin = array
     return wrapped
 
