@@ -24,7 +24,7 @@ Matrix and dot products use SciPy's BLAS. NumPy has a second BLAS with its own t
 between the two, their threads compete for the cores. Only on one thread may `choose_layout` take NumPy's.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Float, Integer
@@ -32,7 +32,7 @@ from jaxtyping import Float, Integer
 from handgrad.activations import ActivationName
 from handgrad.dropout import draw_dropout_mask, dropout_backward, dropout_forward
 from handgrad.fused.activations import FUSED_ACTIVATIONS
-from handgrad.fused.blas import add_scaled, blas_in_use, dot, prepare_product, scale
+from handgrad.fused.blas import Product, add_scaled, blas_in_use, dot, prepare_product, scale
 from handgrad.fused.layout import choose_layout
 from handgrad.fused.products import forward_product, update_product
 from handgrad.fused.softmax_cross_entropy import SoftmaxCrossEntropy
@@ -123,10 +123,11 @@ class Sgd:
         self._penalized = [self._weights[name].ravel(order="K") for name in ("W1", "W2")]
         moved = self._velocity or self._weights
         W2, dscores = self._weights["W2"], self._scores  # the adjoints overwrite the scores
-        self._forward = forward_product(layout.forward, self._weights["W1"], self._h1)
+        self._prepare_forward = forward_product(layout.forward, self._weights["W1"], self._h1)
+        self._prepare_update_W1 = update_product(layout.update, self._dz1, moved["W1"])
+        self._minibatch: np.ndarray | None = None  # for which these two are prepared
         self._score = prepare_product(self._h1, W2, self._scores)
         self._propagate = prepare_product(dscores, W2.T, self._dz1)
-        self._update = update_product(layout.update, self._dz1, moved["W1"])
         self._update_W2 = prepare_product(self._h1.T, dscores, moved["W2"])
         self._update_b1, self._update_b2 = (
             prepare_product(ones.T, dz, moved[name]) for name, dz in (("b1", self._dz1), ("b2", dscores))
@@ -146,9 +147,12 @@ class Sgd:
             The loss of the minibatch before the update, penalty included.
         """
         b1, b2, h1, dz1, scores = self._weights["b1"], self._weights["b2"], self._h1, self._dz1, self._scores
+        if X is not self._minibatch:
+            self._forward, self._update_W1 = self._prepare_forward(X), self._prepare_update_W1(X)
+            self._minibatch = X
 
         np.copyto(h1, b1)
-        self._forward(1, X, 1)
+        self._forward(1, 1)
         with np.errstate(over="ignore", invalid="ignore"):
             self._activate(h1, self._slope, dz1)  # dz1 is scratch space until the backward pass
             if self.mask is not None and self.rng is not None:
@@ -157,7 +161,8 @@ class Sgd:
             self._score(1, 1)
             (loss,) = self._output.differentiate(y)
         if self.reg:
-            loss += 2 * self.reg * sum(dot(weights, weights) for weights in self._penalized)
+            W1, W2 = self._penalized
+            loss += 2 * self.reg * (dot(W1, W1) + dot(W2, W2))
 
         self._propagate(1, 0)  # before W2 moves
         if self.mask is not None:
@@ -167,14 +172,12 @@ class Sgd:
         decay = 4 * self.reg * learning_rate
         self._descend("W2", self._update_W2, learning_rate, decay)
         self._descend("b2", self._update_b2, learning_rate, 0.0)
-        self._descend("W1", lambda alpha, beta: self._update(alpha, X, beta), learning_rate, decay)
+        self._descend("W1", self._update_W1, learning_rate, decay)
         self._descend("b1", self._update_b1, learning_rate, 0.0)
         self.steps += 1
         return loss
 
-    def _descend(
-        self, name: str, add_gradient: Callable[[float, float], None], learning_rate: float, decay: float
-    ) -> None:
+    def _descend(self, name: str, add_gradient: Product, learning_rate: float, decay: float) -> None:
         """Move one parameter along ``-learning_rate·g - decay·W``, as derived above.
 
         ``add_gradient(alpha, beta)`` computes ``moved ← alpha·g + beta·moved``, where g is the gradient of

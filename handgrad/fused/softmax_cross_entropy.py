@@ -28,21 +28,24 @@ class SoftmaxCrossEntropy:
         self.scores = np.empty((K, C, N), dtype)
         self._spread = np.empty((K, C, N), dtype)
         self._sums = np.empty((K, 1, N), dtype)
-        self._logs = np.empty((K, 1, N), dtype)
-        self._picked = np.empty((K, 1, N), dtype)
+        self._logs, self._picked = np.empty((K, N), dtype), np.empty((K, N), dtype)
         # Arrays: for NumPy, converting a Python number takes longer than dividing a few dozen numbers by it.
         self._lowest = np.array(np.finfo(dtype).min / 2, dtype)
         self._number, self._part = np.array(N, dtype), np.array(1 / N, dtype)
-        self._stride = np.array(N)
-        # The positions of class 0's scores in the flat memory; the scores of label y are y·N further on.
-        self._first = (C * N * np.arange(K)[:, None] + np.arange(N))[:, None]
-        self._labels = np.empty((K, 1, N), np.intp)
+        # The positions of class c's scores in the flat memory are starts[c] + offsets.
+        self._starts = N * np.arange(C)
+        self._offsets = C * N * np.arange(K)[:, None] + np.arange(N)
+        self._labels = np.empty((K, N), np.intp)
+        self.keep(K)
 
     def keep(self, count: int) -> None:
         """Keep only the first ``count`` networks, at least one."""
         self.scores, self._spread, self._sums = self.scores[:count], self._spread[:count], self._sums[:count]
         self._logs, self._picked = self._logs[:count], self._picked[:count]
-        self._first, self._labels = self._first[:count], self._labels[:count]
+        self._offsets, self._labels = self._offsets[:count], self._labels[:count]
+        # Views, because NumPy takes longer to make one than to add a few dozen numbers.
+        self._first_labels, self._flat_sums = self._labels[0], self._sums[:, 0]
+        self._rows = list(zip(self._logs, self._picked, strict=True))
 
     def differentiate(self, y: Integer[np.ndarray, " N"]) -> list[float]:
         """Replace the scores by their adjoints, and return each network's mean loss.
@@ -52,9 +55,9 @@ class SoftmaxCrossEntropy:
         """
         scores, spread, sums = self.scores, self._spread, self._sums
         logs, picked, labels = self._logs, self._picked, self._labels
-        np.multiply(y, self._stride, out=labels)
-        np.add(labels, self._first, out=labels)
-        # Copy what all classes share once for each class, because NumPy would use a buffer to broadcast it.
+        self._starts.take(y, out=self._first_labels, mode="clip")
+        np.add(self._first_labels, self._offsets, out=labels)
+        # Copy what all classes share once for each class, because NumPy takes longer to broadcast it.
         np.maximum.reduce(scores, axis=1, keepdims=True, out=sums)  # m
         np.copyto(spread, sums)
         np.subtract(scores, spread, out=scores)  # s ← s - m
@@ -62,10 +65,10 @@ class SoftmaxCrossEntropy:
         scores.take(labels, out=picked, mode="clip")  # s_y - m
         np.exp(scores, out=scores)  # s ← e^(s - m)
         np.add.reduce(scores, axis=1, keepdims=True, out=sums)  # Z
-        np.log(sums, out=logs)
+        np.log(self._flat_sums, out=logs)
         np.subtract(logs, picked, out=logs)  # log Z - (s_y - m)
         picked.fill(1 / len(y))
-        losses = [dot(network, part) for (network,), (part,) in zip(logs, picked, strict=True)]
+        losses = [dot(row, parts) for row, parts in self._rows]
 
         np.multiply(sums, self._number, out=sums)
         np.copyto(spread, sums)

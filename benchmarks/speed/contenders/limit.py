@@ -73,8 +73,8 @@ class Contender:
             ways.append("unpacked")
         if N == 1:
             ways.append("row")
-        forwards = [partial(forward_product(way, W1, h1), 1, X, 0.5) for way in ways]
-        updates = [partial(update_product(way, dz1, W1), ALPHA, X, BETA) for way in ways]
+        forwards = [partial(forward_product(way, W1, h1)(X), 1, 0.5) for way in ways]
+        updates = [partial(update_product(way, dz1, W1)(X), ALPHA, BETA) for way in ways]
         if self._threads == 1:  # the threads of NumPy's BLAS would compete with those of SciPy's
             forwards.append(partial(np.matmul, X, W1, out=h1))
             updates.append(partial(np.matmul, X.T, dz1, out=np.empty_like(W1)))
