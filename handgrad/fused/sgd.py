@@ -33,6 +33,7 @@ from handgrad.activations import ActivationName
 from handgrad.dropout import draw_dropout_mask, dropout_backward, dropout_forward
 from handgrad.fused.activations import FUSED_ACTIVATIONS
 from handgrad.fused.blas import Product, add_scaled, blas_in_use, dot, prepare_product, scale
+from handgrad.fused.large_pages import large_pages
 from handgrad.fused.layout import choose_layout
 from handgrad.fused.products import forward_product, update_product
 from handgrad.fused.softmax_cross_entropy import SoftmaxCrossEntropy
@@ -104,11 +105,15 @@ class Sgd:
         layout = choose_layout(N, D, H, self.dtype, blas_in_use())
         order = layout.order
         # A bias becomes one row of weights, so that all four are matrices for the BLAS.
-        self._weights = {
-            name: np.array(np.atleast_2d(q), self.dtype, order=order if name == "W1" else "C")
-            for name, q in params.items()
-        }
-        self._velocity = {name: np.zeros_like(q) for name, q in self._weights.items() if self.momentum}
+        shapes = {name: np.atleast_2d(q).shape for name, q in params.items()}
+        self._weights, self._velocity = (
+            {name: large_pages(shapes[name], self.dtype, order if name == "W1" else "C") for name in names}
+            for names in (shapes, shapes if self.momentum else ())
+        )
+        for name, q in params.items():
+            self._weights[name][...] = q
+        for v in self._velocity.values():
+            v.fill(0)
         self.params = {name: q.reshape(params[name].shape) for name, q in self._weights.items()}
         self.velocity = {name: v.reshape(params[name].shape) for name, v in self._velocity.items()}
 

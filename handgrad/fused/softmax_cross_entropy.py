@@ -6,6 +6,8 @@ $$L = \frac1N \sum_n \left(\log Z_n - (s_{n y_n} - m_n)\right), \qquad
 ds_{nc} = \frac{e^{s_{nc} - m_n}}{N Z_n} - \frac{[c = y_n]}{N}.$$
 """
 
+from itertools import pairwise
+
 import numpy as np
 from jaxtyping import Integer
 
@@ -32,9 +34,9 @@ class SoftmaxCrossEntropy:
         # Arrays: for NumPy, converting a Python number takes longer than dividing a few dozen numbers by it.
         self._lowest = np.array(np.finfo(dtype).min / 2, dtype)
         self._number, self._part = np.array(N, dtype), np.array(1 / N, dtype)
-        # The positions of class c's scores in the flat memory are starts[c] + offsets.
-        self._starts = N * np.arange(C)
-        self._offsets = C * N * np.arange(K)[:, None] + np.arange(N)
+        # The scores of class c of the first network are at starts[c] + columns in the flat memory, and those
+        # of every other network follow at the same distance.
+        self._starts, self._columns = N * np.arange(C), np.arange(N)
         self._labels = np.empty((K, N), np.intp)
         self.keep(K)
 
@@ -42,10 +44,10 @@ class SoftmaxCrossEntropy:
         """Keep only the first ``count`` networks, at least one."""
         self.scores, self._spread, self._sums = self.scores[:count], self._spread[:count], self._sums[:count]
         self._logs, self._picked = self._logs[:count], self._picked[:count]
-        self._offsets, self._labels = self._offsets[:count], self._labels[:count]
+        self._labels = self._labels[:count]
         # Views, because NumPy takes longer to make one than to add a few dozen numbers.
-        self._first_labels, self._flat_sums = self._labels[0], self._sums[:, 0]
-        self._rows = list(zip(self._logs, self._picked, strict=True))
+        self._label_rows, self._flat_sums = list(self._labels), self._sums[:, 0]
+        self._loss_rows = list(zip(self._logs, self._picked, strict=True))
 
     def differentiate(self, y: Integer[np.ndarray, " N"]) -> list[float]:
         """Replace the scores by their adjoints, and return each network's mean loss.
@@ -55,8 +57,11 @@ class SoftmaxCrossEntropy:
         """
         scores, spread, sums = self.scores, self._spread, self._sums
         logs, picked, labels = self._logs, self._picked, self._labels
-        self._starts.take(y, out=self._first_labels, mode="clip")
-        np.add(self._first_labels, self._offsets, out=labels)
+        first, *_ = self._label_rows
+        self._starts.take(y, out=first, mode="clip")
+        np.add(first, self._columns, out=first)
+        for before, after in pairwise(self._label_rows):
+            np.add(before, scores[0].size, out=after)
         # Copy what all classes share once for each class, because NumPy takes longer to broadcast it.
         np.maximum.reduce(scores, axis=1, keepdims=True, out=sums)  # m
         np.copyto(spread, sums)
@@ -68,7 +73,7 @@ class SoftmaxCrossEntropy:
         np.log(self._flat_sums, out=logs)
         np.subtract(logs, picked, out=logs)  # log Z - (s_y - m)
         picked.fill(1 / len(y))
-        losses = [dot(row, parts) for row, parts in self._rows]
+        losses = [dot(row, parts) for row, parts in self._loss_rows]
 
         np.multiply(sums, self._number, out=sums)
         np.copyto(spread, sums)

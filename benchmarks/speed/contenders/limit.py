@@ -61,11 +61,13 @@ class Contender:
     def _products_in(self, order: Any, data: Data) -> list[Call]:
         """Return the five products with W1 in a memory order, each in the fastest known way."""
         from handgrad.fused.blas import blas_in_use
+        from handgrad.fused.large_pages import large_pages
         from handgrad.fused.products import forward_product, update_product
         from handgrad.fused.unpacked import CORES
 
         X, N, dtype = self._minibatch.X, data.case.batch_size, data.X.dtype
-        W1, W2 = np.array(data.params["W1"], order=order), data.params["W2"].copy()
+        W1, W2 = large_pages(data.params["W1"].shape, dtype, order), data.params["W2"].copy()
+        W1[...] = data.params["W1"]
         h1, dz1 = (np.full((N, data.case.hidden), 0.1, dtype, order) for _ in range(2))
         scores = np.zeros((data.case.classes, N), dtype).T
         ways: list[Any] = ["packed"]
