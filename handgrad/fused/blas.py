@@ -56,7 +56,7 @@ def prepare_product(
         c: the matrix to overwrite; contiguous by rows or by columns, like ``a`` and ``b``, and of their
             dtype. Otherwise the BLAS works on a copy, and the function raises ValueError.
     """
-    if not c.flags.f_contiguous:
+    if len(c) == 1 or not c.flags.f_contiguous:  # a single row is faster as a column
         a, b, c = b.T, a.T, c.T
     gemm = blas.sgemm if c.dtype.char == "f" else blas.dgemm
     trans_a, trans_b = not a.flags.f_contiguous, not b.flags.f_contiguous

@@ -25,6 +25,8 @@ between the two, their threads compete for the cores. Only on one thread may `ch
 """
 
 from collections.abc import Mapping
+from contextvars import copy_context
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float, Integer
@@ -124,6 +126,9 @@ class Sgd:
         self._output = SoftmaxCrossEntropy(1, C, N, self.dtype)
         self._scores = self._output.scores[0].T
         ones = np.ones((N, 1), self.dtype)
+        # NumPy keeps its settings of warnings in the context; to make them takes longer than to enter one.
+        self._quiet = copy_context()
+        self._quiet.run(partial(np.seterr, over="ignore", invalid="ignore"))
 
         self._penalized = [self._weights[name].ravel(order="K") for name in ("W1", "W2")]
         moved = self._velocity or self._weights
@@ -151,24 +156,18 @@ class Sgd:
         Returns:
             The loss of the minibatch before the update, penalty included.
         """
-        b1, b2, h1, dz1, scores = self._weights["b1"], self._weights["b2"], self._h1, self._dz1, self._scores
         if X is not self._minibatch:
             self._forward, self._update_W1 = self._prepare_forward(X), self._prepare_update_W1(X)
             self._minibatch = X
 
-        np.copyto(h1, b1)
+        np.copyto(self._h1, self._weights["b1"])
         self._forward(1, 1)
-        with np.errstate(over="ignore", invalid="ignore"):
-            self._activate(h1, self._slope, dz1)  # dz1 is scratch space until the backward pass
-            if self.mask is not None and self.rng is not None:
-                dropout_forward(h1, draw_dropout_mask(self.rng, self.dropout, self.mask), out=h1)
-            np.copyto(scores, b2)
-            self._score(1, 1)
-            (loss,) = self._output.differentiate(y)
+        (loss,) = self._quiet.run(self._differentiate_above_z1, y)
         if self.reg:
             W1, W2 = self._penalized
             loss += 2 * self.reg * (dot(W1, W1) + dot(W2, W2))
 
+        dz1 = self._dz1
         self._propagate(1, 0)  # before W2 moves
         if self.mask is not None:
             dropout_backward(dz1, self.mask, out=dz1)
@@ -181,6 +180,15 @@ class Sgd:
         self._descend("b1", self._update_b1, learning_rate, 0.0)
         self.steps += 1
         return loss
+
+    def _differentiate_above_z1(self, y: Integer[np.ndarray, " N"]) -> list[float]:
+        """Replace z1 by h1, compute its slope and the scores' adjoints, and return the loss of the data."""
+        self._activate(self._h1, self._slope, self._dz1)  # dz1 is scratch space until the backward pass
+        if self.mask is not None and self.rng is not None:
+            dropout_forward(self._h1, draw_dropout_mask(self.rng, self.dropout, self.mask), out=self._h1)
+        np.copyto(self._scores, self._weights["b2"])
+        self._score(1, 1)
+        return self._output.differentiate(y)
 
     def _descend(self, name: str, add_gradient: Product, learning_rate: float, decay: float) -> None:
         """Move one parameter along ``-learning_rate·g - decay·W``, as derived above.
