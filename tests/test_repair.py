@@ -184,7 +184,7 @@ def test_two_mistakes_are_repaired_together(check):
 
 @pytest.mark.slow
 def test_nothing_is_claimed_for_nonsense(check):
-    report = check(("h.T @ dscores", "np.cos(3.7 * W2) + 1.3"))
+    report = check(("(scores - y) / len(x)", "np.cos(3.7 * scores) + 1.3"))
     assert not report.ok
     assert report.repair is None
 
