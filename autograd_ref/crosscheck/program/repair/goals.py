@@ -120,7 +120,10 @@ def _made(site: Site, changes: tuple[Change, ...]) -> str | None:
 def _same(one: Any, other: Any) -> bool:
     if isinstance(one, tuple | list) or isinstance(other, tuple | list):
         return False
-    return np.shape(one) == np.shape(other) and bool(np.array_equal(one, other))
+    try:
+        return np.shape(one) == np.shape(other) and bool(np.array_equal(one, other))
+    except ValueError:  # an object that holds arrays, such as a dict
+        return False
 
 
 def _sums(array: np.ndarray) -> tuple[float, float]:
