@@ -239,7 +239,7 @@ def _record(name: str, function: Callable[..., Any], args: Any, kwargs: Any, out
     if special == "repeating":
         count = REPEATING[name] or len(args)
         args = (*map(as_memory, args[:count]), *args[count:])
-    elif special == "of arrays":
+    elif special == "of arrays" and not RECORDED.issuperset(map(type, args)):
         args = tuple([as_input(each) if type(each) in (list, tuple) else each for each in args])
     if out is None:
         twins = plain_all(args)

@@ -142,12 +142,12 @@ class _Function(StandIn):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if current.tape is None:
             return self._original(*plain_all(args), **plain_all(kwargs))
-        args = tuple([each if type(each) in RECORDED else _met_again(each) for each in args])
+        is_recorded = bool(args) and RECORDED.issuperset(map(type, args))  # the common case
+        if not is_recorded:
+            args = tuple([each if type(each) in RECORDED else _met_again(each) for each in args])
         if kwargs:
             kwargs = {key: _met_again(each) for key, each in kwargs.items()}
-        if self._is_aware and (
-            not RECORDED.isdisjoint(map(type, args)) or any(map(arrays_in, (*args, *kwargs.values())))
-        ):
+        if self._is_aware and (is_recorded or any(map(arrays_in, (*args, *kwargs.values())))):
             return record_function(self._original, args, kwargs)
         return call_unaware(self._original, args, kwargs)
 
