@@ -56,7 +56,7 @@ def prepare_product(
         c: the matrix to overwrite; contiguous by rows or by columns, like ``a`` and ``b``, and of their
             dtype. Otherwise the BLAS works on a copy, and the function raises ValueError.
     """
-    # Some kernels are faster with a column than with a row, for the result and in float64 for the right factor.
+    # Some kernels are faster with a column than with a row: as the result, in float64 as the right factor.
     if len(c) == 1 or not c.flags.f_contiguous:
         a, b, c = b.T, a.T, c.T
     gemm = blas.sgemm if c.dtype.char == "f" else blas.dgemm
