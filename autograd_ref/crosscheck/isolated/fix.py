@@ -49,7 +49,7 @@ def write_repair(repair: Repair) -> Path:
 
 
 def _created(path: Path) -> Path:
-    """Create the first of ``net.py.orig``, ``net.py.orig.2``, ... that does not exist, and return its path."""
+    """Create the first of ``net.py.orig``, ``net.py.orig.2``, ... that does not exist; return its path."""
     number = 1
     while True:
         old = path.with_name(f"{path.name}.orig" + (f".{number}" if number > 1 else ""))
