@@ -1,6 +1,7 @@
 """The speed benchmark: admission of contenders, kept results, and statistics. No time is asserted."""
 
 import json
+import os
 import time
 from dataclasses import replace
 from importlib.util import find_spec
@@ -13,7 +14,7 @@ import pytest
 
 from benchmarks.processes import BenchmarkError, Worker
 from benchmarks.speed import contenders, full, referee, rounds
-from benchmarks.speed.cases import BASE, GROUPS, Case, Group, full_cases, passes_over
+from benchmarks.speed.cases import ALL_CPUS, BASE, GROUPS, Case, Group, full_cases, passes_over
 from benchmarks.speed.contenders import CONTENDERS, LIMIT, OURS, load, missing
 from benchmarks.speed.contenders.course_notes import Contender as CourseNotes
 from benchmarks.speed.contenders.interface import Data
@@ -98,8 +99,10 @@ def two_rounds(monkeypatch):
 
 def test_pass_times_right_contenders_and_pauses_them(monkeypatch, two_rounds):
     play = rounds.play
+    monkeypatch.setattr(rounds, "ALL_CPUS", ALL_CPUS[::-1])  # it starts on another CPU
 
     def watch(turns, workers, done, until):
+        assert {tuple(os.sched_getaffinity(worker.pid)) for worker in workers.values()} == {(ALL_CPUS[0],)}
         deadline = time.monotonic() + 30  # a signal may take a moment
         for worker in workers.values():
             while Path(f"/proc/{worker.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "T":

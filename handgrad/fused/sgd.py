@@ -108,10 +108,12 @@ class Sgd:
         order = layout.order
         # A bias becomes one row of weights, so that all four are matrices for the BLAS.
         shapes = {name: np.atleast_2d(q).shape for name, q in params.items()}
-        self._weights, self._velocity = (
-            {name: large_pages(shapes[name], self.dtype, order if name == "W1" else "C") for name in names}
-            for names in (shapes, shapes if self.momentum else ())
-        )
+
+        def allocate() -> dict[str, np.ndarray]:
+            orders = {name: order if name == "W1" else "C" for name in shapes}
+            return {name: large_pages(shape, self.dtype, orders[name]) for name, shape in shapes.items()}
+
+        self._weights, self._velocity = allocate(), allocate() if self.momentum else {}
         for name, q in params.items():
             self._weights[name][...] = q
         for v in self._velocity.values():
@@ -126,7 +128,7 @@ class Sgd:
         self._output = SoftmaxCrossEntropy(1, C, N, self.dtype)
         self._scores = self._output.scores[0].T
         ones = np.ones((N, 1), self.dtype)
-        # NumPy keeps its settings of warnings in the context; to make them takes longer than to enter one.
+        # NumPy's settings of warnings belong to the context: entering one is faster than np.errstate.
         self._quiet = copy_context()
         self._quiet.run(partial(np.seterr, over="ignore", invalid="ignore"))
 
