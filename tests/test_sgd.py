@@ -425,5 +425,8 @@ def test_bad_arguments_are_named(arguments, message):
 def test_a_diverged_step_says_so_in_its_loss():
     params, X, y = make(8, 5, 6, 3, np.float32)
     sgd = Sgd(params, 8)
+    with np.errstate(all="raise"):
+        made_here = Sgd(params, 8)
     losses = [sgd.step(X, y, 1e30) for _ in range(4)]
     assert not np.isfinite(losses[-1])
+    np.testing.assert_array_equal([made_here.step(X, y, 1e30) for _ in range(4)], losses)

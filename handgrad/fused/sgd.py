@@ -26,7 +26,6 @@ between the two, their threads compete for the cores. Only on one thread may `ch
 
 from collections.abc import Mapping
 from contextvars import copy_context
-from functools import partial
 
 import numpy as np
 from jaxtyping import Float, Integer
@@ -130,7 +129,7 @@ class Sgd:
         ones = np.ones((N, 1), self.dtype)
         # NumPy's settings of warnings belong to the context: entering one is faster than np.errstate.
         self._quiet = copy_context()
-        self._quiet.run(partial(np.seterr, over="ignore", invalid="ignore"))
+        self._quiet.run(np.seterr, all="ignore")
 
         self._penalized = [self._weights[name].ravel(order="K") for name in ("W1", "W2")]
         moved = self._velocity or self._weights
