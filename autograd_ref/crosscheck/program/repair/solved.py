@@ -246,7 +246,7 @@ def _found(table: Table, asked: Sequence[Asked], near: float) -> Iterator[tuple[
         mine = np.square(vectors).sum(axis=1)[:, None]
         off = 1 - np.square(products) / (squares * mine)
         fits = (np.abs(off) <= near) & (squares > 0) & (mine > 0) & (is_known.sum(axis=1)[:, None] > 1)
-        for i in np.flatnonzero(fits.any(axis=1)):
+        for i in np.flatnonzero(fits.any(axis=1)).tolist():
             # All of them give the same edit, in other words.
             same = sorted(np.flatnonzero(fits[i]), key=lambda j: table.terms[j].cost)
             for j in same[:ALIKE]:
