@@ -11,18 +11,18 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from autograd_ref.crosscheck.program.blame.evidence import Suspect, Votes, gather
-from autograd_ref.crosscheck.program.blame.expressions import Expression, expressions
 from autograd_ref.crosscheck.program.blame.known import Known
 from autograd_ref.crosscheck.program.blame.names import bindings
 from autograd_ref.crosscheck.program.blame.operands import other_numbers
 from autograd_ref.crosscheck.program.blame.regions import Region, Trust, region_of
-from autograd_ref.crosscheck.program.blame.says import REGION, expression_at, sentences
+from autograd_ref.crosscheck.program.blame.says import REGION, sentences
 from autograd_ref.crosscheck.program.blame.source import Statement, statement_at
 from autograd_ref.crosscheck.program.blame.steps import Wanted, wanted_values
 from autograd_ref.crosscheck.program.blame.tapes import Tapes
-from autograd_ref.crosscheck.program.blame.trial import Trial
+from autograd_ref.crosscheck.program.blame.trial import Expression, Trial, expressions
 from autograd_ref.crosscheck.program.blame.unwritten import vote_for_unwritten
 from autograd_ref.crosscheck.program.blame.weigh import Tried, evidence_of, most, try_expression
+from autograd_ref.crosscheck.program.blame.words import expression_at
 from autograd_ref.crosscheck.program.point import RecordedPoint
 from autograd_ref.crosscheck.reports.report import Blame
 from autograd_ref.recording import Place, Value

@@ -15,9 +15,9 @@ from autograd_ref.crosscheck.program.blame.names import (
     written_names,
 )
 from autograd_ref.crosscheck.program.blame.regions import Region
-from autograd_ref.crosscheck.program.blame.says import received
 from autograd_ref.crosscheck.program.blame.source import is_own
 from autograd_ref.crosscheck.program.blame.tapes import Tapes
+from autograd_ref.crosscheck.program.blame.words import received
 from autograd_ref.recording import Place, Value
 from autograd_ref.recording.tape import Write
 

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from autograd_ref.crosscheck.program.blame.names import function_at
-from autograd_ref.crosscheck.program.blame.says import is_written
 from autograd_ref.crosscheck.program.blame.source import Statement, is_own, statement_at
 from autograd_ref.crosscheck.program.blame.tapes import Tapes
+from autograd_ref.crosscheck.program.blame.words import is_written
 from autograd_ref.crosscheck.program.listing.bound import Bound, bound
 from autograd_ref.crosscheck.program.listing.explained import AUXILIARY, Explained, Explanation
 from autograd_ref.crosscheck.program.point import RecordedPoint
