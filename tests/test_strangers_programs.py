@@ -220,3 +220,62 @@ def test_logarithm_of_gamma_is_compared_beside_its_zeros():
 def test_class_function_is_not_always_pytorchs(head, found):
     assert functions_in(ast.parse(f"{head}\nclass Dot(Function): ...")) == found
     assert functions_in(ast.parse(f"{head}\nclass Function: ...\nclass Dot(Function): ...")) == {}
+
+
+class Gate:
+    """A forward with two outputs, whose backward takes two adjoints and no cache."""
+
+    def forward(self, x, c):
+        self.t = np.tanh(x)
+        self.c = c
+        return self.t * c, c + x
+
+    def backward(self, dh, dc):
+        return dh * self.c * (1 - self.t**2) + dc, dh * self.t + dc
+
+
+def squares(x):
+    diff = x - 1
+    return np.sum(diff**2), diff
+
+
+@pytest.mark.slow
+def test_backward_takes_an_adjoint_of_each_output_or_a_cache():
+    n = np.random.default_rng(0).standard_normal
+    gate = Gate()
+    assert check_call(gate.forward, n(3), n(3), backward=gate.backward, points=1).ok
+    forgets = lambda dh, dc: gate.backward(dh, 0 * dc)  # noqa: E731
+    assert check_call(gate.forward, n(3), n(3), backward=forgets, points=1).ok is False
+    assert check_call(squares, n(3), backward=lambda dout, diff: 2 * dout * diff, points=1).ok
+
+
+def embedding_step(E, w, ids, y, g_w, lr=0.1, factor=1.0):
+    r = E[ids] @ w - y
+    g_w += E[ids].T @ r
+    d = factor * np.outer(r, w)
+    E[ids] -= lr * d
+    return 0.5 * np.sum(r**2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("ids", "factor", "right"), [((0, 3), 1, True), ((0, 3), 2, False), ((3, 3), 1, False)]
+)
+def test_rows_are_moved_by_the_rate_that_is_named(ids, factor, right):
+    n = np.random.default_rng(0).standard_normal
+    given = (n((4, 3)), n(3), np.array(ids), n(2), np.zeros(3))
+    report = check_call(embedding_step, *given, factor=float(factor), points=1)
+    assert {each.name: each.ok for each in report.quantities} == {"dE": right, "dw": True}
+
+
+def ranking(scores, relevance):
+    above = np.sign(relevance[:, None] - relevance) > 0
+    distance = scores[:, None] - scores
+    pushes = np.where(above, -1 / (1 + np.exp(distance)), 0)
+    return np.log1p(np.exp(-distance))[above].sum(), pushes.sum(1) - pushes.sum(0)
+
+
+@pytest.mark.slow
+def test_labels_that_decide_a_branch_are_not_moved():
+    given = np.array([0.3, -1.2, 0.8, 0.1]), np.array([0.0, 2.0, 1.0, 2.0])
+    assert check_call(ranking, *given, points=2).ok

@@ -14,6 +14,7 @@ from autograd_ref.crosscheck.program.blame.source import excerpt
 from autograd_ref.crosscheck.program.point import RecordedPoint
 from autograd_ref.crosscheck.program.views import adjoint_by
 from autograd_ref.recording import Place, Value, adjoints
+from autograd_ref.recording.adjoints.reverse import ancestors
 from autograd_ref.recording.tape import Compute
 
 __all__ = ["held_target"]
@@ -29,8 +30,11 @@ def held_target(point: RecordedPoint) -> str | None:
     Args:
         point: a point at which a gradient is wrong.
     """
+    run = point.run
+    parameters = {source for pair in point.pairs for source in run.leaf(pair.leaf).sources}
     for target, name, place in _targets(point):
-        run = point.run
+        if parameters.isdisjoint(ancestors(target)):
+            continue
         found = adjoints(run.recording, run.loss.value, run.found.arrays, held=target)
         rights = [adjoint_by(found, run.leaf(pair.leaf)) for pair in point.pairs]
         factors = [_factor(hand, right) for hand, right in zip(point.by_hand, rights, strict=True)]

@@ -269,7 +269,8 @@ def _by_change(
     if not changes:
         return 1.0, slips
     centres = {pair.leaf: right.right.centre for pair, right in zip(pairs, rights, strict=True)}
-    rate = step_size(found.recording, found.found.forward, changes, centres) or 1.0
+    ends = [found.gradient(pair)[1] for pair in pairs if pair.is_change]
+    rate = step_size(found.recording, found.found.forward, ends, changes, centres) or 1.0
     for i, pair in enumerate(pairs):
         if pair.is_change:
             leaf = found.leaf(pair.leaf)

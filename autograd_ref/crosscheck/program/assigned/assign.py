@@ -104,7 +104,7 @@ class _Assigning:
             self._take(first, predicted)
             self.result.pairs.append(Assigned(predicted.path, second.path, is_second=True))
             self.left.remove(second)
-        for tier in (_exactly, _in_other_case, _by_bare_name, _abbreviated, _in_same_object):
+        for tier in (_exactly, _in_other_case, _by_bare_name, _abbreviated, _after_g, _in_same_object):
             for each in list(self.left):
                 matches = [leaf for leaf in self._free() if tier(each, leaf)]
                 if len(matches) > 1:  # an optimiser's moments have its parameters' names
@@ -350,6 +350,12 @@ def _abbreviated(each: Candidate, leaf: Leaf) -> bool:
     return each.array.shape == leaf.array.shape and any(
         name.startswith(core) and not core[-1].isdigit() for core in wanted
     )
+
+
+def _after_g(each: Candidate, leaf: Leaf) -> bool:
+    """Whether a name is that of a leaf after a g: ``gw1`` for ``w1``."""
+    wanted = f"g{of_path(leaf.path).name}".lower()
+    return each.array.shape == leaf.array.shape and each.name.name.lower() == wanted
 
 
 def _in_same_object(each: Candidate, leaf: Leaf) -> bool:

@@ -1,9 +1,13 @@
 """Parameters that a call moves: the gradient is their change divided by the fitting step size."""
 
-from collections.abc import Collection, Mapping, Sequence
+import ast
+import linecache
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from autograd_ref.crosscheck.program.guessed.roles import role_of
 from autograd_ref.recording import Recording, Value
 from autograd_ref.recording.adjoints.reverse import ancestors
 from autograd_ref.recording.memory import positions
@@ -32,12 +36,7 @@ def is_moved_repeatedly(value: Value | None, start: Value, forward: Collection[V
         stepped = each in forward and not is_copy(each)
         if stepped and _leads_to(each, start, 0) and _is_used_as_moved(each, forward):
             return True
-        operation = each.operation
-        if (
-            isinstance(operation, Read | Write)
-            or is_copy(each)
-            or (isinstance(operation, Compute) and operation.name in ("add", "subtract"))
-        ):
+        if _is_access(each) or _is_sum(each):
             waiting.extend(each.inputs)
     return False
 
@@ -56,10 +55,10 @@ def is_after_step(gradient: Value, end: Value | None, start: Value) -> bool:
         if each in seen or each is start:
             continue
         seen.add(each)
-        is_step = isinstance(each.operation, Compute) and each.operation.name in ("add", "subtract")
+        is_step = _is_sum(each) or _is_named(each, "setitem")
         if is_step and each.shape == start.shape and _leads_to(each, start, 0):
             later.add(each)
-        if is_step or isinstance(each.operation, Read | Write) or is_copy(each):
+        if is_step or _is_access(each):
             waiting.extend(each.inputs)
     return bool(later) and not later.isdisjoint(ancestors(gradient))
 
@@ -70,6 +69,9 @@ def _is_used_as_moved(value: Value, forward: Collection[Value]) -> bool:
     if isinstance(value.operation, Read):
         written = _written(value.inputs[0])
         return bool(users) and not written.isdisjoint(_entries(value.operation))
+    if _is_named(value, "getitem"):
+        memory = value.inputs[0]
+        return bool(users) and (isinstance(memory.operation, Write) or _is_named(memory, "setitem"))
     if isinstance(value.operation, Write):
         return any(not isinstance(each.operation, Read) or _is_used_as_moved(each, forward) for each in users)
     return bool(users)
@@ -94,15 +96,13 @@ def _leads_to(value: Value, start: Value, depth: int) -> bool:
         return True
     if depth > 400:
         return False
-    if isinstance(operation, Read) or is_copy(value):
+    if isinstance(operation, Write) or _is_named(value, "setitem"):
+        return all(_leads_to(each, start, depth + 1) for each in (value.inputs[0], value.inputs[-1]))
+    if _is_access(value):
         return _leads_to(value.inputs[0], start, depth + 1)
-    if isinstance(operation, Write):
-        return all(_leads_to(each, start, depth + 1) for each in value.inputs)
-    if isinstance(operation, Compute) and operation.name in ("add", "subtract"):
-        return any(
-            _leads_to(each, start, depth + 1)
-            for each in value.inputs[: 1 if operation.name == "subtract" else 2]
-        )
+    if _is_sum(value):
+        terms = value.inputs[: 1 if _is_named(value, "subtract") else 2]
+        return any(_leads_to(each, start, depth + 1) for each in terms)
     return False
 
 
@@ -122,46 +122,104 @@ def is_rescaled(value: Value | None, start: Value, forward: Collection[Value]) -
 
 def is_copy(value: Value) -> bool:
     """Whether a value is a copy of its input."""
-    return isinstance(value.operation, Move) and value.operation.name in ("ndarray.copy", "copy", "array")
+    return _is_named(value, "ndarray.copy", "copy", "array")
+
+
+def _is_access(value: Value) -> bool:
+    """Whether a value has entries of its input, or is its input with other entries replaced."""
+    is_indexed = _is_named(value, "getitem", "setitem")
+    return isinstance(value.operation, Read | Write) or is_copy(value) or is_indexed
+
+
+def _is_sum(value: Value) -> bool:
+    return isinstance(value.operation, Compute) and _is_named(value, "add", "subtract")
+
+
+def _is_named(value: Value, *names: str) -> bool:
+    return isinstance(value.operation, Move | Compute) and value.operation.name in names
 
 
 def step_size(
     recording: Recording,
     forward: Collection[Value],
+    ends: Collection[Value | None],
     changes: Mapping[str, np.ndarray],
     right: Mapping[str, np.ndarray],
 ) -> float | None:
     """Find the factor in the program's backward part that makes most of the changes right, or comes closest.
 
+    If the steps are multiplied by a learning rate, by its name, it is one of the factors.
+
     Args:
         recording: the recording in which factors are searched.
         forward: the values from which the loss was computed.
+        ends: the moved parameters.
         changes: before − after, by leaf.
         right: the right gradients, by leaf.
 
     Returns:
         The factor, or a product of two, or 1; None if no change goes down the gradient.
     """
-    numbers = {1.0}
-    for value in recording.tape.values:
-        operation = value.operation
-        if (
-            value in forward
-            or not isinstance(operation, Compute)
-            or operation.name not in ("multiply", "divide")
-        ):
-            continue
-        for each in value.inputs:
-            if isinstance(each.operation, Given) and each.array is not None and np.size(each.array) == 1:
-                factor = float(np.abs(np.asarray(each.array, np.float64)).reshape(()))
-                numbers.add(1 / factor if operation.name == "divide" and factor else factor)
     ratios = [_ratio(changes[path], right[path]) for path in changes]
     ratios = [each for each in ratios if each > 0 and np.isfinite(each)]
-    if not ratios:
+    factors = list(_factors_of_steps(ends, forward))
+    rates = {factor for factor, is_rate in factors if is_rate}
+    if rates:
+        numbers = {1.0, *(factor for factor, _ in factors)}
+    elif ratios:
+        values = (value for value in recording.tape.values if value not in forward)
+        numbers = rates = {1.0, *(factor for value in values for factor, _ in _factors(value))}
+    else:
         return None
-    numbers |= {one * other for one in numbers for other in numbers}
+    numbers = {rate * other for rate in rates for other in numbers}
     usable = sorted(each for each in numbers if each > 0 and np.isfinite(each))
-    return max(usable, key=lambda number: _fitness(number, ratios))
+    return max(usable, key=lambda number: _fitness(number, ratios)) if ratios else max(rates)
+
+
+def _factors_of_steps(
+    ends: Collection[Value | None], forward: Collection[Value]
+) -> Iterator[tuple[float, bool]]:
+    """Yield the numbers by which gradients are multiplied to make steps, and whether each is a rate."""
+    waiting, seen = [each for each in ends if each is not None], set[Value]()
+    while waiting:
+        each = waiting.pop()
+        if each in seen or each in forward:
+            continue
+        seen.add(each)
+        factors = list(_factors(each))
+        yield from factors
+        if any(is_rate for _, is_rate in factors):
+            continue  # the rate multiplies a gradient, whose own factors must be right
+        if factors or _is_sum(each) or _is_named(each, "negative") or _is_access(each):
+            waiting.extend(each.inputs)
+
+
+def _factors(value: Value) -> Iterator[tuple[float, bool]]:
+    """Yield the number by which a value is a multiple of another, and whether it is named as a rate."""
+    operation = value.operation
+    if not isinstance(operation, Compute) or operation.name not in ("multiply", "divide"):
+        return
+    for i, each in enumerate(value.inputs):
+        if isinstance(each.operation, Given) and each.array is not None and np.size(each.array) == 1:
+            factor = float(np.abs(np.asarray(each.array, np.float64)).reshape(()))
+            inverse = operation.name == "divide" and i == 1 and factor
+            yield 1 / factor if inverse else factor, not inverse and _is_rate(value, i)
+
+
+def _is_rate(product: Value, side: int) -> bool:
+    """Whether an operand of a product is a learning rate, by the names in the program."""
+    place = product.place
+    if place is None or place.line != place.end_line:
+        return False
+    line = linecache.getline(place.file, place.line).encode()
+    try:
+        node = ast.parse(line[place.column : place.end_column].strip(), mode="eval").body
+    except SyntaxError:
+        return False
+    if not isinstance(node, ast.BinOp):
+        return False
+    names = re.findall(r"[^\W\d]\w*", ast.unparse((node.left, node.right)[side]))
+    return any(name == "alpha" or role_of(name) == "rate" for name in names)
 
 
 def _ratio(change: np.ndarray, right: np.ndarray) -> float:

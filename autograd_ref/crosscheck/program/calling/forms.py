@@ -155,6 +155,11 @@ def forward_of(name: str, known: Collection[str]) -> str | None:
 
 # Usual names of the adjoint that backward takes.
 _ADJOINT = re.compile(r"^(?:d\w*|g|grad\w*|g_\w+|delta\w*|up\w*|err\w*|\w*_grad(?:ient)?|cotangent|v)$", re.I)
+# The same for the last one, where a cache may be: `diff`, `dist` and the like are no adjoints.
+_LAST_ADJOINT = re.compile(
+    r"^(?:d(?!ata|e(?:lta|nom)|i(?:ct|ff|m|st|v)|ots?$|rop|type)\w+|grad(?:_|s?$)\w*|\w+_grad(?:ient)?)$",
+    re.I,
+)
 
 _BESIDE = {
     "gradient": ("loss", "cost", "objective", "", "f"),
@@ -253,6 +258,7 @@ def _arguments(
         bound = dict(signature.bind(*args, **kwargs).arguments)
     if len(names) == len(parts):  # (dout, …, cache) for (out, …, cache)
         last = isinstance(out, tuple) and (len(parts) > 1 or not _is_floating(parts[0]))
+        last = last and not (_is_floating(parts[-1]) and _LAST_ADJOINT.match(names[-1]))  # (dh, dc)
         outs = parts[:-1] if last else parts
         kept = parts[-1:] if last else []
     else:
