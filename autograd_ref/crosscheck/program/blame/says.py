@@ -136,6 +136,9 @@ def sentences(
             said += ", and nothing takes the factor out"
     else:
         said = REGION
+        if known.of(value) and value not in tapes.forward:
+            what = meaning_in_words(plainest(known.of(value), tapes), tapes, known)
+            said += f"; {in_words(value, tapes)} is {what}"
     return said + _beside(suspect.values, said, regions, tapes, known)
 
 
