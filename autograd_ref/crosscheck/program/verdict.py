@@ -20,6 +20,8 @@ from autograd_ref.crosscheck.reports.report import Advice, Report
 
 __all__ = ["Settings", "report_on"]
 
+SLIGHT = 1e-6
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -108,7 +110,7 @@ def report_on(
         if unjudged or assignment.ambiguous or not ordered
         else True,
         first_wrong=wrong[0].name if wrong else None,
-        signature=" ".join(_said(first, assignment, found, settings)) or None,
+        signature=" ".join([*_said(first, assignment, found, settings), *_slight(wrong)]) or None,
         warnings=(*warnings, *_precision(found[0]), *_guards(found[0])),
         quantities=tuple(ordered),
         points=len(found),
@@ -171,6 +173,16 @@ def _said(run: Run, assignment: Assignment, found: Sequence[RecordedPoint], sett
     if settings.tolerance:
         said.append(f"Every bound was widened to {settings.tolerance:g} (tolerance).")
     return said
+
+
+def _slight(wrong: Sequence[Quantity]) -> list[str]:
+    """Say what to do if all errors are small, as for gradients by the implicit function theorem."""
+    if not wrong or any(not each.max_rel <= SLIGHT for each in wrong):
+        return []
+    return [
+        f"All errors are below {SLIGHT:g} of the gradient: if they come from an iteration that stops, accept "
+        f"them by --tolerance {SLIGHT:g}."
+    ]
 
 
 def _without(run: Run, assignment: Assignment) -> list[str]:
