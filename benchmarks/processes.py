@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 PINS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # slow down OpenBLAS alone
@@ -114,6 +115,11 @@ class Worker:
             return self.ask(question, timeout)
         finally:
             self.pause()
+
+    def bind(self, cpus: list[int]) -> None:
+        """Bind every thread of the process to these CPUs."""
+        for thread in Path(f"/proc/{self.pid}/task").iterdir():
+            os.sched_setaffinity(int(thread.name), cpus)
 
     def pause(self) -> None:
         """Pause the process, so that its threads take no time from other workers."""

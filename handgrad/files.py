@@ -52,21 +52,25 @@ def unused_directory(parent: str, name: str) -> Path:
 
 
 @contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Keep other processes from using an existing directory; the lock ends with the process at the latest.
+def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
+    """Keep other processes from using a directory or file; the lock ends with the process at the latest.
+
+    Args:
+        path: an existing directory or file.
+        wait: wait until no other process uses it.
 
     Raises:
-        ValueError: another process uses the directory.
-        OSError: the directory cannot be opened.
+        ValueError: another process uses it.
+        OSError: it cannot be opened.
     """
     import fcntl  # not on Windows, where the rest of this file works
 
-    descriptor = os.open(directory, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
-            raise ValueError(f"{directory} is in use by another process") from None
+            raise ValueError(f"{path} is in use by another process") from None
         yield
     finally:
         os.close(descriptor)

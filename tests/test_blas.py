@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from handgrad.fused.blas import add_outer, add_scaled, multiply_add, multiply_row, scale, squared_norm
+from handgrad.fused.blas import add_outer, add_scaled, multiply_add, prepare_row, scale, squared_norm
 
 DTYPES = [np.float32, np.float64]
 
@@ -34,7 +34,7 @@ def test_products_of_single_rows_are_exact(dtype, order):
     x, z = integers(4, dtype=dtype), integers(3, dtype=dtype, seed=1)
     W = integers(4, 3, dtype=dtype, order=order, seed=2)
     expected = -2 * (x @ W) + 3 * z
-    multiply_row(-2.0, x, W, 3.0, z)
+    prepare_row(x, W, z)(-2.0, 3.0)
     np.testing.assert_array_equal(z, expected)
     expected = W - 2 * np.outer(x, z)
     add_outer(-2.0, x, z, W)
@@ -62,6 +62,6 @@ def test_an_output_that_the_blas_would_copy_is_refused():
     with pytest.raises(ValueError, match="worked on a copy"):
         scale(2.0, gaps)
     with pytest.raises(ValueError, match="worked on a copy"):
-        multiply_row(1.0, a[0], a, 1.0, gaps[0])
+        prepare_row(a[0], a, gaps[0])(1.0, 1.0)
     with pytest.raises(ValueError, match="worked on a copy"):
         add_outer(1.0, a[0], a[0], gaps)

@@ -370,19 +370,23 @@ def test_after_the_first_step_nothing_of_array_size_is_allocated(options, dtype)
 def test_the_workspace_is_a_minibatch_and_a_few_times_the_layers_outputs(monkeypatch):
     # Which it is else depends on the processor and on its threads.
     monkeypatch.setattr("handgrad.fused.sgd.choose_layout", lambda *_: Layout("C", "packed", "packed"))
-    N, D, H, C = 200, 300, 100, 10
+    D, H, C = 300, 100, 10
     params, X, y = make(2000, D, H, C, np.float32)
-    Sgd(params, N, reg=0.01, momentum=0.9)  # what it imports is not its workspace
-    tracemalloc.start()
-    try:
-        sgd = Sgd(params, N, reg=0.01, momentum=0.9)
-        load = Minibatch(X, y, N, np.dtype(np.float32))
-        held = tracemalloc.get_traced_memory()[0]
-    finally:
-        tracemalloc.stop()
-    numbers = 2 * sum(q.size for q in sgd.params.values()) + load.X.size + N * (3 * H + 2 * C)
-    vectors = 8 * (len(y) + 8 * N)  # labels, indices, and one number for each row
-    assert held <= 4 * numbers + vectors + 8192  # the objects themselves
+
+    def held(N):
+        Sgd(params, N, reg=0.01, momentum=0.9)  # what it imports is not its workspace
+        tracemalloc.start()
+        try:
+            workspace = Sgd(params, N, momentum=0.9), Minibatch(X, y, N, np.dtype(np.float32))
+            return tracemalloc.get_traced_memory()[0], workspace
+        finally:
+            tracemalloc.stop()
+
+    (once, _), (twice, _) = held(200), held(400)
+    row = 4 * (D + 3 * H + 2 * C) + 8 * 8  # the last are labels, indices, and one number for each row
+    assert twice - once <= 200 * row
+    weights_and_labels = 2 * 4 * sum(q.size for q in params.values()) + 8 * len(y)
+    assert 2 * once - twice <= weights_and_labels + 16_000  # the objects themselves
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.processes import BenchmarkError, Worker
 from benchmarks.speed import contenders, full, referee, rounds
-from benchmarks.speed.cases import BASE, GROUPS, Case, Group, full_cases
+from benchmarks.speed.cases import BASE, GROUPS, Case, Group, full_cases, passes_over
 from benchmarks.speed.contenders import CONTENDERS, LIMIT, OURS, load, missing
 from benchmarks.speed.contenders.course_notes import Contender as CourseNotes
 from benchmarks.speed.contenders.interface import Data
@@ -175,6 +175,16 @@ def test_cases_vary_one_size_at_a_time():
     assert {case for group in GROUPS.values() for case in group.cases} <= set(cases)
     assert {case.dtype for case in cases} == {"float32", "float64"}
     assert BASE in cases
+
+
+def test_single_pass_begins_with_the_longest_steps():
+    cases = [case for group in GROUPS.values() for case in group.cases]
+    order = full.plan(cases, once=True)
+    assert sorted(order, key=str) == sorted(cases, key=str)
+    assert order[0] == Case(dtype="float64", batch_size=5000)
+    assert order[-1] == Case(dtype="float32", batch_size=1, features=784)
+    twice = full.plan(cases, once=False)
+    assert {case: twice.count(case) for case in cases} == {case: passes_over(case) for case in cases}
 
 
 @pytest.mark.slow

@@ -32,11 +32,11 @@ def test_pieces_of_any_shape_are_exact(N, D, H, largest, dtype):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(unpacked, "MULTIPLICATIONS", largest)
         expected = -2 * (X @ W) + 3 * z
-        UnpackedProduct(W, z, transposed=False)(-2.0, X, 3.0)
+        UnpackedProduct(W, z, transposed=False).prepare(X)(-2.0, 3.0)
         np.testing.assert_array_equal(z, expected)
         z = integers(N, H, dtype=dtype, seed=1)
         expected = -2 * (X.T @ z) + 3 * W
-        UnpackedProduct(z, W, transposed=True)(-2.0, X, 3.0)
+        UnpackedProduct(z, W, transposed=True).prepare(X)(-2.0, 3.0)
         np.testing.assert_array_equal(W, expected)
 
 
@@ -46,7 +46,7 @@ def test_a_minibatch_of_another_kind_is_refused(transposed):
     product = UnpackedProduct(*((z, W) if transposed else (W, z)), transposed=transposed)
     for X in (np.ones((4, 5)), np.ones((4, 6), np.float32), np.ones((6, 4)).T, np.ones((4, 12))[:, ::2]):
         with pytest.raises(ValueError, match=r"C-contiguous float64 array of shape \(4, 6\)"):
-            product(1.0, X, 1.0)
+            product.prepare(X)
 
 
 def test_matrices_in_another_order_are_refused():

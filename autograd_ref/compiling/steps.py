@@ -203,6 +203,8 @@ def _functions(eqn: JaxprEqn) -> Sequence[Function]:
         return [np.rint]
     elif name == "iota":
         return [partial(_iota, after.shape, after.dtype, params["dimension"])]
+    elif name == "tile":
+        return [partial(np.tile, reps=params["reps"])]
     elif name == "concatenate":
         return [partial(_joined, params["dimension"])]
     elif name == "pad" and all(

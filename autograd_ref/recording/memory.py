@@ -87,6 +87,14 @@ class Memory:
             )
         return self._layout(array, _address(array))
 
+    def entry(self, array: np.ndarray, index: tuple[int, ...]) -> Layout:
+        """Return the position in this memory of a single entry of an array."""
+        at = self.layout(array)
+        offset = at.offset
+        for i, stride, length in zip(index, at.strides, at.shape, strict=True):
+            offset += (i if i >= 0 else i + length) * stride
+        return Layout(offset, (), (), at.halves)
+
     def reshaped(self, version: Value) -> None:
         """Note that ``array`` was given another shape, in place."""
         self._root = None
@@ -108,7 +116,7 @@ class Memory:
         if self.owner is not self.array:
             return False
         held = 3  # by `owner`, by `array`, by this call
-        for value in (self.version, *self.reads.values()):
+        for value in (self.version, *self.reads.values()) if self.reads else (self.version,):
             if value.array is self.array or (value.array is not None and _BASE(value.array) is self.owner):
                 held += 1
         return sys.getrefcount(self.owner) == held

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -23,6 +26,8 @@ __all__ = ["Recording", "record", "record_or_undo"]
 
 objects.ARRAY.append(RecordedArray)
 objects.RECORDED.add(RecordedArray)
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # in malloc.h
 
 
 class Recording:
@@ -160,6 +165,7 @@ def _record(
 ) -> Recording:
     if current.tape is not None:
         raise NotRecorded("a recording is being made already: record() was called inside record()")
+    _keep_freed_memory()
     tape = Tape()
     memories = Memories(tape)
     recording = Recording(tape, memories)
@@ -185,12 +191,24 @@ def _record(
             raise
     if tape.refusal is not None:  # the program caught it
         raise tape.refusal
-    given.check_memory(tape, recording.before)
+    users = given.users(tape)
+    given.check_memory(users, recording.before)
     memories.keep_all()
-    recording.leaves = given.leaves(tape)
+    recording.leaves = given.leaves(tape, users)
     recording.written = given.written()
     recording.finish(given)
     return recording
+
+
+@cache
+def _keep_freed_memory() -> None:
+    """Make glibc keep 64 MB of freed memory, because large arrays in fresh memory take twice the time.
+
+    These are the largest values of its thresholds, which it sets itself if a program frees a large array.
+    """
+    with suppress(AttributeError):  # other C libraries have no mallopt
+        for threshold, size in ((_M_MMAP_THRESHOLD, 2**25), (_M_TRIM_THRESHOLD, 2**26)):
+            ctypes.pythonapi.mallopt(threshold, size)
 
 
 def _forget_frames(*errors: BaseException | None) -> None:

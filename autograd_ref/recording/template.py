@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Slot", "fill", "freeze"]
+__all__ = ["Group", "Literal", "Slot", "fill", "widened"]
 
 
 class Slot(NamedTuple):
@@ -29,34 +28,6 @@ class Group(NamedTuple):
 
     kind: str
     items: tuple[Any, ...]
-
-
-def freeze(argument: Any, is_input: Callable[[Any], bool], inputs: list[Any]) -> Any:
-    """Return the template of an argument, and append its inputs to ``inputs``."""
-    kind = type(argument)
-    if kind in _CONSTANTS:
-        return _literal(kind, argument)
-    if kind is not tuple and is_input(argument):
-        inputs.append(argument)
-        return _slot(len(inputs) - 1)
-    if isinstance(argument, (tuple, list)):
-        name = "list" if isinstance(argument, list) else "tuple"
-        return Group(name, tuple([freeze(each, is_input, inputs) for each in argument]))
-    if isinstance(argument, slice):
-        ends = (argument.start, argument.stop, argument.step)
-        return Group("slice", tuple([freeze(each, is_input, inputs) for each in ends]))
-    if isinstance(argument, dict):
-        items = [(key, freeze(each, is_input, inputs)) for key, each in argument.items()]
-        return Group("dict", tuple(items))
-    return Literal(kind, argument if kind is not float else argument.hex())
-
-
-# One object for each of the usual ones.
-_literal: Callable[..., Literal] = lru_cache(1024)(Literal)
-_slot = lru_cache(64)(Slot)
-
-
-_CONSTANTS = {bool, int, str, type(None)}
 
 
 def fill(template: Any, inputs: Sequence[Any], literal: Callable[[Any], Any] | None = None) -> Any:

@@ -1,4 +1,4 @@
-"""Plant mistakes one by one, check each program, and see which line is named."""
+"""Plant mistakes one by one, check each program, and record which line is named."""
 
 import contextlib
 import importlib.util
@@ -13,7 +13,8 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from unittest import mock
 
 import numpy as np
 
@@ -151,12 +152,12 @@ def check(
 
 
 class Gradients(NamedTuple):
-    """What a program gives at the first point.
+    """The losses and gradients that a program computes.
 
     Attributes:
-        losses: there, and where the arrays that have a gradient are moved: a mistake in the forward part may
-            leave the loss of special weights as it is.
-        of: by the path of a gradient, what it is.
+        losses: at the first point, and after a move of the arrays that have a gradient: a mistake in the
+            forward part may not change the loss of special weights.
+        of: the gradients at the first point, by path, computed without recording.
         leaves: the paths of the arrays that have a gradient.
     """
 
@@ -168,7 +169,19 @@ class Gradients(NamedTuple):
 def gradients_of(
     program: Program, source: str, folder: Path, like: Gradients | None = None, seed: int = 0
 ) -> Gradients:
-    """The losses and the gradients of a program; those that the right program has, if it is given."""
+    """Return what a program computes.
+
+    Args:
+        program: how it is called.
+        source: its text.
+        folder: for its file.
+        like: what the right program computes: the same gradients are returned.
+        seed: of the point.
+
+    Raises:
+        NotJudged: it has no loss or no gradients.
+        Exception: whatever the program raises, with or without recording.
+    """
     loaded = _Loaded(program, source, folder)
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():
@@ -177,19 +190,18 @@ def gradients_of(
             call = made.call_at(0)
             found = run(made.form, *call, made.file)
             found.recording.before.restore()
-            final = found.recording.final
+            with _nan_for_uninitialised():
+                given: dict[str, Any] = found.recording.collect(found.recording.call())
             pairs = [] if like else found.assignment({}).pairs
             known = list(like.of) if like else [pair.found for pair in pairs]
             leaves = like.leaves if like else tuple(sorted({pair.leaf for pair in pairs}))
-            unmoved = [
-                leaf.path for leaf in found.recording.leaves if leaf.path in known and leaf.path in final
-            ]
+            held = {leaf.path: found.held(leaf.path) for leaf in found.recording.leaves if leaf.path in known}
             of = {
-                path: np.array(final[path][0], np.float64)
+                path: np.array(given[path], np.float64)
                 for path in known
-                if path in final
-                and not (path in unmoved and np.array_equal(final[path][0], found.held(path)))
+                if path in given and not (path in held and np.array_equal(given[path], held[path]))
             }
+            found.recording.before.restore()
             arrays = {leaf.path: leaf.array for leaf in found.recording.leaves}
             move_in_place([arrays[path] for path in leaves], MOVED, [seed])
             moved = run(made.form, *call, made.file)
@@ -197,6 +209,23 @@ def gradients_of(
             return Gradients((found.loss_here, moved.loss_here), of, leaves)
     finally:
         loaded.forget()
+
+
+@contextlib.contextmanager
+def _nan_for_uninitialised() -> Iterator[None]:
+    """Fill new uninitialised arrays with NaN: a program that reads them is no deterministic mistake."""
+
+    def filled(make: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+        def made(*args: Any, **kwargs: Any) -> np.ndarray:
+            array = make(*args, **kwargs)
+            if array.dtype.kind in "fc":
+                array.fill(np.nan)
+            return array
+
+        return made
+
+    with mock.patch.multiple(np, empty=filled(np.empty), empty_like=filled(np.empty_like)):
+        yield
 
 
 def _is_mistake(right: Gradients, planted: Gradients) -> bool:

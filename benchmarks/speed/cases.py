@@ -4,7 +4,9 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-ALL_CPUS = len(os.sched_getaffinity(0))
+import numpy as np
+
+ALL_CPUS = sorted(os.sched_getaffinity(0))
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,12 @@ def is_width(case: Case) -> bool:
     return (case.batch_size, case.features) == (BASE.batch_size, BASE.features)
 
 
+def work(case: Case) -> int:
+    """Return a number in proportion to the time of a step."""
+    size = np.dtype(case.dtype).itemsize
+    return size * case.batch_size * case.features * case.hidden // case.threads
+
+
 def passes_over(case: Case) -> int:
     """Return how often a whole run measures the case."""
     return PASSES if case.batch_size == BASE.batch_size else 1
@@ -70,13 +78,13 @@ class Group:
 GROUPS = {
     "small": Group(_batches((1, 8, 20, 64), (3072, 784)), 260.0),
     "large": Group(_batches((1000, 2000, 5000), (3072,)), 190.0),
-    "threads": Group(_widths(ALL_CPUS, (150, 500, 1024)), 130.0),
+    "threads": Group(_widths(len(ALL_CPUS), (150, 500, 1024)), 130.0),
 }
 
 
 def full_cases() -> list[Case]:
     """Return every H on one thread and on all, D in float32 on one thread, and the other groups."""
-    widths = [case for threads in sorted({1, ALL_CPUS}) for case in _widths(threads, HIDDEN)]
+    widths = [case for threads in sorted({1, len(ALL_CPUS)}) for case in _widths(threads, HIDDEN)]
     features = [replace(BASE, features=D) for D in FEATURES]
     return [*widths, *features, *GROUPS["small"].cases, *GROUPS["large"].cases]
 

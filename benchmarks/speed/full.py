@@ -12,7 +12,7 @@ from rich.console import Console
 
 from benchmarks.processes import PINS
 from benchmarks.results import cpu_name
-from benchmarks.speed.cases import ALL_CPUS, GROUPS, PASSES, Case, full_cases, passes_over, quick_cases
+from benchmarks.speed.cases import ALL_CPUS, GROUPS, PASSES, Case, full_cases, passes_over, quick_cases, work
 from benchmarks.speed.contenders import CONTENDERS, LIMIT, missing
 from benchmarks.speed.ratios import summarize
 from benchmarks.speed.rounds import Pass, run_pass
@@ -92,11 +92,17 @@ def earlier_results(path: Path) -> Results:
 
 
 def plan(cases: Sequence[Case], once: bool) -> list[Case]:
-    """Return the cases in the order in which they are measured: every pass in a new random order."""
+    """Return the cases in the order in which they are measured.
+
+    Two passes have different random orders. In a single one the longest steps come first, because short ones
+    can be measured in the time that they leave.
+    """
+    if once:
+        return sorted(cases, key=work, reverse=True)
     rng = np.random.default_rng()
     order: list[Case] = []
-    for number in range(1 if once else PASSES):
-        some = [case for case in cases if once or passes_over(case) > number]
+    for number in range(PASSES):
+        some = [case for case in cases if passes_over(case) > number]
         order += [some[place] for place in rng.permutation(len(some))]
     return order
 
@@ -105,7 +111,7 @@ def environment(threads: Iterable[int], libraries: Iterable[str], pins: Iterable
     """Name the machine, the libraries, the threads and the pins of OpenBLAS."""
     pinned = ", ".join(pins)
     parts = [
-        f"{cpu_name()}, {ALL_CPUS} CPUs",
+        f"{cpu_name()}, {len(ALL_CPUS)} CPUs",
         f"{platform.system()} {platform.release().split('-')[0]}, {platform.machine()}",
         f"Python {platform.python_version()}",
         *sorted(libraries, key=str.lower),

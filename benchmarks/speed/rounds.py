@@ -6,13 +6,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.processes import BenchmarkError, Worker, some_cpus
-from benchmarks.speed.cases import Case
+from benchmarks.speed.cases import ALL_CPUS, Case
 from benchmarks.speed.referee import Arrays, find_error, prepare
 
 ANSWER_SECONDS = 240.0  # the longest answer is a compilation's
@@ -61,14 +62,17 @@ def run_pass(case: Case, names: Sequence[str], until: float, native_blas: bool =
     with tempfile.TemporaryDirectory(prefix="handgrad-benchmark-") as folder, ExitStack() as stack:
         expected = prepare(case, Path(folder))
         workers, tasks, turns = {}, {}, {}
-        for name in names:
+        # Contenders with one thread import their libraries on all CPUs.
+        starts = cycle([[cpu] for cpu in ALL_CPUS] if case.threads == 1 else [cpus])
+        for name, start in zip(names, starts, strict=False):
             arguments = (name, json.dumps(asdict(case)), folder)
-            workers[name] = Worker("benchmarks.speed.worker", *arguments, cpus=cpus, native_blas=native_blas)
+            workers[name] = Worker("benchmarks.speed.worker", *arguments, cpus=start, native_blas=native_blas)
             stack.callback(workers[name].stop)
         for name, worker in workers.items():
             with done.refusing(name):
                 ready = worker.receive(ANSWER_SECONDS)
                 worker.pause()
+                worker.bind(cpus)
                 tasks[name] = ready["tasks"]
                 done.libraries.update(ready["libraries"])
         for name, of_contender in tasks.items():
@@ -116,7 +120,7 @@ def check_threads(worker: Worker, threads: int) -> None:
 
 def _times(worker: Worker, task: str) -> int:
     """Return the number of gradients or steps in a turn, after running, and compiling, it once."""
-    if task in AT_ONCE:
+    if task in AT_ONCE or _ask(worker, "turn", task, 1) > TURN_SECONDS:
         return 1
     times = 2
     while (elapsed := _ask(worker, "turn", task, times)) < TURN_SECONDS:

@@ -71,7 +71,7 @@ class Minibatch:
         Raises:
             IndexError: a row does not exist.
         """
-        if rows.min() < 0 or rows.max() >= len(self._all):
+        if rows.astype(np.uintp).max() >= len(self._all):  # a negative row becomes far too large
             raise IndexError(f"a minibatch takes rows in [0, {len(self._all)}), not {rows}")
         # All indices are valid, so "clip" changes nothing; the default mode would first gather into a copy.
         self._all.take(rows, axis=0, out=self._raw, mode="clip")

@@ -1,39 +1,39 @@
 """The first layer's two products with a minibatch, computed in the way that the layout chooses."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float
 
-from handgrad.fused.blas import add_outer, add_scaled, multiply_add, multiply_row, scale
+from handgrad.fused.blas import Product, add_outer, add_scaled, prepare_product, prepare_row, scale
 from handgrad.fused.layout import Way
 from handgrad.fused.unpacked import UnpackedProduct
 
-__all__ = ["Product", "forward_product", "update_product"]
+__all__ = ["Prepare", "forward_product", "update_product"]
 
-# A function of alpha, a minibatch (N, D) and beta; the two matrices are fixed.
-Product = Callable[[float, np.ndarray, float], None]
+# A function that prepares a product of a minibatch (N, D) and a fixed matrix.
+Prepare = Callable[[np.ndarray], Product]
 
 
-def forward_product(way: Way, W: Float[np.ndarray, "D H"], z: Float[np.ndarray, "N H"]) -> Product:
-    """Return the function that computes ``z ← alpha·X·W + beta·z``."""
+def forward_product(way: Way, W: Float[np.ndarray, "D H"], z: Float[np.ndarray, "N H"]) -> Prepare:
+    """Return the function that prepares ``z ← alpha·X·W + beta·z`` for a minibatch X."""
     if way == "unpacked":
-        return UnpackedProduct(W, z, transposed=False)
+        return UnpackedProduct(W, z, transposed=False).prepare
     if way == "row":
-        (row,) = z
-        return lambda alpha, X, beta: multiply_row(alpha, X[0], W, beta, row)
-    return lambda alpha, X, beta: multiply_add(alpha, X, W, beta, z)
+        return lambda X: prepare_row(X[0], W, z[0])
+    return lambda X: prepare_product(X, W, z)
 
 
-def update_product(way: Way, dz: Float[np.ndarray, "N H"], W: Float[np.ndarray, "D H"]) -> Product:
-    """Return the function that computes ``W ← alpha·Xᵀ·dz + beta·W``."""
+def update_product(way: Way, dz: Float[np.ndarray, "N H"], W: Float[np.ndarray, "D H"]) -> Prepare:
+    """Return the function that prepares ``W ← alpha·Xᵀ·dz + beta·W`` for a minibatch X."""
     if way == "unpacked":
-        return UnpackedProduct(dz, W, transposed=True)
+        return UnpackedProduct(dz, W, transposed=True).prepare
     if way == "packed":
-        return lambda alpha, X, beta: multiply_add(alpha, X.T, dz, beta, W)
+        return lambda X: prepare_product(X.T, dz, W)
     product = np.empty_like(W if way == "numpy" else dz)
 
-    def update(alpha: float, X: np.ndarray, beta: float) -> None:
+    def update(X: np.ndarray, alpha: float, beta: float) -> None:
         if beta != 1:
             scale(beta, W)
         if way == "numpy":
@@ -42,4 +42,4 @@ def update_product(way: Way, dz: Float[np.ndarray, "N H"], W: Float[np.ndarray, 
         else:
             add_outer(alpha, X[0], dz[0], W)
 
-    return update
+    return lambda X: partial(update, X)

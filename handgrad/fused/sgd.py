@@ -24,7 +24,9 @@ Matrix and dot products use SciPy's BLAS. NumPy has a second BLAS with its own t
 between the two, their threads compete for the cores. Only on one thread may `choose_layout` take NumPy's.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextvars import copy_context
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float, Integer
@@ -32,7 +34,8 @@ from jaxtyping import Float, Integer
 from handgrad.activations import ActivationName
 from handgrad.dropout import draw_dropout_mask, dropout_backward, dropout_forward
 from handgrad.fused.activations import FUSED_ACTIVATIONS
-from handgrad.fused.blas import add_scaled, blas_in_use, dot, prepare_product, scale
+from handgrad.fused.blas import Product, add_scaled, blas_in_use, dot, prepare_product, scale
+from handgrad.fused.large_pages import large_pages
 from handgrad.fused.layout import choose_layout
 from handgrad.fused.products import forward_product, update_product
 from handgrad.fused.softmax_cross_entropy import SoftmaxCrossEntropy
@@ -104,11 +107,15 @@ class Sgd:
         layout = choose_layout(N, D, H, self.dtype, blas_in_use())
         order = layout.order
         # A bias becomes one row of weights, so that all four are matrices for the BLAS.
-        self._weights = {
-            name: np.array(np.atleast_2d(q), self.dtype, order=order if name == "W1" else "C")
-            for name, q in params.items()
-        }
-        self._velocity = {name: np.zeros_like(q) for name, q in self._weights.items() if self.momentum}
+        shapes = {name: np.atleast_2d(q).shape for name, q in params.items()}
+        self._weights, self._velocity = (
+            {name: large_pages(shapes[name], self.dtype, order if name == "W1" else "C") for name in names}
+            for names in (shapes, shapes if self.momentum else ())
+        )
+        for name, q in params.items():
+            self._weights[name][...] = q
+        for v in self._velocity.values():
+            v.fill(0)
         self.params = {name: q.reshape(params[name].shape) for name, q in self._weights.items()}
         self.velocity = {name: v.reshape(params[name].shape) for name, v in self._velocity.items()}
 
@@ -119,14 +126,18 @@ class Sgd:
         self._output = SoftmaxCrossEntropy(1, C, N, self.dtype)
         self._scores = self._output.scores[0].T
         ones = np.ones((N, 1), self.dtype)
+        # NumPy keeps its settings of warnings in the context; to make them takes longer than to enter one.
+        self._quiet = copy_context()
+        self._quiet.run(partial(np.seterr, over="ignore", invalid="ignore"))
 
         self._penalized = [self._weights[name].ravel(order="K") for name in ("W1", "W2")]
         moved = self._velocity or self._weights
         W2, dscores = self._weights["W2"], self._scores  # the adjoints overwrite the scores
-        self._forward = forward_product(layout.forward, self._weights["W1"], self._h1)
+        self._prepare_forward = forward_product(layout.forward, self._weights["W1"], self._h1)
+        self._prepare_update_W1 = update_product(layout.update, self._dz1, moved["W1"])
+        self._minibatch: np.ndarray | None = None  # for which these two are prepared
         self._score = prepare_product(self._h1, W2, self._scores)
         self._propagate = prepare_product(dscores, W2.T, self._dz1)
-        self._update = update_product(layout.update, self._dz1, moved["W1"])
         self._update_W2 = prepare_product(self._h1.T, dscores, moved["W2"])
         self._update_b1, self._update_b2 = (
             prepare_product(ones.T, dz, moved[name]) for name, dz in (("b1", self._dz1), ("b2", dscores))
@@ -145,20 +156,18 @@ class Sgd:
         Returns:
             The loss of the minibatch before the update, penalty included.
         """
-        b1, b2, h1, dz1, scores = self._weights["b1"], self._weights["b2"], self._h1, self._dz1, self._scores
+        if X is not self._minibatch:
+            self._forward, self._update_W1 = self._prepare_forward(X), self._prepare_update_W1(X)
+            self._minibatch = X
 
-        np.copyto(h1, b1)
-        self._forward(1, X, 1)
-        with np.errstate(over="ignore", invalid="ignore"):
-            self._activate(h1, self._slope, dz1)  # dz1 is scratch space until the backward pass
-            if self.mask is not None and self.rng is not None:
-                dropout_forward(h1, draw_dropout_mask(self.rng, self.dropout, self.mask), out=h1)
-            np.copyto(scores, b2)
-            self._score(1, 1)
-            (loss,) = self._output.differentiate(y)
+        np.copyto(self._h1, self._weights["b1"])
+        self._forward(1, 1)
+        (loss,) = self._quiet.run(self._differentiate_above_z1, y)
         if self.reg:
-            loss += 2 * self.reg * sum(dot(weights, weights) for weights in self._penalized)
+            W1, W2 = self._penalized
+            loss += 2 * self.reg * (dot(W1, W1) + dot(W2, W2))
 
+        dz1 = self._dz1
         self._propagate(1, 0)  # before W2 moves
         if self.mask is not None:
             dropout_backward(dz1, self.mask, out=dz1)
@@ -167,14 +176,21 @@ class Sgd:
         decay = 4 * self.reg * learning_rate
         self._descend("W2", self._update_W2, learning_rate, decay)
         self._descend("b2", self._update_b2, learning_rate, 0.0)
-        self._descend("W1", lambda alpha, beta: self._update(alpha, X, beta), learning_rate, decay)
+        self._descend("W1", self._update_W1, learning_rate, decay)
         self._descend("b1", self._update_b1, learning_rate, 0.0)
         self.steps += 1
         return loss
 
-    def _descend(
-        self, name: str, add_gradient: Callable[[float, float], None], learning_rate: float, decay: float
-    ) -> None:
+    def _differentiate_above_z1(self, y: Integer[np.ndarray, " N"]) -> list[float]:
+        """Replace z1 by h1, compute its slope and the scores' adjoints, and return the loss of the data."""
+        self._activate(self._h1, self._slope, self._dz1)  # dz1 is scratch space until the backward pass
+        if self.mask is not None and self.rng is not None:
+            dropout_forward(self._h1, draw_dropout_mask(self.rng, self.dropout, self.mask), out=self._h1)
+        np.copyto(self._scores, self._weights["b2"])
+        self._score(1, 1)
+        return self._output.differentiate(y)
+
+    def _descend(self, name: str, add_gradient: Product, learning_rate: float, decay: float) -> None:
         """Move one parameter along ``-learning_rate·g - decay·W``, as derived above.
 
         ``add_gradient(alpha, beta)`` computes ``moved ← alpha·g + beta·moved``, where g is the gradient of

@@ -12,13 +12,15 @@ Cython, takes the distance between rows as an argument.
 
 import ctypes
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from math import ceil
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from scipy.linalg import cython_blas
+
+from handgrad.fused.blas import Product
 
 __all__ = ["CORES", "MULTIPLICATIONS", "UnpackedProduct"]
 
@@ -65,8 +67,11 @@ class UnpackedProduct:
             )  # fmt: skip
             self._calls.append((x, (n.start * features + d.start) * size, arguments))
 
-    def __call__(self, alpha: float, x: Float[np.ndarray, "N D"], beta: float) -> None:
-        """Compute the product; ``x`` is always the minibatch itself, C-contiguous and of the dtype of ``c``.
+    def prepare(self, x: Float[np.ndarray, "N D"]) -> Product:
+        """Return the function of alpha and beta that computes the product.
+
+        Args:
+            x: always the minibatch itself, C-contiguous and of the dtype of ``c``.
 
         Raises:
             ValueError: ``x`` has the wrong shape, dtype or order.
@@ -74,7 +79,11 @@ class UnpackedProduct:
         if x.shape != self._shape or x.dtype != self._kept[1].dtype or not x.flags.c_contiguous:
             kind = self._kept[1].dtype
             raise ValueError(f"a minibatch must be a C-contiguous {kind} array of shape {self._shape}")
-        gemm, start = self._gemm, x.ctypes.data
+        return partial(self._compute, x, x.ctypes.data)
+
+    def _compute(self, x: np.ndarray, start: int, alpha: float, beta: float) -> None:
+        """Compute the product with ``x``, whose memory begins at ``start``."""
+        gemm = self._gemm
         self._alpha.value, self._beta.value = alpha, beta
         for address, offset, arguments in self._calls:
             address.value = start + offset

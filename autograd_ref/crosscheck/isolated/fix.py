@@ -1,12 +1,14 @@
 """Write a proposed repair into its file."""
 
 import hashlib
+import os
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 from autograd_ref.crosscheck.program.repair.source import Change, Source
 from autograd_ref.crosscheck.reports.repair import Repair
-from handgrad.files import replace_file
+from handgrad.files import locked, replace_file
 
 __all__ = ["write_repair"]
 
@@ -27,22 +29,32 @@ def write_repair(repair: Repair) -> Path:
     path = Path(repair.file).resolve()
     if not repair.digest or not path.is_file():
         raise ValueError(f"{repair.file} is not a file: nothing was written")
-    source = Source(str(path))
-    if hashlib.sha256(source.raw).hexdigest() != repair.digest:
-        raise ValueError(f"{repair.file} changed since it was read: nothing was written")
-    start = source.start_of(repair.line)
-    end = source.start_of(repair.end_line + 1) if repair.before else start
-    new = source.to_bytes(source.changed([Change(start, end, repair.after)]))
-    old = _unused(path)
-    shutil.copy2(path, old)
-    replace_file(path, new)
-    shutil.copymode(old, path)
+    # Of two processes, the second finds that the file changed.
+    with locked(path, wait=True) if os.name == "posix" else nullcontext():
+        source = Source(str(path))
+        if hashlib.sha256(source.raw).hexdigest() != repair.digest:
+            raise ValueError(f"{repair.file} changed since it was read: nothing was written")
+        start = source.start_of(repair.line)
+        end = source.start_of(repair.end_line + 1) if repair.before else start
+        new = source.to_bytes(source.changed([Change(start, end, repair.after)]))
+        old = _created(path)
+        try:
+            shutil.copy2(path, old)
+            replace_file(path, new)
+        except OSError:
+            old.unlink()
+            raise
+        shutil.copymode(old, path)
     return old
 
 
-def _unused(path: Path) -> Path:
-    """Return the first of ``net.py.orig``, ``net.py.orig.2``, ... that does not exist."""
+def _created(path: Path) -> Path:
+    """Create the first of ``net.py.orig``, ``net.py.orig.2``, ... that does not exist; return its path."""
     number = 1
-    while (old := path.with_name(f"{path.name}.orig" + (f".{number}" if number > 1 else ""))).exists():
-        number += 1
-    return old
+    while True:
+        old = path.with_name(f"{path.name}.orig" + (f".{number}" if number > 1 else ""))
+        try:
+            old.open("xb").close()
+            return old
+        except FileExistsError:
+            number += 1

@@ -98,9 +98,9 @@ def report_on(
         assignment.ambiguous.append(
             f"{', '.join(map(shown, missing))} gets no gradient in a call made up for it"
         )
-    lines, listing = listing_of(found, at_fault) if settings.explain else ([], [])
     # If a gradient is not judged, it is unknown whether a change makes all of them right.
     suspects = blame(found, at_fault if settings.places and not assignment.ambiguous else ())
+    lines, listing = listing_of(found, at_fault, suspects.blames) if settings.explain else ([], [])
     return Report(
         target=settings.name,
         dtype=dtype,

@@ -30,7 +30,7 @@ DRAWS = 16
 
 # The largest memory, in bytes, of all draws of all values and of the largest; otherwise draws are made
 # singly.
-MEMORY, LARGEST = 2**26, 2**23
+MEMORY, LARGEST = 2**26, 2**21
 
 # If terms cancel, the rest in float32 is at least this many times the rest in float64: 2²⁹ times, or less by
 # chance.

@@ -115,13 +115,22 @@ class Given:
             wrapped = self._wrapped[id(thing)] = objects.wrap_view(thing, self._memories[id(thing)][0])
         return wrapped
 
-    def leaves(self, tape: Tape) -> list[Leaf]:
+    def users(self, tape: Tape) -> dict[Value, Value]:
+        """Return the first value that was computed from each first value of a memory."""
+        firsts = {first for _, first in self._memories.values()}
+        found: dict[Value, Value] = {}
+        for value in tape.values:
+            for each in value.inputs:
+                if each in firsts:
+                    found.setdefault(each, value)
+        return found
+
+    def leaves(self, tape: Tape, users: dict[Value, Value]) -> list[Leaf]:
         """Return the floating arrays that were read."""
-        used = {each for value in tape.values for each in value.inputs}
         leaves = []
         for path, array in self._arrays.values():
             memory, first = self._memories.get(id(array), (None, None))
-            if memory is None or first not in used or array.dtype.kind != "f":
+            if memory is None or first not in users or array.dtype.kind != "f":
                 continue
             layout = memory.layout(array)
             whole = layout == memory.root
@@ -129,9 +138,8 @@ class Given:
             leaves.append(Leaf(path, array, value, memory.written))
         return leaves
 
-    def check_memory(self, tape: Tape, before: State) -> None:
+    def check_memory(self, users: dict[Value, Value], before: State) -> None:
         """Notice unrecorded writes to memory from before the call."""
-        users = {first: value for value in reversed(tape.values) for first in value.inputs}
         for path, array in self._arrays.values():
             if id(array) not in self._memories:
                 continue

@@ -59,7 +59,8 @@ class Walk:
             result = visit(self, path, thing, depth + 1)
         else:
             result = self._other(path, thing, depth + 1)
-        self._made[id(thing)] = (thing, result)
+        if result is not thing:
+            self._made[id(thing)] = (thing, result)
         return result
 
     def visit_result(self, result: Any, before: dict[int, Any]) -> Any:
@@ -130,6 +131,8 @@ class Walk:
             new = self.visit(f"{path}[{key!r}]", each, depth)
             if new is not each:
                 dict.__setitem__(thing, key, new)
+            if type(key) is str:
+                continue
             new_key = self.visit(f"{path}.keys()", key, depth)
             if new_key is not key:
                 _renamed(thing, key, new_key)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ from autograd_ref.recording.stand_ins.arguments import (
 from autograd_ref.recording.stand_ins.indexing import few_parts, rows_of
 from autograd_ref.recording.stand_ins.objects import (
     RECORDED,
-    is_input,
+    freeze,
     is_recorded,
     is_view_of_known,
     plain,
@@ -41,7 +42,7 @@ from autograd_ref.recording.stand_ins.objects import (
     wrap_view,
 )
 from autograd_ref.recording.tape import Compute, Move, NotRecorded, Value, current
-from autograd_ref.recording.template import Group, freeze
+from autograd_ref.recording.template import Group
 
 __all__ = [
     "SPARSE",
@@ -78,15 +79,17 @@ def record_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: 
     if method == "reduceat":  # the starts of the parts belong to the operation, not to its operands
         kwargs = {"indices": tuple(np.asarray(plain_all(inputs[1])).tolist()), **kwargs}
         inputs = inputs[:1]
-    if kwargs.get("axes") == _OWN_AXES and ufunc is np.matmul:  # the call of ``a @= b``
-        kwargs = {key: each for key, each in kwargs.items() if key != "axes"}
-    out = kwargs.pop("out", None) if kwargs else None
-    if out is not None and not isinstance(out, tuple):
-        out = (out,)
-    twins = [plain(each) for each in inputs]
+    out = None
+    if kwargs:
+        if kwargs.get("axes") == _OWN_AXES and ufunc is np.matmul:  # the call of ``a @= b``
+            kwargs = {key: each for key, each in kwargs.items() if key != "axes"}
+        out = kwargs.pop("out", None)
+        if out is not None and not isinstance(out, tuple):
+            out = (out,)
+    twins = list(map(plain, inputs))
     before = tape.refusal
     try:
-        values = tuple([value_of(each) for each in inputs])
+        values = tuple(map(value_of, inputs))
     except NotRecorded as refusal:  # NumPy's own error has priority, if there is one
         tape.refusal = before
         _call_apart(ufunc, method, twins, kwargs, out)
@@ -95,32 +98,28 @@ def record_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: 
     template: Any = method
     if kwargs:
         more: list[Any] = []
-        options = {key: plain(each) if isinstance(each, type) else each for key, each in kwargs.items()}
-        template = (method, freeze(options, is_input, more))
-        values += tuple([value_of(each) for each in more])
+        template = (method, freeze(kwargs, more))
+        values += tuple(map(value_of, more))
         kwargs = _plain_kwargs(kwargs)
     if out is not None:
         return _record_into(ufunc, method, twins, kwargs, template, values, out)
-    result = getattr(ufunc, method)(*twins, **kwargs)
-    if not meaning.knows_ufunc(ufunc):
+    result = (ufunc if method == "__call__" else getattr(ufunc, method))(*twins, **kwargs)
+    operation = _call_of(ufunc)
+    if operation is None:
         raise refuse(f"the ufunc {ufunc.__name__} is not recorded")
-    if isinstance(result, tuple):
-        return tuple([_computed(each, ufunc, template, i, values) for i, each in enumerate(result)])
-    return _computed(result, ufunc, template, None, values)
-
-
-def _computed(result: Any, ufunc: np.ufunc, template: Any, index: int | None, values: Any) -> Any:
-    """Return a recording object for a ufunc's result, which is never a view."""
-    plain_call = template == "__call__"
-    operation = _call_of(ufunc, index) if plain_call else Compute("ufunc", ufunc.__name__, template, index)
+    if template != "__call__":
+        operation = operation._replace(template=template)
     if type(result) is np.ndarray:
-        return wrap_new(result, current.tape.add(operation, values, result))  # type: ignore[union-attr]
-    return _one_result(result, lambda _: operation, None, values)
+        return wrap_new(result, tape.add(operation, values, result))
+    if isinstance(result, tuple):
+        return tuple([_new(each, operation._replace(output=i), values) for i, each in enumerate(result)])
+    return _new(result, operation, values)
 
 
 @cache
-def _call_of(ufunc: np.ufunc, index: int | None) -> Compute:
-    return Compute("ufunc", ufunc.__name__, "__call__", index)
+def _call_of(ufunc: np.ufunc) -> Compute | None:
+    """Return the operation of calling a ufunc; None if it has no meaning."""
+    return Compute("ufunc", ufunc.__name__, "__call__") if meaning.knows_ufunc(ufunc) else None
 
 
 def _call_apart(ufunc: np.ufunc, method: str, twins: list[Any], kwargs: dict[str, Any], out: Any) -> None:
@@ -212,61 +211,82 @@ def record_scipy(
 
 def record_method(name: str, array: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call a method of an array, or read an attribute, and record it."""
-    if isinstance(getattr(np.ndarray, name), type(np.ndarray.T)):
-        function: Callable[..., Any] = lambda twin: getattr(twin, name)  # noqa: E731
-    else:
-        function = getattr(np.ndarray, name)
+    name, function = _method_named(name)
     if current.tape is None:
         return function(*plain_all((array, *args)), **_plain_kwargs(kwargs))
-    out = kwargs.pop("out", None)
-    if "ndarray." + name in moves.INPLACE:
-        return _record_in_place("ndarray." + name, function, (array, *args), kwargs)
+    return _record(name, function, (array, *args), kwargs, kwargs.pop("out", None))
+
+
+@cache
+def _method_named(name: str) -> tuple[str, Callable[..., Any]]:
+    """Return the name under which a method or attribute is recorded, and its function."""
+    function = getattr(np.ndarray, name)
+    if isinstance(function, type(np.ndarray.T)):
+        function = attrgetter(name)
     known = meaning.knows_function(name) or name in moves.CONSTANT or name in moves.DISCRETE
-    return _record(name if known else "ndarray." + name, function, (array, *args), kwargs, out)
+    own = "ndarray." + name
+    return (name if known and own not in moves.INPLACE else own), function
 
 
 def _record(name: str, function: Callable[..., Any], args: Any, kwargs: Any, out: Any) -> Any:
-    if name in moves.INPLACE:
+    special = _specially(name)
+    if special == "in place":
         return _record_in_place(name, function, args, kwargs)
-    if name in moves.CONSTANT:
+    if special == "constant":
         return function(*plain_all(args), **_plain_kwargs(kwargs))
     if name == "where" and len(args) == 1:
         name = "nonzero"
-    if name in REPEATING:
+    if special == "repeating":
         count = REPEATING[name] or len(args)
         args = (*map(as_memory, args[:count]), *args[count:])
-    elif meaning.takes_arrays(name):
+    elif special == "of arrays":
         args = tuple([as_input(each) if type(each) in (list, tuple) else each for each in args])
-    memory = None
     if out is None:
-        result = function(*plain_all(args), **_plain_kwargs(kwargs))
+        twins = plain_all(args)
+        result = function(*twins, **_plain_kwargs(kwargs))
         if type(result) is np.ndarray:
-            for each in args:
-                if plain(each) is result:
+            for each, twin in zip(args, twins, strict=True):
+                if twin is result:
                     return each
             if result.base is not None and (view := current.memories.find(result)) is not None:
                 return wrap_view(result, view)
     inputs: list[Any] = []
     template = _template(args, kwargs, inputs)
-    values = tuple([value_of(each) for each in inputs])
+    values = tuple(map(value_of, inputs))
     if out is not None:
         value_of(out)
         memory = current.memories.adopt(plain(out))
         memory.keep()
         result = function(*plain_all(args), **_plain_kwargs({**kwargs, "out": out}))
-
-    def operation(index: int | None) -> Any:
-        if meaning.knows_function(name):
-            return Compute("function", name, template, index)
-        if moves.knows(name) or not any(each.is_floating for each in values):
-            return Move(name, template, index)
-        raise refuse(f"{name} is not recorded")
-
-    if memory is not None:
-        value = current.tape.add(operation(None), values, memory.content(plain(out)))  # type: ignore[union-attr]
+        value = current.tape.add(  # type: ignore[union-attr]
+            _operation(name, template, None, values), values, memory.content(plain(out))
+        )
         current.memories.write(plain(out), memory, value)
         return out
-    return _results(result, operation, values)
+    if isinstance(result, (tuple, list)):
+        return _results(result, name, template, values)
+    return _one_result(result, name, template, None, values)
+
+
+@cache
+def _specially(name: str) -> str | None:
+    """Return in which way a function differs from others; `_record` has the ways."""
+    if name in moves.INPLACE:
+        return "in place"
+    if name in moves.CONSTANT:
+        return "constant"
+    if name in REPEATING:
+        return "repeating"
+    return "of arrays" if meaning.takes_arrays(name) else None
+
+
+def _operation(name: str, template: Any, index: int | None, values: tuple[Value, ...]) -> Compute | Move:
+    """Return the operation of a call, or refuse it."""
+    if meaning.knows_function(name):
+        return Compute("function", name, template, index)
+    if moves.knows(name) or not any(each.is_floating for each in values):
+        return Move(name, template, index)
+    raise refuse(f"{name} is not recorded")
 
 
 def _record_in_place(name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
@@ -291,25 +311,27 @@ def record_number(name: str, result: Any, operands: tuple[Any, ...]) -> Any:
     """Record the result of an operation on numbers."""
     if result is NotImplemented:
         return result
-    if not meaning.knows_name(name):
+    operation = _call_named(name)
+    if operation is None:
         raise refuse(f"{name} of recorded numbers is not recorded")
-    values = tuple([value_of(each) for each in operands])
-    value = current.tape.add(Compute("ufunc", name, "__call__"), values, np.asarray(result))  # type: ignore[union-attr]
-    return wrap_number(result, value)
+    values = tuple(map(value_of, operands))
+    return wrap_number(result, current.tape.add(operation, values, np.asarray(result)))  # type: ignore[union-attr]
 
 
-def _results(result: Any, operation: Callable[[int | None], Any], values: tuple[Value, ...]) -> Any:
+@cache
+def _call_named(name: str) -> Compute | None:
+    return Compute("ufunc", name, "__call__") if meaning.knows_name(name) else None
+
+
+def _results(results: Any, name: str, template: Any, values: tuple[Value, ...]) -> Any:
     """Return recording objects for all results of a call."""
-    if isinstance(result, (tuple, list)):
-        result = _apart(result)
-        wrapped = [
-            each if type(each) is bool else _one_result(each, operation, i, values)
-            for i, each in enumerate(result)
-        ]
-        if type(result) in (tuple, list):
-            return type(result)(wrapped)
-        return type(result)(*wrapped)  # named tuples: slogdet, eigh, …
-    return _one_result(result, operation, None, values)
+    wrapped = [
+        each if type(each) is bool else _one_result(each, name, template, i, values)
+        for i, each in enumerate(_apart(results))
+    ]
+    if type(results) in (tuple, list):
+        return type(results)(wrapped)
+    return type(results)(*wrapped)  # named tuples: slogdet, eigh, …
 
 
 def _apart(results: Any) -> Any:
@@ -326,12 +348,9 @@ def _apart(results: Any) -> Any:
     return type(results)(apart)
 
 
-def _one_result(result: Any, operation: Callable[[int | None], Any], index: int | None, values: Any) -> Any:
-    if isinstance(result, np.ndarray):
-        if is_recorded(result):
-            raise refuse("a list of objects that have arrays is not recorded: write np.asarray for each")
-        if type(result) is not np.ndarray:  # a matrix or masked array has operators of its own
-            raise refuse(f"arrays of class {type(result).__name__} are not recorded")
+def _one_result(result: Any, name: str, template: Any, index: int | None, values: tuple[Value, ...]) -> Any:
+    """Return a recording object for one result of a function."""
+    if type(result) is np.ndarray:
         memory = is_view_of_known(result)
         if memory is not None:
             return wrap_view(result, memory)
@@ -341,12 +360,29 @@ def _one_result(result: Any, operation: Callable[[int | None], Any], index: int 
             and not is_injective(Layout(0, result.shape, result.strides))
         ):
             raise refuse("a view that repeats recorded numbers is not recorded: make an array of them first")
-        value = current.tape.add(operation(index), values, result)  # type: ignore[union-attr]
-        return wrap_new(result, value)
+        operation = _operation(name, template, index, values)
+        return wrap_new(result, current.tape.add(operation, values, result))  # type: ignore[union-attr]
+    if isinstance(result, np.ndarray):
+        raise _refused_class(result)
+    return _new(result, _operation(name, template, index, values), values)
+
+
+def _new(result: Any, operation: Compute | Move, values: tuple[Value, ...]) -> Any:
+    """Return a recording object for a result that is not a view."""
+    if type(result) is np.ndarray:
+        return wrap_new(result, current.tape.add(operation, values, result))  # type: ignore[union-attr]
     if isinstance(result, (np.generic, float, int, bool)):
-        value = current.tape.add(operation(index), values, np.asarray(result))  # type: ignore[union-attr]
+        value = current.tape.add(operation, values, np.asarray(result))  # type: ignore[union-attr]
         return wrap_number(result, value)
-    raise refuse(f"a result of type {type(result).__name__} is not recorded")
+    raise _refused_class(result)
+
+
+def _refused_class(result: Any) -> NotRecorded:
+    if is_recorded(result):
+        return refuse("a list of objects that have arrays is not recorded: write np.asarray for each")
+    if isinstance(result, np.ndarray):  # a matrix or masked array has operators of its own
+        return refuse(f"arrays of class {type(result).__name__} are not recorded")
+    return refuse(f"a result of type {type(result).__name__} is not recorded")
 
 
 def _plain_kwargs(kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -354,12 +390,8 @@ def _plain_kwargs(kwargs: dict[str, Any]) -> dict[str, Any]:
 
 
 def _template(args: tuple[Any, ...], kwargs: dict[str, Any], inputs: list[Any]) -> Any:
-    """Return the template of a function's call, with the types themselves in place of their stand-ins."""
-    args = tuple(
-        [plain(each) if type(each) not in RECORDED and isinstance(each, type) else each for each in args]
-    )
-    kwargs = {key: plain(each) if isinstance(each, type) else each for key, each in kwargs.items()}
-    return freeze(args, is_input, inputs), freeze(kwargs, is_input, inputs) if kwargs else _NO_KEYWORDS
+    """Return the template of a function's call."""
+    return freeze(args, inputs), freeze(kwargs, inputs) if kwargs else _NO_KEYWORDS
 
 
 _NO_KEYWORDS = Group("dict", ())

@@ -13,8 +13,8 @@ from autograd_ref.recording.stand_ins.generators import define, permuted, record
 from autograd_ref.recording.stand_ins.indexing import index_write
 from autograd_ref.recording.stand_ins.objects import (
     arrays_in,
+    freeze,
     from_nested,
-    is_input,
     is_recorded,
     plain,
     plain_all,
@@ -23,7 +23,7 @@ from autograd_ref.recording.stand_ins.objects import (
     wrap_view,
 )
 from autograd_ref.recording.tape import Compute, Given, Move, current
-from autograd_ref.recording.template import Group, Literal, Slot, freeze
+from autograd_ref.recording.template import Group, Literal, Slot
 
 __all__ = ["CREATION", "call_unaware", "constant", "refuse_dependent", "without_shadow"]
 
@@ -182,7 +182,7 @@ class _Joined:
         if current.tape is None or not arrays_in(key):
             return self._original[plain_all(key)]
         inputs: list[Any] = []
-        template = freeze(key, is_input, inputs)
+        template = freeze(key, inputs)
         values = tuple([value_of(each) for each in inputs])
         result = self._original[plain_all(key)]
         return wrap_new(result, current.tape.add(Move(self._name, template), values, result))

@@ -9,8 +9,8 @@ import numpy as np
 from autograd_ref.recording.memory import owner_of
 from autograd_ref.recording.stand_ins.objects import (
     arrays_in,
+    freeze,
     from_nested,
-    is_input,
     is_recorded,
     plain,
     plain_all,
@@ -21,7 +21,6 @@ from autograd_ref.recording.stand_ins.objects import (
     wrap_view,
 )
 from autograd_ref.recording.tape import Move, Read, current
-from autograd_ref.recording.template import freeze
 
 __all__ = ["few_parts", "flat_iterator", "index_read", "index_write", "rows_of"]
 
@@ -34,28 +33,29 @@ _A_PART = 2**10
 def index_read(array: Any, key: Any) -> Any:
     """``array[key]``."""
     twin = plain(array)
-    plain_key = key if type(key) in _SIMPLE else plain_all(key)
+    plain_key = key if _is_simple(key) else plain_all(key)
     result = twin[plain_key]
-    if current.tape is None:
+    tape = current.tape
+    if tape is None:
         return result
     if type(result) is np.ndarray and owner_of(result) is owner_of(twin):
         return wrap_view(result, array._memory or current.memories.adopt(twin))
-    entry = _entry(twin, plain_key) if not isinstance(result, np.ndarray) else None
-    if entry is not None:  # no need to read the whole memory
+    index = None if isinstance(result, np.ndarray) else _integers(plain_key)
+    if index is not None:  # no need to read the whole memory
         if plain_key is not key:
             _key_template(key, [])
         memory = array._memory
         if memory is None or memory.foreign:
             memory = current.memories.adopt(twin)
-        read = Read(memory.root, memory.layout(entry))
-        return wrap_number(result, current.tape.add(read, (memory.version,), np.asarray(result)))
+        read = Read(memory.root, memory.entry(twin, index))
+        return wrap_number(result, tape.add(read, (memory.version,), np.asarray(result)))
     inputs: list[Any] = [array]
     template = _key_template(key, inputs)
     parts = few_parts(twin, _places(key, plain_key))
     if parts:
         return wrap_new(result, _gathered([wrap_view(twin[part], array._memory) for part in parts], result))
     values = tuple([value_of(each) for each in inputs])
-    return wrap_result(result, current.tape.add(Move("getitem", template, None), values, _as_array(result)))
+    return wrap_result(result, tape.add(Move("getitem", template, None), values, _as_array(result)))
 
 
 def index_write(array: Any, key: Any, source: Any) -> None:
@@ -69,16 +69,18 @@ def index_write(array: Any, key: Any, source: Any) -> None:
     memories, tape = current.memories, current.tape
     memory = array._memory or memories.adopt(twin)
     inputs: list[Any] = [array]
-    template = _key_template(key, inputs)
-    plain_key = plain_all(key)
-    target = twin[plain_key] if _is_basic(plain_key) else None
+    plain_key, template = key, None
+    if not _is_simple(key):
+        plain_key, template = plain_all(key), _key_template(key, inputs)
+    is_basic = template is None or _is_basic(plain_key)
+    target = twin[plain_key] if is_basic else None
     # NumPy reads the right-hand side before it writes, even if the two overlap.
     if not is_recorded(source):
         source = _assignable(twin, plain_key, source)
     new = value_of(source)
-    if target is None or not isinstance(target, np.ndarray):
-        target = _entry(twin, plain_key)
-    if target is not None:
+    if is_basic:
+        if not isinstance(target, np.ndarray):
+            target = _entry(twin, plain_key)
         memory.keep()
         twin[plain_key] = plain_all(source)
         memories.write(target, memory, new)
@@ -132,7 +134,7 @@ def rows_of(source: Any, twin: np.ndarray, parts: list[tuple[Any, ...]]) -> Any:
 
 def _gathered(rows: list[Any], result: np.ndarray) -> Any:
     inputs: list[Any] = []
-    template = freeze(rows, is_input, inputs)
+    template = freeze(rows, inputs)
     values = tuple([value_of(each) for each in inputs])
     return current.tape.add(Move("array", template, None), values, result)  # type: ignore[union-attr]
 
@@ -148,11 +150,26 @@ def _assignable(twin: np.ndarray, key: Any, source: Any) -> Any:
 
 def _key_template(key: Any, inputs: list[Any]) -> Any:
     start = len(inputs)
-    template = freeze(key, is_input, inputs)
+    template = freeze(key, inputs)
     for each in inputs[start:]:
         if is_recorded(each):
             current.tape.control(value_of(each), "index")  # type: ignore[union-attr]
     return template
+
+
+def _is_simple(key: Any) -> bool:
+    """Whether a key contains nothing that records, and picks a view or a single entry."""
+    kind = type(key)
+    return kind in _SIMPLE or (kind is tuple and _SIMPLE.issuperset(map(type, key)))
+
+
+def _integers(key: Any) -> tuple[int, ...] | None:
+    """Return the integers of a key that picks a single entry; None if it has others, as a 0-d array is."""
+    parts = key if isinstance(key, tuple) else (key,)
+    if _SIMPLE.issuperset(map(type, parts)):  # all integers, or the result would not be a single entry
+        return parts
+    known = all(isinstance(part, (int, np.integer)) and not isinstance(part, bool) for part in parts)
+    return tuple(map(int, parts)) if known else None
 
 
 def _is_basic(key: Any) -> bool:
@@ -165,10 +182,8 @@ def _is_basic(key: Any) -> bool:
     )
 
 
-def _entry(twin: np.ndarray, key: Any) -> np.ndarray | None:
+def _entry(twin: np.ndarray, key: Any) -> np.ndarray:
     """Return a 0-d view of the single entry that a key of integers picks."""
-    if not _is_basic(key):
-        return None
     parts = key if isinstance(key, tuple) else (key,)
     return twin[(*parts, ...)]
 

@@ -79,7 +79,7 @@ def _make(thing: Any) -> Any:
     if module in _MATH or getattr(owner, "__name__", None) in _MATH:
         return math_function(thing)
     if _is_numpys(module) or (isinstance(owner, np.random.RandomState) and owner is _GLOBAL_RANDOM):
-        return _numpy_function(thing)
+        return _Function(thing)
     if _is_scipys(module) and type(thing).__name__ in _SCIPYS:
         return _scipy_function(thing)
     return None
@@ -132,28 +132,31 @@ class _Module(types.ModuleType):
         return {name: getattr(self, name) for name in vars(self._original)}
 
 
-def _numpy_function(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a NumPy function that accepts lists with recorded numbers, and returns arrays that record."""
-    is_aware = hasattr(function, "_implementation")
+class _Function(StandIn):
+    """A NumPy function that accepts lists with recorded numbers, and returns arrays that record."""
 
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def __init__(self, original: Callable[..., Any]):
+        super().__init__(original, original)
+        self._is_aware = hasattr(original, "_implementation")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if current.tape is None:
-            return function(*plain_all(args), **{key: plain_all(each) for key, each in kwargs.items()})
+            return self._original(*plain_all(args), **plain_all(kwargs))
         args = tuple([each if type(each) in RECORDED else _met_again(each) for each in args])
         if kwargs:
             kwargs = {key: _met_again(each) for key, each in kwargs.items()}
-        if is_aware and (
+        if self._is_aware and (
             not RECORDED.isdisjoint(map(type, args)) or any(map(arrays_in, (*args, *kwargs.values())))
         ):
-            return record_function(function, args, kwargs)
-        return call_unaware(function, args, kwargs)
-
-    return call
+            return record_function(self._original, args, kwargs)
+        return call_unaware(self._original, args, kwargs)
 
 
 def _met_again(argument: Any) -> Any:
     """Return an argument without stand-ins; a plain view of recorded memory becomes a recording one."""
     kind = type(argument)
+    if kind is int or kind is str or argument is None:
+        return argument
     if kind is np.ndarray and current.memories.find(argument) is not None:
         return wrap_view(argument)
     if kind is list or kind is tuple or isinstance(argument, type):
@@ -187,15 +190,18 @@ class _Ufunc(StandIn):
         super().__init__(original, original)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        ufunc = self._original
+        if not kwargs and len(args) == ufunc.nin and not RECORDED.isdisjoint(map(type, args)):
+            return record_ufunc(ufunc, "__call__", args, kwargs)  # the common case
         return self._method("__call__", args, kwargs)
 
     def _method(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if "dtype" in kwargs:
+        if kwargs and "dtype" in kwargs:
             kwargs["dtype"] = plain(kwargs["dtype"])
         if current.tape is not None and (
             not RECORDED.isdisjoint(map(type, args))
             or any(map(arrays_in, args))
-            or arrays_in(kwargs.get("out"))
+            or (kwargs and arrays_in(kwargs.get("out")))
         ):
             return record_ufunc(self._original, method, *_with_out(self._original, method, args, kwargs))
         result = getattr(self._original, method)(
@@ -211,19 +217,21 @@ class _Ufunc(StandIn):
 
 def _with_out(ufunc: np.ufunc, method: str, args: Any, kwargs: Any) -> tuple[Any, Any]:
     """Return the arguments like NumPy, with outputs, axes and dtypes by name even if given by position."""
-    if method == "__call__" and len(args) > ufunc.nin:
-        return args[: ufunc.nin], {**kwargs, "out": args[ufunc.nin :]}
-    names: tuple[str, ...] = {
-        "reduce": ("axis", "dtype", "out", "keepdims", "initial", "where"),
-        "accumulate": ("axis", "dtype", "out"),
-        "reduceat": ("axis", "dtype", "out"),
-    }.get(method, ())
+    if method == "__call__":
+        given = args[ufunc.nin :]
+        return (args[: ufunc.nin], {**kwargs, "out": given}) if given else (args, kwargs)
+    names = _BY_POSITION.get(method, ())
     first = 2 if method == "reduceat" else 1
     if names and len(args) > first:
         return args[:first], {**dict(zip(names, args[first:], strict=False)), **kwargs}
     return args, kwargs
 
 
+_BY_POSITION = {
+    "reduce": ("axis", "dtype", "out", "keepdims", "initial", "where"),
+    "accumulate": ("axis", "dtype", "out"),
+    "reduceat": ("axis", "dtype", "out"),
+}
 _RANDOM = (np.random.Generator, np.random.RandomState)
 _GLOBAL_RANDOM = np.random.mtrand._rand
 _WRITTEN: dict[Any, Any] = {

@@ -164,7 +164,11 @@ def _operator(name: str, ufunc: str, reflected: bool) -> Callable[..., Any]:
 
     def operate(self: Any, other: Any) -> Any:
         kind = type(other)
-        if kind not in RECORDED and not isinstance(other, (int, float, complex, np.generic)):
+        if kind in RECORDED:
+            if issubclass(kind, np.ndarray):
+                operands = (other, self) if reflected else (self, other)
+                return record_ufunc(getattr(np, ufunc), "__call__", operands, {})
+        elif not isinstance(other, (int, float, complex, np.generic)):
             if isinstance(other, np.ndarray):
                 operands = (other, self) if reflected else (self, other)
                 return record_ufunc(getattr(np, ufunc), "__call__", operands, {})
@@ -175,9 +179,6 @@ def _operator(name: str, ufunc: str, reflected: bool) -> Callable[..., Any]:
             if not reflected and kind.__module__ != "builtins" and hasattr(kind, f"__r{name}__"):
                 return getattr(other, f"__r{name}__")(self if _gives_way(self, other) else self._python())
             return compute(other, self._twin) if reflected else compute(self._twin, other)
-        if isinstance(other, np.ndarray):
-            operands = (other, self) if reflected else (self, other)
-            return record_ufunc(getattr(np, ufunc), "__call__", operands, {})
         operands = (other, self) if reflected else (self, other)
         result = compute(plain(operands[0]), plain(operands[1]))
         return record_number(ufunc, result, operands) if current.tape is not None else result

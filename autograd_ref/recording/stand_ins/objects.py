@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from autograd_ref.recording.tape import Move, NotRecorded, Value, current
-from autograd_ref.recording.template import freeze
+from autograd_ref.recording.template import Group, Literal, Slot
 
 __all__ = [
-    "arrays_in", "forget_found", "from_nested", "is_recorded", "plain", "plain_all", "value_of",
-    "wrap_result", "wrap_view",
+    "arrays_in", "forget_found", "freeze", "from_nested", "is_recorded", "plain", "plain_all",
+    "value_of", "wrap_result", "wrap_view",
 ]  # fmt: skip
 
 # The classes of recording arrays and of each kind of number; the modules that define them enter them here.
@@ -166,15 +168,50 @@ def arrays_in(thing: Any) -> bool:
     return (kind is list or kind is tuple) and any(map(arrays_in, thing))
 
 
-def is_input(thing: Any) -> bool:
-    """Whether an argument becomes an input of the operation."""
-    return type(thing) in RECORDED or isinstance(thing, (np.ndarray, np.generic))
+def freeze(argument: Any, inputs: list[Any]) -> Any:
+    """Return the template of an argument, and append the arrays and NumPy numbers in it to ``inputs``."""
+    kind = type(argument)
+    if kind in _CONSTANTS:
+        return _literal(kind, argument)
+    if kind in RECORDED:
+        inputs.append(argument)
+        return _slot(len(inputs) - 1)
+    if isinstance(argument, (tuple, list)):
+        name = "list" if isinstance(argument, list) else "tuple"
+        if RECORDED.issuperset(map(type, argument)):  # the common case
+            start = len(inputs)
+            inputs.extend(argument)
+            return _slots(name, start, len(inputs))
+        return Group(name, tuple([freeze(each, inputs) for each in argument]))
+    if isinstance(argument, (np.ndarray, np.generic)):
+        inputs.append(argument)
+        return _slot(len(inputs) - 1)
+    if isinstance(argument, slice):
+        ends = (argument.start, argument.stop, argument.step)
+        return Group("slice", tuple([freeze(each, inputs) for each in ends]))
+    if isinstance(argument, dict):
+        return Group("dict", tuple([(key, freeze(each, inputs)) for key, each in argument.items()]))
+    if isinstance(argument, type):
+        argument = plain(argument)
+    return Literal(type(argument), argument if kind is not float else argument.hex())
+
+
+_CONSTANTS = {bool, int, str, type(None)}
+
+# One object for each of the usual ones.
+_literal: Callable[..., Literal] = lru_cache(1024)(Literal)
+_slot = lru_cache(64)(Slot)
+
+
+@lru_cache(64)
+def _slots(name: str, start: int, end: int) -> Group:
+    return Group(name, tuple(map(Slot, range(start, end))))
 
 
 def from_nested(nested: Any, dtype: Any, **kwargs: Any) -> Any:
     """Return ``np.array(nested)`` for a nested list that contains recorded arrays or numbers."""
     result = np.array(plain_all(nested), dtype=plain(dtype), **kwargs)
     inputs: list[Any] = []
-    template = freeze(nested, is_input, inputs)
+    template = freeze(nested, inputs)
     values = tuple([value_of(each) for each in inputs])
     return wrap_new(result, current.tape.add(Move("array", template, None), values, result))  # type: ignore[union-attr]

@@ -173,7 +173,7 @@ def shadowed(*extra: dict[str, Any], module: str | None = None) -> Iterator[None
 
     try:
         for name, each in list(sys.modules.items()):
-            if isinstance(each, types.ModuleType) and is_target(name, module):
+            if is_target(name, module) and isinstance(each, types.ModuleType):
                 bindings.bind(vars(each))
         for namespace in extra:
             bindings.bind(namespace)

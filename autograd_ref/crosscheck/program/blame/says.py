@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autograd_ref.crosscheck.program.blame.source import Statement, excerpt, statement_at
+from autograd_ref.crosscheck.program.blame.names import function_at, written_names
+from autograd_ref.crosscheck.program.blame.source import Statement, excerpt, is_own, statement_at
 from autograd_ref.crosscheck.program.blame.tapes import Tapes
 from autograd_ref.crosscheck.program.paths import shown
 from autograd_ref.recording import Place, Value
-from autograd_ref.recording.tape import Read
+from autograd_ref.recording.memory import extent, window
+from autograd_ref.recording.tape import Move, Read, Write
 
 if TYPE_CHECKING:
     from autograd_ref.crosscheck.program.blame.evidence import Suspect
@@ -23,61 +25,138 @@ if TYPE_CHECKING:
 
 __all__ = [
     "REGION",
+    "elements",
     "expression_at",
     "in_words",
+    "is_read_again",
+    "is_rearranged",
+    "is_written",
+    "meaning_in_words",
     "name_of",
     "plainest",
     "received",
+    "receiver",
     "sentences",
     "target_of",
 ]
 
 
-REGION = "the mistake is here, or between here and the wrong gradient"
+REGION = "the mistake may be here, on the way to the wrong gradient"
+# At most this many right values are named.
+_MOST = 4
+# Calls and attributes that show an array's entries in another shape or order.
+_SHOWN = {"reshape", "ravel", "transpose", "swapaxes", "moveaxis", "T"}
 
 
 def name_of(value: Value, tapes: Tapes) -> str | None:
-    """Return the program's name of a forward value: a given array's, or the variable's it was assigned to."""
+    """Return the program's name of a value: a given array's, or the variable's it was assigned to."""
+    return _named(value, tapes)[0]
+
+
+def _named(value: Value, tapes: Tapes) -> tuple[str | None, int | None]:
+    """Return the name of a value, and the line that names it; None for both without a name."""
+    if value.number not in tapes.named:
+        tapes.named[value.number] = _find_name(value, tapes)
+    return tapes.named[value.number]
+
+
+def _find_name(value: Value, tapes: Tapes) -> tuple[str | None, int | None]:
     for leaf in tapes.points[0].run.recording.leaves:
         if leaf.value is value:
-            return shown(leaf.path)
+            return shown(leaf.path), None
     if isinstance(value.operation, Read):
         source = value.inputs[0]
-        return name_of(source, tapes) if np.prod(value.shape) == np.prod(source.shape) else None
+        return _named(source, tapes) if np.prod(value.shape) == np.prod(source.shape) else (None, None)
+    place = value.place
+    if place is None or is_own(place.file):
+        return None, None
     name = target_of(value)
-    if name is not None:
-        return name
     found = received(value)
-    return None if found is None else found[1]
+    several = found is not None and len({each._callers for each in tapes.made_with(value)}) > 1
+    if found is not None and (name is None or several):
+        return found[1], found[0].line
+    return name, None if name is None else place.line
 
 
 def target_of(value: Value) -> str | None:
-    """Return the variable to which a value was assigned by its statement; None for an expression in it."""
+    """Return the variable that its statement assigns a value to; None for an expression in it.
+
+    A memory that was written in parts has the name of the whole.
+    """
     place = value.place
     if place is None:
         return None
     node = statement_at(place).node
-    return ast.unparse(node.target) if isinstance(node, ast.AugAssign) else _assigned(node, place)
+    if is_written(value) and (written := _written(place)) is not None:
+        return ast.unparse(written)
+    if isinstance(node, ast.AugAssign):
+        return None if _is_inside(place, node.value) else ast.unparse(node.target)
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and _is_at(node.value, place):
+        return next((ast.unparse(each.value) for each in node.value.keywords if each.arg == "out"), None)
+    return _assigned(node, place)
+
+
+def is_written(value: Value) -> bool:
+    """Whether a value is a memory of which a part was just written."""
+    operation = value.operation
+    return isinstance(operation, Write) or (isinstance(operation, Move) and operation.name == "setitem")
 
 
 def received(value: Value) -> tuple[Statement, str] | None:
     """Return the statement that assigns a value which a function returns, and the variable."""
     place = value.place
     for call in value.calls:
-        node = None if place is None else statement_at(place).node
-        if place is None or not isinstance(node, ast.Return) or node.value is None:
+        if place is None or (found := _returned(place)) is None:
             return None
-        position = next((i for i, each in enumerate(_elements(node.value)) if _gives(each, place)), None)
-        if position is None:
-            return None
-        caller = statement_at(call)
-        if isinstance(caller.node, ast.Assign) and _gives(caller.node.value, call):
-            targets = _elements(caller.node.targets[0])
-            whole = not isinstance(node.value, ast.Tuple)
-            if whole or len(targets) == len(_elements(node.value)):
-                return caller, ast.unparse(caller.node.targets[0] if whole else targets[position])
-            return None
+        target = receiver(call, *found)
+        if target is not None:
+            return statement_at(call), ast.unparse(target)
         place = call
+    return None
+
+
+def _returned(place: Place) -> tuple[int, int] | None:
+    """Return the position of an expression among the results of its function, and their number."""
+    node = statement_at(place).node
+    if isinstance(node, ast.Return) and node.value is not None:
+        parts = elements(node.value)
+        found = (i for i, each in enumerate(parts) if _gives(each, place))
+        return next(((i, len(parts)) for i in found), None)
+    name = _assigned(node, place)
+    function = function_at(place)
+    if name is None or function is None:
+        return None
+    for each in ast.walk(function):
+        if isinstance(each, ast.Assign | ast.AugAssign) and each.lineno > place.line:
+            if name in written_names(each):
+                return None
+        elif isinstance(each, ast.Return) and each.value is not None:
+            names = [getattr(part, "id", None) for part in elements(each.value)]
+            if name in names:
+                return names.index(name), len(names)
+    return None
+
+
+def receiver(call: Place, position: int, count: int) -> ast.expr | None:
+    """Return the target of an assignment that takes one of the results of a call.
+
+    Args:
+        call: the place of the call.
+        position: the position of the result.
+        count: the number of results.
+    """
+    node = statement_at(call).node
+    if not isinstance(node, ast.Assign) or len(node.targets) != 1:
+        return None
+    target = node.targets[0]
+    pairs = [(target, node.value)]
+    if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+        pairs = list(zip(target.elts, node.value.elts, strict=False))
+    for each, made in pairs:
+        if _gives(made, call):
+            if count == 1:
+                return each
+            return each.elts[position] if isinstance(each, ast.Tuple) and len(each.elts) == count else None
     return None
 
 
@@ -91,7 +170,8 @@ def _assigned(node: ast.stmt | None, place: Place) -> str | None:
     return next((ast.unparse(target) for target, made in pairs if _is_at(made, place)), None)
 
 
-def _elements(node: ast.expr) -> list[ast.expr]:
+def elements(node: ast.expr) -> list[ast.expr]:
+    """Return the elements of a tuple, or the expression alone."""
     return node.elts if isinstance(node, ast.Tuple) else [node]
 
 
@@ -112,31 +192,74 @@ def _is_at(node: ast.expr, place: Place) -> bool:
     )
 
 
+def _is_inside(place: Place, node: ast.expr) -> bool:
+    start, end = (node.lineno, node.col_offset), (node.end_lineno or 0, node.end_col_offset or 0)
+    return start <= (place.line, place.column) and (place.end_line, place.end_column) <= end
+
+
 def in_words(value: Value, tapes: Tapes) -> str:
-    """Return a value's name, or its expression and line."""
-    name = name_of(value, tapes)
-    place = value.place
+    """Return a value's name, or its expression; with the line if the program has several of the name."""
+    name, line = _named(value, tapes)
     if name is not None:
-        several = place is not None and len(_functions_with(tapes).get(name, ())) > 1
-        return f"{name} (line {place.line})" if place is not None and several else name
+        several = line is not None and len(_lines_with(tapes).get(name, ())) > 1
+        return f"{name} (line {line})" if several else name
+    place = value.place
     if place is None:
         return "a value"
-    operand = _operand(value, tapes) if isinstance(value.operation, Read) else None
-    operand = _written(place) or operand
-    if isinstance(operand, ast.Name | ast.Attribute) and not ast.unparse(operand).endswith(".T"):
+    if is_own(place.file):
+        return "out"  # whose product with dout is the loss
+    operand = _written(place)
+    if operand is None and isinstance(value.operation, Read):
+        operand = _operand(value, tapes)
+    while operand is not None and (inner := _rearranged(operand)) is not None:
+        operand = inner
+    if isinstance(operand, ast.Name | ast.Attribute):
         return ast.unparse(operand)
     return f"`{excerpt(place) if operand is None else ast.unparse(operand)}` (line {place.line})"
 
 
-def _functions_with(tapes: Tapes) -> dict[str, set[str]]:
-    """Return, for the name of each forward value that was computed, the functions that have such a one."""
-    if tapes.functions is None:
-        tapes.functions = {}
+def is_rearranged(value: Value, tapes: Tapes) -> bool:
+    """Whether `in_words` names the array of which a value shows the entries in another order."""
+    operand = _operand(value, tapes) if isinstance(value.operation, Read) else None
+    return operand is not None and _rearranged(operand) is not None and name_of(value, tapes) is None
+
+
+def is_read_again(value: Value, tapes: Tapes) -> bool:
+    """Whether a value shows entries of an array that the forward pass reads in other places, too."""
+    if not isinstance(value.operation, Read) or value.operation.at.halves or name_of(value, tapes):
+        return False
+    reads = [
+        each.operation
+        for each in tapes.points[0].run.found.of
+        if isinstance(each.operation, Read) and each.inputs[0] is value.inputs[0] and each is not value
+    ]
+    return any(_overlap(value.operation, each) for each in reads if not each.at.halves)
+
+
+def _overlap(one: Read, other: Read) -> bool:
+    marked = [np.zeros(extent(one.root), bool) for _ in range(2)]
+    for flat, read in zip(marked, (one, other), strict=True):
+        window(flat, read.at)[...] = True
+    return bool((marked[0] & marked[1]).any())
+
+
+def _rearranged(node: ast.expr) -> ast.expr | None:
+    """Return the array that an expression shows in another shape or order."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _SHOWN:
+        module = isinstance(node.func.value, ast.Name) and node.func.value.id in ("np", "numpy")
+        return node.func.value if not module else node.args[0] if node.args else None
+    return node.value if isinstance(node, ast.Attribute) and node.attr in _SHOWN else None
+
+
+def _lines_with(tapes: Tapes) -> dict[str, set[tuple[str, int | None]]]:
+    """Return, for the name of each forward value, the lines that give it to one; no line if it is given."""
+    if tapes.lines is None:
+        tapes.lines = {}
         for each in tapes.points[0].run.found.of:
-            name = None if each.place is None else name_of(each, tapes)
-            if each.place is not None and name is not None:
-                tapes.functions.setdefault(name, set()).add(f"{each.place.file}:{each.place.function}")
-    return tapes.functions
+            name, line = _named(each, tapes)
+            if name is not None:
+                tapes.lines.setdefault(name, set()).add((each.place.file if each.place else "", line))
+    return tapes.lines
 
 
 def _written(place: Place) -> ast.expr | None:
@@ -144,9 +267,7 @@ def _written(place: Place) -> ast.expr | None:
     node = expression_at(place)
     if not isinstance(node, ast.Subscript) or not isinstance(node.ctx, ast.Store):
         return None
-    while isinstance(node, ast.Subscript):
-        node = node.value
-    return node
+    return node.value
 
 
 def _operand(value: Value, tapes: Tapes) -> ast.expr | None:
@@ -177,25 +298,50 @@ def derivative(of: Value, tapes: Tapes) -> str:
 
 
 def plainest(meanings: Sequence[Meaning], tapes: Tapes) -> Meaning:
-    """Return the first of several meanings, or one that is as good and belongs to a value with a name."""
+    """Return the first of several meanings, or one that is as good and easier to read."""
     first = meanings[0]
     equal = [each for each in meanings if (each.kind, each.order) == (first.kind, first.order)]
-    named = (each for each in equal if abs(each.factor - first.factor) < 1e-7 and name_of(each.of, tapes))
-    return next(named, first)
+
+    def effort(meaning: Meaning) -> tuple[bool, ...]:
+        named = name_of(meaning.of, tapes) is not None
+        is_negation = getattr(meaning.of.operation, "name", "") == "negative"
+        return is_negation and not named, not meaning.is_exact, meaning.factor < 0, not named
+
+    return min(equal, key=effort)
 
 
-def meaning_in_words(meaning: Meaning, tapes: Tapes) -> str:
+def meaning_in_words(meaning: Meaning, tapes: Tapes, known: Known) -> str:
     """Describe the meaning of a value, without its name."""
     what = derivative(meaning.of, tapes)
-    if meaning.kind == "contribution":
-        user = meaning.uses[0][0]
-        through = f"line {user.place.line}" if user.place else "one of its uses"
-        what = f"the part of {what} that comes through {through}"
-    elif meaning.kind == "partial":
-        what = f"a part of {what}"
+    if meaning.kind != "adjoint":
+        what = _part(meaning, what, known)
+    elif is_read_again(meaning.of, tapes) and meaning.of.place is not None:
+        what = f"the part of {what} that comes through line {meaning.of.place.line}"
+    if meaning.order == "moved" and not is_rearranged(meaning.of, tapes):
+        what += ", transposed"
     if abs(meaning.factor - 1) < 1e-7:
         return what
     return f"-{what}" if abs(meaning.factor + 1) < 1e-7 else f"{meaning.factor:.6g}·{what}"
+
+
+def _part(meaning: Meaning, what: str, known: Known) -> str:
+    """Say which lines of the forward pass a contribution, or a sum of some, comes through."""
+    own = _lines(meaning.uses)
+    others = _lines([each for each in known.uses_of(meaning.of) if each not in meaning.uses])
+    if own and (meaning.kind == "contribution" or (own.isdisjoint(others) and len(own) <= 2)):
+        return f"the part of {what} that comes through {_listed(own)}"
+    if others and own.isdisjoint(others) and len(others) <= 2:
+        return f"{what} without the part that comes through {_listed(others)}"
+    return f"a part of {what}"
+
+
+def _lines(uses: Sequence[tuple[Value, int]]) -> set[int]:
+    places = [user.place for user, _ in uses]
+    return {each.line for each in places if each is not None and not is_own(each.file)}
+
+
+def _listed(lines: set[int]) -> str:
+    return f"line{'s' if len(lines) > 1 else ''} {' and '.join(map(str, sorted(lines)))}"
 
 
 def sentences(
@@ -215,13 +361,13 @@ def sentences(
         said = f"with {edit.says} here, every gradient is right {everywhere}"
     elif step is not None:
         is_ = known.of(step.value)
-        here = meaning_in_words(plainest(is_, tapes), tapes) if is_ else "right elsewhere"
+        here = meaning_in_words(plainest(is_, tapes), tapes, known) if is_ else "right elsewhere"
         said = (
             f"{in_words(step.value, tapes)} is {here}, and is used here as if it were "
             f"{derivative(step.of, tapes)}: with that, every gradient is right {everywhere}"
         )
     elif (meanings := known.of(value)) and not trust.is_trusted(value):
-        said = f"{in_words(value, tapes)} is {meaning_in_words(plainest(meanings, tapes), tapes)}"
+        said = f"{in_words(value, tapes)} is {meaning_in_words(plainest(meanings, tapes), tapes, known)}"
         output = next((each.output for each in regions if each.output.value is value), None)
         if output is not None:
             said += f", not {derivative(output.leaf, tapes)}"
@@ -229,17 +375,22 @@ def sentences(
             said += ", and nothing takes the factor out"
     else:
         said = REGION
-    return said + _beside(value, regions, tapes, known)
+    return said + _beside(suspect.values, said, regions, tapes, known)
 
 
-def _beside(value: Value, regions: Sequence[Region], tapes: Tapes, known: Known) -> str:
-    """Name the inputs that are right."""
-    right: dict[str, None] = {}
-    for region in regions:
-        for source in region.frontier.get(value.number, ()):
-            meanings = known.of(source)
-            if meanings and source not in tapes.forward:
-                right[
-                    f"{in_words(source, tapes)} is {meaning_in_words(plainest(meanings, tapes), tapes)}"
-                ] = None
-    return f"; right before it: {', '.join(right)}" if right else ""
+def _beside(values: Iterable[Value], said: str, regions: Sequence[Region], tapes: Tapes, known: Known) -> str:
+    """Name the right values from which a statement computes its own, without what was said already."""
+    sources = {
+        source
+        for region in regions
+        for value in values
+        for source in region.frontier.get(value.number, ())
+        if source not in tapes.forward and known.of(source)
+    }
+    facts: dict[str, None] = {}
+    for source in sorted(sources, key=lambda each: each.number):
+        name, line = in_words(source, tapes), "" if source.place is None else f" (line {source.place.line})"
+        what = meaning_in_words(plainest(known.of(source), tapes), tapes, known)
+        if not said.startswith(f"{name} is {what}"):
+            facts[f"{name}{'' if '(line ' in name else line} is {what}"] = None
+    return f"; right before it: {', '.join(list(facts)[:_MOST])}" if facts else ""

@@ -58,7 +58,8 @@ class Tapes:
         backward: the values from which a gradient, but not the loss, was computed, in the order of the run.
         outputs: the gradients.
         uses: the values that used a backward value, by its number.
-        functions: the functions that have a forward value of a name, by name, once they are known.
+        named: the names of values and the lines that name them, by number, once they are known.
+        lines: the files and lines that name forward values, by name, once they are known.
     """
 
     def __init__(self, points: Sequence[RecordedPoint], wrong: Sequence[int]):
@@ -78,7 +79,8 @@ class Tapes:
             if output.value not in reached:
                 reached |= ancestors(output.value)
         self.backward = [each for each in self.values if each in reached and each not in self.forward]
-        self.functions: dict[str, set[str]] | None = None
+        self.named: dict[int, tuple[str | None, int | None]] = {}
+        self.lines: dict[str, set[tuple[str, int | None]]] | None = None
         self._alike: dict[tuple[tuple[int, ...], str, int], list[Value]] = {}
         self._made: dict[tuple[object, int], list[Value]] = {}
         self._unused: dict[tuple[int, ...], list[Value]] = {}

@@ -16,7 +16,6 @@ __all__ = ["Goals"]
 # Values with fewer entries would agree with something by chance.
 FEWEST = 2
 LARGEST = 1_000_000
-ONE = np.ones(1)
 
 
 class Goals:
@@ -27,12 +26,12 @@ class Goals:
     """
 
     def __init__(self, point: RecordedPoint):
-        self._numbers: dict[int, np.ndarray] = {}
         self._before: dict[tuple[int, int], Any] = {}
         self._near = 1e-7 if point.dtype == np.float64 else 1e-3
         found = point.run.found
         sums: dict[int, list[tuple[float, float]]] = {}
         arrays = [found.of[value].centre for value in found.of if value.shape]
+        self._adjoints = len(arrays)
         uses: dict[int, int] = {}
         for user, position in found.contributions:
             number = user.inputs[position].number
@@ -41,51 +40,46 @@ class Goals:
             value = user.inputs[position]
             if (
                 value.shape
-                and 1 < uses[value.number] <= 8
+                and 1 < uses[value.number] <= 64
                 and np.prod(value.shape) * uses[value.number] < LARGEST
             ):
                 arrays.append(found.contributions[user, position].centre)
         for array in arrays:
             if FEWEST <= array.size <= LARGEST and np.any(array):
                 sums.setdefault(array.size, []).append(_sums(array))
+        self._arrays = arrays
+        # How much of an array may differ from a multiple of another one, squared.
+        self.near = 1e-12 if point.dtype == np.float64 else 1e-6
         self._sums = {size: np.array(some) for size, some in sums.items()}
 
-    def has(self, thing: Any, scales: np.ndarray = ONE) -> bool:
-        """Whether a value, or a part of a tuple, is a goal times one of some numbers."""
+    def of(self, shape: tuple[int, ...], *, whole: bool = False) -> list[np.ndarray]:
+        """Return the different goals of a shape, or only the adjoints."""
+        found: dict[tuple[float, float], np.ndarray] = {}
+        for each in self._arrays[: self._adjoints if whole else None]:
+            if each.shape == shape and FEWEST <= each.size <= LARGEST and np.any(each):
+                found.setdefault(_sums(each), each)
+        return list(found.values())
+
+    def has(self, thing: Any) -> bool:
+        """Whether a value, or a part of a tuple, is a goal."""
         if isinstance(thing, tuple | list):
-            return any(self.has(each, scales) for each in thing)
+            return any(self.has(each) for each in thing)
         if not isinstance(thing, np.ndarray) or thing.dtype.kind != "f" or thing.size not in self._sums:
             return False
         given = np.array(_sums(thing))
         size = np.abs(given).sum() + 1e-300
-        off = np.abs(scales[:, None, None] * self._sums[thing.size] - given).sum(axis=-1)
+        off = np.abs(self._sums[thing.size] - given).sum(axis=-1)
         return bool((off <= self._near * size).any())
 
     def fits(self, site: Site, edit: Edit) -> bool:
         """Whether an edited statement gives a goal that it did not give before."""
         made = _made(site, edit.changes)
-        for i, scope in enumerate(site.scopes):
-            scales = ONE if edit.gives is None else self._scales(site)
-            if edit.gives is not None and self._is_new(scope.value(edit.gives), site, i, scales):
-                return True
-            if made is not None and self._is_new(scope.value(made), site, i, scales):
-                return True
-        return False
+        return made is not None and any(
+            self._is_new(scope.value(made), site, i) for i, scope in enumerate(site.scopes)
+        )
 
-    def _scales(self, site: Site) -> np.ndarray:
-        """Return numbers by which adjoints may be multiplied for a while: numbers in scope, and inverses."""
-        if id(site) not in self._numbers:
-            numbers = [
-                float(each)
-                for each in site.terms.values()
-                if isinstance(each, int | float | np.number) and np.isfinite(each) and each not in (0, 1, -1)
-            ]
-            every = dict.fromkeys([1.0, -1.0, 2.0, 0.5, *numbers, *(1 / each for each in numbers)])
-            self._numbers[id(site)] = np.array(list(every))
-        return self._numbers[id(site)]
-
-    def _is_new(self, value: Any, site: Site, time: int, scales: np.ndarray) -> bool:
-        if not self.has(value, scales):
+    def _is_new(self, value: Any, site: Site, time: int) -> bool:
+        if not self.has(value):
             return False
         key = (id(site), time)
         if key not in self._before:
@@ -94,7 +88,7 @@ class Goals:
         before = self._before[key]
         if isinstance(value, tuple | list) and isinstance(before, tuple | list) and len(value) == len(before):
             changed = [new for new, old in zip(value, before, strict=True) if not _same(new, old)]
-            return self.has(changed, scales)
+            return self.has(changed)
         return not _same(value, before)
 
 

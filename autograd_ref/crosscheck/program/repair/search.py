@@ -14,6 +14,7 @@ from autograd_ref.crosscheck.program.repair.edits import edits
 from autograd_ref.crosscheck.program.repair.goals import Goals
 from autograd_ref.crosscheck.program.repair.site import Edit, Scope, Site
 from autograd_ref.crosscheck.program.repair.sites import sites_of, watched
+from autograd_ref.crosscheck.program.repair.solved import solved
 from autograd_ref.crosscheck.program.repair.source import Change, Source
 from autograd_ref.crosscheck.program.repair.swap import Program
 from autograd_ref.crosscheck.program.repair.trial import Outcome, Trial
@@ -141,12 +142,7 @@ class Search:
 
     def _together(self, sites: Sequence[Site], accept: Callable[[Mended], bool]) -> Mended | None:
         """Return two usual edits of the likeliest statements of which neither alone improves anything."""
-        usual = [
-            Candidate(site, edit, False)
-            for site in sites
-            for edit in edits(site)
-            if edit.cost <= USUAL and edit.gives is None
-        ]
+        usual = [Candidate(site, edit, False) for site in sites for edit in edits(site) if edit.cost <= USUAL]
         couples = [
             (one, other)
             for one, other in combinations(usual, 2)
@@ -228,8 +224,8 @@ class Search:
             Candidate(site, edit, False)
             for site in others
             for edit in edits(site)
-            if edit.cost < cost and edit.gives is None and not _overlap(edit, base)
-        ]
+            if edit.cost < cost and not _overlap(edit, base)
+        ] + [each for site in others for each in self._solved(site, base) if each.edit.cost < cost]
 
     def _idles(self, some: tuple[Candidate, ...]) -> bool:
         """Whether an edit is right only because it skips a parameter's step or the code behind a guard."""
@@ -255,10 +251,11 @@ class Search:
             if time.process_time() > self.deadline:
                 return
             some = [
-                Candidate(site, edit, fits)
+                Candidate(site, edit, self.goals.fits(site, edit))
                 for edit in edits(site)
-                if ((fits := self.goals.fits(site, edit)) or edit.gives is None) and not _overlap(edit, base)
+                if not _overlap(edit, base)
             ]
+            some += self._solved(site, base)
             first, rest = [each for each in some if each.fits], [each for each in some if not each.fits]
             if first:
                 yield first, rest
@@ -266,18 +263,28 @@ class Search:
         for some in known:
             yield [], some
 
+    def _solved(self, site: Site, base: tuple[Candidate, ...]) -> list[Candidate]:
+        """Return the edits of a statement that are found by value."""
+        rank = self.order.get((site.source.file, site.node.lineno), FIRST)
+        return [
+            Candidate(site, edit, True)
+            for edit in solved(site, self.goals, is_likely=rank < FIRST)
+            if not _overlap(edit, base)
+        ]
+
     def _sites(self, base: tuple[Candidate, ...]) -> list[Site]:
         sites = sites_of(self.points[0], self.files, self._watched(base))
         last = len(self.order)
         ranks = [float(self.order.get((each.source.file, each.node.lineno), last)) for each in sites]
         for i, site in enumerate(sites):
-            # A second name, for example after an omitted step, is as likely wrong as the value.
+            # A second name, for example after an omitted step, is as likely wrong as the value and its use.
             if isinstance(site.node, ast.Assign) and isinstance(site.node.value, ast.Name):
-                named = site.node.value.id
+                named, set_here = site.node.value.id, _set(site.node)
                 near = [
                     rank
                     for rank, each in zip(ranks, sites, strict=True)
-                    if each.function is site.function and named in _set(each.node)
+                    if each.function is site.function
+                    and (named in _set(each.node) or set_here & _read(each.node))
                 ]
                 ranks[i] = min([ranks[i], *(rank - 0.5 for rank in near)])
             elif isinstance(site.node, ast.Return):  # the place where a value is made is preferred
@@ -313,6 +320,15 @@ def _set(node: ast.stmt) -> set[str]:
     """Return the variables that a statement sets."""
     return {
         each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+    }
+
+
+def _read(node: ast.stmt) -> set[str]:
+    """Return the variables that a statement, without a body, reads."""
+    if hasattr(node, "body"):
+        return set()
+    return {
+        each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load)
     }
 
 

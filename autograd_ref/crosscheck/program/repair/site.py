@@ -47,14 +47,12 @@ class Edit(NamedTuple):
         changes: the changes of the text.
         says: the mistake, for the reader.
         cost: lower for more common mistakes.
-        gives: the new expression, for families of very many edits, which are run only if its value fits.
         kind: the kind of mistake, as in `report.Blame`.
     """
 
     changes: tuple[Change, ...]
     says: str
     cost: int
-    gives: str | None = None
     kind: str = ""
 
 
@@ -95,6 +93,7 @@ class Site:
         untouched: the arrays that the function creates and never changes.
         unused: the variables that the function sets and never reads.
         indices: the indices at which the function reads or writes arrays, with brackets.
+        written: the arrays that the function sets, or writes to.
     """
 
     source: Source
@@ -107,11 +106,24 @@ class Site:
     untouched: set[str] = field(default_factory=set)
     unused: set[str] = field(default_factory=set)
     indices: list[str] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
 
     @property
     def scope(self) -> Scope:
         """The values of its names when it first runs."""
         return self.scopes[0]
+
+    @cached_property
+    def numbers(self) -> list[tuple[str, float]]:
+        """The numbers in scope that may be factors."""
+        return [
+            (text, float(value))
+            for text, value in self.terms.items()
+            if isinstance(value, int | float | np.number)
+            and not isinstance(value, bool | np.bool_)
+            and np.isfinite(value)
+            and value not in (0, 1)
+        ]
 
     @cached_property
     def expressions(self) -> list[Expression]:

@@ -101,6 +101,7 @@ def sites_of(
             site.indices = _indices(site)
             site.calls = _calls(site)
             site.unused = _unused(site.function)
+            site.written = _written(site.function)
             site.untouched = _untouched(site.function)
             rank = (0, -latest) if latest >= 0 else (1 + is_forward, -site.node.lineno)
             found.append((rank, site))
@@ -205,6 +206,16 @@ def _unused(function: ast.AST) -> set[str]:
     return {node.id for node in names} - read
 
 
+def _written(function: ast.AST) -> list[str]:
+    """Return the arrays that a function sets, or writes to."""
+    found: dict[str, None] = {}
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign | ast.AugAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found |= dict.fromkeys(name for target in targets for name in _bases(target))
+    return list(found)
+
+
 def _untouched(function: ast.AST) -> set[str]:
     """Return the variables and attributes that a function sets once to zeros, and never adds to."""
     found: dict[str, int] = {}
@@ -224,7 +235,9 @@ def _bases(target: ast.expr) -> list[str]:
     """Return the arrays that are written: the array of a part, each of several."""
     if isinstance(target, ast.Tuple | ast.List):
         return [name for each in target.elts for name in _bases(each)]
-    return _bases(target.value) if isinstance(target, ast.Subscript) else [ast.unparse(target)]
+    if isinstance(target, ast.Subscript) and not isinstance(target.slice, ast.Constant):
+        return _bases(target.value)
+    return [ast.unparse(target)]
 
 
 def _calls(site: Site) -> list[str]:

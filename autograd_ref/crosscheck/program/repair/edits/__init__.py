@@ -8,13 +8,10 @@ from autograd_ref.crosscheck.program.repair.edits.factors import factors
 from autograd_ref.crosscheck.program.repair.edits.names import names
 from autograd_ref.crosscheck.program.repair.edits.operands import operands
 from autograd_ref.crosscheck.program.repair.edits.operators import assignments, functions, operators
-from autograd_ref.crosscheck.program.repair.edits.products import contributions
 from autograd_ref.crosscheck.program.repair.edits.siblings import siblings
 from autograd_ref.crosscheck.program.repair.edits.signs import signs
-from autograd_ref.crosscheck.program.repair.edits.slopes import slopes
 from autograd_ref.crosscheck.program.repair.edits.statements import copies, inserted, moved, removed
 from autograd_ref.crosscheck.program.repair.edits.stores import stores
-from autograd_ref.crosscheck.program.repair.edits.terms import terms
 from autograd_ref.crosscheck.program.repair.edits.transposes import transposes
 from autograd_ref.crosscheck.program.repair.site import Edit, Site
 
@@ -35,11 +32,8 @@ FAMILIES: tuple[tuple[Family, str], ...] = (
     (factors, "factor"),
     (assignments, "overwritten"),
     (copies, "overwritten"),
-    (slopes, "step"),
-    (terms, "term"),
     (siblings, "term"),
     (inserted, "step"),
-    (contributions, "term"),
     (stores, "term"),
     (removed, "step"),
     (moved, "stale"),

@@ -3,8 +3,6 @@
 import ast
 from collections.abc import Iterator
 
-import numpy as np
-
 from autograd_ref.crosscheck.program.repair.site import PRODUCT, Edit, Expression, Site
 
 __all__ = ["factors", "scalars"]
@@ -27,12 +25,7 @@ def factors(site: Site) -> Iterator[Edit]:
 
 def scalars(site: Site) -> list[tuple[int, str]]:
     """Return factors that may be missing, with how unusual each is."""
-    found = [(3, each) for each in _NUMBERS]
-    for text, value in site.terms.items():
-        is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool | np.bool_)
-        if is_number and np.isfinite(value) and value not in (0, 1):
-            found.append((3, text))
-    return found
+    return [(3, each) for each in (*_NUMBERS, *(text for text, _ in site.numbers))]
 
 
 def _to_scale(site: Site) -> Iterator[Expression]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from autograd_ref.crosscheck.program.repair.edits.factors import scalars
-from autograd_ref.crosscheck.program.repair.site import ATOM, Edit, Site
+from autograd_ref.crosscheck.program.repair.site import ATOM, Edit, Scope, Site
 from autograd_ref.crosscheck.program.repair.source import Change
 
 __all__ = ["copies", "inserted", "moved", "removed"]
@@ -109,11 +109,12 @@ def _changing(site: Site) -> Iterator[tuple[int, str]]:
     if not isinstance(target, ast.Name | ast.Attribute | ast.Subscript):
         return
     for made in dict.fromkeys((site.source.of(target), site.source.of(_root(target)))):
-        value = site.scope.value(made)
+        value, scope = site.scope.value(made), site.scope
         if value is None:
             value = site.value(node.value)
+            scope = scope._replace(local={**scope.local, made: value})
         if isinstance(value, np.ndarray):
-            yield from _lines_to_insert(site, made, value)
+            yield from _lines_to_insert(site, made, value, scope)
 
 
 def _using(site: Site) -> Iterator[tuple[int, str]]:
@@ -142,7 +143,7 @@ def _root(target: ast.expr) -> ast.expr:
     return target
 
 
-def _lines_to_insert(site: Site, made: str, value: np.ndarray) -> Iterator[tuple[int, str]]:
+def _lines_to_insert(site: Site, made: str, value: np.ndarray, scope: Scope) -> Iterator[tuple[int, str]]:
     for term, array in site.terms.items():
         if not isinstance(array, np.ndarray) or not array.ndim or term == made:
             continue
@@ -151,7 +152,7 @@ def _lines_to_insert(site: Site, made: str, value: np.ndarray) -> Iterator[tuple
             yield 5, f"{made}[{term} <= 0] = 0"
         elif array.shape[-1:] == value.shape[-1:] and array.dtype.kind == "f":
             for at in site.indices:
-                if site.scope.value(f"{made}{at}") is not None:
+                if scope.value(f"{made}{at}") is not None:
                     yield 5, f"np.add.at({made}, {at[1:-1]}, {term})"
         for factor in _stretched(term, array, value.shape):
             yield 5, f"{made} *= {factor}"
@@ -163,11 +164,20 @@ def _lines_to_insert(site: Site, made: str, value: np.ndarray) -> Iterator[tuple
         if isinstance(array, np.ndarray) and array.dtype.kind in "iu" and array.shape == value.shape[:1]
     ]
     for at in dict.fromkeys((*site.indices, *labels)):
-        if site.scope.value(f"{made}{at}") is None:
+        part = scope.value(f"{made}{at}")
+        if part is None:
             continue
         yield 3, f"{made}{at} -= 1"
         yield 5, f"{made}{at} += 1"
         yield 5, f"{made}{at} = 0"
+        for term, array in site.terms.items():
+            if (
+                isinstance(array, np.ndarray)
+                and array.dtype.kind == "f"
+                and array.shape == np.shape(part) != ()
+            ):
+                for sign in ("-=", "+=", "=", "= -"):
+                    yield 5, f"{made}{at} {sign} {term}".replace("= - ", "= -")
     for _, factor in scalars(site)[2:]:
         yield 5, f"{made} /= {factor}"
 
