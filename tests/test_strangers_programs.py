@@ -9,6 +9,7 @@ import pytest
 from scipy.special import gammaln
 
 from autograd_ref import NotJudged, check_call
+from autograd_ref.crosscheck.errors import is_own_fault
 from autograd_ref.crosscheck.isolated.rule_names import functions_in
 from autograd_ref.crosscheck.isolated.whole import is_unclear
 from autograd_ref.crosscheck.program.calling import watch
@@ -17,6 +18,8 @@ from autograd_ref.crosscheck.program.calling.watch import watching
 from autograd_ref.crosscheck.program.paths import holder, is_of_gradients
 from autograd_ref.recording import check_operations, record, record_or_undo
 from autograd_ref.recording.bounds.difference import _terms
+
+PLACE = check_call.__code__.co_filename
 
 A, B = np.array([0.5, -1.0, 2.0]), np.array([1.0, 0.25, -0.5])
 
@@ -279,3 +282,23 @@ def ranking(scores, relevance):
 def test_labels_that_decide_a_branch_are_not_moved():
     given = np.array([0.3, -1.2, 0.8, 0.1]), np.array([0.0, 2.0, 1.0, 2.0])
     assert check_call(ranking, *given, points=2).ok
+
+
+def spectral(x):
+    S = np.fft.rfft(x)
+    power = S.real**2 + S.imag**2
+    weights = np.fft.irfft(np.where(np.arange(S.size) % (S.size - 1), 1, 2) * S, x.size) * x.size
+    return np.sum(power), weights
+
+
+@pytest.mark.slow
+def test_real_and_imaginary_part_of_a_spectrum_add_up():
+    assert check_call(spectral, np.random.default_rng(0).standard_normal(8), points=1).ok
+
+
+def test_fault_of_the_checker_is_called_one():
+    with pytest.raises(ZeroDivisionError) as caught:
+        exec(compile("1 / 0", PLACE, "exec"))
+    assert not is_own_fault(caught.value)  # this test is code of the user
+    caught.value.__traceback__ = caught.value.__traceback__.tb_next
+    assert is_own_fault(caught.value)

@@ -132,4 +132,6 @@ def _told(recording: Recording, path: str) -> str:
     thing, value = recording.final[path]
     if np.shape(thing):
         return f"an array of shape {np.shape(thing)}"
-    return "a number that depends on none of them" if value is None else "a number"
+    if value is None:
+        return "a number that depends on none of them"
+    return "complex" if value.dtype.kind == "c" else f"a number of {value.dtype}"
