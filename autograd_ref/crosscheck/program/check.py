@@ -257,7 +257,7 @@ def _judged(
     report, suspects = report_on(found, assignment, warnings, settings)
     if report.ok is False and (held := held_target(found[0])) is not None:
         raise NotJudged(held)
-    if report.ok is False and settings.repair_seconds > 0 and not assignment.ambiguous:
+    if report.ok is False and settings.repair_seconds > 0:
         if settings.on_verdict is not None:
             settings.on_verdict(report)
         mended = _mended(form, call_at, file, found, assignment, suspects, settings)
@@ -301,7 +301,7 @@ def _mended(
         report = judged(lambda i: more.get(i) or call_at(i), fresh + 1)
         if report is None or report.ok is not True or report.points <= len(found):
             return False
-        if len(report.quantities) != len(found[0].pairs):
+        if len(report.quantities) < len(found[0].pairs):  # more, if some were ambiguous before
             return False
         larger = judged(lambda _: with_larger_arrays(call_at(fresh)), 1) if changes_a_guard else None
         return larger is None or larger.ok is not False

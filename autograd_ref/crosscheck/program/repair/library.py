@@ -12,7 +12,7 @@ import numpy as np
 
 from autograd_ref.crosscheck.program.repair.site import ATOM, PRODUCT, UNARY, Scope, Site
 
-__all__ = ["Library", "Table", "Term", "positions"]
+__all__ = ["ONE", "Library", "Table", "Term", "positions"]
 
 # The number of entries by which arrays are compared.
 SAMPLE = 100
@@ -29,6 +29,7 @@ _SLOPES: tuple[tuple[str, int, int, Callable[[np.ndarray], np.ndarray]], ...] = 
     ("np.sin({0})", ATOM, 0, np.sin),
     ("np.exp({0})", ATOM, 0, np.exp),
     ("np.sign({0})", ATOM, 0, np.sign),
+    ("np.clip({0}, -1, 1)", ATOM, 1, lambda x: np.clip(x, -1, 1)),  # Huber's loss
     ("(1 - {0})", ATOM, 1, lambda x: 1 - x),
     ("(1 - np.tanh({0})**2)", ATOM, 1, lambda x: 1 - np.tanh(x) ** 2),
     ("({0} < 0)", ATOM, 1, lambda x: x < 0),
@@ -56,6 +57,9 @@ class Term(NamedTuple):
     level: int
     cost: int
     array: np.ndarray
+
+
+ONE = Term("1", ATOM, 0, np.ones(1))
 
 
 class Table(NamedTuple):
@@ -107,8 +111,10 @@ class Library:
                         break
             at = positions(shape)
             rows = [(each, np.broadcast_to(each.array, shape)[at].astype(float)) for each in found.values()]
-            rows = [(each, row) for each, row in rows if np.isfinite(row).all()]
-            entries = np.array([row for _, row in rows]) if rows else np.empty((0, at[0].size))
+            # A comparison may hold everywhere by chance, and is then no better than 1.
+            rows = [(each, row) for each, row in rows if np.isfinite(row).all() and _varies(row)]
+            rows.append((ONE, np.ones(at[0].size)))
+            entries = np.array([row for _, row in rows])
             self._made[shape] = Table([each for each, _ in rows], entries)
         return self._made[shape]
 
@@ -138,6 +144,10 @@ class Library:
                 for each in whole:
                     yield Term(f"{each.text} * {kept.text}", PRODUCT, kept.cost + 1, each.array * kept.array)
         yield from self._softmax_slopes(whole)
+        for each in self._slopes(whole):
+            for one in whole:
+                text = f"{one.text} * {each.text}"
+                yield Term(text, PRODUCT, each.cost + 1, one.array * each.array)
         yield from _quotients(fits)
 
     def _columns(self, shape: tuple[int, ...]) -> Iterator[Term]:
@@ -153,7 +163,7 @@ class Library:
                 text = call.format(each.text)
                 for called in (text, f"(1 - {text})"):
                     value = self._scope.value(called)
-                    if isinstance(value, np.ndarray):
+                    if isinstance(value, np.ndarray) and value.shape == each.array.shape:
                         yield Term(called, ATOM, 1, value)
             if each.array.dtype.kind == "f":
                 for slope, level, cost, of in _SLOPES:
@@ -211,6 +221,10 @@ class Library:
                         summed = each.text if each.level == ATOM else f"({each.text})"
                         text = f"{summed}.sum({given}{words})"
                     yield Term(text, ATOM, each.cost + 1, each.array.sum(axis=axis, keepdims=keeps))
+
+
+def _varies(row: np.ndarray) -> bool:
+    return bool(np.ptp(row) > 1e-9 * np.abs(row).max())
 
 
 def _several(ndim: int) -> Iterator[tuple[int, ...]]:

@@ -14,7 +14,7 @@ from autograd_ref.crosscheck.program.repair.edits import edits
 from autograd_ref.crosscheck.program.repair.goals import Goals
 from autograd_ref.crosscheck.program.repair.site import Edit, Scope, Site
 from autograd_ref.crosscheck.program.repair.sites import sites_of, watched
-from autograd_ref.crosscheck.program.repair.solved import solved
+from autograd_ref.crosscheck.program.repair.solved import added, changed
 from autograd_ref.crosscheck.program.repair.source import Change, Source
 from autograd_ref.crosscheck.program.repair.swap import Program
 from autograd_ref.crosscheck.program.repair.trial import Outcome, Trial
@@ -225,7 +225,7 @@ class Search:
             for site in others
             for edit in edits(site)
             if edit.cost < cost and not _overlap(edit, base)
-        ] + [each for site in others for each in self._solved(site, base) if each.edit.cost < cost]
+        ] + [each for site in others for each in self._by_value(site, base, changed) if each.edit.cost < cost]
 
     def _idles(self, some: tuple[Candidate, ...]) -> bool:
         """Whether an edit is right only because it skips a parameter's step or the code behind a guard."""
@@ -246,7 +246,7 @@ class Search:
         self, sites: Sequence[Site], base: tuple[Candidate, ...]
     ) -> Iterator[tuple[list[Candidate], list[Candidate]]]:
         """Yield candidates in the order of running, each with those to run if one of them is good."""
-        known: list[list[Candidate]] = []
+        known: list[tuple[Site, bool, list[Candidate]]] = []
         for site in sites:
             if time.process_time() > self.deadline:
                 return
@@ -255,22 +255,32 @@ class Search:
                 for edit in edits(site)
                 if not _overlap(edit, base)
             ]
-            some += self._solved(site, base)
+            some += self._by_value(site, base, added)
+            is_late = self._seems_right(site)
+            some += [] if is_late else self._by_value(site, base, changed)
             first, rest = [each for each in some if each.fits], [each for each in some if not each.fits]
             if first:
                 yield first, rest
-            known.append(rest)
-        for some in known:
-            yield [], some
+            known.append((site, is_late, rest))
+        for site, is_late, some in known:
+            yield [], [*(self._by_value(site, base, changed) if is_late else ()), *some]
 
-    def _solved(self, site: Site, base: tuple[Candidate, ...]) -> list[Candidate]:
-        """Return the edits of a statement that are found by value."""
-        rank = self.order.get((site.source.file, site.node.lineno), FIRST)
-        return [
-            Candidate(site, edit, True)
-            for edit in solved(site, self.goals, is_likely=rank < FIRST)
-            if not _overlap(edit, base)
-        ]
+    def _seems_right(self, site: Site) -> bool:
+        """Whether a less likely statement computes an adjoint, although perhaps of another value."""
+        value = getattr(site.node, "value", None)
+        if self._is_likely(site) or not isinstance(value, ast.expr) or isinstance(value, ast.Name):
+            return False
+        return self.goals.has(site.value(value))
+
+    def _is_likely(self, site: Site) -> bool:
+        return self.order.get((site.source.file, site.node.lineno), FIRST) < FIRST
+
+    def _by_value(
+        self, site: Site, base: tuple[Candidate, ...], family: Callable[..., list[Edit]]
+    ) -> list[Candidate]:
+        """Return edits of a statement that are found by value."""
+        found = family(site, self.goals, is_likely=self._is_likely(site))
+        return [Candidate(site, edit, True) for edit in found if not _overlap(edit, base)]
 
     def _sites(self, base: tuple[Candidate, ...]) -> list[Site]:
         sites = sites_of(self.points[0], self.files, self._watched(base))

@@ -115,8 +115,8 @@ class Site:
 
     @cached_property
     def numbers(self) -> list[tuple[str, float]]:
-        """The numbers in scope that may be factors."""
-        return [
+        """The numbers in scope that may be factors, and the sizes of the statement's arrays."""
+        found = [
             (text, float(value))
             for text, value in self.terms.items()
             if isinstance(value, int | float | np.number)
@@ -124,6 +124,16 @@ class Site:
             and np.isfinite(value)
             and value not in (0, 1)
         ]
+        known = {number for _, number in found} | {0.0, 1.0}
+        for name in dict.fromkeys(each.id for each in ast.walk(self.node) if isinstance(each, ast.Name)):
+            array = self.terms.get(name)
+            if isinstance(array, np.ndarray) and array.ndim:
+                sizes = [(f"{name}.shape[{axis}]", n) for axis, n in enumerate(array.shape)]
+                for text, number in (*sizes, (f"{name}.size", array.size)):
+                    if number not in known:
+                        known.add(number)
+                        found.append((text, float(number)))
+        return found
 
     @cached_property
     def expressions(self) -> list[Expression]:

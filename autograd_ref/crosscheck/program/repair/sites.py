@@ -282,6 +282,6 @@ def _indices(site: Site) -> list[str]:
         for places in found.values()
         for i, place in enumerate(places)
         for number in numbers
-        if place in numbers and len(numbers) <= 6
+        if ":" not in place and place != number and len(numbers) <= 6
     ]
     return list(dict.fromkeys([*found, *others]))

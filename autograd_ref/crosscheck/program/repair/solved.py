@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd_ref.crosscheck.program.repair.goals import Goals
-from autograd_ref.crosscheck.program.repair.library import Library, Table, Term, positions
+from autograd_ref.crosscheck.program.repair.library import ONE, Library, Table, Term, positions
 from autograd_ref.crosscheck.program.repair.needed import Need, needs
 from autograd_ref.crosscheck.program.repair.site import PRODUCT, SUM, Edit, Expression, Scope, Site
 from autograd_ref.crosscheck.program.repair.source import Change
 
-__all__ = ["solved"]
+__all__ = ["added", "changed"]
 
 # The largest number of expressions of one shape: in the statements that are most likely wrong, and in others.
 MOST, SOME = 3000, 300
@@ -42,25 +42,39 @@ class Asked(NamedTuple):
     vector: np.ndarray
 
 
-def solved(site: Site, goals: Goals, *, is_likely: bool) -> list[Edit]:
-    """Return edits that make a statement's result one of the goals, and statements that add what is missing.
+def changed(site: Site, goals: Goals, *, is_likely: bool) -> list[Edit]:
+    """Return edits of a statement's expressions that make its result one of the goals.
 
     Args:
         site: the statement.
         goals: the adjoints and contributions.
         is_likely: whether to look for less usual ones, too.
     """
-    changed: list[Edit] = []
-    added: list[Edit] = []
+    found: list[Edit] = []
     for scope in site.scopes:
         library = Library(site, scope, MOST if is_likely else SOME)
-        changed += _changed(site, scope, library, goals, is_likely)
-        added += _inserted(site, scope, library, goals, site.in_front, is_likely)
+        found += _changed(site, scope, library, goals, is_likely)
+    return _cheapest(found)
+
+
+def added(site: Site, goals: Goals, *, is_likely: bool) -> list[Edit]:
+    """Return statements, in front of a statement or behind a block, that add what is missing to an array.
+
+    Args:
+        site: the statement.
+        goals: the adjoints and contributions.
+        is_likely: whether to look in the middle of a block, too.
+    """
+    is_end = site.node is site.body[-1] or isinstance(site.node, ast.Pass)
+    if site.lines(site.node) is None or not (is_likely or is_end):
+        return []
+    found: list[Edit] = []
+    for scope in site.scopes:
+        found += _added(site, scope, goals, site.in_front)
         if site.node is site.body[-1] and isinstance(site.node, ast.Assign | ast.AugAssign | ast.Expr):
             after = _after(site, scope)
-            if after is not None:
-                added += _inserted(site, after, Library(site, after, SOME), goals, site.behind, True)
-    return [*_cheapest(changed), *_cheapest(added)]
+            found += [] if after is None else _added(site, after, goals, site.behind)
+    return _cheapest(found)
 
 
 def _cheapest(some: list[Edit]) -> list[Edit]:
@@ -76,8 +90,6 @@ def _changed(site: Site, scope: Scope, library: Library, goals: Goals, is_likely
         return
     asked: dict[tuple[int, ...], list[Asked]] = {}
     for part in (*site.values, *arguments(site)):
-        if not is_likely and goals.has(site.value(part.node)) and not isinstance(part.node, ast.Name):
-            continue
         for wanted in _wanted(site, scope, part, goals, is_likely):
             for need in needs(site, scope, part, wanted):
                 for how, vector in _missing(need):
@@ -165,23 +177,20 @@ def _is_own(site: Site, name: str) -> bool:
     return own or callable(site.terms.get(name))
 
 
-def _inserted(
-    site: Site, scope: Scope, library: Library, goals: Goals, at: Callable[[str], Change], is_likely: bool
-) -> Iterator[Edit]:
-    """Yield statements that add what is missing to an array."""
-    is_end = site.node is site.body[-1] or isinstance(site.node, ast.Pass)
-    if site.lines(site.node) is None or not (is_likely or is_end):
-        return
+def _added(site: Site, scope: Scope, goals: Goals, at: Callable[[str], Change]) -> Iterator[Edit]:
+    usual, more = Library(site, scope, SOME), Library(site, scope, MOST)
     parts = [f"{name}{at}" for name in site.untouched for at in site.indices]
     for name in [*site.written, *parts]:
         held = scope.value(name)
         if not isinstance(held, np.ndarray) or held.dtype.kind != "f" or held.ndim == 0:
             continue
-        if not held.any() and name not in site.untouched and name not in parts:
+        is_untouched = name in site.untouched or name in parts
+        if not held.any() and not is_untouched:
             continue
         # What there is already is a part of the whole.
         whole = goals.of(held.shape, whole=bool(held.any()))
         vectors = [Asked(name, "+", (goal - held)[positions(held.shape)]) for goal in whole]
+        library = more if is_untouched else usual
         for _, term, factor in _found(library.of(held.shape), vectors, goals.near):
             scaled = multiple(site, term, factor)
             if scaled is None or term.text == name or term.array.dtype.kind == "b":
@@ -191,8 +200,9 @@ def _inserted(
             lines = [(0, f"{name} {sign} {plain}")]
             if not held.any():
                 lines.append((1, f"{name} = {text}"))
-            for more, new in lines:
-                yield Edit((at(new),), f"{new} was missing", 5 + cost + more, kind="term")
+            cost += 3 if is_untouched else 5
+            for odd, new in lines:
+                yield Edit((at(new),), f"{new} was missing", cost + odd, kind="term")
 
 
 def _after(site: Site, scope: Scope) -> Scope | None:
@@ -270,6 +280,8 @@ def _edits(site: Site, asked: Asked, term: Term, factor: float) -> Iterator[Edit
     elif how in ("*", "/"):
         if text.startswith("-"):
             return
+        if term is ONE and how == "*" and text.startswith("1 / "):
+            how, text = "/", text.removeprefix("1 / ")
         new = f"{site.text(part.node, PRODUCT)} {how} {_factor(text, term)}"
         what = "factor" if how == "*" else "division by"
         says = f"the {what} {_factor(text, term)} was missing"
@@ -291,6 +303,7 @@ def multiple(site: Site, term: Term, factor: float) -> tuple[str, int] | None:
         for sign in (1, -1):
             if abs(factor - sign * number) <= 1e-5 * abs(number):
                 text = f"{before}{term.text if term.level >= PRODUCT else f'({term.text})'}{behind}"
+                text = text.removesuffix(" * 1") if term is ONE else text
                 return (text if sign == 1 else f"-{text}"), term.cost + cost
     return None
 

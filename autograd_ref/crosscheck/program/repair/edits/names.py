@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_ref.crosscheck.program.repair.site import Edit, Site, shape_of
+from autograd_ref.crosscheck.program.repair.site import PRODUCT, SUM, Edit, Site, shape_of
 
 __all__ = ["names"]
 
@@ -29,6 +29,13 @@ def names(site: Site) -> Iterator[Edit]:
                 # A variable that is not read elsewhere was most likely meant.
                 cost = (2 if alike else 4) - (text in site.unused)
                 yield Edit((site.replaced(each, text),), says, cost)
+    for each in site.addends:
+        for name in sorted(site.unused):
+            if isinstance(site.terms.get(name), np.ndarray):
+                says = f"{name} was not used"
+                for symbol, holds in (("*", PRODUCT), ("+", SUM), ("-", SUM)):
+                    text = f"{site.text(each.node, holds)} {symbol} {name}"
+                    yield Edit((site.replaced(each, text, holds),), says, 2)
 
 
 def _is_alike(one: Any, other: Any) -> bool:

@@ -108,6 +108,7 @@ def _is_safe(node: ast.BinOp, other: str) -> bool:
 def assignments(site: Site) -> Iterator[Edit]:
     """Yield edits such as ``+=`` for ``=``, and a new binding of a name in place of a write to memory."""
     node = site.node
+    yield from _added_at(site)
     if isinstance(node, ast.AugAssign):
         symbol = SYMBOLS[type(node.op)] + "="
         for other in _ASSIGNED:
@@ -125,6 +126,21 @@ def assignments(site: Site) -> Iterator[Edit]:
         for cost, other in ((1, "+="), (2, "-="), (3, "*=")):
             if len(node.targets) == 1:
                 yield Edit((site.assigned(other),), f"{other} and not = belongs there", cost)
+
+
+def _added_at(site: Site) -> Iterator[Edit]:
+    """Yield ``np.add.at`` for an addition at indices that may be equal, of which the last one counts."""
+    node = site.node
+    target = node.target if isinstance(node, ast.AugAssign) else getattr(node, "targets", [None])[-1]
+    if not isinstance(node, ast.Assign | ast.AugAssign) or not isinstance(target, ast.Subscript):
+        return
+    places = target.slice.elts if isinstance(target.slice, ast.Tuple) else [target.slice]
+    if any(isinstance(each, ast.Slice) for each in places):
+        return
+    if any(getattr(site.value(each), "ndim", 0) for each in places):
+        at = f"({site.text(target.slice)})" if len(places) > 1 else site.text(target.slice)
+        text = f"np.add.at({site.text(target.value)}, {at}, {site.text(node.value)})"
+        yield Edit((Change(*site.source.span(node), text),), "equal indices add up only in np.add.at", 1)
 
 
 def functions(site: Site) -> Iterator[Edit]:

@@ -93,12 +93,16 @@ def inserted(site: Site) -> Iterator[Edit]:
     """Yield edits that insert a statement to change this one's result, or to use an unused value."""
     if site.lines(site.node) is None:
         return
-    if isinstance(site.node, ast.Pass):
+    if isinstance(site.node, ast.Pass | ast.For):
+        place = site.in_front if isinstance(site.node, ast.Pass) else site.behind
+        inside = {
+            ast.unparse(_root(node.target)) for node in ast.walk(site.node) if isinstance(node, ast.AugAssign)
+        }
         for made in site.written:
             value = site.scope.value(made)
-            if isinstance(value, np.ndarray):
+            if isinstance(value, np.ndarray) and (made in inside or isinstance(site.node, ast.Pass)):
                 for cost, text in _lines_to_insert(site, made, value, site.scope):
-                    yield Edit((site.in_front(text),), f"{text} was missing", cost)
+                    yield Edit((place(text),), f"{text} was missing", cost)
     if not isinstance(site.node, ast.Assign | ast.AugAssign | ast.Expr):
         return
     for cost, text in dict.fromkeys((*_changing(site), *_using(site))):
