@@ -232,8 +232,9 @@ class Search:
         with self._changed(some):
             if not self.trial.keeps_moving():
                 return True
-        if any("\n" in each.text or not each.text for each in some[-1].edit.changes):
-            return False  # the edit adds or removes statements
+        text = some[-1].site.source.text
+        if any("\n" in each.text or b"\n" in text[each.start : each.end] for each in some[-1].edit.changes):
+            return False  # the edit moves other statements to other lines
         return not self._watched(some[:-1]).keys() <= self._watched(some).keys()
 
     def _watched(self, some: tuple[Candidate, ...]) -> dict[tuple[str, int], list[Scope]]:

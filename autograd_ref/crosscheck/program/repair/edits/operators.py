@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator
 
 from autograd_ref.crosscheck.program.repair.site import (
+    ATOM,
     POWER,
     PRODUCT,
     SUM,
@@ -72,7 +73,7 @@ def operators(site: Site) -> Iterator[Edit]:
                 says = f"{other} and not {symbol} belongs there"
                 right = site.text(node.right, _HOLDS.get(other, 11) + 1)
                 left = site.text(node.left, _HOLDS.get(other, 11))
-                as_it_was = _is_safe(node, other)
+                as_it_was = _is_safe(site, node, other)
                 if as_it_was and _HOLDS.get(other, 11) >= _HOLDS.get(symbol, 11):
                     change = site.between(node.left, node.right, symbol, other)
                 else:
@@ -99,10 +100,16 @@ def operators(site: Site) -> Iterator[Edit]:
             )
 
 
-def _is_safe(node: ast.BinOp, other: str) -> bool:
-    """Whether the operands need no parentheses."""
+def _is_safe(site: Site, node: ast.BinOp, other: str) -> bool:
+    """Whether the operands need no more parentheses."""
     holds = _HOLDS.get(other, 11)
-    return level(node.left) >= holds and level(node.right) > holds
+    return _level(site, node.left) >= holds and _level(site, node.right) > holds
+
+
+def _level(site: Site, node: ast.expr) -> int:
+    """Return the precedence of an operand, which may be in parentheses."""
+    (start, end), text = site.source.span(node), site.source.text
+    return ATOM if text[:start].endswith(b"(") and text[end:].startswith(b")") else level(node)
 
 
 def assignments(site: Site) -> Iterator[Edit]:
