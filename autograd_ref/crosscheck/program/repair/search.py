@@ -105,6 +105,8 @@ class Search:
         self.before = self.trial.right(0)
         self.trial = Trial(points, time.process_time() - began)
         self.whole = frozenset(range(len(points[0].pairs)))
+        self.ran: dict[tuple[str, int], int] = {}
+        self.near: list[Site] = []
         # Repairs that are right only because the program does less: used if there is no other.
         self.weak: list[tuple[Candidate, ...]] = []
 
@@ -172,8 +174,8 @@ class Search:
             if good or not first:
                 good += self._good(rest, base, bases)
             if good:
-                good += self._good(self._cheaper(sites[:FIRST], good, base), base, bases)
-            good.sort(key=lambda each: (each.edit.cost, _size(each)))
+                good += self._good(self._cheaper(good, base), base, bases)
+            good.sort(key=lambda each: (each.edit.cost, self._ran_at(each.site), _size(each)))
             best = [(*base, each) for each in good[:LAST]]
             idle = [some for some in best if self._idles(some)]
             self.weak += idle
@@ -214,18 +216,24 @@ class Search:
                 return mended
         return None
 
-    def _cheaper(
-        self, sites: Sequence[Site], good: Sequence[Candidate], base: tuple[Candidate, ...]
-    ) -> list[Candidate]:
-        """Return more usual edits of the other likeliest statements: a simpler mistake is likelier."""
-        cost = min(each.edit.cost for each in good)
-        others = [site for site in sites if site is not good[0].site]
-        return [
-            Candidate(site, edit, False)
-            for site in others
-            for edit in edits(site)
-            if edit.cost < cost and not _overlap(edit, base)
-        ] + [each for site in others for each in self._by_value(site, base, changed) if each.edit.cost < cost]
+    def _cheaper(self, good: Sequence[Candidate], base: tuple[Candidate, ...]) -> list[Candidate]:
+        """Return more usual edits of the other likeliest statements: a simpler mistake is likelier.
+
+        Of two equal ones, the earlier is likelier if its statement gives no adjoint: the later may be right.
+        """
+        cost, here = min(each.edit.cost for each in good), good[0].site
+        found: list[Candidate] = []
+        for site in self.near:
+            is_before = self._ran_at(site) < self._ran_at(here) and not self._gives_goal(site)
+            if site is not here:
+                some = [*(Candidate(site, edit, False) for edit in edits(site) if not _overlap(edit, base))]
+                some += self._by_value(site, base, changed)
+                found += [each for each in some if each.edit.cost < cost + is_before]
+        return found
+
+    def _ran_at(self, site: Site) -> int:
+        """Return the position of a statement in the order in which they first ran."""
+        return self.ran.get((site.source.file, site.node.lineno), 0)
 
     def _idles(self, some: tuple[Candidate, ...]) -> bool:
         """Whether an edit is right only because it skips a parameter's step or the code behind a guard."""
@@ -268,10 +276,12 @@ class Search:
 
     def _seems_right(self, site: Site) -> bool:
         """Whether a less likely statement computes an adjoint, although perhaps of another value."""
+        is_name = isinstance(getattr(site.node, "value", None), ast.Name)
+        return not self._is_likely(site) and not is_name and self._gives_goal(site)
+
+    def _gives_goal(self, site: Site) -> bool:
         value = getattr(site.node, "value", None)
-        if self._is_likely(site) or not isinstance(value, ast.expr) or isinstance(value, ast.Name):
-            return False
-        return self.goals.has(site.value(value))
+        return isinstance(value, ast.expr) and self.goals.has(site.value(value))
 
     def _is_likely(self, site: Site) -> bool:
         return self.order.get((site.source.file, site.node.lineno), FIRST) < FIRST
@@ -284,7 +294,9 @@ class Search:
         return [Candidate(site, edit, True) for edit in found if not _overlap(edit, base)]
 
     def _sites(self, base: tuple[Candidate, ...]) -> list[Site]:
-        sites = sites_of(self.points[0], self.files, self._watched(base))
+        seen = self._watched(base)
+        self.ran = {line: i for i, line in enumerate(seen)}
+        sites = sites_of(self.points[0], self.files, seen)
         last = len(self.order)
         ranks = [float(self.order.get((each.source.file, each.node.lineno), last)) for each in sites]
         for i, site in enumerate(sites):
@@ -307,7 +319,9 @@ class Search:
                     if each.source is site.source and _is_inside(each.node, site.node)
                 ]
                 ranks[i] = min([ranks[i], *(rank + 1.5 for rank in inside)])
-        return [sites[i] for i in sorted(range(len(sites)), key=ranks.__getitem__)]
+        ranked = [sites[i] for i in sorted(range(len(sites)), key=ranks.__getitem__)]
+        self.near = ranked[:NEAR]
+        return ranked
 
     def _run(self, some: tuple[Candidate, ...], number: int) -> Outcome:
         try:

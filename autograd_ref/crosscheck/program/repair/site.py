@@ -125,7 +125,8 @@ class Site:
             and value not in (0, 1)
         ]
         known = {number for _, number in found} | {0.0, 1.0}
-        for name in dict.fromkeys(each.id for each in ast.walk(self.node) if isinstance(each, ast.Name)):
+        read = (each for each in ast.walk(self.node) if isinstance(each, ast.Name | ast.Attribute))
+        for name in dict.fromkeys(self.source.of(each) for each in read):
             array = self.terms.get(name)
             if isinstance(array, np.ndarray) and array.ndim:
                 sizes = [(f"{name}.shape[{axis}]", n) for axis, n in enumerate(array.shape)]
