@@ -172,8 +172,8 @@ class _Listing:
         for blame in blames[:1]:
             for statement, note in self.notes.items():
                 is_here = statement.file == blame.file and statement.line <= blame.line <= statement.end_line
-                if is_here and note.ok is None and statement in self.lines and blame.says.startswith("with "):
-                    line = self.lines[statement]
+                line = self.lines.get(statement)
+                if is_here and line and line.what == AUXILIARY and blame.says.startswith("with "):
                     said = blame.says.partition(";")[0]
                     self.lines[statement] = Line(line.file, line.line, line.code, None, "wrong", None, False)
                     self.notes[statement] = Note(f"✗ {said}", False, note.values)
@@ -240,7 +240,7 @@ def _is_sum_of(value: Value, before: Value) -> bool:
         value = value.inputs[0]
         if value is before:
             return True
-    return before in value.inputs
+    return before in value.inputs and _kind(value) in ("add", "subtract")
 
 
 def _kind(value: Value) -> str:
