@@ -1,5 +1,7 @@
 """A mistake of each kind: the line that is named, and what is said of it; right programs are not blamed."""
 
+# ruff: noqa: F401, F811 - the browser is a fixture, which arguments name
+
 import ast
 import linecache
 import sys
@@ -7,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from study_browser import browser
 
 from autograd_ref import check_call
+from autograd_ref.crosscheck.reports.listed import Row, listing_html
 from autograd_ref.crosscheck.reports.report import Report
 
 NETWORK = """
@@ -56,7 +60,7 @@ MISTAKES = {
     "operand": ("    dscores /= N\n", "    dscores = N / dscores\n", ["dscores = N"], {"operand"}),
     "term": ("    dW2 += 2 * reg * W2\n", "", ["dW2 = ", "return loss"], {"term"}),
     "axis": ("db1 = dz1.sum(axis=0)", "db1 = dz1.mean(axis=0)", ["db1 = "], {"axis"}),
-    "region": ("dz1 = dh1 * (z1 > 0)", "dz1 = dh1 * z1", ["dz1 = "], {"region"}),
+    "region": ("dscores = probs.copy()", "dscores = 3 * np.sqrt(probs) + 1", ["dscores = "], {"region"}),
     "factor": ("    dscores /= N\n", "", ["dscores[np", "dW2 = ", "db2 = ", "dh1 = "], {"factor", "step"}),
 }  # fmt: skip
 
@@ -355,3 +359,18 @@ def test_listing_names_every_result(layer):
     assert notes["return dz @ W.T, x.T @ dz, dz.sum(axis=0)"] == f"∂loss/∂x ✓; {part}; ∂loss/∂b ✓"
     assert notes["dx, dW, db = backward(np.ones_like(out), cache)"] == f"∂loss/∂x ✓; {part}; ∂loss/∂b ✓"
     assert notes["dW += W"] == "∂loss/∂W ✓"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [360, 1200])
+def test_page_leaves_room_for_long_code_and_notes(browser, width):
+    code = "    dx, dw = " + "backward(dout, cache) + " * 9 + "0"
+    row = Row("f.py", 7, code, "∂loss/∂x ✓; " * 20, True, "2×2\n" + "1.5 " * 99)
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.set_content(listing_html("f.py:" + "long_name" * 9, "said " * 99, [row]))
+    for opened in (False, True):
+        page.evaluate("opened => document.querySelector('details').open = opened", opened)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate("document.querySelector('code').offsetWidth") > 0.45 * width
+    assert page.locator("details pre").is_visible()
+    page.close()

@@ -283,7 +283,7 @@ _WORDS = {
     "less_equal": "<=",
     "equal": "==",
     "not_equal": "!=",
-    "positive": "without it",
+    "positive": "its operand alone",
     "negative": "-",
     "square": "**2",
 }
