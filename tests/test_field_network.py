@@ -71,7 +71,7 @@ def test_other_form_gets_the_expected_one_in_the_message(name):
     target, message = REFUSED[name]
     with pytest.raises(NotJudged, match=message) as caught:
         check_network(target)
-    assert "--reference FILE.py:NAME" in str(caught.value)
+    assert "--run 'SCRIPT.py'" in str(caught.value)
     assert len(str(caught.value)) < 600
 
 

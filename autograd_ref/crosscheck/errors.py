@@ -7,7 +7,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-__all__ = ["LONGEST_REFUSAL", "cause", "is_beside", "one_line", "own_frames", "what_stopped"]
+__all__ = [
+    "FAULT",
+    "LONGEST_REFUSAL",
+    "cause",
+    "is_beside",
+    "is_own_fault",
+    "one_line",
+    "own_frames",
+    "what_stopped",
+]
 
 # Packages whose names for installation and import differ.
 PACKAGES = {
@@ -29,6 +38,8 @@ PYTHON_2_LINE = re.compile(
     re.VERBOSE,
 )
 LONGEST, LONGEST_REFUSAL = 300, 600
+OWN = str(Path(__file__).parents[1])
+FAULT = "an error in this checker, please report it: "
 # How far above a file its project may begin.
 LEVELS = 5
 
@@ -50,6 +61,14 @@ def what_stopped(error: BaseException, file: str) -> str:
         return one_line(f"{python_2}{place}line {error.lineno}: {said}")
     lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if _is_in(frame, file)]
     return one_line((f"line {lines[-1]}: " if lines else "") + cause(error, file))
+
+
+def is_own_fault(error: BaseException) -> bool:
+    """Whether an exception comes from this package, without code of the user above it."""
+    from autograd_ref.recording.place import is_foreign
+
+    files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return isinstance(error, Exception) and all(file.startswith(OWN) or is_foreign(file) for file in files)
 
 
 def is_beside(error: FileNotFoundError, file: str) -> bool:

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from autograd_ref.compiling.cache import keep_compiled
-from autograd_ref.crosscheck.errors import LONGEST_REFUSAL, one_line, what_stopped
+from autograd_ref.crosscheck.errors import FAULT, LONGEST_REFUSAL, is_own_fault, one_line, what_stopped
 from autograd_ref.crosscheck.function.check import POINTS, check_gradients_at
 from autograd_ref.crosscheck.isolated.by_forward import by_forward
 from autograd_ref.crosscheck.isolated.judge_whole import WholeFile
@@ -195,7 +195,8 @@ def _said(file: str, judge: Callable[[], Report]) -> Report:
     except NotJudged:
         raise
     except BaseException as error:
-        raise NotJudged(what_stopped(error, file)) from error
+        ours = FAULT if is_own_fault(error) else ""
+        raise NotJudged(ours + what_stopped(error, file)) from error
 
 
 def _is_told(request: dict[str, Any]) -> bool:

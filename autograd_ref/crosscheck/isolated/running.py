@@ -11,8 +11,9 @@ from typing import NoReturn
 
 from autograd_ref.crosscheck.errors import what_stopped
 from autograd_ref.crosscheck.isolated.meeting import watching_calls
-from autograd_ref.crosscheck.isolated.source import is_plain, run_cells
+from autograd_ref.crosscheck.isolated.source import is_plain, run_cells, source_of
 from autograd_ref.crosscheck.isolated.targets import file_of
+from autograd_ref.crosscheck.isolated.whole import methods_in
 from autograd_ref.crosscheck.program.calling.watch import Met
 from autograd_ref.crosscheck.reports.report import NotJudged
 
@@ -37,8 +38,13 @@ def run_until_call(command: str, spec: str, nth: int, meet: Callable[[str, Met],
     every, floating = counts[name]
     if not every:
         raise NotJudged(f"--run ends without a call of {name}")
-    often = "once" if floating == 1 else f"{floating} times" if floating else "never"
-    raise NotJudged(f"--run calls {name} with floating arrays {often}: too few for --nth {nth}")
+    methods = [each for each in methods_in(source_of(Path(file))) if each.startswith(f"{name}.")]
+    if methods:
+        raise NotJudged(f"is a class: name the method to judge, {spec}{methods[0].removeprefix(name)}")
+    if not floating:
+        raise NotJudged(f"--run calls {name}, but never with arrays of real floating-point numbers")
+    often = "once" if floating == 1 else f"{floating} times"
+    raise NotJudged(f"--run calls {name} with floating arrays only {often}: too few for --nth {nth}")
 
 
 def run_program(command: str) -> None:

@@ -26,7 +26,10 @@ NOTHING = (
 TAKES_GRADIENTS = "it takes a gradient and computes none, so there is nothing to judge"
 
 # Why functions that may compute gradients are not judged.
-NOT_RECORDED = re.compile("cannot be recorded: |left the tape|this checker computes an operation otherwise")
+NOT_RECORDED = re.compile(
+    "cannot be recorded: |left the tape|this checker computes an operation otherwise|error in this checker"
+    "|is held constant"
+)
 
 _NOT_SOURCE = {"build", "dist", "env", "node_modules", "site-packages", "venv", "__pycache__"}
 

@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["WAY_OUT", "elsewhere", "refuse_columns", "refuse_other_arguments", "refuse_unanswered"]
 
 WAY_OUT = (
-    ": say how it is called, --call 'NAME(...)' (check_call in Python), or run what calls it, --run "
-    "'SCRIPT.py', and its own forward pass judges it; or hold it against JAX with --reference FILE.py:NAME "
-    "(check_gradients)"
+    ": say how to call it, --call 'NAME(...)' (check_call in Python), or run what calls it, --run 'SCRIPT.py'"
 )
 # Usual names of the method that returns the gradient.
 GRADIENT_METHODS = ("gradient", "gradients", "grad", "grads", "backward", "backprop", "numerical_gradient")
@@ -41,8 +39,7 @@ def refuse_other_arguments(function: Callable[..., Any]) -> None:
     except TypeError:
         name = getattr(function, "__name__", "it")
         raise NotJudged(
-            f"it is called as loss(params, X, y, reg), and {name}{_names(signature)} takes other "
-            f"arguments{WAY_OUT}"
+            f"{name}{_names(signature)} takes other arguments than loss(params, X, y, reg){WAY_OUT}"
         ) from None
 
 

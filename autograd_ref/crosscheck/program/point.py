@@ -150,7 +150,7 @@ def run(form: Form, args: Sequence[Any], kwargs: Mapping[str, Any], file: str) -
         NotJudged: the call raised, could not be recorded, or has no loss; then the state is restored.
     """
     if form.leaves_variables and form.loss is None:
-        raise NoLoss("none of its variables is the loss")
+        raise NoLoss("none of its variables is the loss by its name: say which one is, --loss NAME")
     try:
         recording = record_or_undo(form.function, args, kwargs)
     except NotRecorded as error:

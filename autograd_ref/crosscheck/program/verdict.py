@@ -20,6 +20,8 @@ from autograd_ref.crosscheck.reports.report import Advice, Report
 
 __all__ = ["Settings", "report_on"]
 
+SLIGHT = 1e-6
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -96,6 +98,7 @@ def report_on(
         assignment.ambiguous.append(
             f"{', '.join(map(shown, missing))} gets no gradient in a call made up for it"
         )
+    said = [*_said(first, assignment, found, settings), *_slight(wrong), *_fixed(found[0], at_fault)]
     # If a gradient is not judged, it is unknown whether a change makes all of them right.
     suspects = blame(found, at_fault if settings.places and not assignment.ambiguous else ())
     lines, listing = listing_of(found, at_fault, suspects.blames) if settings.explain else ([], [])
@@ -108,7 +111,7 @@ def report_on(
         if unjudged or assignment.ambiguous or not ordered
         else True,
         first_wrong=wrong[0].name if wrong else None,
-        signature=" ".join(_said(first, assignment, found, settings)) or None,
+        signature=" ".join(said) or None,
         warnings=(*warnings, *_precision(found[0]), *_guards(found[0])),
         quantities=tuple(ordered),
         points=len(found),
@@ -170,6 +173,33 @@ def _said(run: Run, assignment: Assignment, found: Sequence[RecordedPoint], sett
         said.append("In float64 rounding hides less: --dtype float64.")
     if settings.tolerance:
         said.append(f"Every bound was widened to {settings.tolerance:g} (tolerance).")
+    return said
+
+
+def _slight(wrong: Sequence[Quantity]) -> list[str]:
+    """Say what to do if all errors are small, as for gradients by the implicit function theorem."""
+    if not wrong or any(not each.max_rel <= SLIGHT for each in wrong):
+        return []
+    return [
+        f"All errors are below {SLIGHT:g} of the gradient: if they come from an iteration that stops, accept "
+        f"them by --tolerance {SLIGHT:g}."
+    ]
+
+
+def _fixed(point: RecordedPoint, at_fault: Sequence[int]) -> list[str]:
+    """Say what to do if a gradient is only wrong in 0, where its array is 0, too: a triangular matrix."""
+    said = []
+    for i in at_fault:
+        hand, held = point.by_hand[i], point.run.held(point.pairs[i].leaf)
+        if hand.shape != held.shape or not held.any():
+            continue
+        off = np.abs(hand - point.gradients[i].value) > point.gradients[i].bound.radius
+        if off.any() and not hand[off].any() and not held[off].any():
+            name = _names(point)[i]
+            said.append(
+                f"Every wrong entry of d{name} is 0, and so is this entry of {name}: if these entries are "
+                f"fixed, let the loss read {name} * mask."
+            )
     return said
 
 

@@ -99,8 +99,10 @@ class Backward:
         before = self.stacks.get(source, known)
         self.exact[source] = np.asarray(known + exact)
         errors = self._errors(source)(np.asarray(np.abs(known) + np.abs(exact)))
-        errors += np.asarray(part)
-        errors += np.asarray(before)
+        for each in (np.asarray(part), np.asarray(before)):
+            if each.dtype.kind == "c" and errors.dtype.kind != "c":
+                errors = errors.astype(complex)  # as of a spectrum's real part and then its imaginary one
+            errors += each
         self.stacks[source] = errors
 
     def _flow_into(

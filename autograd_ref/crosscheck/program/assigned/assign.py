@@ -174,7 +174,8 @@ class _Assigning:
                     continue
                 if is_rescaled(each.value, leaf.value, self.found.forward):
                     continue
-                if each.path == leaf.path or not self._is_adjoint(each, leaf):
+                alike = [other for other in self._free() if other.array.shape == each.array.shape]
+                if each.path == leaf.path or not any(self._is_adjoint(each, other) for other in alike):
                     self._take(each, leaf, is_change=True)
                     break
 

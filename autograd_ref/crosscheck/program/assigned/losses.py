@@ -88,10 +88,10 @@ def own_loss(recording: Recording, prefix: str) -> str | None:
         prefix: the prefix of their paths.
     """
     for path, found in sorted(recording.final.items(), key=_how_sure):
-        name = of_path(path)
-        texts = {f"{prefix}[{name.name!r}]": name.name, f"{prefix}['self'].{name.name}": f"self.{name.name}"}
-        if path in texts and _SURE.match(name.name) and _is_number(*found):
-            return texts[path]
+        held, name = holder(path), of_path(holder(path)).name
+        texts = {f"{prefix}[{name!r}]": name, f"{prefix}['self'].{name}": f"self.{name}"}
+        if held in texts and _SURE.match(name) and _is_number(*found):
+            return texts[held] + path.removeprefix(held)
     return None
 
 
@@ -132,4 +132,6 @@ def _told(recording: Recording, path: str) -> str:
     thing, value = recording.final[path]
     if np.shape(thing):
         return f"an array of shape {np.shape(thing)}"
-    return "a number that depends on none of them" if value is None else "a number"
+    if value is None:
+        return "a number that depends on none of them"
+    return "complex" if value.dtype.kind == "c" else f"a number of {value.dtype}"

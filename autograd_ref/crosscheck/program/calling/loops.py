@@ -4,7 +4,7 @@ import ast
 import re
 import types
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -104,20 +104,24 @@ def round_of(loop: Loop, file: str, space: dict[str, Any], variables: Mapping[st
     """
     read = [each for part in loop.node.body for each in ast.walk(part)]
     names = dict.fromkeys(each.id for each in read if isinstance(each, ast.Name))
+    stale = _assigned_first(loop.node.body)
     given = {
         name: variables[name]
         for name in names
-        if name in variables and name not in loop.shared and not _is_fixed(variables[name], name, space)
+        if name in variables
+        and name not in {*loop.shared, *stale}
+        and not _is_fixed(variables[name], name, space)
     }
     numbers = []
     for target, is_lowered in _moved(loop.node):
         match target:
             case ast.Name(id=name) if name in given and _is_parameter(name, given[name], is_lowered):
                 given[name] = np.array(float(given[name]))
-            case ast.Attribute(value=ast.Name(id=owner), attr=name) if owner in variables:
-                held = getattr(variables[owner], name, None)
-                if _is_parameter(name, held, is_lowered):
-                    numbers.append((variables[owner], name, held))
+            case ast.Attribute(value=ast.Name(id=owner), attr=name):
+                for each in _things(owner, loop.node, space, variables):
+                    held = getattr(each, name, None)
+                    if _is_parameter(name, held, is_lowered):
+                        numbers.append((each, name, held))
     name = f"loop_at_line_{loop.line}"
     shared = f"    global {', '.join(loop.shared)}\n" if loop.shared else ""
     head = f"def {name}({', '.join(given)}):\n{shared}    for _once in (0,): pass"
@@ -196,6 +200,30 @@ def _moved(loop: _Node) -> Iterator[tuple[ast.expr, bool]]:
                 ast.unparse(left) == ast.unparse(target)
             ):
                 yield target, isinstance(op, ast.Sub)
+
+
+def _assigned_first(body: list[ast.stmt]) -> set[str]:
+    """Return the variables whose old values a loop does not read, because it assigns them first."""
+    found, seen = set[str](), set[str]()
+    for statement in body:
+        names = [each for each in ast.walk(statement) if isinstance(each, ast.Name)]
+        if isinstance(statement, ast.Assign):
+            read = {each.id for each in names if isinstance(each.ctx, ast.Load)}
+            found |= {each.id for each in names if isinstance(each.ctx, ast.Store)} - read - seen
+        elif isinstance(statement, ast.For) and isinstance(statement.target, ast.Name):
+            read = {each.id for each in ast.walk(statement.iter) if isinstance(each, ast.Name)}
+            found |= {statement.target.id} - read - seen
+        seen |= {each.id for each in names}
+    return found
+
+
+def _things(name: str, loop: _Node, space: dict[str, Any], variables: Mapping[str, Any]) -> list[Any]:
+    """Return what a variable is in a loop: one thing, or all those that an inner loop goes through."""
+    for node in ast.walk(ast.Module(loop.body, [])):
+        if isinstance(node, ast.For) and isinstance(node.target, ast.Name) and node.target.id == name:
+            with suppress(Exception):  # what the loop makes itself is not known yet
+                return list(eval(ast.unparse(node.iter), space, {**variables}))  # noqa: S307
+    return [variables[name]] if name in variables else []
 
 
 def _is_parameter(name: str, thing: Any, is_lowered: bool) -> bool:
