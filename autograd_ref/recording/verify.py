@@ -170,7 +170,7 @@ def check_complete(recording: Recording, seed: int = 0) -> float:
                 for value, array in recording.movable()
                 if every or not _is_of_labels(array)
             }
-            if not moved:
+            if not (moved or every):
                 break
             try:
                 foreseen = replay(recording.tape, moved)
