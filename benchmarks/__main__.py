@@ -16,17 +16,17 @@ from benchmarks.results import RESULTS
 def speed(
     out: Path | None = None,
     quick: bool = False,
-    only: tuple[Literal["small", "large", "threads"], ...] = (),
+    only: tuple[Literal["widths", "small", "large", "threads"], ...] = (),
     native_blas: bool = False,
 ) -> None:
     """Time a training step, and compare it with autodiff and the machine's limit.
 
     Args:
         out: Write results.json and the picture to this folder. By default they go to benchmarks/results, and
-            a sentence in the README is updated.
+            a sentence in two READMEs is updated.
         quick: Measure a small part, in 2 minutes instead of 30, into benchmarks/results/quick.
-        only: Measure only these groups of cases, all three in 10 minutes, and keep the other results:
-            minibatches of 1 to 64 rows, minibatches of 1000 to 5000 rows, and three widths on all CPUs.
+        only: Measure only these groups of cases, in 2 to 5 minutes each, and keep the other results: widths
+            on one thread, minibatches of 1 to 64 rows, of 1000 to 5000 rows, and three widths on all CPUs.
         native_blas: Start the contenders without the variables that pin OpenBLAS to an older core.
     """
     from benchmarks.speed.full import run
@@ -46,7 +46,7 @@ def report(out: Path = RESULTS) -> None:
     """Print and draw the results of a speed run again.
 
     Args:
-        out: Folder of the run. For benchmarks/results, a sentence in the README is updated, too.
+        out: Folder of the run. For benchmarks/results, a sentence in two READMEs is updated, too.
     """
     from benchmarks.speed import report
     from benchmarks.speed.schema import Results

@@ -119,7 +119,8 @@ class Worker:
     def bind(self, cpus: list[int]) -> None:
         """Bind every thread of the process to these CPUs."""
         for thread in Path(f"/proc/{self.pid}/task").iterdir():
-            os.sched_setaffinity(int(thread.name), cpus)
+            with suppress(ProcessLookupError):  # it has ended
+                os.sched_setaffinity(int(thread.name), cpus)
 
     def pause(self) -> None:
         """Pause the process, so that its threads take no time from other workers."""

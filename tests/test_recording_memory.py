@@ -72,6 +72,18 @@ def test_views_that_repeat_a_number_share_its_adjoint():
         record(lambda w: np.broadcast_to(array=w[1], shape=2)[0], w)
 
 
+def test_single_entries_are_read_where_their_views_lead():
+    def call(x):
+        views = [x, x.T, x[::-1], x[1:, None], x[:, ::-2], x[None, ..., 0], np.broadcast_to(x[0, 0], (3, 4))]
+        ends = [each[np.int8(-1), ..., -1] if each.ndim > 2 else each[np.uint8(0), -1] for each in views]
+        return sum([np.sum(end) * each[(-1,) * each.ndim] for end, each in zip(ends, views, strict=True)])
+
+    x = np.random.default_rng(0).standard_normal((2, 3, 4))
+    recording = record(call, x)
+    assert_same(recording.result, call(x))
+    check_operations(recording)
+
+
 def test_mask_that_is_overwritten_is_known_as_it_was_used():
     def call(x):
         mask = x > 0

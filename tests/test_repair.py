@@ -112,6 +112,48 @@ def test_softmax_of_one_hot_labels_is_repaired(tmp_path):
     assert report.repair.after.strip() == "dscores = (probs - y) / len(X)"
 
 
+NORMALISED = """
+import numpy as np
+
+def step(x, gamma, up):
+    D = x.shape[1]
+    centred = x - x.mean(axis=1, keepdims=True)
+    istd = 1 / np.sqrt((centred ** 2).mean(axis=1, keepdims=True) + 1e-5)
+    xhat = centred * istd
+    loss = np.sum(gamma * xhat * up)
+    dgamma = (up * xhat).sum(axis=0)
+    dxhat = up * gamma
+    dx = dxhat - dxhat.mean(axis=1, keepdims=True) - xhat * (dxhat * xhat).mean(axis=1, keepdims=True)
+    dx *= istd
+    return loss, dx, dgamma
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("old", "new", "after"),
+    [
+        (
+            " - xhat * (dxhat * xhat).mean(axis=1, keepdims=True)",
+            "",
+            "dx = dxhat - xhat * np.sum(dxhat * xhat, axis=1, keepdims=True) / D"
+            " - dxhat.mean(axis=1, keepdims=True)",
+        ),
+        ("dgamma = (up * xhat).sum(axis=0)", "dgamma = up * xhat", "dgamma = np.sum(xhat * up, axis=0)"),
+    ],
+)
+def test_what_is_missing_is_found_by_its_value(tmp_path, old, new, after):
+    assert old in NORMALISED
+    file, rng = tmp_path / "normalised.py", np.random.default_rng(0)
+    file.write_text(NORMALISED.replace(old, new))
+    spec = importlib.util.spec_from_file_location("normalised_to_be_repaired", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    arrays = [rng.standard_normal(shape) for shape in ((3, 4), (4,), (3, 4))]
+    report = check_call(module.step, *arrays, points=2, repair=True)
+    assert report.repair.after.strip() == after
+
+
 OBJECT = """
 import numpy as np
 
@@ -231,6 +273,24 @@ def run(*arguments):
         with pytest.raises(SystemExit) as ended:
             main()
     return ended.value.code
+
+
+@pytest.mark.slow
+def test_bias_gradient_of_a_wrong_shape_is_repaired_in_a_call_made_up_from_names(
+    tmp_path, monkeypatch, capfd
+):
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "layer.py"
+    file.write_text(
+        "import numpy as np\n\n\nclass Linear:\n    def __init__(self, inputs, outputs):\n"
+        "        self.W, self.b = np.random.randn(inputs, outputs), np.zeros(outputs)\n\n"
+        "    def forward(self, x):\n        self.x = x\n        return x @ self.W + self.b\n\n"
+        "    def backward(self, dout):\n        self.dW = self.x.T @ dout\n        self.db = 2 * dout / 2\n"
+        "        return dout @ self.W.T\n"
+    )
+    assert run("layer.py:Linear", "--fix", "--yes", "--json") == 1
+    assert json.loads(capfd.readouterr().out)["repair"]["after"] == "        self.db = dout.sum(axis=0)\n"
+    assert run("layer.py:Linear", "--json") == 0
 
 
 @pytest.mark.slow

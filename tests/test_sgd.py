@@ -217,6 +217,22 @@ def test_a_step_in_every_layout_agrees_with_the_plain_path(layout, dtype, kind, 
     check_one_step(1 if "row" in layout else 70, 300, 170, 10, dtype, kind, 0)
 
 
+@pytest.mark.parametrize("way", ["packed", "unpacked", "numpy", "row"])
+def test_a_minibatch_is_read_anew_in_every_step(way, monkeypatch):
+    forward = "packed" if way == "numpy" else way
+    monkeypatch.setattr("handgrad.fused.sgd.choose_layout", lambda *_: Layout("C", forward, way))
+    params, X, y = make(9, 30, 20, 3, np.float32)
+    N = 1 if way == "row" else 3
+    reused, fresh = Sgd(params, N, reg=0.05), Sgd(params, N, reg=0.05)
+    buffer = np.empty_like(X[:N])
+    for start in range(0, 9, N):
+        rows = slice(start, start + N)
+        buffer[...] = X[rows]
+        assert reused.step(buffer, y[rows], 0.1) == fresh.step(X[rows].copy(), y[rows], 0.1)
+    for name, q in reused.params.items():
+        np.testing.assert_array_equal(q, fresh.params[name])
+
+
 def check_one_step(N, D, H, C, dtype, kind, seed):
     options = {"momentum": 0.0, "nesterov": False, **KINDS[kind]}
     params, X, y = make(N, D, H, C, dtype, seed)
@@ -409,5 +425,8 @@ def test_bad_arguments_are_named(arguments, message):
 def test_a_diverged_step_says_so_in_its_loss():
     params, X, y = make(8, 5, 6, 3, np.float32)
     sgd = Sgd(params, 8)
+    with np.errstate(all="raise"):
+        made_here = Sgd(params, 8)
     losses = [sgd.step(X, y, 1e30) for _ in range(4)]
     assert not np.isfinite(losses[-1])
+    np.testing.assert_array_equal([made_here.step(X, y, 1e30) for _ in range(4)], losses)

@@ -1,6 +1,7 @@
 """The speed benchmark: admission of contenders, kept results, and statistics. No time is asserted."""
 
 import json
+import os
 import time
 from dataclasses import replace
 from importlib.util import find_spec
@@ -13,7 +14,7 @@ import pytest
 
 from benchmarks.processes import BenchmarkError, Worker
 from benchmarks.speed import contenders, full, referee, rounds
-from benchmarks.speed.cases import BASE, GROUPS, Case, Group, full_cases, passes_over
+from benchmarks.speed.cases import ALL_CPUS, BASE, GROUPS, Case, Group, full_cases, passes_over
 from benchmarks.speed.contenders import CONTENDERS, LIMIT, OURS, load, missing
 from benchmarks.speed.contenders.course_notes import Contender as CourseNotes
 from benchmarks.speed.contenders.interface import Data
@@ -25,7 +26,7 @@ from benchmarks.speed.ratios import (
     spread,
     summarize,
 )
-from benchmarks.speed.report import STEADY_SPREAD, all_tables, headline_table, notes, report
+from benchmarks.speed.report import STEADY_SPREAD, all_tables, headline, headline_table, notes, report
 from benchmarks.speed.rounds import Pass
 from benchmarks.speed.schema import CaseResult, ContenderResult, Results
 
@@ -98,8 +99,10 @@ def two_rounds(monkeypatch):
 
 def test_pass_times_right_contenders_and_pauses_them(monkeypatch, two_rounds):
     play = rounds.play
+    monkeypatch.setattr(rounds, "ALL_CPUS", ALL_CPUS[::-1])  # it starts on another CPU
 
     def watch(turns, workers, done, until):
+        assert {tuple(os.sched_getaffinity(worker.pid)) for worker in workers.values()} == {(ALL_CPUS[0],)}
         deadline = time.monotonic() + 30  # a signal may take a moment
         for worker in workers.values():
             while Path(f"/proc/{worker.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "T":
@@ -216,7 +219,7 @@ def test_a_group_is_measured_into_earlier_results(monkeypatch, tmp_path, two_rou
     results_of(SOME).write(path)
     earlier = Results.read(path)
     monkeypatch.setattr(full, "CONTENDERS", {name: CONTENDERS[name] for name in (OURS, "torch.compile")})
-    monkeypatch.setattr(full, "GROUPS", {"small": Group([replace(TINY, batch_size=1)], 60.0)})
+    monkeypatch.setattr(full, "GROUPS", {"small": Group([replace(TINY, batch_size=1)], "of one row", 60.0)})
     monkeypatch.setattr(rounds, "MOST_ROUNDS", 2)
     full.run(tmp_path, quick=False, native_blas=True, only=("small",))
     kept = Results.read(path)
@@ -336,6 +339,14 @@ def test_report_lists_losses_refusals_and_missing(tmp_path, capsys):
     (row,) = [row for row in headline_table(results).rows if row[2] == "150"]
     assert row[7].endswith(", JAX scan")
     assert not [text for text in notes(results_of({OURS: SOME[OURS]})) if "is slower" in text]
+
+
+def test_headline_has_the_widths_and_the_ranges_of_the_groups():
+    results = results_of(SOME)
+    ratios = [f"{result.ratio('JAX jit').value:.2f}" for result in results.cases]
+    sentences = headline(results)
+    assert "\n  {} at H=50, {} at H=150, {} at H=500\n".format(*ratios) in sentences
+    assert f"In both dtypes it is\n  {ratios[2]} to {ratios[0]} on one thread" in sentences
 
 
 def test_part_of_a_run_is_reported(tmp_path, capsys):

@@ -49,9 +49,10 @@ class Memory:
         reads: the values read from this version, by layout.
         foreign: whether the program can change it unrecorded, so that every read compares it.
         written: whether anything was written to it.
+        beside: another piece of the owner's memory, if there is one.
     """
 
-    __slots__ = ("_root", "_start", "array", "foreign", "owner", "reads", "version", "written")
+    __slots__ = ("_root", "_start", "array", "beside", "foreign", "owner", "reads", "version", "written")
 
     def __init__(self, owner: Any, array: np.ndarray, version: Value, foreign: bool = False):
         self.owner = owner
@@ -60,6 +61,7 @@ class Memory:
         self.reads: dict[Layout, Value] = {}
         self.foreign = foreign
         self.written = False
+        self.beside: Memory | None = None
         self._root: Layout | None = None
         self._start = 0
 
@@ -67,9 +69,10 @@ class Memory:
     def root(self) -> Layout:
         """The layout of ``array``, whose first byte of memory is position 0."""
         if self._root is None:
-            address = _address(self.array)
-            low = byte_bounds(self.array)[0] if self.array.size else address
-            self._start = low
+            self._start = address = _address(self.array)
+            if self.array.size:  # negative strides begin at the end
+                ends = zip(self.array.strides, self.array.shape, strict=True)
+                self._start += sum([stride * (length - 1) for stride, length in ends if stride < 0])
             self._root = self._layout(self.array, address)
         return self._root
 
@@ -152,22 +155,22 @@ class Memories:
 
     def __init__(self, tape: Tape):
         self.tape = tape
-        self.by_owner: dict[int, list[Memory]] = {}
+        self._by_owner: dict[int, Memory] = {}
 
     def new(self, array: np.ndarray, version: Value) -> Memory:
         """Create the memory of a new result."""
         owner = owner_of(array)
-        memory = Memory(owner, array, version)
-        self.by_owner[id(owner)] = [memory]
+        memory = self._by_owner[id(owner)] = Memory(owner, array, version)
         return memory
 
     def find(self, array: np.ndarray) -> Memory | None:
         """Return the memory that an array reads, if it is known."""
-        known = self.by_owner.get(id(owner_of(array)))
-        if not known:
-            return None
-        if len(known) == 1 and not known[0].foreign:
-            return known[0]
+        first = self._by_owner.get(id(owner_of(array)))
+        if first is None or not (first.foreign or first.beside):
+            return first
+        known = [first]
+        while (beside := known[-1].beside) is not None:
+            known.append(beside)
         low, high = byte_bounds(array)
         for memory in known:
             start, end = byte_bounds(memory.array)
@@ -188,7 +191,8 @@ class Memories:
                 version._code = None
             owner = owner_of(array)
             memory = Memory(owner, array, version, foreign)
-            self.by_owner.setdefault(id(owner), []).append(memory)
+            memory.beside = self._by_owner.get(id(owner))
+            self._by_owner[id(owner)] = memory
         elif memory.foreign:
             self._renew(memory)
         return memory
@@ -201,10 +205,12 @@ class Memories:
 
     def keep_all(self) -> None:
         """Make the tape independent of all memory, at the end of the run."""
-        for known in self.by_owner.values():
-            for memory in known:
+        memory: Memory | None
+        for memory in self._by_owner.values():
+            while memory is not None:
                 if not memory.is_private:
                     memory.keep()
+                memory = memory.beside
 
     def read(self, array: np.ndarray, memory: Memory) -> Value:
         """Return the current value of an array."""

@@ -67,10 +67,8 @@ def here(thread: int | None = None) -> tuple[CodeType | None, int]:
     """Return the innermost running instruction of the program itself, in this thread or another."""
     frame = sys._getframe(1) if thread is None else sys._current_frames()[thread]
     while frame is not None:
-        code = frame.f_code
-        foreign = _foreign_files.get(code.co_filename)
-        if not (is_foreign(code.co_filename) if foreign is None else foreign):
-            return code, frame.f_lasti
+        if not is_foreign(frame.f_code.co_filename):
+            return frame.f_code, frame.f_lasti
         frame = frame.f_back  # type: ignore[assignment]
     return None, -1
 
@@ -89,8 +87,11 @@ def trail(last: Calls) -> tuple[CodeType | None, int, Calls]:
     while frame is not None:
         code = frame.f_code
         file = code.co_filename
-        foreign = _foreign_files.get(file)
-        if not (is_foreign(file) if foreign is None else foreign):
+        try:
+            foreign = _foreign_files[file]
+        except KeyError:
+            foreign = is_foreign(file)
+        if not foreign:
             found.append((code, frame.f_lasti))
         elif file == _RECORD:
             break

@@ -17,7 +17,7 @@ from benchmarks.results import Part, Table, publish, write_json
 __all__ = ["measure_blame"]
 
 # Of each kind.
-MISTAKES, FEW = 180, 21
+MISTAKES, FEW = 200, 21
 PAIRS, FEW_PAIRS = 100, 20
 
 

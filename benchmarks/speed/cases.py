@@ -69,24 +69,30 @@ def _batches(sizes: Iterable[int], features: Iterable[int]) -> list[Case]:
 
 @dataclass(frozen=True)
 class Group:
-    """Cases that can be measured by themselves, once each, and the time limit in seconds."""
+    """Cases that can be measured by themselves, once each, what they have in common, and seconds to do it."""
 
     cases: list[Case]
+    what: str
     seconds: float
 
 
 GROUPS = {
-    "small": Group(_batches((1, 8, 20, 64), (3072, 784)), 260.0),
-    "large": Group(_batches((1000, 2000, 5000), (3072,)), 190.0),
-    "threads": Group(_widths(len(ALL_CPUS), (150, 500, 1024)), 130.0),
+    "widths": Group(
+        [*_widths(1, HIDDEN[:4]), *(replace(BASE, features=D) for D in FEATURES)],
+        f"on one thread with minibatches of {BASE.batch_size} rows",
+        200.0,
+    ),
+    "small": Group(_batches((1, 8, 20, 64), (3072, 784)), "with minibatches of 1 to 64 rows", 260.0),
+    "large": Group(_batches((1000, 2000, 5000), (3072,)), "with minibatches of 1000 to 5000 rows", 190.0),
+    "threads": Group(_widths(len(ALL_CPUS), (150, 500, 1024)), "on all CPUs", 130.0),
 }
 
 
 def full_cases() -> list[Case]:
-    """Return every H on one thread and on all, D in float32 on one thread, and the other groups."""
+    """Return every H on one thread and on all, and the other cases of the groups."""
     widths = [case for threads in sorted({1, len(ALL_CPUS)}) for case in _widths(threads, HIDDEN)]
-    features = [replace(BASE, features=D) for D in FEATURES]
-    return [*widths, *features, *GROUPS["small"].cases, *GROUPS["large"].cases]
+    groups = [case for group in GROUPS.values() for case in group.cases]
+    return list(dict.fromkeys([*widths, *groups]))
 
 
 def quick_cases() -> list[Case]:

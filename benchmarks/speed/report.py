@@ -1,9 +1,9 @@
-"""The report on a run: tables, lists, a picture, and a sentence in the project's README."""
+"""The report on a run: tables, lists, a picture, and sentences in two READMEs."""
 
 from pathlib import Path
 
 from benchmarks.results import RESULTS, Table, publish, write_section
-from benchmarks.speed.cases import BASE, Case, is_width, passes_over
+from benchmarks.speed.cases import BASE, GROUPS, Case, is_width, passes_over
 from benchmarks.speed.contenders import CONTENDERS, LIMIT, OURS
 from benchmarks.speed.plot import draw
 from benchmarks.speed.ratios import (
@@ -25,12 +25,13 @@ SIZE_HEAD = ["threads", "dtype", "H", "N", "D"]
 
 
 def report(results: Results, out: Path) -> None:
-    """Print every table and draw the picture; with the project's own results, update the README."""
+    """Print every table and draw the picture; with the project's own results, update two READMEs."""
     pictures = draw(results, out)
     machines = [results.environment, *(f"Group {name}: {line}" for name, line in results.groups.items())]
     publish("speed", [*machines, *pictures, *all_tables(results), *notes(results)], out)
     if out.resolve() == RESULTS:
         write_section("speed", cost(results))
+        write_section("step time", headline(results), Path(__file__).parents[1] / "README.md")
 
 
 def cost(results: Results) -> str:
@@ -52,6 +53,34 @@ def cost(results: Results) -> str:
         f"{ratio:.2f} times as long as the plain one by hand at H={width},\n"
         f"{more} (N={BASE.batch_size}, D={BASE.features}, float32, one thread), after {compiling:.1f} s of "
         "compiling."
+    )
+
+
+def headline(results: Results) -> str:
+    """Say in two sentences how much faster the fused step is than the fastest library."""
+    faster: dict[Case, float] = {}
+    for result in measured(results):
+        rival = fastest_other(result)
+        ratio = result.ratio(rival) if rival else None
+        if ratio:
+            faster[result.case] = ratio.value
+    widths = [
+        f"{ratio:.2f} at H={case.hidden}"
+        for case, ratio in faster.items()
+        if is_width(case) and (case.threads, case.dtype) == (BASE.threads, BASE.dtype)
+    ]
+    ranges = []
+    for group in GROUPS.values():
+        ratios = [faster[case] for case in group.cases if case in faster]
+        if ratios:
+            ranges.append(f"{min(ratios):.2f} to {max(ratios):.2f} {group.what}")
+    joined = ",\n  ".join(ranges)
+    return (
+        "- **Step time**: the speed of handgrad's fused step, as a multiple of the fastest library's, is\n"
+        f"  {', '.join(widths)}\n"
+        f"  (N={BASE.batch_size}, D={BASE.features}, {BASE.dtype}, one thread). In both dtypes it is\n"
+        f"  {joined}.\n"
+        "  The runs and their dates are in [speed.md](results/speed.md)."
     )
 
 

@@ -56,10 +56,12 @@ def prepare_product(
         c: the matrix to overwrite; contiguous by rows or by columns, like ``a`` and ``b``, and of their
             dtype. Otherwise the BLAS works on a copy, and the function raises ValueError.
     """
-    if len(c) == 1 or not c.flags.f_contiguous:  # a single row is faster as a column
+    # Some kernels are faster with a column than with a row: as the result, in float64 as the right factor.
+    if len(c) == 1 or not c.flags.f_contiguous:
         a, b, c = b.T, a.T, c.T
     gemm = blas.sgemm if c.dtype.char == "f" else blas.dgemm
-    trans_a, trans_b = not a.flags.f_contiguous, not b.flags.f_contiguous
+    trans_a = not a.flags.f_contiguous
+    trans_b = not b.flags.f_contiguous or (len(b) == 1 and c.dtype.char == "d")
     a, b = a.T if trans_a else a, b.T if trans_b else b
     return partial(_gemm_in_place, gemm, a, b, c, trans_a, trans_b)
 

@@ -26,7 +26,6 @@ between the two, their threads compete for the cores. Only on one thread may `ch
 
 from collections.abc import Mapping
 from contextvars import copy_context
-from functools import partial
 
 import numpy as np
 from jaxtyping import Float, Integer
@@ -108,10 +107,12 @@ class Sgd:
         order = layout.order
         # A bias becomes one row of weights, so that all four are matrices for the BLAS.
         shapes = {name: np.atleast_2d(q).shape for name, q in params.items()}
-        self._weights, self._velocity = (
-            {name: large_pages(shapes[name], self.dtype, order if name == "W1" else "C") for name in names}
-            for names in (shapes, shapes if self.momentum else ())
-        )
+
+        def allocate() -> dict[str, np.ndarray]:
+            orders = {name: order if name == "W1" else "C" for name in shapes}
+            return {name: large_pages(shape, self.dtype, orders[name]) for name, shape in shapes.items()}
+
+        self._weights, self._velocity = allocate(), allocate() if self.momentum else {}
         for name, q in params.items():
             self._weights[name][...] = q
         for v in self._velocity.values():
@@ -126,9 +127,9 @@ class Sgd:
         self._output = SoftmaxCrossEntropy(1, C, N, self.dtype)
         self._scores = self._output.scores[0].T
         ones = np.ones((N, 1), self.dtype)
-        # NumPy keeps its settings of warnings in the context; to make them takes longer than to enter one.
+        # NumPy's settings of warnings belong to the context: entering one is faster than np.errstate.
         self._quiet = copy_context()
-        self._quiet.run(partial(np.seterr, over="ignore", invalid="ignore"))
+        self._quiet.run(np.seterr, all="ignore")
 
         self._penalized = [self._weights[name].ravel(order="K") for name in ("W1", "W2")]
         moved = self._velocity or self._weights

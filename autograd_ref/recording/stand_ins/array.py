@@ -49,8 +49,7 @@ class RecordedArray(np.ndarray):
 
     # Operators, through ufuncs; and functions.
 
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        return record_ufunc(ufunc, method, inputs, kwargs)
+    __array_ufunc__ = record_ufunc
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return record_function(function, args, kwargs)

@@ -68,8 +68,8 @@ def refuse(what: str) -> NotRecorded:
     return NotRecorded(what, place_here())
 
 
-def record_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call a ufunc, or a method of one, and record it."""
+def record_ufunc(recorded: Any, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    """Call a ufunc, or a method of one, and record it: the ``__array_ufunc__`` of all that records."""
     tape = current.tape
     if tape is None:
         return getattr(ufunc, method)(*plain_all(inputs), **_plain_kwargs(kwargs))
@@ -174,7 +174,7 @@ def _record_at(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> None:
         rows = [rows_of(each, twin, parts) for each in operand]
         for part, *terms in zip(parts, *rows, strict=True):
             entries = wrap_view(twin[part])
-            record_ufunc(ufunc, "__call__", (entries, *terms), {"out": (entries,)})
+            record_ufunc(entries, ufunc, "__call__", entries, *terms, out=(entries,))
         return
     positions = np.arange(twin.size).reshape(twin.shape)[plain_all(key)]
     values = (value_of(target), value_of(positions), *[value_of(each) for each in operand])
@@ -239,7 +239,7 @@ def _record(name: str, function: Callable[..., Any], args: Any, kwargs: Any, out
     if special == "repeating":
         count = REPEATING[name] or len(args)
         args = (*map(as_memory, args[:count]), *args[count:])
-    elif special == "of arrays":
+    elif special == "of arrays" and not RECORDED.issuperset(map(type, args)):
         args = tuple([as_input(each) if type(each) in (list, tuple) else each for each in args])
     if out is None:
         twins = plain_all(args)

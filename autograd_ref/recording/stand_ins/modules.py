@@ -142,12 +142,12 @@ class _Function(StandIn):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if current.tape is None:
             return self._original(*plain_all(args), **plain_all(kwargs))
-        args = tuple([each if type(each) in RECORDED else _met_again(each) for each in args])
+        is_recorded = bool(args) and RECORDED.issuperset(map(type, args))  # the common case
+        if not is_recorded:
+            args = tuple([each if type(each) in RECORDED else _met_again(each) for each in args])
         if kwargs:
             kwargs = {key: _met_again(each) for key, each in kwargs.items()}
-        if self._is_aware and (
-            not RECORDED.isdisjoint(map(type, args)) or any(map(arrays_in, (*args, *kwargs.values())))
-        ):
+        if self._is_aware and (is_recorded or any(map(arrays_in, (*args, *kwargs.values())))):
             return record_function(self._original, args, kwargs)
         return call_unaware(self._original, args, kwargs)
 
@@ -192,7 +192,7 @@ class _Ufunc(StandIn):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         ufunc = self._original
         if not kwargs and len(args) == ufunc.nin and not RECORDED.isdisjoint(map(type, args)):
-            return record_ufunc(ufunc, "__call__", args, kwargs)  # the common case
+            return record_ufunc(self, ufunc, "__call__", *args)  # the common case
         return self._method("__call__", args, kwargs)
 
     def _method(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -203,7 +203,8 @@ class _Ufunc(StandIn):
             or any(map(arrays_in, args))
             or (kwargs and arrays_in(kwargs.get("out")))
         ):
-            return record_ufunc(self._original, method, *_with_out(self._original, method, args, kwargs))
+            args, kwargs = _with_out(self._original, method, args, kwargs)
+            return record_ufunc(self, self._original, method, *args, **kwargs)
         result = getattr(self._original, method)(
             *plain_all(args), **{key: plain_all(v) for key, v in kwargs.items()}
         )

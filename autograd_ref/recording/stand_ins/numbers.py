@@ -50,8 +50,7 @@ class RecordedNumber:
     _twin: Any
     _value: Value
 
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        return record_ufunc(ufunc, method, inputs, kwargs)
+    __array_ufunc__ = record_ufunc
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return record_function(function, args, kwargs)
@@ -167,15 +166,15 @@ def _operator(name: str, ufunc: str, reflected: bool) -> Callable[..., Any]:
         if kind in RECORDED:
             if issubclass(kind, np.ndarray):
                 operands = (other, self) if reflected else (self, other)
-                return record_ufunc(getattr(np, ufunc), "__call__", operands, {})
+                return record_ufunc(self, getattr(np, ufunc), "__call__", *operands)
         elif not isinstance(other, (int, float, complex, np.generic)):
             if isinstance(other, np.ndarray):
                 operands = (other, self) if reflected else (self, other)
-                return record_ufunc(getattr(np, ufunc), "__call__", operands, {})
+                return record_ufunc(self, getattr(np, ufunc), "__call__", *operands)
             if isinstance(other, (list, tuple)) and isinstance(self._twin, np.generic):
                 other = np.asarray(other)
                 operands = (other, self) if reflected else (self, other)
-                return record_ufunc(getattr(np, ufunc), "__call__", operands, {})
+                return record_ufunc(self, getattr(np, ufunc), "__call__", *operands)
             if not reflected and kind.__module__ != "builtins" and hasattr(kind, f"__r{name}__"):
                 return getattr(other, f"__r{name}__")(self if _gives_way(self, other) else self._python())
             return compute(other, self._twin) if reflected else compute(self._twin, other)

@@ -125,7 +125,7 @@ def wrap_view(array: np.ndarray, memory: Any = None) -> Any:
 
 
 def _wrapped(array: np.ndarray) -> Any:
-    wrapped: Any = np.ndarray.view(array, ARRAY[0])
+    wrapped: Any = array.view(ARRAY[0])
     wrapped._twin = array
     return wrapped
 
@@ -176,6 +176,8 @@ def freeze(argument: Any, inputs: list[Any]) -> Any:
     if kind in RECORDED:
         inputs.append(argument)
         return _slot(len(inputs) - 1)
+    if kind is float:
+        return _literal(kind, argument.hex())
     if isinstance(argument, (tuple, list)):
         name = "list" if isinstance(argument, list) else "tuple"
         if RECORDED.issuperset(map(type, argument)):  # the common case
@@ -193,7 +195,7 @@ def freeze(argument: Any, inputs: list[Any]) -> Any:
         return Group("dict", tuple([(key, freeze(each, inputs)) for key, each in argument.items()]))
     if isinstance(argument, type):
         argument = plain(argument)
-    return Literal(type(argument), argument if kind is not float else argument.hex())
+    return Literal(type(argument), argument)
 
 
 _CONSTANTS = {bool, int, str, type(None)}

@@ -34,6 +34,10 @@ def is_target(name: str, function_module: str | None = None) -> bool:
     return name == function_module or name.partition(".")[0] not in _NOT_TARGETS or name == "__main__"
 
 
+# The names of modules that belong to no program.
+_others: set[str] = set()
+
+
 def is_installed(module: types.ModuleType) -> bool:
     """Whether a module belongs to an installed package, so that its globals are not parameters."""
     return _in_packages(getattr(module, "__file__", None))
@@ -126,7 +130,7 @@ def might_need(thing: Any) -> bool:
     """Whether a thing may need a stand-in."""
     kind = type(thing)
     if kind is types.FunctionType or kind is type:
-        return str(thing.__module__).startswith(COVERED)
+        return _is_covered(str(thing.__module__))
     known = _NEEDS.get(kind)
     if known is None:
         known = kind in (types.ModuleType, types.BuiltinFunctionType) or (
@@ -137,6 +141,11 @@ def might_need(thing: Any) -> bool:
 
 
 _NEEDS: dict[type, bool] = {}
+
+
+@cache
+def _is_covered(module: str) -> bool:
+    return module.startswith(COVERED)
 
 
 def _is_data(kind: type) -> bool:
@@ -172,8 +181,10 @@ def shadowed(*extra: dict[str, Any], module: str | None = None) -> Iterator[None
         return original_build(body, name, *[plain(each) for each in bases], **kwargs)
 
     try:
-        for name, each in list(sys.modules.items()):
-            if is_target(name, module) and isinstance(each, types.ModuleType):
+        for name in (sys.modules.keys() - _others).union([module] if module else []):
+            if not is_target(name, module):
+                _others.add(name)
+            elif isinstance(each := sys.modules.get(name), types.ModuleType):
                 bindings.bind(vars(each))
         for namespace in extra:
             bindings.bind(namespace)

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from autograd_ref.crosscheck.program.blame.expressions import Edit, Expression, everywhere
 from autograd_ref.crosscheck.program.blame.names import rebound_at
 from autograd_ref.crosscheck.program.blame.operands import older_operands, other_operands
 from autograd_ref.crosscheck.program.blame.tapes import Tapes
-from autograd_ref.crosscheck.program.blame.trial import computed
+from autograd_ref.crosscheck.program.blame.trial import Edit, Expression, computed, everywhere
 from autograd_ref.recording import Value
 from autograd_ref.recording.memory import Layout, extent, lay_out, window
 from autograd_ref.recording.tape import Compute, Given, Move, Read, Write
@@ -163,14 +162,12 @@ def _of_constants(expression: Expression) -> Iterator[Edit]:
 def _of_arguments(expression: Expression) -> Iterator[Edit]:
     """Yield changes to other axes, a mean for a sum, another index."""
     operation: Any = expression.first.operation
-    for template in _varied(operation.template):
+    for template, words in _varied(operation.template):
 
         def change(value: Value, inputs: list[np.ndarray], _: int, template: Any = template) -> np.ndarray:
             return computed(value, _with(value, template=template), inputs)
 
-        yield everywhere(
-            expression, "index" if isinstance(operation, Move) else "axis", "another one", change
-        )
+        yield everywhere(expression, "index" if isinstance(operation, Move) else "axis", words, change)
     if isinstance(operation, Compute) and len(expression.first.inputs) == 1:
         source = expression.first.inputs[0]
         for divide in (True, False):
@@ -186,25 +183,26 @@ def _of_arguments(expression: Expression) -> Iterator[Edit]:
                 )
 
 
-def _varied(template: Any) -> Iterator[Any]:
-    """Yield the template with one whole number in it changed."""
+def _varied(template: Any) -> Iterator[tuple[Any, str]]:
+    """Yield the template with one whole number in it changed, and what changed in words."""
     if isinstance(template, Literal):
         if template.kind is int:
             for step in (-1, 1, 2, 3, -2):
-                yield Literal(int, template.value + step)
+                yield Literal(int, template.value + step), f"{template.value + step} for {template.value}"
     elif isinstance(template, Group) and template.kind == "dict":
         for i, (key, each) in enumerate(template.items):
             if key in ("axis", "axes", "k", "shift"):
-                for new in _varied(each):
-                    yield template._replace(items=(*template.items[:i], (key, new), *template.items[i + 1 :]))
+                for new, words in _varied(each):
+                    items = (*template.items[:i], (key, new), *template.items[i + 1 :])
+                    yield template._replace(items=items), f"{key} {words.replace(' for ', f' for {key} ')}"
     elif isinstance(template, Group):
         for i, each in enumerate(template.items):
-            for new in _varied(each):
-                yield template._replace(items=(*template.items[:i], new, *template.items[i + 1 :]))
+            for new, words in _varied(each):
+                yield template._replace(items=(*template.items[:i], new, *template.items[i + 1 :])), words
     elif isinstance(template, tuple) and not hasattr(template, "_fields"):
         for i, each in enumerate(template):
-            for new in _varied(each):
-                yield (*template[:i], new, *template[i + 1 :])
+            for new, words in _varied(each):
+                yield (*template[:i], new, *template[i + 1 :]), words
 
 
 def _of_layout(expression: Expression) -> Iterator[Edit]:

@@ -7,13 +7,17 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from autograd_ref.crosscheck.program.blame.known import Known, Meaning
+from autograd_ref.crosscheck.program.blame.names import names_in
 from autograd_ref.crosscheck.program.blame.regions import Region, Trust, is_whole
+from autograd_ref.crosscheck.program.blame.says import is_transposed
 from autograd_ref.crosscheck.program.blame.source import Statement, is_own, statement_at
 from autograd_ref.crosscheck.program.blame.tapes import Tapes
+from autograd_ref.crosscheck.program.blame.words import name_of, target_of
+from autograd_ref.crosscheck.program.paths import cores, of_path
 from autograd_ref.recording import Place, Value
 from autograd_ref.recording.tape import Compute, Read, Write
 
-__all__ = ["Suspect", "Votes", "gather"]
+__all__ = ["Suspect", "Votes", "fits", "gather", "last_name"]
 
 
 @dataclass
@@ -95,6 +99,9 @@ def _of_region(
     region: Region, tapes: Tapes, known: Known, trust: Trust
 ) -> Iterator[tuple[Value, float, str]]:
     output = region.output
+    for value in region.writes:
+        yield value, 0.8, "operator"
+    yield from _doubtful(region, tapes, known)
     for value in region.suspects:
         meanings = known.of(value)
         cleared = 1.0 - 0.95 * trust.cleared.get(value.number, 0.0)
@@ -112,6 +119,38 @@ def _of_region(
         if any(isinstance(each.operation, Compute) and not known.of(each) for each in bad) and not whole:
             weight = 0.4
         yield value, cleared * weight * (0.5 if is_move else 1.0), "operator"
+
+
+def _doubtful(region: Region, tapes: Tapes, known: Known) -> Iterator[tuple[Value, float, str]]:
+    """Yield right values in another order, or under a name that fits another value."""
+    for source in {each for some in region.frontier.values() for each in some}:
+        exact = [each for each in known.of(source) if each.kind == "adjoint" and is_whole(each)]
+        if not exact or source in tapes.forward:
+            continue
+        if all(is_transposed(each, tapes) for each in exact):
+            yield source, 0.7, "transpose"
+        named = target_of(source)
+        meant = [name for name in cores(named or "") if name in names_in(source.place)]
+        known_as = [name_of(each.of, tapes) or "" for each in exact]
+        if meant and not any(is_like(one, other) for one in meant for other in known_as):
+            yield source, 0.75, "name"
+
+
+def fits(value: Value, known: Known, tapes: Tapes) -> bool:
+    """Whether a value is exactly the adjoint to which the name of its variable refers."""
+    exact = [each.of for each in known.of(value) if each.kind == "adjoint" and each.is_exact]
+    names = [last_name(name_of(each, tapes) or "") for each in exact]
+    return any(core in names for core in cores(last_name(target_of(value) or "")))
+
+
+def last_name(path: str) -> str:
+    """Return the variable, attribute or key at the end of a path."""
+    return of_path(path).name if path else ""
+
+
+def is_like(name: str, other: str) -> bool:
+    """Whether two names may stand for one value: h, next_h, h1, self.h."""
+    return name.endswith(other) or other.endswith(name) or name.startswith(other) or other.startswith(name)
 
 
 def _as_output(leaf: Value, meanings: list[Meaning], tapes: Tapes) -> str | None:

@@ -7,8 +7,8 @@ entry by entry, at all points, with one common factor.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import accumulate, permutations
+from dataclasses import dataclass, field
+from itertools import accumulate, groupby, permutations
 
 import numpy as np
 
@@ -37,6 +37,7 @@ class Meaning:
             among its inputs.
         factor: the value is this number times the adjoint, contribution or sum.
         order: same, reshaped (the same entries in the same order) or moved (the same entries).
+        array: the value's array at the first point.
     """
 
     kind: str
@@ -44,6 +45,7 @@ class Meaning:
     uses: tuple[tuple[Value, int], ...]
     factor: float
     order: str
+    array: np.ndarray = field(repr=False, compare=False)
 
     @property
     def is_exact(self) -> bool:
@@ -146,15 +148,17 @@ class Known:
             uses.sort(key=lambda use: use[0].number)
             value = self.tapes.values[number]
             size = int(np.prod(value.shape))
-            if len(uses) < 2 or len(uses) * size > left:
+            # Both operands of W * W are one use: half of its part is a mistake.
+            groups = [tuple(some) for _, some in groupby(uses, key=lambda use: use[0].number)]
+            if len(groups) < 2 or len(uses) * size > left:
                 continue
             left -= len(uses) * size
-            for use in uses:
-                yield _Entry("contribution", value, (use,), self._sum_at((use,)))
-            if 3 <= len(uses) <= MOST_USES:
-                for order in (uses, uses[::-1]):
-                    for some in list(accumulate(([use] for use in order), lambda a, b: a + b))[1:-1]:
-                        yield _Entry("partial", value, tuple(some), self._sum_at(tuple(some)))
+            for some in groups:
+                yield _Entry("contribution", value, some, self._sum_at(some))
+            if 3 <= len(groups) <= MOST_USES:
+                for order in (groups, groups[::-1]):
+                    for some in list(accumulate(order))[1:-1]:
+                        yield _Entry("partial", value, some, self._sum_at(some))
 
     def _adjoint_at(self, value: Value) -> Callable[[int], np.ndarray]:
         def make(point: int) -> np.ndarray:
@@ -203,7 +207,7 @@ class Known:
         order = max(orders, key=("zero", "same", "reshaped", "moved").index)
         if order == "same" and shape != entry.of.shape:
             order = "reshaped"
-        return Meaning(entry.kind, entry.of, entry.uses, factor, order)
+        return Meaning(entry.kind, entry.of, entry.uses, factor, order, arrays[0])
 
 
 def _constant_axes(array: np.ndarray) -> list[tuple[int, ...]]:

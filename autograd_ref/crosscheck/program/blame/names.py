@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
 
 from autograd_ref.crosscheck.program.blame.source import is_own, statement_at, statements_of, tree_of
 from autograd_ref.recording import Place, Value
+from autograd_ref.recording.tape import Read
 
 __all__ = [
     "bindings",
     "creation_names",
     "function_at",
+    "names_in",
     "place_of_node",
     "readers",
     "rebound_at",
+    "view_at",
     "written_names",
 ]
 
@@ -31,6 +35,17 @@ def function_at(place: Place) -> ast.FunctionDef | None:
     return found
 
 
+def names_in(place: Place | None) -> frozenset[str]:
+    """Return all variables of the file that contains a place."""
+    tree = None if place is None else tree_of(place.file)
+    return frozenset() if tree is None else _names(tree)
+
+
+@lru_cache(maxsize=64)
+def _names(tree: ast.Module) -> frozenset[str]:
+    return frozenset(each.id for each in ast.walk(tree) if isinstance(each, ast.Name))
+
+
 def place_of_node(node: ast.AST, like: Place) -> Place:
     """Return the place of a node of the same file."""
     line = getattr(node, "lineno", like.line)
@@ -40,6 +55,50 @@ def place_of_node(node: ast.AST, like: Place) -> Place:
         column=getattr(node, "col_offset", 0),
         end_column=getattr(node, "end_col_offset", 0),
     )
+
+
+def view_at(value: Value, path: str) -> Place | None:
+    """Return the expression that shows a part of an array as a result: ``dx = dx_pad[1:-1]``.
+
+    Args:
+        value: the gradient, as the checker read it after the call.
+        path: its path in the result, which ends with its position or key.
+
+    Returns:
+        The place; None if the gradient was not only shown, or if the source does not say where.
+    """
+    if value.place is None or not is_own(value.place.file) or not isinstance(value.operation, Read):
+        return None
+    source = value.inputs[0]
+    while source.inputs and (source.place is None or is_own(source.place.file)):
+        source = source.inputs[0]
+    calls = [each for each in source.calls if not is_own(each.file)]
+    place = calls[-1] if calls else source.place
+    function = None if place is None else function_at(place)
+    if place is None or function is None:
+        return None
+    key = path[path.rfind("[") + 1 : -1]
+    shown: list[ast.expr] = []
+    for node in ast.walk(function):
+        result = node.value if isinstance(node, ast.Return) else None
+        if isinstance(result, ast.Tuple) and key.isdigit() and int(key) < len(result.elts):
+            shown.append(result.elts[int(key)])
+        elif isinstance(result, ast.Dict):
+            pairs = zip(result.keys, result.values, strict=True)
+            shown += [each for name, each in pairs if name is not None and ast.unparse(name) == key]
+        elif result is not None:
+            shown.append(result)
+    if not shown:
+        return None
+    last = shown[-1]
+    named = [
+        node.value
+        for node in ast.walk(function)
+        if isinstance(node, ast.Assign)
+        and isinstance(last, ast.Name)
+        and _bases(node.targets[0]) == [last.id]
+    ]
+    return place_of_node(named[-1] if named else last, place)
 
 
 def creation_names(place: Place) -> list[str]:

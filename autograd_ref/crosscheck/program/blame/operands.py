@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from autograd_ref.crosscheck.program.blame.expressions import Edit, Expression, everywhere
 from autograd_ref.crosscheck.program.blame.names import function_at, place_of_node
-from autograd_ref.crosscheck.program.blame.says import in_words
 from autograd_ref.crosscheck.program.blame.source import statement_at
 from autograd_ref.crosscheck.program.blame.tapes import Tapes
-from autograd_ref.crosscheck.program.blame.trial import computed
+from autograd_ref.crosscheck.program.blame.trial import Edit, Expression, computed, everywhere
+from autograd_ref.crosscheck.program.blame.words import in_words
 from autograd_ref.recording import Place, Value
 from autograd_ref.recording.tape import Given, Write
 

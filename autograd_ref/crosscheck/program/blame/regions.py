@@ -7,16 +7,18 @@ wrong entries.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from autograd_ref.crosscheck.program.blame.known import Known, Meaning
 from autograd_ref.crosscheck.program.blame.tapes import Output, Tapes
-from autograd_ref.recording import Value
+from autograd_ref.recording import Value, moves
 from autograd_ref.recording.meaning.operations import is_elementwise
-from autograd_ref.recording.memory import lay_out, window
-from autograd_ref.recording.tape import Compute, Given, Read, Write
+from autograd_ref.recording.memory import extent, lay_out, window
+from autograd_ref.recording.tape import Compute, Given, Move, Read, Write
+from autograd_ref.recording.template import widened
 
 __all__ = ["Region", "Trust", "region_of"]
 
@@ -71,12 +73,15 @@ class Region:
         suspects: the values that may be wrong, from the gradient back.
         frontier: the right values from which each of them, by number, was computed.
         unwritten: the newly created memory whose wrong entries were never written.
+        writes: memories with wrong entries that were just written, and either no others, or as many that
+            should have been written instead.
     """
 
     output: Output
     suspects: list[Value] = field(default_factory=list)
     frontier: dict[int, list[Value]] = field(default_factory=dict)
     unwritten: Value | None = None
+    writes: list[Value] = field(default_factory=list)
 
 
 def region_of(output: Output, tapes: Tapes, trust: Trust) -> Region:
@@ -93,7 +98,10 @@ def region_of(output: Output, tapes: Tapes, trust: Trust) -> Region:
         if not tapes.is_backward(value):
             continue
         found.suspects.append(value)
-        for source, part in _sources(value, mask):
+        written = _written(value, tapes)
+        if written is not None and len(tapes.passes(value)) == 1 and _explains(written, mask):
+            found.writes.append(value)
+        for source, part in _sources(value, mask, written, tapes):
             if trust.is_trusted(source):
                 found.frontier.setdefault(number, []).append(source)
             elif not isinstance(source.operation, Given) or isinstance(value.operation, (Read, Write)):
@@ -122,7 +130,32 @@ def _wrong_entries(output: Output, tapes: Tapes) -> np.ndarray:
     return whole
 
 
-def _sources(value: Value, mask: np.ndarray) -> list[tuple[Value, np.ndarray]]:
+def _explains(written: np.ndarray, wrong: np.ndarray) -> bool:
+    """Whether all wrong entries were written, or as many others should have been written instead."""
+    inside, outside = np.count_nonzero(wrong & written), np.count_nonzero(wrong & ~written)
+    return bool(inside > 0 and outside in (0, inside) and not written.all())
+
+
+def _written(value: Value, tapes: Tapes) -> np.ndarray | None:
+    """Return the mask of the entries of a memory that were just written."""
+    operation = value.operation
+    if isinstance(operation, Write) and not operation.at.halves:
+        flat = np.zeros(extent(operation.root), bool)
+        window(flat, operation.at)[...] = True
+        return window(flat, operation.root).copy()
+    if isinstance(operation, Move) and operation.name == "setitem":
+        marks = [np.zeros(value.shape, bool), *_arrays(value.inputs[1:-1], tapes), np.True_]
+        return np.asarray(moves.move(operation, marks, widened))
+    return None
+
+
+def _arrays(values: Sequence[Value], tapes: Tapes) -> list[np.ndarray]:
+    return [np.asarray(tapes.points[0].run.found.arrays[each.number]) for each in values]
+
+
+def _sources(
+    value: Value, mask: np.ndarray, written: np.ndarray | None, tapes: Tapes
+) -> list[tuple[Value, np.ndarray]]:
     """Return the inputs of the marked entries of a value, with the masks of their relevant entries."""
     operation = value.operation
     if isinstance(operation, Read) and not operation.at.halves:
@@ -130,17 +163,28 @@ def _sources(value: Value, mask: np.ndarray) -> list[tuple[Value, np.ndarray]]:
         flat = lay_out(np.zeros(source.shape, bool), operation.root).copy()
         window(flat, operation.at)[...] = mask
         return [(source, window(flat, operation.root).copy())]
-    if isinstance(operation, Write) and not operation.at.halves:
-        flat = lay_out(np.array(mask), operation.root).copy()
-        written = window(flat, operation.at).copy()
-        window(flat, operation.at)[...] = False
-        rest = window(flat, operation.root).copy()
-        old, new = value.inputs
-        found = [(new, _gathered(written, new.shape))] if written.any() else []
+    if isinstance(operation, Move) and operation.name == "getitem":
+        source = value.inputs[0]
+        at = moves.move(operation, [_positions(source), *_arrays(value.inputs[1:], tapes)], widened)
+        marked = np.zeros(source.shape, bool)
+        marked.reshape(-1)[np.asarray(at)[mask]] = True
+        return [(source, marked), *((each, np.ones(each.shape, bool)) for each in value.inputs[1:])]
+    if written is not None:
+        old, new = value.inputs[0], value.inputs[-1]
+        found = [(new, np.ones(new.shape, bool))] if (mask & written).any() else []
+        if isinstance(operation, Write) and found:
+            flat = lay_out(np.array(mask), operation.root)
+            found = [(new, _gathered(window(flat, operation.at).copy(), new.shape))]
+        found += [(each, np.ones(each.shape, bool)) for each in value.inputs[1:-1]]
+        rest = mask & ~written
         return found + ([(old, rest)] if rest.any() else [])
     if isinstance(operation, Compute) and is_elementwise(operation):
         return [(each, _gathered(mask, each.shape)) for each in value.inputs]
     return [(each, np.ones(each.shape, bool)) for each in value.inputs]
+
+
+def _positions(value: Value) -> np.ndarray:
+    return np.arange(int(np.prod(value.shape))).reshape(value.shape)
 
 
 def _gathered(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -10,19 +10,20 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from autograd_ref.crosscheck.program.blame.evidence import Suspect, Votes, gather
-from autograd_ref.crosscheck.program.blame.expressions import Expression, expressions
+from autograd_ref.crosscheck.program.blame.evidence import Suspect, Votes, fits, gather, last_name
 from autograd_ref.crosscheck.program.blame.known import Known
-from autograd_ref.crosscheck.program.blame.names import bindings
+from autograd_ref.crosscheck.program.blame.names import bindings, view_at
 from autograd_ref.crosscheck.program.blame.operands import other_numbers
 from autograd_ref.crosscheck.program.blame.regions import Region, Trust, region_of
-from autograd_ref.crosscheck.program.blame.says import REGION, expression_at, sentences
+from autograd_ref.crosscheck.program.blame.says import REGION, sentences
 from autograd_ref.crosscheck.program.blame.source import Statement, statement_at
 from autograd_ref.crosscheck.program.blame.steps import Wanted, wanted_values
 from autograd_ref.crosscheck.program.blame.tapes import Tapes
-from autograd_ref.crosscheck.program.blame.trial import Trial
+from autograd_ref.crosscheck.program.blame.trial import Expression, Trial, expressions
 from autograd_ref.crosscheck.program.blame.unwritten import vote_for_unwritten
 from autograd_ref.crosscheck.program.blame.weigh import Tried, evidence_of, most, try_expression
+from autograd_ref.crosscheck.program.blame.words import expression_at, name_of, target_of
+from autograd_ref.crosscheck.program.paths import cores
 from autograd_ref.crosscheck.program.point import RecordedPoint
 from autograd_ref.crosscheck.reports.report import Blame
 from autograd_ref.recording import Place, Value
@@ -34,6 +35,8 @@ MOST = 3
 MAKERS = 60
 # Below this weight, an edit that makes everything right is not the most obvious one.
 USUAL = 2.6
+# The kinds of mistakes that may be made where an operand gets its value.
+_OF_OPERANDS = {"factor", "index", "name", "operand", "stale", "transpose"}
 # Time limit for all trials together.
 SECONDS = 3.0
 
@@ -85,11 +88,16 @@ class _Search:
         self.suspects = {value for region in self.regions for value in region.suspects}
         self.votes: Votes = gather(self.regions, tapes, self.known, self.trust)
         self.bound: dict[Statement, str] = {}
+        self.shown = {each.value.number: view_at(each.value, each.found) for each in wrong}
         self.until = time.thread_time() + SECONDS
 
     def found(self) -> Found:
         """Return all results, the most likely first."""
         vote_for_unwritten(self.regions, self.tapes, self.known, self.votes)
+        for region in self.regions:
+            value = region.output.value
+            if value.inputs and self.trust.is_trusted(value.inputs[0]):
+                self.votes.add(value, self.shown[value.number], 1.0, "index")
         tried: dict[Statement, list[Tried]] = {}
         self._try(self.suspects | self._parts(), tried)
         every = list(wanted_values(self.regions, self.tapes, self.known, self.trust, self.trial, self.until))
@@ -121,10 +129,12 @@ class _Search:
         """Change the expressions that made some values, in the order of the votes."""
         order = {each.statement: i for i, each in enumerate(self.votes.ranked())}
         placed = [
-            (statement_at(each.first.place), each)
+            (statement_at(place), each)
             for each in expressions(sorted(values, key=lambda value: value.number), self.tapes)
-            if each.values and each.first.place is not None
+            if each.values and (place := self._place(each.first)) is not None
         ]
+        right = self._right_statements(values)
+        placed = [(statement, each) for statement, each in placed if statement not in right]
         for statement, each in sorted(placed, key=lambda pair: order.get(pair[0], len(order))):
             if time.thread_time() > self.until:
                 break
@@ -137,6 +147,20 @@ class _Search:
                 self.votes.add(each.first, each.first.place, 0.01, tried.edits[0].kind)
             if not any(edit.at is not None for edit in tried.edits):
                 found.setdefault(statement, []).append(tried)
+
+    def _place(self, value: Value) -> Place | None:
+        """Return the place of a value; of a shown array, where it is shown."""
+        return self.shown.get(value.number) or value.place
+
+    def _right_statements(self, values: set[Value]) -> set[Statement]:
+        """Return the statements whose results are all the adjoints that their names promise."""
+        found: dict[Statement, bool] = {}
+        for each in values:
+            if each.place is not None and target_of(each) is not None:
+                statement = statement_at(each.place)
+                is_right = each not in self.suspects and fits(each, self.known, self.tapes)
+                found[statement] = found.get(statement, True) and is_right
+        return {statement for statement, is_right in found.items() if is_right}
 
     def _try_together(self, found: dict[Statement, list[Tried]]) -> None:
         """Change something that several expressions have in common."""
@@ -198,6 +222,8 @@ class _Search:
         found = most(tried[best]) if best in tried else None
         if best is None or found is None or not found.edits or found.expression.first.place is None:
             return
+        if found.edits[0].kind not in _OF_OPERANDS:
+            return
         value, place = found.expression.first, found.expression.first.place
         ran = {(each.place.file, each.place.line) for each in self.tapes.values if each.place is not None}
         inside = expression_at(place)
@@ -225,7 +251,11 @@ class _Search:
                         found[statement] = each
                         break
             else:
-                scores[own] = scores.get(own, 0.0) + 1.0
+                # A variable that is named for an adjoint, and that only a factor keeps from being it.
+                named = cores(last_name(target_of(each.value) or ""))
+                multiples = [m.of for m in meanings if m.kind == "adjoint"]
+                is_meant = any(last_name(name_of(of, self.tapes) or "") in named for of in multiples)
+                scores[own] = scores.get(own, 0.0) + (3.0 if is_meant else 1.0)
         return found
 
     def _kind_of(self, step: Wanted) -> str:
@@ -239,7 +269,7 @@ class _Search:
         kind = max(suspect.kinds, key=lambda each: suspect.kinds[each])
         edit = tried.edits[0] if tried is not None and tried.edits else None
         if edit is not None and tried is not None:
-            place, kind = edit.at or tried.expression.first.place or place, edit.kind
+            place, kind = edit.at or self._place(tried.expression.first) or place, edit.kind
         elif step is not None:
             kind = self._kind_of(step)
         said = self.bound.get(suspect.statement) or sentences(

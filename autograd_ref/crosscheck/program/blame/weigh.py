@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from autograd_ref.crosscheck.program.blame.edits import edits_of
-from autograd_ref.crosscheck.program.blame.expressions import Edit, Expression
 from autograd_ref.crosscheck.program.blame.tapes import Tapes
-from autograd_ref.crosscheck.program.blame.trial import NEAR, Trial
+from autograd_ref.crosscheck.program.blame.trial import NEAR, Edit, Expression, Trial
 from autograd_ref.recording.tape import Write
 
 __all__ = ["Tried", "try_expression"]

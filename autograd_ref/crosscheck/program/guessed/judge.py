@@ -61,11 +61,12 @@ def judge_guessed(
                 f"{_one(wrong.call)}: say which is meant, --call"
             )
         if report.ok is None or any(each.mismatch is not None for each in report.quantities):
-            unfit = unfit or report
+            unfit = report if unfit is None or (unfit.ok is None and report.ok is False) else unfit
         else:
             wrong = wrong or report
-    if wrong is None or asked.repair_seconds <= 0:
-        return wrong or unfit
+    wrong = wrong or unfit
+    if wrong is None or wrong.ok is None or asked.repair_seconds <= 0:
+        return wrong
     spec = f"{asked.spec.rpartition(':')[0]}:{wrong.target.rpartition(':')[2]}".removeprefix(":")
     return check_target(module, file, asked._replace(spec=spec, call=wrong.call, guessed=True), on_verdict)
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from autograd_ref.crosscheck.program.blame.names import function_at
-from autograd_ref.crosscheck.program.blame.says import elements, receiver, target_of
 from autograd_ref.crosscheck.program.blame.source import Statement, is_own, statement_at
+from autograd_ref.crosscheck.program.blame.words import elements, receiver, target_of
 from autograd_ref.recording import Place, Value
 
 __all__ = ["Bound", "bound", "provisional"]

@@ -12,18 +12,17 @@ import numpy as np
 from autograd_ref.crosscheck.program.assigned.moved import is_copy
 from autograd_ref.crosscheck.program.blame.known import Known, Meaning
 from autograd_ref.crosscheck.program.blame.regions import Trust, region_of
-from autograd_ref.crosscheck.program.blame.says import (
-    in_words,
-    is_read_again,
-    is_rearranged,
-    is_written,
-    meaning_in_words,
-    name_of,
-    plainest,
-    target_of,
-)
+from autograd_ref.crosscheck.program.blame.says import is_transposed, meaning_in_words, plainest
 from autograd_ref.crosscheck.program.blame.source import statement_at
 from autograd_ref.crosscheck.program.blame.tapes import Output, Tapes
+from autograd_ref.crosscheck.program.blame.words import (
+    in_words,
+    is_read_again,
+    is_written,
+    name_of,
+    shows_transposed,
+    target_of,
+)
 from autograd_ref.crosscheck.program.listing.bound import Bound, provisional
 from autograd_ref.crosscheck.program.paths import cores, shown
 from autograd_ref.recording import Value
@@ -138,10 +137,13 @@ class Explained:
         is_right = self.trust.is_trusted(value) or (
             best.is_exact and (value not in self._reached or value.number in self._second)
         )
-        is_moved = best.order == "moved" and not is_rearranged(best.of, self.tapes)
-        kind = "transposed" if is_moved and best.kind == "adjoint" else best.kind
+        kind = best.kind
+        is_turned = shows_transposed(value)
+        if kind == "adjoint" and is_transposed(best, self.tapes) and not is_turned:
+            kind = "transposed"
         kind = "contribution" if kind == "adjoint" and is_read_again(best.of, self.tapes) else kind
         note = meaning_in_words(best, self.tapes, self.known)
+        note = note.removesuffix(", transposed") if is_turned else note
         factor = float(f"{best.factor:.12g}")
         # Any number is a multiple of any other, and an unsuspected value may be so by chance.
         is_number = int(np.prod(value.shape)) == 1 and abs(abs(factor) - 1) > 1e-7

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from autograd_ref.crosscheck.program.blame.names import function_at
-from autograd_ref.crosscheck.program.blame.says import is_written
+from autograd_ref.crosscheck.program.blame.names import function_at, view_at
 from autograd_ref.crosscheck.program.blame.source import Statement, is_own, statement_at
 from autograd_ref.crosscheck.program.blame.tapes import Tapes
+from autograd_ref.crosscheck.program.blame.words import is_written
 from autograd_ref.crosscheck.program.listing.bound import Bound, bound
 from autograd_ref.crosscheck.program.listing.explained import AUXILIARY, Explained, Explanation
 from autograd_ref.crosscheck.program.point import RecordedPoint
@@ -83,6 +83,11 @@ class _Listing:
             named.setdefault(each.statement, []).append(each)
         for statement in dict.fromkeys([*made, *named]):
             self._explain(statement, made.get(statement, []), named.get(statement, []))
+        for output in self.tapes.outputs:
+            place = view_at(output.value, output.found)
+            if place is not None and statement_at(place) not in self.notes:
+                found = self.explained.of(output.value)
+                self._note(statement_at(place), [], [_Result(found, output.value, found.note)])
         self._mark(blames)
         ordered = sorted(self.lines.values(), key=lambda each: (each.file, each.line))
         return ordered, self._rows([*made, *map(statement_at, called)])

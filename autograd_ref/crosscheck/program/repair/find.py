@@ -142,7 +142,7 @@ def _blame(found: Mended, edit: Edit) -> Blame:
     """Return the changed expression; for a missing statement, the first one that reads its result."""
     source = found.source
     start, end = edit.changes[0].start, max(edit.changes[0].end, edit.changes[0].start + 1)
-    if edit.changes[0].start == edit.changes[0].end:
+    if edit.changes[0].start == edit.changes[0].end and edit.changes[0].text.endswith(("\n", "\r")):
         start, end = source.span(_reader(found.site, edit.changes[0].start, edit.changes[0].text))
     line, last = source.line_of(start), source.line_of(end)
     text = source.text[source.start_of(line) : source.start_of(line + 1)].decode().rstrip()

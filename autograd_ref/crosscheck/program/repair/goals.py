@@ -48,17 +48,20 @@ class Goals:
             if FEWEST <= array.size <= LARGEST and np.any(array):
                 sums.setdefault(array.size, []).append(_sums(array))
         self._arrays = arrays
+        self._by_shape: dict[tuple[tuple[int, ...], bool], list[np.ndarray]] = {}
         # How much of an array may differ from a multiple of another one, squared.
         self.near = 1e-12 if point.dtype == np.float64 else 1e-6
         self._sums = {size: np.array(some) for size, some in sums.items()}
 
     def of(self, shape: tuple[int, ...], *, whole: bool = False) -> list[np.ndarray]:
         """Return the different goals of a shape, or only the adjoints."""
-        found: dict[tuple[float, float], np.ndarray] = {}
-        for each in self._arrays[: self._adjoints if whole else None]:
-            if each.shape == shape and FEWEST <= each.size <= LARGEST and np.any(each):
-                found.setdefault(_sums(each), each)
-        return list(found.values())
+        if (shape, whole) not in self._by_shape:
+            found: dict[tuple[float, float], np.ndarray] = {}
+            for each in self._arrays[: self._adjoints if whole else None]:
+                if each.shape == shape and FEWEST <= each.size <= LARGEST and np.any(each):
+                    found.setdefault(_sums(each), each)
+            self._by_shape[shape, whole] = list(found.values())
+        return self._by_shape[shape, whole]
 
     def has(self, thing: Any) -> bool:
         """Whether a value, or a part of a tuple, is a goal."""

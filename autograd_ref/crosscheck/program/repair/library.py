@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cached_property
+import ast
+from collections.abc import Callable, Iterator
+from functools import cache, cached_property
 from itertools import product
 from typing import NamedTuple
 
@@ -14,19 +15,31 @@ from autograd_ref.crosscheck.program.repair.site import ATOM, PRODUCT, UNARY, Sc
 __all__ = ["Library", "Table", "Term", "positions"]
 
 # The number of entries by which arrays are compared.
-SAMPLE = 200
+SAMPLE = 100
 
 # The largest number of array entries that are computed for all expressions of one shape.
 WORK = 5_000_000
 
 # The slopes of common functions, as functions of x or of their value.
-_SLOPES = (
-    ("({0} > 0)", ATOM, 0), ("(1 - {0}**2)", ATOM, 0), ("{0} * (1 - {0})", PRODUCT, 0),
-    ("np.cos({0})", ATOM, 0), ("np.sin({0})", ATOM, 0), ("np.exp({0})", ATOM, 0),
-    ("np.sign({0})", ATOM, 0), ("(1 - {0})", ATOM, 1), ("(1 - np.tanh({0})**2)", ATOM, 1),
-    ("({0} < 0)", ATOM, 1), ("({0} != 0)", ATOM, 1), ("(1 + {0})", ATOM, 1), ("{0}**2", UNARY, 1),
-    ("{0}**3", UNARY, 1), ("(1 + {0}**2)", ATOM, 1), ("(2 - {0})", ATOM, 1), ("(1 + np.exp(-{0}))", ATOM, 1),
-)  # fmt: skip
+_SLOPES: tuple[tuple[str, int, int, Callable[[np.ndarray], np.ndarray]], ...] = (
+    ("({0} > 0)", ATOM, 0, lambda x: x > 0),
+    ("(1 - {0}**2)", ATOM, 0, lambda x: 1 - x * x),
+    ("{0} * (1 - {0})", PRODUCT, 0, lambda x: x * (1 - x)),
+    ("np.cos({0})", ATOM, 0, np.cos),
+    ("np.sin({0})", ATOM, 0, np.sin),
+    ("np.exp({0})", ATOM, 0, np.exp),
+    ("np.sign({0})", ATOM, 0, np.sign),
+    ("(1 - {0})", ATOM, 1, lambda x: 1 - x),
+    ("(1 - np.tanh({0})**2)", ATOM, 1, lambda x: 1 - np.tanh(x) ** 2),
+    ("({0} < 0)", ATOM, 1, lambda x: x < 0),
+    ("({0} != 0)", ATOM, 1, lambda x: x != 0),
+    ("(1 + {0})", ATOM, 1, lambda x: 1 + x),
+    ("{0}**2", UNARY, 1, lambda x: x * x),
+    ("{0}**3", UNARY, 1, lambda x: x * x * x),
+    ("(1 + {0}**2)", ATOM, 1, lambda x: 1 + x * x),
+    ("(2 - {0})", ATOM, 1, lambda x: 2 - x),
+    ("(1 + np.exp(-{0}))", ATOM, 1, lambda x: 1 + np.exp(-x)),
+)
 
 
 class Term(NamedTuple):
@@ -64,13 +77,16 @@ class Library:
     def __init__(self, site: Site, scope: Scope, most: int):
         self._site, self._scope, self._most = site, scope, most
         written = site.source.of(site.function)
+        self._uses_sum = "np.sum(" in written
         self._uses_dot, self._has_dot = "np.dot(" in written, ".dot(" in written
         self._made: dict[tuple[int, ...], Table] = {}
 
     @cached_property
     def atoms(self) -> list[Term]:
         """The arrays themselves."""
-        made = [(text, self._scope.value(text)) for text in self._site.terms]
+        read = {each.id for each in ast.walk(self._site.node) if isinstance(each, ast.Name)}
+        texts = sorted(self._site.terms, key=lambda text: text not in read)  # those of the statement first
+        made = [(text, self._scope.value(text)) for text in texts]
         return [
             Term(text, ATOM, 0, each)
             for text, each in made
@@ -105,26 +121,24 @@ class Library:
         yield from self._columns(shape)
         yield from self._slopes(fits)
         yield from self._products(floats, shape)
-        sums = [one for each in floats for one in _reduced(each, shape)]
+        sums = [one for each in floats for one in self._reduced(each, shape)]
         yield from sums
         pairs = [
             Term(f"{one.text} * {other.text}", PRODUCT, 2, one.array * other.array)
             for i, one in enumerate(floats)
             for other in floats[i:]
-            if one.array.ndim <= len(shape) + 1
-            and one.array.size * other.array.size < WORK
-            and _stretches(other.array.shape, one.array.shape)
-            | _stretches(one.array.shape, other.array.shape)
+            if _is_useful(one.array.shape, other.array.shape, shape)
         ]
         yield from pairs
-        yield from _quotients(fits)
-        of_pairs = [one for each in pairs for one in _reduced(each, shape)]
+        of_pairs = [one for each in pairs for one in self._reduced(each, shape)]
         yield from of_pairs
         for kept in (*sums, *of_pairs):
-            if kept.array.ndim == len(shape) and kept.array.shape != shape:
+            is_last = kept.array.shape == (*shape[:-1], 1)
+            if is_last or (kept.array.ndim == len(shape) == 2 and kept.array.shape != shape):
                 for each in whole:
                     yield Term(f"{each.text} * {kept.text}", PRODUCT, kept.cost + 1, each.array * kept.array)
         yield from self._softmax_slopes(whole)
+        yield from _quotients(fits)
 
     def _columns(self, shape: tuple[int, ...]) -> Iterator[Term]:
         """Yield arrays of one axis as a column."""
@@ -141,11 +155,9 @@ class Library:
                     value = self._scope.value(called)
                     if isinstance(value, np.ndarray):
                         yield Term(called, ATOM, 1, value)
-            for slope, level, cost in _SLOPES if each.array.dtype.kind == "f" else _SLOPES[:0]:
-                text = slope.format(each.text)
-                value = self._scope.value(text)
-                if isinstance(value, np.ndarray):
-                    yield Term(text, level, 1 + cost, value)
+            if each.array.dtype.kind == "f":
+                for slope, level, cost, of in _SLOPES:
+                    yield Term(slope.format(each.text), level, 1 + cost, of(each.array))
 
     def _products(self, floats: list[Term], shape: tuple[int, ...]) -> Iterator[Term]:
         """Yield matrix products and outer products, in the style of the program."""
@@ -182,21 +194,23 @@ class Library:
                     text = f"{p} * ({d} - np.sum({d} * {p}, axis={axis}, keepdims=True))"
                     yield Term(text, PRODUCT, 3, self._scope.value(text))
 
-
-def _reduced(each: Term, shape: tuple[int, ...]) -> Iterator[Term]:
-    """Yield sums along one axis, or along all but one."""
-    ndim = each.array.ndim
-    axes = [*range(ndim)] if ndim < 3 else [*range(ndim), *_several(ndim)]
-    for axis in axes:
-        given = f"axis={-1 if ndim > 2 and axis == ndim - 1 else axis}"
-        for keeps, words in ((False, ""), (True, ", keepdims=True")):
-            if ndim - (0 if keeps else np.size(axis)) > len(shape) or (ndim == 1 and keeps):
-                continue
-            left = [n for i, n in enumerate(each.array.shape) if i not in np.atleast_1d(axis)]
-            kept = [1 if i in np.atleast_1d(axis) else n for i, n in enumerate(each.array.shape)]
-            if left and _stretches(tuple(kept if keeps else left), shape):
-                text = f"np.sum({each.text}, {given}{words})"
-                yield Term(text, ATOM, each.cost + 1, each.array.sum(axis=axis, keepdims=keeps))
+    def _reduced(self, each: Term, shape: tuple[int, ...]) -> Iterator[Term]:
+        """Yield sums along one axis, or along all but one."""
+        ndim = each.array.ndim
+        axes = [*range(ndim)] if ndim < 3 else [*range(ndim), *_several(ndim)]
+        for axis in axes:
+            given = f"axis={-1 if ndim > 2 and axis == ndim - 1 else axis}"
+            for keeps, words in ((False, ""), (True, ", keepdims=True")):
+                if ndim - (0 if keeps else np.size(axis)) > len(shape) or (ndim == 1 and keeps):
+                    continue
+                left = [n for i, n in enumerate(each.array.shape) if i not in np.atleast_1d(axis)]
+                kept = [1 if i in np.atleast_1d(axis) else n for i, n in enumerate(each.array.shape)]
+                if left and _stretches(tuple(kept if keeps else left), shape):
+                    text = f"np.sum({each.text}, {given}{words})"
+                    if not self._uses_sum:
+                        summed = each.text if each.level == ATOM else f"({each.text})"
+                        text = f"{summed}.sum({given}{words})"
+                    yield Term(text, ATOM, each.cost + 1, each.array.sum(axis=axis, keepdims=keeps))
 
 
 def _several(ndim: int) -> Iterator[tuple[int, ...]]:
@@ -213,11 +227,23 @@ def _quotients(fits: list[Term]) -> Iterator[Term]:
             yield Term(f"{one.text} / {other.text}", PRODUCT, 2, one.array / other.array)
 
 
+def _is_useful(one: tuple[int, ...], other: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    """Whether a product of two arrays, or a sum of it along some axes, can have a shape."""
+    if _stretches(one, other):
+        one, other = other, one
+    elif not _stretches(other, one):
+        return False
+    if _stretches(one, shape):
+        return True
+    return len(one) >= len(shape) and len(one) - len(shape) <= 3 and set(shape) <= {1, *one}
+
+
 def _stretches(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
     """Whether an array of one shape is stretched to another one."""
     return len(one) <= len(other) and all(a in (1, b) for a, b in zip(one[::-1], other[::-1], strict=False))
 
 
+@cache
 def positions(shape: tuple[int, ...]) -> tuple[np.ndarray, ...]:
     """Return the indices of the entries by which arrays of a shape are compared."""
     size = int(np.prod(shape))

@@ -12,6 +12,8 @@ from autograd_ref.crosscheck.program.repair.site import Expression, Scope, Site
 
 __all__ = ["Need", "needs"]
 
+_JOINED = ("concatenate", "hstack", "vstack")
+
 
 class Need(NamedTuple):
     """A part of an expression.
@@ -44,6 +46,8 @@ def needs(site: Site, scope: Scope, part: Expression, wanted: np.ndarray) -> Ite
         return
     wanted, node = _fitted(wanted, value.shape), part.node
     yield Need(part, value, wanted)
+    if wanted.shape != value.shape:
+        return
     if isinstance(node, ast.BinOp):
         known = [scope.value(f"({site.text(each)})") for each in (node.left, node.right)]
         if all(isinstance(each, np.ndarray | np.number | float | int) for each in known):
@@ -54,6 +58,8 @@ def needs(site: Site, scope: Scope, part: Expression, wanted: np.ndarray) -> Ite
         yield from needs(site, scope, Expression(node.operand, node), -wanted)
     elif isinstance(node, ast.Attribute) and node.attr == "T":
         yield from needs(site, scope, Expression(node.value, node), wanted.T)
+    elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") in _JOINED and node.args:
+        yield from _of_joined(site, scope, node, wanted)
     elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("copy", "reshape", "astype"):
         held = node.func.value  # type: ignore[attr-defined]
         inner = scope.value(f"({site.text(held)})")
@@ -77,6 +83,23 @@ def _of_operands(
         elif isinstance(node.op, ast.Div):
             yield node.left, wanted * right
             yield node.right, np.where(wanted == 0, np.nan, left / wanted)
+
+
+def _of_joined(site: Site, scope: Scope, node: ast.Call, wanted: np.ndarray) -> Iterator[Need]:
+    """Yield the parts of the arrays that are joined."""
+    given = next((site.text(each.value) for each in node.keywords if each.arg == "axis"), None)
+    axis = scope.value(given or (site.text(node.args[1]) if len(node.args) > 1 else "0"))
+    name = node.func.attr  # type: ignore[attr-defined]
+    axis = min(1, wanted.ndim - 1) if name == "hstack" else axis
+    parts = node.args[0]
+    if not isinstance(parts, ast.List | ast.Tuple) or not isinstance(axis, int):
+        return
+    arrays = [scope.value(f"({site.text(each)})") for each in parts.elts]
+    if not all(isinstance(each, np.ndarray) and each.ndim == wanted.ndim for each in arrays):
+        return
+    ends = np.cumsum([each.shape[axis] for each in arrays])[:-1]
+    for each, piece in zip(parts.elts, np.split(wanted, ends, axis=axis), strict=True):
+        yield from needs(site, scope, Expression(each, parts), piece)
 
 
 def _fitted(wanted: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

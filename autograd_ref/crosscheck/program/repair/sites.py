@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -101,7 +101,8 @@ def sites_of(
             site.indices = _indices(site)
             site.calls = _calls(site)
             site.unused = _unused(site.function)
-            site.written = _written(site.function)
+            made = forward.keys() - backward.keys()
+            site.written = _written(site.function, {line for file, line in made if file == source.file})
             site.untouched = _untouched(site.function)
             rank = (0, -latest) if latest >= 0 else (1 + is_forward, -site.node.lineno)
             found.append((rank, site))
@@ -206,11 +207,11 @@ def _unused(function: ast.AST) -> set[str]:
     return {node.id for node in names} - read
 
 
-def _written(function: ast.AST) -> list[str]:
-    """Return the arrays that a function sets, or writes to."""
+def _written(function: ast.AST, forward: Set[int]) -> list[str]:
+    """Return the arrays that a function sets or writes to, except in lines of the forward part."""
     found: dict[str, None] = {}
     for node in ast.walk(function):
-        if isinstance(node, ast.Assign | ast.AugAssign):
+        if isinstance(node, ast.Assign | ast.AugAssign) and node.lineno not in forward:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             found |= dict.fromkeys(name for target in targets for name in _bases(target))
     return list(found)
@@ -263,11 +264,24 @@ def _calls(site: Site) -> list[str]:
 
 
 def _indices(site: Site) -> list[str]:
-    """Return the variable indices at which the functions of the file read or write arrays."""
-    found: dict[str, None] = {}
+    """Return the variable indices at which the functions of the file read or write arrays.
+
+    In each place there may also be another whole number: `[:, y[i]]` for `[:, j]`.
+    """
+    found: dict[str, list[str]] = {}
     for node in (*ast.walk(site.function), *ast.walk(site.source.tree)):
         if isinstance(node, ast.Subscript) and not isinstance(node.slice, ast.Constant):
             text = site.source.of(node)[len(site.source.of(node.value)) :].lstrip(")")
-            if text.startswith("[") and "\n" not in text:
-                found.setdefault(text)
-    return list(found)
+            if text.startswith("[") and "\n" not in text and text not in found:
+                places = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+                found[text] = [site.source.of(each) for each in places]
+    known = dict.fromkeys(place for places in found.values() for place in places if ":" not in place)
+    numbers = [place for place in known if isinstance(site.scope.value(place), int | np.integer)]
+    others = [
+        f"[{', '.join([*places[:i], number, *places[i + 1 :]])}]"
+        for places in found.values()
+        for i, place in enumerate(places)
+        for number in numbers
+        if place in numbers and len(numbers) <= 6
+    ]
+    return list(dict.fromkeys([*found, *others]))

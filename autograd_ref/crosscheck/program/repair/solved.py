@@ -21,6 +21,9 @@ __all__ = ["solved"]
 # The largest number of expressions of one shape: in the statements that are most likely wrong, and in others.
 MOST, SOME = 3000, 300
 
+# The largest number of expressions with the same value, and of edits of a statement, that are tried.
+ALIKE, TRIED = 3, 150
+
 # The largest number of vectors that are looked up together.
 TOGETHER = 1000
 
@@ -39,28 +42,32 @@ class Asked(NamedTuple):
     vector: np.ndarray
 
 
-def solved(site: Site, goals: Goals, *, is_likely: bool) -> Iterator[Edit]:
-    """Yield edits that make a statement's result one of the goals, and statements that add what is missing.
+def solved(site: Site, goals: Goals, *, is_likely: bool) -> list[Edit]:
+    """Return edits that make a statement's result one of the goals, and statements that add what is missing.
 
     Args:
         site: the statement.
         goals: the adjoints and contributions.
         is_likely: whether to look for less usual ones, too.
     """
-    seen: set[str] = set()
+    changed: list[Edit] = []
+    added: list[Edit] = []
     for scope in site.scopes:
         library = Library(site, scope, MOST if is_likely else SOME)
-        for edit in (
-            *_changed(site, scope, library, goals, is_likely),
-            *_inserted(site, scope, library, goals, site.in_front, is_likely),
-        ):
-            if edit.changes[0].text not in seen:
-                seen.add(edit.changes[0].text)
-                yield edit
+        changed += _changed(site, scope, library, goals, is_likely)
+        added += _inserted(site, scope, library, goals, site.in_front, is_likely)
         if site.node is site.body[-1] and isinstance(site.node, ast.Assign | ast.AugAssign | ast.Expr):
             after = _after(site, scope)
             if after is not None:
-                yield from _inserted(site, after, Library(site, after, SOME), goals, site.behind, True)
+                added += _inserted(site, after, Library(site, after, SOME), goals, site.behind, True)
+    return [*_cheapest(changed), *_cheapest(added)]
+
+
+def _cheapest(some: list[Edit]) -> list[Edit]:
+    found: dict[object, Edit] = {}
+    for each in sorted(some, key=lambda each: each.cost):
+        found.setdefault(each.changes, each)
+    return list(found.values())[:TRIED]
 
 
 def _changed(site: Site, scope: Scope, library: Library, goals: Goals, is_likely: bool) -> Iterator[Edit]:
@@ -69,6 +76,8 @@ def _changed(site: Site, scope: Scope, library: Library, goals: Goals, is_likely
         return
     asked: dict[tuple[int, ...], list[Asked]] = {}
     for part in (*site.values, *arguments(site)):
+        if not is_likely and goals.has(site.value(part.node)) and not isinstance(part.node, ast.Name):
+            continue
         for wanted in _wanted(site, scope, part, goals, is_likely):
             for need in needs(site, scope, part, wanted):
                 for how, vector in _missing(need):
@@ -93,6 +102,10 @@ def _wanted(
             if is_whole and isinstance(target, ast.Name):
                 scales += _scaled_later(site, scope, target.id)
             yield from (scale * goal for scale in scales for goal in goals.of(value.shape))
+            if is_whole or part in site.values:
+                for axis in range(value.ndim):  # a sum may be missing
+                    yield from goals.of(value.shape[:axis] + value.shape[axis + 1 :])
+                    yield from goals.of((*value.shape[:axis], 1, *value.shape[axis + 1 :]))
         return
     held = scope.value(site.source.of(node.target))
     if not isinstance(held, np.ndarray):
@@ -111,9 +124,14 @@ def _wanted(
 
 
 def _scales(site: Site) -> list[float]:
-    """Return numbers by which adjoints may be multiplied for a while."""
-    numbers = dict.fromkeys(number for _, number in site.numbers)
-    return [scale for number in [*numbers][:4] for scale in (number, 1 / number)]
+    """Return the numbers that the function divides by, which adjoints may lack for a while, and inverses."""
+    divisors = {
+        site.source.of(node.right if isinstance(node, ast.BinOp) else node.value)
+        for node in ast.walk(site.function)
+        if isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.Div)
+    }
+    numbers = dict.fromkeys(number for text, number in site.numbers if text in divisors)
+    return [scale for number in [*numbers][:3] for scale in (number, 1 / number)]
 
 
 def _scaled_later(site: Site, scope: Scope, name: str) -> list[np.ndarray]:
@@ -154,16 +172,19 @@ def _inserted(
     is_end = site.node is site.body[-1] or isinstance(site.node, ast.Pass)
     if site.lines(site.node) is None or not (is_likely or is_end):
         return
-    for name in [*site.written, *(f"{name}{at}" for name in site.written for at in site.indices)]:
+    parts = [f"{name}{at}" for name in site.untouched for at in site.indices]
+    for name in [*site.written, *parts]:
         held = scope.value(name)
         if not isinstance(held, np.ndarray) or held.dtype.kind != "f" or held.ndim == 0:
+            continue
+        if not held.any() and name not in site.untouched and name not in parts:
             continue
         # What there is already is a part of the whole.
         whole = goals.of(held.shape, whole=bool(held.any()))
         vectors = [Asked(name, "+", (goal - held)[positions(held.shape)]) for goal in whole]
         for _, term, factor in _found(library.of(held.shape), vectors, goals.near):
             scaled = multiple(site, term, factor)
-            if scaled is None or term.text == name:
+            if scaled is None or term.text == name or term.array.dtype.kind == "b":
                 continue
             text, cost = scaled
             sign, plain = ("-=", text[1:]) if text.startswith("-") else ("+=", text)
@@ -224,9 +245,12 @@ def _found(table: Table, asked: Sequence[Asked], near: float) -> Iterator[tuple[
         squares = is_known.astype(np.float64) @ np.square(table.entries).T
         mine = np.square(vectors).sum(axis=1)[:, None]
         off = 1 - np.square(products) / (squares * mine)
-        fits = (np.abs(off) <= near) & (squares > 0) & (mine > 0) & (is_known.sum(axis=1)[:, None] > 2)
-        for i, j in np.argwhere(fits):
-            yield asked[i], table.terms[j], float(products[i, j] / squares[i, j])
+        fits = (np.abs(off) <= near) & (squares > 0) & (mine > 0) & (is_known.sum(axis=1)[:, None] > 1)
+        for i in np.flatnonzero(fits.any(axis=1)).tolist():
+            # All of them give the same edit, in other words.
+            same = sorted(np.flatnonzero(fits[i]), key=lambda j: table.terms[j].cost)
+            for j in same[:ALIKE]:
+                yield asked[i], table.terms[j], float(products[i, j] / squares[i, j])
 
 
 def _edits(site: Site, asked: Asked, term: Term, factor: float) -> Iterator[Edit]:

@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator
 
 from autograd_ref.crosscheck.program.repair.site import ATOM, SUM, UNARY, Edit, Expression, Site
+from autograd_ref.crosscheck.program.repair.source import Change
 
 __all__ = ["constants", "indices"]
 
@@ -83,6 +84,7 @@ def _is_axis(each: Expression) -> bool:
 
 def indices(site: Site) -> Iterator[Edit]:
     """Yield edits of an index, slice bound or range end that is off by one, missing or superfluous."""
+    yield from _elsewhere(site)
     for each in site.expressions:
         node, parent = each
         if isinstance(node, ast.Slice):
@@ -106,6 +108,19 @@ def indices(site: Site) -> Iterator[Edit]:
             yield Edit(
                 (site.replaced(each, f"reversed({site.text(node)})"),), "the loop has to run backwards", 2
             )
+
+
+def _elsewhere(site: Site) -> Iterator[Edit]:
+    """Yield edits to an index at which the function reads or writes another array."""
+    targets = getattr(site.node, "targets", [getattr(site.node, "target", None)])
+    for node in (*targets, *(each.node for each in site.expressions)):
+        if not isinstance(node, ast.Subscript) or isinstance(node.slice, ast.Constant):
+            continue
+        (start, end), base = site.source.span(node), site.text(node.value)
+        for at in site.indices:
+            new = f"{base}{at}"
+            if new != site.text(node) and site.scope.value(new) is not None:
+                yield Edit((Change(start, end, new),), f"the index {at} belongs there", 3)
 
 
 def _by_one(site: Site, each: Expression) -> Iterator[Edit]:

@@ -91,7 +91,15 @@ def _names(node: ast.stmt, context: type[ast.expr_context]) -> set[str]:
 
 def inserted(site: Site) -> Iterator[Edit]:
     """Yield edits that insert a statement to change this one's result, or to use an unused value."""
-    if site.lines(site.node) is None or not isinstance(site.node, ast.Assign | ast.AugAssign | ast.Expr):
+    if site.lines(site.node) is None:
+        return
+    if isinstance(site.node, ast.Pass):
+        for made in site.written:
+            value = site.scope.value(made)
+            if isinstance(value, np.ndarray):
+                for cost, text in _lines_to_insert(site, made, value, site.scope):
+                    yield Edit((site.in_front(text),), f"{text} was missing", cost)
+    if not isinstance(site.node, ast.Assign | ast.AugAssign | ast.Expr):
         return
     for cost, text in dict.fromkeys((*_changing(site), *_using(site))):
         yield Edit((site.behind(text),), f"{text} was missing", cost)
