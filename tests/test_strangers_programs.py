@@ -367,3 +367,33 @@ def test_errors_of_an_early_stop_are_told_apart():
     off = lambda x, error: (np.sum(x * x), 2 * x * (1 + error))  # noqa: E731
     assert "--tolerance 1e-06" in check_call(off, A, 1e-9, points=1).signature
     assert "tolerance" not in str(check_call(off, A, 1e-3, points=1).signature)
+
+
+class Scale:
+    """A parameter may be called g, like a gradient; windows are read-only views of memory that is moved."""
+
+    def __init__(self):
+        self.g = SimpleNamespace(value=np.array([0.5, -1.0]), grad=np.zeros(2))
+
+    def forward(self, x):
+        self.windows = np.lib.stride_tricks.sliding_window_view(x, 2)
+        return self.windows @ self.g.value
+
+    def backward(self, d):
+        self.g.grad += d @ self.windows
+        dx = np.zeros(len(d) + 1)
+        dx[:-1] += d * self.g.value[0]
+        dx[1:] += d * self.g.value[1]
+        return dx
+
+
+@pytest.mark.slow
+def test_parameter_may_be_called_g_and_windows_are_restored():
+    scale, x = Scale(), A + 0
+    scale.forward(x)
+    for _ in range(2):
+        report = check_call(scale.forward, x, backward=scale.backward, points=2)
+        assert report.ok
+        assert len(report.quantities) == 2
+        np.testing.assert_array_equal(x, A)
+        np.testing.assert_array_equal(scale.windows[:, 0], A[:-1])
