@@ -325,7 +325,8 @@ def _plain(text: str) -> str:
 def _wanted(each: Candidate) -> list[str]:
     """Return the names to which a candidate's name refers; among gradients, a bare name counts, too."""
     found, name = cores(each.name.name), each.name.name
-    is_bare = each.name.is_key and is_of_gradients(each.name.owner) and "grad" not in name.lower()
+    is_part = holder(each.path) != each.path or "grad" in name.lower()  # of a parameter g: g.value, g.grad
+    is_bare = each.name.is_key and is_of_gradients(each.name.owner) and not is_part
     return [*found, name] if is_bare else found
 
 
