@@ -19,7 +19,10 @@ from nothing_records import everything_plain
 from same_bits import assert_same
 
 from autograd_ref.recording import NotRecorded, check_complete, record
+from autograd_ref.recording.stand_ins.array import RecordedArray
+from autograd_ref.recording.stand_ins.generators import recording_generator
 from autograd_ref.recording.stand_ins.modules import stand_in_for
+from autograd_ref.recording.stand_ins.objects import NUMBERS
 from autograd_ref.recording.stand_ins.targets import shadowed
 
 W = np.array([0.5, -1.0, 2.0])
@@ -268,3 +271,18 @@ def test_names_of_an_installed_module_are_restored_and_looked_at_again(monkeypat
         left = [vars(library).pop(each) for each in (name, "kept", "number")]
         assert all(map(operator.is_, left, [make, make, 5]))
         assert not hasattr(library, "sum")
+
+
+def test_every_object_that_records_is_counted_by_its_class():
+    made = [
+        lambda: np.zeros(1).view(RecordedArray),
+        *(lambda kind=kind, own=own: own(kind(0), object()) for kind, own in NUMBERS.items()),
+        lambda: recording_generator(np.random.default_rng(0)),
+        lambda: recording_generator(np.random.RandomState(0)),
+    ]
+    held = []
+    for make in made:
+        kind = type(make())
+        before = sys.getrefcount(kind)
+        held += [make(), make(), make()]
+        assert sys.getrefcount(kind) == before + 3, kind
