@@ -36,6 +36,7 @@ def test_backward_takes_an_adjoint_of_each_output_or_a_cache():
     n = np.random.default_rng(0).standard_normal
     gate = Gate()
     assert check_call(gate.forward, n(3), n(3), backward=gate.backward, points=1).ok
+    assert check_call(gate.forward, n(3), n(3), backward=lambda gh, gc: gate.backward(gh, gc), points=1).ok
     forgets = lambda dh, dc: gate.backward(dh, 0 * dc)  # noqa: E731
     assert check_call(gate.forward, n(3), n(3), backward=forgets, points=1).ok is False
     assert check_call(squares, n(3), backward=lambda dout, diff: 2 * dout * diff, points=1).ok
