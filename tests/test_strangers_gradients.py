@@ -199,3 +199,21 @@ def test_straight_through_estimator_is_named():
     assert report.ok is False
     assert "np.round (line" in report.signature
     assert "straight-through" not in str(check_call(potentials, A, np.abs(B), 2.0, points=1).signature)
+
+
+def shared(x, y, factor):
+    r = x + factor * y
+    loss = 0.5 * np.sum(r * r)
+    d = r + 0
+    return loss, d, d
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("factor", "right"), [(1.0, True), (2.0, False)])
+def test_one_array_is_two_gradients(factor, right):
+    report = check_call(shared, A, B, factor, points=1)
+    assert [each.name for each in report.quantities] == ["dx", "dy"]
+    assert report.ok is right
+    # A backward may return its own argument.
+    report = check_call(lambda x, y: x + factor * y, A, B, backward=lambda dout: (dout, dout), points=1)
+    assert report.ok is right

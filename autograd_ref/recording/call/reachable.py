@@ -48,6 +48,8 @@ class Walk:
             return thing
         known = self._made.get(id(thing))
         if known is not None:
+            if self.with_floats:
+                self._replace(path, thing)  # an array that is returned twice has two paths
             return known[1]
         if depth > 1 and id(thing) in self.later:
             return thing

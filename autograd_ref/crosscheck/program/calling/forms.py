@@ -238,14 +238,17 @@ def _arguments(
     kwargs: Any,
     seed: int,
 ) -> tuple[list[Any], list[Any], list[Any]]:
-    """Return the arguments of backward, the outputs whose adjoints it takes, and these adjoints."""
+    """Return the arguments of backward, the outputs whose adjoints it takes, and these adjoints.
+
+    Backward gets copies: if it returns one, this is a gradient, not a value from which the loss was computed.
+    """
     names = required(backward) or ["dout"]
     owner = list(args[:1]) if names[0] == "self" else []  # forward is an unbound method
     names = names[len(owner) :]
     if not names:  # def backward(self, dout=1)
         rng = None if np.ndim(out) == 0 else np.random.default_rng([seed, 3])
         cotangents = [_cotangent(out, rng)]
-        return [*owner, *cotangents], [out], cotangents
+        return [*owner, cotangents[0] + 0], [out], cotangents
     if any(role_of(name) == "labels" for name in names):
         raise NotJudged(
             f"backward takes {', '.join(names)}, which include labels, so it is not a function of only an "
@@ -268,7 +271,7 @@ def _arguments(
         kept = [bound[name] if name in bound else _unless(rest) for name in names[1:]]
     rng = np.random.default_rng([seed, 3])
     cotangents = [_cotangent(each, rng) for each in outs]
-    return [*owner, *cotangents, *kept], outs, cotangents
+    return [*owner, *(each + 0 for each in cotangents), *kept], outs, cotangents
 
 
 def required(function: Callable[..., Any]) -> list[str]:
