@@ -1,5 +1,7 @@
 """A mistake of each kind: the line that is named, and what is said of it; right programs are not blamed."""
 
+# ruff: noqa: F401, F811 - the browser is a fixture, which arguments name
+
 import ast
 import linecache
 import sys
@@ -7,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from study_browser import browser
 
 from autograd_ref import check_call
+from autograd_ref.crosscheck.reports.listed import Row, listing_html
 from autograd_ref.crosscheck.reports.report import Report
 
 NETWORK = """
@@ -53,6 +57,10 @@ MISTAKES = {
         {"stale"},
     ),
     "overwritten": ("dW2 += 2 * reg * W2", "dW2 = 2 * reg * W2", ["dW2 = 2"], {"overwritten"}),
+    "operand": ("    dscores /= N\n", "    dscores = N / dscores\n", ["dscores = N"], {"operand"}),
+    "term": ("    dW2 += 2 * reg * W2\n", "", ["dW2 = ", "return loss"], {"term"}),
+    "axis": ("db1 = dz1.sum(axis=0)", "db1 = dz1.mean(axis=0)", ["db1 = "], {"axis"}),
+    "region": ("dscores = probs.copy()", "dscores = 3 * np.sqrt(probs) + 1", ["dscores = "], {"region"}),
     "factor": ("    dscores /= N\n", "", ["dscores[np", "dW2 = ", "db2 = ", "dh1 = "], {"factor", "step"}),
 }  # fmt: skip
 
@@ -217,6 +225,132 @@ def test_place_that_computes_nothing_is_named(layer, target, old, new, nth, line
     )
 
 
+PARTS = """
+import numpy as np
+
+
+def shown(x, v):
+    padded = np.pad(x, 1)
+    loss = np.sum(v * padded**2)
+    dpadded = 2 * v * padded
+    dx = dpadded[1:-1]
+    return loss, dx, padded**2
+
+
+def named(u, v):
+    return np.sum(u**2 * v), 2 * u * v, u**2
+
+
+def turned(x, W):
+    return np.sum((x @ W) ** 2), 2 * (x.T @ x @ W)
+
+
+def letters(größe, W):
+    loss = np.sum(np.sin(größe * W))
+    é, dgröße = "ü", np.cos(größe * W) * W
+    return loss, dgröße, np.cos(größe * W) * größe
+
+
+def every(x, W, V, a):
+    S = np.tanh(x @ W)
+    loss = np.sum(a * S) + np.sum((x @ V) ** 2)
+    loss += np.sum(W * W)
+    loss += np.sum(np.exp(W))
+    slope = 1 - S**2
+    dW = x.T @ (a * slope)
+    dW += 2 * W
+    dW += np.exp(W)
+    dVt = (2 * (x @ V)).T @ x
+    S[0] = 0
+    da = S * 1.0
+    return loss, dW, dVt.T, da
+
+
+def chain(z, W):
+    def times(z, W):
+        out = z @ W
+        return out
+
+    def backward(dout, z, W):
+        dz = dout @ W.T
+        return dz, z.T @ dout
+
+    h = times(z, W)
+    k = times(h, W)
+    dh, dW = backward(np.ones_like(k), h, W)
+    dx, more = backward(dh, z, W)
+    for i in range(len(dW)):
+        dW[i] += more[i]
+    return np.sum(k), dx, dW
+"""
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    """Judge one of the functions with one text replaced by another."""
+    folder = tmp_path_factory.mktemp("parts")
+
+    def check(target: str, shapes: tuple, old: str = "", new: str = "", **options) -> Report:
+        source = PARTS.replace(old, new) if old else PARTS
+        assert not old or source != PARTS
+        path = folder / f"parts_{len(list(folder.iterdir()))}.py"
+        path.write_text(source, encoding="utf-8")
+        space: dict = {"__name__": path.stem}
+        exec(compile(source, str(path), "exec"), space)
+        rng = np.random.default_rng(0)
+        return check_call(space[target], *(rng.standard_normal(s) for s in shapes), **options)
+
+    return check
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("target", "shapes", "old", "new", "kind", "at"),
+    [
+        ("shown", ((5,), (7,)), "dpadded[1:-1]", "dpadded[2:]", "index", "dpadded[2:]"),
+        ("named", ((5,), (5,)), "2 * u * v, u**2", "u**2, 2 * u * v", "misnamed", None),
+        ("turned", ((5, 4), (4, 4)), "x.T @ x @ W)", "x.T @ x @ W.T)", "transpose", "x.T @ x @ W.T"),
+        ("letters", ((4,), (4,)), '"ü", np.cos(größe *', '"ü", np.cos(größe -', "operator", "größe - W"),
+    ],
+)  # fmt: skip
+def test_kind_and_columns_of_expression(parts, target, shapes, old, new, kind, at):
+    report = parts(target, shapes, old, new)
+    first = report.blame[0]
+    assert first.kind == kind, str(report)
+    assert at is None or first.code[first.col : first.end_col] == at
+
+
+@pytest.mark.slow
+def test_listing_has_every_kind_of_value(parts):
+    report = parts("every", ((4, 4), (4, 4), (4, 4), (4, 4)), explain=True)
+    found = {each.code: (each.what, each.name, each.factor, each.ok) for each in report.lines}
+    assert found == {
+        "slope = 1 - S**2": ("auxiliary", None, None, None),
+        "dW = x.T @ (a * slope)": ("contribution", "W", 1.0, True),
+        "dW += 2 * W": ("partial", "W", 1.0, True),
+        "dW += np.exp(W)": ("adjoint", "W", 1.0, True),
+        "dVt = (2 * (x @ V)).T @ x": ("transposed", "V", 1.0, True),
+        "S[0] = 0": ("stale", "S", None, None),
+        "da = S * 1.0": ("wrong", "a", None, False),
+        "return loss, dW, dVt.T, da": ("adjoint", "V", 1.0, True),
+    }
+    notes = {row.code.strip(): row.note for row in report.listing}
+    assert notes["S[0] = 0"] == "overwrites S, which line 38 still reads"
+    assert notes["dW += 2 * W"] == "the part of ∂loss/∂W that comes through lines 28 and 30 ✓"
+
+
+@pytest.mark.slow
+def test_listing_tells_calls_apart(parts):
+    report = parts("chain", ((4, 4), (4, 4)), explain=True)
+    assert report.ok is True
+    notes = {row.code.strip(): row.note for row in report.listing}
+    assert notes["out = z @ W"] == "out"
+    assert notes["h = times(z, W)"] == "h"
+    assert notes["dz = dout @ W.T"] == "∂loss/∂h, then ∂loss/∂z ✓"
+    assert notes["dx, more = backward(dh, z, W)"].startswith("∂loss/∂z ✓; the part of ∂loss/∂W")
+    assert notes["dW[i] += more[i]"] == "∂loss/∂W ✓"
+
+
 @pytest.mark.slow
 def test_listing_names_every_result(layer):
     report, _ = layer("gradients", "", "", explain=True)
@@ -225,3 +359,18 @@ def test_listing_names_every_result(layer):
     assert notes["return dz @ W.T, x.T @ dz, dz.sum(axis=0)"] == f"∂loss/∂x ✓; {part}; ∂loss/∂b ✓"
     assert notes["dx, dW, db = backward(np.ones_like(out), cache)"] == f"∂loss/∂x ✓; {part}; ∂loss/∂b ✓"
     assert notes["dW += W"] == "∂loss/∂W ✓"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [360, 1200])
+def test_page_leaves_room_for_long_code_and_notes(browser, width):
+    code = "    dx, dw = " + "backward(dout, cache) + " * 9 + "0"
+    row = Row("f.py", 7, code, "∂loss/∂x ✓; " * 20, True, "2×2\n" + "1.5 " * 99)
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.set_content(listing_html("f.py:" + "long_name" * 9, "said " * 99, [row]))
+    for opened in (False, True):
+        page.evaluate("opened => document.querySelector('details').open = opened", opened)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate("document.querySelector('code').offsetWidth") > 0.45 * width
+    assert page.locator("details pre").is_visible()
+    page.close()

@@ -17,10 +17,13 @@ from autograd_ref.crosscheck.program.point import RecordedPoint, Run
 from autograd_ref.crosscheck.program.views import adjoint_by, first_of
 from autograd_ref.crosscheck.quantity import SEEN_SHARE, Quantity
 from autograd_ref.crosscheck.reports.report import Advice, Report
+from autograd_ref.recording.adjoints.reverse import ancestors
+from autograd_ref.recording.tape import Compute
 
 __all__ = ["Settings", "report_on"]
 
 SLIGHT = 1e-6
+_FLAT = ("sign", "round", "rint", "floor", "ceil", "trunc", "heaviside")
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,8 @@ def report_on(
         assignment.ambiguous.append(
             f"{', '.join(map(shown, missing))} gets no gradient in a call made up for it"
         )
-    said = [*_said(first, assignment, found, settings), *_slight(wrong), *_fixed(found[0], at_fault)]
+    hints = (*_slight(wrong), *_fixed(found[0], at_fault), *_flat(found[0], at_fault))
+    said = [*_said(first, assignment, found, settings), *hints]
     # If a gradient is not judged, it is unknown whether a change makes all of them right.
     suspects = blame(found, at_fault if settings.places and not assignment.ambiguous else ())
     lines, listing = listing_of(found, at_fault, suspects.blames) if settings.explain else ([], [])
@@ -201,6 +205,21 @@ def _fixed(point: RecordedPoint, at_fault: Sequence[int]) -> list[str]:
                 f"fixed, let the loss read {name} * mask."
             )
     return said
+
+
+def _flat(point: RecordedPoint, at_fault: Sequence[int]) -> list[str]:
+    """Name an operation with derivative 0 between a wrong gradient's array and the loss: a quantisation."""
+    run = point.run
+    leaves = {source for i in at_fault for source in run.leaf(point.pairs[i].leaf).sources}
+    return [
+        f"np.{value.operation.name} (line {value.place.line}) has the derivative 0: a straight-through "
+        "estimator is not the gradient of this loss."
+        for value in run.found.of
+        if isinstance(value.operation, Compute)
+        and value.operation.name in _FLAT
+        and value.place is not None
+        and not leaves.isdisjoint(ancestors(value))
+    ][:1]
 
 
 def _without(run: Run, assignment: Assignment) -> list[str]:

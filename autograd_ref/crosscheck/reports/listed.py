@@ -17,6 +17,8 @@ __all__ = ["Line", "Row", "listing_html", "listing_text"]
 
 # Notes are in one column, unless a line of code is longer.
 COLUMN = 60
+# Columns by which the rest of a long line is indented at most, which leaves a phone enough of them.
+MOST_INDENT = 12
 _SOURCE = re.compile(r" *\d* │ ")  # a line of source with its number, or carets below it
 _STYLES = {True: "green", False: "bold red", None: "dim"}
 
@@ -30,9 +32,11 @@ h2 {{ font-size: 1rem; margin: 1.5rem 0 .3rem }}
 pre {{ overflow-x: auto; margin: .3rem 0 }}
 pre.said {{ white-space: pre-wrap; overflow-wrap: anywhere }}
 ol {{ list-style: none; margin: 0; padding: 0; font: 13px/1.5 ui-monospace, monospace }}
-li {{ display: grid; grid-template-columns: 2.6em minmax(0, 1fr) auto; column-gap: .8em }}
+li {{ display: grid; grid-template-columns: 2.6em minmax(0, 11fr) minmax(0, 9fr); column-gap: .8em }}
+code:last-child {{ grid-column: 2 / -1 }}
 .n {{ text-align: right; opacity: .6 }}
 code {{ white-space: pre-wrap; overflow-wrap: anywhere; font: inherit }}
+li code {{ padding-left: var(--i); text-indent: calc(-1 * var(--i)) }}
 .note {{ opacity: .75 }}
 summary {{ cursor: pointer; list-style: none }}
 summary::after {{ content: " ▸"; opacity: .5 }}
@@ -41,7 +45,10 @@ details[open] {{ grid-column: 2 / -1 }}
 .wrong {{ background: #e5484d26 }}
 .wrong .note {{ color: #ce2c31; font-weight: 600; opacity: 1 }}
 @media (prefers-color-scheme: dark) {{ .right .note {{ color: #3dd68c }} .wrong .note {{ color: #ff9592 }} }}
-@media (max-width: 40rem) {{ .note, details {{ grid-column: 2; padding-left: 2em; min-width: 0 }} }}
+@media (max-width: 40rem) {{
+  li {{ grid-template-columns: 2.6em minmax(0, 1fr) }}
+  li > .note, details {{ grid-column: 2; padding-left: 2em }}
+}}
 </style></head><body>
 {body}
 </body></html>
@@ -138,8 +145,8 @@ def listing_html(title: str, said: str, rows: Sequence[Row]) -> str:
         note = f'<span class="note">{escape(row.note)}</span>' if row.note else ""
         if note and row.values:
             note = f"<details><summary>{note}</summary><pre>{escape(row.values)}</pre></details>"
-        parts.append(
-            f'<li class="{kind}"><span class="n">{row.line}</span><code>{escape(row.code)}</code>{note}</li>'
-        )
+        indent = min(len(row.code) - len(row.code.lstrip()) + 4, MOST_INDENT)
+        code = f'<code style="--i:{indent}ch">{escape(row.code)}</code>'
+        parts.append(f'<li class="{kind}"><span class="n">{row.line}</span>{code}{note}</li>')
         before = row
     return _PAGE.format(title=escape(title), body="\n".join([*parts, "</ol>"] if rows else parts))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import random
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -66,27 +67,34 @@ class State:
 
 
 def overwrite(array: np.ndarray, new: np.ndarray) -> None:
-    """Write into an array, even if it is read-only."""
-    locked = not array.flags.writeable
-    if locked:
-        array.flags.writeable = True
-    try:
-        array[...] = new
-    finally:
-        if locked:
-            array.flags.writeable = False
+    """Write into an array, even if it is read-only.
+
+    Raises:
+        ValueError: another library owns its memory.
+    """
+    written = _writable(array)
+    if written is None:
+        raise ValueError("an array that another library owns cannot be written")
+    written[...] = new
 
 
 def can_be_written(array: np.ndarray) -> bool:
     """Whether an array can be written; memory of another library, such as JAX, cannot."""
+    return _writable(array) is not None
+
+
+def _writable(array: np.ndarray) -> np.ndarray | None:
+    """Return an array of the same memory that can be written, for views, too, such as sliding windows."""
     if array.flags.writeable:
-        return True
-    try:
-        array.flags.writeable = True
-    except ValueError:
-        return False
-    array.flags.writeable = False
-    return True
+        return array
+    owner: Any = array
+    while getattr(owner, "base", None) is not None:
+        owner = owner.base
+    if not isinstance(owner, np.ndarray) or not owner.flags.owndata:
+        return None
+    interface = array.__array_interface__
+    alias = SimpleNamespace(__array_interface__={**interface, "data": (interface["data"][0], False)})
+    return np.asarray(alias).view(array.dtype)
 
 
 def _contents(container: Any) -> Any:

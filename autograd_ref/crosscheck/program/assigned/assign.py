@@ -324,8 +324,10 @@ def _plain(text: str) -> str:
 
 def _wanted(each: Candidate) -> list[str]:
     """Return the names to which a candidate's name refers; among gradients, a bare name counts, too."""
-    found = cores(each.name.name)
-    return [*found, each.name.name] if each.name.is_key and is_of_gradients(each.name.owner) else found
+    found, name = cores(each.name.name), each.name.name
+    is_part = holder(each.path) != each.path or "grad" in name.lower()  # of a parameter g: g.value, g.grad
+    is_bare = each.name.is_key and is_of_gradients(each.name.owner) and not is_part
+    return [*found, name] if is_bare else found
 
 
 def _exactly(each: Candidate, leaf: Leaf) -> bool:

@@ -12,6 +12,7 @@ from autograd_ref.crosscheck.program.blame.names import rebound_at
 from autograd_ref.crosscheck.program.blame.operands import older_operands, other_operands
 from autograd_ref.crosscheck.program.blame.tapes import Tapes
 from autograd_ref.crosscheck.program.blame.trial import Edit, Expression, computed, everywhere
+from autograd_ref.crosscheck.program.blame.words import taken_at
 from autograd_ref.recording import Value
 from autograd_ref.recording.memory import Layout, extent, lay_out, window
 from autograd_ref.recording.tape import Compute, Given, Move, Read, Write
@@ -268,7 +269,7 @@ def _of_accumulation(expression: Expression, tapes: Tapes) -> Iterator[Edit]:
             return result
 
         edit = everywhere(expression, "overwritten", "+= for =" if sign > 0 else "-= for =", change)
-        yield replace(edit, at=rebound_at(expression.first))
+        yield replace(edit, at=rebound_at(expression.first) or taken_at(expression.first))
 
 
 _WORDS = {
@@ -283,7 +284,7 @@ _WORDS = {
     "less_equal": "<=",
     "equal": "==",
     "not_equal": "!=",
-    "positive": "without it",
+    "positive": "its operand alone",
     "negative": "-",
     "square": "**2",
 }

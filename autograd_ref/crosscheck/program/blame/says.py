@@ -23,7 +23,7 @@ from autograd_ref.recording.tape import Read
 if TYPE_CHECKING:
     from autograd_ref.crosscheck.program.blame.evidence import Suspect
     from autograd_ref.crosscheck.program.blame.known import Known, Meaning
-    from autograd_ref.crosscheck.program.blame.regions import Region, Trust
+    from autograd_ref.crosscheck.program.blame.regions import Region
     from autograd_ref.crosscheck.program.blame.steps import Wanted
     from autograd_ref.crosscheck.program.blame.trial import Edit
 
@@ -106,12 +106,22 @@ def sentences(
     suspect: Suspect,
     edit: Edit | None,
     step: Wanted | None,
+    wanted: Wanted | None,
     regions: Sequence[Region],
     tapes: Tapes,
     known: Known,
-    trust: Trust,
 ) -> str:
-    """Return a sentence about a statement, with only facts that hold at every point."""
+    """Return a sentence about a statement, with only facts that hold at every point.
+
+    Args:
+        suspect: the statement.
+        edit: a change of it that makes everything right.
+        step: a right value that it uses in place of another one.
+        wanted: an adjoint that makes everything right in place of what it computes.
+        regions: the regions of all wrong gradients.
+        tapes: the tapes of the program.
+        known: the meanings of its values.
+    """
     points = len(tapes.points)
     everywhere = f"at {points} points" if points > 1 else "at the given point"
     value = max(suspect.values, key=lambda each: suspect.values[each])
@@ -124,16 +134,20 @@ def sentences(
             f"{in_words(step.value, tapes)} is {here}, and is used here as if it were "
             f"{derivative(step.of, tapes)}: with that, every gradient is right {everywhere}"
         )
-    elif (meanings := known.of(value)) and not trust.is_trusted(value):
-        output = next((each.output for each in regions if each.output.value is value), None)
-        own = [each for each in meanings if output is not None and each.of is output.leaf]
-        said = (
-            f"{in_words(value, tapes)} is {meaning_in_words(plainest(own or meanings, tapes), tapes, known)}"
-        )
-        if output is not None:
-            said += f", not {derivative(output.leaf, tapes)}"
-        elif abs(meanings[0].factor - 1) > 1e-7:
-            said += ", and nothing takes the factor out"
+    elif (output := next((each.output for each in regions if each.output.value is value), None)) and (
+        own := [each for each in known.of(value) if each.of is output.leaf] or known.of(value)
+    ):
+        is_now = meaning_in_words(plainest(own, tapes), tapes, known)
+        said = f"{in_words(value, tapes)} is {is_now}, not {derivative(output.leaf, tapes)}"
+    elif wanted is not None:
+        name, right = in_words(wanted.value, tapes), derivative(wanted.of, tapes)
+        meanings = known.of(wanted.value)
+        is_now = meaning_in_words(plainest(meanings, tapes), tapes, known) if meanings else ""
+        if wanted.is_multiple:
+            said = f"{name} is {is_now}: without this factor, every gradient is right {everywhere}"
+        else:
+            is_now = f"{is_now}, " if meanings else ""
+            said = f"{name} is {is_now}not {right}: with {right} here, every gradient is right {everywhere}"
     else:
         said = REGION
         if known.of(value) and value not in tapes.forward:

@@ -88,6 +88,7 @@ class _Search:
         self.suspects = {value for region in self.regions for value in region.suspects}
         self.votes: Votes = gather(self.regions, tapes, self.known, self.trust)
         self.bound: dict[Statement, str] = {}
+        self.wanted: dict[Statement, Wanted] = {}  # the last value of each that an adjoint can replace
         self.shown = {each.value.number: view_at(each.value, each.found) for each in wrong}
         self.until = time.thread_time() + SECONDS
 
@@ -114,6 +115,9 @@ class _Search:
         }
         self._narrow([each for each in every if not each.users], scores)
         steps = self._steps([each for each in every if each.users], scores)
+        for one in every:
+            if not one.users and one.value.place is not None:
+                self.wanted[statement_at(one.value.place)] = one
         steps |= self._factors([each for each in every if not each.users], scores)
         self._bindings(tried, scores)
         ranked = sorted(
@@ -273,7 +277,7 @@ class _Search:
         elif step is not None:
             kind = self._kind_of(step)
         said = self.bound.get(suspect.statement) or sentences(
-            suspect, edit, step, self.regions, self.tapes, self.known, self.trust
+            suspect, edit, step, self.wanted.get(suspect.statement), self.regions, self.tapes, self.known
         )
         return blame_at(place, "region" if said.startswith(REGION) else kind, said)
 

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from autograd_ref.crosscheck.program.blame.evidence import last_name
 from autograd_ref.crosscheck.program.blame.known import Known
 from autograd_ref.crosscheck.program.blame.regions import Region, Trust
 from autograd_ref.crosscheck.program.blame.tapes import Tapes
 from autograd_ref.crosscheck.program.blame.trial import NEAR, Change, Trial, computed
+from autograd_ref.crosscheck.program.blame.words import name_of, target_of
+from autograd_ref.crosscheck.program.paths import cores
 from autograd_ref.recording import Value
 from autograd_ref.recording.tape import Read
 
@@ -26,11 +29,13 @@ class Wanted:
         value: the value that it replaces.
         of: the forward value whose adjoint it is.
         users: the values that must use it in place of a value that is right elsewhere; empty for all.
+        is_multiple: whether the value itself, without its factor, makes all gradients right.
     """
 
     value: Value
     of: Value
     users: tuple[Value, ...] = ()
+    is_multiple: bool = False
 
 
 def wanted_values(
@@ -56,8 +61,22 @@ def wanted_values(
         users = tuple(each for each in tapes.uses.get(value.number, ()) if each.number in numbers)
         is_right = value not in suspects
         own = {each.of for each in known.of(value) if each.is_exact and each.kind == "adjoint"}
+        part = next((each for each in known.of(value) if each.kind != "adjoint" and not each.is_exact), None)
+        if not is_right and part is not None and abs(part.factor - 1) > 1e-7:
+            factor = part.factor
+
+            def unscaled(
+                value: Value, inputs: list[np.ndarray], _: int, factor: float = factor
+            ) -> np.ndarray:
+                return computed(value, value.operation, inputs) / factor
+
+            if trial.makes_all_right({value.number: unscaled}):
+                yield Wanted(value, part.of, is_multiple=True)
+                continue
         seen: list[np.ndarray] = []
-        for of in by_shape.get(value.shape, ()):
+        meant = cores(last_name(target_of(value) or ""))
+        named = {of: last_name(name_of(of, tapes) or "") for of in by_shape.get(value.shape, ())}
+        for of in sorted(named, key=lambda each: (named[each] not in meant, not named[each])):
             right = known.adjoint(of)
             if of in own or right is None or any(np.array_equal(right[0], each) for each in seen):
                 continue

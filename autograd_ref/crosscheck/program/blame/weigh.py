@@ -105,9 +105,10 @@ def _set_free(expression: Expression, tapes: Tapes, trial: Trial) -> tuple[bool 
         if np.abs(after).max(initial=0.0) <= 1e-6:
             return True, total / max(reached, 1)
         foreseen = best + slope @ move
-        if np.abs(after - foreseen).max() <= 1e-6 * np.abs(best).max():
+        before, left = np.abs(best).max(), np.abs(after).max()
+        if left > 1e-3 * before and np.abs(after - foreseen).max() <= 1e-6 * before:
             return False, None  # the problem is linear, and this is the optimum
-        if np.abs(after).max() > 0.7 * np.abs(best).max():
+        if left > 0.7 * before:
             return None, None
         x, best = new, after
     return None, None

@@ -6,7 +6,7 @@ import ast
 
 import numpy as np
 
-from autograd_ref.crosscheck.program.blame.names import function_at, written_names
+from autograd_ref.crosscheck.program.blame.names import function_at, place_of_node, written_names
 from autograd_ref.crosscheck.program.blame.source import Statement, excerpt, is_own, statement_at
 from autograd_ref.crosscheck.program.blame.tapes import Tapes
 from autograd_ref.crosscheck.program.paths import shown
@@ -27,6 +27,7 @@ __all__ = [
     "received",
     "receiver",
     "shows_transposed",
+    "taken_at",
     "target_of",
 ]
 
@@ -105,6 +106,20 @@ def received(value: Value) -> tuple[Statement, str] | None:
         if target is not None:
             return statement_at(call), ast.unparse(target)
         place = call
+    return None
+
+
+def taken_at(value: Value) -> Place | None:
+    """Return the statement that takes a value out of what a call returned, ``dW = grads[3]``."""
+    found = None if value.place is None else _returned(value.place)
+    for call in value.calls[: 1 if found else 0]:
+        node, function = statement_at(call).node, function_at(call)
+        if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name) or not function:
+            return None
+        taken = f"{node.targets[0].id}[{found[0] if found else 0}]"
+        for each in ast.walk(function):
+            if isinstance(each, ast.Assign) and ast.unparse(each.value) == taken:
+                return place_of_node(each, call)
     return None
 
 

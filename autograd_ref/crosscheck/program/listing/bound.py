@@ -95,7 +95,7 @@ def _results(frame: _Frame) -> Iterator[Bound]:
         parts = elements(node.value)
         for i, part in enumerate(parts):
             target = receiver(frame.calls[0], i, len(parts))
-            if target is None:
+            if target is None or ast.unparse(target) == "_":
                 continue
             if isinstance(part, ast.Name):
                 named = [each for each in frame.bound if each.name == part.id]

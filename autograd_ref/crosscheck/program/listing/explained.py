@@ -30,6 +30,7 @@ from autograd_ref.recording import Value
 __all__ = ["Explained", "Explanation"]
 
 AUXILIARY = "auxiliary"
+UNKNOWN = "not known to be right"
 
 
 class Explanation(NamedTuple):
@@ -150,7 +151,7 @@ class Explained:
         if value.number not in self.suspects and (is_number or not is_right):
             return self._auxiliary(value)
         if not is_right:
-            return Explanation(kind, name, factor, False, f"✗ {note}, which nothing makes right")
+            return Explanation(kind, name, factor, None, f"{note} ({UNKNOWN})")
         return Explanation(kind, name, factor, True, f"{note} ✓")
 
     def _auxiliary(self, value: Value, note: str | None = None) -> Explanation:
@@ -161,7 +162,7 @@ class Explained:
             line = f" (line {same.place.line})" if same.place and "(line " not in words else ""
             note = f"equal to {words}{line}"
         elif note is None and value.number in self.suspects:
-            note = "not known to be right"
+            note = UNKNOWN
         return Explanation(AUXILIARY, None, None, None, note or AUXILIARY)
 
     def _overwriting(self, value: Value) -> Explanation:
@@ -175,8 +176,11 @@ class Explained:
             for node in ast.walk(statement_at(each.place).node or ast.Pass())
             if isinstance(node, ast.expr) and ast.unparse(node) == bare
         }
-        still = f", which line {min(readers)} still reads" if readers else ""
-        return Explanation("stale", name, None, None, f"overwrites {name}{still}")
+        if not readers:
+            return self._auxiliary(value)
+        return Explanation(
+            "stale", name, None, None, f"overwrites {name}, which line {min(readers)} still reads"
+        )
 
     def _same(self, value: Value) -> Value | None:
         """Return a forward value that was computed before and is equal at every point."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import linecache
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from autograd_ref.crosscheck.program.blame.tapes import Tapes
 from autograd_ref.crosscheck.program.blame.words import is_written
 from autograd_ref.crosscheck.program.listing.bound import Bound, bound
 from autograd_ref.crosscheck.program.listing.explained import AUXILIARY, Explained, Explanation
+from autograd_ref.crosscheck.program.paths import cores
 from autograd_ref.crosscheck.program.point import RecordedPoint
 from autograd_ref.crosscheck.reports.listed import Line, Row
 from autograd_ref.crosscheck.reports.report import Blame
@@ -26,6 +28,8 @@ __all__ = ["listing_of"]
 
 # As many different meanings of one expression are listed.
 _MOST = 3
+# Part of the sentences about changes that were tried.
+_PROVEN = "every gradient is right"
 
 
 class Note(NamedTuple):
@@ -172,11 +176,13 @@ class _Listing:
         for blame in blames[:1]:
             for statement, note in self.notes.items():
                 is_here = statement.file == blame.file and statement.line <= blame.line <= statement.end_line
-                if is_here and note.ok is None and statement in self.lines and blame.says.startswith("with "):
-                    line = self.lines[statement]
-                    said = blame.says.partition(";")[0]
-                    self.lines[statement] = Line(line.file, line.line, line.code, None, "wrong", None, False)
-                    self.notes[statement] = Note(f"✗ {said}", False, note.values)
+                line = self.lines.get(statement)
+                if not is_here or line is None or line.ok is not None or _PROVEN not in blame.says:
+                    continue
+                if line.what != "stale" and (line.factor is None or _is_named_for(statement, line.name)):
+                    what = "wrong" if line.what == AUXILIARY else line.what
+                    self.lines[statement] = replace(line, what=what, ok=False)
+                    self.notes[statement] = Note(f"✗ {blame.says.partition(';')[0]}", False, note.values)
 
     def _shown(self, value: Value, wanted: str | None = None) -> str:
         """Return the array of a value at the first point, and the right one."""
@@ -201,6 +207,12 @@ class _Listing:
                 note = by_line.get((file, line), Note("", None, ""))
                 rows[file, line] = Row(file, line, linecache.getline(file, line).rstrip(), *note)
         return [rows[key] for key in sorted(rows)]
+
+
+def _is_named_for(statement: Statement, name: str | None) -> bool:
+    """Whether a statement assigns a variable that is named for an adjoint: another factor may be meant."""
+    targets = getattr(statement.node, "targets", [])
+    return any(name in cores(ast.unparse(each)) for each in targets)
 
 
 def _with_name(explained: Explained, name: str) -> Callable[[Value], Explanation]:
@@ -240,7 +252,7 @@ def _is_sum_of(value: Value, before: Value) -> bool:
         value = value.inputs[0]
         if value is before:
             return True
-    return before in value.inputs
+    return before in value.inputs and _kind(value) in ("add", "subtract")
 
 
 def _kind(value: Value) -> str:
