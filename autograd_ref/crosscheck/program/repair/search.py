@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import NamedTuple
 
@@ -72,12 +72,14 @@ class Candidate:
         edit: the edit.
         fits: whether the edited statement's result is one of the goals.
         outcome: the outcome of the run at the first point.
+        is_before: whether it is preferred to equally usual edits of later statements.
     """
 
     site: Site
     edit: Edit
     fits: bool
     outcome: Outcome = field(default=None)
+    is_before: bool = False
 
 
 class Search:
@@ -175,7 +177,7 @@ class Search:
                 good += self._good(rest, base, bases)
             if good:
                 good += self._good(self._cheaper(good, base), base, bases)
-            good.sort(key=lambda each: (each.edit.cost, self._ran_at(each.site), _size(each)))
+            good.sort(key=lambda each: (each.edit.cost, not each.is_before, _size(each)))
             best = [(*base, each) for each in good[:LAST]]
             idle = [some for some in best if self._idles(some)]
             self.weak += idle
@@ -228,7 +230,10 @@ class Search:
             if site is not here:
                 some = [*(Candidate(site, edit, False) for edit in edits(site) if not _overlap(edit, base))]
                 some += self._by_value(site, base, changed)
-                found += [each for each in some if each.edit.cost < cost + is_before]
+                found += [each for each in some if each.edit.cost < cost]
+                if is_before:
+                    equal = [each for each in some if each.edit.cost == cost and not _moves(each.edit)]
+                    found += [replace(each, is_before=True) for each in equal]
         return found
 
     def _ran_at(self, site: Site) -> int:
@@ -359,6 +364,11 @@ def _read(node: ast.stmt) -> set[str]:
 
 def _is_inside(node: ast.stmt, loop: ast.stmt) -> bool:
     return node is not loop and loop.lineno < node.lineno <= (loop.end_lineno or loop.lineno)
+
+
+def _moves(edit: Edit) -> bool:
+    """Whether an edit adds, removes or moves statements."""
+    return any("\n" in change.text or not change.text for change in edit.changes)
 
 
 def _overlap(edit: Edit, base: tuple[Candidate, ...]) -> bool:

@@ -39,6 +39,8 @@ def _kept(site: Site) -> Iterator[str]:
                 if each.shape == part.shape:
                     yield f"{holder}{at} += {term}"
                     yield f"{holder}{at} = {term}"
+                    if ":" not in at and "," not in at:  # equal indices would not add up
+                        yield f"np.add.at({holder}, {at[1:-1]}, {term})"
             yield from _moved(site, holder, at)
 
 
