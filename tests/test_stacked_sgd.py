@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.flatten_util import ravel_pytree
-from test_sgd import DTYPES, largest_ratio, make, rounding_of_step
+from sgd_steps import DTYPES, largest_ratio, make, rounding_of_step
 
 from autograd_ref import training as reference
 from autograd_ref.arithmetic.rounding import unit_roundoff
