@@ -217,3 +217,29 @@ def test_one_array_is_two_gradients(factor, right):
     # A backward may return its own argument.
     report = check_call(lambda x, y: x + factor * y, A, B, backward=lambda dout: (dout, dout), points=1)
     assert report.ok is right
+
+
+class Dense:
+    """Gradients are added to arrays that exist."""
+
+    def __init__(self):
+        self.W, self.b = B + 0, np.array(0.5)
+        self.dW, self.db = np.zeros(3), np.zeros(())
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.W + self.b
+
+    def backward(self, dout, b_too=True):
+        self.dW += self.x * dout
+        if b_too:
+            self.db += dout
+
+
+@pytest.mark.slow
+def test_gradient_that_is_not_written_is_told():
+    dense = Dense()
+    assert check_call(dense.forward, A, backward=dense.backward, points=1).ok
+    report = check_call(dense.forward, A, backward=lambda dout: dense.backward(dout, b_too=False), points=1)
+    assert report.ok is None
+    assert "self.db, where the gradient by self.b belongs, is not written" in str(report)

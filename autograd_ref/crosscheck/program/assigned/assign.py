@@ -117,6 +117,7 @@ class _Assigning:
         self._in_vectors()
         if not of:
             self._refuse_what_takes_the_place_of_a_gradient()
+            self._refuse_what_is_not_written()
         self.result.spare += [each.path for each in self.left if each.is_returned]
         order = {leaf.path: i for i, leaf in enumerate(self.leaves)}
         self.result.pairs.sort(key=lambda pair: order[pair.leaf])
@@ -270,6 +271,20 @@ class _Assigning:
                     f"loss, and {shown(alike[0].path)} gets no gradient: return that, or say "
                     f"--of '{shown(beside.found)}={shown(beside.leaf)}' to judge this one alone"
                 )
+
+    def _refuse_what_is_not_written(self) -> None:
+        """Refuse an array for a gradient that the call leaves as it was, beside gradients that it writes."""
+        owners = {of_path(pair.found).owner for pair in self.result.pairs if not pair.is_change} - {""}
+        for path, (thing, value) in self.final.items():
+            name = of_path(path)
+            if name.owner not in owners or not name.is_key or value is None or not was_there(value):
+                continue
+            kept = Candidate(path, name, value, np.asarray(thing), False)
+            for leaf in self._used():
+                if kept.array.shape == leaf.array.shape and _in_other_case(kept, leaf):
+                    self.result.ambiguous.append(
+                        f"{shown(path)}, where the gradient by {shown(leaf.path)} belongs, is not written"
+                    )
 
     def _used(self) -> list[Leaf]:
         return [leaf for leaf in self._free() if adjoint_by(self.found, leaf) is not None]
