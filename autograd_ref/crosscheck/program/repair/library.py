@@ -224,7 +224,7 @@ class Library:
 
 
 def _varies(row: np.ndarray) -> bool:
-    return bool(np.ptp(row) > 1e-9 * np.abs(row).max())
+    return row.size > 0 and bool(np.ptp(row) > 1e-9 * np.abs(row).max())
 
 
 def _several(ndim: int) -> Iterator[tuple[int, ...]]:
