@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.util
+import os
 import sys
 
 import numpy as np
@@ -13,6 +14,7 @@ from autograd_ref.crosscheck.program.repair.edits.constants import constants
 from autograd_ref.crosscheck.program.repair.edits.siblings import siblings
 from autograd_ref.crosscheck.program.repair.site import Site
 from autograd_ref.crosscheck.program.repair.source import Source
+from handgrad.cli.main import main
 
 NETWORK = """
 import numpy as np
@@ -275,3 +277,20 @@ def test_the_verdict_stays_when_the_search_is_ended(tmp_path):
     assert answer.interrupted
     assert answer.report["ok"] is False
     assert answer.report["repair"] is None
+
+
+@pytest.mark.slow
+def test_the_verdict_stays_when_the_search_fails(tmp_path, monkeypatch, capfd):
+    (tmp_path / "net.py").write_text(NETWORK.replace("h.T @ dscores", "h.T @ scores"))
+    (tmp_path / "sitecustomize.py").write_text(
+        "from autograd_ref.crosscheck.program.repair import search\nsearch.Search.mended = None\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path[1:]]))
+    call = "step(*(rng.standard_normal(s) for s in ((4, 5), (5, 3), (6, 4), (6, 3))), 0.1)"
+    monkeypatch.setattr(sys, "argv", ["handgrad", "check", f"{tmp_path}/net.py:step", "--call", call])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out, err = capfd.readouterr()
+    assert ended.value.code == 1
+    assert "dW2 is wrong" in out
+    assert "the search for a repair failed: an error in this checker" in err
