@@ -213,7 +213,7 @@ def gradients_of(
 
 @contextlib.contextmanager
 def _nan_for_uninitialised() -> Iterator[None]:
-    """Fill new uninitialised arrays with NaN: a program that reads them is no deterministic mistake."""
+    """Fill new uninitialised arrays with NaN: a program that reads them differs from run to run."""
 
     def filled(make: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
         def made(*args: Any, **kwargs: Any) -> np.ndarray:

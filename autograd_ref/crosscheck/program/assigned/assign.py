@@ -371,7 +371,7 @@ def _abbreviated(each: Candidate, leaf: Leaf) -> bool:
 
 
 def _after_g(each: Candidate, leaf: Leaf) -> bool:
-    """Whether a name is that of a leaf after a g: ``gw1`` for ``w1``."""
+    """Whether a name is a leaf's name after a g: ``gw1`` for ``w1``."""
     wanted = f"g{of_path(leaf.path).name}".lower()
     return each.array.shape == leaf.array.shape and each.name.name.lower() == wanted
 

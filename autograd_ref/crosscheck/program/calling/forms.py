@@ -155,7 +155,7 @@ def forward_of(name: str, known: Collection[str]) -> str | None:
 
 # Usual names of the adjoint that backward takes.
 _ADJOINT = re.compile(r"^(?:d\w*|g|grad\w*|g_\w+|delta\w*|up\w*|err\w*|\w*_grad(?:ient)?|cotangent|v)$", re.I)
-# The same for the last one, where a cache may be: `diff`, `dist` and the like are no adjoints.
+# The same for the last one, where a cache may be: `diff`, `dist` and the like are not adjoints.
 _LAST_ADJOINT = re.compile(
     r"^(?:d(?!ata|e(?:lta$|nom)|i(?:ct|ff|m|st|v)|ots?$|rop|type)\w+|g[a-z]|grad(?:_|s?$)\w*|"
     r"\w+_grad(?:ient)?)$",

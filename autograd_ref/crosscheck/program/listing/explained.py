@@ -1,4 +1,4 @@
-"""What a backward value is, in words, and whether that is right."""
+"""Explain in words the meaning of a backward value, and whether it is right."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ UNKNOWN = "not known to be right"
 
 
 class Explanation(NamedTuple):
-    """What a value is: see `Line`.
+    """The explanation of a value: see `Line`.
 
     Attributes:
         what: its kind.
@@ -155,7 +155,7 @@ class Explained:
         return Explanation(kind, name, factor, True, f"{note} ✓")
 
     def _auxiliary(self, value: Value, note: str | None = None) -> Explanation:
-        """Explain a value that is no multiple of an adjoint or a part of one."""
+        """Explain a value that is not a multiple of an adjoint or of a part of one."""
         same = None if note else self._same(value)
         if same is not None and same.place != value.place:
             words = in_words(same, self.tapes)

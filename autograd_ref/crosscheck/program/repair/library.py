@@ -89,7 +89,7 @@ class Library:
     def atoms(self) -> list[Term]:
         """The arrays themselves."""
         read = {each.id for each in ast.walk(self._site.node) if isinstance(each, ast.Name)}
-        texts = sorted(self._site.terms, key=lambda text: text not in read)  # those of the statement first
+        texts = sorted(self._site.terms, key=lambda text: text not in read)  # the statement's own first
         made = [(text, self._scope.value(text)) for text in texts]
         return [
             Term(text, ATOM, 0, each)

@@ -1,4 +1,4 @@
-"""What the parts of an expression would have to be, for the expression to have a given value."""
+"""Find the values that the parts of an expression need, so that it has a given value."""
 
 from __future__ import annotations
 

@@ -244,7 +244,7 @@ def _missing(need: Need) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _found(table: Table, asked: Sequence[Asked], near: float) -> Iterator[tuple[Asked, Term, float]]:
-    """Yield what was asked for with the terms of which it is a multiple, and the multiple."""
+    """Yield each value that is needed, with a term of which it is a multiple, and the factor."""
     if not table.terms or not asked:
         return
     vectors = np.array([each.vector for each in asked], np.float64)
