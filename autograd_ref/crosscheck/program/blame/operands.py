@@ -38,7 +38,8 @@ def other_operands(expression: Expression, tapes: Tapes) -> Iterator[Edit]:
                 new = np.asarray(tapes.points[point].run.found.arrays[mapped[value.number]])
                 return computed(value, value.operation, [new if j == i else x for j, x in enumerate(inputs)])
 
-            words = f"{in_words(other, tapes)} for {in_words(operand, tapes)}"
+            one, instead = in_words(operand, tapes), in_words(other, tapes)
+            words = f"{instead} for {one}" if one != instead else f"another value of {one}"
             yield everywhere(expression, "name", words, change, 2.5)
 
 
