@@ -93,6 +93,11 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def _relative_to_right(value: float, form: str) -> str:
+    """Return a number that is relative to the right values, or a dash if these are all 0."""
+    return "-" if math.isnan(value) else format(value, form)
+
+
 def _row(quantity: Quantity) -> list[str]:
     shape = "×".join(map(str, quantity.shape)) or "scalar"
     if quantity.mismatch is not None:
@@ -101,9 +106,9 @@ def _row(quantity: Quantity) -> list[str]:
         quantity.name,
         shape,
         f"{quantity.max_abs:.1e}",
-        f"{quantity.max_rel:.1e}",
+        _relative_to_right(quantity.max_rel, ".1e"),
         f"{quantity.bound_units:.3f}" if quantity.bound_units < 1000 else f"{quantity.bound_units:.1e}",
         ",".join(map(str, quantity.index)),
-        f"{quantity.resolution:.0e}",
+        _relative_to_right(quantity.resolution, ".0e"),
         "ok" if quantity.ok else "not judged" if quantity.ok is None else "WRONG",
     ]
