@@ -27,8 +27,8 @@ OTHERS = 0.7
 # The number of likeliest statements that are tried before any other.
 FIRST = 3
 
-# The largest number of repairs of one place to confirm.
-LAST = 3
+# The largest number of repairs of one place to confirm, and to look at for some that do no less than before.
+LAST, WATCHED = 3, 20
 
 # For two mistakes, the number of first repairs to continue from: before less likely statements, and in all.
 SOME, BASES = 2, 4
@@ -178,10 +178,13 @@ class Search:
             if good:
                 good += self._good(self._cheaper(good, base), base, bases)
             good.sort(key=lambda each: (each.edit.cost, not each.is_before, _size(each)))
-            best = [(*base, each) for each in good[:LAST]]
-            idle = [some for some in best if self._idles(some)]
-            self.weak += idle
-            mended = self._accepted([some for some in best if some not in idle], accept, len(good) - 1)
+            best: list[tuple[Candidate, ...]] = []
+            for each in good[:WATCHED]:
+                some = (*base, each)
+                (self.weak if self._idles(some) else best).append(some)
+                if len(best) == LAST:
+                    break
+            mended = self._accepted(best, accept, len(good) - 1)
             if mended is not None or time.process_time() > self.deadline:
                 return mended
         return None
@@ -248,7 +251,7 @@ class Search:
         text = some[-1].site.source.text
         if any("\n" in each.text or b"\n" in text[each.start : each.end] for each in some[-1].edit.changes):
             return False  # the edit moves other statements to other lines
-        return not self._watched(some[:-1]).keys() <= self._watched(some).keys()
+        return not self._watched(()).keys() <= self._watched(some).keys()
 
     def _watched(self, some: tuple[Candidate, ...]) -> dict[tuple[str, int], list[Scope]]:
         recording = self.points[0].run.recording

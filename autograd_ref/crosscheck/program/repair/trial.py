@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from autograd_ref.crosscheck.program.point import RecordedPoint
+from autograd_ref.crosscheck.program.views import adjoint_by
 
 __all__ = ["Outcome", "Trial", "quietly"]
 
@@ -76,7 +77,10 @@ class Trial:
         return first
 
     def keeps_moving(self) -> bool:
-        """Whether a run at the first point changes every given array that the recorded run changed."""
+        """Whether a run at the first point changes every given array that the recorded run changed.
+
+        It may not change others on which the loss depends.
+        """
         point = self.points[0]
         recording = point.run.recording
         recording.before.restore()
@@ -88,7 +92,11 @@ class Trial:
         for leaf in recording.leaves:
             held, (was, _) = point.run.held(leaf.path), recording.final.get(leaf.path, (None, None))
             now: Any = found.get(leaf.path)
-            if np.array_equal(now, held) and was is not None and not np.array_equal(was, held):
+            was_changed = was is not None and not np.array_equal(was, held)
+            is_changed = not np.array_equal(now, held)
+            if was_changed and not is_changed:
+                return False
+            if is_changed and not was_changed and adjoint_by(point.run.found, leaf) is not None:
                 return False
         return True
 
