@@ -225,25 +225,26 @@ def test_nothing_is_claimed_for_nonsense(check):
     assert report.repair is None
 
 
-def test_only_0_takes_the_place_of_a_limit(tmp_path):
+def first_statement(tmp_path, text):
+    """The first statement of the function that a text defines."""
     file = tmp_path / "layers.py"
-    file.write_text("def f(d):\n    dz = 2 * np.maximum(d, 1)\n    return dz\n")
+    file.write_text(text)
     source = Source(str(file))
     function = source.tree.body[0]
-    site = Site(source, function.body[0], function.body, function)
-    edited = [edit.changes[0] for edit in constants(site)]
-    limit = file.read_text().index("1)")
+    return Site(source, function.body[0], function.body, function)
+
+
+def test_only_0_takes_the_place_of_a_limit(tmp_path):
+    text = "def f(d):\n    dz = 2 * np.maximum(d, 1)\n    return dz\n"
+    edited = [edit.changes[0] for edit in constants(first_statement(tmp_path, text))]
+    limit = text.index("1)")
     assert {edit.text for edit in edited if edit.start == limit} == {"0"}
     assert len(edited) > 5
 
 
 def test_another_layer_is_written_in_names_that_exist(tmp_path):
-    file = tmp_path / "layers.py"
-    file.write_text("def f(W1, W2, dW1, dW2):\n    dW2 += l2_slope(W2, W1)\n    return dW1, dW2\n")
-    source = Source(str(file))
-    function = source.tree.body[0]
-    site = Site(source, function.body[0], function.body, function)
-    assert {edit.says for edit in siblings(site)} == {
+    text = "def f(W1, W2, dW1, dW2):\n    dW2 += l2_slope(W2, W1)\n    return dW1, dW2\n"
+    assert {edit.says for edit in siblings(first_statement(tmp_path, text))} == {
         "dW1 += l2_slope(W1, W1) was missing",
         "dW2 += l2_slope(W2, W2) was missing",
     }
