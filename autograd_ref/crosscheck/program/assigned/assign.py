@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from autograd_ref.crosscheck.program.assigned.chance import is_named_by_chance
 from autograd_ref.crosscheck.program.assigned.flat import Part, parts_of
 from autograd_ref.crosscheck.program.assigned.gradients import Candidate, was_there
 from autograd_ref.crosscheck.program.assigned.moved import (
@@ -109,7 +110,8 @@ class _Assigning:
                 matches = [leaf for leaf in self._free() if tier(each, leaf)]
                 if len(matches) > 1:  # an optimiser's moments have its parameters' names
                     matches = [leaf for leaf in self._used() if tier(each, leaf)] or matches
-                if (chosen := _closest(each, matches)) is not None:
+                chosen = _closest(each, matches)
+                if chosen is not None and not is_named_by_chance(each, chosen, self.found, self.left):
                     self._take(each, chosen)
         self._changes()
         self._refuse_what_is_overwritten()
