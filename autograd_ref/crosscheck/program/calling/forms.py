@@ -163,13 +163,14 @@ _LAST_ADJOINT = re.compile(
 )
 
 _BESIDE = {
-    "gradient": ("loss", "cost", "objective", "", "f"),
-    "grad": ("loss", "cost", "objective", "", "f", "fun"),
+    "gradient": ("loss", "cost", "objective", "", "f", "nll", "loglik", "log_likelihood"),
+    "grad": ("loss", "cost", "objective", "", "f", "fun", "nll", "loglik", "log_likelihood"),
     "jac": ("fun", "loss", "cost"),
     "fprime": ("f", "func", "fun"),
     "prime": ("",),
     "derivative": ("",),
     "deriv": ("",),
+    "score": ("loglik", "log_likelihood", "loglikelihood", "log_lik", "logp", "ll"),
 }
 
 
