@@ -93,9 +93,7 @@ def methods_in(source: str) -> list[str]:
         for each in body
         if isinstance(each, ast.ClassDef)
         for part in each.body
-        if isinstance(part, ast.FunctionDef)
-        and not part.name.startswith("__")
-        and not is_backward(part.name)
+        if isinstance(part, ast.FunctionDef) and not part.name.startswith("__") and not is_backward(part.name)
     ]
 
 

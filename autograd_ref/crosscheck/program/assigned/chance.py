@@ -10,10 +10,15 @@ from autograd_ref.crosscheck.program.views import adjoint_by
 from autograd_ref.recording import Leaf
 from autograd_ref.recording.adjoints import Adjoints
 
-__all__ = ["is_named_by_chance"]
+__all__ = ["is_named_by_chance", "is_variable"]
 
 # The largest distance from an adjoint, relative to its largest entry.
 NEAR = 1e-4
+
+
+def is_variable(each: Candidate) -> bool:
+    """Whether an array is a variable of the program's function, neither returned nor stored."""
+    return not each.is_returned and each.path.startswith("return[")
 
 
 def is_named_by_chance(each: Candidate, leaf: Leaf, found: Adjoints, others: Iterable[Candidate]) -> bool:
@@ -28,7 +33,7 @@ def is_named_by_chance(each: Candidate, leaf: Leaf, found: Adjoints, others: Ite
         found: the adjoints.
         others: all possible gradients, with what the program moves.
     """
-    if each.is_returned or not each.path.startswith("return["):
+    if not is_variable(each):
         return False
     if each.array.shape != leaf.array.shape:
         return True
