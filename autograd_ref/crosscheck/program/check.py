@@ -21,6 +21,7 @@ from autograd_ref.crosscheck.program.calling.forms import (
     required,
     with_expression,
 )
+from autograd_ref.crosscheck.program.forces import of_forces
 from autograd_ref.crosscheck.program.guessed.stretched import refuse_stretched
 from autograd_ref.crosscheck.program.held import held_target
 from autograd_ref.crosscheck.program.paths import shown
@@ -182,6 +183,11 @@ def _as_given(
         told = f"no loss is computed; the gradients are those of --loss '{sought}'"
         told = sought if sought.isidentifier() else told
         settings = replace(settings, told=told, prefix=form.results[0])
+        first = run(form, *call_at(0), file)
+    if (minus := of_forces(form, first)) is not None:
+        first.recording.before.restore()
+        form = minus
+        settings = replace(settings, told="minus the energy, for forces", prefix=form.results[0])
         first = run(form, *call_at(0), file)
     try:
         with redirect_stdout(StringIO()):  # the program's output was printed once already

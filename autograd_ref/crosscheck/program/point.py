@@ -13,7 +13,7 @@ from autograd_ref.arithmetic.rounding import Bound, unit_roundoff
 from autograd_ref.arithmetic.rounding_bounds import Measured
 from autograd_ref.crosscheck.errors import what_stopped
 from autograd_ref.crosscheck.program.assigned.assign import Assigned, Assignment, assign
-from autograd_ref.crosscheck.program.assigned.gradients import candidates
+from autograd_ref.crosscheck.program.assigned.gradients import Candidate, candidates
 from autograd_ref.crosscheck.program.assigned.losses import Loss, NoLoss, find_loss
 from autograd_ref.crosscheck.program.assigned.moved import step_size
 from autograd_ref.crosscheck.program.assigned.returned import returned_names
@@ -55,8 +55,11 @@ class Run:
 
     def assignment(self, of: Mapping[str, str]) -> Assignment:
         """Return the assignment of gradients to leaves."""
-        known = candidates(self.recording, self.found, self.loss, self.names, self.result)
-        return assign(self.recording, self.found, known, of)
+        return assign(self.recording, self.found, self.candidates(), of)
+
+    def candidates(self) -> list[Candidate]:
+        """Return the possible gradients."""
+        return candidates(self.recording, self.found, self.loss, self.names, self.result)
 
     def held(self, path: str) -> np.ndarray:
         """Return the content of a leaf before the call, in float64."""
