@@ -10,7 +10,10 @@ from autograd_ref.crosscheck.reports.report import Advice, Report
 from autograd_ref.crosscheck.rules.asked import Asked
 from autograd_ref.crosscheck.rules.vary import Failure
 
-__all__ = ["Verdict", "combined", "unjudged", "with_complex", "with_failures"]
+__all__ = ["EMPTY", "Verdict", "combined", "unjudged", "with_complex", "with_failures"]
+
+
+EMPTY = "all arguments to differentiate by are empty: call it with at least one number"
 
 
 class Verdict(NamedTuple):

@@ -16,7 +16,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, jaxpr_as_fun, jaxprs_i
 from numpy.typing import DTypeLike
 
 from autograd_ref.compiling.interpreter import CUSTOM_RULES, bind, inner_jaxpr, interpret_closed
-from autograd_ref.crosscheck.errors import what_stopped
+from autograd_ref.crosscheck.errors import failed, what_stopped
 from autograd_ref.crosscheck.function.pytrees import is_complex_array, is_floating_array
 from autograd_ref.crosscheck.reports.report import NotJudged
 from autograd_ref.two_layer_net import precision
@@ -148,7 +148,7 @@ def find_uses(
         except NO_VALUE as error:
             raise Untraceable(error, file) from error
         except Exception as error:
-            raise NotJudged(f"the call raised {what_stopped(error, file)}") from error
+            raise NotJudged(failed("the call", error, file)) from error
         rules = {id(each): _rule(each) for each in _rules(traced.jaxpr)}
         own = {key: rule for key, rule in rules.items() if not rule.is_library}
         evaluation = _Walk(own or rules, until)
@@ -157,7 +157,7 @@ def find_uses(
         except _Enough:
             return evaluation.uses[-1:], []
         except Exception as error:
-            raise NotJudged(f"the call raised {what_stopped(error, file)}") from error
+            raise NotJudged(failed("the call", error, file)) from error
     reached = {use.rule.signature for use in evaluation.uses}
     return evaluation.uses, sorted({rule.name for rule in own.values() if rule.signature not in reached})
 
@@ -195,7 +195,7 @@ def find_calls(
             with noting_calls(note):
                 function(*given, **named)
         except Exception as error:
-            raise NotJudged(f"the call raised {what_stopped(error, file)}") from error
+            raise NotJudged(failed("the call", error, file)) from error
     return calls
 
 

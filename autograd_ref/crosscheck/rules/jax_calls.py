@@ -13,7 +13,7 @@ from autograd_ref.crosscheck.function.points import Point
 from autograd_ref.crosscheck.function.pytrees import is_complex_array, is_floating_array
 from autograd_ref.crosscheck.reports.report import Advice, NotJudged, Report
 from autograd_ref.crosscheck.rules.asked import Asked
-from autograd_ref.crosscheck.rules.combine import Verdict, combined, with_complex, with_failures
+from autograd_ref.crosscheck.rules.combine import EMPTY, Verdict, combined, with_complex, with_failures
 from autograd_ref.crosscheck.rules.differences import measured
 from autograd_ref.crosscheck.rules.find import Untraceable, find_calls, find_uses, in_dtype
 from autograd_ref.crosscheck.rules.jax_rules import JaxRule, part_dtype, rules_of
@@ -141,8 +141,8 @@ def _verdicts(
     uses = list(groups.values())
     if not uses:
         raise NotJudged(
-            "the call goes through no rule: no custom_vjp, custom_jvp or custom_gradient; to check what it "
-            "returns against automatic differentiation, write --reference"
+            "the call goes through no rule: no custom_vjp, custom_jvp or custom_gradient; to compare the "
+            "gradients that it returns with a reference, write --reference (assert_gradients in Python)"
         )
     verdicts = []
     for alike in uses:
@@ -228,7 +228,10 @@ def _rules(
 def _judge(alike: Sequence[JaxRule], function: Callable[..., Any], call: Call, asked: Asked) -> Report:
     rule = alike[0]
     if not rule.positions:
-        raise NotJudged("none of its arguments is a floating array to differentiate by")
+        finite = "finite " if any(map(is_floating_array, rule.operands)) else ""
+        raise NotJudged(f"none of its arguments is a {finite}floating array to differentiate by")
+    if not any(np.size(rule.operands[i]) for i in rule.positions):
+        raise NotJudged(EMPTY)
     points = points_of(rule, [each.operands for each in alike[:MOST_USES]], asked)
     if asked.surrogate:
         return judge_surrogate(rule, points, asked)

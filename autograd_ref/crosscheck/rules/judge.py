@@ -77,7 +77,7 @@ def judge_rule(rule: JaxRule, points: Sequence[Point], asked: Asked) -> Report:
         said = None if refused is None else _refusal(rule, str(refused))
         if said is not None:
             return _refused(rule, points[0], said, asked)
-        raise NotJudged(str(error).replace("hand raised", "the rule raised", 1)) from error
+        raise NotJudged(str(error).replace("hand fails", "the rule fails", 1)) from error
     if rule.untraced:
         return _by_values_alone(rule, points, asked, rule.untraced)
     known = KnownPoints(rule.reference, rule.dtype, asked.seed)

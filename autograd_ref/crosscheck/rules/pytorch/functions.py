@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd_ref.crosscheck.errors import what_stopped
+from autograd_ref.crosscheck.errors import failed
 from autograd_ref.crosscheck.reports.report import NotJudged
 
 __all__ = [
@@ -77,7 +77,7 @@ def find_torch_uses(
         with _noted(uses):
             function(*args, **kwargs)
     except (Exception, SystemExit) as error:
-        raise NotJudged(f"the call raised {what_stopped(error, file)}") from error
+        raise NotJudged(failed("the call", error, file)) from error
     return _own(uses) or uses
 
 

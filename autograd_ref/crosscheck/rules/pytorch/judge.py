@@ -7,12 +7,13 @@ from functools import partial
 import numpy as np
 
 from autograd_ref.arithmetic.finite_differences import FiniteDifference
-from autograd_ref.crosscheck.errors import cause, one_line, what_stopped
+from autograd_ref.crosscheck.errors import cause, failed, one_line
 from autograd_ref.crosscheck.function.judging import judge_gradient
 from autograd_ref.crosscheck.function.points import MOVE
 from autograd_ref.crosscheck.quantity import Quantity, root_mean_square
 from autograd_ref.crosscheck.reports.report import Advice, NotJudged, Report
 from autograd_ref.crosscheck.rules.asked import Asked
+from autograd_ref.crosscheck.rules.combine import EMPTY
 from autograd_ref.crosscheck.rules.differences import (
     GRANTED,
     ROUNDOFF,
@@ -86,6 +87,8 @@ class TorchCheck:
         self.names = rules[0].names
         if not self.names:
             raise NotJudged("none of its arguments is a real or complex tensor to differentiate by")
+        if not any(array.size for array in rules[0].at):
+            raise NotJudged(EMPTY)
         self.points = [self._point(rule, number) for number, rule in enumerate(self._enough(rules))]
         if self.points[0].wide is None and rules[0].draws(self.points[0].at):
             self.notes.append(
@@ -120,7 +123,7 @@ class TorchCheck:
         except Exception as error:
             if any(said in str(error) for said in INVALID):
                 raise
-            raise NotJudged(f"the rule raised {what_stopped(error, rule.file)}") from error
+            raise NotJudged(failed("the rule", error, rule.file)) from error
         return TorchPoint(at, rule, self._wide(rule, at, cotangents), cotangents, grads)
 
     def _wide(self, rule: TorchRule, at: Arrays, cotangents: Arrays) -> TorchRule | None:
