@@ -261,7 +261,7 @@ def fails(x):
             np.ones(2),
             r"reference must return one number, not an array of shape \(2,\)",
         ),
-        (square_by_hand, lambda x: (square(x), x), np.ones(2), "reference must return one number, not a tuple"),
+        (square_by_hand, lambda x: (square(x), x), np.ones(2), "must return one number, not a tuple"),
         (square_by_hand, lambda x: jnp.argmax(x), np.ones(2), "reference must return a floating number"),
         (square_by_hand, square, np.arange(3), "params must hold floating numbers"),
         (square_by_hand, square, {"a": {"n": 3}}, "a.n must hold floating numbers .* not int"),
