@@ -12,7 +12,7 @@ from autograd_ref.crosscheck.reports.report import Report
 from autograd_ref.crosscheck.rules.asked import Asked
 from autograd_ref.crosscheck.rules.jax_calls import check_jax_calls
 from autograd_ref.crosscheck.rules.pytorch.calls import check_torch_calls, function_of
-from autograd_ref.crosscheck.rules.pytorch.functions import torch
+from autograd_ref.crosscheck.rules.pytorch.tensors import torch
 from handgrad.validation import (
     check_dtype,
     check_function,

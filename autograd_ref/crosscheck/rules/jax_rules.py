@@ -6,7 +6,7 @@ cotangent of z = x + iy is ∂/∂x − i ∂/∂y.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -60,12 +60,14 @@ class JaxRule:
         wide: the use in a call in float64; None if that is impossible.
         dtype: the checked dtype.
         function: the user's function, whose file is named in errors.
+        held: the positions of operands that are held fixed.
     """
 
     own: Use
     wide: Use | None
     dtype: np.dtype[Any]
     function: Callable[..., Any]
+    held: frozenset[int] = field(default=frozenset(), kw_only=True)
 
     @property
     def untraced(self) -> str:
@@ -85,7 +87,7 @@ class JaxRule:
         # A −∞ that only starts a maximum is not differentiated by.
         given = self.own.operands
         finite = [i for i in floating if not avals[i].size or bool(np.isfinite(np.asarray(given[i])).any())]
-        return [i for i in finite if i >= self.own.constants]
+        return [i for i in finite if i >= self.own.constants and i not in self.held]
 
     @property
     def operands(self) -> list[Any]:

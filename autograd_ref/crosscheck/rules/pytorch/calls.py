@@ -9,17 +9,17 @@ import numpy as np
 from autograd_ref.crosscheck.errors import failed
 from autograd_ref.crosscheck.reports.report import Advice, NotJudged, Report
 from autograd_ref.crosscheck.rules.asked import Asked
-from autograd_ref.crosscheck.rules.combine import Verdict, combined, with_complex, with_failures
+from autograd_ref.crosscheck.rules.combine import Verdict, combined, listing, with_complex, with_failures
 from autograd_ref.crosscheck.rules.differences import ROUNDOFF
 from autograd_ref.crosscheck.rules.pytorch.functions import (
     TorchRule,
     TorchUse,
     find_torch_uses,
     is_torch_function,
-    torch,
     uses_within,
 )
 from autograd_ref.crosscheck.rules.pytorch.judge import INVALID, TorchCheck, refused
+from autograd_ref.crosscheck.rules.pytorch.tensors import torch
 from autograd_ref.crosscheck.rules.pytorch.vary import TorchVariations
 from autograd_ref.crosscheck.rules.surrogate import nonlinear, surrogate_report
 
@@ -96,6 +96,11 @@ def _judge(
     rules, dtype = _in_dtype(alike, dtype, asked, reference)
     try:
         check = TorchCheck(rules, dtype, asked)
+        held = check.unanswered.intersection(*(each.constants for each in rules))
+        if held:  # as for cosines and masks
+            names = listing([check.names[rules[0].positions.index(i)] for i in sorted(held)])
+            check = TorchCheck([replace(each, held=held) for each in rules], dtype, asked)
+            check.notes.append(f"By {names} this call needs no gradient, and the rule returns None.")
         if asked.surrogate:
             return _surrogate(check, asked)
         report = check.report()
@@ -157,7 +162,7 @@ def _tensors(value: Any) -> Any:
     if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
         return torch().tensor(value)
     if torch().is_tensor(value):
-        return value.detach()
+        return value.detach().requires_grad_(value.requires_grad)
     return value
 
 

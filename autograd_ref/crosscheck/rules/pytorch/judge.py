@@ -28,7 +28,8 @@ from autograd_ref.crosscheck.rules.differences import (
     own_noise,
     seen_parts,
 )
-from autograd_ref.crosscheck.rules.pytorch.functions import TorchRule, array_of, torch
+from autograd_ref.crosscheck.rules.pytorch.functions import TorchRule
+from autograd_ref.crosscheck.rules.pytorch.tensors import array_of, torch
 
 __all__ = ["TorchCheck", "TorchPoint"]
 
@@ -127,7 +128,7 @@ class TorchCheck:
         return TorchPoint(at, rule, self._wide(rule, at, cotangents), cotangents, grads)
 
     def _wide(self, rule: TorchRule, at: Arrays, cotangents: Arrays) -> TorchRule | None:
-        wide = TorchRule(rule.use, torch().float64, rule.file, rule.reference)
+        wide = replace(rule, dtype=torch().float64)
         try:
             if self.dtype != "float64" and rule.draws(at):  # it draws other numbers in float64
                 return None
@@ -155,7 +156,7 @@ class TorchCheck:
 
     def report(self) -> Report:
         """Return the report on the cotangents of all arguments."""
-        quantities = [self.quantity(i) for i in range(len(self.names))]
+        quantities = [self._unless_unanswered(i, self.quantity(i)) for i in range(len(self.names))]
         wrong = [each for each in quantities if each.ok is False]
         unjudged = [each for each in quantities if each.ok is None]
         return Report(
@@ -168,6 +169,23 @@ class TorchCheck:
             quantities=tuple(quantities),
             points=len(self.points),
         )
+
+    @property
+    def unanswered(self) -> frozenset[int]:
+        """The positions of arguments for which the rule returns None."""
+        point = self.points[0]
+        return point.own.unanswered(point.at, point.cotangents)
+
+    def _unless_unanswered(self, i: int, quantity: Quantity) -> Quantity:
+        """Return the verdict, or none if the rule returns None and nothing says whether that is meant."""
+        rule = self.points[0].own
+        if quantity.ok is not False or rule.needed or rule.positions[i] not in self.unanswered:
+            return quantity
+        reason = (
+            "the rule returns None, but the outputs depend on it: if it is a constant, give the others "
+            "requires_grad=True"
+        )
+        return replace(quantity, ok=None, seen=0.0, reason=reason)
 
     @property
     def judged_in(self) -> str:

@@ -17,7 +17,7 @@ from autograd_ref.crosscheck.function.points import Point, drawn_points
 from autograd_ref.crosscheck.function.pytrees import is_floating_array, parameter_leaves
 from autograd_ref.crosscheck.reports.report import Diagnosis, NotJudged, Report
 from autograd_ref.crosscheck.rules.differences import RulePoint, Values, contradicted, measured, own_noise
-from autograd_ref.crosscheck.rules.pytorch.functions import torch
+from autograd_ref.crosscheck.rules.pytorch.tensors import torch
 
 __all__ = ["check_against_pytorch", "is_pytorch_loss"]
 
