@@ -134,11 +134,7 @@ class JaxRule:
         self, params: Operands, cotangents: Sequence[Any], others: Sequence[Any]
     ) -> tuple[Any, Callable[[Sequence[Any]], list[Any]]]:
         """Return ⟨cotangents, outputs⟩, and the rule's function that pulls cotangents back."""
-
-        def function(*values: Any) -> list[Any]:
-            return self.applied(Operands(params.names_, values), others)
-
-        outputs, pullback = jax.vjp(function, *self.given(params))
+        outputs, pullback = jax.vjp(self._with(params, others), *self.given(params))
         return self.weighed(outputs, cotangents), lambda given: list(
             pullback(_all_cotangents(outputs, given))
         )
@@ -158,6 +154,27 @@ class JaxRule:
         use = self._use(params)
         function = self._of_params(use, lambda *operands: bind(use.equation, operands), others)
         return [in_parts(each) for each in function(*params.values_)]
+
+    def pushed(self, params: Operands, others: Sequence[Any], tangents: Sequence[Any]) -> list[Any]:
+        """Return the tangents of the outputs by the rule, in forward mode."""
+        at = self.given(params)
+        cast = [jnp.asarray(each, one.dtype) for each, one in zip(tangents, at, strict=True)]
+        made: list[Any] = jax.jvp(self._with(params, others), at, cast)[1]
+        return made
+
+    def keeps_outputs(self, point: Point) -> bool:
+        """Whether the rule returns exactly the function's own outputs in the checked precision."""
+        params, others = point.params, point.args[1]
+        with self.precision():
+            ruled = jax.vjp(self._with(params, others), *self.given(params))[0]
+            plain = self.applied(params, others)
+        return all(
+            np.array_equal(one, other, equal_nan=True) for one, other in zip(ruled, plain, strict=True)
+        )
+
+    def _with(self, params: Operands, others: Sequence[Any]) -> Callable[..., list[Any]]:
+        """Return the outputs as a function of the operands that have a cotangent."""
+        return lambda *values: self.applied(Operands(params.names_, values), others)
 
     def precision(self) -> Any:
         """Return a context in which JAX has the checked precision."""
