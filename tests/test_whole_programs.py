@@ -206,7 +206,7 @@ def test_program_runs_until_the_requested_call(tmp_path):
     assert (quantity["name"], quantity["of"]) == ("dW", "self.W")
     code, found = check(tmp_path, "inside/library.py:Model.leap", "--run", "inside/train.py x")
     assert code == 2
-    assert "--run raised line 9: ValueError" in found["error"]
+    assert "--run fails at line 9: ValueError" in found["error"]
 
 
 LOOPS = """

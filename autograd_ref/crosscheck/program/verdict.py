@@ -175,7 +175,7 @@ def _said(run: Run, assignment: Assignment, found: Sequence[RecordedPoint], sett
         pair.leaf for i, pair in enumerate(found[0].pairs) if not any(_is_seen(each, i) for each in found)
     ]
     if unjudged and found[0].dtype != np.float64 and not _precision(found[0]):
-        said.append("In float64 rounding hides less: --dtype float64.")
+        said.append("In float64 rounding hides less: give float64 arrays (--dtype float64).")
     if settings.tolerance:
         said.append(f"Every bound was widened to {settings.tolerance:g} (tolerance).")
     return said

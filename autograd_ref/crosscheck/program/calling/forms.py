@@ -74,7 +74,7 @@ def with_expression(
 
     space = getattr(inspect.unwrap(function), "__globals__", {})
     result = "return[1]['out']" if leaves_variables else "return[1]"
-    told = f"--loss {text.strip()}"
+    told = f"{text.strip()} (--loss)"
     return Form(_in_program(call, function), "return[0]", told, (result, function), leaves_variables)
 
 
