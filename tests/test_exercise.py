@@ -87,7 +87,7 @@ def test_command_writes_a_file_once(handgrad, tmp_path):
     before = file.read_bytes()
     code, _, err = handgrad("exercise", file)
     assert code == 2
-    assert "exists already" in err
+    assert "already exists" in err
     assert file.read_bytes() == before
 
 

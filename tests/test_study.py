@@ -311,4 +311,4 @@ def test_a_folder_that_cannot_be_made_is_an_error(handgrad, tmp_path):
     file.touch()
     code, out, err = handgrad("study", "--out", file)
     assert (code, out) == (2, "")
-    assert err == f"handgrad: cannot make {file}: File exists\n"
+    assert err == f"handgrad: {file} is a file, not a directory: name another one\n"

@@ -288,6 +288,12 @@ def test_worker_that_always_dies_ends_the_sweep(digits, tmp_path, monkeypatch):
             run_sweep(small(tmp_path / "sweep"), digits, workers)
 
 
+@pytest.mark.slow
+def test_ctrl_c_reaches_no_worker_that_is_still_starting():
+    with process_pool(1) as workers:
+        assert signal.SIGINT in workers.submit(signal.pthread_sigmask, signal.SIG_BLOCK, ()).result(60)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

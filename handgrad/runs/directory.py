@@ -86,7 +86,8 @@ def resume_run(directory: Path, config: Config) -> None:
     for name, value in mine.items():
         if given[name] != value and name != "data_dir" and not (name == "iters" and longer):
             raise ValueError(
-                f"{directory} is a run with --{name} {value}; it cannot continue with {given[name]}"
+                f"{directory} is a run with --{name} {value}; it cannot continue with {given[name]}: "
+                f"leave out --{name}{f', or give more than {value}' if name == 'iters' else ''}"
             )
     with blas_threads(config.threads), locked(directory):
         trainer, data = load_run(directory, config)
@@ -112,6 +113,8 @@ def read_settings(path: Path) -> Config:
     """Return the settings in a run's config.json; raise OSError or ValueError if it cannot be read."""
     try:
         return Config.from_json(json.loads(path.read_text()))
+    except OSError as error:
+        raise OSError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} does not contain the settings of a run: {error}") from None
 
@@ -150,7 +153,7 @@ def _train(trainer: Trainer, data: Dataset, directory: Path) -> None:
     except DivergedError as error:
         keeper.save_history()
         _draw(trainer, data, directory)
-        raise DivergedError(f"{error}; {directory} keeps the checkpoint of step {keeper.saved}") from None
+        raise DivergedError(f"{error}; {directory} keeps the checkpoint of step {keeper.saved}; try a smaller --lr") from None
     except OSError as error:
         command = f"handgrad train --resume {directory}"
         kept = f"the checkpoint of step {keeper.saved} is kept; to continue: {command}"
