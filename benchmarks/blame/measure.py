@@ -41,8 +41,8 @@ __all__ = [
     "sample",
 ]
 
-# Time limit of a program, which a mistake may keep from ending; CPU seconds, so that the sample does not depend
-# on the machine's load.
+# Time limit of a program, which a mistake may keep from ending. In CPU seconds, so that the machine's load
+# does not change the sample.
 SECONDS = 60
 # A mistake must change a gradient by this part of its largest entry.
 CHANGED = 1e-6

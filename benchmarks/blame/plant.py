@@ -63,8 +63,8 @@ class Planted:
 def plant(source: str, functions: set[str] | None = None, last: int | None = None) -> list[Planted]:
     """Return all mistakes that can be planted in a program's functions, each once.
 
-    If an edit fits two kinds, the larger expression decides: `axis=0` changed to `axis=1` is of the kind "axis",
-    not "constant".
+    If an edit fits two kinds, the larger expression decides: changing `axis=0` to `axis=1` is of the kind
+    "axis", not "constant".
 
     Args:
         source: text of the program.

@@ -114,7 +114,7 @@ class Sweep:
         console.print(best_table(settings), "")
         best = settings[0]
         if best.diverged:
-            print(f"{directory}: every combination diverged with at least one of its seeds; try a smaller --lr")
+            print(f"{directory}: every combination diverged with one seed or more; try a smaller --lr")
             return FAILED
         if edge := on_the_edge(grid, best):
             print(f"The best is at the edge of {' and '.join(edge)}: there may be a better value beyond it.")

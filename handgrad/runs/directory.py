@@ -153,7 +153,8 @@ def _train(trainer: Trainer, data: Dataset, directory: Path) -> None:
     except DivergedError as error:
         keeper.save_history()
         _draw(trainer, data, directory)
-        raise DivergedError(f"{error}; {directory} keeps the checkpoint of step {keeper.saved}; try a smaller --lr") from None
+        kept = f"{directory} keeps the checkpoint of step {keeper.saved}"
+        raise DivergedError(f"{error}; {kept}; try a smaller --lr") from None
     except OSError as error:
         command = f"handgrad train --resume {directory}"
         kept = f"the checkpoint of step {keeper.saved} is kept; to continue: {command}"
