@@ -120,7 +120,7 @@ def check(handgrad, tmp_path, cases, *options):
     return code, dict(zip(cases, lines, strict=True))
 
 
-def test_what_can_be_judged_is_judged_once_and_leaves_nothing_behind(handgrad, tmp_path, watched):
+def test_target_is_judged_once_and_leaves_nothing_behind(handgrad, tmp_path, watched):
     code, found = check(handgrad, tmp_path, JUDGED, "--no-repair")
     assert code == 1
     assert {name: line["ok"] for name, line in found.items()} == {
@@ -176,7 +176,7 @@ def test_interrupt_ends_all_processes_of_the_check(tmp_path, watched, number):
     ("told", "used"),
     [(None, "cpu"), ("", "cpu"), ("cuda", "cuda,cpu"), ("cpu", "cpu"), ("tpu,cpu", "tpu,cpu")],
 )
-def test_platforms_are_the_cpu_beside_those_that_are_named(monkeypatch, told, used):
+def test_cpu_is_added_to_the_requested_platforms(monkeypatch, told, used):
     monkeypatch.delenv("JAX_PLATFORMS", raising=False)
     if told is not None:
         monkeypatch.setenv("JAX_PLATFORMS", told)

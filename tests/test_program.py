@@ -1,4 +1,4 @@
-"""Calls of any NumPy code, judged against their own forward pass: their loss and what belongs to what."""
+"""Calls of any NumPy code: the loss, and the array to which each gradient belongs."""
 
 import json
 import os
@@ -276,7 +276,7 @@ def chances(W, x, labels):
 
 
 @pytest.mark.slow
-def test_loss_that_is_never_computed_is_the_usual_one_that_the_gradients_are_of():
+def test_loss_that_is_never_computed_is_found_from_the_gradients():
     binary = "1 / 4 * -np.sum(y * np.log(p) + (1 - y) * np.log(1 - p))"
     given = (W, RNG.standard_normal((2, 2)), x, y > 0)
     report = check_call(network, *given, slope=lambda h: 1 - h)

@@ -136,7 +136,7 @@ def step(x, gamma, up):
         ("dgamma = (up * xhat).sum(axis=0)", "dgamma = up * xhat", "dgamma = np.sum(xhat * up, axis=0)"),
     ],
 )
-def test_what_is_missing_is_found_by_its_value(tmp_path, old, new, after):
+def test_missing_term_is_found_by_its_value(tmp_path, old, new, after):
     assert old in NORMALISED
     file, rng = tmp_path / "normalised.py", np.random.default_rng(0)
     file.write_text(NORMALISED.replace(old, new))
@@ -203,7 +203,7 @@ def test_object_is_repaired(tmp_path, old, new, after):
 
 
 @pytest.mark.slow
-def test_an_update_is_moved_and_not_given_up(check):
+def test_update_is_moved_not_deleted(check):
     report = check(("    dh = ", "    W2 -= 0.1 * dW2\n    dh = "))
     assert report.blame[0].kind == "stale"
     assert report.blame[0].says.startswith("W2 is read after line 11 changes it")
@@ -234,7 +234,7 @@ def first_statement(tmp_path, text):
     return Site(source, function.body[0], function.body, function)
 
 
-def test_only_0_takes_the_place_of_a_limit(tmp_path):
+def test_limit_is_replaced_by_0_only(tmp_path):
     text = "def f(d):\n    dz = 2 * np.maximum(d, 1)\n    return dz\n"
     edited = [edit.changes[0] for edit in constants(first_statement(tmp_path, text))]
     limit = text.index("1)")
