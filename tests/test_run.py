@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from child_runs import FILES, FLAGS
 
+from handgrad.fused.blas import blas_threads
 from handgrad.runs import directory as run_module
 from handgrad.runs.checkpoint import load_checkpoint
 from handgrad.runs.config import Config
@@ -111,6 +112,12 @@ def test_a_directory_that_cannot_be_made_exits_with_2(handgrad, tmp_path):
 
 
 @pytest.mark.slow
+def test_digits_are_trained_on_one_thread_by_default(tmp_path):
+    with blas_threads(2):
+        run_module.start_run(Config(hidden=2, iters=1), tmp_path / "run")
+    assert run_module.read_config(tmp_path / "run").threads == 1
+
+
 def test_runs_without_a_directory_are_numbered(handgrad, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
