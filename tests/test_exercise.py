@@ -155,7 +155,7 @@ def everything(judging):
 @pytest.mark.parametrize(
     ("written", "said", "code"),
     [
-        ("import time; time.sleep(99)", "does not come to an end within 9 s: it is still at line 28", 2),
+        ("import time; time.sleep(99)", "did not finish within 9 s: it is still at line 28", 2),
         ("import os; os._exit(3)", "ended its process, with exit code 3", 2),
         ("dscores = nothing", "NameError", 1),
     ],

@@ -78,7 +78,7 @@ REFUSED = {
         {"before": "hog = [np.empty(2**26) for _ in range(1000)]"},
         "line 3: runs out of memory",
     ),
-    "killed": ({"before": "os.kill(0, 9)"}, "crashed: Killed, perhaps for want of memory"),
+    "killed": ({"before": "os.kill(0, 9)"}, "crashed: Killed, perhaps because memory ran out"),
     "colours the screen": (
         {"before": "raise ValueError('a\\nb\\x1b[31m\\x07')"},
         "line 3: ValueError: a b [31m",
@@ -136,7 +136,7 @@ def test_endless_target_is_killed_with_its_processes(handgrad, tmp_path, watched
     assert code == 2
     for line in found.values():
         assert (line["ok"], set(line)) == (None, {"target", "ok", "error"})
-        assert line["error"].startswith("does not come to an end within 3 s")
+        assert line["error"].startswith("did not finish within 3 s")
     assert watched() == []
 
 

@@ -161,6 +161,29 @@ def test_written_gradient_before_moved_weight_and_all_is_put_back():
     assert not [path for path in shown if path.endswith(("check.py", "report.py"))]
 
 
+class Kept(Layer):
+    """Its loss keeps what its backward pass reads, which takes no argument."""
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.W
+
+    def loss(self, x, y):
+        self.r = self.forward(x) - y
+        return 0.5 * np.mean(self.r**2)
+
+    def backward(self):
+        return {"W": self.x.T @ self.r / self.r.size}
+
+
+@pytest.mark.slow
+def test_backward_without_arguments_belongs_to_a_loss():
+    layer = Kept()
+    assert check_call(layer.loss, x, y, backward=layer.backward, points=1).ok
+    with pytest.raises(NotJudged, match="backward takes no adjoint"):
+        check_call(layer.forward, x, backward=layer.backward, points=1)
+
+
 def log_likelihood(x):
     if (x <= 0).any():
         raise ValueError("x must be positive")

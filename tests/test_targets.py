@@ -144,6 +144,8 @@ def test_a_target_needs_a_name(spec):
 
 
 def test_missing_file_module_or_name_is_named(tmp_path):
+    write(tmp_path / "layers.py", NETWORK)
+    assert complaint("layers").startswith("there is no such target: write layers.py")
     assert complaint("nowhere.py:Net") == "there is no file nowhere.py"
     assert complaint("some/where:Net") == "there is no file some/where"
     assert complaint("nowhere.net:Net").startswith("there is no module nowhere here")

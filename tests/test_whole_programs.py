@@ -163,7 +163,7 @@ def test_whole_folder_is_judged(tmp_path):
         "training.ipynb:step: the gradient is right (float64).",
         "Ignored in magic.py: %matplotlib inline",
         "Ignored in training.ipynb: %matplotlib inline, !ls",
-        "Not judged: difference. Say how: handgrad check layers.py:difference --call 'difference(...)'",
+        "Not judged: difference. Give a call: handgrad check layers.py:difference --call 'difference(...)'",
         "3 right, 1 wrong, 1 could not be judged.",
     ]
 

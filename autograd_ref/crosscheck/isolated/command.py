@@ -222,9 +222,9 @@ def _uncalled(results: "Sequence[TargetResult]", *, is_run: bool) -> Iterator[st
     call = f"{name}(...)"
     methods = names_in(_file_of(first)).get(name, [name])
     if methods != [name]:  # a class
-        method = methods[0].rpartition(".")[2]
+        method = "loss" if f"{name}.loss" in methods else methods[0].rpartition(".")[2]
         first, call = f"{first}.{method}", f"{call}.{method}(...)"
-    yield f"Not judged: {_names(targets)}. Say how: handgrad check {first} --call '{call}'"
+    yield f"Not judged: {_names(targets)}. Give a call: handgrad check {first} --call '{call}'"
 
 
 def _names(targets: Sequence[str]) -> str:

@@ -390,8 +390,8 @@ def _no_gradient(form: Form, assignment: Assignment) -> str:
         )
     spare = f" ({', '.join(assignment.spare)} belong to none of its arrays)" if assignment.spare else ""
     return (
-        f"it returns, stores or writes no gradient{spare}: judge the function that computes one, or name its "
-        "other half, --backward NAME"
+        f"it returns, stores or writes no gradient{spare}: name the function that computes one, or give its "
+        "backward function, --backward NAME"
     )
 
 

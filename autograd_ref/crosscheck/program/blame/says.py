@@ -167,6 +167,7 @@ def _beside(values: Iterable[Value], said: str, regions: Sequence[Region], tapes
         for value in values
         for source in region.frontier.get(value.number, ())
         if source not in tapes.forward and known.of(source)
+        if source.place is None or not is_own(source.place.file)
     }
     facts: dict[str, None] = {}
     for source in sorted(sources, key=lambda each: each.number):
