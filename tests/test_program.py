@@ -221,7 +221,7 @@ def one_of_two(A, B):
 
 
 def test_ambiguous_gradient_is_not_judged_without_of():
-    with pytest.raises(NotJudged, match="may be the gradient by A or B: say which") as caught:
+    with pytest.raises(NotJudged, match="may be the gradient for A or B: say which") as caught:
         check_call(one_of_two, A, B)
     told = re.search(r"--of '(.*?)=(.*?)'", str(caught.value))
     report = check_call(one_of_two, A, B, of={told[1]: told[2]})
@@ -339,7 +339,7 @@ def test_report_survives_json():
     assert found["form"] == "recorded"
     assert found["quantities"][0].keys() >= {"of", "from"}
     assert type(report).from_json(found) == report
-    assert "return[1] by W" in report._repr_html_()
+    assert "return[1] for W" in report._repr_html_()
 
 
 PRINTS = """

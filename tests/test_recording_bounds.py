@@ -174,7 +174,7 @@ def test_a_gradient_by_hand_is_granted_its_own_rounding():
     assert outside(recording.result[1], alone).tolist() == [True, False, False]
     assert not outside(recording.result[1], together).any()
     assert (together.bound < 1e-5 * np.abs(together.right.centre)).all()
-    with pytest.raises(ValueError, match=r"the gradient by x has shape \(\), not \(3,\)"):
+    with pytest.raises(ValueError, match=r"the gradient for x has shape \(\), not \(3,\)"):
         measure(recording, loss, by_hand={"x": loss})
 
 

@@ -63,7 +63,7 @@ def test_a_missing_slope_is_found(check):
     assert report.repair.before == "    dz = dh  # the slope\n"
     assert report.repair.after == "    dz = dh * (z > 0)  # the slope\n"
     assert report.repair.diff.count("\n+    ") == 1
-    assert "With this both gradients are right (4 points, float64): the slope of np.maximum in line 6" in str(
+    assert "With this both gradients are right (4 points, float64): the slope of np.maximum (line 6)" in str(
         report
     )
     assert (report.blame[0].line, report.blame[0].kind) == (12, "step")

@@ -34,7 +34,7 @@ ONE_OF_EACH = "relu", "tanh", "relu"
 
 @jax.jit
 def jacobian(params, X, y, lr, objective):
-    """The absolute values of the derivatives of all parameters after a step by all before it."""
+    """The absolute values of the derivatives of all parameters after a step with respect to all before it."""
     flat, unravel = ravel_pytree(params)
 
     def move(flat):

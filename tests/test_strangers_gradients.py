@@ -247,4 +247,4 @@ def test_unwritten_gradient_is_reported():
     assert check_call(dense.forward, A, backward=dense.backward, points=1).ok
     report = check_call(dense.forward, A, backward=lambda dout: dense.backward(dout, b_too=False), points=1)
     assert report.ok is None
-    assert "self.db, where the gradient by self.b belongs, is not written" in str(report)
+    assert "self.db, where the gradient for self.b belongs, is not written" in str(report)

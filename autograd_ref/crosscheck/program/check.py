@@ -160,7 +160,7 @@ def check_points(
     """
     if apart(*call_at(0)) is None:
         return _as_given(form, call_at, points, file, settings)
-    # attention(x, x, x): one gradient by x is right, or one by each argument.
+    # attention(x, x, x): one gradient for x is right, or one for each argument.
     with suppress(NotJudged):
         report = _as_given(form, call_at, points, file, replace(settings, repair_seconds=0.0))
         if report.ok:

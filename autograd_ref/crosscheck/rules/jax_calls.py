@@ -228,7 +228,7 @@ def _rules(
 def _judge(alike: Sequence[JaxRule], function: Callable[..., Any], call: Call, asked: Asked) -> Report:
     rule = alike[0]
     if not rule.positions:
-        raise NotJudged("none of its arguments is a floating array to differentiate by")
+        raise NotJudged("none of its arguments is a floating array, so nothing has a derivative")
     points = points_of(rule, [each.operands for each in alike[:MOST_USES]], asked)
     if asked.surrogate:
         return judge_surrogate(rule, points, asked)
