@@ -233,9 +233,9 @@ def _how_to_call(file: str, targets: Sequence[str], *, is_run: bool) -> str:
     call = f"{name}(...)"
     methods = names_in(file).get(name, [name])
     if methods != [name]:  # a class
-        method = methods[0].rpartition(".")[2]
+        method = "loss" if f"{name}.loss" in methods else methods[0].rpartition(".")[2]
         first, call = f"{first}.{method}", f"{call}.{method}(...)"
-    return f"Not judged: {_names(targets)}. Say how: handgrad check {first} --call '{call}'"
+    return f"Not judged: {_names(targets)}. Give a call: handgrad check {first} --call '{call}'"
 
 
 def _names(targets: Sequence[str]) -> str:

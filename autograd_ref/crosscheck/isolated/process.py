@@ -193,14 +193,14 @@ def where_it_was(file: Path, target: str, time_limit: float) -> str:
         found = json.loads(file.read_text())
     except (OSError, ValueError):
         found = {"importing": False, "place": None}
-    place, said = found["place"], f"does not come to an end within {time_limit:g} s"
+    place, said = found["place"], f"did not finish within {time_limit:g} s"
     where = "" if place is None else f" at line {place['line']}"
     if place is not None and place["file"] != Path(target.rpartition(":")[0]).name:
         where += f" of {place['file']}"
     if found["importing"]:
         return (
-            f"{said}: its import still runs{where}; put what trains under if __name__ == '__main__': (or see "
-            "--time-limit)"
+            f"{said}: its import still runs{where}; put the training under if __name__ == '__main__': "
+            "(or see --time-limit)"
         )
     return said + (f": it is still{where}" if where else "") + " (see --time-limit)"
 
@@ -211,5 +211,5 @@ def how_it_ended(code: int) -> str:
         return f"ended its process, with exit code {code}, before it was judged"
     if -code == getattr(signal, "SIGXCPU", None):
         return "used up its time"
-    want = ", perhaps for want of memory" if -code == signal.SIGKILL else ""
+    want = ", perhaps because memory ran out" if -code == signal.SIGKILL else ""
     return f"crashed: {signal.strsignal(-code) or f'signal {-code}'}{want}"

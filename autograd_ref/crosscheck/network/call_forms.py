@@ -53,7 +53,7 @@ class CallResult:
     raised: BaseException | None = field(default=None, compare=False)
 
     def by_quantity(self) -> dict[str, np.ndarray]:
-        """Return the loss and the gradient by the comparison's names; only the loss if the call failed."""
+        """Return the loss and the gradient under the comparison's names; only the loss if the call failed."""
         return {"loss": np.asarray(self.loss)} | {adjoint_of(q): grad for q, grad in self.grads.items()}
 
 

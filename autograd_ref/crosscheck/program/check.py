@@ -166,7 +166,7 @@ def check_points(
     """
     if apart(*call_at(0)) is None:
         return _as_given(form, call_at, points, file, settings)
-    # attention(x, x, x): one gradient by x is right, or one by each argument.
+    # attention(x, x, x): one gradient for x is right, or one for each argument.
     with suppress(NotJudged):
         report = _as_given(form, call_at, points, file, replace(settings, repair_seconds=0.0))
         if report.ok:
@@ -401,6 +401,6 @@ def _no_gradient(form: Form, assignment: Assignment) -> str:
         )
     spare = f" (none of its arrays fits {', '.join(assignment.spare)})" if assignment.spare else ""
     return (
-        f"it returns, stores or writes no gradient{spare}: judge the function that computes one, or name its "
-        "other half, --backward NAME"
+        f"it returns, stores or writes no gradient{spare}: name the function that computes one, or give its "
+        "backward function, --backward NAME"
     )

@@ -140,7 +140,7 @@ class RecordedPoint:
         return adjoint_by(self.run.found, self.run.leaf(self.pairs[i].leaf)) is not None
 
     def difference(self, i: int, index: tuple[int, ...]) -> FiniteDifference | None:
-        """Return the derivative by one entry of one leaf, by plain runs."""
+        """Return the derivative with respect to one entry of one leaf, from plain runs."""
         if not self.witnessed or self.pairs[i].is_second:
             return None
         leaf = self.run.leaf(self.pairs[i].leaf)

@@ -165,7 +165,7 @@ def _in_backward_order(run: Run, point: RecordedPoint, quantities: Sequence[Quan
 def _said(run: Run, assignment: Assignment, found: Sequence[RecordedPoint], settings: Settings) -> list[str]:
     said = [f"Not judged: {each}." for each in assignment.ambiguous]
     if settings.guessed:
-        said.append(f"Nothing said how to call it; it was called with --call '{settings.call}'.")
+        said.append(f"No call was given; handgrad made one up: --call '{settings.call}'.")
     if assignment.spare:
         listed = ", ".join(_in_result(path, settings) for path in assignment.spare)
         said.append(f"Belongs to no array of the call: {listed}.")
