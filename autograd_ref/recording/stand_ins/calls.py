@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from autograd_ref.recording import meaning, moves
-from autograd_ref.recording.memory import Layout, is_injective, owner_of
+from autograd_ref.recording.layouts import is_injective
+from autograd_ref.recording.memory import owner_of
 from autograd_ref.recording.place import place_here
 from autograd_ref.recording.stand_ins.arguments import (
     REPEATING,
@@ -41,7 +42,7 @@ from autograd_ref.recording.stand_ins.objects import (
     wrap_number,
     wrap_view,
 )
-from autograd_ref.recording.tape import Compute, Move, NotRecorded, Value, current
+from autograd_ref.recording.tape import Compute, Layout, Move, NotRecorded, Value, current
 from autograd_ref.recording.template import Group
 
 __all__ = [
