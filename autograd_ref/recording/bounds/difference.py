@@ -54,8 +54,7 @@ def difference(
         for array, direction in moves:
             array[...] += (step * direction).astype(array.dtype)
         try:
-            with np.errstate(all="ignore"), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
                 return float(read(recording.call()))
         except Exception:
             return np.nan

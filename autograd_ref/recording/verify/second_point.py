@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from autograd_ref.arithmetic.rounding import unit_roundoff
 from autograd_ref.recording.call.state import State
+from autograd_ref.recording.memory import are_same
 from autograd_ref.recording.place import Place
 from autograd_ref.recording.record import Recording, record
 from autograd_ref.recording.replay import replay
@@ -109,12 +111,8 @@ def _steady(found: dict[str, Any], again: dict[str, Any]) -> dict[str, Any]:
     return {
         path: each
         for path, each in found.items()
-        if path in again and _is_same(np.asarray(each), again[path])
+        if path in again and are_same(np.asarray(each), np.asarray(again[path]))
     }
-
-
-def _is_same(a: np.ndarray, b: Any) -> bool:
-    return np.array_equal(a, b, equal_nan=a.dtype.kind in "fc")
 
 
 @np.errstate(all="ignore")  # what np.empty left in memory may be of any size
@@ -153,12 +151,17 @@ def _steered_elsewhere(
 
 def _plain_run(recording: Recording, moved: dict[Value, np.ndarray]) -> dict[str, Any]:
     """Return the results of the call at the moved point."""
+    with _at(recording, moved):
+        return recording.collect(recording.call())
+
+
+@contextmanager
+def _at(recording: Recording, moved: dict[Value, np.ndarray]) -> Iterator[None]:
+    """Put the program's arrays at the moved point, where warnings say nothing new."""
     recording.before.restore()
     recording.put(moved)
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        result = recording.call()
-    return recording.collect(result)
+    with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
+        yield
 
 
 def _shaken(
@@ -248,10 +251,7 @@ def _first_unforeseen(
     Returns:
         None if the program took another branch there.
     """
-    recording.before.restore()
-    recording.put(moved)
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _at(recording, moved):
         second = record(recording.given.function, *recording.given.args, **recording.given.kwargs)
     if _decisions(recording) != _decisions(second):
         return None
