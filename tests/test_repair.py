@@ -202,6 +202,41 @@ def test_object_is_repaired(tmp_path, old, new, after):
     assert report.repair.after.strip() == after
 
 
+KEEPS_ITS_INPUT = """
+import numpy as np
+
+class Linear:
+    def __init__(self):
+        self.w, self.x = np.full((3, 3), 0.3), None
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.w
+
+    def backward(self, d):
+        self.dw = self.x.T @ d
+        return d @ self.w
+
+def step(layer, x, y):
+    error = layer.forward(x) - y
+    dx = layer.backward(error)
+    return 0.5 * np.sum(error ** 2), dx, layer.dw
+"""
+
+
+@pytest.mark.slow
+def test_a_layer_before_the_input_that_it_keeps_needs_one_edit(tmp_path):
+    file = tmp_path / "keeps.py"
+    file.write_text(KEEPS_ITS_INPUT)
+    spec = importlib.util.spec_from_file_location("keeps_its_input", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    rng = np.random.default_rng(0)
+    report = check_call(module.step, module.Linear(), *rng.standard_normal((2, 5, 3)), repair=True)
+    assert report.repair.says == "self.w must be transposed"
+    assert "∂loss/∂x, not ∂loss/∂x" not in str(report)
+
+
 @pytest.mark.slow
 def test_an_update_is_moved_and_not_given_up(check):
     report = check(("    dh = ", "    W2 -= 0.1 * dW2\n    dh = "))

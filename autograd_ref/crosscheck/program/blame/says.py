@@ -134,11 +134,14 @@ def sentences(
             f"{in_words(step.value, tapes)} is {here}, and is used here as if it were "
             f"{derivative(step.of, tapes)}: with that, every gradient is right {everywhere}"
         )
-    elif (output := next((each.output for each in regions if each.output.value is value), None)) and (
-        own := [each for each in known.of(value) if each.of is output.leaf] or known.of(value)
+    elif (
+        (output := next((each.output for each in regions if each.output.value is value), None))
+        and (own := [each for each in known.of(value) if each.of is output.leaf] or known.of(value))
+        # Where a weight has equal entries, a wrong gradient may be a right one nearly enough for a meaning.
+        and (is_now := meaning_in_words(plainest(own, tapes), tapes, known))
+        != (right := derivative(output.leaf, tapes))
     ):
-        is_now = meaning_in_words(plainest(own, tapes), tapes, known)
-        said = f"{in_words(value, tapes)} is {is_now}, not {derivative(output.leaf, tapes)}"
+        said = f"{in_words(value, tapes)} is {is_now}, not {right}"
     elif wanted is not None:
         name, right = in_words(wanted.value, tapes), derivative(wanted.of, tapes)
         meanings = known.of(wanted.value)
