@@ -156,12 +156,7 @@ def _changed(value: Value, step: list[tuple[int, int, float]], between: set[Valu
 
 
 def _followed(
-    tape: Tape,
-    found: Adjoints,
-    of: Gathered,
-    start: Value,
-    target: Value,
-    between: set[Value],
+    tape: Tape, found: Adjoints, of: Gathered, start: Value, target: Value, between: set[Value]
 ) -> np.ndarray:
     """Carry adjoints of some values, up to ``start``, on to the target's adjoint.
 

@@ -19,9 +19,7 @@ __all__ = ["difference"]
 
 
 def difference(
-    recording: Recording,
-    loss: Value | Callable[[Any], Any],
-    directions: Mapping[str, np.ndarray],
+    recording: Recording, loss: Value | Callable[[Any], Any], directions: Mapping[str, np.ndarray]
 ) -> FiniteDifference | None:
     """Differentiate a loss along a direction, by plain runs only.
 

@@ -22,13 +22,7 @@ from autograd_ref.recording import meaning, moves
 from autograd_ref.recording.layouts import is_injective
 from autograd_ref.recording.memory import owner_of
 from autograd_ref.recording.place import place_here
-from autograd_ref.recording.stand_ins.arguments import (
-    REPEATING,
-    as_input,
-    as_memory,
-    name_of,
-    without_out,
-)
+from autograd_ref.recording.stand_ins.arguments import REPEATING, as_input, as_memory, name_of, without_out
 from autograd_ref.recording.stand_ins.objects import (
     RECORDED,
     freeze,

@@ -30,17 +30,8 @@ __all__ = ["NUMBER_TYPES", "TYPE", "class_type", "number_type", "types_of_dtypes
 
 _KINDS = (np.random.Generator, np.random.RandomState)
 NUMBER_TYPES = {
-    float,
-    int,
-    complex,
-    np.float16,
-    np.float32,
-    np.float64,
-    np.complex64,
-    np.complex128,
-    np.int32,
-    np.int64,
-}
+    float, int, complex, np.float16, np.float32, np.float64, np.complex64, np.complex128, np.int32, np.int64,
+}  # fmt: skip
 
 
 class _NumberType(type):
