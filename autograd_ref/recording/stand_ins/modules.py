@@ -16,7 +16,7 @@ import numpy as np
 
 from autograd_ref.recording.stand_ins.arguments import as_input
 from autograd_ref.recording.stand_ins.built_in import BUILT_IN, math_function
-from autograd_ref.recording.stand_ins.calls import record_function, record_scipy, record_ufunc
+from autograd_ref.recording.stand_ins.calls import record_function, record_scipy
 from autograd_ref.recording.stand_ins.creation import CREATION, call_unaware, constant, without_shadow
 from autograd_ref.recording.stand_ins.functions import StandIn
 from autograd_ref.recording.stand_ins.loops import LOOPS, vectorized
@@ -29,6 +29,7 @@ from autograd_ref.recording.stand_ins.objects import (
     plain_all,
     wrap_view,
 )
+from autograd_ref.recording.stand_ins.ufuncs import record_ufunc
 from autograd_ref.recording.tape import current
 
 __all__ = ["COVERED", "SHADOWS", "stand_in_for"]
