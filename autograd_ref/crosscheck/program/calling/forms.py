@@ -158,8 +158,8 @@ def forward_of(name: str, known: Collection[str]) -> str | None:
     head, dot, last = name.rpartition(".")
     for back, ahead in BACKWARD.items():
         start, found, end = last.rpartition(back)
-        others = (f"{start}{ahead}{end}", f"{start}{ahead}", start.rstrip("_")) if found else ()
-        others += ("__call__",) if last == back else ()
+        others = [f"{start}{ahead}{end}", f"{start}{ahead}", start.rstrip("_")] if found else []
+        others += ["__call__"] if last == back else []
         for other in others:
             if other and f"{head}{dot}{other}" in known:
                 return f"{head}{dot}{other}"
