@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from autograd_ref.crosscheck.program.point import RecordedPoint
-from autograd_ref.crosscheck.program.repair.site import Scope, Site
+from autograd_ref.crosscheck.program.repair.site import Enclosing, Scope, Site
 from autograd_ref.crosscheck.program.repair.source import Source
 from autograd_ref.recording import Value
 from autograd_ref.recording.adjoints.reverse import ancestors
@@ -120,13 +120,13 @@ def _end_of_head(node: ast.stmt) -> int:
 
 
 def _statements(source: Source) -> Iterator[Site]:
-    """Yield all statements inside functions, except definitions."""
+    """Yield all statements inside functions and loops of the module, except definitions."""
 
-    def visit(
-        body: list[ast.stmt], function: ast.FunctionDef | ast.AsyncFunctionDef | None
-    ) -> Iterator[Site]:
+    def visit(body: list[ast.stmt], function: Enclosing | None) -> Iterator[Site]:
         for node in body:
             inner = node if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else function
+            if function is None and isinstance(node, ast.For | ast.While):
+                inner = node
             is_definition = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
             if function is not None and not is_definition:
                 yield Site(source, node, body, function)
@@ -157,7 +157,7 @@ def _terms(site: Site) -> dict[str, Any]:
 
 def _numbers_of_object(site: Site) -> dict[str, Any]:
     """Return the numbers that a method's object holds, used in this function or not."""
-    parameters = site.function.args.args
+    parameters = [] if isinstance(site.function, ast.For | ast.While) else site.function.args.args
     name = parameters[0].arg if parameters else ""
     held = getattr(site.scope.local.get(name), "__dict__", {})
     return {f"{name}.{key}": each for key, each in held.items() if isinstance(each, int | float | np.number)}
