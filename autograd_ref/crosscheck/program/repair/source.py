@@ -16,6 +16,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
+from autograd_ref.crosscheck.program.repair.slopes import slopes_in
+
 __all__ = ["Change", "Source"]
 
 _END_OF_LINE = re.compile(rb"\r\n|\r|\n")
@@ -66,6 +68,11 @@ class Source:
     def tree(self) -> ast.Module:
         """The syntax tree."""
         return ast.parse(self.text.decode())  # text, so a line that names another encoding is ignored
+
+    @cached_property
+    def slopes(self) -> list[str]:
+        """The slopes of the expressions of its functions."""
+        return slopes_in(self.tree)
 
     @cached_property
     def starts(self) -> list[int]:

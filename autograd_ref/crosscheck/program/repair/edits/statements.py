@@ -206,4 +206,3 @@ def _stretched(term: str, array: np.ndarray, shape: tuple[int, ...]) -> Iterator
         yield term
     if array.ndim == 1 and len(shape) == 2 and array.size == shape[0]:
         yield f"{term}[:, None]"
-
