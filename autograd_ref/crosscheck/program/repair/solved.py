@@ -369,7 +369,7 @@ def _edits(site: Site, asked: Asked, term: Term, factor: float) -> Iterator[Edit
         yield Edit((site.replaced(part, new, PRODUCT),), says, 4 + cost, kind="step")
     else:
         level = term.level if text == term.text else PRODUCT
-        says = f"{text} and not {site.text(part.node)} belongs there"
+        says = f"{text} belongs there, not {site.text(part.node)}"
         yield Edit((site.replaced(part, text, level),), says, 5 + cost, kind="operand")
 
 
