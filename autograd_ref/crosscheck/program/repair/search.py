@@ -14,7 +14,7 @@ from autograd_ref.crosscheck.program.repair.edits import edits
 from autograd_ref.crosscheck.program.repair.goals import Goals
 from autograd_ref.crosscheck.program.repair.site import Edit, Scope, Site
 from autograd_ref.crosscheck.program.repair.sites import sites_of, watched
-from autograd_ref.crosscheck.program.repair.solved import added, changed
+from autograd_ref.crosscheck.program.repair.solved import added, changed, nested
 from autograd_ref.crosscheck.program.repair.source import Change, Source
 from autograd_ref.crosscheck.program.repair.swap import Program
 from autograd_ref.crosscheck.program.repair.trial import Outcome, Trial
@@ -116,7 +116,6 @@ class Search:
         self.whole = frozenset(range(len(points[0].pairs)))
         self.ran: dict[tuple[str, int], int] = {}
         self.near: list[Site] = []
-        self.by_value: dict[tuple[int, object], list[Candidate]] = {}
         self.tried: set[tuple[tuple[Change, ...], ...]] = set()
         # Repairs that are right only because the program does less: used if there is no other.
         self.weak: list[tuple[Candidate, ...]] = []
@@ -302,7 +301,8 @@ class Search:
             known.append((site, is_late, rest))
         for site, is_late, some in known:
             usual = [each for each in some if each.edit.cost <= USUAL]
-            yield [], [*(self._by_value(site, base, changed) if is_late else ()), *usual]
+            late = self._by_value(site, base, changed) if is_late else self._by_value(site, base, nested)
+            yield [], [*late, *usual]
         later += [([], [each for each in some if each.edit.cost > USUAL]) for _, _, some in known]
 
     def _seems_right(self, site: Site) -> bool:
@@ -315,17 +315,16 @@ class Search:
         return isinstance(value, ast.expr) and self.goals.has(site.value(value))
 
     def _is_likely(self, site: Site) -> bool:
-        return self.order.get((site.source.file, site.node.lineno), FIRST) < FIRST
+        return site.rank < FIRST
 
     def _by_value(
         self, site: Site, base: tuple[Candidate, ...], family: Callable[..., list[Edit]]
     ) -> list[Candidate]:
         """Return edits of a statement that are found by value."""
-        key = (id(site), family)
-        if key not in self.by_value:
-            found = family(site, self.goals, is_likely=self._is_likely(site))
-            self.by_value[key] = [Candidate(site, edit, True) for edit in found]
-        return [each for each in self.by_value[key] if not _overlap(each.edit, base)]
+        if family.__name__ not in site.by_value:
+            site.by_value[family.__name__] = family(site, self.goals, is_likely=self._is_likely(site))
+        some = site.by_value[family.__name__]
+        return [Candidate(site, edit, True) for edit in some if not _overlap(edit, base)]
 
     def _sites(self, base: tuple[Candidate, ...]) -> list[Site]:
         seen = self._watched(base)
@@ -354,6 +353,8 @@ class Search:
                 ]
                 ranks[i] = min([ranks[i], *(rank + 1.5 for rank in inside)])
         ranked = [sites[i] for i in sorted(range(len(sites)), key=ranks.__getitem__)]
+        for i, site in enumerate(ranked):
+            site.rank = i
         self.near = ranked[:NEAR]
         return ranked
 

@@ -99,6 +99,8 @@ class Site:
         unused: the variables that the function sets and never reads.
         indices: the indices at which the function reads or writes arrays, with brackets.
         written: the arrays that the function sets, or writes to.
+        rank: its position among the statements, of which the first is most likely wrong.
+        by_value: its edits that were found by value, by the function that found them.
     """
 
     source: Source
@@ -112,6 +114,8 @@ class Site:
     unused: set[str] = field(default_factory=set)
     indices: list[str] = field(default_factory=list)
     written: list[str] = field(default_factory=list)
+    rank: int = 0
+    by_value: dict[str, list[Edit]] = field(default_factory=dict)
 
     @property
     def scope(self) -> Scope:

@@ -17,6 +17,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
+from autograd_ref.crosscheck.program.repair.slopes import slopes_in
+
 __all__ = ["Change", "Source"]
 
 _END_OF_LINE = re.compile(rb"\r\n|\r|\n")
@@ -67,6 +69,11 @@ class Source:
     def tree(self) -> ast.Module:
         """The syntax tree."""
         return ast.parse(self.text.decode())  # text, so a line that names another encoding is ignored
+
+    @cached_property
+    def slopes(self) -> list[str]:
+        """The slopes of the expressions of its functions."""
+        return slopes_in(self.tree)
 
     @cached_property
     def starts(self) -> list[int]:
