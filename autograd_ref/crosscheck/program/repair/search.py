@@ -13,7 +13,7 @@ from autograd_ref.crosscheck.program.point import RecordedPoint
 from autograd_ref.crosscheck.program.repair.edits import edits
 from autograd_ref.crosscheck.program.repair.goals import Goals
 from autograd_ref.crosscheck.program.repair.site import Edit, Scope, Site
-from autograd_ref.crosscheck.program.repair.sites import sites_of, watched
+from autograd_ref.crosscheck.program.repair.sites import by_rank, sites_of, watched
 from autograd_ref.crosscheck.program.repair.solved import added, changed, nested
 from autograd_ref.crosscheck.program.repair.source import Change, Source
 from autograd_ref.crosscheck.program.repair.swap import Program
@@ -329,32 +329,7 @@ class Search:
     def _sites(self, base: tuple[Candidate, ...]) -> list[Site]:
         seen = self._watched(base)
         self.ran = {line: i for i, line in enumerate(seen)}
-        sites = sites_of(self.points[0], self.files, seen)
-        last = len(self.order)
-        ranks = [float(self.order.get((each.source.file, each.node.lineno), last)) for each in sites]
-        for i, site in enumerate(sites):
-            # A second name, for example after an omitted step, is as likely wrong as the value and its use.
-            if isinstance(site.node, ast.Assign) and isinstance(site.node.value, ast.Name):
-                named, set_here = site.node.value.id, _set(site.node)
-                near = [
-                    rank
-                    for rank, each in zip(ranks, sites, strict=True)
-                    if each.function is site.function
-                    and (named in _set(each.node) or set_here & _read(each.node))
-                ]
-                ranks[i] = min([ranks[i], *(rank - 0.5 for rank in near)])
-            elif isinstance(site.node, ast.Return):  # the place where a value is made is preferred
-                ranks[i] += 1.5
-            elif isinstance(site.node, ast.For | ast.While):  # few edits, which affect everything inside
-                inside = [
-                    rank
-                    for rank, each in zip(ranks, sites, strict=True)
-                    if each.source is site.source and _is_inside(each.node, site.node)
-                ]
-                ranks[i] = min([ranks[i], *(rank + 1.5 for rank in inside)])
-        ranked = [sites[i] for i in sorted(range(len(sites)), key=ranks.__getitem__)]
-        for i, site in enumerate(ranked):
-            site.rank = i
+        ranked = by_rank(sites_of(self.points[0], self.files, seen), self.order)
         self.near = ranked[:NEAR]
         return ranked
 
@@ -374,26 +349,6 @@ class Search:
             return next(iter(self.programs.values())).running({})
         program = self.programs[some[0].site.source.file]
         return program.running(program.code([change for each in some for change in each.edit.changes]))
-
-
-def _set(node: ast.stmt) -> set[str]:
-    """Return the variables that a statement sets."""
-    return {
-        each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
-    }
-
-
-def _read(node: ast.stmt) -> set[str]:
-    """Return the variables that a statement, without a body, reads."""
-    if hasattr(node, "body"):
-        return set()
-    return {
-        each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load)
-    }
-
-
-def _is_inside(node: ast.stmt, loop: ast.stmt) -> bool:
-    return node is not loop and loop.lineno < node.lineno <= (loop.end_lineno or loop.lineno)
 
 
 def _moves(edit: Edit) -> bool:
