@@ -53,6 +53,10 @@ class Write(NamedTuple):
             if each.report is not None and each.report.repair is not None
         }
         for repair in repairs.values():
+            if not repair.digest and (self.diff or self.fix):
+                name = Path(repair.file).name
+                print(f"{name} is not a plain Python file: make the change there yourself.", file=sys.stderr)
+                continue
             if self.diff:
                 print(repair.diff, end="")
             if self.fix and (not self.ask or _agreed(repair)):
