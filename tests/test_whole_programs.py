@@ -13,6 +13,7 @@ import pytest
 from autograd_ref import NotJudged
 from autograd_ref.crosscheck.isolated.by_forward import by_forward
 from autograd_ref.crosscheck.isolated.child import judge_file
+from autograd_ref.crosscheck.isolated.command import how_to_call
 from autograd_ref.crosscheck.isolated.targets import load_target
 from autograd_ref.crosscheck.isolated.whole import is_unclear, names_in, takers_of_gradients
 from autograd_ref.crosscheck.program.calling.watch import is_called_plainly, watching
@@ -368,3 +369,9 @@ def test_a_repair_of_a_notebook_is_shown_and_not_written(tmp_path, monkeypatch, 
     assert "+    return r @ r, x.T @ r * 2" in out
     assert "training.ipynb is not a plain Python file" in err
     assert (tmp_path / "training.ipynb").read_text() == text
+
+
+def test_the_call_of_a_pytorch_function_is_its_apply(tmp_path):
+    file = tmp_path / "swish.py"
+    file.write_text("import torch\n\nclass Swish(torch.autograd.Function):\n    pass\n")
+    assert how_to_call(str(file), [f"{file}:Swish"], is_run=False).endswith("--call 'Swish.apply(...)'")

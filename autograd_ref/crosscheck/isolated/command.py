@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from autograd_ref.crosscheck.isolated.result import TargetResult
     from autograd_ref.crosscheck.reports.repair import Repair
 
-__all__ = ["Write", "check_targets"]
+__all__ = ["Write", "check_targets", "how_to_call"]
 
 
 class Write(NamedTuple):
@@ -229,10 +229,11 @@ def _uncalled(results: "Sequence[TargetResult]", *, is_run: bool) -> Iterator[st
     if takers:
         yield f"Without a gradient of its own: {_names(takers)}."
     for file in dict.fromkeys(map(_file_of, targets)):
-        yield _how_to_call(file, [each for each in targets if _file_of(each) == file], is_run=is_run)
+        yield how_to_call(file, [each for each in targets if _file_of(each) == file], is_run=is_run)
 
 
-def _how_to_call(file: str, targets: Sequence[str], *, is_run: bool) -> str:
+def how_to_call(file: str, targets: Sequence[str], *, is_run: bool) -> str:
+    """Return a sentence that says how functions of a file, for which no call is known, can be judged."""
     first, name = targets[0], targets[0].rpartition(":")[2]
     if not is_run and "__main__" in Path(file).read_text(errors="replace"):
         return f"Not judged: {_names(targets)}. Run it: handgrad check {file} --run {shlex.quote(file)}"
