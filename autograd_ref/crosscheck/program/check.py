@@ -21,9 +21,9 @@ from autograd_ref.crosscheck.program.calling.forms import (
     required,
     with_expression,
 )
-from autograd_ref.crosscheck.program.forces import of_forces
 from autograd_ref.crosscheck.program.guessed.stretched import refuse_stretched
 from autograd_ref.crosscheck.program.held import held_target
+from autograd_ref.crosscheck.program.negated import negated
 from autograd_ref.crosscheck.program.paths import shown
 from autograd_ref.crosscheck.program.point import RecordedPoint, Run, read_gradients, run
 from autograd_ref.crosscheck.program.repair.find import Found, find_repair
@@ -172,6 +172,7 @@ def check_points(
 def _as_given(
     form: Form, call_at: Callable[[int], Arguments], points: int, file: str, settings: Settings
 ) -> Report:
+    sought = None
     try:
         first = run(form, *call_at(0), file)
     except NoLoss:
@@ -184,10 +185,10 @@ def _as_given(
         told = sought if sought.isidentifier() else told
         settings = replace(settings, told=told, prefix=form.results[0])
         first = run(form, *call_at(0), file)
-    if (minus := of_forces(form, first)) is not None:
+    if (minus := negated(form, first, sought)) is not None:
         first.recording.before.restore()
-        form = minus
-        settings = replace(settings, told="minus the energy, for forces", prefix=form.results[0])
+        form, told = minus
+        settings = replace(settings, told=told, prefix=form.results[0])
         first = run(form, *call_at(0), file)
     try:
         with redirect_stdout(StringIO()):  # the program's output was printed once already

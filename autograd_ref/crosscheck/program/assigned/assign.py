@@ -177,6 +177,8 @@ class _Assigning:
             for each in self.left:
                 if each.array.shape != leaf.array.shape or not is_moved(each.value, leaf.value):
                     continue
+                if is_variable(each) and each.name.name != of_path(leaf.path).name:
+                    continue  # error = y - out
                 if is_rescaled(each.value, leaf.value, self.found.forward):
                     continue
                 alike = [other for other in self._free() if other.array.shape == each.array.shape]
