@@ -5,7 +5,7 @@ import ast
 import numpy as np
 import pytest
 
-from autograd_ref import check_call
+from autograd_ref import NotJudged, check_call
 from autograd_ref.crosscheck.isolated.whole import names_in
 from autograd_ref.crosscheck.program.calling import loops
 from autograd_ref.crosscheck.program.calling.forms import counterpart, forward_of
@@ -126,3 +126,58 @@ def test_backward_halves_are_not_listed_apart(tmp_path):
     file.write_text("def norm_fwd(x): ...\ndef norm_bwd(dout, cache): ...\ndef bwd(x): ...\n")
     assert list(names_in(str(file))) == ["norm_fwd", "bwd"]
     assert ast.parse(file.read_text())
+
+
+class Head:
+    """A layer that stores the gradient by its argument, beside the one by its weights."""
+
+    def __init__(self):
+        self.W, self.dW, self.dx = B + 0, None, None
+
+    def __call__(self, x, factor=1.0):
+        self.dW, self.dx = A * 0 + x, factor * self.W
+        return np.sum(self.W * x) + 0 * np.sum(FEATURES)
+
+
+FEATURES = A + 1
+
+
+def test_argument_keeps_its_name_if_it_is_a_global_array_too():
+    report = check_call(Head.__call__, Head(), FEATURES, points=1)
+    assert {each.of: each.source for each in report.quantities} == {"self.W": "self.dW", "x": "self.dx"}
+    assert check_call(Head.__call__, Head(), FEATURES, 2.0, points=1).ok is False
+
+
+CLIMB = """
+for _ in range(3):
+    p = 1 / (1 + np.exp(-(x @ w)))
+    log_likelihood = np.sum(y * np.log(p) + (1 - y) * np.log(1 - p))
+    w = w {sign} 0.1 * x.T @ (y - p)
+"""
+
+
+def test_steps_up_a_likelihood():
+    rng = np.random.default_rng(0)
+    given = {"x": rng.normal(size=(6, 3)), "w": A + 0, "y": np.array([0.0, 1, 1, 0, 0, 1])}
+    assert round_of(CLIMB.format(sign="+"), **given).ok
+    assert round_of(CLIMB.format(sign="-"), **given).ok is False
+
+
+TWO = """
+for _ in range(3):
+    left = r - s @ v
+    first_loss = np.mean(left * (s @ w))
+    second_loss = 0.5 * np.mean(left * left)
+    dw, dv = s.T @ left / len(r), -s.T @ left / len(r)
+    w, v = w - 0.1 * dw, v - 0.1 * dv
+"""
+
+
+def test_two_losses_in_a_loop_are_named():
+    rng = np.random.default_rng(0)
+    given = {"s": rng.normal(size=(6, 3)), "r": rng.normal(size=6), "v": A + 0, "w": B + 0}
+    with pytest.raises(NotJudged, match="several losses, first_loss, second_loss"):
+        round_of(TWO, **given)
+    unnamed = TWO.replace("first_loss", "one").replace("second_loss", "two")
+    with pytest.raises(NotJudged, match="--loss NAME"):
+        round_of(unnamed, **given)
