@@ -181,3 +181,15 @@ def test_two_losses_in_a_loop_are_named():
     unnamed = TWO.replace("first_loss", "one").replace("second_loss", "two")
     with pytest.raises(NotJudged, match="--loss NAME"):
         round_of(unnamed, **given)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "w, b = w - lr * dw, b - lr * db", "p = [each - lr * g for each, g in zip(p, grads)]",
+        "p = {k: p[k] - lr * g[k] for k in p}", "p = [each - 0.1 for each in p]",
+    ],
+)  # fmt: skip
+def test_loop_that_rebuilds_its_parameters_trains(step):
+    assert loops.lowers(loops.loops_of(f"for _ in range(3):\n    {step}")[0])
+    assert not loops.loops_of("for _ in range(3):\n    p = [each * 2 for each in p]")
