@@ -6,7 +6,7 @@ from pathlib import Path
 
 from autograd_ref.crosscheck.isolated.rule_names import functions_in, jax_rules_in, parts_of_rules
 from autograd_ref.crosscheck.isolated.source import source_of
-from autograd_ref.crosscheck.program.calling.forms import BACKWARD, forward_of, is_backward
+from autograd_ref.crosscheck.program.calling.forms import forward_of, is_backward
 from autograd_ref.crosscheck.program.guessed.roles import METHODS, TRAINING, role_of
 from autograd_ref.crosscheck.program.paths import cores
 
@@ -69,8 +69,7 @@ def names_in(file: str) -> dict[str, list[str]]:
             name in parts
             or name.startswith(("_", "example", "test"))
             or name == "main"
-            or name.endswith(tuple(f"_{each}" for each in BACKWARD))
-            or (is_backward(name) and forward_of(name, functions) is not None)
+            or forward_of(name, functions) is not None
         )
     }
     for each in [node for node in tree.body if isinstance(node, ast.ClassDef)]:

@@ -156,7 +156,7 @@ def forward_of(name: str, known: Collection[str]) -> str | None:
         known: names of functions.
     """
     head, dot, last = name.rpartition(".")
-    for back, ahead in BACKWARD.items():
+    for back, ahead in BACKWARD.items() if is_backward(last) else ():
         start, found, end = last.rpartition(back)
         others = (f"{start}{ahead}{end}", f"{start}{ahead}", start.rstrip("_")) if found else ()
         others += ("__call__",) if last == back else ()
@@ -167,8 +167,8 @@ def forward_of(name: str, known: Collection[str]) -> str | None:
 
 
 def is_backward(name: str) -> bool:
-    """Whether a name is a backward function's."""
-    return any(word in name for word in BACKWARD)
+    """Whether a name is a backward function's; ``forward_backward`` computes both."""
+    return any(back in name for back in BACKWARD) and not any(ahead in name for ahead in BACKWARD.values())
 
 
 # Usual names of the adjoint that backward takes.
