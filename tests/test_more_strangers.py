@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from autograd_ref import NotJudged, check_call
-from autograd_ref.crosscheck.isolated.whole import names_in
+from autograd_ref.crosscheck.isolated.command import check_targets
+from autograd_ref.crosscheck.isolated.process import Outcome
+from autograd_ref.crosscheck.isolated.whole import makers_of_gradients, names_in
 from autograd_ref.crosscheck.program.calling import loops
 from autograd_ref.crosscheck.program.calling.forms import counterpart, forward_of
 from autograd_ref.crosscheck.program.calling.target import Asked, check_round
@@ -192,3 +194,40 @@ def test_two_losses_in_a_loop_are_named():
 def test_loop_that_rebuilds_its_parameters_trains(step):
     assert loops.lowers(loops.loops_of(f"for _ in range(3):\n    {step}")[0])
     assert not loops.loops_of("for _ in range(3):\n    p = [each * 2 for each in p]")
+
+
+MAKERS = """
+def softmax(z): return z
+def step(w, x):
+    dw = x * 2
+    return w, dw
+def inner(w): grads = {"w": w}; return grads
+def outer(w): return 0, inner(w)
+def numerical_grad(w): grad = w; return grad
+def clip(grads): return grads
+"""
+
+
+def test_functions_that_return_gradients_are_told_from_others():
+    assert makers_of_gradients(MAKERS) == {"step", "inner"}
+    assert makers_of_gradients(MAKERS, ["outer"]) == {"step"}  # what a judged function calls is judged
+
+
+@pytest.mark.slow
+def test_file_with_a_gradient_that_is_not_judged_is_not_right(tmp_path, capfd):
+    file = tmp_path / "program.py"
+    file.write_text(
+        "import numpy as np\ndef half(x): return (x * x).sum() / 2, 1 * x\nhalf(np.arange(3.0))\n"
+        "def other(a, c):\n    da = c * 2\n    return (a * c).sum(), da\n"
+    )
+    request = {
+        **{"reference": None, "sizes": [4, 3, 5, 2], "reg": None, "dtype": None, "seed": 0, "tolerance": 0.0},
+        **{
+            "surrogate": False,
+            "recorded": {"call": None, "run": None, "nth": 1, "loss": None, "repair": False},
+        },
+    }
+    request["recorded"] |= {"backward": None, "of": {}, "points": 3, "explain": False}
+    found = check_targets([str(file)], request, as_json=False, strict=False, time_limit=60)
+    assert found is Outcome.NOT_JUDGED
+    assert "1 right, 1 could not be judged." in capfd.readouterr().out

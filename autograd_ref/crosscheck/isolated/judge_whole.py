@@ -20,6 +20,7 @@ from autograd_ref.crosscheck.isolated.whole import (
     NOTHING,
     TAKES_GRADIENTS,
     is_unclear,
+    makers_of_gradients,
     methods_in,
     takers_of_gradients,
 )
@@ -59,6 +60,7 @@ class WholeFile:
         self.names: dict[str, list[str]] = request["names"]
         self.program: str | None = request["recorded"]["run"]
         self.answers: list[dict[str, Any]] = []
+        self.makers = makers_of_gradients(source_of(Path(self.file)))
         self.met: set[str] = set()
         self.space: dict[str, Any] = {}
         self.patience = Patience(BEFORE_SECONDS)
@@ -139,7 +141,7 @@ class WholeFile:
         judged = self._answer(name, lambda: judge(asked)) or is_unclear(self.answers[-1]["error"])
         if not judged:
             error = str(self.answers[-1]["error"])
-            if isinstance(met, Met) and NOT_RECORDED.search(error):
+            if isinstance(met, Met) and (NOT_RECORDED.search(error) or name in self.makers):
                 self.met.add(name)  # listed with the reason
             else:
                 self.answers.pop()
