@@ -220,14 +220,10 @@ def test_file_with_a_gradient_that_is_not_judged_is_not_right(tmp_path, capfd):
         "import numpy as np\ndef half(x): return (x * x).sum() / 2, 1 * x\nhalf(np.arange(3.0))\n"
         "def other(a, c):\n    da = c * 2\n    return (a * c).sum(), da\n"
     )
-    request = {
-        **{"reference": None, "sizes": [4, 3, 5, 2], "reg": None, "dtype": None, "seed": 0, "tolerance": 0.0},
-        **{
-            "surrogate": False,
-            "recorded": {"call": None, "run": None, "nth": 1, "loss": None, "repair": False},
-        },
-    }
-    request["recorded"] |= {"backward": None, "of": {}, "points": 3, "explain": False}
+    recorded = {"call": None, "run": None, "nth": 1, "loss": None, "backward": None, "of": {}, "points": 3}
+    recorded |= {"explain": False, "repair": False}
+    request = {"reference": None, "sizes": [4, 3, 5, 2], "reg": None, "dtype": None, "seed": 0}
+    request |= {"tolerance": 0.0, "surrogate": False, "recorded": recorded}
     found = check_targets([str(file)], request, as_json=False, strict=False, time_limit=60)
     assert found is Outcome.NOT_JUDGED
     assert "1 right, 1 could not be judged." in capfd.readouterr().out
