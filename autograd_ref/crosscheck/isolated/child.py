@@ -145,9 +145,7 @@ def _judge_loop(
         if each.line <= int(line) <= (each.node.end_lineno or 0)
     ]
     if not around:
-        raise NotJudged(
-            f"no loop that moves anything is at line {line}: name a function instead, FILE.py:NAME"
-        )
+        raise NotJudged(f"there is no training loop at line {line}: name a function instead, FILE.py:NAME")
 
     def meet(_: Loop, made: Round) -> NoReturn:
         end(partial(_said, file, lambda: check_round(made, file, asked, note)))

@@ -1,6 +1,5 @@
 """Check the gradients that any NumPy code computes in a call, against its own forward pass."""
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout, suppress
 from dataclasses import replace
@@ -9,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_ref.crosscheck.function.points import NEARER, move_in_place
+from autograd_ref.crosscheck.errors import file_of
 from autograd_ref.crosscheck.program.assigned.assign import Assignment
 from autograd_ref.crosscheck.program.assigned.losses import NoLoss
 from autograd_ref.crosscheck.program.assigned.sought import seek_loss
@@ -25,14 +24,15 @@ from autograd_ref.crosscheck.program.guessed.stretched import refuse_stretched
 from autograd_ref.crosscheck.program.held import held_target
 from autograd_ref.crosscheck.program.negated import negated
 from autograd_ref.crosscheck.program.paths import shown
-from autograd_ref.crosscheck.program.point import RecordedPoint, Run, read_gradients, run
+from autograd_ref.crosscheck.program.point import RecordedPoint, Run, at_another, read_gradients, run
 from autograd_ref.crosscheck.program.repair.find import Found, find_repair
 from autograd_ref.crosscheck.program.repair.numbers import with_larger_arrays, with_other_numbers
 from autograd_ref.crosscheck.program.verdict import Settings, report_on
 from autograd_ref.crosscheck.program.views import apart, refuse_overlaps
-from autograd_ref.crosscheck.reports.report import Advice, Blame, NotJudged, Report, assert_right
+from autograd_ref.crosscheck.reports.asserted import assert_right
+from autograd_ref.crosscheck.reports.report import Advice, Blame, NotJudged, Report
 from autograd_ref.recording import InstrumentFault, NotCompared, NotRecorded, check_complete, check_operations
-from handgrad.validation import check_positive_int, check_real
+from handgrad.validation import check_function, check_natural, check_positive_int, check_real
 
 __all__ = ["REPAIR_SECONDS", "assert_call", "check_call", "check_points", "form_of"]
 
@@ -84,8 +84,14 @@ def check_call(
 
     Raises:
         NotJudged: the call raised, cannot be recorded, or has no loss or no gradient.
+        TypeError, ValueError: an argument of the check is wrong.
     """
-    form = form_of(function, backward, loss, seed)
+    __tracebackhide__ = True
+    check_function("function", function)
+    check_function("backward", function if backward is None else backward)
+    if of is not None and not isinstance(of, Mapping):
+        raise TypeError(f"of must be a dict from gradients to arrays, {{'dW': 'W'}}, not {of!r}")
+    form = form_of(function, backward, loss, check_natural("seed", seed))
     called = name or getattr(function, "__qualname__", None) or type(function).__qualname__
     settings = Settings(
         called,
@@ -99,7 +105,7 @@ def check_call(
         explain=explain,
     )
     return check_points(
-        form, lambda _: (args, kwargs), check_positive_int("points", points), _file(function), settings
+        form, lambda _: (args, kwargs), check_positive_int("points", points), file_of(function), settings
     )
 
 
@@ -116,7 +122,7 @@ def assert_call(function: Callable[..., Any], *args: Any, **options: Any) -> Non
         NotJudged: the call could not be judged; the message says why.
     """
     __tracebackhide__ = True
-    assert_right(check_call(function, *args, **options))
+    assert_right(check_call, function, *args, **options)
 
 
 def form_of(
@@ -128,9 +134,7 @@ def form_of(
 ) -> Form:
     """Return the form of a call."""
     if backward is not None and loss is not None:
-        raise NotJudged("--backward and --loss are different ways to say what the loss is: give one")
-    if not callable(function):
-        raise NotJudged(f"is not a function but {type(function).__name__}: name the function to call")
+        raise NotJudged("--backward and --loss both say what the loss is: give one of them")
     if backward is not None and required(backward) == required(function):
         return gradient_beside(function, backward, getattr(function, "__name__", "forward"))
     if backward is not None:
@@ -161,7 +165,7 @@ def check_points(
     """
     if apart(*call_at(0)) is None:
         return _as_given(form, call_at, points, file, settings)
-    # attention(x, x, x): one gradient by x is right, or one by each argument.
+    # attention(x, x, x): one gradient for x is right, or one for each argument.
     with suppress(NotJudged):
         report = _as_given(form, call_at, points, file, replace(settings, repair_seconds=0.0))
         if report.ok:
@@ -181,8 +185,9 @@ def _as_given(
         if sought is None:
             raise
         form = with_expression(form.results[1], sought, {}, leaves_variables=form.leaves_variables)
-        told = f"no loss is computed; the gradients are those of --loss '{sought}'"
-        told = sought if sought.isidentifier() else told
+        told = (
+            sought if sought.isidentifier() else f"no loss is computed; the gradients fit --loss '{sought}'"
+        )
         settings = replace(settings, told=told, prefix=form.results[0])
         first = run(form, *call_at(0), file)
     if (minus := negated(form, first, sought)) is not None:
@@ -197,12 +202,11 @@ def _as_given(
         raise NotJudged(f"cannot be recorded: {error}") from error
     except _NoGradientError:
         first.recording.before.restore()
-        report = None
         if form.loss is None and not form.leaves_variables:
             report = _by_variables(first, form, call_at, points, file, settings)
-        if report is None:
-            raise
-        return report
+            if report is not None:
+                return report
+        raise
     finally:
         first.recording.before.restore()
 
@@ -258,7 +262,7 @@ def _judged(
     for number in range(1, points):
         first.recording.before.restore()
         try:
-            found.append(_at_another(form, call_at(number), file, first, assignment, number, settings.seed))
+            found.append(at_another(form, call_at(number), file, first, assignment, number, settings.seed))
         except (NotJudged, NotRecorded) as error:
             warnings.append(Advice("point-failed", f"At point {number} there is no verdict: {error}."))
     report, suspects = report_on(found, assignment, warnings, settings)
@@ -289,7 +293,7 @@ def _mended(
     for numbers in (with_other_numbers, lambda call: call):
         more = {fresh: numbers(call_at(fresh))}
         try:
-            point = _at_another(form, more[fresh], file, found[0].run, assignment, fresh, settings.seed)
+            point = at_another(form, more[fresh], file, found[0].run, assignment, fresh, settings.seed)
             break
         except (NotJudged, NotRecorded):
             continue
@@ -340,68 +344,14 @@ def _hold_to_account(found: Run, seed: int) -> None:
         raise NotJudged(str(error)) from error
 
 
-def _at_another(
-    form: Form, call: Arguments, file: str, first: Run, assignment: Assignment, number: int, seed: int
-) -> RecordedPoint:
-    """Repeat the call, with moved leaves where they are the same as before and have a gradient."""
-    asked = [pair.leaf for pair in assignment.pairs]
-    found = run(form, *call, file)
-    before = found.recording.before
-    before.restore()
-    arrays = {leaf.path: leaf.array for leaf in found.recording.leaves}
-    for path in asked:
-        if path not in arrays:
-            raise NotJudged(f"{path} is not read there")
-    same = [arrays[path] for path in asked if np.array_equal(arrays[path], first.held(path))]
-    if not same:
-        return read_gradients(found, number, assignment.pairs, seed)
-    try:
-        found = _run_moved(form, call, file, same, before.restore, [seed, number])
-        try:
-            return read_gradients(found, number, assignment.pairs, seed)
-        finally:
-            found.recording.before.restore()
-    finally:
-        before.restore()
-
-
-def _run_moved(
-    form: Form,
-    call: Arguments,
-    file: str,
-    arrays: Sequence[np.ndarray],
-    restore: Callable[[], None],
-    seed: Sequence[int],
-) -> Run:
-    """Repeat the call with some arrays moved, by less if it has no loss there, like the root of −0.01."""
-    for part in NEARER[:-1]:
-        move_in_place(arrays, part, seed)
-        try:
-            found = run(form, *call, file)
-        except NotJudged:  # an assertion in the program, for example that all numbers are positive
-            pass
-        else:
-            if np.isfinite(found.loss_here):
-                return found
-            found.recording.before.restore()
-        restore()
-    move_in_place(arrays, NEARER[-1], seed)
-    return run(form, *call, file)
-
-
 def _no_gradient(form: Form, assignment: Assignment) -> str:
     if form.leaves_variables:
         return (
             "no variable is named as a gradient, and nothing moves along one: say which is the gradient of "
             "what, --of 'g=W'"
         )
-    spare = f" ({', '.join(assignment.spare)} belong to none of its arrays)" if assignment.spare else ""
+    spare = f" (none of its arrays fits {', '.join(assignment.spare)})" if assignment.spare else ""
     return (
-        f"it returns, stores or writes no gradient{spare}: judge the function that computes one, or name its "
-        "other half, --backward NAME"
+        f"it returns, stores or writes no gradient{spare}: name the function that computes one, or give its "
+        "backward function, --backward NAME"
     )
-
-
-def _file(function: Callable[..., Any]) -> str:
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    return "" if code is None else str(code.co_filename)

@@ -11,7 +11,8 @@ import numpy as np
 from autograd_ref.arithmetic.finite_differences import FiniteDifference
 from autograd_ref.arithmetic.rounding import Bound, unit_roundoff
 from autograd_ref.arithmetic.rounding_bounds import Measured
-from autograd_ref.crosscheck.errors import what_stopped
+from autograd_ref.crosscheck.errors import failed
+from autograd_ref.crosscheck.function.points import NEARER, move_in_place
 from autograd_ref.crosscheck.program.assigned.assign import Assigned, Assignment, assign
 from autograd_ref.crosscheck.program.assigned.gradients import Candidate, candidates
 from autograd_ref.crosscheck.program.assigned.losses import Loss, NoLoss, find_loss
@@ -19,6 +20,7 @@ from autograd_ref.crosscheck.program.assigned.moved import step_size
 from autograd_ref.crosscheck.program.assigned.returned import returned_names
 from autograd_ref.crosscheck.program.assigned.second import second_derivative
 from autograd_ref.crosscheck.program.calling.caught import has_floating
+from autograd_ref.crosscheck.program.calling.foreign import has_foreign
 from autograd_ref.crosscheck.program.calling.forms import Form
 from autograd_ref.crosscheck.program.guards import Guard, guarded_logarithms, unguarded
 from autograd_ref.crosscheck.program.views import adjoint_by
@@ -27,7 +29,12 @@ from autograd_ref.recording import Leaf, NotRecorded, Recording, Value, adjoints
 from autograd_ref.recording.adjoints import Adjoint, Adjoints, ties_of
 from autograd_ref.recording.bounds import LeafBound, difference, measure
 
-__all__ = ["RecordedPoint", "Run", "read_gradients", "run"]
+__all__ = ["RecordedPoint", "Run", "at_another", "read_gradients", "run"]
+
+FOREIGN = (
+    "the call computes with arrays of JAX or PyTorch, which are not recorded: give it NumPy arrays, or "
+    "compare it with a reference, --reference (assert_gradients in Python)"
+)
 
 
 @dataclass
@@ -134,7 +141,7 @@ class RecordedPoint:
         return adjoint_by(self.run.found, self.run.leaf(self.pairs[i].leaf)) is not None
 
     def difference(self, i: int, index: tuple[int, ...]) -> FiniteDifference | None:
-        """Return the derivative by one entry of one leaf, by plain runs."""
+        """Return the derivative with respect to one entry of one leaf, from plain runs."""
         if not self.witnessed or self.pairs[i].is_second:
             return None
         leaf = self.run.leaf(self.pairs[i].leaf)
@@ -167,14 +174,30 @@ def run(form: Form, args: Sequence[Any], kwargs: Mapping[str, Any], file: str) -
         told = seen if where == "--loss" and isinstance(error, NameError) else ""
         if isinstance(error, TypeError) and file not in frames:
             told = f"; it is {_signature(form.results[1])}"
-        raise NotJudged(f"{where} raised {what_stopped(error, file)}{told}") from error
+        raise NotJudged(failed(where, error, file) + told) from error
     try:
-        if not any(leaf.array.size for leaf in recording.leaves) and has_floating(args, kwargs):
-            raise NoLoss("it computes nothing from the arrays that it is given, so nothing has a gradient")
+        if not any(leaf.array.size for leaf in recording.leaves):
+            raise _nothing_read(recording, args, kwargs)
         return _read(form, recording)
+    except NoLoss:
+        if has_foreign(recording.result, {}):
+            raise NotJudged(FOREIGN) from None
+        raise
     except BaseException:
         recording.before.restore()
         raise
+
+
+def _nothing_read(recording: Recording, args: Sequence[Any], kwargs: Mapping[str, Any]) -> NotJudged:
+    """Return the reason why a call that reads no floating array cannot be judged."""
+    if has_foreign((args, recording.result), kwargs):
+        return NotJudged(FOREIGN)
+    if has_floating(args, kwargs):
+        return NoLoss("it computes nothing from the arrays that it is given, so nothing has a gradient")
+    return NotJudged(
+        "the call reads no floating array from before it, so nothing has a gradient: give it its "
+        "parameters and inputs as NumPy arrays of float64 or float32"
+    )
 
 
 def _signature(function: Callable[..., Any]) -> str:
@@ -186,11 +209,6 @@ def _signature(function: Callable[..., Any]) -> str:
 
 def _read(form: Form, recording: Recording) -> Run:
     """Return a run with the loss of a recorded call, and its adjoints."""
-    if not any(leaf.array.size for leaf in recording.leaves):
-        raise NotJudged(
-            "the call reads no floating array from before it, so nothing has a gradient: give it its "
-            "parameters and inputs as NumPy arrays of float64 or float32"
-        )
     where, function = form.results
     said = {}
     if not form.leaves_variables:
@@ -198,6 +216,61 @@ def _read(form: Form, recording: Recording) -> Run:
     named = {where + path.removeprefix("return"): name for path, name in said.items()}
     loss = find_loss(recording, form.loss, named)
     return Run(recording, loss, adjoints(recording, loss.value), named, where)
+
+
+def at_another(
+    form: Form,
+    call: tuple[Sequence[Any], Mapping[str, Any]],
+    file: str,
+    first: Run,
+    assignment: Assignment,
+    number: int,
+    seed: int,
+) -> RecordedPoint:
+    """Repeat the call, with moved leaves where they are the same as before and have a gradient."""
+    asked = [pair.leaf for pair in assignment.pairs]
+    found = run(form, *call, file)
+    before = found.recording.before
+    before.restore()
+    arrays = {leaf.path: leaf.array for leaf in found.recording.leaves}
+    for path in asked:
+        if path not in arrays:
+            raise NotJudged(f"{path} is not read there")
+    same = [arrays[path] for path in asked if np.array_equal(arrays[path], first.held(path))]
+    if not same:
+        return read_gradients(found, number, assignment.pairs, seed)
+    try:
+        found = _run_moved(form, call, file, same, before.restore, [seed, number])
+        try:
+            return read_gradients(found, number, assignment.pairs, seed)
+        finally:
+            found.recording.before.restore()
+    finally:
+        before.restore()
+
+
+def _run_moved(
+    form: Form,
+    call: tuple[Sequence[Any], Mapping[str, Any]],
+    file: str,
+    arrays: Sequence[np.ndarray],
+    restore: Callable[[], None],
+    seed: Sequence[int],
+) -> Run:
+    """Repeat the call with some arrays moved, by less if it has no loss there, like the root of −0.01."""
+    for part in NEARER[:-1]:
+        move_in_place(arrays, part, seed)
+        try:
+            found = run(form, *call, file)
+        except NotJudged:  # an assertion in the program, for example that all numbers are positive
+            pass
+        else:
+            if np.isfinite(found.loss_here):
+                return found
+            found.recording.before.restore()
+        restore()
+    move_in_place(arrays, NEARER[-1], seed)
+    return run(form, *call, file)
 
 
 def read_gradients(found: Run, number: int, pairs: Sequence[Assigned], seed: int) -> RecordedPoint:

@@ -253,7 +253,7 @@ class _Assigning:
         names = [each.name.name if each.name.name != "return" else shown(each.path) for each in these]
         paths = " or ".join(shown(leaf.path) for leaf in leaves)
         told = f"--of '{names[0]}={shown(leaves[0].path)}'"
-        self.result.ambiguous.append(f"{', '.join(names)} may be the gradient by {paths}: say which, {told}")
+        self.result.ambiguous.append(f"{', '.join(names)} may be the gradient for {paths}: say which, {told}")
 
     def _in_vectors(self) -> None:
         """Assign vectors of several gradients."""
@@ -280,7 +280,7 @@ class _Assigning:
             if alike:
                 free.remove(alike[0])
                 self.result.ambiguous.append(
-                    f"{shown(path)}, beside the gradient by {shown(beside.leaf)}, is an argument of the "
+                    f"{shown(path)}, beside the gradient for {shown(beside.leaf)}, is an argument of the "
                     f"loss, and {shown(alike[0].path)} gets no gradient: return that, or say "
                     f"--of '{shown(beside.found)}={shown(beside.leaf)}' to judge this one alone"
                 )
@@ -296,7 +296,7 @@ class _Assigning:
             for leaf in self._used():
                 if kept.array.shape == leaf.array.shape and in_other_case(kept, leaf):
                     self.result.ambiguous.append(
-                        f"{shown(path)}, where the gradient by {shown(leaf.path)} belongs, is not written"
+                        f"{shown(path)}, where the gradient for {shown(leaf.path)} belongs, is not written"
                     )
 
     def _used(self) -> list[Leaf]:

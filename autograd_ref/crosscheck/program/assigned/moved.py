@@ -10,7 +10,7 @@ import numpy as np
 from autograd_ref.crosscheck.program.guessed.roles import role_of
 from autograd_ref.recording import Recording, Value
 from autograd_ref.recording.adjoints.reverse import ancestors
-from autograd_ref.recording.memory import positions
+from autograd_ref.recording.layouts import positions
 from autograd_ref.recording.tape import Compute, Given, Move, Read, Write
 
 __all__ = ["is_after_step", "is_copy", "is_moved", "is_moved_repeatedly", "is_rescaled", "step_size"]

@@ -74,7 +74,7 @@ def with_expression(
 
     space = getattr(inspect.unwrap(function), "__globals__", {})
     result = "return[1]['out']" if leaves_variables else "return[1]"
-    told = f"--loss {text.strip()}"
+    told = f"{text.strip()} (--loss)"
     return Form(_in_program(call, function), "return[0]", told, (result, function), leaves_variables)
 
 
@@ -158,8 +158,8 @@ def forward_of(name: str, known: Collection[str]) -> str | None:
     head, dot, last = name.rpartition(".")
     for back, ahead in BACKWARD.items() if is_backward(last) else ():
         start, found, end = last.rpartition(back)
-        others = (f"{start}{ahead}{end}", f"{start}{ahead}", start.rstrip("_")) if found else ()
-        others += ("__call__",) if last == back else ()
+        others = [f"{start}{ahead}{end}", f"{start}{ahead}", start.rstrip("_")] if found else []
+        others += ["__call__"] if last == back else []
         for other in others:
             if other and f"{head}{dot}{other}" in known:
                 return f"{head}{dot}{other}"
@@ -261,13 +261,16 @@ def _arguments(
 
     Backward gets copies: if it returns one, this is a gradient, not a value from which the loss was computed.
     """
-    names = required(backward) or ["dout"]
-    owner = list(args[:1]) if names[0] == "self" else []  # forward is an unbound method
-    names = names[len(owner) :]
-    if not names:  # def backward(self, dout=1)
-        rng = None if np.ndim(out) == 0 else np.random.default_rng([seed, 3])
-        cotangents = [_cotangent(out, rng)]
-        return [*owner, cotangents[0] + 0], [out], cotangents
+    names, taken = required(backward), _signature(backward)
+    owner = list(args[:1]) if names[:1] == ["self"] else []  # forward is an unbound method
+    takes_none = taken is not None and len(taken.parameters) == len(owner)
+    names = names[len(owner) :] or ([] if owner or takes_none else ["dout"])
+    if not names:  # def backward(self, dout=1), or def backward(self) beside a loss
+        is_loss = np.ndim(out) == 0
+        if takes_none and not is_loss:
+            raise NotJudged("backward takes no adjoint: name the function that returns the loss in its place")
+        cotangents = [_cotangent(out, None if is_loss else np.random.default_rng([seed, 3]))]
+        return owner if takes_none else [*owner, cotangents[0] + 0], [out], cotangents
     if any(role_of(name) == "labels" for name in names):
         raise NotJudged(
             f"backward takes {', '.join(names)}, which include labels, so it is not a function of only an "
