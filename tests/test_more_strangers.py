@@ -213,17 +213,69 @@ def test_functions_that_return_gradients_are_told_from_others():
     assert makers_of_gradients(MAKERS, ["outer"]) == {"step"}  # what a judged function calls is judged
 
 
+class Parameter:
+    def __init__(self, data):
+        self.data, self.grad = data, np.zeros_like(data)
+
+    def zero_grad(self):
+        self.grad = np.zeros_like(self.data)
+
+
+NEVER_ZERO = """
+for _ in range(3):
+    left = x @ w.data - y
+    loss = np.sum(left * left)
+    {zero}
+    w.grad += 2 * x.T @ left
+    w.data -= 0.01 * w.grad
+    {late}
+"""
+
+
+def test_gradient_that_is_never_set_to_zero_is_wrong():
+    rng = np.random.default_rng(0)
+    given = {"x": rng.normal(size=(6, 3)), "y": rng.normal(size=6), "w": Parameter(A + 0)}
+    report = round_of(NEVER_ZERO.format(zero="pass", late="pass"), **given)
+    assert report.ok is False
+    assert "Set it to 0 in every round" in str(report)
+    assert not given["w"].grad.any()
+    assert round_of(NEVER_ZERO.format(zero="w.zero_grad()", late="pass"), **given).ok
+    for late in ("w.grad[:] = 0", "w.zero_grad()", "w.grad = 0 * w.grad", "w.grad = None"):
+        assert round_of(NEVER_ZERO.format(zero="pass", late=late), **given).ok
+
+
+PARTS = """
+import numpy as np
+class Layer:
+    def __init__(self): self.w = np.array([0.5, -1.0])
+    def forward(self, x):
+        self.x = x
+        return x @ self.w
+    def backward(self, dout): self.dw = self.x.T @ dout
+x, y, net = np.array([[1.0, 2.0], [0.5, -1.0], [3.0, 0.2]]), np.array([1.0, 2.0, 0.5]), Layer()
+for _ in range(3):
+    left = net.forward(x) - y
+    loss = np.sum(left * left)
+    net.backward(3 * left)
+    net.w -= 0.01 * net.dw
+def other(a, c):
+    da = c * 2
+    return (a * c).sum(), da
+"""
+
+
 @pytest.mark.slow
-def test_file_with_a_gradient_that_is_not_judged_is_not_right(tmp_path, capfd):
+def test_right_layers_in_a_wrong_loop_and_what_is_not_judged(tmp_path, capfd):
     file = tmp_path / "program.py"
-    file.write_text(
-        "import numpy as np\ndef half(x): return (x * x).sum() / 2, 1 * x\nhalf(np.arange(3.0))\n"
-        "def other(a, c):\n    da = c * 2\n    return (a * c).sum(), da\n"
-    )
     recorded = {"call": None, "run": None, "nth": 1, "loss": None, "backward": None, "of": {}, "points": 3}
     recorded |= {"explain": False, "repair": False}
     request = {"reference": None, "sizes": [4, 3, 5, 2], "reg": None, "dtype": None, "seed": 0}
     request |= {"tolerance": 0.0, "surrogate": False, "recorded": recorded}
-    found = check_targets([str(file)], request, as_json=False, strict=False, time_limit=60)
-    assert found is Outcome.NOT_JUDGED
-    assert "1 right, 1 could not be judged." in capfd.readouterr().out
+    file.write_text(PARTS)
+    outcome = check_targets([str(file)], request, as_json=False, strict=False, time_limit=60)
+    assert outcome is Outcome.WRONG
+    assert "program.py:10: dnet.w is wrong" in capfd.readouterr().out
+    file.write_text(PARTS.replace("3 * left", "2 * left"))
+    outcome = check_targets([str(file)], request, as_json=False, strict=False, time_limit=60)
+    assert outcome is Outcome.NOT_JUDGED
+    assert "2 right, 1 could not be judged." in capfd.readouterr().out

@@ -103,7 +103,10 @@ def methods_in(source: str) -> list[str]:
 
 def is_unclear(error: str) -> bool:
     """Whether a function computes gradients, and cannot be judged until the user says what is meant."""
-    return " but wrong as " in error or ": say which, --of " in error
+    return any(
+        each in error
+        for each in (" but wrong as ", ": say which, --of ", ": say what is meant, --loss ", "several losses")
+    )
 
 
 def makers_of_gradients(source: str, judged: Collection[str] = ()) -> set[str]:

@@ -27,6 +27,7 @@ from autograd_ref.crosscheck.program.paths import shown
 from autograd_ref.crosscheck.program.point import RecordedPoint, Run, at_another, read_gradients, run
 from autograd_ref.crosscheck.program.repair.find import Found, find_repair
 from autograd_ref.crosscheck.program.repair.numbers import with_larger_arrays, with_other_numbers
+from autograd_ref.crosscheck.program.stale import stale_gradients
 from autograd_ref.crosscheck.program.verdict import Settings, report_on
 from autograd_ref.crosscheck.program.views import apart, refuse_overlaps
 from autograd_ref.crosscheck.reports.asserted import assert_right
@@ -266,6 +267,23 @@ def _judged(
         except (NotJudged, NotRecorded) as error:
             warnings.append(Advice("point-failed", f"At point {number} there is no verdict: {error}."))
     report, suspects = report_on(found, assignment, warnings, settings)
+    stale = stale_gradients(first, assignment.pairs) if settings.is_round and report.ok else None
+    if stale is not None:
+        first.recording.before.restore()
+        with stale.kept():
+            again = check_points(
+                form,
+                call_at,
+                1,
+                file,
+                replace(settings, is_round=False, places=False, repair_seconds=0.0),
+            )
+        if again.ok is False:
+            said = (
+                f"This is a second round: {', '.join(map(shown, stale.paths))} still holds the first round's "
+                "gradient, to which this one's is added. Set it to 0 in every round."
+            )
+            return replace(again, signature=" ".join(filter(None, (said, again.signature))))
     if report.ok is False and (held := held_target(found[0])) is not None:
         raise NotJudged(held)
     if report.ok is False and settings.repair_seconds > 0:

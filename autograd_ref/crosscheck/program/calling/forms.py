@@ -19,6 +19,7 @@ from autograd_ref.crosscheck.program.guessed.roles import role_of
 from autograd_ref.crosscheck.reports.report import NotJudged
 
 __all__ = [
+    "COTANGENT",
     "Form",
     "counterpart",
     "forward_of",
@@ -30,6 +31,9 @@ __all__ = [
     "with_expression",
     "with_variables",
 ]
+
+# The origin of the loss of a forward function and its backward function.
+COTANGENT = "⟨dout, out⟩, dout at random"
 
 
 class Form(NamedTuple):
@@ -109,9 +113,7 @@ def pair(forward: Callable[..., Any], backward: Callable[..., Any], seed: int) -
         given, outs, cotangents = arguments(the_other, out, signature, args, kwargs, seed)
         return weigh(outs, cotangents), the_other(*given)
 
-    return Form(
-        _in_program(call, forward), "return[0]", "⟨dout, out⟩, dout at random", ("return[1]", backward)
-    )
+    return Form(_in_program(call, forward), "return[0]", COTANGENT, ("return[1]", backward))
 
 
 # Words in the names of backward functions, and those in their forward functions.
