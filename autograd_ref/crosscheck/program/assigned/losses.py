@@ -23,7 +23,7 @@ _NAMED = re.compile(
 # Variables that may be the loss, if none has such a name; others only watch the training.
 _PERHAPS = re.compile(
     r"^(?!(?:val|valid|validation|test|dev|eval|best|prev|old|last|running|avg|mean|final|min)_)"
-    r"(?:\w+_)?(?:loss|cost|objective|nll|elbo|energy|ll|log_?lik(?:elihood)?)_?$",
+    r"(?:\w+_)?(?:loss|cost|objective|nll|elbo|energy|ll|log_?like?(?:lihood)?)_?$",
     re.IGNORECASE,
 )
 _CLIMBS = re.compile(

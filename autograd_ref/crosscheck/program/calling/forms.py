@@ -190,7 +190,7 @@ _BESIDE = {
     "prime": ("",),
     "derivative": ("",),
     "deriv": ("",),
-    "score": ("loglik", "log_likelihood", "loglikelihood", "log_lik", "logp", "ll"),
+    "score": ("loglik", "loglike", "log_likelihood", "loglikelihood", "log_lik", "logp", "ll"),
 }
 
 
