@@ -23,11 +23,11 @@ _NAMED = re.compile(
 # Variables that may be the loss, if none has such a name; others only watch the training.
 _PERHAPS = re.compile(
     r"^(?!(?:val|valid|validation|test|dev|eval|best|prev|old|last|running|avg|mean|final|min)_)"
-    r"(?:\w+_)?(?:loss|cost|objective|nll|elbo|energy|ll|log_?like?(?:lihood)?)_?$",
+    r"(?:\w+_)?(?:loss|cost|objective|nll|elbo|energy|ll|log_?lik(?:e(?:lihood)?)?)_?$",
     re.IGNORECASE,
 )
 _CLIMBS = re.compile(
-    r"^(?!neg|minus|nll)(?:\w+_)?(?:ll|elbo|log_?lik(?:elihood)?|reward)(?:_\w*)?$", re.IGNORECASE
+    r"^(?!neg|minus|nll)(?:\w+_)?(?:ll|elbo|log_?lik(?:e(?:lihood)?)?|reward)(?:_\w*)?$", re.IGNORECASE
 )
 
 
