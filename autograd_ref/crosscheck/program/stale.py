@@ -41,15 +41,18 @@ def stale_gradients(first: Run, pairs: Sequence[Assigned]) -> Stale | None:
         pairs: its gradients and their leaves.
     """
     arrays = dict(first.recording.before.arrays())
-    starts = [value for value in first.recording.tape.values if isinstance(value.operation, Given)]
+    starts = [
+        (value, arrays[value.operation.path])
+        for value in first.recording.tape.values
+        if isinstance(value.operation, Given) and value.operation.path in arrays
+    ]
     paths, found = [], []
     for pair in pairs:
         _, value = first.gradient(pair)
         if pair.is_change or value is None or not _is_moved(first, pair):
             continue
-        for start in starts:
-            array = arrays.get(start.operation.path)
-            if array is not None and array.shape == value.shape and is_moved(value, start):
+        for start, array in starts:
+            if array.shape == value.shape and is_moved(value, start):
                 paths.append(pair.found)
                 found.append((array, np.array(first.found.arrays[value.number])))
     return Stale(paths, found) if paths else None
