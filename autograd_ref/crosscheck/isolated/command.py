@@ -23,6 +23,7 @@ from autograd_ref.crosscheck.isolated.whole import (
     TAKES_GRADIENTS,
     files_of,
     is_unclear,
+    makers_of_gradients,
     names_in,
 )
 from handgrad.files import replace_file
@@ -161,6 +162,7 @@ async def _check_targets(
 
     results: list[TargetResult] = []
     uncalled: list[TargetResult] = []
+    unjudged: list[TargetResult] = []  # of these, those that certainly compute a gradient
     with status:
         for i, (target, answer) in enumerate(zip(asked_for, answers, strict=True)):
             status.update(f"Checking {i + 1} of {len(asked_for)}")
@@ -182,6 +184,9 @@ async def _check_targets(
                     print_report(result.report, *[""] * several, console=console)
                 elif not leaves_out:
                     console.print(Text(result.line()), soft_wrap=True)
+            if target in whole:
+                makers = _makers(target, [name.rpartition(":")[2] for name, one in judged if one.report])
+                unjudged += [each for each in uncalled if each.target in makers]
             if any(one.interrupted for _, one in judged):
                 break
     if write is not None:
@@ -193,10 +198,10 @@ async def _check_targets(
     if several and not as_json:
         for said in _uncalled(uncalled, is_run=request["recorded"]["run"] is not None):
             console.print(Text(said), soft_wrap=True)
-        console.print(tally(results) if results else "Nothing was judged.", style="bold")
+        console.print(tally([*results, *unjudged]) if results else "Nothing was judged.", style="bold")
     if not results:
         return Outcome.NOT_JUDGED
-    outcomes = {result.outcome for result in results}
+    outcomes = {result.outcome for result in [*results, *unjudged]}
     if Outcome.WRONG in outcomes or (strict and Outcome.WARNED in outcomes):
         return Outcome.WRONG
     return Outcome.NOT_JUDGED if Outcome.NOT_JUDGED in outcomes else Outcome.RIGHT
@@ -204,6 +209,15 @@ async def _check_targets(
 
 def _file_of(target: str) -> str:
     return target if target.endswith((".py", ".ipynb")) else target.rpartition(":")[0]
+
+
+def _makers(file: str, judged: Sequence[str]) -> set[str]:
+    """Return the targets in a file that certainly compute gradients, apart from what was judged."""
+    try:
+        found = makers_of_gradients(source_of(Path(file)), judged)
+    except (OSError, ValueError):
+        return set()  # its import gives the reason
+    return {f"{file}:{name}" for name in found}
 
 
 def _ignored(file: str) -> str:
@@ -221,7 +235,7 @@ def _ignored(file: str) -> str:
 def _uncalled(results: "Sequence[TargetResult]", *, is_run: bool) -> Iterator[str]:
     """Yield sentences about functions that only take gradients, and about those without a known call."""
     takers = [result.target for result in results if result.error == TAKES_GRADIENTS]
-    unrecorded = [result for result in results if NOT_RECORDED.search(result.error or "")]
+    unrecorded = [result for result in results if is_run or NOT_RECORDED.search(result.error or "")]
     others = [result for result in results if result not in unrecorded]
     targets = [result.target for result in others if result.error != TAKES_GRADIENTS]
     for result in unrecorded:

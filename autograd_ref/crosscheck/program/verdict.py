@@ -44,6 +44,7 @@ class Settings:
         on_verdict: called with the report before the search.
         places: whether to search for the places of mistakes.
         explain: whether to explain what each line computes.
+        is_round: whether the call is a round of a training loop.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Settings:
     on_verdict: Callable[[Report], None] | None = None
     places: bool = True
     explain: bool = False
+    is_round: bool = False
 
 
 def report_on(

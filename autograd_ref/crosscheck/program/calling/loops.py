@@ -217,10 +217,27 @@ def _moved(loop: _Node) -> Iterator[tuple[ast.expr, bool]]:
                 value, ast.Constant
             ):
                 yield target, isinstance(node.op, ast.Sub)
-            case ast.Assign(targets=[target], value=ast.BinOp(left=left, op=ast.Add() | ast.Sub() as op)) if (
-                ast.unparse(left) == ast.unparse(target)
-            ):
-                yield target, isinstance(op, ast.Sub)
+            case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Tuple(elts=values)):
+                for target, value in zip(targets, values, strict=False):
+                    yield from _moved_by(target, value, target)
+            case ast.Assign(targets=[target], value=value):
+                yield from _moved_by(target, value, target)
+
+
+def _moved_by(target: ast.expr, value: ast.expr, start: ast.expr) -> Iterator[tuple[ast.expr, bool]]:
+    """Yield a target and whether it is lowered, if a value is its start, plus or minus something."""
+    match value:
+        case ast.BinOp(left=left, op=ast.Add() | ast.Sub() as op) if ast.unparse(left) == ast.unparse(start):
+            yield target, isinstance(op, ast.Sub)
+        case ast.ListComp(elt=elt, generators=[ast.comprehension(target=each, iter=source)]):
+            of, parts = each, source
+            if isinstance(each, ast.Tuple) and isinstance(source, ast.Call) and source.args:  # zip
+                of, parts = each.elts[0], source.args[0]
+            if ast.unparse(parts) == ast.unparse(start):
+                yield from _moved_by(target, elt, of)
+        case ast.DictComp(value=elt) if isinstance(elt, ast.BinOp) and isinstance(elt.left, ast.Subscript):
+            if ast.unparse(elt.left.value) == ast.unparse(start):
+                yield from _moved_by(target, elt, elt.left)
 
 
 def _assigned_first(body: list[ast.stmt]) -> set[str]:
