@@ -83,6 +83,20 @@ def test_a_rule_in_a_branch_that_is_not_taken_is_not_judged(rng):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_rule_that_the_call_differentiates_itself_is_judged_too(beside, rng):
+    right, wrong = rules.two_arguments(True), rules.gradient(False)
+
+    def trained(xs):
+        gradients = jax.jit(jax.vmap(jax.grad(lambda x: jnp.sum(wrong(x)))))(xs)
+        return gradients + right(xs, jnp.ones(3, xs.dtype)) if beside else gradients
+
+    report = check_rule(trained, rng.standard_normal((3, 3)), points=1)
+    assert report.ok is False
+    assert "The call itself differentiates" in report.signature
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_requested_precision_is_used_whatever_the_switch(dtype, rng):
     seen = []
