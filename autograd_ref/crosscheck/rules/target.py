@@ -188,7 +188,7 @@ def _may_call_rules(value: Any, module: ModuleType) -> bool:
 
 
 def _calls_rules(value: Any, calls: _Calls, asked: Asked, inside: bool) -> bool:
-    """Whether a call uses a rule, with ``inside`` also one that it differentiates itself; False if unknown."""
+    """Whether a call uses a rule, with ``inside`` also one that it differentiates itself."""
     try:
         args, kwargs = calls.at(0)
     except NotJudged:
