@@ -148,7 +148,7 @@ def none(right):
 
 
 def symbolic(right):
-    """Only one output is used, or one argument differentiated by: others are symbolic zeros."""
+    """Only one output is used, or one argument has a derivative: others are symbolic zeros."""
 
     def both(x, y):
         return x * y, jnp.sum(jnp.sin(x))

@@ -19,7 +19,7 @@ class Case(NamedTuple):
 
 
 def of_x(name, value, cotangent):
-    """A Function of one argument: its value, and its cotangent by the argument and the output's cotangent."""
+    """A Function of one argument: its value; its cotangent, from the argument and the output's cotangent."""
 
     def forward(ctx, x):
         ctx.save_for_backward(x)

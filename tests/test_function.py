@@ -163,7 +163,7 @@ def test_arguments_are_cast_or_passed_as_they_are():
 
 
 @pytest.mark.slow
-def test_a_reference_with_loops_branches_and_float32_inside():
+def test_reference_may_have_loops_branches_and_float32():
     def reference(x, n):
         y = jax.lax.fori_loop(0, n, lambda i, y: jnp.sin(y) + x, x)
         y = jax.lax.cond(y.sum() > 0, lambda y: 2 * y, lambda y: -y, y)
@@ -218,7 +218,7 @@ def test_changed_inputs_are_found(problem):
         assert [each.id for each in report.diagnosis] == ["inputs-mutated"]
 
 
-def test_an_answer_that_changes_is_found(problem):
+def test_function_with_changing_results_is_found(problem):
     calls = []
 
     def hand(p, X):
@@ -275,7 +275,7 @@ def fails(x):
         ),
     ],
 )
-def test_what_cannot_be_judged_says_why(hand, reference, params, message):
+def test_reason_is_given_if_nothing_can_be_judged(hand, reference, params, message):
     with pytest.raises(NotJudged, match=message) as caught:
         check_gradients(hand, reference, params)
     assert "\n" not in str(caught.value)

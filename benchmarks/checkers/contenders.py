@@ -203,7 +203,7 @@ def _relative_error(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def _central_differences(loss: Any, x: np.ndarray, h: float = 1e-5) -> np.ndarray:
-    """Return the derivative of the loss by every entry of x; x is changed in place and restored."""
+    """Return the loss's derivative with respect to every entry of x, which is moved in place and restored."""
     slopes = np.zeros_like(x)
     for index in np.ndindex(x.shape):
         before = x[index]
@@ -234,8 +234,7 @@ INSTALL = {"torch": "pip install -e '.[torch]'"}
 
 def judge(contender: Contender, target: Any, problem: Problem) -> Finding:
     """Check without warnings. An exception of the checker counts as a failed check that names nothing."""
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
         try:
             return contender.check(target, problem)
         except Exception:

@@ -187,7 +187,7 @@ def _key(path: Sequence[Any]) -> str:
 def _equal(one: Any, other: Any) -> bool:
     if not isinstance(one, np.ndarray) or not isinstance(other, np.ndarray):
         return isinstance(one, np.ndarray) == isinstance(other, np.ndarray)
-    return one.shape == other.shape and np.array_equal(one, other, equal_nan=one.dtype.kind in "fc")
+    return np.array_equal(one, other, equal_nan=one.dtype.kind in "fc")
 
 
 def changed_names(point: Point, positions: Sequence[int]) -> list[str]:

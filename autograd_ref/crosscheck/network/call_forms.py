@@ -53,7 +53,7 @@ class CallResult:
     raised: BaseException | None = field(default=None, compare=False)
 
     def by_quantity(self) -> dict[str, np.ndarray]:
-        """Return the loss and the gradient by the comparison's names; only the loss if the call failed."""
+        """Return the loss and the gradient under the comparison's names; only the loss if the call failed."""
         return {"loss": np.asarray(self.loss)} | {adjoint_of(q): grad for q, grad in self.grads.items()}
 
 
@@ -109,8 +109,7 @@ class NetworkUnderTest:
 
         JAX code computes in the checked dtype, whatever JAX's own configuration is.
         """
-        with warnings.catch_warnings(), np.errstate(all="ignore"), precision(self.dtype):
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"), precision(self.dtype):
             loss = self.net.loss if self.function is None else partial(self.function, self.params)
             accepted = _accepted(loss)
             if "reg" in accepted:
@@ -125,8 +124,7 @@ class NetworkUnderTest:
         """Return the network's scores unchanged; None for a function, which does not return scores."""
         if self.net is None:
             return None
-        with warnings.catch_warnings(), np.errstate(all="ignore"), precision(self.dtype):
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"), precision(self.dtype):
             return self.net.loss(X)
 
     def trace(self, problem: Problem) -> dict[str, np.ndarray] | None:

@@ -21,6 +21,7 @@ from autograd_ref.crosscheck.program.calling.forms import (
     required,
     with_expression,
 )
+from autograd_ref.crosscheck.program.forces import of_forces
 from autograd_ref.crosscheck.program.guessed.stretched import refuse_stretched
 from autograd_ref.crosscheck.program.held import held_target
 from autograd_ref.crosscheck.program.paths import shown
@@ -165,7 +166,7 @@ def check_points(
     """
     if apart(*call_at(0)) is None:
         return _as_given(form, call_at, points, file, settings)
-    # attention(x, x, x): one gradient by x is right, or one by each argument.
+    # attention(x, x, x): one gradient for x is right, or one for each argument.
     with suppress(NotJudged):
         report = _as_given(form, call_at, points, file, replace(settings, repair_seconds=0.0))
         if report.ok:
@@ -188,6 +189,11 @@ def _as_given(
             sought if sought.isidentifier() else f"no loss is computed; the gradients fit --loss '{sought}'"
         )
         settings = replace(settings, told=told, prefix=form.results[0])
+        first = run(form, *call_at(0), file)
+    if (minus := of_forces(form, first)) is not None:
+        first.recording.before.restore()
+        form = minus
+        settings = replace(settings, told="minus the energy, for forces", prefix=form.results[0])
         first = run(form, *call_at(0), file)
     try:
         with redirect_stdout(StringIO()):  # the program's output was printed once already
@@ -395,6 +401,6 @@ def _no_gradient(form: Form, assignment: Assignment) -> str:
         )
     spare = f" (none of its arrays fits {', '.join(assignment.spare)})" if assignment.spare else ""
     return (
-        f"it returns, stores or writes no gradient{spare}: judge the function that computes one, or name its "
-        "other half, --backward NAME"
+        f"it returns, stores or writes no gradient{spare}: name the function that computes one, or give its "
+        "backward function, --backward NAME"
     )

@@ -14,7 +14,6 @@ from autograd_ref.crosscheck.program.blame.source import excerpt
 from autograd_ref.crosscheck.program.point import RecordedPoint
 from autograd_ref.crosscheck.program.views import adjoint_by
 from autograd_ref.recording import Place, Value, adjoints
-from autograd_ref.recording.adjoints.reverse import ancestors
 from autograd_ref.recording.tape import Compute
 
 __all__ = ["held_target"]
@@ -31,12 +30,12 @@ def held_target(point: RecordedPoint) -> str | None:
         point: a point at which a gradient is wrong.
     """
     run = point.run
-    parameters = {source for pair in point.pairs for source in run.leaf(pair.leaf).sources}
+    leaves = [run.leaf(pair.leaf) for pair in point.pairs]
     for target, name, place in _targets(point):
-        if parameters.isdisjoint(ancestors(target)):
-            continue
         found = adjoints(run.recording, run.loss.value, run.found.arrays, held=target)
-        rights = [adjoint_by(found, run.leaf(pair.leaf)) for pair in point.pairs]
+        rights = [adjoint_by(found, leaf) for leaf in leaves]
+        if all(map(_equal, rights, [adjoint_by(run.found, leaf) for leaf in leaves])):
+            continue  # it does not depend on the parameters
         factors = [_factor(hand, right) for hand, right in zip(point.by_hand, rights, strict=True)]
         steps = [each for each, pair in zip(factors, point.pairs, strict=True) if pair.is_change]
         wanted = [steps[0] if pair.is_change else 1.0 for pair in point.pairs]
@@ -65,6 +64,10 @@ def _targets(point: RecordedPoint) -> Iterator[tuple[Value, str, Place]]:
                 text = ast.unparse(side)
                 if _TARGET.search(text.rpartition(".")[2]):
                     yield operand, text, value.place
+
+
+def _equal(one: np.ndarray | None, other: np.ndarray | None) -> bool:
+    return one is other or (one is not None and other is not None and np.array_equal(one, other))
 
 
 def _factor(hand: np.ndarray, right: np.ndarray | None) -> float:

@@ -13,7 +13,7 @@ from autograd_ref.arithmetic.rounding import Bound, unit_roundoff
 from autograd_ref.arithmetic.rounding_bounds import Measured
 from autograd_ref.crosscheck.errors import failed
 from autograd_ref.crosscheck.program.assigned.assign import Assigned, Assignment, assign
-from autograd_ref.crosscheck.program.assigned.gradients import candidates
+from autograd_ref.crosscheck.program.assigned.gradients import Candidate, candidates
 from autograd_ref.crosscheck.program.assigned.losses import Loss, NoLoss, find_loss
 from autograd_ref.crosscheck.program.assigned.moved import step_size
 from autograd_ref.crosscheck.program.assigned.returned import returned_names
@@ -61,8 +61,11 @@ class Run:
 
     def assignment(self, of: Mapping[str, str]) -> Assignment:
         """Return the assignment of gradients to leaves."""
-        known = candidates(self.recording, self.found, self.loss, self.names, self.result)
-        return assign(self.recording, self.found, known, of)
+        return assign(self.recording, self.found, self.candidates(), of)
+
+    def candidates(self) -> list[Candidate]:
+        """Return the possible gradients."""
+        return candidates(self.recording, self.found, self.loss, self.names, self.result)
 
     def held(self, path: str) -> np.ndarray:
         """Return the content of a leaf before the call, in float64."""
@@ -137,7 +140,7 @@ class RecordedPoint:
         return adjoint_by(self.run.found, self.run.leaf(self.pairs[i].leaf)) is not None
 
     def difference(self, i: int, index: tuple[int, ...]) -> FiniteDifference | None:
-        """Return the derivative by one entry of one leaf, by plain runs."""
+        """Return the derivative with respect to one entry of one leaf, from plain runs."""
         if not self.witnessed or self.pairs[i].is_second:
             return None
         leaf = self.run.leaf(self.pairs[i].leaf)

@@ -231,7 +231,7 @@ class Report:
     def assignment(self) -> str:
         """Return the assignment of a recorded call's gradients to arrays, as text."""
         pairs = [(each.source, each.of) for each in self.quantities if each.source is not None]
-        return ", ".join(f"{source} by {leaf}" for source, leaf in pairs) or "none"
+        return ", ".join(f"{source} for {leaf}" for source, leaf in pairs) or "none"
 
     def mended(self) -> list[str]:
         """Return the repair, as lines for a reader."""

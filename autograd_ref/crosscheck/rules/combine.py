@@ -122,7 +122,7 @@ def with_complex(report: Report, names: Sequence[str], sign: str) -> Report:
     Args:
         report: the report.
         names: the complex arguments.
-        sign: the sign of the derivative by the imaginary part in the cotangent.
+        sign: the sign of the derivative with respect to the imaginary part in the cotangent.
     """
     if not names or any(each.mismatch for each in report.quantities):
         return report

@@ -248,7 +248,7 @@ def _judge(alike: Sequence[JaxRule], function: Callable[..., Any], call: Call, a
     rule = alike[0]
     if not rule.positions:
         finite = "finite " if any(map(is_floating_array, rule.operands)) else ""
-        raise NotJudged(f"none of its arguments is a {finite}floating array to differentiate by")
+        raise NotJudged(f"none of its arguments is a {finite}floating array, so nothing has a derivative")
     if not any(np.size(rule.operands[i]) for i in rule.positions):
         raise NotJudged(EMPTY)
     points = points_of(rule, [each.operands for each in alike[:MOST_USES]], asked)

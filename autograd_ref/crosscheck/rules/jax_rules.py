@@ -84,7 +84,7 @@ class JaxRule:
         """The positions of operands that have a cotangent."""
         avals: list[Any] = [var.aval for var in self.own.equation.invars]
         floating = [i for i, aval in enumerate(avals) if jnp.issubdtype(aval.dtype, jnp.inexact)]
-        # A −∞ that only starts a maximum is not differentiated by.
+        # A −∞ that only starts a maximum takes no derivative.
         given = self.own.operands
         finite = [i for i in floating if not avals[i].size or bool(np.isfinite(np.asarray(given[i])).any())]
         return [i for i in finite if i >= self.own.constants and i not in self.held]

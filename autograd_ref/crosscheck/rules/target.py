@@ -137,7 +137,7 @@ class _Calls:
         if self.asked.call is not None:
             made = self._caught(rng)
         elif example is None:
-            raise NotJudged(f"nothing says how to call it: write --call '{self.name}(...)'")
+            raise NotJudged(f"a call is needed: write --call '{self.name}(...)'")
         else:
             drawn = getattr(self.module, example)(rng)
             if not isinstance(drawn, tuple | dict):

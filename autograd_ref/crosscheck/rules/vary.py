@@ -184,7 +184,7 @@ class Variations:
             made, pull = jax.vjp(alone, params[i])
             given = [jnp.asarray(c).astype(each.dtype) for c, each in zip(cotangents, made, strict=True)]
             found = _arrays(pull(given))[0]
-            condition = f"where nothing but {self.rule.names[i]} is differentiated by"
+            condition = f"where only the derivative with respect to {self.rule.names[i]} is taken"
             yield from differing(condition, i, found, self.base[0][i], self.allowed[0][i])
 
     def _vmap(self) -> Iterator[Failure]:

@@ -1,8 +1,8 @@
 """Compare a whole call with the same call without its rules, if a rule cannot be traced by itself.
 
 A rule that closes over traced values can be called only while they are traced. Then the function that defines
-it is differentiated by its own arguments, both with and without its rules. A rule with an `if` on a value
-cannot be traced at all. It is called on values alone.
+it is differentiated with respect to its own arguments, both with and without its rules. A rule with an `if`
+on a value cannot be traced at all. It is called on values alone.
 """
 
 import inspect
@@ -36,7 +36,7 @@ __all__ = [
 
 @dataclass
 class WholeCall(JaxRule):
-    """A call of JAX code, differentiated by its own real and complex arguments.
+    """A call of JAX code, differentiated with respect to its own real and complex arguments.
 
     Attributes:
         call: its arguments and keyword arguments.
@@ -137,7 +137,7 @@ def on_values(value: Any, args: Sequence[Any], dtype: np.dtype[Any], reason: str
 
     Args:
         value: a `jax.custom_vjp` or `jax.custom_jvp`.
-        args: its arguments; those that it does not differentiate by are held fixed.
+        args: its arguments; those that have no derivative are held fixed.
         dtype: the checked dtype.
         reason: the reason why it cannot be traced.
     """

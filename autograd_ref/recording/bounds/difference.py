@@ -19,9 +19,7 @@ __all__ = ["difference"]
 
 
 def difference(
-    recording: Recording,
-    loss: Value | Callable[[Any], Any],
-    directions: Mapping[str, np.ndarray],
+    recording: Recording, loss: Value | Callable[[Any], Any], directions: Mapping[str, np.ndarray]
 ) -> FiniteDifference | None:
     """Differentiate a loss along a direction, by plain runs only.
 
@@ -54,8 +52,7 @@ def difference(
         for array, direction in moves:
             array[...] += (step * direction).astype(array.dtype)
         try:
-            with np.errstate(all="ignore"), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
                 return float(read(recording.call()))
         except Exception:
             return np.nan
@@ -85,7 +82,7 @@ def _terms(loss: Value) -> float:
 
 
 def _slopes(value: Value) -> list[float]:
-    """Return the derivatives by the inputs of a number that adds, subtracts or scales them; else none."""
+    """Return a number's derivatives with respect to inputs that it adds, subtracts or scales; else none."""
     operation, array = value.operation, value.array
     if not isinstance(operation, Compute) or array is None or np.size(array) != 1:
         return []

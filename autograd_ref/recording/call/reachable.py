@@ -44,7 +44,7 @@ class Walk:
         kind = type(thing)
         if kind is float and self.with_floats:
             return self._replace(path, thing)
-        if kind in _ATOMS or depth > _DEEPEST:
+        if kind in _ATOMS or depth > _DEEPEST or (kind is types.FunctionType and self._is_bare(thing)):
             return thing
         known = self._made.get(id(thing))
         if known is not None:
@@ -170,12 +170,16 @@ class Walk:
         self.containers.append(thing)
         return thing
 
+    def _is_bare(self, thing: types.FunctionType) -> bool:
+        """Whether a function of the program leads to nothing new, as most do."""
+        return (
+            id(thing.__globals__) in self._made
+            and not (thing.__closure__ or thing.__defaults__ or thing.__kwdefaults__ or thing.__dict__)
+            and is_target(thing.__module__ or "", self._module)
+        )
+
     def _function(self, path: str, thing: types.FunctionType, depth: int) -> Any:
         if not is_target(thing.__module__ or "", self._module):
-            return thing
-        if not (thing.__defaults__ or thing.__kwdefaults__ or thing.__closure__ or thing.__dict__) and (
-            id(thing.__globals__) in self._made
-        ):
             return thing
         names = thing.__code__.co_varnames[: thing.__code__.co_argcount]
         if thing.__defaults__:

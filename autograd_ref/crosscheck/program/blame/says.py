@@ -94,8 +94,11 @@ def _part(meaning: Meaning, what: str, known: Known) -> str:
 
 
 def _lines(uses: Sequence[tuple[Value, int]]) -> set[int]:
-    places = [user.place for user, _ in uses]
-    return {each.line for each in places if each is not None and not is_own(each.file)}
+    return {user.place.line for user, _ in uses if user.place is not None and _is_of_program(user)}
+
+
+def _is_of_program(value: Value) -> bool:
+    return value.place is None or not is_own(value.place.file)
 
 
 def _listed(lines: set[int]) -> str:
@@ -134,11 +137,14 @@ def sentences(
             f"{in_words(step.value, tapes)} is {here}, and is used here as if it were "
             f"{derivative(step.of, tapes)}: with that, every gradient is right {everywhere}"
         )
-    elif (output := next((each.output for each in regions if each.output.value is value), None)) and (
-        own := [each for each in known.of(value) if each.of is output.leaf] or known.of(value)
+    elif (
+        (output := next((each.output for each in regions if each.output.value is value), None))
+        and (own := [each for each in known.of(value) if each.of is output.leaf] or known.of(value))
+        # Where a weight has equal entries, a wrong gradient may be a right one nearly enough for a meaning.
+        and (is_now := meaning_in_words(plainest(own, tapes), tapes, known))
+        != (right := derivative(output.leaf, tapes))
     ):
-        is_now = meaning_in_words(plainest(own, tapes), tapes, known)
-        said = f"{in_words(value, tapes)} is {is_now}, not {derivative(output.leaf, tapes)}"
+        said = f"{in_words(value, tapes)} is {is_now}, not {right}"
     elif wanted is not None:
         name, right = in_words(wanted.value, tapes), derivative(wanted.of, tapes)
         meanings = known.of(wanted.value)
@@ -163,7 +169,7 @@ def _beside(values: Iterable[Value], said: str, regions: Sequence[Region], tapes
         for region in regions
         for value in values
         for source in region.frontier.get(value.number, ())
-        if source not in tapes.forward and known.of(source)
+        if source not in tapes.forward and known.of(source) and _is_of_program(source)
     }
     facts: dict[str, None] = {}
     for source in sorted(sources, key=lambda each: each.number):

@@ -91,8 +91,8 @@ class Trial:
             return False
         for leaf in recording.leaves:
             held, (was, _) = point.run.held(leaf.path), recording.final.get(leaf.path, (None, None))
-            now: Any = found.get(leaf.path)
-            was_changed = was is not None and not np.array_equal(was, held)
+            now: Any = found.get(leaf.path, leaf.array)  # the program may have stored it under another name
+            was_changed = leaf.written if was is None else not np.array_equal(was, held)
             is_changed = not np.array_equal(now, held)
             if was_changed and not is_changed:
                 return False

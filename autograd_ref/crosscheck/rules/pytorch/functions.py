@@ -235,12 +235,12 @@ class TorchRule:
         wanted: Sequence[int] | None = None,
         prepare: Callable[[Any], Any] = lambda tensor: tensor.clone(),
     ) -> Arrays:
-        """Return the cotangents of the arguments by the rule.
+        """Return the cotangents of the arguments that the rule gives.
 
         Args:
             arrays: the floating arguments.
             cotangents: arrays or tensors; None for an output that is not used.
-            wanted: numbers of the arguments to differentiate by; by default all.
+            wanted: numbers of the arguments whose cotangents are needed; by default all.
             prepare: changes each argument before the call, for example its memory layout.
         """
         chosen = list(range(len(self.positions))) if wanted is None else list(wanted)

@@ -55,7 +55,7 @@ class TorchPoint:
         own: the Function in the checked precision.
         wide: the Function in float64; None if it does not run there.
         cotangents: cotangents of its floating outputs, 0 for outputs that take none.
-        grads: the rule's gradients by the arguments.
+        grads: the rule's gradients for the arguments.
     """
 
     at: Arrays
@@ -87,7 +87,7 @@ class TorchCheck:
         self.warnings: list[Advice] = []
         self.names = rules[0].names
         if not self.names:
-            raise NotJudged("none of its arguments is a real or complex tensor to differentiate by")
+            raise NotJudged("none of its arguments is a real or complex tensor, so nothing has a derivative")
         if not any(array.size for array in rules[0].at):
             raise NotJudged(EMPTY)
         self.points = [self._point(rule, number) for number, rule in enumerate(self._enough(rules))]

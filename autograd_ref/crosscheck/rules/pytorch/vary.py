@@ -150,7 +150,7 @@ class TorchVariations:
     def _one_by_one(self) -> Iterator[Failure]:
         for i, name in enumerate(self.check.names if len(self.check.names) > 1 else ()):
             found = self._pull(self.point.cotangents, wanted=[i])[0]
-            condition = f"where nothing but {name} is differentiated by"
+            condition = f"where only the derivative with respect to {name} is taken"
             yield from differing(condition, i, found, self.base[i], self.allowed[i])
 
     def _forward(self) -> Iterator[Failure]:
