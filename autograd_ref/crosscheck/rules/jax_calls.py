@@ -45,6 +45,8 @@ Call = tuple[Sequence[Any], Mapping[str, Any]]
 
 # A rule that is used more often is checked in this number of uses.
 MOST_USES = 4
+# The function in JAX that has the rule of custom_root.
+ROOT = "_custom_root"
 ON_VALUES = ": each rule was judged with the values that it got there."
 
 
@@ -167,6 +169,9 @@ def _verdicts(
     for alike in groups.values():
         rule, place = alike[0].rule, alike[0].rule.place
         try:
+            if rule.name == ROOT and rule.is_library:  # its rule is built from the solvers in the call
+                alike = [_by_its_values(each, dtype, function, alike[0]) for each in calls]
+                rule, place = rule._replace(name="custom_root"), "in this call"
             verdicts.append(Verdict(rule.name, place, _judge(alike, function, calls[0], asked)))
         except NotJudged as error:
             verdicts.append(_as_a_whole(error, alike[0], function, calls, asked))
@@ -225,6 +230,16 @@ def _as_a_whole(
         return Verdict(name, place, None, str(other))
     text = "It closes over what JAX traces, and was judged in the whole call, by the arguments of that."
     return Verdict(name, place, replace(report, signature=" ".join(filter(None, [report.signature, text]))))
+
+
+def _by_its_values(
+    call: Call, dtype: np.dtype[Any], function: Callable[..., Any], rule: JaxRule
+) -> WholeCall:
+    """Return the derivative of a whole call as JAX computes it, to be compared with differences of values."""
+    with rule.precision():
+        cast = in_dtype(call, dtype)
+    reason = "jax.lax.custom_root is differentiated by the solver that it is given"
+    return WholeCall(rule.own, None, dtype, function, cast, parameters(function), function, reason)
 
 
 def _rules(
