@@ -76,7 +76,7 @@ def failures_of(
             with context():
                 found += [each._replace(condition=each.condition or condition) for each in way()]
         except Exception as error:
-            refusals.append(f"It cannot be called {condition}: {what_stopped(error, file)}.")
+            refusals.append(f"It cannot be called {condition}: {what_stopped(error, file).rstrip('.')}.")
     return found, refusals
 
 
