@@ -300,7 +300,13 @@ def doubles(*shapes, dtype=torch.float64):
 CASES = [
     Case("forward with ctx", with_ctx, doubles((4, 3))),
     Case("setup_context", with_setup, lambda: (*doubles((4,), ())(), 3), "dfactor"),
-    Case("needs_input_grad", needs_input_grad, doubles((4, 3), (3, 2), (2,)), "db", "nothing but b"),
+    Case(
+        "needs_input_grad",
+        needs_input_grad,
+        doubles((4, 3), (3, 2), (2,)),
+        "db",
+        "only the derivative with respect to b",
+    ),
     Case("several outputs", several_outputs, doubles((4, 3))),
     Case("unmaterialized", unmaterialized, doubles((3,)), "dx", "only output 1"),
     Case("mark_dirty", in_place, doubles((3,))),
