@@ -55,7 +55,7 @@ def parameter_leaves(params: Any) -> list[Leaf]:
         if array is None or not jnp.issubdtype(array.dtype, jnp.floating):
             what = type(value).__name__ if array is None else f"{array.dtype}"
             where = name if name.startswith("params") else f"params: {name}"
-            raise NotJudged(f"{where} must hold floating-point numbers, to have a gradient, not {what}")
+            raise NotJudged(f"{where} must hold floating-point numbers to have a gradient, not {what}")
         leaves.append(Leaf(name, path, array))
     if not leaves:
         raise NotJudged("params must hold at least one array")
