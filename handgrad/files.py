@@ -10,19 +10,26 @@ from typing import Any
 __all__ = ["locked", "make_directory", "replace_file", "replace_json", "unused_directory"]
 
 
-def replace_file(path: Path, content: bytes | memoryview) -> None:
+def replace_file(path: Path, content: bytes | memoryview, writer: str = "", wait: bool = True) -> None:
     """Replace a file atomically: at any moment and after any crash, a reader finds the old or the new one.
+
+    Args:
+        path: the file.
+        content: its new content.
+        writer: names the partial file, where several processes or threads may write to ``path`` at once.
+            Without it the name is always the same, so what killed processes left is overwritten.
+        wait: wait until the content is on the disk.
 
     Raises:
         OSError: the file cannot be written; an old file is unchanged. The error names the path.
     """
-    # The name is always the same, so the remains of killed processes are overwritten and do not pile up.
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}.{writer or 'partial'}")
     try:
         with partial.open("wb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            if wait:
+                file.flush()
+                os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
         if partial.is_file():

@@ -62,12 +62,11 @@ def failing(number):
 def test_full_disk_leaves_no_partial_file_and_is_tried_once(tmp_path, monkeypatch):
     asked = []
 
-    def full(path, content):
+    def full(part, path):
         asked.append(path)
-        path.touch()
         failing(errno.ENOSPC)
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(Path, "replace", full)
     kept = Programs(tmp_path, "here")
     kept.put(KEY, PROGRAM)
     kept.put("other", PROGRAM)

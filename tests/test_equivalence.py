@@ -50,22 +50,18 @@ def assert_equal_gradients(problem):
         assert np.isfinite(trace[name]).all(), name
 
 
-# JAX compiles every size anew: two of them are telling enough for the inner loop.
+# JAX compiles every size anew: `test_combinations_of_hard_places` has the others.
 QUICK = ("all different", "all equal")
-SOME_SLOW = [
-    pytest.param(sizes, id=name, marks=() if name in QUICK else pytest.mark.slow)
-    for name, sizes in SIZES.items()
-]
 FLOAT32_SLOW = ["float64", pytest.param("float32", marks=pytest.mark.slow)]  # of the reference itself
 DIGITS_SLOW = [toy_problem, pytest.param(digits_problem, marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("reg", [0.0, 1e-12, 0.09, 10.0])
-@pytest.mark.parametrize("sizes", SOME_SLOW)
-def test_both_agree_for_all_sizes_and_penalties(sizes, reg, dtype):
-    rng = np.random.default_rng(sum(sizes))
-    assert_equal_gradients(random_problem(rng, sizes, reg=reg, dtype=dtype))
+@pytest.mark.parametrize("name", QUICK)
+def test_both_agree_for_all_sizes_and_penalties(name, reg, dtype):
+    rng = np.random.default_rng(sum(SIZES[name]))
+    assert_equal_gradients(random_problem(rng, SIZES[name], reg=reg, dtype=dtype))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -82,15 +82,10 @@ CASES = {
 }
 
 
-def check(case, count=3, seed=0, **options):
-    rng = np.random.default_rng(seed)
-    return check_gradients_at(case.hand, case.reference, [case.example(rng) for _ in range(count)], **options)
-
-
 @pytest.mark.parametrize("name", some_quick(CASES, 3))
 def test_field_cases_get_the_right_verdict(name):
     right, case = CASES[name]
-    report = check(case, dtype="float64")
+    report = case.check(dtype="float64")
     assert report.ok is right, str(report)
     assert report.points == (1 if name == "dropout, fresh mask" else 3)
 
@@ -98,7 +93,7 @@ def test_field_cases_get_the_right_verdict(name):
 @pytest.mark.parametrize("name", some_quick(["packed", "dropout", "JAX by hand", "half stopped"]))
 def test_field_cases_in_float32_get_the_right_verdict(name):
     right, case = CASES[name]
-    report = check(case, dtype="float32")
+    report = case.check(dtype="float32")
     assert report.ok is right, str(report)
 
 
@@ -106,27 +101,27 @@ def test_field_cases_in_float32_get_the_right_verdict(name):
 def test_the_hand_runs_in_the_precision_that_is_checked_whatever_the_switch():
     case = CASES["JAX by hand"][1]
     with jax.enable_x64(True):
-        assert check(case, dtype="float64").ok
-        assert check(case, dtype="float32").ok
+        assert case.check(dtype="float64").ok
+        assert case.check(dtype="float32").ok
 
 
 def test_intended_rule_passes_as_a_surrogate():
-    assert check(CASES["reversal"][1], dtype="float64", surrogate=True).ok
+    assert CASES["reversal"][1].check(dtype="float64", surrogate=True).ok
 
 
 @pytest.mark.slow
 def test_intended_stop_is_a_warning():
     for name in ("half stopped", "straight through", "stop forgotten"):
-        report = check(CASES[name][1], dtype="float64")
+        report = CASES[name][1].check(dtype="float64")
         assert [each.id for each in report.warnings] == ["gradient-stopped"]
         assert all(each.odd_one_out != "automatic" for each in report.quantities)
 
 
 def test_gradient_wrong_only_beside_the_given_point_is_reported():
-    report = check(CASES["a factor of 1"][1], dtype="float64")
+    report = CASES["a factor of 1"][1].check(dtype="float64")
     assert "Right at the first example, wrong at example 2, moved." in report.signature
     assert "points=1" in report.signature
-    report = check(CASES["log-sum-exp at 1e50"][1], dtype="float64")
+    report = CASES["log-sum-exp at 1e50"][1].check(dtype="float64")
     assert report.ok is False
     assert "Right at" not in (report.signature or "")
 
@@ -252,9 +247,9 @@ def test_points_of_the_same_shapes_share_one_trace():
     def example(rng):
         return rng.normal(size=(3, 2)), rng.normal(size=(4, 3)), rng.normal(size=4)
 
-    assert check(Case(hand, reference, example), count=1).ok
+    assert Case(hand, reference, example).check(count=1).ok
     once, traced[:] = len(traced), []
-    assert check(Case(hand, reference, example)).ok
+    assert Case(hand, reference, example).check().ok
     assert len(traced) == once
 
 
@@ -337,54 +332,38 @@ def test_a_reference_is_measured_once_for_all_hands(monkeypatch):
 # Other ways to hand gradients over.
 
 
-def affine_loss(p, x, y):
-    W, b = p if isinstance(p, list) else (p["W"], p["b"])
-    return jnp.sum((x @ W + b[None] - y) ** 2) / 2
-
-
-def affine_by_hand(W, b, x, y):
-    r = x @ W + b - y
-    return np.sum(r * r) / 2, x.T @ r, r.sum(0)
-
-
-def affine_example(seed, kind=dict):
-    rng = np.random.default_rng(seed)
-    W, b, x, y = (rng.standard_normal(shape) for shape in [(3, 2), (2,), (5, 3), (5, 2)])
-    return ({"W": W, "b": b} if kind is dict else [W, b]), x, y
-
-
 def test_gradients_of_a_list_may_follow_the_loss():
     def hand(p, x, y):
-        return affine_by_hand(*p, x, y)
+        return f.affine_by_hand(*p, x, y)
 
-    assert check_gradients_at(hand, affine_loss, [affine_example(0, list)]).ok
+    assert check_gradients_at(hand, f.affine_loss, [f.affine_example(0, list)]).ok
 
 
 @pytest.mark.parametrize(("factor", "right"), [(1, True), (2, False)])
 def test_a_gradient_may_be_named_after_its_parameter(factor, right):
     def hand(p, x, y):
-        loss, dW, db = affine_by_hand(p["W"], p["b"], x, y)
+        loss, dW, db = f.affine_by_hand(p["W"], p["b"], x, y)
         return loss, {"dW": factor * dW, "db": db}
 
-    report = check_gradients_at(hand, affine_loss, [affine_example(0)])
+    report = check_gradients_at(hand, f.affine_loss, [f.affine_example(0)])
     assert report.ok is right
     assert report.first_wrong == (None if right else "dW")
 
 
 def test_separate_gradients_of_a_dict_get_the_expected_form():
     def hand(p, x, y):
-        return affine_by_hand(p["W"], p["b"], x, y)
+        return f.affine_by_hand(p["W"], p["b"], x, y)
 
     with pytest.raises(NotJudged, match=r"\(loss, grads\), grads a dict with W, b, .* not a tuple of 3"):
-        check_gradients_at(hand, affine_loss, [affine_example(0)])
+        check_gradients_at(hand, f.affine_loss, [f.affine_example(0)])
 
 
 def test_a_new_key_that_cannot_be_sorted_is_state():
     def hand(p, x, y, cache):
         cache[0], cache["loss"] = x, 1.0
-        loss, dW, db = affine_by_hand(p["W"], p["b"], x, y)
+        loss, dW, db = f.affine_by_hand(p["W"], p["b"], x, y)
         return loss, {"W": dW, "b": db}
 
-    report = check_gradients_at(hand, lambda p, x, y, _: affine_loss(p, x, y), [(*affine_example(0), {})])
+    report = check_gradients_at(hand, lambda p, x, y, _: f.affine_loss(p, x, y), [(*f.affine_example(0), {})])
     assert report.ok
     assert [fault.id for fault in report.warnings]

@@ -12,11 +12,6 @@ from autograd_ref import check_gradients
 from autograd_ref.crosscheck.function.check import check_gradients_at
 
 
-def check(case, count=3, seed=0, **options):
-    rng = np.random.default_rng(seed)
-    return check_gradients_at(case.hand, case.reference, [case.example(rng) for _ in range(count)], **options)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("inside", "dtype", "right"),
@@ -26,7 +21,7 @@ def test_hand_in_lower_precision_is_judged_by_that_precision(inside, dtype, righ
     def example(rng):
         return rng.normal(size=(3, 2)), rng.normal(size=(4, 3))
 
-    report = check(Case(f.low_inside(inside), f.squares_loss, example), dtype=dtype)
+    report = Case(f.low_inside(inside), f.squares_loss, example).check(dtype=dtype)
     assert report.ok is right, str(report)
     assert ("low-precision" in [each.id for each in report.warnings]) is (np.dtype(inside) != dtype)
 
@@ -40,7 +35,7 @@ def test_a_wrong_gradient_is_not_taken_for_low_precision():
     def example(rng):
         return rng.normal(size=(3, 2)), rng.normal(size=(4, 3))
 
-    assert check(Case(hand, f.squares_loss, example), dtype="float64").ok is False
+    assert Case(hand, f.squares_loss, example).check(dtype="float64").ok is False
 
 
 @pytest.mark.slow
@@ -162,29 +157,15 @@ def test_entries_whose_squares_underflow_are_judged():
     assert check_gradients(hand, lambda x: jnp.sum(jnp.exp(x)), x).ok is True
 
 
-def affine_loss(p, x, y):
-    W, b = p if isinstance(p, list) else (p["W"], p["b"])
-    return jnp.sum((x @ W + b[None] - y) ** 2) / 2
-
-
-def affine_by_hand(W, b, x, y):
-    r = x @ W + b - y
-    return np.sum(r * r) / 2, x.T @ r, r.sum(0)
-
-
-def affine_example(seed, kind=dict):
-    rng = np.random.default_rng(seed)
-    W, b, x, y = (rng.standard_normal(shape) for shape in [(3, 2), (2,), (5, 3), (5, 2)])
-    return ({"W": W, "b": b} if kind is dict else [W, b]), x, y
-
-
 @pytest.mark.parametrize("dtype", some_quick(["float64", "float32"]))
 @pytest.mark.parametrize(("factor", "right"), [(1, True), (1.001, False)])
 def test_cancellation_in_an_update_is_not_a_mistake(dtype, factor, right):
     def hand(p, x, y):
-        loss, dW, db = affine_by_hand(p["W"], p["b"], x, y)
+        loss, dW, db = f.affine_by_hand(p["W"], p["b"], x, y)
         W = 10 * p["W"]
         return loss, {"W": factor * (W - (W - 0.005 * dW)) / 0.005, "b": db}
 
-    report = check_gradients_at(hand, affine_loss, [affine_example(seed) for seed in range(3)], dtype=dtype)
+    report = check_gradients_at(
+        hand, f.affine_loss, [f.affine_example(seed) for seed in range(3)], dtype=dtype
+    )
     assert report.ok is right, str(report)

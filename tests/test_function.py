@@ -249,19 +249,19 @@ def fails(x):
 @pytest.mark.parametrize(
     ("hand", "reference", "params", "message"),
     [
-        (fails, square, np.ones(2), r"hand raised line \d+: RuntimeError: no more$"),
+        (fails, square, np.ones(2), r"hand fails at line \d+: RuntimeError: no more$"),
         (lambda x: np.sum(x), square, np.ones(2), r"hand must return \(loss, grads\), .* not float64"),
         (lambda x: (1.0, {"a": 1.0}), lambda p: square(p["b"]), {"b": np.ones(2)}, "grads has nothing for b"),
         (lambda x: (1.0, [1.0]), lambda p: square(p[1]), [np.ones(2)] * 2, "grads must have 2 entries"),
         (lambda x: (1.0, "no"), square, np.ones(2), "hand's dparams is not an array of real numbers"),
-        (square_by_hand, fails, np.ones(2), r"reference raised line \d+: RuntimeError: no more$"),
+        (square_by_hand, fails, np.ones(2), r"reference fails at line \d+: RuntimeError: no more$"),
         (
             square_by_hand,
             lambda x: x**2,
             np.ones(2),
             r"reference must return one number, not an array of shape \(2,\)",
         ),
-        (square_by_hand, lambda x: (square(x), x), np.ones(2), "reference must return one number, not tuple"),
+        (square_by_hand, lambda x: (square(x), x), np.ones(2), "must return one number, not a tuple"),
         (square_by_hand, lambda x: jnp.argmax(x), np.ones(2), "reference must return a floating number"),
         (square_by_hand, square, np.arange(3), "params must hold floating-point numbers"),
         (square_by_hand, square, {"a": {"n": 3}}, "a.n must hold floating-point numbers .* not int"),

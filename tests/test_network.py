@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from field.networks import as_function
 
 from autograd_ref import NotJudged, Report, assert_network_gradients, check_network
 from autograd_ref.crosscheck.comparison import compare_gradients
@@ -18,17 +19,6 @@ from handgrad.activations import Activation, relu
 
 BIAS_2 = networks.BIAS_2
 RETURN = "return loss, grads"
-
-
-def as_function(net_class):
-    """The same network as a plain function of its parameters."""
-
-    def loss(params, X, y, reg):
-        net = net_class(X.shape[1], params["b1"].size, params["b2"].size)
-        net.params = params
-        return net.loss(X, y, reg)
-
-    return loss
 
 
 def as_later_contract(net_class):

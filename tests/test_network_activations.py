@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from field.networks import as_function
 
 from autograd_ref import check_network
 from autograd_ref.crosscheck.mistakes.catalogue import CATALOGUE
@@ -62,17 +63,6 @@ def edits(name, factor=None):
     return [(FORWARD, f"h1 = {forward}"), (BACKWARD, f"dz1 = dh1 * {factor or right}")]
 
 
-def loss_of(net_class):
-    """A function, which has no scores to read the activation off."""
-
-    def loss(params, X, y, reg):
-        net = net_class(X.shape[1], params["b1"].size, params["b2"].size)
-        net.params = params
-        return net.loss(X, y, reg)
-
-    return loss
-
-
 def instance(*edited):
     """A network of the size of the first problem, so that JAX compiles each activation once."""
     return networks.network(*edited)(7, 10, 5)
@@ -111,7 +101,7 @@ def test_the_activation_is_read_off_the_scores_or_the_loss_even_if_that_is_mista
     for name in ACTIVATIONS:
         right = networks.network(*edits(name))
         mistaken = networks.network(*edits(name), *networks.MISTAKES["loss-sum-not-mean"][1])
-        for target in (right, loss_of(right), mistaken, loss_of(mistaken)):
+        for target in (right, as_function(right), mistaken, as_function(mistaken)):
             assert read_activation(NetworkUnderTest(target, problem), problem) == name
 
 

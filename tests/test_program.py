@@ -274,7 +274,7 @@ def test_loss_by_expression_of_locals_and_by_another_function():
     for report in (by_expression, by_function):
         assert report.ok, str(report)
         assert report.quantities[0].of == "W"
-    assert by_expression.loss == "--loss 0.5 * np.sum((p - y) ** 2)"
+    assert by_expression.loss == "0.5 * np.sum((p - y) ** 2) (--loss)"
     assert by_function.loss == "squared()"
 
 
@@ -321,8 +321,8 @@ def test_loss_that_is_never_computed_is_found_from_the_gradients():
         (lambda W: W @ W.T, {}, "the loss is an array of shape|returns no loss"),
         (lambda W: np.sum(W), {}, "no gradient"),
         (lambda W: 3, {}, "computes nothing from the arrays that it is given"),
-        (lambda W: W.nothing, {}, r"raised line \d+: AttributeError: .*'nothing'"),
-        (lambda W: x @ W, {"loss": "np.sum(oot)"}, "--loss raised .*'oot' is not defined"),
+        (lambda W: W.nothing, {}, r"fails at line \d+: AttributeError: .*'nothing'"),
+        (lambda W: x @ W, {"loss": "np.sum(oot)"}, "--loss fails with .*'oot' is not defined"),
         (lambda W: x @ W, {"loss": "np.sum(out"}, "--loss is not an expression"),
         (lambda W: x @ W, {"loss": "out", "backward": np.sum}, "give one"),
     ],

@@ -1,12 +1,10 @@
 """Random programs with views of views, aliases, in-place operators, loops, masks and branches.
 
-Each is run on NumPy and, written apart, on jax.numpy, where memory is modelled by arrays of positions.
+Each gives what a plain run gives, and its adjoints are the differences of plain runs.
 """
 
 import contextlib
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -135,96 +133,20 @@ def run_numpy(steps, x, w):
     return float(loss), pool
 
 
-class Bank:
-    """Memory by positions: an array is (memory, positions in it)."""
-
-    def __init__(self):
-        self.memories = []
-
-    def new(self, value):
-        value = jnp.asarray(value)
-        self.memories.append(value.reshape(-1))
-        return len(self.memories) - 1, np.arange(value.size).reshape(value.shape)
-
-    def read(self, a):
-        return self.memories[a[0]][a[1].reshape(-1)].reshape(a[1].shape)
-
-    def write(self, a, value):
-        value = jnp.broadcast_to(value, a[1].shape).reshape(-1).astype(self.memories[a[0]].dtype)
-        self.memories[a[0]] = self.memories[a[0]].at[a[1].reshape(-1)].set(value)
-
-
-def run_jax(steps, x, w):
-    bank = Bank()
-    given_x = bank.new(x)
-    pool = [bank.new(x * 1.0), given_x, bank.new(w[:2] * 1.0)]
-    for kind, i, j, c in steps:
-        a, b = pool[i % len(pool)], pool[j % len(pool)]
-        v, other = bank.read(a), bank.read(b)
-        if kind in VIEWS:
-            pool.append((a[0], view(a[1], kind)))
-        elif kind == "iadd":
-            bank.write(a, v + c)
-        elif kind == "imul":
-            bank.write(a, v * c)
-        elif kind == "isub_other":
-            bank.write(a, v - jnp.sum(other) * 0.1)
-        elif kind == "fill":
-            bank.write(a, jnp.tanh(jnp.sum(other)))
-        elif kind == "masked":
-            bank.write(a, jnp.where(v > 0.3, c, v))
-        elif kind == "assign":
-            if v.ndim and len(v) > 1:
-                bank.write((a[0], a[1][1:]), v[:-1] * c)
-        elif kind == "fancy":
-            if v.ndim:
-                bank.write(a, v.at[0].set(jnp.sin(v[-1])).at[-1].set(jnp.sin(v[0])))
-        elif kind == "power":
-            bank.write(a, jnp.tanh(v * v))
-        elif kind == "add_at":
-            if v.ndim:
-                bank.write(a, v.at[0].add(2 * jnp.mean(other)))
-        elif kind == "rows":
-            if v.ndim > 1:
-                for n in range(len(v)):
-                    row = (a[0], a[1][n])
-                    bank.write(row, bank.read(row) * jnp.cos(bank.read(row).sum()))
-        elif kind == "tanh":
-            pool.append(bank.new(jnp.tanh(v) + c))
-        elif kind == "exp":
-            pool.append(bank.new(jnp.exp(-(v**2))))
-        elif kind == "product":
-            pool.append(bank.new(v.T @ v * 0.1 if v.ndim == 2 else v * v))
-        elif kind in ("copy", "float32"):
-            pool.append(bank.new(v))
-        elif kind == "where":
-            pool.append(bank.new(jnp.where(v > 0, v, c * v)))
-        elif kind == "sort":
-            if v.ndim:
-                pool.append(bank.new(jnp.sort(v, axis=-1)))
-        elif kind == "maximum":
-            pool.append(bank.new(jnp.maximum(v, c) + jnp.abs(v - 0.11).max()))
-        elif kind == "cumsum":
-            if v.ndim:
-                pool.append(bank.new(jnp.cumsum(v, axis=0) / 2))
-        elif kind == "gather":
-            if v.ndim:
-                pool.append(bank.new(v[np.array([0, len(v) - 1, 0])]))
-        elif kind == "stack":
-            pool.append(bank.new(jnp.concatenate([v.reshape(-1), v.sum()[None]])))
-        elif kind == "branch":
-            pool.append(bank.new(v * v.sum() if v.sum() > 0.2 else v - v.sum()))
-    return sum(jnp.sum(jnp.sin(bank.read(a) * (1.0 + 0.1 * n))) for n, a in enumerate(pool))
-
-
 def drawn(seed):
     rng = np.random.default_rng(seed)
     return rng.uniform(-1, 1, (3, 2)), rng.uniform(-1, 1, (4, 2))
 
 
-def is_exact(steps):
-    """Whether float32 rounds nothing."""
-    return not any(kind == "float32" for kind, *_ in steps)
+def sides(steps, seed, step=1e-6):
+    """The derivatives of a plain run by every entry of `x` and of `w`, from below and from above."""
+    base, found = run_numpy(steps, *drawn(seed))[0], [np.zeros((2, *each.shape)) for each in drawn(seed)]
+    for leaf, of_leaf in enumerate(found):
+        for index in np.ndindex(of_leaf.shape):
+            moved, size = drawn(seed), (-step, step)[index[0]]
+            moved[leaf][index[1:]] += size
+            of_leaf[index] = (run_numpy(steps, *moved)[0] - base) / size
+    return dict(zip("xw", found, strict=True))
 
 
 def agree(steps, seed):
@@ -236,17 +158,17 @@ def agree(steps, seed):
     with contextlib.suppress(NotCompared):  # a branch turns close by
         check_complete(recording)
     found = adjoints(recording, recording.value(recording.result[0]))
-    with jax.enable_x64(True), jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
-        expected = jax.grad(lambda *given: run_jax(steps, *given), argnums=(0, 1))(
-            *map(jnp.asarray, drawn(seed))
-        )
+    exact = [("copy", *step[1:]) if step[0] == "float32" else step for step in steps]
+    with np.errstate(all="ignore"):
+        expected = sides(exact, seed)
     for leaf in recording.leaves:
-        right = np.asarray(expected[["x", "w"].index(leaf.path)])
-        adjoint = found.of.get(leaf.value)
+        adjoint, both = found.of.get(leaf.value), expected[leaf.path]
         low, high = (0.0, 0.0) if adjoint is None else (adjoint.low, adjoint.high)
-        size = 1e-9 * (1 + np.abs(right).max())
-        assert (right >= low - size).all()
-        assert (right <= high + size).all()
+        if low is high or np.all(low == high):
+            both = both.mean(axis=0)
+        size = 1e-5 * (1 + np.abs(both).max())
+        assert (both >= low - size).all()
+        assert (both <= high + size).all()
 
 
 # Its sum in float32 comes out sharper at the recorded point than anywhere near it.
@@ -254,37 +176,8 @@ KINDLY_ROUNDED = [("float32", 0, 0, 0.5), ("cumsum", 3, 0, 0.5), ("stack", 8, 0,
 
 
 @pytest.mark.slow
-@settings(max_examples=5, suppress_health_check=list(HealthCheck))
-@given(steps=programs(), seed=st.integers(0, 5))
-def test_random_program_computes_as_in_a_plain_run(steps, seed):
-    with np.errstate(all="ignore"):
-        assert_same(record(run_numpy, steps, *drawn(seed)).result, run_numpy(steps, *drawn(seed)))
-
-
-@pytest.mark.slow
-@settings(max_examples=5, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(steps=programs(), seed=st.integers(0, 1000))
 @example(steps=KINDLY_ROUNDED, seed=1000)
-def test_random_program_against_jax(steps, seed):
+def test_random_program_against_plain_runs(steps, seed):
     agree(steps, seed)
-
-
-@pytest.mark.slow
-@settings(max_examples=10, suppress_health_check=list(HealthCheck))
-@given(steps=programs(), seed=st.integers(0, 5))
-def test_random_program_against_central_differences(steps, seed):
-    steps = [step for step in steps if step[0] != "float32"]
-    recording = record(run_numpy, steps, *drawn(seed))
-    found = adjoints(recording, recording.value(recording.result[0]))
-    if found.ties:
-        return
-    direction = [np.cos(np.arange(each.size)).reshape(each.shape) for each in drawn(seed)]
-    ends = []
-    for step in (1e-6, -1e-6):
-        moved = [each + step * d for each, d in zip(drawn(seed), direction, strict=True)]
-        ends.append(run_numpy(steps, *moved)[0])
-    along = 0.0
-    for leaf in recording.leaves:
-        if leaf.value in found.of:
-            along += float(np.sum(found.of[leaf.value].centre * direction[["x", "w"].index(leaf.path)]))
-    assert (ends[0] - ends[1]) / 2e-6 == pytest.approx(along, rel=1e-5, abs=1e-6)

@@ -69,10 +69,7 @@ def central_difference(
 
 
 def line_difference(
-    function: Callable[[float], float],
-    scale: float = 1.0,
-    roundoff: float | None = None,
-    terms: float = 0.0,
+    function: Callable[[float], float], scale: float = 1.0, roundoff: float | None = None, terms: float = 0.0
 ) -> FiniteDifference | None:
     """Differentiate a function of one number at 0, if its values can show the derivative.
 

@@ -18,10 +18,7 @@ from autograd_ref.compiling.interpreter import bind, interpret_closed
 __all__ = ["in_float64", "wider"]
 
 DTYPES = ("new_dtype", "preferred_element_type", "dtype")
-WIDER = {
-    np.dtype(np.float32): np.dtype(np.float64),
-    np.dtype(np.complex64): np.dtype(np.complex128),
-}
+WIDER = {np.dtype(np.float32): np.dtype(np.float64), np.dtype(np.complex64): np.dtype(np.complex128)}
 BITS = "bitcast_convert_type"
 
 

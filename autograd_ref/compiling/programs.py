@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 
+from handgrad.files import replace_file
+
 __all__ = ["Programs", "replace"]
 
 LARGEST = 256 * 2**20  # bytes in all
@@ -81,13 +83,9 @@ def _digest(content: bytes) -> bytes:
 
 def replace(file: Path, content: bytes) -> bool:
     """Replace a file atomically, without waiting for the disk; return whether that was possible."""
-    partial = file.with_name(f"{file.name}.{os.getpid()}-{threading.get_ident()}")
     try:
-        partial.write_bytes(content)
-        partial.replace(file)
+        replace_file(file, content, writer=f"{os.getpid()}-{threading.get_ident()}", wait=False)
     except OSError:
-        with suppress(OSError):
-            partial.unlink()
         return False
     return True
 

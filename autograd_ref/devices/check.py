@@ -30,14 +30,7 @@ from autograd_ref.two_layer_net import matmul_precision
 from handgrad.shards import split_rows
 from handgrad.trace import PARAMETERS
 
-__all__ = [
-    "Case",
-    "ShardedComparison",
-    "check_sharded",
-    "layouts",
-    "sharded_json",
-    "sharded_table",
-]
+__all__ = ["Case", "ShardedComparison", "check_sharded", "layouts", "sharded_json", "sharded_table"]
 
 # More would only slow one machine down.
 MOST_SHARDS = 64

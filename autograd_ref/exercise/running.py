@@ -172,8 +172,7 @@ def _module(tree: ast.Module, source: str, file: str) -> ModuleType:
 def _guarded(make: Callable[[], Any], file: str, topic: Topic | None) -> Any:
     """Run a part of the file; turn an exception into one that names the line."""
     try:
-        with np.errstate(all="ignore"), warnings.catch_warnings(), redirect_stdout(StringIO()):
-            warnings.simplefilter("ignore")
+        with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"), redirect_stdout(StringIO()):
             return make()
     except NotRecorded as error:
         if error.place is None or error.place.file != file:

@@ -7,7 +7,7 @@ found = adjoints(recording, recording.value(recording.result))
 found.of[recording.leaves[0].value].centre
 """
 
-from autograd_ref.recording.adjoints import Adjoint, Adjoints, Fit, adjoints, fit, ties_of
+from autograd_ref.recording.adjoints import Adjoint, Adjoints, adjoints, ties_of
 from autograd_ref.recording.call.given import Leaf
 from autograd_ref.recording.place import Place
 from autograd_ref.recording.record import Recording, record, record_or_undo
@@ -18,7 +18,6 @@ from autograd_ref.recording.verify import InstrumentFault, NotCompared, check_co
 __all__ = [
     "Adjoint",
     "Adjoints",
-    "Fit",
     "InstrumentFault",
     "Leaf",
     "NotCompared",
@@ -30,7 +29,6 @@ __all__ = [
     "adjoints",
     "check_complete",
     "check_operations",
-    "fit",
     "record",
     "record_or_undo",
     "replay",

@@ -19,16 +19,7 @@ from autograd_ref.compiling.kernel import Kernel
 from autograd_ref.recording import meaning
 from autograd_ref.recording.tape import Compute, NotRecorded, Value
 
-__all__ = [
-    "by_numpy",
-    "compute",
-    "computed_in",
-    "double",
-    "in_double",
-    "kernel_of",
-    "pull_back",
-    "slopes",
-]
+__all__ = ["by_numpy", "compute", "computed_in", "double", "in_double", "kernel_of", "pull_back", "slopes"]
 
 # Functions that NumPy computes in float64 for integers or Booleans, and jax.numpy in float32.
 _AVERAGES = {"average", "mean", "median", "percentile", "quantile", "std", "var"}

@@ -9,8 +9,8 @@ import numpy as np
 
 from autograd_ref.recording import moves
 from autograd_ref.recording.kernels import compute, double, in_double
-from autograd_ref.recording.memory import History, Layout, lay_out, window
-from autograd_ref.recording.tape import Compute, Given, Move, Read, Tape, Value, Write
+from autograd_ref.recording.layouts import History, lay_out, window
+from autograd_ref.recording.tape import Compute, Given, Layout, Move, Read, Tape, Value, Write
 from autograd_ref.recording.template import widened
 
 __all__ = ["Arrays", "evaluate", "replay"]

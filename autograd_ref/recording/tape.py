@@ -107,17 +107,8 @@ class Value:
     """
 
     __slots__ = (
-        "_callers",
-        "_code",
-        "_position",
-        "array",
-        "dtype",
-        "inputs",
-        "number",
-        "operation",
-        "shape",
-        "weak",
-    )
+        "_callers", "_code", "_position", "array", "dtype", "inputs", "number", "operation", "shape", "weak",
+    )  # fmt: skip
 
     _callers: Calls
     _code: Any

@@ -69,17 +69,5 @@ def widened(literal: Any) -> Any:
 
 
 _FLOATING_NAMES = {
-    "float16",
-    "float32",
-    "float64",
-    "float",
-    "f",
-    "f2",
-    "f4",
-    "f8",
-    "d",
-    "e",
-    "half",
-    "single",
-    "double",
-}
+    "float16", "float32", "float64", "float", "f", "f2", "f4", "f8", "d", "e", "half", "single", "double",
+}  # fmt: skip

@@ -78,15 +78,7 @@ def break_it(mistake: SlipUp, problem: Problem) -> Broken:
     losses, _ = train(PROGRAM, hidden)
     mistaken_losses, training_error = train(mistake.lines, hidden)
     return Broken(
-        mistake,
-        right,
-        wrong,
-        error,
-        whole,
-        _stages(mistake),
-        losses,
-        mistaken_losses,
-        training_error,
+        mistake, right, wrong, error, whole, _stages(mistake), losses, mistaken_losses, training_error
     )
 
 

@@ -143,8 +143,7 @@ def check(
     """
     loaded = _Loaded(program, source, folder)
     try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
             seconds = 0.0 if on_verdict is None else REPAIR_SECONDS
             asked = _asked(program, points, dtype)._replace(repair_seconds=seconds)
             return check_target(loaded.module, str(loaded.path), asked, on_verdict)
@@ -185,8 +184,7 @@ def gradients_of(
     """
     loaded = _Loaded(program, source, folder)
     try:
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
             made = prepare(loaded.module, str(loaded.path), _asked(program, 1, None, seed))
             call = made.call_at(0)
             found = run(made.form, *call, made.file)

@@ -234,8 +234,7 @@ INSTALL = {"torch": "pip install -e '.[torch]'"}
 
 def judge(contender: Contender, target: Any, problem: Problem) -> Finding:
     """Check without warnings. An exception of the checker counts as a failed check that names nothing."""
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
         try:
             return contender.check(target, problem)
         except Exception:

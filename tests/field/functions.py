@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from autograd_ref.crosscheck.function.check import check_gradients_at
+
 
 class Case(NamedTuple):
     """A gradient: hand(params, *args), reference(params, *args), example(rng) -> (params, *args)."""
@@ -14,6 +16,12 @@ class Case(NamedTuple):
     hand: object
     reference: object
     example: object
+
+    def check(self, count=3, seed=0, **options):
+        """The verdict at some examples."""
+        rng = np.random.default_rng(seed)
+        points = [self.example(rng) for _ in range(count)]
+        return check_gradients_at(self.hand, self.reference, points, **options)
 
 
 # Dropout with a JAX key among the arguments.
@@ -294,3 +302,22 @@ def low_inside(dtype):
         return np.sum(z**2) / 2, x.T @ z
 
     return hand
+
+
+# An affine layer whose parameters are a dict or a list.
+
+
+def affine_loss(p, x, y):
+    W, b = p if isinstance(p, list) else (p["W"], p["b"])
+    return jnp.sum((x @ W + b[None] - y) ** 2) / 2
+
+
+def affine_by_hand(W, b, x, y):
+    r = x @ W + b - y
+    return np.sum(r * r) / 2, x.T @ r, r.sum(0)
+
+
+def affine_example(seed, kind=dict):
+    rng = np.random.default_rng(seed)
+    W, b, x, y = (rng.standard_normal(shape) for shape in [(3, 2), (2,), (5, 3), (5, 2)])
+    return ({"W": W, "b": b} if kind is dict else [W, b]), x, y

@@ -180,3 +180,14 @@ def penalised(factor, penalty=lambda W: np.sum(W**2)):
 def adds_a_key(params, X, y, reg):
     params["cache"] = X
     return penalised(1)(params, X, y, reg)
+
+
+def as_function(net_class):
+    """A network's class as a plain function of its parameters, which has no scores."""
+
+    def loss(params, X, y, reg):
+        net = net_class(X.shape[1], params["b1"].size, params["b2"].size)
+        net.params = params
+        return net.loss(X, y, reg)
+
+    return loss

@@ -24,7 +24,16 @@ from autograd_ref.crosscheck.quantity import (
     seen_entries,
 )
 
-__all__ = ["NONLINEAR", "AtPoint", "Judged", "is_near", "judge_gradient", "judge_loss", "sizes"]
+__all__ = [
+    "NONLINEAR",
+    "AtPoint",
+    "Judged",
+    "is_near",
+    "joint_units",
+    "judge_gradient",
+    "judge_loss",
+    "sizes",
+]
 
 # A value that cancels is at most this part of its rounding error in float32, and at most this number of
 # roundings in float64.
@@ -244,7 +253,7 @@ def _at_value(
     joint = None
     if hand.shape == value.shape:
         hand = np.where(np.isfinite(value), hand, np.nan)
-        joint = _joint_units(hand, value, bound, right.ties)
+        joint = joint_units(hand, value, bound, right.ties)
     size = sizes(value)
     # Bounds are first-order: if a bound is as large as the value, exceeding it does not prove a mistake.
     radius = (
@@ -269,7 +278,7 @@ def sizes(value: np.ndarray) -> np.ndarray:
     return np.asarray(np.maximum(np.where(np.isfinite(value), np.abs(value), 0.0), root_mean_square(value)))
 
 
-def _joint_units(hand: np.ndarray, value: np.ndarray, bound: Bound, ties: Ties | None) -> np.ndarray | None:
+def joint_units(hand: np.ndarray, value: np.ndarray, bound: Bound, ties: Ties | None) -> np.ndarray | None:
     """Return how far the entries together are outside the space of choices at ties, in units of the bound.
 
     For any choice at the ties, the error is in their span; the rest is rounding.

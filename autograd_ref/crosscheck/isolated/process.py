@@ -170,12 +170,14 @@ def environment(threads: int) -> dict[str, str]:
     """Return the environment of a child that may use a number of threads.
 
     JAX computes on the CPU there, unless the environment names other platforms, for kernels that need them.
-    Recorded operations are replayed on the CPU in any case.
+    Recorded operations are replayed on the CPU in any case. Numba compiles nothing, so that its functions can
+    be recorded, edited and tried like any other.
     """
     limits = {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PJRT_NPROC")}
     shared = {} if threads == cores() else limits
     platforms = dict.fromkeys([*os.environ.get("JAX_PLATFORMS", "cpu").split(","), "cpu"])
-    return {**shared, "MPLBACKEND": "Agg", **os.environ, "JAX_PLATFORMS": ",".join(filter(None, platforms))}
+    own = {"JAX_PLATFORMS": ",".join(filter(None, platforms))}
+    return {**shared, "MPLBACKEND": "Agg", "NUMBA_DISABLE_JIT": "1", **os.environ, **own}
 
 
 def physical_memory() -> int:

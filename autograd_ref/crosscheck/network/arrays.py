@@ -6,7 +6,7 @@ import numpy as np
 
 from autograd_ref.crosscheck.reports.report import NotJudged
 
-__all__ = ["real_array", "same_array"]
+__all__ = ["real_array"]
 
 
 def real_array(name: str, value: Any) -> np.ndarray:
@@ -28,8 +28,3 @@ def real_array(name: str, value: Any) -> np.ndarray:
         return np.array(array, np.float64)
     except (TypeError, ValueError, RuntimeError) as error:
         raise NotJudged(f"{name} must hold real numbers: {error}") from None
-
-
-def same_array(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether two arrays have the same shape and the same entries, with NaN at the same places."""
-    return one.shape == other.shape and np.array_equal(one, other, equal_nan=one.dtype.kind in "fc")

@@ -8,12 +8,12 @@ import numpy as np
 
 from autograd_ref.arithmetic.finite_differences import line_difference
 from autograd_ref.crosscheck.comparison import GRADIENTS, TENSORS
-from autograd_ref.crosscheck.network.arrays import same_array
 from autograd_ref.crosscheck.network.call_forms import NetworkUnderTest
 from autograd_ref.crosscheck.network.diagnosis import CheckedProblem
 from autograd_ref.crosscheck.network.read_penalty import Penalty
 from autograd_ref.crosscheck.quantity import Quantity
 from autograd_ref.crosscheck.reference import reference_of
+from autograd_ref.recording.memory import are_same
 from handgrad.trace import quantity_of
 
 if TYPE_CHECKING:
@@ -197,4 +197,4 @@ def _compared(network: NetworkUnderTest, one: CheckedProblem, tensor: str) -> _C
 
 def _is_float32(grad: np.ndarray) -> bool:
     with np.errstate(over="ignore"):
-        return same_array(grad, grad.astype(np.float32).astype(np.float64))
+        return are_same(grad, grad.astype(np.float32).astype(np.float64))

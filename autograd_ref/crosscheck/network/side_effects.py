@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 
 from autograd_ref.arithmetic.rounding import unit_roundoff
-from autograd_ref.crosscheck.network.arrays import same_array
 from autograd_ref.crosscheck.network.call_forms import NetworkUnderTest
 from autograd_ref.crosscheck.problems import Problem
 from autograd_ref.crosscheck.reference import reference_of
 from autograd_ref.crosscheck.reports.report import Advice, Diagnosis
+from autograd_ref.recording.memory import are_same
 from handgrad.trace import PARAMETERS
 
 __all__ = ["find_faults", "find_weaknesses"]
@@ -33,11 +33,11 @@ def find_faults(network: NetworkUnderTest, problem: Problem) -> tuple[str, Diagn
     scores = None if held is None else np.array(held, np.float64)
     first = network.call(X, y, problem.reg)
     changed = [
-        name for name, is_, was in (("X", X, problem.X), ("y", y, problem.y)) if not same_array(is_, was)
+        name for name, is_, was in (("X", X, problem.X), ("y", y, problem.y)) if not are_same(is_, was)
     ]
     after = network.given_params()
     for name in PARAMETERS:
-        if not same_array(np.asarray(after[name]).ravel(), problem.params[name].ravel()):
+        if not are_same(np.asarray(after[name]).ravel(), problem.params[name].ravel()):
             changed.append(name)
     if changed:
         what = changed[0] if changed[0] in ("X", "y") else "params"
@@ -60,7 +60,7 @@ def find_faults(network: NetworkUnderTest, problem: Problem) -> tuple[str, Diagn
             text = f"The same call gives another {quantity} the second time: something is random or kept."
             return "determinism", Diagnosis("not-deterministic", (quantity,), (), text)
 
-    if held is not None and scores is not None and not same_array(np.asarray(held, np.float64), scores):
+    if held is not None and scores is not None and not are_same(np.asarray(held, np.float64), scores):
         text = (
             "The scores that loss(X) returned change when loss is called again: return a new array, and "
             "subtract the maximum or the one-hot from a copy."

@@ -9,7 +9,7 @@ from autograd_ref.crosscheck.program.paths import shown
 from autograd_ref.crosscheck.reports.report import NotJudged
 from autograd_ref.recording import Leaf, Recording, Value
 from autograd_ref.recording.adjoints import Adjoints
-from autograd_ref.recording.memory import lay_out, positions, window
+from autograd_ref.recording.layouts import lay_out, positions, window
 from autograd_ref.recording.tape import Read, Write
 
 __all__ = ["adjoint_by", "apart", "first_of", "refuse_overlaps"]

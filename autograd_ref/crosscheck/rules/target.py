@@ -17,7 +17,8 @@ from autograd_ref.crosscheck.rules.asked import Asked
 from autograd_ref.crosscheck.rules.find import Untraceable, find_calls, find_uses, is_rule
 from autograd_ref.crosscheck.rules.jax_calls import check_against, check_jax_calls
 from autograd_ref.crosscheck.rules.pytorch.calls import check_torch_calls, function_of
-from autograd_ref.crosscheck.rules.pytorch.functions import find_torch_uses, torch
+from autograd_ref.crosscheck.rules.pytorch.functions import find_torch_uses
+from autograd_ref.crosscheck.rules.pytorch.tensors import torch
 from autograd_ref.crosscheck.rules.returned import check_returned, count_differentiated
 
 __all__ = ["check_rule_target"]

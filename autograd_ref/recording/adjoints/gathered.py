@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd_ref.recording.kernels import double, sum_to
-from autograd_ref.recording.memory import History, Layout, extent
-from autograd_ref.recording.tape import Read, Value, Write
+from autograd_ref.recording.layouts import History, extent
+from autograd_ref.recording.tape import Layout, Read, Value, Write
 
 __all__ = ["Adjoint", "Gathered"]
 

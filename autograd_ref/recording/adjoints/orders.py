@@ -139,11 +139,7 @@ def _reduction(operation: Compute, inputs: list[np.ndarray]) -> tuple[Any, bool,
 
 
 def _by_rank(
-    value: Value,
-    name: str,
-    inputs: list[np.ndarray],
-    active: tuple[int, ...],
-    adjoint: Interval,
+    value: Value, name: str, inputs: list[np.ndarray], active: tuple[int, ...], adjoint: Interval
 ) -> Tied | None:
     """Return the contributions of a function of sorted entries; equal entries may have any of their ranks."""
     args, kwargs = (fill(part, inputs) for part in value.operation.template)  # type: ignore[union-attr]

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from autograd_ref.recording import kernels, moves
-from autograd_ref.recording.memory import Layout, is_injective, lay_out, positions, window
-from autograd_ref.recording.tape import Compute, Move, Read, Value, Write
+from autograd_ref.recording.layouts import is_injective, lay_out, positions, window
+from autograd_ref.recording.tape import Compute, Layout, Move, Read, Value, Write
 
 __all__ = ["linear"]
 

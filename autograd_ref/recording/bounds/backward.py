@@ -9,8 +9,7 @@ from autograd_ref.recording.bounds import disturbed, stacked
 from autograd_ref.recording.bounds.disturbed import Operands, Stack
 from autograd_ref.recording.bounds.forward import Forward, is_wider, precision_of
 from autograd_ref.recording.bounds.memories import Flow
-from autograd_ref.recording.memory import Layout
-from autograd_ref.recording.tape import Compute, Read, Value, Write
+from autograd_ref.recording.tape import Compute, Layout, Read, Value, Write
 
 __all__ = ["Backward"]
 

@@ -19,9 +19,7 @@ __all__ = ["difference"]
 
 
 def difference(
-    recording: Recording,
-    loss: Value | Callable[[Any], Any],
-    directions: Mapping[str, np.ndarray],
+    recording: Recording, loss: Value | Callable[[Any], Any], directions: Mapping[str, np.ndarray]
 ) -> FiniteDifference | None:
     """Differentiate a loss along a direction, by plain runs only.
 
@@ -54,8 +52,7 @@ def difference(
         for array, direction in moves:
             array[...] += (step * direction).astype(array.dtype)
         try:
-            with np.errstate(all="ignore"), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
                 return float(read(recording.call()))
         except Exception:
             return np.nan

@@ -11,7 +11,8 @@ from functools import cache
 import numpy as np
 
 from autograd_ref.recording.bounds.stacked import scattered
-from autograd_ref.recording.memory import History, Layout, extent, is_injective, lay_out, positions, window
+from autograd_ref.recording.layouts import History, extent, is_injective, lay_out, positions, window
+from autograd_ref.recording.tape import Layout
 
 __all__ = ["Flow", "Version"]
 

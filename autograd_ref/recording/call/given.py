@@ -11,7 +11,8 @@ from numpy.lib.stride_tricks import as_strided
 
 from autograd_ref.recording.call.reachable import Walk
 from autograd_ref.recording.call.state import State
-from autograd_ref.recording.memory import Memory, are_same, lay_out, owner_of, window
+from autograd_ref.recording.layouts import lay_out, window
+from autograd_ref.recording.memory import Memory, are_same, owner_of
 from autograd_ref.recording.stand_ins import objects
 from autograd_ref.recording.stand_ins.generators import recording_generator
 from autograd_ref.recording.stand_ins.modules import stand_in_for

@@ -55,11 +55,7 @@ def unsearched() -> Iterator[None]:
 
 
 def release(
-    given: Given,
-    take: Take,
-    returned: list[Any],
-    before: dict[int, Any],
-    error: BaseException | None = None,
+    given: Given, take: Take, returned: list[Any], before: dict[int, Any], error: BaseException | None = None
 ) -> Any:
     """Replace all recording objects by plain ones.
 

@@ -68,8 +68,7 @@ def function_of(operation: Compute) -> Callable[..., Any]:
     def call(*inputs: Any) -> Any:
         options = fill(kwargs, inputs, widened)
         return function(
-            *arrays(fill(args, inputs, widened)),
-            **dict(zip(options, arrays(options.values()), strict=True)),
+            *arrays(fill(args, inputs, widened)), **dict(zip(options, arrays(options.values()), strict=True))
         )
 
     return call

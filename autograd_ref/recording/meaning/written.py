@@ -13,7 +13,21 @@ import numpy as np
 
 __all__ = ["WRITTEN"]
 
-WRITTEN: dict[str, Callable[..., Any]] = {}
+WRITTEN: dict[str, Callable[..., Any]] = {
+    "astype": lambda x, dtype, *_, **__: x.astype(dtype),
+    "conj": lambda x: jnp.conj(x),
+    "conjugate": lambda x: jnp.conj(x),
+    "fix": lambda x, *_: jnp.trunc(x),
+    "ndarray.sort": lambda x, axis=-1, *_, **__: jnp.sort(x, axis),
+    "sort": lambda x, axis=-1, *_, **__: jnp.sort(x, axis),
+    "scipy.linalg.eigvalsh": lambda x, *_, **__: jnp.linalg.eigvalsh(x),
+    # With more squarings than 16 it gives up by default.
+    "scipy.linalg.expm": lambda x: jax.scipy.linalg.expm(x, max_squarings=64),
+    "scipy.linalg.khatri_rao": lambda a, b: (a[:, None] * b[None]).reshape(-1, a.shape[1]),
+    "scipy.linalg.pinv": lambda x, **_: jnp.linalg.pinv(x),
+    "scipy.linalg.svdvals": lambda x, *_, **__: jnp.linalg.svdvals(x),
+    "scipy.special.softplus": lambda x: jnp.logaddexp(x, 0.0),
+}
 
 
 def _written(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -22,22 +36,6 @@ def _written(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         return function
 
     return keep
-
-
-@_written("conj")
-@_written("conjugate")
-def _conjugate(x: Any) -> Any:
-    return jnp.conj(x)
-
-
-@_written("fix")
-def _fix(x: Any, *_: Any) -> Any:
-    return jnp.trunc(x)
-
-
-@_written("scipy.special.softplus")
-def _softplus(x: Any) -> Any:
-    return jnp.logaddexp(x, 0.0)
 
 
 @_written("linalg.lstsq")
@@ -94,41 +92,11 @@ def _eigh_slope(lower: bool, at: Any, along: Any) -> Any:
     return (w, v), (jnp.diagonal(turned, axis1=-2, axis2=-1).real, v @ (turned / gaps))
 
 
-@_written("scipy.linalg.expm")
-def _expm(a: Any) -> Any:
-    return jax.scipy.linalg.expm(a, max_squarings=64)  # with more than 16 it gives up by default
-
-
 @_written("scipy.linalg.norm")
 def _norm(
     x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False, check_finite: bool = True
 ) -> Any:
     return jnp.linalg.norm(x, ord, axis, keepdims)
-
-
-@_written("scipy.linalg.pinv")
-def _pinv(x: Any, **_: Any) -> Any:
-    return jnp.linalg.pinv(x)
-
-
-@_written("scipy.linalg.svdvals")
-def _svdvals(x: Any, *_: Any, **__: Any) -> Any:
-    return jnp.linalg.svdvals(x)
-
-
-@_written("scipy.linalg.eigvalsh")
-def _eigvalsh(x: Any, *_: Any, **__: Any) -> Any:
-    return jnp.linalg.eigvalsh(x)
-
-
-@_written("scipy.linalg.khatri_rao")
-def _khatri_rao(a: Any, b: Any) -> Any:
-    return (a[:, None] * b[None]).reshape(-1, a.shape[1])
-
-
-@_written("astype")
-def _astype(x: Any, dtype: Any, *_: Any, **__: Any) -> Any:
-    return x.astype(dtype)
 
 
 @_written("clip")
@@ -145,16 +113,6 @@ def _clip(
 def _choose(a: Any, choices: Any, *_: Any, mode: str = "raise", **__: Any) -> Any:
     # In mode "raise" every index was found to be in range.
     return jnp.choose(jnp.asarray(a), choices, mode="wrap" if mode == "raise" else mode)
-
-
-@_written("ndarray.sort")
-def _sort(x: Any, axis: int = -1, *_: Any, **__: Any) -> Any:
-    return jnp.sort(x, axis)
-
-
-@_written("sort")
-def _sorted(x: Any, axis: int | None = -1, *_: Any, **__: Any) -> Any:
-    return jnp.sort(x, axis)
 
 
 @_written("einsum")

@@ -16,19 +16,10 @@ import numpy as np
 
 from autograd_ref.recording.memory import Memory
 from autograd_ref.recording.place import caller_file
-from autograd_ref.recording.stand_ins.calls import (
-    SPARSE,
-    record_function,
-    record_method,
-    record_ufunc,
-    refuse,
-)
+from autograd_ref.recording.stand_ins.calls import SPARSE, record_function, record_method, refuse
 from autograd_ref.recording.stand_ins.indexing import flat_iterator, index_read, index_write
-from autograd_ref.recording.stand_ins.objects import (
-    plain,
-    value_of,
-    wrapper_of,
-)
+from autograd_ref.recording.stand_ins.objects import plain, value_of, wrapper_of
+from autograd_ref.recording.stand_ins.ufuncs import record_ufunc
 from autograd_ref.recording.tape import Move, Value, current
 from autograd_ref.recording.template import Group, Literal, Slot
 

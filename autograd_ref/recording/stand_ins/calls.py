@@ -1,4 +1,4 @@
-"""Record calls to NumPy: a ufunc, a function or a method of an array.
+"""Record calls to NumPy's functions, and to methods of an array.
 
 NumPy computes on the twins; then the result of the call is one of these:
 
@@ -19,16 +19,10 @@ from typing import Any
 import numpy as np
 
 from autograd_ref.recording import meaning, moves
-from autograd_ref.recording.memory import Layout, is_injective, owner_of
+from autograd_ref.recording.layouts import is_injective
+from autograd_ref.recording.memory import owner_of
 from autograd_ref.recording.place import place_here
-from autograd_ref.recording.stand_ins.arguments import (
-    REPEATING,
-    as_input,
-    as_memory,
-    name_of,
-    without_out,
-)
-from autograd_ref.recording.stand_ins.indexing import few_parts, rows_of
+from autograd_ref.recording.stand_ins.arguments import REPEATING, as_input, as_memory, name_of, without_out
 from autograd_ref.recording.stand_ins.objects import (
     RECORDED,
     freeze,
@@ -41,26 +35,18 @@ from autograd_ref.recording.stand_ins.objects import (
     wrap_number,
     wrap_view,
 )
-from autograd_ref.recording.tape import Compute, Move, NotRecorded, Value, current
+from autograd_ref.recording.tape import Compute, Layout, Move, NotRecorded, Value, current
 from autograd_ref.recording.template import Group
 
 __all__ = [
-    "SPARSE",
-    "record_function",
-    "record_method",
-    "record_number",
-    "record_scipy",
-    "record_ufunc",
+    "SPARSE", "new_result", "overwrite", "plain_kwargs", "record_function", "record_method", "record_scipy",
     "refuse",
-]
-
+]  # fmt: skip
 
 # Functions that create an array like another; filled by `creation`.
 SPECIAL: dict[str, Callable[..., Any]] = {}
 
-
 SPARSE = "scipy.sparse is not recorded: write S.toarray() for a sparse matrix S"
-_OWN_AXES = [(-2, -1)] * 3
 
 
 def refuse(what: str) -> NotRecorded:
@@ -68,128 +54,10 @@ def refuse(what: str) -> NotRecorded:
     return NotRecorded(what, place_here())
 
 
-def record_ufunc(recorded: Any, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-    """Call a ufunc, or a method of one, and record it: the ``__array_ufunc__`` of all that records."""
-    tape = current.tape
-    if tape is None:
-        return getattr(ufunc, method)(*plain_all(inputs), **_plain_kwargs(kwargs))
-    if method == "at":
-        return _record_at(ufunc, inputs)
-    inputs = tuple([each if type(each) in RECORDED else as_input(each) for each in inputs])
-    if method == "reduceat":  # the starts of the parts belong to the operation, not to its operands
-        kwargs = {"indices": tuple(np.asarray(plain_all(inputs[1])).tolist()), **kwargs}
-        inputs = inputs[:1]
-    out = None
-    if kwargs:
-        if kwargs.get("axes") == _OWN_AXES and ufunc is np.matmul:  # the call of ``a @= b``
-            kwargs = {key: each for key, each in kwargs.items() if key != "axes"}
-        out = kwargs.pop("out", None)
-        if out is not None and not isinstance(out, tuple):
-            out = (out,)
-    twins = list(map(plain, inputs))
-    before = tape.refusal
-    try:
-        values = tuple(map(value_of, inputs))
-    except NotRecorded as refusal:  # NumPy's own error has priority, if there is one
-        tape.refusal = before
-        _call_apart(ufunc, method, twins, kwargs, out)
-        tape.refusal = refusal
-        raise
-    template: Any = method
-    if kwargs:
-        more: list[Any] = []
-        template = (method, freeze(kwargs, more))
-        values += tuple(map(value_of, more))
-        kwargs = _plain_kwargs(kwargs)
-    if out is not None:
-        return _record_into(ufunc, method, twins, kwargs, template, values, out)
-    result = (ufunc if method == "__call__" else getattr(ufunc, method))(*twins, **kwargs)
-    operation = _call_of(ufunc)
-    if operation is None:
-        raise refuse(f"the ufunc {ufunc.__name__} is not recorded")
-    if template != "__call__":
-        operation = operation._replace(template=template)
-    if type(result) is np.ndarray:
-        return wrap_new(result, tape.add(operation, values, result))
-    if isinstance(result, tuple):
-        return tuple([_new(each, operation._replace(output=i), values) for i, each in enumerate(result)])
-    return _new(result, operation, values)
-
-
-@cache
-def _call_of(ufunc: np.ufunc) -> Compute | None:
-    """Return the operation of calling a ufunc; None if it has no meaning."""
-    return Compute("ufunc", ufunc.__name__, "__call__") if meaning.knows_ufunc(ufunc) else None
-
-
-def _call_apart(ufunc: np.ufunc, method: str, twins: list[Any], kwargs: dict[str, Any], out: Any) -> None:
-    """Make the same call without writing to anything."""
-    outputs = (
-        {} if out is None else {"out": tuple([None if each is None else plain(each).copy() for each in out])}
-    )
-    getattr(ufunc, method)(*twins, **_plain_kwargs(kwargs), **outputs)
-
-
-def _record_into(
-    ufunc: np.ufunc,
-    method: str,
-    twins: list[Any],
-    kwargs: Any,
-    template: Any,
-    values: tuple[Value, ...],
-    out: Any,
-) -> Any:
-    """Record a ufunc with ``out=``."""
-    if len([each for each in out if each is not None]) != ufunc.nout or ufunc.nout != 1:
-        raise refuse(f"{ufunc.__name__} with several outputs and out= is not recorded")
-    if not meaning.knows_ufunc(ufunc):
-        raise refuse(f"the ufunc {ufunc.__name__} is not recorded")
-    (target,) = out
-    twin = plain(target)
-    masked = isinstance(template, tuple) and kwargs.get("where", True) is not True and method == "__call__"
-    before = value_of(target)
-    memory = current.memories.adopt(twin)
-    memory.keep()
-    getattr(ufunc, method)(*twins, out=twin, **kwargs)
-    operation = Compute("ufunc", ufunc.__name__, template)
-    if masked:
-        operation = operation._replace(template=(*template, "masked"))
-        values = (*values, before)
-    value = current.tape.add(operation, values, memory.content(twin))  # type: ignore[union-attr]
-    current.memories.write(twin, memory, value)
-    return target
-
-
-def _record_at(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> None:
-    """Record ``ufunc.at(a, indices[, b])``, which acts once for each index, in order."""
-    target, key, *operand = inputs
-    twin = plain(target)
-    if not meaning.knows_ufunc(ufunc):
-        raise refuse(f"the ufunc {ufunc.__name__} is not recorded")
-    for each in key if isinstance(key, tuple) else (key,):
-        if is_recorded(each):
-            current.tape.control(value_of(each), "index")  # type: ignore[union-attr]
-    parts = few_parts(twin, plain_all(key))
-    if parts and all(np.asarray(plain(each)).dtype == twin.dtype for each in operand):
-        rows = [rows_of(each, twin, parts) for each in operand]
-        for part, *terms in zip(parts, *rows, strict=True):
-            entries = wrap_view(twin[part])
-            record_ufunc(entries, ufunc, "__call__", entries, *terms, out=(entries,))
-        return
-    positions = np.arange(twin.size).reshape(twin.shape)[plain_all(key)]
-    values = (value_of(target), value_of(positions), *[value_of(each) for each in operand])
-    memory = current.memories.adopt(twin)
-    memory.keep()
-    ufunc.at(twin, plain_all(key), *[plain(each) for each in operand])
-    operation = Compute("ufunc", ufunc.__name__, "at")
-    value = current.tape.add(operation, values, memory.content(twin))  # type: ignore[union-attr]
-    current.memories.write(twin, memory, value)
-
-
 def record_function(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call one of NumPy's functions, and record it."""
     if current.tape is None:
-        return function(*plain_all(args), **_plain_kwargs(kwargs))
+        return function(*plain_all(args), **plain_kwargs(kwargs))
     name = name_of(function)
     special = SPECIAL.get(name)
     if special is not None:
@@ -213,7 +81,7 @@ def record_method(name: str, array: Any, args: tuple[Any, ...], kwargs: dict[str
     """Call a method of an array, or read an attribute, and record it."""
     name, function = _method_named(name)
     if current.tape is None:
-        return function(*plain_all((array, *args)), **_plain_kwargs(kwargs))
+        return function(*plain_all((array, *args)), **plain_kwargs(kwargs))
     return _record(name, function, (array, *args), kwargs, kwargs.pop("out", None))
 
 
@@ -233,7 +101,7 @@ def _record(name: str, function: Callable[..., Any], args: Any, kwargs: Any, out
     if special == "in place":
         return _record_in_place(name, function, args, kwargs)
     if special == "constant":
-        return function(*plain_all(args), **_plain_kwargs(kwargs))
+        return function(*plain_all(args), **plain_kwargs(kwargs))
     if name == "where" and len(args) == 1:
         name = "nonzero"
     if special == "repeating":
@@ -243,7 +111,7 @@ def _record(name: str, function: Callable[..., Any], args: Any, kwargs: Any, out
         args = tuple([as_input(each) if type(each) in (list, tuple) else each for each in args])
     if out is None:
         twins = plain_all(args)
-        result = function(*twins, **_plain_kwargs(kwargs))
+        result = function(*twins, **plain_kwargs(kwargs))
         if type(result) is np.ndarray:
             for each, twin in zip(args, twins, strict=True):
                 if twin is result:
@@ -255,13 +123,9 @@ def _record(name: str, function: Callable[..., Any], args: Any, kwargs: Any, out
     values = tuple(map(value_of, inputs))
     if out is not None:
         value_of(out)
-        memory = current.memories.adopt(plain(out))
-        memory.keep()
-        result = function(*plain_all(args), **_plain_kwargs({**kwargs, "out": out}))
-        value = current.tape.add(  # type: ignore[union-attr]
-            _operation(name, template, None, values), values, memory.content(plain(out))
-        )
-        current.memories.write(plain(out), memory, value)
+        options = plain_kwargs({**kwargs, "out": out})
+        operation = _operation(name, template, None, values)
+        overwrite(plain(out), operation, values, lambda: function(*plain_all(args), **options))
         return out
     if isinstance(result, (tuple, list)):
         return _results(result, name, template, values)
@@ -294,33 +158,24 @@ def _record_in_place(name: str, function: Callable[..., Any], args: Any, kwargs:
     target = args[0]
     twin = plain(target)
     if not isinstance(twin, np.ndarray):
-        return function(*plain_all(args), **_plain_kwargs(kwargs))  # raises NumPy's own error
+        return function(*plain_all(args), **plain_kwargs(kwargs))  # raises NumPy's own error
     inputs: list[Any] = []
     template = _template(args, kwargs, inputs)
     values = tuple([value_of(each) for each in inputs])
+    operation = Compute("function", name, template) if meaning.knows_function(name) else Move(name, template)
+    return overwrite(twin, operation, values, lambda: function(*plain_all(args), **plain_kwargs(kwargs)))
+
+
+def overwrite(
+    twin: np.ndarray, operation: Compute | Move, values: tuple[Value, ...], write: Callable[[], Any]
+) -> Any:
+    """Let NumPy write to an array, record what it then holds, and return what NumPy returned."""
     memory = current.memories.adopt(twin)
     memory.keep()
-    result = function(*plain_all(args), **_plain_kwargs(kwargs))
-    kind = Compute("function", name, template) if meaning.knows_function(name) else Move(name, template)
-    value = current.tape.add(kind, values, memory.content(twin))  # type: ignore[union-attr]
+    result = write()
+    value = current.tape.add(operation, values, memory.content(twin))  # type: ignore[union-attr]
     current.memories.write(twin, memory, value)
     return result
-
-
-def record_number(name: str, result: Any, operands: tuple[Any, ...]) -> Any:
-    """Record the result of an operation on numbers."""
-    if result is NotImplemented:
-        return result
-    operation = _call_named(name)
-    if operation is None:
-        raise refuse(f"{name} of recorded numbers is not recorded")
-    values = tuple(map(value_of, operands))
-    return wrap_number(result, current.tape.add(operation, values, np.asarray(result)))  # type: ignore[union-attr]
-
-
-@cache
-def _call_named(name: str) -> Compute | None:
-    return Compute("ufunc", name, "__call__") if meaning.knows_name(name) else None
 
 
 def _results(results: Any, name: str, template: Any, values: tuple[Value, ...]) -> Any:
@@ -364,10 +219,10 @@ def _one_result(result: Any, name: str, template: Any, index: int | None, values
         return wrap_new(result, current.tape.add(operation, values, result))  # type: ignore[union-attr]
     if isinstance(result, np.ndarray):
         raise _refused_class(result)
-    return _new(result, _operation(name, template, index, values), values)
+    return new_result(result, _operation(name, template, index, values), values)
 
 
-def _new(result: Any, operation: Compute | Move, values: tuple[Value, ...]) -> Any:
+def new_result(result: Any, operation: Compute | Move, values: tuple[Value, ...]) -> Any:
     """Return a recording object for a result that is not a view."""
     if type(result) is np.ndarray:
         return wrap_new(result, current.tape.add(operation, values, result))  # type: ignore[union-attr]
@@ -385,7 +240,8 @@ def _refused_class(result: Any) -> NotRecorded:
     return refuse(f"a result of type {type(result).__name__} is not recorded")
 
 
-def _plain_kwargs(kwargs: dict[str, Any]) -> dict[str, Any]:
+def plain_kwargs(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return keyword arguments with every recording object replaced by its twin."""
     return {key: plain_all(each) for key, each in kwargs.items()} if kwargs else kwargs
 
 

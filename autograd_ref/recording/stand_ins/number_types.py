@@ -30,17 +30,8 @@ __all__ = ["NUMBER_TYPES", "TYPE", "class_type", "number_type", "types_of_dtypes
 
 _KINDS = (np.random.Generator, np.random.RandomState)
 NUMBER_TYPES = {
-    float,
-    int,
-    complex,
-    np.float16,
-    np.float32,
-    np.float64,
-    np.complex64,
-    np.complex128,
-    np.int32,
-    np.int64,
-}
+    float, int, complex, np.float16, np.float32, np.float64, np.complex64, np.complex128, np.int32, np.int64,
+}  # fmt: skip
 
 
 class _NumberType(type):
@@ -106,7 +97,7 @@ def number_type(original: type) -> type:
     return made
 
 
-class _TypeOfType(type):
+class _TypeOfType(_NumberType):
     """The type of the stand-in for `type`: ``type(x)`` is the same as in a plain run."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -116,35 +107,11 @@ class _TypeOfType(type):
             args = (args[0], tuple([plain(each) for each in args[1]]), args[2])
         return type(*args, **kwargs)
 
-    def __instancecheck__(cls, thing: Any) -> bool:
-        return isinstance(thing, type)
-
-    def __subclasscheck__(cls, other: Any) -> bool:
-        return issubclass(plain(other), type)
-
-    def __eq__(cls, other: Any) -> Any:
-        return other is cls or other is type
-
-    def __hash__(cls) -> int:
-        return hash(type)
-
-    def __repr__(cls) -> str:
-        return repr(type)
-
-    def __or__(cls, other: Any) -> Any:
-        return type | plain(other)
-
-    def __ror__(cls, other: Any) -> Any:
-        return plain(other) | type
-
     def __getitem__(cls, item: Any) -> Any:
         return type[plain(item)]
 
-    def __getattr__(cls, name: str) -> Any:
-        return getattr(type, name)
 
-
-TYPE: type = _TypeOfType("type", (), {"__doc__": type.__doc__})
+TYPE: type = _TypeOfType("type", (), {"__doc__": type.__doc__, "_original": type})
 SHADOWED[type] = TYPE
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_ref.recording.stand_ins.calls import record_function, record_number, record_ufunc
+from autograd_ref.recording.stand_ins.calls import record_function
 from autograd_ref.recording.stand_ins.objects import (
     NUMBERS,
     RECORDED,
@@ -26,6 +26,7 @@ from autograd_ref.recording.stand_ins.objects import (
     type_of,
     value_of,
 )
+from autograd_ref.recording.stand_ins.ufuncs import record_number, record_ufunc
 from autograd_ref.recording.tape import Compute, Value, current
 
 __all__ = ["RecordedNumber"]

@@ -14,8 +14,8 @@ from autograd_ref.crosscheck.program.blame.tapes import Tapes
 from autograd_ref.crosscheck.program.blame.trial import Edit, Expression, computed, everywhere
 from autograd_ref.crosscheck.program.blame.words import taken_at
 from autograd_ref.recording import Value
-from autograd_ref.recording.memory import Layout, extent, lay_out, window
-from autograd_ref.recording.tape import Compute, Given, Move, Read, Write
+from autograd_ref.recording.layouts import extent, lay_out, window
+from autograd_ref.recording.tape import Compute, Given, Layout, Move, Read, Write
 from autograd_ref.recording.template import Group, Literal
 
 __all__ = ["edits_of"]

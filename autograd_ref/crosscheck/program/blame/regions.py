@@ -15,8 +15,8 @@ import numpy as np
 from autograd_ref.crosscheck.program.blame.known import Known, Meaning
 from autograd_ref.crosscheck.program.blame.tapes import Output, Tapes
 from autograd_ref.recording import Value, moves
+from autograd_ref.recording.layouts import extent, lay_out, window
 from autograd_ref.recording.meaning.operations import is_elementwise
-from autograd_ref.recording.memory import extent, lay_out, window
 from autograd_ref.recording.tape import Compute, Given, Move, Read, Write
 from autograd_ref.recording.template import widened
 

@@ -72,8 +72,7 @@ def blame(points: Sequence[RecordedPoint], wrong: Sequence[int]) -> Found:
     tapes = Tapes(points, wrong)
     if not any(each.is_wrong for each in tapes.outputs):
         return Found()
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
         return _Search(tapes).found()
 
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from autograd_ref.crosscheck.program.blame.tapes import Output, Tapes
 from autograd_ref.recording import Place, Value, moves
+from autograd_ref.recording.layouts import lay_out, window
 from autograd_ref.recording.meaning.ufuncs import ufunc_named
-from autograd_ref.recording.memory import lay_out, window
 from autograd_ref.recording.replay import evaluate
 from autograd_ref.recording.tape import Compute, Given, Move, Read, Write
 from autograd_ref.recording.template import fill, widened

@@ -11,7 +11,7 @@ from autograd_ref.crosscheck.program.blame.source import Statement, excerpt, is_
 from autograd_ref.crosscheck.program.blame.tapes import Tapes
 from autograd_ref.crosscheck.program.paths import shown
 from autograd_ref.recording import Place, Value
-from autograd_ref.recording.memory import extent, window
+from autograd_ref.recording.layouts import extent, window
 from autograd_ref.recording.tape import Move, Read, Write
 
 __all__ = [

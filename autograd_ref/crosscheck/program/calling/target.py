@@ -240,8 +240,7 @@ def _try(function: Any, call: Call) -> None:
     given = Given(function, call.args, call.kwargs)
     before = State(given.walk, given.module)
     try:
-        with np.errstate(all="ignore"), warnings.catch_warnings(), redirect_stdout(StringIO()):
-            warnings.simplefilter("ignore")
+        with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"), redirect_stdout(StringIO()):
             function(*call.args, **call.kwargs)
     except (Exception, SystemExit) as error:
         raise NotJudged(f"it raised {type(error).__name__}") from error

@@ -137,11 +137,10 @@ def _judged(module: Any, file: str, asked: Asked, loops: list[Loop]) -> Report |
     space = {**vars(module), "np": np, "rng": seeded(asked.seed, 0)}
     with (
         np.errstate(all="ignore"),
-        warnings.catch_warnings(),
+        warnings.catch_warnings(action="ignore"),
         redirect_stdout(StringIO()),
         watching(file, (), 1, lambda *_: None, loops, meet),
+        suppress(_EnoughError, Exception, SystemExit),
     ):
-        warnings.simplefilter("ignore")
-        with suppress(_EnoughError, Exception, SystemExit):
-            exec(asked.call or "", space)  # noqa: S102 - it calls the user's own code
+        exec(asked.call or "", space)  # noqa: S102 - it calls the user's own code
     return reports[0] if reports and reports[0].ok is not None else None

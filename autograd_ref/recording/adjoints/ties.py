@@ -1,4 +1,4 @@
-r"""Test whether a proposed gradient is possible at ties: each entry in its interval, and all together.
+r"""The freedom that ties leave for one adjoint: each entry in its interval, and all together.
 
 Of $k$ equal largest entries each share is at least 0, and the shares sum to 1. The intervals alone would
 allow each of them the whole. So the effect of each choice at a tie is followed to the gradient: outside the
@@ -7,8 +7,6 @@ decided in one way: its other ways differ by effects of its own choices, which a
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numpy as np
 
@@ -20,67 +18,10 @@ from autograd_ref.recording.adjoints.reverse import Adjoints
 from autograd_ref.recording.adjoints.transposed import linear
 from autograd_ref.recording.tape import Tape, Value
 
-__all__ = ["Fit", "fit", "ties_of"]
+__all__ = ["ties_of"]
 
 # With more choices than this, their joint constraints are not computed.
 _MOST = 200
-
-
-class Fit(NamedTuple):
-    """The result of a comparison of a proposed gradient with the possible ones.
-
-    Attributes:
-        outside: the entries outside their intervals.
-        apart: the entries that are possible one by one, but not together with the others at their ties.
-        is_joint: whether the joint constraints are known; if not, ``apart`` has no entry.
-    """
-
-    outside: np.ndarray
-    apart: np.ndarray
-    is_joint: bool
-
-    @property
-    def is_possible(self) -> bool:
-        """Whether some choice at every tie gives the proposed gradient, as far as is known."""
-        return not (self.outside.any() or self.apart.any())
-
-
-def fit(
-    tape: Tape, found: Adjoints, value: Value, proposed: np.ndarray, tolerance: np.ndarray | float = 0.0
-) -> Fit:
-    """Compare a proposed gradient with the possible ones.
-
-    Args:
-        tape: the tape of the recording.
-        found: its adjoints.
-        value: the value of the gradient: a leaf, or any other value that the loss depends on.
-        proposed: the proposed gradient, in the value's shape.
-        tolerance: the largest error of each entry; in the value's shape, or one for all.
-
-    Returns:
-        The impossible entries.
-
-    Raises:
-        ValueError: the proposed gradient has another shape.
-    """
-    if np.shape(proposed) != value.shape:
-        raise ValueError(f"the gradient of a value of shape {value.shape} has shape {np.shape(proposed)}")
-    adjoint = found.of[value]
-    room = np.broadcast_to(tolerance, value.shape)
-    outside = ~((proposed >= adjoint.low - room) & (proposed <= adjoint.high + room))
-    ties = ties_of(tape, found, value)
-    apart = np.zeros(value.shape, bool)
-    if ties is None:
-        return Fit(outside, apart, True)
-    decided, (_, _, entries, span) = ties
-    if span is None:
-        return Fit(outside, apart, False)
-    error = (proposed - decided).reshape(-1)[entries]
-    beside = np.eye(len(entries)) - span.T @ span
-    slip = 1e-12 * np.abs(adjoint.high - adjoint.low).max(initial=0.0)  # of the projection itself
-    allowed = np.abs(beside) @ room.reshape(-1)[entries] + slip
-    apart.reshape(-1)[entries] = np.abs(beside @ error) > allowed
-    return Fit(outside, apart & ~outside, True)
 
 
 def ties_of(tape: Tape, found: Adjoints, value: Value) -> tuple[np.ndarray, Ties] | None:
@@ -156,12 +97,7 @@ def _changed(value: Value, step: list[tuple[int, int, float]], between: set[Valu
 
 
 def _followed(
-    tape: Tape,
-    found: Adjoints,
-    of: Gathered,
-    start: Value,
-    target: Value,
-    between: set[Value],
+    tape: Tape, found: Adjoints, of: Gathered, start: Value, target: Value, between: set[Value]
 ) -> np.ndarray:
     """Carry adjoints of some values, up to ``start``, on to the target's adjoint.
 
