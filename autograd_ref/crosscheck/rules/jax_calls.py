@@ -68,7 +68,7 @@ def check_jax_calls(function: Callable[..., Any], calls: Sequence[Call], asked: 
         verdicts, narrow = _again_in_float32(function, calls, verdicts, asked)
         notes += narrow
     if missing:
-        verdicts += [Verdict(name, "not reached", None, "the call does not come to it") for name in missing]
+        verdicts += [Verdict(name, "not reached", None, "the call does not reach it") for name in missing]
     if asked.surrogate:
         notes.append(
             "Shapes, dtypes and linearity in the cotangent were checked, not the values (surrogate)."
