@@ -341,7 +341,7 @@ NoCotangent = of_x("NoCotangent", lambda x: x.view_as(x), lambda x, g: torch.one
 
 
 class LostTwice(torch.autograd.Function):
-    """Right once; differentiated twice it is wrong, without a word."""
+    """Right once, but silently wrong when differentiated twice."""
 
     @staticmethod
     def forward(ctx, x):

@@ -57,7 +57,7 @@ def seek_loss(form: Form, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str
     if own is not None:
         if chosen and own not in fitting:
             raise NotJudged(
-                f"it returns no loss, and its gradients are those of {chosen[0]}: say what is meant, "
+                f"it returns no loss, and its gradients belong to {chosen[0]}: say what is meant, "
                 f"--loss '{own}' or --loss '{chosen[0]}'"
             )
         return own
