@@ -16,6 +16,7 @@ from autograd_ref.crosscheck.isolated.child import judge_file
 from autograd_ref.crosscheck.isolated.targets import load_target
 from autograd_ref.crosscheck.isolated.whole import is_unclear, names_in, takers_of_gradients
 from autograd_ref.crosscheck.program.calling.watch import is_called_plainly, watching
+from handgrad.cli.main import main
 
 LIBRARY = """
 import numpy as np
@@ -352,3 +353,18 @@ def test_a_loop_that_trains_is_repaired(tmp_path, text, words):
     code, answer = check(tmp_path, "train.py", *words)
     assert code == 1
     assert "/ error.size * (1 - h**2)\n" in answer["repair"]["after"]
+
+
+@pytest.mark.slow
+def test_a_repair_of_a_notebook_is_shown_and_not_written(tmp_path, monkeypatch, capfd):
+    source = NOTEBOOK["cells"][3] | {"source": NOTEBOOK["cells"][3]["source"].replace("2 * x.T", "x.T")}
+    text = json.dumps({"cells": [*NOTEBOOK["cells"][:3], source, NOTEBOOK["cells"][4]]})
+    (tmp_path / "training.ipynb").write_text(text)
+    monkeypatch.setattr(sys, "argv", ["handgrad", "check", str(tmp_path), "--fix"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out, err = capfd.readouterr()
+    assert ended.value.code == 1
+    assert "+    return r @ r, x.T @ r * 2" in out
+    assert "training.ipynb is not a plain Python file" in err
+    assert (tmp_path / "training.ipynb").read_text() == text
