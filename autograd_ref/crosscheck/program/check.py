@@ -357,7 +357,7 @@ def _hold_to_account(found: Run, seed: int) -> None:
         check_operations(found.recording)
         check_complete(found.recording, seed)
     except InstrumentFault as error:
-        raise NotJudged(f"this checker computes an operation otherwise than NumPy: {error}") from error
+        raise NotJudged(f"this checker computes an operation differently from NumPy: {error}") from error
     except (NotRecorded, NotCompared) as error:
         raise NotJudged(str(error)) from error
 
