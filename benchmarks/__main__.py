@@ -98,13 +98,13 @@ def blame(
 ) -> None:
     """Plant mistakes in NumPy programs, and count how often the checker names the line.
 
-    An interrupted run goes on where it ended.
+    An interrupted run continues where it stopped.
 
     Args:
         quick: Plant about 200 mistakes instead of more than 1,000.
         jobs: Run this number of processes.
         seed: Draw another sample of mistakes.
-        repairs: Look for a repair of every mistake, which takes most of the time.
+        repairs: Search for a repair of every mistake, which takes most of the time.
         out: Write the JSON to this folder. By default it goes to benchmarks/results, or for partial runs to
             benchmarks/results/quick.
     """

@@ -46,6 +46,8 @@ def make_directory(directory: Path) -> None:
     """Make a directory and its parents, unless it exists; raise an OSError that names it if this fails."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise OSError(f"{directory} is a file, not a directory: name another one") from None
     except OSError as error:
         raise OSError(f"cannot make {directory}: {error.strerror}") from None
 

@@ -121,8 +121,8 @@ def softmax_cross_entropy_backward(
 ) -> Float[np.ndarray, "N C"]:
     r"""The adjoint of the scores under the mean cross-entropy.
 
-    For one sample, $L = \log \sum_k e^{s_k} - s_y$. The first term's derivative by $s_j$ is
-    $e^{s_j} / \sum_k e^{s_k} = p_j$; the second's is 1 for $j = y$ and 0 elsewhere. So
+    For one sample, $L = \log \sum_k e^{s_k} - s_y$. The derivative of the first term with respect to
+    $s_j$ is $e^{s_j} / \sum_k e^{s_k} = p_j$; the second's is 1 for $j = y$ and 0 elsewhere. So
     $\partial L/\partial s_j = p_j - [j = y]$, and the mean over $N$ samples divides by $N$:
     $ds_{nj} = (p_{nj} - [j = y_n]) / N$.
 

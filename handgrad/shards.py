@@ -10,7 +10,7 @@ the sum over the shards of their sums, and $\sum_{n \in S_k} \ell_n = N_k L_k$; 
 
 $$L = \sum_{k=1}^{K} \frac{N_k}{N} L_k + R.$$
 
-The derivative by any parameter $q$ is linear, and the weights $N_k/N$ do not depend on $q$:
+The derivative with respect to any parameter $q$ is linear, and the weights $N_k/N$ do not depend on $q$:
 
 $$dq = \sum_{k=1}^{K} \frac{N_k}{N}\, dq_k + \frac{\partial R}{\partial q}, \qquad
 \frac{\partial R}{\partial W} = 4\,reg\,W.$$

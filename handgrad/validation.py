@@ -12,6 +12,7 @@ __all__ = [
     "check_choice",
     "check_dtype",
     "check_fraction",
+    "check_function",
     "check_inputs",
     "check_labels",
     "check_matrix",
@@ -19,6 +20,8 @@ __all__ = [
     "check_positive_int",
     "check_real",
 ]
+
+__tracebackhide__ = True  # pytest shows the call with the wrong argument, not the checks here
 
 
 def check_choice(name: str, value: Any, choices: Any) -> Any:
@@ -38,6 +41,15 @@ def check_dtype(dtype: DTypeLike) -> np.dtype[np.floating]:
         if given == known:
             return known
     raise TypeError(f"dtype must be float32 or float64, not {dtype!r}")
+
+
+def check_function(name: str, value: Any) -> None:
+    """Raise TypeError unless the value can be called."""
+    if callable(value):
+        return
+    kind = "an array" if hasattr(value, "shape") else f"a value of type {type(value).__name__}"
+    told = "its name" if isinstance(value, str) else "its result"
+    raise TypeError(f"{name} must be callable, not {kind}: give the function itself, not {told}")
 
 
 def check_positive_int(name: str, value: Any) -> int:

@@ -82,7 +82,7 @@ def branch_around(right):
 
 
 def counted(right):
-    """A loop on a value, and an argument that is not differentiated by."""
+    """A loop on a value, and an argument without a derivative."""
 
     @partial(jax.custom_vjp, nondiff_argnums=(1,))
     def halved(x, limit):

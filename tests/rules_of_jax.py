@@ -148,7 +148,7 @@ def none(right):
 
 
 def symbolic(right):
-    """Only one output is used, or one argument differentiated by: others are symbolic zeros."""
+    """Only one output is used, or one argument has a derivative: others are symbolic zeros."""
 
     def both(x, y):
         return x * y, jnp.sum(jnp.sin(x))
@@ -269,6 +269,34 @@ def normal(*shapes, positive=False):
     return draw
 
 
+def overflowing(right):
+    """The function overflows in float32; its rule returns the same outputs, and a finite derivative."""
+
+    @jax.custom_jvp
+    def softplus(x):
+        return jnp.log1p(jnp.exp(x))
+
+    @softplus.defjvp
+    def rule(primals, tangents):
+        (x,), (t,) = primals, tangents
+        return jnp.log1p(jnp.exp(x)), (1 - 1 / (1 + jnp.exp(x))) * t * (1 if right else x)
+
+    return softplus
+
+
+def linear(right):
+    @jax.custom_jvp
+    def sine(x):
+        return jnp.sin(x)
+
+    @sine.defjvp
+    def rule(primals, tangents):
+        (x,), (t,) = primals, tangents
+        return jnp.sin(x), jnp.cos(x) * (t if right else t * t)
+
+    return sine
+
+
 CASES = [
     Case("two arguments", two_arguments, normal((3, 3), (3,)), "dscale"),
     Case("tangents", tangents, normal((3,), (3,)), "dy"),
@@ -288,6 +316,8 @@ CASES = [
     Case("nan", not_a_number, lambda rng: (np.array([0.0, 1.5, -0.5]),)),
     Case("stopped", stopped, normal((3,))),
     Case("in jit and scan", in_jit_and_scan, normal((3, 3))),
+    Case("overflow", overflowing, lambda rng: (np.array([100.0, 200.0, -1.0], np.float32),)),
+    Case("linear", linear, normal((3,)), "dx", "must be linear in the tangents"),
     Case("forward differs", forward_differs, normal((3,)), "outputs"),
 ]  # fmt: skip
 

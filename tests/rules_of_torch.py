@@ -19,7 +19,7 @@ class Case(NamedTuple):
 
 
 def of_x(name, value, cotangent):
-    """A Function of one argument: its value, and its cotangent by the argument and the output's cotangent."""
+    """A Function of one argument: its value; its cotangent, from the argument and the output's cotangent."""
 
     def forward(ctx, x):
         ctx.save_for_backward(x)
@@ -297,6 +297,11 @@ def doubles(*shapes, dtype=torch.float64):
     return draw
 
 
+def needed(*shapes):
+    """Return tensors by which a gradient is needed."""
+    return lambda: tuple(each.requires_grad_() for each in doubles(*shapes)())
+
+
 CASES = [
     Case("forward with ctx", with_ctx, doubles((4, 3))),
     Case("setup_context", with_setup, lambda: (*doubles((4,), ())(), 3), "dfactor"),
@@ -307,7 +312,7 @@ CASES = [
     Case("behind autograd", behind_autograd, doubles((3,)), "dx", "differences of the forward pass's values"),
     Case("out=", out_argument, doubles((3,)), "dx", "differences of the forward pass's values"),
     Case("numpy", in_numpy, doubles((3,)), "dx", "differences of the forward pass's values"),
-    Case("None", none_returned, doubles((3,), (3,)), "dunused"),
+    Case("None", none_returned, needed((3,), (3,)), "dunused"),
     Case("bfloat16 only", bfloat16_only, doubles((16,), dtype=torch.bfloat16), "dx", "bfloat16"),
     Case("float32 only", float32_only, doubles((8,), dtype=torch.float32), "dx", "float32"),
     Case("float32 inside", float32_inside, doubles((8,)), "dx", "float32 inside"),

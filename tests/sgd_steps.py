@@ -110,7 +110,7 @@ def largest_ratio(state, other, bound):
 
 @partial(jax.jit, static_argnames=("lr", "reg", "momentum", "nesterov"))
 def step_and_jacobian(state, inputs, labels, lr, reg, **options):
-    """The state after a step of JAX's as a vector, and its derivative by the vector of the state before."""
+    """The state after a step of JAX's as a vector, and its derivative with respect to the state before."""
     flat, unravel = ravel_pytree(state)
 
     def move(flat):

@@ -47,7 +47,7 @@ def ordinary():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PASSING)
-def test_checkers_pass_right_and_catch_coarse(name):
+def test_checkers_pass_right_networks_and_catch_coarse_errors(name):
     _, edits = networks.MISTAKES["bias-mean"]
     finding = CONTENDERS[name].check(networks.network(*edits), ordinary())
     assert not finding.ok
@@ -349,7 +349,7 @@ def test_help_lists_the_other_benchmarks(monkeypatch, capsys):
     assert all(name in printed for name in command_line.COMMANDS)
 
 
-def test_interrupted_measurement_goes_on(tmp_path, monkeypatch):
+def test_interrupted_measurement_is_continued(tmp_path, monkeypatch):
     monkeypatch.setattr(bench, "programs", list)
     ran = []
 

@@ -1,4 +1,4 @@
-"""A mistake of each kind: the line that is named, and what is said of it; right programs are not blamed."""
+"""A mistake of each kind: the named line and its explanation; right programs are not blamed."""
 
 # ruff: noqa: F401, F811 - the browser is a fixture, which arguments name
 
@@ -91,7 +91,7 @@ def judged(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", MISTAKES)
-def test_first_place_is_the_mistake(judged, kind):
+def test_first_named_line_is_the_mistake(judged, kind):
     old, new, starts, kinds = MISTAKES[kind]
     report, lines = judged(old, new)
     assert report.ok is False
@@ -340,7 +340,7 @@ def test_listing_has_every_kind_of_value(parts):
 
 
 @pytest.mark.slow
-def test_listing_tells_calls_apart(parts):
+def test_listing_distinguishes_calls(parts):
     report = parts("chain", ((4, 4), (4, 4)), explain=True)
     assert report.ok is True
     notes = {row.code.strip(): row.note for row in report.listing}

@@ -1,4 +1,4 @@
-"""The BLAS works on what it is given, in either memory order, and on no copy."""
+"""The BLAS computes in place, in either memory order."""
 
 import itertools
 
@@ -53,7 +53,7 @@ def test_vectors_and_matrices_are_scaled_added_and_squared(dtype, order):
     assert squared_norm(x) == (x**2).sum()
 
 
-def test_an_output_that_the_blas_would_copy_is_refused():
+def test_output_that_would_be_copied_is_refused():
     a, gaps = np.ones((4, 4)), np.ones((4, 8))[:, ::2]
     with pytest.raises(ValueError, match="worked on a copy"):
         multiply_add(1.0, a, a, 0.0, gaps)

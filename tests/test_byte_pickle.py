@@ -1,4 +1,4 @@
-"""A pickle of something else is named, and one that would do something does not."""
+"""The reader of pickles refuses everything but plain data, and executes nothing."""
 
 # ruff: noqa: F401, F811 - some of what is imported are fixtures, which arguments name
 
@@ -35,7 +35,7 @@ GOOD = {"labels": [1] * ROWS, "data": np.zeros((ROWS, 3072), np.uint8)}
         ({**GOOD, "labels": [2**60] * ROWS}, "record 0 has label 1152921504606846976"),
     ],
 )
-def test_a_pickle_of_something_else_is_named(tmp_path, images, content, message):
+def test_other_pickles_are_refused_with_their_content(tmp_path, images, content, message):
     path = write_pickled(tmp_path, images, python3_pickle(2)) / "data_batch_4"
     path.write_bytes(pickle.dumps(content, 2))
     assert str(path) in fails(tmp_path, message)
@@ -86,7 +86,7 @@ def hostile_pickles(target):
     yield from (b"", b"\x80", b"garbage", b"\x80\x02}", pickle.dumps(GOOD, 2)[:-9])
 
 
-def test_no_hostile_pickle_runs_an_instruction(tmp_path, images, monkeypatch):
+def test_hostile_pickle_executes_nothing(tmp_path, images, monkeypatch):
     monkeypatch.setattr(byte_pickle, "MOST_INSTRUCTIONS", 10_000)
     path = write_pickled(tmp_path, images, python3_pickle(2)) / "data_batch_1"
     good, target = path.read_bytes(), tmp_path / "ran"
@@ -102,7 +102,7 @@ def test_no_hostile_pickle_runs_an_instruction(tmp_path, images, monkeypatch):
     np.testing.assert_array_equal(read_cifar10(tmp_path)[0], images[0])
 
 
-def test_a_hostile_pickle_takes_no_memory():
+def test_hostile_pickle_allocates_no_memory():
     """A few bytes would allocate gigabytes; the process may use little more memory than it needs."""
     program = """
 import resource

@@ -1,4 +1,4 @@
-"""CIFAR-10 from every layout it comes in, and the errors of files that are something else."""
+"""CIFAR-10 from every layout, and the errors for invalid files."""
 
 # ruff: noqa: F401, F811 - some of what is imported are fixtures, which arguments name
 
@@ -35,7 +35,7 @@ DUMPS = {
 
 @pytest.mark.parametrize("archived", [False, True])
 @pytest.mark.parametrize("layout", ["binary", *DUMPS])
-def test_every_layout_gives_the_same_arrays(tmp_path, images, layout, archived):
+def test_all_layouts_give_the_same_arrays(tmp_path, images, layout, archived):
     if layout == "binary":
         path = write_binary(tmp_path, images)
     else:
@@ -54,7 +54,7 @@ def test_the_python_2_pickle_is_one():
 
 
 @pytest.mark.parametrize("write", [write_binary, lambda p, i: write_pickled(p, i, python3_pickle(2))])
-def test_the_folder_above_will_do_and_so_will_the_archive_in_it(tmp_path, images, write):
+def test_parent_folder_and_archive_in_it_are_found(tmp_path, images, write):
     folder = write(tmp_path / "a", images)
     name = "cifar-10-binary.tar.gz" if folder.name == BINARY else "cifar-10-python.tar.gz"
     (tmp_path / "b").mkdir()
@@ -86,7 +86,7 @@ def test_a_missing_batch_is_named(tmp_path, images, write):
     fails(pack(folder, tmp_path / "x.tar.gz"), "x.tar.gz lacks data_batch_2", FileNotFoundError)
 
 
-def test_an_empty_folder_and_no_folder_are_named(tmp_path):
+def test_empty_and_missing_folders_are_named(tmp_path):
     fails(tmp_path, f"{tmp_path} has no CIFAR-10", FileNotFoundError)
     fails(tmp_path / "no", f"{tmp_path / 'no'} does not exist", FileNotFoundError)
 
@@ -110,7 +110,7 @@ def archive(tmp_path, images):
     return write
 
 
-def test_an_archive_with_another_plain_file_is_read(archive, images):
+def test_other_files_in_an_archive_are_ignored(archive, images):
     np.testing.assert_array_equal(read_cifar10(archive(f"{BINARY}/readme.html", b"hello"))[0], images[0])
 
 
@@ -127,7 +127,7 @@ def test_links_and_devices_are_not_followed(archive, images, kind):
     np.testing.assert_array_equal(read_cifar10(path)[0], images[0])
 
 
-def test_the_same_batch_twice_is_refused(archive):
+def test_repeated_batch_is_refused(archive):
     content = b"\0" * (ROWS * 3073)
     fails(archive(f"{BINARY}/data_batch_1.bin", content), "data_batch_1.bin occurs twice")
 
@@ -139,7 +139,7 @@ def test_sizes_are_bounded(archive, monkeypatch):
     fails(archive("a", b"\0" * 2**19), "is damaged")
 
 
-def test_a_header_that_unpacks_to_gigabytes_stops_at_the_limit(tmp_path, small, monkeypatch):
+def test_header_claiming_gigabytes_stops_at_the_limit(tmp_path, small, monkeypatch):
     monkeypatch.setattr(cifar10, "MOST_BYTES_UNZIPPED", 2**20)
     path = tmp_path / "bomb.tar.gz"
     header = tarfile.TarInfo("comment")

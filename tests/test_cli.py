@@ -31,7 +31,7 @@ def test_check_agrees_on_the_toy_and_the_digits(handgrad):
     assert max(map(len, out.splitlines())) <= 80
 
 
-def test_a_defect_of_the_program_is_not_a_wrong_gradient(handgrad, monkeypatch):
+def test_internal_error_is_not_a_wrong_gradient(handgrad, monkeypatch):
     monkeypatch.setattr("handgrad.cli.check.Check.run", lambda self: 1 // 0)
     code, out, err = handgrad("check")
     assert (code, out) == (2, "")

@@ -1,4 +1,4 @@
-"""Compiled programs are kept, and nothing that happens to their files is seen or does lasting harm."""
+"""The cache of compiled programs: a check notices no damage to its files, and repairs it."""
 
 import errno
 import json
@@ -31,7 +31,7 @@ def only(folder):
     return file
 
 
-def test_programs_come_back_on_the_same_machine_alone(kept, tmp_path):
+def test_programs_are_reused_only_on_the_same_machine(kept, tmp_path):
     assert kept.get(KEY) == PROGRAM
     assert kept.get("jit_g-0123") is None
     assert Programs(tmp_path, "elsewhere").get(KEY) is None
@@ -59,7 +59,7 @@ def failing(number):
     raise OSError(number, os.strerror(number))
 
 
-def test_full_disk_leaves_no_part_and_is_tried_once(tmp_path, monkeypatch):
+def test_full_disk_leaves_no_partial_file_and_is_tried_once(tmp_path, monkeypatch):
     asked = []
 
     def full(part, path):
@@ -82,7 +82,7 @@ def test_directory_that_is_missing_or_a_file_raises_nothing(tmp_path):
         (tmp_path / "file").touch()
 
 
-def test_size_is_bounded_and_what_was_used_last_is_kept(tmp_path, monkeypatch):
+def test_cache_size_is_bounded_and_recent_files_are_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(programs, "LARGEST", 20_000)
     for number in range(100):
         Programs(tmp_path, "here").put(f"{number}", bytes(1000))
@@ -155,7 +155,7 @@ def test_complaining_loader_is_tried_once(tmp_path):
     assert asked == [6, 0]
 
 
-def test_version_of_jax_without_the_place_is_left_alone(tmp_path, monkeypatch):
+def test_jax_version_without_the_hook_is_left_alone(tmp_path, monkeypatch):
     from jax._src import compilation_cache
 
     mine = Programs(tmp_path, "here")

@@ -11,7 +11,7 @@ from handgrad.data.cifar10 import BATCHES, BINARY
 from handgrad.data.datasets import load_cifar10, load_dataset
 
 
-def test_the_parts_and_the_mean(tmp_path, monkeypatch):
+def test_parts_and_mean_are_right(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     X, y = rng.integers(0, 256, (60_000, 12), dtype=np.uint8), rng.integers(0, 10, 60_000)
     monkeypatch.setattr(datasets, "read_cifar10", lambda directory: (X, y))
@@ -63,7 +63,7 @@ print(1024 * int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").rea
 
 
 @pytest.mark.slow
-def test_training_on_all_of_it_takes_less_than_400_mb(tmp_path):
+def test_training_on_cifar10_takes_less_than_400_mb(tmp_path):
     rng = np.random.default_rng(0)
     folder = tmp_path / BINARY
     folder.mkdir()

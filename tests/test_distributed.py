@@ -46,7 +46,7 @@ def in_this_process(cases, *, processes, **options):
     return found
 
 
-def test_the_command_says_how_many_took_part(handgrad, monkeypatch):
+def test_command_prints_the_number_of_processes(handgrad, monkeypatch):
     monkeypatch.setattr(sharded, "compute", in_this_process)
     code, out, err = handgrad("check", "--processes", 3, "--json")
     assert (code, err) == (0, "")
@@ -108,7 +108,7 @@ def test_hanging_process_is_not_waited_for(tmp_path):
         (("net.py:Net", "--device", "cpu"), "--device is for handgrad's own network"),
     ],
 )
-def test_counts_that_do_not_go_together_are_refused(handgrad, arguments, message):
+def test_incompatible_counts_are_refused(handgrad, arguments, message):
     code, out, err = handgrad("check", *arguments)
     assert (code, out) == (2, "")
     assert err.startswith(f"handgrad: {message}")

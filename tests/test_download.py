@@ -18,7 +18,7 @@ from handgrad.data.cifar10 import read_cifar10
 from handgrad.data.download import data_directory, download_cifar10
 
 
-def test_the_directory_is_the_environments(monkeypatch, tmp_path, images):
+def test_directory_comes_from_the_environment(monkeypatch, tmp_path, images):
     monkeypatch.setenv("HANDGRAD_DATA", str(tmp_path))
     assert data_directory() == tmp_path
     monkeypatch.delenv("HANDGRAD_DATA")
@@ -52,7 +52,7 @@ def server(tmp_path, images):
         thread.join()
 
 
-def test_the_download_is_checked_kept_and_read(server, tmp_path, images, capsys):
+def test_download_is_verified_kept_and_read(server, tmp_path, images, capsys):
     url, sha256, handler = server
     cache = tmp_path / "cache"
     path = download_cifar10(cache, f"{url}/good", sha256)
@@ -89,7 +89,7 @@ def test_the_command_downloads_and_reads(tmp_path, images, monkeypatch, capsys):
     assert asked == [tmp_path / "kept", tmp_path]
 
 
-def test_a_download_that_fails_is_one_line(tmp_path, monkeypatch, capsys):
+def test_failed_download_is_one_line(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
         sys, "argv", ["handgrad", "data", "cifar10", "--data-dir", str(tmp_path / "file" / "x")]
     )

@@ -10,7 +10,7 @@ from handgrad.dropout import draw_dropout_mask, dropout_backward, dropout_forwar
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("probability", [0.0, 0.1, 0.5, 0.9])
-def test_the_mask_drops_as_often_as_it_should(probability, dtype):
+def test_mask_drops_with_the_given_probability(probability, dtype):
     mask = draw_dropout_mask(np.random.default_rng(0), probability, np.empty((200, 500), dtype))
     kept = dtype(1 / (1 - probability))
     assert set(np.unique(mask)) <= {0, kept}

@@ -59,14 +59,14 @@ DIGITS_SLOW = [toy_problem, pytest.param(digits_problem, marks=pytest.mark.slow)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("reg", [0.0, 1e-12, 0.09, 10.0])
 @pytest.mark.parametrize("name", QUICK)
-def test_sizes_and_penalties(name, reg, dtype):
+def test_both_agree_for_all_sizes_and_penalties(name, reg, dtype):
     rng = np.random.default_rng(sum(SIZES[name]))
     assert_equal_gradients(random_problem(rng, SIZES[name], reg=reg, dtype=dtype))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("problem", DIGITS_SLOW)
-def test_the_courses_toy_problem_and_real_digits(problem, dtype):
+def test_both_agree_on_toy_problem_and_digits(problem, dtype):
     assert_equal_gradients(problem().astype(dtype))
 
 
@@ -74,7 +74,7 @@ def test_the_courses_toy_problem_and_real_digits(problem, dtype):
 @pytest.mark.parametrize(
     "layout", [np.ascontiguousarray, np.asfortranarray, lambda A: np.repeat(A, 2, axis=-1)[..., ::2]]
 )
-def test_every_memory_layout(layout, dtype):
+def test_both_agree_in_every_memory_layout(layout, dtype):
     problem = random_problem(np.random.default_rng(0), SIZES["all different"], dtype=dtype)
     params = {name: layout(value) for name, value in problem.params.items()}
     # Not `Problem.net`, which would copy the layout away.
@@ -145,14 +145,14 @@ HARD = [
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("hard", HARD)
-def test_the_hard_places(hard, dtype):
+def test_both_agree_in_the_hard_places(hard, dtype):
     problem = random_problem(np.random.default_rng(1), SIZES["all different"], dtype=dtype)
     assert_equal_gradients(hard(problem))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in ACTIVATIONS if name != "relu"])
-def test_every_activation_in_both_dtypes_and_in_the_hard_places(name):
+def test_both_agree_for_every_activation(name):
     """The sizes are one, so that JAX compiles each activation once; the reference is float64 for both."""
     for dtype in DTYPES:
         problem = random_problem(np.random.default_rng(3), SIZES["all different"], dtype=dtype)
@@ -172,7 +172,7 @@ def test_every_activation_in_both_dtypes_and_in_the_hard_places(name):
     hard=st.lists(st.sampled_from(HARD), unique=True, max_size=3),
 )
 @settings(max_examples=200)
-def test_combinations_of_hard_places(sizes, reg, dtype, seed, hard):
+def test_both_agree_in_combinations_of_hard_places(sizes, reg, dtype, seed, hard):
     problem = random_problem(np.random.default_rng(seed), sizes, reg=reg, dtype=dtype)
     for harden in hard:
         problem = harden(problem)

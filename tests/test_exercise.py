@@ -1,4 +1,4 @@
-"""The backward pass as an exercise: what is written, what is judged, and what is said of it."""
+"""The exercises: their files, the judgement of each step, and the messages."""
 
 import ast
 import json
@@ -48,7 +48,7 @@ def filled(topic, steps, language="en"):
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("name", TOPICS)
-def test_exercise_gives_nothing_away(name, language):
+def test_exercise_does_not_contain_the_answers(name, language):
     topic = topic_called(name)
     text = text_of(topic, "net.py", language)
     assert not [answer for answer in answers_of(topic) if answer in squeezed(text)]
@@ -65,7 +65,7 @@ def test_answers_make_the_exercise_the_right_program():
         assert ast.dump(whole) == ast.dump(ast.parse(topic.code))
 
 
-def test_languages_say_the_same_things():
+def test_languages_have_the_same_texts():
     english, chinese = (tomllib.loads((FOLDER / f"{each}.toml").read_text()) for each in LANGUAGES)
     for section, texts in english.items():
         assert texts.keys() == chinese[section].keys()
@@ -87,7 +87,7 @@ def test_command_writes_a_file_once(handgrad, tmp_path):
     before = file.read_bytes()
     code, _, err = handgrad("exercise", file)
     assert code == 2
-    assert "exists already" in err
+    assert "already exists" in err
     assert file.read_bytes() == before
 
 
@@ -100,7 +100,7 @@ def test_file_of_any_editor_is_an_exercise(tmp_path):
     assert "'right', 'open'" in str([each.state for each in judge_steps(file, topic_called("dropout")).steps])
 
 
-def test_command_refuses_what_it_cannot_do(handgrad, tmp_path):
+def test_command_refuses_bad_arguments(handgrad, tmp_path):
     file = tmp_path / "plain.py"
     file.write_text("x = 1\n")
     assert "there is no topic nothing" in handgrad("exercise", tmp_path / "a.py", "--topic", "nothing")[2]
@@ -155,12 +155,12 @@ def everything(judging):
 @pytest.mark.parametrize(
     ("written", "said", "code"),
     [
-        ("import time; time.sleep(99)", "does not come to an end within 9 s: it is still at line 28", 2),
+        ("import time; time.sleep(99)", "did not finish within 9 s: it is still at line 28", 2),
         ("import os; os._exit(3)", "ended its process, with exit code 3", 2),
         ("dscores = nothing", "NameError", 1),
     ],
 )
-def test_anything_written_gets_one_clear_answer(handgrad, tmp_path, written, said, code):
+def test_any_text_gets_one_clear_answer(handgrad, tmp_path, written, said, code):
     file = tmp_path / "net.py"
     file.write_text(filled(topic_called("two-layer-network"), 0).replace("dscores = ...", written))
     found, out, err = handgrad("check", file, "--time-limit", "9" if "sleep" in written else "60")

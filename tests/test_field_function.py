@@ -117,7 +117,7 @@ def test_intended_stop_is_a_warning():
         assert all(each.odd_one_out != "automatic" for each in report.quantities)
 
 
-def test_gradient_wrong_beside_the_given_point_is_reported_so():
+def test_gradient_wrong_only_beside_the_given_point_is_reported():
     report = CASES["a factor of 1"][1].check(dtype="float64")
     assert "Right at the first example, wrong at example 2, moved." in report.signature
     assert "points=1" in report.signature
@@ -140,7 +140,7 @@ def test_result_must_be_a_loss_and_gradients():
     ("slope", "right"),
     [(0.0, True), (0.5, True), (1.0, True), (1.5, False), (2.4, False), (-1.4, False), (1.0 + 1e-9, False)],
 )
-def test_at_a_tie_the_interval_is_right_and_nothing_else(activation, slope, right):
+def test_only_the_interval_is_right_at_a_tie(activation, slope, right):
     def hand(x):
         return np.sum(np.maximum(x, 0)), np.where(x == 0, slope, x > 0)
 
@@ -150,7 +150,7 @@ def test_at_a_tie_the_interval_is_right_and_nothing_else(activation, slope, righ
 
 @pytest.mark.parametrize("activation", some_quick([lambda x: jnp.maximum(x, 0), jax.nn.relu]))
 @pytest.mark.parametrize("grad", [[0.5, 0.5, 1 + 1e-12, 0], [0.5, 0.5, 1, 1e-12]])
-def test_a_tie_blinds_no_other_entry(activation, grad):
+def test_tie_does_not_hide_mistakes_in_other_entries(activation, grad):
     def hand(x):
         at_ties = np.array(grad) if (x == [0, 0, 1, -1]).all() else (x > 0).astype(float)
         return np.sum(np.maximum(x, 0)), at_ties

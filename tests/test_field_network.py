@@ -58,7 +58,7 @@ REFUSED = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", some_quick(CASES, 4))
-def test_a_network_gets_its_verdict(name):
+def test_network_gets_its_verdict(name):
     ok, target, said = CASES[name]
     report = check_network(target)
     assert report.ok is ok, str(report)
@@ -102,7 +102,7 @@ def test_a_network_in_jax_computes_in_the_checked_precision(switch):
 
 
 @pytest.mark.slow
-def test_an_import_that_does_not_end_says_where(handgrad, tmp_path):
+def test_endless_import_reports_its_line(handgrad, tmp_path):
     file = tmp_path / "forever.py"
     file.write_text(FOREVER)
     for limit in (3, 15, 60):  # a busy machine may need longer to come to that line
@@ -147,6 +147,6 @@ def test_surrogate_and_tolerance_reach_the_check(handgrad, tmp_path):
     assert "--surrogate goes with --reference" in err
 
 
-def test_where_a_system_has_no_limits_the_time_limit_is_enough(monkeypatch):
+def test_time_limit_is_enough_without_system_limits(monkeypatch):
     monkeypatch.setitem(sys.modules, "resource", None)
     limits.limit(2**30, 1.0)

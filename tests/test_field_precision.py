@@ -1,4 +1,4 @@
-"""Low precision, what cancels, and what rounding hides: judged by what is known, or not judged."""
+"""Gradients in low precision, terms that cancel, and values that rounding hides."""
 
 import jax
 import jax.numpy as jnp
@@ -112,7 +112,7 @@ def test_a_tie_of_huge_numbers_is_judged():
 
 
 @pytest.mark.slow
-def test_a_given_point_that_rounding_hides_is_not_judged():
+def test_given_point_hidden_by_rounding_is_not_judged():
     """Logits that differ by their last digit: beside them a softmax is 0 or 1."""
     x = 1e17 + 16 * np.array([0.0, 1.0, -1.0, 0.0])
     report = check_gradients(by_maximum, jax.nn.logsumexp, x)
@@ -120,7 +120,7 @@ def test_a_given_point_that_rounding_hides_is_not_judged():
     assert "at the given point rounding in float64 hides" in str(report)
 
 
-def test_a_given_point_at_an_optimum_is_judged_by_those_beside_it():
+def test_given_point_at_an_optimum_is_judged_by_its_neighbours():
     X = np.random.default_rng(0).normal(size=(20, 3))
     w = np.array([0.3, -1.7, 0.9])
 

@@ -98,7 +98,7 @@ def test_git_takes_the_diff(nasty, capfd):
 
 
 @pytest.mark.parametrize("options", [("--fix", "--json"), ("--yes",), ("--no-repair", "--diff")])
-def test_what_cannot_be_done_is_refused(options, capsys):
+def test_impossible_requests_are_refused(options, capsys):
     assert run("nobody.py:step", *options) == 2
     assert "--" in capsys.readouterr().err
 
@@ -131,7 +131,7 @@ def test_a_file_that_changed_is_not_written(nasty):
     assert nasty.read_bytes() == before.replace(b"\t\t+ fehler", b"\t\t* fehler")
 
 
-def test_a_file_that_another_process_writes_is_waited_for(nasty):
+def test_file_locked_by_another_process_is_waited_for(nasty):
     before, repair = nasty.read_bytes(), repair_of(nasty)
     nasty.with_name("nasty.py.orig").write_bytes(b"kept")
     with ThreadPoolExecutor() as pool:

@@ -163,7 +163,7 @@ def test_arguments_are_cast_or_passed_as_they_are():
 
 
 @pytest.mark.slow
-def test_a_reference_with_loops_branches_and_float32_inside():
+def test_reference_may_have_loops_branches_and_float32():
     def reference(x, n):
         y = jax.lax.fori_loop(0, n, lambda i, y: jnp.sin(y) + x, x)
         y = jax.lax.cond(y.sum() > 0, lambda y: 2 * y, lambda y: -y, y)
@@ -218,7 +218,7 @@ def test_changed_inputs_are_found(problem):
         assert [each.id for each in report.diagnosis] == ["inputs-mutated"]
 
 
-def test_an_answer_that_changes_is_found(problem):
+def test_function_with_changing_results_is_found(problem):
     calls = []
 
     def hand(p, X):
@@ -249,19 +249,19 @@ def fails(x):
 @pytest.mark.parametrize(
     ("hand", "reference", "params", "message"),
     [
-        (fails, square, np.ones(2), r"hand raised line \d+: RuntimeError: no more$"),
+        (fails, square, np.ones(2), r"hand fails at line \d+: RuntimeError: no more$"),
         (lambda x: np.sum(x), square, np.ones(2), r"hand must return \(loss, grads\), .* not float64"),
         (lambda x: (1.0, {"a": 1.0}), lambda p: square(p["b"]), {"b": np.ones(2)}, "grads has nothing for b"),
         (lambda x: (1.0, [1.0]), lambda p: square(p[1]), [np.ones(2)] * 2, "grads must have 2 entries"),
         (lambda x: (1.0, "no"), square, np.ones(2), "hand's dparams is not an array of real numbers"),
-        (square_by_hand, fails, np.ones(2), r"reference raised line \d+: RuntimeError: no more$"),
+        (square_by_hand, fails, np.ones(2), r"reference fails at line \d+: RuntimeError: no more$"),
         (
             square_by_hand,
             lambda x: x**2,
             np.ones(2),
             r"reference must return one number, not an array of shape \(2,\)",
         ),
-        (square_by_hand, lambda x: (square(x), x), np.ones(2), "reference must return one number, not tuple"),
+        (square_by_hand, lambda x: (square(x), x), np.ones(2), "must return one number, not a tuple"),
         (square_by_hand, lambda x: jnp.argmax(x), np.ones(2), "reference must return a floating number"),
         (square_by_hand, square, np.arange(3), "params must hold floating numbers"),
         (square_by_hand, square, {"a": {"n": 3}}, "a.n must hold floating numbers .* not int"),
@@ -275,7 +275,7 @@ def fails(x):
         ),
     ],
 )
-def test_what_cannot_be_judged_says_why(hand, reference, params, message):
+def test_reason_is_given_if_nothing_can_be_judged(hand, reference, params, message):
     with pytest.raises(NotJudged, match=message) as caught:
         check_gradients(hand, reference, params)
     assert "\n" not in str(caught.value)

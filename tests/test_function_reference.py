@@ -1,4 +1,4 @@
-"""Kinks, a reference that is wrong itself, and what people bring along."""
+"""Kinks, references that are wrong themselves, and unusual arguments."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""Fused kernels: nothing can differentiate them, or they compute in float32 whatever comes in."""
+"""Fused kernels, which cannot be differentiated automatically or always compute in float32."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Functions with which a stranger tries to get a wrong verdict; each has a right gradient and a wrong one."""
+"""Functions designed to get a wrong verdict, each with a right gradient and a wrong one."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""An array in large pages is one like any other."""
+"""An array in large pages behaves like any other."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from handgrad.fused.large_pages import FEW_PAGES, LARGE_PAGE, NUMPY_ASKS, large_
 @pytest.mark.parametrize("order", "CF")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("size", [0, 8000, FEW_PAGES, NUMPY_ASKS - 8000, NUMPY_ASKS])
-def test_array_has_its_shape_and_order_and_where_it_helps_a_whole_page(size, dtype, order):
+def test_array_has_shape_order_and_large_pages(size, dtype, order):
     columns = 1000 // np.dtype(dtype).itemsize
     array = large_pages((-(-size // 1000), columns), np.dtype(dtype), order)
     assert array.shape == (-(-size // 1000), columns)

@@ -51,7 +51,7 @@ def test_dscores_is_not_an_alias_of_probs():
     np.testing.assert_array_equal(probs, before)
 
 
-def test_the_penalty_of_two_has_the_gradient_of_four():
+def test_gradient_of_the_penalty_is_four_reg_w():
     W = np.array([[1.0, -2.0], [0.5, 0.0]])
     assert layers.l2_penalty_forward(W, 0.25) == 2 * 0.25 * (1 + 4 + 0.25)
     np.testing.assert_array_equal(layers.l2_penalty_backward(W, 0.25), 4 * 0.25 * W)

@@ -1,4 +1,4 @@
-"""The program as people start it: by its name or by `python -m`, and stopped before it has begun."""
+"""Starting the program by its name or by `python -m`, and interrupting it at once."""
 
 import signal
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 PROGRAM = [sys.executable, "-m", "handgrad"]
 
 
-def test_version_is_the_package_s():
+def test_version_is_printed():
     said = subprocess.run([*PROGRAM, "--version"], capture_output=True, text=True, check=True)
     assert said.stdout == f"handgrad {version('handgrad')}\n"
 

@@ -37,7 +37,7 @@ def as_later_contract(net_class):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("form", [lambda c: c, as_function, as_later_contract, lambda c: c(7, 10, 5)])
-def test_every_form_is_judged_alike(form):
+def test_all_forms_get_the_same_verdict(form):
     right = networks.network()
     wrong = networks.network(*networks.MISTAKES["reg-halved"][1])
     assert check_network(form(right)).ok
@@ -78,7 +78,7 @@ def test_the_penalty_read_off_the_loss_is_reported():
 
 
 @pytest.mark.slow
-def test_the_loss_that_is_not_this_networks_loss_is_said_first():
+def test_foreign_loss_is_reported_first():
     report = check_network(networks.network(*networks.UNKNOWN["cubic penalty"][1]))
     assert report.ok is None
     assert "Its penalty of W1 is not a square." in report.signature
@@ -198,7 +198,7 @@ def test_reports_as_json_html_and_text():
 
 
 @pytest.mark.slow
-def test_three_values_show_the_odd_one_out():
+def test_three_values_show_which_one_is_wrong():
     report = check_network(networks.network(*networks.MISTAKES["bias-mean"][1]))
     wrong = next(each for each in report.quantities if each.name == "db1")
     assert wrong.odd_one_out == "hand"
@@ -283,7 +283,7 @@ def test_a_loss_that_is_finite_nowhere_is_wrong():
 
 
 @pytest.mark.slow
-def test_gradient_without_flow_is_not_judged():
+def test_gradient_that_nothing_flows_into_is_not_judged():
     report = check_network(networks.network()(7, 10, 1))  # one class: no score moves the loss
     assert report.ok is None
     assert {each.name for each in report.quantities if each.ok is None} == {"db2", "db1"}

@@ -1,4 +1,4 @@
-"""Anybody's networks with every activation: right ones are read and pass, mistaken ones are named."""
+"""Networks with every activation: right ones pass, and a mistaken slope is named."""
 
 import numpy as np
 import pytest
@@ -114,7 +114,7 @@ def test_two_mistakes_are_named_in_a_network_with_tanh():
 
 
 @pytest.mark.slow
-def test_unknown_activation_is_reported_as_unknown():
+def test_unknown_activation_is_reported():
     softsign = [(FORWARD, "h1 = z1 / (1 + np.abs(z1))"), (BACKWARD, "dz1 = dh1 / (1 + np.abs(z1))**2")]
     report = check_network(instance(*softsign))
     assert report.activation is None

@@ -54,7 +54,7 @@ def test_the_sentence_names_the_line_to_write():
     assert report.diagnosis[0].equivalent == ("batch-mean-twice",)
 
 
-def test_epsilon_is_estimated():
+def test_epsilon_in_the_logarithm_is_estimated():
     report = check_network(networks.network(*networks.MISTAKES["log-epsilon"][1]))
     assert "log(p + 1e-08)" in report.diagnosis[0].text
 
@@ -81,7 +81,7 @@ def test_part_of_what_is_wrong_is_named_where_the_rest_is_unknown():
         ("three times the penalty", "dW1 is off by reg·W1."),
     ],
 )
-def test_the_signature_of_the_unknown(name, signature):
+def test_unknown_mistake_is_described(name, signature):
     report = check_network(networks.network(*networks.UNKNOWN[name][1]))
     assert report.diagnosis == ()
     assert report.signature == signature
@@ -172,7 +172,7 @@ def test_the_signature_of_an_error_in_the_hidden_layer(mask, signature):
 
 
 @pytest.mark.slow
-def test_a_search_that_takes_long_ends(monkeypatch):
+def test_long_search_is_stopped(monkeypatch):
     """The verdict stays, and the error is described instead."""
     target = networks.network(NO_MEAN, (networks.BIAS_1, "dz1.mean(axis=0) + 2 * reg * b1"))
     assert len(check_network(target).diagnosis) == 2

@@ -1,4 +1,4 @@
-"""Pictures: what is where in them, and that each can be drawn of whatever a run has been through."""
+"""The pictures of a run: their contents, whatever happened in the run."""
 
 import io
 
@@ -24,7 +24,7 @@ def pixels(png):
 
 
 @pytest.mark.parametrize("channel", [0, 1, 2])
-def test_a_weight_is_seen_at_its_pixel_in_its_colour(channel):
+def test_weight_appears_at_its_pixel_in_its_colour(channel):
     W1 = np.zeros((3 * 4 * 5, 2))
     W1[channel * 20 + 1 * 5 + 3, 1] = 0.7  # row 1, column 3 of a 4×5 image
     images = filter_images(W1, (3, 4, 5))
@@ -51,7 +51,7 @@ def test_a_negative_weight_is_dark_and_one_channel_is_grey():
 
 
 @pytest.mark.slow
-def test_the_band_of_activations_holds_only_what_they_can_be(monkeypatch):
+def test_band_of_activations_stays_within_their_range(monkeypatch):
     bands = []
     monkeypatch.setattr(
         "matplotlib.axes.Axes.fill_between", lambda _, x, low, high, **__: bands.append((low, high))

@@ -1,4 +1,4 @@
-"""Calls of any NumPy code, judged against their own forward pass: their loss and what belongs to what."""
+"""Calls of any NumPy code: the loss, and the array to which each gradient belongs."""
 
 import json
 import os
@@ -161,6 +161,29 @@ def test_written_gradient_before_moved_weight_and_all_is_put_back():
     assert not [path for path in shown if path.endswith(("check.py", "report.py"))]
 
 
+class Kept(Layer):
+    """Its loss keeps what its backward pass reads, which takes no argument."""
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.W
+
+    def loss(self, x, y):
+        self.r = self.forward(x) - y
+        return 0.5 * np.mean(self.r**2)
+
+    def backward(self):
+        return {"W": self.x.T @ self.r / self.r.size}
+
+
+@pytest.mark.slow
+def test_backward_without_arguments_belongs_to_a_loss():
+    layer = Kept()
+    assert check_call(layer.loss, x, y, backward=layer.backward, points=1).ok
+    with pytest.raises(NotJudged, match="backward takes no adjoint"):
+        check_call(layer.forward, x, backward=layer.backward, points=1)
+
+
 def log_likelihood(x):
     if (x <= 0).any():
         raise ValueError("x must be positive")
@@ -198,7 +221,7 @@ def one_of_two(A, B):
 
 
 def test_ambiguous_gradient_is_not_judged_without_of():
-    with pytest.raises(NotJudged, match="may be the gradient by A or B: say which") as caught:
+    with pytest.raises(NotJudged, match="may be the gradient for A or B: say which") as caught:
         check_call(one_of_two, A, B)
     told = re.search(r"--of '(.*?)=(.*?)'", str(caught.value))
     report = check_call(one_of_two, A, B, of={told[1]: told[2]})
@@ -251,7 +274,7 @@ def test_loss_by_expression_of_locals_and_by_another_function():
     for report in (by_expression, by_function):
         assert report.ok, str(report)
         assert report.quantities[0].of == "W"
-    assert by_expression.loss == "--loss 0.5 * np.sum((p - y) ** 2)"
+    assert by_expression.loss == "0.5 * np.sum((p - y) ** 2) (--loss)"
     assert by_function.loss == "squared()"
 
 
@@ -276,7 +299,7 @@ def chances(W, x, labels):
 
 
 @pytest.mark.slow
-def test_loss_that_is_never_computed_is_the_usual_one_that_the_gradients_are_of():
+def test_loss_that_is_never_computed_is_found_from_the_gradients():
     binary = "1 / 4 * -np.sum(y * np.log(p) + (1 - y) * np.log(1 - p))"
     given = (W, RNG.standard_normal((2, 2)), x, y > 0)
     report = check_call(network, *given, slope=lambda h: 1 - h)
@@ -298,8 +321,8 @@ def test_loss_that_is_never_computed_is_the_usual_one_that_the_gradients_are_of(
         (lambda W: W @ W.T, {}, "the loss is an array of shape|returns no loss"),
         (lambda W: np.sum(W), {}, "no gradient"),
         (lambda W: 3, {}, "computes nothing from the arrays that it is given"),
-        (lambda W: W.nothing, {}, r"raised line \d+: AttributeError: .*'nothing'"),
-        (lambda W: x @ W, {"loss": "np.sum(oot)"}, "--loss raised .*'oot' is not defined"),
+        (lambda W: W.nothing, {}, r"fails at line \d+: AttributeError: .*'nothing'"),
+        (lambda W: x @ W, {"loss": "np.sum(oot)"}, "--loss fails with .*'oot' is not defined"),
         (lambda W: x @ W, {"loss": "np.sum(out"}, "--loss is not an expression"),
         (lambda W: x @ W, {"loss": "out", "backward": np.sum}, "give one"),
     ],
@@ -316,7 +339,7 @@ def test_report_survives_json():
     assert found["form"] == "recorded"
     assert found["quantities"][0].keys() >= {"of", "from"}
     assert type(report).from_json(found) == report
-    assert "return[1] by W" in report._repr_html_()
+    assert "return[1] for W" in report._repr_html_()
 
 
 PRINTS = """

@@ -127,7 +127,7 @@ def test_tie_keeps_all_others_sharp_and_has_room_for_both_sides():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_what_is_0_by_cancellation_is_known(dtype):
+def test_gradient_that_cancels_to_0_is_recognised(dtype):
     def loss(b, W, unused, dead, x):
         z = x @ W + b
         z = (z - z.mean(0)) / np.sqrt(z.var(0) + 1e-5)
@@ -148,7 +148,7 @@ def test_what_is_0_by_cancellation_is_known(dtype):
 
 
 @pytest.mark.slow
-def test_what_rounding_drowns_does_not_cancel():
+def test_gradient_lost_in_rounding_does_not_count_as_cancelling():
     def loss(W, x):
         h = x
         for _ in range(300):
@@ -174,7 +174,7 @@ def test_a_gradient_by_hand_is_granted_its_own_rounding():
     assert outside(recording.result[1], alone).tolist() == [True, False, False]
     assert not outside(recording.result[1], together).any()
     assert (together.bound < 1e-5 * np.abs(together.right.centre)).all()
-    with pytest.raises(ValueError, match=r"the gradient by x has shape \(\), not \(3,\)"):
+    with pytest.raises(ValueError, match=r"the gradient for x has shape \(\), not \(3,\)"):
         measure(recording, loss, by_hand={"x": loss})
 
 

@@ -1,7 +1,7 @@
 """Every public name of NumPy's and SciPy's is recorded with its derivative, constant, or refused.
 
-All expressions of a module are one program, a line each; each has an array of its own to depend on. So one
-recording and one pass back give all derivatives, and two plain runs one difference of each.
+All expressions of a module are one program, with a line for each, and each depends on an array of its own. So
+one recording and one backward pass give all derivatives, and two plain runs a difference of each.
 """
 
 import io
@@ -165,7 +165,7 @@ def wrong(program, form, recording, sides):
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_no_name_is_left_over(module):
+def test_every_public_name_is_tested(module):
     listed = {*by_name(RECORDED, module), *by_name(CONSTANT, module), *by_name(REFUSED, module)}
     assert listed == public(MODULES[module])
 

@@ -193,7 +193,7 @@ class Typed:
 TYPED = Typed()
 
 
-def test_types_in_containers_and_attributes_are_those_of_the_names():
+def test_types_in_containers_match_the_names():
     def call(x, dtype=np.float64, *, cast=float):
         found = [
             TYPED.dtype is np.float64, TYPED.dtype is x.dtype.type, TYPED.kinds[0] is float,
@@ -254,7 +254,7 @@ def test_objects_with_operators_or_arrays_of_their_own_stay_on_the_tape():
 
 
 @pytest.mark.slow
-def test_shapes_set_in_place_are_no_leak():
+def test_shape_set_in_place_is_not_a_leak():
     def call(x):
         part = x[1:]
         part.shape = (8,)

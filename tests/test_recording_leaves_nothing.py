@@ -132,7 +132,7 @@ def test_everything_is_plain_after_an_exception():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 20])
-def test_what_no_walk_reaches_is_as_after_a_plain_run(count):
+def test_unreachable_objects_are_as_after_a_plain_run(count):
     """Held by C code, a thread or a suspended generator; a few things are searched for in another way."""
 
     def left_by(how):
@@ -208,7 +208,7 @@ def test_functions_of_numpys_come_back_wherever_they_were():
     assert type(functions["relu"]) is np.ufunc
 
 
-def test_second_point_leaves_all_as_the_first_run_did():
+def test_second_point_restores_the_state_after_the_first_run():
     holder = Holder()
 
     def call(x):

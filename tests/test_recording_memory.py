@@ -1,4 +1,4 @@
-"""Memory that is written to in parts costs what is written, and every moment of it can be seen again."""
+"""Writing to memory in parts costs only the parts, and every earlier state can be read again."""
 
 import tracemalloc
 

@@ -70,7 +70,7 @@ def test_unknown_operation_is_one_error_with_its_place(function, says):
 
 
 @pytest.mark.slow
-def test_a_refusal_that_the_program_catches_is_raised_all_the_same():
+def test_refusal_caught_by_the_program_is_raised_again():
     def call(x):
         try:
             return np.sum(np.histogram(x)[0])
@@ -129,7 +129,7 @@ def test_leak_is_found_with_its_line(leaky):
     assert everything_plain()
 
 
-def test_array_changed_by_an_unbound_method_is_no_fault_of_the_instrument():
+def test_array_changed_by_an_unbound_method_is_refused():
     def call(x):
         h = np.tanh(x)
         np.ndarray.fill(h, 0.5)
@@ -178,7 +178,7 @@ def test_number_computed_off_the_tape_is_a_leak():
     assert caught.value.place.line == returned_number.__code__.co_firstlineno
 
 
-def test_call_that_cannot_be_compared_is_not_called_complete():
+def test_recording_that_cannot_be_compared_is_not_called_complete():
     def drawn(w):
         return np.sum(w * np.random.default_rng().standard_normal(2))
 

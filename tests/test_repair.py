@@ -63,7 +63,7 @@ def test_a_missing_slope_is_found(check):
     assert report.repair.before == "    dz = dh  # the slope\n"
     assert report.repair.after == "    dz = dh * (z > 0)  # the slope\n"
     assert report.repair.diff.count("\n+    ") == 1
-    assert "With this both gradients are right (4 points, float64): the slope of np.maximum in line 6" in str(
+    assert "With this both gradients are right (4 points, float64): the slope of np.maximum (line 6)" in str(
         report
     )
     assert (report.blame[0].line, report.blame[0].kind) == (12, "step")
@@ -136,7 +136,7 @@ def step(x, gamma, up):
         ("dgamma = (up * xhat).sum(axis=0)", "dgamma = up * xhat", "dgamma = np.sum(xhat * up, axis=0)"),
     ],
 )
-def test_what_is_missing_is_found_by_its_value(tmp_path, old, new, after):
+def test_missing_term_is_found_by_its_value(tmp_path, old, new, after):
     assert old in NORMALISED
     file, rng = tmp_path / "normalised.py", np.random.default_rng(0)
     file.write_text(NORMALISED.replace(old, new))
@@ -238,7 +238,7 @@ def test_a_layer_before_the_input_that_it_keeps_needs_one_edit(tmp_path):
 
 
 @pytest.mark.slow
-def test_an_update_is_moved_and_not_given_up(check):
+def test_update_is_moved_not_deleted(check):
     report = check(("    dh = ", "    W2 -= 0.1 * dW2\n    dh = "))
     assert report.blame[0].kind == "stale"
     assert report.blame[0].says.startswith("W2 is read after line 11 changes it")
@@ -269,7 +269,7 @@ def first_statement(tmp_path, text):
     return Site(source, function.body[0], function.body, function)
 
 
-def test_only_0_takes_the_place_of_a_limit(tmp_path):
+def test_limit_is_replaced_by_0_only(tmp_path):
     text = "def f(d):\n    dz = 2 * np.maximum(d, 1)\n    return dz\n"
     edited = [edit.changes[0] for edit in constants(first_statement(tmp_path, text))]
     limit = text.index("1)")

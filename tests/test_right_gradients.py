@@ -18,7 +18,7 @@ COARSE = {"sum of 10⁵ terms": 2e-2}
 
 
 def traced(reference, params, args):
-    """The reference's value and gradient by the floating arrays, traced once for many problems."""
+    """The reference's value and gradient for the floating arrays, traced once for many problems."""
 
     def flat(*inputs):
         given, *others = jax.tree.unflatten(structure, inputs)

@@ -63,7 +63,7 @@ def test_a_function_that_raises_says_where():
         def backward(ctx, g):
             return g @ ctx.missing
 
-    with pytest.raises(NotJudged, match=r"the rule raised line \d+: AttributeError"):
+    with pytest.raises(NotJudged, match=r"the rule fails at line \d+: AttributeError"):
         assert_rule(Broken, torch.ones(3))
 
 

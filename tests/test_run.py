@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from child_runs import FILES, FLAGS
 
+from handgrad.fused.blas import blas_threads
 from handgrad.runs import directory as run_module
 from handgrad.runs.checkpoint import load_checkpoint
 from handgrad.runs.config import Config
@@ -17,7 +18,7 @@ from handgrad.sweep.settings import usual_sweep
 from handgrad.sweep.summary import train_command
 
 
-def test_a_run_leaves_its_settings_checkpoint_history_and_pictures(handgrad, tmp_path):
+def test_run_writes_settings_checkpoint_history_and_pictures(handgrad, tmp_path):
     code, out, err = handgrad("train", "--out", tmp_path / "run", *FLAGS)
     assert code == 0, err
     assert f"handgrad predict {tmp_path / 'run'}" in out
@@ -42,7 +43,7 @@ def test_a_run_leaves_its_settings_checkpoint_history_and_pictures(handgrad, tmp
         assert all(cells) if step in evaluated else not any(cells)
 
 
-def test_the_settings_of_a_run_go_in_again_and_single_ones_change(handgrad, tmp_path, monkeypatch):
+def test_settings_of_a_run_can_be_used_again_and_changed(handgrad, tmp_path, monkeypatch):
     config = Config(hidden=6, iters=5, threads=1, schedule="cosine")
     (tmp_path / "config.json").write_text(json.dumps(config.to_json()))
     started = []
@@ -111,7 +112,13 @@ def test_a_directory_that_cannot_be_made_exits_with_2(handgrad, tmp_path):
 
 
 @pytest.mark.slow
-def test_runs_are_numbered_where_no_directory_is_named(handgrad, tmp_path, monkeypatch):
+def test_digits_are_trained_on_one_thread_by_default(tmp_path):
+    with blas_threads(2):
+        run_module.start_run(Config(hidden=2, iters=1), tmp_path / "run")
+    assert run_module.read_config(tmp_path / "run").threads == 1
+
+
+def test_runs_without_a_directory_are_numbered(handgrad, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
         assert handgrad("train", "--iters", "2", "--hidden", "2")[0] == 0
@@ -149,7 +156,7 @@ def test_bad_settings_are_named_and_leave_nothing(handgrad, tmp_path, flags, mes
     assert not (tmp_path / "run").exists()
 
 
-def test_a_preset_gives_the_settings_that_no_flag_gives(handgrad, monkeypatch, tmp_path):
+def test_preset_sets_what_no_flag_sets(handgrad, monkeypatch, tmp_path):
     started = []
     monkeypatch.setattr(run_module, "start_run", lambda config, out: started.append(config) or out)
     handgrad("train", "--preset", "notes", "--seed", "7", "--out", tmp_path)
@@ -198,7 +205,7 @@ def test_predict_prints_accuracy_overall_and_for_each_class(handgrad, tmp_path, 
     assert (code, "nowhere" in err) == (2, True)
 
 
-def test_checkpoints_cost_little_and_come_every_few_seconds(digits, tmp_path, monkeypatch):
+def test_checkpoints_are_cheap_and_frequent(digits, tmp_path, monkeypatch):
     clock = [100.0]
     monkeypatch.setattr(run_module.time, "perf_counter", lambda: clock[0])
     saves = []

@@ -52,7 +52,7 @@ def test_many_steps_agree_with_the_plain_path_and_with_jax(kind, dtype):
     "fault",
     [{"reg": 0.05 * (1 + 1e-3)}, {"reg": 0.025}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}],
 )
-def test_the_bound_catches_a_step_that_is_slightly_another(fault):
+def test_bound_catches_a_slightly_different_step(fault):
     params, X, y = make(40, 5, 4, 3, np.float32, seed=3)
     kind = "nesterov" if fault == {"momentum": 0.9} else "classical" if "nesterov" in fault else "plain"
     sgd = Sgd(params, 6, **{"reg": 0.05, **fault})
@@ -92,7 +92,7 @@ def test_a_step_in_every_layout_agrees_with_the_plain_path(layout, dtype, kind, 
 
 
 @pytest.mark.parametrize("way", ["packed", "unpacked", "numpy", "row"])
-def test_a_minibatch_is_read_anew_in_every_step(way, monkeypatch):
+def test_minibatch_is_read_again_in_every_step(way, monkeypatch):
     forward = "packed" if way == "numpy" else way
     monkeypatch.setattr("handgrad.fused.sgd.choose_layout", lambda *_: Layout("C", forward, way))
     params, X, y = make(9, 30, 20, 3, np.float32)
@@ -130,7 +130,7 @@ def check_one_step(N, D, H, C, dtype, kind, seed):
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_a_step_with_every_activation_is_the_plain_one_and_jaxs(name, dtype):
+def test_step_with_every_activation_agrees_with_the_plain_path_and_jax(name, dtype):
     params, X, y = make(7, 5, 6, 4, dtype)
     sgd = Sgd(params, 7, reg=0.05, activation=name)
     loss = sgd.step(X, y, 0.1)
@@ -279,7 +279,7 @@ def test_bad_arguments_are_named(arguments, message):
         Sgd(params, 4, **arguments)
 
 
-def test_a_diverged_step_says_so_in_its_loss():
+def test_diverged_step_has_no_finite_loss():
     params, X, y = make(8, 5, 6, 3, np.float32)
     sgd = Sgd(params, 8)
     with np.errstate(all="raise"):

@@ -1,4 +1,4 @@
-"""The gradient on eight devices is the gradient of one; one process computes all that is looked at."""
+"""The gradient on eight devices equals the gradient on one; one process computes it for all tests."""
 
 from dataclasses import replace
 from io import StringIO
@@ -52,7 +52,7 @@ def test_whole_by_hand_in_shards_and_by_jax_in_shards_agree(computed, name):
 
 
 @pytest.mark.parametrize("name", RIGHT)
-def test_an_error_a_little_above_rounding_would_be_seen(computed, name):
+def test_error_just_above_rounding_is_caught(computed, name):
     found = computed[name]
     for side in found.sides.values():
         for quantity in side.quantities:
@@ -70,7 +70,7 @@ def test_a_penalty_for_each_shard_is_caught_on_both_sides(computed):
     )
 
 
-def test_sizes_that_do_not_divide_are_filled_up():
+def test_uneven_sizes_are_padded():
     """H = 5 does not divide, and the softplus of a unit that only fills up is not 0."""
     uneven = replace(problem((10, 4, 5, 3)), activation="softplus")
     right, right_grads = value_and_grad(uneven.params, uneven.X, uneven.y, uneven.objective)
@@ -82,7 +82,7 @@ def test_sizes_that_do_not_divide_are_filled_up():
             np.testing.assert_allclose(value, right_grads[name], rtol=1e-12, atol=1e-15)
 
 
-def test_the_table_says_how_many_took_part(computed):
+def test_table_has_the_numbers_of_shards_and_processes(computed):
     console = Console(file=StringIO(), width=80)
     for found in computed.values():
         console.print(sharded.sharded_table(found))
@@ -94,7 +94,7 @@ def test_the_table_says_how_many_took_part(computed):
     assert max(map(len, printed.splitlines())) <= 80
 
 
-def test_layouts_shard_the_hidden_units_as_well():
+def test_layouts_also_shard_the_hidden_units():
     assert [sharded.layouts(shards) for shards in (1, 2, 7, 9)] == [
         [(1, 1)], [(2, 1), (1, 2)], [(7, 1), (1, 7)], [(9, 1), (3, 3)],
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Gradients of shards combine to the gradient of the whole as `handgrad.shards` derives it, not otherwise."""
+"""Gradients of shards combine to the gradient of the whole batch, as derived in `handgrad.shards`."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""Many networks in one step: each goes where it would go alone."""
+"""Many networks in one step: each takes the steps that it would take alone."""
 
 import jax
 import numpy as np
@@ -34,7 +34,7 @@ ONE_OF_EACH = "relu", "tanh", "relu"
 
 @jax.jit
 def jacobian(params, X, y, lr, objective):
-    """The absolute values of the derivatives of all parameters after a step by all before it."""
+    """The absolute values of the derivatives of all parameters after a step with respect to all before it."""
     flat, unravel = ravel_pytree(params)
 
     def move(flat):
@@ -96,12 +96,12 @@ def train_both(dtype, steps, fault=0.0):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_every_network_takes_the_steps_that_it_takes_alone(dtype):
+def test_every_network_takes_the_same_steps_as_alone(dtype):
     assert max(train_both(dtype, steps=7)) <= 1
 
 
 @pytest.mark.slow
-def test_the_bound_catches_a_penalty_that_is_slightly_another():
+def test_bound_catches_a_slightly_different_penalty():
     ratios = train_both(np.float32, steps=7, fault=1e-3)
     assert min(ratio for ratio, network in zip(ratios, NETWORKS, strict=True) if network[-1]) > 1
 
@@ -135,7 +135,7 @@ def test_a_step_of_any_shape_agrees_with_the_plain_path(N, D, C, dtype, networks
         assert abs(losses[number] + penalties[number] - values["loss"]) <= 2 * bounds.radius["loss"]
 
 
-def test_a_diverging_network_leaves_the_others_as_they_are_to_the_bit():
+def test_diverging_network_does_not_change_a_bit_of_the_others():
     starts = [make(40, 5, H, 3, np.float32, seed=H)[0] for H in (4, 6, 3)]
     _, X, y = make(6, 5, 1, 3, np.float32)
     stacks = [StackedSgd(starts, 6, regs=[0.1] * 3, activations=ONE_OF_EACH) for _ in range(2)]

@@ -97,7 +97,7 @@ def test_steps_leave_out_what_is_unused_equal_or_small_and_constant():
         lambda x: lax.fori_loop(0, 3, lambda _, x: x * x, x),
     ],
 )
-def test_what_numpy_would_compute_differently_is_no_step(function):
+def test_operations_that_numpy_computes_differently_are_left_to_xla(function):
     with jax.enable_x64(True):
         assert steps_of(jax.make_jaxpr(function)(np.ones(3))) is None
         assert isinstance(steps_of(jax.make_jaxpr(jnp.sin)(np.ones(3))), Steps)

@@ -1,4 +1,4 @@
-"""What strangers do with gradients: steps, rates, several outputs, scalars, fixed entries, rounding."""
+"""Gradients in other people's code: steps, rates, several outputs, scalars, fixed entries, rounding."""
 
 from types import SimpleNamespace
 
@@ -56,7 +56,7 @@ def embedding_step(E, w, ids, y, g_w, lr=0.1, factor=1.0):
 @pytest.mark.parametrize(
     ("ids", "factor", "right"), [((0, 3), 1, True), ((0, 3), 2, False), ((3, 3), 1, False)]
 )
-def test_rows_are_moved_by_the_rate_that_is_named(ids, factor, right):
+def test_rows_are_updated_with_the_named_rate(ids, factor, right):
     n = np.random.default_rng(0).standard_normal
     given = (n((4, 3)), n(3), np.array(ids), n(2), np.zeros(3))
     report = check_call(embedding_step, *given, factor=float(factor), points=1)
@@ -88,7 +88,7 @@ def test_real_and_imaginary_part_of_a_spectrum_add_up():
     assert check_call(spectral, np.random.default_rng(0).standard_normal(8), points=1).ok
 
 
-def test_fault_of_the_checker_is_called_one():
+def test_fault_of_the_checker_is_reported_as_one():
     with pytest.raises(ZeroDivisionError) as caught:
         exec(compile("1 / 0", PLACE, "exec"))
     assert not is_own_fault(caught.value)  # this test is code of the user
@@ -146,7 +146,7 @@ def triangular(L, x):
 
 
 @pytest.mark.slow
-def test_zeros_of_a_triangular_matrix_are_told_apart():
+def test_zeros_of_a_triangular_matrix_are_distinguished():
     report = check_call(triangular, np.tril(np.ones((3, 3))), A, points=1)
     assert report.ok is False
     assert "let the loss read L * mask" in report.signature
@@ -154,7 +154,7 @@ def test_zeros_of_a_triangular_matrix_are_told_apart():
 
 
 @pytest.mark.slow
-def test_errors_of_an_early_stop_are_told_apart():
+def test_errors_after_an_early_stop_are_distinguished():
     off = lambda x, error: (np.sum(x * x), 2 * x * (1 + error))  # noqa: E731
     assert "--tolerance 1e-06" in check_call(off, A, 1e-9, points=1).signature
     assert "tolerance" not in str(check_call(off, A, 1e-3, points=1).signature)
@@ -215,7 +215,7 @@ def shared(x, y, factor):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("factor", "right"), [(1.0, True), (2.0, False)])
-def test_one_array_is_two_gradients(factor, right):
+def test_one_array_may_be_two_gradients(factor, right):
     report = check_call(shared, A, B, factor, points=1)
     assert [each.name for each in report.quantities] == ["dx", "dy"]
     assert report.ok is right
@@ -242,9 +242,9 @@ class Dense:
 
 
 @pytest.mark.slow
-def test_gradient_that_is_not_written_is_told():
+def test_unwritten_gradient_is_reported():
     dense = Dense()
     assert check_call(dense.forward, A, backward=dense.backward, points=1).ok
     report = check_call(dense.forward, A, backward=lambda dout: dense.backward(dout, b_too=False), points=1)
     assert report.ok is None
-    assert "self.db, where the gradient by self.b belongs, is not written" in str(report)
+    assert "self.db, where the gradient for self.b belongs, is not written" in str(report)

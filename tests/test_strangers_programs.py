@@ -1,4 +1,4 @@
-"""Programs as strangers write them: tensors with their graph, states beside parameters, namedtuples."""
+"""Other people's programs: tensors with their graph, states beside parameters, namedtuples."""
 
 import ast
 from collections import namedtuple

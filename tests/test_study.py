@@ -1,4 +1,4 @@
-"""The study page, from the source that it is read from to the numbers that it shows; no browser here."""
+"""The study page without a browser: its sources, its texts and its numbers."""
 
 import json
 import re
@@ -185,7 +185,7 @@ def test_true_gradient_belongs_to_the_loss():
     assert Decimal(1) / 3 == Decimal("0.3333333333333333333333333333")  # the precision is as it was
 
 
-def test_speed_is_what_the_benchmark_found():
+def test_speed_figures_match_the_benchmark():
     results = json.loads(speed.RESULTS.read_text(encoding="utf-8"))
     assert speed.read_speed() == speed.summarise(results), "run python -m autograd_ref.study.speed"
 
@@ -277,7 +277,7 @@ def test_program_is_the_hand_derivation(steps):
 
 
 @pytest.mark.slow
-def test_mistakes_are_what_the_checker_calls_them():
+def test_mistakes_match_the_checkers_catalogue():
     problem = worked_problem()
     for mistake in slip_ups():
         broken = break_it(mistake, problem)
@@ -311,4 +311,4 @@ def test_a_folder_that_cannot_be_made_is_an_error(handgrad, tmp_path):
     file.touch()
     code, out, err = handgrad("study", "--out", file)
     assert (code, out) == (2, "")
-    assert err == f"handgrad: cannot make {file}: File exists\n"
+    assert err == f"handgrad: {file} is a file, not a directory: name another one\n"

@@ -57,7 +57,7 @@ def test_every_text_is_there_in_both_languages(visit, language):
 
 
 @pytest.mark.parametrize(("locale", "title"), [("zh-CN", "反向传播"), ("fr-FR", "Backpropagation")])
-def test_language_is_the_browsers(visit, locale, title):
+def test_language_follows_the_browser(visit, locale, title):
     page = visit(locale=locale)
     expect(page.get_by_role("heading", level=1)).to_contain_text(title, use_inner_text=True)
 
@@ -119,7 +119,7 @@ def test_picture_stays_in_view_and_in_step(visit, size):
     expect(current).to_have_id("step-dW2_penalty")
 
 
-def test_play_takes_the_text_along(visit):
+def test_play_scrolls_the_text(visit):
     page = visit(size=LAPTOP)
     page.locator("#steps").evaluate("each => each.scrollIntoView()")
     page.get_by_role("button", name="Play").click()
@@ -133,7 +133,7 @@ def test_play_takes_the_text_along(visit):
     page.get_by_role("button", name="Pause").click()
 
 
-def test_arrow_keys_act_where_the_reader_is(visit):
+def test_arrow_keys_act_only_in_the_walk(visit):
     page = visit(size=LAPTOP)
     page.keyboard.press("ArrowRight")
     assert page.locator("article.step.current").count() == 0
@@ -156,7 +156,7 @@ def test_arrow_keys_act_where_the_reader_is(visit):
     assert page.evaluate("scrollY") == before
 
 
-def test_quantity_is_lit_everywhere(visit):
+def test_quantity_is_highlighted_everywhere(visit):
     page = visit()
     page.locator("#step-dh1 a.q[data-q=dscores]").focus()
     assert set(page.locator(".lit").evaluate_all("all => all.map(each => each.dataset.q)")) == {"dscores"}

@@ -38,7 +38,7 @@ def test_nothing_overflows_a_phone(visit, language):
     ) == []  # fmt: skip
 
 
-def test_few_stops_before_the_content(visit):
+def test_few_tab_stops_before_the_content(visit):
     page = visit()
     stops = page.evaluate(
         """() => {

@@ -1,4 +1,4 @@
-"""The numbers that the study page's own script computes, against the Python's."""
+"""The numbers that the study page's script computes, compared with Python's."""
 
 # ruff: noqa: F401, F811 - the browser is a fixture, which arguments name
 

@@ -1,4 +1,4 @@
-"""A sweep has the results of each point trained alone, on any workers, also after being killed."""
+"""A sweep gives each point the result of training it alone, on any workers, even after being killed."""
 
 import json
 import os
@@ -106,7 +106,7 @@ def undisturbed(tmp_path_factory, digits):
     return directory
 
 
-def test_every_point_has_the_result_that_it_has_alone(undisturbed, digits):
+def test_every_point_has_the_same_result_as_alone(undisturbed, digits):
     # Within rounding: that the steps are the same is shown in test_stacked_sgd.
     found = lines(undisturbed)
     assert [line["point"] for line in found] == list(range(24))
@@ -142,7 +142,7 @@ def test_unstacked_point_matches_a_run_bit_for_bit(options, digits):
     assert diverged["diverged"]
 
 
-def test_networks_that_end_early_do_not_disturb_those_that_go_on(digits):
+def test_networks_that_end_early_do_not_disturb_the_others(digits):
     points = [Config(hidden=hidden, iters=hidden, schedule="cosine") for hidden in (4, 9, 6)]
     for point, outcome in zip(points, train_points(points, digits), strict=True):
         trainer = Trainer(point, digits)
@@ -241,7 +241,7 @@ def test_killed_sweep_resumes_where_it_was(undisturbed, digits, tmp_path):
     assert lines(directory) == lines(undisturbed)
 
 
-def test_a_sweep_that_is_done_trains_nothing(undisturbed, digits):
+def test_finished_sweep_trains_nothing(undisturbed, digits):
     before = (undisturbed / "results.jsonl").read_bytes()
     run_sweep(undisturbed, digits, Workers(None, lambda: 1))
     assert (undisturbed / "results.jsonl").read_bytes() == before
@@ -253,7 +253,7 @@ def small(directory, **axes):
     return make_sweep(Grid(Config(batch=20), usual | axes), directory)
 
 
-def test_a_task_that_fails_loses_nothing_that_was_done(digits, tmp_path, monkeypatch):
+def test_failed_task_loses_no_results(digits, tmp_path, monkeypatch):
     monkeypatch.setattr("handgrad.sweep.grid.STACK_UNITS", 3)
     directory, train = small(tmp_path / "sweep", lr=(0.01, 0.02, 0.03)), sweep_module.train_stack
 
@@ -286,6 +286,12 @@ def test_worker_that_always_dies_ends_the_sweep(digits, tmp_path, monkeypatch):
         assert workers.submit(os.getpid).result(60) != os.getpid()
         with pytest.raises(SweepError, match=r"a worker died 2 times in a row .*; 0 of 1 points"):
             run_sweep(small(tmp_path / "sweep"), digits, workers)
+
+
+@pytest.mark.slow
+def test_ctrl_c_reaches_no_worker_that_is_still_starting():
+    with process_pool(1) as workers:
+        assert signal.SIGINT in workers.submit(signal.pthread_sigmask, signal.SIG_BLOCK, ()).result(60)
 
 
 @pytest.mark.parametrize(
@@ -381,7 +387,7 @@ def mean_accuracy(directory, hidden):
     )
 
 
-def test_a_sweep_in_which_all_diverge_says_so(handgrad, tmp_path, monkeypatch):
+def test_sweep_in_which_all_diverge_fails(handgrad, tmp_path, monkeypatch):
     monkeypatch.setattr("handgrad.sweep.workers.process_pool", lambda count: nullcontext(ONE))
     code, out, _ = handgrad("sweep", "--lr", "1e9", "--iters", "50", "--out", tmp_path / "sweep")
     assert code == 1

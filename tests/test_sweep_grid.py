@@ -1,4 +1,4 @@
-"""The points of a sweep, as they are written, and which of them are trained together."""
+"""The points of a sweep: how they are written, and which of them are trained together."""
 
 import pytest
 
@@ -70,7 +70,7 @@ def test_a_point_that_cannot_be_trained_is_named_before_any_is():
         grid(seeds=0)
 
 
-def test_a_stack_holds_the_points_of_one_seed_up_to_a_number_of_units():
+def test_stack_holds_points_of_one_seed_up_to_its_size():
     half = STACK_UNITS // 2
     stacks = grid(hidden=(half, half - 3, 3), lr=(1.0, 2.0), seeds=2).stacks
     points = grid(hidden=(half, half - 3, 3), lr=(1.0, 2.0), seeds=2).points
@@ -81,7 +81,7 @@ def test_a_stack_holds_the_points_of_one_seed_up_to_a_number_of_units():
     assert sorted(map(len, stacks)) == [2, 2, 4, 4]
 
 
-def test_points_that_differ_in_their_steps_alone_are_one_network():
+def test_points_that_differ_only_in_steps_are_one_network():
     several = grid(hidden=(STACK_UNITS // 2,), iters=(10, 20, 30), lr=(1.0, 2.0))
     assert len(several.stacks) == 1
     assert several.work(several.stacks[0]) == 2 * 30 * (STACK_UNITS // 2)
@@ -100,7 +100,7 @@ def test_a_grid_survives_json(tmp_path):
     assert Grid.from_json(there.to_json()) == there
 
 
-def test_the_presets_are_the_three_figures_of_the_notes():
+def test_presets_match_the_notes_three_figures():
     grids = {name: settings.grid() for name, settings in SWEEP_PRESETS.items()}
     assert {name: one.varied for name, one in grids.items()} == {
         "notes-hidden": ("hidden",), "notes-reg": ("reg",), "notes-lr-iters": ("lr", "iters"),

@@ -1,4 +1,4 @@
-"""Pictures of sweeps: that each can be drawn of whatever a sweep may find, and says what it is of."""
+"""The pictures of a sweep, whatever its results."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""Finding and loading FILE.py:NAME and package.module:NAME, and what is said when that fails."""
+"""Finding and loading FILE.py:NAME and package.module:NAME, and the errors if that fails."""
 
 import sys
 import warnings
@@ -40,7 +40,7 @@ def complaint(spec):
     return message
 
 
-def test_a_file_by_its_path(tmp_path):
+def test_file_is_found_by_its_path(tmp_path):
     file = write(tmp_path / "net.py", NETWORK)
     target = load_target(f"{file}:Net")
     assert target.value is target.module.Net
@@ -48,7 +48,7 @@ def test_a_file_by_its_path(tmp_path):
     assert load_target("./net.py:Net").value is target.value
 
 
-def test_a_name_with_dots(tmp_path):
+def test_name_may_have_dots(tmp_path):
     write(tmp_path / "net.py", "class Outer:\n    class Inner: ...\n")
     assert load_target("net.py:Outer.Inner").value.__name__ == "Inner"
 
@@ -63,7 +63,7 @@ def test_a_file_may_have_any_name(tmp_path, name):
     assert sys.modules["numpy"] is np
 
 
-def test_two_files_of_one_name(tmp_path):
+def test_two_files_may_have_the_same_name(tmp_path):
     one, other = (write(tmp_path / folder / "net.py", f"where = {folder!r}\n") for folder in "ab")
     assert [load_target(f"{file}:where").value for file in (one, other, one)] == ["a", "b", "a"]
 
@@ -96,13 +96,13 @@ def test_a_folder_without_init_is_a_package_where_a_file_imports_relatively(tmp_
     assert target.value.__module__ == "lib.layers"
 
 
-def test_a_file_opens_what_is_beside_it_from_anywhere(tmp_path):
+def test_file_opens_its_neighbours_from_anywhere(tmp_path):
     write(tmp_path / "sub/sizes.txt", "7")
     write(tmp_path / "sub/net.py", "from pathlib import Path\nsize = int(Path('sizes.txt').read_text())\n")
     assert load_target("sub/net.py:size").value == 7
 
 
-def test_a_module_of_the_same_project_is_not_to_be_installed(tmp_path):
+def test_module_of_the_same_project_needs_no_installation(tmp_path):
     write(tmp_path / "repo/cs231n/layers.py", "")
     write(tmp_path / "repo/cs231n/classifiers/net.py", "import cs231n.layers\n")
     said = complaint("repo/cs231n/classifiers/net.py:Net")
@@ -115,11 +115,11 @@ def test_a_module_is_found_from_the_working_directory(tmp_path):
     assert load_target("parts.net:Net").file == str(tmp_path / "parts/net.py")
 
 
-def test_what_is_installed_can_be_named():
+def test_installed_module_can_be_named():
     assert load_target("handgrad.two_layer_net:TwoLayerNet").value.__name__ == "TwoLayerNet"
 
 
-def test_another_package_of_the_same_name_is_not_taken_for_it(tmp_path):
+def test_package_of_the_same_name_is_not_confused(tmp_path):
     write(tmp_path / "handgrad/__init__.py", "")
     file = write(tmp_path / "handgrad/two_layer_net.py", NETWORK)
     assert "another module has the name handgrad.two_layer_net" in complaint(f"{file}:Net")
@@ -143,7 +143,9 @@ def test_a_target_needs_a_name(spec):
     assert "FILE.py:NAME or package.module:NAME" in complaint(spec)
 
 
-def test_no_such_file_module_or_name(tmp_path):
+def test_missing_file_module_or_name_is_named(tmp_path):
+    write(tmp_path / "layers.py", NETWORK)
+    assert complaint("layers").startswith("there is no such target: write layers.py")
     assert complaint("nowhere.py:Net") == "there is no file nowhere.py"
     assert complaint("some/where:Net") == "there is no file some/where"
     assert complaint("nowhere.net:Net").startswith("there is no module nowhere here")

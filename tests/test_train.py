@@ -56,7 +56,7 @@ def test_training_writes_to_no_argument(data):
 
 
 @pytest.mark.slow
-def test_it_learns_the_digits():
+def test_network_learns_the_digits():
     X, y = load_digits()
     net = TwoLayerNet(64, 40, 10, std=0.1, rng=0)
     net.train(X[:1500], y[:1500], X[1500:], y[1500:], 0.005, 1.0, num_iters=2000, batch_size=100)

@@ -20,7 +20,7 @@ def pixels():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_minibatch_is_the_rows_converted_less_the_mean(pixels, dtype):
+def test_minibatch_is_the_converted_rows_minus_the_mean(pixels, dtype):
     X, y = pixels
     mean = X.mean(axis=0)
     minibatch = Minibatch(X, y, 6, np.dtype(dtype), mean=mean)
@@ -68,7 +68,7 @@ def test_wrong_rows_and_wrong_images_are_refused(pixels):
         Minibatch(X, y, 2, np.dtype(np.float32), flip=(2, 3, 4))
 
 
-def test_training_on_bytes_less_their_mean_is_training_on_the_difference(pixels):
+def test_training_on_bytes_minus_mean_equals_training_on_the_difference(pixels):
     X, y = pixels
     mean = np.round(X.mean(axis=0))  # whole numbers: the difference is exact
     nets = [TwoLayerNet(24, 8, 3, std=0.1, dtype=np.float32, rng=1) for _ in range(2)]

@@ -42,7 +42,7 @@ def test_published_scores_and_loss_of_the_course(toy):
     assert abs(loss - LOSS) <= 0.5e-11
 
 
-def test_the_first_weights_are_drawn_first_and_biases_are_zero():
+def test_first_weights_are_drawn_first_and_biases_are_zero():
     net = TwoLayerNet(3, 4, 2, std=0.1, rng=7)
     rng = np.random.default_rng(7)
     np.testing.assert_array_equal(net.params["W1"], 0.1 * rng.standard_normal((3, 4)))
@@ -117,7 +117,7 @@ def test_objective_has_the_penalty_of_the_loss(small):
     assert Objective(penalty={"W1": 1.0}).coefficient("W2") == 0
 
 
-def test_nothing_the_caller_holds_is_written(small):
+def test_callers_arrays_are_not_written(small):
     net, X, y = small
     scores = net.loss(X)
     held = [X, y, scores, *net.params.values()]
@@ -259,13 +259,13 @@ def test_bad_sizes_are_named(arguments, error, message):
 
 
 @pytest.mark.usefixtures("as_users_call")
-def test_only_the_known_activations():
+def test_unknown_activation_is_refused():
     with pytest.raises(ValueError, match=r"activation must be one of relu, .*, softplus, not 'step'"):
         TwoLayerNet(2, 2, 2, activation="step")
 
 
 @pytest.mark.usefixtures("as_users_call")
-def test_only_the_two_dtypes():
+def test_other_dtypes_are_refused():
     with pytest.raises(TypeError, match="dtype must be float32 or float64"):
         TwoLayerNet(2, 2, 2, dtype=np.int64)
 

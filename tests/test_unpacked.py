@@ -1,4 +1,4 @@
-"""A product in pieces is the product."""
+"""A product computed in pieces equals the whole product."""
 
 import numpy as np
 import pytest
@@ -61,7 +61,7 @@ def test_matrices_in_another_order_are_refused():
     N=st.integers(1, 6000), D=st.integers(1, 4000), H=st.integers(1, 5000), threads=st.integers(1, 64),
     core=st.sampled_from(["SkylakeX", "Haswell", "Zen", "neoversen1", ""]), dtype=st.sampled_from(DTYPES),
 )  # fmt: skip
-def test_every_way_is_chosen_only_where_it_is_possible(N, D, H, threads, core, dtype):
+def test_ways_are_chosen_only_where_possible(N, D, H, threads, core, dtype):
     layout = choose_layout(N, D, H, np.dtype(dtype), Blas(core, threads))
     if "unpacked" in layout:
         assert layout.order == "C"
@@ -70,7 +70,7 @@ def test_every_way_is_chosen_only_where_it_is_possible(N, D, H, threads, core, d
     assert N == 1 or "row" not in layout
 
 
-def test_the_blas_says_how_many_threads_it_has():
+def test_blas_reports_its_threads():
     blas = blas_in_use()
     assert blas.threads >= 1
 

@@ -1,4 +1,4 @@
-"""The zoo itself: right ways are right, wrong ones are wrong, and the checker has no part in showing it."""
+"""The zoo: right gradients are right and wrong ones wrong, which is shown without the checker."""
 
 import jax
 import numpy as np
@@ -74,7 +74,7 @@ def test_the_zoo_is_large_enough():
 
 @pytest.mark.parametrize("dtype", EXACT)
 @pytest.mark.parametrize("entry", LIGHT[1::30], ids=named)
-def test_hands_are_what_they_are_called(entry, dtype):
+def test_right_hands_are_right_and_wrong_ones_wrong(entry, dtype):
     check_hands(entry, dtype)
 
 
@@ -199,7 +199,7 @@ def test_every_kind_of_fault_is_counted():
     assert rows[-1] == ["all", "1", "4", "1", "1", "3", "1", "1", "1"]
 
 
-def test_a_part_of_the_hands_has_right_and_wrong_ones():
+def test_sample_of_hands_has_right_and_wrong_ones():
     some = _some(
         [("a", square, None), ("b", doubled, None), *[(str(n), square, "x") for n in range(9)]], True, 3
     )

@@ -89,7 +89,7 @@ def without_stops(function: ClosedJaxpr) -> Callable[..., list[jax.Array]]:
 
 
 def without_swallowed(function: ClosedJaxpr) -> Callable[..., list[jax.Array]]:
-    """Return the same function, without derivatives by terms that a sum swallows.
+    """Return the same function, without the derivatives of terms that a sum swallows.
 
     The sum −1e30 + 1 swallows the 1, for example. The function's derivative then agrees with differences of
     its values.

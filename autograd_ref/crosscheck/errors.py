@@ -1,20 +1,24 @@
 """One line about an exception: its text, its place in the target's file, and what to do about it."""
 
 import importlib.util
+import inspect
 import re
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 __all__ = [
     "FAULT",
     "LONGEST_REFUSAL",
     "cause",
+    "failed",
+    "file_of",
+    "in_user_code",
     "is_beside",
     "is_own_fault",
     "one_line",
-    "own_frames",
     "what_stopped",
 ]
 
@@ -63,12 +67,53 @@ def what_stopped(error: BaseException, file: str) -> str:
     return one_line((f"line {lines[-1]}: " if lines else "") + cause(error, file))
 
 
+def failed(what: str, error: BaseException, file: str) -> str:
+    """Return ``what`` with the place and the text of the exception that it raised, in one line."""
+    told = what_stopped(error, file)
+    return f"{what} fails {'at' if told.startswith('line ') else 'with'} {told}"
+
+
+def in_user_code(error: BaseException | None) -> BaseException | None:
+    """Return an exception with the frames of the user's code alone, and its cause likewise.
+
+    Args:
+        error: the exception.
+
+    Returns:
+        The exception, or None if no code of the user raised it.
+    """
+    if error is None:
+        return None
+    kept = None
+    for frame, last, line in reversed(list(_frames(error.__traceback__))):
+        kept = TracebackType(kept, frame, last, line)
+    if kept is None:
+        return None
+    error.__cause__ = in_user_code(error.__cause__)
+    error.__suppress_context__ = True
+    # Frames of JAX are gone, and so is its note about them.
+    notes = getattr(error, "__notes__", [])
+    notes[:] = [each for each in notes if "JAX_TRACEBACK_FILTERING" not in each]
+    return error.with_traceback(kept)
+
+
+def _frames(trace: TracebackType | None) -> Iterator[tuple[FrameType, int, int]]:
+    while trace is not None:
+        if not _is_own_or_foreign(trace.tb_frame.f_code.co_filename):
+            yield trace.tb_frame, trace.tb_lasti, trace.tb_lineno
+        trace = trace.tb_next
+
+
 def is_own_fault(error: BaseException) -> bool:
     """Whether an exception comes from this package, without code of the user above it."""
+    files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return isinstance(error, Exception) and all(map(_is_own_or_foreign, files))
+
+
+def _is_own_or_foreign(file: str) -> bool:
     from autograd_ref.recording.place import is_foreign
 
-    files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return isinstance(error, Exception) and all(file.startswith(OWN) or is_foreign(file) for file in files)
+    return file.startswith(OWN) or is_foreign(file)
 
 
 def is_beside(error: FileNotFoundError, file: str) -> bool:
@@ -77,20 +122,10 @@ def is_beside(error: FileNotFoundError, file: str) -> bool:
     return bool(file) and isinstance(name, str) and (Path(file).parent / name).exists()
 
 
-def own_frames(error: BaseException, file: str) -> TracebackType | None:
-    """Return the traceback of an exception from the target's file on, without the frames before it.
-
-    Args:
-        error: the exception.
-        file: the target's file.
-
-    Returns:
-        The traceback, for ``error.__traceback__``; all of it if no frame is in the file.
-    """
-    trace = error.__traceback__
-    while trace is not None and not _is_in(trace.tb_frame, file):
-        trace = trace.tb_next
-    return error.__traceback__ if trace is None else trace
+def file_of(function: Any) -> str:
+    """Return the file of a function's source, as tracebacks name it; empty if it is not written in Python."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return "" if code is None else str(code.co_filename)
 
 
 def one_line(text: str, longest: int = LONGEST) -> str:

@@ -42,7 +42,7 @@ def write_exercise(file: Path, topic: Topic, language: str) -> None:
     if file.suffix != ".py":
         raise ValueError(f"{file}: an exercise is a Python file, so name it something.py")
     if file.exists():
-        raise ValueError(f"{file} exists already: choose another name, or remove it")
+        raise ValueError(f"{file} already exists: choose another name, or remove it")
     replace_file(file, text_of(topic, file.name, language).encode())
 
 

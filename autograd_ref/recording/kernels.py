@@ -83,7 +83,7 @@ def pull_back(
 def slopes(
     value: Value, inputs: Sequence[Any], active: tuple[int, ...], unit: complex = 1.0
 ) -> list[np.ndarray]:
-    """Return the derivative of every entry of the result by its entry of each active input.
+    """Return the derivative of every entry of the result with respect to its entry of each active input.
 
     Args:
         value: the result of an elementwise operation.

@@ -16,7 +16,7 @@ __all__ = ["Calls", "Place", "caller_file", "here", "is_foreign", "place_here", 
 _RECORD = str(Path(__file__).parent / "record.py")
 _HERE = str(Path(__file__).parent) + os.sep
 _STANDARD = sysconfig.get_paths()["stdlib"] + os.sep
-_OTHERS = {"beartype", "jax", "jaxlib", "jaxtyping", "numpy", "scipy", "torch"}
+_OTHERS = {"beartype", "jax", "jaxlib", "jaxtyping", "numba", "numpy", "scipy", "torch"}
 _INSTALLED = (f"site-packages{os.sep}", f"dist-packages{os.sep}")
 _foreign_files: dict[str, bool] = {}
 

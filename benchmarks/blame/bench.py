@@ -1,4 +1,4 @@
-"""Plant a sample of mistakes in all programs, in several processes, and go on where a run was interrupted."""
+"""Plant a sample of mistakes in all programs, in several processes; an interrupted run can be continued."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -19,15 +19,15 @@ from benchmarks.blame.measure import (
     planted_in,
     sample,
 )
-from benchmarks.blame.mend import Mend
 from benchmarks.blame.plant import KINDS, Planted
 from benchmarks.blame.programs import Program, programs
+from benchmarks.blame.repaired import Repaired
 
 __all__ = ["Bench"]
 
 
 class _Task(NamedTuple):
-    """One thing to measure: a name for it, and a function with its arguments that returns JSON."""
+    """One measurement: its name, and a function that returns JSON, with its arguments."""
 
     key: str
     function: Callable[..., Any]
@@ -41,8 +41,8 @@ class Bench:
         folder: an empty folder for the programs' files.
         jobs: number of processes.
         seed: seed of the sample.
-        repairs: whether a repair is looked for.
-        log: file that keeps what is measured, for the next run with the same sample.
+        repairs: whether to search for repairs.
+        log: file that keeps all results, with which an interrupted run continues.
 
     Attributes:
         programs: the programs by name.
@@ -56,12 +56,12 @@ class Bench:
         self._planted = {name: planted_in(each, folder) for name, each in self.programs.items()}
 
     def right_programs_blamed(self) -> list[str]:
-        """Return the names of the right programs that are blamed."""
+        """Return the names of the right programs in which the checker blames a line."""
         tasks = (_Task(f"right {name}", _is_blamed, (each,)) for name, each in self.programs.items())
         return [name for name, blamed in zip(self.programs, self._done(tasks), strict=True) if blamed]
 
     def mistakes(self, count: int) -> list[Outcome]:
-        """Return what was said of this number of mistakes of each kind, as far as there are."""
+        """Return the outcomes of this number of mistakes of each kind, or of all if there are fewer."""
         wanted = dict.fromkeys(KINDS, count)
         outcomes: list[Outcome] = []
         tasks = (
@@ -72,24 +72,24 @@ class Bench:
         for found in self._done(tasks):
             if found is not None and wanted[found["kind"]]:
                 wanted[found["kind"]] -= 1
-                mend, named = Mend(**found["mend"]), tuple(found["named"])
-                outcomes.append(Outcome(**found | {"mend": mend, "named": named}))
+                repair, named = Repaired(**found["repair"]), tuple(found["named"])
+                outcomes.append(Outcome(**found | {"repair": repair, "named": named}))
                 print(f"\r{len(outcomes)} mistakes", end="", flush=True)
         print()
         return outcomes
 
-    def pairs(self, count: int) -> list[tuple[str, Mend]]:
-        """Return the repairs of two mistakes in different lines of one program."""
-        mends: list[tuple[str, Mend]] = []
+    def pairs(self, count: int) -> list[tuple[str, Repaired]]:
+        """Return the repairs of this number of pairs of mistakes, in different lines of one program."""
+        repairs: list[tuple[str, Repaired]] = []
         for found in self._done(self._couples()):
             if found is not None:
-                mends.append((found.pop("program"), Mend(**found)))
-                if len(mends) == count:
+                repairs.append((found.pop("program"), Repaired(**found)))
+                if len(repairs) == count:
                     break
-        return mends
+        return repairs
 
     def forget(self) -> None:
-        """Delete what is kept for the next run."""
+        """Delete the log."""
         self._log.unlink(missing_ok=True)
 
     def _couples(self) -> Iterator[_Task]:
@@ -148,12 +148,12 @@ def _mistake(program: Program, mistake: Planted, right: Any, repairs: bool, fold
 def _pair(program: Program, first: Planted, second: Planted, right: Any, folder: Path) -> Any:
     if not all(is_mistake(program, each, folder, right) for each in (first, second)):
         return None
-    mend = measure_pair(program, first, second, folder, right)
-    return None if mend is None else {"program": program.name} | asdict(mend)
+    repair = measure_pair(program, first, second, folder, right)
+    return None if repair is None else {"program": program.name} | asdict(repair)
 
 
 def _is_blamed(program: Program, folder: Path) -> bool:
-    """Whether a right program is blamed, in either dtype."""
+    """Return whether the checker blames a line of a right program, in either dtype."""
     for dtype in (None, "float32"):
         try:
             if check(program, program.source, folder, dtype=dtype).blame:

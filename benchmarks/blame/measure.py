@@ -25,9 +25,9 @@ from autograd_ref.crosscheck.program.point import run
 from autograd_ref.crosscheck.reports.repair import Repair
 from autograd_ref.crosscheck.reports.report import NotJudged, Report
 from autograd_ref.recording import tape as tapes
-from benchmarks.blame.mend import Mend, applied, joined, restores, same_gradients
 from benchmarks.blame.plant import KINDS, Planted, plant
 from benchmarks.blame.programs import Program
+from benchmarks.blame.repaired import Repaired, applied, joined, restores, same_gradients
 
 __all__ = [
     "Gradients",
@@ -41,31 +41,32 @@ __all__ = [
     "sample",
 ]
 
-# A program with a mistake may never end. Seconds of CPU time, so that a busy machine changes no sample.
+# Time limit of a program, which a mistake may keep from ending. In CPU seconds, so that the machine's load
+# does not change the sample.
 SECONDS = 60
-# Which part of its largest entry a gradient must change by.
+# A mistake must change a gradient by this part of its largest entry.
 CHANGED = 1e-6
-# Seeds of points at which no repair was tried.
+# Seeds of points that the search for a repair does not use.
 UNSEEN = (101, 102)
-# By which part of their size arrays are moved for another loss.
+# To compute a second loss, arrays are moved by this part of their size.
 MOVED = 0.1
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One mistake and what was said of it.
+    """One planted mistake and the checker's answer.
 
     Attributes:
-        program: its name.
-        kind: of the mistake.
-        line: of the planted statement.
+        program: the program's name.
+        kind: the kind of mistake.
+        line: the line of the changed statement.
         edit: the statement before and after.
         detected: whether a gradient was found wrong.
-        place: the position of the planted line among those named, from 0; None if it is not among them.
+        place: the position of the planted line among the named lines, from 0; None if it was not named.
         named: the lines that were named.
-        said: the kind that was named first; where nothing was judged, the name of the exception.
-        seconds: of CPU time that the check took.
-        mend: what became of the search for a repair.
+        said: the kind that was named first; if nothing was judged, the name of the exception.
+        seconds: the CPU time of the check.
+        repair: the result of the search for a repair.
     """
 
     program: str
@@ -77,7 +78,7 @@ class Outcome:
     named: tuple[int, ...]
     said: str
     seconds: float
-    mend: Mend
+    repair: Repaired
 
 
 class _TooLongError(Exception):
@@ -99,7 +100,7 @@ def _limit(seconds: int) -> Iterator[None]:
 
 
 class _Loaded:
-    """A program's source as a module, from a file of its own."""
+    """A program's source, imported as a module from its own file."""
 
     def __init__(self, program: Program, source: str, folder: Path):
         _Loaded.count += 1
@@ -135,10 +136,10 @@ def check(
     dtype: str | None = None,
     on_verdict: Callable[[Report], None] | None = None,
 ) -> Report:
-    """Judge a program; look for a repair where somebody is to be told the verdict before that.
+    """Judge a program. With ``on_verdict``, call it with the verdict and then search for a repair.
 
     Raises:
-        NotJudged: it could not be judged.
+        NotJudged: the program could not be judged.
     """
     loaded = _Loaded(program, source, folder)
     try:
@@ -154,8 +155,8 @@ class Gradients(NamedTuple):
     """The losses and gradients that a program computes.
 
     Attributes:
-        losses: at the first point, and after a move of the arrays that have a gradient: a mistake in the
-            forward part may not change the loss of special weights.
+        losses: the loss at the first point, and after a move of the arrays that have a gradient, because a
+            mistake in the forward part may not change the loss for special weights.
         of: the gradients at the first point, by path, computed without recording.
         leaves: the paths of the arrays that have a gradient.
     """
@@ -168,18 +169,18 @@ class Gradients(NamedTuple):
 def gradients_of(
     program: Program, source: str, folder: Path, like: Gradients | None = None, seed: int = 0
 ) -> Gradients:
-    """Return what a program computes.
+    """Return the losses and gradients that a program computes.
 
     Args:
-        program: how it is called.
-        source: its text.
-        folder: for its file.
-        like: what the right program computes: the same gradients are returned.
-        seed: of the point.
+        program: the program, for its call.
+        source: the text to run.
+        folder: folder for its file.
+        like: the right program's results; if given, the same gradients are returned.
+        seed: seed of the point.
 
     Raises:
         NotJudged: it has no loss or no gradients.
-        Exception: whatever the program raises, with or without recording.
+        Exception: any exception of the program, with or without recording.
     """
     loaded = _Loaded(program, source, folder)
     try:
@@ -211,7 +212,7 @@ def gradients_of(
 
 @contextlib.contextmanager
 def _nan_for_uninitialised() -> Iterator[None]:
-    """Fill new uninitialised arrays with NaN: a program that reads them differs from run to run."""
+    """Fill uninitialised arrays with NaN, because a program that reads them differs from run to run."""
 
     def filled(make: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
         def made(*args: Any, **kwargs: Any) -> np.ndarray:
@@ -227,7 +228,7 @@ def _nan_for_uninitialised() -> Iterator[None]:
 
 
 def _is_mistake(right: Gradients, planted: Gradients) -> bool:
-    """Whether a gradient changes by more than rounding, and the loss does not; all are still there."""
+    """Return whether all gradients are still computed, one of them has changed, and the loss has not."""
     if planted.losses != right.losses:
         return False
     if any(
@@ -242,16 +243,16 @@ def _is_mistake(right: Gradients, planted: Gradients) -> bool:
 
 
 def is_mistake(program: Program, mistake: Planted, folder: Path, right: Gradients) -> bool:
-    """Whether a planted mistake changes a gradient, but not the loss, raises nothing and ends."""
+    """Return whether a planted mistake changes a gradient but not the loss, raises nothing, and ends."""
     try:
         with _limit(SECONDS):
             return _is_mistake(right, gradients_of(program, mistake.source, folder, right))
-    except Exception:  # whatever a mistake raises
+    except Exception:  # a mistake can raise anything
         return False
 
 
 def planted_in(program: Program, folder: Path) -> list[Planted]:
-    """All mistakes that can be planted in the functions that take part."""
+    """Return all mistakes that can be planted in the functions that the call runs."""
     functions: set[str] = set()
     original = tapes.Tape.add
 
@@ -275,15 +276,14 @@ def measure(
     """Check a program with a mistake in it.
 
     Args:
-        program: the right one.
-        mistake: planted in it.
-        folder: for its file.
-        right: what the right program gives.
-        repairs: whether a repair is looked for.
+        program: the right program.
+        mistake: the mistake planted in it.
+        folder: folder for its file.
+        right: the right program's results.
+        repairs: whether to search for a repair.
 
     Returns:
-        What came of it; None where the mistake is none: no gradient changes, or the loss does, or it raises
-        or never ends.
+        The outcome; None unless `is_mistake`.
     """
     if not is_mistake(program, mistake, folder, right):
         return None
@@ -293,13 +293,13 @@ def measure(
     try:
         on_verdict = (lambda _: verdicts.append(time.process_time())) if repairs else None
         report = check(program, mistake.source, folder, on_verdict=on_verdict)
-    except Exception as error:  # not judged; a fault of the checker counts as this, too
-        none, said = Mend(False, False, False, 0, 0.0), type(error).__name__
+    except Exception as error:  # not judged; a crash of the checker counts as not judged
+        none, said = Repaired(False, False, False, 0, 0.0), type(error).__name__
         return Outcome(program.name, mistake.kind, mistake.line, edit, False, None, (), said, 0.0, none)
     end = time.process_time()
     told = verdicts[0] if verdicts else end
     seconds = told - start
-    mend = _mend(program, mistake.source, report.repair, folder, end - told)
+    repair = _repaired(program, mistake.source, report.repair, folder, end - told)
     named = tuple(each.line for each in report.blame)
     lines = mistake.lines
     place = next(
@@ -307,28 +307,28 @@ def measure(
     )
     said = report.blame[0].kind if report.blame else ""
     wrong = report.ok is False
-    return Outcome(program.name, mistake.kind, mistake.line, edit, wrong, place, named, said, seconds, mend)
+    return Outcome(program.name, mistake.kind, mistake.line, edit, wrong, place, named, said, seconds, repair)
 
 
-def _mend(program: Program, source: str, repair: Repair | None, folder: Path, seconds: float) -> Mend:
+def _repaired(program: Program, source: str, repair: Repair | None, folder: Path, seconds: float) -> Repaired:
     if repair is None:
-        return Mend(False, False, False, 0, seconds)
-    mended = applied(source, repair)
+        return Repaired(False, False, False, 0, seconds)
+    repaired = applied(source, repair)
     is_wrong = False
     for seed in UNSEEN:
         right = gradients_of(program, program.source, folder, seed=seed)
         try:
-            given = gradients_of(program, mended, folder, right, seed=seed)
+            given = gradients_of(program, repaired, folder, right, seed=seed)
         except NotJudged:
             given = right._replace(of={})
         is_wrong = is_wrong or not same_gradients(right.of, given.of)
-    return Mend(True, restores(program, mended), is_wrong, repair.others, seconds)
+    return Repaired(True, restores(program, repaired), is_wrong, repair.others, seconds)
 
 
 def measure_pair(
     program: Program, first: Planted, second: Planted, folder: Path, right: Gradients
-) -> Mend | None:
-    """Whether two mistakes in one program are mended together; None where they are not both mistakes."""
+) -> Repaired | None:
+    """Return the repair of two mistakes in one program; None unless both together are a mistake."""
     source = joined(first, second)
     one: list[float] = []
     if not is_mistake(program, replace(first, source=source), folder, right):
@@ -338,11 +338,11 @@ def measure_pair(
     except NotJudged:
         return None
     end = time.process_time()
-    return _mend(program, source, report.repair, folder, end - (one[0] if one else end))
+    return _repaired(program, source, report.repair, folder, end - (one[0] if one else end))
 
 
 def sample(every: dict[str, list[Planted]], seed: int) -> Iterator[tuple[str, Planted]]:
-    """Mistakes in a random order, each kind in turn, each program of a kind in turn."""
+    """Yield mistakes in a random order, taking the kinds in turn, and within a kind the programs in turn."""
     draw = random.Random(seed)  # noqa: S311
     by_kind: dict[str, list[tuple[str, Planted]]] = {kind: [] for kind in KINDS}
     for name, mistakes in every.items():

@@ -63,8 +63,8 @@ class Planted:
 def plant(source: str, functions: set[str] | None = None, last: int | None = None) -> list[Planted]:
     """Return all mistakes that can be planted in a program's functions, each once.
 
-    One edit can be of two kinds: `axis=0` that becomes `axis=1` changes an axis and a constant. It is of the
-    kind that the larger expression gives.
+    If an edit fits two kinds, the larger expression decides: changing `axis=0` to `axis=1` is of the kind
+    "axis", not "constant".
 
     Args:
         source: text of the program.
@@ -259,7 +259,7 @@ def _shifted(part: ast.expr) -> Iterator[ast.expr]:
 
 
 def _alike(a: str, b: str) -> bool:
-    """Whether two names are easily mixed up: both names of gradients, or both names of something else."""
+    """Return whether two names are easily mixed up: both or neither are names of gradients."""
     return a.startswith("d") == b.startswith("d")
 
 

@@ -34,7 +34,7 @@ class Program:
     """A program and its call.
 
     Attributes:
-        name: its name.
+        name: the name in the tables.
         source: the text of its file, followed by the lines that were added for the call.
         last: the last line of the file itself.
         file: the name of the file.

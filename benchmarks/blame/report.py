@@ -1,4 +1,4 @@
-"""Print and keep how often the right line of planted mistakes was named."""
+"""Report how often the checker names the line of a planted mistake, and finds a repair."""
 
 import tempfile
 import time
@@ -10,26 +10,26 @@ import numpy as np
 
 from benchmarks.blame.bench import Bench
 from benchmarks.blame.measure import Outcome
-from benchmarks.blame.mend import Mend
 from benchmarks.blame.plant import KINDS
+from benchmarks.blame.repaired import Repaired
 from benchmarks.results import Part, Table, publish, write_json
 
 __all__ = ["measure_blame"]
 
-# Of each kind.
+# Numbers of mistakes of each kind, and of pairs of mistakes; FEW for a quick run.
 MISTAKES, FEW = 200, 21
 PAIRS, FEW_PAIRS = 100, 20
 
 
 def measure_blame(out: Path, quick: bool, jobs: int, seed: int, repairs: bool) -> None:
-    """Plant mistakes, and count how often they are detected, placed and mended.
+    """Plant mistakes, and count how often they are detected, placed and repaired.
 
     Args:
         out: write the JSON to this folder.
         quick: plant about 200 mistakes instead of more than 1,000.
         jobs: number of processes.
         seed: seed of the sample.
-        repairs: whether a repair is looked for.
+        repairs: whether to search for repairs.
     """
     start = time.perf_counter()
     options = {"quick": "--quick", "jobs": f"--jobs {jobs}", "seed": f"--seed {seed}"}
@@ -49,9 +49,9 @@ def measure_blame(out: Path, quick: bool, jobs: int, seed: int, repairs: bool) -
         _table("By program", outcomes, lambda each: each.program, list(bench.programs)),
     ]
     if repairs:
-        mends = [(each.kind, each.mend) for each in outcomes]
+        of_kinds = [(each.kind, each.repair) for each in outcomes]
         parts += [
-            _repairs("Repairs, by kind of mistake", mends, KINDS),
+            _repairs("Repairs, by kind of mistake", of_kinds, KINDS),
             _repairs("Repairs of two mistakes in one program", pairs, []),
         ]
     publish("blame", parts, out)
@@ -74,17 +74,17 @@ def _table(
     return Table(title, head, rows)
 
 
-def _repairs(title: str, mends: Sequence[tuple[str, Mend]], order: Sequence[str]) -> Table:
-    """Return the table of repairs: how many mistakes were mended, how, and how long that took."""
-    rows = [_repair_row("all", [each for _, each in mends])]
+def _repairs(title: str, found: Sequence[tuple[str, Repaired]], order: Sequence[str]) -> Table:
+    """Return the table of repairs: the shares of repaired mistakes, and the times of the search."""
+    rows = [_repair_row("all", [each for _, each in found])]
     for name in order:
-        some = [each for key, each in mends if key == name]
+        some = [each for key, each in found if key == name]
         rows += [_repair_row(name, some)] if some else []
-    head = ["", "mistakes", "mended", "as it was", "wrong repairs", "median (s)", "95 % (s)"]
+    head = ["", "mistakes", "repaired", "as it was", "wrong repairs", "median (s)", "95 % (s)"]
     return Table(title, head, rows)
 
 
-def _repair_row(name: str, some: Sequence[Mend]) -> list[str]:
+def _repair_row(name: str, some: Sequence[Repaired]) -> list[str]:
     if not some:
         return [name, "0", *["-"] * 5]
     seconds = np.percentile([each.seconds for each in some], (50, 95))

@@ -203,7 +203,7 @@ def _relative_error(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def _central_differences(loss: Any, x: np.ndarray, h: float = 1e-5) -> np.ndarray:
-    """Return the derivative of the loss by every entry of x; x is changed in place and restored."""
+    """Return the loss's derivative with respect to every entry of x, which is moved in place and restored."""
     slopes = np.zeros_like(x)
     for index in np.ndindex(x.shape):
         before = x[index]

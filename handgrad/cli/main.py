@@ -24,7 +24,7 @@ __all__ = ["main"]
 ABOUT = """Backpropagation by hand, checked against JAX.
 
 `handgrad COMMAND --help` says more. `handgrad --version` prints the version, and
-`handgrad --tyro-print-completion bash` (or zsh) a script that completes commands and options."""
+`handgrad --tyro-print-completion bash` (or zsh) prints a script that completes commands and options."""
 
 
 def _parse(config: Config, axes: SweepSettings) -> Check | Data | Exercise | Predict | Study | Sweep | Train:
@@ -43,7 +43,7 @@ def _parse(config: Config, axes: SweepSettings) -> Check | Data | Exercise | Pre
 
 
 def _subcommand(name: str, command: type, **default: Any) -> Any:
-    """The list of commands has the first line of each one's help."""
+    """Describe a command in the list of all commands by the first line of its help."""
     line = None if name in sys.argv[1:2] else str(command.__doc__).split("\n")[0]
     return tyro.conf.subcommand(name, description=line, **default)
 

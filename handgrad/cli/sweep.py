@@ -114,11 +114,11 @@ class Sweep:
         console.print(best_table(settings), "")
         best = settings[0]
         if best.diverged:
-            print(f"{directory}: every combination diverged with at least one of its seeds")
+            print(f"{directory}: every combination diverged with one seed or more; try a smaller --lr")
             return FAILED
         if edge := on_the_edge(grid, best):
             print(f"The best is at the edge of {' and '.join(edge)}: there may be a better value beyond it.")
-        print(f"the best, trained alone, {train_and_test(directory, best)}\n")
+        print(f"The best, trained alone, {train_and_test(directory, best)}\n")
         print(f"{directory}: {len(settings)} combinations; to train the best again:")
         print(train_command(best.point))
         return OK

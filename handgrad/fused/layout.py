@@ -1,7 +1,7 @@
 r"""The fastest memory order of the first layer, and the fastest way to compute its two products.
 
-The products are $XW_1$ and $X^\top dz_1$. Each rule was measured; benchmarks/speed/README.md has the figures.
-They depend on the kernels of the BLAS, which OpenBLAS chooses by the processor.
+The products are $XW_1$ and $X^\top dz_1$. Each rule was measured; the figures are in
+benchmarks/speed/layouts.md. They depend on the kernels of the BLAS, which OpenBLAS chooses by the processor.
 """
 
 from typing import Literal, NamedTuple

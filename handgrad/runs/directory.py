@@ -49,7 +49,9 @@ def start_run(config: Config, directory: Path | None) -> Path:
         DivergedError: the loss is no longer finite; the last good checkpoint is kept.
         InterruptedRunError: Ctrl-C was pressed; the run was saved.
     """
-    with blas_threads(config.threads) as threads:
+    # A second thread gains nothing on the digits' small products, and costs much on a busy machine.
+    wanted = 1 if config.threads is None and config.data == "digits" else config.threads
+    with blas_threads(wanted) as threads:
         data_dir = None if config.data_dir is None else config.data_dir.absolute()
         config = replace(config, threads=threads, data_dir=data_dir)
         data = load_dataset(config.data, config.data_dir)
@@ -86,7 +88,8 @@ def resume_run(directory: Path, config: Config) -> None:
     for name, value in mine.items():
         if given[name] != value and name != "data_dir" and not (name == "iters" and longer):
             raise ValueError(
-                f"{directory} is a run with --{name} {value}; it cannot continue with {given[name]}"
+                f"{directory} is a run with --{name} {value}; it cannot continue with {given[name]}: "
+                f"leave out --{name}{f', or give more than {value}' if name == 'iters' else ''}"
             )
     with blas_threads(config.threads), locked(directory):
         trainer, data = load_run(directory, config)
@@ -112,6 +115,8 @@ def read_settings(path: Path) -> Config:
     """Return the settings in a run's config.json; raise OSError or ValueError if it cannot be read."""
     try:
         return Config.from_json(json.loads(path.read_text()))
+    except OSError as error:
+        raise OSError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} does not contain the settings of a run: {error}") from None
 
@@ -150,7 +155,8 @@ def _train(trainer: Trainer, data: Dataset, directory: Path) -> None:
     except DivergedError as error:
         keeper.save_history()
         _draw(trainer, data, directory)
-        raise DivergedError(f"{error}; {directory} keeps the checkpoint of step {keeper.saved}") from None
+        kept = f"{directory} keeps the checkpoint of step {keeper.saved}"
+        raise DivergedError(f"{error}; {kept}; try a smaller --lr") from None
     except OSError as error:
         command = f"handgrad train --resume {directory}"
         kept = f"the checkpoint of step {keeper.saved} is kept; to continue: {command}"

@@ -38,9 +38,14 @@ def process_pool(workers: int) -> Iterator[Workers]:
     from joblib.externals.loky import get_reusable_executor
 
     def submit(*task: Any) -> "Future[Any]":
-        # This replaces a broken pool and returns any other.
-        pool = get_reusable_executor(workers, timeout=None, initializer=_live_with_parent)
-        return pool.submit(*task)
+        # A new process inherits the mask: before its initializer runs, Ctrl-C would print a traceback.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            # This replaces a broken pool and returns any other.
+            pool = get_reusable_executor(workers, timeout=None, initializer=_live_with_parent)
+            return pool.submit(*task)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     try:
         yield Workers(submit, lambda: workers)

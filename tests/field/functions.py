@@ -145,7 +145,7 @@ def spread_out(scale):
     return lambda rng: (scale * rng.normal(size=(6, 8)), scale * rng.normal(size=(6, 8)))
 
 
-# A derivative by another formula beyond a threshold.
+# Another formula for the derivative beyond a threshold.
 
 
 def lse(x):

@@ -9,8 +9,15 @@ from autograd_ref.crosscheck.function.gradient_check import GradientCheck
 from autograd_ref.crosscheck.function.known_points import KnownPoints
 from autograd_ref.crosscheck.function.points import drawn_points, moved_points
 from autograd_ref.crosscheck.function.pytrees import parameter_dtype, parameter_leaves
-from autograd_ref.crosscheck.reports.report import Report, assert_right
-from handgrad.validation import check_dtype, check_positive_int, check_real
+from autograd_ref.crosscheck.reports.asserted import assert_right
+from autograd_ref.crosscheck.reports.report import Report
+from handgrad.validation import (
+    check_dtype,
+    check_function,
+    check_natural,
+    check_positive_int,
+    check_real,
+)
 
 __all__ = ["POINTS", "assert_gradients", "check_gradients", "check_gradients_at"]
 
@@ -68,13 +75,18 @@ def check_gradients(
 
     Raises:
         NotJudged: hand or reference could not be run, or returned nothing that can be judged.
-        TypeError: dtype is neither float32 nor float64.
+        TypeError, ValueError: an argument of the check is wrong.
     """
+    __tracebackhide__ = True
+    check_function("hand", hand)
+    check_function("reference", reference)
+    check_natural("seed", seed)
     leaves = parameter_leaves(params)
     checked = parameter_dtype(leaves) if dtype is None else check_dtype(dtype)
     where = moved_points(params, args, check_positive_int("points", points), checked, seed)
     known = KnownPoints(reference, checked, seed)
-    return GradientCheck(hand, known, checked, seed, name, surrogate, _tolerance(tolerance)).report(where)
+    told = check_real("tolerance", tolerance, minimum=0.0)
+    return GradientCheck(hand, known, checked, seed, name, surrogate, told).report(where)
 
 
 def check_gradients_at(
@@ -110,7 +122,8 @@ def check_gradients_at(
     checked = parameter_dtype(leaves) if dtype is None else check_dtype(dtype)
     where = drawn_points(examples, checked, seed)
     known = KnownPoints(reference, checked, seed)
-    return GradientCheck(hand, known, checked, seed, name, surrogate, _tolerance(tolerance)).report(where)
+    told = check_real("tolerance", tolerance, minimum=0.0)
+    return GradientCheck(hand, known, checked, seed, name, surrogate, told).report(where)
 
 
 def assert_gradients(
@@ -128,11 +141,7 @@ def assert_gradients(
     Raises:
         AssertionError: the gradient is wrong; the message is the report.
         NotJudged: it could not be judged; the message is the report, or says what could not be run.
-        TypeError: as for `check_gradients`.
+        TypeError, ValueError: as for `check_gradients`.
     """
     __tracebackhide__ = True
-    assert_right(check_gradients(hand, reference, params, *args, **options))
-
-
-def _tolerance(value: float) -> float:
-    return check_real("tolerance", value, minimum=0.0)
+    assert_right(check_gradients, hand, reference, params, *args, **options)

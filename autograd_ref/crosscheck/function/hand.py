@@ -1,6 +1,5 @@
 """Calls of the hand-written function: its arguments, its results, and the changes it makes."""
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -8,7 +7,7 @@ import jax
 import numpy as np
 from numpy.typing import DTypeLike
 
-from autograd_ref.crosscheck.errors import what_stopped
+from autograd_ref.crosscheck.errors import failed, file_of
 from autograd_ref.crosscheck.function.cancelling import finer_precision
 from autograd_ref.crosscheck.function.points import Point
 from autograd_ref.crosscheck.function.pytrees import (
@@ -98,13 +97,15 @@ class Hand:
             ):
                 return self.function(params, *args)
         except (Exception, SystemExit) as error:
-            raise NotJudged(f"hand raised {what_stopped(error, _file(self.function))}") from error
+            raise NotJudged(failed("hand", error, file_of(self.function))) from error
 
 
 def _parts(result: Any, params: Any) -> tuple[Any, Any]:
     """Return the loss and the gradients; gradients of a list may also follow the loss one by one."""
     if isinstance(result, tuple | list):
         if len(result) == 2:
+            if isinstance(params, Mapping) and isinstance(result[0], Mapping):
+                raise NotJudged("hand must return (loss, grads), not (grads, loss)")
             return result[0], result[1]
         if isinstance(params, tuple | list) and len(result) == 1 + len(params):
             return result[0], list(result[1:])
@@ -115,21 +116,21 @@ def _parts(result: Any, params: Any) -> tuple[Any, Any]:
     )
 
 
-def _file(function: Callable[..., Any]) -> str:
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    return "" if code is None else str(code.co_filename)
-
-
 def _told(value: Any) -> str:
-    shape = getattr(value, "shape", None)
-    kind = type(value).__name__
     if isinstance(value, tuple | list):
-        return f"a {kind} of {len(value)}"
-    return kind if not shape else f"an array of shape {tuple(shape)}"
+        return f"a {type(value).__name__} of {len(value)}"
+    if value is None or isinstance(value, Mapping):
+        return "None" if value is None else "a dict"
+    if isinstance(value, jax.Array):
+        return "an array of JAX: pass hand first, then reference"
+    shape = getattr(value, "shape", None)
+    return type(value).__name__ if not shape else f"an array of shape {tuple(shape)}"
 
 
 def _real(name: str, value: Any) -> tuple[np.ndarray, str]:
     """Return a value as real numbers in float64, and its own dtype."""
+    if value is None:
+        raise NotJudged(f"hand's {name} is None, not an array")
     try:
         array = np.asarray(_detached(value))
         if array.dtype.kind not in "fiuV":

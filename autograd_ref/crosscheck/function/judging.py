@@ -102,7 +102,7 @@ class AtPoint:
         return self.traced.first_uses[i] is not None
 
     def difference(self, i: int, index: tuple[int, ...]) -> FiniteDifference | None:
-        """The derivative by one entry of one parameter, by the reference's values."""
+        """The derivative with respect to one entry of one parameter, from the reference's values."""
         return self.witness.by_entry(i, index)
 
     def finer_by_hand(self, i: int) -> np.ndarray | None:
@@ -147,7 +147,7 @@ class Judged(Protocol):
         ...
 
     def difference(self, i: int, index: tuple[int, ...]) -> FiniteDifference | None:
-        """The derivative by one entry of one parameter, by values alone."""
+        """The derivative with respect to one entry of one parameter, from values alone."""
         ...
 
     def finer_by_hand(self, i: int) -> np.ndarray | None:
@@ -182,7 +182,7 @@ def judge_loss(found: Sequence[AtPoint], tolerance: float, dtype: str) -> Quanti
 def judge_gradient(
     found: Sequence[Judged], i: int, name: str, tolerance: float, dtype: str
 ) -> tuple[Quantity, bool]:
-    """Return the verdict on the gradient by one parameter, over all points.
+    """Return the verdict on the gradient for one parameter, over all points.
 
     Args:
         found: the results at every point.

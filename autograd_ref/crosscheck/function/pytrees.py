@@ -55,10 +55,13 @@ def parameter_leaves(params: Any) -> list[Leaf]:
         if array is None or not jnp.issubdtype(array.dtype, jnp.floating):
             what = type(value).__name__ if array is None else f"{array.dtype}"
             where = name if name.startswith("params") else f"params: {name}"
-            raise NotJudged(f"{where} must hold floating numbers to be differentiated by, not {what}")
+            told = f": write {name}.astype(float)" if array is not None and array.dtype.kind in "biu" else ""
+            raise NotJudged(f"{where} must hold floating-point numbers, to have a gradient, not {what}{told}")
         leaves.append(Leaf(name, path, array))
     if not leaves:
         raise NotJudged("params must hold at least one array")
+    if not any(leaf.value.size for leaf in leaves):
+        raise NotJudged("params must hold at least one number; all its arrays are empty")
     return leaves
 
 
@@ -128,6 +131,8 @@ def find_leaf(tree: Any, leaf: Leaf, params: Any) -> Any:
         above = path_name(leaf.path[:depth]).removeprefix("params")
         where = f"grads{above}" if above.startswith("[") or not above else f"grads.{above}"
         try:
+            if isinstance(key, DictKey) and not isinstance(tree, Mapping):
+                raise TypeError  # a tuple or an array also answers `key in tree`
             if isinstance(key, DictKey):
                 named = key.key if key.key in tree else f"d{key.key}"
                 tree, params = tree[named], params[key.key]
@@ -136,7 +141,11 @@ def find_leaf(tree: Any, leaf: Leaf, params: Any) -> Any:
             else:
                 parts, wanted = _children(tree), _children(params)
                 if len(parts) != len(wanted):
-                    raise NotJudged(f"{where} must have {len(wanted)} entries like params, not {len(parts)}")
+                    if _is_array(tree):
+                        told = "one array: np.array(params) makes params one, too"
+                    else:
+                        told = str(len(parts))
+                    raise NotJudged(f"{where} must have {len(wanted)} entries like params, not {told}")
                 index = key.idx if isinstance(key, SequenceKey) else key.key
                 tree, params = parts[index], wanted[index]
         except (KeyError, IndexError, AttributeError, TypeError):

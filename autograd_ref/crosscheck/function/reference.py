@@ -22,7 +22,7 @@ from autograd_ref.arithmetic.jaxpr_facts import (
 )
 from autograd_ref.arithmetic.promotion import in_float64
 from autograd_ref.arithmetic.rounding_bounds import RoundedFunction
-from autograd_ref.crosscheck.errors import what_stopped
+from autograd_ref.crosscheck.errors import failed, file_of, what_stopped
 from autograd_ref.crosscheck.function.points import Point
 from autograd_ref.crosscheck.function.pytrees import is_floating_array
 from autograd_ref.crosscheck.reports.report import NotJudged
@@ -178,19 +178,18 @@ class Reference:
                 "on params or args (jnp.where instead)"
             ) from error
         except Exception as error:
-            raise NotJudged(f"reference raised {self._stopped(error)}") from error
+            raise NotJudged(failed("reference", error, file_of(self.function))) from error
         if not isinstance(result, jax.ShapeDtypeStruct):
             listed = ", ".join(_told(each) for each in jax.tree.leaves(result))
-            made = f" of {listed}" if listed else ""
-            raise NotJudged(f"reference must return one number, not {type(result).__name__}{made}")
+            made = f"a {type(result).__name__} of {listed}" if listed else repr(result)
+            raise NotJudged(f"reference must return one number, not {made}")
         if result.size != 1:
             raise NotJudged(f"reference must return one number, not {_told(result)}")
         if not jnp.issubdtype(result.dtype, jnp.floating):
             raise NotJudged(f"reference must return a floating number, not {result.dtype}")
 
     def _stopped(self, error: BaseException) -> str:
-        code = getattr(self.function, "__code__", None)
-        return what_stopped(error, "" if code is None else code.co_filename)
+        return what_stopped(error, file_of(self.function))
 
 
 def _can_be_traced(leaf: Any) -> bool:

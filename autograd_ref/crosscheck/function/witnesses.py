@@ -31,7 +31,7 @@ class Witness:
         self.params = [np.asarray(x) for x in inputs[: traced.params]]
 
     def by_entry(self, i: int, index: tuple[int, ...]) -> FiniteDifference | None:
-        """Return the derivative by one entry of one parameter; None if the values do not show it."""
+        """Return the derivative with respect to one entry; None if the values do not show it."""
         direction = np.zeros(self.params[i].shape)
         direction[index] = 1.0
         at = abs(float(self.params[i][index]))
@@ -57,7 +57,7 @@ class Witness:
         return {i: index for i, index in found.items() if index is not None}
 
     def contradicts_entry(self, i: int, index: tuple[int, ...], bound: Bound) -> bool:
-        """Whether the values contradict the automatic derivative by one entry."""
+        """Whether the values contradict the automatic derivative with respect to one entry."""
         found = self.by_entry(i, index)
         if found is None:
             return False

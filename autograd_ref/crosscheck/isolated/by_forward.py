@@ -3,7 +3,7 @@
 import ast
 from typing import Any
 
-from autograd_ref.crosscheck.program.calling.forms import forward_of
+from autograd_ref.crosscheck.program.calling.forms import forward_of, is_backward
 
 __all__ = ["by_forward"]
 
@@ -17,7 +17,7 @@ def by_forward(request: dict[str, Any], source: str) -> dict[str, Any]:
     """
     where, _, name = request["target"].rpartition(":")
     recorded = request["recorded"]
-    if "backward" not in name or request["reference"] or recorded["backward"] or recorded["loss"]:
+    if not is_backward(name) or request["reference"] or recorded["backward"] or recorded["loss"]:
         return request
     try:
         body = ast.parse(source).body

@@ -28,6 +28,7 @@ from autograd_ref.crosscheck.isolated.source import source_of
 from autograd_ref.crosscheck.isolated.targets import Target, file_of, load_module, load_target
 from autograd_ref.crosscheck.network.check import check_network
 from autograd_ref.crosscheck.program.calling.caught import evaluate, seeded
+from autograd_ref.crosscheck.program.calling.forms import is_backward
 from autograd_ref.crosscheck.program.calling.loops import Loop, Round, loops_of
 from autograd_ref.crosscheck.program.calling.target import (
     Asked,
@@ -108,7 +109,7 @@ def judge_request(
     """
     if request["target"].rpartition(":")[2].isdigit():
         return _judge_loop(request, _asked(request), end, note)
-    if "backward" in request["target"].rpartition(":")[2]:
+    if is_backward(request["target"].rpartition(":")[2]):
         paired = by_forward(request, source_of(Path(file_of(request["target"])[0])))
         if paired is not request:
             return replace(judge_request(paired, end, note), target=request["target"])
@@ -144,9 +145,7 @@ def _judge_loop(
         if each.line <= int(line) <= (each.node.end_lineno or 0)
     ]
     if not around:
-        raise NotJudged(
-            f"no loop that moves anything is at line {line}: name a function instead, FILE.py:NAME"
-        )
+        raise NotJudged(f"there is no training loop at line {line}: name a function instead, FILE.py:NAME")
 
     def meet(_: Loop, made: Round) -> NoReturn:
         end(partial(_said, file, lambda: check_round(made, file, asked, note)))

@@ -123,17 +123,27 @@ async def _check_targets(
 
     async def run(target: str) -> list[tuple[str, Answer]]:
         async with gate:
-            if target in whole:
-                asked = {"target": target, "names": names_in(target), **request}
-                return await run_file_apart(asked, time_limit=time_limit, side_by_side=side_by_side)
-            asked = {"target": target, **request}
-            answer = await run_apart(
-                asked,
-                time_limit=time_limit,
-                side_by_side=side_by_side,
-                on_verdict=lambda: status.update(f"{target} is wrong: looking for a repair (Ctrl-C ends it)"),
-            )
-            return [(target, answer)]
+            if target not in whole:
+                return [(target, await alone(target))]
+            asked = {"target": target, "names": names_in(target), **request}
+            judged = await run_file_apart(asked, time_limit=time_limit, side_by_side=side_by_side)
+            return [(name, await with_repair(name, answer)) for name, answer in judged]
+
+    async def alone(target: str) -> Answer:
+        return await run_apart(
+            {"target": target, **request},
+            time_limit=time_limit,
+            side_by_side=side_by_side,
+            on_verdict=lambda: status.update(f"{target} is wrong: looking for a repair (Ctrl-C ends it)"),
+        )
+
+    async def with_repair(target: str, answer: Answer) -> Answer:
+        """Look for a repair in an interpreter of its own, because the search leaves the file changed."""
+        known = answer.report or {"ok": None}
+        if known["ok"] is not False or known["form"] != "recorded" or not request["recorded"]["repair"]:
+            return answer
+        again = await alone(target)
+        return again if (again.report or {"ok": None})["ok"] is False else answer
 
     console = Console(stderr=write is not None and write.diff)
     status = console.status("Checking", spinner="line")
@@ -160,12 +170,12 @@ async def _check_targets(
                 (uncalled if leaves_out else results).append(result)
                 if as_json:
                     print(json.dumps(result.to_json()), flush=True)
-                elif several and not leaves_out:
-                    console.print(Text(result.line()), soft_wrap=True)
                 elif not several and result.report is None:
                     raise ValueError(result.line())
-                elif not several:
+                elif not several or result.outcome is Outcome.WRONG:
                     print_report(result.report, console=console)
+                elif not leaves_out:
+                    console.print(Text(result.line()), soft_wrap=True)
             if any(one.interrupted for _, one in judged):
                 break
     if write is not None:
@@ -212,19 +222,20 @@ def _uncalled(results: "Sequence[TargetResult]", *, is_run: bool) -> Iterator[st
         yield f"Not judged: {_names([result.target])}: {result.error}"
     if takers:
         yield f"Without a gradient of its own: {_names(takers)}."
-    if not targets:
-        return
+    for file in dict.fromkeys(map(_file_of, targets)):
+        yield _how_to_call(file, [each for each in targets if _file_of(each) == file], is_run=is_run)
+
+
+def _how_to_call(file: str, targets: Sequence[str], *, is_run: bool) -> str:
     first, name = targets[0], targets[0].rpartition(":")[2]
-    file = Path(_file_of(first))
-    if not is_run and "__main__" in file.read_text(errors="replace"):
-        yield f"Not judged: {_names(targets)}. Run it: handgrad check {file} --run {shlex.quote(str(file))}"
-        return
+    if not is_run and "__main__" in Path(file).read_text(errors="replace"):
+        return f"Not judged: {_names(targets)}. Run it: handgrad check {file} --run {shlex.quote(file)}"
     call = f"{name}(...)"
-    methods = names_in(_file_of(first)).get(name, [name])
+    methods = names_in(file).get(name, [name])
     if methods != [name]:  # a class
-        method = methods[0].rpartition(".")[2]
+        method = "loss" if f"{name}.loss" in methods else methods[0].rpartition(".")[2]
         first, call = f"{first}.{method}", f"{call}.{method}(...)"
-    yield f"Not judged: {_names(targets)}. Say how: handgrad check {first} --call '{call}'"
+    return f"Not judged: {_names(targets)}. Give a call: handgrad check {first} --call '{call}'"
 
 
 def _names(targets: Sequence[str]) -> str:

@@ -23,6 +23,7 @@ from autograd_ref.crosscheck.isolated.whole import (
     methods_in,
     takers_of_gradients,
 )
+from autograd_ref.crosscheck.program.calling.forms import is_backward
 from autograd_ref.crosscheck.program.calling.loops import Loop, Round, calls_any, loops_of
 from autograd_ref.crosscheck.program.calling.target import check_round
 from autograd_ref.crosscheck.program.calling.watch import Met
@@ -151,7 +152,7 @@ class WholeFile:
         report, error = None, None
         try:
             report = self.said(self.file, judge).to_json()
-            if "backward" in name:
+            if is_backward(name):
                 report["target"] = f"{self.path}:{name}"  # not the forward function's
         except NotJudged as refused:
             error = one_line(str(refused), LONGEST_REFUSAL)

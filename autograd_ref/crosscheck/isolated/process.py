@@ -170,12 +170,14 @@ def environment(threads: int) -> dict[str, str]:
     """Return the environment of a child that may use a number of threads.
 
     JAX computes on the CPU there, unless the environment names other platforms, for kernels that need them.
-    Recorded operations are replayed on the CPU in any case.
+    Recorded operations are replayed on the CPU in any case. Numba compiles nothing, so that its functions can
+    be recorded, edited and tried like any other.
     """
     limits = {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PJRT_NPROC")}
     shared = {} if threads == cores() else limits
     platforms = dict.fromkeys([*os.environ.get("JAX_PLATFORMS", "cpu").split(","), "cpu"])
-    return {**shared, "MPLBACKEND": "Agg", **os.environ, "JAX_PLATFORMS": ",".join(filter(None, platforms))}
+    own = {"JAX_PLATFORMS": ",".join(filter(None, platforms))}
+    return {**shared, "MPLBACKEND": "Agg", "NUMBA_DISABLE_JIT": "1", **os.environ, **own}
 
 
 def physical_memory() -> int:
@@ -191,14 +193,14 @@ def where_it_was(file: Path, target: str, time_limit: float) -> str:
         found = json.loads(file.read_text())
     except (OSError, ValueError):
         found = {"importing": False, "place": None}
-    place, said = found["place"], f"does not come to an end within {time_limit:g} s"
+    place, said = found["place"], f"did not finish within {time_limit:g} s"
     where = "" if place is None else f" at line {place['line']}"
     if place is not None and place["file"] != Path(target.rpartition(":")[0]).name:
         where += f" of {place['file']}"
     if found["importing"]:
         return (
-            f"{said}: its import still runs{where}; put what trains under if __name__ == '__main__': (or see "
-            "--time-limit)"
+            f"{said}: its import still runs{where}; put the training under if __name__ == '__main__': "
+            "(or see --time-limit)"
         )
     return said + (f": it is still{where}" if where else "") + " (see --time-limit)"
 
@@ -209,5 +211,5 @@ def how_it_ended(code: int) -> str:
         return f"ended its process, with exit code {code}, before it was judged"
     if -code == getattr(signal, "SIGXCPU", None):
         return "used up its time"
-    want = ", perhaps for want of memory" if -code == signal.SIGKILL else ""
+    want = ", perhaps because memory ran out" if -code == signal.SIGKILL else ""
     return f"crashed: {signal.strsignal(-code) or f'signal {-code}'}{want}"

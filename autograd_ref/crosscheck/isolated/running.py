@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
 
-from autograd_ref.crosscheck.errors import what_stopped
+from autograd_ref.crosscheck.errors import failed
 from autograd_ref.crosscheck.isolated.meeting import watching_calls
 from autograd_ref.crosscheck.isolated.source import is_plain, run_cells, source_of
 from autograd_ref.crosscheck.isolated.targets import file_of
@@ -85,4 +85,4 @@ def run_program(command: str) -> None:
     except SystemExit:
         pass
     except BaseException as error:
-        raise NotJudged(f"--run raised {what_stopped(error, script)}") from error
+        raise NotJudged(failed("--run", error, script)) from error

@@ -47,6 +47,8 @@ def file_of(spec: str) -> tuple[str, str]:
     where, _, name = spec.rpartition(":")
     if not where and _is_file(name):
         raise NotJudged("there is no such file; a target is FILE.py, FILE.py:NAME or package.module:NAME")
+    if not where and Path(f"{name}.py").is_file():
+        raise NotJudged(f"there is no such target: write {name}.py for everything in it, or {name}.py:NAME")
     if not where or not name:
         raise NotJudged("does not name a class or function: write FILE.py:NAME or package.module:NAME")
     file = str(Path(where).resolve()) if _is_file(where) else _file_of_module(where)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from autograd_ref.crosscheck.isolated.rule_names import functions_in, jax_rules_in, parts_of_rules
 from autograd_ref.crosscheck.isolated.source import source_of
+from autograd_ref.crosscheck.program.calling.forms import BACKWARD, forward_of, is_backward
 from autograd_ref.crosscheck.program.guessed.roles import METHODS, TRAINING, role_of
 from autograd_ref.crosscheck.program.paths import cores
 
@@ -68,8 +69,8 @@ def names_in(file: str) -> dict[str, list[str]]:
             name in parts
             or name.startswith(("_", "example", "test"))
             or name == "main"
-            or name.endswith("_backward")
-            or ("backward" in name and name.replace("backward", "forward") in functions)
+            or name.endswith(tuple(f"_{each}" for each in BACKWARD))
+            or (is_backward(name) and forward_of(name, functions) is not None)
         )
     }
     for each in [node for node in tree.body if isinstance(node, ast.ClassDef)]:
@@ -92,9 +93,7 @@ def methods_in(source: str) -> list[str]:
         for each in body
         if isinstance(each, ast.ClassDef)
         for part in each.body
-        if isinstance(part, ast.FunctionDef)
-        and not part.name.startswith("__")
-        and "backward" not in part.name
+        if isinstance(part, ast.FunctionDef) and not part.name.startswith("__") and not is_backward(part.name)
     ]
 
 
@@ -115,6 +114,6 @@ def takers_of_gradients(source: str) -> set[str]:
         taken = {each.arg for each in arguments}
         gradients = {each for each in taken if taken.intersection(cores(each)) or each in ("grad", "grads")}
         weights = {each for each in taken if role_of(each) in ("weight", "parameters")}
-        if gradients and weights and "backward" not in name:
+        if gradients and weights and not is_backward(name):
             found.add(name)
     return found

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_ref.crosscheck.errors import own_frames, what_stopped
+from autograd_ref.crosscheck.errors import file_of, what_stopped
 from autograd_ref.crosscheck.network.arrays import real_array
 from autograd_ref.crosscheck.network.other_forms import (
     WAY_OUT,
@@ -53,7 +53,7 @@ class CallResult:
     raised: BaseException | None = field(default=None, compare=False)
 
     def by_quantity(self) -> dict[str, np.ndarray]:
-        """Return the loss and the gradient by the comparison's names; only the loss if the call failed."""
+        """Return the loss and the gradient under the comparison's names; only the loss if the call failed."""
         return {"loss": np.asarray(self.loss)} | {adjoint_of(q): grad for q, grad in self.grads.items()}
 
 
@@ -81,9 +81,10 @@ class NetworkUnderTest:
             refuse_other_arguments(target)
             self.function = target
         else:
+            told = repr(target) if isinstance(target, str) else f"an object of type {type(target).__name__}"
             raise NotJudged(
-                f"{target!r} is neither a class or instance with .params and .loss, nor a function "
-                "loss(params, X, y, reg)"
+                f"{told} is neither a class or instance with .params and .loss, nor a function "
+                f"loss(params, X, y, reg){WAY_OUT}"
             )
         self.params: dict[str, np.ndarray] = {}
         if self.net is not None:
@@ -147,15 +148,13 @@ class NetworkUnderTest:
         try:
             result = self.loss(X, y, reg)
         except Exception as error:
-            error.__traceback__ = own_frames(error, self._file())
             return CallResult(float("nan"), {}, what_stopped(error, self._file()), error)
         return self._read(result)
 
     def _file(self) -> str:
         """Return the file of its source, as named in tracebacks."""
         loss = self.function if self.net is None else self.net.loss
-        code = getattr(inspect.unwrap(getattr(loss, "__func__", loss)), "__code__", None)
-        return "" if code is None else str(code.co_filename)
+        return file_of(getattr(loss, "__func__", loss))
 
     def _read(self, result: Any) -> CallResult:
         """Return the network's (loss, grads), each in float64.

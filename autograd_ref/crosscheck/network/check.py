@@ -29,8 +29,9 @@ from autograd_ref.crosscheck.network.unexplained import describe_unexplained
 from autograd_ref.crosscheck.network.verdicts import measured_bounds, verdicts
 from autograd_ref.crosscheck.problems import Problem, network_problems
 from autograd_ref.crosscheck.reference import reference_of
-from autograd_ref.crosscheck.reports.report import Advice, Diagnosis, NotJudged, Report, assert_right
-from handgrad.validation import check_dtype, check_real
+from autograd_ref.crosscheck.reports.asserted import assert_right
+from autograd_ref.crosscheck.reports.report import Advice, Diagnosis, NotJudged, Report
+from handgrad.validation import check_dtype, check_natural, check_positive_int, check_real
 
 __all__ = ["assert_network_gradients", "check_network"]
 
@@ -75,6 +76,13 @@ def check_network(
         NotJudged: the network could not be run, or returned nothing that can be judged; the message says why.
         TypeError, ValueError: an argument of this function is wrong.
     """
+    __tracebackhide__ = True
+    check_natural("seed", seed)
+    if sizes is not None:
+        if len(sizes) != 4:
+            raise ValueError(f"sizes must be N, D, H, C, four numbers, not {sizes!r}")
+        for each, size in zip("NDHC", sizes, strict=True):
+            check_positive_int(f"{each} in sizes", size)
     known = check_dtype(dtype)
     reg = 0.1 if reg is None else check_real("reg", reg, minimum=0.0)
     name = name or getattr(target, "__qualname__", None) or type(target).__qualname__
@@ -139,12 +147,7 @@ def assert_network_gradients(target: Any, **options: Any) -> None:
         NotJudged: it could not be judged; the message is the report, or says what could not be run.
     """
     __tracebackhide__ = True
-    try:
-        report = check_network(target, **options)
-    except NotJudged as error:
-        # The user needs the cause, with the frames of the user's own code.
-        raise error.with_traceback(None) from error.__cause__
-    assert_right(report)
+    assert_right(check_network, target, **options)
 
 
 class _Check:

@@ -1,6 +1,5 @@
 """Check the gradients that any NumPy code computes in a call, against its own forward pass."""
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout, suppress
 from dataclasses import replace
@@ -9,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from autograd_ref.crosscheck.errors import file_of
 from autograd_ref.crosscheck.function.points import NEARER, move_in_place
 from autograd_ref.crosscheck.program.assigned.assign import Assignment
 from autograd_ref.crosscheck.program.assigned.losses import NoLoss
@@ -21,6 +21,7 @@ from autograd_ref.crosscheck.program.calling.forms import (
     required,
     with_expression,
 )
+from autograd_ref.crosscheck.program.forces import of_forces
 from autograd_ref.crosscheck.program.guessed.stretched import refuse_stretched
 from autograd_ref.crosscheck.program.held import held_target
 from autograd_ref.crosscheck.program.paths import shown
@@ -29,9 +30,10 @@ from autograd_ref.crosscheck.program.repair.find import Found, find_repair
 from autograd_ref.crosscheck.program.repair.numbers import with_larger_arrays, with_other_numbers
 from autograd_ref.crosscheck.program.verdict import Settings, report_on
 from autograd_ref.crosscheck.program.views import apart, refuse_overlaps
-from autograd_ref.crosscheck.reports.report import Advice, Blame, NotJudged, Report, assert_right
+from autograd_ref.crosscheck.reports.asserted import assert_right
+from autograd_ref.crosscheck.reports.report import Advice, Blame, NotJudged, Report
 from autograd_ref.recording import InstrumentFault, NotCompared, NotRecorded, check_complete, check_operations
-from handgrad.validation import check_positive_int, check_real
+from handgrad.validation import check_function, check_natural, check_positive_int, check_real
 
 __all__ = ["REPAIR_SECONDS", "assert_call", "check_call", "check_points", "form_of"]
 
@@ -83,8 +85,14 @@ def check_call(
 
     Raises:
         NotJudged: the call raised, cannot be recorded, or has no loss or no gradient.
+        TypeError, ValueError: an argument of the check is wrong.
     """
-    form = form_of(function, backward, loss, seed)
+    __tracebackhide__ = True
+    check_function("function", function)
+    check_function("backward", function if backward is None else backward)
+    if of is not None and not isinstance(of, Mapping):
+        raise TypeError(f"of must be a dict from gradients to arrays, {{'dW': 'W'}}, not {of!r}")
+    form = form_of(function, backward, loss, check_natural("seed", seed))
     called = name or getattr(function, "__qualname__", None) or type(function).__qualname__
     settings = Settings(
         called,
@@ -98,7 +106,7 @@ def check_call(
         explain=explain,
     )
     return check_points(
-        form, lambda _: (args, kwargs), check_positive_int("points", points), _file(function), settings
+        form, lambda _: (args, kwargs), check_positive_int("points", points), file_of(function), settings
     )
 
 
@@ -115,7 +123,7 @@ def assert_call(function: Callable[..., Any], *args: Any, **options: Any) -> Non
         NotJudged: the call could not be judged; the message says why.
     """
     __tracebackhide__ = True
-    assert_right(check_call(function, *args, **options))
+    assert_right(check_call, function, *args, **options)
 
 
 def form_of(
@@ -127,9 +135,7 @@ def form_of(
 ) -> Form:
     """Return the form of a call."""
     if backward is not None and loss is not None:
-        raise NotJudged("--backward and --loss are different ways to say what the loss is: give one")
-    if not callable(function):
-        raise NotJudged(f"is not a function but {type(function).__name__}: name the function to call")
+        raise NotJudged("--backward and --loss both say what the loss is: give one of them")
     if backward is not None and required(backward) == required(function):
         return gradient_beside(function, backward, getattr(function, "__name__", "forward"))
     if backward is not None:
@@ -160,7 +166,7 @@ def check_points(
     """
     if apart(*call_at(0)) is None:
         return _as_given(form, call_at, points, file, settings)
-    # attention(x, x, x): one gradient by x is right, or one by each argument.
+    # attention(x, x, x): one gradient for x is right, or one for each argument.
     with suppress(NotJudged):
         report = _as_given(form, call_at, points, file, replace(settings, repair_seconds=0.0))
         if report.ok:
@@ -179,9 +185,15 @@ def _as_given(
         if sought is None:
             raise
         form = with_expression(form.results[1], sought, {}, leaves_variables=form.leaves_variables)
-        told = f"no loss is computed; the gradients are those of --loss '{sought}'"
-        told = sought if sought.isidentifier() else told
+        told = (
+            sought if sought.isidentifier() else f"no loss is computed; the gradients fit --loss '{sought}'"
+        )
         settings = replace(settings, told=told, prefix=form.results[0])
+        first = run(form, *call_at(0), file)
+    if (minus := of_forces(form, first)) is not None:
+        first.recording.before.restore()
+        form = minus
+        settings = replace(settings, told="minus the energy, for forces", prefix=form.results[0])
         first = run(form, *call_at(0), file)
     try:
         with redirect_stdout(StringIO()):  # the program's output was printed once already
@@ -190,12 +202,11 @@ def _as_given(
         raise NotJudged(f"cannot be recorded: {error}") from error
     except _NoGradientError:
         first.recording.before.restore()
-        report = None
         if form.loss is None and not form.leaves_variables:
             report = _by_variables(first, form, call_at, points, file, settings)
-        if report is None:
-            raise
-        return report
+            if report is not None:
+                return report
+        raise
     finally:
         first.recording.before.restore()
 
@@ -388,13 +399,8 @@ def _no_gradient(form: Form, assignment: Assignment) -> str:
             "no variable is named as a gradient, and nothing moves along one: say which is the gradient of "
             "what, --of 'g=W'"
         )
-    spare = f" ({', '.join(assignment.spare)} belong to none of its arrays)" if assignment.spare else ""
+    spare = f" (none of its arrays fits {', '.join(assignment.spare)})" if assignment.spare else ""
     return (
-        f"it returns, stores or writes no gradient{spare}: judge the function that computes one, or name its "
-        "other half, --backward NAME"
+        f"it returns, stores or writes no gradient{spare}: name the function that computes one, or give its "
+        "backward function, --backward NAME"
     )
-
-
-def _file(function: Callable[..., Any]) -> str:
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    return "" if code is None else str(code.co_filename)

@@ -11,14 +11,15 @@ import numpy as np
 from autograd_ref.arithmetic.finite_differences import FiniteDifference
 from autograd_ref.arithmetic.rounding import Bound, unit_roundoff
 from autograd_ref.arithmetic.rounding_bounds import Measured
-from autograd_ref.crosscheck.errors import what_stopped
+from autograd_ref.crosscheck.errors import failed
 from autograd_ref.crosscheck.program.assigned.assign import Assigned, Assignment, assign
-from autograd_ref.crosscheck.program.assigned.gradients import candidates
+from autograd_ref.crosscheck.program.assigned.gradients import Candidate, candidates
 from autograd_ref.crosscheck.program.assigned.losses import Loss, NoLoss, find_loss
 from autograd_ref.crosscheck.program.assigned.moved import step_size
 from autograd_ref.crosscheck.program.assigned.returned import returned_names
 from autograd_ref.crosscheck.program.assigned.second import second_derivative
 from autograd_ref.crosscheck.program.calling.caught import has_floating
+from autograd_ref.crosscheck.program.calling.foreign import has_foreign
 from autograd_ref.crosscheck.program.calling.forms import Form
 from autograd_ref.crosscheck.program.guards import Guard, guarded_logarithms, unguarded
 from autograd_ref.crosscheck.program.views import adjoint_by
@@ -28,6 +29,11 @@ from autograd_ref.recording.adjoints import Adjoint, Adjoints, ties_of
 from autograd_ref.recording.bounds import LeafBound, difference, measure
 
 __all__ = ["RecordedPoint", "Run", "read_gradients", "run"]
+
+FOREIGN = (
+    "the call computes with arrays of JAX or PyTorch, which are not recorded: give it NumPy arrays, or "
+    "compare it with a reference, --reference (assert_gradients in Python)"
+)
 
 
 @dataclass
@@ -55,8 +61,11 @@ class Run:
 
     def assignment(self, of: Mapping[str, str]) -> Assignment:
         """Return the assignment of gradients to leaves."""
-        known = candidates(self.recording, self.found, self.loss, self.names, self.result)
-        return assign(self.recording, self.found, known, of)
+        return assign(self.recording, self.found, self.candidates(), of)
+
+    def candidates(self) -> list[Candidate]:
+        """Return the possible gradients."""
+        return candidates(self.recording, self.found, self.loss, self.names, self.result)
 
     def held(self, path: str) -> np.ndarray:
         """Return the content of a leaf before the call, in float64."""
@@ -131,7 +140,7 @@ class RecordedPoint:
         return adjoint_by(self.run.found, self.run.leaf(self.pairs[i].leaf)) is not None
 
     def difference(self, i: int, index: tuple[int, ...]) -> FiniteDifference | None:
-        """Return the derivative by one entry of one leaf, by plain runs."""
+        """Return the derivative with respect to one entry of one leaf, from plain runs."""
         if not self.witnessed or self.pairs[i].is_second:
             return None
         leaf = self.run.leaf(self.pairs[i].leaf)
@@ -164,14 +173,30 @@ def run(form: Form, args: Sequence[Any], kwargs: Mapping[str, Any], file: str) -
         told = seen if where == "--loss" and isinstance(error, NameError) else ""
         if isinstance(error, TypeError) and file not in frames:
             told = f"; it is {_signature(form.results[1])}"
-        raise NotJudged(f"{where} raised {what_stopped(error, file)}{told}") from error
+        raise NotJudged(failed(where, error, file) + told) from error
     try:
-        if not any(leaf.array.size for leaf in recording.leaves) and has_floating(args, kwargs):
-            raise NoLoss("it computes nothing from the arrays that it is given, so nothing has a gradient")
+        if not any(leaf.array.size for leaf in recording.leaves):
+            raise _nothing_read(recording, args, kwargs)
         return _read(form, recording)
+    except NoLoss:
+        if has_foreign(recording.result, {}):
+            raise NotJudged(FOREIGN) from None
+        raise
     except BaseException:
         recording.before.restore()
         raise
+
+
+def _nothing_read(recording: Recording, args: Sequence[Any], kwargs: Mapping[str, Any]) -> NotJudged:
+    """Return the reason why a call that reads no floating array cannot be judged."""
+    if has_foreign((args, recording.result), kwargs):
+        return NotJudged(FOREIGN)
+    if has_floating(args, kwargs):
+        return NoLoss("it computes nothing from the arrays that it is given, so nothing has a gradient")
+    return NotJudged(
+        "the call reads no floating array from before it, so nothing has a gradient: give it its "
+        "parameters and inputs as NumPy arrays of float64 or float32"
+    )
 
 
 def _signature(function: Callable[..., Any]) -> str:
@@ -183,11 +208,6 @@ def _signature(function: Callable[..., Any]) -> str:
 
 def _read(form: Form, recording: Recording) -> Run:
     """Return a run with the loss of a recorded call, and its adjoints."""
-    if not any(leaf.array.size for leaf in recording.leaves):
-        raise NotJudged(
-            "the call reads no floating array from before it, so nothing has a gradient: give it its "
-            "parameters and inputs as NumPy arrays of float64 or float32"
-        )
     where, function = form.results
     said = {}
     if not form.leaves_variables:

@@ -1,5 +1,6 @@
 """The report on a recorded call at several points."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -101,7 +102,7 @@ def report_on(
         assignment.ambiguous.append(
             f"{', '.join(map(shown, missing))} gets no gradient in a call made up for it"
         )
-    hints = (*_slight(wrong), *_fixed(found[0], at_fault), *_flat(found[0], at_fault))
+    hints = (*_slight(wrong), *_fixed(found[0], at_fault), *_flat(found[0], at_fault), *_uncompiled())
     said = [*_said(first, assignment, found, settings), *hints]
     # If a gradient is not judged, it is unknown whether a change makes all of them right.
     suspects = blame(found, at_fault if settings.places and not assignment.ambiguous else ())
@@ -164,7 +165,7 @@ def _in_backward_order(run: Run, point: RecordedPoint, quantities: Sequence[Quan
 def _said(run: Run, assignment: Assignment, found: Sequence[RecordedPoint], settings: Settings) -> list[str]:
     said = [f"Not judged: {each}." for each in assignment.ambiguous]
     if settings.guessed:
-        said.append(f"Nothing said how to call it; it was called with --call '{settings.call}'.")
+        said.append(f"No call was given; handgrad made one up: --call '{settings.call}'.")
     if assignment.spare:
         listed = ", ".join(_in_result(path, settings) for path in assignment.spare)
         said.append(f"Belongs to no array of the call: {listed}.")
@@ -174,7 +175,7 @@ def _said(run: Run, assignment: Assignment, found: Sequence[RecordedPoint], sett
         pair.leaf for i, pair in enumerate(found[0].pairs) if not any(_is_seen(each, i) for each in found)
     ]
     if unjudged and found[0].dtype != np.float64 and not _precision(found[0]):
-        said.append("In float64 rounding hides less: --dtype float64.")
+        said.append("In float64 rounding hides less: give float64 arrays (--dtype float64).")
     if settings.tolerance:
         said.append(f"Every bound was widened to {settings.tolerance:g} (tolerance).")
     return said
@@ -220,6 +221,14 @@ def _flat(point: RecordedPoint, at_fault: Sequence[int]) -> list[str]:
         and value.place is not None
         and not leaves.isdisjoint(ancestors(value))
     ][:1]
+
+
+def _uncompiled() -> list[str]:
+    """Name what the verdict does not cover if numba is switched off."""
+    numba = sys.modules.get("numba")
+    if numba is None or not numba.config.DISABLE_JIT:
+        return []
+    return ["Numba's functions ran as Python: errors of their compiled code, such as races, are not seen."]
 
 
 def _without(run: Run, assignment: Assignment) -> list[str]:

@@ -22,7 +22,7 @@ def first_of(leaf: Leaf) -> Value:
 
 
 def adjoint_by(found: Adjoints, leaf: Leaf) -> np.ndarray | None:
-    """Return the derivative by a leaf; None if the loss does not depend on it.
+    """Return the derivative with respect to a leaf; None if the loss does not depend on it.
 
     Args:
         found: the adjoints.
@@ -39,7 +39,7 @@ def adjoint_by(found: Adjoints, leaf: Leaf) -> np.ndarray | None:
 
 
 def refuse_overlaps(recording: Recording, found: Adjoints, asked: set[str]) -> None:
-    """Refuse a gradient by a part of an array if the loss also reads another, overlapping part.
+    """Refuse a gradient for a part of an array if the loss also reads another, overlapping part.
 
     Args:
         recording: the recording of the call.

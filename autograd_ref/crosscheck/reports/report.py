@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # judging needs no printing
     from rich.table import Table
     from rich.text import Text
 
-__all__ = ["Advice", "Blame", "Diagnosis", "NotJudged", "Report", "assert_right"]
+__all__ = ["Advice", "Blame", "Diagnosis", "NotJudged", "Report"]
 
 
 # An error is serious from this part of the largest entry on.
@@ -26,6 +26,8 @@ GRAVE = 1e-2
 
 class NotJudged(ValueError):  # noqa: N818
     """The target could not be judged right or wrong; the message is one line that says why."""
+
+    __module__ = "autograd_ref"  # the name by which it is imported, in tracebacks
 
 
 @dataclass(frozen=True)
@@ -193,10 +195,9 @@ class Report:
         if self.ok:
             return f"{self.target}: the gradient is right ({self.dtype})."
         if self.ok is None:
-            named = ", ".join(
-                each.name for each in self.quantities if each.ok is None and each.name != "loss"
-            )
-            return f"{self.target}: {named or 'a gradient'} is not judged ({self.dtype})."
+            open_ = [each.name for each in self.quantities if each.ok is None and each.name != "loss"]
+            named = ", ".join(open_) or "a gradient"
+            return f"{self.target}: {named} {'are' if len(open_) > 1 else 'is'} not judged ({self.dtype})."
         named = ", ".join(each.id for each in self.diagnosis)
         return f"{self.target}: {self.first_wrong} is wrong ({self.dtype})" + (
             f": {named}." if named else "."
@@ -230,7 +231,7 @@ class Report:
     def assignment(self) -> str:
         """Return the assignment of a recorded call's gradients to arrays, as text."""
         pairs = [(each.source, each.of) for each in self.quantities if each.source is not None]
-        return ", ".join(f"{source} by {leaf}" for source, leaf in pairs) or "none"
+        return ", ".join(f"{source} for {leaf}" for source, leaf in pairs) or "none"
 
     def mended(self) -> list[str]:
         """Return the repair, as lines for a reader."""
@@ -282,20 +283,6 @@ class Report:
         console = Console(file=StringIO(), record=True, width=100, force_jupyter=False)
         console.print(self)
         return console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
-
-
-def assert_right(report: Report) -> None:
-    """Raise the report as an error of a test unless everything is right; pytest shows the user's frames only.
-
-    Raises:
-        AssertionError: a gradient is wrong.
-        NotJudged: nothing is wrong, but something could not be judged.
-    """
-    __tracebackhide__ = True
-    if report.ok is None:
-        raise NotJudged(str(report))
-    if not report.ok:
-        raise AssertionError(str(report))
 
 
 def quantity_witness(quantity: Quantity) -> str:

@@ -7,12 +7,19 @@ from typing import Any
 from numpy.typing import DTypeLike
 
 from autograd_ref.crosscheck.function.check import POINTS
-from autograd_ref.crosscheck.reports.report import Report, assert_right
+from autograd_ref.crosscheck.reports.asserted import assert_right
+from autograd_ref.crosscheck.reports.report import Report
 from autograd_ref.crosscheck.rules.asked import Asked
 from autograd_ref.crosscheck.rules.jax_calls import check_jax_calls
 from autograd_ref.crosscheck.rules.pytorch.calls import check_torch_calls, function_of
-from autograd_ref.crosscheck.rules.pytorch.functions import torch
-from handgrad.validation import check_dtype, check_positive_int, check_real
+from autograd_ref.crosscheck.rules.pytorch.tensors import torch
+from handgrad.validation import (
+    check_dtype,
+    check_function,
+    check_natural,
+    check_positive_int,
+    check_real,
+)
 
 __all__ = ["assert_rule", "check_rule"]
 
@@ -58,8 +65,11 @@ def check_rule(
 
     Raises:
         NotJudged: the call raised, or uses no rule.
-        TypeError: dtype is neither float32 nor float64.
+        TypeError, ValueError: an argument of the check is wrong.
     """
+    __tracebackhide__ = True
+    check_function("function", function)
+    check_natural("seed", seed)
     named = function_of(function)
     inner = inspect.unwrap(function if named is None else named)
     told = name or getattr(inner, "__qualname__", None) or getattr(inner, "__name__", None)
@@ -91,7 +101,7 @@ def assert_rule(function: Callable[..., Any], *args: Any, **options: Any) -> Non
         NotJudged: a rule could not be judged; the message says why.
     """
     __tracebackhide__ = True
-    assert_right(check_rule(function, *args, **options))
+    assert_right(check_rule, function, *args, **options)
 
 
 def _holds_tensors(args: Any, kwargs: Any) -> bool:

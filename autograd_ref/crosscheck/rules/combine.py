@@ -10,7 +10,10 @@ from autograd_ref.crosscheck.reports.report import Advice, Report
 from autograd_ref.crosscheck.rules.asked import Asked
 from autograd_ref.crosscheck.rules.vary import Failure
 
-__all__ = ["Verdict", "combined", "unjudged", "with_complex", "with_failures"]
+__all__ = ["EMPTY", "Verdict", "combined", "listing", "unjudged", "with_complex", "with_failures"]
+
+
+EMPTY = "all arguments to differentiate by are empty: call it with at least one number"
 
 
 class Verdict(NamedTuple):
@@ -54,13 +57,14 @@ def combined(verdicts: Sequence[Verdict], dtype: str, notes: Sequence[str], aske
             continue
         quantities += [_named(each, prefix, name) for each in report.quantities]
         wrong = [each.name[1:] for each in report.quantities if each.ok is False and each.name != "loss"]
-        listed = " and ".join(f"the cotangent of {each}" for each in wrong)
+        plural = len(wrong) > 1
+        listed = f"the cotangent{'s' * plural} of {listing(wrong)}" if wrong else ""
         if any(each.ok is False and each.name == "loss" for each in report.quantities):
             said.append(f"{head} returns something else where it is differentiated.")
         if report.diagnosis:
             said += [f"{head}: {_in_words(each.text)}" for each in report.diagnosis]
         if listed:
-            said.append(f"{head}: {listed} {'are' if ' and ' in listed else 'is'} wrong.")
+            said.append(f"{head}: {listed} {'are' if plural else 'is'} wrong.")
         elif several:
             said.append(f"{head}: {_word(report.ok)}.")
         if report.signature:
@@ -118,15 +122,20 @@ def with_complex(report: Report, names: Sequence[str], sign: str) -> Report:
     Args:
         report: the report.
         names: the complex arguments.
-        sign: the sign of the derivative by the imaginary part in the cotangent.
+        sign: the sign of the derivative with respect to the imaginary part in the cotangent.
     """
     if not names or any(each.mismatch for each in report.quantities):
         return report
     text = (
-        f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} complex: the cotangent of z = x + iy is "
+        f"{listing(names)} {'is' if len(names) == 1 else 'are'} complex: the cotangent of z = x + iy is "
         f"d/dx {sign} i d/dy, and the last index is 0 for d/dx, 1 for d/dy."
     )
     return replace(report, signature=" ".join(filter(None, [report.signature, text])))
+
+
+def listing(names: Sequence[str]) -> str:
+    """Return names as in a sentence: a, b and c."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def unjudged(name: str, reason: str) -> Quantity:

@@ -51,7 +51,7 @@ class RulePoint:
         dtype: the checked dtype.
         by_hand: the rule's gradients.
         gradients: the right gradients.
-        differences: returns the derivative by one entry of one argument, from values only.
+        differences: returns the derivative with respect to one entry of one argument, from values only.
         unused: numbers of the arguments on which the function does not depend.
     """
 
@@ -77,7 +77,7 @@ class RulePoint:
         return i not in self.unused
 
     def difference(self, i: int, index: tuple[int, ...]) -> FiniteDifference | None:
-        """Return the derivative by one entry."""
+        """Return the derivative with respect to one entry."""
         return self.differences(i, index)
 
     def finer_by_hand(self, i: int) -> np.ndarray | None:
@@ -103,7 +103,7 @@ class Values:
     _parts: dict[int, np.ndarray] = field(default_factory=dict)
 
     def by_entry(self, i: int, index: tuple[int, ...]) -> FiniteDifference | None:
-        """Return the derivative by one entry of one array; None if the values do not show it."""
+        """Return the derivative with respect to one entry of one array; None if the values do not show it."""
         direction = np.zeros(self.at[i].shape)
         direction[index] = 1.0
         return self.along(i, direction, max(abs(float(self.at[i][index])), _usual(self.at[i])))
@@ -181,7 +181,7 @@ def contradicted(
     Args:
         values: the function's values.
         i: the number of the array.
-        gradient: the gradient by that array.
+        gradient: the gradient for that array.
         part: allowed error of a derivative along a direction, as a part of the size of its terms.
         rng: source of the directions.
 

@@ -16,14 +16,14 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, jaxpr_as_fun, jaxprs_i
 from numpy.typing import DTypeLike
 
 from autograd_ref.compiling.interpreter import CUSTOM_RULES, bind, inner_jaxpr, interpret_closed
-from autograd_ref.crosscheck.errors import what_stopped
+from autograd_ref.crosscheck.errors import failed, what_stopped
 from autograd_ref.crosscheck.function.pytrees import is_complex_array, is_floating_array
 from autograd_ref.crosscheck.reports.report import NotJudged
 from autograd_ref.two_layer_net import precision
 
 __all__ = [
     "Rule", "Untraceable", "Use", "find_calls", "find_uses", "in_dtype", "is_rule", "noting_calls",
-    "primal_of", "rule_of", "without_rules",
+    "primal_at", "primal_of", "rule_at", "rule_of", "without_rules",
 ]  # fmt: skip
 
 JAX = os.path.dirname(os.path.dirname(jax.__file__))
@@ -148,8 +148,8 @@ def find_uses(
         except NO_VALUE as error:
             raise Untraceable(error, file) from error
         except Exception as error:
-            raise NotJudged(f"the call raised {what_stopped(error, file)}") from error
-        rules = {id(each): _rule(each) for each in _rules(traced.jaxpr)}
+            raise NotJudged(failed("the call", error, file)) from error
+        rules = {id(each): rule_at(each) for each in _rules(traced.jaxpr)}
         own = {key: rule for key, rule in rules.items() if not rule.is_library}
         evaluation = _Walk(own or rules, until)
         try:
@@ -157,7 +157,7 @@ def find_uses(
         except _Enough:
             return evaluation.uses[-1:], []
         except Exception as error:
-            raise NotJudged(f"the call raised {what_stopped(error, file)}") from error
+            raise NotJudged(failed("the call", error, file)) from error
     reached = {use.rule.signature for use in evaluation.uses}
     return evaluation.uses, sorted({rule.name for rule in own.values() if rule.signature not in reached})
 
@@ -195,7 +195,7 @@ def find_calls(
             with noting_calls(note):
                 function(*given, **named)
         except Exception as error:
-            raise NotJudged(f"the call raised {what_stopped(error, file)}") from error
+            raise NotJudged(failed("the call", error, file)) from error
     return calls
 
 
@@ -283,7 +283,7 @@ class _Walk:
         if not any(id(each) in self.rules for inner in jaxprs_in_params(params) for each in _rules(inner)):
             return bind(equation, operands)
         if name in CUSTOM_RULES:
-            return self.walk(_primal(equation), operands)
+            return self.walk(primal_at(equation), operands)
         if name == "cond":
             taken = int(np.clip(int(operands[0]), 0, len(params["branches"]) - 1))
             return self.walk(params["branches"][taken], operands[1:])
@@ -296,7 +296,8 @@ class _Walk:
         return bind(equation, operands)
 
 
-def _primal(equation: JaxprEqn) -> ClosedJaxpr:
+def primal_at(equation: JaxprEqn) -> ClosedJaxpr:
+    """Return the function without its rule, of the equation that uses it."""
     primal: Any = inner_jaxpr(equation)
     return primal if isinstance(primal, ClosedJaxpr) else ClosedJaxpr(primal, ())
 
@@ -309,8 +310,9 @@ def _rules(jaxpr: Jaxpr) -> Iterator[JaxprEqn]:
             yield from _rules(inner)
 
 
-def _rule(equation: JaxprEqn) -> Rule:
-    primal = _primal(equation)
+def rule_at(equation: JaxprEqn) -> Rule:
+    """Return the rule of an equation that uses one."""
+    primal = primal_at(equation)
     reverse = "vjp" in equation.primitive.name
     told = primal.jaxpr.debug_info
     names = equation.params["fwd_jaxpr_thunk"].debug_info.arg_names if reverse else told.arg_names
@@ -376,10 +378,10 @@ def _inside(primal: ClosedJaxpr, *known: str) -> tuple[str, str, str]:
 
 def primal_of(use: Use) -> Callable[..., Any]:
     """Return the function without its rule, but with the rules inside it."""
-    return jaxpr_as_fun(_primal(use.equation))
+    return jaxpr_as_fun(primal_at(use.equation))
 
 
 def without_rules(use: Use) -> Callable[..., Any]:
     """Return the function without any rule."""
-    function = _primal(use.equation)
+    function = primal_at(use.equation)
     return lambda *operands: interpret_closed(function, operands, bind, lambda value: value)

@@ -13,7 +13,14 @@ from autograd_ref.crosscheck.function.points import Point
 from autograd_ref.crosscheck.function.pytrees import is_complex_array, is_floating_array
 from autograd_ref.crosscheck.reports.report import Advice, NotJudged, Report
 from autograd_ref.crosscheck.rules.asked import Asked
-from autograd_ref.crosscheck.rules.combine import Verdict, combined, with_complex, with_failures
+from autograd_ref.crosscheck.rules.combine import (
+    EMPTY,
+    Verdict,
+    combined,
+    listing,
+    with_complex,
+    with_failures,
+)
 from autograd_ref.crosscheck.rules.differences import measured
 from autograd_ref.crosscheck.rules.find import Untraceable, find_calls, find_uses, in_dtype
 from autograd_ref.crosscheck.rules.jax_rules import JaxRule, part_dtype, rules_of
@@ -21,7 +28,7 @@ from autograd_ref.crosscheck.rules.judge import judge_rule, points_of
 from autograd_ref.crosscheck.rules.sizes import resized_calls
 from autograd_ref.crosscheck.rules.surrogate import judge_surrogate
 from autograd_ref.crosscheck.rules.vary import Failure, Variations, differing
-from autograd_ref.crosscheck.rules.whole_call import WholeCall, on_values, parameters
+from autograd_ref.crosscheck.rules.whole_call import WholeCall, constant_operands, on_values, parameters
 from autograd_ref.two_layer_net import precision
 
 __all__ = ["check_against", "check_jax_calls"]
@@ -141,8 +148,8 @@ def _verdicts(
     uses = list(groups.values())
     if not uses:
         raise NotJudged(
-            "the call goes through no rule: no custom_vjp, custom_jvp or custom_gradient; to check what it "
-            "returns against automatic differentiation, write --reference"
+            "the call goes through no rule: no custom_vjp, custom_jvp or custom_gradient; to compare the "
+            "gradients that it returns with a reference, write --reference (assert_gradients in Python)"
         )
     verdicts = []
     for alike in uses:
@@ -228,11 +235,22 @@ def _rules(
 def _judge(alike: Sequence[JaxRule], function: Callable[..., Any], call: Call, asked: Asked) -> Report:
     rule = alike[0]
     if not rule.positions:
-        raise NotJudged("none of its arguments is a floating array to differentiate by")
+        finite = "finite " if any(map(is_floating_array, rule.operands)) else ""
+        raise NotJudged(f"none of its arguments is a {finite}floating array, so nothing has a derivative")
+    if not any(np.size(rule.operands[i]) for i in rule.positions):
+        raise NotJudged(EMPTY)
     points = points_of(rule, [each.operands for each in alike[:MOST_USES]], asked)
     if asked.surrogate:
         return judge_surrogate(rule, points, asked)
     report = judge_rule(rule, points, asked)
+    if report.ok is False and (zero := _zero(report, rule, points[0])):
+        with rule.precision():
+            held = zero & constant_operands(function, call, rule.dtype, rule.rule)
+        if held:
+            told = _held(rule, held)
+            report = _judge([replace(each, held=each.held | held) for each in alike], function, call, asked)
+            return replace(report, signature=" ".join(filter(None, [report.signature, told])))
+        report = replace(report, signature=f"{report.signature or ''} {_close_over(rule, zero)}".strip())
     if report.ok is False:
         return with_complex(_with_outputs(report, rule, points[0]), rule.complex_names, "-")
     if not report.ok:
@@ -244,6 +262,36 @@ def _judge(alike: Sequence[JaxRule], function: Callable[..., Any], call: Call, a
     report = with_failures(report, rule.names, failures)
     advice = tuple(Advice("variation", each) for each in variations.refusals)
     return replace(report, warnings=(*report.warnings, *advice))
+
+
+def _zero(report: Report, rule: JaxRule, point: Point) -> frozenset[int]:
+    """Return the positions of operands whose cotangent is wrong, and that the rule gives as 0 or None."""
+    wrong = {each.name for each in report.quantities if each.ok is False and not each.mismatch}
+    if isinstance(rule, WholeCall) or not wrong - {"loss"}:
+        return frozenset()
+    with rule.precision():
+        made = rule.pulled(point.params, *point.args)
+    given = zip(rule.positions, rule.names, made, strict=True)
+    return frozenset(i for i, name, each in given if f"d{name}" in wrong and not np.any(each))
+
+
+def _held(rule: JaxRule, positions: frozenset[int]) -> str:
+    names = [name for i, name in zip(rule.positions, rule.names, strict=True) if i in positions]
+    listed, are = listing(names), "is" if len(names) == 1 else "are"
+    return (
+        f"{listed} {are} constant in this call, and the rule returns 0 for {'it' if are == 'is' else 'them'}."
+    )
+
+
+def _close_over(rule: JaxRule, positions: frozenset[int]) -> str:
+    """Say how to check a rule that returns 0 for arguments because they are constants."""
+    names = [name for i, name in zip(rule.positions, rule.names, strict=True) if i in positions]
+    left = [name for name in rule.rule.arguments if name not in names]
+    if not left or not all(name.isidentifier() for name in (*rule.rule.arguments, rule.rule.name)):
+        return ""
+    given = f"lambda {', '.join(left)}: {rule.rule.name}({', '.join(rule.rule.arguments)})"
+    one = len(names) == 1
+    return f"If {listing(names)} {'is a constant' if one else 'are constants'}, check {given}."
 
 
 def _with_outputs(report: Report, rule: JaxRule, point: Point) -> Report:

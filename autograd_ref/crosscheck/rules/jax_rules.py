@@ -6,7 +6,7 @@ cotangent of z = x + iy is ∂/∂x − i ∂/∂y.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -60,12 +60,14 @@ class JaxRule:
         wide: the use in a call in float64; None if that is impossible.
         dtype: the checked dtype.
         function: the user's function, whose file is named in errors.
+        held: the positions of operands that are held fixed.
     """
 
     own: Use
     wide: Use | None
     dtype: np.dtype[Any]
     function: Callable[..., Any]
+    held: frozenset[int] = field(default=frozenset(), kw_only=True)
 
     @property
     def untraced(self) -> str:
@@ -82,10 +84,10 @@ class JaxRule:
         """The positions of operands that have a cotangent."""
         avals: list[Any] = [var.aval for var in self.own.equation.invars]
         floating = [i for i, aval in enumerate(avals) if jnp.issubdtype(aval.dtype, jnp.inexact)]
-        # A −∞ that only starts a maximum is not differentiated by.
+        # A −∞ that only starts a maximum takes no derivative.
         given = self.own.operands
         finite = [i for i in floating if not avals[i].size or bool(np.isfinite(np.asarray(given[i])).any())]
-        return [i for i in finite if i >= self.own.constants]
+        return [i for i in finite if i >= self.own.constants and i not in self.held]
 
     @property
     def operands(self) -> list[Any]:
@@ -132,11 +134,7 @@ class JaxRule:
         self, params: Operands, cotangents: Sequence[Any], others: Sequence[Any]
     ) -> tuple[Any, Callable[[Sequence[Any]], list[Any]]]:
         """Return ⟨cotangents, outputs⟩, and the rule's function that pulls cotangents back."""
-
-        def function(*values: Any) -> list[Any]:
-            return self.applied(Operands(params.names_, values), others)
-
-        outputs, pullback = jax.vjp(function, *self.given(params))
+        outputs, pullback = jax.vjp(self._with(params, others), *self.given(params))
         return self.weighed(outputs, cotangents), lambda given: list(
             pullback(_all_cotangents(outputs, given))
         )
@@ -156,6 +154,27 @@ class JaxRule:
         use = self._use(params)
         function = self._of_params(use, lambda *operands: bind(use.equation, operands), others)
         return [in_parts(each) for each in function(*params.values_)]
+
+    def pushed(self, params: Operands, others: Sequence[Any], tangents: Sequence[Any]) -> list[Any]:
+        """Return the tangents of the outputs by the rule, in forward mode."""
+        at = self.given(params)
+        cast = [jnp.asarray(each, one.dtype) for each, one in zip(tangents, at, strict=True)]
+        made: list[Any] = jax.jvp(self._with(params, others), at, cast)[1]
+        return made
+
+    def keeps_outputs(self, point: Point) -> bool:
+        """Whether the rule returns exactly the function's own outputs in the checked precision."""
+        params, others = point.params, point.args[1]
+        with self.precision():
+            ruled = jax.vjp(self._with(params, others), *self.given(params))[0]
+            plain = self.applied(params, others)
+        return all(
+            np.array_equal(one, other, equal_nan=True) for one, other in zip(ruled, plain, strict=True)
+        )
+
+    def _with(self, params: Operands, others: Sequence[Any]) -> Callable[..., list[Any]]:
+        """Return the outputs as a function of the operands that have a cotangent."""
+        return lambda *values: self.applied(Operands(params.names_, values), others)
 
     def precision(self) -> Any:
         """Return a context in which JAX has the checked precision."""

@@ -17,7 +17,8 @@ from autograd_ref.crosscheck.rules.asked import Asked
 from autograd_ref.crosscheck.rules.find import Untraceable, find_calls, find_uses, is_rule
 from autograd_ref.crosscheck.rules.jax_calls import check_against, check_jax_calls
 from autograd_ref.crosscheck.rules.pytorch.calls import check_torch_calls, function_of
-from autograd_ref.crosscheck.rules.pytorch.functions import find_torch_uses, torch
+from autograd_ref.crosscheck.rules.pytorch.functions import find_torch_uses
+from autograd_ref.crosscheck.rules.pytorch.tensors import torch
 from autograd_ref.crosscheck.rules.returned import check_returned, count_differentiated
 
 __all__ = ["check_rule_target"]
@@ -135,7 +136,7 @@ class _Calls:
         if self.asked.call is not None:
             made = self._caught(rng)
         elif example is None:
-            raise NotJudged(f"nothing says how to call it: write --call '{self.name}(...)'")
+            raise NotJudged(f"a call is needed: write --call '{self.name}(...)'")
         else:
             drawn = getattr(self.module, example)(rng)
             if not isinstance(drawn, tuple | dict):

@@ -184,7 +184,7 @@ class Variations:
             made, pull = jax.vjp(alone, params[i])
             given = [jnp.asarray(c).astype(each.dtype) for c, each in zip(cotangents, made, strict=True)]
             found = _arrays(pull(given))[0]
-            condition = f"where nothing but {self.rule.names[i]} is differentiated by"
+            condition = f"where only the derivative with respect to {self.rule.names[i]} is taken"
             yield from differing(condition, i, found, self.base[0][i], self.allowed[0][i])
 
     def _vmap(self) -> Iterator[Failure]:
@@ -230,16 +230,12 @@ class Variations:
         point = self.points[0]
         params, (cotangents, others) = list(point.params.values_), point.args
         rng = np.random.default_rng([self.seed, 9])
-
-        def weighed(*params: Any) -> Any:
-            return self.rule.forward_and_pull(Operands(self.rule.names, params), cotangents, others)[0]
-
         for i, each in enumerate(params):
             tangent = rng.standard_normal(np.shape(each)).astype(self.rule.dtype)
             for sign in (1.0, -1.0):
                 tangents = [np.zeros_like(one) for one in params]
                 tangents[i] = (sign * tangent).astype(self.rule.dtype)
-                _, found = jax.jvp(weighed, params, tangents)
+                found = self.rule.weighed(self.rule.pushed(point.params, others, tangents), cotangents)
                 terms = self.base[0][i] * tangents[i]
                 size = float(np.sqrt(np.sum(np.square(terms))))
                 allowed = float(np.sum(self.allowed[0][i] * np.abs(tangent))) + 1e-3 * size

@@ -1,8 +1,8 @@
 """Compare a whole call with the same call without its rules, if a rule cannot be traced by itself.
 
 A rule that closes over traced values can be called only while they are traced. Then the function that defines
-it is differentiated by its own arguments, both with and without its rules. A rule with an `if` on a value
-cannot be traced at all. It is called on values alone.
+it is differentiated with respect to its own arguments, both with and without its rules. A rule with an `if`
+on a value cannot be traced at all. It is called on values alone.
 """
 
 import inspect
@@ -13,19 +13,19 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr
+from jax.extend.core import ClosedJaxpr, JaxprEqn, jaxprs_in_params
 
-from autograd_ref.compiling.interpreter import bind, interpret_closed
+from autograd_ref.compiling.interpreter import CUSTOM_RULES, bind, interpret_closed
 from autograd_ref.crosscheck.function.pytrees import is_complex_array, is_floating_array, path_name
-from autograd_ref.crosscheck.rules.find import Use, rule_of
+from autograd_ref.crosscheck.rules.find import Rule, Use, in_dtype, primal_at, rule_at, rule_of
 from autograd_ref.crosscheck.rules.jax_rules import JaxRule, Operands, in_parts, joined
 
-__all__ = ["WholeCall", "on_values", "parameters"]
+__all__ = ["WholeCall", "constant_operands", "on_values", "parameters"]
 
 
 @dataclass
 class WholeCall(JaxRule):
-    """A call of JAX code, differentiated by its own real and complex arguments.
+    """A call of JAX code, differentiated with respect to its own real and complex arguments.
 
     Attributes:
         call: its arguments and keyword arguments.
@@ -126,7 +126,7 @@ def on_values(value: Any, args: Sequence[Any], dtype: np.dtype[Any], reason: str
 
     Args:
         value: a `jax.custom_vjp` or `jax.custom_jvp`.
-        args: its arguments; those that it does not differentiate by are held fixed.
+        args: its arguments; those that have no derivative are held fixed.
         dtype: the checked dtype.
         reason: the reason why it cannot be traced.
     """
@@ -144,6 +144,56 @@ def on_values(value: Any, args: Sequence[Any], dtype: np.dtype[Any], reason: str
     names = tuple(rule.arguments[i] if i < len(rule.arguments) else f"args[{i}]" for i in chosen)
     use = Use(rule, None, [])
     return WholeCall(use, None, dtype, called(value), (arrays, {}), names, called(value.fun), reason)
+
+
+def constant_operands(
+    function: Callable[..., Any], call: tuple[Sequence[Any], Mapping[str, Any]], dtype: Any, rule: Rule
+) -> frozenset[int]:
+    """Return the positions of a rule's operands that depend on no real or complex array of the call.
+
+    JAX must have the checked precision.
+
+    Args:
+        function: JAX code that uses the rule.
+        call: its arguments.
+        dtype: the checked dtype.
+        rule: the rule.
+    """
+    leaves, structure = jax.tree.flatten(in_dtype((tuple(call[0]), dict(call[1])), dtype))
+    at = [i for i, leaf in enumerate(leaves) if is_floating_array(leaf) or is_complex_array(leaf)]
+    found: list[list[bool]] = []
+
+    def called(*values: Any) -> Any:
+        filled = [values[at.index(i)] if i in at else leaf for i, leaf in enumerate(leaves)]
+        args, kwargs = jax.tree.unflatten(structure, filled)
+        return jax.tree.leaves(function(*args, **kwargs))
+
+    def walk(inner: Any, depends: Sequence[bool]) -> list[bool]:
+        return interpret_closed(inner, list(depends), results, lambda value: False, CUSTOM_RULES)
+
+    def results(equation: JaxprEqn, depends: list[bool]) -> list[bool]:
+        name, params = equation.primitive.name, equation.params
+        if name in CUSTOM_RULES:
+            if rule_at(equation)[:3] == rule[:3]:
+                found.append(depends)
+            return walk(primal_at(equation), depends)
+        if name == "scan":  # what is carried may depend on more with each round
+            first, last = params["num_consts"], params["num_consts"] + params["num_carry"]
+            carried = [any(depends[first:last])] * (last - first)
+            for _ in range(2):
+                made = walk(params["jaxpr"], [*depends[:first], *carried, *depends[last:]])
+                carried = [any(made[: last - first]) or any(carried)] * (last - first)
+        else:
+            for inner in jaxprs_in_params(params):  # a branch, or the body of a loop
+                walk(inner, [any(depends)] * len(inner.invars))
+        return [any(depends)] * len(equation.outvars)
+
+    try:
+        walk(jax.make_jaxpr(called)(*(leaves[i] for i in at)), [True] * len(at))
+    except Exception:  # it needs values, so that this is unknown
+        return frozenset()
+    columns = enumerate(zip(*found, strict=False))
+    return frozenset(i for i, depends in columns if not any(depends))
 
 
 def parameters(function: Callable[..., Any]) -> tuple[str, ...]:

@@ -80,7 +80,7 @@ of = "z_gelu_tanh"
 shape = "(N,)"
 en = "The same with tanh in place of the distribution function: one more link in the chain."
 zh = "把分布函数换成 tanh：链条多一环。"
-hints.en = ["inside is a polynomial in z: differentiate it first.", "Then the slope of tanh, by its output, times the slope of inside; and the rule for products."]
+hints.en = ["inside is a polynomial in z: differentiate it first.", "Then the slope of tanh, in terms of its output, times the slope of inside; and the rule for products."]
 hints.zh = ["inside 是 z 的多项式：先对它求导。", "再乘 tanh 的斜率（用其输出来写）；最后用乘积的求导法则。"]
 """
 

@@ -40,7 +40,7 @@ of = "scores"
 shape = "(T, T)"
 en = "Back through the softmax of each row. No label chooses an entry here: every score of a row affects every weight of the row."
 zh = "穿过每一行的 softmax。这里没有标签挑选元素：一行中的每一个都影响每一个。"
-hints.en = ["The derivative of weights[t, s] by scores[t, r] is weights[t, s] times ((1 if s is r, else 0) minus weights[t, r]).", "Multiply by dweights[t, s] and add up over s: from each entry of dweights subtract the weighted mean of its row, then multiply entry by entry."]
+hints.en = ["The derivative of weights[t, s] with respect to scores[t, r] is weights[t, s] times ((1 if s is r, else 0) minus weights[t, r]).", "Multiply by dweights[t, s] and add up over s: from each entry of dweights subtract the weighted mean of its row, then multiply entry by entry."]
 hints.zh = ["weights[t, s] 对 scores[t, r] 的导数，是 weights[t, s] 乘以（s 等于 r 时为 1，否则为 0，再减去 weights[t, r]）。", "乘上传回来的量并对 s 求和：逐元素相乘，再减去传回来的量以权重加权的平均。"]
 
 [steps.dq]

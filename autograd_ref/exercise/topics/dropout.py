@@ -28,7 +28,7 @@ of = "h"
 shape = "(N, H)"
 en = "Back through the dropout. The mask was drawn beforehand: for the derivative it is a constant."
 zh = "穿过 dropout。掩码是事先抽好的，求导时当作常数。"
-hints.en = ["What is the derivative of h * mask by h, entry by entry?", "What was dropped gets nothing, and what was kept was scaled up: the mask holds both."]
+hints.en = ["What is the derivative of h * mask with respect to h, entry by entry?", "What was dropped gets nothing, and what was kept was scaled up: the mask holds both."]
 hints.zh = ["h * mask 对 h 的导数，逐元素来看是什么？", "丢掉的得不到任何梯度，保留的曾被放大：这两点都在掩码里。"]
 
 [steps.dz]

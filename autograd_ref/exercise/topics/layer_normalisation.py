@@ -40,7 +40,7 @@ of = "xhat"
 shape = "(N, D)"
 en = "Back to the normalised array."
 zh = "回到归一化后的数组。"
-hints.en = ["What is the slope of out by xhat, entry by entry?"]
+hints.en = ["What is the slope of out with respect to xhat, entry by entry?"]
 hints.zh = ["out 对 xhat 的斜率，逐元素来看是什么？"]
 
 [steps.dinv]
@@ -72,7 +72,7 @@ of = "mean"
 shape = "(N, 1)"
 en = "The mean is subtracted from every entry of its row."
 zh = "这一行的每个元素都减去了均值。"
-hints.en = ["What is the slope of x - mean by mean?", "One mean feeds a whole row: add up."]
+hints.en = ["What is the slope of x - mean with respect to mean?", "One mean feeds a whole row: add up."]
 hints.zh = ["x - mean 对 mean 的斜率是多少？", "一个均值影响一整行：相加。"]
 
 [steps.dx]

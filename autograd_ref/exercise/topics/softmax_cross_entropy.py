@@ -44,7 +44,7 @@ of = "total"
 shape = "(N, 1)"
 en = "Back through the quotient, to its denominator."
 zh = "穿过商，回到分母。"
-hints.en = ["What is the derivative of e / t by t?", "One total feeds all C probabilities of its row: the contributions add up along the row."]
+hints.en = ["What is the derivative of e / t with respect to t?", "One total feeds all C probabilities of its row: the contributions add up along the row."]
 hints.zh = ["e / t 对 t 的导数是什么？", "一个 total 影响它那一行的全部 C 个概率：沿这一行相加。"]
 
 [steps.de]
@@ -52,7 +52,7 @@ of = "e"
 shape = "(N, C)"
 en = "e is used twice: as the numerator, and in the total."
 zh = "e 用了两次：一次作分子，一次在 total 中。"
-hints.en = ["Through the numerator: the derivative of e / t by e.", "Through the total each e has the slope 1. Both contributions add up."]
+hints.en = ["Through the numerator: the derivative of e / t with respect to e.", "Through the total each e has the slope 1. Both contributions add up."]
 hints.zh = ["经分子传回来的：e / t 对 e 的导数。", "经 total，每个 e 的斜率都是 1。两条途径相加。"]
 
 [steps.dshifted]

@@ -22,7 +22,7 @@ shape = "(N, C)"
 en = "The softmax, its logarithm and the mean over the batch, all at once."
 zh = "softmax、取对数、对整批求平均，三者合为一步。"
 hints.en = [
-    "Write the loss of one example as log(sum of exp(scores)) minus the score of the right class. Differentiate by one score.",
+    "Write the loss of one example as log(sum of exp(scores)) minus the score of the right class. Differentiate with respect to one score.",
     "The slope of log(sum of exp) is a probability that the forward pass already has. The right class has one more term.",
     "Each row, added up, gives 0. And how often does one example count in a mean over N?",
 ]

@@ -82,7 +82,7 @@ def _terms(loss: Value) -> float:
 
 
 def _slopes(value: Value) -> list[float]:
-    """Return the derivatives by the inputs of a number that adds, subtracts or scales them; else none."""
+    """Return a number's derivatives with respect to inputs that it adds, subtracts or scales; else none."""
     operation, array = value.operation, value.array
     if not isinstance(operation, Compute) or array is None or np.size(array) != 1:
         return []

@@ -41,7 +41,7 @@ PART = 0.01
 
 
 class LeafBound(NamedTuple):
-    """The right gradient by one leaf, and its bound.
+    """The right gradient for one leaf, and its bound.
 
     Attributes:
         right: the gradient, in float64.
@@ -92,7 +92,7 @@ def measure(
         found: the loss's adjoints, if there are some already.
 
     Returns:
-        A bound for each leaf. The gradient by a leaf that the loss does not depend on is 0.
+        A bound for each leaf. The gradient for a leaf that the loss does not depend on is 0.
 
     Raises:
         ValueError: the loss has more than one entry or is not floating, or a gradient by hand has another
@@ -104,7 +104,7 @@ def measure(
     for leaf in asked:
         hand = hands.get(leaf.value)
         if hand is not None and hand.shape != leaf.value.shape:
-            raise ValueError(f"the gradient by {leaf.path} has shape {hand.shape}, not {leaf.value.shape}")
+            raise ValueError(f"the gradient for {leaf.path} has shape {hand.shape}, not {leaf.value.shape}")
     measuring = _Measuring(recording, exact, [leaf.value for leaf in asked], hands, draws, seed)
     bounds = measuring.bounds()
     return Bounds({leaf.path: bounds[leaf.value] for leaf in asked}, exact)
@@ -130,7 +130,7 @@ class _Measuring:
         self.rng = np.random.default_rng(seed)
 
     def bounds(self) -> dict[Value, LeafBound]:
-        """Return the bounds on the gradients by all leaves."""
+        """Return the bounds on the gradients for all leaves."""
         found = {}
         for leaf in self.asked:
             right = self._right(leaf)

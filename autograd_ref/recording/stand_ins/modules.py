@@ -53,6 +53,8 @@ def stand_in_for(thing: Any) -> Any:
 def _make(thing: Any) -> Any:
     if isinstance(thing, types.FunctionType) and not str(thing.__module__).startswith(COVERED):
         return None  # the common case
+    if type(thing).__module__.startswith("numba."):
+        return _compiled_by_numba(thing)
     try:
         if thing in _WRITTEN:
             return _WRITTEN[thing]
@@ -86,9 +88,17 @@ def _make(thing: Any) -> Any:
     return None
 
 
+def _compiled_by_numba(thing: Any) -> Any:
+    """Return the Python function that numba compiles, with @jit or @vectorize; None for its other objects."""
+    kind = type(thing).__name__
+    if kind == "DUFunc":
+        return StandIn(thing, vectorized(np.vectorize(thing._dispatcher.py_func)))
+    return thing.py_func if kind == "CPUDispatcher" else None
+
+
 _MATH = ("math", "cmath", "statistics")
 # The names of the modules that have stand-ins begin so.
-COVERED = ("builtins", "cmath", "math", "numpy", "scipy", "statistics")
+COVERED = ("builtins", "cmath", "math", "numba", "numpy", "scipy", "statistics")
 
 
 def _is_numpys(name: str) -> bool:

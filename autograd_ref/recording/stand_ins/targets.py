@@ -22,9 +22,9 @@ __all__ = ["is_installed", "is_target", "might_need", "shadowed"]
 # Python, what NumPy, JAX and these tools consist of, and libraries that compute nothing.
 _NOT_TARGETS = {
     *sys.stdlib_module_names, "_pytest", "autograd_ref", "beartype", "cloudpickle", "docstring_parser",
-    "execnet", "filelock", "handgrad", "hypothesis", "jax", "jaxlib", "jaxtyping", "ml_dtypes", "numpy",
-    "opt_einsum", "platformdirs", "pluggy", "pygments", "pytest", "rich", "scipy", "sortedcontainers",
-    "torch", "typeguard", "typing_extensions", "tyro", "xdist",
+    "execnet", "filelock", "handgrad", "hypothesis", "jax", "jaxlib", "jaxtyping", "llvmlite", "ml_dtypes",
+    "numba", "numpy", "opt_einsum", "platformdirs", "pluggy", "pygments", "pytest", "rich", "scipy",
+    "sortedcontainers", "torch", "typeguard", "typing_extensions", "tyro", "xdist",
 } - {"__main__"}  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Measure where a process spends its CPU time; Python runs this file first if its folder is on the path.
 
-A timer looks every few milliseconds of CPU time at what each thread is doing, and adds the time since the
-last look to that stage. The sums are in a file that stays whatever ends the process.
+Every few milliseconds of CPU time, a timer notes the stage of each thread, and adds the time since the last
+note to it. The sums are in a file, which remains however the process ends.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from types import FrameType
 
 STAGES = "importing", "recording", "tracing", "compiling", "running"
 INTERVAL = 0.005
-# What names a stage, innermost first: the function and the end of its file's folder and name.
+# The stage of each function; its file must end in one of `FILES`. The innermost such function decides.
 FUNCTIONS = {
     "_find_and_load": "importing",
     "record": "recording",
@@ -30,7 +30,7 @@ FILES = "importlib._bootstrap>", "record.py", "pjit.py", "partial_eval.py", "pxl
 
 
 def stage_of(frame: FrameType | None) -> str | None:
-    """The stage that a thread is in; None where nothing says so."""
+    """Return the stage of a thread; None if it is in none of `FUNCTIONS`."""
     while frame is not None:
         code = frame.f_code
         if code.co_name in FUNCTIONS and code.co_filename.endswith(FILES):
@@ -49,7 +49,7 @@ class Tally:
             self.file = mmap.mmap(file.fileno(), 8 * len(STAGES))
 
     def add(self, stages: set[str]) -> None:
-        """Add what passed since the last time, in equal parts; before the first, Python itself was loaded."""
+        """Add the time since the last call to these stages, in equal parts."""
         now = time.process_time()
         stages = stages or {"running"}
         for stage in stages:
@@ -58,7 +58,7 @@ class Tally:
         self.file[:] = struct.pack(f"{len(STAGES)}d", *self.seconds.values())
 
     def look(self, *_: object) -> None:
-        """See what all threads are doing."""
+        """Note the stages of all threads."""
         frames = sys._current_frames()
         self.add({stage for each in frames.values() if (stage := stage_of(each)) is not None})
 
@@ -68,4 +68,4 @@ if folder := os.environ.get("SECONDS_TALLY"):
     tally.add({"importing"})
     signal.signal(signal.SIGPROF, tally.look)
     signal.setitimer(signal.ITIMER_PROF, INTERVAL, INTERVAL)
-    atexit.register(signal.setitimer, signal.ITIMER_PROF, 0)  # before Python lets go of the handler
+    atexit.register(signal.setitimer, signal.ITIMER_PROF, 0)  # before Python removes the handler

@@ -1,4 +1,4 @@
-"""A network of two layers, as a course has it."""
+"""A network of two layers, as taught in courses."""
 
 import numpy as np
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from autograd_ref.crosscheck.program.assigned.chance import is_named_by_chance, is_variable
 from autograd_ref.crosscheck.program.assigned.flat import Part, parts_of
 from autograd_ref.crosscheck.program.assigned.gradients import Candidate, was_there
 from autograd_ref.crosscheck.program.assigned.moved import (
@@ -18,9 +19,10 @@ from autograd_ref.crosscheck.program.assigned.moved import (
     is_moved_repeatedly,
     is_rescaled,
 )
+from autograd_ref.crosscheck.program.assigned.named import TIERS, closest, in_other_case
 from autograd_ref.crosscheck.program.assigned.second import boosting_pair
 from autograd_ref.crosscheck.program.guessed.roles import TRAINED, role_of
-from autograd_ref.crosscheck.program.paths import cores, holder, is_of_gradients, of_path, shown
+from autograd_ref.crosscheck.program.paths import of_path, shown
 from autograd_ref.crosscheck.program.views import adjoint_by
 from autograd_ref.crosscheck.reports.report import NotJudged
 from autograd_ref.recording import Leaf, Recording, Value
@@ -91,6 +93,7 @@ class _Assigning:
     def __init__(self, recording: Recording, found: Adjoints, known: Sequence[Candidate]):
         self.found, self.leaves = found, list(recording.leaves)
         self.left = list(known)
+        self.variables = {each.path for each in known if is_variable(each)}
         self.final = recording.final
         self.result = Assignment()
         self.taken: set[str] = set()
@@ -104,12 +107,13 @@ class _Assigning:
             self._take(first, predicted)
             self.result.pairs.append(Assigned(predicted.path, second.path, is_second=True))
             self.left.remove(second)
-        for tier in (_exactly, _in_other_case, _by_bare_name, _abbreviated, _after_g, _in_same_object):
+        for tier in TIERS:
             for each in list(self.left):
                 matches = [leaf for leaf in self._free() if tier(each, leaf)]
                 if len(matches) > 1:  # an optimiser's moments have its parameters' names
                     matches = [leaf for leaf in self._used() if tier(each, leaf)] or matches
-                if (chosen := _closest(each, matches)) is not None:
+                chosen = closest(each, matches)
+                if chosen is not None and not is_named_by_chance(each, chosen, self.found, self.left):
                     self._take(each, chosen)
         self._changes()
         self._refuse_what_is_overwritten()
@@ -225,7 +229,12 @@ class _Assigning:
                     these.remove(each)
                     leaves.remove(equal[0])
             if these and leaves and not self._in_order(these, leaves):
-                self._refuse(these, leaves)
+                moving = [leaf for leaf in leaves if not _is_mask(leaf)]
+                if len(these) == len(moving):
+                    for each, leaf in zip(these, moving, strict=True):
+                        self._take(each, leaf)
+                else:
+                    self._refuse(these, leaves)
 
     def _in_order(self, these: list[Candidate], leaves: list[Leaf]) -> bool:
         """Whether the remaining leaves are the first parameters, in order."""
@@ -242,7 +251,7 @@ class _Assigning:
         names = [each.name.name if each.name.name != "return" else shown(each.path) for each in these]
         paths = " or ".join(shown(leaf.path) for leaf in leaves)
         told = f"--of '{names[0]}={shown(leaves[0].path)}'"
-        self.result.ambiguous.append(f"{', '.join(names)} may be the gradient by {paths}: say which, {told}")
+        self.result.ambiguous.append(f"{', '.join(names)} may be the gradient for {paths}: say which, {told}")
 
     def _in_vectors(self) -> None:
         """Assign vectors of several gradients."""
@@ -256,7 +265,9 @@ class _Assigning:
 
     def _refuse_what_takes_the_place_of_a_gradient(self) -> None:
         """Refuse a list of gradients that holds a parameter itself where another's gradient is missing."""
-        pairs = [pair for pair in self.result.pairs if not pair.is_change]
+        pairs = [
+            pair for pair in self.result.pairs if not pair.is_change and pair.found not in self.variables
+        ]
         lists = {_list(pair.found): pair for pair in pairs if _list(pair.found) is not None}
         free = [leaf for leaf in self._used() if role_of(of_path(leaf.path).name) in {*TRAINED, "other"}]
         for path, (thing, value) in self.final.items():
@@ -267,7 +278,7 @@ class _Assigning:
             if alike:
                 free.remove(alike[0])
                 self.result.ambiguous.append(
-                    f"{shown(path)}, beside the gradient by {shown(beside.leaf)}, is an argument of the "
+                    f"{shown(path)}, beside the gradient for {shown(beside.leaf)}, is an argument of the "
                     f"loss, and {shown(alike[0].path)} gets no gradient: return that, or say "
                     f"--of '{shown(beside.found)}={shown(beside.leaf)}' to judge this one alone"
                 )
@@ -281,9 +292,9 @@ class _Assigning:
                 continue
             kept = Candidate(path, name, value, np.asarray(thing), False)
             for leaf in self._used():
-                if kept.array.shape == leaf.array.shape and _in_other_case(kept, leaf):
+                if kept.array.shape == leaf.array.shape and in_other_case(kept, leaf):
                     self.result.ambiguous.append(
-                        f"{shown(path)}, where the gradient by {shown(leaf.path)} belongs, is not written"
+                        f"{shown(path)}, where the gradient for {shown(leaf.path)} belongs, is not written"
                     )
 
     def _used(self) -> list[Leaf]:
@@ -328,6 +339,11 @@ def _whole(each: Candidate) -> str:
     )
 
 
+def _is_mask(leaf: Leaf) -> bool:
+    """Whether an array contains only 0 and 1, and both: a mask, or labels."""
+    return set(np.unique(leaf.array)) == {0.0, 1.0}
+
+
 def _list(path: str) -> str | None:
     """Return the path of the list, tuple or dictionary that something is in."""
     return path[: path.rindex("[")] if path.endswith("]") else None
@@ -335,65 +351,3 @@ def _list(path: str) -> str | None:
 
 def _plain(text: str) -> str:
     return re.sub(r"\s", "", text).replace('"', "'")
-
-
-def _wanted(each: Candidate) -> list[str]:
-    """Return the names to which a candidate's name refers; among gradients, a bare name counts, too."""
-    found, name = cores(each.name.name), each.name.name
-    is_part = holder(each.path) != each.path or "grad" in name.lower()  # of a parameter g: g.value, g.grad
-    is_bare = each.name.is_key and is_of_gradients(each.name.owner) and not is_part
-    return [*found, name] if is_bare else found
-
-
-def _exactly(each: Candidate, leaf: Leaf) -> bool:
-    return of_path(leaf.path).name in _wanted(each)
-
-
-def _in_other_case(each: Candidate, leaf: Leaf) -> bool:
-    return of_path(leaf.path).name.lower() in [name.lower() for name in _wanted(each)]
-
-
-def _by_bare_name(each: Candidate, leaf: Leaf) -> bool:
-    """Whether a returned ``{"W": ...}`` matches a leaf, and is not the moved parameter itself."""
-    is_named = each.name.is_key and each.name.name.lower() == of_path(leaf.path).name.lower()
-    return is_named and each.is_returned and not is_moved(each.value, leaf.value)
-
-
-def _abbreviated(each: Candidate, leaf: Leaf) -> bool:
-    """Whether a name is abbreviated: ``nabla_w`` for ``weights``, ``grad_center`` for ``center_vectors``."""
-    name = of_path(leaf.path).name.lower()
-    wanted = [core.lower() for core in _wanted(each)]
-    if each.name.is_key and each.is_returned:
-        wanted.append(each.name.name.lower())
-    return each.array.shape == leaf.array.shape and any(
-        name.startswith(core) and not core[-1].isdigit() for core in wanted
-    )
-
-
-def _after_g(each: Candidate, leaf: Leaf) -> bool:
-    """Whether a name is a leaf's name after a g: ``gw1`` for ``w1``."""
-    wanted = f"g{of_path(leaf.path).name}".lower()
-    return each.array.shape == leaf.array.shape and each.name.name.lower() == wanted
-
-
-def _in_same_object(each: Candidate, leaf: Leaf) -> bool:
-    """Whether one object holds both, as tensors written by hand do: ``p.grad`` for ``p.data``."""
-    return each.name.is_key and is_of_gradients(each.name.name) and each.name.owner == holder(leaf.path)
-
-
-def _closest(each: Candidate, leaves: list[Leaf]) -> Leaf | None:
-    """Return, of leaves with the same name, the one at the same place of its list, in the nearest object."""
-    if len(leaves) > 1:
-        leaves = [leaf for leaf in leaves if of_path(leaf.path).at == each.name.at]
-    if len(leaves) > 1:
-        near = [_nearness(each.name.owner, of_path(leaf.path).owner) for leaf in leaves]
-        leaves = [leaf for leaf, one in zip(leaves, near, strict=True) if one == max(near) > (False, 0)]
-    if len(leaves) == 1 and (of_path(leaves[0].path).at == each.name.at or not each.name.at):
-        return leaves[0]
-    return None
-
-
-def _nearness(one: str, other: str) -> tuple[bool, int]:
-    """Return whether two paths are equal, and the length of their common beginning."""
-    pairs = enumerate(zip(one, other, strict=False))
-    return one == other, next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))

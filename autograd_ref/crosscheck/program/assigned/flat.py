@@ -1,4 +1,4 @@
-"""A vector that contains the gradients by several arrays, one after the other."""
+"""A vector that contains the gradients for several arrays, one after the other."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations, permutations
@@ -41,7 +41,7 @@ def parts_of(
     Args:
         vector: the gradient.
         leaves: the arrays that may have a part in it, in the order of the arguments.
-        fits: returns whether an array is the gradient by a leaf.
+        fits: returns whether an array is the gradient for a leaf.
 
     Returns:
         The leaves of the split with the most fitting parts, the first of several; None if no set of arrays

@@ -76,7 +76,7 @@ def find_loss(recording: Recording, path: str | None = None, names: Mapping[str,
             return Loss(keys[0], *_found(numbers[keys[0]]))
     raise NoLoss(
         "it returns no loss, and stores none under a name that says so: write what its loss is, --loss '0.5 "
-        "* np.sum((out - y) ** 2)' (out is what it returned), or name its other half, --backward NAME"
+        "* np.sum((out - y) ** 2)' (out is what it returned), or give its backward function, --backward NAME"
     )
 
 

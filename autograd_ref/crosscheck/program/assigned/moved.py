@@ -22,7 +22,7 @@ def is_moved(value: Value | None, start: Value) -> bool:
     """Whether a value is another one plus or minus something."""
     if value is None or value is start:
         return False
-    return _leads_to(value, start, 0)
+    return _leads_to(value, start)
 
 
 def is_moved_repeatedly(value: Value | None, start: Value, forward: Collection[Value]) -> bool:
@@ -34,7 +34,7 @@ def is_moved_repeatedly(value: Value | None, start: Value, forward: Collection[V
             continue
         seen.add(each)
         stepped = each in forward and not is_copy(each)
-        if stepped and _leads_to(each, start, 0) and _is_used_as_moved(each, forward):
+        if stepped and _leads_to(each, start) and _is_used_as_moved(each, forward):
             return True
         if _is_access(each) or _is_sum(each):
             waiting.extend(each.inputs)
@@ -56,7 +56,7 @@ def is_after_step(gradient: Value, end: Value | None, start: Value) -> bool:
             continue
         seen.add(each)
         is_step = _is_sum(each) or _is_named(each, "setitem")
-        if is_step and each.shape == start.shape and _leads_to(each, start, 0):
+        if is_step and each.shape == start.shape and _leads_to(each, start):
             later.add(each)
         if is_step or _is_access(each):
             waiting.extend(each.inputs)
@@ -90,20 +90,33 @@ def _entries(operation: Read | Write) -> list[int]:
     return [int(each) for each in positions(operation.at).ravel()]
 
 
-def _leads_to(value: Value, start: Value, depth: int) -> bool:
+def _leads_to(value: Value, start: Value, known: dict[Value, bool] | None = None, depth: int = 0) -> bool:
+    """Whether a value is another one, with terms added or entries replaced.
+
+    Args:
+        value: the value.
+        start: the other one.
+        known: the answers so far; without them, a loop of writes would take exponential time.
+        depth: number of steps so far.
+    """
     operation = value.operation
     if value is start or (isinstance(start.operation, Read) and value is start.inputs[0]):
         return True
-    if depth > 400:
-        return False
+    known = {} if known is None else known
+    if depth > 400 or value in known:
+        return known.get(value, False)
     if isinstance(operation, Write) or _is_named(value, "setitem"):
-        return all(_leads_to(each, start, depth + 1) for each in (value.inputs[0], value.inputs[-1]))
-    if _is_access(value):
-        return _leads_to(value.inputs[0], start, depth + 1)
-    if _is_sum(value):
+        both = (value.inputs[0], value.inputs[-1])
+        found = all(_leads_to(each, start, known, depth + 1) for each in both)
+    elif _is_access(value):
+        found = _leads_to(value.inputs[0], start, known, depth + 1)
+    elif _is_sum(value):
         terms = value.inputs[: 1 if _is_named(value, "subtract") else 2]
-        return any(_leads_to(each, start, depth + 1) for each in terms)
-    return False
+        found = any(_leads_to(each, start, known, depth + 1) for each in terms)
+    else:
+        found = False
+    known[value] = found
+    return found
 
 
 def is_rescaled(value: Value | None, start: Value, forward: Collection[Value]) -> bool:

@@ -85,7 +85,7 @@ class Known:
     def __init__(self, tapes: Tapes):
         self.tapes = tapes
         self._by_signature: dict[tuple[int, int], list[_Entry]] = {}
-        self._scalars: list[_Entry] = []
+        self._scalars: dict[int, list[_Entry]] = {}
         for entry in self._entries():
             self._put(entry)
             for axis in _constant_axes(entry.array(0)):
@@ -105,7 +105,11 @@ class Known:
         if signature is None:
             return []
         if int(np.prod(shape)) == 1:
-            near: Iterator[_Entry] = iter(self._scalars)
+            numbers = [float(each.reshape(())) for each in arrays]
+            if len({f"{each:.8g}" for each in numbers}) < 2:
+                return []  # a constant number agrees with everything
+            at = _ratio(numbers[:2])
+            near: Iterator[_Entry] = (one for i in (-1, 0, 1) for one in self._scalars.get(at + i, ()))
         else:
             near = _around(self._by_signature, signature)
         found = [each for entry in near if (each := self._compared(entry, arrays, shape)) is not None]
@@ -180,7 +184,9 @@ class Known:
         if signature is None:
             return
         if array.size == 1:
-            self._scalars.append(entry)
+            points = range(min(2, len(self.tapes.points)))
+            at = _ratio([float(entry.array(i).reshape(())) for i in points])
+            self._scalars.setdefault(at, []).append(entry)
         else:
             self._by_signature.setdefault(signature, []).append(entry)
 
@@ -232,6 +238,15 @@ def _signature(array: np.ndarray) -> tuple[int, int] | None:
         return None  # the same number everywhere
     square = float(np.sqrt(np.sum(sizes**2)))
     return _rounded(float(sizes.sum()) / square), _rounded(float(np.sum(sizes**3)) / square**3)
+
+
+def _ratio(numbers: Sequence[float]) -> int:
+    """Return an invariant under scaling of a number's values at one or two points."""
+    if len(numbers) < 2 or not all(np.isfinite(numbers)) or not all(numbers):
+        return 0
+    ratio = numbers[1] / numbers[0]
+    at = _rounded(float(np.log(abs(ratio)))) if ratio and np.isfinite(ratio) else 0
+    return at if ratio > 0 else at + (1 << 40)  # away from the positive ones
 
 
 def _rounded(number: float) -> int:

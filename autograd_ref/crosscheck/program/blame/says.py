@@ -94,8 +94,11 @@ def _part(meaning: Meaning, what: str, known: Known) -> str:
 
 
 def _lines(uses: Sequence[tuple[Value, int]]) -> set[int]:
-    places = [user.place for user, _ in uses]
-    return {each.line for each in places if each is not None and not is_own(each.file)}
+    return {user.place.line for user, _ in uses if user.place is not None and _is_of_program(user)}
+
+
+def _is_of_program(value: Value) -> bool:
+    return value.place is None or not is_own(value.place.file)
 
 
 def _listed(lines: set[int]) -> str:
@@ -166,7 +169,7 @@ def _beside(values: Iterable[Value], said: str, regions: Sequence[Region], tapes
         for region in regions
         for value in values
         for source in region.frontier.get(value.number, ())
-        if source not in tapes.forward and known.of(source)
+        if source not in tapes.forward and known.of(source) and _is_of_program(source)
     }
     facts: dict[str, None] = {}
     for source in sorted(sources, key=lambda each: each.number):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd_ref.crosscheck.errors import what_stopped
+from autograd_ref.crosscheck.errors import failed
 from autograd_ref.crosscheck.reports.report import NotJudged
 from autograd_ref.recording.call.given import Given
 from autograd_ref.recording.call.reachable import Walk
@@ -105,7 +105,7 @@ def evaluate(text: str, names: dict[str, Any], file: str) -> None:
         raise NotJudged(f"--call is not Python: {error.msg}: {(error.text or text).strip()}") from None
     except (Exception, SystemExit) as error:
         seen = "; it sees np, rng and the names of the file" if isinstance(error, NameError) else ""
-        raise NotJudged(f"--call raised {what_stopped(error, file)}{seen}") from error
+        raise NotJudged(failed("--call", error, file) + seen) from error
 
 
 def in_dtype(call: Call, function: Callable[..., Any], dtype: str | None) -> Call:

@@ -23,6 +23,7 @@ __all__ = [
     "counterpart",
     "forward_of",
     "gradient_beside",
+    "is_backward",
     "pair",
     "plain",
     "required",
@@ -73,7 +74,7 @@ def with_expression(
 
     space = getattr(inspect.unwrap(function), "__globals__", {})
     result = "return[1]['out']" if leaves_variables else "return[1]"
-    told = f"--loss {text.strip()}"
+    told = f"{text.strip()} (--loss)"
     return Form(_in_program(call, function), "return[0]", told, (result, function), leaves_variables)
 
 
@@ -113,6 +114,10 @@ def pair(forward: Callable[..., Any], backward: Callable[..., Any], seed: int) -
     )
 
 
+# Words in the names of backward functions, and those in their forward functions.
+BACKWARD = {"backward": "forward", "bwd": "fwd", "bprop": "fprop"}
+
+
 def counterpart(name: str, known: Callable[[str], Any]) -> tuple[str, str] | None:
     """Find the other half of a target by its name.
 
@@ -125,11 +130,14 @@ def counterpart(name: str, known: Callable[[str], Any]) -> tuple[str, str] | Non
     """
     head, _, last = name.rpartition(".")
     dotted = f"{head}." if head else ""
-    start, forward, end = last.rpartition("forward")
-    if forward and callable(known(f"{dotted}{start}backward{end}")):
-        return "backward", f"{dotted}{start}backward{end}"
-    if callable(known(f"{name}_backward")):
-        return "backward", f"{name}_backward"
+    others = [f"{name}_{back}" for back in BACKWARD]
+    for back, ahead in BACKWARD.items():
+        start, found, end = last.rpartition(ahead)
+        if found or last == "__call__":
+            others.append(f"{dotted}{start}{back}{end}" if found else f"{dotted}{back}")
+    for other in others:
+        if callable(known(other)):
+            return "backward", other
     for word, losses in _BESIDE.items():
         words = last.split("_")
         if word in words:
@@ -148,9 +156,19 @@ def forward_of(name: str, known: Collection[str]) -> str | None:
         known: names of functions.
     """
     head, dot, last = name.rpartition(".")
-    start, backward, end = last.rpartition("backward")
-    others = (f"{start}forward{end}", f"{start}forward", start.rstrip("_")) if backward else ()
-    return next((each for other in others if (each := f"{head}{dot}{other}") in known and other), None)
+    for back, ahead in BACKWARD.items():
+        start, found, end = last.rpartition(back)
+        others = [f"{start}{ahead}{end}", f"{start}{ahead}", start.rstrip("_")] if found else []
+        others += ["__call__"] if last == back else []
+        for other in others:
+            if other and f"{head}{dot}{other}" in known:
+                return f"{head}{dot}{other}"
+    return None
+
+
+def is_backward(name: str) -> bool:
+    """Whether a name is a backward function's."""
+    return any(word in name for word in BACKWARD)
 
 
 # Usual names of the adjoint that backward takes.
@@ -163,13 +181,14 @@ _LAST_ADJOINT = re.compile(
 )
 
 _BESIDE = {
-    "gradient": ("loss", "cost", "objective", "", "f"),
-    "grad": ("loss", "cost", "objective", "", "f", "fun"),
+    "gradient": ("loss", "cost", "objective", "", "f", "nll", "loglik", "log_likelihood"),
+    "grad": ("loss", "cost", "objective", "", "f", "fun", "nll", "loglik", "log_likelihood"),
     "jac": ("fun", "loss", "cost"),
     "fprime": ("f", "func", "fun"),
     "prime": ("",),
     "derivative": ("",),
     "deriv": ("",),
+    "score": ("loglik", "log_likelihood", "loglikelihood", "log_lik", "logp", "ll"),
 }
 
 
@@ -242,13 +261,16 @@ def _arguments(
 
     Backward gets copies: if it returns one, this is a gradient, not a value from which the loss was computed.
     """
-    names = required(backward) or ["dout"]
-    owner = list(args[:1]) if names[0] == "self" else []  # forward is an unbound method
-    names = names[len(owner) :]
-    if not names:  # def backward(self, dout=1)
-        rng = None if np.ndim(out) == 0 else np.random.default_rng([seed, 3])
-        cotangents = [_cotangent(out, rng)]
-        return [*owner, cotangents[0] + 0], [out], cotangents
+    names, taken = required(backward), _signature(backward)
+    owner = list(args[:1]) if names[:1] == ["self"] else []  # forward is an unbound method
+    takes_none = taken is not None and len(taken.parameters) == len(owner)
+    names = names[len(owner) :] or ([] if owner or takes_none else ["dout"])
+    if not names:  # def backward(self, dout=1), or def backward(self) beside a loss
+        is_loss = np.ndim(out) == 0
+        if takes_none and not is_loss:
+            raise NotJudged("backward takes no adjoint: name the function that returns the loss in its place")
+        cotangents = [_cotangent(out, None if is_loss else np.random.default_rng([seed, 3]))]
+        return owner if takes_none else [*owner, cotangents[0] + 0], [out], cotangents
     if any(role_of(name) == "labels" for name in names):
         raise NotJudged(
             f"backward takes {', '.join(names)}, which include labels, so it is not a function of only an "

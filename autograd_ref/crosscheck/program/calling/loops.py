@@ -64,7 +64,7 @@ class Round(NamedTuple):
 
     @contextmanager
     def with_arrays(self) -> Iterator[None]:
-        """Replace attributes that are numbers by arrays, to differentiate by them."""
+        """Replace attributes that are numbers by arrays, so that they can have gradients."""
         try:
             for owner, name, number in self.numbers:
                 setattr(owner, name, np.array(float(number)))

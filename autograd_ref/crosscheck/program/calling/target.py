@@ -132,7 +132,7 @@ def prepare(
         example = example_of(module, name)
         if asked.call is None and example is None:
             raise NotJudged(
-                f"nothing says how to call it: write --call '{name}(...)', or define "
+                f"a call is needed: write --call '{name}(...)', or define "
                 f"example_{name.replace('.', '_')}(rng) beside it, which returns its arguments"
             )
         if asked.call is None:

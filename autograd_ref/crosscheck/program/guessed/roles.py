@@ -10,7 +10,7 @@ METHODS = (
     "loss", "gradient", "gradients", "grad", "grads", "compute_gradients", "compute_gradient",
     "loss_and_grad", "loss_and_gradient", "loss_and_gradients", "loss_grad", "cost", "cost_and_grad",
     "cost_function", "backprop", "back_propagation", "backpropagation", "step", "train_step", "train_batch",
-    "train_on_batch", "forward_backward", "forward",
+    "train_on_batch", "forward_backward", "forward", "fwd", "fprop", "__call__",
 )  # fmt: skip
 
 # Usual names of the method that trains.

@@ -74,25 +74,32 @@ class Goals:
         off = np.abs(self._sums[thing.size] - given).sum(axis=-1)
         return bool((off <= self._near * size).any())
 
-    def fits(self, site: Site, edit: Edit) -> bool:
-        """Whether an edited statement gives a goal that it did not give before."""
+    def fits(self, site: Site, edit: Edit) -> bool | None:
+        """Whether an edited statement gives a goal that it did not give before; None if it fails."""
         made = _made(site, edit.changes)
-        return made is not None and any(
-            self._is_new(scope.value(made), site, i) for i, scope in enumerate(site.scopes)
-        )
+        if made is None:
+            return False
+        values = [scope.value(made) for scope in site.scopes]
+        if values[0] is None and self._value_before(site, 0) is not None:
+            return None
+        return any(self._is_new(value, site, i) for i, value in enumerate(values))
 
     def _is_new(self, value: Any, site: Site, time: int) -> bool:
         if not self.has(value):
             return False
-        key = (id(site), time)
-        if key not in self._before:
-            made = _made(site, ())
-            self._before[key] = None if made is None else site.scopes[time].value(made)
-        before = self._before[key]
+        before = self._value_before(site, time)
         if isinstance(value, tuple | list) and isinstance(before, tuple | list) and len(value) == len(before):
             changed = [new for new, old in zip(value, before, strict=True) if not _same(new, old)]
             return self.has(changed)
         return not _same(value, before)
+
+    def _value_before(self, site: Site, time: int) -> Any:
+        """Return what an unedited statement gives."""
+        key = (id(site), time)
+        if key not in self._before:
+            made = _made(site, ())
+            self._before[key] = None if made is None else site.scopes[time].value(made)
+        return self._before[key]
 
 
 def _made(site: Site, changes: tuple[Change, ...]) -> str | None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from autograd_ref.crosscheck.program.repair.site import ATOM, PRODUCT, UNARY, Scope, Site
+from autograd_ref.crosscheck.program.repair.site import ATOM, PRODUCT, UNARY, Scope, Site, stretches
 
 __all__ = ["ONE", "Library", "Table", "Term", "positions"]
 
@@ -105,7 +105,7 @@ class Library:
             with np.errstate(all="ignore"):
                 for each in self._all(shape):
                     room -= each.array.size
-                    if each.array.dtype.kind in "fb" and _stretches(each.array.shape, shape):
+                    if each.array.dtype.kind in "fb" and stretches(each.array.shape, shape):
                         found.setdefault(each.text, each)
                     if room < 0 or len(found) >= self._most:
                         break
@@ -120,7 +120,7 @@ class Library:
 
     def _all(self, shape: tuple[int, ...]) -> Iterator[Term]:
         """Yield expressions, the simple ones first."""
-        fits = [each for each in self.atoms if _stretches(each.array.shape, shape)]
+        fits = [each for each in self.atoms if stretches(each.array.shape, shape)]
         floats = [each for each in self.atoms if each.array.dtype.kind == "f"]
         whole = [each for each in fits if each.array.dtype.kind == "f" and each.array.shape == shape]
         yield from fits
@@ -215,7 +215,7 @@ class Library:
                     continue
                 left = [n for i, n in enumerate(each.array.shape) if i not in np.atleast_1d(axis)]
                 kept = [1 if i in np.atleast_1d(axis) else n for i, n in enumerate(each.array.shape)]
-                if left and _stretches(tuple(kept if keeps else left), shape):
+                if left and stretches(tuple(kept if keeps else left), shape):
                     text = f"np.sum({each.text}, {given}{words})"
                     if not self._uses_sum:
                         summed = each.text if each.level == ATOM else f"({each.text})"
@@ -243,18 +243,13 @@ def _quotients(fits: list[Term]) -> Iterator[Term]:
 
 def _is_useful(one: tuple[int, ...], other: tuple[int, ...], shape: tuple[int, ...]) -> bool:
     """Whether a product of two arrays, or a sum of it along some axes, can have a shape."""
-    if _stretches(one, other):
+    if stretches(one, other):
         one, other = other, one
-    elif not _stretches(other, one):
+    elif not stretches(other, one):
         return False
-    if _stretches(one, shape):
+    if stretches(one, shape):
         return True
     return len(one) >= len(shape) and len(one) - len(shape) <= 3 and set(shape) <= {1, *one}
-
-
-def _stretches(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
-    """Whether an array of one shape is stretched to another one."""
-    return len(one) <= len(other) and all(a in (1, b) for a, b in zip(one[::-1], other[::-1], strict=False))
 
 
 @cache

@@ -32,7 +32,7 @@ def omitted_step(site: Site, edit: Edit, point: RecordedPoint) -> str | None:
     for step in _of_adjoint(before, point, near):
         place = step.place
         if place is not None and any(_is_made_from(step, each, place) for each in given):
-            return f"the slope of {_name(place)} in line {place.line} was missing"
+            return f"the slope of {_name(place)} (line {place.line}) was missing"
     return None
 
 

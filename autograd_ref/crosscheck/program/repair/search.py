@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import NamedTuple
@@ -36,6 +36,9 @@ SOME, BASES = 2, 4
 # Two edits are tried together in this number of likeliest statements, if neither costs more.
 NEAR = 5
 USUAL = 2
+
+# An edit that fits nothing and costs more is not preferred to a good one.
+COMMON = 3
 
 
 class Mended(NamedTuple):
@@ -82,6 +85,10 @@ class Candidate:
     is_before: bool = False
 
 
+# Candidates to run, and others of the same statement to run if one of them is good.
+Group = tuple[list[Candidate], list[Candidate]]
+
+
 class Search:
     """The search for one program.
 
@@ -109,6 +116,8 @@ class Search:
         self.whole = frozenset(range(len(points[0].pairs)))
         self.ran: dict[tuple[str, int], int] = {}
         self.near: list[Site] = []
+        self.by_value: dict[tuple[int, object], list[Candidate]] = {}
+        self.tried: set[tuple[tuple[Change, ...], ...]] = set()
         # Repairs that are right only because the program does less: used if there is no other.
         self.weak: list[tuple[Candidate, ...]] = []
 
@@ -121,12 +130,14 @@ class Search:
         if self.before is None:
             return None
         bases: list[Candidate] = []
+        later: list[Group] = []
         sites = self._sites(())
-        found = self._one(sites[:FIRST], (), accept, bases)
+        found = self._one(self._groups(sites[:FIRST], (), later), (), accept, bases)
         if found is None:
             better = [each for each in bases if (each.outcome or frozenset()) > self.before]
             found = self._go_on(better, SOME, accept)
-        found = found or self._one(sites[FIRST:], (), accept, bases)
+        found = found or self._one(self._groups(sites[FIRST:], (), later), (), accept, bases)
+        found = found or self._one(later, (), accept, bases)
         found = found or self._go_on(bases, BASES, accept)
         found = found or self._together(sites[:NEAR], accept)
         return found or self._accepted(self.weak[:LAST], accept)
@@ -138,10 +149,11 @@ class Search:
             if time.process_time() > self.deadline:
                 return None
             sites = [site for site in self._sites((base,)) if site.source is base.site.source]
-            for some in (sites[:FIRST], sites[FIRST:]):
-                found = self._one(some, (base,), accept, [])
-                if found is not None:
-                    return found
+            later: list[Group] = []
+            found = self._one(self._groups(sites, (base,), later), (base,), accept, [])
+            found = found or self._one(later, (base,), accept, [])
+            if found is not None:
+                return found
         return None
 
     def _together(self, sites: Sequence[Site], accept: Callable[[Mended], bool]) -> Mended | None:
@@ -165,14 +177,19 @@ class Search:
 
     def _one(
         self,
-        sites: Sequence[Site],
+        groups: Iterable[Group],
         base: tuple[Candidate, ...],
         accept: Callable[[Mended], bool],
         bases: list[Candidate],
     ) -> Mended | None:
-        """One more edit beside some, in one of some statements."""
-        for first, rest in self._groups(sites, base):
+        """One more edit beside some, of the first group that has a good one."""
+        for first, rest in groups:
+            if time.process_time() > self.deadline:
+                return None
             good = self._good(first, base, bases)
+            if good:
+                least = min(COMMON + 1, *(each.edit.cost for each in good))
+                rest = [each for each in rest if each.edit.cost < least]
             if good or not first:
                 good += self._good(rest, base, bases)
             if good:
@@ -199,6 +216,10 @@ class Search:
         for each in candidates:
             if time.process_time() > until:
                 break
+            key = tuple(one.edit.changes for one in (*base, each))
+            if key in self.tried:
+                continue
+            self.tried.add(key)
             each.outcome = self._run((*base, each), 0)
             if each.outcome == self.whole and self._holds((*base, each)):
                 good.append(each)
@@ -230,13 +251,15 @@ class Search:
         found: list[Candidate] = []
         for site in self.near:
             is_before = self._ran_at(site) < self._ran_at(here) and not self._gives_goal(site)
-            if site is not here:
-                some = [*(Candidate(site, edit, False) for edit in edits(site) if not _overlap(edit, base))]
-                some += self._by_value(site, base, changed)
-                found += [each for each in some if each.edit.cost < cost]
-                if is_before:
-                    equal = [each for each in some if each.edit.cost == cost and not _moves(each.edit)]
-                    found += [replace(each, is_before=True) for each in equal]
+            if site is here:
+                continue
+            usual = [each for each in edits(site) if each.cost <= COMMON and not _overlap(each, base)]
+            some = [Candidate(site, edit, False) for edit in usual]
+            some += self._by_value(site, base, changed)
+            found += [each for each in some if each.edit.cost < cost]
+            if is_before:
+                equal = [each for each in some if each.edit.cost == cost and not _moves(each.edit)]
+                found += [replace(each, is_before=True) for each in equal]
         return found
 
     def _ran_at(self, site: Site) -> int:
@@ -260,17 +283,15 @@ class Search:
             return self.trial.watched(lambda: watched(recording.call, self.files)) or {}
 
     def _groups(
-        self, sites: Sequence[Site], base: tuple[Candidate, ...]
-    ) -> Iterator[tuple[list[Candidate], list[Candidate]]]:
-        """Yield candidates in the order of running, each with those to run if one of them is good."""
+        self, sites: Sequence[Site], base: tuple[Candidate, ...], later: list[Group]
+    ) -> Iterator[Group]:
+        """Yield groups in the order of running; unusual edits that fit nothing are added to ``later``."""
         known: list[tuple[Site, bool, list[Candidate]]] = []
         for site in sites:
-            if time.process_time() > self.deadline:
-                return
             some = [
-                Candidate(site, edit, self.goals.fits(site, edit))
+                Candidate(site, edit, fits)
                 for edit in edits(site)
-                if not _overlap(edit, base)
+                if not _overlap(edit, base) and (fits := self.goals.fits(site, edit)) is not None
             ]
             some += self._by_value(site, base, added)
             is_late = self._seems_right(site)
@@ -280,7 +301,9 @@ class Search:
                 yield first, rest
             known.append((site, is_late, rest))
         for site, is_late, some in known:
-            yield [], [*(self._by_value(site, base, changed) if is_late else ()), *some]
+            usual = [each for each in some if each.edit.cost <= USUAL]
+            yield [], [*(self._by_value(site, base, changed) if is_late else ()), *usual]
+        later += [([], [each for each in some if each.edit.cost > USUAL]) for _, _, some in known]
 
     def _seems_right(self, site: Site) -> bool:
         """Whether a less likely statement computes an adjoint, although perhaps of another value."""
@@ -298,8 +321,11 @@ class Search:
         self, site: Site, base: tuple[Candidate, ...], family: Callable[..., list[Edit]]
     ) -> list[Candidate]:
         """Return edits of a statement that are found by value."""
-        found = family(site, self.goals, is_likely=self._is_likely(site))
-        return [Candidate(site, edit, True) for edit in found if not _overlap(edit, base)]
+        key = (id(site), family)
+        if key not in self.by_value:
+            found = family(site, self.goals, is_likely=self._is_likely(site))
+            self.by_value[key] = [Candidate(site, edit, True) for edit in found]
+        return [each for each in self.by_value[key] if not _overlap(each.edit, base)]
 
     def _sites(self, base: tuple[Candidate, ...]) -> list[Site]:
         seen = self._watched(base)

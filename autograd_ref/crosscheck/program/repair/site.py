@@ -24,6 +24,7 @@ __all__ = [
     "Site",
     "level",
     "shape_of",
+    "stretches",
 ]
 
 # The precedence of expressions, which decides where parentheses are needed.
@@ -265,6 +266,11 @@ class Site:
 def shape_of(thing: Any) -> tuple[int, ...] | None:
     """Return the shape of an array or number; None for anything else."""
     return np.shape(thing) if isinstance(thing, np.ndarray | np.number | int | float) else None
+
+
+def stretches(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether an array of one shape is stretched to another one."""
+    return len(one) <= len(other) and all(a in (1, b) for a, b in zip(one[::-1], other[::-1], strict=False))
 
 
 def level(node: ast.expr) -> int:

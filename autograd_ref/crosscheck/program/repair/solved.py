@@ -245,22 +245,48 @@ def _missing(need: Need) -> Iterator[tuple[str, np.ndarray]]:
 
 def _found(table: Table, asked: Sequence[Asked], near: float) -> Iterator[tuple[Asked, Term, float]]:
     """Yield each value that is needed, with a term of which it is a multiple, and the factor."""
-    if not table.terms or not asked:
+    if not asked or table.entries.shape[1] < 2:
         return
     vectors = np.array([each.vector for each in asked], np.float64)
     is_known = np.isfinite(vectors)
     vectors[~is_known] = 0.0
+    is_whole = is_known.all(axis=1)
+    fitting = [*_fitting(vectors[is_whole], table.entries, near)]
+    some = np.flatnonzero(~is_whole & (is_known.sum(axis=1) > 1))
+    found = [(i, *each) for i, each in zip(np.flatnonzero(is_whole).tolist(), fitting, strict=True)]
     with np.errstate(all="ignore"):
-        products = vectors @ table.entries.T
-        squares = is_known.astype(np.float64) @ np.square(table.entries).T
-        mine = np.square(vectors).sum(axis=1)[:, None]
-        off = 1 - np.square(products) / (squares * mine)
-        fits = (np.abs(off) <= near) & (squares > 0) & (mine > 0) & (is_known.sum(axis=1)[:, None] > 1)
-        for i in np.flatnonzero(fits.any(axis=1)).tolist():
-            # All of them give the same edit, in other words.
-            same = sorted(np.flatnonzero(fits[i]), key=lambda j: table.terms[j].cost)
-            for j in same[:ALIKE]:
-                yield asked[i], table.terms[j], float(products[i, j] / squares[i, j])
+        products = vectors[some] @ table.entries.T
+        squares = is_known[some].astype(np.float64) @ np.square(table.entries).T
+        mine = np.square(vectors[some]).sum(axis=1)[:, None]
+        fits = (np.abs(1 - np.square(products) / (squares * mine)) <= near) & (squares > 0) & (mine > 0)
+    for k in np.flatnonzero(fits.any(axis=1)).tolist():
+        same = np.flatnonzero(fits[k])
+        found.append((int(some[k]), same, products[k, same] / squares[k, same]))
+    for i, same, factors in found:
+        # All of them give the same edit, in other words.
+        few = sorted(zip(same.tolist(), factors.tolist(), strict=True), key=lambda x: table.terms[x[0]].cost)
+        for j, factor in few[:ALIKE]:
+            yield asked[i], table.terms[j], factor
+
+
+def _fitting(
+    vectors: np.ndarray, entries: np.ndarray, near: float
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield for each vector the rows of which it is a multiple, and the factors."""
+    if not len(vectors):
+        return
+    direction = np.random.default_rng(0).standard_normal(entries.shape[1])
+    sizes, lengths = (np.linalg.norm(each, axis=1) for each in (vectors, entries))
+    with np.errstate(all="ignore"):
+        mine = np.nan_to_num(np.abs(vectors @ direction) / sizes)
+        theirs = np.abs(entries @ direction) / lengths
+    order, room = np.argsort(theirs), 2 * np.sqrt(near * entries.shape[1])
+    first, last = (np.searchsorted(theirs[order], mine + each) for each in (-room, room))
+    for vector, size, start, end in zip(vectors, sizes.tolist(), first.tolist(), last.tolist(), strict=True):
+        rows = np.sort(order[start:end]) if size else order[:0]
+        products, squares = entries[rows] @ vector, np.square(lengths[rows])
+        fits = np.abs(1 - np.square(products) / (squares * size * size)) <= near
+        yield rows[fits], products[fits] / squares[fits]
 
 
 def _edits(site: Site, asked: Asked, term: Term, factor: float) -> Iterator[Edit]:
@@ -288,7 +314,7 @@ def _edits(site: Site, asked: Asked, term: Term, factor: float) -> Iterator[Edit
         yield Edit((site.replaced(part, new, PRODUCT),), says, 4 + cost, kind="step")
     else:
         level = term.level if text == term.text else PRODUCT
-        says = f"{text} and not {site.text(part.node)} belongs there"
+        says = f"{text} belongs there, not {site.text(part.node)}"
         yield Edit((site.replaced(part, text, level),), says, 5 + cost, kind="operand")
 
 

@@ -6,20 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from autograd_ref.crosscheck.errors import what_stopped
+from autograd_ref.crosscheck.errors import failed
 from autograd_ref.crosscheck.reports.report import Advice, NotJudged, Report
 from autograd_ref.crosscheck.rules.asked import Asked
-from autograd_ref.crosscheck.rules.combine import Verdict, combined, with_complex, with_failures
+from autograd_ref.crosscheck.rules.combine import Verdict, combined, listing, with_complex, with_failures
 from autograd_ref.crosscheck.rules.differences import ROUNDOFF
 from autograd_ref.crosscheck.rules.pytorch.functions import (
     TorchRule,
     TorchUse,
     find_torch_uses,
     is_torch_function,
-    torch,
     uses_within,
 )
 from autograd_ref.crosscheck.rules.pytorch.judge import INVALID, TorchCheck, refused
+from autograd_ref.crosscheck.rules.pytorch.tensors import torch
 from autograd_ref.crosscheck.rules.pytorch.vary import TorchVariations
 from autograd_ref.crosscheck.rules.surrogate import nonlinear, surrogate_report
 
@@ -56,6 +56,8 @@ def check_torch_calls(
     for args, kwargs in calls:
         given = [_tensors(each) for each in args]
         named = function_of(function)
+        if named is not None and kwargs:
+            raise NotJudged("a Function's apply takes no keyword arguments: give them by position")
         if named is not None:
             uses = [TorchUse(named, tuple(given))]
         else:
@@ -89,9 +91,16 @@ def check_torch_calls(
 def _judge(
     alike: Sequence[TorchUse], dtype: str, asked: Asked, reference: Callable[..., Any] | None
 ) -> Report:
+    if not _has_backward(alike[0].function):
+        raise NotJudged("it has no backward")
     rules, dtype = _in_dtype(alike, dtype, asked, reference)
     try:
         check = TorchCheck(rules, dtype, asked)
+        held = check.unanswered.intersection(*(each.constants for each in rules))
+        if held:  # as for cosines and masks
+            names = listing([check.names[rules[0].positions.index(i)] for i in sorted(held)])
+            check = TorchCheck([replace(each, held=held) for each in rules], dtype, asked)
+            check.notes.append(f"By {names} this call needs no gradient, and the rule returns None.")
         if asked.surrogate:
             return _surrogate(check, asked)
         report = check.report()
@@ -100,7 +109,7 @@ def _judge(
     except Exception as error:
         if any(said in str(error) for said in INVALID):
             return refused(rules[0].names, error, asked, dtype)
-        raise NotJudged(f"the rule raised {what_stopped(error, asked.file)}") from error
+        raise NotJudged(failed("the rule", error, asked.file)) from error
     if not report.ok:
         return with_complex(report, rules[0].complex_names, "+")
     variations = TorchVariations(check)
@@ -127,7 +136,7 @@ def _in_dtype(
     except Exception as error:
         given = _dtype(alike[0])
         if given == dtype:
-            raise NotJudged(f"the call raised {what_stopped(error, asked.file)}") from error
+            raise NotJudged(failed("the call", error, asked.file)) from error
         return [TorchRule(use, None, asked.file, reference) for use in alike], given
     return cast, dtype
 
@@ -153,7 +162,7 @@ def _tensors(value: Any) -> Any:
     if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
         return torch().tensor(value)
     if torch().is_tensor(value):
-        return value.detach()
+        return value.detach().requires_grad_(value.requires_grad)
     return value
 
 
@@ -180,7 +189,13 @@ def _place(function: Any) -> str:
     back = getattr(getattr(function.backward, "__wrapped__", function.backward), "__code__", None)
     if code is None or back is None:
         return str(function.__module__)
-    return (
-        f"forward at line {code.co_firstlineno}, backward at line {back.co_firstlineno} of "
-        + str(code.co_filename).rpartition("/")[2]
-    )
+    file, other = (str(each.co_filename).rpartition("/")[2] for each in (code, back))
+    if not _has_backward(function):
+        return f"line {code.co_firstlineno} of {file}"
+    forward = f"forward at line {code.co_firstlineno}" + ("" if file == other else f" of {file}")
+    return f"{forward}, backward at line {back.co_firstlineno} of {other}"
+
+
+def _has_backward(function: Any) -> bool:
+    default = torch().autograd.Function
+    return function.backward is not default.backward or function.vjp is not default.vjp

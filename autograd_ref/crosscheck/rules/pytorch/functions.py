@@ -1,33 +1,34 @@
 """A `torch.autograd.Function` as a gradient by hand, and its own forward pass under PyTorch's autograd.
 
-PyTorch is never imported here, because a program with a Function has imported it. Outside of this file,
-complex tensors are real arrays whose last axis holds the real and the imaginary part. By PyTorch's
-convention, the gradient of z = x + iy is ∂/∂x + i ∂/∂y.
+By PyTorch's convention, the gradient of z = x + iy is ∂/∂x + i ∂/∂y.
 """
 
-import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd_ref.crosscheck.errors import what_stopped
+from autograd_ref.crosscheck.errors import failed
 from autograd_ref.crosscheck.reports.report import NotJudged
+from autograd_ref.crosscheck.rules.pytorch.tensors import (
+    array_of,
+    array_or_zero,
+    floating,
+    is_floating,
+    real,
+    tensor_like,
+    torch,
+)
 
 __all__ = [
-    "Context", "TorchRule", "TorchUse", "array_of", "enabled_gradients", "find_torch_uses", "has_setup",
-    "is_torch_function", "overrides", "tensor_like", "torch", "uses_within",
+    "Context", "TorchRule", "TorchUse", "enabled_gradients", "find_torch_uses", "has_setup",
+    "is_torch_function", "overrides", "uses_within",
 ]  # fmt: skip
 
 Arrays = list[np.ndarray]
-
-
-def torch() -> Any:
-    """Return PyTorch, if it has been imported."""
-    return sys.modules.get("torch")
 
 
 def is_torch_function(value: Any) -> bool:
@@ -57,8 +58,7 @@ def _noted(uses: list[TorchUse]) -> Iterator[None]:
 
     def noting(cls: Any, *args: Any) -> Any:
         if is_torch_function(cls):
-            kept = tuple(each.detach().clone() if torch().is_tensor(each) else each for each in args)
-            uses.append(TorchUse(cls, kept))
+            uses.append(TorchUse(cls, tuple(map(_kept, args))))
         return super(base, cls).apply(*args)
 
     base.apply = classmethod(noting)
@@ -72,13 +72,32 @@ def find_torch_uses(
     function: Callable[..., Any], args: Sequence[Any], kwargs: Any, file: str
 ) -> list[TorchUse]:
     """Call a function, and note each use of a Function; PyTorch's own count only if there are no others."""
+    needed = any(getattr(each, "requires_grad", False) for each in (*args, *kwargs.values()))
+    if not needed:  # the gradient by its own arguments is needed, if it runs so
+        marked = [_marked(each) for each in args], {key: _marked(each) for key, each in kwargs.items()}
+        with suppress(NotJudged):
+            return _uses(function, *marked, file)
+    return _uses(function, args, kwargs, file)
+
+
+def _uses(function: Callable[..., Any], args: Sequence[Any], kwargs: Any, file: str) -> list[TorchUse]:
     uses: list[TorchUse] = []
     try:
         with _noted(uses):
             function(*args, **kwargs)
     except (Exception, SystemExit) as error:
-        raise NotJudged(f"the call raised {what_stopped(error, file)}") from error
+        raise NotJudged(failed("the call", error, file)) from error
     return _own(uses) or uses
+
+
+def _marked(value: Any) -> Any:
+    """Return a copy of a tensor by which a gradient is needed, and which may be changed in place."""
+    return value.detach().requires_grad_().clone() if is_floating(value) else value
+
+
+def _kept(value: Any) -> Any:
+    """Return a copy of a tensor that also says whether a gradient by it is needed."""
+    return value.detach().clone().requires_grad_(value.requires_grad) if torch().is_tensor(value) else value
 
 
 def uses_within(use: TorchUse, file: str) -> list[TorchUse]:
@@ -143,6 +162,7 @@ class TorchRule:
         file: the user's file.
         reference: another function with the same arguments that replaces its forward pass.
         seed: seed of its random numbers.
+        held: the positions of arguments that are held fixed.
     """
 
     use: TorchUse
@@ -150,12 +170,13 @@ class TorchRule:
     file: str
     reference: Callable[..., Any] | None = None
     seed: int = 0
+    held: frozenset[int] = frozenset()
     names: tuple[str, ...] = field(init=False)
     positions: tuple[int, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         args = self.use.args
-        self.positions = tuple(i for i, each in enumerate(args) if _is_floating(each))
+        self.positions = tuple(i for i, each in enumerate(args) if is_floating(each) and i not in self.held)
         named = _parameters(self.use.function, len(args))
         self.names = tuple(named[i] for i in self.positions)
 
@@ -163,6 +184,23 @@ class TorchRule:
     def at(self) -> Arrays:
         """The floating arguments."""
         return [array_of(self.use.args[i]) for i in self.positions]
+
+    @property
+    def needed(self) -> frozenset[int]:
+        """The positions of arguments by which the call needs a gradient; none if nothing says so."""
+        return frozenset(i for i in self.positions if self.use.args[i].requires_grad)
+
+    @property
+    def constants(self) -> frozenset[int]:
+        """The positions of floating arguments by which the call needs no gradient."""
+        return frozenset(self.positions) - self.needed if self.needed else frozenset()
+
+    def unanswered(self, arrays: Sequence[np.ndarray], cotangents: Sequence[Any]) -> frozenset[int]:
+        """Return the positions of arguments for which the rule returns None."""
+        inputs = self._inputs(arrays)
+        made = self._apply(self._replaced([each.clone() for each in inputs]))
+        found = zip(self.positions, self._found(made, inputs, cotangents), strict=True)
+        return frozenset(i for i, each in found if each is None)
 
     @property
     def complex_names(self) -> tuple[str, ...]:
@@ -173,13 +211,13 @@ class TorchRule:
     def outputs(self, arrays: Sequence[np.ndarray]) -> list[Any]:
         """Return the floating outputs, by the Function itself, without derivatives."""
         with torch().no_grad():
-            return _floating(self._apply(self._filled(arrays)))
+            return floating(self._apply(self._filled(arrays)))
 
     def differentiable(self, arrays: Sequence[np.ndarray]) -> list[bool]:
         """Return, for each floating output, whether it takes a cotangent."""
         inputs = self._inputs(arrays)
         made = self._apply(self._replaced([each.clone() for each in inputs]))
-        return [each.requires_grad for each in _floating(made)]
+        return [each.requires_grad for each in floating(made)]
 
     def value(self, arrays: Sequence[np.ndarray], cotangents: Sequence[np.ndarray]) -> float:
         """Return ⟨cotangents, outputs⟩, of the reference if there is one."""
@@ -187,7 +225,7 @@ class TorchRule:
             made = self.outputs(arrays)
         else:
             with torch().no_grad():
-                made = _floating(self.reference(*self._filled(arrays)))
+                made = floating(self.reference(*self._filled(arrays)))
         return float(sum(np.sum(array_of(one) * c) for one, c in zip(made, cotangents, strict=True)))
 
     def pull(
@@ -197,12 +235,12 @@ class TorchRule:
         wanted: Sequence[int] | None = None,
         prepare: Callable[[Any], Any] = lambda tensor: tensor.clone(),
     ) -> Arrays:
-        """Return the cotangents of the arguments by the rule.
+        """Return the cotangents of the arguments that the rule gives.
 
         Args:
             arrays: the floating arguments.
             cotangents: arrays or tensors; None for an output that is not used.
-            wanted: numbers of the arguments to differentiate by; by default all.
+            wanted: numbers of the arguments whose cotangents are needed; by default all.
             prepare: changes each argument before the call, for example its memory layout.
         """
         chosen = list(range(len(self.positions))) if wanted is None else list(wanted)
@@ -218,13 +256,13 @@ class TorchRule:
         given = [each.requires_grad_() for each in given]  # otherwise @once_differentiable would not raise
         first = torch().autograd.grad(outs, inputs, given, allow_unused=True, create_graph=True)
         total = sum(
-            (_real(one) * torch().tensor(weight)).sum()
+            (real(one) * torch().tensor(weight)).sum()
             for one, weight in zip(first, weights, strict=True)
             if one is not None
         )
         if getattr(total, "requires_grad", False):
             total.backward()  # unlike grad, it raises if the rule is @once_differentiable
-        return [_numpy_or_zero(each.grad, each) for each in inputs]
+        return [array_or_zero(each.grad, each) for each in inputs]
 
     def push(self, arrays: Sequence[np.ndarray], tangents: Sequence[np.ndarray]) -> Arrays:
         """Return the tangents of the floating outputs, in forward mode."""
@@ -233,9 +271,9 @@ class TorchRule:
         with warnings.catch_warnings(), forward.dual_level():
             warnings.simplefilter("ignore", DeprecationWarning)  # PyTorch's own, when it is first used
             duals = [forward.make_dual(each, tensor_like(tangent, each)) for each, tangent in pairs]
-            made = _floating(self._apply(self._replaced(duals)))
+            made = floating(self._apply(self._replaced(duals)))
             pushed = [(forward.unpack_dual(each).tangent, each) for each in made]
-            return [_numpy_or_zero(tangent, each) for tangent, each in pushed]
+            return [array_or_zero(tangent, each) for tangent, each in pushed]
 
     def batched(
         self, arrays: Sequence[np.ndarray], axes: Sequence[int | None], cotangents: Sequence[np.ndarray] = ()
@@ -254,7 +292,7 @@ class TorchRule:
         count = len(inputs)
 
         def outputs(*given: Any) -> Any:
-            return tuple(_floating(self._apply(self._replaced(given))))
+            return tuple(floating(self._apply(self._replaced(given))))
 
         def called(*given: Any) -> Any:
             return torch().func.vjp(outputs, *given[:count])[1](given[count:]) if weights else outputs(*given)
@@ -322,20 +360,23 @@ class TorchRule:
         return any(one.shape != two.shape or not torch().equal(one, two) for one, two in pairs)
 
     def _weighed(self, made: Any, cotangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-        floating = _floating(made)
         pairs = [
             (one, c if torch().is_tensor(c) else tensor_like(c, one))
-            for one, c in zip(floating, cotangents, strict=True)
+            for one, c in zip(floating(made), cotangents, strict=True)
             if c is not None and one.requires_grad
         ]
         return [one for one, _ in pairs], [c for _, c in pairs]
 
-    def _gradients(self, made: Any, inputs: Sequence[Any], cotangents: Sequence[Any]) -> Arrays:
+    def _found(self, made: Any, inputs: Sequence[Any], cotangents: Sequence[Any]) -> Sequence[Any]:
         outs, given = self._weighed(made, cotangents)
         if not outs:
-            return [_numpy_or_zero(None, each) for each in inputs]
-        found = torch().autograd.grad(outs, inputs, given, allow_unused=True)
-        return [_numpy_or_zero(one, each) for one, each in zip(found, inputs, strict=True)]
+            return [None] * len(inputs)
+        found: Sequence[Any] = torch().autograd.grad(outs, inputs, given, allow_unused=True)
+        return found
+
+    def _gradients(self, made: Any, inputs: Sequence[Any], cotangents: Sequence[Any]) -> Arrays:
+        pairs = zip(self._found(made, inputs, cotangents), inputs, strict=True)
+        return [array_or_zero(one, each) for one, each in pairs]
 
 
 def overrides(function: Any, name: str) -> bool:
@@ -353,40 +394,3 @@ def _parameters(function: Any, count: int) -> list[str]:
     code = getattr(function.forward, "__wrapped__", function.forward).__code__
     names = list(code.co_varnames[: code.co_argcount])[0 if has_setup(function) else 1 :]
     return [names[i] if i < len(names) else f"args[{i}]" for i in range(count)]
-
-
-def _floating(made: Any) -> list[Any]:
-    """Return the real and complex tensors among outputs."""
-    return [each for each in (made if isinstance(made, tuple | list) else [made]) if _is_floating(each)]
-
-
-def _is_floating(value: Any) -> bool:
-    return bool(torch().is_tensor(value) and (value.is_floating_point() or value.is_complex()))
-
-
-def _real(tensor: Any) -> Any:
-    """Return a complex tensor as a real one, with both parts along a new last axis, and others unchanged."""
-    return torch().view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
-
-
-def array_of(tensor: Any) -> np.ndarray:
-    """Return a tensor's values, of a complex tensor in parts."""
-    return np.asarray(_real(tensor.detach()).cpu().double().numpy(), np.float64)
-
-
-def tensor_like(array: np.ndarray, like: Any, dtype: Any = None) -> Any:
-    """Return the tensor of such values, complex and on the device as another tensor.
-
-    Args:
-        array: the values.
-        like: the other tensor.
-        dtype: the real dtype of the result, or of its parts; None for the other's.
-    """
-    if not like.is_complex():
-        return torch().tensor(np.asarray(array, np.float64)).to(dtype or like.dtype).to(like.device)
-    parts = torch().tensor(np.asarray(array, np.float64)).to(dtype or like.dtype.to_real())
-    return torch().view_as_complex(parts).to(like.device)
-
-
-def _numpy_or_zero(found: Any, like: Any) -> np.ndarray:
-    return array_of(torch().zeros_like(like) if found is None else found)

@@ -7,12 +7,13 @@ from functools import partial
 import numpy as np
 
 from autograd_ref.arithmetic.finite_differences import FiniteDifference
-from autograd_ref.crosscheck.errors import cause, one_line, what_stopped
+from autograd_ref.crosscheck.errors import cause, failed, one_line
 from autograd_ref.crosscheck.function.judging import judge_gradient
 from autograd_ref.crosscheck.function.points import MOVE
 from autograd_ref.crosscheck.quantity import Quantity, root_mean_square
 from autograd_ref.crosscheck.reports.report import Advice, NotJudged, Report
 from autograd_ref.crosscheck.rules.asked import Asked
+from autograd_ref.crosscheck.rules.combine import EMPTY
 from autograd_ref.crosscheck.rules.differences import (
     GRANTED,
     ROUNDOFF,
@@ -27,7 +28,8 @@ from autograd_ref.crosscheck.rules.differences import (
     own_noise,
     seen_parts,
 )
-from autograd_ref.crosscheck.rules.pytorch.functions import TorchRule, array_of, torch
+from autograd_ref.crosscheck.rules.pytorch.functions import TorchRule
+from autograd_ref.crosscheck.rules.pytorch.tensors import array_of, torch
 
 __all__ = ["TorchCheck", "TorchPoint"]
 
@@ -53,7 +55,7 @@ class TorchPoint:
         own: the Function in the checked precision.
         wide: the Function in float64; None if it does not run there.
         cotangents: cotangents of its floating outputs, 0 for outputs that take none.
-        grads: the rule's gradients by the arguments.
+        grads: the rule's gradients for the arguments.
     """
 
     at: Arrays
@@ -85,7 +87,9 @@ class TorchCheck:
         self.warnings: list[Advice] = []
         self.names = rules[0].names
         if not self.names:
-            raise NotJudged("none of its arguments is a real or complex tensor to differentiate by")
+            raise NotJudged("none of its arguments is a real or complex tensor, so nothing has a derivative")
+        if not any(array.size for array in rules[0].at):
+            raise NotJudged(EMPTY)
         self.points = [self._point(rule, number) for number, rule in enumerate(self._enough(rules))]
         if self.points[0].wide is None and rules[0].draws(self.points[0].at):
             self.notes.append(
@@ -120,11 +124,11 @@ class TorchCheck:
         except Exception as error:
             if any(said in str(error) for said in INVALID):
                 raise
-            raise NotJudged(f"the rule raised {what_stopped(error, rule.file)}") from error
+            raise NotJudged(failed("the rule", error, rule.file)) from error
         return TorchPoint(at, rule, self._wide(rule, at, cotangents), cotangents, grads)
 
     def _wide(self, rule: TorchRule, at: Arrays, cotangents: Arrays) -> TorchRule | None:
-        wide = TorchRule(rule.use, torch().float64, rule.file, rule.reference)
+        wide = replace(rule, dtype=torch().float64)
         try:
             if self.dtype != "float64" and rule.draws(at):  # it draws other numbers in float64
                 return None
@@ -152,7 +156,7 @@ class TorchCheck:
 
     def report(self) -> Report:
         """Return the report on the cotangents of all arguments."""
-        quantities = [self.quantity(i) for i in range(len(self.names))]
+        quantities = [self._unless_unanswered(i, self.quantity(i)) for i in range(len(self.names))]
         wrong = [each for each in quantities if each.ok is False]
         unjudged = [each for each in quantities if each.ok is None]
         return Report(
@@ -165,6 +169,23 @@ class TorchCheck:
             quantities=tuple(quantities),
             points=len(self.points),
         )
+
+    @property
+    def unanswered(self) -> frozenset[int]:
+        """The positions of arguments for which the rule returns None."""
+        point = self.points[0]
+        return point.own.unanswered(point.at, point.cotangents)
+
+    def _unless_unanswered(self, i: int, quantity: Quantity) -> Quantity:
+        """Return the verdict, or none if the rule returns None and nothing says whether that is meant."""
+        rule = self.points[0].own
+        if quantity.ok is not False or rule.needed or rule.positions[i] not in self.unanswered:
+            return quantity
+        reason = (
+            "the rule returns None, but the outputs depend on it: if it is a constant, give the others "
+            "requires_grad=True"
+        )
+        return replace(quantity, ok=None, seen=0.0, reason=reason)
 
     @property
     def judged_in(self) -> str:

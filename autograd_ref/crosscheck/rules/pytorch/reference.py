@@ -10,14 +10,14 @@ from numpy.typing import DTypeLike
 
 from autograd_ref.arithmetic.finite_differences import FiniteDifference
 from autograd_ref.arithmetic.rounding import unit_roundoff
-from autograd_ref.crosscheck.errors import what_stopped
+from autograd_ref.crosscheck.errors import failed
 from autograd_ref.crosscheck.function.hand import Hand, changed_names
 from autograd_ref.crosscheck.function.judging import judge_gradient
 from autograd_ref.crosscheck.function.points import Point, drawn_points
 from autograd_ref.crosscheck.function.pytrees import is_floating_array, parameter_leaves
 from autograd_ref.crosscheck.reports.report import Diagnosis, NotJudged, Report
 from autograd_ref.crosscheck.rules.differences import RulePoint, Values, contradicted, measured, own_noise
-from autograd_ref.crosscheck.rules.pytorch.functions import torch
+from autograd_ref.crosscheck.rules.pytorch.tensors import torch
 
 __all__ = ["check_against_pytorch", "is_pytorch_loss"]
 
@@ -134,7 +134,7 @@ class _Loss:
             loss = self.function(jax.tree.unflatten(self.structure, tensors), *args)
             grads = torch().autograd.grad(loss, tensors, allow_unused=True)
         except Exception as error:
-            raise NotJudged(f"reference raised {what_stopped(error, self.file)}") from error
+            raise NotJudged(failed("reference", error, self.file)) from error
         self.used = [each is not None for each in grads]
         pairs = zip(grads, arrays, strict=True)
         made = [

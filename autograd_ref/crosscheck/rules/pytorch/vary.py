@@ -1,6 +1,7 @@
 """A Function that is right as it is called, called otherwise: other layouts, cotangents and sizes."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -9,14 +10,11 @@ import numpy as np
 from autograd_ref.arithmetic.finite_differences import line_difference
 from autograd_ref.crosscheck.rules.differences import ROUNDOFF, measured, own_noise
 from autograd_ref.crosscheck.rules.pytorch.functions import (
-    TorchRule,
     TorchUse,
-    array_of,
     overrides,
-    tensor_like,
-    torch,
 )
 from autograd_ref.crosscheck.rules.pytorch.judge import TorchCheck, TorchPoint
+from autograd_ref.crosscheck.rules.pytorch.tensors import array_of, tensor_like, torch
 from autograd_ref.crosscheck.rules.sizes import resized_calls
 from autograd_ref.crosscheck.rules.vary import RELATIVE, SURELY, Failure, Way, differing, failures_of
 
@@ -152,7 +150,7 @@ class TorchVariations:
     def _one_by_one(self) -> Iterator[Failure]:
         for i, name in enumerate(self.check.names if len(self.check.names) > 1 else ()):
             found = self._pull(self.point.cotangents, wanted=[i])[0]
-            condition = f"where nothing but {name} is differentiated by"
+            condition = f"where only the derivative with respect to {name} is taken"
             yield from differing(condition, i, found, self.base[i], self.allowed[i])
 
     def _forward(self) -> Iterator[Failure]:
@@ -221,8 +219,7 @@ class TorchVariations:
             filled = list(args)
             for i, each in zip(tensors, resized, strict=True):
                 filled[i] = torch().tensor(each).to(args[i].dtype).to(args[i].device)
-            rule = TorchRule(TorchUse(self.rule.use.function, tuple(filled)), self.rule.dtype, self.rule.file)
-            rule.reference = self.rule.reference
+            rule = replace(self.rule, use=TorchUse(self.rule.use.function, tuple(filled)))
             try:
                 check = TorchCheck([rule], self.check.dtype, self.check.asked._replace(points=1))
                 report = check.report()

@@ -20,9 +20,7 @@ def constants(site: Site) -> Iterator[Edit]:
             continue
         known = site.text(node)
         if isinstance(number, bool):
-            yield Edit(
-                (site.replaced(each, str(not number)),), f"{not number} and not {known} belongs there", 2
-            )
+            yield Edit((site.replaced(each, str(not number)),), f"{not number} belongs there, not {known}", 2)
             continue
         for cost, text in _near(number):
             holds = UNARY if text.startswith("-") else ATOM
@@ -36,7 +34,7 @@ def constants(site: Site) -> Iterator[Edit]:
             cost += 3 * (is_factor and (is_zero or text in ("1", "1.0")))
             if isinstance(parent, ast.Compare):  # a mask or a guard, which most often compares with 0
                 cost = 0 if is_zero else cost + 2
-            yield Edit((site.replaced(each, text, holds),), f"{text} and not {known} belongs there", cost)
+            yield Edit((site.replaced(each, text, holds),), f"{text} belongs there, not {known}", cost)
 
 
 def _number(node: ast.expr) -> float | None:

@@ -25,7 +25,7 @@ def names(site: Site) -> Iterator[Edit]:
             alike = _is_alike(value, other)
             named = isinstance(node, ast.Name) and text.isidentifier() and shape_of(other) is not None
             if text != known and (alike or named):
-                says = f"{text} and not {known} belongs there"
+                says = f"{text} belongs there, not {known}"
                 # A variable that is not read elsewhere was most likely meant.
                 cost = (2 if alike else 4) - (text in site.unused)
                 yield Edit((site.replaced(each, text),), says, cost)

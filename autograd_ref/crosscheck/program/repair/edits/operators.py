@@ -70,7 +70,7 @@ def operators(site: Site) -> Iterator[Edit]:
         if isinstance(node, ast.BinOp):
             symbol = SYMBOLS[type(node.op)]
             for cost, other in enumerate(_OTHERS.get(symbol, ())):
-                says = f"{other} and not {symbol} belongs there"
+                says = f"{other} belongs there, not {symbol}"
                 right = site.text(node.right, _HOLDS.get(other, 11) + 1)
                 left = site.text(node.left, _HOLDS.get(other, 11))
                 as_it_was = _is_safe(site, node, other)
@@ -84,7 +84,7 @@ def operators(site: Site) -> Iterator[Edit]:
             symbol = SYMBOLS[type(node.ops[0])]
             for other in _EQUAL if symbol in ("==", "!=") else _ORDERED:
                 if other != symbol:
-                    says = f"{other} and not {symbol} belongs there"
+                    says = f"{other} belongs there, not {symbol}"
                     cost = 1 if {symbol, other} in _OPPOSITES else 2
                     yield Edit((site.between(node.left, node.comparators[0], symbol, other),), says, cost)
         elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Invert | ast.Not):
@@ -122,7 +122,7 @@ def assignments(site: Site) -> Iterator[Edit]:
             if other != symbol and {other, symbol} != {"+=", "-="}:
                 yield Edit(
                     (site.assigned(other),),
-                    f"{other} and not {symbol} belongs there",
+                    f"{other} belongs there, not {symbol}",
                     1 if other == "=" else 2,
                 )
         if isinstance(node.target, ast.Name):
@@ -132,7 +132,7 @@ def assignments(site: Site) -> Iterator[Edit]:
     elif isinstance(node, ast.Assign) and not isinstance(node.targets[-1], ast.Tuple | ast.List):
         for cost, other in ((1, "+="), (2, "-="), (3, "*=")):
             if len(node.targets) == 1:
-                yield Edit((site.assigned(other),), f"{other} and not = belongs there", cost)
+                yield Edit((site.assigned(other),), f"{other} belongs there, not =", cost)
 
 
 def _added_at(site: Site) -> Iterator[Edit]:
@@ -167,7 +167,7 @@ def functions(site: Site) -> Iterator[Edit]:
         for other in others:
             if isinstance(name, ast.Attribute) or other in site.scope.space:
                 change = Change(end - len(known.encode()), end, other)
-                yield Edit((change,), f"{other} and not {known} belongs there", 2)
+                yield Edit((change,), f"{other} belongs there, not {known}", 2)
         if isinstance(name, ast.Attribute) and known in ("sum", "mean") and not node.args:
             whole = site.text(name.value)
             yield Edit((site.replaced(each, whole, level(name.value)),), f"{known} does not belong there", 4)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from autograd_ref.crosscheck.program.repair.edits.factors import scalars
-from autograd_ref.crosscheck.program.repair.site import ATOM, Edit, Scope, Site
+from autograd_ref.crosscheck.program.repair.site import ATOM, Edit, Scope, Site, shape_of, stretches
 from autograd_ref.crosscheck.program.repair.source import Change
 
 __all__ = ["copies", "inserted", "moved", "removed"]
@@ -136,14 +136,20 @@ def _using(site: Site) -> Iterator[tuple[int, str]]:
         for each in ast.walk(site.node)
         if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
     }
-    arrays = {
-        term for term, each in site.terms.items() if isinstance(each, np.ndarray) and term.isidentifier()
-    }
-    for term in sorted(site.unused & (made | arrays)):
-        for array in sorted(arrays | made):
-            if array != term:
+    arrays = {term: each for term, each in site.terms.items() if isinstance(each, np.ndarray) and each.ndim}
+    for term in sorted(site.unused & (made | arrays.keys())):
+        value = getattr(site.node, "value", None) if term in made else None
+        shape = shape_of(site.scope.value(term) if value is None else site.value(value))
+        if shape is None:
+            continue
+        for array in site.written:
+            if array == term or array not in arrays:
+                continue
+            if stretches(shape, arrays[array].shape):
                 yield 4, f"{array} += {term}"
-                for at in site.indices:
+            for at in site.indices:
+                part = site.scope.value(f"{array}{at}")
+                if part is not None and stretches(shape, np.shape(part)):
                     for sign in ("+=", "-=", "="):
                         yield 5, f"{array}{at} {sign} {term}"
 
@@ -164,7 +170,7 @@ def _lines_to_insert(site: Site, made: str, value: np.ndarray, scope: Scope) -> 
             yield 5, f"{made}[{term} <= 0] = 0"
         elif array.shape[-1:] == value.shape[-1:] and array.dtype.kind == "f":
             for at in site.indices:
-                if scope.value(f"{made}{at}") is not None:
+                if ":" not in at and stretches(array.shape, np.shape(scope.value(f"{made}{at}"))):
                     yield 5, f"np.add.at({made}, {at[1:-1]}, {term})"
         for factor in _stretched(term, array, value.shape):
             yield 5, f"{made} *= {factor}"
@@ -196,10 +202,7 @@ def _lines_to_insert(site: Site, made: str, value: np.ndarray, scope: Scope) -> 
 
 def _stretched(term: str, array: np.ndarray, shape: tuple[int, ...]) -> Iterator[str]:
     """Yield an array as a factor of arrays of a shape, with an additional axis if necessary."""
-    try:
-        if array.dtype.kind in "fb" and np.broadcast_shapes(array.shape, shape) == shape:
-            yield term
-    except ValueError:
-        pass
+    if array.dtype.kind in "fb" and stretches(array.shape, shape):
+        yield term
     if array.ndim == 1 and len(shape) == 2 and array.size == shape[0]:
         yield f"{term}[:, None]"

@@ -1,4 +1,4 @@
-"""Whether a planted mistake is mended: a repair in the source, held against the right program."""
+"""Compare a repaired program with the original one."""
 
 import ast
 from dataclasses import dataclass
@@ -9,22 +9,22 @@ from autograd_ref.crosscheck.reports.repair import Repair
 from benchmarks.blame.plant import Planted
 from benchmarks.blame.programs import Program
 
-__all__ = ["Mend", "applied", "joined", "restores", "same_gradients"]
+__all__ = ["Repaired", "applied", "joined", "restores", "same_gradients"]
 
-# How far a gradient of a mended program may be from the right program's, as a part of its largest entry.
+# Largest difference between a repaired gradient and the right one, as a part of its largest entry.
 NEAR = 1e-6
 
 
 @dataclass(frozen=True)
-class Mend:
-    """A repair of a planted mistake.
+class Repaired:
+    """The result of the search for a repair of a planted mistake.
 
     Attributes:
-        found: whether one was proposed.
-        restores: whether the program is then the right one, statement by statement.
-        wrong: whether its gradients differ from the right program's at points that the search never saw.
-        others: how many other edits would do as well.
-        seconds: of CPU time from the verdict to the repair, or to the end of the search.
+        found: whether a repair was proposed.
+        restores: whether it restores the original program, statement by statement.
+        wrong: whether its gradients differ from the original's at points that the search did not use.
+        others: the number of other edits that would do as well.
+        seconds: the CPU time from the verdict to the repair, or to the end of the search.
     """
 
     found: bool
@@ -35,15 +35,15 @@ class Mend:
 
 
 def applied(source: str, repair: Repair) -> str:
-    """A source with a repair in it."""
+    """Return a source with a repair applied."""
     lines = source.splitlines(keepends=True)
     end = repair.end_line if repair.before else repair.line - 1
     return "".join([*lines[: repair.line - 1], repair.after, *lines[end:]])
 
 
-def restores(program: Program, mended: str) -> bool:
-    """Whether a mended program is the right one, up to layout and the statement that marks a deleted one."""
-    return _statements(mended) == _statements(program.source)
+def restores(program: Program, repaired: str) -> bool:
+    """Return whether a repaired program is the original one, apart from layout and ``pass`` statements."""
+    return _statements(repaired) == _statements(program.source)
 
 
 def _statements(source: str) -> str:
@@ -56,7 +56,7 @@ def _statements(source: str) -> str:
 
 
 def same_gradients(right: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
-    """Whether two programs give the same gradients."""
+    """Return whether two programs give the same gradients."""
     for path, gradient in right.items():
         given = other.get(path)
         size = np.abs(gradient).max(initial=0.0)
@@ -68,7 +68,7 @@ def same_gradients(right: dict[str, np.ndarray], other: dict[str, np.ndarray]) -
 
 
 def joined(first: Planted, second: Planted) -> str:
-    """A source with two mistakes, which are in different lines."""
+    """Return a source with two mistakes, which must be in different lines."""
     lines, others = first.source.split("\n"), second.source.split("\n")
     lines[second.line - 1 : second.end_line] = others[second.line - 1 : second.end_line]
     return "\n".join(lines)
