@@ -118,6 +118,7 @@ def test_digits_are_trained_on_one_thread_by_default(tmp_path):
     assert run_module.read_config(tmp_path / "run").threads == 1
 
 
+@pytest.mark.slow
 def test_runs_without_a_directory_are_numbered(handgrad, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for _ in range(2):

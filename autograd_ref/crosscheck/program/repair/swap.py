@@ -33,7 +33,8 @@ class Program:
         for each in gc.get_objects():
             if type(each) is types.FunctionType and each.__code__.co_filename == source.file:
                 key = (each.__code__.co_qualname, each.__code__.co_firstlineno)
-                self._functions.setdefault(key, []).append(each)
+                if key[0] != "<module>":  # of a program that runs at this moment
+                    self._functions.setdefault(key, []).append(each)
         self._known = {key: functions[0].__code__ for key, functions in self._functions.items()}
         self._flags = next((code.co_flags & _FUTURE for code in self._known.values()), 0)
         self.is_same = self._is_same()
