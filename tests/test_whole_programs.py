@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -324,3 +325,30 @@ def test_called_functions_that_cannot_be_judged_are_reported(tmp_path):
     told = {name: one["error"] for name, one in judged(file).items()}
     assert told["counted"].startswith("cannot be recorded: ")
     assert is_unclear(told["unlike"])
+
+
+LOOP = """
+import numpy as np
+
+rng = np.random.default_rng(0)
+x, y = rng.standard_normal((8, 4)), rng.standard_normal((8, 2))
+W1, W2 = rng.standard_normal((4, 3)), rng.standard_normal((3, 2))
+for epoch in range(5):
+    h = np.tanh(x @ W1)
+    error = h @ W2 - y
+    loss = 0.5 * np.mean(error**2)
+    dW2 = h.T @ error / error.size
+    dh = error @ W2.T / error.size
+    W1 -= 0.1 * (x.T @ dh)
+    W2 -= 0.1 * dW2
+"""
+GUARDED = f"def train():{textwrap.indent(LOOP, '    ')}\nif __name__ == '__main__':\n    train()\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("text", "words"), [(LOOP, ()), (GUARDED, ("--run", "train.py"))])
+def test_a_loop_that_trains_is_repaired(tmp_path, text, words):
+    (tmp_path / "train.py").write_text(text)
+    code, answer = check(tmp_path, "train.py", *words)
+    assert code == 1
+    assert "/ error.size * (1 - h**2)\n" in answer["repair"]["after"]

@@ -99,7 +99,9 @@ def methods_in(source: str) -> list[str]:
 
 def is_unclear(error: str) -> bool:
     """Whether a function computes gradients, and cannot be judged until the user says what is meant."""
-    return " but wrong as " in error or ": say which, --of " in error
+    return (
+        " but wrong as " in error or ": say which, --of " in error or ": say what is meant, --loss " in error
+    )
 
 
 def takers_of_gradients(source: str) -> set[str]:

@@ -13,8 +13,11 @@ import re
 import tokenize
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
+
+from autograd_ref.crosscheck.program.repair.slopes import slopes_in
 
 __all__ = ["Change", "Source"]
 
@@ -68,6 +71,11 @@ class Source:
         return ast.parse(self.text.decode())  # text, so a line that names another encoding is ignored
 
     @cached_property
+    def slopes(self) -> list[str]:
+        """The slopes of the expressions of its functions."""
+        return slopes_in(self.tree)
+
+    @cached_property
     def starts(self) -> list[int]:
         """The position where each line starts."""
         return [0, *(found.end() for found in _END_OF_LINE.finditer(self.text))]
@@ -118,6 +126,15 @@ class Source:
             here = each.end
         return b"".join([*parts, self.text[here : len(self.text) if end is None else end]])
 
+    def size(self, changes: Sequence[Change]) -> int:
+        """Return the number of characters that changes remove and insert, without equal ends."""
+        found = 0
+        for each in changes:
+            old, new = self.text[each.start : each.end].decode(), each.text
+            first = _alike(old, new)
+            found += len(old) + len(new) - 2 * (first + _alike(old[first:][::-1], new[first:][::-1]))
+        return found
+
     def lines_of(self, changes: Sequence[Change]) -> tuple[int, int]:
         """Return the first and last line that changes affect; for insertions, last is before first."""
         first = min(self.line_of(each.start) for each in changes)
@@ -139,6 +156,11 @@ class Source:
     def diff(self, new: bytes, name: str) -> str:
         """Return a unified diff for `git apply`."""
         return "".join(_unified(_lines(self.text), _lines(new), name))
+
+
+def _alike(one: str, other: str) -> int:
+    """Return the number of characters in which two texts agree at their start."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def _lines(text: bytes) -> list[str]:
