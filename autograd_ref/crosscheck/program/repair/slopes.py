@@ -201,5 +201,5 @@ class _Renamed(ast.NodeTransformer):
     def __init__(self, names: Mapping[str, ast.expr]):
         self._names = names
 
-    def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802 - its name in ast
+    def visit_Name(self, node: ast.Name) -> ast.expr:
         return self._names.get(node.id, node)

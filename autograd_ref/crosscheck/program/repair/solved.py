@@ -133,15 +133,13 @@ def _nested(site: Site, scope: Scope, library: Library, goals: Goals) -> Iterato
             if how == "+"
         ]
         for shape in {each.need.wanted.shape for each in needed if each.vector.size >= FEWEST}:
-            table = library.of(shape)
+            table, own = library.of(shape), [each for each in needed if each.need.wanted.shape == shape]
             for other, row in zip(table.terms, table.entries, strict=True):
                 if other.cost > SIMPLE or other is ONE or not row.all():
                     continue
                 alone = {each.text for each in table.terms if other.text not in each.text}
                 for symbol, scale in (("*", 1 / row), ("/", row)):
-                    some = [
-                        x._replace(vector=x.vector * scale) for x in needed if x.need.wanted.shape == shape
-                    ]
+                    some = [each._replace(vector=each.vector * scale) for each in own]
                     for one, term, factor in _found(table, some, goals.near):
                         if term.text in alone and " / " not in term.text:
                             text = f"{term.text} {symbol} {_factor(other.text, other)}"
