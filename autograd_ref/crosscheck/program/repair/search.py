@@ -12,9 +12,10 @@ from typing import NamedTuple
 from autograd_ref.crosscheck.program.point import RecordedPoint
 from autograd_ref.crosscheck.program.repair.edits import edits
 from autograd_ref.crosscheck.program.repair.goals import Goals
+from autograd_ref.crosscheck.program.repair.inside import inside
 from autograd_ref.crosscheck.program.repair.site import Edit, Scope, Site
-from autograd_ref.crosscheck.program.repair.sites import sites_of, watched
-from autograd_ref.crosscheck.program.repair.solved import added, changed, nested
+from autograd_ref.crosscheck.program.repair.sites import by_rank, sites_of, watched
+from autograd_ref.crosscheck.program.repair.solved import added, changed
 from autograd_ref.crosscheck.program.repair.source import Change, Source
 from autograd_ref.crosscheck.program.repair.swap import Program
 from autograd_ref.crosscheck.program.repair.trial import Outcome, Trial
@@ -301,7 +302,7 @@ class Search:
             known.append((site, is_late, rest))
         for site, is_late, some in known:
             usual = [each for each in some if each.edit.cost <= USUAL]
-            late = self._by_value(site, base, changed) if is_late else self._by_value(site, base, nested)
+            late = self._by_value(site, base, changed) if is_late else self._by_value(site, base, inside)
             yield [], [*late, *usual]
         later += [([], [each for each in some if each.edit.cost > USUAL]) for _, _, some in known]
 
@@ -330,29 +331,7 @@ class Search:
         seen = self._watched(base)
         self.ran = {line: i for i, line in enumerate(seen)}
         sites = sites_of(self.points[0], self.files, seen)
-        last = len(self.order)
-        ranks = [float(self.order.get((each.source.file, each.node.lineno), last)) for each in sites]
-        for i, site in enumerate(sites):
-            # A second name, for example after an omitted step, is as likely wrong as the value and its use.
-            if isinstance(site.node, ast.Assign) and isinstance(site.node.value, ast.Name):
-                named, set_here = site.node.value.id, _set(site.node)
-                near = [
-                    rank
-                    for rank, each in zip(ranks, sites, strict=True)
-                    if each.function is site.function
-                    and (named in _set(each.node) or set_here & _read(each.node))
-                ]
-                ranks[i] = min([ranks[i], *(rank - 0.5 for rank in near)])
-            elif isinstance(site.node, ast.Return):  # the place where a value is made is preferred
-                ranks[i] += 1.5
-            elif isinstance(site.node, ast.For | ast.While):  # few edits, which affect everything inside
-                inside = [
-                    rank
-                    for rank, each in zip(ranks, sites, strict=True)
-                    if each.source is site.source and _is_inside(each.node, site.node)
-                ]
-                ranks[i] = min([ranks[i], *(rank + 1.5 for rank in inside)])
-        ranked = [sites[i] for i in sorted(range(len(sites)), key=ranks.__getitem__)]
+        ranked = by_rank(sites, self.order)
         for i, site in enumerate(ranked):
             site.rank = i
         self.near = ranked[:NEAR]
@@ -374,26 +353,6 @@ class Search:
             return next(iter(self.programs.values())).running({})
         program = self.programs[some[0].site.source.file]
         return program.running(program.code([change for each in some for change in each.edit.changes]))
-
-
-def _set(node: ast.stmt) -> set[str]:
-    """Return the variables that a statement sets."""
-    return {
-        each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
-    }
-
-
-def _read(node: ast.stmt) -> set[str]:
-    """Return the variables that a statement, without a body, reads."""
-    if hasattr(node, "body"):
-        return set()
-    return {
-        each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load)
-    }
-
-
-def _is_inside(node: ast.stmt, loop: ast.stmt) -> bool:
-    return node is not loop and loop.lineno < node.lineno <= (loop.end_lineno or loop.lineno)
 
 
 def _moves(edit: Edit) -> bool:

@@ -15,7 +15,7 @@ from autograd_ref.crosscheck.program.repair.source import Source
 from autograd_ref.recording import Value
 from autograd_ref.recording.adjoints.reverse import ancestors
 
-__all__ = ["sites_of", "watched"]
+__all__ = ["by_rank", "sites_of", "watched"]
 
 # Larger arrays are not copied when a statement is watched.
 LARGE = 1_000_000
@@ -107,6 +107,58 @@ def sites_of(
             rank = (0, -latest) if latest >= 0 else (1 + is_forward, -site.node.lineno)
             found.append((rank, site))
     return [site for _, site in sorted(found, key=lambda each: each[0])]
+
+
+def by_rank(sites: Sequence[Site], order: Mapping[Line, int]) -> list[Site]:
+    """Return statements, the likeliest first.
+
+    Args:
+        sites: the statements.
+        order: the rank of some by file and line; a lower one is more likely wrong.
+    """
+    last = len(order)
+    ranks = [float(order.get((each.source.file, each.node.lineno), last)) for each in sites]
+    for i, site in enumerate(sites):
+        # A second name, for example after an omitted step, is as likely wrong as the value and its use.
+        if isinstance(site.node, ast.Assign) and isinstance(site.node.value, ast.Name):
+            named, set_here = site.node.value.id, _set(site.node)
+            near = [
+                rank
+                for rank, each in zip(ranks, sites, strict=True)
+                if each.function is site.function
+                and (named in _set(each.node) or set_here & _read(each.node))
+            ]
+            ranks[i] = min([ranks[i], *(rank - 0.5 for rank in near)])
+        elif isinstance(site.node, ast.Return):  # the place where a value is made is preferred
+            ranks[i] += 1.5
+        elif isinstance(site.node, ast.For | ast.While):  # few edits, which affect everything inside
+            inside = [
+                rank
+                for rank, each in zip(ranks, sites, strict=True)
+                if each.source is site.source and _is_inside(each.node, site.node)
+            ]
+            ranks[i] = min([ranks[i], *(rank + 1.5 for rank in inside)])
+    return [sites[i] for i in sorted(range(len(sites)), key=ranks.__getitem__)]
+
+
+def _set(node: ast.stmt) -> set[str]:
+    """Return the variables that a statement sets."""
+    return {
+        each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+    }
+
+
+def _read(node: ast.stmt) -> set[str]:
+    """Return the variables that a statement, without a body, reads."""
+    if hasattr(node, "body"):
+        return set()
+    return {
+        each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load)
+    }
+
+
+def _is_inside(node: ast.stmt, loop: ast.stmt) -> bool:
+    return node is not loop and loop.lineno < node.lineno <= (loop.end_lineno or loop.lineno)
 
 
 def _is_kept(node: ast.stmt) -> bool:
