@@ -130,13 +130,15 @@ class Search:
         if self.before is None:
             return None
         bases: list[Candidate] = []
+        near: list[Group] = []
         later: list[Group] = []
         sites = self._sites(())
-        found = self._one(self._groups(sites[:FIRST], (), later), (), accept, bases)
+        found = self._one(self._groups(sites[:FIRST], (), near), (), accept, bases)
+        found = found or self._one(self._groups(sites[FIRST:], (), later), (), accept, bases)
+        found = found or self._one(near, (), accept, bases)
         if found is None:
             better = [each for each in bases if (each.outcome or frozenset()) > self.before]
             found = self._go_on(better, SOME, accept)
-        found = found or self._one(self._groups(sites[FIRST:], (), later), (), accept, bases)
         found = found or self._one(later, (), accept, bases)
         found = found or self._go_on(bases, BASES, accept)
         found = found or self._together(sites[:NEAR], accept)
