@@ -363,12 +363,13 @@ def _moves(edit: Edit) -> bool:
 
 
 def _overlap(edit: Edit, base: tuple[Candidate, ...]) -> bool:
-    for one in edit.changes:
-        for other in (change for each in base for change in each.edit.changes):
-            if (one.start < other.end and other.start < one.end) or one[:2] == other[:2]:
-                return True
-    return False
+    others = [change for each in base for change in each.edit.changes]
+    return any(
+        (one.start < other.end and other.start < one.end) or one[:2] == other[:2]
+        for one in edit.changes
+        for other in others
+    )
 
 
 def _size(each: Candidate) -> int:
-    return sum(len(change.text) + change.end - change.start for change in each.edit.changes)
+    return each.site.source.size(each.edit.changes)

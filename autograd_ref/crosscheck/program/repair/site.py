@@ -19,6 +19,7 @@ __all__ = [
     "SYMBOLS",
     "UNARY",
     "Edit",
+    "Enclosing",
     "Expression",
     "Scope",
     "Site",
@@ -39,6 +40,9 @@ SYMBOLS: dict[type[ast.AST], str] = {
     ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=", ast.Eq: "==", ast.NotEq: "!=", ast.BitXor: "^",
     ast.LShift: "<<", ast.RShift: ">>",
 }  # fmt: skip
+
+
+Enclosing = ast.FunctionDef | ast.AsyncFunctionDef | ast.For | ast.While
 
 
 class Edit(NamedTuple):
@@ -87,7 +91,7 @@ class Site:
         source: the source that contains it.
         node: its node.
         body: the list of statements that contains it.
-        function: the function that contains it.
+        function: the function that contains it, or the loop in the module itself.
         scopes: the values of its names the first times it runs.
         terms: the function's expressions for its arrays, numbers and functions, with their values here.
         calls: the function's calls of functions of one array, with {0} in place of the array.
@@ -102,7 +106,7 @@ class Site:
     source: Source
     node: ast.stmt
     body: list[ast.stmt]
-    function: ast.FunctionDef | ast.AsyncFunctionDef
+    function: Enclosing
     scopes: tuple[Scope, ...] = ()
     terms: dict[str, Any] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
