@@ -151,8 +151,8 @@ def step(x, gain, up):
             NORMALISED,
             " - xhat * (dxhat * xhat).mean(axis=1, keepdims=True)",
             "",
-            "dx = dxhat - xhat * np.sum(dxhat * xhat, axis=1, keepdims=True) / D"
-            " - dxhat.mean(axis=1, keepdims=True)",
+            "dx = dxhat - dxhat.mean(axis=1, keepdims=True)"
+            " - xhat * np.sum(dxhat * xhat, axis=1, keepdims=True) / D",
         ),
         (
             NORMALISED,
