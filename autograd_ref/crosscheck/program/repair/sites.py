@@ -182,7 +182,7 @@ def _terms(site: Site) -> dict[str, Any]:
                 if isinstance(known[text], list) and known[text]:
                     known.setdefault(f"{text}[-1]", known[text][-1])
     known |= {name: each for name, each in site.scope.local.items() if name not in known}
-    known |= {name: each for name, each in _numbers_of_object(site).items() if name not in known}
+    known |= {name: each for name, each in _held_by_object(site).items() if name not in known}
     for node in site.source.tree.body:
         made = [node.name] if isinstance(node, ast.FunctionDef) else _set_by(node)
         for name in made:
@@ -190,12 +190,13 @@ def _terms(site: Site) -> dict[str, Any]:
     return {text: each for text, each in known.items() if _is_term(each)}
 
 
-def _numbers_of_object(site: Site) -> dict[str, Any]:
-    """Return the numbers that a method's object holds, used in this function or not."""
+def _held_by_object(site: Site) -> dict[str, Any]:
+    """Return the numbers and arrays that a method's object holds, used in this function or not."""
     parameters = [] if isinstance(site.function, ast.For | ast.While) else site.function.args.args
     name = parameters[0].arg if parameters else ""
     held = getattr(site.scope.local.get(name), "__dict__", {})
-    return {f"{name}.{key}": each for key, each in held.items() if isinstance(each, int | float | np.number)}
+    kinds = int | float | np.number | np.ndarray
+    return {f"{name}.{key}": each for key, each in held.items() if isinstance(each, kinds)}
 
 
 def _set_by(node: ast.stmt) -> list[str]:
