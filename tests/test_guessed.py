@@ -45,6 +45,22 @@ def test_calls_that_contradict_each_other_judge_nothing():
         check_network(f.mse, sizes=(6, 4, 5, 3))
 
 
+def mean_over_all(W, X, Y):
+    error = X @ W - Y
+    return np.mean(error**2), 2 * X.T @ error / len(Y)
+
+
+def of_vectors(w, X, y):
+    return mean_over_all(w, X, y)
+
+
+@pytest.mark.slow
+def test_a_mean_that_is_wrong_for_matrices_is_not_right_with_names_of_matrices():
+    with pytest.raises(NotJudged, match="say which is meant, --call"):
+        check_network(mean_over_all)
+    assert check_network(of_vectors).ok
+
+
 def test_functions_without_pair_or_with_several_steps_are_not_judged():
     scores, labels = np.array([[0.2, 0.8], [0.7, 0.3]]), np.array([1, 0])
     with pytest.raises(NotJudged, match="backward takes dvalues, y_true, which include labels"):

@@ -76,7 +76,9 @@ def _of_function(function: Callable[..., Any], name: str, sizes: Sizes, reg: flo
         weights = [held]  # a single theta
     if not weights:
         return
-    for style in styles(sizes, layers=len(weights), biases=bool(biases)):
+    # With W and Y, a mean over all entries that is divided by the number of rows is seen only in matrices.
+    are_matrices = all(each[0].isupper() for each in parameters if roles[each] in ("weight", "labels"))
+    for style in styles(sizes, layers=2 if are_matrices else len(weights), biases=bool(biases)):
         texts = {each: style.weight(i, len(weights)) for i, each in enumerate(weights)}
         texts |= {each: style.bias_of(i, len(weights)) for i, each in enumerate(biases[: len(weights)])}
         yield from _call(name, parameters, roles, style, reg, texts)
