@@ -27,7 +27,7 @@ from autograd_ref.crosscheck.program.paths import shown
 from autograd_ref.crosscheck.program.point import RecordedPoint, Run, at_another, read_gradients, run
 from autograd_ref.crosscheck.program.repair.find import Found, find_repair
 from autograd_ref.crosscheck.program.repair.numbers import with_larger_arrays, with_other_numbers
-from autograd_ref.crosscheck.program.stale import stale_gradients
+from autograd_ref.crosscheck.program.stale import old_gradients, stale_gradients
 from autograd_ref.crosscheck.program.verdict import Settings, report_on
 from autograd_ref.crosscheck.program.views import apart, refuse_overlaps
 from autograd_ref.crosscheck.reports.asserted import assert_right
@@ -253,6 +253,10 @@ def _judged(
     if settings.guessed:
         refuse_stretched(first.recording)
     _hold_to_account(first, settings.seed)
+    if settings.is_round and (old := old_gradients(first)) is not None:
+        first.recording.before.restore()
+        with old.kept():
+            return check_points(form, call_at, points, file, settings)
     assignment = first.assignment(settings.of)
     refuse_overlaps(first.recording, first.found, {pair.leaf for pair in assignment.pairs})
     if not assignment.pairs:
@@ -267,7 +271,7 @@ def _judged(
         except (NotJudged, NotRecorded) as error:
             warnings.append(Advice("point-failed", f"At point {number} there is no verdict: {error}."))
     report, suspects = report_on(found, assignment, warnings, settings)
-    stale = stale_gradients(first, assignment.pairs) if settings.is_round and report.ok else None
+    stale = None if settings.resets or not report.ok else stale_gradients(first, assignment.pairs)
     if stale is not None:
         first.recording.before.restore()
         with stale.kept():
@@ -276,7 +280,7 @@ def _judged(
                 call_at,
                 1,
                 file,
-                replace(settings, is_round=False, places=False, repair_seconds=0.0),
+                replace(settings, resets=True, is_round=False, places=False, repair_seconds=0.0),
             )
         if again.ok is False:
             said = (
