@@ -279,3 +279,23 @@ def test_right_layers_in_a_wrong_loop_and_what_is_not_judged(tmp_path, capfd):
     outcome = check_targets([str(file)], request, as_json=False, strict=False, time_limit=60)
     assert outcome is Outcome.NOT_JUDGED
     assert "2 right, 1 could not be judged." in capfd.readouterr().out
+
+
+def clipping(w, x, limit, by):
+    loss = np.sum((w * x) ** 2)
+    dw = 2 * w * x * x
+    if by == "norm":
+        dw *= limit / np.sqrt(np.sum(dw * dw))
+    elif by == "entry":
+        np.clip(dw, -limit, limit, out=dw)
+    else:
+        dw *= limit
+    return loss, dw
+
+
+@pytest.mark.parametrize("by", ["norm", "entry"])
+def test_clipped_gradients_are_not_called_wrong(by):
+    with pytest.raises(NotJudged, match="look clipped"):
+        check_call(clipping, A, B, 0.3, by, points=1)
+    assert check_call(clipping, A, B, 30.0, "entry", points=1).ok
+    assert check_call(clipping, A, B, 0.5, None, points=1).ok is False

@@ -21,7 +21,7 @@ from autograd_ref.crosscheck.program.calling.forms import (
     with_expression,
 )
 from autograd_ref.crosscheck.program.guessed.stretched import refuse_stretched
-from autograd_ref.crosscheck.program.held import held_target
+from autograd_ref.crosscheck.program.held import clipped, held_target
 from autograd_ref.crosscheck.program.negated import negated
 from autograd_ref.crosscheck.program.paths import shown
 from autograd_ref.crosscheck.program.point import RecordedPoint, Run, at_another, read_gradients, run
@@ -288,8 +288,8 @@ def _judged(
                 "gradient, to which this one's is added. Set it to 0 in every round."
             )
             return replace(again, signature=" ".join(filter(None, (said, again.signature))))
-    if report.ok is False and (held := held_target(found[0])) is not None:
-        raise NotJudged(held)
+    if report.ok is False and (meant := held_target(found[0]) or clipped(found[0])) is not None:
+        raise NotJudged(meant)
     if report.ok is False and settings.repair_seconds > 0:
         if settings.on_verdict is not None:
             settings.on_verdict(report)
