@@ -211,6 +211,21 @@ def loop(right):
     return vjp(root, lambda x: (root(x),) * 2, backward)
 
 
+def implicit(right):
+    """The derivative of custom_root is wrong if its solver of linear equations is."""
+
+    def cubic(a):
+        def solve(f, start):
+            return jax.lax.fori_loop(0, 50, lambda _, x: x - f(x) / (3 * x * x + 1), start)
+
+        def solve_linear(f, y):
+            return y / (f(jnp.ones_like(y)) if right else 2 * f(jnp.ones_like(y)))
+
+        return jax.lax.custom_root(lambda x: x**3 + x - a, jnp.zeros_like(a), solve, solve_linear)
+
+    return cubic
+
+
 def callback(right):
     """NumPy inside, which JAX cannot see into."""
 
@@ -312,6 +327,7 @@ CASES = [
     Case("outputs", outputs, normal((3, 3)), "dx", "from output 1 of 2"),
     Case("residuals", residuals, normal((3, 3))),
     Case("loop", loop, normal((3,), positive=True), "dx", "differences of the function's values alone"),
+    Case("custom_root", implicit, normal(()), "da", "custom_root (in this call)"),
     Case("callback", callback, normal((3,)), "dx", "differences of the function's values alone"),
     Case("nan", not_a_number, lambda rng: (np.array([0.0, 1.5, -0.5]),)),
     Case("stopped", stopped, normal((3,))),

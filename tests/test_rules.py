@@ -8,6 +8,7 @@ import rules_complex_or_untraced as others
 import rules_of_jax as rules
 
 from autograd_ref import NotJudged, assert_rule, check_rule
+from autograd_ref.crosscheck.rules.sizes import resized_calls
 
 CASES = {case.name: case for case in (*rules.CASES, *rules.VARIED, *others.CASES)}
 # Wrong only in another call, which is tried if the rule is right at two points.
@@ -79,7 +80,21 @@ def test_a_rule_in_a_branch_that_is_not_taken_is_not_judged(rng):
 
     report = check_rule(branches, rng.standard_normal(3), False, points=1)
     assert report.ok is None
-    assert "does not come to it" in str(report)
+    assert "does not reach it" in str(report)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_rule_that_the_call_differentiates_itself_is_judged_too(beside, rng):
+    right, wrong = rules.two_arguments(True), rules.gradient(False)
+
+    def trained(xs):
+        gradients = jax.jit(jax.vmap(jax.grad(lambda x: jnp.sum(wrong(x)))))(xs)
+        return gradients + right(xs, jnp.ones(3, xs.dtype)) if beside else gradients
+
+    report = check_rule(trained, rng.standard_normal((3, 3)), points=1)
+    assert report.ok is False
+    assert "The call itself differentiates" in report.signature
 
 
 @pytest.mark.slow
@@ -119,6 +134,15 @@ def test_a_surrogate_is_held_against_shape_and_linearity(rule, args, with_surrog
     x = rng.standard_normal(3)
     assert check_rule(rule, x, *args, points=1).ok is False
     assert check_rule(rule, x, *args, points=1, surrogate=True).ok is with_surrogate
+
+
+def test_indices_and_segments_are_not_repeated_at_other_sizes():
+    x, v = np.zeros((6, 2)), np.zeros((3, 2))
+    for ordered in ([4, 1, 2], [0, 0, 1]):
+        told = [condition for condition, _ in resized_calls([x, v, np.array(ordered)], [])]
+        assert told == ["at size 7 (6 in the call)", "at size 3 (2 in the call)"]
+    labels = [condition for condition, _ in resized_calls([v, np.array([2, 0, 2])], [])]
+    assert labels == ["at batch 1 (3 in the call)", "at size 5 (3 in the call)", "at size 3 (2 in the call)"]
 
 
 def test_a_cotangent_of_a_wrong_shape_is_wrong(rng):

@@ -13,9 +13,11 @@ import pytest
 from autograd_ref import NotJudged
 from autograd_ref.crosscheck.isolated.by_forward import by_forward
 from autograd_ref.crosscheck.isolated.child import judge_file
+from autograd_ref.crosscheck.isolated.command import how_to_call
 from autograd_ref.crosscheck.isolated.targets import load_target
 from autograd_ref.crosscheck.isolated.whole import is_unclear, names_in, takers_of_gradients
 from autograd_ref.crosscheck.program.calling.watch import is_called_plainly, watching
+from handgrad.cli.main import main
 
 LIBRARY = """
 import numpy as np
@@ -157,7 +159,7 @@ def test_whole_folder_is_judged(tmp_path):
     assert done.returncode == 1
     lines = [line.replace(f"{tmp_path}/", "") for line in done.stdout.splitlines()]
     after = lines.index("magic.py:affine_forward: the gradient is right (float64).")
-    assert {"layers.py:15: 0.0 and not 0.3 belongs there", "   │ +    return dout * (cache > 0.0)"} <= {
+    assert {"layers.py:15: 0.0 belongs there, not 0.3", "   │ +    return dout * (cache > 0.0)"} <= {
         *lines[2:after]
     }
     assert [*lines[:2], *lines[after:]] == [
@@ -352,3 +354,24 @@ def test_a_loop_that_trains_is_repaired(tmp_path, text, words):
     code, answer = check(tmp_path, "train.py", *words)
     assert code == 1
     assert "/ error.size * (1 - h**2)\n" in answer["repair"]["after"]
+
+
+@pytest.mark.slow
+def test_a_repair_of_a_notebook_is_shown_and_not_written(tmp_path, monkeypatch, capfd):
+    source = NOTEBOOK["cells"][3] | {"source": NOTEBOOK["cells"][3]["source"].replace("2 * x.T", "x.T")}
+    text = json.dumps({"cells": [*NOTEBOOK["cells"][:3], source, NOTEBOOK["cells"][4]]})
+    (tmp_path / "training.ipynb").write_text(text)
+    monkeypatch.setattr(sys, "argv", ["handgrad", "check", str(tmp_path), "--fix"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out, err = capfd.readouterr()
+    assert ended.value.code == 1
+    assert "+    return r @ r, x.T @ r * 2" in out
+    assert "training.ipynb is not a plain Python file" in err
+    assert (tmp_path / "training.ipynb").read_text() == text
+
+
+def test_the_call_of_a_pytorch_function_is_its_apply(tmp_path):
+    file = tmp_path / "swish.py"
+    file.write_text("import torch\n\nclass Swish(torch.autograd.Function):\n    pass\n")
+    assert how_to_call(str(file), [f"{file}:Swish"], is_run=False).endswith("--call 'Swish.apply(...)'")

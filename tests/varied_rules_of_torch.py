@@ -79,12 +79,33 @@ def batch_one(right):
     return Affine
 
 
+def changes_cotangent(right):
+    return square(lambda x, g: (g.clone() if right else g).mul_(2 * x))
+
+
+def changes_what_it_saved(right):
+    class Exponential(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.y = x.exp()
+            return ctx.y.clone()
+
+        @staticmethod
+        @torch.autograd.function.once_differentiable
+        def backward(ctx, g):
+            return ctx.y * g if right else ctx.y.mul_(g)
+
+    return Exponential
+
+
 VARIED = [
     Case("vmap", own_vmap, doubles((3,)), said="wrong under vmap: output 0"),
     Case("jvp", own_jvp, doubles((3,)), said="wrong in forward mode"),
     Case("pointer to the cotangent", cotangent_from_memory, doubles((4, 3)), said="non-contiguous cotangent"),
     Case("pointer to the argument", argument_from_memory, doubles((4, 3)), said="non-contiguous argument"),
     Case("expanded", expanded, doubles((4, 3)), said="with an expanded cotangent"),
+    Case("cotangent changed", changes_cotangent, doubles((3,)), said="where two of its outputs are added"),
+    Case("saved changed", changes_what_it_saved, doubles((3,)), said="in a second backward pass"),
     Case("zeros", zero_cotangent, doubles((3,)), said="with cotangents that are 0"),
     Case("last block", last_block, doubles((8,)), said="at size 9"),
     Case("batch 1", batch_one, doubles((4, 3), (3, 2)), "dw", "at batch 1"),

@@ -1,5 +1,6 @@
 """`handgrad check TARGET...`: judge the gradients of user code, each in its own interpreter, and print."""
 
+import ast
 import asyncio
 import json
 import shlex
@@ -14,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from autograd_ref.crosscheck.isolated.process import Answer, Outcome, cores, run_apart, run_file_apart
+from autograd_ref.crosscheck.isolated.rule_names import functions_in
 from autograd_ref.crosscheck.isolated.source import ignored_in, source_of
 from autograd_ref.crosscheck.isolated.whole import (
     NOT_RECORDED,
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from autograd_ref.crosscheck.isolated.result import TargetResult
     from autograd_ref.crosscheck.reports.repair import Repair
 
-__all__ = ["Write", "check_targets"]
+__all__ = ["Write", "check_targets", "how_to_call"]
 
 
 class Write(NamedTuple):
@@ -54,6 +56,10 @@ class Write(NamedTuple):
             if each.report is not None and each.report.repair is not None
         }
         for repair in repairs.values():
+            if not repair.digest and (self.diff or self.fix):
+                name = Path(repair.file).name
+                print(f"{name} is not a plain Python file: make the change there yourself.", file=sys.stderr)
+                continue
             if self.diff:
                 print(repair.diff, end="")
             if self.fix and (not self.ask or _agreed(repair)):
@@ -175,7 +181,7 @@ async def _check_targets(
                 elif not several and result.report is None:
                     raise ValueError(result.line())
                 elif not several or result.outcome is Outcome.WRONG:
-                    print_report(result.report, console=console)
+                    print_report(result.report, *[""] * several, console=console)
                 elif not leaves_out:
                     console.print(Text(result.line()), soft_wrap=True)
             if target in whole:
@@ -237,14 +243,16 @@ def _uncalled(results: "Sequence[TargetResult]", *, is_run: bool) -> Iterator[st
     if takers:
         yield f"Without a gradient of its own: {_names(takers)}."
     for file in dict.fromkeys(map(_file_of, targets)):
-        yield _how_to_call(file, [each for each in targets if _file_of(each) == file], is_run=is_run)
+        yield how_to_call(file, [each for each in targets if _file_of(each) == file], is_run=is_run)
 
 
-def _how_to_call(file: str, targets: Sequence[str], *, is_run: bool) -> str:
+def how_to_call(file: str, targets: Sequence[str], *, is_run: bool) -> str:
+    """Return a sentence that says how functions of a file, for which no call is known, can be judged."""
     first, name = targets[0], targets[0].rpartition(":")[2]
     if not is_run and "__main__" in Path(file).read_text(errors="replace"):
         return f"Not judged: {_names(targets)}. Run it: handgrad check {file} --run {shlex.quote(file)}"
-    call = f"{name}(...)"
+    functions = functions_in(ast.parse(source_of(Path(file))))
+    call = f"{name}.apply(...)" if name in functions.values() else f"{name}(...)"
     methods = names_in(file).get(name, [name])
     if methods != [name]:  # a class
         method = "loss" if f"{name}.loss" in methods else methods[0].rpartition(".")[2]

@@ -31,7 +31,7 @@ TAKES_GRADIENTS = "it takes a gradient and computes none, so there is nothing to
 
 # Why functions that may compute gradients are not judged.
 NOT_RECORDED = re.compile(
-    "cannot be recorded: |left the tape|this checker computes an operation otherwise|error in this checker"
+    "cannot be recorded: |left the tape|this checker computes an operation differently|error in this checker"
     "|is held constant"
 )
 

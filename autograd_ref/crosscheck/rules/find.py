@@ -22,7 +22,7 @@ from autograd_ref.crosscheck.reports.report import NotJudged
 from autograd_ref.two_layer_net import precision
 
 __all__ = [
-    "Rule", "Untraceable", "Use", "find_calls", "find_uses", "in_dtype", "is_rule", "noting_calls",
+    "Rule", "Untraceable", "Use", "Uses", "find_uses", "in_dtype", "is_rule", "noting_calls",
     "primal_at", "primal_of", "rule_at", "rule_of", "without_rules",
 ]  # fmt: skip
 
@@ -105,6 +105,20 @@ class Use(NamedTuple):
         return count
 
 
+class Uses(NamedTuple):
+    """The uses of rules in a call.
+
+    Attributes:
+        found: the uses in order, a rule inside another's primal after it.
+        missing: the names of rules that the call did not reach, as in a branch that is not taken.
+        inside: the names of rules that the call differentiates itself, so that JAX shows none.
+    """
+
+    found: list[Use]
+    missing: list[str]
+    inside: list[str]
+
+
 def is_rule(value: Any) -> bool:
     """Whether an object is a JAX function with its own rule."""
     if isinstance(value, jax.custom_vjp | jax.custom_jvp):
@@ -120,7 +134,7 @@ def find_uses(
     dtype: DTypeLike,
     file: str,
     until: tuple[str, int] | None = None,
-) -> tuple[list[Use], list[str]]:
+) -> Uses:
     """Call a function once, and note each use of a rule, in order; of JAX's own only if there is no other.
 
     Only the first iteration of a loop and the taken branch count.
@@ -134,17 +148,24 @@ def find_uses(
         until: the name and line of a rule whose first use is enough.
 
     Returns:
-        The uses, a rule inside another's primal after it; and the names of rules that the call did not
-        reach, for example in a branch that is not taken.
+        The uses, and what else is known of the call's rules.
 
     Raises:
         Untraceable: JAX cannot trace the call.
         NotJudged: the call raises.
     """
+    inside: set[str] = set()
+
+    def note(rule: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        known = rule_of(rule)
+        if not known.is_library and any(hasattr(leaf, "primal") for leaf in jax.tree.leaves((args, kwargs))):
+            inside.add(known.name)
+
     with precision(np.float32 if np.dtype(dtype) == np.float32 else np.float64):
         given, named = in_dtype((tuple(args), dict(kwargs)), dtype)
         try:
-            traced = jax.make_jaxpr(lambda: jax.tree.leaves(function(*given, **named)))()
+            with noting_calls(note):
+                traced = jax.make_jaxpr(lambda: jax.tree.leaves(function(*given, **named)))()
         except NO_VALUE as error:
             raise Untraceable(error, file) from error
         except Exception as error:
@@ -155,48 +176,12 @@ def find_uses(
         try:
             evaluation.walk(traced, [])
         except _Enough:
-            return evaluation.uses[-1:], []
+            return Uses(evaluation.uses[-1:], [], [])
         except Exception as error:
             raise NotJudged(failed("the call", error, file)) from error
     reached = {use.rule.signature for use in evaluation.uses}
-    return evaluation.uses, sorted({rule.name for rule in own.values() if rule.signature not in reached})
-
-
-def find_calls(
-    function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], dtype: DTypeLike, file: str
-) -> list[tuple[Any, tuple[Any, ...]]]:
-    """Call a function on values, without tracing it, and note each call of a rule that is not JAX's own.
-
-    Args:
-        function: JAX code.
-        args: arguments of the call.
-        kwargs: keyword arguments of the call.
-        dtype: as in `find_uses`.
-        file: the user's file, for the line of an exception.
-
-    Returns:
-        The `jax.custom_vjp` or `jax.custom_jvp` of each call, and its arguments, in order.
-
-    Raises:
-        NotJudged: the call raises.
-    """
-    calls: list[tuple[Any, tuple[Any, ...]]] = []
-
-    def note(rule: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((args, kwargs)))
-        if not traced and not rule_of(rule).is_library:
-            bound = inspect.signature(rule.fun).bind(*args, **kwargs)
-            bound.apply_defaults()
-            calls.append((rule, (*bound.args, *bound.kwargs.values())))
-
-    with precision(np.float32 if np.dtype(dtype) == np.float32 else np.float64), jax.disable_jit():
-        given, named = in_dtype((tuple(args), dict(kwargs)), dtype)
-        try:
-            with noting_calls(note):
-                function(*given, **named)
-        except Exception as error:
-            raise NotJudged(failed("the call", error, file)) from error
-    return calls
+    missing = {rule.name for rule in own.values() if rule.signature not in reached}
+    return Uses(evaluation.uses, sorted(missing), sorted(inside))
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Check every JAX rule that a call uses, as called and in other ways."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,18 +17,26 @@ from autograd_ref.crosscheck.rules.combine import (
     EMPTY,
     Verdict,
     combined,
-    listing,
     with_complex,
     with_failures,
 )
 from autograd_ref.crosscheck.rules.differences import measured
-from autograd_ref.crosscheck.rules.find import Untraceable, find_calls, find_uses, in_dtype
+from autograd_ref.crosscheck.rules.find import Untraceable, Uses, find_uses, in_dtype, rule_of
 from autograd_ref.crosscheck.rules.jax_rules import JaxRule, part_dtype, rules_of
 from autograd_ref.crosscheck.rules.judge import judge_rule, points_of
 from autograd_ref.crosscheck.rules.sizes import resized_calls
 from autograd_ref.crosscheck.rules.surrogate import judge_surrogate
 from autograd_ref.crosscheck.rules.vary import Failure, Variations, differing
-from autograd_ref.crosscheck.rules.whole_call import WholeCall, constant_operands, on_values, parameters
+from autograd_ref.crosscheck.rules.whole_call import (
+    WholeCall,
+    constant_operands,
+    find_calls,
+    given_zero,
+    on_values,
+    parameters,
+    told_close_over,
+    told_constant,
+)
 from autograd_ref.two_layer_net import precision
 
 __all__ = ["check_against", "check_jax_calls"]
@@ -37,6 +45,9 @@ Call = tuple[Sequence[Any], Mapping[str, Any]]
 
 # A rule that is used more often is checked in this number of uses.
 MOST_USES = 4
+# The function in JAX that has the rule of custom_root.
+ROOT = "_custom_root"
+ON_VALUES = ": each rule was judged with the values that it got there."
 
 
 def check_jax_calls(function: Callable[..., Any], calls: Sequence[Call], asked: Asked) -> Report:
@@ -52,23 +63,24 @@ def check_jax_calls(function: Callable[..., Any], calls: Sequence[Call], asked: 
     """
     dtype, notes = _checked_dtype(calls[0], asked)
     try:
-        verdicts, missing = _verdicts(function, calls, dtype, asked)
+        verdicts, told = _verdicts(function, calls, dtype, asked)
+        notes += told
     except Untraceable as error:
-        verdicts, told = _on_values(function, calls, dtype, asked, error)
-        missing, notes = [], [*notes, *told]
+        verdicts = _on_values(function, calls, dtype, asked)
+        if not verdicts:
+            raise
+        notes.append(f"JAX cannot trace the call ({error.place}){ON_VALUES}")
     except NotJudged as error:
         if asked.dtype is not None or dtype == np.float32:
             raise
         try:
-            verdicts, missing = _verdicts(function, calls, np.dtype(np.float32), asked)
+            verdicts, told = _verdicts(function, calls, np.dtype(np.float32), asked)
         except NotJudged:
             raise error from None
-        dtype, notes = np.dtype(np.float32), [*notes, f"Checked in float32: in float64 {error}."]
+        dtype, notes = np.dtype(np.float32), [*notes, *told, f"Checked in float32: in float64 {error}."]
     if asked.dtype is None and dtype == np.float64:
         verdicts, narrow = _again_in_float32(function, calls, verdicts, asked)
         notes += narrow
-    if missing:
-        verdicts += [Verdict(name, "not reached", None, "the call does not come to it") for name in missing]
     if asked.surrogate:
         notes.append(
             "Shapes, dtypes and linearity in the cotangent were checked, not the values (surrogate)."
@@ -138,27 +150,38 @@ def _again_in_float32(
 def _verdicts(
     function: Callable[..., Any], calls: Sequence[Call], dtype: np.dtype[Any], asked: Asked
 ) -> tuple[list[Verdict], list[str]]:
+    """Judge the rules of calls that JAX can trace, and return the verdicts with notes."""
     groups: dict[str, list[JaxRule]] = {}
     missing: set[str] | None = None
+    inside: set[str] = set()
     for call in calls:
-        found, names = _rules(function, call, dtype, asked)
-        missing = set(names) if missing is None else missing & set(names)
+        found, uses = _rules(function, call, dtype, asked)
+        missing = set(uses.missing) if missing is None else missing & set(uses.missing)
+        inside |= set(uses.inside)
         for each in found:
             groups.setdefault(each.rule.signature, []).append(each)
-    uses = list(groups.values())
-    if not uses:
+    if not groups and not inside:
         raise NotJudged(
             "the call goes through no rule: no custom_vjp, custom_jvp or custom_gradient; to compare the "
             "gradients that it returns with a reference, write --reference (assert_gradients in Python)"
         )
     verdicts = []
-    for alike in uses:
+    for alike in groups.values():
         rule, place = alike[0].rule, alike[0].rule.place
         try:
+            if rule.name == ROOT and rule.is_library:  # its rule is built from the solvers in the call
+                alike = [_by_its_values(each, dtype, function, alike[0]) for each in calls]
+                rule, place = rule._replace(name="custom_root"), "in this call"
             verdicts.append(Verdict(rule.name, place, _judge(alike, function, calls[0], asked)))
         except NotJudged as error:
             verdicts.append(_as_a_whole(error, alike[0], function, calls, asked))
-    return verdicts, sorted(missing or ())
+    further = _on_values(function, calls, dtype, asked, inside) if inside else []
+    told = dict.fromkeys(sorted(missing or ()), "the call does not come to it")
+    known = {each.name for each in further}
+    told |= dict.fromkeys(sorted(inside - known), "the call itself differentiates it")
+    unjudged = [Verdict(name, "not reached", None, reason) for name, reason in told.items()]
+    notes = [f"The call itself differentiates{ON_VALUES}"] if further else []
+    return [*verdicts, *further, *unjudged], notes
 
 
 def _on_values(
@@ -166,23 +189,20 @@ def _on_values(
     calls: Sequence[Call],
     dtype: np.dtype[Any],
     asked: Asked,
-    error: Untraceable,
-) -> tuple[list[Verdict], list[str]]:
-    """Judge the rules of calls that JAX cannot trace, each with the values that it is called with."""
+    names: Collection[str] = (),
+) -> list[Verdict]:
+    """Judge rules, all or the named ones, each with the values that it is called with."""
     groups: dict[tuple[int, str], list[tuple[Any, Call]]] = {}
     for args, kwargs in calls:
         for value, given in find_calls(function, args, kwargs, dtype, asked.file):
-            described = [getattr(each, "shape", each) for each in jax.tree.leaves(given)]
-            groups.setdefault((id(value), str(described)), []).append((value, (given, {})))
-    if not groups:
-        raise error
+            if not names or rule_of(value).name in names:
+                described = [getattr(each, "shape", each) for each in jax.tree.leaves(given)]
+                groups.setdefault((id(value), str(described)), []).append((value, (given, {})))
     verdicts: list[Verdict] = []
-    alone = False
     for alike in groups.values():
         value, inner = alike[0][0], [call for _, call in alike[:MOST_USES]]
         try:
             verdicts += _verdicts(value, inner, dtype, asked)[0]
-            alone = True
         except Untraceable as again:
             reason = f"{again.place}: JAX cannot trace it, and it was not called under jit or vmap"
             rules = [on_values(value, args, dtype, reason) for args, _ in inner]
@@ -191,10 +211,7 @@ def _on_values(
                 verdicts.append(Verdict(rule.name, rule.place, _judge(rules, value, rules[0].call, asked)))
             except NotJudged as other:
                 verdicts.append(Verdict(rule.name, rule.place, None, str(other)))
-    text = (
-        f"JAX cannot trace the call ({error.place}): each rule was judged with the values that it got there."
-    )
-    return verdicts, [text] if alone else []
+    return verdicts
 
 
 def _as_a_whole(
@@ -215,21 +232,31 @@ def _as_a_whole(
     return Verdict(name, place, replace(report, signature=" ".join(filter(None, [report.signature, text]))))
 
 
+def _by_its_values(
+    call: Call, dtype: np.dtype[Any], function: Callable[..., Any], rule: JaxRule
+) -> WholeCall:
+    """Return the derivative of a whole call as JAX computes it, to be compared with differences of values."""
+    with rule.precision():
+        cast = in_dtype(call, dtype)
+    reason = "jax.lax.custom_root is differentiated by the solver that it is given"
+    return WholeCall(rule.own, None, dtype, function, cast, parameters(function), function, reason)
+
+
 def _rules(
     function: Callable[..., Any],
     call: Call,
     dtype: np.dtype[Any],
     asked: Asked,
     until: tuple[str, int] | None = None,
-) -> tuple[list[JaxRule], list[str]]:
-    narrow, missing = find_uses(function, *call, dtype, asked.file, until)
-    wide = narrow
+) -> tuple[list[JaxRule], Uses]:
+    uses = find_uses(function, *call, dtype, asked.file, until)
+    wide = uses.found
     if dtype != np.float64:
         try:
-            wide, _ = find_uses(function, *call, np.float64, asked.file, until)
+            wide = find_uses(function, *call, np.float64, asked.file, until).found
         except NotJudged:
             wide = []
-    return rules_of(narrow, wide, dtype, function), missing
+    return rules_of(uses.found, wide, dtype, function), uses
 
 
 def _judge(alike: Sequence[JaxRule], function: Callable[..., Any], call: Call, asked: Asked) -> Report:
@@ -243,14 +270,14 @@ def _judge(alike: Sequence[JaxRule], function: Callable[..., Any], call: Call, a
     if asked.surrogate:
         return judge_surrogate(rule, points, asked)
     report = judge_rule(rule, points, asked)
-    if report.ok is False and (zero := _zero(report, rule, points[0])):
+    if report.ok is False and (zero := given_zero(report, rule, points[0])):
         with rule.precision():
             held = zero & constant_operands(function, call, rule.dtype, rule.rule)
         if held:
-            told = _held(rule, held)
+            told = told_constant(rule, held)
             report = _judge([replace(each, held=each.held | held) for each in alike], function, call, asked)
             return replace(report, signature=" ".join(filter(None, [report.signature, told])))
-        report = replace(report, signature=f"{report.signature or ''} {_close_over(rule, zero)}".strip())
+        report = replace(report, signature=f"{report.signature or ''} {told_close_over(rule, zero)}".strip())
     if report.ok is False:
         return with_complex(_with_outputs(report, rule, points[0]), rule.complex_names, "-")
     if not report.ok:
@@ -262,36 +289,6 @@ def _judge(alike: Sequence[JaxRule], function: Callable[..., Any], call: Call, a
     report = with_failures(report, rule.names, failures)
     advice = tuple(Advice("variation", each) for each in variations.refusals)
     return replace(report, warnings=(*report.warnings, *advice))
-
-
-def _zero(report: Report, rule: JaxRule, point: Point) -> frozenset[int]:
-    """Return the positions of operands whose cotangent is wrong, and that the rule gives as 0 or None."""
-    wrong = {each.name for each in report.quantities if each.ok is False and not each.mismatch}
-    if isinstance(rule, WholeCall) or not wrong - {"loss"}:
-        return frozenset()
-    with rule.precision():
-        made = rule.pulled(point.params, *point.args)
-    given = zip(rule.positions, rule.names, made, strict=True)
-    return frozenset(i for i, name, each in given if f"d{name}" in wrong and not np.any(each))
-
-
-def _held(rule: JaxRule, positions: frozenset[int]) -> str:
-    names = [name for i, name in zip(rule.positions, rule.names, strict=True) if i in positions]
-    listed, are = listing(names), "is" if len(names) == 1 else "are"
-    return (
-        f"{listed} {are} constant in this call, and the rule returns 0 for {'it' if are == 'is' else 'them'}."
-    )
-
-
-def _close_over(rule: JaxRule, positions: frozenset[int]) -> str:
-    """Say how to check a rule that returns 0 for arguments because they are constants."""
-    names = [name for i, name in zip(rule.positions, rule.names, strict=True) if i in positions]
-    left = [name for name in rule.rule.arguments if name not in names]
-    if not left or not all(name.isidentifier() for name in (*rule.rule.arguments, rule.rule.name)):
-        return ""
-    given = f"lambda {', '.join(left)}: {rule.rule.name}({', '.join(rule.rule.arguments)})"
-    one = len(names) == 1
-    return f"If {listing(names)} {'is a constant' if one else 'are constants'}, check {given}."
 
 
 def _with_outputs(report: Report, rule: JaxRule, point: Point) -> Report:

@@ -33,7 +33,8 @@ def resized_calls(
     leading = next((each.shape[0] for each in arrays if each.ndim > 1 and each.shape[0] in sizes), None)
     if leading is not None and not any(_may_be_index(each, leading) for each in arrays):
         yield f"at batch 1 ({leading} in the call)", [_resized(each, {leading: 1}) for each in arrays]
-    for size in sizes:
+    ordered = {size for each in arrays if _is_ordered(each) for size in each.shape}
+    for size in (each for each in sizes if each not in ordered):
         larger = size + 1 + size % 2  # odd
         yield f"at size {larger} ({size} in the call)", [_resized(each, {size: larger}) for each in arrays]
 
@@ -42,6 +43,13 @@ def _may_be_index(array: np.ndarray, size: int) -> bool:
     """Whether integers, other than labels of a batch's samples, may be indices into a shrinking axis."""
     integers = array.dtype.kind in "iu" and array.size > 0
     return bool(integers and size not in array.shape and array.max() >= 1)
+
+
+def _is_ordered(array: np.ndarray) -> bool:
+    """Whether integers are all different or sorted, as indices and segments are, so that none is repeated."""
+    if array.dtype.kind not in "iu" or array.size < 2:
+        return False
+    return len(np.unique(array)) == array.size or bool(np.all(np.diff(array, axis=-1) >= 0))
 
 
 def _resized(array: np.ndarray, sizes: Mapping[int, int]) -> np.ndarray:

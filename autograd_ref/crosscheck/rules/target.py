@@ -14,12 +14,13 @@ from autograd_ref.crosscheck.program.calling.caught import catch, seeded
 from autograd_ref.crosscheck.program.calling.target import example_of
 from autograd_ref.crosscheck.reports.report import NotJudged, Report
 from autograd_ref.crosscheck.rules.asked import Asked
-from autograd_ref.crosscheck.rules.find import Untraceable, find_calls, find_uses, is_rule
+from autograd_ref.crosscheck.rules.find import Untraceable, find_uses, is_rule
 from autograd_ref.crosscheck.rules.jax_calls import check_against, check_jax_calls
 from autograd_ref.crosscheck.rules.pytorch.calls import check_torch_calls, function_of
-from autograd_ref.crosscheck.rules.pytorch.functions import find_torch_uses
+from autograd_ref.crosscheck.rules.pytorch.find import find_torch_uses
 from autograd_ref.crosscheck.rules.pytorch.tensors import torch
 from autograd_ref.crosscheck.rules.returned import check_returned, count_differentiated
+from autograd_ref.crosscheck.rules.whole_call import find_calls
 
 __all__ = ["check_rule_target"]
 
@@ -64,7 +65,7 @@ def check_rule_target(
         if any(recorded[other] for other in ("loss", "backward", "of")) or not calls.are_given:
             return None
         returned = _returned(value, calls, asked)
-        if not _calls_rules(value, calls, asked):
+        if not _calls_rules(value, calls, asked, inside=returned is None):
             return returned
     else:
         returned = None
@@ -186,8 +187,8 @@ def _may_call_rules(value: Any, module: ModuleType) -> bool:
     return bool(packages & {"jax", "jaxlib", "torch", "optax", "flax", "equinox"})
 
 
-def _calls_rules(value: Any, calls: _Calls, asked: Asked) -> bool:
-    """Whether a call uses a rule; if this is unknown, it is judged in another way."""
+def _calls_rules(value: Any, calls: _Calls, asked: Asked, inside: bool) -> bool:
+    """Whether a call uses a rule, with ``inside`` also one that it differentiates itself."""
     try:
         args, kwargs = calls.at(0)
     except NotJudged:
@@ -199,12 +200,12 @@ def _calls_rules(value: Any, calls: _Calls, asked: Asked) -> bool:
         except NotJudged:
             pass
     try:
-        uses, _ = find_uses(value, args, kwargs, np.float32, asked.file)
+        uses = find_uses(value, args, kwargs, np.float32, asked.file)
     except Untraceable:
         return _calls_rules_on_values(value, args, kwargs, asked)
     except NotJudged:
         return False
-    return any(not use.rule.is_library for use in uses)
+    return (inside and bool(uses.inside)) or any(not use.rule.is_library for use in uses.found)
 
 
 def _calls_rules_on_values(value: Any, args: Sequence[Any], kwargs: Mapping[str, Any], asked: Asked) -> bool:

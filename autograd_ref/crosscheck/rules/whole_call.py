@@ -14,13 +14,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, JaxprEqn, jaxprs_in_params
+from numpy.typing import DTypeLike
 
 from autograd_ref.compiling.interpreter import CUSTOM_RULES, bind, interpret_closed
+from autograd_ref.crosscheck.errors import failed
+from autograd_ref.crosscheck.function.points import Point
 from autograd_ref.crosscheck.function.pytrees import is_complex_array, is_floating_array, path_name
-from autograd_ref.crosscheck.rules.find import Rule, Use, in_dtype, primal_at, rule_at, rule_of
+from autograd_ref.crosscheck.program.calling.caught import Call
+from autograd_ref.crosscheck.program.calling.foreign import with_values
+from autograd_ref.crosscheck.reports.report import NotJudged, Report
+from autograd_ref.crosscheck.rules.combine import listing
+from autograd_ref.crosscheck.rules.find import Rule, Use, in_dtype, noting_calls, primal_at, rule_at, rule_of
 from autograd_ref.crosscheck.rules.jax_rules import JaxRule, Operands, in_parts, joined
+from autograd_ref.two_layer_net import precision
 
-__all__ = ["WholeCall", "constant_operands", "on_values", "parameters"]
+__all__ = [
+    "WholeCall", "constant_operands", "find_calls", "given_zero", "on_values", "parameters",
+    "told_close_over", "told_constant",
+]  # fmt: skip
 
 
 @dataclass
@@ -146,6 +157,48 @@ def on_values(value: Any, args: Sequence[Any], dtype: np.dtype[Any], reason: str
     return WholeCall(use, None, dtype, called(value), (arrays, {}), names, called(value.fun), reason)
 
 
+def find_calls(
+    function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], dtype: DTypeLike, file: str
+) -> list[tuple[Any, tuple[Any, ...]]]:
+    """Call a function on values, without tracing it, and note each call of a rule that is not JAX's own.
+
+    Inside of ``jax.grad`` the arguments have values, too, and under ``jax.vmap`` the first of a batch.
+
+    Args:
+        function: JAX code.
+        args: arguments of the call.
+        kwargs: keyword arguments of the call.
+        dtype: as in `find_uses`.
+        file: the user's file, for the line of an exception.
+
+    Returns:
+        The `jax.custom_vjp` or `jax.custom_jvp` of each call, and its arguments, in order.
+
+    Raises:
+        NotJudged: the call raises.
+    """
+    calls: list[tuple[Any, tuple[Any, ...]]] = []
+
+    def note(rule: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if rule_of(rule).is_library:
+            return
+        with jax.core.eval_context():
+            known = with_values(Call(args, kwargs, {}))
+        if not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(known[:2])):
+            bound = inspect.signature(rule.fun).bind(*known.args, **known.kwargs)
+            bound.apply_defaults()
+            calls.append((rule, (*bound.args, *bound.kwargs.values())))
+
+    with precision(np.float32 if np.dtype(dtype) == np.float32 else np.float64), jax.disable_jit():
+        given, named = in_dtype((tuple(args), dict(kwargs)), dtype)
+        try:
+            with noting_calls(note):
+                function(*given, **named)
+        except Exception as error:
+            raise NotJudged(failed("the call", error, file)) from error
+    return calls
+
+
 def constant_operands(
     function: Callable[..., Any], call: tuple[Sequence[Any], Mapping[str, Any]], dtype: Any, rule: Rule
 ) -> frozenset[int]:
@@ -194,6 +247,37 @@ def constant_operands(
         return frozenset()
     columns = enumerate(zip(*found, strict=False))
     return frozenset(i for i, depends in columns if not any(depends))
+
+
+def given_zero(report: Report, rule: JaxRule, point: Point) -> frozenset[int]:
+    """Return the positions of operands whose cotangent is wrong, and that the rule gives as 0 or None."""
+    wrong = {each.name for each in report.quantities if each.ok is False and not each.mismatch}
+    if isinstance(rule, WholeCall) or not wrong - {"loss"}:
+        return frozenset()
+    with rule.precision():
+        made = rule.pulled(point.params, *point.args)
+    given = zip(rule.positions, rule.names, made, strict=True)
+    return frozenset(i for i, name, each in given if f"d{name}" in wrong and not np.any(each))
+
+
+def told_constant(rule: JaxRule, positions: frozenset[int]) -> str:
+    """Say which operands are constant in a call, and ignored by the rule."""
+    names = [name for i, name in zip(rule.positions, rule.names, strict=True) if i in positions]
+    listed, are = listing(names), "is" if len(names) == 1 else "are"
+    return (
+        f"{listed} {are} constant in this call, and the rule returns 0 for {'it' if are == 'is' else 'them'}."
+    )
+
+
+def told_close_over(rule: JaxRule, positions: frozenset[int]) -> str:
+    """Say how to check a rule that returns 0 for arguments because they are constants."""
+    names = [name for i, name in zip(rule.positions, rule.names, strict=True) if i in positions]
+    left = [name for name in rule.rule.arguments if name not in names]
+    if not left or not all(name.isidentifier() for name in (*rule.rule.arguments, rule.rule.name)):
+        return ""
+    given = f"lambda {', '.join(left)}: {rule.rule.name}({', '.join(rule.rule.arguments)})"
+    one = len(names) == 1
+    return f"If {listing(names)} {'is a constant' if one else 'are constants'}, check {given}."
 
 
 def parameters(function: Callable[..., Any]) -> tuple[str, ...]:

@@ -333,7 +333,7 @@ class _Assigning:
         if len(near) == 1:
             return near[0]
         listed = ", ".join(shown(_whole(each)) for each in self.left) or "none"
-        raise NotJudged(f"there is no gradient {text} for --of; those of the call are {listed}")
+        raise NotJudged(f"there is no gradient {text} for --of; the call's gradients are {listed}")
 
     def _leaf(self, text: str) -> Leaf:
         wanted = _plain(text)

@@ -63,7 +63,7 @@ def seek_loss(form: Form, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str
         return own[0]
     if is_sure:
         raise NotJudged(
-            f"it returns no loss, and its gradients are those of {chosen[0]}: say what is meant, "
+            f"it returns no loss, and its gradients belong to {chosen[0]}: say what is meant, "
             f"--loss '{own[0]}' or --loss '{chosen[0]}'"
         )
     return chosen[0] if best and len(chosen) == 1 else None

@@ -33,7 +33,7 @@ class Change(NamedTuple):
 
 
 class Source:
-    """One file, or one cell of a notebook.
+    """One file, or a notebook's code.
 
     Args:
         file: the file name in its code objects.
@@ -53,7 +53,8 @@ class Source:
     def __init__(self, file: str):
         self.file = file
         path = Path(file)
-        self.is_file = path.is_file()
+        made = linecache.cache.get(file)  # a notebook's cells have no time of change
+        self.is_file = path.is_file() and not (made is not None and len(made) > 1 and made[1] is None)
         self.raw, self.encoding = b"", "utf-8"
         if self.is_file:
             self.raw = path.read_bytes()

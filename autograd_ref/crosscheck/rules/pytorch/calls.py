@@ -1,5 +1,6 @@
 """Check every `torch.autograd.Function` that a call uses, as called and in other ways."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,12 +12,11 @@ from autograd_ref.crosscheck.reports.report import Advice, NotJudged, Report
 from autograd_ref.crosscheck.rules.asked import Asked
 from autograd_ref.crosscheck.rules.combine import Verdict, combined, listing, with_complex, with_failures
 from autograd_ref.crosscheck.rules.differences import ROUNDOFF
+from autograd_ref.crosscheck.rules.pytorch.find import find_torch_uses, uses_within
 from autograd_ref.crosscheck.rules.pytorch.functions import (
     TorchRule,
     TorchUse,
-    find_torch_uses,
     is_torch_function,
-    uses_within,
 )
 from autograd_ref.crosscheck.rules.pytorch.judge import INVALID, TorchCheck, refused
 from autograd_ref.crosscheck.rules.pytorch.tensors import torch
@@ -185,8 +185,9 @@ def _signature(use: TorchUse) -> Any:
 
 
 def _place(function: Any) -> str:
-    code = getattr(function.forward, "__code__", None)
-    back = getattr(getattr(function.backward, "__wrapped__", function.backward), "__code__", None)
+    code, back = (
+        getattr(inspect.unwrap(each), "__code__", None) for each in (function.forward, function.backward)
+    )
     if code is None or back is None:
         return str(function.__module__)
     file, other = (str(each.co_filename).rpartition("/")[2] for each in (code, back))

@@ -5,14 +5,12 @@ By PyTorch's convention, the gradient of z = x + iy is ∂/∂x + i ∂/∂y.
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd_ref.crosscheck.errors import failed
-from autograd_ref.crosscheck.reports.report import NotJudged
 from autograd_ref.crosscheck.rules.pytorch.tensors import (
     array_of,
     array_or_zero,
@@ -24,8 +22,7 @@ from autograd_ref.crosscheck.rules.pytorch.tensors import (
 )
 
 __all__ = [
-    "Context", "TorchRule", "TorchUse", "enabled_gradients", "find_torch_uses", "has_setup",
-    "is_torch_function", "overrides", "uses_within",
+    "Context", "TorchRule", "TorchUse", "enabled_gradients", "has_setup", "is_torch_function", "overrides",
 ]  # fmt: skip
 
 Arrays = list[np.ndarray]
@@ -48,74 +45,6 @@ class TorchUse(NamedTuple):
 
     function: Any
     args: tuple[Any, ...]
-
-
-@contextmanager
-def _noted(uses: list[TorchUse]) -> Iterator[None]:
-    """Note every call of a Function inside the context."""
-    # What Function.apply calls, so that an alias of an apply made earlier is noted too.
-    base = torch().autograd.Function.__mro__[1]
-
-    def noting(cls: Any, *args: Any) -> Any:
-        if is_torch_function(cls):
-            uses.append(TorchUse(cls, tuple(map(_kept, args))))
-        return super(base, cls).apply(*args)
-
-    base.apply = classmethod(noting)
-    try:
-        yield
-    finally:
-        del base.apply
-
-
-def find_torch_uses(
-    function: Callable[..., Any], args: Sequence[Any], kwargs: Any, file: str
-) -> list[TorchUse]:
-    """Call a function, and note each use of a Function; PyTorch's own count only if there are no others."""
-    needed = any(getattr(each, "requires_grad", False) for each in (*args, *kwargs.values()))
-    if not needed:  # the gradient by its own arguments is needed, if it runs so
-        marked = [_marked(each) for each in args], {key: _marked(each) for key, each in kwargs.items()}
-        with suppress(NotJudged):
-            return _uses(function, *marked, file)
-    return _uses(function, args, kwargs, file)
-
-
-def _uses(function: Callable[..., Any], args: Sequence[Any], kwargs: Any, file: str) -> list[TorchUse]:
-    uses: list[TorchUse] = []
-    try:
-        with _noted(uses):
-            function(*args, **kwargs)
-    except (Exception, SystemExit) as error:
-        raise NotJudged(failed("the call", error, file)) from error
-    return _own(uses) or uses
-
-
-def _marked(value: Any) -> Any:
-    """Return a copy of a tensor by which a gradient is needed, and which may be changed in place."""
-    return value.detach().requires_grad_().clone() if is_floating(value) else value
-
-
-def _kept(value: Any) -> Any:
-    """Return a copy of a tensor that also says whether a gradient by it is needed."""
-    return value.detach().clone().requires_grad_(value.requires_grad) if torch().is_tensor(value) else value
-
-
-def uses_within(use: TorchUse, file: str) -> list[TorchUse]:
-    """Return the uses of other Functions in the forward and the backward pass of one."""
-    rule = TorchRule(use, None, file)
-    uses: list[TorchUse] = []
-    try:
-        shapes = [array_of(each).shape for each in rule.outputs(rule.at)]
-        rng = np.random.default_rng(0)
-        with _noted(uses):
-            rule.pull(rule.at, [np.asarray(rng.standard_normal(shape)) for shape in shapes])
-    except Exception:
-        return []
-    return [each for each in _own(uses) if each.function is not use.function]
-
-
-def _own(uses: Sequence[TorchUse]) -> list[TorchUse]:
-    return [each for each in uses if not each.function.__module__.startswith("torch.")]
 
 
 class Context:
@@ -248,6 +177,21 @@ class TorchRule:
         made = self._apply(self._replaced([prepare(each) for each in inputs]))
         return self._gradients(made, [inputs[i] for i in chosen], cotangents)
 
+    def pull_added(self, arrays: Sequence[np.ndarray], cotangents: Sequence[Any]) -> tuple[Arrays, Arrays]:
+        """Return the cotangents of the arguments of two equal calls whose outputs are added."""
+        inputs, others = self._inputs(arrays), self._inputs(arrays)
+        calls = [self._replaced([each.clone() for each in given]) for given in (inputs, others)]
+        pairs = zip(*(floating(self._apply(args)) for args in calls), strict=True)
+        found = self._gradients([one + other for one, other in pairs], [*inputs, *others], cotangents)
+        return found[: len(inputs)], found[len(inputs) :]
+
+    def pull_again(self, arrays: Sequence[np.ndarray], cotangents: Sequence[Any]) -> Arrays:
+        """Return the cotangents of the arguments from a second backward pass of one call."""
+        inputs = self._inputs(arrays)
+        made = self._apply(self._replaced([each.clone() for each in inputs]))
+        self._found(made, inputs, cotangents, retain_graph=True)
+        return self._gradients(made, inputs, cotangents)
+
     def second(self, arrays: Sequence[np.ndarray], cotangents: Sequence[Any], weights: Arrays) -> Arrays:
         """Return the derivatives of ⟨weights, cotangents of the arguments⟩ by PyTorch."""
         inputs = self._inputs(arrays)
@@ -367,11 +311,15 @@ class TorchRule:
         ]
         return [one for one, _ in pairs], [c for _, c in pairs]
 
-    def _found(self, made: Any, inputs: Sequence[Any], cotangents: Sequence[Any]) -> Sequence[Any]:
+    def _found(
+        self, made: Any, inputs: Sequence[Any], cotangents: Sequence[Any], retain_graph: bool = False
+    ) -> Sequence[Any]:
         outs, given = self._weighed(made, cotangents)
         if not outs:
             return [None] * len(inputs)
-        found: Sequence[Any] = torch().autograd.grad(outs, inputs, given, allow_unused=True)
+        found: Sequence[Any] = torch().autograd.grad(
+            outs, inputs, given, allow_unused=True, retain_graph=retain_graph
+        )
         return found
 
     def _gradients(self, made: Any, inputs: Sequence[Any], cotangents: Sequence[Any]) -> Arrays:

@@ -45,6 +45,7 @@ class TorchVariations:
         """Return the failures; afterwards ``refusals`` names the calls that could not be made."""
         ways: list[Way] = [
             ("the second time", self._again),
+            ("where two of its outputs are added", self._added),
             ("with cotangents that are 0", self._zeros),
             ("with a non-contiguous cotangent", self._strided),
             ("with an expanded cotangent", self._expanded),
@@ -55,6 +56,8 @@ class TorchVariations:
         ]
         found, refusals = failures_of(ways, self.rule.file)
         self.refusals += refusals
+        # It need not keep what a second backward pass would read.
+        found += failures_of([("in a second backward pass (retain_graph=True)", self._retained)], "")[0]
         return found or list(self._at_other_sizes())
 
     def wrong_twice(self) -> list[str]:
@@ -104,6 +107,14 @@ class TorchVariations:
 
     def _again(self) -> Iterator[Failure]:
         yield from self._compare(self._pull(self.point.cotangents), self.base)
+
+    def _added(self) -> Iterator[Failure]:
+        """The sum passes the same cotangent, as one tensor, to both: a backward may not change it."""
+        for pulled in self.rule.pull_added(self.point.at, self.point.cotangents):
+            yield from self._compare(pulled, self.base)
+
+    def _retained(self) -> Iterator[Failure]:
+        yield from self._compare(self.rule.pull_again(self.point.at, self.point.cotangents), self.base)
 
     def _zeros(self) -> Iterator[Failure]:
         given = self.point.cotangents
