@@ -127,6 +127,10 @@ def test_backward_halves_are_not_listed_apart(tmp_path):
     assert list(names_in(str(file))) == ["norm_fwd", "bwd"]
     file.write_text("def forward(x): ...\ndef forward_backward(x): ...\ndef backward(d): ...\n")
     assert list(names_in(str(file))) == ["forward", "forward_backward"]
+    file.write_text("def f_forward(x): ...\ndef f_backward(d): ...\ndef f_backward_alt(d): ...\n")
+    assert list(names_in(str(file))) == ["f_forward", "f_backward_alt"]
+    file.write_text("def feed_forward_forward(x): ...\ndef feed_forward_backward(d): ...\n")
+    assert list(names_in(str(file))) == ["feed_forward_forward"]
 
 
 class Head:
