@@ -303,3 +303,12 @@ def test_clipped_gradients_are_not_called_wrong(by):
         check_call(clipping, A, B, 0.3, by, points=1)
     assert check_call(clipping, A, B, 30.0, "entry", points=1).ok
     assert check_call(clipping, A, B, 0.5, None, points=1).ok is False
+
+
+def test_complex_gradient_is_refused_with_what_to_do():
+    def wirtinger(z, a):
+        left = np.abs(a * z) ** 2 - 1
+        return np.sum(left**2), a.conj() * left * a * z
+
+    with pytest.raises(NotJudged, match="real and the imaginary part"):
+        check_call(wirtinger, A + 1j * B, B + 1j * A, points=1)

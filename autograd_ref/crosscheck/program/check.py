@@ -25,7 +25,7 @@ from autograd_ref.crosscheck.program.guessed.stretched import refuse_stretched
 from autograd_ref.crosscheck.program.held import clipped, held_target
 from autograd_ref.crosscheck.program.negated import negated
 from autograd_ref.crosscheck.program.paths import shown
-from autograd_ref.crosscheck.program.point import RecordedPoint, Run, read_gradients, run
+from autograd_ref.crosscheck.program.point import COMPLEX, RecordedPoint, Run, read_gradients, run
 from autograd_ref.crosscheck.program.repair.find import Found, find_repair
 from autograd_ref.crosscheck.program.repair.numbers import with_larger_arrays, with_other_numbers
 from autograd_ref.crosscheck.program.stale import old_gradients, stale_gradients
@@ -262,6 +262,8 @@ def _judged(first: Run, made: Prepared) -> Report:
     if not assignment.pairs:
         if assignment.ambiguous:
             raise NotJudged("; ".join(assignment.ambiguous))
+        if any(np.iscomplexobj(thing) for thing, _ in first.recording.final.values()):
+            raise NotJudged(COMPLEX)
         raise _NoGradientError(_no_gradient(form, assignment))
     found = [read_gradients(first, 0, assignment.pairs, settings.seed)]
     for number in range(1, points):
