@@ -1,5 +1,6 @@
 """A repair of a wrong gradient is tried before it is shown, and changes nothing but what was wrong."""
 
+import ast
 import asyncio
 import importlib.util
 import os
@@ -13,6 +14,7 @@ from autograd_ref.crosscheck.isolated.process import run_apart
 from autograd_ref.crosscheck.program.repair.edits.constants import constants
 from autograd_ref.crosscheck.program.repair.edits.siblings import siblings
 from autograd_ref.crosscheck.program.repair.site import Site
+from autograd_ref.crosscheck.program.repair.slopes import slopes_in
 from autograd_ref.crosscheck.program.repair.source import Source
 from handgrad.cli.main import main
 
@@ -123,23 +125,60 @@ def step(x, gamma, up):
 """
 
 
+GATED = """
+import numpy as np
+
+def step(x, gain, up):
+    n = x.shape[1]
+    r = 1 / np.sqrt((x ** 2).mean(axis=1, keepdims=True) + 0.1)
+    y = x * r
+    t = np.tanh(0.8 * (y + 0.04 * y ** 3))
+    loss = np.sum(y * t * gain * up)
+    dgain = (y * t * up).sum(axis=0)
+    dout = gain * up
+    dt = dout * y
+    dy = dout * t + dt * (1 - t ** 2) * 0.8 * (1 + 0.12 * y ** 2)
+    dx = dy * r - x * r ** 3 * np.sum(dy * x, axis=1, keepdims=True) / n
+    return loss, dx, dgain
+"""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("old", "new", "after"),
+    ("source", "old", "new", "after"),
     [
         (
+            NORMALISED,
             " - xhat * (dxhat * xhat).mean(axis=1, keepdims=True)",
             "",
-            "dx = dxhat - xhat * np.sum(dxhat * xhat, axis=1, keepdims=True) / D"
-            " - dxhat.mean(axis=1, keepdims=True)",
+            "dx = dxhat - dxhat.mean(axis=1, keepdims=True)"
+            " - xhat * np.sum(dxhat * xhat, axis=1, keepdims=True) / D",
         ),
-        ("dgamma = (up * xhat).sum(axis=0)", "dgamma = up * xhat", "dgamma = np.sum(xhat * up, axis=0)"),
+        (
+            NORMALISED,
+            "dgamma = (up * xhat).sum(axis=0)",
+            "dgamma = up * xhat",
+            "dgamma = np.sum(xhat * up, axis=0)",
+        ),
+        (
+            GATED,
+            " + dt * (1 - t ** 2) * 0.8 * (1 + 0.12 * y ** 2)",
+            "",
+            "dy = dout * t + dt * 0.8 * (1 + 0.04 * 3 * y ** 2) * (1 - t ** 2)",
+        ),
+        (
+            GATED,
+            " - x * r ** 3 * np.sum(dy * x, axis=1, keepdims=True) / n",
+            "",
+            "dx = (dy - y * np.sum(dy * y, axis=1, keepdims=True) / n) * r",
+        ),
+        (GATED, "dgain = (y * t * up)", "dgain = (y * up)", "dgain = (y * up * t).sum(axis=0)"),
     ],
 )
-def test_missing_term_is_found_by_its_value(tmp_path, old, new, after):
-    assert old in NORMALISED
+def test_missing_term_is_found_by_its_value(tmp_path, source, old, new, after):
+    assert old in source
     file, rng = tmp_path / "normalised.py", np.random.default_rng(0)
-    file.write_text(NORMALISED.replace(old, new))
+    file.write_text(source.replace(old, new))
     spec = importlib.util.spec_from_file_location("normalised_to_be_repaired", file)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -330,3 +369,50 @@ def test_the_verdict_stays_when_the_search_fails(tmp_path, monkeypatch, capfd):
     assert ended.value.code == 1
     assert "dW2 is wrong" in out
     assert "the search for a repair failed: an error in this checker" in err
+
+
+UPDATES = """
+import numpy as np
+
+class Model:
+    def __init__(self, W, V):
+        self.W, self.V, self.l2 = W, V, 0.001
+
+    def step(self, x, y):
+        h = np.tanh(x @ self.W)
+        error = h @ self.V - y
+        loss = 0.5 * np.sum(error**2) + 0.5 * self.l2 * (np.sum(self.W**2) + np.sum(self.V**2))
+        dV = h.T @ error + self.l2 * self.V
+        dW = x.T @ ((error @ self.V.T) * (1 - h**2)) + self.l2 * self.V.sum()
+        self.W -= 0.1 * dW
+        self.V -= 0.1 * dV
+        return loss
+"""
+
+
+@pytest.mark.slow
+def test_values_are_those_before_the_step_changes_them(tmp_path):
+    file = tmp_path / "updates.py"
+    file.write_text(UPDATES)
+    spec = importlib.util.spec_from_file_location("updates", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    n = np.random.default_rng(0).standard_normal
+    report = check_call(module.Model(n((4, 3)), n((3, 2))).step, n((5, 4)), n((5, 2)), repair=True)
+    assert report.repair.after.endswith("* (1 - h**2)) + self.l2 * self.W\n")
+
+
+def test_slopes_are_those_of_the_program():
+    text = "def f(x, c):\n    u = c * x ** 3\n    t = np.tanh(u)\n    total = t.sum()\n    return x * t / 2"
+    found = slopes_in(ast.parse(text))
+    assert {"1 - t ** 2", "c * 3 * x ** 2", "x * (1 - t ** 2) / 2"} <= set(found)
+    assert not any("sum" in each or "total" in each for each in found)
+    c, near = 0.3, 1e-5
+
+    def value(x):
+        return x * np.tanh(c * x**3) / 2
+
+    x = np.float64(0.7)
+    space = {"np": np, "x": x, "c": c, "t": np.tanh(c * x**3), "u": c * x**3}
+    through = next(each for each in found if each.startswith("(t + x"))
+    assert eval(through, space) == pytest.approx((value(x + near) - value(x - near)) / (2 * near))

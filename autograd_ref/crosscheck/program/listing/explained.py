@@ -26,6 +26,7 @@ from autograd_ref.crosscheck.program.blame.words import (
 from autograd_ref.crosscheck.program.listing.bound import Bound, provisional
 from autograd_ref.crosscheck.program.paths import cores, shown
 from autograd_ref.recording import Value
+from autograd_ref.recording.tape import Move
 
 __all__ = ["Explained", "Explanation"]
 
@@ -86,6 +87,8 @@ class Explained:
         meanings = self.known.of(value)
         if meanings:
             return self._known(value, meanings)
+        if (joined := self._joined(value)) is not None:
+            return joined
         wanted = self._named_for(target_of(value), value)
         is_final = value.number not in self.provisional
         if wanted is not None and value.number in self.suspects and is_final:
@@ -164,6 +167,21 @@ class Explained:
         elif note is None and value.number in self.suspects:
             note = UNKNOWN
         return Explanation(AUXILIARY, None, None, None, note or AUXILIARY)
+
+    def _joined(self, value: Value) -> Explanation | None:
+        """Explain an array that joins several others, such as the adjoints of all time steps."""
+        operation = value.operation
+        if not isinstance(operation, Move) or operation.name not in ("stack", "concatenate"):
+            return None
+        if all(each in self.tapes.forward or not self.tapes.is_backward(each) for each in value.inputs):
+            return self._auxiliary(value, "values of the forward pass, joined")
+        found = [self.of(each) for each in value.inputs]
+        first = found[0]
+        if not all(each.ok and (each.what, each.factor) == (first.what, first.factor) for each in found):
+            return None
+        notes = dict.fromkeys(each.note.removesuffix(" ✓") for each in found)
+        text = " and ".join(notes) if len(notes) < 3 else f"{first.note.removesuffix(' ✓')}, …"
+        return first._replace(note=f"{text}, joined ✓")
 
     def _overwriting(self, value: Value) -> Explanation:
         """Explain a write into the memory of a forward value."""

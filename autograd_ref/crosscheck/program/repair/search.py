@@ -12,9 +12,10 @@ from typing import NamedTuple
 from autograd_ref.crosscheck.program.point import RecordedPoint
 from autograd_ref.crosscheck.program.repair.edits import edits
 from autograd_ref.crosscheck.program.repair.goals import Goals
+from autograd_ref.crosscheck.program.repair.inside import inside
 from autograd_ref.crosscheck.program.repair.site import Edit, Scope, Site
 from autograd_ref.crosscheck.program.repair.sites import by_rank, sites_of, watched
-from autograd_ref.crosscheck.program.repair.solved import added, changed, nested
+from autograd_ref.crosscheck.program.repair.solved import added, changed
 from autograd_ref.crosscheck.program.repair.source import Change, Source
 from autograd_ref.crosscheck.program.repair.swap import Program
 from autograd_ref.crosscheck.program.repair.trial import Outcome, Trial
@@ -129,13 +130,15 @@ class Search:
         if self.before is None:
             return None
         bases: list[Candidate] = []
+        near: list[Group] = []
         later: list[Group] = []
         sites = self._sites(())
-        found = self._one(self._groups(sites[:FIRST], (), later), (), accept, bases)
+        found = self._one(self._groups(sites[:FIRST], (), near), (), accept, bases)
+        found = found or self._one(self._groups(sites[FIRST:], (), later), (), accept, bases)
+        found = found or self._one(near, (), accept, bases)
         if found is None:
             better = [each for each in bases if (each.outcome or frozenset()) > self.before]
             found = self._go_on(better, SOME, accept)
-        found = found or self._one(self._groups(sites[FIRST:], (), later), (), accept, bases)
         found = found or self._one(later, (), accept, bases)
         found = found or self._go_on(bases, BASES, accept)
         found = found or self._together(sites[:NEAR], accept)
@@ -301,7 +304,7 @@ class Search:
             known.append((site, is_late, rest))
         for site, is_late, some in known:
             usual = [each for each in some if each.edit.cost <= USUAL]
-            late = self._by_value(site, base, changed) if is_late else self._by_value(site, base, nested)
+            late = self._by_value(site, base, changed) if is_late else self._by_value(site, base, inside)
             yield [], [*late, *usual]
         later += [([], [each for each in some if each.edit.cost > USUAL]) for _, _, some in known]
 
@@ -329,7 +332,10 @@ class Search:
     def _sites(self, base: tuple[Candidate, ...]) -> list[Site]:
         seen = self._watched(base)
         self.ran = {line: i for i, line in enumerate(seen)}
-        ranked = by_rank(sites_of(self.points[0], self.files, seen), self.order)
+        sites = sites_of(self.points[0], self.files, seen)
+        ranked = by_rank(sites, self.order)
+        for i, site in enumerate(ranked):
+            site.rank = i
         self.near = ranked[:NEAR]
         return ranked
 

@@ -16,17 +16,13 @@ from autograd_ref.crosscheck.program.repair.needed import Need, needs
 from autograd_ref.crosscheck.program.repair.site import PRODUCT, SUM, Edit, Expression, Scope, Site
 from autograd_ref.crosscheck.program.repair.source import Change
 
-__all__ = ["added", "changed", "nested"]
+__all__ = ["Asked", "added", "as_factor", "changed", "cheapest", "edits_with", "missing", "multiples"]
 
 # The largest number of expressions of one shape: in the statements that are most likely wrong, and in others.
 MOST, SOME = 3000, 300
 
 # The largest number of expressions with the same value, and of edits of a statement, that are tried.
 ALIKE, TRIED = 3, 150
-
-# The largest cost of a term that is one of several factors, and the smallest number of compared entries, so
-# that none fits by chance.
-SIMPLE, FEWEST = 2, 8
 
 # The largest number of vectors that are looked up together.
 TOGETHER = 1000
@@ -58,21 +54,7 @@ def changed(site: Site, goals: Goals, *, is_likely: bool) -> list[Edit]:
     for scope in site.scopes:
         library = Library(site, scope, MOST if is_likely else SOME)
         found += _changed(site, scope, library, goals, is_likely)
-    return _cheapest(found)
-
-
-def nested(site: Site, goals: Goals, *, is_likely: bool) -> list[Edit]:
-    """Return edits that add a product or quotient of two terms to a sum.
-
-    Args:
-        site: the statement.
-        goals: the adjoints and contributions.
-        is_likely: whether to look for any.
-    """
-    found: list[Edit] = []
-    for scope in site.scopes if is_likely else ():
-        found += _nested(site, scope, Library(site, scope, MOST), goals)
-    return _cheapest(found)
+    return cheapest(found)
 
 
 def added(site: Site, goals: Goals, *, is_likely: bool) -> list[Edit]:
@@ -92,10 +74,11 @@ def added(site: Site, goals: Goals, *, is_likely: bool) -> list[Edit]:
         if site.node is site.body[-1] and isinstance(site.node, ast.Assign | ast.AugAssign | ast.Expr):
             after = _after(site, scope)
             found += [] if after is None else _added(site, after, goals, site.behind)
-    return _cheapest(found)
+    return cheapest(found)
 
 
-def _cheapest(some: list[Edit]) -> list[Edit]:
+def cheapest(some: list[Edit]) -> list[Edit]:
+    """Return the most usual of some edits, without repetitions."""
     found: dict[object, Edit] = {}
     for each in sorted(some, key=lambda each: each.cost):
         found.setdefault(each.changes, each)
@@ -110,49 +93,12 @@ def _changed(site: Site, scope: Scope, library: Library, goals: Goals, is_likely
     for part in (*site.values, *arguments(site)):
         for wanted in _wanted(site, scope, part, goals, is_likely):
             for need in needs(site, scope, part, wanted):
-                for how, vector in _missing(need):
+                for how, vector in missing(need):
                     asked.setdefault(need.wanted.shape, []).append(Asked(need, how, vector))
     for shape, some in asked.items():
         for i in range(0, len(some), TOGETHER):
-            for one, term, factor in _found(library.of(shape), some[i : i + TOGETHER], goals.near):
-                yield from _edits(site, one, term, factor)
-
-
-def _nested(site: Site, scope: Scope, library: Library, goals: Goals) -> Iterator[Edit]:
-    for part in site.values:
-        value = scope.value(f"({site.text(part.node)})")
-        is_made_elsewhere = isinstance(site.node, ast.Return) and not isinstance(part.node, ast.BinOp)
-        if not isinstance(value, np.ndarray) or isinstance(site.node, ast.AugAssign) or is_made_elsewhere:
-            continue
-        needed = [
-            Asked(need, how, vector)
-            for goal in goals.of(value.shape, whole=True)
-            for need in needs(site, scope, part, goal)
-            if _is_sum(need.part) or need.part is part
-            for how, vector in _missing(need)
-            if how == "+"
-        ]
-        for shape in {each.need.wanted.shape for each in needed if each.vector.size >= FEWEST}:
-            table = library.of(shape)
-            for other, row in zip(table.terms, table.entries, strict=True):
-                if other.cost > SIMPLE or other is ONE or not row.all():
-                    continue
-                alone = {each.text for each in table.terms if other.text not in each.text}
-                for symbol, scale in (("*", 1 / row), ("/", row)):
-                    some = [
-                        x._replace(vector=x.vector * scale) for x in needed if x.need.wanted.shape == shape
-                    ]
-                    for one, term, factor in _found(table, some, goals.near):
-                        if term.text in alone and " / " not in term.text:
-                            text = f"{term.text} {symbol} {_factor(other.text, other)}"
-                            nested = Term(text, PRODUCT, term.cost + other.cost + 1, term.array)
-                            yield from _edits(site, one, nested, factor)
-
-
-def _is_sum(part: Expression) -> bool:
-    """Whether an expression is a sum, and no term of another one."""
-    is_term = isinstance(part.parent, ast.BinOp) and isinstance(part.parent.op, ast.Add | ast.Sub)
-    return isinstance(part.node, ast.BinOp) and isinstance(part.node.op, ast.Add | ast.Sub) and not is_term
+            for one, term, factor in multiples(library.of(shape), some[i : i + TOGETHER], goals.near):
+                yield from edits_with(site, one, term, factor)
 
 
 def _wanted(
@@ -246,7 +192,7 @@ def _added(site: Site, scope: Scope, goals: Goals, at: Callable[[str], Change]) 
         whole = goals.of(held.shape, whole=bool(held.any()))
         vectors = [Asked(name, "+", (goal - held)[positions(held.shape)]) for goal in whole]
         library = more if is_untouched else usual
-        for _, term, factor in _found(library.of(held.shape), vectors, goals.near):
+        for _, term, factor in multiples(library.of(held.shape), vectors, goals.near):
             scaled = multiple(site, term, factor)
             if scaled is None or term.text == name or term.array.dtype.kind == "b":
                 continue
@@ -277,7 +223,7 @@ def _after(site: Site, scope: Scope) -> Scope | None:
     return Scope(local, scope.space)
 
 
-def _missing(need: Need) -> Iterator[tuple[str, np.ndarray]]:
+def missing(need: Need) -> Iterator[tuple[str, np.ndarray]]:
     """Yield what is missing from a part: an addend, a factor, a divisor, or all of it."""
     if need.wanted.ndim == 0:
         return
@@ -298,7 +244,7 @@ def _missing(need: Need) -> Iterator[tuple[str, np.ndarray]]:
         yield "=", wanted
 
 
-def _found(table: Table, asked: Sequence[Asked], near: float) -> Iterator[tuple[Asked, Term, float]]:
+def multiples(table: Table, asked: Sequence[Asked], near: float) -> Iterator[tuple[Asked, Term, float]]:
     """Yield each value that is needed, with a term of which it is a multiple, and the factor."""
     if not asked or table.entries.shape[1] < 2:
         return
@@ -343,7 +289,8 @@ def _fitting(
             yield int(which[k]), rows[fits], products[fits] / squares[fits]
 
 
-def _edits(site: Site, asked: Asked, term: Term, factor: float) -> Iterator[Edit]:
+def edits_with(site: Site, asked: Asked, term: Term, factor: float) -> Iterator[Edit]:
+    """Yield the edit that gives a part of a statement what it needs: a multiple of a term."""
     part, how = asked.need.part, asked.how
     if isinstance(part.node, ast.Constant) and how != "=":
         return
@@ -363,9 +310,9 @@ def _edits(site: Site, asked: Asked, term: Term, factor: float) -> Iterator[Edit
             return
         if term is ONE and how == "*" and text.startswith("1 / "):
             how, text = "/", text.removeprefix("1 / ")
-        new = f"{site.text(part.node, PRODUCT)} {how} {_factor(text, term)}"
+        new = f"{site.text(part.node, PRODUCT)} {how} {as_factor(text, term)}"
         what = "factor" if how == "*" else "division by"
-        says = f"the {what} {_factor(text, term)} was missing"
+        says = f"the {what} {as_factor(text, term)} was missing"
         yield Edit((site.replaced(part, new, PRODUCT),), says, 4 + cost, kind="step")
     else:
         level = term.level if text == term.text else PRODUCT
@@ -373,7 +320,7 @@ def _edits(site: Site, asked: Asked, term: Term, factor: float) -> Iterator[Edit
         yield Edit((site.replaced(part, text, level),), says, 5 + cost, kind="operand")
 
 
-def _factor(text: str, term: Term) -> str:
+def as_factor(text: str, term: Term) -> str:
     """Return a factor behind a sign of multiplication or division."""
     return f"({text})" if term.level <= PRODUCT or text != term.text else text
 

@@ -15,6 +15,10 @@ def names(site: Site) -> Iterator[Edit]:
     """Yield edits to another variable, attribute or key of the same shape or kind, or any variable."""
     for each in site.expressions:
         node = each.node
+        if isinstance(node, ast.BinOp) and isinstance(each.parent, ast.Subscript):
+            for text, other in site.terms.items():
+                if text.isidentifier() and isinstance(other, int | np.integer):
+                    yield Edit((site.replaced(each, text),), f"the index {text} belongs there", 2)
         if not isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
             continue
         known = site.text(node)

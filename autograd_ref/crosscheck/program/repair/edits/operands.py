@@ -42,7 +42,8 @@ def operands(site: Site) -> Iterator[Edit]:
             if symbol in ("-", "/", "@", "**", "//"):
                 holds = _HOLDS.get(symbol, PRODUCT)
                 text = f"{site.text(node.right, holds)} {symbol} {site.text(node.left, holds + 1)}"
-                yield Edit((site.replaced(each, text, holds),), f"the operands of {symbol} were exchanged", 2)
+                says = f"the operands of {symbol} were exchanged"
+                yield Edit((site.replaced(each, text, holds),), says, 1 if symbol == "-" else 2)
         elif isinstance(node, ast.Call):
             yield from _arguments(site, node)
         elif isinstance(node, ast.Subscript) and not isinstance(node.slice, ast.Constant):
