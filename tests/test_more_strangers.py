@@ -127,6 +127,10 @@ def test_backward_halves_are_not_listed_apart(tmp_path):
     assert list(names_in(str(file))) == ["norm_fwd", "bwd"]
     file.write_text("def forward(x): ...\ndef forward_backward(x): ...\ndef backward(d): ...\n")
     assert list(names_in(str(file))) == ["forward", "forward_backward"]
+    file.write_text("def f_forward(x): ...\ndef f_backward(d): ...\ndef f_backward_alt(d): ...\n")
+    assert list(names_in(str(file))) == ["f_forward", "f_backward_alt"]
+    file.write_text("def feed_forward_forward(x): ...\ndef feed_forward_backward(d): ...\n")
+    assert list(names_in(str(file))) == ["feed_forward_forward"]
 
 
 class Head:
@@ -279,3 +283,32 @@ def test_right_layers_in_a_wrong_loop_and_what_is_not_judged(tmp_path, capfd):
     outcome = check_targets([str(file)], request, as_json=False, strict=False, time_limit=60)
     assert outcome is Outcome.NOT_JUDGED
     assert "2 right, 1 could not be judged." in capfd.readouterr().out
+
+
+def clipping(w, x, limit, by):
+    loss = np.sum((w * x) ** 2)
+    dw = 2 * w * x * x
+    if by == "norm":
+        dw *= limit / np.sqrt(np.sum(dw * dw))
+    elif by == "entry":
+        np.clip(dw, -limit, limit, out=dw)
+    else:
+        dw *= limit
+    return loss, dw
+
+
+@pytest.mark.parametrize("by", ["norm", "entry"])
+def test_clipped_gradients_are_not_called_wrong(by):
+    with pytest.raises(NotJudged, match="look clipped"):
+        check_call(clipping, A, B, 0.3, by, points=1)
+    assert check_call(clipping, A, B, 30.0, "entry", points=1).ok
+    assert check_call(clipping, A, B, 0.5, None, points=1).ok is False
+
+
+def test_complex_gradient_is_refused_with_what_to_do():
+    def wirtinger(z, a):
+        left = np.abs(a * z) ** 2 - 1
+        return np.sum(left**2), a.conj() * left * a * z
+
+    with pytest.raises(NotJudged, match="real and the imaginary part"):
+        check_call(wirtinger, A + 1j * B, B + 1j * A, points=1)

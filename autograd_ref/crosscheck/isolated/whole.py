@@ -8,7 +8,7 @@ from typing import Any, TypeGuard
 
 from autograd_ref.crosscheck.isolated.rule_names import functions_in, jax_rules_in, parts_of_rules
 from autograd_ref.crosscheck.isolated.source import source_of
-from autograd_ref.crosscheck.program.calling.forms import forward_of, is_backward
+from autograd_ref.crosscheck.program.calling.forms import counterpart, is_backward
 from autograd_ref.crosscheck.program.guessed.roles import METHODS, TRAINING, role_of
 from autograd_ref.crosscheck.program.paths import cores, is_of_gradients
 
@@ -66,15 +66,14 @@ def names_in(file: str) -> dict[str, list[str]]:
         return {}  # its import gives the reason
     functions = [each.name for each in tree.body if isinstance(each, ast.FunctionDef)]
     parts = parts_of_rules(tree)
+    others = (counterpart(each, lambda name: len if name in functions else None) for each in functions)
+    halves = {other for way, other in filter(None, others) if way == "backward"}
     classes = functions_in(tree).values()
     names = {
         name: [name]
         for name in dict.fromkeys([*functions, *jax_rules_in(tree), *classes])
         if not (
-            name in parts
-            or name.startswith(("_", "example", "test"))
-            or name == "main"
-            or forward_of(name, functions) is not None
+            name in parts or name.startswith(("_", "example", "test")) or name == "main" or name in halves
         )
     }
     for each in [node for node in tree.body if isinstance(node, ast.ClassDef)]:

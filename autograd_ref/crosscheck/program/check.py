@@ -22,13 +22,13 @@ from autograd_ref.crosscheck.program.calling.forms import (
     with_expression,
 )
 from autograd_ref.crosscheck.program.guessed.stretched import refuse_stretched
-from autograd_ref.crosscheck.program.held import held_target
+from autograd_ref.crosscheck.program.held import clipped, held_target
 from autograd_ref.crosscheck.program.negated import negated
 from autograd_ref.crosscheck.program.paths import shown
-from autograd_ref.crosscheck.program.point import RecordedPoint, Run, read_gradients, run
+from autograd_ref.crosscheck.program.point import COMPLEX, RecordedPoint, Run, read_gradients, run
 from autograd_ref.crosscheck.program.repair.find import Found, find_repair
 from autograd_ref.crosscheck.program.repair.numbers import with_larger_arrays, with_other_numbers
-from autograd_ref.crosscheck.program.stale import stale_gradients
+from autograd_ref.crosscheck.program.stale import old_gradients, stale_gradients
 from autograd_ref.crosscheck.program.verdict import Settings, report_on
 from autograd_ref.crosscheck.program.views import apart, refuse_overlaps
 from autograd_ref.crosscheck.reports.asserted import assert_right
@@ -253,11 +253,17 @@ def _judged(first: Run, made: Prepared) -> Report:
     if settings.guessed:
         refuse_stretched(first.recording)
     _hold_to_account(first, settings.seed)
+    if settings.is_round and (old := old_gradients(first)) is not None:
+        first.recording.before.restore()
+        with old.kept():
+            return check_points(made)
     assignment = first.assignment(settings.of)
     refuse_overlaps(first.recording, first.found, {pair.leaf for pair in assignment.pairs})
     if not assignment.pairs:
         if assignment.ambiguous:
             raise NotJudged("; ".join(assignment.ambiguous))
+        if any(np.iscomplexobj(thing) for thing, _ in first.recording.final.values()):
+            raise NotJudged(COMPLEX)
         raise _NoGradientError(_no_gradient(form, assignment))
     found = [read_gradients(first, 0, assignment.pairs, settings.seed)]
     for number in range(1, points):
@@ -268,11 +274,11 @@ def _judged(first: Run, made: Prepared) -> Report:
         except (NotJudged, NotRecorded) as error:
             warnings.append(Advice("point-failed", f"At point {number} there is no verdict: {error}."))
     report, suspects = report_on(found, assignment, warnings, settings)
-    stale = stale_gradients(first, assignment.pairs) if settings.is_round and report.ok else None
+    stale = None if settings.resets or not report.ok else stale_gradients(first, assignment.pairs)
     if stale is not None:
         first.recording.before.restore()
         with stale.kept():
-            alone = replace(settings, is_round=False, places=False, repair_seconds=0.0)
+            alone = replace(settings, resets=True, is_round=False, places=False, repair_seconds=0.0)
             again = check_points(made._replace(points=1, settings=alone))
         if again.ok is False:
             said = (
@@ -280,8 +286,8 @@ def _judged(first: Run, made: Prepared) -> Report:
                 "gradient, to which this one's is added. Set it to 0 in every round."
             )
             return replace(again, signature=" ".join(filter(None, (said, again.signature))))
-    if report.ok is False and (held := held_target(found[0])) is not None:
-        raise NotJudged(held)
+    if report.ok is False and (meant := held_target(found[0]) or clipped(found[0])) is not None:
+        raise NotJudged(meant)
     if report.ok is False and settings.repair_seconds > 0:
         if settings.on_verdict is not None:
             settings.on_verdict(report)

@@ -1,7 +1,7 @@
-"""Gradients of a loss with its target held constant, though the target depends on the parameters, too.
+"""Gradients that are not those of the loss on purpose: with its target held constant, or clipped.
 
-Q-learning does so on purpose: the target is made by the network that is trained, and no gradient flows into
-it. That is not the gradient of the loss that the program computes, and not a mistake either.
+In Q-learning the target is made by the network that is trained, and no gradient flows into it. That is not
+the gradient of the loss that the program computes, and not a mistake either.
 """
 
 import ast
@@ -14,9 +14,10 @@ from autograd_ref.crosscheck.program.blame.source import excerpt
 from autograd_ref.crosscheck.program.point import RecordedPoint
 from autograd_ref.crosscheck.program.views import adjoint_by
 from autograd_ref.recording import Place, Value, adjoints
+from autograd_ref.recording.adjoints.reverse import ancestors
 from autograd_ref.recording.tape import Compute
 
-__all__ = ["held_target"]
+__all__ = ["clipped", "held_target"]
 
 # The largest distance of a gradient from the one with a constant target.
 NEAR = 1e-4
@@ -45,6 +46,41 @@ def held_target(point: RecordedPoint) -> str | None:
                 "the parameters, too: if it is meant as a constant, let the call take it as an argument"
             )
     return None
+
+
+def clipped(point: RecordedPoint) -> str | None:
+    """Return a sentence if gradients are right but for being clipped, by entry or by norm, or else None.
+
+    Args:
+        point: a point at which a gradient is wrong.
+    """
+    run = point.run
+    rights = [adjoint_by(run.found, run.leaf(pair.leaf)) for pair in point.pairs]
+    ends = [run.gradient(pair)[1] for pair in point.pairs]
+    made = {each for end in ends if end is not None for each in ancestors(end) - run.found.forward}
+    names = {(each.operation.name, each.shape) for each in made if isinstance(each.operation, Compute)}
+    if ("sqrt", ()) in names or ("norm", ()) in names:
+        factors = [_factor(hand, right) for hand, right in zip(point.by_hand, rights, strict=True)]
+        if max(factors) < 1 and max(factors) - min(factors) <= NEAR * max(factors):
+            return _CLIPPED.format(f"{factors[0]:.3g} times the right ones")
+    if {name for name, _ in names} & {"clip", "minimum", "maximum"} and all(
+        map(_is_limited, point.by_hand, rights)
+    ):
+        return _CLIPPED.format("the right ones, with limits")
+    return None
+
+
+_CLIPPED = "the gradients are {}, which look clipped: judge the function that computes them, or clip copies"
+
+
+def _is_limited(hand: np.ndarray, right: np.ndarray | None) -> bool:
+    """Whether entries are right, or at a limit that the right ones exceed."""
+    if right is None or hand.shape != right.shape or not hand.size:
+        return False
+    sizes = np.abs(hand)
+    limit = sizes.max()
+    is_within = (sizes > 0) & (sizes < (1 - NEAR) * limit)
+    return bool(is_within.any() and (np.abs(hand - np.clip(right, -limit, limit)) <= NEAR * limit).all())
 
 
 def _targets(point: RecordedPoint) -> Iterator[tuple[Value, str, Place]]:

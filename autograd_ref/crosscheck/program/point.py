@@ -28,8 +28,12 @@ from autograd_ref.recording import Leaf, NotRecorded, Recording, Value, adjoints
 from autograd_ref.recording.adjoints import Adjoint, Adjoints, ties_of
 from autograd_ref.recording.bounds import LeafBound, difference, measure
 
-__all__ = ["RecordedPoint", "Run", "read_gradients", "run"]
+__all__ = ["COMPLEX", "RecordedPoint", "Run", "read_gradients", "run"]
 
+COMPLEX = (
+    "it computes with complex arrays, and a complex gradient has several definitions: let the call take the "
+    "real and the imaginary part as real arrays, and return a gradient for each"
+)
 FOREIGN = (
     "the call computes with arrays of JAX or PyTorch, which are not recorded: give it NumPy arrays, or "
     "compare it with a reference, --reference (assert_gradients in Python)"
@@ -193,6 +197,8 @@ def _nothing_read(recording: Recording, args: Sequence[Any], kwargs: Mapping[str
         return NotJudged(FOREIGN)
     if has_floating(args, kwargs):
         return NoLoss("it computes nothing from the arrays that it is given, so nothing has a gradient")
+    if any(value.dtype.kind == "c" for value in recording.tape.values):
+        return NotJudged(COMPLEX)
     return NotJudged(
         "the call reads no floating array from before it, so nothing has a gradient: give it its "
         "parameters and inputs as NumPy arrays of float64 or float32"

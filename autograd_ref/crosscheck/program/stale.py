@@ -1,4 +1,4 @@
-"""Gradients that a training loop adds to and never sets to 0: right in its first round only."""
+"""Gradients that a round of a training loop finds from the round before, and may add to."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -7,22 +7,22 @@ import numpy as np
 
 from autograd_ref.crosscheck.program.assigned.assign import Assigned
 from autograd_ref.crosscheck.program.assigned.moved import is_moved
-from autograd_ref.crosscheck.program.paths import of_path
+from autograd_ref.crosscheck.program.paths import cores, is_of_gradients, of_path
 from autograd_ref.crosscheck.program.point import Run
 from autograd_ref.recording.tape import Given
 
-__all__ = ["Stale", "stale_gradients"]
+__all__ = ["Stale", "old_gradients", "stale_gradients"]
 
 
 class Stale:
-    """Arrays of gradients, with their content after a round."""
+    """Arrays of gradients, with another content for a round."""
 
     def __init__(self, paths: Sequence[str], arrays: Sequence[tuple[np.ndarray, np.ndarray]]):
         self.paths, self._arrays = paths, arrays
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Fill the arrays as the round leaves them, and empty them again."""
+        """Fill the arrays with this content, and put back what they held."""
         held = [array.copy() for array, _ in self._arrays]
         try:
             for array, after in self._arrays:
@@ -31,6 +31,27 @@ class Stale:
         finally:
             for (array, _), before in zip(self._arrays, held, strict=True):
                 array[...] = before
+
+
+def old_gradients(first: Run) -> Stale | None:
+    """Return the gradients that are there before a round, emptied: it is judged alone.
+
+    Args:
+        first: the recorded round.
+    """
+    before = first.recording.before
+    arrays = dict(before.arrays())
+    names = {of_path(leaf.path).name for leaf in first.recording.leaves}
+    paths = [
+        path
+        for value in first.recording.tape.values
+        if isinstance(value.operation, Given) and value not in first.found.of
+        for path in [value.operation.path]
+        if path in arrays and arrays[path].dtype.kind == "f" and before.held(arrays[path]).any()
+        if is_of_gradients(path) or names.intersection(cores(of_path(path).name))
+    ]
+    found = [(arrays[path], np.zeros_like(arrays[path])) for path in paths if path is not None]
+    return Stale([], found) if found else None
 
 
 def stale_gradients(first: Run, pairs: Sequence[Assigned]) -> Stale | None:

@@ -45,6 +45,7 @@ class Settings:
         places: whether to search for the places of mistakes.
         explain: whether to explain what each line computes.
         is_round: whether the call is a round of a training loop.
+        resets: whether it may set gradients to 0, if not in every round; so may every other call.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Settings:
     places: bool = True
     explain: bool = False
     is_round: bool = False
+    resets: bool = True
 
 
 def report_on(

@@ -132,7 +132,7 @@ def counterpart(name: str, known: Callable[[str], Any]) -> tuple[str, str] | Non
     """
     head, _, last = name.rpartition(".")
     dotted = f"{head}." if head else ""
-    others = [f"{name}_{back}" for back in BACKWARD]
+    others = [f"{name}_{back}" for back in BACKWARD if is_backward(f"{last}_{back}")]
     for back, ahead in BACKWARD.items():
         start, found, end = last.rpartition(ahead)
         if found or last == "__call__":
@@ -170,7 +170,8 @@ def forward_of(name: str, known: Collection[str]) -> str | None:
 
 def is_backward(name: str) -> bool:
     """Whether a name is a backward function's; ``forward_backward`` computes both."""
-    return any(back in name for back in BACKWARD) and not any(ahead in name for ahead in BACKWARD.values())
+    starts = tuple(BACKWARD.values())
+    return any(back in name for back in BACKWARD) and not name.rpartition(".")[2].startswith(starts)
 
 
 # Usual names of the adjoint that backward takes.

@@ -21,6 +21,9 @@ NAMED = "loop_at_line_"
 # Usual names of functions that move the parameters.
 _MOVES = re.compile(r"update|step|apply|optimi[sz]|descen", re.IGNORECASE)
 
+# What sets gradients to 0.
+_RESETS = re.compile(r"zero|reset|clear|fill|None|= 0(?:\.0)?$", re.IGNORECASE | re.MULTILINE)
+
 _Node = ast.For | ast.While
 
 
@@ -58,12 +61,14 @@ class Round(NamedTuple):
         call: the variables at its start.
         space: the globals of the program.
         numbers: attributes that are numbers and move, as object, name and number.
+        resets: whether the loop may set gradients to 0, in some rounds at least.
     """
 
     function: Any
     call: Call
     space: dict[str, Any]
     numbers: list[tuple[Any, str, Any]]
+    resets: bool = False
 
     @contextmanager
     def with_arrays(self) -> Iterator[None]:
@@ -132,7 +137,8 @@ def round_of(loop: Loop, file: str, space: dict[str, Any], variables: Mapping[st
         raise NotJudged(f"the loop at line {loop.line} cannot be run alone: {error.msg}") from None
     function = types.FunctionType(code, space, name)
     function.__module__ = str(space.get("__name__"))
-    return Round(function, Call(tuple(given.values()), {}, {}), space, numbers)
+    resets = _RESETS.search(ast.unparse(loop.node)) is not None
+    return Round(function, Call(tuple(given.values()), {}, {}), space, numbers, resets)
 
 
 def round_code(

@@ -175,7 +175,7 @@ def check_round(
     form = with_variables(made.function)
     if asked.loss is not None:
         form = with_expression(made.function, asked.loss, {}, leaves_variables=True)
-    settings = replace(_settings(asked, form, on_verdict), is_round=True)
+    settings = replace(_settings(asked, form, on_verdict), is_round=True, resets=made.resets)
     call = in_dtype(made.call, made.function, asked.dtype)
     with made.with_arrays():
         return check_points(Prepared(form, lambda _: (call.args, call.kwargs), asked.points, file, settings))
