@@ -180,6 +180,8 @@ class Kept(Layer):
 def test_backward_without_arguments_belongs_to_a_loss():
     layer = Kept()
     assert check_call(layer.loss, x, y, backward=layer.backward, points=1).ok
+    with pytest.raises(NotJudged, match="--backward NAME, such as its method backward"):
+        check_call(layer.loss, x, y, points=1)
     with pytest.raises(NotJudged, match="backward takes no adjoint"):
         check_call(layer.forward, x, backward=layer.backward, points=1)
 

@@ -371,6 +371,37 @@ def test_the_verdict_stays_when_the_search_fails(tmp_path, monkeypatch, capfd):
     assert "the search for a repair failed: an error in this checker" in err
 
 
+UPDATES = """
+import numpy as np
+
+class Model:
+    def __init__(self, W, V):
+        self.W, self.V, self.l2 = W, V, 0.001
+
+    def step(self, x, y):
+        h = np.tanh(x @ self.W)
+        error = h @ self.V - y
+        loss = 0.5 * np.sum(error**2) + 0.5 * self.l2 * (np.sum(self.W**2) + np.sum(self.V**2))
+        dV = h.T @ error + self.l2 * self.V
+        dW = x.T @ ((error @ self.V.T) * (1 - h**2)) + self.l2 * self.V.sum()
+        self.W -= 0.1 * dW
+        self.V -= 0.1 * dV
+        return loss
+"""
+
+
+@pytest.mark.slow
+def test_values_are_those_before_the_step_changes_them(tmp_path):
+    file = tmp_path / "updates.py"
+    file.write_text(UPDATES)
+    spec = importlib.util.spec_from_file_location("updates", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    n = np.random.default_rng(0).standard_normal
+    report = check_call(module.Model(n((4, 3)), n((3, 2))).step, n((5, 4)), n((5, 2)), repair=True)
+    assert report.repair.after.endswith("* (1 - h**2)) + self.l2 * self.W\n")
+
+
 def test_slopes_are_those_of_the_program():
     text = "def f(x, c):\n    u = c * x ** 3\n    t = np.tanh(u)\n    total = t.sum()\n    return x * t / 2"
     found = slopes_in(ast.parse(text))

@@ -364,7 +364,10 @@ def _no_gradient(form: Form, assignment: Assignment) -> str:
             "what, --of 'g=W'"
         )
     spare = f" (none of its arrays fits {', '.join(assignment.spare)})" if assignment.spare else ""
+    function = form.results[1]
+    owner = getattr(function, "__globals__", {}).get(getattr(function, "__qualname__", "").partition(".")[0])
+    which = ", such as its method backward" if callable(getattr(owner, "backward", None)) else ""
     return (
         f"it returns, stores or writes no gradient{spare}: name the function that computes one, or give its "
-        "backward function, --backward NAME"
+        f"backward function, --backward NAME{which}"
     )

@@ -10,15 +10,13 @@ from typing import Any
 import numpy as np
 
 from autograd_ref.crosscheck.program.point import RecordedPoint
+from autograd_ref.crosscheck.program.repair.copies import Copies
 from autograd_ref.crosscheck.program.repair.site import Enclosing, Scope, Site
 from autograd_ref.crosscheck.program.repair.source import Source
 from autograd_ref.recording import Value
 from autograd_ref.recording.adjoints.reverse import ancestors
 
 __all__ = ["by_rank", "sites_of", "watched"]
-
-# Larger arrays are not copied when a statement is watched.
-LARGE = 1_000_000
 
 # The number of watched passes of a loop; the second differs from the first, because something is carried
 # over.
@@ -30,15 +28,14 @@ Line = tuple[str, int]
 def watched(call: Callable[[], Any], files: Mapping[str, Source]) -> dict[Line, list[Scope]]:
     """Run a call, and keep the local variables the first times that each line of some files runs."""
     seen: dict[Line, list[Scope]] = {}
+    copies = Copies()
 
     def on_line(frame: Any, event: str, _: Any) -> Any:
         if event == "line":
             line = (frame.f_code.co_filename, frame.f_lineno)
             kept = seen.setdefault(line, [])
             if len(kept) < PASSES:
-                kept.append(
-                    Scope({name: _kept(each) for name, each in frame.f_locals.items()}, frame.f_globals)
-                )
+                kept.append(Scope(copies.of(frame.f_locals), frame.f_globals))
         return on_line
 
     def on_call(frame: Any, event: str, _: Any) -> Any:
@@ -51,11 +48,6 @@ def watched(call: Callable[[], Any], files: Mapping[str, Source]) -> dict[Line, 
     finally:
         sys.settrace(before)
     return seen
-
-
-def _kept(thing: Any) -> Any:
-    """Return a copy of an array."""
-    return thing.copy() if isinstance(thing, np.ndarray) and thing.size <= LARGE else thing
 
 
 def lines_of_values(point: RecordedPoint) -> tuple[dict[Line, int], dict[Line, int]]:
