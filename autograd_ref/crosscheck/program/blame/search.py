@@ -22,7 +22,7 @@ from autograd_ref.crosscheck.program.blame.tapes import Tapes
 from autograd_ref.crosscheck.program.blame.trial import Expression, Trial, expressions
 from autograd_ref.crosscheck.program.blame.unwritten import vote_for_unwritten
 from autograd_ref.crosscheck.program.blame.weigh import Tried, evidence_of, most, try_expression
-from autograd_ref.crosscheck.program.blame.words import expression_at, name_of, target_of
+from autograd_ref.crosscheck.program.blame.words import expression_at, in_words, name_of, target_of
 from autograd_ref.crosscheck.program.paths import cores
 from autograd_ref.crosscheck.program.point import RecordedPoint
 from autograd_ref.crosscheck.reports.report import Blame
@@ -275,9 +275,12 @@ class _Search:
             place, kind = edit.at or self._place(tried.expression.first) or place, edit.kind
         elif step is not None:
             kind = self._kind_of(step)
+        wanted = self.wanted.get(suspect.statement)
         said = self.bound.get(suspect.statement) or sentences(
-            suspect, edit, step, self.wanted.get(suspect.statement), self.regions, self.tapes, self.known
+            suspect, edit, step, wanted, self.regions, self.tapes, self.known
         )
+        if edit is None and step is None and wanted is not None and wanted.value.place is not None:
+            place = wanted.value.place if said.startswith(in_words(wanted.value, self.tapes)) else place
         return blame_at(place, "region" if said.startswith(REGION) else kind, said)
 
 
