@@ -226,6 +226,7 @@ class TorchVariations:
         arrays = [each.double().numpy() if each.is_floating_point() else each.numpy() for each in given]
         fixed = [each for i, each in enumerate(args) if i not in tensors]
         fixed += [size for each in fixed if isinstance(each, tuple | list) for size in each]
+        fixed += [size for i in self.rule.held for size in args[i].shape]
         for condition, resized in resized_calls(arrays, fixed):
             filled = list(args)
             for i, each in zip(tensors, resized, strict=True):
