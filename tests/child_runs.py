@@ -55,7 +55,7 @@ setattr(owner, name, dying)
 main()
 """
 
-# The command line in a process of its own, with checkpoints so often, and files no larger than the limit.
+# The command line in a process of its own, with frequent checkpoints and a limit on the size of files.
 CHILD = """
 import resource, sys
 from handgrad.cli.main import main

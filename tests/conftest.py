@@ -18,7 +18,7 @@ strict_types.install("handgrad", "autograd_ref")
 import hypothesis  # noqa: E402
 import jax  # noqa: E402
 
-# In the background of a script Ctrl-C is ignored, by the tests and by all that they start.
+# A background job of a script ignores Ctrl-C, and so would the tests and all that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -55,6 +55,6 @@ def digits():
 
 @pytest.fixture
 def as_users_call():
-    """No run-time type checker in front of the project's own messages about wrong arguments."""
+    """Switch off the run-time type checks, which would hide the project's own messages."""
     with strict_types.unchecked():
         yield

@@ -1,4 +1,4 @@
-"""Whether anything that records is left."""
+"""Find recording objects that are left after a run."""
 
 import gc
 import sys
@@ -11,7 +11,7 @@ from autograd_ref.recording.stand_ins.generators import GENERATORS
 
 
 def everything_plain():
-    """No recording object lives, and no module sees a stand-in."""
+    """Assert that no recording object is left, and no module has a stand-in."""
     gc.collect()
     alive = [each for each in gc.get_objects() if type(each) in objects.RECORDED or type(each) in GENERATORS]
     assert not alive

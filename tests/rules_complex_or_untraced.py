@@ -123,7 +123,7 @@ def batch_of_one(right):
 
 
 def branch_forward(right):
-    """What is returned where it is differentiated differs, and only values tell."""
+    """The forward rule returns another value than the function, which only values show."""
 
     def bent(x):
         return x * x if jnp.sum(x) > 0 else x

@@ -305,7 +305,13 @@ def needed(*shapes):
 CASES = [
     Case("forward with ctx", with_ctx, doubles((4, 3))),
     Case("setup_context", with_setup, lambda: (*doubles((4,), ())(), 3), "dfactor"),
-    Case("needs_input_grad", needs_input_grad, doubles((4, 3), (3, 2), (2,)), "db", "respect to b is taken"),
+    Case(
+        "needs_input_grad",
+        needs_input_grad,
+        doubles((4, 3), (3, 2), (2,)),
+        "db",
+        "with respect to b is taken",
+    ),
     Case("several outputs", several_outputs, doubles((4, 3))),
     Case("unmaterialized", unmaterialized, doubles((3,)), "dx", "only output 1"),
     Case("mark_dirty", in_place, doubles((3,))),
@@ -335,7 +341,7 @@ NoCotangent = of_x("NoCotangent", lambda x: x.view_as(x), lambda x, g: torch.one
 
 
 class LostTwice(torch.autograd.Function):
-    """Right once; differentiated twice it is wrong, without a word."""
+    """Right once, but silently wrong when differentiated twice."""
 
     @staticmethod
     def forward(ctx, x):

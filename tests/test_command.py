@@ -131,6 +131,10 @@ def test_options_set_the_first_problem(handgrad, submission):
         (("--strict",), "--strict goes with a target, FILE.py:NAME"),
         (("--hidden-size", "3", "--json"), "--hidden-size goes with a target, FILE.py:NAME"),
         ((RIGHT, "--batch", "0"), "--batch must be at least 1, not 0"),
+        (
+            (RIGHT, "--run", "-m no_such"),
+            f"{RIGHT}: could not be judged: --run fails with ImportError: No module named no_such",
+        ),
         ((RIGHT, "--reg", "-1"), "--reg must be finite and at least 0, not -1.0"),
         ((RIGHT, "--seed", "-1"), "--seed must be finite and at least 0, not -1"),
         ((RIGHT, "--time-limit", "nan"), "--time-limit must be finite and at least 0, not nan"),

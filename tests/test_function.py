@@ -263,8 +263,8 @@ def fails(x):
         ),
         (square_by_hand, lambda x: (square(x), x), np.ones(2), "must return one number, not a tuple"),
         (square_by_hand, lambda x: jnp.argmax(x), np.ones(2), "reference must return a floating number"),
-        (square_by_hand, square, np.arange(3), "params must hold floating numbers"),
-        (square_by_hand, square, {"a": {"n": 3}}, "a.n must hold floating numbers .* not int"),
+        (square_by_hand, square, np.arange(3), "params must hold floating-point numbers"),
+        (square_by_hand, square, {"a": {"n": 3}}, "a.n must hold floating-point numbers .* not int"),
         (square_by_hand, square, {}, "params must hold at least one array"),
         (square_by_hand, square, [np.ones(1), np.ones(1, np.float32)], "all float32 or all float64"),
         (

@@ -93,7 +93,7 @@ def test_an_entry_that_depends_on_no_kink_is_judged_as_sharply_beside_one_that_d
     assert report.quantities[1].index == (3,)
 
 
-# The other side may be wrong.
+# The reference may be wrong.
 
 
 @jax.custom_vjp

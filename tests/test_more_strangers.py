@@ -1,12 +1,12 @@
 """Programs as more strangers write them: forces, masks, halves by other names, checks of their own."""
 
-import ast
-
 import numpy as np
 import pytest
 
-from autograd_ref import check_call
-from autograd_ref.crosscheck.isolated.whole import names_in
+from autograd_ref import NotJudged, check_call
+from autograd_ref.crosscheck.isolated.command import check_targets
+from autograd_ref.crosscheck.isolated.process import Outcome
+from autograd_ref.crosscheck.isolated.whole import makers_of_gradients, names_in
 from autograd_ref.crosscheck.program.calling import loops
 from autograd_ref.crosscheck.program.calling.forms import counterpart, forward_of
 from autograd_ref.crosscheck.program.calling.target import Asked, check_round
@@ -125,4 +125,157 @@ def test_backward_halves_are_not_listed_apart(tmp_path):
     file = tmp_path / "layers.py"
     file.write_text("def norm_fwd(x): ...\ndef norm_bwd(dout, cache): ...\ndef bwd(x): ...\n")
     assert list(names_in(str(file))) == ["norm_fwd", "bwd"]
-    assert ast.parse(file.read_text())
+    file.write_text("def forward(x): ...\ndef forward_backward(x): ...\ndef backward(d): ...\n")
+    assert list(names_in(str(file))) == ["forward", "forward_backward"]
+
+
+class Head:
+    """A layer that stores the gradient by its argument, beside the one by its weights."""
+
+    def __init__(self):
+        self.W, self.dW, self.dx = B + 0, None, None
+
+    def __call__(self, x, factor=1.0):
+        self.dW, self.dx = A * 0 + x, factor * self.W
+        return np.sum(self.W * x) + 0 * np.sum(FEATURES)
+
+
+FEATURES = A + 1
+
+
+def test_argument_keeps_its_name_if_it_is_a_global_array_too():
+    report = check_call(Head.__call__, Head(), FEATURES, points=1)
+    assert {each.of: each.source for each in report.quantities} == {"self.W": "self.dW", "x": "self.dx"}
+    assert check_call(Head.__call__, Head(), FEATURES, 2.0, points=1).ok is False
+
+
+CLIMB = """
+for _ in range(3):
+    p = 1 / (1 + np.exp(-(x @ w)))
+    log_likelihood = np.sum(y * np.log(p) + (1 - y) * np.log(1 - p))
+    w = w {sign} 0.1 * x.T @ (y - p)
+"""
+
+
+def test_steps_up_a_likelihood():
+    rng = np.random.default_rng(0)
+    given = {"x": rng.normal(size=(6, 3)), "w": A + 0, "y": np.array([0.0, 1, 1, 0, 0, 1])}
+    assert round_of(CLIMB.format(sign="+"), **given).ok
+    assert round_of(CLIMB.format(sign="-"), **given).ok is False
+
+
+TWO = """
+for _ in range(3):
+    left = r - s @ v
+    first_loss = np.mean(left * (s @ w))
+    second_loss = 0.5 * np.mean(left * left)
+    dw, dv = s.T @ left / len(r), -s.T @ left / len(r)
+    w, v = w - 0.1 * dw, v - 0.1 * dv
+"""
+
+
+def test_two_losses_in_a_loop_are_named():
+    rng = np.random.default_rng(0)
+    given = {"s": rng.normal(size=(6, 3)), "r": rng.normal(size=6), "v": A + 0, "w": B + 0}
+    with pytest.raises(NotJudged, match="several losses, first_loss, second_loss"):
+        round_of(TWO, **given)
+    unnamed = TWO.replace("first_loss", "one").replace("second_loss", "two")
+    with pytest.raises(NotJudged, match="--loss NAME"):
+        round_of(unnamed, **given)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "w, b = w - lr * dw, b - lr * db", "p = [each - lr * g for each, g in zip(p, grads)]",
+        "p = {k: p[k] - lr * g[k] for k in p}", "p = [each - 0.1 for each in p]",
+    ],
+)  # fmt: skip
+def test_loop_that_rebuilds_its_parameters_trains(step):
+    assert loops.lowers(loops.loops_of(f"for _ in range(3):\n    {step}")[0])
+    assert not loops.loops_of("for _ in range(3):\n    p = [each * 2 for each in p]")
+
+
+MAKERS = """
+def softmax(z): return z
+def step(w, x):
+    dw = x * 2
+    return w, dw
+def inner(w): grads = {"w": w}; return grads
+def outer(w): return 0, inner(w)
+def numerical_grad(w): grad = w; return grad
+def clip(grads): return grads
+"""
+
+
+def test_functions_that_return_gradients_are_told_from_others():
+    assert makers_of_gradients(MAKERS) == {"step", "inner"}
+    assert makers_of_gradients(MAKERS, ["outer"]) == {"step"}  # what a judged function calls is judged
+
+
+class Parameter:
+    def __init__(self, data):
+        self.data, self.grad = data, np.zeros_like(data)
+
+    def zero_grad(self):
+        self.grad = np.zeros_like(self.data)
+
+
+NEVER_ZERO = """
+for _ in range(3):
+    left = x @ w.data - y
+    loss = np.sum(left * left)
+    {zero}
+    w.grad += 2 * x.T @ left
+    w.data -= 0.01 * w.grad
+    {late}
+"""
+
+
+def test_gradient_that_is_never_set_to_zero_is_wrong():
+    rng = np.random.default_rng(0)
+    given = {"x": rng.normal(size=(6, 3)), "y": rng.normal(size=6), "w": Parameter(A + 0)}
+    report = round_of(NEVER_ZERO.format(zero="pass", late="pass"), **given)
+    assert report.ok is False
+    assert "Set it to 0 in every round" in str(report)
+    assert not given["w"].grad.any()
+    assert round_of(NEVER_ZERO.format(zero="w.zero_grad()", late="pass"), **given).ok
+    for late in ("w.grad[:] = 0", "w.zero_grad()", "w.grad = 0 * w.grad", "w.grad = None"):
+        assert round_of(NEVER_ZERO.format(zero="pass", late=late), **given).ok
+
+
+PARTS = """
+import numpy as np
+class Layer:
+    def __init__(self): self.w = np.array([0.5, -1.0])
+    def forward(self, x):
+        self.x = x
+        return x @ self.w
+    def backward(self, dout): self.dw = self.x.T @ dout
+x, y, net = np.array([[1.0, 2.0], [0.5, -1.0], [3.0, 0.2]]), np.array([1.0, 2.0, 0.5]), Layer()
+for _ in range(3):
+    left = net.forward(x) - y
+    loss = np.sum(left * left)
+    net.backward(3 * left)
+    net.w -= 0.01 * net.dw
+def other(a, c):
+    da = c * 2
+    return (a * c).sum(), da
+"""
+
+
+@pytest.mark.slow
+def test_right_layers_in_a_wrong_loop_and_what_is_not_judged(tmp_path, capfd):
+    file = tmp_path / "program.py"
+    recorded = {"call": None, "run": None, "nth": 1, "loss": None, "backward": None, "of": {}, "points": 3}
+    recorded |= {"explain": False, "repair": False}
+    request = {"reference": None, "sizes": [4, 3, 5, 2], "reg": None, "dtype": None, "seed": 0}
+    request |= {"tolerance": 0.0, "surrogate": False, "recorded": recorded}
+    file.write_text(PARTS)
+    outcome = check_targets([str(file)], request, as_json=False, strict=False, time_limit=60)
+    assert outcome is Outcome.WRONG
+    assert "program.py:10: dnet.w is wrong" in capfd.readouterr().out
+    file.write_text(PARTS.replace("3 * left", "2 * left"))
+    outcome = check_targets([str(file)], request, as_json=False, strict=False, time_limit=60)
+    assert outcome is Outcome.NOT_JUDGED
+    assert "2 right, 1 could not be judged." in capfd.readouterr().out

@@ -304,7 +304,7 @@ def test_loss_that_is_never_computed_is_found_from_the_gradients():
     given = (W, RNG.standard_normal((2, 2)), x, y > 0)
     report = check_call(network, *given, slope=lambda h: 1 - h)
     assert [each.of for each in report.quantities if not each.ok] == ["W"]
-    assert report.loss == f"no loss is computed; the gradients are those of --loss '{binary}'"
+    assert report.loss == f"no loss is computed; the gradients fit --loss '{binary}'"
     moved = check_call(ascent, W, x, y)
     assert moved.ok, str(moved)
     assert "0.5 * np.sum((out - y) ** 2)" in moved.loss

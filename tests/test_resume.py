@@ -47,7 +47,7 @@ def trained(tmp_path_factory):
 
 @pytest.fixture
 def run(trained, tmp_path):
-    """A run of one's own, to spoil."""
+    """A copy of a run, which a test may damage."""
     shutil.copytree(trained, tmp_path / "run")
     return tmp_path / "run"
 

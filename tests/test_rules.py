@@ -80,7 +80,7 @@ def test_a_rule_in_a_branch_that_is_not_taken_is_not_judged(rng):
 
     report = check_rule(branches, rng.standard_normal(3), False, points=1)
     assert report.ok is None
-    assert "does not come to it" in str(report)
+    assert "does not reach it" in str(report)
 
 
 @pytest.mark.slow

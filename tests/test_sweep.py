@@ -6,6 +6,7 @@ import signal
 import time
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import nullcontext
+from multiprocessing import resource_tracker
 from pathlib import Path
 from threading import Thread
 
@@ -290,6 +291,7 @@ def test_worker_that_always_dies_ends_the_sweep(digits, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_ctrl_c_reaches_no_worker_that_is_still_starting():
+    resource_tracker._resource_tracker._stop()  # as in a new process
     with process_pool(1) as workers:
         assert signal.SIGINT in workers.submit(signal.pthread_sigmask, signal.SIG_BLOCK, ()).result(60)
 

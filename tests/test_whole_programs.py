@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,11 @@ import pytest
 from autograd_ref import NotJudged
 from autograd_ref.crosscheck.isolated.by_forward import by_forward
 from autograd_ref.crosscheck.isolated.child import judge_file
+from autograd_ref.crosscheck.isolated.command import how_to_call
 from autograd_ref.crosscheck.isolated.targets import load_target
 from autograd_ref.crosscheck.isolated.whole import is_unclear, names_in, takers_of_gradients
 from autograd_ref.crosscheck.program.calling.watch import is_called_plainly, watching
+from handgrad.cli.main import main
 
 LIBRARY = """
 import numpy as np
@@ -324,3 +327,51 @@ def test_called_functions_that_cannot_be_judged_are_reported(tmp_path):
     told = {name: one["error"] for name, one in judged(file).items()}
     assert told["counted"].startswith("cannot be recorded: ")
     assert is_unclear(told["unlike"])
+
+
+LOOP = """
+import numpy as np
+
+rng = np.random.default_rng(0)
+x, y = rng.standard_normal((8, 4)), rng.standard_normal((8, 2))
+W1, W2 = rng.standard_normal((4, 3)), rng.standard_normal((3, 2))
+for epoch in range(5):
+    h = np.tanh(x @ W1)
+    error = h @ W2 - y
+    loss = 0.5 * np.mean(error**2)
+    dW2 = h.T @ error / error.size
+    dh = error @ W2.T / error.size
+    W1 -= 0.1 * (x.T @ dh)
+    W2 -= 0.1 * dW2
+"""
+GUARDED = f"def train():{textwrap.indent(LOOP, '    ')}\nif __name__ == '__main__':\n    train()\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("text", "words"), [(LOOP, ()), (GUARDED, ("--run", "train.py"))])
+def test_a_loop_that_trains_is_repaired(tmp_path, text, words):
+    (tmp_path / "train.py").write_text(text)
+    code, answer = check(tmp_path, "train.py", *words)
+    assert code == 1
+    assert "/ error.size * (1 - h**2)\n" in answer["repair"]["after"]
+
+
+@pytest.mark.slow
+def test_a_repair_of_a_notebook_is_shown_and_not_written(tmp_path, monkeypatch, capfd):
+    source = NOTEBOOK["cells"][3] | {"source": NOTEBOOK["cells"][3]["source"].replace("2 * x.T", "x.T")}
+    text = json.dumps({"cells": [*NOTEBOOK["cells"][:3], source, NOTEBOOK["cells"][4]]})
+    (tmp_path / "training.ipynb").write_text(text)
+    monkeypatch.setattr(sys, "argv", ["handgrad", "check", str(tmp_path), "--fix"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out, err = capfd.readouterr()
+    assert ended.value.code == 1
+    assert "+    return r @ r, x.T @ r * 2" in out
+    assert "training.ipynb is not a plain Python file" in err
+    assert (tmp_path / "training.ipynb").read_text() == text
+
+
+def test_the_call_of_a_pytorch_function_is_its_apply(tmp_path):
+    file = tmp_path / "swish.py"
+    file.write_text("import torch\n\nclass Swish(torch.autograd.Function):\n    pass\n")
+    assert how_to_call(str(file), [f"{file}:Swish"], is_run=False).endswith("--call 'Swish.apply(...)'")

@@ -164,7 +164,7 @@ def _record(
     function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], before: list[State]
 ) -> Recording:
     if current.tape is not None:
-        raise NotRecorded("a recording is being made already: record() was called inside record()")
+        raise NotRecorded("another recording is in progress: record() was called inside record()")
     _keep_freed_memory()
     tape = Tape()
     memories = Memories(tape)

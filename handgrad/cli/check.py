@@ -75,7 +75,7 @@ class Check:
     or the name of another function with the same arguments."""
 
     backward: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = None
-    """The backward function of a forward function, if its name does not say so."""
+    """The backward function of a forward function or of a loss, if its name does not say so."""
 
     of: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="GRAD=ARRAY")] = ()
     """The array to which a gradient belongs, if that is unclear: --of 'dW=params["W1"]'."""

@@ -37,9 +37,22 @@ def _parse(config: Config, axes: SweepSettings) -> Check | Data | Exercise | Pre
         | Annotated[Study, _subcommand("study", Study)]
         | Annotated[Sweep, _subcommand("sweep", Sweep, default=Sweep(axes))]
         | Annotated[Train, _subcommand("train", Train, default=Train.of(config)), tyro.conf.OmitArgPrefixes],
+        args=_joined(sys.argv[1:]),
         prog="handgrad",
         description=ABOUT,
     )
+
+
+def _joined(words: list[str]) -> list[str]:
+    """Join an option with a value that begins with one minus sign, which would be taken for an option."""
+    joined: list[str] = []
+    for word in words:
+        is_value = word.startswith("-") and not word.startswith("--") and word != "-h"
+        if is_value and joined and joined[-1].startswith("--") and "=" not in joined[-1]:
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def _subcommand(name: str, command: type, **default: Any) -> Any:

@@ -35,7 +35,12 @@ def process_pool(workers: int) -> Iterator[Workers]:
     When one of them is killed or runs out of memory, the running tasks end with a `BrokenProcessPool`; the
     next task gets new processes.
     """
+    from multiprocessing import resource_tracker
+
     from joblib.externals.loky import get_reusable_executor
+
+    # Otherwise it starts with the first worker, and unblocks the signal that `submit` blocks.
+    resource_tracker.ensure_running()
 
     def submit(*task: Any) -> "Future[Any]":
         # A new process inherits the mask: before its initializer runs, Ctrl-C would print a traceback.

@@ -145,7 +145,7 @@ class GradientCheck:
                     else False
                 )
             if not np.all(same):
-                text = f"The same call gives another {name} the second time: something is random or kept."
+                text = f"The same call gives another {name} the second time: it is random, or keeps state."
                 return "determinism", Diagnosis("not-deterministic", (name,), (), text)
         return None
 

@@ -173,7 +173,7 @@ def judge_loss(found: Sequence[AtPoint], tolerance: float, dtype: str) -> Quanti
         size = min(
             float(each.loss.bound.radius / np.abs(each.loss.value)) for each in found if each.loss.value
         )
-        moved = f"move it by {_percent(size)}" if np.isfinite(size) else "make anything of it"
+        moved = f"move it by {_percent(size)}" if np.isfinite(size) else "turn it into any value"
         reason = f"rounding in {dtype} alone may {moved}"
         return replace(worst, ok=None, seen=0.0, reason=reason)
     return replace(worst, seen=1.0 if flat else seen)
@@ -339,7 +339,7 @@ def _reason(found: Sequence[Judged], i: int, seen: float, dtype: str) -> str:
         return f"the reference's gradient is not finite {tried}"
     if not any(value.any() for value in values):
         return (
-            f"nothing flows into it {tried}: its right value is 0 everywhere there, so that 0 by hand proves "
+            f"nothing flows into it {tried}: its right value is 0 everywhere there, so 0 by hand proves "
             "nothing"
         )
     lowest = found[0].lowest.name

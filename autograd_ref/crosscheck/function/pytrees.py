@@ -56,7 +56,7 @@ def parameter_leaves(params: Any) -> list[Leaf]:
             what = type(value).__name__ if array is None else f"{array.dtype}"
             where = name if name.startswith("params") else f"params: {name}"
             told = f": write {name}.astype(float)" if array is not None and array.dtype.kind in "biu" else ""
-            raise NotJudged(f"{where} must hold floating-point numbers, to have a gradient, not {what}{told}")
+            raise NotJudged(f"{where} must hold floating-point numbers to have a gradient, not {what}{told}")
         leaves.append(Leaf(name, path, array))
     if not leaves:
         raise NotJudged("params must hold at least one array")

@@ -157,16 +157,16 @@ def _judge_loop(
     if program is not None:
         with watch(file):
             run_program(program)
-        raise NotJudged(f"--run never comes to the loop at line {line}")
+        raise NotJudged(f"--run never reaches the loop at line {line}")
     module = load_module(where, file, watch)
     if asked.call is None:
         raise NotJudged(
-            f"its import never comes to the loop at line {line}: say what runs it, --run '{where}' "
+            f"its import never reaches the loop at line {line}: say what runs it, --run '{where}' "
             "or --call 'NAME(...)'"
         )
     with watch(file):
         evaluate(asked.call, {**vars(module), "np": np, "rng": seeded(asked.seed, 0)}, file)
-    raise NotJudged(f"--call never comes to the loop at line {line}")
+    raise NotJudged(f"--call never reaches the loop at line {line}")
 
 
 def judge_file(request: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:

@@ -1,5 +1,6 @@
 """`handgrad check TARGET...`: judge the gradients of user code, each in its own interpreter, and print."""
 
+import ast
 import asyncio
 import json
 import shlex
@@ -14,13 +15,15 @@ from rich.console import Console
 from rich.text import Text
 
 from autograd_ref.crosscheck.isolated.process import Answer, Outcome, cores, run_apart, run_file_apart
-from autograd_ref.crosscheck.isolated.source import ignored_in
+from autograd_ref.crosscheck.isolated.rule_names import functions_in
+from autograd_ref.crosscheck.isolated.source import ignored_in, source_of
 from autograd_ref.crosscheck.isolated.whole import (
     NOT_RECORDED,
     NOTHING,
     TAKES_GRADIENTS,
     files_of,
     is_unclear,
+    makers_of_gradients,
     names_in,
 )
 from handgrad.files import replace_file
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
     from autograd_ref.crosscheck.isolated.result import TargetResult
     from autograd_ref.crosscheck.reports.repair import Repair
 
-__all__ = ["Write", "check_targets"]
+__all__ = ["Write", "check_targets", "how_to_call"]
 
 
 class Write(NamedTuple):
@@ -53,6 +56,10 @@ class Write(NamedTuple):
             if each.report is not None and each.report.repair is not None
         }
         for repair in repairs.values():
+            if not repair.digest and (self.diff or self.fix):
+                name = Path(repair.file).name
+                print(f"{name} is not a plain Python file: make the change there yourself.", file=sys.stderr)
+                continue
             if self.diff:
                 print(repair.diff, end="")
             if self.fix and (not self.ask or _agreed(repair)):
@@ -155,6 +162,7 @@ async def _check_targets(
 
     results: list[TargetResult] = []
     uncalled: list[TargetResult] = []
+    unjudged: list[TargetResult] = []  # of these, those that certainly compute a gradient
     with status:
         for i, (target, answer) in enumerate(zip(asked_for, answers, strict=True)):
             status.update(f"Checking {i + 1} of {len(asked_for)}")
@@ -173,9 +181,12 @@ async def _check_targets(
                 elif not several and result.report is None:
                     raise ValueError(result.line())
                 elif not several or result.outcome is Outcome.WRONG:
-                    print_report(result.report, console=console)
+                    print_report(result.report, *[""] * several, console=console)
                 elif not leaves_out:
                     console.print(Text(result.line()), soft_wrap=True)
+            if target in whole:
+                makers = _makers(target, [name.rpartition(":")[2] for name, one in judged if one.report])
+                unjudged += [each for each in uncalled if each.target in makers]
             if any(one.interrupted for _, one in judged):
                 break
     if write is not None:
@@ -187,10 +198,10 @@ async def _check_targets(
     if several and not as_json:
         for said in _uncalled(uncalled, is_run=request["recorded"]["run"] is not None):
             console.print(Text(said), soft_wrap=True)
-        console.print(tally(results) if results else "Nothing was judged.", style="bold")
+        console.print(tally([*results, *unjudged]) if results else "Nothing was judged.", style="bold")
     if not results:
         return Outcome.NOT_JUDGED
-    outcomes = {result.outcome for result in results}
+    outcomes = {result.outcome for result in [*results, *unjudged]}
     if Outcome.WRONG in outcomes or (strict and Outcome.WARNED in outcomes):
         return Outcome.WRONG
     return Outcome.NOT_JUDGED if Outcome.NOT_JUDGED in outcomes else Outcome.RIGHT
@@ -198,6 +209,15 @@ async def _check_targets(
 
 def _file_of(target: str) -> str:
     return target if target.endswith((".py", ".ipynb")) else target.rpartition(":")[0]
+
+
+def _makers(file: str, judged: Sequence[str]) -> set[str]:
+    """Return the targets in a file that certainly compute gradients, apart from what was judged."""
+    try:
+        found = makers_of_gradients(source_of(Path(file)), judged)
+    except (OSError, ValueError):
+        return set()  # its import gives the reason
+    return {f"{file}:{name}" for name in found}
 
 
 def _ignored(file: str) -> str:
@@ -215,7 +235,7 @@ def _ignored(file: str) -> str:
 def _uncalled(results: "Sequence[TargetResult]", *, is_run: bool) -> Iterator[str]:
     """Yield sentences about functions that only take gradients, and about those without a known call."""
     takers = [result.target for result in results if result.error == TAKES_GRADIENTS]
-    unrecorded = [result for result in results if NOT_RECORDED.search(result.error or "")]
+    unrecorded = [result for result in results if is_run or NOT_RECORDED.search(result.error or "")]
     others = [result for result in results if result not in unrecorded]
     targets = [result.target for result in others if result.error != TAKES_GRADIENTS]
     for result in unrecorded:
@@ -223,14 +243,16 @@ def _uncalled(results: "Sequence[TargetResult]", *, is_run: bool) -> Iterator[st
     if takers:
         yield f"Without a gradient of its own: {_names(takers)}."
     for file in dict.fromkeys(map(_file_of, targets)):
-        yield _how_to_call(file, [each for each in targets if _file_of(each) == file], is_run=is_run)
+        yield how_to_call(file, [each for each in targets if _file_of(each) == file], is_run=is_run)
 
 
-def _how_to_call(file: str, targets: Sequence[str], *, is_run: bool) -> str:
+def how_to_call(file: str, targets: Sequence[str], *, is_run: bool) -> str:
+    """Return a sentence that says how functions of a file, for which no call is known, can be judged."""
     first, name = targets[0], targets[0].rpartition(":")[2]
     if not is_run and "__main__" in Path(file).read_text(errors="replace"):
         return f"Not judged: {_names(targets)}. Run it: handgrad check {file} --run {shlex.quote(file)}"
-    call = f"{name}(...)"
+    functions = functions_in(ast.parse(source_of(Path(file))))
+    call = f"{name}.apply(...)" if name in functions.values() else f"{name}(...)"
     methods = names_in(file).get(name, [name])
     if methods != [name]:  # a class
         method = "loss" if f"{name}.loss" in methods else methods[0].rpartition(".")[2]

@@ -20,13 +20,15 @@ from autograd_ref.crosscheck.isolated.whole import (
     NOTHING,
     TAKES_GRADIENTS,
     is_unclear,
+    makers_of_gradients,
     methods_in,
     takers_of_gradients,
 )
-from autograd_ref.crosscheck.program.calling.forms import is_backward
+from autograd_ref.crosscheck.program.calling.forms import COTANGENT, is_backward
 from autograd_ref.crosscheck.program.calling.loops import Loop, Round, calls_any, loops_of
 from autograd_ref.crosscheck.program.calling.target import check_round
 from autograd_ref.crosscheck.program.calling.watch import Met
+from autograd_ref.crosscheck.program.guessed.roles import TRAINED, role_of
 from autograd_ref.crosscheck.reports.report import NotJudged, Report
 
 __all__ = ["WholeFile"]
@@ -59,7 +61,9 @@ class WholeFile:
         self.names: dict[str, list[str]] = request["names"]
         self.program: str | None = request["recorded"]["run"]
         self.answers: list[dict[str, Any]] = []
+        self.makers = makers_of_gradients(source_of(Path(self.file)))
         self.met: set[str] = set()
+        self.parts: set[str] = set()  # of these, layers and losses of an output
         self.space: dict[str, Any] = {}
         self.patience = Patience(BEFORE_SECONDS)
         self.refused = ""
@@ -125,9 +129,14 @@ class WholeFile:
         request = {**self.request, "target": f"{self.path}:{name}"}
         if self._try(name, met, lambda asked: judge_met(met, self.file, request, asked)):
             self.met.add(name)
+            report = self.answers[-1]["report"]
+            if report is not None and _is_of_part(report):
+                self.parts.add(name)
 
     def _meet_round(self, loop: Loop, made: Round) -> bool:
-        if loop.scope in self.met or calls_any(loop, {each.rpartition(".")[2] for each in self.met}):
+        # Layers, and losses of an output, do not show whether the loop puts them together rightly.
+        whole = {each.rpartition(".")[2] for each in self.met - self.parts}
+        if loop.scope in self.met or calls_any(loop, whole):
             return True
         return self._try(str(loop.line), made, lambda asked: check_round(made, self.file, asked))
 
@@ -139,7 +148,7 @@ class WholeFile:
         judged = self._answer(name, lambda: judge(asked)) or is_unclear(self.answers[-1]["error"])
         if not judged:
             error = str(self.answers[-1]["error"])
-            if isinstance(met, Met) and NOT_RECORDED.search(error):
+            if isinstance(met, Met) and (NOT_RECORDED.search(error) or name in self.makers):
                 self.met.add(name)  # listed with the reason
             else:
                 self.answers.pop()
@@ -179,3 +188,10 @@ class WholeFile:
             f"{what} still runs{where} after {self.patience.seconds:g} s, and called nothing that can be "
             f"judged: {self.refused or 'put what trains into a function, and name it, FILE.py:NAME'}"
         )
+
+
+def _is_of_part(report: dict[str, Any]) -> bool:
+    """Whether a report is on a layer, or on a loss without parameters."""
+    of = [str(each["of"]) for each in report["quantities"]]
+    has_own = any(not each.isidentifier() or role_of(each) in TRAINED for each in of)
+    return report["loss"] == COTANGENT or not has_own

@@ -125,11 +125,11 @@ def _file_of_module(name: str) -> str:
     try:
         spec = importlib.util.find_spec(name)
     except ModuleNotFoundError as error:
-        raise NotJudged(f"there is no module {error.name} here or among what is installed") from None
+        raise NotJudged(f"there is no module {error.name} here or among the installed packages") from None
     except BaseException as error:
         raise NotJudged(f"its package fails: {one_line(cause(error))}") from error
     if spec is None or spec.origin is None:
-        raise NotJudged(f"there is no module {name} here or among what is installed")
+        raise NotJudged(f"there is no module {name} here or among the installed packages")
     return spec.origin
 
 

@@ -2,19 +2,22 @@
 
 import ast
 import re
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any, TypeGuard
 
 from autograd_ref.crosscheck.isolated.rule_names import functions_in, jax_rules_in, parts_of_rules
 from autograd_ref.crosscheck.isolated.source import source_of
-from autograd_ref.crosscheck.program.calling.forms import BACKWARD, forward_of, is_backward
+from autograd_ref.crosscheck.program.calling.forms import forward_of, is_backward
 from autograd_ref.crosscheck.program.guessed.roles import METHODS, TRAINING, role_of
-from autograd_ref.crosscheck.program.paths import cores
+from autograd_ref.crosscheck.program.paths import cores, is_of_gradients
 
 __all__ = [
     "NOTHING",
     "TAKES_GRADIENTS",
     "files_of",
     "is_unclear",
+    "makers_of_gradients",
     "methods_in",
     "names_in",
     "takers_of_gradients",
@@ -28,9 +31,11 @@ TAKES_GRADIENTS = "it takes a gradient and computes none, so there is nothing to
 
 # Why functions that may compute gradients are not judged.
 NOT_RECORDED = re.compile(
-    "cannot be recorded: |left the tape|this checker computes an operation otherwise|error in this checker"
+    "cannot be recorded: |left the tape|this checker computes an operation differently|error in this checker"
     "|is held constant"
 )
+
+_NO_MAKER = re.compile("num|check|clip|eval|test|approx|diff|update|zero", re.IGNORECASE)
 
 _NOT_SOURCE = {"build", "dist", "env", "node_modules", "site-packages", "venv", "__pycache__"}
 
@@ -69,8 +74,7 @@ def names_in(file: str) -> dict[str, list[str]]:
             name in parts
             or name.startswith(("_", "example", "test"))
             or name == "main"
-            or name.endswith(tuple(f"_{each}" for each in BACKWARD))
-            or (is_backward(name) and forward_of(name, functions) is not None)
+            or forward_of(name, functions) is not None
         )
     }
     for each in [node for node in tree.body if isinstance(node, ast.ClassDef)]:
@@ -99,7 +103,60 @@ def methods_in(source: str) -> list[str]:
 
 def is_unclear(error: str) -> bool:
     """Whether a function computes gradients, and cannot be judged until the user says what is meant."""
-    return " but wrong as " in error or ": say which, --of " in error
+    return any(
+        each in error
+        for each in (" but wrong as ", ": say which, --of ", ": say what is meant, --loss ", "several losses")
+    )
+
+
+def makers_of_gradients(source: str, judged: Collection[str] = ()) -> set[str]:
+    """Return the functions of a source that return a gradient which they compute, by its name.
+
+    Functions that check, clip or approximate gradients are left out.
+
+    Args:
+        source: the source of a file.
+        judged: functions, methods and lines of loops that were judged; what they call was judged with them.
+    """
+    try:
+        body = ast.parse(source).body
+    except (SyntaxError, ValueError):
+        return set()
+    found = set()
+    for each in (node for node in body if isinstance(node, ast.FunctionDef)):
+        names = [node for node in ast.walk(each) if isinstance(node, ast.Name)]
+        made = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+        known = {node.id for node in names} | {arg.arg for arg in each.args.args}
+        returned = {
+            node.id
+            for back in ast.walk(each)
+            if isinstance(back, ast.Return)
+            for node in _elements(back.value)
+            if isinstance(node, ast.Name)
+        }
+        gradients = [
+            name
+            for name in returned & made
+            if len(name) > 1 and (is_of_gradients(name) or known.intersection(cores(name)))
+        ]
+        if gradients and not _NO_MAKER.search(each.name):
+            found.add(each.name)
+    heads = {each.rpartition(".")[2] for each in judged}
+    for node in ast.walk(ast.Module(body, [])):
+        if getattr(node, "name", None) in heads or str(getattr(node, "lineno", "")) in heads:
+            found -= {part.func.id for part in ast.walk(node) if _is_plain_call(part)} - heads
+    return found
+
+
+def _is_plain_call(node: ast.AST) -> TypeGuard[Any]:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+
+
+def _elements(value: ast.expr | None) -> list[ast.expr | None]:
+    match value:
+        case ast.Tuple(elts=parts) | ast.List(elts=parts) | ast.Dict(values=parts):
+            return [each for part in parts for each in _elements(part)]
+    return [value]
 
 
 def takers_of_gradients(source: str) -> set[str]:

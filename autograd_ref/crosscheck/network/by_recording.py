@@ -65,7 +65,7 @@ def _space_of(target: Any) -> tuple[Any, str | None, str]:
     names = dict(vars(sys.modules.get(held.__module__ or "", SimpleNamespace())))
     path = str(getattr(held, "__qualname__", type(held).__name__)).rpartition("<locals>.")[2]
     root = path.partition(".")[0]
-    if "<" in path:
+    if "<" in path or held.__module__ == "builtins":
         return None, None, ""
     if "." not in path:
         names[root] = held

@@ -57,7 +57,7 @@ def find_faults(network: NetworkUnderTest, problem: Problem) -> tuple[str, Diagn
         # The penalty is not known yet: its part may have an error of a few roundings of the whole.
         allowed = np.max(radius[quantity]) + ROUNDINGS * unit_roundoff(problem.dtype) * size
         if not _alike(one[quantity], other[quantity], float(allowed)):
-            text = f"The same call gives another {quantity} the second time: something is random or kept."
+            text = f"The same call gives another {quantity} the second time: it is random, or keeps state."
             return "determinism", Diagnosis("not-deterministic", (quantity,), (), text)
 
     if held is not None and scores is not None and not are_same(np.asarray(held, np.float64), scores):

@@ -109,7 +109,7 @@ def _verdict(found: Sequence[Quantity], problems: int, dtype: str) -> Quantity:
         return worst
     elif not _flows(found):
         reason = (
-            f"nothing flows into it {tried}: its right value is 0 everywhere there, so that 0 by hand proves "
+            f"nothing flows into it {tried}: its right value is 0 everywhere there, so 0 by hand proves "
             "nothing"
         )
     elif worst.seen < SEEN_SHARE:

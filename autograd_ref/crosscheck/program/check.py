@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from autograd_ref.crosscheck.errors import file_of
-from autograd_ref.crosscheck.function.points import NEARER, move_in_place
 from autograd_ref.crosscheck.program.assigned.assign import Assignment
 from autograd_ref.crosscheck.program.assigned.losses import NoLoss
 from autograd_ref.crosscheck.program.assigned.sought import seek_loss
@@ -21,13 +20,14 @@ from autograd_ref.crosscheck.program.calling.forms import (
     required,
     with_expression,
 )
-from autograd_ref.crosscheck.program.forces import of_forces
 from autograd_ref.crosscheck.program.guessed.stretched import refuse_stretched
 from autograd_ref.crosscheck.program.held import held_target
+from autograd_ref.crosscheck.program.negated import negated
 from autograd_ref.crosscheck.program.paths import shown
-from autograd_ref.crosscheck.program.point import RecordedPoint, Run, read_gradients, run
+from autograd_ref.crosscheck.program.point import RecordedPoint, Run, at_another, read_gradients, run
 from autograd_ref.crosscheck.program.repair.find import Found, find_repair
 from autograd_ref.crosscheck.program.repair.numbers import with_larger_arrays, with_other_numbers
+from autograd_ref.crosscheck.program.stale import stale_gradients
 from autograd_ref.crosscheck.program.verdict import Settings, report_on
 from autograd_ref.crosscheck.program.views import apart, refuse_overlaps
 from autograd_ref.crosscheck.reports.asserted import assert_right
@@ -177,6 +177,7 @@ def check_points(
 def _as_given(
     form: Form, call_at: Callable[[int], Arguments], points: int, file: str, settings: Settings
 ) -> Report:
+    sought = None
     try:
         first = run(form, *call_at(0), file)
     except NoLoss:
@@ -190,10 +191,10 @@ def _as_given(
         )
         settings = replace(settings, told=told, prefix=form.results[0])
         first = run(form, *call_at(0), file)
-    if (minus := of_forces(form, first)) is not None:
+    if (minus := negated(form, first, sought)) is not None:
         first.recording.before.restore()
-        form = minus
-        settings = replace(settings, told="minus the energy, for forces", prefix=form.results[0])
+        form, told = minus
+        settings = replace(settings, told=told, prefix=form.results[0])
         first = run(form, *call_at(0), file)
     try:
         with redirect_stdout(StringIO()):  # the program's output was printed once already
@@ -262,10 +263,27 @@ def _judged(
     for number in range(1, points):
         first.recording.before.restore()
         try:
-            found.append(_at_another(form, call_at(number), file, first, assignment, number, settings.seed))
+            found.append(at_another(form, call_at(number), file, first, assignment, number, settings.seed))
         except (NotJudged, NotRecorded) as error:
             warnings.append(Advice("point-failed", f"At point {number} there is no verdict: {error}."))
     report, suspects = report_on(found, assignment, warnings, settings)
+    stale = stale_gradients(first, assignment.pairs) if settings.is_round and report.ok else None
+    if stale is not None:
+        first.recording.before.restore()
+        with stale.kept():
+            again = check_points(
+                form,
+                call_at,
+                1,
+                file,
+                replace(settings, is_round=False, places=False, repair_seconds=0.0),
+            )
+        if again.ok is False:
+            said = (
+                f"This is a second round: {', '.join(map(shown, stale.paths))} still holds the first round's "
+                "gradient, to which this one's is added. Set it to 0 in every round."
+            )
+            return replace(again, signature=" ".join(filter(None, (said, again.signature))))
     if report.ok is False and (held := held_target(found[0])) is not None:
         raise NotJudged(held)
     if report.ok is False and settings.repair_seconds > 0:
@@ -293,7 +311,7 @@ def _mended(
     for numbers in (with_other_numbers, lambda call: call):
         more = {fresh: numbers(call_at(fresh))}
         try:
-            point = _at_another(form, more[fresh], file, found[0].run, assignment, fresh, settings.seed)
+            point = at_another(form, more[fresh], file, found[0].run, assignment, fresh, settings.seed)
             break
         except (NotJudged, NotRecorded):
             continue
@@ -339,58 +357,9 @@ def _hold_to_account(found: Run, seed: int) -> None:
         check_operations(found.recording)
         check_complete(found.recording, seed)
     except InstrumentFault as error:
-        raise NotJudged(f"this checker computes an operation otherwise than NumPy: {error}") from error
+        raise NotJudged(f"this checker computes an operation differently from NumPy: {error}") from error
     except (NotRecorded, NotCompared) as error:
         raise NotJudged(str(error)) from error
-
-
-def _at_another(
-    form: Form, call: Arguments, file: str, first: Run, assignment: Assignment, number: int, seed: int
-) -> RecordedPoint:
-    """Repeat the call, with moved leaves where they are the same as before and have a gradient."""
-    asked = [pair.leaf for pair in assignment.pairs]
-    found = run(form, *call, file)
-    before = found.recording.before
-    before.restore()
-    arrays = {leaf.path: leaf.array for leaf in found.recording.leaves}
-    for path in asked:
-        if path not in arrays:
-            raise NotJudged(f"{path} is not read there")
-    same = [arrays[path] for path in asked if np.array_equal(arrays[path], first.held(path))]
-    if not same:
-        return read_gradients(found, number, assignment.pairs, seed)
-    try:
-        found = _run_moved(form, call, file, same, before.restore, [seed, number])
-        try:
-            return read_gradients(found, number, assignment.pairs, seed)
-        finally:
-            found.recording.before.restore()
-    finally:
-        before.restore()
-
-
-def _run_moved(
-    form: Form,
-    call: Arguments,
-    file: str,
-    arrays: Sequence[np.ndarray],
-    restore: Callable[[], None],
-    seed: Sequence[int],
-) -> Run:
-    """Repeat the call with some arrays moved, by less if it has no loss there, like the root of −0.01."""
-    for part in NEARER[:-1]:
-        move_in_place(arrays, part, seed)
-        try:
-            found = run(form, *call, file)
-        except NotJudged:  # an assertion in the program, for example that all numbers are positive
-            pass
-        else:
-            if np.isfinite(found.loss_here):
-                return found
-            found.recording.before.restore()
-        restore()
-    move_in_place(arrays, NEARER[-1], seed)
-    return run(form, *call, file)
 
 
 def _no_gradient(form: Form, assignment: Assignment) -> str:

@@ -44,6 +44,7 @@ class Settings:
         on_verdict: called with the report before the search.
         places: whether to search for the places of mistakes.
         explain: whether to explain what each line computes.
+        is_round: whether the call is a round of a training loop.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Settings:
     on_verdict: Callable[[Report], None] | None = None
     places: bool = True
     explain: bool = False
+    is_round: bool = False
 
 
 def report_on(
@@ -168,14 +170,14 @@ def _said(run: Run, assignment: Assignment, found: Sequence[RecordedPoint], sett
         said.append(f"No call was given; handgrad made one up: --call '{settings.call}'.")
     if assignment.spare:
         listed = ", ".join(_in_result(path, settings) for path in assignment.spare)
-        said.append(f"Belongs to no array of the call: {listed}.")
+        said.append(f"Returned, but the gradient of no array in the call: {listed}.")
     if without := _without(run, assignment):
         said.append(f"Without a gradient: {', '.join(map(shown, without))}.")
     unjudged = [
         pair.leaf for i, pair in enumerate(found[0].pairs) if not any(_is_seen(each, i) for each in found)
     ]
     if unjudged and found[0].dtype != np.float64 and not _precision(found[0]):
-        said.append("In float64 rounding hides less: give float64 arrays (--dtype float64).")
+        said.append("Rounding hides less in float64: give float64 arrays (--dtype float64).")
     if settings.tolerance:
         said.append(f"Every bound was widened to {settings.tolerance:g} (tolerance).")
     return said

@@ -297,6 +297,7 @@ def quantity_witness(quantity: Quantity) -> str:
 def quantity_both(quantity: Quantity) -> str:
     """Return advice for a mistake that hand and reference share."""
     return (
-        f"{quantity.name}: hand and reference give the same gradient, the reference's values another one. "
-        "Look for a mistake in a rule that both share, or pass surrogate=True (--surrogate) if it is meant."
+        f"{quantity.name}: hand and reference give the same gradient, but the reference's values "
+        "give another one. Look for a mistake in a rule that both share, or pass surrogate=True "
+        "(--surrogate) if it is meant."
     )

@@ -170,7 +170,7 @@ def coarser(checked: str, inside: str | None) -> str:
 
 def low_precision(inside: str) -> Advice:
     """Return the warning about a computation in a lower precision than the arguments have."""
-    return Advice("low-precision", f"It computes in {inside} inside, and was judged by a bound of that.")
+    return Advice("low-precision", f"It computes in {inside} inside, and was judged with the bound for that.")
 
 
 def contradicted(

@@ -249,7 +249,7 @@ class JaxRule:
         floating = [each for each in outputs if _is_floating(each)]
         if not floating:
             raise NotJudged(
-                "no output is an array of real or complex numbers, so that there is nothing to differentiate"
+                "no output is an array of real or complex numbers, so there is nothing to differentiate"
             )
         total = jnp.zeros((), jnp.result_type(float))
         for each, cotangent in zip(floating, cotangents, strict=True):

@@ -62,7 +62,7 @@ class Given:
         """Replace all arrays found by recording arrays."""
         self._arrays = {
             id(array): (path, array)
-            for path, array in found.arrays()
+            for path, array in sorted(found.arrays(), key=lambda each: self._position(each[0]))
             if type(array) is np.ndarray and array.dtype.kind in "fiubc"
         }
         by_owner: dict[int, list[np.ndarray]] = {}
@@ -74,9 +74,20 @@ class Given:
 
     def walk(self, walk: Walk) -> None:
         """Visit the arguments and the function, with everything they refer to."""
-        self.args = tuple([walk.visit(name, each) for name, each in zip(self._names, self.args, strict=True)])
-        self.kwargs = {name: walk.visit(name, each) for name, each in self.kwargs.items()}
+        given = [*zip(self._names, self.args, strict=True), *self.kwargs.items()]
+        found: list[Any] = [None] * len(given)
+        # Arrays first: a method's object leads to the program's globals, which may be the same arrays.
+        for i in sorted(range(len(given)), key=lambda i: _how_far(given[i][1])):
+            found[i] = walk.visit(*given[i])
+        self.kwargs = dict(zip(self.kwargs, found[len(self.args) :], strict=True))
+        self.args = tuple(found[: len(self.args)])
         self.function = walk.visit("self", self.function)
+
+    def _position(self, path: str) -> int:
+        """Return the position of the argument that a path begins with."""
+        names = [*self._names, *self.kwargs]
+        starts = (f"{path}.".startswith((f"{name}.", f"{name}[")) for name in names)
+        return next((i for i, is_it in enumerate(starts) if is_it), len(names))
 
     @property
     def memories(self) -> list[tuple[Memory, Value]]:
@@ -160,6 +171,11 @@ class Given:
         """Return the arrays whose memory was written to."""
         known = ((path, array, self._memories.get(id(array))) for path, array in self._arrays.values())
         return {path: array for path, array, found in known if found is not None and found[0].written}
+
+
+def _how_far(thing: Any) -> int:
+    """Return 0 for an array, 1 for a container, and 2 for an object, which leads to more."""
+    return 0 if type(thing) is np.ndarray else 1 if isinstance(thing, (dict, list, tuple)) else 2
 
 
 def _span(array: np.ndarray, low: int, high: int) -> np.ndarray:

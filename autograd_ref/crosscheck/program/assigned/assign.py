@@ -113,7 +113,11 @@ class _Assigning:
                 if len(matches) > 1:  # an optimiser's moments have its parameters' names
                     matches = [leaf for leaf in self._used() if tier(each, leaf)] or matches
                 chosen = closest(each, matches)
-                if chosen is not None and not is_named_by_chance(each, chosen, self.found, self.left):
+                if chosen is None or is_named_by_chance(each, chosen, self.found, self.left):
+                    continue
+                if self._is_reset(each, chosen):
+                    self.left.remove(each)  # zero_grad() after the step: the step shows the gradient
+                else:
                     self._take(each, chosen)
         self._changes()
         self._refuse_what_is_overwritten()
@@ -137,6 +141,12 @@ class _Assigning:
             self.result.pairs.append(Assigned(leaf.path, each.path, is_change))
         self.taken.add(leaf.path)
         self.left = [other for other in self.left if other.path != each.path]
+
+    def _is_reset(self, each: Candidate, leaf: Leaf) -> bool:
+        """Whether an array of gradients is set to 0 at the end of a call that moves their parameter."""
+        alike = [other for other in self.left if other.array.shape == leaf.array.shape]
+        is_zero = not each.is_returned and each.array.size and not each.array.any()
+        return bool(is_zero) and any(is_moved(other.value, leaf.value) for other in alike)
 
     def _is_of_later_step(self, each: Candidate, leaf: Leaf) -> bool:
         """Whether a gradient belongs to a later step than the first, in a call of several."""
@@ -177,6 +187,8 @@ class _Assigning:
             for each in self.left:
                 if each.array.shape != leaf.array.shape or not is_moved(each.value, leaf.value):
                     continue
+                if is_variable(each) and each.name.name != of_path(leaf.path).name:
+                    continue  # error = y - out
                 if is_rescaled(each.value, leaf.value, self.found.forward):
                     continue
                 alike = [other for other in self._free() if other.array.shape == each.array.shape]
@@ -321,7 +333,7 @@ class _Assigning:
         if len(near) == 1:
             return near[0]
         listed = ", ".join(shown(_whole(each)) for each in self.left) or "none"
-        raise NotJudged(f"there is no gradient {text} for --of; those of the call are {listed}")
+        raise NotJudged(f"there is no gradient {text} for --of; the call's gradients are {listed}")
 
     def _leaf(self, text: str) -> Leaf:
         wanted = _plain(text)

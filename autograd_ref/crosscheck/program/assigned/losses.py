@@ -11,13 +11,23 @@ from autograd_ref.crosscheck.program.guessed.roles import role_of
 from autograd_ref.crosscheck.program.paths import cores, holder, is_of_gradients, of_path
 from autograd_ref.crosscheck.reports.report import NotJudged
 from autograd_ref.recording import Recording, Value
+from autograd_ref.recording.adjoints.reverse import ancestors
 
-__all__ = ["Loss", "NoLoss", "find_loss", "own_loss"]
+__all__ = ["Loss", "NoLoss", "climbs", "find_loss", "own_losses"]
 
 _SURE = re.compile(r"^(?:total_?)?(?:loss|cost|objective|J)$", re.IGNORECASE)
 _NAMED = re.compile(
     r"^(?:\w*loss\w*|\w*cost|\w*objective|err|error|mse|nll|energy|elbo|J|E|L|f|fun|value|total)$",
     re.IGNORECASE,
+)
+# Variables that may be the loss, if none has such a name; others only watch the training.
+_PERHAPS = re.compile(
+    r"^(?!(?:val|valid|validation|test|dev|eval|best|prev|old|last|running|avg|mean|final|min)_)"
+    r"(?:\w+_)?(?:loss|cost|objective|nll|elbo|energy|ll|log_?lik(?:e(?:lihood)?)?)_?$",
+    re.IGNORECASE,
+)
+_CLIMBS = re.compile(
+    r"^(?!neg|minus|nll)(?:\w+_)?(?:ll|elbo|log_?lik(?:e(?:lihood)?)?|reward)(?:_\w*)?$", re.IGNORECASE
 )
 
 
@@ -80,19 +90,34 @@ def find_loss(recording: Recording, path: str | None = None, names: Mapping[str,
     )
 
 
-def own_loss(recording: Recording, prefix: str) -> str | None:
-    """Return the variable, or the attribute of self, in which a function keeps its loss without returning it.
+def own_losses(recording: Recording, prefix: str) -> tuple[list[str], bool]:
+    """Find the variables, or attributes of self, in which a function keeps its loss without returning it.
 
     Args:
         recording: a recording with the function's variables.
         prefix: the prefix of their paths.
+
+    Returns:
+        The variables, and whether the name of the only one is surely a loss's. Of several, none is computed
+        from the others.
     """
-    for path, found in sorted(recording.final.items(), key=_how_sure):
+    found = {}
+    for path, known in sorted(recording.final.items(), key=_how_sure):
         held, name = holder(path), of_path(holder(path)).name
         texts = {f"{prefix}[{name!r}]": name, f"{prefix}['self'].{name}": f"self.{name}"}
-        if held in texts and _SURE.match(name) and _is_number(*found):
-            return texts[held] + path.removeprefix(held)
-    return None
+        if held in texts and _is_number(*known):
+            text = texts[held] + path.removeprefix(held)
+            if _SURE.match(name):
+                return [text], True
+            if _PERHAPS.match(name):
+                found[text] = _found(known)[0]
+    parts = {part for value in found.values() for part in ancestors(value) - {value}}
+    return sorted(text for text, value in found.items() if value not in parts), False
+
+
+def climbs(name: str) -> bool:
+    """Whether a name says that a number is to be maximised."""
+    return _CLIMBS.match(name.removeprefix("self.")) is not None
 
 
 def _says_so(path: str) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 
 from autograd_ref.crosscheck.program.assigned.assign import assign
 from autograd_ref.crosscheck.program.assigned.gradients import candidates
-from autograd_ref.crosscheck.program.assigned.losses import find_loss, own_loss
+from autograd_ref.crosscheck.program.assigned.losses import find_loss, own_losses
 from autograd_ref.crosscheck.program.calling.forms import Form, with_expression, with_variables
 from autograd_ref.crosscheck.program.paths import is_of_gradients
 from autograd_ref.crosscheck.program.views import adjoint_by
@@ -44,23 +44,28 @@ def seek_loss(form: Form, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str
         names that fits most gradients of the call; None if none fits, or if several fit equally.
 
     Raises:
-        NotJudged: the gradients fit a multiple of the variable.
+        NotJudged: the gradients fit a multiple of the variable, or there are several variables.
     """
     recording = _recorded(with_variables(form.results[1]), args, kwargs)
     if recording is None:
         return None
-    own = own_loss(recording, "return")
-    texts = list(dict.fromkeys(_usual(recording))) if own is None else [own]
+    own, is_sure = own_losses(recording, "return")
+    if len(own) > 1:
+        raise NotJudged(
+            f"it has several losses, {', '.join(own)}: put each into a function of its own with its "
+            f"gradients, or say which one all gradients belong to, --loss '{own[0]}'"
+        )
+    texts = own if is_sure else list(dict.fromkeys([*own, *_usual(recording)]))
     fitting = _fitting(form, texts, args, kwargs) if texts else {}
     best = max(fitting.values(), default=0)
     chosen = [text for text, count in fitting.items() if count == best]
-    if own is not None:
-        if chosen and own not in fitting:
-            raise NotJudged(
-                f"it returns no loss, and its gradients are those of {chosen[0]}: say what is meant, "
-                f"--loss '{own}' or --loss '{chosen[0]}'"
-            )
-        return own
+    if own and (own[0] in fitting or not chosen):
+        return own[0]
+    if is_sure:
+        raise NotJudged(
+            f"it returns no loss, and its gradients belong to {chosen[0]}: say what is meant, "
+            f"--loss '{own[0]}' or --loss '{chosen[0]}'"
+        )
     return chosen[0] if best and len(chosen) == 1 else None
 
 
@@ -165,6 +170,8 @@ def _fits(recording: Recording, path: str, result: str) -> dict[str, int]:
     for pair in pairs:
         right = adjoint_by(found, leaves[pair.leaf])
         thing, _ = recording.final.get(pair.found, (None, None))
+        if right is None and np.any(thing):
+            return {}  # the gradient of another loss, too
         if right is None or thing is None or np.shape(thing) != right.shape or not np.isfinite(right).all():
             continue
         hand = np.asarray(thing, np.float64)

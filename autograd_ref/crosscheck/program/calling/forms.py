@@ -19,6 +19,7 @@ from autograd_ref.crosscheck.program.guessed.roles import role_of
 from autograd_ref.crosscheck.reports.report import NotJudged
 
 __all__ = [
+    "COTANGENT",
     "Form",
     "counterpart",
     "forward_of",
@@ -30,6 +31,9 @@ __all__ = [
     "with_expression",
     "with_variables",
 ]
+
+# The origin of the loss of a forward function and its backward function.
+COTANGENT = "⟨dout, out⟩, dout at random"
 
 
 class Form(NamedTuple):
@@ -109,9 +113,7 @@ def pair(forward: Callable[..., Any], backward: Callable[..., Any], seed: int) -
         given, outs, cotangents = arguments(the_other, out, signature, args, kwargs, seed)
         return weigh(outs, cotangents), the_other(*given)
 
-    return Form(
-        _in_program(call, forward), "return[0]", "⟨dout, out⟩, dout at random", ("return[1]", backward)
-    )
+    return Form(_in_program(call, forward), "return[0]", COTANGENT, ("return[1]", backward))
 
 
 # Words in the names of backward functions, and those in their forward functions.
@@ -156,7 +158,7 @@ def forward_of(name: str, known: Collection[str]) -> str | None:
         known: names of functions.
     """
     head, dot, last = name.rpartition(".")
-    for back, ahead in BACKWARD.items():
+    for back, ahead in BACKWARD.items() if is_backward(last) else ():
         start, found, end = last.rpartition(back)
         others = [f"{start}{ahead}{end}", f"{start}{ahead}", start.rstrip("_")] if found else []
         others += ["__call__"] if last == back else []
@@ -167,8 +169,8 @@ def forward_of(name: str, known: Collection[str]) -> str | None:
 
 
 def is_backward(name: str) -> bool:
-    """Whether a name is a backward function's."""
-    return any(word in name for word in BACKWARD)
+    """Whether a name is a backward function's; ``forward_backward`` computes both."""
+    return any(back in name for back in BACKWARD) and not any(ahead in name for ahead in BACKWARD.values())
 
 
 # Usual names of the adjoint that backward takes.
@@ -188,7 +190,7 @@ _BESIDE = {
     "prime": ("",),
     "derivative": ("",),
     "deriv": ("",),
-    "score": ("loglik", "log_likelihood", "loglikelihood", "log_lik", "logp", "ll"),
+    "score": ("loglik", "loglike", "log_likelihood", "loglikelihood", "log_lik", "logp", "ll"),
 }
 
 

@@ -3,7 +3,7 @@
 import ast
 import re
 import types
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
@@ -13,7 +13,10 @@ from autograd_ref.crosscheck.program.calling.caught import Call
 from autograd_ref.crosscheck.program.guessed.roles import role_of
 from autograd_ref.crosscheck.reports.report import NotJudged
 
-__all__ = ["Loop", "Round", "calls_any", "loops_of", "lowers", "round_of"]
+__all__ = ["NAMED", "Loop", "Round", "calls_any", "loops_of", "lowers", "round_code", "round_of"]
+
+# The functions that run one round are named by the line of the loop, after this.
+NAMED = "loop_at_line_"
 
 # Usual names of functions that move the parameters.
 _MOVES = re.compile(r"update|step|apply|optimi[sz]|descen", re.IGNORECASE)
@@ -122,21 +125,39 @@ def round_of(loop: Loop, file: str, space: dict[str, Any], variables: Mapping[st
                     held = getattr(each, name, None)
                     if _is_parameter(name, held, is_lowered):
                         numbers.append((each, name, held))
-    name = f"loop_at_line_{loop.line}"
-    shared = f"    global {', '.join(loop.shared)}\n" if loop.shared else ""
-    head = f"def {name}({', '.join(given)}):\n{shared}    for _once in (0,): pass"
-    module = ast.increment_lineno(ast.parse(head), loop.line - 1)
-    for node in ast.walk(module):
-        if isinstance(node, ast.For):
-            node.body = loop.node.body
+    name = f"{NAMED}{loop.line}"
     try:
-        code = compile(module, file, "exec")
+        code = round_code(loop.node, name, list(given), loop.shared, file)
     except SyntaxError as error:
         raise NotJudged(f"the loop at line {loop.line} cannot be run alone: {error.msg}") from None
-    inner = next(each for each in code.co_consts if isinstance(each, types.CodeType))
-    function = types.FunctionType(inner, space, name)
+    function = types.FunctionType(code, space, name)
     function.__module__ = str(space.get("__name__"))
     return Round(function, Call(tuple(given.values()), {}, {}), space, numbers)
+
+
+def round_code(
+    node: _Node, name: str, given: Sequence[str], shared: Sequence[str], file: str
+) -> types.CodeType:
+    """Return the code of a function that runs one round of a loop, with the line numbers of the file.
+
+    Args:
+        node: the loop.
+        name: name of the function.
+        given: its parameters, the variables at the start of the round.
+        shared: the variables that are global.
+        file: the file.
+
+    Raises:
+        SyntaxError: the body cannot be run alone.
+    """
+    declared = f"    global {', '.join(shared)}\n" if shared else ""
+    head = f"def {name}({', '.join(given)}):\n{declared}    for _once in (0,): pass"
+    module = ast.increment_lineno(ast.parse(head), node.lineno - 1)
+    for each in ast.walk(module):
+        if isinstance(each, ast.For):
+            each.body = node.body
+    code = compile(module, file, "exec")
+    return next(each for each in code.co_consts if isinstance(each, types.CodeType))
 
 
 def calls_any(loop: Loop, names: Collection[str]) -> bool:
@@ -196,10 +217,27 @@ def _moved(loop: _Node) -> Iterator[tuple[ast.expr, bool]]:
                 value, ast.Constant
             ):
                 yield target, isinstance(node.op, ast.Sub)
-            case ast.Assign(targets=[target], value=ast.BinOp(left=left, op=ast.Add() | ast.Sub() as op)) if (
-                ast.unparse(left) == ast.unparse(target)
-            ):
-                yield target, isinstance(op, ast.Sub)
+            case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Tuple(elts=values)):
+                for target, value in zip(targets, values, strict=False):
+                    yield from _moved_by(target, value, target)
+            case ast.Assign(targets=[target], value=value):
+                yield from _moved_by(target, value, target)
+
+
+def _moved_by(target: ast.expr, value: ast.expr, start: ast.expr) -> Iterator[tuple[ast.expr, bool]]:
+    """Yield a target and whether it is lowered, if a value is its start, plus or minus something."""
+    match value:
+        case ast.BinOp(left=left, op=ast.Add() | ast.Sub() as op) if ast.unparse(left) == ast.unparse(start):
+            yield target, isinstance(op, ast.Sub)
+        case ast.ListComp(elt=elt, generators=[ast.comprehension(target=each, iter=source)]):
+            of, parts = each, source
+            if isinstance(each, ast.Tuple) and isinstance(source, ast.Call) and source.args:  # zip
+                of, parts = each.elts[0], source.args[0]
+            if ast.unparse(parts) == ast.unparse(start):
+                yield from _moved_by(target, elt, of)
+        case ast.DictComp(value=elt) if isinstance(elt, ast.BinOp) and isinstance(elt.left, ast.Subscript):
+            if ast.unparse(elt.left.value) == ast.unparse(start):
+                yield from _moved_by(target, elt, elt.left)
 
 
 def _assigned_first(body: list[ast.stmt]) -> set[str]:

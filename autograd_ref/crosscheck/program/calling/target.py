@@ -4,6 +4,7 @@ import inspect
 import warnings
 from collections.abc import Callable
 from contextlib import redirect_stdout
+from dataclasses import replace
 from functools import reduce
 from io import StringIO
 from types import SimpleNamespace
@@ -192,7 +193,7 @@ def check_round(
     form = with_variables(made.function)
     if asked.loss is not None:
         form = with_expression(made.function, asked.loss, {}, leaves_variables=True)
-    settings = _settings(asked, form, on_verdict)
+    settings = replace(_settings(asked, form, on_verdict), is_round=True)
     call = in_dtype(made.call, made.function, asked.dtype)
     with made.with_arrays():
         return check_points(form, lambda _: (call.args, call.kwargs), asked.points, file, settings)

@@ -216,4 +216,4 @@ def _function_of(frame: FrameType, name: str, call: Call) -> Callable[..., Any]:
         inner = inspect.unwrap(inner) if callable(inner) else None
         if inspect.isfunction(inner) and inner.__code__ is frame.f_code:
             return inner
-    raise NotJudged(f"{name} is called, and its function is found nowhere")
+    raise NotJudged(f"{name} is called, but its function cannot be found")

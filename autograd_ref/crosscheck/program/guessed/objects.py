@@ -144,7 +144,7 @@ def _own_arrays(net: Any) -> str:
         return "net.params.values()"
     own = [
         key
-        for key, each in vars(net).items()
+        for key, each in getattr(net, "__dict__", {}).items()
         if _is_floating(each) and np.ndim(each) and role_of(key) in TRAINED
     ]
     return f"({', '.join(f'net.{key}' for key in own)},)" if own else ""

@@ -159,7 +159,7 @@ def _blame(found: Mended, edit: Edit) -> Blame:
 
 
 def _bound(here: Blame, point: RecordedPoint) -> list[Blame]:
-    """Return where the operands of a mended statement are bound without a computation."""
+    """Return where the operands of a repaired statement are bound without a computation."""
     place = Place(here.file, here.line, here.end_line, here.col, here.end_col, "")
     value = getattr(statement_at(place).node, "value", None)
     values = [each for each in point.run.recording.tape.values if each.place is not None]

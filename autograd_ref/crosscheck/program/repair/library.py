@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from autograd_ref.crosscheck.program.repair.site import ATOM, PRODUCT, UNARY, Scope, Site, stretches
+from autograd_ref.crosscheck.program.repair.site import ATOM, PRODUCT, UNARY, Scope, Site, level, stretches
 
 __all__ = ["ONE", "Library", "Table", "Term", "positions"]
 
@@ -97,6 +97,18 @@ class Library:
             if isinstance(each, np.ndarray) and each.dtype.kind in "fb" and each.ndim and each.size
         ]
 
+    @cached_property
+    def _own_slopes(self) -> list[Term]:
+        """The slopes of the program's own expressions."""
+        found = []
+        for text in self._site.source.slopes:
+            value = self._scope.value(text)
+            if isinstance(value, np.ndarray) and value.ndim:
+                is_sum = level(ast.parse(text, mode="eval").body) < PRODUCT
+                cost = 1 + len(text) // 30
+                found.append(Term(f"({text})" if is_sum else text, ATOM if is_sum else PRODUCT, cost, value))
+        return found
+
     def of(self, shape: tuple[int, ...]) -> Table:
         """Return the expressions whose values have a shape, or are stretched to it."""
         if shape not in self._made:
@@ -125,6 +137,8 @@ class Library:
         whole = [each for each in fits if each.array.dtype.kind == "f" and each.array.shape == shape]
         yield from fits
         yield from self._columns(shape)
+        own = [each for each in self._own_slopes if stretches(each.array.shape, shape)]
+        yield from own
         yield from self._slopes(fits)
         yield from self._products(floats, shape)
         sums = [one for each in floats for one in self._reduced(each, shape)]
@@ -144,7 +158,7 @@ class Library:
                 for each in whole:
                     yield Term(f"{each.text} * {kept.text}", PRODUCT, kept.cost + 1, each.array * kept.array)
         yield from self._softmax_slopes(whole)
-        for each in self._slopes(whole):
+        for each in (*own, *self._slopes(whole)):
             for one in whole:
                 text = f"{one.text} * {each.text}"
                 yield Term(text, PRODUCT, each.cost + 1, one.array * each.array)

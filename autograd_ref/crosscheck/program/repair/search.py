@@ -13,8 +13,8 @@ from autograd_ref.crosscheck.program.point import RecordedPoint
 from autograd_ref.crosscheck.program.repair.edits import edits
 from autograd_ref.crosscheck.program.repair.goals import Goals
 from autograd_ref.crosscheck.program.repair.site import Edit, Scope, Site
-from autograd_ref.crosscheck.program.repair.sites import sites_of, watched
-from autograd_ref.crosscheck.program.repair.solved import added, changed
+from autograd_ref.crosscheck.program.repair.sites import by_rank, sites_of, watched
+from autograd_ref.crosscheck.program.repair.solved import added, changed, nested
 from autograd_ref.crosscheck.program.repair.source import Change, Source
 from autograd_ref.crosscheck.program.repair.swap import Program
 from autograd_ref.crosscheck.program.repair.trial import Outcome, Trial
@@ -116,7 +116,6 @@ class Search:
         self.whole = frozenset(range(len(points[0].pairs)))
         self.ran: dict[tuple[str, int], int] = {}
         self.near: list[Site] = []
-        self.by_value: dict[tuple[int, object], list[Candidate]] = {}
         self.tried: set[tuple[tuple[Change, ...], ...]] = set()
         # Repairs that are right only because the program does less: used if there is no other.
         self.weak: list[tuple[Candidate, ...]] = []
@@ -302,7 +301,8 @@ class Search:
             known.append((site, is_late, rest))
         for site, is_late, some in known:
             usual = [each for each in some if each.edit.cost <= USUAL]
-            yield [], [*(self._by_value(site, base, changed) if is_late else ()), *usual]
+            late = self._by_value(site, base, changed) if is_late else self._by_value(site, base, nested)
+            yield [], [*late, *usual]
         later += [([], [each for each in some if each.edit.cost > USUAL]) for _, _, some in known]
 
     def _seems_right(self, site: Site) -> bool:
@@ -315,45 +315,21 @@ class Search:
         return isinstance(value, ast.expr) and self.goals.has(site.value(value))
 
     def _is_likely(self, site: Site) -> bool:
-        return self.order.get((site.source.file, site.node.lineno), FIRST) < FIRST
+        return site.rank < FIRST
 
     def _by_value(
         self, site: Site, base: tuple[Candidate, ...], family: Callable[..., list[Edit]]
     ) -> list[Candidate]:
         """Return edits of a statement that are found by value."""
-        key = (id(site), family)
-        if key not in self.by_value:
-            found = family(site, self.goals, is_likely=self._is_likely(site))
-            self.by_value[key] = [Candidate(site, edit, True) for edit in found]
-        return [each for each in self.by_value[key] if not _overlap(each.edit, base)]
+        if family.__name__ not in site.by_value:
+            site.by_value[family.__name__] = family(site, self.goals, is_likely=self._is_likely(site))
+        some = site.by_value[family.__name__]
+        return [Candidate(site, edit, True) for edit in some if not _overlap(edit, base)]
 
     def _sites(self, base: tuple[Candidate, ...]) -> list[Site]:
         seen = self._watched(base)
         self.ran = {line: i for i, line in enumerate(seen)}
-        sites = sites_of(self.points[0], self.files, seen)
-        last = len(self.order)
-        ranks = [float(self.order.get((each.source.file, each.node.lineno), last)) for each in sites]
-        for i, site in enumerate(sites):
-            # A second name, for example after an omitted step, is as likely wrong as the value and its use.
-            if isinstance(site.node, ast.Assign) and isinstance(site.node.value, ast.Name):
-                named, set_here = site.node.value.id, _set(site.node)
-                near = [
-                    rank
-                    for rank, each in zip(ranks, sites, strict=True)
-                    if each.function is site.function
-                    and (named in _set(each.node) or set_here & _read(each.node))
-                ]
-                ranks[i] = min([ranks[i], *(rank - 0.5 for rank in near)])
-            elif isinstance(site.node, ast.Return):  # the place where a value is made is preferred
-                ranks[i] += 1.5
-            elif isinstance(site.node, ast.For | ast.While):  # few edits, which affect everything inside
-                inside = [
-                    rank
-                    for rank, each in zip(ranks, sites, strict=True)
-                    if each.source is site.source and _is_inside(each.node, site.node)
-                ]
-                ranks[i] = min([ranks[i], *(rank + 1.5 for rank in inside)])
-        ranked = [sites[i] for i in sorted(range(len(sites)), key=ranks.__getitem__)]
+        ranked = by_rank(sites_of(self.points[0], self.files, seen), self.order)
         self.near = ranked[:NEAR]
         return ranked
 
@@ -375,38 +351,19 @@ class Search:
         return program.running(program.code([change for each in some for change in each.edit.changes]))
 
 
-def _set(node: ast.stmt) -> set[str]:
-    """Return the variables that a statement sets."""
-    return {
-        each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
-    }
-
-
-def _read(node: ast.stmt) -> set[str]:
-    """Return the variables that a statement, without a body, reads."""
-    if hasattr(node, "body"):
-        return set()
-    return {
-        each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load)
-    }
-
-
-def _is_inside(node: ast.stmt, loop: ast.stmt) -> bool:
-    return node is not loop and loop.lineno < node.lineno <= (loop.end_lineno or loop.lineno)
-
-
 def _moves(edit: Edit) -> bool:
     """Whether an edit adds, removes or moves statements."""
     return any("\n" in change.text or not change.text for change in edit.changes)
 
 
 def _overlap(edit: Edit, base: tuple[Candidate, ...]) -> bool:
-    for one in edit.changes:
-        for other in (change for each in base for change in each.edit.changes):
-            if (one.start < other.end and other.start < one.end) or one[:2] == other[:2]:
-                return True
-    return False
+    others = [change for each in base for change in each.edit.changes]
+    return any(
+        (one.start < other.end and other.start < one.end) or one[:2] == other[:2]
+        for one in edit.changes
+        for other in others
+    )
 
 
 def _size(each: Candidate) -> int:
-    return sum(len(change.text) + change.end - change.start for change in each.edit.changes)
+    return each.site.source.size(each.edit.changes)

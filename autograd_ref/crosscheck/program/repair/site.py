@@ -19,6 +19,7 @@ __all__ = [
     "SYMBOLS",
     "UNARY",
     "Edit",
+    "Enclosing",
     "Expression",
     "Scope",
     "Site",
@@ -39,6 +40,9 @@ SYMBOLS: dict[type[ast.AST], str] = {
     ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=", ast.Eq: "==", ast.NotEq: "!=", ast.BitXor: "^",
     ast.LShift: "<<", ast.RShift: ">>",
 }  # fmt: skip
+
+
+Enclosing = ast.FunctionDef | ast.AsyncFunctionDef | ast.For | ast.While
 
 
 class Edit(NamedTuple):
@@ -87,7 +91,7 @@ class Site:
         source: the source that contains it.
         node: its node.
         body: the list of statements that contains it.
-        function: the function that contains it.
+        function: the function that contains it, or the loop in the module itself.
         scopes: the values of its names the first times it runs.
         terms: the function's expressions for its arrays, numbers and functions, with their values here.
         calls: the function's calls of functions of one array, with {0} in place of the array.
@@ -95,12 +99,14 @@ class Site:
         unused: the variables that the function sets and never reads.
         indices: the indices at which the function reads or writes arrays, with brackets.
         written: the arrays that the function sets, or writes to.
+        rank: its position among the statements, of which the first is most likely wrong.
+        by_value: its edits that were found by value, by the function that found them.
     """
 
     source: Source
     node: ast.stmt
     body: list[ast.stmt]
-    function: ast.FunctionDef | ast.AsyncFunctionDef
+    function: Enclosing
     scopes: tuple[Scope, ...] = ()
     terms: dict[str, Any] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
@@ -108,6 +114,8 @@ class Site:
     unused: set[str] = field(default_factory=set)
     indices: list[str] = field(default_factory=list)
     written: list[str] = field(default_factory=list)
+    rank: int = 0
+    by_value: dict[str, list[Edit]] = field(default_factory=dict)
 
     @property
     def scope(self) -> Scope:

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from autograd_ref.crosscheck.program.point import RecordedPoint
-from autograd_ref.crosscheck.program.repair.site import Scope, Site
+from autograd_ref.crosscheck.program.repair.site import Enclosing, Scope, Site
 from autograd_ref.crosscheck.program.repair.source import Source
 from autograd_ref.recording import Value
 from autograd_ref.recording.adjoints.reverse import ancestors
 
-__all__ = ["sites_of", "watched"]
+__all__ = ["by_rank", "sites_of", "watched"]
 
 # Larger arrays are not copied when a statement is watched.
 LARGE = 1_000_000
@@ -109,6 +109,49 @@ def sites_of(
     return [site for _, site in sorted(found, key=lambda each: each[0])]
 
 
+def by_rank(sites: Sequence[Site], order: Mapping[Line, int]) -> list[Site]:
+    """Return statements in the order in which they are tried.
+
+    Args:
+        sites: the statements.
+        order: the rank of statements by file and line; a lower one is more likely wrong.
+    """
+    last = len(order)
+    ranks = [float(order.get((each.source.file, each.node.lineno), last)) for each in sites]
+    for i, site in enumerate(sites):
+        # A second name, for example after an omitted step, is as likely wrong as the value and its use.
+        if isinstance(site.node, ast.Assign) and isinstance(site.node.value, ast.Name):
+            named, set_here = site.node.value.id, _names(site.node, ast.Store)
+            near = [
+                rank
+                for rank, each in zip(ranks, sites, strict=True)
+                if each.function is site.function
+                and (named in _names(each.node, ast.Store) or set_here & _names(each.node, ast.Load))
+            ]
+            ranks[i] = min([ranks[i], *(rank - 0.5 for rank in near)])
+        elif isinstance(site.node, ast.Return):  # the place where a value is made is preferred
+            ranks[i] += 1.5
+        elif isinstance(site.node, ast.For | ast.While):  # few edits, which affect everything inside
+            inside = [
+                rank
+                for rank, each in zip(ranks, sites, strict=True)
+                if each.source is site.source and _is_inside(each.node, site.node)
+            ]
+            ranks[i] = min([ranks[i], *(rank + 1.5 for rank in inside)])
+    return [sites[i] for i in sorted(range(len(sites)), key=ranks.__getitem__)]
+
+
+def _names(node: ast.stmt, use: type[ast.Load] | type[ast.Store]) -> set[str]:
+    """Return the variables that a statement sets, or those that a statement without a body reads."""
+    if use is ast.Load and hasattr(node, "body"):
+        return set()
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, use)}
+
+
+def _is_inside(node: ast.stmt, loop: ast.stmt) -> bool:
+    return node is not loop and loop.lineno < node.lineno <= (loop.end_lineno or loop.lineno)
+
+
 def _is_kept(node: ast.stmt) -> bool:
     value = getattr(node, "value", None)
     return isinstance(node, ast.Return | ast.Assign) and isinstance(value, ast.Tuple | ast.Dict | ast.List)
@@ -120,13 +163,13 @@ def _end_of_head(node: ast.stmt) -> int:
 
 
 def _statements(source: Source) -> Iterator[Site]:
-    """Yield all statements inside functions, except definitions."""
+    """Yield all statements inside functions and loops of the module, except definitions."""
 
-    def visit(
-        body: list[ast.stmt], function: ast.FunctionDef | ast.AsyncFunctionDef | None
-    ) -> Iterator[Site]:
+    def visit(body: list[ast.stmt], function: Enclosing | None) -> Iterator[Site]:
         for node in body:
             inner = node if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else function
+            if function is None and isinstance(node, ast.For | ast.While):
+                inner = node
             is_definition = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
             if function is not None and not is_definition:
                 yield Site(source, node, body, function)
@@ -157,7 +200,7 @@ def _terms(site: Site) -> dict[str, Any]:
 
 def _numbers_of_object(site: Site) -> dict[str, Any]:
     """Return the numbers that a method's object holds, used in this function or not."""
-    parameters = site.function.args.args
+    parameters = [] if isinstance(site.function, ast.For | ast.While) else site.function.args.args
     name = parameters[0].arg if parameters else ""
     held = getattr(site.scope.local.get(name), "__dict__", {})
     return {f"{name}.{key}": each for key, each in held.items() if isinstance(each, int | float | np.number)}

@@ -16,13 +16,17 @@ from autograd_ref.crosscheck.program.repair.needed import Need, needs
 from autograd_ref.crosscheck.program.repair.site import PRODUCT, SUM, Edit, Expression, Scope, Site
 from autograd_ref.crosscheck.program.repair.source import Change
 
-__all__ = ["added", "changed"]
+__all__ = ["added", "changed", "nested"]
 
 # The largest number of expressions of one shape: in the statements that are most likely wrong, and in others.
 MOST, SOME = 3000, 300
 
 # The largest number of expressions with the same value, and of edits of a statement, that are tried.
 ALIKE, TRIED = 3, 150
+
+# The largest cost of a term that is one of several factors, and the smallest number of compared entries, so
+# that none fits by chance.
+SIMPLE, FEWEST = 2, 8
 
 # The largest number of vectors that are looked up together.
 TOGETHER = 1000
@@ -54,6 +58,20 @@ def changed(site: Site, goals: Goals, *, is_likely: bool) -> list[Edit]:
     for scope in site.scopes:
         library = Library(site, scope, MOST if is_likely else SOME)
         found += _changed(site, scope, library, goals, is_likely)
+    return _cheapest(found)
+
+
+def nested(site: Site, goals: Goals, *, is_likely: bool) -> list[Edit]:
+    """Return edits that add a product or quotient of two terms to a sum.
+
+    Args:
+        site: the statement.
+        goals: the adjoints and contributions.
+        is_likely: whether to look for any.
+    """
+    found: list[Edit] = []
+    for scope in site.scopes if is_likely else ():
+        found += _nested(site, scope, Library(site, scope, MOST), goals)
     return _cheapest(found)
 
 
@@ -98,6 +116,43 @@ def _changed(site: Site, scope: Scope, library: Library, goals: Goals, is_likely
         for i in range(0, len(some), TOGETHER):
             for one, term, factor in _found(library.of(shape), some[i : i + TOGETHER], goals.near):
                 yield from _edits(site, one, term, factor)
+
+
+def _nested(site: Site, scope: Scope, library: Library, goals: Goals) -> Iterator[Edit]:
+    for part in site.values:
+        value = scope.value(f"({site.text(part.node)})")
+        is_made_elsewhere = isinstance(site.node, ast.Return) and not isinstance(part.node, ast.BinOp)
+        if not isinstance(value, np.ndarray) or isinstance(site.node, ast.AugAssign) or is_made_elsewhere:
+            continue
+        needed = [
+            Asked(need, how, vector)
+            for goal in goals.of(value.shape, whole=True)
+            for need in needs(site, scope, part, goal)
+            if _is_sum(need.part) or need.part is part
+            for how, vector in _missing(need)
+            if how == "+"
+        ]
+        for shape in {each.need.wanted.shape for each in needed if each.vector.size >= FEWEST}:
+            table = library.of(shape)
+            for other, row in zip(table.terms, table.entries, strict=True):
+                if other.cost > SIMPLE or other is ONE or not row.all():
+                    continue
+                alone = {each.text for each in table.terms if other.text not in each.text}
+                for symbol, scale in (("*", 1 / row), ("/", row)):
+                    some = [
+                        x._replace(vector=x.vector * scale) for x in needed if x.need.wanted.shape == shape
+                    ]
+                    for one, term, factor in _found(table, some, goals.near):
+                        if term.text in alone and " / " not in term.text:
+                            text = f"{term.text} {symbol} {_factor(other.text, other)}"
+                            nested = Term(text, PRODUCT, term.cost + other.cost + 1, term.array)
+                            yield from _edits(site, one, nested, factor)
+
+
+def _is_sum(part: Expression) -> bool:
+    """Whether an expression is a sum, and no term of another one."""
+    is_term = isinstance(part.parent, ast.BinOp) and isinstance(part.parent.op, ast.Add | ast.Sub)
+    return isinstance(part.node, ast.BinOp) and isinstance(part.node.op, ast.Add | ast.Sub) and not is_term
 
 
 def _wanted(
@@ -251,9 +306,8 @@ def _found(table: Table, asked: Sequence[Asked], near: float) -> Iterator[tuple[
     is_known = np.isfinite(vectors)
     vectors[~is_known] = 0.0
     is_whole = is_known.all(axis=1)
-    fitting = [*_fitting(vectors[is_whole], table.entries, near)]
+    found = [*_fitting(vectors, np.flatnonzero(is_whole), table.entries, near)]
     some = np.flatnonzero(~is_whole & (is_known.sum(axis=1) > 1))
-    found = [(i, *each) for i, each in zip(np.flatnonzero(is_whole).tolist(), fitting, strict=True)]
     with np.errstate(all="ignore"):
         products = vectors[some] @ table.entries.T
         squares = is_known[some].astype(np.float64) @ np.square(table.entries).T
@@ -270,23 +324,23 @@ def _found(table: Table, asked: Sequence[Asked], near: float) -> Iterator[tuple[
 
 
 def _fitting(
-    vectors: np.ndarray, entries: np.ndarray, near: float
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield for each vector the rows of which it is a multiple, and the factors."""
-    if not len(vectors):
-        return
+    vectors: np.ndarray, which: np.ndarray, entries: np.ndarray, near: float
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Yield vectors without NaN, each with the rows of which it is a multiple, and the factors."""
     direction = np.random.default_rng(0).standard_normal(entries.shape[1])
-    sizes, lengths = (np.linalg.norm(each, axis=1) for each in (vectors, entries))
-    with np.errstate(all="ignore"):
-        mine = np.nan_to_num(np.abs(vectors @ direction) / sizes)
-        theirs = np.abs(entries @ direction) / lengths
+    lengths = np.linalg.norm(entries, axis=1)
+    theirs = np.abs(entries @ direction) / lengths
     order, room = np.argsort(theirs), 2 * np.sqrt(near * entries.shape[1])
+    sizes = np.linalg.norm(vectors[which], axis=1)
+    which, sizes = which[sizes > 0], sizes[sizes > 0]
+    mine = np.abs(vectors[which] @ direction) / sizes
     first, last = (np.searchsorted(theirs[order], mine + each) for each in (-room, room))
-    for vector, size, start, end in zip(vectors, sizes.tolist(), first.tolist(), last.tolist(), strict=True):
-        rows = np.sort(order[start:end]) if size else order[:0]
-        products, squares = entries[rows] @ vector, np.square(lengths[rows])
-        fits = np.abs(1 - np.square(products) / (squares * size * size)) <= near
-        yield rows[fits], products[fits] / squares[fits]
+    for k in np.flatnonzero(last > first).tolist():
+        rows = np.sort(order[first[k] : last[k]])
+        products, squares = entries[rows] @ vectors[which[k]], np.square(lengths[rows])
+        fits = np.abs(1 - np.square(products / sizes[k]) / squares) <= near
+        if fits.any():
+            yield int(which[k]), rows[fits], products[fits] / squares[fits]
 
 
 def _edits(site: Site, asked: Asked, term: Term, factor: float) -> Iterator[Edit]:
@@ -298,6 +352,7 @@ def _edits(site: Site, asked: Asked, term: Term, factor: float) -> Iterator[Edit
         return
     text, cost = scaled
     cost += isinstance(site.node, ast.Return)  # the place where a value is made is preferred
+    cost += term.cost > 1 and all(each.node is not part.node for each in site.addends)
     if how == "+":
         sign = "-" if text.startswith("-") else "+"
         text = text.removeprefix("-")

@@ -13,8 +13,11 @@ import re
 import tokenize
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
+
+from autograd_ref.crosscheck.program.repair.slopes import slopes_in
 
 __all__ = ["Change", "Source"]
 
@@ -30,7 +33,7 @@ class Change(NamedTuple):
 
 
 class Source:
-    """One file, or one cell of a notebook.
+    """One file, or a notebook's code.
 
     Args:
         file: the file name in its code objects.
@@ -50,7 +53,8 @@ class Source:
     def __init__(self, file: str):
         self.file = file
         path = Path(file)
-        self.is_file = path.is_file()
+        made = linecache.cache.get(file)  # a notebook's cells have no time of change
+        self.is_file = path.is_file() and not (made is not None and len(made) > 1 and made[1] is None)
         self.raw, self.encoding = b"", "utf-8"
         if self.is_file:
             self.raw = path.read_bytes()
@@ -66,6 +70,11 @@ class Source:
     def tree(self) -> ast.Module:
         """The syntax tree."""
         return ast.parse(self.text.decode())  # text, so a line that names another encoding is ignored
+
+    @cached_property
+    def slopes(self) -> list[str]:
+        """The slopes of the expressions of its functions."""
+        return slopes_in(self.tree)
 
     @cached_property
     def starts(self) -> list[int]:
@@ -118,6 +127,15 @@ class Source:
             here = each.end
         return b"".join([*parts, self.text[here : len(self.text) if end is None else end]])
 
+    def size(self, changes: Sequence[Change]) -> int:
+        """Return the number of characters that changes remove and insert, without equal ends."""
+        found = 0
+        for each in changes:
+            old, new = self.text[each.start : each.end].decode(), each.text
+            first = _alike(old, new)
+            found += len(old) + len(new) - 2 * (first + _alike(old[first:][::-1], new[first:][::-1]))
+        return found
+
     def lines_of(self, changes: Sequence[Change]) -> tuple[int, int]:
         """Return the first and last line that changes affect; for insertions, last is before first."""
         first = min(self.line_of(each.start) for each in changes)
@@ -139,6 +157,11 @@ class Source:
     def diff(self, new: bytes, name: str) -> str:
         """Return a unified diff for `git apply`."""
         return "".join(_unified(_lines(self.text), _lines(new), name))
+
+
+def _alike(one: str, other: str) -> int:
+    """Return the number of characters in which two texts agree at their start."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def _lines(text: bytes) -> list[str]:

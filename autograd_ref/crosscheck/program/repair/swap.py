@@ -1,4 +1,4 @@
-"""Run a program with other code in its functions, but the same module, classes and closures."""
+"""Run a program with other code in its functions and loops, but the same module, classes and closures."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import types
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from autograd_ref.crosscheck.program.calling.loops import NAMED, loops_of, round_code
 from autograd_ref.crosscheck.program.repair.source import Change, Source
 
 __all__ = ["Program"]
@@ -36,6 +37,7 @@ class Program:
                 if key[0] != "<module>":  # of a program that runs at this moment
                     self._functions.setdefault(key, []).append(each)
         self._known = {key: functions[0].__code__ for key, functions in self._functions.items()}
+        self._rounds = [key for key in self._known if key[0].startswith(NAMED)]
         self._flags = next((code.co_flags & _FUTURE for code in self._known.values()), 0)
         self.is_same = self._is_same()
 
@@ -44,6 +46,8 @@ class Program:
             (code.co_qualname, code.co_firstlineno): code
             for code in _codes(self._compiled(self.source.text, 0))
         }
+        for node in _loops(self.source.tree):
+            found |= {key: self._round(key, node) for key in self._rounds if key[1] == node.lineno}
         return all(key in found and found[key] == code for key, code in self._known.items())
 
     def _compiled(self, text: bytes, lines_before: int) -> types.CodeType:
@@ -77,7 +81,23 @@ class Program:
             old = self._blocks[id(node)]
             new = self._compiled(self.source.changed(some, start, end), first - 1)
             made.update(_paired(old, new))
+            inside = [key for key in self._rounds if node.lineno <= key[1] <= (node.end_lineno or 0)]
+            if inside:
+                text = b"\n" * (first - 1) + self.source.changed(some, start, end)
+                pairs = zip(_loops(node), _loops(ast.parse(text)), strict=True)
+                made |= {
+                    key: self._round(key, other)
+                    for each, other in pairs
+                    for key in inside
+                    if key[1] == each.lineno
+                }
         return made
+
+    def _round(self, key: tuple[str, int], node: ast.For | ast.While) -> types.CodeType:
+        """Return the code of a function that runs one round of a loop."""
+        code = self._known[key]
+        shared = next(each.shared for each in loops_of(self.source.text.decode()) if each.line == key[1])
+        return round_code(node, key[0], code.co_varnames[: code.co_argcount], shared, self.source.file)
 
     @contextmanager
     def running(self, made: dict[tuple[str, int], types.CodeType]) -> Iterator[None]:
@@ -93,6 +113,10 @@ class Program:
         finally:
             for function, code in placed:
                 function.__code__ = code
+
+
+def _loops(tree: ast.AST) -> list[ast.For | ast.While]:
+    return [each for each in ast.walk(tree) if isinstance(each, ast.For | ast.While)]
 
 
 def _codes(code: types.CodeType) -> Iterator[types.CodeType]:

@@ -96,7 +96,7 @@ class TorchCheck:
                 f"It draws random numbers, and was judged in {dtype} with the same in every call."
             )
         elif self.points[0].wide is None and dtype != "float64":
-            self.notes.append(f"It does not run in float64, and was judged in {dtype} by a bound of that.")
+            self.notes.append(f"It does not run in float64, and was judged in {dtype}, with its bound.")
         self.inside = self._inside()
 
     def _enough(self, rules: Sequence[TorchRule]) -> list[TorchRule]:
