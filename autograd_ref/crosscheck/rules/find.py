@@ -210,7 +210,8 @@ def rule_of(value: Any) -> Rule:
     """Return what is known of a `jax.custom_vjp` or `jax.custom_jvp` before it is called."""
     reverse = isinstance(value, jax.custom_vjp)
     function = value.fun
-    if function.__code__.co_name == "wrapped_fun" and function.__code__.co_filename.startswith(LIBRARY):
+    code = getattr(function, "__code__", None)
+    if code is not None and code.co_name == "wrapped_fun" and code.co_filename.startswith(LIBRARY):
         function = inspect.getclosurevars(function).nonlocals.get("fun", function)  # of custom_gradient
     code = getattr(inspect.unwrap(function), "__code__", None)
     back = getattr(value.bwd if reverse else value.jvp, "__code__", None)

@@ -176,7 +176,7 @@ def _verdicts(
         except NotJudged as error:
             verdicts.append(_as_a_whole(error, alike[0], function, calls, asked))
     further = _on_values(function, calls, dtype, asked, inside) if inside else []
-    told = dict.fromkeys(sorted(missing or ()), "the call does not come to it")
+    told = dict.fromkeys(sorted(missing or ()), "the call does not reach it")
     known = {each.name for each in further}
     told |= dict.fromkeys(sorted(inside - known), "the call itself differentiates it")
     unjudged = [Verdict(name, "not reached", None, reason) for name, reason in told.items()]
