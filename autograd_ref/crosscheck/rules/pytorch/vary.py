@@ -15,8 +15,15 @@ from autograd_ref.crosscheck.rules.pytorch.functions import (
 )
 from autograd_ref.crosscheck.rules.pytorch.judge import TorchCheck, TorchPoint
 from autograd_ref.crosscheck.rules.pytorch.tensors import array_of, tensor_like, torch
-from autograd_ref.crosscheck.rules.sizes import resized_calls
-from autograd_ref.crosscheck.rules.vary import RELATIVE, SURELY, Failure, Way, differing, failures_of
+from autograd_ref.crosscheck.rules.vary import (
+    RELATIVE,
+    SURELY,
+    Failure,
+    Way,
+    differing,
+    failures_of,
+    resized_calls,
+)
 
 __all__ = ["TorchVariations"]
 
