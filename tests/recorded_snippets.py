@@ -116,33 +116,9 @@ for _name, _expression in {
     "interp_": "np.interp(0.5, np.array([0.0, 1.0, 2.0]), x[0, :3]) ** 2",
     "divmod_scalars": "x[0, 0] // 0.3 * x[0, 1] + x[0, 0] % 0.3 + divmod(x[0, 1], 0.4)[1]",
     "full_": "np.sum(np.full((2, 2), x[0, 0]) ** 2) + np.full_like(x, x[0, 1]).sum() + np.sum(np.ones_like(x) * x)",
+    "computed_pads": "sum([np.sum(np.cos(np.pad(x, ((1, 2), (0, 1)), each))) for each in ('mean', 'median', 'maximum', 'minimum', 'linear_ramp')]) + np.sum(np.pad(x, 1, 'reflect', reflect_type='odd') ** 2)",
 }.items():  # fmt: skip
     _of(_name, _expression)
-
-
-@snippet
-def softmax_loop(x, w, m):
-    loss = 0.0
-    for i in range(x.shape[0]):
-        s = x[i].dot(w)
-        s -= np.max(s)
-        loss += -s[m[i] % 2] + np.log(np.sum(np.exp(s)))
-    return loss / x.shape[0]
-
-
-@snippet
-def svm_loop(x, w, m):
-    loss = 0.0
-    for i in range(x.shape[0]):
-        scores = x[i].dot(w)
-        correct = scores[m[i] % 2]
-        for j in range(w.shape[1]):
-            if j == m[i] % 2:
-                continue
-            margin = scores[j] - correct + 1
-            if margin > 0:
-                loss += margin
-    return loss
 
 
 @snippet

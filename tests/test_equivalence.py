@@ -50,7 +50,7 @@ def assert_equal_gradients(problem):
         assert np.isfinite(trace[name]).all(), name
 
 
-# JAX compiles every size anew: `test_combinations_of_hard_places` has the others.
+# JAX compiles every size anew: `test_both_agree_in_combinations_of_hard_places` has the others.
 QUICK = ("all different", "all equal")
 FLOAT32_SLOW = ["float64", pytest.param("float32", marks=pytest.mark.slow)]  # of the reference itself
 DIGITS_SLOW = [toy_problem, pytest.param(digits_problem, marks=pytest.mark.slow)]

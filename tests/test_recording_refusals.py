@@ -44,9 +44,14 @@ def extended_values(x):
     return np.sum(x.astype(np.longdouble))
 
 
+def padded_by_a_function(x):
+    return np.sum(np.pad(x, 1, lambda row, width, *_: None))
+
+
 @pytest.mark.parametrize(
     ("function", "says"),
     [
+        (padded_by_a_function, "pad by a function"),
         (extended_values, "longdouble|float128"),
         (unknown_function, "histogram"),
         (unknown_scalar, "math.ulp"),

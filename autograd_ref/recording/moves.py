@@ -7,7 +7,7 @@ functions need no rules of their own.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from autograd_ref.recording.tape import Move
 from autograd_ref.recording.template import fill
 
-__all__ = ["CONSTANT", "INPLACE", "knows", "move", "pull_back"]
+__all__ = ["CONSTANT", "INPLACE", "knows", "move", "name_of_pad", "pull_back"]
 
 # Functions that depend only on shapes and dtypes, or print.
 CONSTANT = {
@@ -59,8 +59,8 @@ DISCRETE = {
 # Positions begin here; smaller numbers were inserted by the function itself.
 _OFFSET = 1 << 40
 
-# np.pad computes entries in these modes.
-_COMPUTING_PADS = {"linear_ramp", "maximum", "mean", "median", "minimum"}
+# In other modes, np.pad computes entries.
+_MOVING_PADS = ("constant", "edge", "empty", "reflect", "symmetric", "wrap")
 
 
 def knows(name: str) -> bool:
@@ -68,6 +68,14 @@ def knows(name: str) -> bool:
     if name.startswith("ndarray."):
         return name.removeprefix("ndarray.") in METHODS
     return name in MOVES or name in DISCRETE
+
+
+def name_of_pad(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    """Return the name for a call of np.pad, which in some modes computes the new entries."""
+    mode = args[2] if len(args) > 2 else kwargs.get("mode", "constant")
+    if callable(mode):
+        return "pad by a function"
+    return "pad" if mode in _MOVING_PADS and kwargs.get("reflect_type") != "odd" else "computed pad"
 
 
 def _function(name: str) -> Callable[..., Any]:

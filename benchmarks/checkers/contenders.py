@@ -202,9 +202,9 @@ def _relative_error(one: np.ndarray, other: np.ndarray) -> float:
         return float("inf")
 
 
-def _central_differences(loss: Any, x: np.ndarray, h: float = 1e-5) -> np.ndarray:
+def _central_differences(loss: Any, x: np.ndarray) -> np.ndarray:
     """Return the loss's derivative with respect to every entry of x, which is moved in place and restored."""
-    slopes = np.zeros_like(x)
+    slopes, h = np.zeros_like(x), 1e-5
     for index in np.ndindex(x.shape):
         before = x[index]
         x[index] = before + h

@@ -78,9 +78,9 @@ KINDS: dict[str, Callable[[X, X], X]] = {
 A_ROUND = 81
 
 
-def of_sixty_kinds(operations: int, seed: int = 0) -> tuple[Callable[[X, X], np.floating], X, X]:
+def of_sixty_kinds(operations: int) -> tuple[Callable[[X, X], np.floating], X, X]:
     """Return a loss with about this number of operations, of all kinds in turn, and its arguments."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     rounds = max(round(operations / A_ROUND), 1)
 
     def loss(start: X, w: X) -> np.floating:
@@ -94,9 +94,9 @@ def of_sixty_kinds(operations: int, seed: int = 0) -> tuple[Callable[[X, X], np.
     return loss, rng.standard_normal((SIDE, SIDE)), 0.3 * rng.standard_normal((SIDE, SIDE))
 
 
-def one_by_one(side: int, seed: int = 0) -> tuple[Callable[[X], np.floating], X]:
+def one_by_one(side: int) -> tuple[Callable[[X], np.floating], X]:
     """Return a loss that reads the entries of an array one by one, and its argument."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
 
     def loss(x: X) -> np.floating:
         total = np.float64(0)
@@ -138,11 +138,9 @@ class Step:
         }
 
 
-def two_layer_step(
-    N: int, D: int, H: int, C: int, dtype: str, seed: int = 0
-) -> tuple[Callable[[X, X], Any], X, X]:
+def two_layer_step(N: int, D: int, H: int, C: int, dtype: str) -> tuple[Callable[[X, X], Any], X, X]:
     """Return a step and its arguments."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     shapes = [(D, H), (H,), (H, C), (C,)]
     params = [(0.1 * rng.standard_normal(shape)).astype(dtype) for shape in shapes]
     return Step(*params).loss, rng.standard_normal((N, D)).astype(dtype), rng.integers(0, C, N)

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from autograd_ref.crosscheck.errors import file_of, what_stopped
-from autograd_ref.crosscheck.network.arrays import real_array
 from autograd_ref.crosscheck.network.other_forms import (
     WAY_OUT,
     elsewhere,
@@ -163,8 +162,8 @@ class NetworkUnderTest:
             NotJudged: the result is something else, or lacks a key.
         """
         loss, grads = self._parts(result)
-        value = real_array("loss", loss)
-        arrays = {name: real_array(f"grads[{name!r}]", grads[name]) for name in PARAMETERS}
+        value = _real_array("loss", loss)
+        arrays = {name: _real_array(f"grads[{name!r}]", grads[name]) for name in PARAMETERS}
         if value.size != 1:
             raise NotJudged(f"loss must be one number, not an array of shape {value.shape}{WAY_OUT}")
         for name, array in arrays.items():
@@ -250,3 +249,24 @@ def _parameter_shapes(net: Any) -> dict[str, tuple[int, ...]]:
 def _plain(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return (H,) for the shape (1, H) or (H, 1) of a bias."""
     return (int(np.prod(shape)),) if name in BIASES else shape
+
+
+def _real_array(name: str, value: Any) -> np.ndarray:
+    """Copy an array of real numbers to float64.
+
+    Args:
+        name: its name in error messages.
+        value: the value.
+
+    Raises:
+        NotJudged: the value is not an array of real numbers.
+    """
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind == "O" and any(entry is None for entry in array.ravel()):
+            raise TypeError("it is None")
+        if array.dtype.kind == "c":
+            raise TypeError("it is complex")
+        return np.array(array, np.float64)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise NotJudged(f"{name} must hold real numbers: {error}") from None

@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout, suppress
 from dataclasses import replace
 from io import StringIO
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from autograd_ref.crosscheck.errors import file_of
+from autograd_ref.crosscheck.program.another_point import Arguments, at_another
 from autograd_ref.crosscheck.program.assigned.assign import Assignment
 from autograd_ref.crosscheck.program.assigned.losses import NoLoss
 from autograd_ref.crosscheck.program.assigned.sought import seek_loss
@@ -24,7 +25,7 @@ from autograd_ref.crosscheck.program.guessed.stretched import refuse_stretched
 from autograd_ref.crosscheck.program.held import held_target
 from autograd_ref.crosscheck.program.negated import negated
 from autograd_ref.crosscheck.program.paths import shown
-from autograd_ref.crosscheck.program.point import RecordedPoint, Run, at_another, read_gradients, run
+from autograd_ref.crosscheck.program.point import RecordedPoint, Run, read_gradients, run
 from autograd_ref.crosscheck.program.repair.find import Found, find_repair
 from autograd_ref.crosscheck.program.repair.numbers import with_larger_arrays, with_other_numbers
 from autograd_ref.crosscheck.program.stale import stale_gradients
@@ -35,7 +36,7 @@ from autograd_ref.crosscheck.reports.report import Advice, Blame, NotJudged, Rep
 from autograd_ref.recording import InstrumentFault, NotCompared, NotRecorded, check_complete, check_operations
 from handgrad.validation import check_function, check_natural, check_positive_int, check_real
 
-__all__ = ["REPAIR_SECONDS", "assert_call", "check_call", "check_points", "form_of"]
+__all__ = ["REPAIR_SECONDS", "Prepared", "assert_call", "check_call", "check_points", "form_of"]
 
 POINTS = 3
 REPAIR_SECONDS = 20.0
@@ -105,9 +106,8 @@ def check_call(
         repair_seconds=REPAIR_SECONDS if repair else 0.0,
         explain=explain,
     )
-    return check_points(
-        form, lambda _: (args, kwargs), check_positive_int("points", points), file_of(function), settings
-    )
+    count = check_positive_int("points", points)
+    return check_points(Prepared(form, lambda _: (args, kwargs), count, file_of(function), settings))
 
 
 def assert_call(function: Callable[..., Any], *args: Any, **options: Any) -> None:
@@ -145,38 +145,44 @@ def form_of(
     return plain(function) if loss is None else with_expression(function, loss, names or {})
 
 
-Arguments = tuple[Sequence[Any], Mapping[str, Any]]
+class Prepared(NamedTuple):
+    """A call, ready to be judged.
 
-
-@np.errstate(all="ignore")
-def check_points(
-    form: Form, call_at: Callable[[int], Arguments], points: int, file: str, settings: Settings
-) -> Report:
-    """Judge a call at several points.
-
-    Args:
+    Attributes:
         form: the form of the call.
         call_at: returns its arguments for the number of a point.
         points: number of points.
         file: file of the program, for the lines of its exceptions.
         settings: settings of the check.
-
-    Returns:
-        The report; errors as for `check_call`.
     """
+
+    form: Form
+    call_at: Callable[[int], Arguments]
+    points: int
+    file: str
+    settings: Settings
+
+
+@np.errstate(all="ignore")
+def check_points(made: Prepared) -> Report:
+    """Judge a call at several points; errors as for `check_call`."""
+    call_at = made.call_at
     if apart(*call_at(0)) is None:
-        return _as_given(form, call_at, points, file, settings)
+        return _as_given(made)
     # attention(x, x, x): one gradient for x is right, or one for each argument.
     with suppress(NotJudged):
-        report = _as_given(form, call_at, points, file, replace(settings, repair_seconds=0.0))
+        report = _as_given(_without_repair(made))
         if report.ok:
             return report
-    return _as_given(form, lambda number: apart(*call_at(number)) or call_at(number), points, file, settings)
+    return _as_given(made._replace(call_at=lambda number: apart(*call_at(number)) or call_at(number)))
 
 
-def _as_given(
-    form: Form, call_at: Callable[[int], Arguments], points: int, file: str, settings: Settings
-) -> Report:
+def _without_repair(made: Prepared) -> Prepared:
+    return made._replace(settings=replace(made.settings, repair_seconds=0.0))
+
+
+def _as_given(made: Prepared) -> Report:
+    form, call_at, _, file, settings = made
     sought = None
     try:
         first = run(form, *call_at(0), file)
@@ -196,15 +202,16 @@ def _as_given(
         form, told = minus
         settings = replace(settings, told=told, prefix=form.results[0])
         first = run(form, *call_at(0), file)
+    made = made._replace(form=form, settings=settings)
     try:
         with redirect_stdout(StringIO()):  # the program's output was printed once already
-            return _judged(first, form, call_at, points, file, settings)
+            return _judged(first, made)
     except NotRecorded as error:
         raise NotJudged(f"cannot be recorded: {error}") from error
     except _NoGradientError:
         first.recording.before.restore()
         if form.loss is None and not form.leaves_variables:
-            report = _by_variables(first, form, call_at, points, file, settings)
+            report = _by_variables(first, made)
             if report is not None:
                 return report
         raise
@@ -216,14 +223,7 @@ class _NoGradientError(NotJudged):
     """The call has a loss and no gradient among its results."""
 
 
-def _by_variables(
-    first: Run,
-    form: Form,
-    call_at: Callable[[int], Arguments],
-    points: int,
-    file: str,
-    settings: Settings,
-) -> Report | None:
+def _by_variables(first: Run, made: Prepared) -> Report | None:
     """Judge gradients that are only variables of the function, as when Adam is part of it.
 
     A variable may have the name of a gradient by chance: a single wrong one gives no report, unless the call
@@ -231,24 +231,24 @@ def _by_variables(
     """
     path = first.loss.path
     loss = f"out{path.removeprefix('return')}" if path.startswith("return") else path
-    found = with_expression(form.results[1], loss, {}, leaves_variables=True)
-    settings = replace(settings, told=shown(path), prefix=found.results[0])
+    form = with_expression(made.form.results[1], loss, {}, leaves_variables=True)
+    settings = replace(made.settings, told=shown(path), prefix=form.results[0])
+    made = made._replace(form=form, settings=settings)
     try:
-        report = check_points(found, call_at, points, file, replace(settings, repair_seconds=0.0))
+        report = check_points(_without_repair(made))
     except NotJudged:
         return None
     is_sure = len(report.quantities) > 1 or settings.guessed or report.ok
     if not is_sure or any(each.mismatch for each in report.quantities):
         return None
     if report.ok is False and settings.repair_seconds > 0:
-        return check_points(found, call_at, points, file, settings)
+        return check_points(made)
     return report
 
 
-def _judged(
-    first: Run, form: Form, call_at: Callable[[int], Arguments], points: int, file: str, settings: Settings
-) -> Report:
+def _judged(first: Run, made: Prepared) -> Report:
     """Return the report on a call that was recorded once."""
+    form, call_at, points, file, settings = made
     warnings: list[Advice] = []
     if settings.guessed:
         refuse_stretched(first.recording)
@@ -263,7 +263,8 @@ def _judged(
     for number in range(1, points):
         first.recording.before.restore()
         try:
-            found.append(at_another(form, call_at(number), file, first, assignment, number, settings.seed))
+            call, pairs = call_at(number), assignment.pairs
+            found.append(at_another(form, call, file, first, pairs, number, settings.seed))
         except (NotJudged, NotRecorded) as error:
             warnings.append(Advice("point-failed", f"At point {number} there is no verdict: {error}."))
     report, suspects = report_on(found, assignment, warnings, settings)
@@ -271,13 +272,8 @@ def _judged(
     if stale is not None:
         first.recording.before.restore()
         with stale.kept():
-            again = check_points(
-                form,
-                call_at,
-                1,
-                file,
-                replace(settings, is_round=False, places=False, repair_seconds=0.0),
-            )
+            alone = replace(settings, is_round=False, places=False, repair_seconds=0.0)
+            again = check_points(made._replace(points=1, settings=alone))
         if again.ok is False:
             said = (
                 f"This is a second round: {', '.join(map(shown, stale.paths))} still holds the first round's "
@@ -289,29 +285,28 @@ def _judged(
     if report.ok is False and settings.repair_seconds > 0:
         if settings.on_verdict is not None:
             settings.on_verdict(report)
-        mended = _mended(form, call_at, file, found, assignment, suspects, settings)
+        mended = _mended(made, found, assignment, suspects)
         if mended is not None:
             report = replace(report, repair=mended.repair, blame=_first(mended, report.blame))
     return report
 
 
 def _mended(
-    form: Form,
-    call_at: Callable[[int], Arguments],
-    file: str,
+    made: Prepared,
     found: list[RecordedPoint],
     assignment: Assignment,
     suspects: Sequence[tuple[str, int]],
-    settings: Settings,
 ) -> Found | None:
     """Return a repair that this check confirms, also with other numbers, and a guard with larger arrays."""
+    form, call_at, _, file, settings = made
     fresh = 1 + max(each.number for each in found)
     again = replace(settings, repair_seconds=0.0, places=False, explain=False)
     found[0].run.recording.before.restore()
     for numbers in (with_other_numbers, lambda call: call):
         more = {fresh: numbers(call_at(fresh))}
         try:
-            point = at_another(form, more[fresh], file, found[0].run, assignment, fresh, settings.seed)
+            first, pairs = found[0].run, assignment.pairs
+            point = at_another(form, more[fresh], file, first, pairs, fresh, settings.seed)
             break
         except (NotJudged, NotRecorded):
             continue
@@ -322,7 +317,7 @@ def _mended(
         for each in (*found, point):
             each.run.recording.before.restore()
         try:
-            return check_points(form, call_at, points, file, again)
+            return check_points(Prepared(form, call_at, points, file, again))
         except Exception:  # an error in a changed program does not affect the verdict on the given one
             return None
 

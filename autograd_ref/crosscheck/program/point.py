@@ -12,7 +12,6 @@ from autograd_ref.arithmetic.finite_differences import FiniteDifference
 from autograd_ref.arithmetic.rounding import Bound, unit_roundoff
 from autograd_ref.arithmetic.rounding_bounds import Measured
 from autograd_ref.crosscheck.errors import failed
-from autograd_ref.crosscheck.function.points import NEARER, move_in_place
 from autograd_ref.crosscheck.program.assigned.assign import Assigned, Assignment, assign
 from autograd_ref.crosscheck.program.assigned.gradients import Candidate, candidates
 from autograd_ref.crosscheck.program.assigned.losses import Loss, NoLoss, find_loss
@@ -29,7 +28,7 @@ from autograd_ref.recording import Leaf, NotRecorded, Recording, Value, adjoints
 from autograd_ref.recording.adjoints import Adjoint, Adjoints, ties_of
 from autograd_ref.recording.bounds import LeafBound, difference, measure
 
-__all__ = ["RecordedPoint", "Run", "at_another", "read_gradients", "run"]
+__all__ = ["RecordedPoint", "Run", "read_gradients", "run"]
 
 FOREIGN = (
     "the call computes with arrays of JAX or PyTorch, which are not recorded: give it NumPy arrays, or "
@@ -216,61 +215,6 @@ def _read(form: Form, recording: Recording) -> Run:
     named = {where + path.removeprefix("return"): name for path, name in said.items()}
     loss = find_loss(recording, form.loss, named)
     return Run(recording, loss, adjoints(recording, loss.value), named, where)
-
-
-def at_another(
-    form: Form,
-    call: tuple[Sequence[Any], Mapping[str, Any]],
-    file: str,
-    first: Run,
-    assignment: Assignment,
-    number: int,
-    seed: int,
-) -> RecordedPoint:
-    """Repeat the call, with moved leaves where they are the same as before and have a gradient."""
-    asked = [pair.leaf for pair in assignment.pairs]
-    found = run(form, *call, file)
-    before = found.recording.before
-    before.restore()
-    arrays = {leaf.path: leaf.array for leaf in found.recording.leaves}
-    for path in asked:
-        if path not in arrays:
-            raise NotJudged(f"{path} is not read there")
-    same = [arrays[path] for path in asked if np.array_equal(arrays[path], first.held(path))]
-    if not same:
-        return read_gradients(found, number, assignment.pairs, seed)
-    try:
-        found = _run_moved(form, call, file, same, before.restore, [seed, number])
-        try:
-            return read_gradients(found, number, assignment.pairs, seed)
-        finally:
-            found.recording.before.restore()
-    finally:
-        before.restore()
-
-
-def _run_moved(
-    form: Form,
-    call: tuple[Sequence[Any], Mapping[str, Any]],
-    file: str,
-    arrays: Sequence[np.ndarray],
-    restore: Callable[[], None],
-    seed: Sequence[int],
-) -> Run:
-    """Repeat the call with some arrays moved, by less if it has no loss there, like the root of −0.01."""
-    for part in NEARER[:-1]:
-        move_in_place(arrays, part, seed)
-        try:
-            found = run(form, *call, file)
-        except NotJudged:  # an assertion in the program, for example that all numbers are positive
-            pass
-        else:
-            if np.isfinite(found.loss_here):
-                return found
-            found.recording.before.restore()
-        restore()
-    move_in_place(arrays, NEARER[-1], seed)
-    return run(form, *call, file)
 
 
 def read_gradients(found: Run, number: int, pairs: Sequence[Assigned], seed: int) -> RecordedPoint:

@@ -50,7 +50,10 @@ SORTED: dict[str, tuple[int | None, int]] = {
 }  # fmt: skip
 
 # Functions with corners that are not described by a rule here.
-_CORNERS = {"linalg.norm", "linalg.vector_norm", "linalg.matrix_norm", "linalg.cond", "interp", "hypot"}
+_CORNERS = {
+    "computed pad", "hypot", "interp", "linalg.cond", "linalg.matrix_norm", "linalg.norm",
+    "linalg.vector_norm",
+}  # fmt: skip
 _PROBES, _STEP = 6, 1e-9
 
 

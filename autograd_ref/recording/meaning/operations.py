@@ -20,8 +20,8 @@ __all__ = ["function_of", "is_elementwise", "is_scipys", "knows_function", "take
 
 # Functions that take a list or tuple of arrays.
 _TAKE_LISTS = {
-    "choose", "einsum", "lexsort", "linalg.multi_dot", "scipy.linalg.cho_solve", "scipy.linalg.lu_solve",
-    "select",
+    "choose", "computed pad", "einsum", "lexsort", "linalg.multi_dot", "scipy.linalg.cho_solve",
+    "scipy.linalg.lu_solve", "select",
 }  # fmt: skip
 
 

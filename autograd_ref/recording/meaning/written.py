@@ -15,6 +15,7 @@ __all__ = ["WRITTEN"]
 
 WRITTEN: dict[str, Callable[..., Any]] = {
     "astype": lambda x, dtype, *_, **__: x.astype(dtype),
+    "computed pad": lambda *args, **options: jnp.pad(*args, **options),
     "conj": lambda x: jnp.conj(x),
     "conjugate": lambda x: jnp.conj(x),
     "fix": lambda x, *_: jnp.trunc(x),

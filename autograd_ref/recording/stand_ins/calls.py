@@ -104,6 +104,8 @@ def _record(name: str, function: Callable[..., Any], args: Any, kwargs: Any, out
         return function(*plain_all(args), **plain_kwargs(kwargs))
     if name == "where" and len(args) == 1:
         name = "nonzero"
+    if name == "pad":
+        name = moves.name_of_pad(args, kwargs)
     if special == "repeating":
         count = REPEATING[name] or len(args)
         args = (*map(as_memory, args[:count]), *args[count:])

@@ -165,15 +165,12 @@ def choose(only: str = "", quick: bool = False) -> list[tuple[str, int, str]]:
     return [(kind, i, dtype) for kind, i in functions[:: 3 if quick else 1] for dtype in DTYPES]
 
 
-def run_zoo(
-    every: Sequence[tuple[str, int, str]], quick: bool = False, processes: int | None = None
-) -> list[Asked]:
-    """Check some functions.
+def run_zoo(every: Sequence[tuple[str, int, str]], quick: bool = False) -> list[Asked]:
+    """Check some functions, in as many processes as there are cores.
 
     Args:
         every: the functions, from `choose`.
         quick: take one right hand and four wrong ones of each.
-        processes: number of processes; by default, the number of cores.
 
     Returns:
         A result for each hand, in this order.
@@ -181,9 +178,7 @@ def run_zoo(
     found: dict[int, list[Asked]] = {}
     with (
         tempfile.TemporaryDirectory() as cache,
-        ProcessPoolExecutor(
-            processes or os.cpu_count() or 1, get_context("spawn"), _prepare, (cache,)
-        ) as pool,
+        ProcessPoolExecutor(os.cpu_count() or 1, get_context("spawn"), _prepare, (cache,)) as pool,
     ):
         numbers = {pool.submit(judge, *each, quick): n for n, each in enumerate(every)}
         finished = as_completed(numbers)

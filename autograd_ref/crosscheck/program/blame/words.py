@@ -303,9 +303,9 @@ def _written(place: Place) -> ast.expr | None:
 def operand_of(value: Value, tapes: Tapes) -> ast.expr | None:
     """Return the operand for which a memory was read; the place of the read is the whole operation."""
     user = next((each for each in tapes.values[value.number :] if value in each.inputs), None)
+    node = None if value.place is None else expression_at(value.place)
     if user is None or user.place is None or user.place != value.place:
-        return None
-    node = expression_at(user.place)
+        return node if isinstance(node, ast.Subscript) else None  # a single entry
     operands: list[ast.expr] = []
     if isinstance(node, ast.BinOp):
         operands = [node.left, node.right]

@@ -21,13 +21,13 @@ from autograd_ref.crosscheck.program.calling.forms import (
 )
 from autograd_ref.crosscheck.program.calling.loops import Round
 from autograd_ref.crosscheck.program.calling.watch import Met
-from autograd_ref.crosscheck.program.check import Arguments, check_points, form_of
+from autograd_ref.crosscheck.program.check import Prepared, check_points, form_of
 from autograd_ref.crosscheck.program.verdict import Settings
 from autograd_ref.crosscheck.reports.report import NotJudged, Report
 from autograd_ref.recording.call.given import Given
 from autograd_ref.recording.call.state import State
 
-__all__ = ["Asked", "Prepared", "check_met", "check_round", "check_target", "example_of", "prepare"]
+__all__ = ["Asked", "check_met", "check_round", "check_target", "example_of", "prepare"]
 
 
 class Asked(NamedTuple):
@@ -72,24 +72,6 @@ def example_of(module: Any, name: str) -> str | None:
     return None
 
 
-class Prepared(NamedTuple):
-    """Everything `check.check_points` needs for a target.
-
-    Attributes:
-        form: the form of the call.
-        call_at: returns its arguments for the number of a point.
-        points: number of points.
-        file: file of the module.
-        settings: settings of the check.
-    """
-
-    form: Form
-    call_at: Callable[[int], Arguments]
-    points: int
-    file: str
-    settings: Settings
-
-
 def check_target(
     module: Any, file: str, asked: Asked, on_verdict: Callable[[Report], None] | None = None
 ) -> Report:
@@ -107,7 +89,7 @@ def check_target(
     Raises:
         NotJudged: the target cannot be judged; the message says why.
     """
-    return check_points(*prepare(module, file, asked, on_verdict))
+    return check_points(prepare(module, file, asked, on_verdict))
 
 
 def prepare(
@@ -170,7 +152,7 @@ def check_met(
     head = name.rpartition(".")[0]
     module = SimpleNamespace(**met.space)
     owner = type(call.args[0]) if head and call.args else module
-    return check_points(*_prepare(module, owner, name, met.function, lambda _: call, file, asked, on_verdict))
+    return check_points(_prepare(module, owner, name, met.function, lambda _: call, file, asked, on_verdict))
 
 
 def check_round(
@@ -196,7 +178,7 @@ def check_round(
     settings = replace(_settings(asked, form, on_verdict), is_round=True)
     call = in_dtype(made.call, made.function, asked.dtype)
     with made.with_arrays():
-        return check_points(form, lambda _: (call.args, call.kwargs), asked.points, file, settings)
+        return check_points(Prepared(form, lambda _: (call.args, call.kwargs), asked.points, file, settings))
 
 
 def _prepare(

@@ -11,7 +11,7 @@ from autograd_ref.crosscheck.program.blame.source import Statement, is_own, stat
 from autograd_ref.crosscheck.program.blame.words import elements, receiver, target_of
 from autograd_ref.recording import Place, Value
 
-__all__ = ["Bound", "bound", "provisional"]
+__all__ = ["Bound", "bound", "kind_of", "provisional"]
 
 
 class Bound(NamedTuple):
@@ -107,12 +107,12 @@ def _results(frame: _Frame) -> Iterator[Bound]:
                 ]
             else:
                 here = [each for each in frame.values if _is_at(part, each.place)]
-                returned = [each for each in here if _kind(each) == _kind(here[-1])]
+                returned = [each for each in here if kind_of(each) == kind_of(here[-1])]
             for value in returned:
                 yield Bound(value, ast.unparse(target), statement_at(frame.calls[0]), "result")
 
 
-def _kind(value: Value) -> str:
+def kind_of(value: Value) -> str:
     """Return what tells a result from the operands that were read for it."""
     return getattr(value.operation, "name", type(value.operation).__name__)
 

@@ -15,7 +15,7 @@ from autograd_ref.crosscheck.program.blame.names import function_at, view_at
 from autograd_ref.crosscheck.program.blame.source import Statement, is_own, statement_at
 from autograd_ref.crosscheck.program.blame.tapes import Tapes
 from autograd_ref.crosscheck.program.blame.words import is_written
-from autograd_ref.crosscheck.program.listing.bound import Bound, bound
+from autograd_ref.crosscheck.program.listing.bound import Bound, bound, kind_of
 from autograd_ref.crosscheck.program.listing.explained import AUXILIARY, Explained, Explanation
 from autograd_ref.crosscheck.program.paths import cores
 from autograd_ref.crosscheck.program.point import RecordedPoint
@@ -242,7 +242,7 @@ def _passes(values: list[Value]) -> list[list[Value]]:
     if others:
         whole = max(others, key=lambda each: _extent(each.place))
         same = [each for each in others if (each._code, each._position) == (whole._code, whole._position)]
-        found.append([each for each in same if _kind(each) == _kind(same[-1])])
+        found.append([each for each in same if kind_of(each) == kind_of(same[-1])])
     return found
 
 
@@ -252,11 +252,7 @@ def _is_sum_of(value: Value, before: Value) -> bool:
         value = value.inputs[0]
         if value is before:
             return True
-    return before in value.inputs and _kind(value) in ("add", "subtract")
-
-
-def _kind(value: Value) -> str:
-    return getattr(value.operation, "name", type(value.operation).__name__)
+    return before in value.inputs and kind_of(value) in ("add", "subtract")
 
 
 def _extent(place: Place | None) -> tuple[int, int, int]:
