@@ -312,6 +312,20 @@ def linear(right):
     return sine
 
 
+def linear_system(right):
+    """The derivative of custom_linear_solve is wrong if a solver is."""
+
+    def solved(A, b):
+        def transposed(_, c):
+            return jnp.linalg.solve(A.T if right else A, c)
+
+        return jax.lax.custom_linear_solve(
+            lambda x: A @ x, b, lambda _, b: jnp.linalg.solve(A, b), transposed
+        )
+
+    return solved
+
+
 CASES = [
     Case("two arguments", two_arguments, normal((3, 3), (3,)), "dscale"),
     Case("tangents", tangents, normal((3,), (3,)), "dy"),
@@ -328,6 +342,7 @@ CASES = [
     Case("residuals", residuals, normal((3, 3))),
     Case("loop", loop, normal((3,), positive=True), "dx", "differences of the function's values alone"),
     Case("custom_root", implicit, normal(()), "da", "custom_root (in this call)"),
+    Case("linear system", linear_system, normal((3, 3), (3,)), "db", "does not solve Aᵀ y = c"),
     Case("callback", callback, normal((3,)), "dx", "differences of the function's values alone"),
     Case("nan", not_a_number, lambda rng: (np.array([0.0, 1.5, -0.5]),)),
     Case("stopped", stopped, normal((3,))),

@@ -8,7 +8,7 @@ import rules_complex_or_untraced as others
 import rules_of_jax as rules
 
 from autograd_ref import NotJudged, assert_rule, check_rule
-from autograd_ref.crosscheck.rules.sizes import resized_calls
+from autograd_ref.crosscheck.rules.vary import resized_calls
 
 CASES = {case.name: case for case in (*rules.CASES, *rules.VARIED, *others.CASES)}
 # Wrong only in another call, which is tried if the rule is right at two points.

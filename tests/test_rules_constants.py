@@ -106,3 +106,30 @@ def test_rule_of_pytorch_may_ignore_what_needs_no_gradient():
     plain = check_rule(Scaled, x, c)
     assert plain.ok is None
     assert "give the others requires_grad=True" in str(plain)
+
+
+def test_constants_of_pytorch_keep_their_values_and_sizes():
+    """The rule of a rotation is right only if both halves of the cosines, and of the sines, are equal."""
+    torch = pytest.importorskip("torch")
+
+    def turned(x):
+        half = x.shape[-1] // 2
+        return torch.cat((-x[..., half:], x[..., :half]), -1)
+
+    class Rotated(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, cos, sin):
+            ctx.save_for_backward(cos, sin)
+            return x * cos + turned(x) * sin
+
+        @staticmethod
+        def backward(ctx, g):
+            cos, sin = ctx.saved_tensors
+            return g * cos - turned(g) * sin, None, None
+
+    angles = torch.arange(4.0, dtype=torch.float64)[:, None] * torch.tensor([1.0, 0.1, 1.0, 0.1])
+    x = torch.tensor(np.random.default_rng(0).standard_normal((4, 4)))
+    report = check_rule(Rotated, x.clone().requires_grad_(), angles.cos(), angles.sin())
+    assert report.ok is True, str(report)
+    plain = check_rule(Rotated, x, angles.cos(), angles.sin())
+    assert {each.name: each.ok for each in plain.quantities} == {"dx": True, "dcos": None, "dsin": None}

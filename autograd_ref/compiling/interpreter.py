@@ -5,7 +5,9 @@ from typing import Any, TypeVar
 
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 
-__all__ = ["CUSTOM_RULES", "bind", "inner_jaxpr", "interpret", "interpret_closed"]
+__all__ = [
+    "CUSTOM_RULES", "SOLVE", "bind", "inner_jaxpr", "interpret", "interpret_closed", "operands_of_solve",
+]  # fmt: skip
 
 Value = TypeVar("Value")
 Rule = Callable[[JaxprEqn, list[Value]], Sequence[Value]]
@@ -54,7 +56,7 @@ def interpret(
             made = rule(equation, operands)
         else:
             if equation.primitive.name == SOLVE:
-                operands = _operands_of_solve(equation, operands)
+                operands = operands_of_solve(equation, operands)
             made = interpret_closed(inner, operands, rule, constant, whole)
         values.update(zip(equation.outvars, made, strict=True))
     return [read(atom) for atom in jaxpr.outvars]
@@ -85,7 +87,7 @@ def inner_jaxpr(equation: JaxprEqn) -> ClosedJaxpr | Jaxpr | None:
     return next(equation.params[key] for key in keys if key in equation.params)
 
 
-def _operands_of_solve(equation: JaxprEqn, operands: list[Value]) -> list[Value]:
+def operands_of_solve(equation: JaxprEqn, operands: list[Value]) -> list[Value]:
     """Return the arguments that a linear solve passes to its solver: constants and the right-hand side."""
     lengths = equation.params["const_lengths"]
     before = lengths.matvec + lengths.vecmat

@@ -59,7 +59,9 @@ def combined(verdicts: Sequence[Verdict], dtype: str, notes: Sequence[str], aske
         wrong = [each.name[1:] for each in report.quantities if each.ok is False and each.name != "loss"]
         plural = len(wrong) > 1
         listed = f"the cotangent{'s' * plural} of {listing(wrong)}" if wrong else ""
-        if any(each.ok is False and each.name == "loss" for each in report.quantities):
+        if not report.diagnosis and any(
+            each.ok is False and each.name == "loss" for each in report.quantities
+        ):
             said.append(f"{head} returns something else where it is differentiated.")
         if report.diagnosis:
             said += [f"{head}: {_in_words(each.text)}" for each in report.diagnosis]

@@ -15,10 +15,18 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, jaxpr_as_fun, jaxprs_in_params
 from numpy.typing import DTypeLike
 
-from autograd_ref.compiling.interpreter import CUSTOM_RULES, bind, inner_jaxpr, interpret_closed
+from autograd_ref.compiling.interpreter import (
+    CUSTOM_RULES,
+    SOLVE,
+    bind,
+    inner_jaxpr,
+    interpret_closed,
+    operands_of_solve,
+)
 from autograd_ref.crosscheck.errors import failed, what_stopped
 from autograd_ref.crosscheck.function.pytrees import is_complex_array, is_floating_array
 from autograd_ref.crosscheck.reports.report import NotJudged
+from autograd_ref.crosscheck.rules.solves import LIBRARY, Solve, solves_at
 from autograd_ref.two_layer_net import precision
 
 __all__ = [
@@ -26,8 +34,7 @@ __all__ = [
     "primal_at", "primal_of", "rule_at", "rule_of", "without_rules",
 ]  # fmt: skip
 
-JAX = os.path.dirname(os.path.dirname(jax.__file__))
-LIBRARY = os.path.join(JAX, "jax") + os.sep
+WHOLE = {*CUSTOM_RULES, SOLVE}
 
 
 # What JAX raises where Python needs a value while it traces.
@@ -112,11 +119,13 @@ class Uses(NamedTuple):
         found: the uses in order, a rule inside another's primal after it.
         missing: the names of rules that the call did not reach, as in a branch that is not taken.
         inside: the names of rules that the call differentiates itself, so that JAX shows none.
+        solves: its linear systems with solvers that are not JAX's own.
     """
 
     found: list[Use]
     missing: list[str]
     inside: list[str]
+    solves: list[Solve]
 
 
 def is_rule(value: Any) -> bool:
@@ -176,12 +185,12 @@ def find_uses(
         try:
             evaluation.walk(traced, [])
         except _Enough:
-            return Uses(evaluation.uses[-1:], [], [])
+            return Uses(evaluation.uses[-1:], [], [], [])
         except Exception as error:
             raise NotJudged(failed("the call", error, file)) from error
     reached = {use.rule.signature for use in evaluation.uses}
     missing = {rule.name for rule in own.values() if rule.signature not in reached}
-    return Uses(evaluation.uses, sorted(missing), sorted(inside))
+    return Uses(evaluation.uses, sorted(missing), sorted(inside), evaluation.solves)
 
 
 @contextmanager
@@ -210,7 +219,8 @@ def rule_of(value: Any) -> Rule:
     """Return what is known of a `jax.custom_vjp` or `jax.custom_jvp` before it is called."""
     reverse = isinstance(value, jax.custom_vjp)
     function = value.fun
-    if function.__code__.co_name == "wrapped_fun" and function.__code__.co_filename.startswith(LIBRARY):
+    code = getattr(function, "__code__", None)
+    if code is not None and code.co_name == "wrapped_fun" and code.co_filename.startswith(LIBRARY):
         function = inspect.getclosurevars(function).nonlocals.get("fun", function)  # of custom_gradient
     code = getattr(inspect.unwrap(function), "__code__", None)
     back = getattr(value.bwd if reverse else value.jvp, "__code__", None)
@@ -248,18 +258,23 @@ class _Walk:
         rules: the rules to note, by the id of their equation.
         until: the name and line of a rule whose first use is enough.
         uses: the uses so far.
+        solves: the linear systems so far.
     """
 
     rules: dict[int, Rule]
     until: tuple[str, int] | None
     uses: list[Use] = field(default_factory=list)
+    solves: list[Solve] = field(default_factory=list)
 
     def walk(self, function: ClosedJaxpr | Jaxpr, inputs: Sequence[Any]) -> list[Any]:
         """Evaluate a function."""
-        return interpret_closed(function, list(inputs), self._evaluate, lambda value: value, CUSTOM_RULES)
+        return interpret_closed(function, list(inputs), self._evaluate, lambda value: value, WHOLE)
 
     def _evaluate(self, equation: JaxprEqn, operands: list[Any]) -> Sequence[Any]:
         name, params = equation.primitive.name, equation.params
+        if name == SOLVE:
+            self.solves += solves_at(equation, operands)
+            return self.walk(params["jaxprs"].solve, operands_of_solve(equation, operands))
         if id(equation) in self.rules:
             rule = self.rules[id(equation)]
             self.uses.append(Use(rule, equation, list(operands)))

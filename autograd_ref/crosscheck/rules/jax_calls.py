@@ -24,9 +24,9 @@ from autograd_ref.crosscheck.rules.differences import measured
 from autograd_ref.crosscheck.rules.find import Untraceable, Uses, find_uses, in_dtype, rule_of
 from autograd_ref.crosscheck.rules.jax_rules import JaxRule, part_dtype, rules_of
 from autograd_ref.crosscheck.rules.judge import judge_rule, points_of
-from autograd_ref.crosscheck.rules.sizes import resized_calls
+from autograd_ref.crosscheck.rules.solves import Solve, judge_solves
 from autograd_ref.crosscheck.rules.surrogate import judge_surrogate
-from autograd_ref.crosscheck.rules.vary import Failure, Variations, differing
+from autograd_ref.crosscheck.rules.vary import Failure, Variations, differing, resized_calls
 from autograd_ref.crosscheck.rules.whole_call import (
     WholeCall,
     constant_operands,
@@ -154,18 +154,22 @@ def _verdicts(
     groups: dict[str, list[JaxRule]] = {}
     missing: set[str] | None = None
     inside: set[str] = set()
+    solves: list[Solve] = []
     for call in calls:
         found, uses = _rules(function, call, dtype, asked)
         missing = set(uses.missing) if missing is None else missing & set(uses.missing)
         inside |= set(uses.inside)
+        solves = solves or uses.solves
         for each in found:
             groups.setdefault(each.rule.signature, []).append(each)
-    if not groups and not inside:
+    if not groups and not inside and not solves:
         raise NotJudged(
             "the call goes through no rule: no custom_vjp, custom_jvp or custom_gradient; to compare the "
             "gradients that it returns with a reference, write --reference (assert_gradients in Python)"
         )
-    verdicts = []
+    verdicts = [
+        Verdict("custom_linear_solve", *each) for each in judge_solves(solves[:MOST_USES], dtype, asked)
+    ]
     for alike in groups.values():
         rule, place = alike[0].rule, alike[0].rule.place
         try:
@@ -176,7 +180,7 @@ def _verdicts(
         except NotJudged as error:
             verdicts.append(_as_a_whole(error, alike[0], function, calls, asked))
     further = _on_values(function, calls, dtype, asked, inside) if inside else []
-    told = dict.fromkeys(sorted(missing or ()), "the call does not come to it")
+    told = dict.fromkeys(sorted(missing or ()), "the call does not reach it")
     known = {each.name for each in further}
     told |= dict.fromkeys(sorted(inside - known), "the call itself differentiates it")
     unjudged = [Verdict(name, "not reached", None, reason) for name, reason in told.items()]

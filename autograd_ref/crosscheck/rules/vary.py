@@ -1,6 +1,6 @@
 """Call a rule that is right as called in other ways: under `jit`, under `vmap`, differentiated twice."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, NamedTuple
@@ -19,11 +19,13 @@ from autograd_ref.crosscheck.rules.differences import INEXACT, measured, own_noi
 from autograd_ref.crosscheck.rules.jax_rules import JaxRule, Operands
 from autograd_ref.two_layer_net import precision
 
-__all__ = ["Failure", "Variations", "Way", "differing", "failures_of"]
+__all__ = ["Failure", "Variations", "Way", "differing", "failures_of", "resized_calls"]
 
 Arrays = list[np.ndarray]
 # A difference contradicts a second derivative if it is this many times its own error away.
 SURELY, RELATIVE = 8.0, 1e-4
+# Larger arrays are not changed in size.
+MOST = 2**20
 
 
 class Failure(NamedTuple):
@@ -333,3 +335,51 @@ def _same(one: Sequence[Any], other: Sequence[Any]) -> bool:
         a is b or (np.shape(a) == np.shape(b) and bool(jnp.all(jnp.asarray(a) == jnp.asarray(b))))
         for a, b in zip(one, other, strict=True)
     )
+
+
+def resized_calls(
+    arrays: Sequence[np.ndarray], fixed: Sequence[Any]
+) -> Iterator[tuple[str, list[np.ndarray]]]:
+    """Yield arrays of other sizes; a size that occurs in several arrays is changed in all.
+
+    Args:
+        arrays: the arrays of numbers in the call.
+        fixed: the other arguments of the call; a size that equals a number there is kept.
+
+    Yields:
+        The condition of the call, and the arrays, in which the old entries are repeated if there is more
+        room.
+    """
+    kept = {each for each in fixed if isinstance(each, int) and not isinstance(each, bool)}
+    sizes: list[int] = []
+    for each in arrays:
+        sizes += [size for size in each.shape if size > 1 and size not in kept and size not in sizes]
+    if not sizes or max(each.size for each in arrays) > MOST:
+        return
+    leading = next((each.shape[0] for each in arrays if each.ndim > 1 and each.shape[0] in sizes), None)
+    if leading is not None and not any(_may_be_index(each, leading) for each in arrays):
+        yield f"at batch 1 ({leading} in the call)", [_resized(each, {leading: 1}) for each in arrays]
+    ordered = {size for each in arrays if _is_ordered(each) for size in each.shape}
+    for size in (each for each in sizes if each not in ordered):
+        larger = size + 1 + size % 2  # odd
+        yield f"at size {larger} ({size} in the call)", [_resized(each, {size: larger}) for each in arrays]
+
+
+def _may_be_index(array: np.ndarray, size: int) -> bool:
+    """Whether integers, other than labels of a batch's samples, may be indices into a shrinking axis."""
+    integers = array.dtype.kind in "iu" and array.size > 0
+    return bool(integers and size not in array.shape and array.max() >= 1)
+
+
+def _is_ordered(array: np.ndarray) -> bool:
+    """Whether integers are all different or sorted, as indices and segments are, so that none is repeated."""
+    if array.dtype.kind not in "iu" or array.size < 2:
+        return False
+    return len(np.unique(array)) == array.size or bool(np.all(np.diff(array, axis=-1) >= 0))
+
+
+def _resized(array: np.ndarray, sizes: Mapping[int, int]) -> np.ndarray:
+    for axis, size in enumerate(array.shape):
+        if size in sizes:
+            array = np.take(array, np.arange(sizes[size]) % size, axis=axis)
+    return array

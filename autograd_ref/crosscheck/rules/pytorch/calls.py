@@ -96,14 +96,20 @@ def _judge(
     rules, dtype = _in_dtype(alike, dtype, asked, reference)
     try:
         check = TorchCheck(rules, dtype, asked)
-        held = check.unanswered.intersection(*(each.constants for each in rules))
-        if held:  # as for cosines and masks
+        # What gets no gradient, as cosines and masks, is not moved either.
+        held, beside = check.unanswered, []
+        if rules[0].needed:
+            held = held.intersection(*(each.constants for each in rules))
+        if held < frozenset(rules[0].positions) and held:
             names = listing([check.names[rules[0].positions.index(i)] for i in sorted(held)])
+            if not rules[0].needed:
+                beside = [check.without_answer(i) for i in sorted(held)]
             check = TorchCheck([replace(each, held=held) for each in rules], dtype, asked)
-            check.notes.append(f"By {names} this call needs no gradient, and the rule returns None.")
+            if rules[0].needed:
+                check.notes.append(f"By {names} this call needs no gradient, and the rule returns None.")
         if asked.surrogate:
             return _surrogate(check, asked)
-        report = check.report()
+        report = check.report(beside)
     except NotJudged:
         raise
     except Exception as error:

@@ -154,9 +154,9 @@ class TorchCheck:
 
     # Verdicts.
 
-    def report(self) -> Report:
-        """Return the report on the cotangents of all arguments."""
-        quantities = [self._unless_unanswered(i, self.quantity(i)) for i in range(len(self.names))]
+    def report(self, beside: Sequence[Quantity] = ()) -> Report:
+        """Return the report on the cotangents of all arguments, with verdicts on further ones."""
+        quantities = [*(self.quantity(i) for i in range(len(self.names))), *beside]
         wrong = [each for each in quantities if each.ok is False]
         unjudged = [each for each in quantities if each.ok is None]
         return Report(
@@ -176,16 +176,14 @@ class TorchCheck:
         point = self.points[0]
         return point.own.unanswered(point.at, point.cotangents)
 
-    def _unless_unanswered(self, i: int, quantity: Quantity) -> Quantity:
-        """Return the verdict, or none if the rule returns None and nothing says whether that is meant."""
-        rule = self.points[0].own
-        if quantity.ok is not False or rule.needed or rule.positions[i] not in self.unanswered:
-            return quantity
+    def without_answer(self, position: int) -> Quantity:
+        """Return the verdict on an argument for which the rule returns None, if nothing says that it may."""
+        quantity = self.quantity(self.points[0].own.positions.index(position))
         reason = (
             "the rule returns None, but the outputs depend on it: if it is a constant, give the others "
             "requires_grad=True"
         )
-        return replace(quantity, ok=None, seen=0.0, reason=reason)
+        return replace(quantity, ok=None, seen=0.0, reason=reason) if quantity.ok is False else quantity
 
     @property
     def judged_in(self) -> str:

@@ -15,8 +15,15 @@ from autograd_ref.crosscheck.rules.pytorch.functions import (
 )
 from autograd_ref.crosscheck.rules.pytorch.judge import TorchCheck, TorchPoint
 from autograd_ref.crosscheck.rules.pytorch.tensors import array_of, tensor_like, torch
-from autograd_ref.crosscheck.rules.sizes import resized_calls
-from autograd_ref.crosscheck.rules.vary import RELATIVE, SURELY, Failure, Way, differing, failures_of
+from autograd_ref.crosscheck.rules.vary import (
+    RELATIVE,
+    SURELY,
+    Failure,
+    Way,
+    differing,
+    failures_of,
+    resized_calls,
+)
 
 __all__ = ["TorchVariations"]
 
@@ -226,6 +233,7 @@ class TorchVariations:
         arrays = [each.double().numpy() if each.is_floating_point() else each.numpy() for each in given]
         fixed = [each for i, each in enumerate(args) if i not in tensors]
         fixed += [size for each in fixed if isinstance(each, tuple | list) for size in each]
+        fixed += [size for i in self.rule.held for size in args[i].shape]
         for condition, resized in resized_calls(arrays, fixed):
             filled = list(args)
             for i, each in zip(tensors, resized, strict=True):
