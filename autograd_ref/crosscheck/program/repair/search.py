@@ -259,7 +259,7 @@ class Search:
             some = [Candidate(site, edit, False) for edit in usual]
             some += self._by_value(site, base, changed)
             found += [each for each in some if each.edit.cost < cost]
-            if is_before:
+            if is_before and cost <= USUAL:
                 equal = [each for each in some if each.edit.cost == cost and not _moves(each.edit)]
                 found += [replace(each, is_before=True) for each in equal]
         return found
