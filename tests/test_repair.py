@@ -11,10 +11,10 @@ import pytest
 
 from autograd_ref import check_call
 from autograd_ref.crosscheck.isolated.process import run_apart
+from autograd_ref.crosscheck.program.repair.by_value.slopes import slopes_in
 from autograd_ref.crosscheck.program.repair.edits.constants import constants
 from autograd_ref.crosscheck.program.repair.edits.siblings import siblings
 from autograd_ref.crosscheck.program.repair.site import Site
-from autograd_ref.crosscheck.program.repair.slopes import slopes_in
 from autograd_ref.crosscheck.program.repair.source import Source
 from handgrad.cli.main import main
 

@@ -10,12 +10,12 @@ from itertools import combinations
 from typing import NamedTuple
 
 from autograd_ref.crosscheck.program.point import RecordedPoint
+from autograd_ref.crosscheck.program.repair.by_value.inside import inside
+from autograd_ref.crosscheck.program.repair.by_value.solved import added, changed
 from autograd_ref.crosscheck.program.repair.edits import edits
 from autograd_ref.crosscheck.program.repair.goals import Goals
-from autograd_ref.crosscheck.program.repair.inside import inside
 from autograd_ref.crosscheck.program.repair.site import Edit, Scope, Site
 from autograd_ref.crosscheck.program.repair.sites import by_rank, sites_of, watched
-from autograd_ref.crosscheck.program.repair.solved import added, changed
 from autograd_ref.crosscheck.program.repair.source import Change, Source
 from autograd_ref.crosscheck.program.repair.swap import Program
 from autograd_ref.crosscheck.program.repair.trial import Outcome, Trial

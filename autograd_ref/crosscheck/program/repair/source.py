@@ -17,7 +17,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
-from autograd_ref.crosscheck.program.repair.slopes import slopes_in
+from autograd_ref.crosscheck.program.repair.by_value.slopes import slopes_in
 
 __all__ = ["Change", "Source"]
 

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from autograd_ref.crosscheck.program.repair.by_value.library import ONE, Library, Table, Term, positions
+from autograd_ref.crosscheck.program.repair.by_value.needed import Need, needs
 from autograd_ref.crosscheck.program.repair.goals import Goals
-from autograd_ref.crosscheck.program.repair.library import ONE, Library, Table, Term, positions
-from autograd_ref.crosscheck.program.repair.needed import Need, needs
 from autograd_ref.crosscheck.program.repair.site import PRODUCT, SUM, Edit, Expression, Scope, Site
 from autograd_ref.crosscheck.program.repair.source import Change
 

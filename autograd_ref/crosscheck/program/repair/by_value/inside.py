@@ -8,11 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from autograd_ref.crosscheck.program.repair.goals import Goals
-from autograd_ref.crosscheck.program.repair.library import ONE, Library, Table, Term, positions
-from autograd_ref.crosscheck.program.repair.needed import Need, needs
-from autograd_ref.crosscheck.program.repair.site import PRODUCT, Edit, Expression, Scope, Site
-from autograd_ref.crosscheck.program.repair.solved import (
+from autograd_ref.crosscheck.program.repair.by_value.library import ONE, Library, Table, Term, positions
+from autograd_ref.crosscheck.program.repair.by_value.needed import Need, needs
+from autograd_ref.crosscheck.program.repair.by_value.solved import (
     Asked,
     as_factor,
     cheapest,
@@ -20,6 +18,8 @@ from autograd_ref.crosscheck.program.repair.solved import (
     missing,
     multiples,
 )
+from autograd_ref.crosscheck.program.repair.goals import Goals
+from autograd_ref.crosscheck.program.repair.site import PRODUCT, Edit, Expression, Scope, Site
 
 __all__ = ["inside"]
 
