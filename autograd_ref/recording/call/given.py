@@ -100,14 +100,17 @@ class Given:
 
     def _adopt(self, arrays: list[np.ndarray]) -> None:
         """Create one memory for arrays that share it, from their first byte to their last."""
-        bounds = [byte_bounds(each) for each in arrays]
-        low, high = min(b[0] for b in bounds), max(b[1] for b in bounds)
-        whole = [
-            a for a, b in zip(arrays, bounds, strict=True) if b == (low, high) and a.nbytes == high - low
-        ]
-        if len({each.dtype for each in arrays}) > 1:
-            return  # read with several dtypes: each read of it is a constant, or refused
-        spanning = whole[0] if whole else _span(arrays[0], low, high)
+        if len(arrays) == 1 and arrays[0].flags.forc:  # the common case
+            whole, spanning = arrays, arrays[0]
+        else:
+            bounds = [byte_bounds(each) for each in arrays]
+            low, high = min(b[0] for b in bounds), max(b[1] for b in bounds)
+            whole = [
+                a for a, b in zip(arrays, bounds, strict=True) if b == (low, high) and a.nbytes == high - low
+            ]
+            if len({each.dtype for each in arrays}) > 1:
+                return  # read with several dtypes: each read of it is a constant, or refused
+            spanning = whole[0] if whole else _span(arrays[0], low, high)
         path = self._arrays[id(spanning)][0] if whole else ""
         memory = current.memories.adopt(spanning, path, foreign=False)
         for each in arrays:
