@@ -59,7 +59,7 @@ def test_compiled_functions_are_judged_in_this_interpreter(tmp_path, old, new):
     assert type(module.forward).__name__ == "CPUDispatcher"
 
 
-def test_a_line_of_a_compiled_function_is_named_and_mended(tmp_path, monkeypatch, capfd):
+def test_a_line_of_a_compiled_function_is_named_and_repaired(tmp_path, monkeypatch, capfd):
     file = tmp_path / "layer.py"
     file.write_text(LAYER.replace("+= x[i, k] * g[i, j]", "+= 2 * x[i, k] * g[i, j]"))
     monkeypatch.setattr(sys, "argv", ["handgrad", "check", f"{file}:step", "--call", CALL])

@@ -402,7 +402,7 @@ def test_values_are_those_before_the_step_changes_them(tmp_path):
     assert report.repair.after.endswith("* (1 - h**2)) + self.l2 * self.W\n")
 
 
-def test_slopes_are_those_of_the_program():
+def test_slopes_are_the_programs_own():
     text = "def f(x, c):\n    u = c * x ** 3\n    t = np.tanh(u)\n    total = t.sum()\n    return x * t / 2"
     found = slopes_in(ast.parse(text))
     assert {"1 - t ** 2", "c * 3 * x ** 2", "x * (1 - t ** 2) / 2"} <= set(found)

@@ -1,4 +1,4 @@
-"""A call at another point: its own arguments there, or those of the first point, moved."""
+"""A call at another point: with its own arguments there, or with the first ones, moved."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Gradients that are not those of the loss on purpose: with its target held constant, or clipped.
+"""Gradients that differ from the loss on purpose: its target is held constant, or they are clipped.
 
 In Q-learning the target is made by the network that is trained, and no gradient flows into it. That is not
 the gradient of the loss that the program computes, and not a mistake either.

@@ -1,4 +1,4 @@
-"""Calls whose gradients are those of minus what they compute: forces of an energy, steps up a likelihood."""
+"""Calls that return the gradient of minus their result: forces of an energy, steps up a likelihood."""
 
 import re
 
