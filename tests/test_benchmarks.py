@@ -23,14 +23,8 @@ from benchmarks.checkers import recording, timing
 from benchmarks.checkers.bounds import NETWORKS, measure_bounds, whole
 from benchmarks.checkers.contenders import CONTENDERS
 from benchmarks.checkers.hard_problems import hard_problem
-from benchmarks.checkers.recording_programs import (
-    A_ROUND,
-    KINDS,
-    SIDE,
-    of_sixty_kinds,
-    one_by_one,
-    two_layer_step,
-)
+from benchmarks.checkers.recorded_step import two_layer_step
+from benchmarks.checkers.recording_programs import A_ROUND, KINDS, SIDE, of_sixty_kinds, one_by_one
 from benchmarks.checkers.smallest_error import smallest_caught, with_error
 from benchmarks.processes import BenchmarkError, Worker, WorkerFailedError, environment, some_cpus
 from benchmarks.results import RESULTS, Picture, Table, publish, write_json, write_section

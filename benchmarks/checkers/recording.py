@@ -13,7 +13,8 @@ import numpy as np
 from autograd_ref.recording import Recording, adjoints, record
 from autograd_ref.recording.bounds import measure
 from autograd_ref.recording.tape import Given
-from benchmarks.checkers.recording_programs import KINDS, SIDE, of_sixty_kinds, one_by_one, two_layer_step
+from benchmarks.checkers.recorded_step import two_layer_step
+from benchmarks.checkers.recording_programs import KINDS, SIDE, of_sixty_kinds, one_by_one
 from benchmarks.processes import Worker, connect, some_cpus
 from benchmarks.results import Table, environment_line, progress, publish, write_json
 

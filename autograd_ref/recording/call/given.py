@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from types import FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -198,11 +199,17 @@ def _shifted(array: np.ndarray, low: int, length: int) -> np.ndarray:
 
 def _names(function: Any, args: tuple[Any, ...]) -> list[str]:
     """Return the names of the parameters, for arguments given by position."""
+    plain = getattr(function, "__func__", function)
+    if type(plain) is FunctionType and not vars(plain):  # the common case: nothing hides its signature
+        code = plain.__code__
+        names = list(code.co_varnames[plain is not function : code.co_argcount])
+        if len(args) <= len(names):
+            return names[: len(args)]
     try:
         bound = inspect.signature(function).bind_partial(*args)
     except (TypeError, ValueError):
         return [f"args[{i}]" for i in range(len(args))]
-    names: list[str] = []
+    names = []
     for name, each in bound.arguments.items():
         kind = bound.signature.parameters[name].kind
         names += [f"{name}[{i}]" for i in range(len(each))] if kind is kind.VAR_POSITIONAL else [name]

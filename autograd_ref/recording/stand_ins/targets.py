@@ -34,8 +34,17 @@ def is_target(name: str, function_module: str | None = None) -> bool:
     return name == function_module or name.partition(".")[0] not in _NOT_TARGETS or name == "__main__"
 
 
-# The names of modules that belong to no program.
-_others: set[str] = set()
+# The number of modules and the last one, with the names of those that belong to the program.
+_loaded: dict[tuple[int, str], list[str]] = {}
+
+
+def _modules_of_program() -> list[str]:
+    """Return the names of the program's modules; a thousand others are looked at only after an import."""
+    state = len(sys.modules), next(reversed(sys.modules))
+    if state not in _loaded:
+        _loaded.clear()
+        _loaded[state] = [name for name in list(sys.modules) if is_target(name)]
+    return _loaded[state]
 
 
 def is_installed(module: types.ModuleType) -> bool:
@@ -181,10 +190,8 @@ def shadowed(*extra: dict[str, Any], module: str | None = None) -> Iterator[None
         return original_build(body, name, *[plain(each) for each in bases], **kwargs)
 
     try:
-        for name in (sys.modules.keys() - _others).union([module] if module else []):
-            if not is_target(name, module):
-                _others.add(name)
-            elif isinstance(each := sys.modules.get(name), types.ModuleType):
+        for name in (*_modules_of_program(), module):
+            if isinstance(each := sys.modules.get(name or ""), types.ModuleType):
                 bindings.bind(vars(each))
         for namespace in extra:
             bindings.bind(namespace)
