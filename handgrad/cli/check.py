@@ -50,6 +50,7 @@ class Check:
     Exits with 0 if all gradients are right, 1 if one is wrong, 2 for bad input or if one was not judged.
     Compiled programs are kept in the user's cache directory for the next check, unless HANDGRAD_CACHE=0.
     JAX computes on the CPU; JAX_PLATFORMS=cuda is for rules whose kernels need a GPU.
+    Functions that numba would compile run as Python, unless NUMBA_DISABLE_JIT=0.
     """
 
     targets: Annotated[
