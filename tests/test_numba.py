@@ -1,10 +1,10 @@
 """Functions that numba compiles are recorded as the Python that they are written in."""
 
-import importlib.util
 import sys
 
 import numpy as np
 import pytest
+from loaded_text import module_of
 
 from autograd_ref import check_call
 from handgrad.cli.main import main
@@ -49,11 +49,7 @@ CALL = "step(np.random.randn(5, 3), np.random.randn(3, 2), np.random.randn(5, 2)
 
 @pytest.mark.parametrize(("old", "new"), [("", ""), ("(h - y) * slope", "(y - h) * slope")])
 def test_compiled_functions_are_judged_in_this_interpreter(tmp_path, old, new):
-    file = tmp_path / "compiled.py"
-    file.write_text(LAYER.replace(old, new))
-    spec = importlib.util.spec_from_file_location(f"compiled_{len(new)}", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = module_of(tmp_path, LAYER.replace(old, new))
     arrays = [np.random.default_rng(0).standard_normal(shape) for shape in ((5, 3), (3, 2), (5, 2))]
     assert check_call(module.step, *arrays).ok is (not new)
     assert type(module.forward).__name__ == "CPUDispatcher"

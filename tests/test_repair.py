@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from loaded_text import module_of
 
 from autograd_ref import check_call
 from autograd_ref.crosscheck.isolated.process import run_apart
@@ -98,11 +99,7 @@ def step(W, X, y):
 
 @pytest.mark.slow
 def test_softmax_of_one_hot_labels_is_repaired(tmp_path):
-    file, rng = tmp_path / "softmax.py", np.random.default_rng(0)
-    file.write_text(SOFTMAX)
-    spec = importlib.util.spec_from_file_location("softmax_to_be_repaired", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module, rng = module_of(tmp_path, SOFTMAX), np.random.default_rng(0)
     W, X = rng.standard_normal((4, 3)), rng.standard_normal((5, 4))
     report = check_call(module.step, W, X, np.eye(3)[[0, 2, 1, 1, 0]], points=2, repair=True)
     assert report.repair.after.strip() == "dscores = (probs - y) / len(X)"
@@ -177,11 +174,7 @@ def step(x, gain, up):
 )
 def test_missing_term_is_found_by_its_value(tmp_path, source, old, new, after):
     assert old in source
-    file, rng = tmp_path / "normalised.py", np.random.default_rng(0)
-    file.write_text(source.replace(old, new))
-    spec = importlib.util.spec_from_file_location("normalised_to_be_repaired", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module, rng = module_of(tmp_path, source.replace(old, new)), np.random.default_rng(0)
     arrays = [rng.standard_normal(shape) for shape in ((3, 4), (4,), (3, 4))]
     report = check_call(module.step, *arrays, points=2, repair=True)
     assert report.repair.after.strip() == after
@@ -229,11 +222,7 @@ class Layers:
 )
 def test_object_is_repaired(tmp_path, old, new, after):
     assert old in OBJECT
-    file = tmp_path / "layers.py"
-    file.write_text(OBJECT.replace(old, new))
-    spec = importlib.util.spec_from_file_location("layers_to_be_repaired", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = module_of(tmp_path, OBJECT.replace(old, new))
     rng = np.random.default_rng(0)
     layers = module.Layers(*(0.7 * rng.standard_normal(shape) for shape in ((4, 4), (4, 2))))
     report = check_call(layers.forward, rng.standard_normal((5, 4)), backward=layers.backward, repair=True)
@@ -265,11 +254,7 @@ def step(layer, x, y):
 
 @pytest.mark.slow
 def test_a_layer_before_the_input_that_it_keeps_needs_one_edit(tmp_path):
-    file = tmp_path / "keeps.py"
-    file.write_text(KEEPS_ITS_INPUT)
-    spec = importlib.util.spec_from_file_location("keeps_its_input", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = module_of(tmp_path, KEEPS_ITS_INPUT)
     rng = np.random.default_rng(0)
     report = check_call(module.step, module.Linear(), *rng.standard_normal((2, 5, 3)), repair=True)
     assert report.repair.says == "self.w must be transposed"
@@ -392,11 +377,7 @@ class Model:
 
 @pytest.mark.slow
 def test_values_are_those_before_the_step_changes_them(tmp_path):
-    file = tmp_path / "updates.py"
-    file.write_text(UPDATES)
-    spec = importlib.util.spec_from_file_location("updates", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = module_of(tmp_path, UPDATES)
     n = np.random.default_rng(0).standard_normal
     report = check_call(module.Model(n((4, 3)), n((3, 2))).step, n((5, 4)), n((5, 2)), repair=True)
     assert report.repair.after.endswith("* (1 - h**2)) + self.l2 * self.W\n")

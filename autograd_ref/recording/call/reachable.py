@@ -130,10 +130,9 @@ class Walk:
     def _dict(self, path: str, thing: dict[Any, Any], depth: int) -> Any:
         self.containers.append(thing)
         for key, each in list(thing.items()):
-            if type(each) is not types.FunctionType or not self._is_bare(each):
-                new = self.visit(f"{path}[{key!r}]", each, depth)
-                if new is not each:
-                    dict.__setitem__(thing, key, new)
+            new = self.visit(f"{path}[{key!r}]", each, depth)
+            if new is not each:
+                dict.__setitem__(thing, key, new)
             if type(key) is str:
                 continue
             new_key = self.visit(f"{path}.keys()", key, depth)

@@ -37,7 +37,9 @@ class Program:
                 if key[0] != "<module>":  # of a program that runs at this moment
                     self._functions.setdefault(key, []).append(each)
         self._known = {key: functions[0].__code__ for key, functions in self._functions.items()}
-        self._rounds = [key for key in self._known if key[0].startswith(NAMED)]
+        rounds = {key for key in self._known if key[0].startswith(NAMED)}
+        loops = {each.line: each for each in loops_of(source.text.decode())} if rounds else {}
+        self._rounds = {key: loops[key[1]].shared for key in rounds if key[1] in loops}
         self._flags = next((code.co_flags & _FUTURE for code in self._known.values()), 0)
         self.is_same = self._is_same()
 
@@ -96,8 +98,8 @@ class Program:
     def _round(self, key: tuple[str, int], node: ast.For | ast.While) -> types.CodeType:
         """Return the code of a function that runs one round of a loop."""
         code = self._known[key]
-        shared = next(each.shared for each in loops_of(self.source.text.decode()) if each.line == key[1])
-        return round_code(node, key[0], code.co_varnames[: code.co_argcount], shared, self.source.file)
+        given = code.co_varnames[: code.co_argcount]
+        return round_code(node, key[0], given, self._rounds[key], self.source.file)
 
     @contextmanager
     def running(self, made: dict[tuple[str, int], types.CodeType]) -> Iterator[None]:
